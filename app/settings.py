@@ -1,0 +1,61 @@
+"""The settings of the service, from the environment first and then from `.env` in the project's folder."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://", "embedded:")):
+        raise ValueError("must start with postgresql:// or embedded:")
+    return value
+
+
+DatabaseURL = Annotated[SecretStr, AfterValidator(_database_url)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Settings(BaseSettings):
+    """One field a setting, named as its variable in lower case; the README's table says what each means."""
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    database_url: DatabaseURL
+    migration_database_url: DatabaseURL | None = None
+    storage_url: str | None = None
+    database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
+    database_statement_timeout: Seconds = 5.0
+    max_upload_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(50 * 1024**2)
+    max_image_pixels: Annotated[int, Field(gt=0)] = 100_000_000
+    migration_lock_wait: Annotated[float, Field(ge=0, le=86_400)] = 600.0
+
+    @property
+    def migrator_url(self) -> SecretStr:
+        """The URL that yoyo connects to: the owner's, where there is one."""
+        return self.migration_database_url or self.database_url
+
+
+def fail(message: str) -> NoReturn:
+    """End the command: one line on stderr, exit status 1."""
+    print(message, file=sys.stderr)
+    raise SystemExit(1)
+
+
+def read_settings() -> Settings:
+    """Read the settings, or end the command with one line that names each wrong one and no value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = []
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            name = str(fault["loc"][0]).upper()
+            reason = "is not set" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
+            wrong.append(f"{name} {reason[0].lower()}{reason[1:]}")
+        fail(f"settings: {'; '.join(wrong)} (see .env.example and the README's table)")

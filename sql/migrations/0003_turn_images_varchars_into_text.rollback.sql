@@ -1,0 +1,19 @@
+-- Goes back from text and CHECK to varchar(n).
+--
+-- loses: nothing (the CHECKs held every row to the same lengths)
+-- Locks: ACCESS EXCLUSIVE on images for the whole of it: reads and writes wait.
+-- Cost:  the way back is not the way there. From text to varchar(n) PostgreSQL checks each value, and to do so it
+--        rewrites the table and rebuilds every index. REWRITE_COST
+--        On a large table under traffic stop before this file: releases that expect varchar(n) run on text as well.
+
+ALTER TABLE images
+    DROP CONSTRAINT images_filename_check,
+    DROP CONSTRAINT images_content_type_check,
+    DROP CONSTRAINT images_sha256_check,
+    DROP CONSTRAINT images_storage_key_check,
+    DROP CONSTRAINT images_title_check,
+    ALTER COLUMN filename TYPE varchar(255),
+    ALTER COLUMN content_type TYPE varchar(100),
+    ALTER COLUMN sha256 TYPE varchar(64),
+    ALTER COLUMN storage_key TYPE varchar(512),
+    ALTER COLUMN title TYPE varchar(200);
