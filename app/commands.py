@@ -1,1 +1,68 @@
-def main() -> None: ...
+"""The `images` command. An error is one line on stderr and exit status 1."""
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from app.embedded import connectable
+from app.settings import ROOT, fail, read_settings
+
+POLL = 0.2  # seconds between two attempts to connect
+PATIENCE = 5.0  # seconds between two lines that say we wait
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="images", description="The image catalogue's own commands.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("dev", help="what `make run` calls: an embedded PostgreSQL, migrations, the service")
+    wait = commands.add_parser("wait", help="wait until PostgreSQL answers; the entrypoint's first step")
+    wait.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="give up after (default: 60)")
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "dev":
+            sys.exit(dev())
+        asyncio.run(wait_for_database(arguments.timeout))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def dev() -> int:
+    """Run the entrypoint, as a container would, and keep the embedded server until it has ended."""
+    connectable(read_settings().database_url)
+    environment = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', '')}"}
+    with subprocess.Popen([ROOT / "entrypoint.sh"], env=environment) as service:
+        # Ctrl-C reaches the service as it reaches us; a SIGTERM to us alone is passed on.
+        signal.signal(signal.SIGTERM, lambda *_: service.terminate())
+        while True:
+            try:
+                return service.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
+    """Return once the migrator's connection succeeds. What waiting cannot mend ends the command at once."""
+    url = connectable(read_settings().migrator_url)
+    place = urlsplit(url).netloc.rpartition("@")[2] or "its socket"
+    started = said = time.monotonic()
+    while True:
+        try:
+            await (await asyncpg.connect(url, timeout=timeout)).close()
+            return
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+            now = time.monotonic()
+            if now - started > timeout:
+                fail(f"images wait: no PostgreSQL at {place} after {timeout:.0f} s: {error or type(error).__name__}")
+            if now - said >= PATIENCE:
+                print(f"waiting for PostgreSQL at {place}, {now - started:.0f} s so far", flush=True)
+                said = now
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            fail(f"images wait: PostgreSQL at {place} refuses: {error}")
+        await asyncio.sleep(POLL)

@@ -66,7 +66,12 @@ class Server:
         if os.geteuid() == 0:
             if shutil.which("setpriv") is None:
                 fail("embedded PostgreSQL does not run as root without setpriv (util-linux): use an ordinary user")
-            self.as_user = ["setpriv", "--reuid=nobody", f"--regid={pwd.getpwnam('nobody').pw_gid}", "--clear-groups"]
+            self.as_user = [
+                "setpriv",
+                "--reuid=nobody",
+                f"--regid={pwd.getpwnam('nobody').pw_gid}",
+                "--clear-groups",
+            ]
             self.as_user += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
             self.as_user += ["--securebits=+no_setuid_fixup", "--"]
 

@@ -33,6 +33,8 @@ warnings.filterwarnings("ignore", message="Only rolling back a single migration"
 class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     """Connects as MIGRATION_DATABASE_URL says, or DATABASE_URL; see the module for what else is its own."""
 
+    _is_locked = False
+
     def connect(self, dburi: object) -> psycopg.Connection:
         # yoyo looks for its ini in the parent folders too, but for the migrations in the current one alone.
         if not Path("sql/migrations").is_dir():

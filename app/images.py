@@ -1,0 +1,206 @@
+"""The endpoints of /v1/images."""
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from asyncpg import Record
+from obstore.exceptions import BaseError
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from app import queries, store
+from app.models import EARLIEST, FieldError, ImagePatch, ListQuery, Position, attributes_within_limits
+from app.parameters import parameters
+from app.problems import ProblemError, invalid, logger
+from app.uploads import digest, receive
+
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/tiff": "tiff",
+    "image/avif": "avif",
+}
+
+
+async def list_images(request: Request) -> Response:
+    query = parameters(request, ListQuery)
+    rows = await queries.list_images(
+        request.state["pool"],
+        position=query.position(),
+        created_after=query.created_after or EARLIEST,
+        content_type=query.content_type,
+        tags=query.tag,
+        limit=query.limit + 1,
+    )
+    page = rows[: query.limit]
+    cursor, headers = None, {}
+    if len(rows) > query.limit:
+        cursor = Position((page[-1]["created_at"], page[-1]["id"])).cursor()
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        headers["Link"] = f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    return _json({"images": [dict(row) for row in page], "next": cursor}, headers=headers)
+
+
+async def create_image(request: Request) -> Response:
+    settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
+    async with receive(request, settings.max_upload_bytes) as upload:
+        found = await digest(upload.file, settings.max_image_pixels)
+        key = store.storage_key(found.sha256)
+        row = None
+        while row is None:  # again where another client deleted the image between the two statements
+            # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the
+            # row is committed after they are written, so that a crash leaves bytes without a row, never the reverse.
+            async with pool.acquire() as connection, connection.transaction():
+                await queries.lock_content(connection, found.sha256)
+                row = await queries.insert_image(
+                    connection,
+                    filename=upload.filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",
+                    byte_size=found.byte_size,
+                    sha256=found.sha256,
+                    storage_key=key,
+                    **found.measure._asdict(),
+                    **upload.fields.model_dump(),
+                )
+                if row is not None:
+                    await store.put(objects, key, upload.file)
+                    return _image(row, 201, {"Location": f"/v1/images/{row['id']}"})
+                row = await queries.get_image_by_sha256(connection, found.sha256)
+    return _image(row, 200, {"Content-Location": f"/v1/images/{row['id']}"})
+
+
+async def get_image(request: Request) -> Response:
+    row = await queries.get_image(request.state["pool"], request.path_params["id"])
+    if row is None:
+        raise ProblemError(404)
+    if _matches(request.headers.get("if-none-match"), _etag(row)):
+        return Response(status_code=304, headers={"ETag": _etag(row)})
+    return _image(row)
+
+
+async def update_image(request: Request) -> Response:
+    """Read, merge, write if the row is still what was read; otherwise from the beginning."""
+    pool, id = request.state["pool"], request.path_params["id"]
+    patch = await _patch(request)
+    while True:
+        row = await queries.get_image(pool, id)
+        if row is None:
+            raise ProblemError(404)
+        _require_match(request, row)
+        updated = await queries.update_image(pool, id, row["updated_at"], **_merged(row, patch))
+        if updated is not None:
+            return _image(updated)
+
+
+async def delete_image(request: Request) -> Response:
+    pool, objects, id = request.state["pool"], request.state["store"], request.path_params["id"]
+    version = None
+    if "if-match" in request.headers:
+        row = await queries.get_image(pool, id)
+        if row is None:
+            raise ProblemError(404)
+        _require_match(request, row)
+        version = row["updated_at"]
+    gone = await queries.delete_image(pool, id, version)
+    if gone is None:
+        raise ProblemError(404) if version is None else ProblemError(412, "version-conflict")
+    # The row is the truth and it is gone. If the bytes cannot follow they are an orphan, which harms nobody.
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await queries.lock_content(connection, gone["sha256"])
+            if await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
+                await store.delete(objects, gone["storage_key"])
+    except (BaseError, OSError) as error:
+        logger.error("left %s in the object store: %s", gone["storage_key"], error)
+    return Response(status_code=204)
+
+
+async def get_content(request: Request) -> Response:
+    row = await queries.get_content(request.state["pool"], request.path_params["id"])
+    if row is None:
+        raise ProblemError(404)
+    headers = {
+        "ETag": f'"{row["sha256"]}"',
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(row['filename'], safe='')}",
+        # An adopted row's type is hearsay: no browser is to run what it names.
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if _matches(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    content = await store.get(request.state["store"], row["storage_key"])
+    if content is None:
+        logger.error("no bytes in the object store under %s", row["storage_key"])
+        raise ProblemError(404, "content-missing")
+    size, chunks = content
+    headers |= {"Content-Length": str(size), "Content-Type": row["content_type"]}
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    return StreamingResponse(chunks, headers=headers)
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(to_json(value), status, headers, media_type="application/json")
+
+
+def _image(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return _json(dict(row), status, {"ETag": _etag(row), **(headers or {})})
+
+
+def _etag(row: Record) -> str:
+    """updated_at, in microseconds since 1970: each change moves it."""
+    return f'"{row["updated_at"].timestamp() * 1_000_000:.0f}"'
+
+
+def _matches(condition: str | None, etag: str) -> bool:
+    """Whether the list of entity tags in If-Match or If-None-Match (RFC 9110, 13.1) names this one."""
+    tags = [tag.strip().removeprefix("W/") for tag in (condition or "").split(",")]
+    return etag in tags or "*" in tags
+
+
+def _require_match(request: Request, row: Record) -> None:
+    condition = request.headers.get("if-match")
+    if condition is not None and not _matches(condition, _etag(row)):
+        raise ProblemError(412, "version-conflict", "If-Match names another version.", headers={"ETag": _etag(row)})
+
+
+async def _patch(request: Request) -> ImagePatch:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in {"application/merge-patch+json", "application/json"}:
+        raise ProblemError(415, headers={"Accept-Patch": "application/merge-patch+json"})
+    try:
+        return ImagePatch.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def _merged(row: Record, patch: ImagePatch) -> dict[str, Any]:
+    """The five columns that a client may change, as they are after the patch."""
+    fields = {name: row[name] for name in ImagePatch.model_fields}
+    fields |= {name: getattr(patch, name) for name in patch.model_fields_set}
+    fields["tags"] = fields["tags"] or []
+    if patch.attributes is not None:
+        try:
+            fields["attributes"] = attributes_within_limits(merge(row["attributes"], patch.attributes))
+        except ValueError as error:
+            fault = FieldError(pointer="/attributes", detail=str(error))
+            raise ProblemError(422, "invalid-request", errors=[fault]) from None
+    fields["attributes"] = fields["attributes"] or {}
+    return fields
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """JSON merge patch, the algorithm of RFC 7396, section 2."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged

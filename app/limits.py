@@ -1,0 +1,38 @@
+"""How much a client may send."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.problems import ProblemError
+
+
+class BodyLimit:
+    """Refuses a body of more than `max_bytes`: before it is read where its length is declared, else as it arrives.
+
+    Starlette's own limit does the same, but answers a declared length in plain text instead of problem+json.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise too_large(self.max_bytes)
+            return message
+
+        declared = Headers(scope=scope).get("content-length", "0")
+        if not declared.isdecimal() or int(declared[:20]) > self.max_bytes:
+            raise too_large(self.max_bytes)
+        await self.app(scope, limited, send)
+
+
+def too_large(max_bytes: int) -> ProblemError:
+    """413; the connection is closed, since the rest of the body is still on its way."""
+    return ProblemError(413, detail=f"At most {max_bytes} bytes are taken.", headers={"Connection": "close"})

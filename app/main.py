@@ -1,0 +1,86 @@
+"""The application as a value: routes, limits, handlers, and what lives from start to end."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+import asyncpg
+from obstore.store import ObjectStore
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app import health, images, openapi
+from app.database import create_pool
+from app.limits import BodyLimit
+from app.parameters import NoParameters, parameters
+from app.problems import EXCEPTION_HANDLERS
+from app.settings import Settings, read_settings
+from app.store import open_store
+from app.uploads import MULTIPART_OVERHEAD
+
+MAX_BODY_BYTES = 1024 * 1024  # of every request but an upload
+
+TAKE_PARAMETERS = {images.list_images}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class State(TypedDict):
+    """What the endpoints find in `request.state`."""
+
+    settings: Settings
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    store: ObjectStore
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The service; nothing is connected before its lifespan begins."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[State]:
+        store = open_store(settings.storage_url)
+        async with create_pool(settings) as pool:
+            yield {"settings": settings, "pool": pool, "store": store}
+
+    return Starlette(
+        routes=[
+            resource(
+                "/v1/images",
+                max_body_bytes=settings.max_upload_bytes + MULTIPART_OVERHEAD,
+                GET=images.list_images,
+                POST=images.create_image,
+            ),
+            resource(
+                "/v1/images/{id:uuid}",
+                GET=images.get_image,
+                PATCH=images.update_image,
+                DELETE=images.delete_image,
+            ),
+            resource("/v1/images/{id:uuid}/content", GET=images.get_content),
+            resource("/healthz", GET=health.healthz),
+            resource("/readyz", GET=health.readyz),
+            resource("/openapi.json", GET=openapi.document),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=lifespan,
+    )
+
+
+def resource(path: str, *, max_body_bytes: int = MAX_BODY_BYTES, **methods: Endpoint) -> Route:
+    """One route for all methods of a path, so that 405 names all of them in Allow."""
+
+    async def endpoint(request: Request) -> Response:
+        handler = methods["GET" if request.method == "HEAD" else request.method]
+        if handler not in TAKE_PARAMETERS:
+            parameters(request, NoParameters)
+        return await handler(request)
+
+    return Route(path, endpoint, methods=list(methods), middleware=[Middleware(BodyLimit, max_bytes=max_body_bytes)])
+
+
+def from_environment() -> Starlette:
+    """What uvicorn calls: `uvicorn --factory app.main:from_environment`."""
+    return create_app(read_settings())

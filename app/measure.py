@@ -1,0 +1,73 @@
+"""Type and size of an image, from its bytes alone, by libvips."""
+
+from functools import cache
+from typing import IO, NamedTuple
+
+import pyvips
+
+from app.models import ContentType
+from app.problems import ProblemError
+
+# libvips' loaders that may run, and the media type of what each reads. All others stay blocked: SVG above all, which
+# may hold scripts, and whatever a later libvips learns to read.
+LOADERS: dict[str, ContentType] = {
+    "jpegload_source": "image/jpeg",
+    "pngload_source": "image/png",
+    "webpload_source": "image/webp",
+    "gifload_source": "image/gif",
+    "tiffload_source": "image/tiff",
+    "heifload_source": "image/avif",
+}
+CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
+
+TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
+
+
+class Measure(NamedTuple):
+    content_type: ContentType
+    width: int
+    height: int
+
+
+def measure(file: IO[bytes], max_pixels: int) -> Measure:
+    """Type, and width and height as displayed, of the first picture in the file.
+
+    The whole picture is decoded once, as a stream, to know that it can be; JPEG at an eighth of its size, which
+    reads all of its data and costs a third. Raises ProblemError: unsupported-image, broken-image, too-many-pixels.
+    """
+    _allow_loaders()
+    image = _open(file)
+    if image.width * image.height > max_pixels:
+        detail = f"{image.width} x {image.height} pixels; at most {max_pixels} in all are taken."
+        raise ProblemError(422, "too-many-pixels", detail)
+    loader = image.get("vips-loader")
+    orientation = image.get("orientation") if "orientation" in image.get_fields() else 1
+    try:
+        _open(file, **({"shrink": 8} if loader == "jpegload_source" else {})).avg()
+    except pyvips.Error as error:
+        raise _broken(error) from None
+    size = (image.height, image.width) if orientation in TURNED else (image.width, image.height)
+    return Measure(LOADERS[loader], *size)
+
+
+def _open(file: IO[bytes], **options: int) -> pyvips.Image:
+    file.seek(0)
+    source = pyvips.Source.new_from_descriptor(file.fileno())
+    try:
+        return pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
+    except pyvips.Error as error:
+        if "not in a known format" in str(error):
+            raise ProblemError(415, "unsupported-image", f"Taken are {', '.join(LOADERS.values())}.") from None
+        raise _broken(error) from None
+
+
+def _broken(error: pyvips.Error) -> ProblemError:
+    return ProblemError(422, "broken-image", str(error).strip().splitlines()[-1])
+
+
+@cache
+def _allow_loaders() -> None:
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    for name in CLASSES:
+        pyvips.operation_block_set(f"VipsForeignLoad{name}", False)
+    pyvips.cache_set_max(0)  # no image is asked for twice

@@ -1,0 +1,217 @@
+"""What clients send and get: pydantic models, which validate requests and describe them in OpenAPI."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+)
+from pydantic_core import from_json, to_json
+
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+LAST_ID = UUID(int=2**128 - 1)
+FIRST_ID = UUID(int=0)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+MAX_ATTRIBUTES_BYTES = 65_536
+
+ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif"]
+
+
+def _without_nul(value: str) -> str:
+    # PostgreSQL's text holds every character but this one.
+    if "\x00" in value:
+        raise ValueError("must not contain the character U+0000")
+    return value
+
+
+def _a_name(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f/\\]", value) or value in {".", ".."}:
+        raise ValueError("must be a file's name, without folders and control characters")
+    return value
+
+
+def _storable(value: JsonValue) -> JsonValue:
+    """jsonb has neither U+0000 nor numbers beyond the finite."""
+    if isinstance(value, str):
+        _without_nul(value)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError("must not contain a number beyond the range of a double")
+    elif isinstance(value, list):
+        for item in value:
+            _storable(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _without_nul(key)
+            _storable(item)
+    return value
+
+
+def attributes_within_limits(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    _storable(value)
+    if len(to_json(value)) > MAX_ATTRIBUTES_BYTES:
+        raise ValueError(f"must have at most {MAX_ATTRIBUTES_BYTES} bytes as JSON")
+    return value
+
+
+def _distinct(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
+def _rfc3339(value: Any) -> Any:
+    # pydantic would also take a number of seconds, or a date alone.
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
+        raise ValueError("must be a time as in 2026-01-31T12:00:00Z")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 UTC") from None
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Filename = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_a_name)]
+Title = Annotated[Text, StringConstraints(max_length=200)]
+Description = Annotated[Text, StringConstraints(max_length=10_000)]
+Tag = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
+Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_distinct)]
+Attributes = Annotated[dict[str, JsonValue], AfterValidator(attributes_within_limits)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
+
+
+class Position(tuple[datetime, UUID]):
+    """A place in the newest-first list, (created_at, id); a cursor is its 24 bytes in base64url."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, cursor: str) -> Self:
+        """Raises ValueError for anything that `cursor()` did not write."""
+        try:
+            packed = urlsafe_b64decode(cursor)
+            moment = EPOCH + timedelta(microseconds=int.from_bytes(packed[:8], signed=True))
+            position = cls((moment, UUID(bytes=packed[8:])))
+        except (ValueError, OverflowError):
+            position = None
+        if position is None or position.cursor() != cursor:
+            raise ValueError("is not a cursor that this service gave")
+        return position
+
+    def cursor(self) -> str:
+        microseconds = (self[0] - EPOCH) // timedelta(microseconds=1)
+        return urlsafe_b64encode(microseconds.to_bytes(8, signed=True) + self[1].bytes).decode()
+
+
+def _cursor(value: str) -> str:
+    Position.of(value)
+    return value
+
+
+Cursor = Annotated[str, AfterValidator(_cursor)]
+
+
+class ListQuery(BaseModel):
+    """The query parameters of GET /v1/images."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tag: Annotated[list[Tag], Field(max_length=50, description="Images that have each of these tags.")] = []
+    content_type: Annotated[Text | None, Field(description="Images of this media type.")] = None
+    created_after: Annotated[Moment | None, Field(description="Images stored later than this.")] = None
+    created_before: Annotated[Moment | None, Field(description="Images stored earlier than this.")] = None
+    limit: Annotated[int, Field(ge=1, le=200, description="Images on a page.")] = 50
+    cursor: Annotated[Cursor | None, Field(description="`next` of the page before.")] = None
+
+    def position(self) -> tuple[datetime, UUID]:
+        """Where the page starts: what lies before it in the list, itself not included."""
+        bounds: list[tuple[datetime, UUID]] = [(LATEST, LAST_ID)]
+        if self.created_before is not None:
+            bounds.append((self.created_before, FIRST_ID))
+        if self.cursor is not None:
+            bounds.append(Position.of(self.cursor))
+        return min(bounds)
+
+
+class UploadFields(BaseModel):
+    """What may come with the bytes of an image, in the other parts of multipart/form-data."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Title | None = None
+    description: Description | None = None
+    tags: Annotated[Tags, Field(description="One part each.")] = []
+    attributes: Annotated[
+        Attributes,
+        BeforeValidator(lambda text: from_json(text) if isinstance(text, str) else text),
+        Field(description="A JSON object."),
+    ] = {}
+
+
+class ImagePatch(BaseModel):
+    """A JSON merge patch (RFC 7396): what is left out stays, null takes away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filename: Filename = ""
+    title: Title | None = None
+    description: Description | None = None
+    tags: Tags | None = None
+    attributes: Attributes | None = None
+
+
+class Image(BaseModel):
+    """An image of the catalogue."""
+
+    id: UUID
+    filename: Filename
+    content_type: Annotated[str, Field(description="As found in the bytes.", examples=["image/jpeg"])]
+    byte_size: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(description="Pixels across as displayed, with EXIF orientation applied.")]
+    height: Annotated[int, Field(description="Pixels down as displayed, with EXIF orientation applied.")]
+    sha256: Annotated[str, Field(description="SHA-256 of the bytes, in hexadecimal.")]
+    title: Title | None
+    description: str | None
+    tags: list[str]
+    attributes: dict[str, JsonValue]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class ImagePage(BaseModel):
+    """A page of the newest-first list."""
+
+    images: list[Image]
+    next: Annotated[str | None, Field(description="The `cursor` of the next page; null on the last one.")]
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    pointer: Annotated[str | None, Field(description="JSON pointer (RFC 6901) into the body.")] = None
+    parameter: Annotated[str | None, Field(description="The query parameter.")] = None
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldError] | None = None

@@ -1,0 +1,183 @@
+"""The API's description, OpenAPI 3.1, made from the models that validate the requests."""
+
+from functools import cache
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.measure import LOADERS
+from app.models import Image, ImagePage, ImagePatch, ListQuery, Problem, UploadFields
+from app.problems import TITLES
+from app.settings import ROOT
+
+JSON = "application/json"
+REFUSED = {
+    400: "Malformed: not JSON, not multipart/form-data.",
+    404: "No such image.",
+    412: "If-Match names another version of the image.",
+    413: "More bytes than are taken.",
+    415: "Not a media type that is taken, or not an image of a supported format.",
+    422: "Well-formed and not valid; `errors` names each field. Or an image that is broken or too large.",
+    503: "The database or the object store cannot be reached, or a migration is missing; try again after Retry-After.",
+}
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "Only this version.",
+    "schema": {"type": "string"},
+}
+IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "description": "304 for it.",
+    "schema": {"type": "string"},
+}
+ID = {"in": "path", "name": "id", "required": True, "schema": {"type": "string", "format": "uuid"}}
+
+
+async def document(request: Request) -> Response:
+    return Response(to_json(description()), media_type=JSON)
+
+
+@cache
+def description() -> dict[str, Any]:
+    _, schemas = models_json_schema(
+        [(model, "serialization") for model in (Image, ImagePage, Problem)]
+        + [(model, "validation") for model in (ImagePatch, UploadFields)],
+        ref_template="#/components/schemas/{model}",
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Image catalogue",
+            "version": (ROOT / "pyproject.toml")
+            .read_text(encoding="utf-8")
+            .split('version = "', 1)[1]
+            .split('"', 1)[0],
+            "description": "Times are RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). Unknown fields "
+            "and query parameters are refused. Types of problem: "
+            + "; ".join(f"`/problems/{kind}`: {title}" for kind, title in TITLES.items()),
+        },
+        "paths": {
+            "/v1/images": {
+                "get": _operation("List images, newest first", _page(), [422], parameters=_query(ListQuery)),
+                "post": _operation(
+                    "Store an image; the same bytes are stored once",
+                    {
+                        "201": _answer("The image was stored.", _ref("Image"), "Location", "ETag"),
+                        "200": _answer("These bytes were here already.", _ref("Image"), "Content-Location", "ETag"),
+                    },
+                    [400, 413, 415, 422],
+                    body=_upload(),
+                ),
+            },
+            "/v1/images/{id}": {
+                "parameters": [ID],
+                "get": _operation("Get an image", _image() | _not_modified(), [404, 422], parameters=[IF_NONE_MATCH]),
+                "patch": _operation(
+                    "Change filename, title, description, tags or attributes",
+                    _image(),
+                    [400, 404, 412, 413, 415, 422],
+                    parameters=[IF_MATCH],
+                    body={"application/merge-patch+json": {"schema": _ref("ImagePatch")}},
+                ),
+                "delete": _operation(
+                    "Delete an image and its bytes",
+                    {"204": {"description": "The image is gone."}},
+                    [404, 412, 422],
+                    parameters=[IF_MATCH],
+                ),
+            },
+            "/v1/images/{id}/content": {
+                "parameters": [ID],
+                "get": _operation(
+                    "Get the bytes", _content() | _not_modified(), [404, 422], parameters=[IF_NONE_MATCH]
+                ),
+            },
+            "/healthz": {"get": _operation("Alive", _status("The process answers."), [422])},
+            "/readyz": {"get": _operation("Ready", _status("Database reachable, migrations applied."), [422])},
+            "/openapi.json": {"get": _operation("This document", _status("OpenAPI 3.1."), [422])},
+        },
+        "components": schemas | {"schemas": schemas["$defs"]} if "$defs" in schemas else schemas,
+    }
+
+
+def _operation(
+    summary: str,
+    answers: dict[str, Any],
+    refusals: list[int],
+    *,
+    parameters: list[dict[str, Any]] | None = None,
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": _ref("Problem")}}
+    refused = {str(status): {"description": REFUSED[status], "content": problem} for status in [*refusals, 503]}
+    operation = {"summary": summary, "parameters": parameters or [], "responses": answers | refused}
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
+
+
+def _ref(model: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model}"}
+
+
+def _answer(description: str, schema: dict[str, Any], *headers: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {name: {"schema": {"type": "string"}} for name in headers},
+        "content": {JSON: {"schema": schema}},
+    }
+
+
+def _image() -> dict[str, Any]:
+    return {"200": _answer("The image.", _ref("Image"), "ETag")}
+
+
+def _page() -> dict[str, Any]:
+    return {"200": _answer("A page, and a link to the next in `Link`.", _ref("ImagePage"), "Link")}
+
+
+def _status(description: str) -> dict[str, Any]:
+    return {"200": _answer(description, {"type": "object"})}
+
+
+def _not_modified() -> dict[str, Any]:
+    return {"304": {"description": "If-None-Match names this version."}}
+
+
+def _content() -> dict[str, Any]:
+    return {
+        "200": {
+            "description": "The bytes as they were stored.",
+            "headers": {name: {"schema": {"type": "string"}} for name in ("ETag", "Content-Disposition")},
+            "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    }
+
+
+def _query(model: type[ListQuery]) -> list[dict[str, Any]]:
+    properties = model.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
+    return [
+        {"in": "query", "name": name, "description": schema.pop("description"), "schema": schema}
+        for name, schema in properties.items()
+    ]
+
+
+def _upload() -> dict[str, Any]:
+    file = {"type": "string", "format": "binary", "description": f"One of {', '.join(LOADERS.values())}."}
+    return {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": file} | UploadFields.model_json_schema()["properties"],
+                "additionalProperties": False,
+            },
+            "encoding": {"attributes": {"contentType": JSON}},
+        },
+        "image/*": {"schema": file},
+    }

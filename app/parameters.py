@@ -1,0 +1,34 @@
+"""Names and values as a query string or a form has them, into a model."""
+
+from collections.abc import Collection, Iterable
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+
+from app.problems import invalid
+
+Query = TypeVar("Query", bound=BaseModel)
+
+
+class NoParameters(BaseModel):
+    """The query parameters of a request that has none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def values(items: Iterable[tuple[str, object]], repeatable: Collection[str]) -> dict[str, object]:
+    """One value a name, a list where the name is repeatable. What is repeated all the same stays a list, so that
+    validation refuses it."""
+    lists: dict[str, list[object]] = {}
+    for name, value in items:
+        lists.setdefault(name, []).append(value)
+    return {name: given if name in repeatable or len(given) > 1 else given[0] for name, given in lists.items()}
+
+
+def parameters(request: Request, model: type[Query]) -> Query:
+    """The query string as the model has it. Raises ProblemError 422, which names each parameter at fault."""
+    try:
+        return model.model_validate(values(request.query_params.multi_items(), repeatable={"tag"}))
+    except ValidationError as error:
+        raise invalid(error, parameters=True) from None

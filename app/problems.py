@@ -1,0 +1,117 @@
+"""Errors as `application/problem+json` (RFC 9457), each made in one place."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import asyncpg
+from obstore.exceptions import BaseError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.models import FieldError, Problem
+
+logger = logging.getLogger("uvicorn.error")
+
+# The problems that a status code alone does not tell apart, by the last part of their type.
+TITLES = {
+    "invalid-request": "The request is not valid",
+    "unsupported-image": "Not an image of a supported format",
+    "broken-image": "The image is broken",
+    "too-many-pixels": "The image has too many pixels",
+    "content-missing": "The bytes of the image are missing",
+    "version-conflict": "The image has changed",
+    "migrations-pending": "The database is not migrated yet",
+}
+
+RETRY_AFTER = "5"  # seconds
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem. `kind` is one of TITLES, or None where the status says it all."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str | None = None,
+        detail: str | None = None,
+        *,
+        errors: list[FieldError] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.headers = headers
+        self.problem = Problem(
+            type=f"/problems/{kind}" if kind else "about:blank",
+            title=TITLES[kind] if kind else HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            errors=errors,
+        )
+
+    def response(self) -> Response:
+        return Response(
+            self.problem.model_dump_json(exclude_none=True),
+            self.problem.status,
+            self.headers,
+            media_type="application/problem+json",
+        )
+
+
+def invalid(error: ValidationError, *, parameters: bool = False) -> ProblemError:
+    """422 with an entry for each fault: by JSON pointer into the body, or by the name of the query parameter."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        return ProblemError(400, "invalid-request", faults[0]["msg"])
+    return ProblemError(422, "invalid-request", errors=[_field_error(fault, parameters) for fault in faults])
+
+
+def _field_error(fault: ErrorDetails, parameters: bool) -> FieldError:
+    detail = "is not known" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
+    if parameters:
+        return FieldError(parameter=str(fault["loc"][0]), detail=detail)
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in fault["loc"])
+    return FieldError(pointer="".join(f"/{step}" for step in steps), detail=detail)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return error.response()
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: no such path, no such method, malformed multipart."""
+    assert isinstance(error, HTTPException)
+    known = error.detail != HTTPStatus(error.status_code).phrase
+    headers = dict(error.headers) if error.headers else None
+    return ProblemError(error.status_code, detail=error.detail if known else None, headers=headers).response()
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    """PostgreSQL or the object store cannot be reached, or took too long: a passing state, not a fault of ours."""
+    logger.error("503 %s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    return ProblemError(503, headers={"Retry-After": RETRY_AFTER}).response()
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """A fault of ours; the server logs the traceback, the client learns nothing of it."""
+    return ProblemError(500).response()
+
+
+EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    ProblemError: _problem,
+    HTTPException: _http_exception,
+    OSError: _unavailable,  # connection refused or reset, time-outs, a full disk
+    BaseError: _unavailable,  # the object store's
+    asyncpg.PostgresConnectionError: _unavailable,
+    asyncpg.InterfaceError: _unavailable,
+    asyncpg.CannotConnectNowError: _unavailable,
+    asyncpg.AdminShutdownError: _unavailable,
+    asyncpg.CrashShutdownError: _unavailable,
+    asyncpg.TooManyConnectionsError: _unavailable,
+    asyncpg.QueryCanceledError: _unavailable,
+    Exception: _fault,
+}

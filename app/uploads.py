@@ -1,0 +1,104 @@
+"""The body of POST /v1/images: to a temporary file as it arrives, then hashed and measured off the event loop."""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from tempfile import SpooledTemporaryFile
+from typing import IO, NamedTuple, cast
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+
+from app.limits import too_large
+from app.measure import Measure, measure
+from app.models import FieldError, Filename, UploadFields
+from app.parameters import values
+from app.problems import ProblemError, invalid
+
+SPOOL = 1024 * 1024  # bytes kept in memory before a body goes to disk
+MULTIPART_OVERHEAD = 1024 * 1024  # bytes allowed for the other parts of multipart/form-data
+MAX_FIELDS = 53  # title, description, attributes and 50 tags
+
+_filename = TypeAdapter(Filename)
+
+
+class Upload(NamedTuple):
+    file: IO[bytes]
+    filename: str | None
+    fields: UploadFields
+
+
+class Digest(NamedTuple):
+    byte_size: int
+    sha256: str
+    measure: Measure
+
+
+@asynccontextmanager
+async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
+    """The upload in the request, as multipart/form-data or a raw image/* body; its file is gone afterwards."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
+            yield _from_form(form, max_bytes)
+    elif media_type.startswith("image/"):
+        async with _raw(request, max_bytes) as file:
+            yield Upload(file, None, UploadFields())
+    else:
+        detail = "Send the image as multipart/form-data or as the body, with its image/* type."
+        raise ProblemError(415, detail=detail, headers={"Accept-Post": "multipart/form-data, image/*"})
+
+
+def _from_form(form: FormData, max_bytes: int) -> Upload:
+    files = form.getlist("file")
+    fields = values([(name, value) for name, value in form.multi_items() if name != "file"], repeatable={"tags"})
+    try:
+        valid = UploadFields.model_validate(fields)
+    except ValidationError as error:
+        raise invalid(error) from None
+    if len(files) != 1 or not isinstance(files[0], UploadFile):
+        raise _field("/file", "must be given once, as a part with a file name")
+    upload = files[0]
+    if (upload.size or 0) > max_bytes:
+        raise too_large(max_bytes)
+    return Upload(upload.file, _last_component(upload.filename), valid)
+
+
+def _last_component(filename: str | None) -> str | None:
+    """The file's own name: some clients send its folders too (RFC 7578, section 4.2)."""
+    name = re.split(r"[/\\]", filename or "")[-1]
+    if name in {"", ".", ".."}:
+        return None
+    try:
+        return _filename.validate_python(name)
+    except ValidationError as error:
+        raise _field("/file", f"file name: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+
+
+@asynccontextmanager
+async def _raw(request: Request, max_bytes: int) -> AsyncIterator[IO[bytes]]:
+    with SpooledTemporaryFile(max_size=SPOOL) as file:
+        upload = UploadFile(cast("IO[bytes]", file), size=0)  # writes in a thread once the file is on disk
+        async for chunk in request.stream():
+            if (upload.size or 0) + len(chunk) > max_bytes:
+                raise too_large(max_bytes)
+            await upload.write(chunk)
+        yield upload.file
+
+
+async def digest(file: IO[bytes], max_pixels: int) -> Digest:
+    """Size, SHA-256 and measure of the file, in a worker thread. Raises ProblemError as `measure` does."""
+
+    def work() -> Digest:
+        file.seek(0)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return Digest(file.tell(), sha256, measure(file, max_pixels))
+
+    return await run_in_threadpool(work)
+
+
+def _field(pointer: str, detail: str) -> ProblemError:
+    return ProblemError(422, "invalid-request", errors=[FieldError(pointer=pointer, detail=detail)])

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Without arguments: wait for PostgreSQL, migrate once, become uvicorn. With arguments: become that command.
+# WEB_CONCURRENCY, UVICORN_HOST, UVICORN_PORT and the like are uvicorn's own and keep their meaning.
+set -eu
+
+cd "$(dirname "$0")"
+
+if [ "$#" -eq 0 ]; then
+    # A shell passes no signal on while it waits for a child, and as PID 1 it would not even end.
+    trap 'kill -TERM "$child"' TERM INT
+    for step in "images wait" "yoyo apply"; do
+        # shellcheck disable=SC2086 # a command and its argument
+        $step &
+        child=$!
+        wait "$child"
+    done
+    trap - TERM INT
+    set -- uvicorn --factory app.main:from_environment
+fi
+
+exec "$@"

@@ -1,0 +1,10 @@
+-- delete_image: forgets an image, for DELETE /v1/images/{id}. Its bytes are removed once this is committed.
+-- $1 uuid         the id
+-- $2 timestamptz  delete only if updated_at is still this; NULL deletes whatever is there
+-- Index: images_pkey.
+DELETE FROM images
+WHERE id = $1
+    AND ($2::timestamptz IS NULL OR updated_at = $2)
+RETURNING
+    sha256,
+    storage_key;

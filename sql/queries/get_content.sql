@@ -1,0 +1,10 @@
+-- get_content: where the bytes of an image are and how to serve them, for GET /v1/images/{id}/content.
+-- $1 uuid  the id
+-- Index: images_pkey.
+SELECT
+    storage_key,
+    content_type,
+    filename,
+    sha256
+FROM images
+WHERE id = $1;

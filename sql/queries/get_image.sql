@@ -1,0 +1,19 @@
+-- get_image: one image by its id, for GET and PATCH /v1/images/{id}.
+-- $1 uuid  the id
+-- Index: images_pkey.
+SELECT
+    id,
+    filename,
+    content_type,
+    byte_size,
+    width,
+    height,
+    sha256,
+    title,
+    description,
+    tags,
+    attributes,
+    created_at,
+    updated_at
+FROM images
+WHERE id = $1;

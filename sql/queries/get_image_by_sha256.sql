@@ -1,0 +1,19 @@
+-- get_image_by_sha256: the image with these bytes, for an upload of bytes that are here already.
+-- $1 text  SHA-256 in lower-case hexadecimal
+-- Index: images_sha256_key.
+SELECT
+    id,
+    filename,
+    content_type,
+    byte_size,
+    width,
+    height,
+    sha256,
+    title,
+    description,
+    tags,
+    attributes,
+    created_at,
+    updated_at
+FROM images
+WHERE sha256 = $1;

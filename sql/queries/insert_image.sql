@@ -1,0 +1,36 @@
+-- insert_image: records an upload, for POST /v1/images. No row comes back where the same bytes are recorded already.
+-- $1 text    file name           $6 text    SHA-256 in lower-case hexadecimal
+-- $2 text    media type          $7 text    key in the object store
+-- $3 bigint  size in bytes       $8 text    title, or NULL
+-- $4 integer width in pixels     $9 text    description, or NULL
+-- $5 integer height in pixels    $10 text[] tags            $11 jsonb attributes
+-- Index: images_sha256_key decides the conflict.
+INSERT INTO images (
+    filename,
+    content_type,
+    byte_size,
+    width,
+    height,
+    sha256,
+    storage_key,
+    title,
+    description,
+    tags,
+    attributes
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (sha256) DO NOTHING
+RETURNING
+    id,
+    filename,
+    content_type,
+    byte_size,
+    width,
+    height,
+    sha256,
+    title,
+    description,
+    tags,
+    attributes,
+    created_at,
+    updated_at;

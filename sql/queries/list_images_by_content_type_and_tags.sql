@@ -1,0 +1,31 @@
+-- list_images_by_content_type_and_tags: a page of the newest-first list of one media type with all the given tags, for
+-- GET /v1/images?content_type=&tag=.
+-- The position is compared as a row: written with OR it would read the index from its beginning.
+-- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
+-- $3 timestamptz           images later than this
+-- $4 bigint                rows at most
+-- $5 text                  the media type
+-- $6 text[]                the tags
+-- Index: images_tags_idx and a sort where the tags are rare; images_content_type_created_at_id_idx where they are
+-- common. See list_images_by_tags.
+SELECT
+    id,
+    filename,
+    content_type,
+    byte_size,
+    width,
+    height,
+    sha256,
+    title,
+    description,
+    tags,
+    attributes,
+    created_at,
+    updated_at
+FROM images
+WHERE (created_at, id) < ($1, $2)
+    AND created_at > $3
+    AND content_type = $5
+    AND tags @> $6
+ORDER BY created_at DESC, id DESC
+LIMIT $4;
