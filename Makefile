@@ -19,7 +19,10 @@ check: .venv/development
 	mypy
 	shellcheck entrypoint.sh .ci/run
 	hadolint Dockerfile
-	squawk --config .squawk.toml sql/migrations/*.sql
+	squawk --assume-in-transaction $(filter-out %.rollback.sql,$(TRANSACTIONAL))
+	squawk $(filter-out %.rollback.sql,$(NON_TRANSACTIONAL))
+	squawk --assume-in-transaction $(DESTRUCTIVE) $(filter %.rollback.sql,$(TRANSACTIONAL))
+	squawk $(DESTRUCTIVE) $(filter %.rollback.sql,$(NON_TRANSACTIONAL))
 
 lock: .venv/development
 	uv pip compile $(LOCK) pyproject.toml -o requirements/service.txt
@@ -29,6 +32,12 @@ lock: .venv/development
 
 clean:
 	rm -rf .venv .data .mypy_cache .pytest_cache .ruff_cache
+
+NON_TRANSACTIONAL = $(shell grep -l '^-- transactional: false' sql/migrations/*.sql)
+TRANSACTIONAL = $(filter-out $(NON_TRANSACTIONAL),$(wildcard sql/migrations/*.sql))
+# What a rollback is there for: to take away what its migration brought.
+DESTRUCTIVE = --exclude=ban-drop-table,ban-drop-default,ban-drop-constraint,ban-drop-function,changing-column-type
+DESTRUCTIVE := $(DESTRUCTIVE),prefer-text-field,renaming-object
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 INSTALL = python -m pip install --quiet --disable-pip-version-check

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 
 from app.embedded import connectable
 from app.settings import ROOT, fail, read_settings
+from app.store import open_store
 
 POLL = 0.2  # seconds between two attempts to connect
 PATIENCE = 5.0  # seconds between two lines that say we wait
@@ -22,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="images", description="The image catalogue's own commands.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("dev", help="what `make run` calls: an embedded PostgreSQL, migrations, the service")
-    wait = commands.add_parser("wait", help="wait until PostgreSQL answers; the entrypoint's first step")
+    wait = commands.add_parser("wait", help="check the settings, then wait until PostgreSQL answers")
     wait.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="give up after (default: 60)")
     arguments = parser.parse_args()
     try:
@@ -36,7 +38,7 @@ def main() -> None:
 def dev() -> int:
     """Run the entrypoint, as a container would, and keep the embedded server until it has ended."""
     connectable(read_settings().database_url)
-    environment = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     with subprocess.Popen([ROOT / "entrypoint.sh"], env=environment) as service:
         # Ctrl-C reaches the service as it reaches us; a SIGTERM to us alone is passed on.
         signal.signal(signal.SIGTERM, lambda *_: service.terminate())
@@ -48,8 +50,10 @@ def dev() -> int:
 
 
 async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
-    """Return once the migrator's connection succeeds. What waiting cannot mend ends the command at once."""
-    url = connectable(read_settings().migrator_url)
+    """Check the settings; return once the migrator can connect. What waiting cannot mend ends the command at once."""
+    settings = read_settings()
+    open_store(settings.storage_url)  # a wrong setting shows here, once, and not in each worker again and again
+    url = connectable(settings.migrator_url)
     place = urlsplit(url).netloc.rpartition("@")[2] or "its socket"
     started = said = time.monotonic()
     while True:

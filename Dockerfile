@@ -1,0 +1,29 @@
+# Two stages: the first installs, with pip; the second has the virtual environment and the project, and no pip in it.
+# Any uid will do: nothing is written but what STORAGE_URL names and temporary files in /tmp.
+
+FROM python:3.13-slim AS build
+WORKDIR /srv/images
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+COPY requirements/service.txt requirements/
+RUN python -m venv --without-pip /opt/venv \
+    && pip --python /opt/venv/bin/python install --require-hashes -r requirements/service.txt
+# The project stays in its folder, where app/ and sql/ are; this registers its command and its yoyo backend.
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+RUN pip --python /opt/venv/bin/python install --no-deps --no-build-isolation --editable . \
+    && pip --python /opt/venv/bin/python uninstall --yes flit-core
+
+FROM python:3.13-slim
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UVICORN_HOST=0.0.0.0
+WORKDIR /srv/images
+COPY --from=build /opt/venv /opt/venv
+COPY pyproject.toml yoyo.ini entrypoint.sh ./
+COPY sql sql
+COPY app app
+# For STORAGE_URL=file:/objects. A container's group is root whatever its uid, and a new volume takes this over.
+RUN install -d -m 0770 /objects
+USER 10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", \
+    "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ.get('UVICORN_PORT', 8000)}/healthz\")"]
+ENTRYPOINT ["./entrypoint.sh"]

@@ -1,0 +1,120 @@
+"""A PostgreSQL of the version in PG (18 unless set), a database per test, and the application over it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
+
+from app.embedded import Server, binaries
+from app.main import create_app
+from app.settings import ROOT, Settings
+
+VERSION = int(os.environ.get("PG", "18"))
+BIN = Path(sys.executable).parent
+NUMBER = count(1)
+
+Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if not (binaries(VERSION) / "postgres").exists():
+        pytest.exit(f"PG={VERSION}: no PostgreSQL {VERSION} in {binaries(VERSION)}", returncode=1)
+    server = Server(
+        tmp_path_factory.mktemp("postgres") / "data", VERSION, "-c fsync=off -c max_connections=60 -c log_lock_waits=on"
+    )
+    server.start()
+    yield server
+    server.release()
+
+
+@pytest.fixture(scope="session")
+def admin(server: Server) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def template(server: Server, admin: psycopg.Connection) -> str:
+    """The name of a database whose schema the real migrations made."""
+    admin.execute("CREATE DATABASE migrated")
+    done = yoyo_on(server.url("migrated"), "apply")
+    assert done.returncode == 0, done.stderr
+    return "migrated"
+
+
+@pytest.fixture
+def empty_database(server: Server, admin: psycopg.Connection) -> Iterator[str]:
+    """The URL of a database with nothing in it."""
+    yield from _database(server, admin, "template0")
+
+
+@pytest.fixture
+def database(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
+    """The URL of a migrated database without rows."""
+    yield from _database(server, admin, template)
+
+
+def _database(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
+    name = f"test_{next(NUMBER)}"
+    admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+    yield server.url(name)
+    admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of a command under test: what a bare terminal has, and what the test sets."""
+    return {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")} | variables
+
+
+def yoyo_on(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """The plain yoyo command on a database, in the project's folder."""
+    return subprocess.run(
+        [BIN / "yoyo", *arguments],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=url, **variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        database_url=SecretStr(database),
+        storage_url=f"file:{tmp_path / 'objects'}",
+        database_pool_size=4,
+        max_upload_bytes=5_000_000,
+        max_image_pixels=1_000_000,
+    )
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, in this process, between its start and its end."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = httpx.ASGITransport(with_state, raise_app_exceptions=True)
+        async with httpx.AsyncClient(transport=transport, base_url="http://images.test") as client:
+            yield client

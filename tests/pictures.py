@@ -1,0 +1,22 @@
+"""Images for the tests, made by Pillow."""
+
+import io
+from typing import Any
+
+from PIL import Image
+
+
+def picture(format: str = "JPEG", size: tuple[int, int] = (60, 40), seed: int = 0, **options: Any) -> bytes:
+    """The bytes of an image that is no other's: its colours come from `seed`."""
+    image = Image.new("RGB", size, (seed % 256, seed // 256 % 256, 90))
+    image.putpixel((0, 0), (255, 0, seed % 256))
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def turned(orientation: int, size: tuple[int, int] = (60, 40)) -> bytes:
+    """A JPEG with an EXIF orientation (1 to 8)."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return picture(size=size, exif=exif)

@@ -1,0 +1,36 @@
+import httpx
+import psycopg
+
+
+async def test_it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/healthz")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_missing_migration_makes_it_not_ready(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0011_comment_images'")
+
+    response = await client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "5"
+    assert response.json()["detail"] == "Not applied yet: 0011_comment_images."
+
+
+async def test_a_newer_database_is_ready(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+    connection.execute("INSERT INTO _yoyo_migration VALUES ('hash', '9999_of_a_newer_release', now())")
+
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_database_without_any_migration_is_not_ready(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    connection.execute("DROP TABLE _yoyo_migration")
+
+    response = await client.get("/readyz")
+
+    assert response.status_code == 503
+    assert "0001_create_images" in response.json()["detail"]
