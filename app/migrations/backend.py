@@ -7,6 +7,7 @@ its holder's connection, for which others wait; a migration and its record in on
 import contextlib
 import getpass
 import os
+import signal
 import socket
 import time
 import uuid
@@ -18,6 +19,7 @@ from typing import Any
 
 import psycopg
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.exceptions import BadMigration
 from yoyo.migrations import Migration, MigrationList
 
 from app.embedded import connectable
@@ -56,7 +58,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def lock(self, timeout: float | None = None) -> Iterator[None]:
-        """Hold the lock; wait for it MIGRATION_LOCK_WAIT seconds at most.
+        """Hold the lock, for whatever a command does; wait for it MIGRATION_LOCK_WAIT seconds at most.
 
         The advisory lock decides, and ends with the connection. yoyo's own row is kept beside it for stock yoyo to
         see; one that is there already was left by a migrator that died.
@@ -64,26 +66,33 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if self._is_locked:
             yield
             return
-        self._take_lock(self.lock_wait if timeout is None else timeout)
-        self._is_locked = True
-        if self.lock_table not in self.list_tables():
-            self.execute(self.format_sql(self.create_lock_table_sql))
-        self.break_lock()
-        self._insert_lock_row(os.getpid(), timeout=0)
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            self._take_lock(self.lock_wait if timeout is None else timeout)
+            if self.lock_table not in self.list_tables():
+                self.execute(self.format_sql(self.create_lock_table_sql))
+            self.execute(statement("record_lock"), {"pid": os.getpid()})
+            self._is_locked = True
             yield
+        except psycopg.Error as error:
+            fail(f"yoyo: {explained(error)}")
+        except BadMigration as error:
+            fail(f"yoyo: {error}")
+        except KeyboardInterrupt:
+            fail("yoyo: interrupted; the migration that was running is not applied, those before it are")
         finally:
-            self._is_locked = False
-            if not self.connection.closed:
+            signal.signal(signal.SIGTERM, before)
+            if self._is_locked and not self.connection.closed:
                 self._delete_lock_row(os.getpid())
                 self.execute(statement("release_lock"))
+            self._is_locked = False
 
     def _take_lock(self, wait: float) -> None:
         started = said = time.monotonic()
         while not self.execute(statement("take_lock")).fetchone()[0]:
             now = time.monotonic()
             if now - started > wait:
-                fail(f"yoyo: another migrator has worked for {wait:.0f} s (MIGRATION_LOCK_WAIT); try again later")
+                fail(f"yoyo: another migrator has worked for {wait:g} s (MIGRATION_LOCK_WAIT); try again later")
             if now - said >= PATIENCE:
                 print(f"waiting for another migrator to finish, {now - started:.0f} s so far", flush=True)
                 said = now

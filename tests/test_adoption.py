@@ -1,0 +1,125 @@
+"""A database that create_all() made goes through the same `yoyo apply`; one that differs is refused, and why is said."""
+
+import psycopg
+import pytest
+
+from app.settings import ROOT
+from tests.conftest import yoyo_on
+from tests.legacy import CREATE_ALL, ROWS
+
+# What was done to the table since create_all(), and what the refusal must say of it.
+DIVERGENT = {
+    "a column is missing": (
+        "ALTER TABLE images DROP COLUMN title",
+        ["column title: expected character varying(200), found none"],
+    ),
+    "a column is of another type": (
+        "ALTER TABLE images ALTER COLUMN width TYPE bigint",
+        ["column width: expected integer NOT NULL, found bigint NOT NULL"],
+    ),
+    "a column is wider": (
+        "ALTER TABLE images ALTER COLUMN filename TYPE varchar(500)",
+        ["column filename: expected character varying(255) NOT NULL, found character varying(500) NOT NULL"],
+    ),
+    "a column may be null": (
+        "ALTER TABLE images ALTER COLUMN sha256 DROP NOT NULL",
+        ["column sha256: expected character varying(64) NOT NULL, found character varying(64)"],
+    ),
+    "a column lost its default": (
+        "ALTER TABLE images ALTER COLUMN created_at DROP DEFAULT",
+        [
+            "column created_at: expected timestamp with time zone NOT NULL DEFAULT now(), "
+            "found timestamp with time zone NOT NULL"
+        ],
+    ),
+    "a column sorts otherwise": (
+        'ALTER TABLE images ALTER COLUMN description TYPE text COLLATE "C"',
+        ['column description: expected text, found text COLLATE "C"'],
+    ),
+    "there is a column more": (
+        "ALTER TABLE images ADD COLUMN owner text",
+        ["column owner: expected none, found text"],
+    ),
+    "an index is missing": (
+        "DROP INDEX ix_images_tags",
+        ["index ix_images_tags: expected gin (tags), found none"],
+    ),
+    "an index is not unique": (
+        "DROP INDEX ix_images_sha256; CREATE INDEX ix_images_sha256 ON images (sha256)",
+        ["index ix_images_sha256: expected UNIQUE btree (sha256), found btree (sha256)"],
+    ),
+    "an index is partial": (
+        "DROP INDEX ix_images_created_at; CREATE INDEX ix_images_created_at ON images (created_at) WHERE width > 0",
+        ["index ix_images_created_at: expected btree (created_at), found btree (created_at) WHERE (width > 0)"],
+    ),
+    "there is an index more": (
+        "CREATE INDEX mine ON images (title)",
+        ["index mine: expected none, found btree (title)"],
+    ),
+    "there is no primary key": (
+        "ALTER TABLE images DROP CONSTRAINT images_pkey",
+        [
+            "constraint images_pkey: expected PRIMARY KEY (id), found none",
+            "index images_pkey: expected UNIQUE btree (id), found none",
+        ],
+    ),
+    "there is a constraint more": (
+        "ALTER TABLE images ADD CONSTRAINT positive CHECK (width > -2147483649)",
+        ["constraint positive: expected none, found CHECK ("],
+    ),
+    "there is a trigger": (
+        "CREATE TRIGGER t BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        ["table images: expected ordinary table, logged, without", "found ordinary table, logged, with row security"],
+    ),
+    "it is a view": (
+        "ALTER TABLE images RENAME TO pictures; CREATE VIEW images AS SELECT * FROM pictures",
+        ["table images: expected ordinary table", "found view", "index ix_images_tags: expected gin (tags), found none"],
+    ),
+    "several things at once": (
+        "ALTER TABLE images DROP COLUMN tags, ALTER COLUMN height TYPE smallint USING 1",
+        ["column tags: ", "index ix_images_tags: ", "column height: expected integer NOT NULL, found smallint NOT NULL"],
+    ),
+}
+
+
+def contents(connection: psycopg.Connection) -> tuple[list[object], list[object]]:
+    inspect = (ROOT / "sql" / "inspect" / "schema.sql").read_bytes()
+    rows = connection.execute("SELECT * FROM images ORDER BY id", prepare=False)
+    return list(connection.execute(inspect)), list(rows)
+
+
+def test_a_legacy_database_keeps_every_row(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        _, rows = contents(connection)
+
+        done = yoyo_on(empty_database, "apply")
+
+        assert done.returncode == 0, done.stderr
+        assert contents(connection)[1] == rows
+        assert len(rows) == 20
+    assert "\nU" not in yoyo_on(empty_database, "list").stdout
+
+
+@pytest.mark.parametrize("case", DIVERGENT)
+def test_a_divergent_database_is_refused_and_left_alone(empty_database: str, case: str) -> None:
+    divergence, said = DIVERGENT[case]
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        connection.execute(divergence.encode())
+        before = contents(connection)
+
+        done = yoyo_on(empty_database, "apply")
+
+        assert done.returncode == 1
+        assert done.stderr.startswith("yoyo: 0001_create_images was not applied: the table images is not the one")
+        for words in said:
+            assert words in done.stderr
+        assert "Traceback" not in done.stderr
+        differences = done.stderr.count(": expected ")
+        assert differences == len(said) or case in {"there is a trigger", "it is a view"}
+        assert contents(connection) == before
+        assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM _yoyo_log").fetchone() == (0,)

@@ -1,0 +1,275 @@
+"""The yoyo commands as an operator meets them: one migrator at a time, and one line for what goes wrong."""
+
+import getpass
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL
+from yoyo.connections import get_backend
+
+from app.embedded import Server
+from app.settings import ROOT
+from tests.conftest import BIN, environment, yoyo_on
+from tests.test_migrations import IDS
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, 30 s at most."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def applied(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return [name for (name,) in connection.execute("SELECT migration_id FROM _yoyo_log ORDER BY created_at_utc")]
+
+
+@pytest.fixture
+def slow_migration(tmp_path: Path) -> Path:
+    """A folder with one migration that makes a table, then sleeps for a minute."""
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / "0001_sleep.sql").write_text("CREATE TABLE asleep ();\nSELECT pg_sleep(60);\n")
+    (folder / "0001_sleep.rollback.sql").write_text("DROP TABLE asleep;\n")
+    return folder
+
+
+def start_slowly(url: str, folder: Path) -> "subprocess.Popen[str]":
+    """A migrator in the middle of its sleep."""
+    migrator = subprocess.Popen(
+        [BIN / "yoyo", "apply", folder],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=url),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        sleeping = SQL(
+            "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
+        )
+        wait_until(lambda: connection.execute(sleeping).fetchall())
+    return migrator
+
+
+def what_remains(url: str) -> object:
+    """The table of the slow migration, and the number of rows in yoyo's lock table."""
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT to_regclass('asleep'), (SELECT count(*) FROM yoyo_lock)").fetchone()
+
+
+def test_the_commands_work_with_no_option(empty_database: str) -> None:
+    assert yoyo_on(empty_database, "list").stdout.count("\nU ") == len(IDS)
+
+    applying = yoyo_on(empty_database, "apply")
+
+    assert [line.split()[1] for line in applying.stdout.splitlines()] == IDS
+    assert applying.stderr == ""
+    assert yoyo_on(empty_database, "list").stdout.count("\nA ") == len(IDS)
+    assert yoyo_on(empty_database, "apply").stdout == "nothing to apply\n"
+
+    rolling_back = yoyo_on(empty_database, "rollback")
+
+    assert rolling_back.stdout.startswith(f"rolled back {IDS[-1]} ")
+    assert rolling_back.stderr == ""
+
+    assert yoyo_on(empty_database, "rollback", "--all").stdout.count("rolled back") == len(IDS) - 1
+    assert yoyo_on(empty_database, "rollback").stdout == "nothing to roll back\n"
+    assert yoyo_on(empty_database, "apply", "--revision", IDS[3]).stdout.count("applied") == 4
+    assert yoyo_on(empty_database, "list").stdout.count("\nA ") == 4
+
+
+def test_they_work_from_a_folder_below_the_project(empty_database: str) -> None:
+    listing = subprocess.run(
+        [BIN / "yoyo", "list"],
+        cwd=ROOT / "sql" / "queries",
+        env=environment(DATABASE_URL=empty_database),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert listing.stdout.count("\nU ") == len(IDS)
+
+
+def test_the_migrators_own_url_comes_first(empty_database: str) -> None:
+    listing = yoyo_on("postgresql://nobody@127.0.0.1:1/none", "list", MIGRATION_DATABASE_URL=empty_database)
+
+    assert listing.returncode == 0, listing.stderr
+
+
+def test_new_makes_a_migration_and_its_twin_by_the_projects_pattern(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "sql", tmp_path / "sql")
+    shutil.copy(ROOT / "yoyo.ini", tmp_path)
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    folder = tmp_path / "sql" / "migrations"
+    before = set(folder.iterdir())
+
+    new = [BIN / "yoyo", "new", "--sql", "-m", "Index images' title, soon"]
+    subprocess.run(new, cwd=tmp_path, env=environment(), check=True, capture_output=True)
+
+    made = sorted(path.name for path in set(folder.iterdir()) - before)
+    name = f"{len(IDS) + 1:04}_index_images_title_soon"
+    assert made == [f"{name}.rollback.sql", f"{name}.sql"]
+    text = (folder / f"{name}.sql").read_text()
+    assert text.startswith("-- Index images' title, soon.\n")
+    assert f"\n-- depends: {IDS[-1]}\n" in text
+    assert "\n-- loses:" in (folder / f"{name}.rollback.sql").read_text()
+
+
+def test_eight_migrators_at_once_apply_each_migration_once(empty_database: str) -> None:
+    migrators = [
+        subprocess.Popen(
+            [BIN / "yoyo", "apply"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=empty_database),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    outputs = [migrator.communicate(timeout=60) for migrator in migrators]
+
+    assert [migrator.returncode for migrator in migrators] == [0] * 8, outputs
+    assert applied(empty_database) == IDS
+    assert sum(stdout == "nothing to apply\n" for stdout, _ in outputs) == 7
+
+
+def test_a_killed_migrator_leaves_nothing_and_holds_up_nobody(empty_database: str, slow_migration: Path) -> None:
+    killed = start_slowly(empty_database, slow_migration)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+
+    after = yoyo_on(empty_database, "apply")
+
+    assert after.returncode == 0, after.stderr
+    assert applied(empty_database) == IDS
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('asleep'), (SELECT count(*) FROM yoyo_lock)").fetchone() == (
+            None,
+            0,
+        )
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_migrator_ends_at_once_with_one_line(
+    empty_database: str, slow_migration: Path, interruption: signal.Signals
+) -> None:
+    migrator = start_slowly(empty_database, slow_migration)
+    migrator.send_signal(interruption)
+    _, stderr = migrator.communicate(timeout=5)
+
+    assert migrator.returncode == 1
+    assert stderr.startswith("yoyo: interrupted")
+    assert stderr.count("\n") == 1
+    assert what_remains(empty_database) == (None, 0)
+
+
+def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migration: Path) -> None:
+    holder = start_slowly(empty_database, slow_migration)
+    try:
+        waiter = yoyo_on(empty_database, "apply", MIGRATION_LOCK_WAIT="0.3")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert waiter.returncode == 1
+    assert waiter.stderr == "yoyo: another migrator has worked for 0.3 s (MIGRATION_LOCK_WAIT); try again later\n"
+
+
+def test_a_lock_row_left_by_stock_yoyo_is_taken_over(empty_database: str) -> None:
+    yoyo_on(empty_database, "list")
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+
+    assert yoyo_on(empty_database, "apply").returncode == 0
+
+
+def test_a_failing_migration_is_undone_and_not_recorded(empty_database: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_fail.sql").write_text("CREATE TABLE half ();\nINSERT INTO nowhere VALUES (1);\n")
+
+    done = yoyo_on(empty_database, "apply", str(tmp_path))
+
+    assert (done.returncode, done.stderr) == (1, 'yoyo: 0001_fail was not applied: relation "nowhere" does not exist\n')
+    assert applied(empty_database) == []
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
+
+
+def test_a_table_lock_is_not_waited_for_at_length(database: str) -> None:
+    """A reader that stays is not to hold up the ALTER, and behind it everyone else."""
+    yoyo_on(database, "rollback", "--revision", IDS[1])
+    with psycopg.connect(database) as reader:
+        reader.execute("SELECT FROM images")
+
+        done = yoyo_on(database, "apply")
+
+    assert done.returncode == 1
+    assert done.stderr == f"yoyo: {IDS[1]} was not applied: canceling statement due to lock timeout\n"
+
+
+def test_a_concurrent_build_waits_for_old_transactions(database: str) -> None:
+    yoyo_on(database, "rollback", "--revision", IDS[8])
+    with psycopg.connect(database, autocommit=True) as watcher, psycopg.connect(database) as writer:
+        writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", "apply"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=database),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        waiting = """
+            SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'images-migrations'
+                AND wait_event_type = 'Lock' AND now() - query_start > interval '3.5 s'
+        """  # longer than the lock_timeout of the other statements
+        wait_until(lambda: watcher.execute(waiting).fetchall())
+        writer.rollback()
+
+    assert migrator.communicate(timeout=30)[1] == ""
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
+
+
+def test_what_is_wrong_is_said_in_one_line(server: Server, admin: psycopg.Connection, empty_database: str) -> None:
+    admin.execute("DROP ROLE IF EXISTS reader")
+    admin.execute("CREATE ROLE reader LOGIN")
+    as_reader = empty_database.replace("postgres@", "reader@")
+    said = {
+        "postgresql://postgres@127.0.0.1:1/none": "yoyo: cannot connect to PostgreSQL: ",
+        server.url("none"): 'database "none" does not exist',
+        "mysql://localhost/images": "settings: DATABASE_URL must start with postgresql:// or embedded: ",
+        as_reader: "yoyo: permission denied for schema public",
+    }
+    for url, words in said.items():
+        done = yoyo_on(url, "apply")
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_password_is_never_shown() -> None:
+    done = yoyo_on("postgresql://someone:hunter2@127.0.0.1:1/none", "apply")
+
+    assert done.returncode == 1
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_uid_without_a_name_is_recorded_by_its_number(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setenv("DATABASE_URL", empty_database)
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    with get_backend("settings:") as backend:
+        assert backend.get_log_data()["username"] == f"uid {os.getuid()}"
