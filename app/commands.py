@@ -63,7 +63,7 @@ async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
         except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
             now = time.monotonic()
             if now - started > timeout:
-                fail(f"images wait: no PostgreSQL at {place} after {timeout:.0f} s: {error or type(error).__name__}")
+                fail(f"images wait: no PostgreSQL at {place} after {timeout:g} s: {error or type(error).__name__}")
             if now - said >= PATIENCE:
                 print(f"waiting for PostgreSQL at {place}, {now - started:.0f} s so far", flush=True)
                 said = now

@@ -136,6 +136,6 @@ class Server:
             ).returncode
             if check and status != 0:
                 output.seek(0)
-                said = " ".join(output.read().split())[-300:]
+                said = " ".join(output.read().splitlines()[-3:])
                 fail(f"embedded PostgreSQL: {program} failed: {said} (log: {self.data / 'server.log'})")
         return status

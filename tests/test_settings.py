@@ -1,0 +1,66 @@
+import pytest
+
+from app import settings
+from app.settings import Settings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_without_a_database_nothing_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        read_settings()
+
+    said = "settings: DATABASE_URL is not set (see .env.example and the README's table)\n"
+    assert capsys.readouterr().err == said
+
+
+def test_each_wrong_setting_is_named_and_no_value_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://someone:hunter2@localhost")
+    monkeypatch.setenv("MAX_UPLOAD_BYTES", "hunter2")
+
+    with pytest.raises(SystemExit):
+        read_settings()
+
+    said = capsys.readouterr().err
+    assert "DATABASE_URL must start with postgresql:// or embedded:" in said
+    assert "MAX_UPLOAD_BYTES could not" in said
+    assert "hunter2" not in said
+    assert said.count("\n") == 1
+
+
+def test_the_migrator_has_the_applications_url_unless_it_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@localhost/images")
+    assert read_settings().migrator_url == read_settings().database_url
+
+    monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://owner@localhost/images")
+    assert read_settings().migrator_url.get_secret_value() == "postgresql://owner@localhost/images"
+
+
+def test_a_password_is_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter2@localhost/images")
+
+    read = read_settings()
+
+    assert "hunter2" not in f"{read!r} {read} {read.model_dump()} {read.model_dump_json()}"
+
+
+def test_sizes_may_be_written_with_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@localhost/images")
+    monkeypatch.setenv("MAX_UPLOAD_BYTES", "10 MiB")
+
+    assert read_settings().max_upload_bytes == 10_485_760
+
+
+def test_the_example_names_known_settings_alone() -> None:
+    lines = (settings.ROOT / ".env.example").read_text().splitlines()
+    names = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
+
+    assert names <= {name.upper() for name in Settings.model_fields}
+    assert names >= {"DATABASE_URL", "STORAGE_URL"}
