@@ -1,7 +1,7 @@
 -- Takes the comments away again.
 --
 -- loses: nothing (the words are in 0011_comment_images.sql)
--- Locks: SHARE UPDATE EXCLUSIVE on images, for the catalogue alone.
+-- Locks: SHARE UPDATE EXCLUSIVE on images and on each index, for the catalogue alone: reads and writes go on.
 -- Cost:  none.
 
 COMMENT ON FUNCTION images_document(text, text, text, text[]) IS NULL;

@@ -3,7 +3,7 @@
 -- What:  a comment on the table, each column, index and constraint, and on the function.
 -- Why:   whoever stands before this database at night has psql (\d+ images) and perhaps nothing else. A comment tells
 --        what a row means, what is not promised, and which query an index serves.
--- Locks: SHARE UPDATE EXCLUSIVE on images, for the catalogue alone; ACCESS EXCLUSIVE on none.
+-- Locks: SHARE UPDATE EXCLUSIVE on images and on each index, for the catalogue alone: reads and writes go on.
 -- Cost:  none.
 -- depends: 0010_rename_images_indexes
 
