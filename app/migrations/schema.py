@@ -1,0 +1,33 @@
+"""The schema as one text, which sql/schema.sql holds for DBAs to read as a whole."""
+
+import re
+import subprocess
+
+from app.embedded import binaries
+
+HEADER = """\
+-- The schema after all migrations, as one text. Generated: do not edit, write a migration and then
+--     .venv/bin/images schema dump > sql/schema.sql
+-- A test holds this file to be what the migrations make.
+
+"""
+
+# What pg_dump says of itself and of the session: its banners, psql's commands, SET and set_config().
+NOISE = re.compile(r"^(?:--.*|\\.*|SET .*|SELECT pg_catalog\.set_config.*)\n", re.MULTILINE)
+
+
+def dump(url: str) -> str:
+    """The text for the database at a libpq URL, without yoyo's own tables; one text for every PostgreSQL supported.
+
+    Raises subprocess.CalledProcessError, with what pg_dump said in `stderr`.
+    """
+    command = [
+        binaries(18) / "pg_dump",
+        "--schema-only",
+        "--no-owner",
+        "--no-privileges",
+        "--exclude-table=*yoyo*",
+        url,
+    ]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n"
