@@ -51,7 +51,8 @@ def dev() -> int:
         signal.signal(signal.SIGTERM, lambda *_: service.terminate())
         while True:
             try:
-                return service.wait()
+                status = service.wait()
+                return status if status >= 0 else 128 - status  # ended by a signal, as a shell says it
             except KeyboardInterrupt:
                 continue
 

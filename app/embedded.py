@@ -52,8 +52,8 @@ def binaries(version: int) -> Path:
 class Server:
     """A PostgreSQL server whose data and Unix socket, its only door, lie in the folder `data`.
 
-    As root it runs as `nobody`, since PostgreSQL refuses root; `setpriv` leaves it the one capability to pass
-    folders that only root may enter, so that no permission outside `data` has to change.
+    As root it runs as the data's owner, or as `nobody`, since PostgreSQL refuses root; `setpriv` leaves it the one
+    capability to pass folders that only root may enter, so that no permission outside `data` has to change.
     """
 
     def __init__(self, data: Path, version: int = 18, options: str = "") -> None:
@@ -66,12 +66,9 @@ class Server:
         if os.geteuid() == 0:
             if shutil.which("setpriv") is None:
                 fail("embedded PostgreSQL does not run as root without setpriv (util-linux): use an ordinary user")
-            self.as_user = [
-                "setpriv",
-                "--reuid=nobody",
-                f"--regid={pwd.getpwnam('nobody').pw_gid}",
-                "--clear-groups",
-            ]
+            nobody = pwd.getpwnam("nobody")
+            self.owner = (data.stat().st_uid if data.exists() else 0) or nobody.pw_uid
+            self.as_user = ["setpriv", f"--reuid={self.owner}", f"--regid={nobody.pw_gid}", "--clear-groups"]
             self.as_user += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
             self.as_user += ["--securebits=+no_setuid_fixup", "--"]
 
@@ -120,7 +117,7 @@ class Server:
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(mode=0o700)
         if self.as_user:
-            os.chown(making, pwd.getpwnam("nobody").pw_uid, -1)
+            os.chown(making, self.owner, -1)
         self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", *locale, data=making)
         making.rename(self.data)
 
