@@ -20,8 +20,9 @@ COPY --from=build /opt/venv /opt/venv
 COPY pyproject.toml yoyo.ini entrypoint.sh ./
 COPY sql sql
 COPY app app
-# For STORAGE_URL=file:/objects. A container's group is root whatever its uid, and a new volume takes this over.
-RUN install -d -m 0770 /objects
+# /objects is for STORAGE_URL=file:/objects: a container's group is root whatever its uid, and a new volume takes the
+# folder's mode over. Nothing is installed from here on, so pip goes.
+RUN install -d -m 0770 /objects && pip uninstall --yes --quiet --root-user-action=ignore pip
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", \

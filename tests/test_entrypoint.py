@@ -1,10 +1,11 @@
 """The entrypoint as a container runs it: real processes, real HTTP, real signals."""
 
+import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -46,12 +47,13 @@ def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.kill()
+        with suppress(ProcessLookupError):  # nothing of it is left, as it should be
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
