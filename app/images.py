@@ -4,16 +4,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from asyncpg import Record
-from obstore.exceptions import BaseError
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app import queries, store
-from app.models import EARLIEST, FieldError, ImagePatch, ListQuery, Position, attributes_within_limits
+from app.models import EARLIEST, FieldError, ImagePatch, ListQuery, Position, attributes_within_limits, microseconds
 from app.parameters import parameters
-from app.problems import ProblemError, invalid, logger
+from app.problems import UNAVAILABLE, ProblemError, invalid, logger
 from app.uploads import digest, receive
 
 EXTENSIONS = {
@@ -24,6 +23,9 @@ EXTENSIONS = {
     "image/tiff": "tiff",
     "image/avif": "avif",
 }
+
+
+PATH = "/v1/images"
 
 
 async def list_images(request: Request) -> Response:
@@ -41,8 +43,9 @@ async def list_images(request: Request) -> Response:
     if len(rows) > query.limit:
         cursor = Position((page[-1]["created_at"], page[-1]["id"])).cursor()
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        headers["Link"] = f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
-    return _json({"images": [dict(row) for row in page], "next": cursor}, headers=headers)
+        headers["Link"] = f'<{PATH}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    body = b'{"images":[%b],"next":%b}' % (b",".join(map(_rendered, page)), to_json(cursor))
+    return Response(body, headers=headers, media_type="application/json")
 
 
 async def create_image(request: Request) -> Response:
@@ -63,20 +66,21 @@ async def create_image(request: Request) -> Response:
                     sha256=found.sha256,
                     storage_key=key,
                     **found.measure._asdict(),
-                    **upload.fields.model_dump(),
+                    **upload.fields.model_dump(exclude={"attributes"}),
+                    attributes=to_json(upload.fields.attributes).decode(),
                 )
                 if row is not None:
                     await store.put(objects, key, upload.file)
-                    return _image(row, 201, {"Location": f"/v1/images/{row['id']}"})
+                    return _image(row, 201, {"Location": f"{PATH}/{row['id']}"})
                 row = await queries.get_image_by_sha256(connection, found.sha256)
-    return _image(row, 200, {"Content-Location": f"/v1/images/{row['id']}"})
+    return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
 
 
 async def get_image(request: Request) -> Response:
     row = await queries.get_image(request.state["pool"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
-    if _matches(request.headers.get("if-none-match"), _etag(row)):
+    if _not_modified(request, _etag(row)):
         return Response(status_code=304, headers={"ETag": _etag(row)})
     return _image(row)
 
@@ -113,8 +117,8 @@ async def delete_image(request: Request) -> Response:
             await queries.lock_content(connection, gone["sha256"])
             if await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, gone["storage_key"])
-    except (BaseError, OSError) as error:
-        logger.error("left %s in the object store: %s", gone["storage_key"], error)
+    except UNAVAILABLE as error:
+        logger.error("left %r in the object store: %s", gone["storage_key"], error)
     return Response(status_code=204)
 
 
@@ -122,49 +126,62 @@ async def get_content(request: Request) -> Response:
     row = await queries.get_content(request.state["pool"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
+    # The type of an adopted row is hearsay: what this service did not find to be an image is for no browser to show.
+    shown = row["content_type"] in EXTENSIONS
+    disposition = "inline" if shown else "attachment"
     headers = {
-        "ETag": f'"{row["sha256"]}"',
+        "ETag": f'"{quote(row["sha256"], safe="")}"',
         "Cache-Control": "public, max-age=31536000, immutable",
-        "Content-Disposition": f"inline; filename*=UTF-8''{quote(row['filename'], safe='')}",
-        # An adopted row's type is hearsay: no browser is to run what it names.
+        "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(row['filename'], safe='')}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
     }
-    if _matches(request.headers.get("if-none-match"), headers["ETag"]):
+    if _not_modified(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     content = await store.get(request.state["store"], row["storage_key"])
     if content is None:
-        logger.error("no bytes in the object store under %s", row["storage_key"])
+        logger.error("no bytes in the object store under %r", row["storage_key"])
         raise ProblemError(404, "content-missing")
     size, chunks = content
-    headers |= {"Content-Length": str(size), "Content-Type": row["content_type"]}
+    headers |= {
+        "Content-Length": str(size),
+        "Content-Type": row["content_type"] if shown else "application/octet-stream",
+    }
     if request.method == "HEAD":
         return Response(headers=headers)
     return StreamingResponse(chunks, headers=headers)
 
 
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(to_json(value), status, headers, media_type="application/json")
-
-
 def _image(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return _json(dict(row), status, {"ETag": _etag(row), **(headers or {})})
+    return Response(_rendered(row), status, {"ETag": _etag(row), **(headers or {})}, media_type="application/json")
+
+
+def _rendered(row: Record) -> bytes:
+    """The image as JSON. The attributes stay the text that PostgreSQL gave: an adopted row may hold numbers and depths
+    that this service would neither take nor be able to parse."""
+    image = dict(row)
+    attributes = image.pop("attributes")
+    return b'%b,"attributes":%b}' % (to_json(image)[:-1], attributes.encode())
 
 
 def _etag(row: Record) -> str:
     """updated_at, in microseconds since 1970: each change moves it."""
-    return f'"{row["updated_at"].timestamp() * 1_000_000:.0f}"'
+    return f'"{microseconds(row["updated_at"])}"'
 
 
-def _matches(condition: str | None, etag: str) -> bool:
-    """Whether the list of entity tags in If-Match or If-None-Match (RFC 9110, 13.1) names this one."""
-    tags = [tag.strip().removeprefix("W/") for tag in (condition or "").split(",")]
+def _entity_tags(request: Request, name: str) -> list[str]:
+    """What If-Match or If-None-Match lists (RFC 9110, 13.1)."""
+    return [tag.strip() for line in request.headers.getlist(name) for tag in line.split(",")]
+
+
+def _not_modified(request: Request, etag: str) -> bool:
+    tags = [tag.removeprefix("W/") for tag in _entity_tags(request, "if-none-match")]
     return etag in tags or "*" in tags
 
 
 def _require_match(request: Request, row: Record) -> None:
-    condition = request.headers.get("if-match")
-    if condition is not None and not _matches(condition, _etag(row)):
+    tags = _entity_tags(request, "if-match")
+    if tags and _etag(row) not in tags and "*" not in tags:
         raise ProblemError(412, "version-conflict", "If-Match names another version.", headers={"ETag": _etag(row)})
 
 
@@ -183,13 +200,14 @@ def _merged(row: Record, patch: ImagePatch) -> dict[str, Any]:
     fields = {name: row[name] for name in ImagePatch.model_fields}
     fields |= {name: getattr(patch, name) for name in patch.model_fields_set}
     fields["tags"] = fields["tags"] or []
+    fields["attributes"] = fields["attributes"] or "{}"
     if patch.attributes is not None:
         try:
-            fields["attributes"] = attributes_within_limits(merge(row["attributes"], patch.attributes))
+            merged = attributes_within_limits(merge(from_json(row["attributes"]), patch.attributes))
         except ValueError as error:
             fault = FieldError(pointer="/attributes", detail=str(error))
             raise ProblemError(422, "invalid-request", errors=[fault]) from None
-    fields["attributes"] = fields["attributes"] or {}
+        fields["attributes"] = to_json(merged).decode()
     return fields
 
 

@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> Starlette:
         async with create_pool(settings) as pool:
             yield {"settings": settings, "pool": pool, "store": store}
 
-    return Starlette(
+    app = Starlette(
         routes=[
             resource(
                 "/v1/images",
@@ -67,6 +67,8 @@ def create_app(settings: Settings) -> Starlette:
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def resource(path: str, *, max_body_bytes: int = MAX_BODY_BYTES, **methods: Endpoint) -> Route:

@@ -35,13 +35,13 @@ def measure(file: IO[bytes], max_pixels: int) -> Measure:
     The whole picture is decoded once, as a stream, to know that it can be; JPEG at an eighth of its size, which
     reads all of its data and costs a third. Raises ProblemError: unsupported-image, broken-image, too-many-pixels.
     """
-    _allow_loaders()
+    _prepare_libvips()
     image = _open(file)
     if image.width * image.height > max_pixels:
         detail = f"{image.width} x {image.height} pixels; at most {max_pixels} in all are taken."
         raise ProblemError(422, "too-many-pixels", detail)
     loader = image.get("vips-loader")
-    orientation = image.get("orientation") if "orientation" in image.get_fields() else 1
+    orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     try:
         _open(file, **({"shrink": 8} if loader == "jpegload_source" else {})).avg()
     except pyvips.Error as error:
@@ -53,11 +53,12 @@ def measure(file: IO[bytes], max_pixels: int) -> Measure:
 def _open(file: IO[bytes], **options: int) -> pyvips.Image:
     file.seek(0)
     source = pyvips.Source.new_from_descriptor(file.fileno())
+    # Asked beforehand: what an error says comes from a buffer that all threads share.
+    if pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) == pyvips.ffi.NULL:
+        raise ProblemError(415, "unsupported-image", f"Taken are {', '.join(LOADERS.values())}.")
     try:
         return pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
     except pyvips.Error as error:
-        if "not in a known format" in str(error):
-            raise ProblemError(415, "unsupported-image", f"Taken are {', '.join(LOADERS.values())}.") from None
         raise _broken(error) from None
 
 
@@ -66,8 +67,11 @@ def _broken(error: pyvips.Error) -> ProblemError:
 
 
 @cache
-def _allow_loaders() -> None:
+def _prepare_libvips() -> None:
     pyvips.operation_block_set("VipsForeignLoad", True)
     for name in CLASSES:
         pyvips.operation_block_set(f"VipsForeignLoad{name}", False)
     pyvips.cache_set_max(0)  # no image is asked for twice
+    # libvips quotes bytes of a broken file in its words, in a buffer that all threads share. pyvips, which reads it
+    # even where all went well, would raise UnicodeDecodeError, for sound images too.
+    pyvips.error._to_string = lambda text: pyvips.ffi.string(text).decode(errors="replace")

@@ -94,6 +94,11 @@ Attributes = Annotated[dict[str, JsonValue], AfterValidator(attributes_within_li
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
 
 
+def microseconds(moment: datetime) -> int:
+    """Since 1970, in UTC, where asyncpg's times are: all but PostgreSQL's infinity, which comes without a zone."""
+    return (moment.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+
+
 class Position(tuple[datetime, UUID]):
     """A place in the newest-first list, (created_at, id); a cursor is its 24 bytes in base64url."""
 
@@ -113,8 +118,7 @@ class Position(tuple[datetime, UUID]):
         return position
 
     def cursor(self) -> str:
-        microseconds = (self[0] - EPOCH) // timedelta(microseconds=1)
-        return urlsafe_b64encode(microseconds.to_bytes(8, signed=True) + self[1].bytes).decode()
+        return urlsafe_b64encode(microseconds(self[0]).to_bytes(8, signed=True) + self[1].bytes).decode()
 
 
 def _cursor(value: str) -> str:
@@ -162,10 +166,15 @@ class UploadFields(BaseModel):
     ] = {}
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class ImagePatch(BaseModel):
     """A JSON merge patch (RFC 7396): what is left out stays, null takes away."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
     filename: Filename = ""
     title: Title | None = None
@@ -178,7 +187,7 @@ class Image(BaseModel):
     """An image of the catalogue."""
 
     id: UUID
-    filename: Filename
+    filename: str
     content_type: Annotated[str, Field(description="As found in the bytes.", examples=["image/jpeg"])]
     byte_size: Annotated[int, Field(ge=0)]
     width: Annotated[int, Field(description="Pixels across as displayed, with EXIF orientation applied.")]
@@ -187,7 +196,9 @@ class Image(BaseModel):
     title: Title | None
     description: str | None
     tags: list[str]
-    attributes: dict[str, JsonValue]
+    attributes: Annotated[
+        JsonValue, Field(description="An object; of an adopted image whatever the former service stored.")
+    ]
     created_at: AwareDatetime
     updated_at: AwareDatetime
 

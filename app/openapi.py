@@ -1,6 +1,7 @@
 """The API's description, OpenAPI 3.1, made from the models that validate the requests."""
 
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -11,7 +12,6 @@ from starlette.responses import Response
 from app.measure import LOADERS
 from app.models import Image, ImagePage, ImagePatch, ListQuery, Problem, UploadFields
 from app.problems import TITLES
-from app.settings import ROOT
 
 JSON = "application/json"
 REFUSED = {
@@ -44,26 +44,25 @@ async def document(request: Request) -> Response:
 
 @cache
 def description() -> dict[str, Any]:
-    _, schemas = models_json_schema(
+    _, definitions = models_json_schema(
         [(model, "serialization") for model in (Image, ImagePage, Problem)]
-        + [(model, "validation") for model in (ImagePatch, UploadFields)],
+        + [(model, "validation") for model in (ImagePatch, ListQuery, UploadFields)],
         ref_template="#/components/schemas/{model}",
     )
+    schemas = definitions["$defs"]
+    query, fields = (schemas.pop(model.__name__)["properties"] for model in (ListQuery, UploadFields))
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Image catalogue",
-            "version": (ROOT / "pyproject.toml")
-            .read_text(encoding="utf-8")
-            .split('version = "', 1)[1]
-            .split('"', 1)[0],
+            "version": version("image-catalogue"),
             "description": "Times are RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). Unknown fields "
             "and query parameters are refused. Types of problem: "
             + "; ".join(f"`/problems/{kind}`: {title}" for kind, title in TITLES.items()),
         },
         "paths": {
             "/v1/images": {
-                "get": _operation("List images, newest first", _page(), [422], parameters=_query(ListQuery)),
+                "get": _operation("List images, newest first", _page(), [422], parameters=_query(query)),
                 "post": _operation(
                     "Store an image; the same bytes are stored once",
                     {
@@ -71,7 +70,7 @@ def description() -> dict[str, Any]:
                         "200": _answer("These bytes were here already.", _ref("Image"), "Content-Location", "ETag"),
                     },
                     [400, 413, 415, 422],
-                    body=_upload(),
+                    body=_upload(fields),
                 ),
             },
             "/v1/images/{id}": {
@@ -82,7 +81,10 @@ def description() -> dict[str, Any]:
                     _image(),
                     [400, 404, 412, 413, 415, 422],
                     parameters=[IF_MATCH],
-                    body={"application/merge-patch+json": {"schema": _ref("ImagePatch")}},
+                    body={
+                        media_type: {"schema": _ref("ImagePatch")}
+                        for media_type in ("application/merge-patch+json", JSON)
+                    },
                 ),
                 "delete": _operation(
                     "Delete an image and its bytes",
@@ -101,7 +103,7 @@ def description() -> dict[str, Any]:
             "/readyz": {"get": _operation("Ready", _status("Database reachable, migrations applied."), [422])},
             "/openapi.json": {"get": _operation("This document", _status("OpenAPI 3.1."), [422])},
         },
-        "components": schemas | {"schemas": schemas["$defs"]} if "$defs" in schemas else schemas,
+        "components": {"schemas": schemas},
     }
 
 
@@ -159,22 +161,21 @@ def _content() -> dict[str, Any]:
     }
 
 
-def _query(model: type[ListQuery]) -> list[dict[str, Any]]:
-    properties = model.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
+def _query(properties: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"in": "query", "name": name, "description": schema.pop("description"), "schema": schema}
         for name, schema in properties.items()
     ]
 
 
-def _upload() -> dict[str, Any]:
+def _upload(fields: dict[str, Any]) -> dict[str, Any]:
     file = {"type": "string", "format": "binary", "description": f"One of {', '.join(LOADERS.values())}."}
     return {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
                 "required": ["file"],
-                "properties": {"file": file} | UploadFields.model_json_schema()["properties"],
+                "properties": {"file": file} | fields,
                 "additionalProperties": False,
             },
             "encoding": {"attributes": {"contentType": JSON}},

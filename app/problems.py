@@ -9,7 +9,7 @@ from obstore.exceptions import BaseError
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app.models import FieldError, Problem
@@ -28,6 +28,21 @@ TITLES = {
 }
 
 RETRY_AFTER = "5"  # seconds
+
+# What PostgreSQL or the object store raise where they cannot be reached, or not now.
+UNAVAILABLE = (
+    OSError,  # connection refused or reset, time-outs, a full disk
+    BaseError,  # the object store's
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was lost while idle
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,  # time-outs, shutdown, start-up
+    asyncpg.ReadOnlySQLTransactionError,  # a former primary
+    asyncpg.InvalidCachedStatementError,  # a migration changed a column's type while a transaction was open
+)
 
 
 class ProblemError(Exception):
@@ -92,8 +107,13 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     """PostgreSQL or the object store cannot be reached, or took too long: a passing state, not a fault of ours."""
-    logger.error("503 %s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    logger.error("503 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, error)
     return ProblemError(503, headers={"Retry-After": RETRY_AFTER}).response()
+
+
+async def _disconnected(request: Request, error: Exception) -> Response:
+    """The client went away while it sent: nobody reads this, and nothing is at fault."""
+    return ProblemError(400).response()
 
 
 async def _fault(request: Request, error: Exception) -> Response:
@@ -104,14 +124,7 @@ async def _fault(request: Request, error: Exception) -> Response:
 EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     ProblemError: _problem,
     HTTPException: _http_exception,
-    OSError: _unavailable,  # connection refused or reset, time-outs, a full disk
-    BaseError: _unavailable,  # the object store's
-    asyncpg.PostgresConnectionError: _unavailable,
-    asyncpg.InterfaceError: _unavailable,
-    asyncpg.CannotConnectNowError: _unavailable,
-    asyncpg.AdminShutdownError: _unavailable,
-    asyncpg.CrashShutdownError: _unavailable,
-    asyncpg.TooManyConnectionsError: _unavailable,
-    asyncpg.QueryCanceledError: _unavailable,
+    ClientDisconnect: _disconnected,
+    **dict.fromkeys(UNAVAILABLE, _unavailable),
     Exception: _fault,
 }

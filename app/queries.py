@@ -1,6 +1,7 @@
 """One function for each statement of sql/queries/, whose header tells parameters, index and caller.
 
-A row comes back as an asyncpg.Record with the columns that the statement lists; no row as None.
+A row comes back as an asyncpg.Record with the columns that the statement lists; no row as None. jsonb comes and goes as
+text.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from asyncpg import Connection, Pool, Record
@@ -74,7 +75,7 @@ async def insert_image(
     title: str | None,
     description: str | None,
     tags: Sequence[str],
-    attributes: dict[str, Any],
+    attributes: str,
 ) -> Record | None:
     return await database.fetchrow(
         statement("insert_image"),
@@ -101,7 +102,7 @@ async def update_image(
     title: str | None,
     description: str | None,
     tags: Sequence[str],
-    attributes: dict[str, Any],
+    attributes: str,
 ) -> Record | None:
     return await database.fetchrow(
         statement("update_image"), id, updated_at, filename, title, description, tags, attributes

@@ -1,6 +1,7 @@
 """The object store, where the bytes of the images are: files, memory, S3, Google or Azure by STORAGE_URL."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import IO, Any
 
 import obstore
@@ -10,6 +11,8 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 from app.settings import ROOT, fail
 
 CHUNK = 1024 * 1024  # bytes
+# What obstore raises for a key without bytes, or for what can be no key, as an adopted row may have.
+ABSENT = (FileNotFoundError, ValueError, TypeError)
 
 
 def open_store(url: str | None) -> ObjectStore:
@@ -39,16 +42,14 @@ async def put(store: ObjectStore, key: str, file: IO[bytes]) -> None:
 
 async def delete(store: ObjectStore, key: str) -> None:
     """Remove the bytes; it is no error if they are gone."""
-    try:
+    with suppress(*ABSENT):
         await obstore.delete_async(store, key)
-    except FileNotFoundError:
-        return
 
 
 async def get(store: ObjectStore, key: str) -> tuple[int, AsyncIterator[Any]] | None:
     """Size in bytes and the bytes in chunks; None where the key has none."""
     try:
         result = await obstore.get_async(store, key)
-    except FileNotFoundError:
+    except ABSENT:
         return None
     return result.meta["size"], result.stream(min_chunk_size=CHUNK)

@@ -2,14 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from tempfile import SpooledTemporaryFile
-from typing import IO, NamedTuple, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from app.limits import too_large
@@ -42,7 +44,7 @@ async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
     """The upload in the request, as multipart/form-data or a raw image/* body; its file is gone afterwards."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
+        async with _form(request) as form:
             yield _from_form(form, max_bytes)
     elif media_type.startswith("image/"):
         async with _raw(request, max_bytes) as file:
@@ -50,6 +52,39 @@ async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
     else:
         detail = "Send the image as multipart/form-data or as the body, with its image/* type."
         raise ProblemError(415, detail=detail, headers={"Accept-Post": "multipart/form-data, image/*"})
+
+
+class _Parser(MultiPartParser):
+    """Starlette's, and whether the body had its closing boundary: without it the last part would be lost in silence."""
+
+    complete = False
+
+    def on_end(self) -> None:
+        self.complete = True
+
+
+@asynccontextmanager
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    # RFC 7578 knows no charset here; and Python knows some in which any bytes decode to what is no text.
+    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
+    if charset.lower() not in {b"utf-8", b"utf8"}:
+        raise ProblemError(415, detail="The charset of multipart/form-data is UTF-8.")
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        async for chunk in request.stream():
+            yield chunk
+        if not parser.complete:
+            raise MultiPartException("The body ends before its closing boundary.")
+
+    parser = _Parser(request.headers, stream(), max_files=1, max_fields=MAX_FIELDS)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise ProblemError(400, detail=error.message) from None
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def _from_form(form: FormData, max_bytes: int) -> Upload:
@@ -81,7 +116,7 @@ def _last_component(filename: str | None) -> str | None:
 @asynccontextmanager
 async def _raw(request: Request, max_bytes: int) -> AsyncIterator[IO[bytes]]:
     with SpooledTemporaryFile(max_size=SPOOL) as file:
-        upload = UploadFile(cast("IO[bytes]", file), size=0)  # writes in a thread once the file is on disk
+        upload = UploadFile(cast("BinaryIO", file), size=0)  # writes in a thread once the file is on disk
         async for chunk in request.stream():
             if (upload.size or 0) + len(chunk) > max_bytes:
                 raise too_large(max_bytes)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
@@ -106,8 +107,8 @@ def settings(database: str, tmp_path: Path) -> Settings:
     )
 
 
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+@asynccontextmanager
+async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, in this process, between its start and its end."""
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
@@ -118,3 +119,9 @@ async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(with_state, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://images.test") as client:
             yield client
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(settings) as client:
+        yield client

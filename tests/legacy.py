@@ -1,7 +1,5 @@
 """The database as the former service's create_all() left it, and rows in it."""
 
-
-
 CREATE_ALL = """
 CREATE TABLE images (
     id UUID NOT NULL,
@@ -44,5 +42,3 @@ SELECT
     CASE WHEN n % 2 = 0 THEN '[]'::jsonb ELSE '{"a": {"b": null}}' END
 FROM generate_series(1, 20) AS n
 """
-
-

@@ -15,8 +15,13 @@ def picture(format: str = "JPEG", size: tuple[int, int] = (60, 40), seed: int = 
     return file.getvalue()
 
 
-def turned(orientation: int, size: tuple[int, int] = (60, 40)) -> bytes:
-    """A JPEG with an EXIF orientation (1 to 8)."""
+def turned(orientation: int, format: str = "JPEG", size: tuple[int, int] = (60, 40)) -> bytes:
+    """An image with an EXIF orientation (1 to 8)."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return picture(size=size, exif=exif)
+    return picture(format, size, exif=exif)
+
+
+def unspeakable() -> bytes:
+    """A broken AVIF whose fault libvips tells in the file's own bytes, which are no UTF-8."""
+    return turned(6, "AVIF").replace(b"irot", b"\xff\xfe\xfd\xfc")

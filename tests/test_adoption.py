@@ -1,4 +1,4 @@
-"""A database that create_all() made goes through the same `yoyo apply`; one that differs is refused, and why is said."""
+"""A database that create_all() made goes through the same `yoyo apply`; one that differs is refused, in words."""
 
 import psycopg
 import pytest
@@ -73,11 +73,19 @@ DIVERGENT = {
     ),
     "it is a view": (
         "ALTER TABLE images RENAME TO pictures; CREATE VIEW images AS SELECT * FROM pictures",
-        ["table images: expected ordinary table", "found view", "index ix_images_tags: expected gin (tags), found none"],
+        [
+            "table images: expected ordinary table",
+            "found view",
+            "index ix_images_tags: expected gin (tags), found none",
+        ],
     ),
     "several things at once": (
         "ALTER TABLE images DROP COLUMN tags, ALTER COLUMN height TYPE smallint USING 1",
-        ["column tags: ", "index ix_images_tags: ", "column height: expected integer NOT NULL, found smallint NOT NULL"],
+        [
+            "column tags: ",
+            "index ix_images_tags: ",
+            "column height: expected integer NOT NULL, found smallint NOT NULL",
+        ],
     ),
 }
 

@@ -113,7 +113,7 @@ def test_new_makes_a_migration_and_its_twin_by_the_projects_pattern(tmp_path: Pa
     folder = tmp_path / "sql" / "migrations"
     before = set(folder.iterdir())
 
-    new = [BIN / "yoyo", "new", "--sql", "-m", "Index images' title, soon"]
+    new: list[str | Path] = [BIN / "yoyo", "new", "--sql", "-m", "Index images' title, soon"]
     subprocess.run(new, cwd=tmp_path, env=environment(), check=True, capture_output=True)
 
     made = sorted(path.name for path in set(folder.iterdir()) - before)

@@ -65,8 +65,7 @@ def test_four_at_once_on_an_empty_database_all_become_ready(empty_database: str,
         service(empty_database, ports[2], tmp_path),
         service(empty_database, ports[3], tmp_path),
     ):
-        for port in ports:
-            wait_until(lambda port=port: ready(port))
+        wait_until(lambda: all(map(ready, ports)))
 
         assert applied(empty_database) == IDS
 

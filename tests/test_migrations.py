@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier, Placeholder
 from yoyo import read_migrations
 from yoyo.connections import get_backend
 
@@ -97,11 +98,11 @@ def test_nothing_is_rewritten_on_the_way_up(empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.encode())
-        before = dict(connection.execute(files, ["^ix_images_(sha256|tags)$"]).fetchall())
+        before: dict[str, int] = dict(connection.execute(files, ["^ix_images_(sha256|tags)$"]).fetchall())
 
         yoyo_on(empty_database, "apply")
 
-        after = dict(connection.execute(files, ["^images_(sha256_key|tags_idx)$"]).fetchall())
+        after: dict[str, int] = dict(connection.execute(files, ["^images_(sha256_key|tags_idx)$"]).fetchall())
     after["ix_images_sha256"], after["ix_images_tags"] = after.pop("images_sha256_key"), after.pop("images_tags_idx")
     assert after == before
     assert len(before) == 4
@@ -111,7 +112,15 @@ def test_stock_yoyo_applies_and_rolls_back_the_same_files(empty_database: str) -
     stock = empty_database.replace("postgresql://", "postgresql+psycopg://")
 
     def stock_yoyo(*arguments: str) -> None:
-        command = [BIN / "yoyo", *arguments, "--no-config-file", "--batch", "--database", stock, "sql/migrations"]
+        command: list[str | Path] = [
+            BIN / "yoyo",
+            *arguments,
+            "--no-config-file",
+            "--batch",
+            "--database",
+            stock,
+            "sql/migrations",
+        ]
         subprocess.run(command, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=60)
 
     stock_yoyo("apply")
@@ -149,11 +158,13 @@ def test_a_value_too_long_is_refused_by_a_named_check(connection: psycopg.Connec
     fitting = dict.fromkeys(limits, "x") | {"byte_size": 1, "width": 1, "height": 1}
     for column, limit in limits.items():
         row = fitting | {column: "é" * limit, "sha256": "é" * limit if column == "sha256" else column}
-        insert = f"INSERT INTO images ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})".encode()
-        connection.execute(insert, list(row.values()))
+        insert = SQL("INSERT INTO images ({}) VALUES ({})").format(
+            SQL(", ").join(map(Identifier, row)), SQL(", ").join(map(Placeholder, row))
+        )
+        connection.execute(insert, row)
         row[column] = "é" * (limit + 1)
         with pytest.raises(psycopg.errors.CheckViolation, match=f"images_{column}_check"):
-            connection.execute(insert, list(row.values()))
+            connection.execute(insert, row)
 
 
 def test_search_finds_words_of_every_field_and_weighs_them(connection: psycopg.Connection) -> None:
@@ -161,7 +172,20 @@ def test_search_finds_words_of_every_field_and_weighs_them(connection: psycopg.C
         SELECT images_document('Red Car', 'parked Überall', 'IMG_2041.street-view.jpg', ARRAY['old town', 'übung'])
             @@ websearch_to_tsquery('simple', %s)
     """
-    found = ["red", "CAR", "überall", "img", "2041", "street", "view", "jpg", "town", "ÜBUNG", '"old town"', "red -blue"]
+    found = [
+        "red",
+        "CAR",
+        "überall",
+        "img",
+        "2041",
+        "street",
+        "view",
+        "jpg",
+        "town",
+        "ÜBUNG",
+        '"old town"',
+        "red -blue",
+    ]
     for words in found:
         assert connection.execute(document, [words]).fetchone() == (True,), words
     for words in ("blue", "cars", '"town old"', "red -car"):

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 from app.embedded import binaries
 
@@ -21,7 +22,7 @@ def dump(url: str) -> str:
 
     Raises subprocess.CalledProcessError, with what pg_dump said in `stderr`.
     """
-    command = [
+    command: list[str | Path] = [
         binaries(18) / "pg_dump",
         "--schema-only",
         "--no-owner",

@@ -1,0 +1,69 @@
+import io
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from PIL import Image, ImageOps
+
+from app.measure import Measure, measure
+from app.problems import ProblemError
+from tests.pictures import picture, turned, unspeakable
+
+PIXELS = 1_000_000
+
+
+def measured(content: bytes) -> Measure:
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        return measure(file, PIXELS)
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(ProblemError) as refused:
+        measured(content)
+    return refused.value.problem.type
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WebP", "TIFF", "AVIF"])
+def test_orientation_turns_every_format_that_has_it(format: str) -> None:
+    for orientation in range(1, 9):
+        content = turned(orientation, format)
+
+        displayed = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+
+        assert measured(content)[1:] == displayed.size, orientation
+
+
+def test_an_image_is_taken_at_the_limit_of_pixels() -> None:
+    assert measured(picture("PNG", (1000, 1000)))[1:] == (1000, 1000)
+    assert refusal(picture("PNG", (1000, 1001))) == "/problems/too-many-pixels"
+
+
+def test_of_an_animation_the_first_picture_counts() -> None:
+    frames = [Image.new("P", (30, 20), colour) for colour in (1, 2, 3)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+
+    assert measured(file.getvalue()) == ("image/gif", 30, 20)
+
+
+def test_a_field_whose_name_is_no_text_does_no_harm() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    content = picture("AVIF", exif=exif).replace(b"Exif", b"E\xffif", 1)
+
+    assert measured(content) == ("image/avif", 60, 40)
+
+
+def test_images_measured_at_the_same_time_do_not_mix() -> None:
+    contents = [b"text", picture("JPEG")[:500], unspeakable(), picture("PNG")]
+    expected = ["/problems/unsupported-image", *["/problems/broken-image"] * 2, ("image/png", 60, 40)]
+
+    def outcome(content: bytes) -> object:
+        try:
+            return measured(content)
+        except ProblemError as error:
+            return error.problem.type
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(outcome, contents * 100)) == expected * 100

@@ -1,0 +1,175 @@
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+from starlette.routing import Route
+
+from app.main import create_app
+from app.models import FIRST_ID, Image, ImagePatch, ListQuery, UploadFields
+from app.problems import TITLES
+from app.settings import Settings
+from tests.api import insert, upload
+from tests.pictures import picture
+
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+JSON = {"Content-Type": "application/json"}
+
+
+async def described(client: httpx.AsyncClient) -> dict[str, Any]:
+    document: dict[str, Any] = (await client.get("/openapi.json")).json()
+    return document
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in item.keys() & METHODS:
+            yield path, method, item[method]
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        for child in node.values():
+            yield from references(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from references(child)
+
+
+async def test_each_route_has_an_operation_and_each_operation_a_route(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    routes = {
+        (re.sub(r"{(\w+):\w+}", r"{\1}", route.path), method.lower())
+        for route in create_app(settings).routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+    assert routes == {(path, method) for path, method, _ in operations(await described(client))}
+
+
+async def test_the_document_has_the_form_of_openapi_3_1(client: httpx.AsyncClient) -> None:
+    document = await described(client)
+
+    assert document.keys() == {"openapi", "info", "paths", "components"}
+    assert document["openapi"] == "3.1.0"
+    assert document["info"].keys() == {"title", "version", "description"}
+    assert document["components"].keys() == {"schemas"}
+    for path, method, operation in operations(document):
+        assert operation.keys() <= {"summary", "parameters", "responses", "requestBody"}
+        parameters = operation["parameters"] + document["paths"][path].get("parameters", [])
+        assert {p["name"] for p in parameters if p["in"] == "path"} == set(re.findall(r"{(\w+)}", path))
+        assert len({(p["in"], p["name"]) for p in parameters}) == len(parameters)
+        for parameter in parameters:
+            assert parameter.keys() <= {"in", "name", "description", "required", "schema"}
+            assert parameter["in"] in {"path", "query", "header"}
+        assert ("requestBody" in operation) == (method in {"post", "patch"})
+        for status, response in operation["responses"].items():
+            assert re.fullmatch(r"[2345]\d\d", status)
+            assert response["description"]
+            assert response.keys() <= {"description", "headers", "content"}
+            if status >= "400":
+                assert list(response["content"]) == ["application/problem+json"]
+
+
+async def test_all_references_resolve_and_all_schemas_are_used(client: httpx.AsyncClient) -> None:
+    document = await described(client)
+
+    referred = set(references(document))
+
+    assert referred == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+
+async def test_the_document_names_all_fields_parameters_and_problems(client: httpx.AsyncClient) -> None:
+    document = await described(client)
+    schemas, paths = document["components"]["schemas"], document["paths"]
+
+    assert schemas["ImagePatch"]["properties"].keys() == ImagePatch.model_fields.keys()
+    assert {p["name"] for p in paths["/v1/images"]["get"]["parameters"]} == ListQuery.model_fields.keys()
+    form = paths["/v1/images"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["properties"].keys() == {"file", *UploadFields.model_fields}
+    for kind in TITLES:
+        assert f"/problems/{kind}" in document["info"]["description"]
+
+
+async def test_an_image_has_the_fields_of_its_schema(client: httpx.AsyncClient) -> None:
+    schema = (await described(client))["components"]["schemas"]["Image"]
+
+    image = await upload(client)
+
+    assert image.keys() == schema["properties"].keys() == set(schema["required"])
+    assert Image.model_validate(image)
+
+
+async def test_answers_are_described(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+    document = await described(client)
+    url = f"/v1/images/{(await upload(client))['id']}"
+    bare = f"/v1/images/{insert(connection)}"
+    none = f"/v1/images/{FIRST_ID}"
+    stale = {"If-Match": '"x"'}
+    huge = {"Content-Length": "9999999999"}
+    file = {"file": picture()}
+    requests: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "/v1/images", {}),
+        ("GET", "/v1/images?limit=1", {}),
+        ("GET", "/v1/images?limit=0", {}),
+        ("POST", "/v1/images", {"files": {"file": picture(seed=1)}}),
+        ("POST", "/v1/images", {"files": file}),
+        ("POST", "/v1/images?x=1", {"files": file}),
+        ("POST", "/v1/images", {"files": {"file": b"text"}}),
+        ("POST", "/v1/images", {"files": {"file": picture()[:300]}}),
+        ("POST", "/v1/images", {"content": b"", "headers": {"Content-Type": "multipart/form-data"}}),
+        ("POST", "/v1/images", {"content": b"", "headers": huge}),
+        ("GET", url, {}),
+        ("GET", url, {"headers": {"If-None-Match": "*"}}),
+        ("GET", none, {}),
+        ("GET", f"{url}?x=1", {}),
+        ("GET", f"{url}/content", {}),
+        ("GET", f"{url}/content", {"headers": {"If-None-Match": "*"}}),
+        ("GET", f"{bare}/content", {}),
+        ("GET", f"{none}/content", {}),
+        ("GET", f"{url}/content?x=1", {}),
+        ("PATCH", url, {"json": {"title": "x"}}),
+        ("PATCH", url, {"json": {"title": 1}}),
+        ("PATCH", url, {"content": "{", "headers": JSON}),
+        ("PATCH", url, {"content": "{"}),
+        ("PATCH", url, {"content": "{}", "headers": JSON | huge}),
+        ("PATCH", url, {"json": {}, "headers": stale}),
+        ("PATCH", none, {"json": {}}),
+        ("DELETE", url, {"headers": stale}),
+        ("DELETE", f"{url}?x=1", {}),
+        ("DELETE", url, {}),
+        ("DELETE", none, {}),
+        ("GET", "/healthz", {}),
+        ("GET", "/healthz?x=1", {}),
+        ("GET", "/readyz", {}),
+        ("GET", "/readyz?x=1", {}),
+        ("GET", "/openapi.json", {}),
+        ("GET", "/openapi.json?x=1", {}),
+    ]
+
+    seen = set()
+    for method, target, options in requests:
+        response = await client.request(method, target, **options)
+        path = re.sub(r"[0-9a-f-]{36}", "{id}", target.partition("?")[0])
+        status = str(response.status_code)
+        answers = document["paths"][path][method.lower()]["responses"]
+        assert status in answers, (method, target, status)
+        if response.content:
+            media_type = response.headers["content-type"]
+            assert answers[status]["content"].keys() & {media_type, f"{media_type.partition('/')[0]}/*"}
+        for header in answers[status].get("headers", {}).keys() - {"Link"}:
+            assert header in response.headers
+        seen.add((path, method.lower(), status))
+
+    promised = {
+        (path, method, status)
+        for path, method, operation in operations(document)
+        for status in operation["responses"]
+        if status != "503"
+    }
+    assert promised == seen

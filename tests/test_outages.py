@@ -1,0 +1,167 @@
+"""PostgreSQL away, slow or frozen: 503 with Retry-After, soon, and the next request is served again."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from pydantic import SecretStr
+
+from app.settings import Settings
+from tests.api import objects, problem, rows, upload
+from tests.conftest import client_of
+from tests.pictures import picture
+
+TIMEOUT = 0.5  # seconds a statement may take
+SOON = 20 * TIMEOUT
+PATHS = ("/v1/images", "/v1/images/00000000-0000-0000-0000-000000000000", "/readyz")
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"database_statement_timeout": TIMEOUT})
+
+
+@pytest.fixture
+async def without_database(settings: Settings, silent_port: int) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application whose PostgreSQL takes connections and never says a word."""
+    url = f"postgresql://images:secret@127.0.0.1:{silent_port}/images"
+    async with client_of(settings.model_copy(update={"database_url": SecretStr(url)})) as client:
+        yield client
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@contextmanager
+def stopped(connection: psycopg.Connection) -> Iterator[None]:
+    """Freezes the server's processes for the application's connections."""
+    pids = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'images'")]
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def unavailable(response: httpx.Response) -> None:
+    assert problem(response, 503)["title"] == "Service Unavailable"
+    assert response.headers["retry-after"] == "5"
+
+
+async def test_a_database_that_never_answers_makes_it_unavailable(without_database: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(SOON):
+        for path in PATHS:
+            response = await without_database.get(path)
+            unavailable(response)
+            assert "secret" not in response.text
+        unavailable(await without_database.post("/v1/images", files={"file": picture()}))
+        assert (await without_database.get("/healthz")).status_code == 200
+
+
+async def test_bad_input_is_refused_without_a_database(without_database: httpx.AsyncClient) -> None:
+    problem(await without_database.get("/v1/images?limit=0"), 422, "invalid-request")
+    problem(await without_database.post("/v1/images", files={"file": b"text"}), 415, "unsupported-image")
+
+
+async def test_a_statement_that_takes_too_long_makes_it_unavailable(
+    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
+) -> None:
+    id = (await upload(client))["id"]
+
+    with connection.transaction():
+        connection.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(SOON):
+            responses = await asyncio.gather(
+                client.get("/v1/images"),
+                client.get(f"/v1/images/{id}/content"),
+                client.patch(f"/v1/images/{id}", json={"title": "x"}),
+                client.delete(f"/v1/images/{id}"),
+                client.post("/v1/images", files={"file": picture(seed=1)}),
+            )
+
+    for response in responses:
+        unavailable(response)
+    assert rows(connection) == len(objects(settings)) == 1
+    assert (await client.get("/v1/images")).status_code == 200
+
+
+async def test_a_connection_that_freezes_makes_it_unavailable(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    await client.get("/v1/images")
+
+    with stopped(connection):
+        async with asyncio.timeout(SOON):
+            unavailable(await client.get("/v1/images"))
+
+    assert (await client.get("/v1/images")).status_code == 200
+
+
+async def test_lost_connections_are_made_anew(client: httpx.AsyncClient, admin: psycopg.Connection) -> None:
+    await asyncio.gather(*(client.get("/v1/images") for _ in range(8)))
+
+    admin.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'images'")
+    responses = [await client.get("/v1/images") for _ in range(8)]
+
+    for response in responses:
+        if response.status_code != 200:
+            unavailable(response)
+    assert responses[-1].status_code == 200
+    assert (await client.post("/v1/images", files={"file": picture()})).status_code == 201
+
+
+async def test_a_database_that_is_read_only_makes_it_unavailable(
+    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
+) -> None:
+    connection.execute(
+        SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(Identifier(connection.info.dbname))
+    )
+
+    unavailable(await client.post("/v1/images", files={"file": picture()}))
+
+    assert objects(settings) == []
+    assert (await client.get("/v1/images")).status_code == 200
+
+
+async def test_a_column_that_changes_its_type_is_met_again_as_it_is(
+    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
+) -> None:
+    await upload(client)
+    connection.execute("ALTER TABLE images ALTER COLUMN title TYPE varchar(200)")
+
+    first = await client.post("/v1/images", files={"file": picture(seed=1)})
+
+    if first.status_code != 201:
+        unavailable(first)
+    assert (await client.post("/v1/images", files={"file": picture(seed=2)})).status_code == 201
+    assert (await client.get("/v1/images")).status_code == 200
+    assert rows(connection) == len(objects(settings))
+
+
+async def test_a_database_that_is_gone_makes_it_unavailable(
+    client: httpx.AsyncClient, admin: psycopg.Connection, database: str
+) -> None:
+    name, away = Identifier(urlsplit(database).path[1:]), Identifier(f"{urlsplit(database).path[1:]} away")
+
+    admin.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(name, away))
+    try:
+        unavailable(await client.get("/v1/images"))
+        unavailable(await client.get("/readyz"))
+    finally:
+        admin.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(away, name))
+
+    assert (await client.get("/readyz")).status_code == 200
