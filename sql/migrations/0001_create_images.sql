@@ -7,7 +7,7 @@
 --        "made by 0001", must not exist: what follows can then rely on one starting point.
 -- Locks: on a new table none that anyone could meet; on an adopted one ACCESS SHARE while the catalogue is read.
 -- Cost:  none that depends on the number of rows: an adopted table is neither scanned nor written.
--- squawk-ignore-file prefer-text-field, prefer-bigint-over-int (the former service chose them; see 0003)
+-- squawk-ignore-file prefer-text-field, prefer-bigint-over-int
 
 -- The comparison. "expected" is what create_all() made, in PostgreSQL's own words for it; "actual" is what is here.
 -- The names of the primary key and of the indexes are compared too: the migrations after this one use them.

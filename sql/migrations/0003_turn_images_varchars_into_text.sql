@@ -7,7 +7,7 @@
 -- Cost:  no rewrite, since varchar and text are stored alike; no index is rebuilt, since varchar's index order is
 --        text's; no scan, since NOT VALID holds new rows to the CHECK and leaves the present ones to 0004. One
 --        statement does it all, so that no row can be too long in between.
--- squawk-ignore-file changing-column-type (from varchar(n) to text nothing is rewritten)
+-- squawk-ignore-file changing-column-type
 -- depends: 0002_set_images_defaults
 
 ALTER TABLE images
