@@ -2,8 +2,10 @@
 
 import getpass
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -183,11 +185,13 @@ def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migr
         holder.communicate()
 
     assert waiter.returncode == 1
-    assert waiter.stderr == "yoyo: another migrator has worked for 0.3 s (MIGRATION_LOCK_WAIT); try again later\n"
+    assert waiter.stderr.startswith("yoyo: gave up after 0.")
+    assert f" s (MIGRATION_LOCK_WAIT): yoyo 0001_sleep on {socket.gethostname()[:15]}, process " in waiter.stderr
+    assert "at: SELECT pg_sleep(60);) is at work\n" in waiter.stderr
 
 
 def test_a_lock_row_left_by_stock_yoyo_is_taken_over(empty_database: str) -> None:
-    yoyo_on(empty_database, "list")
+    yoyo_on(empty_database, "apply", "--revision", IDS[0])
     with psycopg.connect(empty_database) as connection:
         connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
 
@@ -205,16 +209,107 @@ def test_a_failing_migration_is_undone_and_not_recorded(empty_database: str, tmp
         assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
 
 
-def test_a_table_lock_is_not_waited_for_at_length(database: str) -> None:
-    """A reader that stays is not to hold up the ALTER, and behind it everyone else."""
+def test_traffic_does_not_pile_up_behind_a_migration_that_waits(database: str) -> None:
+    """A reader that stays holds up the ALTER; who comes after the ALTER waits as long as that may wait, no longer."""
+    yoyo_on(database, "rollback", "--revision", IDS[1])
+    longest = 0.0
+    with psycopg.connect(database) as reader, psycopg.connect(database, autocommit=True) as traffic:
+        reader.execute("SELECT FROM images")
+        blocker = reader.info.backend_pid
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", "apply"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="0.5", MIGRATION_RETRIES="2"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while migrator.poll() is None:
+            started = time.monotonic()
+            traffic.execute("SELECT FROM images")
+            longest = max(longest, time.monotonic() - started)
+        stdout, stderr = migrator.communicate()
+
+    assert migrator.returncode == 1
+    assert stderr == f"yoyo: {IDS[1]} was not applied: canceling statement due to lock timeout\n"
+    said = rf"{IDS[1]} was undone: .* process {blocker} \(.*\) holds images for \d s; again in .* of 2\)\n"
+    assert len(re.findall(said, stdout)) == 2
+    assert 0.2 < longest < 10
+
+
+def test_a_migration_that_met_a_lock_is_tried_again(database: str) -> None:
     yoyo_on(database, "rollback", "--revision", IDS[1])
     with psycopg.connect(database) as reader:
         reader.execute("SELECT FROM images")
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", "apply"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="0.2"),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert migrator.stdout is not None
+        assert migrator.stdout.readline().startswith(f"{IDS[1]} was undone: ")
 
-        done = yoyo_on(database, "apply")
+    assert migrator.communicate()[0].count("applied") == len(IDS) - 1
+    assert migrator.returncode == 0
 
-    assert done.returncode == 1
-    assert done.stderr == f"yoyo: {IDS[1]} was not applied: canceling statement due to lock timeout\n"
+
+def test_listing_waits_for_nobody_and_writes_nothing(
+    admin: psycopg.Connection, empty_database: str, slow_migration: Path
+) -> None:
+    admin.execute("DROP ROLE IF EXISTS onlooker")
+    admin.execute("CREATE ROLE onlooker LOGIN")
+    onlooker = empty_database.replace("postgres@", "onlooker@")
+    assert yoyo_on(onlooker, "list").stdout.count("\nU ") == len(IDS)
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+    holder = start_slowly(empty_database, slow_migration)
+    try:
+        listing = yoyo_on(empty_database, "list", MIGRATION_LOCK_WAIT="0")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert listing.returncode == 0, listing.stderr
+
+
+def test_the_lock_of_a_living_migrator_is_not_broken(empty_database: str, slow_migration: Path) -> None:
+    assert yoyo_on(empty_database, "break-lock").returncode == 0
+    holder = start_slowly(empty_database, slow_migration)
+    try:
+        breaking = yoyo_on(empty_database, "break-lock")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert breaking.returncode == 1
+    assert "is at work: its lock ends when that process does\n" in breaking.stderr
+    wait_until(lambda: yoyo_on(empty_database, "break-lock").returncode == 0)
+    assert what_remains(empty_database) == (None, 0)
+
+
+def test_two_rollbacks_at_once_undo_one_migration(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(hashtextextended('yoyo_lock', 0))")
+        rollbacks = [
+            subprocess.Popen(
+                [BIN / "yoyo", "rollback"],
+                cwd=ROOT,
+                env=environment(DATABASE_URL=database),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        migrators = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'yoyo%' AND datname = current_database()"
+        wait_until(lambda: len(holder.execute(migrators).fetchall()) == 2)
+
+    outputs = [rollback.communicate(timeout=30)[0] for rollback in rollbacks]
+
+    assert sum(output.startswith(f"rolled back {IDS[-1]} ") for output in outputs) == 1
+    assert sum(output == "nothing to roll back\n" for output in outputs) == 1
 
 
 def test_a_concurrent_build_waits_for_old_transactions(database: str) -> None:
@@ -230,7 +325,7 @@ def test_a_concurrent_build_waits_for_old_transactions(database: str) -> None:
         )
         waiting = """
             SELECT FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'images-migrations'
+            WHERE datname = current_database() AND application_name LIKE 'yoyo%'
                 AND wait_event_type = 'Lock' AND now() - query_start > interval '3.5 s'
         """  # longer than the lock_timeout of the other statements
         wait_until(lambda: watcher.execute(waiting).fetchall())

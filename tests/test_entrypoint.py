@@ -163,10 +163,12 @@ def test_a_signal_while_it_migrates_ends_it(empty_database: str, tmp_path: Path)
     with psycopg.connect(empty_database, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(hashtextextended('yoyo_lock', 0))")
         with service(empty_database, free_port(), tmp_path) as process:
-            migrator = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
-            wait_until(lambda: other.execute(migrator, ["images-migrations"]).fetchall())
+            migrator = (
+                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'yoyo%'"
+            )
+            wait_until(lambda: other.execute(migrator).fetchall())
 
             process.terminate()
 
             assert process.wait(timeout=10) != 0
-            wait_until(lambda: not other.execute(migrator, ["images-migrations"]).fetchall())
+            wait_until(lambda: not other.execute(migrator).fetchall())
