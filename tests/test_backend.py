@@ -14,11 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.sql import SQL
-from yoyo.connections import get_backend
 
 from app.embedded import Server
 from app.settings import ROOT
-from tests.conftest import BIN, environment, yoyo_on
+from tests.conftest import BIN, backend_on, environment, yoyo_on
 from tests.test_migrations import IDS
 
 
@@ -364,7 +363,6 @@ def test_a_uid_without_a_name_is_recorded_by_its_number(empty_database: str, mon
     def nameless() -> str:
         raise KeyError("getpwuid(): uid not found")
 
-    monkeypatch.setenv("DATABASE_URL", empty_database)
     monkeypatch.setattr(getpass, "getuser", nameless)
-    with get_backend("settings:") as backend:
+    with backend_on(empty_database) as backend:
         assert backend.get_log_data()["username"] == f"uid {os.getuid()}"

@@ -8,10 +8,9 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier, Placeholder
 from yoyo import read_migrations
-from yoyo.connections import get_backend
 
 from app.settings import ROOT
-from tests.conftest import BIN, environment, yoyo_on
+from tests.conftest import BIN, backend_on, environment, yoyo_on
 from tests.legacy import CREATE_ALL, ROWS
 
 FOLDER = ROOT / "sql" / "migrations"
@@ -47,15 +46,12 @@ def test_the_first_one_makes_what_create_all_made(empty_database: str) -> None:
 
 
 def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
-    empty_database: str, monkeypatch: pytest.MonkeyPatch
+    empty_database: str,
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", empty_database)
-    monkeypatch.chdir(ROOT)
     states = []
     with (
         psycopg.connect(empty_database, autocommit=True) as connection,
-        get_backend("settings:") as backend,
-        backend.lock(),
+        backend_on(empty_database) as backend,
     ):
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.encode())

@@ -27,6 +27,7 @@ from yoyo.exceptions import BadMigration
 from yoyo.migrations import Migration, MigrationList
 
 from app.migrations.connection import connect, explained, one_line, statement
+from app.migrations.indexes import built_by, same
 from app.settings import ROOT, fail, read_settings
 
 POLL = 0.1  # seconds between two attempts at the lock
@@ -168,13 +169,36 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                 self._run_in_transaction(migration, operation, force, mark)
             else:
                 self.execute(statement("wait_for_transactions"))
-                migration.process_steps(self, operation, force)
+                if self._is_to_run(migration, operation):
+                    migration.process_steps(self, operation, force)
                 self._prepare_session()
                 with self.transaction():
                     self._record(migration, operation, mark)
         except psycopg.Error as error:
             fail(f"yoyo: {migration.id} was not {done}: {explained(error)}")
         print(f"{done} {migration.id} in {time.monotonic() - started:.3f} s", flush=True)
+
+    def _is_to_run(self, migration: Migration, operation: str) -> bool:
+        """Decide from the database what a migrator that died left of a build CONCURRENTLY.
+
+        An INVALID index is dropped, by the statement that undoes this one. An index that is whole, and what this
+        migration would build, is not built again: it needs to be recorded alone.
+        """
+        step = migration.steps[0].step
+        sql, undo = {"apply": (step._apply, "rollback"), "rollback": (step._rollback, "apply")}[operation]
+        name = built_by(sql or "")
+        row = name and self.execute(statement("find_index"), {"name": name}).fetchone()
+        if not row:
+            return True
+        whole, definition = row
+        if not whole:
+            print(f"{migration.id}: dropping the INVALID index {name} that an interrupted build left", flush=True)
+            migration.process_steps(self, undo)
+            return True
+        if not same(sql, definition):
+            fail(f"yoyo: {migration.id} was not run: there is another index {name} ({definition}); drop or rename it")
+        print(f"{migration.id}: the index {name} is there already, and whole", flush=True)
+        return False
 
     def _run_in_transaction(self, migration: Migration, operation: str, force: bool, mark: bool) -> None:
         """The steps and their record as one; all of it again, MIGRATION_RETRIES times, where a lock was not granted."""

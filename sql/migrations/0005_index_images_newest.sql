@@ -8,7 +8,8 @@
 --        open when it began, so that a forgotten one holds it up; it holds up nobody.
 -- Cost:  two scans of the table, and a sort: 0.7 s and 39 MB for a million rows.
 --        It cannot run in a transaction. If it fails it leaves an INVALID index, which costs writes and serves nobody:
---        DROP INDEX CONCURRENTLY images_created_at_id_idx, then apply again. IF NOT EXISTS would take that for done.
+--        the next `yoyo apply` drops that and builds anew (under stock yoyo drop it by hand, CONCURRENTLY). IF NOT
+--        EXISTS would take it for done.
 -- transactional: false
 -- depends: 0004_validate_images_checks
 

@@ -7,7 +7,7 @@
 -- Cost:  two scans of the table, each with all its text parsed: 11 s and 74 MB for a million rows, half
 --        of which have a title and a third a description; the dearest of this chain.
 --        Each INSERT, and each UPDATE of one of the four columns, parses that row's text once more.
---        If it fails it leaves an INVALID index: DROP INDEX CONCURRENTLY images_document_idx, then apply again.
+--        Should it fail, see 0005.
 -- transactional: false
 -- depends: 0007_create_images_document
 

@@ -5,8 +5,7 @@
 --        a type that nothing has past all of them.
 -- Locks: SHARE UPDATE EXCLUSIVE on images: reads and writes go on. It waits twice for transactions already open.
 -- Cost:  two scans of the table, and a sort: 1 s and 56 MB for a million rows.
---        If it fails it leaves an INVALID index: DROP INDEX CONCURRENTLY images_content_type_created_at_id_idx, then
---        apply again.
+--        Should it fail, see 0005.
 -- transactional: false
 -- depends: 0008_index_images_document
 

@@ -1,0 +1,108 @@
+"""What an interrupted build CONCURRENTLY leaves, and what the next `yoyo apply` makes of it."""
+
+import re
+import signal
+import subprocess
+
+import psycopg
+import pytest
+from yoyo import read_migrations
+
+from app.migrations.indexes import built_by, same
+from app.settings import ROOT
+from tests.conftest import BIN, backend_on, environment, yoyo_on
+from tests.test_backend import wait_until
+from tests.test_migrations import FILES, rollback_of
+
+# Every build CONCURRENTLY, by the migration and the direction that runs it.
+BUILDS = [
+    (path.stem, operation, built_by(statement))
+    for path in FILES
+    for operation, file in (("apply", path), ("rollback", rollback_of(path)))
+    for statement in re.findall(r"^CREATE INDEX CONCURRENTLY[^;]+;", file.read_text(), re.MULTILINE)
+]
+
+STATE = "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname = %s"
+
+MIGRATORS = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'yoyo%' AND datname = current_database()"
+
+
+def before(url: str, migration: str, operation: str) -> None:
+    """Bring a migrated database to where the operation is the next one."""
+    migrations = read_migrations(str(ROOT / "sql" / "migrations"))
+    position = [migration.id for migration in migrations].index(migration)
+    with backend_on(url) as backend:
+        backend.rollback_migrations(backend.to_rollback(migrations[position:]))
+        if operation == "rollback":
+            backend.apply_migrations(migrations[position : position + 1])
+
+
+def run(url: str, migration: str, operation: str) -> "subprocess.CompletedProcess[str]":
+    """The operation by the yoyo command."""
+    return yoyo_on(url, operation, "--revision", migration)
+
+
+def test_there_are_builds_in_both_directions() -> None:
+    assert {operation for _, operation, _ in BUILDS} == {"apply", "rollback"}
+
+
+@pytest.mark.parametrize(("migration", "operation", "index"), BUILDS)
+def test_a_killed_build_is_built_again(database: str, migration: str, operation: str, index: str) -> None:
+    before(database, migration, operation)
+    with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
+        writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")  # the build waits for it, half done
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", operation, "--revision", migration], cwd=ROOT, env=environment(DATABASE_URL=database)
+        )
+        wait_until(lambda: watcher.execute(STATE, [index]).fetchall() == [(index, False)])
+        migrator.send_signal(signal.SIGKILL)
+        migrator.wait()
+        wait_until(lambda: not watcher.execute(MIGRATORS).fetchall())
+
+    done = run(database, migration, operation)
+
+    assert done.returncode == 0, done.stderr
+    assert f"{migration}: dropping the INVALID index {index} that an interrupted build left\n" in done.stdout
+    with psycopg.connect(database) as connection:
+        assert connection.execute(STATE, [index]).fetchall() == [(index, True)]
+
+
+@pytest.mark.parametrize(("migration", "operation", "index"), BUILDS)
+def test_a_build_that_was_not_recorded_is_not_repeated(
+    database: str, migration: str, operation: str, index: str
+) -> None:
+    before(database, migration, operation)
+    file = ROOT / "sql" / "migrations" / f"{migration}{'.rollback' if operation == 'rollback' else ''}.sql"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(file.read_bytes())
+        identity = connection.execute("SELECT %s::regclass::oid", [index]).fetchone()
+
+        done = run(database, migration, operation)
+
+        assert done.returncode == 0, done.stderr
+        assert f"{migration}: the index {index} is there already, and whole\n" in done.stdout
+        assert connection.execute("SELECT %s::regclass::oid", [index]).fetchone() == identity
+        recorded = connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall()
+        assert len(recorded) == (operation == "apply")
+
+
+def test_another_index_of_that_name_is_refused(database: str) -> None:
+    migration, operation, index = BUILDS[0]
+    before(database, migration, operation)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"CREATE INDEX {index} ON images (created_at DESC)".encode())
+
+        done = run(database, migration, operation)
+
+        assert done.returncode == 1
+        assert f"{migration} was not run: there is another index {index} (CREATE INDEX " in done.stderr
+        assert connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall() == []
+
+
+def test_definitions_are_told_apart() -> None:
+    statement = "CREATE INDEX CONCURRENTLY i ON t (a, b DESC);"
+    assert same(statement, "CREATE INDEX i ON public.t USING btree (a, b DESC)")
+    assert not same(statement, "CREATE INDEX i ON public.t USING btree (a, b)")
+    assert not same(statement, "CREATE UNIQUE INDEX i ON public.t USING btree (a, b DESC)")
+    assert not same(statement, "CREATE INDEX i ON public.t USING btree (a, b DESC) WHERE (a > 0)")
+    assert not same(statement, "CREATE INDEX i ON public.t USING gin (a, b DESC)")
