@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 
 if [ "$#" -eq 0 ]; then
     # A shell passes no signal on while it waits for a child, and as PID 1 it would not even end.
-    trap 'kill -TERM "$child"' TERM INT
+    trap 'kill -TERM "$child"; wait "$child"' TERM INT
     for step in "images wait" "yoyo apply"; do
         # shellcheck disable=SC2086 # a command and its argument
         $step &

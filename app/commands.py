@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import asyncpg
+from psycopg.conninfo import conninfo_to_dict
 
 from app.database import asyncpg_url
 from app.embedded import connectable
@@ -69,8 +69,14 @@ async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
     """Check the settings; return once the migrator can connect. What waiting cannot mend ends the command at once."""
     settings = read_settings()
     open_store(settings.storage_url)  # a wrong setting shows here, once, and not in each worker again and again
-    url = connectable(settings.migrator_url)
-    place = urlsplit(url).netloc.rpartition("@")[2] or "its socket"
+    # A set, since most often it is one URL for both.
+    for url in {connectable(settings.migrator_url), connectable(settings.database_url)}:
+        await _wait_for(url, timeout)
+
+
+async def _wait_for(url: str, timeout: float) -> None:  # noqa: ASYNC109
+    parsed = conninfo_to_dict(url)
+    place = f"{parsed.get('host', 'localhost')}:{parsed.get('port', 5432)}"
     started = said = time.monotonic()
     while True:
         try:
@@ -83,6 +89,6 @@ async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
             if now - said >= PATIENCE:
                 print(f"waiting for PostgreSQL at {place}, {now - started:.0f} s so far", flush=True)
                 said = now
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
             fail(f"images wait: PostgreSQL at {place} refuses: {error}")
         await asyncio.sleep(POLL)

@@ -1,21 +1,36 @@
 """The application's connections to PostgreSQL."""
 
-import re
+from urllib.parse import urlencode
 
 import asyncpg
+from psycopg.conninfo import conninfo_to_dict
 
 from app.embedded import connectable
 from app.settings import Settings
 
 # What libpq, under yoyo, takes in a URL and asyncpg would send to the server as a setting of its own.
-LIBPQ_ONLY = re.compile(
-    r"(?<=[?&])(?:connect_timeout|keepalives\w*|tcp_user_timeout|channel_binding|gssencmode|load_balance_hosts)=[^&]*&?"
-)
+LIBPQ_ONLY = {
+    "channel_binding",
+    "connect_timeout",
+    "fallback_application_name",
+    "gssencmode",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "load_balance_hosts",
+    "require_auth",
+    "requiressl",
+    "sslcertmode",
+    "sslcompression",
+    "sslsni",
+    "tcp_user_timeout",
+}
 
 
 def asyncpg_url(url: str) -> str:
-    """The libpq URL, less the options that asyncpg does not know; how long to wait and so on the settings say."""
-    return LIBPQ_ONLY.sub("", url).rstrip("?&")
+    """The URL as libpq reads it, less the options that asyncpg does not know; how long to wait is a setting."""
+    return f"postgresql://?{urlencode({k: v for k, v in conninfo_to_dict(url).items() if k not in LIBPQ_ONLY})}"
 
 
 def create_pool(settings: Settings) -> "asyncpg.Pool[asyncpg.Record]":

@@ -84,8 +84,12 @@ class Server:
 
     def start(self) -> None:
         """Become a user of the server, and start it (making its data, where there are none) if it is not running."""
-        self.data.parent.mkdir(parents=True, exist_ok=True)
-        with self._open("starting") as starting:
+        try:
+            self.data.parent.mkdir(parents=True, exist_ok=True)
+            starting = self._open("starting")
+        except OSError as error:
+            fail(f"embedded PostgreSQL: {error}")
+        with starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
             self._users = self._open("users")
             fcntl.flock(self._users, fcntl.LOCK_SH)

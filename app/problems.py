@@ -37,6 +37,7 @@ UNAVAILABLE = (
     asyncpg.InternalClientError,  # a connection that was lost while idle
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InsufficientPrivilegeError,  # the role lacks a GRANT
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,  # time-outs, shutdown, start-up

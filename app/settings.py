@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -11,8 +13,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(("postgresql://", "postgres://", "embedded:")):
+    url = value.get_secret_value()
+    if url.startswith("embedded:"):
+        if url == "embedded:":
+            raise ValueError("needs a folder: embedded:DIR")
+        return value
+    if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql:// or embedded:")
+    try:
+        parsed = conninfo_to_dict(url)
+    except ProgrammingError:  # whose words would show the password
+        parsed = {"port": "none"}
+    if not all(port.isdecimal() and int(port) < 65_536 for port in str(parsed.get("port", 5432)).split(",")):
+        raise ValueError("is no URL that libpq understands; in a password write @ as %40, / as %2F and so on")
     return value
 
 
@@ -54,6 +67,8 @@ def read_settings() -> Settings:
     """Read the settings, or end the command with one line that names each wrong one and no value."""
     try:
         return Settings()
+    except (OSError, UnicodeError) as error:
+        fail(f"settings: .env cannot be read: {error}")
     except ValidationError as error:
         wrong = []
         for fault in error.errors(include_url=False, include_input=False, include_context=False):

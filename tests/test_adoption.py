@@ -7,6 +7,12 @@ from app.settings import ROOT
 from tests.conftest import yoyo_on
 from tests.legacy import CREATE_ALL, ROWS
 
+ROW = (
+    '{"id": "00000000-0000-0000-0000-000000000001", "filename": "f", "content_type": "t", "byte_size": 1, "width": 1, '
+    '"height": 1, "sha256": "s", "storage_key": "k", "tags": [], "attributes": {}, "created_at": "now", '
+    '"updated_at": "now"}'
+)
+
 # What was done to the table since create_all(), and what the refusal must say of it.
 DIVERGENT = {
     "a column is missing": (
@@ -108,6 +114,68 @@ def test_a_legacy_database_keeps_every_row(empty_database: str) -> None:
         assert contents(connection)[1] == rows
         assert len(rows) == 20
     assert "\nU" not in yoyo_on(empty_database, "list").stdout
+
+
+def test_a_table_that_is_used_is_adopted_without_a_lock(empty_database: str) -> None:
+    with psycopg.connect(empty_database) as writer:
+        writer.execute(CREATE_ALL.encode())
+        writer.commit()
+        writer.execute("INSERT INTO images SELECT (jsonb_populate_record(NULL::images, %s)).*", [ROW])
+
+        done = yoyo_on(empty_database, "apply", "--revision", "0001")
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_table_that_was_compared_is_the_one_that_is_adopted(empty_database: str) -> None:
+    """Where another schema comes first in the search path, no empty table is made there to hide the one with rows."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        connection.execute("CREATE SCHEMA app")
+
+        done = yoyo_on(f"{empty_database}&options=-c%20search_path%3Dapp,public", "apply")
+
+        assert done.returncode == 0, done.stderr
+        assert connection.execute("SELECT to_regclass('app.images'), count(*) FROM public.images").fetchone() == (
+            None,
+            20,
+        )
+
+
+def test_a_table_that_is_aside_with_its_indexes_keeps_them(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute("ALTER TABLE images RENAME TO images_old")
+
+        renamed = yoyo_on(empty_database, "apply")
+
+        assert renamed.returncode == 1
+        assert '0001_create_images was not applied: relation "images_pkey" already exists\n' in renamed.stderr
+        assert connection.execute("SELECT to_regclass('images')").fetchone() == (None,)
+
+        connection.execute("CREATE SCHEMA aside; ALTER TABLE images_old SET SCHEMA aside")
+
+        moved = yoyo_on(empty_database, "apply")
+
+        assert moved.returncode == 0, moved.stderr
+        assert connection.execute("SELECT to_regclass('aside.ix_images_tags') IS NOT NULL").fetchone() == (True,)
+
+
+def test_a_table_of_another_owner_is_refused(admin: psycopg.Connection, empty_database: str) -> None:
+    admin.execute("DROP ROLE IF EXISTS migrator")
+    admin.execute("CREATE ROLE migrator LOGIN")
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute("GRANT ALL ON SCHEMA public TO migrator; GRANT ALL ON images TO migrator")
+
+        done = yoyo_on(empty_database.replace("postgres@", "migrator@"), "apply")
+
+        assert done.returncode == 1
+        assert (
+            "owner of images: expected the role that migrates, or one that it is a member of, found postgres"
+            in done.stderr
+        )
 
 
 @pytest.mark.parametrize("case", DIVERGENT)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier
 
 from app.embedded import Server
 from app.settings import ROOT
@@ -352,11 +352,39 @@ def test_what_is_wrong_is_said_in_one_line(server: Server, admin: psycopg.Connec
         assert done.stderr.count("\n") == 1, done.stderr
 
 
-def test_a_password_is_never_shown() -> None:
-    done = yoyo_on("postgresql://someone:hunter2@127.0.0.1:1/none", "apply")
+@pytest.mark.parametrize("password", ["hunter2", "hunter2/x", "hunter2#x", "hunter2 x", "hunter2%zz", "hunter2[x"])
+@pytest.mark.parametrize("command", ["yoyo list", "images wait --timeout 0", "images schema dump"])
+def test_a_password_is_never_shown(command: str, password: str, tmp_path: Path) -> None:
+    url = f"postgresql://someone:{password}@127.0.0.1:1/none"
+    done = subprocess.run(
+        command.split(),
+        cwd=ROOT,
+        env=environment(DATABASE_URL=url, STORAGE_URL=f"file:{tmp_path}"),
+        capture_output=True,
+        text=True,
+    )
 
     assert done.returncode == 1
     assert "hunter2" not in done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_time_outs_of_the_role_are_not_for_migrations(admin: psycopg.Connection, empty_database: str) -> None:
+    name = Identifier(empty_database.partition("@/")[2].partition("?")[0])
+    admin.execute(SQL("ALTER DATABASE {} SET statement_timeout = '1min'").format(name))
+
+    with backend_on(empty_database) as backend:
+        assert backend.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_a_migration_that_cannot_be_read_is_named(empty_database: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_latin.sql").write_bytes(b"SELECT '\xe9';\n")
+
+    done = yoyo_on(empty_database, "apply", str(tmp_path))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("yoyo: a migration cannot be read: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_uid_without_a_name_is_recorded_by_its_number(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,9 @@ warnings.filterwarnings("ignore", message="Only rolling back a single migration"
 class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     """See the module for what is its own, and yoyo's DatabaseBackend for what is not."""
 
+    # yoyo's asks information_schema, which does not show the tables that a role may not read.
+    list_tables_sql = "SELECT tablename FROM pg_tables WHERE schemaname = :schema"
+
     _is_locked = False
 
     def connect(self, dburi: object) -> psycopg.Connection:
@@ -49,6 +52,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             os.chdir(ROOT)
         self.settings = read_settings()
         return connect(self.settings)
+
+    def __init__(self, dburi: object, migration_table: str) -> None:
+        super().__init__(dburi, migration_table)
+        self._prepare_session()
 
     def init_database(self) -> None:
         """Nothing: the lock table is made under the lock, and PostgreSQL is known to have transactional DDL."""
@@ -63,6 +70,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             fail(f"yoyo: {explained(error)}")
         except BadMigration as error:
             fail(f"yoyo: {error}")
+        except (KeyError, OSError, UnicodeError) as error:  # of yoyo's reading the files
+            fail(f"yoyo: a migration cannot be read: {error!r}")
         except KeyboardInterrupt:
             fail("yoyo: interrupted; the migration that was running is not applied, those before it are")
         finally:
@@ -92,7 +101,6 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.execute(statement("record_lock"), {"pid": os.getpid()})
         self._is_locked = True
         self.ensure_internal_schema_updated()
-        self._prepare_session()
 
     def break_lock(self) -> None:
         """Refused while its holder lives; and needed by nobody, since a row that was left is taken over."""

@@ -14,6 +14,8 @@ def connect(settings: Settings) -> psycopg.Connection:
         )
     except psycopg.Error as error:
         fail(f"yoyo: cannot connect to PostgreSQL: {one_line(str(error))}")
+    except KeyboardInterrupt:
+        fail("yoyo: interrupted; nothing was done")
 
 
 def statement(name: str) -> str:
@@ -28,7 +30,9 @@ def one_line(text: str) -> str:
 def explained(error: psycopg.Error) -> str:
     """What PostgreSQL said: the message, then each line of its detail, then its hint."""
     if error.diag.message_primary is None:
-        return one_line(str(error))
+        # "the connection is closed", to which a clean-up came, says less than what closed it.
+        cause = error.__context__
+        return explained(cause) if isinstance(cause, psycopg.Error) else one_line(str(error))
     details = (error.diag.message_detail or "").splitlines()
     hint = [error.diag.message_hint] if error.diag.message_hint else []
     return "\n  ".join([error.diag.message_primary, *details, *hint])

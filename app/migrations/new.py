@@ -32,6 +32,9 @@ ROLLBACK = """\
 
 def main() -> None:
     made = Path(sys.argv[1])
+    if made.suffix != ".sql":
+        made.unlink()
+        fail('yoyo new: migrations are plain SQL: yoyo new --sql -m "Index images title"')
     lines = made.read_text(encoding="utf-8").splitlines()
     message = lines[0].removeprefix("--").strip()
     words = re.findall(r"[a-z0-9]+", message.lower())

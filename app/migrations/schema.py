@@ -1,8 +1,11 @@
 """The schema as one text, which sql/schema.sql holds for DBAs to read as a whole."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded import binaries
 
@@ -22,13 +25,16 @@ def dump(url: str) -> str:
 
     Raises subprocess.CalledProcessError, with what pg_dump said in `stderr`.
     """
+    parameters = conninfo_to_dict(url)
+    password = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}  # not for `ps`
     command: list[str | Path] = [
         binaries(18) / "pg_dump",
         "--schema-only",
         "--no-owner",
         "--no-privileges",
         "--exclude-table=*yoyo*",
-        url,
+        make_conninfo("", **parameters),
     ]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    environment = os.environ | password
+    text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n"

@@ -17,3 +17,6 @@ ALTER TABLE images
     ALTER COLUMN sha256 TYPE varchar(64),
     ALTER COLUMN storage_key TYPE varchar(512),
     ALTER COLUMN title TYPE varchar(200);
+
+-- With the types the planner's statistics went.
+ANALYZE images (filename, content_type, sha256, storage_key, title);

@@ -1,4 +1,4 @@
--- Marks the CHECKs as NOT VALID again. PostgreSQL has no word for it, so each is dropped and added anew.
+-- Marks the CHECKs as NOT VALID again. PostgreSQL has no word for it, so each is dropped and added anew. Statistics stay.
 --
 -- loses: nothing
 -- Locks: ACCESS EXCLUSIVE on images, for the catalogue alone: a few milliseconds once it is granted.
