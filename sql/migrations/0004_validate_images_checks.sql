@@ -6,7 +6,7 @@
 --        type and tag took 340 ms instead of 3.
 -- Locks: SHARE UPDATE EXCLUSIVE on images: reads and writes go on; other DDL, VACUUM and ANALYZE wait.
 -- Cost:  one sequential scan for all five, as they stand in one statement: 0.5 s for a million rows (370 MB). ANALYZE
---        reads a sample: 0.3 s, however large the table is.
+--        reads a sample: about half a second, however large the table is.
 --        It cannot fail: varchar(n) held these rows to the same lengths.
 -- depends: 0003_turn_images_varchars_into_text
 
