@@ -15,7 +15,7 @@ if [ "$#" -eq 0 ]; then
         wait "$child"
     done
     trap - TERM INT
-    set -- uvicorn --factory app.main:from_environment
+    set -- uvicorn --http app.protocol:HeadLimit --factory app.main:from_environment
 fi
 
 exec "$@"

@@ -1,5 +1,6 @@
 """The application's connections to PostgreSQL."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg
@@ -33,17 +34,31 @@ def asyncpg_url(url: str) -> str:
     return f"postgresql://?{urlencode({k: v for k, v in conninfo_to_dict(url).items() if k not in LIBPQ_ONLY})}"
 
 
-def create_pool(settings: Settings) -> "asyncpg.Pool[asyncpg.Record]":
+class PatientPool(asyncpg.Pool):
+    """asyncpg's, but that the wait for a connection ends in TimeoutError; by itself asyncpg waits for ever."""
+
+    patience: float  # seconds
+
+    def acquire(self, *, timeout: float | None = None) -> Any:
+        return super().acquire(timeout=timeout or self.patience)
+
+
+def create_pool(settings: Settings) -> PatientPool:
     """A pool of at most DATABASE_POOL_SIZE connections, opened as they are needed: it also starts with no database.
 
     A server that does not answer in twice the statement timeout is lost. Each statement is planned for its parameters
     (plan_cache_mode): the best plan for a rare tag is the worst for a common one, and to plan these statements costs a
     tenth of a millisecond.
     """
-    return asyncpg.create_pool(
+    pool = PatientPool(
         asyncpg_url(connectable(settings.database_url)),
         min_size=0,
         max_size=settings.database_pool_size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         timeout=settings.database_statement_timeout,
         command_timeout=2 * settings.database_statement_timeout,
         server_settings={
@@ -52,3 +67,5 @@ def create_pool(settings: Settings) -> "asyncpg.Pool[asyncpg.Record]":
             "statement_timeout": f"{settings.database_statement_timeout * 1000:.0f}",
         },
     )
+    pool.patience = settings.database_statement_timeout
+    return pool

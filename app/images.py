@@ -51,14 +51,18 @@ async def list_images(request: Request) -> Response:
 async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     async with receive(request, settings.max_upload_bytes) as upload:
-        found = await digest(upload.file, settings.max_image_pixels)
+        found = await digest(upload.file, settings.max_image_pixels, request.state["decoders"])
         key = store.storage_key(found.sha256)
         row = None
-        while row is None:  # again where another client deleted the image between the two statements
+        while row is None:  # again where a client without the lock came in between
             # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the
             # row is committed after they are written, so that a crash leaves bytes without a row, never the reverse.
             async with pool.acquire() as connection, connection.transaction():
                 await queries.lock_content(connection, found.sha256)
+                row = await queries.get_image_by_sha256(connection, found.sha256)
+                if row is not None:
+                    return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
+                await store.put(objects, key, upload.file)
                 row = await queries.insert_image(
                     connection,
                     filename=upload.filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",
@@ -69,11 +73,7 @@ async def create_image(request: Request) -> Response:
                     **upload.fields.model_dump(exclude={"attributes"}),
                     attributes=to_json(upload.fields.attributes).decode(),
                 )
-                if row is not None:
-                    await store.put(objects, key, upload.file)
-                    return _image(row, 201, {"Location": f"{PATH}/{row['id']}"})
-                row = await queries.get_image_by_sha256(connection, found.sha256)
-    return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
+    return _image(row, 201, {"Location": f"{PATH}/{row['id']}"})
 
 
 async def get_image(request: Request) -> Response:
@@ -94,6 +94,8 @@ async def update_image(request: Request) -> Response:
         if row is None:
             raise ProblemError(404)
         _require_match(request, row)
+        if not patch.model_fields_set:
+            return _image(row)
         updated = await queries.update_image(pool, id, row["updated_at"], **_merged(row, patch))
         if updated is not None:
             return _image(updated)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 import asyncpg
+from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,7 +22,8 @@ from app.settings import Settings, read_settings
 from app.store import open_store
 from app.uploads import MULTIPART_OVERHEAD
 
-MAX_BODY_BYTES = 1024 * 1024  # of every request but an upload
+MAX_BODY_BYTES = 256 * 1024  # of every request but an upload: more than the largest patch
+DECODERS = 2  # images that one worker decodes at once
 
 TAKE_PARAMETERS = {images.list_images}
 
@@ -32,6 +34,7 @@ class State(TypedDict):
     """What the endpoints find in `request.state`."""
 
     settings: Settings
+    decoders: CapacityLimiter
     pool: "asyncpg.Pool[asyncpg.Record]"
     store: ObjectStore
 
@@ -43,7 +46,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url)
         async with create_pool(settings) as pool:
-            yield {"settings": settings, "pool": pool, "store": store}
+            yield {"settings": settings, "decoders": CapacityLimiter(DECODERS), "pool": pool, "store": store}
 
     app = Starlette(
         routes=[

@@ -43,7 +43,8 @@ def measure(file: IO[bytes], max_pixels: int) -> Measure:
     loader = image.get("vips-loader")
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     try:
-        _open(file, **({"shrink": 8} if loader == "jpegload_source" else {})).avg()
+        shrinks = loader == "jpegload_source" and min(image.width, image.height) >= 8
+        _open(file, **({"shrink": 8} if shrinks else {})).avg()
     except pyvips.Error as error:
         raise _broken(error) from None
     size = (image.height, image.width) if orientation in TURNED else (image.width, image.height)
@@ -63,7 +64,7 @@ def _open(file: IO[bytes], **options: int) -> pyvips.Image:
 
 
 def _broken(error: pyvips.Error) -> ProblemError:
-    return ProblemError(422, "broken-image", str(error).strip().splitlines()[-1])
+    return ProblemError(422, "broken-image", str(error).splitlines()[-1].strip())
 
 
 @cache

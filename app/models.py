@@ -3,6 +3,7 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -61,9 +62,18 @@ def _storable(value: JsonValue) -> JsonValue:
 
 def attributes_within_limits(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     _storable(value)
-    if len(to_json(value)) > MAX_ATTRIBUTES_BYTES:
-        raise ValueError(f"must have at most {MAX_ATTRIBUTES_BYTES} bytes as JSON")
+    if len(to_json(value)) + _zeros(value) > MAX_ATTRIBUTES_BYTES:
+        raise ValueError(f"must have at most {MAX_ATTRIBUTES_BYTES} bytes as JSON, numbers without exponent")
     return value
+
+
+def _zeros(value: JsonValue) -> int:
+    """The bytes that numbers gain in PostgreSQL, where jsonb writes 1e300 as a 1 and 300 zeros."""
+    if isinstance(value, float):
+        return max(0, len(f"{Decimal(repr(value)):f}") - len(repr(value)))
+    if isinstance(value, dict):
+        return sum(map(_zeros, value.values()))
+    return sum(map(_zeros, value)) if isinstance(value, list) else 0
 
 
 def _distinct(tags: list[str]) -> list[str]:
@@ -86,9 +96,9 @@ def _utc(value: datetime) -> datetime:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_a_name)]
-Title = Annotated[Text, StringConstraints(max_length=200)]
-Description = Annotated[Text, StringConstraints(max_length=10_000)]
-Tag = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
+Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_without_nul)]
+Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_without_nul)]
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_distinct)]
 Attributes = Annotated[dict[str, JsonValue], AfterValidator(attributes_within_limits)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
@@ -135,7 +145,9 @@ class ListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tag: Annotated[list[Tag], Field(max_length=50, description="Images that have each of these tags.")] = []
-    content_type: Annotated[Text | None, Field(description="Images of this media type.")] = None
+    content_type: Annotated[
+        Annotated[Text, StringConstraints(to_lower=True)] | None, Field(description="Images of this media type.")
+    ] = None
     created_after: Annotated[Moment | None, Field(description="Images stored later than this.")] = None
     created_before: Annotated[Moment | None, Field(description="Images stored earlier than this.")] = None
     limit: Annotated[int, Field(ge=1, le=200, description="Images on a page.")] = 50

@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
-from app.problems import invalid
+from app.problems import Repeated, invalid
 
 Query = TypeVar("Query", bound=BaseModel)
 
@@ -18,12 +18,14 @@ class NoParameters(BaseModel):
 
 
 def values(items: Iterable[tuple[str, object]], repeatable: Collection[str]) -> dict[str, object]:
-    """One value a name, a list where the name is repeatable. What is repeated all the same stays a list, so that
-    validation refuses it."""
+    """One value a name, a list where the name is repeatable."""
     lists: dict[str, list[object]] = {}
     for name, value in items:
         lists.setdefault(name, []).append(value)
-    return {name: given if name in repeatable or len(given) > 1 else given[0] for name, given in lists.items()}
+    return {
+        name: given if name in repeatable else given[0] if len(given) == 1 else Repeated(given)
+        for name, given in lists.items()
+    }
 
 
 def parameters(request: Request, model: type[Query]) -> Query:

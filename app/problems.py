@@ -28,6 +28,7 @@ TITLES = {
 }
 
 RETRY_AFTER = "5"  # seconds
+MAX_ERRORS = 20  # of one answer
 
 # What PostgreSQL or the object store raise where they cannot be reached, or not now.
 UNAVAILABLE = (
@@ -44,6 +45,10 @@ UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,  # a former primary
     asyncpg.InvalidCachedStatementError,  # a migration changed a column's type while a transaction was open
 )
+
+
+class Repeated(list[object]):
+    """The values of a name that was given several times where one is wanted; no model takes it."""
 
 
 class ProblemError(Exception):
@@ -79,14 +84,20 @@ class ProblemError(Exception):
 
 def invalid(error: ValidationError, *, parameters: bool = False) -> ProblemError:
     """422 with an entry for each fault: by JSON pointer into the body, or by the name of the query parameter."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = error.errors(include_url=False, include_context=False)
     if faults[0]["type"] == "json_invalid":
         return ProblemError(400, "invalid-request", faults[0]["msg"])
-    return ProblemError(422, "invalid-request", errors=[_field_error(fault, parameters) for fault in faults])
+    return ProblemError(
+        422, "invalid-request", errors=[_field_error(fault, parameters) for fault in faults[:MAX_ERRORS]]
+    )
 
 
 def _field_error(fault: ErrorDetails, parameters: bool) -> FieldError:
-    detail = "is not known" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
+    detail = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        detail = "is not known"
+    elif isinstance(fault["input"], Repeated):
+        detail = "is given more than once"
     if parameters:
         return FieldError(parameter=str(fault["loc"][0]), detail=detail)
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in fault["loc"])

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, NamedTuple, cast
 
+from anyio import CapacityLimiter, to_thread
 from pydantic import TypeAdapter, ValidationError
 from python_multipart.multipart import parse_options_header
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -55,12 +55,29 @@ async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
 
 
 class _Parser(MultiPartParser):
-    """Starlette's, and whether the body had its closing boundary: without it the last part would be lost in silence."""
+    """Starlette's, which loses the last part in silence where the closing boundary is missing, and guesses at text that
+    is not UTF-8."""
 
     complete = False
 
     def on_end(self) -> None:
         self.complete = True
+
+    def on_headers_finished(self) -> None:
+        _require_utf8(self._current_part.content_disposition or b"")
+        super().on_headers_finished()
+
+    def on_part_end(self) -> None:
+        if self._current_part.file is None:
+            _require_utf8(self._current_part.data)
+        super().on_part_end()
+
+
+def _require_utf8(text: bytes | bytearray) -> None:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise MultiPartException("Text is UTF-8.") from None
 
 
 @asynccontextmanager
@@ -124,15 +141,18 @@ async def _raw(request: Request, max_bytes: int) -> AsyncIterator[IO[bytes]]:
         yield upload.file
 
 
-async def digest(file: IO[bytes], max_pixels: int) -> Digest:
-    """Size, SHA-256 and measure of the file, in a worker thread. Raises ProblemError as `measure` does."""
+async def digest(file: IO[bytes], max_pixels: int, decoders: CapacityLimiter) -> Digest:
+    """Size, SHA-256 and measure of the file, in a worker thread. Raises ProblemError as `measure` does.
+
+    `decoders` bounds how many images are decoded at once: one of MAX_IMAGE_PIXELS may take 15 bytes a pixel.
+    """
 
     def work() -> Digest:
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         return Digest(file.tell(), sha256, measure(file, max_pixels))
 
-    return await run_in_threadpool(work)
+    return await to_thread.run_sync(work, limiter=decoders)
 
 
 def _field(pointer: str, detail: str) -> ProblemError:

@@ -88,6 +88,21 @@ def test_it_serves_with_several_workers_and_stops_when_told(empty_database: str,
         assert not ready(port)
 
 
+def test_a_request_whose_head_does_not_end_is_cut_off(database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with service(database, port, tmp_path):
+        wait_until(lambda: ready(port))
+        for beginning in (b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /"):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(beginning)
+                with suppress(ConnectionError):
+                    for _ in range(1000):
+                        client.sendall(b"a" * 10_000)
+                    pytest.fail("ten megabytes of head were taken")
+        long = "a" * 30_000
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz", headers={"X": long}).status_code == 200
+
+
 def test_other_arguments_are_run_in_its_place() -> None:
     done = subprocess.run(
         [ROOT / "entrypoint.sh", "sh", "-c", "echo $0 $PPID; exit 7"], env=environment(), capture_output=True, text=True

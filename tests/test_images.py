@@ -112,7 +112,7 @@ async def test_the_filters_are_kept_from_page_to_page(
     assert await listed(client, limit=2, tag="cat", created_before="2026-01-28T12:00:00Z") == [both[4], *one, *jpeg]
     assert await listed(client, limit=2, tag="cat", created_after="2026-01-28T12:00:00Z") == both[:3]
     assert await listed(client, limit=2, tag="Cat") == []
-    assert await listed(client, content_type="image/PNG") == []
+    assert await listed(client, limit=200, content_type="image/PNG") == both + one + bare
 
 
 async def test_a_page_has_50_images_unless_told(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
@@ -678,3 +678,27 @@ async def test_a_row_of_no_moment_is_listed(client: httpx.AsyncClient, connectio
 
     assert set(await listed(client, limit=1)) == ids
     assert (await change(client, ids.pop(), {"title": "x"})).status_code == 200
+
+
+async def test_an_answer_names_twenty_faults_at_most(client: httpx.AsyncClient) -> None:
+    id = (await upload(client))["id"]
+    patch = {f"unknown {number}": 0 for number in range(1000)}
+
+    response = await client.patch(f"/v1/images/{id}", json=patch)
+
+    assert len(problem(response, 422, "invalid-request")["errors"]) == 20
+
+
+async def test_a_patch_of_nothing_changes_nothing(client: httpx.AsyncClient) -> None:
+    image = await upload(client)
+
+    response = await client.patch(f"/v1/images/{image['id']}", json={})
+
+    assert response.json() == image
+
+
+async def test_what_is_given_twice_is_said_so(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/images?limit=1&limit=2")
+
+    errors = problem(response, 422, "invalid-request")["errors"]
+    assert errors == [{"parameter": "limit", "detail": "is given more than once"}]

@@ -2,12 +2,14 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import IO
 
 import httpx
 import psycopg
 import pytest
 from PIL import Image, ImageOps
 
+from app import measure, uploads
 from app.main import create_app
 from app.settings import Settings
 from tests.api import BOUNDARY, faults, insert, objects, part, problem, rows, send, upload
@@ -303,11 +305,60 @@ async def test_a_form_may_say_that_it_is_in_utf_8(client: httpx.AsyncClient) -> 
     assert response.json()["title"] == "Кот"
 
 
-async def test_bytes_that_are_no_utf_8_are_taken_for_latin_1(client: httpx.AsyncClient) -> None:
-    response = await send(client, FILE, part('name="title"', b"caf\xe9 \xed\xa0\x80"))
+async def test_text_that_is_no_utf_8_is_refused(client: httpx.AsyncClient) -> None:
+    title = await send(client, FILE, part('name="title"', b"caf\xe9 \xed\xa0\x80"))
+    name = part('name="file"; filename="café.png"', picture("PNG")).replace("é".encode(), b"\xe9")
+    filename = await send(client, name)
 
-    assert response.status_code == 201
-    assert response.json()["title"].startswith("café")
+    for response in (title, filename):
+        assert problem(response, 400)["detail"] == "Text is UTF-8."
+
+
+async def test_the_smallest_of_images_are_taken(client: httpx.AsyncClient) -> None:
+    for number, size in enumerate([(1, 1), (2, 2), (7, 7), (9, 1), (1, 300), (8, 8)]):
+        for progressive in (False, True):
+            content = picture(size=size, seed=2 * number + progressive, progressive=progressive)
+            response = await client.post("/v1/images", files={"file": content})
+            assert response.status_code == 201, size
+            assert (response.json()["width"], response.json()["height"]) == size
+
+
+async def test_no_more_images_are_decoded_at_once_than_a_worker_can_hold(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = most = 0
+    decode = measure.measure
+
+    def counted(file: IO[bytes], max_pixels: int) -> object:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return decode(file, max_pixels)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(uploads, "measure", counted)
+    images = [picture("PNG", size=(900, 900), seed=seed) for seed in range(12)]
+    responses = await asyncio.gather(*(client.post("/v1/images", files={"file": image}) for image in images))
+
+    assert {response.status_code for response in responses} == {201}
+    assert most == 2
+
+
+async def test_numbers_count_as_long_as_they_are_answered(client: httpx.AsyncClient) -> None:
+    """jsonb writes 1e308 with its 308 zeros."""
+    for number in ("1e308", "1e-300"):
+        fitting, longer = (f'{{"n": [{", ".join([number] * count)}]}}' for count in (150, 300))
+        accepted = await client.post(
+            "/v1/images", files={"file": picture(seed=len(number))}, data={"attributes": fitting}
+        )
+        refused = await client.post("/v1/images", files={"file": picture(seed=3)}, data={"attributes": longer})
+
+        assert accepted.status_code == 201
+        assert len(accepted.content) < 65_536
+        assert (await client.patch(accepted.headers["location"], json={"attributes": {"more": 1}})).status_code == 200
+        assert problem(refused, 422, "invalid-request")["errors"][0]["pointer"] == "/attributes"
 
 
 WITHOUT_BOUNDARY = [

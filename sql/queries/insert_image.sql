@@ -4,6 +4,8 @@
 -- $3 bigint  size in bytes       $8 text    title, or NULL
 -- $4 integer width in pixels     $9 text    description, or NULL
 -- $5 integer height in pixels    $10 text[] tags            $11 jsonb attributes
+-- The moment is that of the statement, not of its transaction, which first wrote the bytes: images are to be committed
+-- in the order of created_at as nearly as may be, for clients that ask for what came later.
 -- Index: images_sha256_key decides the conflict.
 INSERT INTO images (
     filename,
@@ -16,9 +18,12 @@ INSERT INTO images (
     title,
     description,
     tags,
-    attributes
+    attributes,
+    created_at,
+    updated_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, moment, moment
+FROM clock_timestamp() AS moment
 ON CONFLICT (sha256) DO NOTHING
 RETURNING
     id,
