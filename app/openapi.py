@@ -62,24 +62,30 @@ def description() -> dict[str, Any]:
         },
         "paths": {
             "/v1/images": {
-                "get": _operation("List images, newest first", _page(), [422], parameters=_query(query)),
+                "get": _operation(
+                    "listImages", "List images, newest first", _page(), [422, 503], parameters=_query(query)
+                ),
                 "post": _operation(
+                    "createImage",
                     "Store an image; the same bytes are stored once",
                     {
                         "201": _answer("The image was stored.", _ref("Image"), "Location", "ETag"),
                         "200": _answer("These bytes were here already.", _ref("Image"), "Content-Location", "ETag"),
                     },
-                    [400, 413, 415, 422],
+                    [400, 413, 415, 422, 503],
                     body=_upload(fields),
                 ),
             },
             "/v1/images/{id}": {
                 "parameters": [ID],
-                "get": _operation("Get an image", _image() | _not_modified(), [404, 422], parameters=[IF_NONE_MATCH]),
+                "get": _operation(
+                    "getImage", "Get an image", _image() | _not_modified(), [404, 422, 503], parameters=[IF_NONE_MATCH]
+                ),
                 "patch": _operation(
+                    "updateImage",
                     "Change filename, title, description, tags or attributes",
                     _image(),
-                    [400, 404, 412, 413, 415, 422],
+                    [400, 404, 412, 413, 415, 422, 503],
                     parameters=[IF_MATCH],
                     body={
                         media_type: {"schema": _ref("ImagePatch")}
@@ -87,27 +93,37 @@ def description() -> dict[str, Any]:
                     },
                 ),
                 "delete": _operation(
+                    "deleteImage",
                     "Delete an image and its bytes",
                     {"204": {"description": "The image is gone."}},
-                    [404, 412, 422],
+                    [404, 412, 422, 503],
                     parameters=[IF_MATCH],
                 ),
             },
             "/v1/images/{id}/content": {
                 "parameters": [ID],
                 "get": _operation(
-                    "Get the bytes", _content() | _not_modified(), [404, 422], parameters=[IF_NONE_MATCH]
+                    "getContent",
+                    "Get the bytes",
+                    _content() | _not_modified(),
+                    [404, 422, 503],
+                    parameters=[IF_NONE_MATCH],
                 ),
             },
-            "/healthz": {"get": _operation("Alive", _status("The process answers."), [422])},
-            "/readyz": {"get": _operation("Ready", _status("Database reachable, migrations applied."), [422])},
-            "/openapi.json": {"get": _operation("This document", _status("OpenAPI 3.1."), [422])},
+            "/healthz": {"get": _operation("getHealth", "Alive", _status("The process answers."), [422])},
+            "/readyz": {
+                "get": _operation(
+                    "getReadiness", "Ready", _status("Database reachable, migrations applied."), [422, 503]
+                )
+            },
+            "/openapi.json": {"get": _operation("getDescription", "This document", _status("OpenAPI 3.1."), [422])},
         },
         "components": {"schemas": schemas},
     }
 
 
 def _operation(
+    name: str,
     summary: str,
     answers: dict[str, Any],
     refusals: list[int],
@@ -116,8 +132,15 @@ def _operation(
     body: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     problem = {"application/problem+json": {"schema": _ref("Problem")}}
-    refused = {str(status): {"description": REFUSED[status], "content": problem} for status in [*refusals, 503]}
-    operation = {"summary": summary, "parameters": parameters or [], "responses": answers | refused}
+    refused = {str(status): {"description": REFUSED[status], "content": problem} for status in refusals}
+    if 503 in refusals:
+        refused["503"]["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "parameters": parameters or [],
+        "responses": answers | refused,
+    }
     if body is not None:
         operation["requestBody"] = {"required": True, "content": body}
     return operation
@@ -162,10 +185,14 @@ def _content() -> dict[str, Any]:
 
 
 def _query(properties: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"in": "query", "name": name, "description": schema.pop("description"), "schema": schema}
-        for name, schema in properties.items()
-    ]
+    """The parameters; one that may be left out has no null, which a query string cannot say."""
+    parameters = []
+    for name, schema in properties.items():
+        description = schema.pop("description")
+        if schema.get("default", ...) is None:
+            schema = schema["anyOf"][0]
+        parameters.append({"in": "query", "name": name, "description": description, "schema": schema})
+    return parameters
 
 
 def _upload(fields: dict[str, Any]) -> dict[str, Any]:

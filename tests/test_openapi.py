@@ -60,7 +60,7 @@ async def test_the_document_has_the_form_of_openapi_3_1(client: httpx.AsyncClien
     assert document["info"].keys() == {"title", "version", "description"}
     assert document["components"].keys() == {"schemas"}
     for path, method, operation in operations(document):
-        assert operation.keys() <= {"summary", "parameters", "responses", "requestBody"}
+        assert operation.keys() <= {"summary", "operationId", "parameters", "responses", "requestBody"}
         parameters = operation["parameters"] + document["paths"][path].get("parameters", [])
         assert {p["name"] for p in parameters if p["in"] == "path"} == set(re.findall(r"{(\w+)}", path))
         assert len({(p["in"], p["name"]) for p in parameters}) == len(parameters)
