@@ -14,6 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from yoyo import read_migrations
+from yoyo.migrations import MigrationList
 
 from app.embedded import Server
 from app.settings import ROOT
@@ -143,6 +145,24 @@ def test_eight_migrators_at_once_apply_each_migration_once(empty_database: str) 
     assert [migrator.returncode for migrator in migrators] == [0] * 8, outputs
     assert applied(empty_database) == IDS
     assert sum(stdout == "nothing to apply\n" for stdout, _ in outputs) == 7
+
+
+def test_the_lock_is_held_where_it_is_decided_what_to_apply(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an empty database too, where yoyo makes its own tables first."""
+    free = []
+    with psycopg.connect(empty_database, autocommit=True) as other, backend_on(empty_database) as backend:
+        to_apply = backend.to_apply
+
+        def watched(migrations: MigrationList) -> MigrationList:
+            free.append(other.execute("SELECT pg_try_advisory_lock(hashtextextended('yoyo_lock', 0))").fetchone())
+            return to_apply(migrations)
+
+        monkeypatch.setattr(backend, "to_apply", watched)
+        backend.apply_migrations(read_migrations("sql/migrations"))
+
+    assert free == [(False,)]
 
 
 def test_a_killed_migrator_leaves_nothing_and_holds_up_nobody(empty_database: str, slow_migration: Path) -> None:

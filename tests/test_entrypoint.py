@@ -54,7 +54,7 @@ def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["s
     finally:
         with suppress(ProcessLookupError):  # nothing of it is left, as it should be
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        print(*process.communicate())  # which pytest shows where the test failed
 
 
 def test_four_at_once_on_an_empty_database_all_become_ready(empty_database: str, tmp_path: Path) -> None:

@@ -63,6 +63,9 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     @contextlib.contextmanager
     def lock(self, timeout: float | None = None) -> Iterator[None]:
         """What yoyo's commands work in. The lock itself is taken once there is something to write: see `_hold`."""
+        if self._is_locked:  # yoyo upgrades its own tables inside the command's lock
+            yield
+            return
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             yield
