@@ -157,6 +157,7 @@ def test_the_lock_is_held_where_it_is_decided_what_to_apply(
 
         def watched(migrations: MigrationList) -> MigrationList:
             free.append(other.execute("SELECT pg_try_advisory_lock(hashtextextended('yoyo_lock', 0))").fetchone())
+            other.execute("SELECT pg_advisory_unlock_all()")
             return to_apply(migrations)
 
         monkeypatch.setattr(backend, "to_apply", watched)
