@@ -1,5 +1,5 @@
--- find_index: an index by its name, wherever the search path finds it, before a migration builds it CONCURRENTLY. An interrupted
--- build leaves an INVALID one.
+-- find_index: an index by its name, wherever the search path finds it, before a migration builds it CONCURRENTLY. An
+-- interrupted build leaves an INVALID one.
 -- :name  the index
 SELECT
     indisvalid AND indisready AND indislive AS whole,
