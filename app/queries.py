@@ -113,6 +113,5 @@ async def delete_image(database: Database, id: UUID, updated_at: datetime | None
     return await database.fetchrow(statement("delete_image"), id, updated_at)
 
 
-async def list_pending_migrations(database: Database, shipped: Sequence[str]) -> list[str]:
-    rows = await database.fetch(statement("list_pending_migrations"), shipped)
-    return [row["id"] for row in rows]
+async def read_history(database: Database) -> list[Record]:
+    return await database.fetch(statement("read_history"))

@@ -50,11 +50,16 @@ class Settings(BaseSettings):
     migration_lock_wait: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
+    accept_data_loss: str = ""
 
     @property
     def migrator_url(self) -> SecretStr:
         """The URL that yoyo connects to: the owner's, where there is one."""
         return self.migration_database_url or self.database_url
+
+    def accepts_loss_of(self, migration_id: str) -> bool:
+        """Whether ACCEPT_DATA_LOSS, a list of ids with commas or blanks between, or `all`, names this migration."""
+        return not {"all", migration_id}.isdisjoint(self.accept_data_loss.replace(",", " ").split())
 
 
 def fail(message: str) -> NoReturn:

@@ -94,3 +94,33 @@ COMMENT ON INDEX images_sha256_key IS 'One content, one row: insert_image, get_i
 CREATE INDEX images_tags_idx ON images USING gin (tags);
 
 COMMENT ON INDEX images_tags_idx IS 'Images that have all the given tags: list_images_by_tags and its sibling by content type.';
+
+-- The same in a line for each thing, as sql/inspect/schema.sql tells it, for `images schema status` to find drift by:
+-- column images.attributes: jsonb, not null, default '{}'::jsonb
+-- column images.byte_size: bigint, not null
+-- column images.content_type: text, not null
+-- column images.created_at: timestamp with time zone, not null, default now()
+-- column images.description: text
+-- column images.filename: text, not null
+-- column images.height: integer, not null
+-- column images.id: uuid, not null, default gen_random_uuid()
+-- column images.sha256: text, not null
+-- column images.storage_key: text, not null
+-- column images.tags: text[], not null, default '{}'::text[]
+-- column images.title: text
+-- column images.updated_at: timestamp with time zone, not null, default now()
+-- column images.width: integer, not null
+-- constraint images.images_content_type_check: CHECK ((char_length(content_type) <= 100))
+-- constraint images.images_filename_check: CHECK ((char_length(filename) <= 255))
+-- constraint images.images_pkey: PRIMARY KEY (id)
+-- constraint images.images_sha256_check: CHECK ((char_length(sha256) <= 64))
+-- constraint images.images_storage_key_check: CHECK ((char_length(storage_key) <= 512))
+-- constraint images.images_title_check: CHECK ((char_length(title) <= 200))
+-- function images_document(text,text,text,text[]): CREATE OR REPLACE FUNCTION images_document(title text, description text, filename text, tags text[]) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (((setweight(to_tsvector('simple'::regconfig, COALESCE(title, ''::text)), 'A'::"char") || setweight(to_tsvector('simple'::regconfig, "left"(array_to_string(tags, ' '::text), 50000)), 'B'::"char")) || setweight(to_tsvector('simple'::regconfig, translate(filename, './-_'::text, ' '::text)), 'C'::"char")) || setweight(to_tsvector('simple'::regconfig, "left"(COALESCE(description, ''::text), 50000)), 'D'::"char")) 
+-- index images_content_type_created_at_id_idx: CREATE INDEX images_content_type_created_at_id_idx ON images USING btree (content_type, created_at DESC, id DESC)
+-- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)
+-- index images_document_idx: CREATE INDEX images_document_idx ON images USING gin (images_document(title, description, filename, tags))
+-- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
+-- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
+-- index images_tags_idx: CREATE INDEX images_tags_idx ON images USING gin (tags)
+-- table images: kind r, persistence p

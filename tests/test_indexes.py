@@ -95,7 +95,7 @@ def test_another_index_of_that_name_is_refused(database: str) -> None:
         done = run(database, migration, operation)
 
         assert done.returncode == 1
-        assert f"{migration} was not run: there is another index {index} (CREATE INDEX " in done.stderr
+        assert f"{migration} was not applied: there is another index {index} (CREATE INDEX " in done.stderr
         assert connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall() == []
 
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier, Placeholder
 from yoyo import read_migrations
+from yoyo.migrations import MigrationList
 
 from app.settings import ROOT
 from tests.conftest import BIN, backend_on, environment, yoyo_on
@@ -58,17 +59,17 @@ def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
         legacy = rows(connection)
         for migration in read_migrations("sql/migrations"):
             states.append(schema(connection))
-            backend.apply_one(migration)
+            backend.apply_migrations(MigrationList([migration]))
             if migration.id != IDS[0]:  # whose rollback drops the table, as it declares
                 above = schema(connection)
-                backend.rollback_one(migration)
+                backend.rollback_migrations(MigrationList([migration]))
                 assert schema(connection) == states[-1], migration.id
-                backend.apply_one(migration)
+                backend.apply_migrations(MigrationList([migration]))
                 assert schema(connection) == above, migration.id
             assert rows(connection) == legacy, migration.id
 
         for migration in reversed(read_migrations("sql/migrations")[1:]):
-            backend.rollback_one(migration)
+            backend.rollback_migrations(MigrationList([migration]))
             assert schema(connection) == states.pop(), migration.id
             assert rows(connection) == legacy, migration.id
 

@@ -1,12 +1,12 @@
 """The yoyo backend `settings:`, which yoyo.ini names: PostgreSQL as the settings say, one migrator at a time.
 
 It differs from yoyo's own psycopg backend in what an operator meets: no URL in the ini; a lock that lives as long as
-its holder's connection, for which others wait, and which `yoyo list` does not need; a migration and its record in one
-transaction, tried again when a table's lock is not to be had; one line for an error.
+its holder's connection, for which others wait, and which `yoyo list` does not need; files and history checked before
+anything runs; a migration and its record in one transaction, tried again when a table's lock is not to be had; no
+rollback that loses rows by surprise; one line for an error.
 """
 
 import contextlib
-import getpass
 import os
 import random
 import signal
@@ -14,7 +14,7 @@ import socket
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -23,15 +23,18 @@ from typing import Any
 import psycopg
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
-from yoyo.exceptions import BadMigration
+from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, MigrationList
 
-from app.migrations.connection import connect, explained, one_line, statement
+from app.history import MIGRATIONS, Entry, compare, shipped
+from app.migrations import ledger, lock
+from app.migrations.connection import Connection, RefusedError, connect, explained, refuse_pooler, run
+from app.migrations.files import faults
 from app.migrations.indexes import built_by, same
+from app.migrations.losses import refuse_losses, refuse_new_losses
+from app.migrations.watch import watched
 from app.settings import ROOT, fail, read_settings
 
-POLL = 0.1  # seconds between two attempts at the lock
-PATIENCE = 5.0  # seconds between two lines that say we wait
 LONGEST_PAUSE = 10.0  # seconds between two attempts at a migration
 
 # yoyo says so at each plain `yoyo rollback`, with a line of its source; one at a time is what the README promises.
@@ -46,7 +49,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     _is_locked = False
 
-    def connect(self, dburi: object) -> psycopg.Connection:
+    def connect(self, dburi: object) -> Connection:
         # yoyo looks for its ini in the parent folders too, but for the migrations in the current one alone.
         if not Path("sql/migrations").is_dir():
             os.chdir(ROOT)
@@ -55,7 +58,9 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def __init__(self, dburi: object, migration_table: str) -> None:
         super().__init__(dburi, migration_table)
-        self._prepare_session()
+        self._known: dict[str, Migration] = {}
+        refuse_pooler(self.connection)
+        lock.prepare_session(self.connection, self.settings.migration_lock_timeout)
 
     def init_database(self) -> None:
         """Nothing: the lock table is made under the lock, and PostgreSQL is known to have transactional DDL."""
@@ -71,67 +76,61 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             yield
         except psycopg.Error as error:
             fail(f"yoyo: {explained(error)}")
-        except BadMigration as error:
-            fail(f"yoyo: {error}")
-        except (KeyError, OSError, UnicodeError) as error:  # of yoyo's reading the files
+        except (BadMigration, MigrationConflict, KeyError, OSError, UnicodeError) as error:  # of reading the files
+            self._refuse_faults()
             fail(f"yoyo: a migration cannot be read: {error!r}")
         except KeyboardInterrupt:
-            fail("yoyo: interrupted; the migration that was running is not applied, those before it are")
+            fail("yoyo: interrupted; what was applied before is applied. The next command carries on from there")
         finally:
             signal.signal(signal.SIGTERM, before)
             self._release()
 
     def _hold(self) -> None:
-        """Take the lock, or wait for it MIGRATION_LOCK_WAIT seconds at most.
+        """Take the lock, or wait for it MIGRATION_LOCK_WAIT seconds at most; make yoyo's tables and the ledger.
 
         The advisory lock decides, and ends with the connection. yoyo's own row is kept beside it for stock yoyo to
         see; one that is there already was left by a migrator that died.
         """
         if self._is_locked:
             return
-        self._name_session("")
-        started = said = time.monotonic()
-        while not self.execute(statement("take_lock")).fetchone()[0]:
-            waited = time.monotonic() - started
-            if waited > self.settings.migration_lock_wait:
-                fail(f"yoyo: gave up after {waited:.1f} s (MIGRATION_LOCK_WAIT): {self._holder()} is at work")
-            if time.monotonic() - said >= PATIENCE:
-                print(f"waiting for {self._holder()}, {waited:.0f} s so far", flush=True)
-                said = time.monotonic()
-            time.sleep(POLL)
-        if self.lock_table not in self.list_tables():
+        lock.take(self.connection, self.settings)
+        tables = self.list_tables()
+        if self.lock_table not in tables:
             self.execute(self.format_sql(self.create_lock_table_sql))
-        self.execute(statement("record_lock"), {"pid": os.getpid()})
+        run(self.connection, "record_lock", pid=os.getpid())
         self._is_locked = True
         self.ensure_internal_schema_updated()
+        self._internal_schema_updated = True  # which yoyo would ask again before each statement of its own
+        if ledger.TABLE not in tables:
+            ledger.create(self.connection)
+        ledger.adopt(self.connection, self._digests(), ledger.read(self.connection))
 
     def break_lock(self) -> None:
         """Refused while its holder lives; and needed by nobody, since a row that was left is taken over."""
-        if self.execute(statement("find_holder")).fetchone():
-            fail(f"yoyo: {self._holder()} is at work: its lock ends when that process does")
+        if holder := lock.find_holder(self.connection):
+            fail(f"yoyo: {holder} is at work: its lock ends when that process does")
         if self.lock_table in self.list_tables():
             super().break_lock()
 
     def _release(self) -> None:
         if self._is_locked and not self.connection.closed:
             self._delete_lock_row(os.getpid())
-            self.execute(statement("release_lock"))
+            lock.release(self.connection)
         self._is_locked = False
 
-    def _holder(self) -> str:
-        row = self.execute(statement("find_holder")).fetchone()
-        if row is None:
-            return "another migrator"
-        name, since, query = row
-        return f"{name or 'another session'} (since {since} UTC, at: {one_line(query)[:80]})"
+    def _folders(self) -> set[Path]:
+        return {Path(migration.path).parent for migration in self._known.values()} or {MIGRATIONS}
 
-    def _prepare_session(self) -> None:
-        lock_timeout = f"{self.settings.migration_lock_timeout * 1000:.0f}"
-        self.execute(statement("prepare_session"), {"lock_timeout": lock_timeout})
+    def _digests(self) -> dict[str, str]:
+        return {name: digest for folder in self._folders() for name, digest in shipped(folder).items()}
 
-    def _name_session(self, migration_id: str) -> None:
-        name = f"yoyo {migration_id[:30]} on {socket.gethostname()[:15]}, process {os.getpid()}"
-        self.execute(statement("name_session"), {"name": one_line(name)})
+    def _history(self) -> list[Entry]:
+        records = ledger.read(self.connection) if ledger.TABLE in self.list_tables() else []
+        return compare(self._digests(), records)
+
+    def _refuse_faults(self) -> None:
+        """End the command where the files themselves are wrong, before the database is touched."""
+        _refuse([str(fault) for folder in sorted(self._folders()) for fault in faults(folder)])
 
     def get_applied_migration_hashes(self) -> list[str]:
         """yoyo's own, but that it makes no tables unless the lock is held: `yoyo list` only reads."""
@@ -139,55 +138,180 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             return []
         return list(super().get_applied_migration_hashes())
 
+    def to_apply(self, migrations: MigrationList) -> MigrationList:
+        self._chosen(migrations)
+        return super().to_apply(migrations)
+
+    def to_rollback(self, migrations: MigrationList) -> MigrationList:
+        self._chosen(migrations)
+        return super().to_rollback(migrations)
+
+    def _chosen(self, migrations: MigrationList) -> set[str]:
+        self._known.update({migration.id: migration for migration in migrations})
+        return {migration.id for migration in migrations}
+
     def apply_migrations(self, migrations: MigrationList, force: bool = False) -> None:
-        if migrations:
+        """Apply the migrations that yoyo chose, and put in place again what an interrupted rollback took away."""
+        _refuse_force(force)
+        chosen = self._chosen(migrations)
+        if chosen:
+            self._refuse_faults()
+        if chosen or self._is_to_be_recorded():
             self._hold()
-            migrations = self.to_apply(migrations)  # another migrator may have applied some since they were chosen
-        if not migrations:
+        entries = self._history()
+        _refuse([entry.fault for entry in entries if entry.fault])
+        if newer := [entry.id for entry in entries if entry.state == "newer"]:
+            print(f"this build does not know {', '.join(newer)}, which a newer release has applied", flush=True)
+        # Another migrator may have applied some since they were chosen.
+        names = [
+            entry.id
+            for entry in entries
+            if entry.id in self._known
+            and ((entry.id in chosen and not entry.applied) or (entry.applied and entry.unfinished))
+        ]
+        skipped = [entry.id for entry in entries if not entry.applied and entry.id not in chosen]
+        if names and skipped and skipped[0] < names[-1]:
+            fail(f"yoyo: {names[-1]} stands on {skipped[0]}, which is not applied: yoyo apply -r {names[-1]}")
+        if not names:
             print("nothing to apply")
-        super().apply_migrations(migrations, force)
+        super().apply_migrations(self._by_name(names))
+
+    def _is_to_be_recorded(self) -> bool:
+        """Whether there is something to do though all is applied: see ledger.adopt, and Entry.unfinished."""
+        tables = self.list_tables()
+        if ledger.TABLE not in tables:
+            return self.migration_table in tables and bool(self.get_applied_migration_hashes())
+        return any(
+            entry.applied and (entry.unfinished or entry.unrecorded)
+            for entry in self._history()
+            if entry.state not in ("missing", "newer")
+        )
 
     def rollback_migrations(self, migrations: MigrationList, force: bool = False) -> None:
-        if migrations:
+        """Roll back the migrations that yoyo chose, and what an interrupted apply left above them."""
+        _refuse_force(force)
+        chosen = self._chosen(migrations)
+        if chosen:
+            self._refuse_faults()
             self._hold()
-            migrations = self.to_rollback(migrations)
-        if not migrations:
+        entries = self._history()
+        names = [
+            entry.id
+            for entry in reversed(entries)
+            if entry.id in self._known
+            and ((entry.id in chosen and entry.applied) or (not entry.applied and entry.unfinished))
+        ]
+        if not names:
             print("nothing to roll back")
-        super().rollback_migrations(migrations, force)
+            return
+        above = [entry for entry in entries if entry.applied and entry.id >= names[-1]]
+        _refuse([entry.fault for entry in above if entry.fault])
+        for entry in above:
+            if entry.id not in names:
+                how = "by the release that has it" if entry.state == "newer" else f"yoyo rollback -r {names[-1]}"
+                fail(f"yoyo: {entry.id} stands on {names[-1]}: roll it back first, {how}")
+        chosen_migrations = self._by_name(names)
+        refuse_losses(self.connection, self.settings, chosen_migrations)
+        super().rollback_migrations(chosen_migrations)
+
+    def _by_name(self, names: Iterable[str]) -> MigrationList:
+        return MigrationList([self._known[name] for name in names])
 
     def mark_migrations(self, migrations: MigrationList) -> None:
-        self._hold()
-        super().mark_migrations(migrations)
+        if migrations:
+            self._hold()
+            super().mark_migrations(self.to_apply(migrations))
 
     def unmark_migrations(self, migrations: MigrationList) -> None:
-        self._hold()
-        super().unmark_migrations(migrations)
+        if migrations:
+            self._hold()
+            super().unmark_migrations(self.to_rollback(migrations))
+
+    def mark_one(self, migration: Migration, log: bool = True) -> None:
+        super().mark_one(migration, log)
+        if log:
+            self._record_run(migration, "mark", "done")
+
+    def unmark_one(self, migration: Migration, log: bool = True) -> None:
+        super().unmark_one(migration, log)
+        if log:
+            self._record_run(migration, "unmark", "done")
 
     def apply_one(self, migration: Migration, force: bool = False, mark: bool = True) -> None:
-        self._run(migration, "apply", force, mark)
+        self._run(migration, "apply")
 
     def rollback_one(self, migration: Migration, force: bool = False) -> None:
-        self._run(migration, "rollback", force, mark=True)
+        self._run(migration, "rollback")
 
-    def _run(self, migration: Migration, operation: str, force: bool, mark: bool) -> None:
+    def _run(self, migration: Migration, operation: str) -> None:
         done = {"apply": "applied", "rollback": "rolled back"}[operation]
-        self._hold()
-        self._name_session(migration.id)
+        started = datetime.now(UTC)
+        lock.name_session(self.connection, migration.id)
         migration.load()
-        started = time.monotonic()
         try:
-            if migration.use_transactions:
-                self._run_in_transaction(migration, operation, force, mark)
-            else:
-                self.execute(statement("wait_for_transactions"))
-                if self._is_to_run(migration, operation):
-                    migration.process_steps(self, operation, force)
-                self._prepare_session()
-                with self.transaction():
-                    self._record(migration, operation, mark)
+            with watched(self.connection, self.settings, migration.id):
+                self._run_patiently(migration, operation, started)
+        except RefusedError as error:
+            self._record_run(migration, operation, "failed", started, str(error))
+            fail(f"yoyo: {migration.id} was not {done}: {error}")
+        except KeyboardInterrupt:
+            self._record_failure(migration, operation, started, "interrupted")
+            raise
         except psycopg.Error as error:
-            fail(f"yoyo: {migration.id} was not {done}: {explained(error)}")
-        print(f"{done} {migration.id} in {time.monotonic() - started:.3f} s", flush=True)
+            if self.connection.closed:
+                fail(
+                    f"yoyo: the connection was lost while {migration.id} was at work: {explained(error)}. "
+                    "Once PostgreSQL is back, run the command again: it carries on from what the database has"
+                )
+            self._record_failure(migration, operation, started, explained(error).splitlines()[0])
+            blockers = self._blockers() if isinstance(error, LockNotAvailable) else []
+            fail("; ".join([f"yoyo: {migration.id} was not {done}: {explained(error)}", *blockers]))
+        print(f"{done} {migration.id} in {(datetime.now(UTC) - started).total_seconds():.3f} s", flush=True)
+
+    def _run_patiently(self, migration: Migration, operation: str, started: datetime) -> None:
+        """Again, MIGRATION_RETRIES times, where a lock was not granted and all was undone."""
+        run_once = self._run_in_transaction if migration.use_transactions else self._run_alone
+        for attempt in count(1):
+            try:
+                run_once(migration, operation, started)
+                return
+            except (LockNotAvailable, DeadlockDetected) as error:
+                # A build CONCURRENTLY has had its own, longer limit.
+                has_waited = isinstance(error, LockNotAvailable) and not migration.use_transactions
+                if has_waited or attempt > self.settings.migration_retries:
+                    raise
+                pause = min(0.1 * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
+                print(
+                    f"{migration.id} was undone: {'; '.join([str(error.diag.message_primary), *self._blockers()])}; "
+                    f"again in {pause:.1f} s ({attempt} of {self.settings.migration_retries})",
+                    flush=True,
+                )
+                time.sleep(pause)
+
+    def _run_in_transaction(self, migration: Migration, operation: str, started: datetime) -> None:
+        """The steps and their record as one."""
+        with self.transaction():
+            if operation == "rollback":
+                refuse_new_losses(self.connection, self.settings, migration)
+            migration.process_steps(self, operation)
+            self._record(migration, operation, started)
+
+    def _run_alone(self, migration: Migration, operation: str, started: datetime) -> None:
+        """One statement that cannot run in a transaction: begun in the ledger, run, and recorded."""
+        self._record_run(migration, operation, "started", started)
+        patience = max(self.settings.migration_lock_wait, self.settings.migration_lock_timeout)
+        lock.prepare_session(self.connection, patience)
+        try:
+            if self._is_to_run(migration, operation):
+                migration.process_steps(self, operation)
+        finally:
+            if not self.connection.closed:
+                lock.prepare_session(self.connection, self.settings.migration_lock_timeout)
+        with self.transaction():
+            self._record(migration, operation, started)
+
+    def _blockers(self) -> list[str]:
+        return [blocker for (blocker,) in run(self.connection, "find_blockers").fetchall()]
 
     def _is_to_run(self, migration: Migration, operation: str) -> bool:
         """Decide from the database what a migrator that died left of a build CONCURRENTLY.
@@ -198,7 +322,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         step = migration.steps[0].step
         sql, undo = {"apply": (step._apply, "rollback"), "rollback": (step._rollback, "apply")}[operation]
         name = built_by(sql or "")
-        row = name and self.execute(statement("find_index"), {"name": name}).fetchone()
+        row = name and run(self.connection, "find_index", name=name).fetchone()
         if not row:
             return True
         whole, definition = row
@@ -207,56 +331,54 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             migration.process_steps(self, undo)
             return True
         if not same(sql, definition):
-            fail(f"yoyo: {migration.id} was not run: there is another index {name} ({definition}); drop or rename it")
+            raise RefusedError(f"there is another index {name} ({definition}); drop or rename it")
         print(f"{migration.id}: the index {name} is there already, and whole", flush=True)
         return False
 
-    def _run_in_transaction(self, migration: Migration, operation: str, force: bool, mark: bool) -> None:
-        """The steps and their record as one; all of it again, MIGRATION_RETRIES times, where a lock was not granted."""
-        for attempt in count(1):
-            try:
-                with self.transaction():
-                    migration.process_steps(self, operation, force)
-                    self._record(migration, operation, mark)
-                return
-            except (LockNotAvailable, DeadlockDetected) as error:
-                if attempt > self.settings.migration_retries:
-                    raise
-                pause = min(0.1 * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
-                print(
-                    f"{migration.id} was undone: {error.diag.message_primary}{self._blockers()}; "
-                    f"again in {pause:.1f} s ({attempt} of {self.settings.migration_retries})",
-                    flush=True,
-                )
-                time.sleep(pause)
-
-    def _blockers(self) -> str:
-        rows = self.execute(statement("find_blockers")).fetchall()
-        blockers = [
-            f"process {pid} ({name or 'no application_name'}) holds {tables} for {seconds} s"
-            for pid, name, seconds, tables in rows
-        ]
-        return f"; {', '.join(blockers)}" if blockers else ""
-
-    def _record(self, migration: Migration, operation: str, mark: bool) -> None:
+    def _record(self, migration: Migration, operation: str, started: datetime) -> None:
         self.log_migration(migration, operation)
         if operation == "rollback":
             self.unmark_one(migration, log=False)
-        elif mark:
+        elif not self.is_applied(migration):  # it is, where a rollback of it was interrupted
             self.mark_one(migration, log=False)
+        self._record_run(migration, operation, "done", started)
+
+    def _record_failure(self, migration: Migration, operation: str, started: datetime, error: str) -> None:
+        """What ran in a transaction is undone; what did not may have left something behind, and stays `started`."""
+        outcome = "failed" if error != "interrupted" else error
+        with contextlib.suppress(psycopg.Error):  # the first error is the one to tell
+            self._record_run(migration, operation, outcome if migration.use_transactions else "started", started, error)
+
+    def _record_run(
+        self,
+        migration: Migration,
+        operation: str,
+        outcome: str,
+        started: datetime | None = None,
+        error: str | None = None,
+    ) -> None:
+        ledger.record_run(
+            self.connection, migration.id, self._digests()[migration.id], operation, outcome, started, error
+        )
 
     def get_log_data(self, migration: Migration | None = None, operation: str = "apply") -> dict[str, Any]:
         """yoyo's own, but for a uid without a name in the password file, and without asking DNS."""
-        try:
-            username = getpass.getuser()
-        except (KeyError, OSError):  # before Python 3.13, and since
-            username = f"uid {os.getuid()}"
         return {
             "id": str(uuid.uuid1()),
             "migration_id": migration and migration.id,
             "migration_hash": migration and migration.hash,
-            "username": username,
+            "username": ledger.username(),
             "hostname": socket.gethostname(),
             "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
             "operation": operation,
         }
+
+
+def _refuse(faults: list[str]) -> None:
+    if faults:
+        fail("\n  ".join(["yoyo: nothing was done:", *faults] if len(faults) > 1 else [f"yoyo: {faults[0]}"]))
+
+
+def _refuse_force(force: bool) -> None:
+    if force:
+        fail("yoyo: --force would record as done what failed: mend the cause, or see yoyo mark and yoyo unmark")

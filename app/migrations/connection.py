@@ -1,26 +1,70 @@
 """The migrator's connection to PostgreSQL, its statements, and what went wrong in words."""
 
+from typing import Any
+
 import psycopg
+from psycopg.errors import InsufficientPrivilege
+from psycopg.rows import TupleRow
+from yoyo.utils import change_param_style
 
 from app.embedded import connectable
 from app.settings import ROOT, Settings, fail
 
+# A server whose host has died, or whose network is cut, is noticed by both ends within half a minute.
+KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 
-def connect(settings: Settings) -> psycopg.Connection:
-    """Connect as MIGRATION_DATABASE_URL says, or DATABASE_URL; or end the command with one line."""
+Connection = psycopg.Connection[TupleRow]
+
+
+class RefusedError(Exception):
+    """A migration is not run, for a reason that the database gives and the message tells."""
+
+
+def open_connection(settings: Settings) -> Connection:
+    """Connect as MIGRATION_DATABASE_URL says, or DATABASE_URL. Raises psycopg.Error."""
+    return psycopg.connect(
+        connectable(settings.migrator_url), autocommit=True, application_name="images-migrations", **KEEPALIVE
+    )
+
+
+def connect(settings: Settings, command: str = "yoyo") -> Connection:
+    """Connect, or end the command with one line."""
     try:
-        return psycopg.connect(
-            connectable(settings.migrator_url), autocommit=True, application_name="images-migrations"
-        )
+        return open_connection(settings)
     except psycopg.Error as error:
-        fail(f"yoyo: cannot connect to PostgreSQL: {one_line(str(error))}")
+        fail(f"{command}: cannot connect to PostgreSQL: {one_line(str(error))}")
     except KeyboardInterrupt:
-        fail("yoyo: interrupted; nothing was done")
+        fail(f"{command}: interrupted; nothing was done")
 
 
-def statement(name: str) -> str:
-    """The text of one of sql/migrator/*.sql."""
-    return (ROOT / "sql" / "migrator" / f"{name}.sql").read_text(encoding="utf-8")
+def refuse_pooler(connection: Connection) -> None:
+    """End the command where a pooler stands between: it may give each statement to another server process.
+
+    PostgreSQL tells the number of its process when a connection begins; a pooler puts one of its own there.
+    """
+    told = connection.info.backend_pid
+    (actual,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (told,)
+    if told != actual:
+        fail(
+            "yoyo: this connection goes through a pooler, which would lose the migrator's lock: "
+            "set MIGRATION_DATABASE_URL to PostgreSQL itself"
+        )
+
+
+def statement(name: str, folder: str = "migrator") -> str:
+    """The text of one of sql/migrator/*.sql, or of another folder's."""
+    return (ROOT / "sql" / folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def run(connection: Connection, name: str, /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
+    """Execute sql/migrator/NAME.sql, whose parameters are written `:name` as psql and yoyo have them."""
+    sql, values = change_param_style("pyformat", statement(name), parameters)
+    return connection.execute(sql, values or None)
 
 
 def one_line(text: str) -> str:
@@ -28,11 +72,15 @@ def one_line(text: str) -> str:
 
 
 def explained(error: psycopg.Error) -> str:
-    """What PostgreSQL said: the message, then each line of its detail, then its hint."""
+    """What PostgreSQL said: the message, each line of its detail, the hint; one line where there is no detail."""
     if error.diag.message_primary is None:
         # "the connection is closed", to which a clean-up came, says less than what closed it.
         cause = error.__context__
         return explained(cause) if isinstance(cause, psycopg.Error) else one_line(str(error))
     details = (error.diag.message_detail or "").splitlines()
-    hint = [error.diag.message_hint] if error.diag.message_hint else []
-    return "\n  ".join([error.diag.message_primary, *details, *hint])
+    hint = error.diag.message_hint
+    if isinstance(error, InsufficientPrivilege):
+        hint = "migrate as the role that owns the schema: MIGRATION_DATABASE_URL"
+    if not details:
+        return error.diag.message_primary + (f" ({hint})" if hint else "")
+    return "\n  ".join([error.diag.message_primary, *details, *([hint] if hint else [])])

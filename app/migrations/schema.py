@@ -1,19 +1,27 @@
-"""The schema as one text, which sql/schema.sql holds for DBAs to read as a whole."""
+"""The schema as a whole: sql/schema.sql, which is generated, and where a live database differs from it."""
 
 import os
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded import binaries
+from app.migrations.connection import Connection, statement
+from app.settings import ROOT
 
 HEADER = """\
 -- The schema after all migrations, as one text. Generated: do not edit, write a migration and then
 --     .venv/bin/images schema dump > sql/schema.sql
 -- A test holds this file to be what the migrations make.
 
+"""
+
+THINGS = """
+-- The same in a line for each thing, as sql/inspect/schema.sql tells it, for `images schema status` to find drift by:
 """
 
 # What pg_dump says of itself and of the session: its banners, psql's commands, SET and set_config().
@@ -23,7 +31,7 @@ NOISE = re.compile(r"^(?:--.*|\\.*|SET .*|SELECT pg_catalog\.set_config.*)\n", r
 def dump(url: str) -> str:
     """The text for the database at a libpq URL, without yoyo's own tables; one text for every PostgreSQL supported.
 
-    Raises subprocess.CalledProcessError, with what pg_dump said in `stderr`.
+    Raises psycopg.Error, and subprocess.CalledProcessError with what pg_dump said in `stderr`.
     """
     parameters = conninfo_to_dict(url)
     password = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}  # not for `ps`
@@ -37,4 +45,31 @@ def dump(url: str) -> str:
     ]
     environment = os.environ | password
     text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n"
+    with psycopg.connect(url, autocommit=True) as connection:
+        things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection))
+    return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things
+
+
+def inspect(connection: Connection) -> list[str]:
+    """What the schema of a live database is made of, sorted; `THING: DEFINITION`, comments left out."""
+    lines = connection.execute(statement("schema", "inspect").encode()).fetchall()
+    return sorted(line for (line,) in lines if not line.startswith("comment on "))
+
+
+def drift(connection: Connection) -> list[str]:
+    """Each thing of a live database that differs from sql/schema.sql, in words."""
+    text = (ROOT / "sql" / "schema.sql").read_text(encoding="utf-8")
+    expected = _by_thing(line.removeprefix("-- ") for line in text.partition(THINGS)[2].splitlines())
+    actual = _by_thing(inspect(connection))
+    differences = [f"{thing}: expected, not found" for thing in sorted(expected.keys() - actual.keys())]
+    differences += [f"{thing}: not in schema.sql" for thing in sorted(actual.keys() - expected.keys())]
+    differences += [
+        f"{thing}: expected {expected[thing]}, found {actual[thing]}"
+        for thing in sorted(expected.keys() & actual.keys())
+        if expected[thing] != actual[thing]
+    ]
+    return differences
+
+
+def _by_thing(lines: Iterable[str]) -> dict[str, str]:
+    return {thing: definition for thing, _, definition in (line.partition(": ") for line in lines)}

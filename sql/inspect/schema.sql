@@ -1,59 +1,101 @@
--- schema: what the table images is made of, a line for each thing, in PostgreSQL's own words.
--- For psql (psql -f sql/inspect/schema.sql) and for the tests, which hold the schema before and after a rollback to be
--- the same. The order of the columns is not looked at: no query of ours stands on it.
-SELECT object || ': ' || definition AS line
-FROM (
-    SELECT
-        'table images' AS object,
-        CONCAT_WS(', ', 'kind ' || relkind::text, 'persistence ' || relpersistence::text, obj_description(oid, 'pg_class'))
-            AS definition
+-- schema: what this schema is made of, a line for each thing, in PostgreSQL's own words.
+-- For psql (psql -f sql/inspect/schema.sql), for `images schema status`, which compares a live database with the lines
+-- at the end of sql/schema.sql, and for the tests, which hold the schema before and after a rollback to be the same.
+-- The migrator's own tables and what extensions brought are left out. The order of the columns is not looked at: no
+-- query of ours stands on it.
+WITH relations AS (
+    SELECT oid, relname, relkind, relpersistence
     FROM pg_class
-    WHERE oid = to_regclass('images')
+    WHERE relnamespace = current_schema()::regnamespace
+        AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+        AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock')
+        AND relname NOT LIKE '\_yoyo\_ledger\_%'
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+),
+
+things (thing, definition, comment) AS (
+    SELECT
+        'table ' || relname,
+        CONCAT_WS(
+            ', ',
+            'kind ' || relkind::text,
+            'persistence ' || relpersistence::text,
+            CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END
+        ),
+        obj_description(oid, 'pg_class')
+    FROM relations
 
     UNION ALL
 
     SELECT
-        'column ' || attname,
+        'column ' || relname || '.' || attname,
         CONCAT_WS(
             ', ',
             format_type(atttypid, atttypmod),
             CASE WHEN attnotnull THEN 'not null' END,
             'default ' || pg_get_expr(adbin, adrelid),
-            col_description(attrelid, attnum)
-        )
-    FROM pg_attribute
+            'identity ' || NULLIF(attidentity::text, ''),
+            'generated ' || NULLIF(attgenerated::text, '')
+        ),
+        col_description(attrelid, attnum)
+    FROM relations
+    JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    WHERE attrelid = to_regclass('images') AND attnum > 0 AND NOT attisdropped
+    WHERE relkind <> 'S'
 
     UNION ALL
 
     -- Since PostgreSQL 18 NOT NULL is a constraint too; the columns above tell it on every version.
     SELECT
-        'constraint ' || conname,
-        CONCAT_WS(', ', pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint'))
-    FROM pg_constraint
-    WHERE conrelid = to_regclass('images') AND contype <> 'n'
+        'constraint ' || relname || '.' || conname,
+        pg_get_constraintdef(pg_constraint.oid),
+        obj_description(pg_constraint.oid, 'pg_constraint')
+    FROM relations
+    JOIN pg_constraint ON conrelid = relations.oid AND contype <> 'n'
 
     UNION ALL
 
     SELECT
-        'index ' || relname,
+        'index ' || relation.relname,
+        CONCAT_WS(', ', pg_get_indexdef(indexrelid), CASE WHEN NOT indisvalid THEN 'INVALID' END),
+        obj_description(indexrelid, 'pg_class')
+    FROM relations
+    JOIN pg_index ON indrelid = relations.oid
+    JOIN pg_class AS relation ON relation.oid = indexrelid
+
+    UNION ALL
+
+    SELECT
+        'trigger ' || relname || '.' || tgname,
         CONCAT_WS(
             ', ',
-            pg_get_indexdef(indexrelid),
-            CASE WHEN NOT indisvalid THEN 'INVALID' END,
-            obj_description(indexrelid, 'pg_class')
-        )
-    FROM pg_index
-    JOIN pg_class ON pg_class.oid = indexrelid
-    WHERE indrelid = to_regclass('images')
+            pg_get_triggerdef(pg_trigger.oid),
+            CASE WHEN tgenabled <> 'O' THEN 'enabled ' || tgenabled::text END
+        ),
+        obj_description(pg_trigger.oid, 'pg_trigger')
+    FROM relations
+    JOIN pg_trigger ON tgrelid = relations.oid AND NOT tgisinternal
 
     UNION ALL
 
     SELECT
         'function ' || oid::regprocedure::text,
-        CONCAT_WS(', ', pg_get_functiondef(oid), obj_description(oid, 'pg_proc'))
+        CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END,
+        obj_description(oid, 'pg_proc')
     FROM pg_proc
     WHERE pronamespace = current_schema()::regnamespace
-) AS things
-ORDER BY object;
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+)
+
+SELECT
+    thing || ': ' || regexp_replace(replace(definition, quote_ident(current_schema()) || '.', ''), '\s+', ' ', 'g')
+        AS line
+FROM things
+
+UNION ALL
+
+SELECT 'comment on ' || thing || ': ' || regexp_replace(comment, '\s+', ' ', 'g')
+FROM things
+WHERE comment IS NOT NULL
+
+ORDER BY line;

@@ -1,0 +1,67 @@
+"""The ledger, beside yoyo's tables: every run of a migration, and the SHA-256 of its file at that time."""
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from app.history import Record
+from app.migrations.connection import Connection, run, statement
+
+TABLE = "_yoyo_ledger"
+
+
+def create(connection: Connection) -> None:
+    run(connection, "create_ledger")
+
+
+def read(connection: Connection) -> list[Record]:
+    """What the database knows of each migration; raises psycopg's UndefinedTable where no migrator has been."""
+    rows = connection.execute(statement("read_history", "queries").encode()).fetchall()
+    return [Record(*row) for row in rows]
+
+
+def adopt(connection: Connection, files: Mapping[str, str], records: list[Record]) -> None:
+    """Take in the migrations that are applied and that the ledger does not have."""
+    for record in records:
+        if record.applied_at and not record.sha256 and record.migration_id in files:
+            run(
+                connection,
+                "adopt_migration",
+                migration_id=record.migration_id,
+                sha256=files[record.migration_id],
+            )
+
+
+def record_run(
+    connection: Connection,
+    migration_id: str,
+    sha256: str,
+    operation: str,
+    outcome: str,
+    started_at: datetime | None = None,
+    error: str | None = None,
+) -> None:
+    """Write one run; `operation` and `outcome` as sql/migrator/create_ledger.sql tells them."""
+    run(
+        connection,
+        "record_run",
+        migration_id=migration_id,
+        sha256=sha256,
+        operation=operation,
+        outcome=outcome,
+        started_at=started_at or datetime.now(UTC),
+        error=error,
+        username=username(),
+        hostname=socket.gethostname(),
+        process=os.getpid(),
+    )
+
+
+def username() -> str:
+    """The user's name, or the number of one that has no name in the password file."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # before Python 3.13, and since
+        return f"uid {os.getuid()}"
