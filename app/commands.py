@@ -10,11 +10,15 @@ import time
 from pathlib import Path
 
 import asyncpg
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from yoyo.connections import get_backend
 
 from app.database import asyncpg_url
 from app.embedded import connectable
+from app.migrations.connection import one_line
 from app.migrations.schema import dump
+from app.migrations.status import WRONG, as_json, as_text, read_status
 from app.settings import ROOT, fail, read_settings
 from app.store import open_store
 
@@ -28,16 +32,27 @@ def main() -> None:
     commands.add_parser("dev", help="what `make run` calls: an embedded PostgreSQL, migrations, the service")
     wait = commands.add_parser("wait", help="check the settings, then wait until PostgreSQL answers")
     wait.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="give up after (default: 60)")
-    schema = commands.add_parser("schema", help="about the database's schema").add_subparsers(required=True)
+    schema = commands.add_parser("schema", help="about the database's schema").add_subparsers(
+        dest="about", required=True
+    )
+    status = schema.add_parser("status", help="each migration, who is at work, and drift of the live schema")
+    status.add_argument("--format", choices=["text", "json"], default="text")
+    accept = schema.add_parser("accept", help="go by the file of a migration that was edited after it was applied")
+    accept.add_argument("migration", help="its id: NNNN_verb_object")
     schema.add_parser("dump", help="the live schema as the text of sql/schema.sql")
     arguments = parser.parse_args()
     try:
         if arguments.command == "dev":
             sys.exit(dev())
-        if arguments.command == "schema":
-            dump_schema()
-        else:
+        if arguments.command == "wait":
             asyncio.run(wait_for_database(arguments.timeout))
+        elif arguments.about == "status":
+            sys.exit(show_status(arguments.format))
+        elif arguments.about == "accept":
+            with get_backend("settings:") as backend, backend.lock():
+                backend.accept(arguments.migration)
+        else:
+            dump_schema()
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
@@ -57,12 +72,24 @@ def dev() -> int:
                 continue
 
 
+def show_status(format: str) -> int:
+    """Print the status. Returns 0: up to date, 1: migrations are to be applied, 2: wrong, or not to be read at all."""
+    try:
+        status = read_status(read_settings())
+    except SystemExit:
+        return WRONG
+    print(as_json(status) if format == "json" else as_text(status))
+    return status.exit_status
+
+
 def dump_schema() -> None:
     """Print the schema of the migrator's database."""
     try:
         print(dump(connectable(read_settings().migrator_url)), end="")
     except subprocess.CalledProcessError as error:
-        fail(f"images schema dump: {' '.join(error.stderr.split())}")
+        fail(f"images schema dump: {one_line(error.stderr)}")
+    except psycopg.Error as error:
+        fail(f"images schema dump: {one_line(str(error))}")
 
 
 async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109

@@ -105,6 +105,16 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             ledger.create(self.connection)
         ledger.adopt(self.connection, self._digests(), ledger.read(self.connection))
 
+    def accept(self, migration_id: str) -> None:
+        """Record that the file of an applied migration, edited since, is what to go by from now on."""
+        self._hold()
+        states = {entry.id: entry.state for entry in self._history()}
+        if states.get(migration_id) != "edited":
+            state = states.get(migration_id, "neither shipped nor applied")
+            fail(f"images schema accept: nothing to accept: {migration_id} is {state}")
+        ledger.record_run(self.connection, migration_id, self._digests()[migration_id], "accept", "done")
+        print(f"accepted {migration_id} as it is now")
+
     def break_lock(self) -> None:
         """Refused while its holder lives; and needed by nobody, since a row that was left is taken over."""
         if holder := lock.find_holder(self.connection):
