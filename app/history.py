@@ -55,9 +55,9 @@ class Entry:
         return self.record is not None and self.record.outcome == "started"
 
     @property
-    def unrecorded(self) -> bool:
-        """Whether the ledger does not have it: it was applied before the ledger was there, or by stock yoyo."""
-        return self.applied and self.record is not None and self.record.sha256 is None
+    def settled(self) -> bool:
+        """Whether it is applied, and the ledger has it so; it has not what stock yoyo applied."""
+        return self.applied and not self.unfinished and self.record is not None and self.record.sha256 is not None
 
 
 def number(migration_id: str) -> str:
@@ -80,20 +80,15 @@ def _normalised(text: bytes) -> bytes:
 def compare(files: Mapping[str, str], records: Iterable[Record], running: str | None = None) -> list[Entry]:
     """Every migration that is shipped or applied, by id. `running` is the number of the one a migrator is at."""
     known = {record.migration_id: record for record in records}
-    applied = {name for name, record in known.items() if record.applied_at}
+    applied = {name: record for name, record in known.items() if record.applied_at}
     entries = []
-    for name in sorted(files.keys() | applied):
-        record = known.get(name)
-        if name in files and name in applied:
-            assert record is not None
-            entries.append(_applied(name, files[name], record, running))
-        elif name in files:
-            entries.append(_pending(name, record, running, max(applied, default="")))
-        elif number(name) > max(map(number, files), default=""):
-            entries.append(Entry(name, "newer", record))
+    for name in sorted(files.keys() | applied.keys()):
+        if name not in files:
+            entries.append(_unknown(name, applied[name], files, applied))
+        elif name in applied:
+            entries.append(_applied(name, files[name], applied[name], running))
         else:
-            assert record is not None
-            entries.append(Entry(name, "missing", record, _missing(name, record, files, applied)))
+            entries.append(_pending(name, files, known.get(name), applied, running))
     return entries
 
 
@@ -111,21 +106,32 @@ def _applied(name: str, digest: str, record: Record, running: str | None) -> Ent
     return Entry(name, "failed" if record.outcome == "started" else "applied", record)
 
 
-def _pending(name: str, record: Record | None, running: str | None, last: str) -> Entry:
+def _pending(
+    name: str, files: Mapping[str, str], record: Record | None, applied: Mapping[str, Record], running: str | None
+) -> Entry:
     fault = ""
-    if name < last:
-        fault = (
-            f"{name} is not applied, but {last}, which comes after it, is: give the file a number after {number(last)},"
-            f" or roll back first: yoyo rollback -r {last}"
-        )
+    last = max(applied, default="")
+    renamed = any(gone.sha256 == files[name] for other, gone in applied.items() if other not in files)
+    if name < last and not renamed:
+        todo = f"give the file a number after {number(last)}, or roll back first: yoyo rollback -r {last}"
+        if _is_newer(last, files):
+            todo = "it is for the release that has that one to apply it"
+        fault = f"{name} is not applied, but {last}, which comes after it, is: {todo}"
     if running == number(name):
         return Entry(name, "running", record, fault)
     failed = record is not None and record.operation == "apply" and record.outcome != "done"
     return Entry(name, "failed" if failed else "pending", record, fault)
 
 
-def _missing(name: str, record: Record, files: Mapping[str, str], applied: set[str]) -> str:
+def _unknown(name: str, record: Record, files: Mapping[str, str], applied: Mapping[str, Record]) -> Entry:
+    if _is_newer(name, files):
+        return Entry(name, "newer", record)
     for other, digest in files.items():
         if digest == record.sha256 and other not in applied:
-            return f"{name} is applied, and its file is now called {other}: give it its name back"
-    return f"{name} is applied, and its file is gone: bring it back, with its rollback"
+            fault = f"{name} is applied, and its file is now called {other}: give it its name back"
+            return Entry(name, "missing", record, fault)
+    return Entry(name, "missing", record, f"{name} is applied, and its file is gone: bring it back, with its rollback")
+
+
+def _is_newer(name: str, files: Mapping[str, str]) -> bool:
+    return number(name) > max(map(number, files), default="")

@@ -166,9 +166,11 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         chosen = self._chosen(migrations)
         if chosen:
             self._refuse_faults()
-        if chosen or self._is_to_be_recorded():
-            self._hold()
         entries = self._history()
+        # What yoyo did not choose is applied. If the ledger does not have it so, there is something to put right.
+        if chosen or not all(entry.settled for entry in entries if entry.id in self._known):
+            self._hold()
+            entries = self._history()
         _refuse([entry.fault for entry in entries if entry.fault])
         if newer := [entry.id for entry in entries if entry.state == "newer"]:
             print(f"this build does not know {', '.join(newer)}, which a newer release has applied", flush=True)
@@ -185,17 +187,6 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if not names:
             print("nothing to apply")
         super().apply_migrations(self._by_name(names))
-
-    def _is_to_be_recorded(self) -> bool:
-        """Whether there is something to do though all is applied: see ledger.adopt, and Entry.unfinished."""
-        tables = self.list_tables()
-        if ledger.TABLE not in tables:
-            return self.migration_table in tables and bool(self.get_applied_migration_hashes())
-        return any(
-            entry.applied and (entry.unfinished or entry.unrecorded)
-            for entry in self._history()
-            if entry.state not in ("missing", "newer")
-        )
 
     def rollback_migrations(self, migrations: MigrationList, force: bool = False) -> None:
         """Roll back the migrations that yoyo chose, and what an interrupted apply left above them."""
@@ -274,8 +265,11 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                     "Once PostgreSQL is back, run the command again: it carries on from what the database has"
                 )
             self._record_failure(migration, operation, started, explained(error).splitlines()[0])
-            blockers = self._blockers() if isinstance(error, LockNotAvailable) else []
-            fail("; ".join([f"yoyo: {migration.id} was not {done}: {explained(error)}", *blockers]))
+            words = [f"yoyo: {migration.id} was not {done}: {explained(error)}"]
+            words += self._blockers() if isinstance(error, LockNotAvailable) else []
+            if not migration.use_transactions:
+                words.append("an INVALID index that it may have left costs writes: run the command again to mend it")
+            fail("; ".join(words))
         print(f"{done} {migration.id} in {(datetime.now(UTC) - started).total_seconds():.3f} s", flush=True)
 
     def _run_patiently(self, migration: Migration, operation: str, started: datetime) -> None:

@@ -22,7 +22,7 @@ def refuse_losses(connection: Connection, settings: Settings, migrations: Migrat
         except (UndefinedTable, UndefinedColumn):  # as a migration above it left things; it is asked again at its turn
             continue
         if count:
-            losses.append((migration.id, f"{migration.id} would lose {rollback.loses}: {count:,} rows"))
+            losses.append((migration.id, f"{migration.id} would lose {rollback.loses}: {_rows(count)}"))
     if losses:
         ids = ",".join(name for name, _ in losses)
         reasons = "; ".join(reason for _, reason in losses)
@@ -34,7 +34,11 @@ def refuse_new_losses(connection: Connection, settings: Settings, migration: Mig
     if _count(connection, settings, migration) == 0:
         run(connection, "lock_counted")
     if count := _count(connection, settings, migration):
-        raise RefusedError(f"it would lose {count:,} rows. To lose them set ACCEPT_DATA_LOSS={migration.id}")
+        raise RefusedError(f"it would lose {_rows(count)}. To lose them set ACCEPT_DATA_LOSS={migration.id}")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _count(connection: Connection, settings: Settings, migration: Migration) -> int | None:
