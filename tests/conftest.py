@@ -80,6 +80,16 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.fixture
+def slow_migration(tmp_path: Path) -> Path:
+    """A folder with one migration that makes a table, then sleeps for a minute."""
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / "0001_create_asleep.sql").write_text("CREATE TABLE asleep ();\nSELECT pg_sleep(60);\n")
+    (folder / "0001_create_asleep.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE asleep;\n")
+    return folder
+
+
 def environment(**variables: str) -> dict[str, str]:
     """The environment of a command under test: what a bare terminal has, and what the test sets."""
     return {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")} | variables

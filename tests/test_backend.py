@@ -37,14 +37,11 @@ def applied(url: str) -> list[str]:
         return [name for (name,) in connection.execute("SELECT migration_id FROM _yoyo_log ORDER BY created_at_utc")]
 
 
-@pytest.fixture
-def slow_migration(tmp_path: Path) -> Path:
-    """A folder with one migration that makes a table, then sleeps for a minute."""
-    folder = tmp_path / "slow"
-    folder.mkdir()
-    (folder / "0001_sleep.sql").write_text("CREATE TABLE asleep ();\nSELECT pg_sleep(60);\n")
-    (folder / "0001_sleep.rollback.sql").write_text("DROP TABLE asleep;\n")
-    return folder
+def sleeping(connection: psycopg.Connection) -> list[tuple[object, ...]]:
+    """Whoever is in that sleep."""
+    return connection.execute(
+        "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
+    ).fetchall()
 
 
 def start_slowly(url: str, folder: Path) -> "subprocess.Popen[str]":
@@ -57,10 +54,7 @@ def start_slowly(url: str, folder: Path) -> "subprocess.Popen[str]":
         text=True,
     )
     with psycopg.connect(url, autocommit=True) as connection:
-        sleeping = SQL(
-            "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
-        )
-        wait_until(lambda: connection.execute(sleeping).fetchall())
+        wait_until(lambda: sleeping(connection))
     return migrator
 
 
@@ -220,11 +214,15 @@ def test_a_lock_row_left_by_stock_yoyo_is_taken_over(empty_database: str) -> Non
 
 
 def test_a_failing_migration_is_undone_and_not_recorded(empty_database: str, tmp_path: Path) -> None:
-    (tmp_path / "0001_fail.sql").write_text("CREATE TABLE half ();\nINSERT INTO nowhere VALUES (1);\n")
+    (tmp_path / "0001_fail_here.sql").write_text("CREATE TABLE half ();\nINSERT INTO nowhere VALUES (1);\n")
+    (tmp_path / "0001_fail_here.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE half;\n")
 
     done = yoyo_on(empty_database, "apply", str(tmp_path))
 
-    assert (done.returncode, done.stderr) == (1, 'yoyo: 0001_fail was not applied: relation "nowhere" does not exist\n')
+    assert (done.returncode, done.stderr) == (
+        1,
+        'yoyo: 0001_fail_here was not applied: relation "nowhere" does not exist\n',
+    )
     assert applied(empty_database) == []
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
@@ -399,14 +397,26 @@ def test_time_outs_of_the_role_are_not_for_migrations(admin: psycopg.Connection,
         assert backend.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
-def test_a_migration_that_cannot_be_read_is_named(empty_database: str, tmp_path: Path) -> None:
-    (tmp_path / "0001_latin.sql").write_bytes(b"SELECT '\xe9';\n")
+def test_faults_of_the_files_are_told_before_anything_is_done(empty_database: str, tmp_path: Path) -> None:
+    """Those that yoyo itself stumbles over, and those that it passes over."""
+    (tmp_path / "0001_create_a.sql").write_text("CREATE TABLE a ();\n")
+    (tmp_path / "0002_create_b.sql").write_text("-- depends: 0000_nowhere\n-- Transactional: false\n\nBEGIN;\n")
 
     done = yoyo_on(empty_database, "apply", str(tmp_path))
 
     assert done.returncode == 1
-    assert done.stderr.startswith("yoyo: a migration cannot be read: ")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.splitlines()[0] == "yoyo: nothing was done:"
+    assert [re.sub(r".*/(\w+\.sql:\d+: [^:]+): .*", r"\1", line) for line in done.stderr.splitlines()[1:]] == [
+        "0001_create_a.sql:1: has no 0001_create_a.rollback.sql",
+        "0002_create_b.sql:1: depends on 0000_nowhere, which does not exist",
+        "0002_create_b.sql:1: has no 0002_create_b.rollback.sql",
+        "0002_create_b.sql:2: `-- Transactional",
+        "0002_create_b.sql:4: yoyo begins and ends the transaction itself",
+    ]
+    (tmp_path / "0001_create_a.sql").write_bytes(b"SELECT '\xe9';\n")
+    assert "0001_create_a.sql:1: byte 0xe9 is not UTF-8" in yoyo_on(empty_database, "apply", str(tmp_path)).stderr
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
 def test_a_uid_without_a_name_is_recorded_by_its_number(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:

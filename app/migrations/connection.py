@@ -3,6 +3,7 @@
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
@@ -10,8 +11,11 @@ from yoyo.utils import change_param_style
 from app.embedded import connectable
 from app.settings import ROOT, Settings, fail
 
-# A server whose host has died, or whose network is cut, is noticed by both ends within half a minute.
-KEEPALIVE: dict[str, Any] = {
+# What the URL does not say otherwise. A server whose host has died, or whose network is cut, is noticed by both ends
+# within half a minute.
+DEFAULTS: dict[str, Any] = {
+    "application_name": "images-migrations",
+    "connect_timeout": 10,  # seconds
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 4,
@@ -27,9 +31,7 @@ class RefusedError(Exception):
 
 def open_connection(settings: Settings) -> Connection:
     """Connect as MIGRATION_DATABASE_URL says, or DATABASE_URL. Raises psycopg.Error."""
-    return psycopg.connect(
-        connectable(settings.migrator_url), autocommit=True, application_name="images-migrations", **KEEPALIVE
-    )
+    return psycopg.connect(autocommit=True, **DEFAULTS | conninfo_to_dict(connectable(settings.migrator_url)))
 
 
 def connect(settings: Settings, command: str = "yoyo") -> Connection:

@@ -1,0 +1,154 @@
+"""`images schema status`, as an operator reads it and as a program does."""
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.settings import ROOT
+from tests.conftest import BIN, environment, yoyo_on
+from tests.test_backend import start_slowly
+from tests.test_migrations import IDS
+
+
+def status(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [BIN / "images", "schema", "status", *arguments],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=url),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def states(url: str) -> dict[str, str]:
+    text: dict[str, Any] = json.loads(status(url, "--format", "json").stdout)
+    return {migration["id"]: migration["state"] for migration in text["migrations"]}
+
+
+def test_up_to_date_is_0(database: str) -> None:
+    done = status(database)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:-1]] == [["applied", name] for name in IDS]
+    assert f" UTC by root on {socket.gethostname()} in 0." in lines[0].replace(Path.home().name, "root")
+    assert lines[-1] == "drift: none; the schema is that of schema.sql"
+
+
+def test_pending_is_1(empty_database: str) -> None:
+    assert status(empty_database).returncode == 1
+    assert set(states(empty_database).values()) == {"pending"}
+
+    yoyo_on(empty_database, "apply", "-r", IDS[4])
+
+    assert status(empty_database).returncode == 1
+    assert list(states(empty_database).values()) == ["applied"] * 5 + ["pending"] * (len(IDS) - 5)
+
+
+def test_anything_wrong_is_2(database: str, connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE _yoyo_ledger SET sha256 = 'another' WHERE migration_id = %s", [IDS[2]])
+    connection.execute(
+        "UPDATE _yoyo_ledger SET outcome = 'started', operation = 'rollback' WHERE migration_id = %s", [IDS[8]]
+    )
+    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = %s", [IDS[9]])
+    connection.execute("UPDATE _yoyo_ledger SET outcome = 'failed', error = 'why' WHERE migration_id = %s", [IDS[9]])
+    connection.execute("INSERT INTO _yoyo_migration VALUES ('hash', '0003_of_another_name', now())")
+    connection.execute("INSERT INTO _yoyo_migration VALUES ('hash2', '9999_of_a_newer_release', now())")
+
+    done = status(database)
+
+    assert done.returncode == 2
+    found = states(database)
+    assert {name: state for name, state in found.items() if state != "applied"} == {
+        "0003_of_another_name": "missing",
+        IDS[2]: "edited",
+        IDS[8]: "failed",
+        IDS[9]: "failed",
+        "9999_of_a_newer_release": "newer",
+    }
+    assert "(rollback: not finished)\n" in done.stdout
+    assert "(apply: failed, why)\n" in done.stdout
+    assert f"wrong: {IDS[2]} was edited after it was applied: " in done.stdout
+    assert "wrong: 0003_of_another_name is applied, and its file is gone: " in done.stdout
+    assert "drift: not compared " in done.stdout
+
+
+def test_a_newer_database_is_0(database: str, connection: psycopg.Connection) -> None:
+    connection.execute("INSERT INTO _yoyo_migration VALUES ('hash', '9999_of_a_newer_release', now())")
+
+    assert status(database).returncode == 0
+
+
+def test_drift_is_2_and_each_difference_is_told(database: str, connection: psycopg.Connection) -> None:
+    connection.execute("""
+        ALTER TABLE images ALTER COLUMN width TYPE bigint;
+        DROP INDEX images_tags_idx;
+        CREATE TABLE extra (id integer PRIMARY KEY);
+        CREATE VIEW wide AS SELECT id FROM images WHERE width > 1000;
+    """)
+
+    done = status(database)
+
+    assert done.returncode == 2
+    assert [line for line in done.stdout.splitlines() if line.startswith("drift")] == [
+        "drift: index images_tags_idx: expected, not found",
+        "drift: column extra.id: not in schema.sql",
+        "drift: column wide.id: not in schema.sql",
+        "drift: constraint extra.extra_pkey: not in schema.sql",
+        "drift: index extra_pkey: not in schema.sql",
+        "drift: table extra: not in schema.sql",
+        "drift: table wide: not in schema.sql",
+        "drift: column images.width: expected integer, not null, found bigint, not null",
+    ]
+
+
+def test_the_migrator_at_work_is_told(empty_database: str, slow_migration: Path) -> None:
+    holder = start_slowly(empty_database, slow_migration)
+    try:
+        done = status(empty_database)
+        text = json.loads(status(empty_database, "--format", "json").stdout)
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert done.returncode == 1
+    assert f"at work: yoyo 0001 on {socket.gethostname()[:30]}, process {holder.pid} (since " in done.stdout
+    assert done.stdout.startswith(f"running  {IDS[0]}\n")
+    assert text["migrations"][0]["state"] == "running"
+    assert text["holder"]["query"] == "SELECT pg_sleep(60);"
+
+
+def test_it_tells_by_whom_when_and_how_long(database: str) -> None:
+    first = json.loads(status(database, "--format", "json").stdout)["migrations"][0]
+
+    assert first["operation"] == "apply"
+    assert first["hostname"] == socket.gethostname()
+    assert first["started_at"] <= first["applied_at"] <= first["finished_at"]
+    assert first["started_at"].endswith("Z")
+    assert 0 < first["seconds"] < 60
+    assert len(first["sha256"]) == 64
+
+
+def test_it_needs_no_right_to_write(admin: psycopg.Connection, database: str) -> None:
+    admin.execute("DROP ROLE IF EXISTS watchman")
+    admin.execute("CREATE ROLE watchman LOGIN")
+    as_watchman = database.replace("postgres@", "watchman@")
+
+    done = status(f"{as_watchman}&options=-c%20default_transaction_read_only%3Don")
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("url", ["postgresql://postgres@127.0.0.1:1/none", "nonsense", "postgresql:///none?host=/tmp"])
+def test_what_cannot_be_read_is_2_and_one_line(url: str) -> None:
+    done = status(url)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
