@@ -1,5 +1,6 @@
 """`images schema status`, as an operator reads it and as a program does."""
 
+import getpass
 import json
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.migrations.ledger import record_run
 from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
 from tests.test_backend import start_slowly
@@ -37,7 +39,7 @@ def test_up_to_date_is_0(database: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines[:-1]] == [["applied", name] for name in IDS]
-    assert f" UTC by root on {socket.gethostname()} in 0." in lines[0].replace(Path.home().name, "root")
+    assert f" UTC by {getpass.getuser()} on {socket.gethostname()} in 0." in lines[0]
     assert lines[-1] == "drift: none; the schema is that of schema.sql"
 
 
@@ -53,11 +55,9 @@ def test_pending_is_1(empty_database: str) -> None:
 
 def test_anything_wrong_is_2(database: str, connection: psycopg.Connection) -> None:
     connection.execute("UPDATE _yoyo_ledger SET sha256 = 'another' WHERE migration_id = %s", [IDS[2]])
-    connection.execute(
-        "UPDATE _yoyo_ledger SET outcome = 'started', operation = 'rollback' WHERE migration_id = %s", [IDS[8]]
-    )
+    record_run(connection, IDS[8], "of the file", "rollback", "started")
     connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = %s", [IDS[9]])
-    connection.execute("UPDATE _yoyo_ledger SET outcome = 'failed', error = 'why' WHERE migration_id = %s", [IDS[9]])
+    record_run(connection, IDS[9], "of the file", "apply", "failed", error="why")
     connection.execute("INSERT INTO _yoyo_migration VALUES ('hash', '0003_of_another_name', now())")
     connection.execute("INSERT INTO _yoyo_migration VALUES ('hash2', '9999_of_a_newer_release', now())")
 
