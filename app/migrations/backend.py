@@ -8,34 +8,27 @@ rollback that loses rows by surprise; one line for an error.
 
 import contextlib
 import os
-import random
 import signal
 import socket
-import time
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.errors import DeadlockDetected, LockNotAvailable
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, MigrationList
 
 from app.history import MIGRATIONS, Entry, compare, shipped
 from app.migrations import ledger, lock
-from app.migrations.connection import Connection, RefusedError, connect, explained, refuse_pooler, run
+from app.migrations.connection import Connection, connect, explained, refuse_pooler, run
+from app.migrations.execution import execute
 from app.migrations.files import faults
-from app.migrations.indexes import built_by, same
-from app.migrations.losses import refuse_losses, refuse_new_losses
-from app.migrations.watch import watched
+from app.migrations.losses import refuse_losses
 from app.settings import ROOT, fail, read_settings
-
-LONGEST_PAUSE = 10.0  # seconds between two attempts at a migration
 
 # yoyo says so at each plain `yoyo rollback`, with a line of its source; one at a time is what the README promises.
 warnings.filterwarnings("ignore", message="Only rolling back a single migration")
@@ -194,8 +187,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         chosen = self._chosen(migrations)
         if chosen:
             self._refuse_faults()
-            self._hold()
         entries = self._history()
+        if chosen or any(entry.unfinished for entry in entries if entry.id in self._known):
+            self._hold()
+            entries = self._history()
         names = [
             entry.id
             for entry in reversed(entries)
@@ -231,129 +226,20 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def mark_one(self, migration: Migration, log: bool = True) -> None:
         super().mark_one(migration, log)
         if log:
-            self._record_run(migration, "mark", "done")
+            self.record_run(migration, "mark", "done")
 
     def unmark_one(self, migration: Migration, log: bool = True) -> None:
         super().unmark_one(migration, log)
         if log:
-            self._record_run(migration, "unmark", "done")
+            self.record_run(migration, "unmark", "done")
 
     def apply_one(self, migration: Migration, force: bool = False, mark: bool = True) -> None:
-        self._run(migration, "apply")
+        execute(self, migration, "apply")
 
     def rollback_one(self, migration: Migration, force: bool = False) -> None:
-        self._run(migration, "rollback")
+        execute(self, migration, "rollback")
 
-    def _run(self, migration: Migration, operation: str) -> None:
-        done = {"apply": "applied", "rollback": "rolled back"}[operation]
-        started = datetime.now(UTC)
-        lock.name_session(self.connection, migration.id)
-        migration.load()
-        try:
-            with watched(self.connection, self.settings, migration.id):
-                self._run_patiently(migration, operation, started)
-        except RefusedError as error:
-            self._record_run(migration, operation, "failed", started, str(error))
-            fail(f"yoyo: {migration.id} was not {done}: {error}")
-        except KeyboardInterrupt:
-            self._record_failure(migration, operation, started, "interrupted")
-            raise
-        except psycopg.Error as error:
-            if self.connection.closed:
-                fail(
-                    f"yoyo: the connection was lost while {migration.id} was at work: {explained(error)}. "
-                    "Once PostgreSQL is back, run the command again: it carries on from what the database has"
-                )
-            self._record_failure(migration, operation, started, explained(error).splitlines()[0])
-            words = [f"yoyo: {migration.id} was not {done}: {explained(error)}"]
-            words += self._blockers() if isinstance(error, LockNotAvailable) else []
-            if not migration.use_transactions:
-                words.append("an INVALID index that it may have left costs writes: run the command again to mend it")
-            fail("; ".join(words))
-        print(f"{done} {migration.id} in {(datetime.now(UTC) - started).total_seconds():.3f} s", flush=True)
-
-    def _run_patiently(self, migration: Migration, operation: str, started: datetime) -> None:
-        """Again, MIGRATION_RETRIES times, where a lock was not granted and all was undone."""
-        run_once = self._run_in_transaction if migration.use_transactions else self._run_alone
-        for attempt in count(1):
-            try:
-                run_once(migration, operation, started)
-                return
-            except (LockNotAvailable, DeadlockDetected) as error:
-                # A build CONCURRENTLY has had its own, longer limit.
-                has_waited = isinstance(error, LockNotAvailable) and not migration.use_transactions
-                if has_waited or attempt > self.settings.migration_retries:
-                    raise
-                pause = min(0.1 * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
-                print(
-                    f"{migration.id} was undone: {'; '.join([str(error.diag.message_primary), *self._blockers()])}; "
-                    f"again in {pause:.1f} s ({attempt} of {self.settings.migration_retries})",
-                    flush=True,
-                )
-                time.sleep(pause)
-
-    def _run_in_transaction(self, migration: Migration, operation: str, started: datetime) -> None:
-        """The steps and their record as one."""
-        with self.transaction():
-            if operation == "rollback":
-                refuse_new_losses(self.connection, self.settings, migration)
-            migration.process_steps(self, operation)
-            self._record(migration, operation, started)
-
-    def _run_alone(self, migration: Migration, operation: str, started: datetime) -> None:
-        """One statement that cannot run in a transaction: begun in the ledger, run, and recorded."""
-        self._record_run(migration, operation, "started", started)
-        patience = max(self.settings.migration_lock_wait, self.settings.migration_lock_timeout)
-        lock.prepare_session(self.connection, patience)
-        try:
-            if self._is_to_run(migration, operation):
-                migration.process_steps(self, operation)
-        finally:
-            if not self.connection.closed:
-                lock.prepare_session(self.connection, self.settings.migration_lock_timeout)
-        with self.transaction():
-            self._record(migration, operation, started)
-
-    def _blockers(self) -> list[str]:
-        return [blocker for (blocker,) in run(self.connection, "find_blockers").fetchall()]
-
-    def _is_to_run(self, migration: Migration, operation: str) -> bool:
-        """Decide from the database what a migrator that died left of a build CONCURRENTLY.
-
-        An INVALID index is dropped, by the statement that undoes this one. An index that is whole, and what this
-        migration would build, is not built again: it needs to be recorded alone.
-        """
-        step = migration.steps[0].step
-        sql, undo = {"apply": (step._apply, "rollback"), "rollback": (step._rollback, "apply")}[operation]
-        name = built_by(sql or "")
-        row = name and run(self.connection, "find_index", name=name).fetchone()
-        if not row:
-            return True
-        whole, definition = row
-        if not whole:
-            print(f"{migration.id}: dropping the INVALID index {name} that an interrupted build left", flush=True)
-            migration.process_steps(self, undo)
-            return True
-        if not same(sql, definition):
-            raise RefusedError(f"there is another index {name} ({definition}); drop or rename it")
-        print(f"{migration.id}: the index {name} is there already, and whole", flush=True)
-        return False
-
-    def _record(self, migration: Migration, operation: str, started: datetime) -> None:
-        self.log_migration(migration, operation)
-        if operation == "rollback":
-            self.unmark_one(migration, log=False)
-        elif not self.is_applied(migration):  # it is, where a rollback of it was interrupted
-            self.mark_one(migration, log=False)
-        self._record_run(migration, operation, "done", started)
-
-    def _record_failure(self, migration: Migration, operation: str, started: datetime, error: str) -> None:
-        """What ran in a transaction is undone; what did not may have left something behind, and stays `started`."""
-        outcome = "failed" if error != "interrupted" else error
-        with contextlib.suppress(psycopg.Error):  # the first error is the one to tell
-            self._record_run(migration, operation, outcome if migration.use_transactions else "started", started, error)
-
-    def _record_run(
+    def record_run(
         self,
         migration: Migration,
         operation: str,
@@ -361,6 +247,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         started: datetime | None = None,
         error: str | None = None,
     ) -> None:
+        """Write one run into the ledger; see ledger.record_run."""
         ledger.record_run(
             self.connection, migration.id, self._digests()[migration.id], operation, outcome, started, error
         )
