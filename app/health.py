@@ -1,9 +1,5 @@
 """Whether the service is alive, and whether it is ready."""
 
-from contextlib import suppress
-from typing import Any
-
-import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -18,9 +14,7 @@ async def healthz(request: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """Ready: the database answers, and has every migration that this build ships. A newer database is ready too."""
-    rows: list[Any] = []
-    with suppress(asyncpg.UndefinedTableError):  # the migrator has never run here
-        rows = await queries.read_history(request.state["pool"])
+    rows = await queries.read_history(request.state["pool"])
     entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
     pending = [entry.id for entry in entries if not entry.applied]
     if pending:

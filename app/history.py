@@ -110,16 +110,18 @@ def _pending(
     name: str, files: Mapping[str, str], record: Record | None, applied: Mapping[str, Record], running: str | None
 ) -> Entry:
     fault = ""
-    last = max(applied, default="")
+    above = sorted(other for other in applied if other > name)
     renamed = any(gone.sha256 == files[name] for other, gone in applied.items() if other not in files)
-    if name < last and not renamed:
-        todo = f"give the file a number after {number(last)}, or roll back first: yoyo rollback -r {last}"
-        if _is_newer(last, files):
+    if above and not renamed:
+        todo = f"give the file a number after {number(above[-1])}, or roll back first: yoyo rollback -r {above[0]}"
+        if _is_newer(above[-1], files):
             todo = "it is for the release that has that one to apply it"
-        fault = f"{name} is not applied, but {last}, which comes after it, is: {todo}"
+        elif record is not None and record.operation == "unmark":
+            todo = f"if the database has it, yoyo mark -m {name}; if not, roll back first: yoyo rollback -r {above[0]}"
+        fault = f"{name} is not applied, but {above[-1]}, which comes after it, is: {todo}"
     if running == number(name):
         return Entry(name, "running", record, fault)
-    failed = record is not None and record.operation == "apply" and record.outcome != "done"
+    failed = record is not None and record.operation == "apply" and record.outcome in ("failed", "started")
     return Entry(name, "failed" if failed else "pending", record, fault)
 
 

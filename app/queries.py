@@ -7,12 +7,13 @@ text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from asyncpg import Connection, Pool, Record
+from asyncpg import Connection, Pool, Record, UndefinedTableError
 
 from app.settings import ROOT
 
@@ -114,4 +115,8 @@ async def delete_image(database: Database, id: UUID, updated_at: datetime | None
 
 
 async def read_history(database: Database) -> list[Record]:
-    return await database.fetch(statement("read_history"))
+    """One statement; another where there is no ledger yet, and nothing where no migrator has been."""
+    for name in ("read_history", "read_applied"):
+        with suppress(UndefinedTableError):
+            return await database.fetch(statement(name))
+    return []

@@ -74,7 +74,7 @@ def test_a_role_without_rights_is_told_whose_they_are(
 
     owner = "(migrate as the role that owns the schema: MIGRATION_DATABASE_URL)\n"
     assert on_nothing.stderr == f"yoyo: permission denied for schema public {owner}"
-    assert on_another_s.stderr == f"yoyo: permission denied for table _yoyo_version {owner}"
+    assert on_another_s.stderr == f"yoyo: permission denied for table yoyo_lock {owner}"
     assert (on_nothing.returncode, on_another_s.returncode) == (1, 1)
     assert state(database) == before
 

@@ -118,7 +118,7 @@ def test_the_migrator_at_work_is_told(empty_database: str, slow_migration: Path)
         holder.communicate()
 
     assert done.returncode == 1
-    assert f"at work: yoyo 0001 on {socket.gethostname()[:30]}, process {holder.pid} (since " in done.stdout
+    assert f"at work: yoyo 0001 on {socket.gethostname()[:30]}, process {holder.pid} (connected since " in done.stdout
     assert done.stdout.startswith(f"running  {IDS[0]}\n")
     assert text["migrations"][0]["state"] == "running"
     assert text["holder"]["query"] == "SELECT pg_sleep(60);"

@@ -8,11 +8,12 @@ rollback that loses rows by surprise; one line for an error.
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ from yoyo.migrations import Migration, MigrationList
 
 from app.history import MIGRATIONS, Entry, compare, shipped
 from app.migrations import ledger, lock
-from app.migrations.connection import Connection, connect, explained, refuse_pooler, run
+from app.migrations.connection import Connection, connect, explained, is_interrupted, refuse_wrong_session, run
 from app.migrations.execution import execute
 from app.migrations.files import faults
 from app.migrations.losses import refuse_losses
 from app.settings import ROOT, fail, read_settings
+
+INTERRUPTED = "yoyo: interrupted; what was applied before is applied. The next command carries on from there"
 
 # yoyo says so at each plain `yoyo rollback`, with a line of its source; one at a time is what the README promises.
 warnings.filterwarnings("ignore", message="Only rolling back a single migration")
@@ -52,8 +55,9 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def __init__(self, dburi: object, migration_table: str) -> None:
         super().__init__(dburi, migration_table)
         self._known: dict[str, Migration] = {}
-        refuse_pooler(self.connection)
-        lock.prepare_session(self.connection, self.settings.migration_lock_timeout)
+        with _in_one_line():
+            refuse_wrong_session(self.connection)
+            lock.prepare_session(self.connection, self.settings.migration_lock_timeout)
 
     def init_database(self) -> None:
         """Nothing: the lock table is made under the lock, and PostgreSQL is known to have transactional DDL."""
@@ -65,18 +69,15 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             yield
             return
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            yield
-        except psycopg.Error as error:
-            fail(f"yoyo: {explained(error)}")
-        except (BadMigration, MigrationConflict, KeyError, OSError, UnicodeError) as error:  # of reading the files
-            self._refuse_faults()
-            fail(f"yoyo: a migration cannot be read: {error!r}")
-        except KeyboardInterrupt:
-            fail("yoyo: interrupted; what was applied before is applied. The next command carries on from there")
-        finally:
-            signal.signal(signal.SIGTERM, before)
-            self._release()
+        with _in_one_line():
+            try:
+                yield
+            except (BadMigration, MigrationConflict, KeyError, UnicodeError) as error:  # of yoyo's reading the files
+                self._refuse_faults()
+                fail(f"yoyo: a migration cannot be read: {error!r}")
+            finally:
+                signal.signal(signal.SIGTERM, before)
+                self._release()
 
     def _hold(self) -> None:
         """Take the lock, or wait for it MIGRATION_LOCK_WAIT seconds at most; make yoyo's tables and the ledger.
@@ -90,6 +91,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         tables = self.list_tables()
         if self.lock_table not in tables:
             self.execute(self.format_sql(self.create_lock_table_sql))
+        if row := lock.find_row(self.connection):
+            print(
+                f"yoyo_lock was left by process {row.process}: taken over. Should that be stock yoyo at work, stop this"
+            )
         run(self.connection, "record_lock", pid=os.getpid())
         self._is_locked = True
         self.ensure_internal_schema_updated()
@@ -110,10 +115,12 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def break_lock(self) -> None:
         """Refused while its holder lives; and needed by nobody, since a row that was left is taken over."""
-        if holder := lock.find_holder(self.connection):
-            fail(f"yoyo: {holder} is at work: its lock ends when that process does")
-        if self.lock_table in self.list_tables():
-            super().break_lock()
+        with _in_one_line():
+            if holder := lock.find_holder(self.connection):
+                fail(f"yoyo: {holder} is at work: its lock ends when that process does")
+            if self.lock_table in self.list_tables():
+                super().break_lock()
+        print("nobody holds the lock")
 
     def _release(self) -> None:
         if self._is_locked and not self.connection.closed:
@@ -128,12 +135,35 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         return {name: digest for folder in self._folders() for name, digest in shipped(folder).items()}
 
     def _history(self) -> list[Entry]:
-        records = ledger.read(self.connection) if ledger.TABLE in self.list_tables() else []
-        return compare(self._digests(), records)
+        return compare(self._digests(), ledger.read(self.connection))
 
     def _refuse_faults(self) -> None:
-        """End the command where the files themselves are wrong, before the database is touched."""
+        """End the command, before the database is touched, where an applied file is missing, or the files are wrong.
+
+        In this order: a file that was renamed also leaves those that depend on it wrong, but they are not to be edited.
+        """
+        _refuse([entry.fault for entry in self._history() if entry.state == "missing"])
         _refuse([str(fault) for folder in sorted(self._folders()) for fault in faults(folder)])
+
+    def _look_at(
+        self, migrations: MigrationList, must_hold: Callable[[Entry], bool] = lambda entry: False
+    ) -> tuple[set[str], list[Entry]]:
+        """The ids that yoyo chose, and the history.
+
+        With the lock held, where there is something to write: a choice; what `must_hold` tells; or a lock row that was
+        left, and would keep stock yoyo waiting.
+        """
+        chosen = self._chosen(migrations)
+        if not self._known:
+            fail("yoyo: no migration found: is the folder the right one, and the pattern of -m?")
+        if chosen:
+            self._refuse_faults()
+        entries = self._history()
+        row = lock.find_row(self.connection) if self.lock_table in self.list_tables() else None
+        if chosen or (row and not row.is_held) or any(must_hold(entry) for entry in entries if entry.id in self._known):
+            self._hold()
+            entries = self._history()
+        return chosen, entries
 
     def get_applied_migration_hashes(self) -> list[str]:
         """yoyo's own, but that it makes no tables unless the lock is held: `yoyo list` only reads."""
@@ -156,14 +186,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def apply_migrations(self, migrations: MigrationList, force: bool = False) -> None:
         """Apply the migrations that yoyo chose, and put in place again what an interrupted rollback took away."""
         _refuse_force(force)
-        chosen = self._chosen(migrations)
-        if chosen:
-            self._refuse_faults()
-        entries = self._history()
         # What yoyo did not choose is applied. If the ledger does not have it so, there is something to put right.
-        if chosen or not all(entry.settled for entry in entries if entry.id in self._known):
-            self._hold()
-            entries = self._history()
+        chosen, entries = self._look_at(migrations, lambda entry: not entry.settled)
         _refuse([entry.fault for entry in entries if entry.fault])
         if newer := [entry.id for entry in entries if entry.state == "newer"]:
             print(f"this build does not know {', '.join(newer)}, which a newer release has applied", flush=True)
@@ -174,9 +198,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             if entry.id in self._known
             and ((entry.id in chosen and not entry.applied) or (entry.applied and entry.unfinished))
         ]
-        skipped = [entry.id for entry in entries if not entry.applied and entry.id not in chosen]
-        if names and skipped and skipped[0] < names[-1]:
-            fail(f"yoyo: {names[-1]} stands on {skipped[0]}, which is not applied: yoyo apply -r {names[-1]}")
+        _refuse_gap(names, entries, "yoyo apply -r")
         if not names:
             print("nothing to apply")
         super().apply_migrations(self._by_name(names))
@@ -184,13 +206,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def rollback_migrations(self, migrations: MigrationList, force: bool = False) -> None:
         """Roll back the migrations that yoyo chose, and what an interrupted apply left above them."""
         _refuse_force(force)
-        chosen = self._chosen(migrations)
-        if chosen:
-            self._refuse_faults()
-        entries = self._history()
-        if chosen or any(entry.unfinished for entry in entries if entry.id in self._known):
-            self._hold()
-            entries = self._history()
+        chosen, entries = self._look_at(migrations, lambda entry: entry.unfinished)
         names = [
             entry.id
             for entry in reversed(entries)
@@ -200,28 +216,30 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if not names:
             print("nothing to roll back")
             return
-        above = [entry for entry in entries if entry.applied and entry.id >= names[-1]]
-        _refuse([entry.fault for entry in above if entry.fault])
-        for entry in above:
-            if entry.id not in names:
-                how = "by the release that has it" if entry.state == "newer" else f"yoyo rollback -r {names[-1]}"
-                fail(f"yoyo: {entry.id} stands on {names[-1]}: roll it back first, {how}")
+        _refuse_from_under(names, entries, "yoyo rollback -r")
         chosen_migrations = self._by_name(names)
         refuse_losses(self.connection, self.settings, chosen_migrations)
         super().rollback_migrations(chosen_migrations)
 
-    def _by_name(self, names: Iterable[str]) -> MigrationList:
-        return MigrationList([self._known[name] for name in names])
-
     def mark_migrations(self, migrations: MigrationList) -> None:
-        if migrations:
-            self._hold()
-            super().mark_migrations(self.to_apply(migrations))
+        """Record as applied what the database has by other means; in order, and what is there already below it."""
+        chosen, entries = self._look_at(migrations)
+        _refuse([entry.fault for entry in entries if entry.fault and entry.id not in chosen])
+        names = [entry.id for entry in entries if entry.id in chosen and not entry.applied]
+        _refuse_gap(names, entries, "yoyo mark -r")
+        super().mark_migrations(self._by_name(names))
+        print(f"marked {', '.join(names) or 'nothing'}")
 
     def unmark_migrations(self, migrations: MigrationList) -> None:
-        if migrations:
-            self._hold()
-            super().unmark_migrations(self.to_rollback(migrations))
+        """Record as not applied; from above."""
+        chosen, entries = self._look_at(migrations)
+        names = [entry.id for entry in reversed(entries) if entry.id in chosen and entry.applied]
+        _refuse_from_under(names, entries, "yoyo unmark -r")
+        super().unmark_migrations(self._by_name(names))
+        print(f"unmarked {', '.join(names) or 'nothing'}")
+
+    def _by_name(self, names: Iterable[str]) -> MigrationList:
+        return MigrationList([self._known[name] for name in names])
 
     def mark_one(self, migration: Migration, log: bool = True) -> None:
         super().mark_one(migration, log)
@@ -265,9 +283,46 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         }
 
 
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
+    """End the command with one line where something goes wrong that the operator can do something about."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if is_interrupted(error):
+            fail(INTERRUPTED)
+        fail(f"yoyo: {explained(error)}")
+    except KeyboardInterrupt:
+        fail(INTERRUPTED)
+    except re.error as error:
+        fail(f"yoyo: -m takes a regular expression, which this is not: {error}")
+    except OSError as error:
+        if error.filename is None:  # of the output, not of a file: closed, or on a full disk
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more at its end
+            fail(f"yoyo: the output cannot be written: {error.strerror}; what was applied before is applied")
+        fail(f"yoyo: {error.filename} cannot be read: {error.strerror}")
+
+
 def _refuse(faults: list[str]) -> None:
     if faults:
         fail("\n  ".join(["yoyo: nothing was done:", *faults] if len(faults) > 1 else [f"yoyo: {faults[0]}"]))
+
+
+def _refuse_gap(names: list[str], entries: list[Entry], command: str) -> None:
+    """End the command where one of the names, in order, would stand on a migration that is not applied."""
+    skipped = [entry.id for entry in entries if not entry.applied and entry.id not in names]
+    if names and skipped and skipped[0] < names[-1]:
+        fail(f"yoyo: {names[-1]} stands on {skipped[0]}, which is not applied: {command} {names[-1]}")
+
+
+def _refuse_from_under(names: list[str], entries: list[Entry], command: str) -> None:
+    """End the command where a migration that stays would stand on one of the names, from above."""
+    above = [entry for entry in entries if names and entry.applied and entry.id >= names[-1]]
+    _refuse([entry.fault for entry in above if entry.fault])
+    for entry in above:
+        if entry.id not in names:
+            how = "by the release that has it" if entry.state == "newer" else f"{command} {names[-1]}"
+            fail(f"yoyo: {entry.id} stands on {names[-1]}: roll it back first, {how}")
 
 
 def _refuse_force(force: bool) -> None:

@@ -15,6 +15,7 @@ from app.settings import ROOT, Settings, fail
 # within half a minute.
 DEFAULTS: dict[str, Any] = {
     "application_name": "images-migrations",
+    "client_encoding": "UTF8",  # as the files are; of a database in SQL_ASCII psycopg would make bytes
     "connect_timeout": 10,  # seconds
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -44,17 +45,23 @@ def connect(settings: Settings, command: str = "yoyo") -> Connection:
         fail(f"{command}: interrupted; nothing was done")
 
 
-def refuse_pooler(connection: Connection) -> None:
-    """End the command where a pooler stands between: it may give each statement to another server process.
+def refuse_wrong_session(connection: Connection) -> None:
+    """End the command where the connection is not one to migrate by.
 
-    PostgreSQL tells the number of its process when a connection begins; a pooler puts one of its own there.
+    PostgreSQL tells the number of its process when a connection begins; a pooler puts one of its own there, and may
+    give each statement to another server process. And where a search path has a schema before that of an older
+    installation, as "$user" may be, half of the statements would see the one and half the other.
     """
-    told = connection.info.backend_pid
-    (actual,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (told,)
-    if told != actual:
+    process, current, found = run(connection, "find_session").fetchone() or (None, None, None)
+    if process != connection.info.backend_pid:
         fail(
             "yoyo: this connection goes through a pooler, which would lose the migrator's lock: "
             "set MIGRATION_DATABASE_URL to PostgreSQL itself"
+        )
+    if found not in (None, current):
+        fail(
+            f"yoyo: the search_path leads to schema {current}, but there is an installation in schema {found}: "
+            "set it to one of them, as with ?options=-csearch_path%3DSCHEMA in the URL"
         )
 
 
@@ -67,6 +74,11 @@ def run(connection: Connection, name: str, /, **parameters: Any) -> psycopg.Curs
     """Execute sql/migrator/NAME.sql, whose parameters are written `:name` as psql and yoyo have them."""
     sql, values = change_param_style("pyformat", statement(name), parameters)
     return connection.execute(sql, values or None)
+
+
+def is_interrupted(error: psycopg.Error) -> bool:
+    """Whether it is a signal that cut the statement off, and with a second signal the connection."""
+    return isinstance(error.__context__, KeyboardInterrupt)
 
 
 def one_line(text: str) -> str:

@@ -14,7 +14,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from yoyo.migrations import Migration
 
 from app.migrations import lock
-from app.migrations.connection import RefusedError, explained, run
+from app.migrations.connection import RefusedError, explained, is_interrupted, run
 from app.migrations.indexes import built_by, same
 from app.migrations.losses import refuse_new_losses
 from app.migrations.watch import watched
@@ -42,9 +42,11 @@ def execute(backend: SettingsBackend, migration: Migration, operation: str) -> N
         backend.record_run(migration, operation, "failed", started, str(error))
         fail(f"yoyo: {migration.id} was not {DONE[operation]}: {error}")
     except KeyboardInterrupt:
-        _record_failure(backend, migration, operation, started, "interrupted")
+        _record_failure(backend, migration, operation, started, None)
         raise
     except psycopg.Error as error:
+        if is_interrupted(error):
+            raise
         if backend.connection.closed:
             fail(
                 f"yoyo: the connection was lost while {migration.id} was at work: {explained(error)}. "
@@ -137,12 +139,10 @@ def _record(backend: SettingsBackend, migration: Migration, operation: str, star
 
 
 def _record_failure(
-    backend: SettingsBackend, migration: Migration, operation: str, started: datetime, error: str
+    backend: SettingsBackend, migration: Migration, operation: str, started: datetime, error: str | None
 ) -> None:
     """What ran in a transaction is undone; what did not may have left something behind, and stays `started`."""
-    outcome = "started"
-    if migration.use_transactions:
-        outcome = "interrupted" if error == "interrupted" else "failed"
+    outcome = "started" if not migration.use_transactions else "failed" if error else "interrupted"
     with contextlib.suppress(psycopg.Error):  # the first error is the one to tell
         backend.record_run(migration, operation, outcome, started, error)
 

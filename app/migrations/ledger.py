@@ -17,9 +17,12 @@ def create(connection: Connection) -> None:
 
 
 def read(connection: Connection) -> list[Record]:
-    """What the database knows of each migration; raises psycopg's UndefinedTable where no migrator has been."""
-    rows = connection.execute(statement("read_history", "queries").encode()).fetchall()
-    return [Record(*row) for row in rows]
+    """What the database knows of each migration."""
+    has_marks, has_ledger = run(connection, "find_tables").fetchone() or (False, False)
+    if not has_marks:
+        return []
+    sql = statement("read_history" if has_ledger else "read_applied", "queries")
+    return [Record(*row) for row in connection.execute(sql.encode()).fetchall()]
 
 
 def adopt(connection: Connection, files: Mapping[str, str], records: list[Record]) -> None:

@@ -21,12 +21,13 @@ class Holder:
     """The migrator at work, as the server knows it."""
 
     name: str  # application_name: see `name_session`
-    since: str  # HH:MM:SS, UTC
+    since: str | None  # when it connected, as HH:MM:SS in UTC; None where this role may not know
     query: str  # the statement it is at
 
     def __str__(self) -> str:
         at = one_line(" ".join(line for line in self.query.splitlines() if not line.lstrip().startswith("--")))
-        return f"{self.name or 'another session'} (since {self.since} UTC, at: {at[:80]})"
+        since = f"connected since {self.since} UTC, " if self.since else ""
+        return f"{self.name or 'another session'} ({since}at: {at[:80]})"
 
     @property
     def migration(self) -> str | None:
@@ -61,6 +62,20 @@ def take(connection: Connection, settings: Settings) -> None:
             print(f"waiting for {find_holder(connection) or 'another migrator'}, {waited:.0f} s so far", flush=True)
             said = time.monotonic()
         time.sleep(POLL)
+
+
+@dataclass(frozen=True)
+class Row:
+    """yoyo's own lock row."""
+
+    process: int
+    is_held: bool  # by a migrator of ours; if not it was left by one that died, or stock yoyo is at work
+
+
+def find_row(connection: Connection) -> Row | None:
+    """The row in yoyo_lock. Raises UndefinedTable where there is no such table."""
+    row = run(connection, "find_lock_row").fetchone()
+    return Row(*row) if row else None
 
 
 def release(connection: Connection) -> None:

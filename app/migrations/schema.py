@@ -10,7 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded import binaries
-from app.migrations.connection import Connection, statement
+from app.migrations.connection import Connection, run, statement
 from app.settings import ROOT
 
 HEADER = """\
@@ -45,7 +45,8 @@ def dump(url: str) -> str:
     ]
     environment = os.environ | password
     text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url) as connection:
+        run(connection, "prepare_reading")
         things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection))
     return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things
 

@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import psycopg
-from psycopg.errors import UndefinedTable
 
 from app.history import Entry, compare, shipped
 from app.migrations import ledger, lock
-from app.migrations.connection import connect, explained
+from app.migrations.connection import connect, explained, run
 from app.migrations.schema import drift
 from app.settings import Settings, fail
 
@@ -35,12 +34,10 @@ def read_status(settings: Settings) -> Status:
     """Read the status, or end the command with one line and exit status 2."""
     try:
         with connect(settings, "images schema status") as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            run(connection, "prepare_reading")
             holder = lock.find_holder(connection)
-            try:
-                records = ledger.read(connection)
-            except UndefinedTable:  # the migrator has never run here
-                records = []
-            entries = compare(shipped(), records, holder.migration if holder else None)
+            entries = compare(shipped(), ledger.read(connection), holder.migration if holder else None)
             comparable = all(entry.applied and entry.state != "newer" for entry in entries)
             return Status(entries, holder, drift(connection) if comparable else None)
     except psycopg.Error as error:

@@ -44,5 +44,5 @@ def _watch(done: threading.Event, process: int, settings: Settings, migration_id
                 print(f"{migration_id}: {told}", flush=True)
                 if done.wait(PATIENCE):
                     return
-    except (psycopg.Error, SystemExit):
+    except (psycopg.Error, OSError):  # an OSError of the output; the migration will meet it too
         return

@@ -4,9 +4,9 @@
 -- The migrator's own tables and what extensions brought are left out. The order of the columns is not looked at: no
 -- query of ours stands on it.
 WITH relations AS (
-    SELECT oid, relname, relkind, relpersistence
+    SELECT oid, relname, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relreplident, reloptions
     FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace
+    WHERE relnamespace = quote_ident(current_schema())::regnamespace
         AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
         AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock')
         AND relname NOT LIKE '\_yoyo\_ledger\_%'
@@ -20,6 +20,10 @@ things (thing, definition, comment) AS (
             ', ',
             'kind ' || relkind::text,
             'persistence ' || relpersistence::text,
+            CASE WHEN relrowsecurity THEN 'row security' END,
+            CASE WHEN relforcerowsecurity THEN 'forced row security' END,
+            'replica identity ' || NULLIF(NULLIF(relreplident::text, 'd'), 'n'),
+            'options ' || array_to_string(reloptions, ' '),
             CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END
         ),
         obj_description(oid, 'pg_class')
@@ -32,6 +36,7 @@ things (thing, definition, comment) AS (
         CONCAT_WS(
             ', ',
             format_type(atttypid, atttypmod),
+            CASE WHEN attcollation <> typcollation THEN 'collate ' || attcollation::regcollation::text END,
             CASE WHEN attnotnull THEN 'not null' END,
             'default ' || pg_get_expr(adbin, adrelid),
             'identity ' || NULLIF(attidentity::text, ''),
@@ -40,6 +45,7 @@ things (thing, definition, comment) AS (
         col_description(attrelid, attnum)
     FROM relations
     JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
+    JOIN pg_type ON pg_type.oid = atttypid
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE relkind <> 'S'
 
@@ -57,7 +63,7 @@ things (thing, definition, comment) AS (
 
     SELECT
         'index ' || relation.relname,
-        CONCAT_WS(', ', pg_get_indexdef(indexrelid), CASE WHEN NOT indisvalid THEN 'INVALID' END),
+        CONCAT_WS(', ', pg_get_indexdef(indexrelid), CASE WHEN NOT (indisvalid AND indisready AND indislive) THEN 'INVALID' END),
         obj_description(indexrelid, 'pg_class')
     FROM relations
     JOIN pg_index ON indrelid = relations.oid
@@ -83,8 +89,53 @@ things (thing, definition, comment) AS (
         CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END,
         obj_description(oid, 'pg_proc')
     FROM pg_proc
-    WHERE pronamespace = current_schema()::regnamespace
+    WHERE pronamespace = quote_ident(current_schema())::regnamespace
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+
+    UNION ALL
+
+    SELECT
+        'rule ' || relname || '.' || rulename,
+        CONCAT_WS(', ', pg_get_ruledef(pg_rewrite.oid), CASE WHEN ev_enabled <> 'O' THEN 'enabled ' || ev_enabled::text END),
+        obj_description(pg_rewrite.oid, 'pg_rewrite')
+    FROM relations
+    JOIN pg_rewrite ON ev_class = relations.oid AND rulename <> '_RETURN'
+
+    UNION ALL
+
+    SELECT
+        'policy ' || tablename || '.' || policyname,
+        CONCAT_WS(', ', permissive, 'for ' || cmd, 'to ' || array_to_string(roles, ' '), qual, with_check),
+        NULL
+    FROM pg_policies
+    WHERE schemaname = current_schema()
+
+    UNION ALL
+
+    SELECT
+        'statistics ' || stxname,
+        pg_get_statisticsobjdef(oid),
+        obj_description(oid, 'pg_statistic_ext')
+    FROM pg_statistic_ext
+    WHERE stxnamespace = quote_ident(current_schema())::regnamespace
+
+    UNION ALL
+
+    -- A table's own type, and the array of each type, come with it.
+    SELECT
+        'type ' || typname,
+        CONCAT_WS(
+            ', ',
+            'kind ' || typtype::text,
+            format_type(NULLIF(typbasetype, 0), typtypmod),
+            (SELECT string_agg(quote_literal(enumlabel), ' ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = pg_type.oid),
+            (SELECT string_agg(pg_get_constraintdef(oid), ' ' ORDER BY conname) FROM pg_constraint WHERE contypid = pg_type.oid)
+        ),
+        obj_description(oid, 'pg_type')
+    FROM pg_type
+    WHERE typnamespace = quote_ident(current_schema())::regnamespace
+        AND (typtype IN ('d', 'e', 'r') OR (typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c'))
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_type.oid AND deptype = 'e')
 )
 
 SELECT

@@ -3,12 +3,13 @@
 -- :migration_id  the migration
 -- :sha256        of its file
 INSERT INTO _yoyo_ledger
-    (migration_id, operation, outcome, sha256, username, hostname, started_at, finished_at)
+    (migration_id, operation, outcome, sha256, applied_at_utc, username, hostname, started_at, finished_at)
 SELECT
     migration_id,
     'adopt',
     'done',
     :sha256,
+    applied_at_utc,
     COALESCE(log.username, ''),
     COALESCE(log.hostname, ''),
     applied_at_utc AT TIME ZONE 'UTC',

@@ -1,13 +1,14 @@
 -- create_ledger: beside yoyo's tables, what they do not tell: of which text a migration was applied, and every run that
 -- was begun, those that failed too. One row a run; rows are only added, but for a run that ends.
 -- Every role of the database may read it, as the service does for GET /readyz: it holds no rows of anyone's, and no
--- secret. The same goes for yoyo's own list of what is applied.
+-- secret. The same goes for yoyo's own tables that `yoyo list` and `yoyo apply` look at when there is nothing to do.
 CREATE TABLE _yoyo_ledger (
     id bigint GENERATED ALWAYS AS IDENTITY,
     migration_id text NOT NULL,
     operation text NOT NULL,
     outcome text NOT NULL,
     sha256 text NOT NULL,
+    applied_at_utc timestamp,
     username text NOT NULL,
     hostname text NOT NULL,
     process integer,
@@ -33,4 +34,7 @@ COMMENT ON COLUMN _yoyo_ledger.outcome IS
 COMMENT ON COLUMN _yoyo_ledger.sha256 IS
     'Of the migration''s file at that time, in hex, with line endings as LF.';
 
-GRANT SELECT ON _yoyo_ledger, _yoyo_migration TO PUBLIC;
+COMMENT ON COLUMN _yoyo_ledger.applied_at_utc IS
+    'The mark in _yoyo_migration after this run: by it the run is known that a mark is of. Null where there was none.';
+
+GRANT SELECT ON _yoyo_ledger, _yoyo_migration, _yoyo_version, yoyo_lock TO PUBLIC;

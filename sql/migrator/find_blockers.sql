@@ -1,12 +1,13 @@
 -- find_blockers: the three oldest transactions that hold a lock on a table of ours, as words. One of them is, in all
--- likelihood, what a statement of a migration has just waited for in vain.
+-- likelihood, what a statement of a migration has just waited for in vain. The times of another role's session are seen
+-- with pg_read_all_stats alone.
 SELECT
     CONCAT(
         'process ', pid,
         ' (', COALESCE(NULLIF(application_name, ''), 'no application_name'),
         ') holds ', string_agg(DISTINCT relation::regclass::text, ', '),
-        ', its transaction open for ', EXTRACT(EPOCH FROM now() - xact_start)::integer,
-        ' s, its query for ', EXTRACT(EPOCH FROM now() - query_start)::integer, ' s'
+        ', its transaction open for ' || EXTRACT(EPOCH FROM now() - xact_start)::integer || ' s',
+        ', its query for ' || EXTRACT(EPOCH FROM now() - query_start)::integer || ' s'
     ) AS blocker
 FROM pg_locks
 JOIN pg_stat_activity USING (pid)

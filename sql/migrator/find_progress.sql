@@ -7,8 +7,9 @@ SELECT
             CONCAT(
                 'process ', pid,
                 ' (', COALESCE(NULLIF(application_name, ''), 'no application_name'),
-                '), its transaction open for ', EXTRACT(EPOCH FROM now() - xact_start)::integer,
-                ' s, its query for ', EXTRACT(EPOCH FROM now() - query_start)::integer, ' s'
+                ')',
+                ', its transaction open for ' || EXTRACT(EPOCH FROM now() - xact_start)::integer || ' s',
+                ', its query for ' || EXTRACT(EPOCH FROM now() - query_start)::integer || ' s'
             ),
             ', ' ORDER BY xact_start
         )

@@ -1,11 +1,11 @@
 -- read_history: what this database knows of each migration, applied or not, for the migrator, for `images schema status`
 -- and for GET /readyz.
 -- yoyo's table says whether it is applied. The ledger says how its last run went, and of which text the database is:
--- that of the last run that put it there, or of an edit that was accepted since.
+-- that of the run that made yoyo's mark, or of an edit that was accepted since. A mark that stock yoyo made has none.
 -- Index: the ledger's primary key; both tables hold a few rows for each migration.
 SELECT
     migration_id,
-    applied_at_utc AT TIME ZONE 'UTC' AS applied_at,
+    mark.applied_at_utc AT TIME ZONE 'UTC' AS applied_at,
     text.sha256,
     run.operation,
     run.outcome,
@@ -15,7 +15,7 @@ SELECT
     run.started_at,
     run.finished_at,
     run.error
-FROM _yoyo_migration
+FROM _yoyo_migration AS mark
 FULL JOIN (SELECT DISTINCT migration_id FROM _yoyo_ledger) AS recorded USING (migration_id)
 LEFT JOIN LATERAL (
     SELECT operation, outcome, username, hostname, process, started_at, finished_at, error
@@ -28,7 +28,7 @@ LEFT JOIN LATERAL (
     SELECT sha256
     FROM _yoyo_ledger
     WHERE _yoyo_ledger.migration_id = recorded.migration_id
-        AND operation IN ('apply', 'mark', 'adopt', 'accept')
+        AND _yoyo_ledger.applied_at_utc = mark.applied_at_utc
         AND outcome = 'done'
     ORDER BY id DESC
     LIMIT 1
