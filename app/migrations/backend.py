@@ -92,9 +92,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if self.lock_table not in tables:
             self.execute(self.format_sql(self.create_lock_table_sql))
         if row := lock.find_row(self.connection):
-            print(
-                f"yoyo_lock was left by process {row.process}: taken over. Should that be stock yoyo at work, stop this"
-            )
+            print(f"yoyo_lock was left by process {row.process}: taken over. If that is stock yoyo at work, stop this")
         run(self.connection, "record_lock", pid=os.getpid())
         self._is_locked = True
         self.ensure_internal_schema_updated()
