@@ -78,7 +78,12 @@ def show_status(format: str) -> int:
         status = read_status(read_settings())
     except SystemExit:
         return WRONG
-    print(as_json(status) if format == "json" else as_text(status))
+    try:
+        print(as_json(status) if format == "json" else as_text(status), flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more at its end
+        print(f"images schema status: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return WRONG
     return status.exit_status
 
 

@@ -10,11 +10,14 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
 
 from app.embedded import Server
+from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
 from tests.test_backend import sleeping, wait_until
 from tests.test_history import ledger, state, write
+from tests.test_status import status
 
 
 @pytest.fixture
@@ -77,6 +80,68 @@ def test_a_role_without_rights_is_told_whose_they_are(
     assert on_another_s.stderr == f"yoyo: permission denied for table yoyo_lock {owner}"
     assert (on_nothing.returncode, on_another_s.returncode) == (1, 1)
     assert state(database) == before
+
+
+def test_what_a_role_has_set_for_itself_does_not_matter(admin: psycopg.Connection, database: str) -> None:
+    name = Identifier(database.partition("@/")[2].partition("?")[0])
+    for setting in ("DateStyle = 'German, DMY'", "quote_all_identifiers = on", "standard_conforming_strings = off"):
+        admin.execute(SQL("ALTER DATABASE {} SET {}").format(name, SQL(setting)))
+
+    assert yoyo_on(database, "rollback").returncode == 0
+    assert yoyo_on(database, "apply").returncode == 0
+    assert (status(database).returncode, status(database).stderr) == (0, "")
+
+
+def test_a_database_in_another_encoding_is_migrated(admin: psycopg.Connection, server: Server) -> None:
+    admin.execute("CREATE DATABASE ascii ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
+    try:
+        assert yoyo_on(server.url("ascii"), "apply").returncode == 0
+        assert (status(server.url("ascii")).returncode, status(server.url("ascii")).stderr) == (0, "")
+    finally:
+        admin.execute("DROP DATABASE ascii WITH (FORCE)")
+
+
+def test_a_schema_of_any_name_will_do(empty_database: str) -> None:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute('CREATE SCHEMA "We ird"')
+        connection.execute("CREATE TABLE images ()")  # in public, which is not looked at
+    url = f"{empty_database}&options=-c%20search_path%3D%22We%5C%20ird%22"
+
+    assert yoyo_on(url, "apply").returncode == 0
+    assert yoyo_on(url, "apply").stdout == "nothing to apply\n"
+    assert (status(url).returncode, status(url).stderr) == (0, "")
+
+
+def test_a_search_path_that_hides_an_installation_is_told(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE SCHEMA postgres")  # which "$user" leads to
+
+    done = yoyo_on(database, "apply")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "yoyo: the search_path leads to schema postgres, but there is an installation in schema public: "
+    )
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_output_that_cannot_be_written_is_told(empty_database: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        for command, exit_status in (["yoyo", "apply"], 1), (["images", "schema", "status"], 2):
+            done = subprocess.run(
+                [BIN / command[0], *command[1:]],
+                cwd=ROOT,
+                env=environment(DATABASE_URL=empty_database, PYTHONUNBUFFERED="1"),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+            )
+
+            assert done.returncode == exit_status
+            assert ": the output cannot be written: No space left on device" in done.stderr
+            assert done.stderr.count("\n") == 1
 
 
 def test_a_standby_is_told(database: str) -> None:

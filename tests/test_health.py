@@ -25,6 +25,12 @@ async def test_a_newer_database_is_ready(client: httpx.AsyncClient, connection: 
     assert (await client.get("/readyz")).status_code == 200
 
 
+async def test_a_database_of_stock_yoyo_is_ready(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+    connection.execute("DROP TABLE _yoyo_ledger")
+
+    assert (await client.get("/readyz")).status_code == 200
+
+
 async def test_a_database_without_any_migration_is_not_ready(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:

@@ -297,9 +297,7 @@ def test_every_role_may_read_the_ledger(admin: psycopg.Connection, database: str
 
 
 def test_what_stock_yoyo_applied_is_taken_into_the_ledger(empty_database: str, folder: Path) -> None:
-    stock = get_backend(empty_database.replace("postgresql://", "postgresql+psycopg://"))
-    with stock, stock.lock():
-        stock.apply_migrations(stock.to_apply(read_migrations(str(folder))))
+    apply_by_stock(empty_database, folder)
 
     apply(empty_database, folder)
 
@@ -310,6 +308,63 @@ def test_what_stock_yoyo_applied_is_taken_into_the_ledger(empty_database: str, f
     edit(folder)
     with pytest.raises(SystemExit):
         apply(empty_database, folder)
+
+
+def test_stock_yoyo_and_ours_may_alternate(empty_database: str, folder: Path) -> None:
+    """What was edited while it was rolled back is not edited, whoever rolled back and whoever applied it again."""
+    for by_stock in (rollback_by_stock, rollback):
+        apply(empty_database, folder)
+        by_stock(empty_database, folder, NAMES[2])
+        with (folder / f"{NAMES[2]}.sql").open("a") as file:
+            file.write("-- edited\n")
+
+        apply_by_stock(empty_database, folder)
+        apply(empty_database, folder)
+
+        assert ledger(empty_database)[-1] == (NAMES[2], "adopt", "done")
+
+
+def apply_by_stock(url: str, folder: Path) -> None:
+    with get_backend(url.replace("postgresql://", "postgresql+psycopg://")) as stock, stock.lock():
+        stock.apply_migrations(stock.to_apply(read_migrations(str(folder))))
+
+
+def rollback_by_stock(url: str, folder: Path, name: str) -> None:
+    with get_backend(url.replace("postgresql://", "postgresql+psycopg://")) as stock, stock.lock():
+        applied = stock.to_rollback(read_migrations(str(folder)))
+        stock.rollback_migrations(applied.filter(lambda migration: migration.id == name))
+
+
+@pytest.mark.parametrize("command", ["apply", "rollback", "mark", "unmark"])
+def test_a_folder_without_migrations_is_no_success(empty_database: str, command: str) -> None:
+    done = yoyo_on(empty_database, command, "sql/migration")
+
+    assert done.returncode == 1
+    assert done.stderr == "yoyo: no migration found: is the folder the right one, and the pattern of -m?\n"
+
+
+def test_marks_have_no_gaps(empty_database: str) -> None:
+    gap = yoyo_on(empty_database, "mark", "-m", IDS[4])
+    marked = yoyo_on(empty_database, "mark", "-r", IDS[4])
+    from_under = yoyo_on(empty_database, "unmark", "-m", IDS[1])
+    unmarked = yoyo_on(empty_database, "unmark", "-m", IDS[4])
+
+    assert gap.stderr == f"yoyo: {IDS[4]} stands on {IDS[0]}, which is not applied: yoyo mark -r {IDS[4]}\n"
+    assert marked.stdout == f"marked {', '.join(IDS[:5])}\n"
+    assert from_under.stderr == f"yoyo: {IDS[2]} stands on {IDS[1]}: roll it back first, yoyo unmark -r {IDS[1]}\n"
+    assert unmarked.stdout == f"unmarked {IDS[4]}\n"
+
+
+def test_a_gap_that_stock_yoyo_left_is_closed_by_what_is_advised(database: str, connection: psycopg.Connection) -> None:
+    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = %s", [IDS[9]])
+
+    refused = yoyo_on(database, "apply")
+    marked = yoyo_on(database, "mark", "-m", IDS[9])
+    after = yoyo_on(database, "apply")
+
+    assert refused.stderr.endswith(f"or roll back first: yoyo rollback -r {IDS[10]}\n")
+    assert marked.stdout == f"marked {IDS[9]}\n"
+    assert (after.returncode, after.stdout) == (0, "nothing to apply\n")
 
 
 def test_nothing_to_do_writes_nothing(database: str) -> None:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from app.migrations.ledger import record_run
+from app.migrations.schema import drift
 from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
 from tests.test_backend import start_slowly
@@ -106,6 +107,41 @@ def test_drift_is_2_and_each_difference_is_told(database: str, connection: psyco
         "drift: table wide: not in schema.sql",
         "drift: column images.width: expected integer, not null, found bigint, not null",
     ]
+
+
+DRIFTS = {
+    "ALTER TABLE images ENABLE ROW LEVEL SECURITY": "table images: expected kind r, persistence p, found kind r, ",
+    "ALTER TABLE images SET (fillfactor = 10)": "table images: expected kind r, persistence p, found kind r, ",
+    "ALTER TABLE images REPLICA IDENTITY FULL": "table images: expected kind r, persistence p, found kind r, ",
+    "CREATE POLICY p ON images USING (true)": "policy images.p: not in schema.sql",
+    "CREATE RULE r AS ON INSERT TO images DO ALSO NOTHING": "rule images.r: not in schema.sql",
+    'ALTER TABLE images ALTER title TYPE text COLLATE "C"': "column images.title: expected text, found text, collate ",
+    "ALTER TABLE images ALTER width SET DEFAULT 1": "column images.width: expected integer, not null, found integer, ",
+    "CREATE TYPE colour AS ENUM ('red')": "type colour: not in schema.sql",
+    "CREATE DOMAIN d AS text": "type d: not in schema.sql",
+    "CREATE SEQUENCE s": "table s: not in schema.sql",
+    "CREATE STATISTICS st ON width, height FROM images": "statistics st: not in schema.sql",
+    "ALTER TABLE images DROP CONSTRAINT images_pkey": "constraint images.images_pkey: expected, not found",
+    "CREATE FUNCTION f() RETURNS integer LANGUAGE sql RETURN 1": "function f(): not in schema.sql",
+    "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'images_tags_idx'::regclass": "index images_tags_idx: ",
+}
+
+
+def test_drift_of_every_kind_is_seen(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        for change, words in DRIFTS.items():
+            connection.execute(change.encode())
+            found = drift(connection)
+            connection.rollback()
+
+            assert [line for line in found if line.startswith(words)], change
+
+
+def test_what_stock_yoyo_applied_is_applied(database: str, connection: psycopg.Connection) -> None:
+    connection.execute("DROP TABLE _yoyo_ledger")
+
+    assert status(database).returncode == 0
+    assert set(states(database).values()) == {"applied"}
 
 
 def test_the_migrator_at_work_is_told(empty_database: str, slow_migration: Path) -> None:

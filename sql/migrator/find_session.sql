@@ -3,4 +3,9 @@
 SELECT
     pg_backend_pid() AS process,
     current_schema() AS current,
-    (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('_yoyo_migration')) AS found;
+    (
+        SELECT nspname
+        FROM pg_class
+        JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE pg_class.oid = to_regclass('_yoyo_migration')
+    ) AS found;
