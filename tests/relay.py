@@ -42,6 +42,8 @@ class Command:
     def __init__(self, folder: Path, url: str, *arguments: str, stop: int | None = None) -> None:
         self.output = folder / f"command_{next(NUMBER)}"
         self.stop = stop
+        for suffix in (".out", ".err"):
+            self.output.with_suffix(suffix).touch()  # it may be killed before it has opened them
         self.statements: list[str] = []
         self.held = False
         self.process = processes.Process(target=_run_yoyo, args=(self.output, url, arguments), daemon=True)
@@ -69,7 +71,7 @@ def _run_yoyo(output: Path, url: str, arguments: tuple[str, ...]) -> None:
     from yoyo.scripts.main import main
 
     for descriptor, suffix in ((1, ".out"), (2, ".err")):
-        os.dup2(os.open(output.with_suffix(suffix), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+        os.dup2(os.open(output.with_suffix(suffix), os.O_WRONLY), descriptor)
     os.chdir(ROOT)
     os.environ |= {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images"}
     main(arguments)

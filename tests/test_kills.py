@@ -30,7 +30,7 @@ NON_TRANSACTIONAL = [path.stem for path in FILES if "\n-- transactional: false\n
 HARMLESS = re.compile(r"BEGIN|SAVEPOINT|ROLLBACK|DEALLOCATE|COMMENT ON|SELECT (?!pg_\w*lock)")
 EVERY_STATEMENT = [("apply", IDS[0]), ("rollback", NON_TRANSACTIONAL[0])]
 
-OPTIONS = "-c fsync=off -c max_connections=100 -c shared_buffers=16MB"
+OPTIONS = "-c fsync=off -c max_connections=200 -c shared_buffers=16MB"
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +104,13 @@ async def kill(server: Server, victim: str, commands: dict[str, Command]) -> Non
         for command in commands.values():
             command.kill()
         return
-    with psycopg.connect(server.url(), autocommit=True) as admin:
-        find = "SELECT pid FROM pg_stat_activity WHERE datname = ANY(%s) OR pid = pg_backend_pid()"
-        for (pid,) in admin.execute(find, [list(commands)]).fetchall():
+    with psycopg.connect(server.url(), autocommit=True) as witness, psycopg.connect(server.url()) as bystander:
+        find = "SELECT pid FROM pg_stat_activity WHERE datname = ANY(%s) OR pid = %s"
+        for (pid,) in witness.execute(find, [list(commands), bystander.info.backend_pid]).fetchall():
             with suppress(ProcessLookupError):  # the first one takes the others along
                 os.kill(pid, signal.SIGKILL)
-        with pytest.raises(psycopg.OperationalError):
-            admin.execute("SELECT pg_sleep(30)")
+        with pytest.raises(psycopg.OperationalError):  # as the server ends all sessions, before it starts anew
+            witness.execute("SELECT pg_sleep(30)")
     wait_until(lambda: accepts_connections(server))
     await end(commands.values())
 
@@ -191,7 +191,6 @@ async def test_the_next_command_converges(server: Server, relay: Relay, migratio
         steps.append((operation, stops_of(undisturbed, every), state(server, "undisturbed")))
     create(server, steps[0][1].keys() | steps[1][1].keys(), before)
 
-    wrong = []
     for operation, stops, expected in steps:
         killed = await stopped(relay, stops, operation, "--revision", migration)
         await kill(server, victim, killed)
@@ -199,10 +198,11 @@ async def test_the_next_command_converges(server: Server, relay: Relay, migratio
         again = {name: relay.start(name, operation, "--revision", migration) for name in names}
         await end(again.values())
 
+        wrong = []
         for name, command in killed.items():
             faults = [faults_of(victim, command), again[name].stderr, difference(state(server, name), expected)]
             wrong += [f"{operation} before {command.statements[-1]}: {fault}" for fault in faults if fault]
-    assert not wrong, "\n".join(wrong)
+        assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(("operation", "opposite"), [("apply", "rollback"), ("rollback", "apply")])
