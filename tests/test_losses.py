@@ -55,11 +55,11 @@ def test_what_loses_nothing_asks_nothing(full: str) -> None:
 
 def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
     """The table is empty when the rollback is asked for; a writer who was there before it commits a row."""
-    yoyo_on(database, "rollback", "-r", IDS[2])
+    yoyo_on(database, "rollback", "-r", IDS[1])
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
         writer.execute("""
-            INSERT INTO images (filename, content_type, byte_size, width, height, sha256, storage_key)
-            VALUES ('a.png', 'image/png', 1, 1, 1, repeat('a', 64), 'a')
+            INSERT INTO images (id, tags, attributes, filename, content_type, byte_size, width, height, sha256, storage_key)
+            VALUES (gen_random_uuid(), '{}', '{}', 'a.png', 'image/png', 1, 1, 1, repeat('a', 64), 'a')
         """)
         migrator = subprocess.Popen(
             [BIN / "yoyo", "rollback", "-r", IDS[0]],
@@ -68,7 +68,7 @@ def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        # 0002's ALTER waits for the writer; it is let through, and 0001's turn comes with another writer at work.
+        # The rollback has counted no row, and waits for the writer before it counts again.
         waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         wait_until(lambda: watcher.execute(waiting).fetchall())
         writer.commit()
