@@ -58,7 +58,8 @@ def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
     yoyo_on(database, "rollback", "-r", IDS[1])
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
         writer.execute("""
-            INSERT INTO images (id, tags, attributes, filename, content_type, byte_size, width, height, sha256, storage_key)
+            INSERT INTO images
+                (id, tags, attributes, filename, content_type, byte_size, width, height, sha256, storage_key)
             VALUES (gen_random_uuid(), '{}', '{}', 'a.png', 'image/png', 1, 1, 1, repeat('a', 64), 'a')
         """)
         migrator = subprocess.Popen(
