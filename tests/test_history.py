@@ -343,6 +343,14 @@ def test_a_folder_without_migrations_is_no_success(empty_database: str, command:
     assert done.stderr == "yoyo: no migration found: is the folder the right one, and the pattern of -m?\n"
 
 
+def test_a_pattern_that_is_none_is_told(empty_database: str) -> None:
+    done = yoyo_on(empty_database, "apply", "-m", "(")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("yoyo: -m takes a regular expression, which this is not: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_marks_have_no_gaps(empty_database: str) -> None:
     gap = yoyo_on(empty_database, "mark", "-m", IDS[4])
     marked = yoyo_on(empty_database, "mark", "-r", IDS[4])
