@@ -55,6 +55,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def __init__(self, dburi: object, migration_table: str) -> None:
         super().__init__(dburi, migration_table)
         self._known: dict[str, Migration] = {}
+        self._shipped: dict[Path, dict[str, str]] = {}
         with _in_one_line():
             refuse_wrong_session(self.connection)
             lock.prepare_session(self.connection, self.settings.migration_lock_timeout)
@@ -91,8 +92,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         tables = self.list_tables()
         if self.lock_table not in tables:
             self.execute(self.format_sql(self.create_lock_table_sql))
-        if row := lock.find_row(self.connection):
-            print(f"yoyo_lock was left by process {row.process}: taken over. If that is stock yoyo at work, stop this")
+        if process := lock.find_row(self.connection):
+            print(f"yoyo_lock was left by process {process}: taken over. If that is stock yoyo at work, stop this")
         run(self.connection, "record_lock", pid=os.getpid())
         self._is_locked = True
         self.ensure_internal_schema_updated()
@@ -130,7 +131,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         return {Path(migration.path).parent for migration in self._known.values()} or {MIGRATIONS}
 
     def _digests(self) -> dict[str, str]:
-        return {name: digest for folder in self._folders() for name, digest in shipped(folder).items()}
+        """Taken once: what is recorded at the end of a long migration is the text that it began with."""
+        for folder in self._folders() - self._shipped.keys():
+            self._shipped[folder] = shipped(folder)
+        return {name: digest for folder in self._folders() for name, digest in self._shipped[folder].items()}
 
     def _history(self) -> list[Entry]:
         return compare(self._digests(), ledger.read(self.connection))
@@ -157,8 +161,9 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if chosen:
             self._refuse_faults()
         entries = self._history()
-        row = lock.find_row(self.connection) if self.lock_table in self.list_tables() else None
-        if chosen or (row and not row.is_held) or any(must_hold(entry) for entry in entries if entry.id in self._known):
+        has_row = self.lock_table in self.list_tables() and lock.find_row(self.connection)
+        is_left = has_row and not lock.find_holder(self.connection)
+        if chosen or is_left or any(must_hold(entry) for entry in entries if entry.id in self._known):
             self._hold()
             entries = self._history()
         return chosen, entries

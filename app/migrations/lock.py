@@ -64,18 +64,10 @@ def take(connection: Connection, settings: Settings) -> None:
         time.sleep(POLL)
 
 
-@dataclass(frozen=True)
-class Row:
-    """yoyo's own lock row."""
-
-    process: int
-    is_held: bool  # by a migrator of ours; if not it was left by one that died, or stock yoyo is at work
-
-
-def find_row(connection: Connection) -> Row | None:
-    """The row in yoyo_lock. Raises UndefinedTable where there is no such table."""
+def find_row(connection: Connection) -> int | None:
+    """The process in yoyo's own lock row. Raises UndefinedTable where there is no such table."""
     row = run(connection, "find_lock_row").fetchone()
-    return Row(*row) if row else None
+    return row[0] if row else None
 
 
 def release(connection: Connection) -> None:

@@ -33,8 +33,10 @@ class Status:
 def read_status(settings: Settings) -> Status:
     """Read the status, or end the command with one line and exit status 2."""
     try:
-        with connect(settings, "images schema status") as connection:
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        connection = connect(settings, "images schema status")
+        connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with connection, connection.transaction():
             run(connection, "prepare_reading")
             holder = lock.find_holder(connection)
             entries = compare(shipped(), ledger.read(connection), holder.migration if holder else None)

@@ -35,6 +35,7 @@ COMMENT ON COLUMN _yoyo_ledger.sha256 IS
     'Of the migration''s file at that time, in hex, with line endings as LF.';
 
 COMMENT ON COLUMN _yoyo_ledger.applied_at_utc IS
-    'The mark in _yoyo_migration after this run: by it the run is known that a mark is of. Null where there was none.';
+    'When the mark was set that stood in _yoyo_migration after this run: it ties a mark to the run that set it. '
+    'Null where none stood.';
 
 GRANT SELECT ON _yoyo_ledger, _yoyo_migration, _yoyo_version, yoyo_lock TO PUBLIC;

@@ -2,7 +2,8 @@
 -- and for GET /readyz.
 -- yoyo's table says whether it is applied. The ledger says how its last run went, and of which text the database is:
 -- that of the run that made yoyo's mark, or of an edit that was accepted since. A mark that stock yoyo made has none.
--- Index: the ledger's primary key; both tables hold a few rows for each migration.
+-- Index: the ledger's primary key, but for the DISTINCT, which reads the whole of it: a few rows for each migration.
+-- A ledger of 100,000 failed runs takes 63 ms.
 SELECT
     migration_id,
     mark.applied_at_utc AT TIME ZONE 'UTC' AS applied_at,
