@@ -266,6 +266,25 @@ def test_the_ledger_tells_who_where_when_and_of_which_text(database: str) -> Non
     assert all(process > 0 and in_order and error is None for *_, process, in_order, error in rows)
 
 
+def test_a_file_that_is_edited_while_it_runs_is_recorded_as_it_ran(empty_database: str, folder: Path) -> None:
+    before = shipped(folder)[NAMES[0]]
+    with backend_on(empty_database) as backend:
+        pending = backend.to_apply(read_migrations(str(folder)))[:1]
+        process_steps = pending[0].process_steps
+
+        def edited_meanwhile(*arguments: object) -> None:
+            edit(folder)
+            process_steps(*arguments)
+
+        pending[0].process_steps = edited_meanwhile
+        backend.apply_migrations(pending)
+
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT sha256 FROM _yoyo_ledger").fetchall() == [(before,)]
+    with pytest.raises(SystemExit):
+        apply(empty_database, folder)
+
+
 def test_the_ledger_tells_of_failures_too(empty_database: str, folder: Path) -> None:
     write(folder, NAMES[1], NAMES[0], "CREATE TABLE b ();\nINSERT INTO nowhere VALUES (1);")
 
