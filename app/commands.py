@@ -40,6 +40,10 @@ def main() -> None:
     accept = schema.add_parser("accept", help="go by the file of a migration that was edited after it was applied")
     accept.add_argument("migration", help="its id: NNNN_verb_object")
     schema.add_parser("dump", help="the live schema as the text of sql/schema.sql")
+    review = schema.add_parser("review", help="try migrations on a scratch database, and measure what they do")
+    review.add_argument("migrations", nargs="*", metavar="MIGRATION", help="ids or files; the pending ones if none")
+    review.add_argument("--rows", type=int, default=200_000, metavar="N", help="in each table (default: 200000)")
+    review.add_argument("--format", choices=["text", "markdown", "html", "json"], default="text")
     arguments = parser.parse_args()
     try:
         if arguments.command == "dev":
@@ -48,6 +52,8 @@ def main() -> None:
             asyncio.run(wait_for_database(arguments.timeout))
         elif arguments.about == "status":
             sys.exit(show_status(arguments.format))
+        elif arguments.about == "review":
+            sys.exit(show_review(arguments.migrations, arguments.rows, arguments.format))
         elif arguments.about == "accept":
             with get_backend("settings:") as backend, backend.lock():
                 backend.accept(arguments.migration)
@@ -124,3 +130,16 @@ async def _wait_for(url: str, timeout: float) -> None:  # noqa: ASYNC109
         except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
             fail(f"images wait: PostgreSQL at {place} refuses: {error}")
         await asyncio.sleep(POLL)
+
+
+def show_review(names: list[str], rows: int, format: str) -> int:
+    """Review the named migrations, or the pending ones. Returns 0: safe, or with care; 1: not safe; 2: not reviewed."""
+    try:
+        from app.review.command import review  # the libraries that it needs are for development
+    except ModuleNotFoundError as error:
+        print(f"images schema review: {error.name} is not installed: make .venv/development", file=sys.stderr)
+        return WRONG
+    try:
+        return review(names, rows, format)
+    except SystemExit:
+        return WRONG

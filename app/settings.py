@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -29,6 +29,7 @@ def _database_url(value: SecretStr) -> SecretStr:
     return value
 
 
+Read = TypeVar("Read", bound=BaseSettings)
 DatabaseURL = Annotated[SecretStr, AfterValidator(_database_url)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -62,6 +63,14 @@ class Settings(BaseSettings):
         return not {"all", migration_id}.isdisjoint(self.accept_data_loss.replace(",", " ").split())
 
 
+class ReviewSettings(BaseSettings):
+    """What `images schema review` alone reads: it needs no service."""
+
+    model_config = Settings.model_config
+
+    review_database_url: DatabaseURL | None = None
+
+
 def fail(message: str) -> NoReturn:
     """End the command: one line on stderr, exit status 1."""
     print(message, file=sys.stderr)
@@ -70,8 +79,17 @@ def fail(message: str) -> NoReturn:
 
 def read_settings() -> Settings:
     """Read the settings, or end the command with one line that names each wrong one and no value."""
+    return _read(Settings)
+
+
+def read_review_settings() -> ReviewSettings:
+    """The same for what `images schema review` needs."""
+    return _read(ReviewSettings)
+
+
+def _read(settings: type[Read]) -> Read:
     try:
-        return Settings()
+        return settings()
     except (OSError, UnicodeError) as error:
         fail(f"settings: .env cannot be read: {error}")
     except ValidationError as error:

@@ -70,9 +70,9 @@ def statement(name: str, folder: str = "migrator") -> str:
     return (ROOT / "sql" / folder / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def run(connection: Connection, name: str, /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
-    """Execute sql/migrator/NAME.sql, whose parameters are written `:name` as psql and yoyo have them."""
-    sql, values = change_param_style("pyformat", statement(name), parameters)
+def run(connection: Connection, name: str, folder: str = "migrator", /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
+    """Execute sql/FOLDER/NAME.sql, whose parameters are written `:name` as psql and yoyo have them."""
+    sql, values = change_param_style("pyformat", statement(name, folder), parameters)
     return connection.execute(sql, values or None)
 
 

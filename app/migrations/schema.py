@@ -51,10 +51,10 @@ def dump(url: str) -> str:
     return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things
 
 
-def inspect(connection: Connection) -> list[str]:
-    """What the schema of a live database is made of, sorted; `THING: DEFINITION`, comments left out."""
+def inspect(connection: Connection, comments: bool = False) -> list[str]:
+    """What the schema of a live database is made of, sorted; `THING: DEFINITION`."""
     lines = connection.execute(statement("schema", "inspect").encode()).fetchall()
-    return sorted(line for (line,) in lines if not line.startswith("comment on "))
+    return sorted(line for (line,) in lines if comments or not line.startswith("comment on "))
 
 
 def drift(connection: Connection) -> list[str]:

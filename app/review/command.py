@@ -1,0 +1,98 @@
+"""`images schema review`, from its arguments to its exit status."""
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+from tqdm import tqdm
+
+from app.history import MIGRATIONS
+from app.migrations.connection import explained, one_line
+from app.migrations.files import faults
+from app.migrations.status import read_status
+from app.review import check, releases, scratch
+from app.review.report import render, report
+from app.review.review import STAGES
+from app.review.review import review as review_migrations
+from app.settings import fail, read_review_settings, read_settings
+
+MOST_ROWS = 100_000_000
+
+
+def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIONS) -> int:
+    """Review migrations of a folder and print the report. Returns 1 where one is not safe, and 0.
+
+    Ends the command with one line, or one for each fault of the files, where they cannot be reviewed.
+    """
+    if not 0 < rows <= MOST_ROWS:
+        fail(f"images schema review: --rows is a number from 1 to {MOST_ROWS:,}")
+    if wrong := faults(folder):
+        fail("\n".join(f"images schema review: {fault}" for fault in wrong))
+    settings = read_review_settings()
+    paths = sorted(path for path in folder.glob("*.sql") if ".rollback" not in path.name)
+    chosen = _chosen(names, [path.stem for path in paths]) if names else _pending()
+    if not chosen:
+        print("images schema review: nothing is pending; name the migrations to review", file=sys.stderr)
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the scratch database goes
+    quiet = not sys.stderr.isatty()
+    try:
+        with (
+            scratch.scratch(settings) as url,
+            scratch.connect(url) as connection,
+            tqdm(total=len(chosen) * len(STAGES), disable=quiet, leave=False) as bar,
+        ):
+            reviewed = review_migrations(
+                connection,
+                paths,
+                chosen,
+                rows,
+                releases.present(folder.parent / "queries"),
+                releases.previous,
+                _say(bar),
+                quiet,
+            )
+            server = str(connection.info.parameter_status("server_version"))
+    except psycopg.Error as error:
+        fail(f"images schema review: {one_line(explained(error))}")
+    found = check.findings(folder.parent)
+    for one in reviewed:
+        twins = {one.path, one.path.with_suffix(".rollback.sql")}
+        one.findings = [finding for finding in found if finding.path in twins]
+    outcome = report(reviewed, rows, server, datetime.now(UTC))
+    print(render(outcome, format), flush=True)
+    return 1 if outcome.is_unsafe else 0
+
+
+def _chosen(names: Sequence[str], known: Sequence[str]) -> set[str]:
+    """Ids from ids and from files, a migration's or its rollback's."""
+    chosen = set()
+    for name in names:
+        id = Path(name).name.removesuffix(".sql").removesuffix(".rollback")
+        if id not in known:
+            near = get_close_matches(id, known, 1) or [other for other in known if other.startswith(id)]
+            fail(f"images schema review: there is no migration {id}{f'; is it {near[0]}?' if near else ''}")
+        chosen.add(id)
+    return chosen
+
+
+def _pending() -> set[str]:
+    return {entry.id for entry in read_status(read_settings()).entries if entry.state in {"pending", "failed"}}
+
+
+def _say(bar: "tqdm[NoReturn]") -> Callable[[str, str], None]:
+    """Each stage moves the bar on; where there is no terminal, each migration is a line."""
+
+    def say(migration: str, stage: str) -> None:
+        if not bar.disable:
+            bar.set_description(f"{migration}: {stage}")
+            bar.update()
+        elif stage == STAGES[0]:
+            print(f"reviewing {migration}", file=sys.stderr, flush=True)
+
+    return say

@@ -1,0 +1,260 @@
+"""Runs the statements of a migration on a scratch database, and tells of each what PostgreSQL says that it did."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from app.migrations.connection import Connection, explained, one_line, run
+
+# What each mode keeps other sessions from, by the table of conflicts in PostgreSQL's manual ("Explicit Locking").
+BLOCKS = {
+    "AccessShareLock": "",
+    "RowShareLock": "",
+    "RowExclusiveLock": "",
+    "ShareUpdateExclusiveLock": "other DDL",
+    "ShareLock": "writes, other DDL",
+    "ShareRowExclusiveLock": "writes, other DDL",
+    "ExclusiveLock": "writes, other DDL",
+    "AccessExclusiveLock": "reads, writes, other DDL",
+}
+WORDS = {
+    mode: "".join(f" {letter}" if letter.isupper() else letter for letter in mode.removesuffix("Lock")).upper().strip()
+    for mode in BLOCKS
+}
+MODES = list(WORDS.values())  # from the weakest to the strongest
+POLL = 0.0005  # seconds between two looks at the locks of a statement that cannot run in a transaction
+
+
+@dataclass
+class Lock:
+    """A lock on a table or index that was there before; held from its statement to the end of the transaction."""
+
+    relation: str
+    table: str  # the relation itself, where it is no index
+    mode: str  # as the manual writes it: ACCESS EXCLUSIVE
+    blocks: str  # of reads, writes, other DDL; or nothing
+    milliseconds: float
+
+
+@dataclass
+class Step:
+    line: int
+    sql: str
+    milliseconds: float = 0.0
+    wal: int = 0  # bytes
+    disk: int = 0  # bytes that the database grew by, old files included that go with the commit
+    locks: list[Lock] = field(default_factory=list)  # those that the statements before it did not hold
+    rewritten: list[str] = field(default_factory=list)  # tables and indexes that were there before
+    built: list[str] = field(default_factory=list)  # new indexes of tables that were there before
+    read: dict[str, int] = field(default_factory=dict)  # rows read in whole tables that were there before
+    changed: dict[str, int] = field(default_factory=dict)  # rows changed in them
+    waits: bool = False  # for the transactions that began before it, while it blocks nobody
+
+    @property
+    def work(self) -> list[str]:
+        """What it did to what was there before, in words."""
+        words = [f"rewrites {', '.join(self.rewritten)}"] if self.rewritten else []
+        words += [f"builds {', '.join(self.built)}"] if self.built else []
+        words += [f"reads {count:,} rows of {table}" for table, count in self.read.items()]
+        words += [f"changes {count:,} rows of {table}" for table, count in self.changed.items()]
+        return words + (["waits for the transactions that began before it"] if self.waits else [])
+
+    @property
+    def is_notable(self) -> bool:
+        return bool(self.work or any("writes" in lock.blocks for lock in self.locks))
+
+    @property
+    def grouped(self) -> list[tuple[Lock, list[str]]]:
+        """The locks that say something: the strongest on each relation, those on indexes where they block; by mode."""
+        strongest = {lock.relation: lock for lock in sorted(self.locks, key=lambda lock: MODES.index(lock.mode))}
+        groups: dict[str, tuple[Lock, list[str]]] = {}
+        for lock in strongest.values():
+            if lock.relation == lock.table or lock.blocks:
+                groups.setdefault(lock.mode, (lock, []))[1].append(lock.relation)
+        return list(groups.values())
+
+
+@dataclass
+class Run:
+    """One direction of a migration. `error` is what PostgreSQL said where a statement failed: the last of `steps`."""
+
+    transactional: bool
+    steps: list[Step] = field(default_factory=list)
+    milliseconds: float = 0.0
+    error: str = ""
+
+    @property
+    def wal(self) -> int:
+        return sum(step.wal for step in self.steps)
+
+    @property
+    def disk(self) -> int:
+        """Bytes that the volume needs beside what is there, at the worst moment."""
+        grown = [sum(step.disk for step in self.steps[: number + 1]) for number in range(len(self.steps))]
+        return max([0, *grown])
+
+    def blocks(self, what: str) -> float:
+        """The longest time in milliseconds that reads, or writes, of one table wait."""
+        return max(
+            (lock.milliseconds for step in self.steps for lock in step.locks if what in lock.blocks), default=0.0
+        )
+
+
+def statements(text: str) -> list[tuple[int, str]]:
+    """The statements of a file, each with its line, as PostgreSQL's parser finds them."""
+    from pglast import parse_sql
+
+    found = []
+    for raw in parse_sql(text):
+        start = raw.stmt_location or 0
+        statement = text[start : start + raw.stmt_len] if raw.stmt_len else text[start:]
+        found.append((text.count("\n", 0, start) + 1, statement.strip()))
+    return found
+
+
+def execute(connection: Connection, text: str, transactional: bool) -> None:
+    """Run the statements of a file and measure nothing. Raises psycopg.Error."""
+    with connection.transaction() if transactional else nullcontext():
+        for _, sql in statements(text):
+            connection.execute(sql.encode())
+
+
+def measure(connection: Connection, path: Path, transactional: bool) -> Run:
+    """Run the statements of a file, in one transaction where it is one; where one fails, what it did is undone.
+
+    The times are those of the statements and of the commit, without what it takes to look at them.
+    """
+    done = Run(transactional)
+    before = _relations(connection)
+    text = path.read_text(encoding="utf-8")
+    try:
+        if transactional:
+            committing = 0.0
+            with connection.transaction():
+                held: set[tuple[int, str]] = set()
+                for line, sql in statements(text):
+                    done.steps.append(Step(line, sql))
+                    _measure(connection, before, done.steps[-1])
+                    taken = {(oid, mode) for oid, mode, _ in _locks(connection, connection)}
+                    done.steps[-1].locks = [
+                        _lock(before[oid], mode) for oid, mode in sorted(taken - held) if oid in before
+                    ]
+                    held |= taken
+                committing = time.perf_counter()
+            remaining = (time.perf_counter() - committing) * 1000
+            done.milliseconds = remaining + sum(step.milliseconds for step in done.steps)
+            for step in reversed(done.steps):
+                remaining += step.milliseconds
+                for lock in step.locks:
+                    lock.milliseconds = remaining
+        else:
+            for line, sql in statements(text):
+                done.steps.append(Step(line, sql))
+                with _watched(connection, before, done.steps[-1]):
+                    _measure(connection, before, done.steps[-1])
+                done.milliseconds += done.steps[-1].milliseconds
+    except psycopg.Error as error:
+        done.error = one_line(explained(error))
+    return done
+
+
+def _measure(connection: Connection, before: dict[int, Any], step: Step) -> None:
+    tables = {relation.name for relation in before.values() if relation.name == relation.table}
+    known = _relations(connection)
+    files = {relation.file for relation in known.values()}
+    names = {relation.name for relation in known.values()}
+    rows = _rows(connection)
+    wal, disk = _one(connection, "read_work")
+    began = time.perf_counter()
+    connection.execute(step.sql.encode())
+    step.milliseconds = (time.perf_counter() - began) * 1000
+    wal_after, disk_after = _one(connection, "read_work")
+    step.wal, step.disk = wal_after - wal, disk_after - disk
+    for relation in _relations(connection).values():
+        if relation.table in tables and relation.file not in files:
+            (step.rewritten if relation.name in names else step.built).append(relation.name)
+    for name, (read, changed) in _rows(connection).items():
+        known_read, known_changed = rows.get(name, (0, 0))
+        if name in tables and read > known_read:
+            step.read[name] = read - known_read
+        if name in tables and changed > known_changed:
+            step.changed[name] = changed - known_changed
+
+
+@dataclass(frozen=True)
+class _Relation:
+    name: str
+    table: str  # its own name, where it is no index
+    file: int | None
+
+
+def _relations(connection: Connection) -> dict[int, _Relation]:
+    rows = run(connection, "find_relations", "review").fetchall()
+    return {oid: _Relation(name, table, file) for oid, name, table, file, _ in rows}
+
+
+def _rows(connection: Connection) -> dict[str, tuple[int, int]]:
+    return {name: (read, changed) for name, read, changed in run(connection, "read_rows", "review")}
+
+
+def _one(connection: Connection, name: str) -> tuple[Any, ...]:
+    row = run(connection, name, "review").fetchone()
+    assert row
+    return row
+
+
+def _locks(connection: Connection, of: Connection) -> list[tuple[int, str, bool]]:
+    rows = run(connection, "read_locks", "review", process=of.info.backend_pid)
+    return [(oid, mode, granted) for oid, mode, granted in rows]
+
+
+def _lock(relation: _Relation, mode: str) -> Lock:
+    return Lock(relation.name, relation.table, WORDS[mode], BLOCKS[mode], 0.0)
+
+
+@contextmanager
+def _watched(connection: Connection, before: dict[int, _Relation], step: Step) -> Iterator[None]:
+    """Look from a second session at the locks, which a statement of several transactions takes and leaves again.
+
+    That session is, to begin with, a transaction that every such statement waits for: so even the shortest is seen.
+    """
+    seen: dict[tuple[int, str], list[float]] = {}
+    stop, ready = Event(), Event()
+
+    def watch() -> None:
+        with psycopg.connect(connection.info.dsn, password=connection.info.password) as watcher:
+            watcher.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            for relation in before.values():
+                if relation.name == relation.table:
+                    watcher.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(relation.name)))
+            ready.set()
+            looked = time.perf_counter()
+            while not stop.wait(POLL):
+                locks = _locks(watcher, connection)
+                now = time.perf_counter()
+                for oid, mode, granted in locks:
+                    if granted and oid in before:
+                        seen.setdefault((oid, mode), [looked, now])[1] = now
+                looked = now
+                if not all(granted for _, _, granted in locks):
+                    step.waits = True
+                    watcher.commit()
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    ready.wait(10)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        for (oid, mode), (first, last) in sorted(seen.items()):
+            step.locks.append(_lock(before[oid], mode))
+            step.locks[-1].milliseconds = (last - first) * 1000

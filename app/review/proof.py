@@ -1,0 +1,104 @@
+"""What a database holds, before and after: its schema line by line, its rows as digests. And what was lost between."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.migrations.connection import Connection, run
+from app.migrations.schema import inspect
+
+
+@dataclass(frozen=True)
+class Column:
+    type: str
+    values: int  # not NULL
+    digest: int  # of the values, each with its row's primary key
+
+
+@dataclass(frozen=True)
+class Table:
+    rows: int
+    columns: dict[str, Column]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    schema: list[str]  # take_schema()
+    tables: dict[str, Table]
+
+
+def take(connection: Connection) -> Snapshot:
+    """Read every row of the current schema's tables. Raises psycopg.Error."""
+    tables = {}
+    with connection.transaction():
+        run(connection, "prepare_reading")
+        connection.execute("SET LOCAL max_parallel_workers_per_gather = 4")
+        for name, columns, types, digest in run(connection, "write_digests", "review").fetchall():
+            rows, *figures = connection.execute(digest.encode()).fetchone() or [0]
+            pairs: list[Any] = [figures[i : i + 2] for i in range(0, len(figures), 2)]
+            tables[name] = Table(
+                rows,
+                {
+                    column: Column(type, values, int(digest or 0))
+                    for column, type, (values, digest) in zip(columns or [], types or [], pairs, strict=True)
+                },
+            )
+    return Snapshot(take_schema(connection), tables)
+
+
+def take_schema(connection: Connection) -> list[str]:
+    """Each thing of the current schema, and each comment, in a line: sql/inspect/schema.sql."""
+    with connection.transaction():
+        run(connection, "prepare_reading")
+        return inspect(connection, comments=True)
+
+
+def schema_changes(before: list[str], after: list[str]) -> list[str]:
+    """Each thing that came, went or became another, as a diff has it."""
+    removed, added = set(before) - set(after), set(after) - set(before)
+    lines = [(line, f"- {line}") for line in removed] + [(line, f"+ {line}") for line in added]
+    return [text for _, text in sorted(lines, key=lambda pair: (pair[0].partition(": ")[0], pair[1][0] == "+"))]
+
+
+def losses(before: Snapshot, after: Snapshot) -> list[str]:
+    """What the rows of `before` miss in `after`, in words; columns whose type is another are compared by number alone.
+
+    A table that is gone has lost its rows, a column that is gone its values, if there were any.
+    """
+    lost = []
+    for name, table in before.tables.items():
+        now = after.tables.get(name)
+        if now is None or now.rows < table.rows:
+            gone = table.rows - (now.rows if now else 0)
+            if gone:
+                lost.append(f"{name}: {gone:,} of {table.rows:,} rows")
+            continue
+        for column, was in table.columns.items():
+            if was.values == 0:
+                continue
+            there = now.columns.get(column)
+            if there is None or there.values < was.values:
+                gone = was.values - (there.values if there else 0)
+                lost.append(f"{name}.{column}: {gone:,} of {was.values:,} values")
+            elif there.type == was.type and there.digest != was.digest and now.rows == table.rows:
+                lost.append(f"{name}.{column}: the values are others than before")
+    return lost
+
+
+def at_stake(before: Snapshot, above: Snapshot, below: Snapshot) -> list[str]:
+    """What applications may have written once a migration is applied, and its rollback takes away, in words.
+
+    That is each table and column that it brings. What PostgreSQL generates by itself is not at stake.
+    """
+    generated = {line.partition(": ")[0] for line in above.schema if ", generated " in line}
+    stake = []
+    for name, table in above.tables.items():
+        if name not in before.tables and name not in below.tables:
+            stake.append(f"{name}: every row written since")
+        elif name in before.tables and name in below.tables:
+            brought = table.columns.keys() - before.tables[name].columns.keys() - below.tables[name].columns.keys()
+            stake += [
+                f"{name}.{column}: every value written since"
+                for column in sorted(brought)
+                if f"column {name}.{column}" not in generated
+            ]
+    return stake

@@ -1,0 +1,156 @@
+"""The outcome of a review as text, Markdown, HTML or JSON: report.txt, report.md and report.html beside this file."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from pydantic_core import to_jsonable_python
+
+from app.review import verdict
+from app.review.review import Reviewed
+from app.review.verdict import Verdict
+
+SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}
+SIZES = ("B", "kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One migration, with what it means."""
+
+    reviewed: Reviewed
+    apply: Verdict
+    rollback: Verdict | None
+    order: str
+
+    @property
+    def proved(self) -> str:
+        """What up, down, up has shown."""
+        one, found = self.reviewed, self.reviewed.proof
+        if one.header.irreversible is not None:
+            return f"none: irreversible: {one.header.irreversible}"
+        if one.down is None or one.down.error:
+            return "none: it did not come to that"
+        same = "up, down, up: the schema and every row that was there before are the same"
+        if found.left or found.again or found.lost:
+            same = "up, down, up: NOT the same, see the verdicts"
+        counted = f" (counted just before: {found.counted:,} rows)" if found.counted is not None else ""
+        return f"{same}; the rollback says that it loses {one.header.loses}{counted}"
+
+    @property
+    def is_unproved(self) -> bool:
+        """Whether the rollback does not undo, or loses something without a word."""
+        one, found = self.reviewed, self.reviewed.proof
+        return bool(one.stuck or found.left or found.again or verdict.silent_losses(one))
+
+    @property
+    def release(self) -> str:
+        """Whose queries were held against the new schema."""
+        one = self.reviewed
+        whose = (
+            f"the previous release, {one.previous}" if one.previous else "this release (git tells of none before it)"
+        )
+        return f"of the queries of {whose}, {len(one.broken) or 'none'} fail on the new schema"
+
+
+@dataclass(frozen=True)
+class Report:
+    parts: Sequence[Part]
+    rows: int  # asked for
+    server: str  # PostgreSQL's version
+    at: datetime
+
+    @property
+    def width(self) -> int:
+        return max(len(part.reviewed.id) for part in self.parts)
+
+    @property
+    def level(self) -> str:
+        """The worst verdict on applying."""
+        return verdict.highest(part.apply.level for part in self.parts)
+
+    @property
+    def verdict(self) -> str:
+        return verdict.WORDS[self.level]
+
+    def most(self, what: str) -> float:
+        """The largest figure of a way up, for the bars."""
+        return max(float(getattr(part.reviewed.up, what)) for part in self.parts)
+
+    @property
+    def is_unsafe(self) -> bool:
+        """Whether a migration is not to be applied as it stands, or its rollback does not undo what it says."""
+        return self.level == "unsafe" or any(part.is_unproved for part in self.parts)
+
+
+def report(reviewed: Sequence[Reviewed], rows: int, server: str, at: datetime) -> Report:
+    parts = [Part(one, verdict.of_migration(one), verdict.of_rollback(one), verdict.order(one)) for one in reviewed]
+    return Report(parts, rows, server, at)
+
+
+def render(outcome: Report, format: str) -> str:
+    if format == "json":
+        return json.dumps(to_jsonable_python(_plain(outcome)), indent=2)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"size": _size, "time": _time, "short": _short, "md": _markdown}
+    return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome)
+
+
+def _plain(outcome: Report) -> dict[str, object]:
+    return {
+        "server": outcome.server,
+        "at": outcome.at,
+        "rows": outcome.rows,
+        "migrations": [
+            {
+                "id": part.reviewed.id,
+                "verdict": part.apply.words,
+                "rollback_verdict": part.rollback and part.rollback.words,
+                "order": part.order,
+                "apply": part.apply,
+                "rollback": part.rollback,
+                "measured": part.reviewed,
+            }
+            for part in outcome.parts
+        ],
+    }
+
+
+def _size(count: int) -> str:
+    """Bytes for people, in steps of 1024."""
+    size = float(count)
+    if not count:
+        return "0"
+    for unit in SIZES:
+        if abs(size) < 1024 or unit == SIZES[-1]:
+            return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 10 else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError
+
+
+def _time(milliseconds: float) -> str:
+    if milliseconds == 0:
+        return "0"
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+
+
+def _short(sql: str, length: int = 90) -> str:
+    text = " ".join(sql.split())
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _markdown(text: str) -> str:
+    """What Markdown would take for its own, as it is."""
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)

@@ -1,0 +1,202 @@
+"""`images schema review`: migrations tried on a scratch database with rows, forwards, backwards and forwards again."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from app.migrations.connection import Connection, explained, one_line
+from app.migrations.files import Rollback, rollback_of
+from app.review import proof
+from app.review.check import Finding
+from app.review.measure import Run, execute, measure
+from app.review.plans import Plan, examples, explain
+from app.review.releases import Release
+from app.review.scratch import fill
+
+STAGES = ("rows", "before", "up", "after", "down", "up again")  # as `say` is told them
+Answers = dict[tuple[str, str], Plan | str]  # by query text and example: its plan, or what PostgreSQL refused it for
+
+
+@dataclass
+class PlanChange:
+    """One query with one example. A plan is None where the query does not fit the schema."""
+
+    query: str
+    example: str
+    before: Plan | None
+    after: Plan | None
+
+    @property
+    def changed(self) -> bool:
+        return self.before is not None and self.after is not None and self.before.shape != self.after.shape
+
+
+@dataclass
+class Proof:
+    """Up, down and up again. Empty lists are as it should be, but for `changes`, which is what the migration is for."""
+
+    changes: list[str] = field(default_factory=list)  # of the schema, upwards, as a diff has it
+    left: list[str] = field(default_factory=list)  # of the schema, from before to after the rollback
+    again: list[str] = field(default_factory=list)  # of the schema, from the first way up to the second
+    lost_upwards: list[str] = field(default_factory=list)  # rows and values, from before to after
+    lost: list[str] = field(default_factory=list)  # rows and values, from before to after the rollback
+    at_stake: list[str] = field(
+        default_factory=list
+    )  # what may be written once it is applied, and goes with the rollback
+    counted: int | None = None  # what `-- rows to lose:` said just before
+
+
+@dataclass
+class Reviewed:
+    id: str
+    path: Path
+    header: Rollback
+    rows: dict[str, int]  # of each table, before
+    up: Run
+    down: Run | None = None
+    proof: Proof = field(default_factory=Proof)
+    previous: str | None = None  # the release whose queries `broken` is about
+    broken: dict[str, str] = field(default_factory=dict)  # the previous release's queries that fail afterwards: why
+    needed: dict[str, str] = field(default_factory=dict)  # this release's queries that failed before: why
+    plans: list[PlanChange] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)  # of the static check, for the migration and for its rollback
+    stuck: bool = False  # at a statement that failed: the database is not what the next migration expects
+
+
+def review(
+    connection: Connection,
+    migrations: Iterable[Path],
+    chosen: set[str],
+    rows: int,
+    release: Release,
+    previous: Callable[[Path], Release | None],
+    say: Callable[[str, str], None],
+    quiet: bool = True,
+) -> list[Reviewed]:
+    """Apply the migrations in order, and review the chosen ones. It ends with the first that cannot be applied.
+
+    Raises psycopg.Error where one that is not chosen fails, or the tables cannot be filled.
+    """
+    done: list[Reviewed] = []
+    for path in migrations:
+        if chosen <= {reviewed.id for reviewed in done}:
+            break
+        text = path.read_text(encoding="utf-8")
+        if path.stem not in chosen:
+            execute(connection, text, is_transactional(path))
+            continue
+        say(path.stem, "rows")
+        fill(connection, rows, quiet)
+        reviewed = _review(connection, path, rows, release, previous(path), say, quiet)
+        done.append(reviewed)
+        if reviewed.stuck:
+            break
+    return done
+
+
+def is_transactional(path: Path) -> bool:
+    return "\n-- transactional: false\n" not in f"\n{path.read_text(encoding='utf-8')}"
+
+
+def _review(
+    connection: Connection,
+    path: Path,
+    rows: int,
+    release: Release,
+    previous: Release | None,
+    say: Callable[[str, str], None],
+    quiet: bool,
+) -> Reviewed:
+    old = previous or release
+    queries = [*old.queries.values(), *release.queries.values()]
+    transactional = is_transactional(path)
+
+    say(path.stem, "before")
+    start = proof.take(connection)
+    before = ask(connection, queries)
+    say(path.stem, "up")
+    reviewed = Reviewed(
+        id=path.stem,
+        path=path,
+        header=rollback_of(path),
+        rows={name: table.rows for name, table in start.tables.items()},
+        up=measure(connection, path, transactional),
+        previous=previous.name if previous else None,
+    )
+    if reviewed.up.error:
+        reviewed.stuck = True
+        return reviewed
+    fill(connection, rows, quiet)
+    say(path.stem, "after")
+    above = proof.take(connection)
+    after = ask(connection, queries)
+    reviewed.broken = _fails(old, after, unless=before)
+    reviewed.needed = _fails(release, before, unless=after)
+    reviewed.plans = [
+        PlanChange(name, words, _plan(before[text, words]), _plan(after[text, words]))
+        for name, text in release.queries.items()
+        for words, _ in examples(text)
+    ]
+    found = reviewed.proof
+    found.changes = proof.schema_changes(start.schema, above.schema)
+    found.lost_upwards = proof.losses(start, above)
+
+    rollback = path.with_suffix(".rollback.sql")
+    if reviewed.header.irreversible is not None or not rollback.exists():
+        found.lost = found.lost_upwards
+        return reviewed
+    say(path.stem, "down")
+    try:
+        found.counted = _count(connection, reviewed.header.rows_to_lose)
+        reviewed.down = measure(connection, rollback, transactional)
+    except psycopg.Error as error:
+        reviewed.down = Run(transactional, error=f"`-- rows to lose:` fails: {one_line(explained(error))}")
+    if reviewed.down.error:
+        reviewed.stuck = True
+        return reviewed
+    below = proof.take(connection)
+    found.left = proof.schema_changes(start.schema, below.schema)
+    found.lost = proof.losses(start, below)
+    found.at_stake = proof.at_stake(start, above, below)
+    say(path.stem, "up again")
+    try:
+        execute(connection, path.read_text(encoding="utf-8"), transactional)
+        found.again = proof.schema_changes(above.schema, proof.take_schema(connection))
+    except psycopg.Error as error:
+        reviewed.stuck = True
+        found.again = [f"it fails: {one_line(explained(error))}"]
+    return reviewed
+
+
+def ask(connection: Connection, queries: Iterable[str]) -> Answers:
+    """Try each query with each of its examples on the present schema; nothing of what it does stays."""
+    answers: Answers = {}
+    for text in queries:
+        for words, arguments in examples(text):
+            try:
+                answers[text, words] = explain(connection, text, arguments)
+            except psycopg.Error as error:
+                answers[text, words] = one_line(explained(error))
+    return answers
+
+
+def _fails(release: Release, answers: Answers, unless: Answers) -> dict[str, str]:
+    """Each query of a release that is refused in the one state of the schema and not in the other."""
+    failing: dict[str, str] = {}
+    for name, text in release.queries.items():
+        for words, _ in examples(text):
+            answer = answers[text, words]
+            if isinstance(answer, str) and not isinstance(unless[text, words], str):
+                failing.setdefault(name, answer)
+    return failing
+
+
+def _plan(answer: Plan | str) -> Plan | None:
+    return answer if isinstance(answer, Plan) else None
+
+
+def _count(connection: Connection, query: str | None) -> int | None:
+    row = connection.execute(query.encode()).fetchone() if query else None
+    return int(row[0]) if row else None

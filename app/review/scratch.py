@@ -1,0 +1,74 @@
+"""A PostgreSQL to try migrations on: a database of its own, which goes when the work is done, with rows in it."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
+from tqdm import tqdm
+
+from app.embedded import Server, connectable
+from app.migrations.connection import Connection, explained, one_line, run
+from app.settings import ROOT, ReviewSettings, fail
+
+# Not to be safe, and nothing beside the work: what is measured is the work.
+OPTIONS = "-c fsync=off -c autovacuum=off -c max_wal_size=16GB -c shared_buffers=256MB"
+CHUNKS = 20  # in which a table is filled, for the progress bar
+
+
+@contextmanager
+def scratch(settings: ReviewSettings) -> Iterator[str]:
+    """The URL of an empty database: on the server of REVIEW_DATABASE_URL, or on one that starts and goes with it.
+
+    Ends the command with one line where that cannot be had.
+    """
+    if settings.review_database_url is None:
+        with tempfile.TemporaryDirectory(prefix="images-review-", ignore_cleanup_errors=True) as folder:
+            Path(folder).chmod(0o755)
+            server = Server(Path(folder, "postgres"), options=OPTIONS)
+            server.start()
+            try:
+                yield server.url()
+            finally:
+                server.release()
+        return
+    url = connectable(settings.review_database_url)
+    name = f"images_review_{os.getpid()}"
+    try:
+        with psycopg.connect(url, autocommit=True, application_name="images schema review") as connection:
+            connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(Identifier(name)))
+            try:
+                yield make_conninfo("", **conninfo_to_dict(url) | {"dbname": name})
+            finally:
+                connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+    except psycopg.Error as error:
+        fail(f"images schema review: REVIEW_DATABASE_URL: {one_line(explained(error))}")
+
+
+def connect(url: str) -> Connection:
+    """Without parallel workers: PostgreSQL does not tell of what they read in the sessions they work for."""
+    options = "-c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0"
+    return psycopg.connect(url, autocommit=True, application_name="images schema review", options=options)
+
+
+def fill(connection: Connection, rows: int, quiet: bool) -> None:
+    """Give each empty table that sql/review/fill_TABLE.sql knows its rows, and the planner its statistics."""
+    for path in sorted((ROOT / "sql" / "review").glob("fill_*.sql")):
+        table = Identifier(path.stem.removeprefix("fill_"))
+        try:
+            found = connection.execute(SQL("SELECT FROM {} LIMIT 1").format(table)).fetchall()
+        except psycopg.errors.UndefinedTable:
+            continue
+        if found:
+            continue
+        bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
+        with tqdm(total=rows, desc=path.stem.replace("_", " "), unit=" rows", disable=quiet, leave=False) as bar:
+            for first, last in pairwise(bounds):
+                run(connection, path.stem, "review", first=first + 1, last=last)
+                bar.update(last - first)
+        connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))

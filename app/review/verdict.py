@@ -1,0 +1,192 @@
+"""From what was measured to what it means: the reasons against a migration, and the verdict."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.migrations.files import NOTHING
+from app.review.measure import Lock, Run, Step
+from app.review.review import PlanChange, Reviewed
+
+LEVELS = ("safe", "care", "unsafe")
+WORDS = {"safe": "safe under traffic", "care": "needs care", "unsafe": "not safe under traffic"}
+
+LARGE = 1000  # rows: what is done to a smaller table takes no time
+LONG = 1000.0  # milliseconds that reads or writes may wait while nothing is scanned or rewritten
+MANY = 0.5  # of a table's rows: so many read or changed is work that grows with the table
+SOME = 0.01
+WORSE = 4  # times the buffers a query took before
+FEW_BUFFERS = 1000  # more than before: less is noise
+
+
+@dataclass(frozen=True)
+class Reason:
+    level: str  # care or unsafe
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one direction: what was measured, what the static check says, and where the two do not agree."""
+
+    measured: list[Reason]
+    found: str  # the static check's level
+    disagreement: str
+
+    @property
+    def level(self) -> str:
+        """The measured one; but what the static check holds against a migration that measured safe needs care."""
+        level = highest(reason.level for reason in self.measured)
+        return "care" if level == "safe" and self.found != "safe" else level
+
+    @property
+    def words(self) -> str:
+        return WORDS[self.level]
+
+
+def of_migration(reviewed: Reviewed) -> Verdict:
+    reasons = [*_of_run(reviewed.up, reviewed.rows), *_of_losses(reviewed), *_of_queries(reviewed)]
+    return _verdict(reasons, reviewed, rollback=False)
+
+
+def of_rollback(reviewed: Reviewed) -> Verdict | None:
+    if reviewed.down is None:
+        return None
+    reasons = [*_of_run(reviewed.down, reviewed.rows), *_of_proof(reviewed)]
+    return _verdict(reasons, reviewed, rollback=True)
+
+
+def order(reviewed: Reviewed) -> str:
+    """In which order code and schema go out."""
+    if reviewed.broken and reviewed.needed:
+        return "no order works: each release needs its own schema. Split the change: expand, migrate, contract"
+    if reviewed.broken:
+        return "code first: every instance of the previous release must be gone before the schema changes"
+    if reviewed.needed:
+        return "schema first, then the code, as the entrypoint does it"
+    return "any: each release runs on both schemas"
+
+
+def _verdict(reasons: list[Reason], reviewed: Reviewed, *, rollback: bool) -> Verdict:
+    findings = [finding for finding in reviewed.findings if (".rollback." in finding.path.name) is rollback]
+    found = highest(finding.level for finding in findings)
+    measured = highest(reason.level for reason in reasons)
+    rules = ", ".join(sorted({finding.rule for finding in findings}))
+    disagreement = ""
+    if found == "safe" and measured == "unsafe":
+        disagreement = f"the static check finds nothing; measured, it is {WORDS[measured]}"
+    elif measured == "safe" != found:
+        disagreement = f"the static check finds {rules}; measured, nothing of it showed"
+    return Verdict(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)), found, disagreement)
+
+
+def highest(levels: Iterator[str]) -> str:
+    return max(levels, key=LEVELS.index, default="safe")
+
+
+def _of_run(run: Run, rows: dict[str, int]) -> Iterator[Reason]:
+    """What other sessions would have met meanwhile."""
+    if run.error:
+        line = f"line {run.steps[-1].line}: " if run.steps else ""
+        yield Reason("unsafe", f"it fails on these rows: {line}{run.error}")
+        return
+    blocking: dict[str, tuple[int, Lock]] = {}  # the strongest lock on each table and its indexes, and since which step
+    for number, step in enumerate(run.steps):
+        for lock in step.locks:
+            known = blocking.get(lock.table)
+            if "writes" in lock.blocks and (known is None or len(known[1].blocks) < len(lock.blocks)):
+                blocking[lock.table] = number, lock
+    for number, lock in blocking.values():
+        if reason := _of_lock(lock, run.steps[number:], rows):
+            yield reason
+    for step in run.steps:
+        for table, changed in step.changed.items():
+            if changed < max(LARGE, SOME * rows.get(table, 0)):
+                continue
+            level = "unsafe" if changed >= MANY * rows.get(table, 0) else "care"
+            text = f"line {step.line} changes {changed:,} of {rows.get(table, 0):,} rows of {table}"
+            yield Reason(level, f"{text}: whoever writes to one of them waits until the commit")
+
+
+def _of_lock(lock: Lock, steps: list[Step], rows: dict[str, int]) -> Reason | None:
+    """Whether work that grows with a table is done while a lock that blocks reads or writes is held."""
+    waiting = "reads and writes" if "reads" in lock.blocks else "writes"
+    wait = f"{waiting} of {lock.table} wait {lock.milliseconds:,.0f} ms"
+    for step in steps:
+        scanned = any(count >= max(LARGE, MANY * rows.get(table, 0)) for table, count in step.read.items())
+        rewritten = any(rows.get(name, 0) >= LARGE for name in step.rewritten)
+        changed = any(count >= LARGE for count in step.changed.values())
+        if scanned or rewritten or changed:
+            return Reason("unsafe", f"{wait} while line {step.line} {step.work[0]}")
+    if lock.milliseconds >= LONG:
+        return Reason("care", wait)
+    return None
+
+
+def _and(names: list[str]) -> str:
+    return ", ".join(names)
+
+
+def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
+    """What is lost upwards for good. Where it is meant a header says so: `irreversible`, or the rollback's `loses`."""
+    for_good = [loss for loss in reviewed.proof.lost_upwards if loss in reviewed.proof.lost]
+    declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(reviewed.header.loses or "nothing")
+    for loss in for_good:
+        if declared:
+            yield Reason("care", f"it loses {loss}; the header says so")
+        else:
+            yield Reason(
+                "unsafe", f"it loses {loss} without a word: the rollback does not bring them back"
+            )
+
+
+def _of_queries(reviewed: Reviewed) -> Iterator[Reason]:
+    release = f"of the previous release, {reviewed.previous}," if reviewed.previous else "of this release"
+    for name, error in reviewed.broken.items():
+        yield Reason("unsafe", f"the query {name} {release} fails afterwards: {error}")
+    for plan in reviewed.plans:
+        if reason := _of_plan(plan, reviewed.rows):
+            yield reason
+
+
+def _of_plan(plan: PlanChange, rows: dict[str, int]) -> Reason | None:
+    if plan.before is None or plan.after is None:
+        return None
+    name = f"{plan.query} ({plan.example})" if plan.example else plan.query
+    buffers = f"{plan.before.buffers:,} buffers before, {plan.after.buffers:,} after"
+    scanned = [table for table in plan.after.sequential - plan.before.sequential if rows.get(table, 0) >= LARGE]
+    if scanned:
+        return Reason("unsafe", f"{name} now reads the whole of {_and(scanned)}: {buffers}")
+    if plan.after.buffers > WORSE * plan.before.buffers + FEW_BUFFERS:
+        return Reason("care", f"{name} reads more: {buffers}")
+    return None
+
+
+def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
+    """Whether the rollback undoes, and loses what it says."""
+    assert reviewed.down
+    if reviewed.down.error:
+        return
+    found, loses = reviewed.proof, reviewed.header.loses
+    for line in found.left:
+        yield Reason("unsafe", f"the schema is not as before: {line}")
+    for line in found.again:
+        yield Reason("unsafe", f"up again is not as the first time: {line}")
+    silent = silent_losses(reviewed)
+    for loss in [*_lost_downwards(reviewed), *found.at_stake]:
+        if loss in silent:
+            yield Reason("unsafe", f"it loses {loss}, and says `-- loses: {loses}`")
+        else:
+            yield Reason("care", f"it loses {loss}, as it says")
+    if found.counted == 0 and _lost_downwards(reviewed):
+        yield Reason("unsafe", "`-- rows to lose:` counts 0, with rows there: the migrator would lose them unasked")
+
+
+def silent_losses(reviewed: Reviewed) -> list[str]:
+    """What the rollback loses against its word."""
+    if reviewed.down is None or not NOTHING.fullmatch(reviewed.header.loses):
+        return []
+    return [*_lost_downwards(reviewed), *reviewed.proof.at_stake]
+
+
+def _lost_downwards(reviewed: Reviewed) -> list[str]:
+    return [loss for loss in reviewed.proof.lost if loss not in reviewed.proof.lost_upwards]

@@ -1,0 +1,14 @@
+-- find_relations: the tables and indexes that the others' sessions could meet, with the file that each lies in.
+-- A file of another number is a relation written anew: rewritten, truncated or rebuilt.
+SELECT
+    relation.oid::bigint,
+    relation.relname AS name,
+    owner.relname AS table_name,
+    pg_relation_filenode(relation.oid)::bigint AS file,
+    relation.reltuples::bigint AS rows
+FROM pg_class AS relation
+LEFT JOIN pg_index ON indexrelid = relation.oid
+JOIN pg_class AS owner ON owner.oid = COALESCE(indrelid, relation.oid)
+WHERE relation.relkind IN ('r', 'p', 'm', 'i', 'I')
+    AND relation.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+ORDER BY relation.oid;

@@ -1,0 +1,11 @@
+-- read_locks: the locks on relations that a session holds, and what it waits for: a relation, or, without one, the end
+-- of another transaction.
+-- :process  its server process
+SELECT
+    relation::bigint,
+    mode,
+    granted
+FROM pg_locks
+WHERE pid = :process
+    AND (locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        OR NOT granted);

@@ -1,0 +1,480 @@
+"""`images schema review`: each way in which a migration does harm, made so and caught by what is measured."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from app.embedded import Server
+from app.review import releases, scratch
+from app.review.measure import execute
+from app.review.releases import Release
+from app.review.report import Part, render, report
+from app.review.review import is_transactional, review
+from tests.conftest import BIN, NUMBER, environment, yoyo_on
+from tests.test_migrations import FILES
+
+ROWS = 5_000
+
+Try = Callable[..., Part]
+
+
+@pytest.fixture(scope="module")
+def filled(server: Server, admin: psycopg.Connection) -> Iterator[str]:
+    """The shipped schema with rows, to clone from."""
+    name = f"filled_{next(NUMBER)}"
+    admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    with scratch.connect(server.url(name)) as connection:
+        for path in FILES:
+            execute(connection, path.read_text(), is_transactional(path))
+        scratch.fill(connection, ROWS, quiet=True)
+    yield name
+    admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def copy(server: Server, admin: psycopg.Connection, filled: str) -> Iterator[psycopg.Connection]:
+    name = f"review_{next(NUMBER)}"
+    admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(filled)))
+    with scratch.connect(server.url(name)) as connection:
+        yield connection
+    admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def tried(copy: psycopg.Connection, tmp_path: Path) -> Try:
+    """Review one more migration than is shipped."""
+
+    def try_it(
+        up: str,
+        down: str | None = None,
+        header: str = "",
+        queries: dict[str, str] | None = None,
+        loses: str = "nothing",
+    ) -> Part:
+        path = tmp_path / "0012_try_it.sql"
+        alone = "-- transactional: false\n" if "CONCURRENTLY" in up else ""
+        path.write_text(f"-- Try.\n{alone}{header}\n{up}")
+        if down:
+            path.with_suffix(".rollback.sql").write_text(f"-- loses: {loses}\n{alone}\n{down}")
+        old = releases.present()
+        new = Release("new", old.queries | (queries or {}))
+        done = review(copy, [path], {path.stem}, ROWS, new, lambda _: old, lambda *_: None)
+        return report(done, ROWS, "18", datetime.now(UTC)).parts[0]
+
+    return try_it
+
+
+def reasons(part: Part) -> str:
+    return "\n".join(f"{reason.level}: {reason.text}" for reason in part.apply.measured)
+
+
+def rollback_reasons(part: Part) -> str:
+    assert part.rollback
+    return "\n".join(f"{reason.level}: {reason.text}" for reason in part.rollback.measured)
+
+
+def test_a_rewrite_is_caught(tried: Try) -> None:
+    part = tried("ALTER TABLE images ALTER COLUMN byte_size TYPE numeric;")
+
+    assert "unsafe: reads and writes of images wait" in reasons(part)
+    assert "rewrites images, images_pkey" in reasons(part)
+    [step] = part.reviewed.up.steps
+    assert step.wal > 1_000_000
+    assert step.disk > 1_000_000
+    assert ("images", "ACCESS EXCLUSIVE", "reads, writes, other DDL") in [
+        (lock.relation, lock.mode, lock.blocks) for lock in step.locks
+    ]
+
+
+def test_a_scan_that_blocks_reads_is_caught(tried: Try) -> None:
+    part = tried("ALTER TABLE images ADD CONSTRAINT images_size_check CHECK (byte_size > 0);")
+
+    assert "unsafe: reads and writes of images wait" in reasons(part)
+    assert f"line 3 reads {ROWS:,} rows of images" in reasons(part)
+
+
+def test_a_scan_under_a_lock_of_the_statement_before_is_caught(tried: Try) -> None:
+    part = tried("""ALTER TABLE images ADD CONSTRAINT images_size_check CHECK (byte_size > 0) NOT VALID;
+        ALTER TABLE images VALIDATE CONSTRAINT images_size_check;""")
+
+    assert f"line 4 reads {ROWS:,} rows of images" in reasons(part)
+
+
+def test_an_index_built_while_writes_wait_is_caught(tried: Try) -> None:
+    part = tried("CREATE INDEX images_width_idx ON images (width);", "DROP INDEX images_width_idx;")
+
+    assert "unsafe: writes of images wait" in reasons(part)
+    assert "builds images_width_idx" in reasons(part)
+    assert part.reviewed.up.blocks("reads") == 0
+
+
+def test_a_change_of_every_row_is_caught(tried: Try) -> None:
+    part = tried("UPDATE images SET description = NULL WHERE width > 0;")
+
+    assert f"unsafe: line 3 changes {ROWS:,} of {ROWS:,} rows of images" in reasons(part)
+
+
+def test_a_statement_that_fails_on_the_rows_is_caught(tried: Try) -> None:
+    part = tried("CREATE TABLE other (id bigint); ALTER TABLE images ADD CONSTRAINT one_type UNIQUE (content_type);")
+
+    assert "unsafe: it fails on these rows: line 3: could not create unique index" in reasons(part)
+    assert part.rollback is None
+
+
+def test_rows_lost_in_silence_are_caught(tried: Try) -> None:
+    part = tried("DELETE FROM images WHERE id = md5('image 7')::uuid;", "SELECT 1;")
+
+    assert f"unsafe: it loses images: 1 of {ROWS:,} rows without a word" in reasons(part)
+
+
+def test_values_lost_in_silence_are_caught(tried: Try) -> None:
+    part = tried("ALTER TABLE images DROP COLUMN description;", "ALTER TABLE images ADD COLUMN description text;")
+
+    assert "unsafe: it loses images.description: " in reasons(part)
+
+
+def test_a_value_that_is_another_after_the_rollback_is_caught(tried: Try) -> None:
+    part = tried(
+        "UPDATE images SET width = width + 1 WHERE id = md5('image 7')::uuid;",
+        "UPDATE images SET width = width - 2 WHERE id = md5('image 7')::uuid;",
+    )
+
+    assert "unsafe: it loses images.width: the values are others than before without a word" in reasons(part)
+
+
+def test_values_that_change_places_are_caught(tried: Try) -> None:
+    swap = """UPDATE images SET byte_size = CASE id WHEN md5('image 7')::uuid THEN 8 ELSE 7 END
+        WHERE id IN (md5('image 7')::uuid, md5('image 8')::uuid);"""
+    part = tried(swap, swap.replace("8 ELSE 7", "7 ELSE 8"))
+
+    assert "images.byte_size: the values are others" in reasons(part)
+
+
+def test_a_loss_that_is_declared_needs_care(tried: Try) -> None:
+    part = tried("ALTER TABLE images DROP COLUMN storage_key;", header="-- irreversible: the column is of no use")
+
+    assert f"care: it loses images.storage_key: {ROWS:,} of {ROWS:,} values; the header says so" in reasons(part)
+
+
+def test_a_rollback_that_loses_rows_in_silence_is_caught(tried: Try) -> None:
+    part = tried("CREATE TABLE other (id bigint);", "DROP TABLE other; DELETE FROM images;")
+
+    assert f"unsafe: it loses images: {ROWS:,} of {ROWS:,} rows, and says `-- loses: nothing`" in rollback_reasons(part)
+    assert "unsafe: it loses other: every row written since, and says `-- loses: nothing`" in rollback_reasons(part)
+    assert part.apply.level == "safe"
+    assert part.is_unproved
+
+
+def test_a_rollback_that_says_what_it_loses_needs_care(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images ADD COLUMN rating smallint;",
+        "ALTER TABLE images DROP COLUMN rating;",
+        loses="the ratings\n-- rows to lose: SELECT count(*) FROM images WHERE rating IS NOT NULL",
+    )
+
+    assert rollback_reasons(part) == "care: it loses images.rating: every value written since, as it says"
+    assert part.apply.level == "safe"
+    assert not part.is_unproved
+
+
+def test_what_postgresql_generates_is_not_lost(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width * height) STORED;",
+        "ALTER TABLE images DROP COLUMN area;",
+    )
+
+    assert rollback_reasons(part) == ""
+
+
+def test_a_count_of_what_is_lost_that_counts_nothing_is_caught(tried: Try) -> None:
+    part = tried(
+        "CREATE TABLE other (id bigint);",
+        "DROP TABLE other; DELETE FROM images;",
+        loses="rows\n-- rows to lose: SELECT count(*) FROM other",
+    )
+
+    assert "unsafe: `-- rows to lose:` counts 0" in rollback_reasons(part)
+
+
+def test_a_rollback_that_leaves_something_is_caught(tried: Try) -> None:
+    part = tried(
+        "CREATE TABLE other (id bigint); CREATE TABLE another (id bigint);",
+        "DROP TABLE other;",
+        loses="the others\n-- rows to lose: SELECT count(*) FROM other",
+    )
+
+    assert "unsafe: the schema is not as before: + table another" in rollback_reasons(part)
+    assert 'unsafe: up again is not as the first time: it fails: relation "another" already exists' in rollback_reasons(
+        part
+    )
+    assert part.reviewed.stuck
+
+
+def test_what_breaks_the_previous_release_is_caught(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images DROP COLUMN description;",
+        header="-- irreversible: for a test",
+        queries={
+            name: text.replace("    description,\n", "")
+            for name, text in releases.present().queries.items()
+            if name.startswith(("get_", "list_"))
+        },
+    )
+
+    assert (
+        'unsafe: the query get_image of the previous release, this release, fails afterwards: column "description"'
+        in reasons(part)
+    )
+    assert part.order.startswith("code first")
+    assert "insert_image" in part.reviewed.broken
+
+
+def test_a_rename_suits_neither_order(tried: Try) -> None:
+    queries = {
+        name: text.replace("title,\n", "heading,\n")
+        for name, text in releases.present().queries.items()
+        if name == "get_image"
+    }
+    part = tried("ALTER TABLE images RENAME COLUMN title TO heading;", queries=queries)
+
+    assert part.order.startswith("no order works")
+    assert "get_image" in part.reviewed.broken
+    assert "get_image" in part.reviewed.needed
+
+
+def test_a_column_that_the_previous_release_does_not_fill_is_caught(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images ADD COLUMN owner text NOT NULL DEFAULT ''; ALTER TABLE images ALTER owner DROP DEFAULT;"
+    )
+
+    assert "unsafe: the query insert_image of the previous release" in reasons(part)
+
+
+def test_a_query_that_needs_the_migration_goes_after_it(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images ADD COLUMN rating smallint;",
+        queries={"get_rating": "-- example any: md5('image 1')::uuid\nSELECT rating FROM images WHERE id = $1;"},
+    )
+
+    assert part.order.startswith("schema first")
+    assert list(part.reviewed.needed) == ["get_rating"]
+    assert part.apply.level == "safe"
+
+
+def test_an_index_scan_that_becomes_a_sequential_one_is_caught(tried: Try) -> None:
+    part = tried("DROP INDEX CONCURRENTLY images_sha256_key;")
+
+    assert "unsafe: get_image_by_sha256" in reasons(part)
+    assert "now reads the whole of images" in reasons(part)
+    plan = next(plan for plan in part.reviewed.plans if plan.query == "get_image_by_sha256")
+    assert plan.changed
+    assert plan.before
+    assert plan.after
+    assert plan.before.buffers < 10 < plan.after.buffers
+
+
+def test_a_build_concurrently_is_safe_and_waits(tried: Try) -> None:
+    part = tried(
+        "CREATE INDEX CONCURRENTLY images_width_idx ON images (width);",
+        "DROP INDEX CONCURRENTLY IF EXISTS images_width_idx;",
+    )
+
+    for run in (part.reviewed.up, part.reviewed.down):
+        assert run
+        [step] = run.steps
+        assert step.waits
+        assert ("images", "SHARE UPDATE EXCLUSIVE") in [(lock.relation, lock.mode) for lock in step.locks]
+        assert run.blocks("reads") == run.blocks("writes") == 0
+    assert part.apply.level == "safe"
+    assert part.rollback
+    assert part.rollback.level == "safe"
+
+
+def test_a_change_of_the_catalogue_alone_is_safe(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images ALTER COLUMN title SET DEFAULT '';", "ALTER TABLE images ALTER COLUMN title DROP DEFAULT;"
+    )
+
+    assert part.apply.level == "safe"
+    assert part.reviewed.up.blocks("reads") > 0
+    assert part.reviewed.proof.changes == [
+        "- column images.title: text",
+        "+ column images.title: text, default ''::text",
+    ]
+    assert "the same" in part.proved
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose name leaves room for a socket's."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def run_review(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    command: list[str | Path] = [BIN / "images", "schema", "review", *arguments]
+    return subprocess.run(command, env=environment(**variables), capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_needs_no_settings_and_leaves_nothing(short_path: Path) -> None:
+    done = run_review("0005", "--rows", "2000", TMPDIR=str(short_path))
+    assert done.stderr == "images schema review: there is no migration 0005; is it 0005_index_images_newest?\n"
+    assert done.returncode == 2
+
+    done = run_review(str(FILES[4].with_suffix(".rollback.sql")), "--rows", "2000", TMPDIR=str(short_path))
+
+    assert done.returncode == 0, done.stderr
+    assert "0005_index_images_newest  safe under traffic" in done.stdout
+    assert "line 16: CREATE INDEX CONCURRENTLY images_created_at_id_idx" in done.stdout
+    assert done.stderr == "reviewing 0005_index_images_newest\n"
+    assert list(short_path.iterdir()) == []
+
+
+def test_the_command_uses_a_server_that_is_named_and_leaves_nothing_there(
+    empty_database: str, admin: psycopg.Connection
+) -> None:
+    databases = "SELECT count(*) FROM pg_database WHERE datname LIKE 'images_review%'"
+
+    done = run_review(
+        "0002_set_images_defaults", "--rows", "100", "--format", "json", REVIEW_DATABASE_URL=empty_database
+    )
+
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["rows"] == 100
+    [migration] = outcome["migrations"]
+    assert migration["verdict"] == migration["rollback_verdict"] == "safe under traffic"
+    [step] = migration["measured"]["up"]["steps"]
+    assert [lock["mode"] for lock in step["locks"] if lock["relation"] == "images"] == ["ACCESS EXCLUSIVE"]
+    assert admin.execute(databases).fetchone() == (0,)
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('images')").fetchone() == (None,)
+
+
+def test_the_command_reviews_what_is_pending(empty_database: str) -> None:
+    yoyo_on(empty_database, "apply", "--revision", FILES[-2].stem)
+
+    pending = run_review("--rows", "100", DATABASE_URL=empty_database, REVIEW_DATABASE_URL=empty_database)
+    yoyo_on(empty_database, "apply")
+    nothing = run_review("--rows", "100", DATABASE_URL=empty_database, REVIEW_DATABASE_URL=empty_database)
+
+    assert pending.stderr == f"reviewing {FILES[-1].stem}\n"
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr == "images schema review: nothing is pending; name the migrations to review\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (["0002_set_images_defaults", "--rows", "0"], {}, "--rows is a number from 1 to 100,000,000"),
+        (
+            ["0002_set_images_default"],
+            {},
+            "there is no migration 0002_set_images_default; is it 0002_set_images_defaults?",
+        ),
+        ([], {"DATABASE_URL": "mysql://x"}, "settings: DATABASE_URL must start with"),
+        (["0002_set_images_defaults"], {"REVIEW_DATABASE_URL": "mysql://x"}, "REVIEW_DATABASE_URL must start with"),
+        (
+            ["0002_set_images_defaults"],
+            {"REVIEW_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
+            "images schema review: REVIEW_DATABASE_URL: connection failed",
+        ),
+    ],
+)
+def test_what_cannot_be_reviewed_is_said_in_one_line(
+    arguments: list[str], variables: dict[str, str], said: str
+) -> None:
+    done = run_review(*arguments, **variables)
+
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_review_that_is_stopped_leaves_nothing(short_path: Path) -> None:
+    command: list[str | Path] = [BIN / "images", "schema", "review", FILES[-1].stem, "--rows", "50000000"]
+    with subprocess.Popen(
+        command, env=environment(TMPDIR=str(short_path)), stderr=subprocess.PIPE, text=True
+    ) as review:
+        assert review.stderr
+        assert review.stderr.readline() == f"reviewing {FILES[-1].stem}\n"
+        review.terminate()
+        assert review.wait(60) == 2
+        assert review.stderr.read() == ""
+    assert list(short_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["text", "markdown", "html"])
+def test_each_format_tells_verdict_reasons_locks_and_plans(tried: Try, format: str) -> None:
+    part = tried(
+        "DROP INDEX CONCURRENTLY images_sha256_key;",
+        "CREATE UNIQUE INDEX CONCURRENTLY images_sha256_key ON images (sha256);",
+    )
+
+    text = render(report([part.reviewed], ROWS, "18.4", datetime.now(UTC)), format)
+
+    for words in (
+        "0012_try_it",
+        "not safe under traffic",
+        "now reads the whole of images",
+        "SHARE UPDATE EXCLUSIVE on images",
+        "Seq Scan on images",
+        "index images_sha256_key: CREATE UNIQUE INDEX",
+        "the same",
+    ):
+        plain = re.sub(r"<[^>]+>", "", text) if format == "html" else text.replace("\\", "")
+        assert words in plain, words
+
+
+def test_what_a_file_says_is_not_taken_for_markup(tried: Try) -> None:
+    part = tried("COMMENT ON TABLE images IS '<script>|`x`';", "COMMENT ON TABLE images IS '</pre>';")
+    done = report([part.reviewed], ROWS, "18.4", datetime.now(UTC))
+
+    assert "<script>" not in render(done, "html")
+    assert "COMMENT ON TABLE images IS '<script>\\|'x''" in render(done, "markdown")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=n", "-c", "user.email=e@localhost", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_the_previous_release_is_the_commit_before_the_one_that_brought_the_file(tmp_path: Path) -> None:
+    queries, migrations = tmp_path / "sql" / "queries", tmp_path / "sql" / "migrations"
+    queries.mkdir(parents=True)
+    migrations.mkdir()
+    git(tmp_path, "init")
+    (queries / "ask.sql").write_text("SELECT 1;\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "Ask for 1")
+    brought = migrations / "0001_ask.sql"
+    brought.write_text("SELECT 1;\n")
+    (queries / "ask.sql").write_text("SELECT 2;\n")
+    git(tmp_path, "add", ".")
+    uncommitted = releases.previous(brought)
+    git(tmp_path, "commit", "-m", "Ask for 2")
+    (queries / "ask.sql").write_text("SELECT 3;\n")
+    git(tmp_path, "commit", "-a", "-m", "Ask for 3")
+
+    committed = releases.previous(brought)
+    later = releases.previous(migrations / "0002_ask.sql")
+
+    assert uncommitted
+    assert committed
+    assert later
+    assert uncommitted.queries == committed.queries == {"ask": "SELECT 1;\n"}
+    assert committed.name.endswith("(Ask for 1)")
+    assert later.queries == {"ask": "SELECT 3;\n"}
+
+
+def test_where_git_tells_nothing_there_is_no_previous_release(tmp_path: Path) -> None:
+    assert releases.previous(tmp_path / "sql" / "migrations" / "0001_ask.sql") is None
+    assert releases.previous(FILES[0]) is None
