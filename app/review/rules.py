@@ -197,15 +197,16 @@ class Judge:
             does = "runs what is put together as it runs: nobody can tell beforehand what it does"
         elif statement.block and not isinstance(node, NO_DDL) and not _into_temporary(node):
             does = "changes the schema inside DO: only its run tells which of it is done"
-        elif isinstance(node, ast.CallStmt) or any(self._own_volatile(each) for each in walk(node)):
+        elif isinstance(node, NO_DDL) and any(self._own_volatile(each) for each in walk(node)):
             does = "calls a routine of our own, which may change anything: it is not read here"
         if does and line not in self.hidden:
             self.hidden.add(line)
             yield line, "hidden-ddl", does
 
     def _own_volatile(self, node: Any) -> bool:
+        """A CALL of a procedure, or a call of a function that may change something."""
         known = self.catalog.routines.get(names(node.funcname)) if isinstance(node, ast.FuncCall) else None
-        return known is not None and known.volatility == "volatile"
+        return isinstance(node, ast.CallStmt) or (known is not None and known.volatility == "volatile")
 
     def _statement(self, statement: Statement) -> Told:
         node, line = statement.node, statement.line
@@ -613,7 +614,8 @@ class Judge:
             column = self.catalog.column(table, name)
             former = self.before.column(table, name) if self.before else None
             users = self._left_out_by(table, name)
-            if users and not (column and column.default is None) and not (former and former.default is None):
+            back = self.before and table in self.before.tables and not (former and former.default is not None)
+            if users and not (column and column.default is None) and not back:
                 yield line, "insert-breaks", f"{', '.join(users)} leaves {name} out, and counts on its DEFAULT"
         elif kind == Alter.AT_ValidateConstraint:
             known = next((each for each in self.catalog.constraints(table) if each.name == name), None)
