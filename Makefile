@@ -19,10 +19,7 @@ check: .venv/development
 	mypy
 	shellcheck entrypoint.sh .ci/run
 	hadolint Dockerfile
-	$(SQUAWK) --assume-in-transaction $(filter-out %.rollback.sql,$(TRANSACTIONAL))
-	$(SQUAWK) $(filter-out %.rollback.sql,$(NON_TRANSACTIONAL))
-	$(SQUAWK),$(TAKES_AWAY) --assume-in-transaction $(filter %.rollback.sql,$(TRANSACTIONAL))
-	$(SQUAWK),$(TAKES_AWAY) $(filter %.rollback.sql,$(NON_TRANSACTIONAL))
+	images schema check
 
 lock: .venv/development
 	uv pip compile $(LOCK) pyproject.toml -o requirements/service.txt
@@ -32,15 +29,6 @@ lock: .venv/development
 
 clean:
 	rm -rf .venv .data .mypy_cache .pytest_cache .ruff_cache
-
-NON_TRANSACTIONAL = $(shell grep -l '^-- transactional: false' sql/migrations/*.sql)
-TRANSACTIONAL = $(filter-out $(NON_TRANSACTIONAL),$(wildcard sql/migrations/*.sql))
-# The migrator sets lock_timeout for all of them; a long VALIDATE is not to be cut off; and IF NOT EXISTS would take
-# an INVALID index, or another table, for the wanted one.
-SQUAWK = squawk --pg-version=15.0 --exclude=require-lock-timeout,require-statement-timeout,prefer-robust-stmts
-# What a rollback is there for, unlike a migration: to take away what its migration brought.
-TAKES_AWAY = ban-drop-table,ban-drop-default,ban-drop-constraint,ban-drop-function,changing-column-type,$\
-	prefer-text-field,renaming-object
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 INSTALL = python -m pip install --quiet --disable-pip-version-check

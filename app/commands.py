@@ -37,6 +37,8 @@ def main() -> None:
     )
     status = schema.add_parser("status", help="each migration, who is at work, and drift of the live schema")
     status.add_argument("--format", choices=["text", "json"], default="text")
+    check = schema.add_parser("check", help="what is unsafe in sql/, told without a database")
+    check.add_argument("--format", choices=["text", "json"], default="text")
     accept = schema.add_parser("accept", help="go by the file of a migration that was edited after it was applied")
     accept.add_argument("migration", help="its id: NNNN_verb_object")
     schema.add_parser("dump", help="the live schema as the text of sql/schema.sql")
@@ -54,6 +56,8 @@ def main() -> None:
             sys.exit(show_status(arguments.format))
         elif arguments.about == "review":
             sys.exit(show_review(arguments.migrations, arguments.rows, arguments.format))
+        elif arguments.about == "check":
+            sys.exit(check_files(arguments.format))
         elif arguments.about == "accept":
             with get_backend("settings:") as backend, backend.lock():
                 backend.accept(arguments.migration)
@@ -91,6 +95,13 @@ def show_status(format: str) -> int:
         print(f"images schema status: the output cannot be written: {error.strerror}", file=sys.stderr)
         return WRONG
     return status.exit_status
+
+
+def check_files(format: str) -> int:
+    """Print what is unsafe in sql/. Returns 0: nothing, 1: something, 2: it could not be looked at."""
+    from app.review import check  # with pglast, which no other command needs so early
+
+    return check.main(format)
 
 
 def dump_schema() -> None:

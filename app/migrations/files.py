@@ -33,13 +33,19 @@ COPY_DATA = re.compile(r"\bCOPY\b[^;]*\bFROM\s+STDIN\b[^;]*;\s*\Z", re.IGNORECAS
 COPY = (
     "COPY FROM STDIN and COPY TO STDOUT are for psql: yoyo sends no data",
     "write INSERT ... VALUES, or take it out",
+    "client-copy",
 )
 UNSURE = "after an interruption nobody could tell whether it took effect"
-ALONE = ("cannot run in a transaction", "put it alone in a file that says `-- transactional: false`")
-BY_HAND = (f"cannot run in a transaction, and {UNSURE}", "run it by hand, outside the migrations")
+ALONE = (
+    "cannot run in a transaction",
+    "put it alone in a file that says `-- transactional: false`",
+    "concurrently-alone",
+)
+BY_HAND = (f"cannot run in a transaction, and {UNSURE}", "run it by hand, outside the migrations", "by-hand")
 NOT_ALONE = (
     f"{UNSURE}; only CREATE INDEX CONCURRENTLY, DROP INDEX CONCURRENTLY and VACUUM may go without a transaction",
     "use one of them, or take `-- transactional: false` out",
+    "concurrently-alone",
 )
 
 
@@ -49,6 +55,7 @@ class Fault:
     line: int  # from 1
     what: str
     todo: str
+    rule: str = "syntax-error"  # its heading in sql/README.md
 
     def __str__(self) -> str:
         path = self.path.absolute()
@@ -79,8 +86,8 @@ class _File:
     def transactional(self) -> bool:
         return self.directives.get("transactional", (1, "true"))[1] != "false"
 
-    def add(self, line: int, what: str, todo: str) -> None:
-        self.faults.append(Fault(self.path, line, what, todo))
+    def add(self, rule: str, line: int, what: str, todo: str) -> None:
+        self.faults.append(Fault(self.path, line, what, todo, rule))
 
 
 def rollback_of(migration: Path) -> Rollback:
@@ -88,6 +95,11 @@ def rollback_of(migration: Path) -> Rollback:
     twin = migration.with_suffix(".rollback.sql")
     header = _header(twin) if twin.exists() else {}
     return Rollback(header.get("loses", ""), header.get("rows to lose"), _header(migration).get("irreversible"))
+
+
+def transactional(migration: Path) -> bool:
+    """Whether yoyo runs it in a transaction. Raises OSError or UnicodeError as `rollback_of` does."""
+    return _header(migration).get("transactional") != "false"
 
 
 def _header(path: Path) -> dict[str, str]:
@@ -102,16 +114,21 @@ def faults(folder: Path) -> list[Fault]:
     except FileNotFoundError:
         paths = []
     except OSError as error:
-        return [Fault(folder, 1, f"cannot be read: {error.strerror}", "let the migrator's user read the folder")]
-    found = [Fault(path, 1, *misnamed) for path in paths if (misnamed := _misnamed(path.name))]
+        return [
+            Fault(
+                folder, 1, f"cannot be read: {error.strerror}", "let the migrator's user read the folder", "file-text"
+            )
+        ]
+    found = [Fault(path, 1, *misnamed, "file-name") for path in paths if (misnamed := _misnamed(path.name))]
     named = [path for path in paths if NAME.fullmatch(path.name)]
     rollbacks = {path.name.removesuffix(".rollback.sql"): path for path in named if ".rollback" in path.name}
     migrations = {path.stem: path for path in named if ".rollback" not in path.name}
     if not migrations:
-        found.append(Fault(folder, 1, "no migrations in this folder", "run yoyo in the project's folder"))
+        found.append(Fault(folder, 1, "no migrations in this folder", "run yoyo in the project's folder", "file-name"))
     orphans = rollbacks.keys() - migrations.keys()
     found += [
-        Fault(rollbacks[name], 1, f"there is no {name}.sql to undo", "rename it, or remove it") for name in orphans
+        Fault(rollbacks[name], 1, f"there is no {name}.sql to undo", "rename it, or remove it", "file-name")
+        for name in orphans
     ]
 
     before = None
@@ -122,10 +139,17 @@ def faults(folder: Path) -> list[Fault]:
         if down:
             _check_rollback(up, down)
         elif up.text is not None and "irreversible" not in up.directives:
-            up.add(1, f"has no {name}.rollback.sql", "write it, or say in the header `-- irreversible: ` and why")
+            up.add(
+                "rollback",
+                1,
+                f"has no {name}.rollback.sql",
+                "write it, or say in the header `-- irreversible: ` and why",
+            )
         first = numbers.setdefault(name[:4], name)
         if first != name:
-            up.add(1, f"{first}.sql has the number {name[:4]} too", "give one of them the next free number")
+            up.add(
+                "file-name", 1, f"{first}.sql has the number {name[:4]} too", "give one of them the next free number"
+            )
         else:
             _check_depends(up, before, migrations)
             before = name
@@ -156,16 +180,19 @@ def _read(path: Path) -> _File:
         text = re.sub("\r\n?", "\n", content.decode())
     except OSError as error:
         file.add(
-            1, f"cannot be read: {error.strerror}", "put a file here that the migrator's user may read, or remove it"
+            "file-text",
+            1,
+            f"cannot be read: {error.strerror}",
+            "put a file here that the migrator's user may read, or remove it",
         )
     except UnicodeDecodeError as error:
         line = _line(content[: error.start].decode().replace("\r\n", "\n").replace("\r", "\n"))
-        file.add(line, f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8")
+        file.add("file-text", line, f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8")
     else:
         if text.startswith("\ufeff"):
-            file.add(1, "begins with a byte order mark", "save the file as UTF-8 without one")
+            file.add("file-text", 1, "begins with a byte order mark", "save the file as UTF-8 without one")
         elif "\0" in text:
-            file.add(_line(text[: text.index("\0")]), "holds a NUL character", "take it out")
+            file.add("file-text", _line(text[: text.index("\0")]), "holds a NUL character", "take it out")
         else:
             file.text = text
             _parse(file, text)
@@ -187,17 +214,22 @@ def _parse(file: _File, text: str) -> None:
             spans.append((start, start + raw.stmt_len if raw.stmt_len else end))
             file.statements.append((_line(text[:start]), raw.stmt))
         if not spans:
-            file.add(1, "holds no statement", "write one, or remove the file")
+            file.add("syntax-error", 1, "holds no statement", "write one, or remove the file")
     except ParseError as error:
         message, index = error.args
         end = end if index is None else index
         if data := COPY_DATA.search(text, 0, end):
-            file.add(_line(text[: data.start()]), *COPY)
+            file.add("client-copy", _line(text[: data.start()]), *COPY[:2])
         elif text.startswith("\\", end):
             what = f"{text[end:].split()[0].rstrip(';')} is a command of psql, not SQL"
-            file.add(_line(text[:end]), what, "take it out, or write it in SQL")
+            file.add("syntax-error", _line(text[:end]), what, "take it out, or write it in SQL")
         else:
-            file.add(_line(text[:end]), one_line(message)[:150], "PostgreSQL's parser refuses it; mend the statement")
+            file.add(
+                "syntax-error",
+                _line(text[:end]),
+                one_line(message)[:150],
+                "PostgreSQL's parser refuses it; mend the statement",
+            )
     comments = [(token.start, token.end + 1) for token in scan(text[:end]) if token.name.endswith("_COMMENT")]
     _read_directives(file, text, comments)
     if spans:
@@ -219,18 +251,35 @@ def _read_directives(file: _File, text: str, comments: list[tuple[int, int]]) ->
         value = exact[2] if exact else match[2].rstrip("*/ ")
         if key in MISPLACED[rollback]:
             where, other = ("a rollback", "the migration") if rollback else ("a migration", "its rollback")
-            file.add(line, f"`{match[1]}` means nothing in {where}", f"move `-- {key}: ...` to {other}, or take it out")
+            file.add(
+                "directive",
+                line,
+                f"`{match[1]}` means nothing in {where}",
+                f"move `-- {key}: ...` to {other}, or take it out",
+            )
         elif line > header:
             todo = f"move `-- {key}: ...` up, among the -- lines before all else"
-            file.add(line, f"`{match[1]}` is ignored here", todo)
+            file.add("directive", line, f"`{match[1]}` is ignored here", todo)
         elif not exact:
-            file.add(line, f"`{one_line(comment)[:60]}` is ignored", f"write `-- {key}: ...`, in lower case")
+            file.add(
+                "directive", line, f"`{one_line(comment)[:60]}` is ignored", f"write `-- {key}: ...`, in lower case"
+            )
         elif key in file.directives:
-            file.add(line, f"`-- {key}:` is given twice", "leave one")
+            file.add("directive", line, f"`-- {key}:` is given twice", "leave one")
         elif key == "transactional" and value not in {"true", "false"}:
-            file.add(line, f"transactional is {value!r}", "write `-- transactional: false`, and nothing after it")
+            file.add(
+                "directive",
+                line,
+                f"transactional is {value!r}",
+                "write `-- transactional: false`, and nothing after it",
+            )
         elif key in {"irreversible", "loses"} and not value.strip():
-            file.add(line, f"`-- {key}:` is empty", "say what is lost, or nothing" if key == "loses" else "say why")
+            file.add(
+                "directive",
+                line,
+                f"`-- {key}:` is empty",
+                "say what is lost, or nothing" if key == "loses" else "say why",
+            )
         file.directives.setdefault(key, (line, value.strip()))
 
 
@@ -253,10 +302,15 @@ def _compare_steps(file: _File, text: str, spans: list[tuple[int, int]], comment
         cut = [span for span in [*begun, *comments] if span[0] < end < span[1]]
         if cut:
             todo = "write it without nested comments" if "/*" in step else "write it in another way"
-            file.add(_line(text[: min(cut)[0]]), "yoyo's splitter would cut this statement in two", todo)
+            file.add("splitting", _line(text[: min(cut)[0]]), "yoyo's splitter would cut this statement in two", todo)
         elif len(begun) > 1:
             what = "yoyo's splitter would run this statement and the one before it as one"
-            file.add(_line(text[: begun[1][0]]), what, "quote the names before it that are keywords, or split the file")
+            file.add(
+                "splitting",
+                _line(text[: begun[1][0]]),
+                what,
+                "quote the names before it that are keywords, or split the file",
+            )
 
 
 def _check_statements(file: _File, transactional: bool) -> None:
@@ -267,34 +321,43 @@ def _check_statements(file: _File, transactional: bool) -> None:
     ]
     if not transactional and len(file.statements) > 1:
         what = "is a second statement in a file without a transaction"
-        file.add(file.statements[1][0], what, "give each a file of its own")
+        file.add("concurrently-alone", file.statements[1][0], what, "give each a file of its own")
     elif not transactional and len(file.steps) > 1:
         what = "yoyo would run what stands beside the one statement as a second one"
-        file.add(file.steps[1], what, "move comments above it, and leave one semicolon")
+        file.add("concurrently-alone", file.steps[1], what, "move comments above it, and leave one semicolon")
 
 
-def _statement_fault(node: Any, transactional: bool) -> tuple[str, str] | None:
+def _statement_fault(node: Any, transactional: bool) -> tuple[str, str, str] | None:
+    """What is wrong, what to do, and the rule."""
     from pglast import ast
 
     match node:
         case ast.TransactionStmt():
-            return "yoyo begins and ends the transaction itself", "take this statement out"
+            return "yoyo begins and ends the transaction itself", "take this statement out", "transaction-control"
         case ast.VariableSetStmt(is_local=True) if not transactional:
-            return "SET LOCAL has no effect outside a transaction", "take it out"
+            return "SET LOCAL has no effect outside a transaction", "take it out", "session-setting"
         case ast.VariableSetStmt(is_local=False, name=name) if not (name or "").startswith("TRANSACTION"):
-            return "would hold for the migrations after this one too", "write SET LOCAL (SET LOCAL ... TO DEFAULT)"
+            return (
+                "would hold for the migrations after this one too",
+                "write SET LOCAL (SET LOCAL ... TO DEFAULT)",
+                "session-setting",
+            )
         case ast.DiscardStmt():
-            return "would change the session that the migrator works in", "take it out"
+            return "would change the session that the migrator works in", "take it out", "session-setting"
         case ast.CopyStmt(filename=None):
             return COPY
         case ast.IndexStmt(concurrent=True, idxname=None):
-            return "gives the index no name to find it by after an interruption", "name it"
+            return "gives the index no name to find it by after an interruption", "name it", "concurrently-whole"
         case ast.IndexStmt(concurrent=True, if_not_exists=True):
-            return "IF NOT EXISTS would take an INVALID index for the whole one", "take IF NOT EXISTS out"
+            return (
+                "IF NOT EXISTS would take an INVALID index for the whole one",
+                "take IF NOT EXISTS out",
+                "concurrently-whole",
+            )
         case ast.IndexStmt(concurrent=True, relation=ast.RangeVar(inh=False)):
-            return "ONLY leaves an INVALID index, as an interruption does", "take ONLY out"
+            return "ONLY leaves an INVALID index, as an interruption does", "take ONLY out", "concurrently-whole"
         case ast.DropStmt(concurrent=True, objects=[_, _, *_]):
-            return "drops more than one index", "give each a file of its own"
+            return "drops more than one index", "give each a file of its own", "concurrently-alone"
         case ast.IndexStmt(concurrent=True) | ast.DropStmt(concurrent=True) | ast.VacuumStmt(is_vacuumcmd=True):
             return ALONE if transactional else None
         case ast.CreatedbStmt() | ast.DropdbStmt() | ast.CreateTableSpaceStmt() | ast.DropTableSpaceStmt():
@@ -326,35 +389,47 @@ def _check_depends(file: _File, before: str | None, names: dict[str, Path]) -> N
         what = f"depends on {other}, which does not exist"
     else:
         what = f"depends on {other}, which {'comes after it' if other > file.path.stem else 'is not right before it'}"
-    file.add(line, what, f"write `-- depends: {before}` in its header" if before else "take it out: this is the first")
+    file.add(
+        "depends",
+        line,
+        what,
+        f"write `-- depends: {before}` in its header" if before else "take it out: this is the first",
+    )
 
 
 def _check_rollback(up: _File, down: _File) -> None:
     transactional = (down if up.text is None else up).transactional
     _check_statements(down, transactional)
     if "irreversible" in up.directives:
-        down.add(1, f"is there, though {up.path.name} says irreversible", "remove it, or that line")
+        down.add("rollback", 1, f"is there, though {up.path.name} says irreversible", "remove it, or that line")
     if down.text is None:
         return
     if down.transactional != transactional:
         line, _ = down.directives.get("transactional", (1, ""))
         what = f"yoyo takes `transactional` from {up.path.name} alone, which says otherwise"
-        down.add(line, what, f"write `-- transactional: {str(transactional).lower()}` here")
+        down.add("rollback", line, what, f"write `-- transactional: {str(transactional).lower()}` here")
     line, loses = down.directives.get("loses", (1, None))
     rows = down.directives.get("rows to lose")
     if loses is None:
-        down.add(line, "does not say what it loses", "add `-- loses: nothing`, or what is lost")
+        down.add("rollback", line, "does not say what it loses", "add `-- loses: nothing`, or what is lost")
     elif rows and NOTHING.fullmatch(loses):
-        down.add(rows[0], "`-- rows to lose:` where nothing is lost", "take the line out, or say what is lost")
+        down.add(
+            "rollback", rows[0], "`-- rows to lose:` where nothing is lost", "take the line out, or say what is lost"
+        )
     elif loses and not NOTHING.fullmatch(loses):
         if not transactional:
-            down.add(line, "a rollback that loses something needs a transaction", "use a statement that runs in one")
+            down.add(
+                "rollback",
+                line,
+                "a rollback that loses something needs a transaction",
+                "use a statement that runs in one",
+            )
         if not rows:
             todo = "add `-- rows to lose: SELECT count(*) FROM ...`, or write `nothing` or `nothing (why)`"
-            down.add(line, "does not say how to count what it loses", todo)
+            down.add("rollback", line, "does not say how to count what it loses", todo)
         elif not _counts(rows[1]) or re.match(r"--\s\s+\S", down.text.split("\n", rows[0])[-1]):
             what = "`-- rows to lose:` is not one SELECT of one number, on one line"
-            down.add(rows[0], what, "write `SELECT count(*) FROM ...`")
+            down.add("rollback", rows[0], what, "write `SELECT count(*) FROM ...`")
 
 
 def _counts(sql: str) -> bool:

@@ -8,7 +8,6 @@
 --        text's; no scan, since NOT VALID holds new rows to the CHECK and leaves the present ones to 0004. One
 --        statement does it all, so that no row can be too long in between. The planner's statistics of the five
 --        columns are lost with their type; 0004 takes them anew.
--- squawk-ignore-file changing-column-type
 -- depends: 0002_set_images_defaults
 
 ALTER TABLE images

@@ -6,7 +6,6 @@
 --        constraint: DROP CONSTRAINT would take the index along, and the way back would have to build it again.
 -- Locks: SHARE UPDATE EXCLUSIVE on each index: reads and writes go on.
 -- Cost:  none: two names in the catalogue.
--- squawk-ignore-file renaming-object
 -- depends: 0009_index_images_content_type
 
 ALTER INDEX ix_images_sha256 RENAME TO images_sha256_key;

@@ -1,6 +1,7 @@
 -- get_image: one image by its id, for GET and PATCH /v1/images/{id}.
 -- $1 uuid  the id
 -- Index: images_pkey.
+-- example any: '00000000-0000-4000-8000-000000000000'
 SELECT
     id,
     filename,

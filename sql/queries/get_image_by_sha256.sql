@@ -1,6 +1,7 @@
 -- get_image_by_sha256: the image with these bytes, for an upload of bytes that are here already.
 -- $1 text  SHA-256 in lower-case hexadecimal
 -- Index: images_sha256_key.
+-- example any: 'image/png'
 SELECT
     id,
     filename,

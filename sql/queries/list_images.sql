@@ -4,6 +4,7 @@
 -- $3 timestamptz           images later than this
 -- $4 bigint                rows at most
 -- Index: images_created_at_id_idx, read from the position on, as many entries as the page has.
+-- example any: 'infinity', '00000000-0000-4000-8000-000000000000', 'infinity', 20
 SELECT
     id,
     filename,

@@ -5,6 +5,7 @@
 -- $4 bigint                rows at most
 -- $5 text                  the media type
 -- Index: images_content_type_created_at_id_idx, read from the position on, as many entries as the page has.
+-- example any: 'infinity', '00000000-0000-4000-8000-000000000000', 'infinity', 20, 'image/png'
 SELECT
     id,
     filename,

@@ -8,6 +8,7 @@
 -- $6 text[]                the tags
 -- Index: images_tags_idx and a sort where the tags are rare; images_content_type_created_at_id_idx where they are
 -- common. See list_images_by_tags.
+-- example any: 'infinity', '00000000-0000-4000-8000-000000000000', 'infinity', 20, 'image/png', '{}'
 SELECT
     id,
     filename,

@@ -8,6 +8,7 @@
 -- planner must see the tags to choose: the pool plans each execution anew (plan_cache_mode). At a million rows a page
 -- takes less than a millisecond where the tag is common, and up to 0.4 s where few images or none have it: statistics
 -- keep common tags alone, and a rare one is taken for less rare than it is.
+-- example any: 'infinity', '00000000-0000-4000-8000-000000000000', 'infinity', 20, '{}'
 SELECT
     id,
     filename,

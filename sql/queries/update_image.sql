@@ -6,6 +6,7 @@
 -- $4 text   title, or NULL       $7 jsonb   attributes
 -- updated_at moves forward even where the clock does not: it is the image's version.
 -- Index: images_pkey.
+-- example any: '00000000-0000-4000-8000-000000000000', 'infinity', 'image/png', 'image/png', 'image/png', '{}', '{}'
 UPDATE images
 SET
     filename = $3,

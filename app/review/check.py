@@ -1,0 +1,354 @@
+"""`images schema check`: what can be told of sql/ without a database, of all that a review would ask first.
+
+Three sources: what the migrator refuses (app/migrations/files.py), our own rules (rules.py) and squawk's.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.migrations.connection import one_line
+from app.migrations.files import NAME, faults, transactional
+from app.settings import ROOT
+
+if TYPE_CHECKING:  # the import of pglast takes 50 ms
+    from app.review.queries import Use
+
+FOLDERS = ("queries", "migrator", "inspect", "review")  # beside migrations
+NEEDED = ("queries",)
+SQUAWK = "squawk"
+ON = "https://squawkhq.com/docs/"
+
+# Squawk's rules that are held here, each with the safe way. All others are off, for the reason given in OFF.
+KEPT = {
+    "ban-alter-domain-with-add-constraint": "add it NOT VALID, or put a CHECK on the table",
+    "ban-char-field": "use text",
+    "ban-create-domain-with-constraint": "put a named CHECK on the table",
+    "ban-drop-not-null": "see first that no release takes the column for never NULL",
+    "ban-duplicate-column-assignments": "leave one",
+    "identifier-too-long": "choose a name of at most 63 bytes",
+    "prefer-bigint-over-int": "use bigint",
+    "prefer-bigint-over-smallint": "use bigint",
+    "prefer-identity": "use GENERATED ALWAYS AS IDENTITY",
+    "prefer-text-field": "use text, and a named CHECK for its length",
+    "prefer-timestamp-tz": "use timestamptz",
+    "require-enum-value-ordering": "say BEFORE or AFTER which value",
+}
+MADE_OF_CODE = "the tables of a release go by our own drop-breaks, drop-loses and drop-cascade, which know the queries"
+OFF = {
+    "syntax-error": "PostgreSQL's own parser reads the files: squawk's refuses some that PostgreSQL takes",
+    **dict.fromkeys(
+        ("require-lock-timeout", "require-statement-timeout", "require-timeout-settings"),
+        "the migrator sets lock_timeout for each statement, and a long VALIDATE is not to be cut off",
+    ),
+    "prefer-robust-stmts": "IF NOT EXISTS would take an INVALID index, or another table, for the wanted one",
+    "require-table-schema": "the search path of the migrator's role decides, one schema for each catalogue",
+    **dict.fromkeys(
+        (
+            "adding-field-with-default",
+            "adding-serial-primary-key-field",
+            "prefer-repack",
+            "ban-drop-generated-expression",
+        ),
+        "our default-rewrite and table-rewrite know which of them write the table, and which tables are in use",
+    ),
+    **dict.fromkeys(
+        ("changing-column-type",), "our type-rewrite and type-breaks know the former type, the CHECKs and the indexes"
+    ),
+    **dict.fromkeys(
+        ("adding-foreign-key-constraint", "constraint-missing-not-valid", "disallowed-unique-constraint"),
+        "our check-scan, foreign-key-scan and constraint-index know which tables are in use, and look into DO",
+    ),
+    **dict.fromkeys(
+        ("adding-not-nullable-field", "adding-required-field"),
+        "our not-null-scan knows the valid CHECKs, our insert-breaks the INSERTs",
+    ),
+    **dict.fromkeys(
+        ("require-concurrent-index-creation", "require-concurrent-index-deletion", "require-concurrent-reindex"),
+        "our blocking-index, blocking-index-drop and blocking-reindex know which tables are in use",
+    ),
+    **dict.fromkeys(
+        ("ban-concurrent-index-creation-in-transaction", "transaction-nesting", "ban-uncommitted-transaction"),
+        "the migrator refuses these itself: concurrently-alone, transaction-control",
+    ),
+    "require-concurrent-partition-detach": "CONCURRENTLY runs in no migration: partition-locks says what to do",
+    **dict.fromkeys(
+        ("renaming-column", "renaming-table", "renaming-object"), "our rename-breaks lets indexes be renamed"
+    ),
+    **dict.fromkeys(
+        (
+            *(
+                "ban-drop-column",
+                "ban-drop-table",
+                "ban-drop-view",
+                "ban-drop-function",
+                "ban-drop-type",
+                "ban-drop-schema",
+            ),
+            *("ban-drop-sequence", "ban-drop-domain", "ban-drop-constraint", "ban-drop-index", "ban-drop-default"),
+            *("ban-drop-extension", "ban-drop-policy", "ban-drop-trigger", "ban-truncate-cascade", "ban-set-schema"),
+        ),
+        MADE_OF_CODE,
+    ),
+    "ban-drop-database": "the migrator refuses it: by-hand",
+    **dict.fromkeys(
+        ("ban-alter-identity", "unused-ignore"),
+        "no fault by itself, or squawk's own way of silencing, which is not used here",
+    ),
+}
+
+
+class CannotCheckError(Exception):
+    """One line: why there is no verdict."""
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    path: Path
+    line: int  # from 1
+    rule: str
+    level: str  # "unsafe", or "care": safe where somebody has looked
+    why: str
+    instead: str
+
+    @property
+    def link(self) -> str:
+        return f"{ON}{self.rule}" if self.rule in KEPT else f"sql/README.md#{self.rule}"
+
+    @property
+    def place(self) -> str:
+        path = self.path.absolute()
+        return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+    def __str__(self) -> str:
+        return f"{self.place}:{self.line}: {self.rule} ({self.level}): {self.why}: {self.instead} ({self.link})"
+
+
+def findings(sql: Path = ROOT / "sql") -> list[Finding]:
+    """All of a folder like sql/, sorted by file and line. Raises CannotCheckError where squawk is not there."""
+    folder = sql / "migrations"
+    found = {Finding(each.path, each.line, each.rule, "unsafe", each.what, each.todo) for each in faults(folder)}
+    texts: dict[Path, str] = {}
+    uses = list(_check_queries(sql, texts, found))
+    _check_migrations(folder, uses, texts, found)
+    found |= set(_squawk([path for path in texts if path.parent == folder], texts))
+    for path, text in texts.items():
+        _silence(path, text, found)
+    return sorted(found)
+
+
+def main(format: str, sql: Path = ROOT / "sql") -> int:
+    """Print the findings. Returns 0: none, 1: some, 2: it could not be run."""
+    try:
+        found = findings(sql)
+    except CannotCheckError as error:
+        print(f"images schema check: {error}", file=sys.stderr)
+        return 2
+    try:
+        if format == "json":
+            objects = [asdict(each) | {"path": each.place, "link": each.link} for each in found]
+            print(json.dumps({"findings": objects}, indent=2), flush=True)
+        elif found:
+            print(*found, sep="\n", flush=True)
+        else:
+            print("no findings", flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more at its end
+        print(f"images schema check: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
+    return int(bool(found))
+
+
+def _told(path: Path, line: int, rule: str, why: str, instead: str = "") -> Finding:
+    from app.review.rules import RULES
+
+    return Finding(path, line, rule, RULES[rule].level, why, RULES[rule].instead or instead)
+
+
+def _read(path: Path, texts: dict[Path, str], found: set[Finding], *, say: bool) -> str | None:
+    """A file's text, with \n for each line's end; None, with a finding if asked to say it, where it is no text."""
+    try:
+        text = re.sub("\r\n?", "\n", path.read_bytes().decode())
+    except OSError as error:
+        why, instead = f"cannot be read: {error.strerror}", "put a file here that may be read, or remove it"
+    except UnicodeDecodeError as error:
+        why, instead = f"byte 0x{error.object[error.start]:02x} is not UTF-8", "save the file as UTF-8"
+    else:
+        if not text.startswith("\ufeff") and "\0" not in text:
+            texts[path] = text
+            return text
+        why, instead = "begins with a byte order mark or holds a NUL character", "take it out"
+    if say:
+        found.add(_told(path, 1, "file-text", why, instead))
+    return None
+
+
+def _check_queries(sql: Path, texts: dict[Path, str], found: set[Finding]) -> Iterator["Use"]:
+    from pglast.parser import ParseError
+
+    from app.review.queries import use_of
+    from app.review.rules import parameters, query_faults
+    from app.review.sources import numbered, statements
+
+    for name in FOLDERS:
+        try:
+            paths = sorted(path for path in (sql / name).iterdir() if path.suffix == ".sql")
+        except OSError as error:
+            if name in NEEDED or not isinstance(error, FileNotFoundError):
+                why = f"cannot be read: {error.strerror}"
+                found.add(_told(sql / name, 1, "file-text", why, "put the folder back, or let it be read"))
+            continue
+        for path in paths:
+            text = _read(path, texts, found, say=True)
+            if text is None:
+                continue
+            try:
+                read = statements(numbered(text) if name == "migrator" else text)
+            except ParseError as error:
+                line = text.count("\n", 0, error.args[1] or 0) + 1
+                why = one_line(str(error.args[0]))[:150]
+                found.add(_told(path, line, "syntax-error", why, "mend the statement"))
+                continue
+            told = list(query_faults(read))
+            if not text.startswith(f"-- {path.stem}: "):
+                why = "the first line is what pg_stat_activity shows of a query, and does not name it"
+                found.add(_told(path, 1, "query-header", why, f"begin with `-- {path.stem}: `"))
+            if not read:
+                found.add(_told(path, 1, "syntax-error", "holds no statement", "write one, or remove the file"))
+            if name == "queries":
+                told += _examples(text, parameters(read))
+                yield use_of(path.stem, [statement.node for statement in read])
+            found |= {_told(path, *each) for each in told}
+
+
+def _examples(text: str, count: int) -> Iterator[tuple[int, str, str]]:
+    """The `-- example WORDS: EXPR, ...` lines, each with an expression for each parameter."""
+    from pglast.parser import ParseError
+
+    examples = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.startswith("--"):
+            break
+        if match := re.fullmatch(r"--\s*example\b([^:]*):(.*)", line):
+            examples += 1
+            try:
+                given = _length(match[2])
+            except (ParseError, IndexError):
+                given = -1
+            if given != count:
+                says = "what cannot be parsed" if given < 0 else f"{given} of {count} expressions"
+                yield number, "query-example", f"the example has {says}"
+    if count and not examples:
+        yield 1, "query-example", "without an example nobody can ask PostgreSQL for its plan"
+
+
+def _length(expressions: str) -> int:
+    from pglast import parse_sql
+
+    statement: Any = parse_sql(f"SELECT {expressions}")[0].stmt
+    return len(statement.targetList or ())
+
+
+def _check_migrations(folder: Path, uses: list["Use"], texts: dict[Path, str], found: set[Finding]) -> None:
+    from pglast.parser import ParseError
+
+    from app.review.catalog import Catalog
+    from app.review.rules import Judge
+    from app.review.sources import statements
+
+    catalog = Catalog()
+    try:
+        names = sorted(path.name for path in folder.iterdir() if NAME.fullmatch(path.name))
+    except OSError:
+        return
+    read, headless = {}, []
+    for name in names:
+        text = _read(folder / name, texts, found, say=False)  # faults() has said it
+        try:
+            read[name] = statements(text) if text is not None else []
+        except ParseError:
+            texts.pop(folder / name)
+            read[name] = []
+        if text is not None and re.search(r"--\s*squawk-ignore", text):
+            headless.append(name)
+    for name in headless:
+        line = next(
+            n
+            for n, each in enumerate(texts.get(folder / name, "--squawk-ignore").split("\n"), 1)
+            if "squawk-ignore" in each
+        )
+        why = "squawk's own way of silencing gives no reason"
+        found.add(_told(folder / name, line, "allow", why, "write `-- allow: RULE because REASON` above the line"))
+    for name in names:
+        if name.endswith(".rollback.sql"):
+            continue
+        before = catalog.copy()
+        runs = transactional(folder / name) if (folder / name) in texts else True
+        judges = [(name, Judge(name, catalog, uses, None, runs))]
+        twin = name.removesuffix(".sql") + ".rollback.sql"
+        found |= {_told(folder / name, *each) for each in judges[0][1].judge(read[name])}
+        if twin in read:
+            down = Judge(twin, catalog.copy(), uses, before, runs)
+            found |= {_told(folder / twin, *each) for each in down.judge(read[twin])}
+
+
+def _squawk(paths: list[Path], texts: dict[Path, str]) -> Iterator[Finding]:
+    """What squawk says of migrations, by its rules in KEPT; of a rollback only what it brings anew."""
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    program = shutil.which(SQUAWK, path=beside)
+    if program is None:
+        raise CannotCheckError("squawk is not installed: run `make .venv/development`")
+    modes: dict[bool, list[str]] = {True: [], False: []}
+    for path in paths:
+        twin = path.with_name(path.name.replace(".rollback.sql", ".sql"))
+        modes[transactional(twin if twin in texts else path)].append(path.name)
+    for wrapped, names in modes.items():
+        if not names:
+            continue
+        command = [program, "--reporter=json", "--pg-version=15.0", f"--config={os.devnull}"]
+        command += ["--assume-in-transaction"] if wrapped else []
+        # In the files' own folder, by their names: a path could hold what squawk takes for a pattern.
+        done = subprocess.run([*command, *sorted(names)], cwd=paths[0].parent, capture_output=True, text=True)
+        try:
+            told = json.loads(done.stdout)
+        except ValueError:
+            raise CannotCheckError(f"squawk failed: {one_line(done.stderr or done.stdout)[:300]}") from None
+        for each in told:
+            path, rule = paths[0].parent / each["file"], each["rule_name"]
+            if rule in KEPT and not path.name.endswith(".rollback.sql"):
+                yield Finding(path, each["line"] + 1, rule, "care", each["message"].rstrip("."), KEPT[rule])
+
+
+def _silence(path: Path, text: str, found: set[Finding]) -> None:
+    """Take out what `-- allow:` comments allow; add what is wrong with the comments."""
+    from app.review.rules import RULES
+    from app.review.sources import allowed
+
+    silencing: set[Finding] = set()
+    for each in allowed(text):
+        there = {
+            finding for finding in found if (finding.path, finding.line, finding.rule) == (path, each.target, each.rule)
+        }
+        fixed = each.rule in RULES and RULES[each.rule].fixed
+        if each.rule not in RULES.keys() | KEPT.keys():
+            why = f"there is no rule {each.rule!r}" if each.rule else "it names no rule"
+        elif fixed:
+            why = f"{each.rule} cannot be silenced"
+        elif not each.reason:
+            why = "it gives no reason"
+        elif not there:
+            why = f"it silences nothing: line {each.target} has no finding of {each.rule}"
+        else:
+            silencing |= there
+            continue
+        found.add(
+            _told(path, each.line, "allow", why, "write `-- allow: RULE because REASON` above the line, or take it out")
+        )
+    found -= silencing

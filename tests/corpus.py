@@ -1,0 +1,524 @@
+"""Migrations as somebody might write them, each with the rules that are to speak of it: no more and no fewer.
+
+Each `sql` is the body of the migration after the shipped ones, and runs on PostgreSQL 18 with rows in `images`. Of a
+rule there is what it forbids, and next to it what looks alike but is safe.
+"""
+
+from dataclasses import dataclass
+
+ALBUMS = """CREATE TABLE albums (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    name varchar(50) NOT NULL DEFAULT '',
+    rating numeric(4,2),
+    code integer,
+    address cidr,
+    seen_at timestamptz(0),
+    cover uuid,
+    CONSTRAINT albums_pkey PRIMARY KEY (id)
+);
+"""
+PARTITIONED = """CREATE TABLE views (day date NOT NULL, image uuid NOT NULL) PARTITION BY RANGE (day);
+CREATE TABLE views_2026 (day date NOT NULL, image uuid NOT NULL);
+"""
+VIEW = "CREATE MATERIALIZED VIEW image_types AS SELECT content_type, count(*) AS images FROM images GROUP BY 1;\n"
+FUNCTION = "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';\n"
+LIST = "-- count_images: how many there are, for the corpus.\nSELECT count(*) AS images\nFROM images;\n"
+INTO_ALBUMS = "-- insert_album: for the corpus.\n-- example one: 'a'\nINSERT INTO albums (name)\nVALUES ($1);\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    sql: str
+    finds: frozenset[str] = frozenset()
+    rollback: str | None = None
+    transactional: bool = True
+    before: str = ""  # an earlier migration
+    queries: dict[str, str] | None = None  # of sql/queries/, added or put in another's place
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def case(
+    name: str,
+    sql: str,
+    *finds: str,
+    rollback: str | None = None,
+    transactional: bool = True,
+    before: str = "",
+    queries: dict[str, str] | None = None,
+) -> Case:
+    return Case(name, sql, frozenset(finds), rollback, transactional, before, queries)
+
+
+CASES = [
+    # Columns.
+    case("a nullable column", "ALTER TABLE images ADD COLUMN note text;"),
+    case("a column with a constant", "ALTER TABLE images ADD COLUMN note text NOT NULL DEFAULT '';"),
+    case("a column with now()", "ALTER TABLE images ADD COLUMN seen_at timestamptz NOT NULL DEFAULT now();"),
+    case("a column with CURRENT_TIMESTAMP", "ALTER TABLE images ADD seen_at timestamptz DEFAULT CURRENT_TIMESTAMP;"),
+    case("a column with an empty object", "ALTER TABLE images ADD COLUMN extra jsonb NOT NULL DEFAULT '{}'::jsonb;"),
+    case("a column with an array", "ALTER TABLE images ADD COLUMN words text[] NOT NULL DEFAULT ARRAY['a', lower('B')];"),
+    case("a random default", "ALTER TABLE images ADD COLUMN sort double precision DEFAULT random();", "default-rewrite"),
+    case("a UUID default", "ALTER TABLE images ADD COLUMN token uuid DEFAULT gen_random_uuid();", "default-rewrite"),
+    case("uuidv7()", "ALTER TABLE images ADD COLUMN token uuid DEFAULT uuidv7();", "default-rewrite"),
+    case("the clock", "ALTER TABLE images ADD COLUMN at timestamptz DEFAULT clock_timestamp();", "default-rewrite"),
+    case(
+        "a default apart from its column",
+        "ALTER TABLE images ADD COLUMN token uuid;\nALTER TABLE images ALTER COLUMN token SET DEFAULT gen_random_uuid();",
+    ),
+    case(
+        "a default by a function of our own",
+        "ALTER TABLE images ADD COLUMN n bigint DEFAULT next_number();",
+        "default-rewrite",
+        before="CREATE FUNCTION next_number() RETURNS bigint LANGUAGE sql RETURN (random() * 1000)::bigint;",
+    ),
+    case(
+        "a default by a stable function of our own",
+        "ALTER TABLE images ADD COLUMN n bigint DEFAULT first_number();",
+        before="CREATE FUNCTION first_number() RETURNS bigint LANGUAGE sql STABLE RETURN 1;",
+    ),
+    case(
+        "a sequence's default",
+        "CREATE SEQUENCE numbers;\nALTER TABLE images ADD COLUMN n bigint DEFAULT nextval('numbers');",
+        "default-rewrite",
+    ),
+    case("serial", "ALTER TABLE images ADD COLUMN n bigserial;", "default-rewrite", "prefer-identity"),
+    case("identity", "ALTER TABLE images ADD COLUMN n bigint GENERATED ALWAYS AS IDENTITY;", "default-rewrite"),
+    case(
+        "a stored column",
+        "ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width * height) STORED;",
+        "default-rewrite",
+    ),
+    case("a virtual column", "ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width * height) VIRTUAL;"),
+    case(
+        "a virtual column without NULL",
+        "ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width * height) VIRTUAL NOT NULL;",
+        "not-null-scan",
+    ),
+    case(
+        "a column of a domain with a CHECK",
+        "ALTER TABLE images ADD COLUMN mail mail;",
+        "default-rewrite",
+        before="CREATE DOMAIN mail AS text CHECK (VALUE LIKE '%@%');",
+    ),
+    case(
+        "a column of a domain without",
+        "ALTER TABLE images ADD COLUMN mail mail;",
+        before="CREATE DOMAIN mail AS text;",
+    ),
+    case("a required column", "ALTER TABLE albums ADD COLUMN owner text NOT NULL;", "insert-breaks", before=ALBUMS),
+    case("a required column, given", "ALTER TABLE albums ADD COLUMN owner text NOT NULL DEFAULT 'us';", before=ALBUMS),
+    case("a required column of a new table", "CREATE TABLE t (a bigint);\nALTER TABLE t ADD COLUMN b text NOT NULL;"),
+    case("a column with a CHECK", "ALTER TABLE images ADD COLUMN n bigint CHECK (n > 0);", "check-scan"),
+    case("a unique column", "ALTER TABLE images ADD COLUMN slug text UNIQUE;", "constraint-index"),
+    case("varchar", "ALTER TABLE images ADD COLUMN slug varchar(20);", "prefer-text-field"),
+    case("integer", "ALTER TABLE images ADD COLUMN pages integer;", "prefer-bigint-over-int"),
+    case("timestamp", "ALTER TABLE images ADD COLUMN at timestamp;", "prefer-timestamp-tz"),
+    case("char", "ALTER TABLE images ADD COLUMN letter char(1);", "ban-char-field"),
+    case(
+        "IF NOT EXISTS on another column",
+        "ALTER TABLE albums ADD COLUMN IF NOT EXISTS name bigint;",
+        "create-if-not-exists",
+        before=ALBUMS,
+    ),
+    case("IF NOT EXISTS on a new column", "ALTER TABLE images ADD COLUMN IF NOT EXISTS note text;"),
+    # Types.
+    case("a wider varchar", "ALTER TABLE albums ALTER name TYPE varchar(80);", "prefer-text-field", before=ALBUMS),
+    case("varchar to text", "ALTER TABLE albums ALTER COLUMN name TYPE text;", before=ALBUMS),
+    case("varchar without a limit", "ALTER TABLE albums ALTER COLUMN name TYPE varchar;", before=ALBUMS),
+    case(
+        "a narrower varchar",
+        "ALTER TABLE albums ALTER COLUMN name TYPE varchar(20);",
+        "type-rewrite",
+        "prefer-text-field",
+        before=ALBUMS,
+    ),
+    case(
+        "text to varchar",
+        "ALTER TABLE images ALTER COLUMN description TYPE varchar(10000000);",
+        "type-rewrite",
+        "prefer-text-field",
+    ),
+    case("a wider numeric", "ALTER TABLE albums ALTER COLUMN rating TYPE numeric(8,2);", before=ALBUMS),
+    case("numeric without a limit", "ALTER TABLE albums ALTER COLUMN rating TYPE numeric;", before=ALBUMS),
+    case("another scale", "ALTER TABLE albums ALTER COLUMN rating TYPE numeric(8,3);", "type-rewrite", before=ALBUMS),
+    case("a finer time", "ALTER TABLE albums ALTER COLUMN seen_at TYPE timestamptz(3);", before=ALBUMS),
+    case("a time as fine as can be", "ALTER TABLE albums ALTER COLUMN seen_at TYPE timestamptz;", before=ALBUMS),
+    case("cidr to inet", "ALTER TABLE albums ALTER COLUMN address TYPE inet;", before=ALBUMS),
+    case("integer to bigint", "ALTER TABLE albums ALTER COLUMN code TYPE bigint;", "type-rewrite", before=ALBUMS),
+    case("integer to bigint, under a query", "ALTER TABLE images ALTER COLUMN width TYPE bigint;", "type-rewrite"),
+    case(
+        "a type that clients cannot take",
+        "ALTER TABLE images ALTER COLUMN byte_size TYPE text;",
+        "type-rewrite",
+        "type-breaks",
+    ),
+    case("a type of a new table", "CREATE TABLE t (a bigint);\nALTER TABLE t ALTER COLUMN a TYPE text;"),
+    case(
+        "USING that says nothing new",
+        "ALTER TABLE albums ALTER COLUMN name TYPE text USING name::text;",
+        before=ALBUMS,
+    ),
+    case(
+        "USING that computes",
+        "ALTER TABLE albums ALTER COLUMN name TYPE text USING lower(name);",
+        "type-rewrite",
+        before=ALBUMS,
+    ),
+    case(
+        "a column with a valid CHECK",
+        "ALTER TABLE images ALTER COLUMN storage_key TYPE varchar;",
+        "type-rewrite",
+    ),
+    case(
+        "a column of an index with a predicate",
+        "ALTER TABLE albums ALTER COLUMN name TYPE text;",
+        "type-rewrite",
+        before=ALBUMS + "CREATE INDEX albums_name_idx ON albums (name) WHERE name <> '';",
+    ),
+    case(
+        "a column of a plain index",
+        "ALTER TABLE albums ALTER COLUMN name TYPE text;",
+        before=ALBUMS + "CREATE INDEX albums_name_idx ON albums (name);",
+    ),
+    case(
+        "a collation of an indexed column",
+        'ALTER TABLE albums ALTER COLUMN name TYPE text COLLATE "C";',
+        "type-rewrite",
+        before=ALBUMS + "CREATE INDEX albums_name_idx ON albums (name);",
+    ),
+    # Indexes.
+    case("an index", "CREATE INDEX images_width_idx ON images (width);", "blocking-index"),
+    case("an index on a new table", "CREATE TABLE t (a bigint);\nCREATE INDEX t_a_idx ON t (a);"),
+    case("an index that blocks nobody", "CREATE INDEX CONCURRENTLY images_width_idx ON images (width);", transactional=False),
+    case(
+        "CONCURRENTLY in a transaction", "CREATE INDEX CONCURRENTLY images_width_idx ON images (width);", "concurrently-alone"
+    ),
+    case(
+        "IF NOT EXISTS, CONCURRENTLY",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS images_width_idx ON images (width);",
+        "concurrently-whole",
+        transactional=False,
+    ),
+    case("a drop of an index", "DROP INDEX images_tags_idx;", "blocking-index-drop"),
+    case("a drop that blocks nobody", "DROP INDEX CONCURRENTLY IF EXISTS images_tags_idx;", transactional=False),
+    case(
+        "a drop of what ON CONFLICT needs",
+        "DROP INDEX CONCURRENTLY IF EXISTS images_sha256_key;",
+        "drop-breaks",
+        transactional=False,
+    ),
+    case("REINDEX", "REINDEX TABLE images;", "blocking-reindex"),
+    case("REINDEX of one", "REINDEX INDEX images_tags_idx;", "blocking-reindex"),
+    case("another name for an index", "ALTER INDEX images_tags_idx RENAME TO images_tags_gin_idx;"),
+    # Constraints.
+    case("a CHECK", "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567);", "check-scan"),
+    case("a CHECK, NOT VALID", "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567) NOT VALID;"),
+    case(
+        "a CHECK, validated at once",
+        "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567) NOT VALID;\n"
+        "ALTER TABLE images VALIDATE CONSTRAINT images_width_check;",
+        "validate-apart",
+    ),
+    case(
+        "a CHECK, validated apart",
+        "ALTER TABLE images VALIDATE CONSTRAINT images_width_check;",
+        before="ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567) NOT VALID;",
+    ),
+    case(
+        "a CHECK, validated after another lock",
+        "ALTER TABLE images ADD COLUMN note text;\nALTER TABLE images VALIDATE CONSTRAINT images_width_check;",
+        "validate-apart",
+        before="ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567) NOT VALID;",
+    ),
+    case(
+        "a CHECK, validated before another lock",
+        "ALTER TABLE images VALIDATE CONSTRAINT images_width_check;\nALTER TABLE images ADD COLUMN note text;",
+        before="ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567) NOT VALID;",
+    ),
+    case(
+        "a foreign key",
+        "ALTER TABLE albums ADD CONSTRAINT albums_cover_fkey FOREIGN KEY (cover) REFERENCES images (id);",
+        "foreign-key-scan",
+        before=ALBUMS,
+    ),
+    case(
+        "a foreign key, NOT VALID",
+        "ALTER TABLE albums ADD CONSTRAINT albums_cover_fkey FOREIGN KEY (cover) REFERENCES images (id) NOT VALID;",
+        before=ALBUMS,
+    ),
+    case("a column's foreign key", "ALTER TABLE albums ADD COLUMN back uuid REFERENCES images (id);", "foreign-key-locks", before=ALBUMS),
+    case("a foreign key to itself", "ALTER TABLE images ADD COLUMN parent uuid REFERENCES images (id);"),
+    case(
+        "a new table's foreign key, of a column",
+        "CREATE TABLE notes (image uuid NOT NULL REFERENCES images (id), words text);",
+        "foreign-key-locks",
+    ),
+    case(
+        "a new table's foreign key, of the table",
+        "CREATE TABLE notes (\n    image uuid NOT NULL,\n    CONSTRAINT notes_image_fkey FOREIGN KEY (image) REFERENCES images (id)\n);",
+        "foreign-key-locks",
+    ),
+    case(
+        "a new table's foreign key to a new one",
+        "CREATE TABLE a (id bigint PRIMARY KEY);\nCREATE TABLE b (a bigint REFERENCES a (id));",
+    ),
+    case("SET NOT NULL", "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;", "not-null-scan", before=ALBUMS),
+    case(
+        "SET NOT NULL after a valid CHECK",
+        "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;",
+        before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL AND code > 0);",
+    ),
+    case(
+        "SET NOT NULL after a CHECK that is not valid",
+        "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;",
+        "not-null-scan",
+        before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL) NOT VALID;",
+    ),
+    case("SET NOT NULL where it is", "ALTER TABLE images ALTER COLUMN sha256 SET NOT NULL;"),
+    case("NOT NULL, NOT VALID", "ALTER TABLE albums ADD CONSTRAINT albums_code_given NOT NULL code NOT VALID;", before=ALBUMS),
+    case(
+        "SET NOT NULL that an INSERT leaves out",
+        "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;",
+        "insert-breaks",
+        before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL);",
+        queries={"insert_album.sql": INTO_ALBUMS},
+    ),
+    case("UNIQUE", "ALTER TABLE images ADD CONSTRAINT images_key_key UNIQUE (storage_key, id);", "constraint-index"),
+    case(
+        "UNIQUE by an index",
+        "ALTER TABLE images ADD CONSTRAINT images_key_key UNIQUE USING INDEX images_key_idx;",
+        before="CREATE UNIQUE INDEX images_key_idx ON images (storage_key, id);",
+    ),
+    case(
+        "a primary key by an index of what may be NULL",
+        "ALTER TABLE labels ADD CONSTRAINT labels_pkey PRIMARY KEY USING INDEX labels_a_idx;",
+        "not-null-scan",
+        before="CREATE TABLE labels (a bigint);\nCREATE UNIQUE INDEX labels_a_idx ON labels (a);",
+    ),
+    case(
+        "EXCLUDE",
+        "ALTER TABLE albums ADD CONSTRAINT albums_seen_excl EXCLUDE USING gist (tstzrange(seen_at, seen_at) WITH &&);",
+        "constraint-index",
+        before=ALBUMS,
+    ),
+    case("a drop of a CHECK", "ALTER TABLE images DROP CONSTRAINT images_title_check;"),
+    # Rewrites and locks.
+    case("CLUSTER", "CLUSTER images USING images_pkey;", "table-rewrite"),
+    case("VACUUM FULL", "VACUUM FULL images;", "table-rewrite", transactional=False),
+    case("VACUUM", "VACUUM (ANALYZE) images;", transactional=False),
+    case("UNLOGGED", "ALTER TABLE albums SET UNLOGGED;", "table-rewrite", before=ALBUMS),
+    case("a fill factor", "ALTER TABLE images SET (fillfactor = 90);"),
+    case("a refresh", "REFRESH MATERIALIZED VIEW image_types;", "blocking-refresh", before=VIEW),
+    case(
+        "a refresh that blocks nobody",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY image_types;",
+        before=VIEW + "CREATE UNIQUE INDEX image_types_key ON image_types (content_type);",
+    ),
+    case("LOCK", "LOCK TABLE images IN SHARE MODE;\nALTER TABLE images ADD COLUMN note text;", "lock-table"),
+    case("LOCK of a new table", "CREATE TABLE t (a bigint);\nLOCK TABLE t;"),
+    case("no time-out", "SET LOCAL lock_timeout = 0;\nALTER TABLE images ADD COLUMN note text;", "lock-timeout-off"),
+    case("no time-out, in a function", "SELECT set_config('lock_timeout', '0s', true);", "lock-timeout-off"),
+    case("the time-out of the role", "SET LOCAL lock_timeout TO DEFAULT;", "lock-timeout-off"),
+    case("no time-out for a role", "ALTER ROLE CURRENT_USER SET lock_timeout = '0';", "lock-timeout-off"),
+    case("a time-out", "SET LOCAL lock_timeout = '500ms';\nALTER TABLE images ADD COLUMN note text;"),
+    case("a setting of the session", "SET search_path = public;", "session-setting"),
+    case("a setting of the session, in a function", "SELECT set_config('work_mem', '64MB', false);", "session-setting"),
+    case("a setting of the transaction", "SELECT set_config('work_mem', '64MB', true);"),
+    case(
+        "a trigger",
+        "CREATE TRIGGER images_touch BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION touch();",
+        "new-trigger",
+        before=FUNCTION,
+    ),
+    case(
+        "a trigger of a new table",
+        "CREATE TABLE t (a bigint);\nCREATE TRIGGER t_touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch();",
+        before=FUNCTION,
+    ),
+    case(
+        "a partition",
+        "ALTER TABLE views ATTACH PARTITION views_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');",
+        "partition-locks",
+        before=PARTITIONED,
+    ),
+    case(
+        "a partition of a new table",
+        PARTITIONED + "ALTER TABLE views ATTACH PARTITION views_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');",
+    ),
+    # Rows.
+    case(
+        "a backfill beside its column",
+        "ALTER TABLE images ADD COLUMN note text;\nUPDATE images SET note = title WHERE title IS NOT NULL;",
+        "unbatched-backfill",
+    ),
+    case("a backfill apart", "UPDATE images SET title = NULL WHERE title = '';"),
+    case(
+        "a batch beside its column",
+        "ALTER TABLE images ADD COLUMN note text;\n"
+        "UPDATE images SET note = title WHERE id IN (SELECT id FROM images ORDER BY id LIMIT 100);",
+    ),
+    case(
+        "one row beside a column",
+        "ALTER TABLE images ADD COLUMN note text;\n"
+        "UPDATE images SET note = 'first' WHERE id = '00000000-0000-4000-8000-000000000000';",
+    ),
+    case(
+        "a copy beside DDL",
+        "CREATE TABLE titles (image uuid, title text);\nALTER TABLE images ADD COLUMN note text;\n"
+        "INSERT INTO titles (image, title)\nSELECT id, title FROM images;",
+        "unbatched-backfill",
+    ),
+    case(
+        "a copy into a new table",
+        "CREATE TABLE titles (image uuid, title text);\nINSERT INTO titles (image, title)\nSELECT id, title FROM images;",
+    ),
+    case(
+        "rows of a new table beside DDL",
+        "ALTER TABLE images ADD COLUMN kind text;\nCREATE TABLE kinds (name text);\n"
+        "INSERT INTO kinds (name) VALUES ('a'), ('b');\nUPDATE kinds SET name = upper(name);",
+    ),
+    case("each row", "UPDATE images SET description = 'x';", "whole-table-write"),
+    case("each row, where true", "DELETE FROM images WHERE true;", "whole-table-write"),
+    case("each row, by WITH", "WITH gone AS (DELETE FROM albums RETURNING id) SELECT count(*) FROM gone;", "whole-table-write", before=ALBUMS),
+    case("TRUNCATE", "TRUNCATE albums;", "whole-table-write", before=ALBUMS),
+    case("TRUNCATE of a new table", "CREATE TABLE t (a bigint);\nINSERT INTO t (a) VALUES (1);\nTRUNCATE t;"),
+    # DO.
+    case("DDL in DO", "DO $$\nBEGIN\n    ALTER TABLE images ADD COLUMN note text;\nEND\n$$;", "hidden-ddl"),
+    case(
+        "unsafe DDL in DO",
+        "DO $$\nBEGIN\n    IF true THEN\n        CREATE INDEX images_width_idx ON images (width);\n    END IF;\nEND\n$$;",
+        "hidden-ddl",
+        "blocking-index",
+    ),
+    case(
+        "a statement put together in DO",
+        "DO $$\nBEGIN\n    EXECUTE format('COMMENT ON TABLE %I IS NULL', 'images');\nEND\n$$;",
+        "hidden-ddl",
+    ),
+    case(
+        "a constant run in DO",
+        "DO $$\nBEGIN\n    EXECUTE 'LOCK TABLE images';\nEND\n$$;",
+        "lock-table",
+    ),
+    case(
+        "a check in DO",
+        "DO $$\nBEGIN\n    IF EXISTS (SELECT FROM images WHERE width < 0) THEN\n"
+        "        RAISE EXCEPTION 'a width below 0';\n    END IF;\nEND\n$$;",
+    ),
+    # What a release meets.
+    case("another name for a column", "ALTER TABLE images RENAME COLUMN title TO heading;", "rename-breaks"),
+    case("another name for a table", "ALTER TABLE images RENAME TO pictures;", "rename-breaks"),
+    case("another schema", "CREATE SCHEMA aside;\nALTER TABLE images SET SCHEMA aside;", "rename-breaks"),
+    case("another name for a new table", "CREATE TABLE a (b bigint);\nALTER TABLE a RENAME TO c;\nALTER TABLE c RENAME b TO d;"),
+    case("another name for a constraint", "ALTER TABLE images RENAME CONSTRAINT images_title_check TO title_check;"),
+    case("a drop of a column in use", "ALTER TABLE images DROP COLUMN width;", "drop-breaks"),
+    case("a drop of a column that no query has", "ALTER TABLE albums DROP COLUMN code;", "drop-loses", before=ALBUMS),
+    case("a drop of a table in use", "DROP TABLE images;", "drop-breaks"),
+    case("a drop of a table that no query has", "DROP TABLE albums;", "drop-loses", before=ALBUMS),
+    case("a drop of a new table", "CREATE TABLE t (a bigint);\nDROP TABLE t;"),
+    case("CASCADE", "DROP FUNCTION touch() CASCADE;", "drop-cascade", before=FUNCTION),
+    case("a drop of a default in use", "ALTER TABLE images ALTER COLUMN id DROP DEFAULT;", "insert-breaks"),
+    case("a drop of a default that INSERT gives", "ALTER TABLE images ALTER COLUMN tags DROP DEFAULT;"),
+    case("a column that may be NULL from now on", "ALTER TABLE images ALTER COLUMN tags DROP NOT NULL;", "ban-drop-not-null"),
+    case("IF NOT EXISTS on another table", "CREATE TABLE IF NOT EXISTS images (id bigint);", "create-if-not-exists"),
+    case("IF NOT EXISTS on the same table", "CREATE TABLE IF NOT EXISTS t (a bigint);", before="CREATE TABLE t (a int8);"),
+    case("IF NOT EXISTS on a new table", "CREATE TABLE IF NOT EXISTS t (a bigint);"),
+    case("a name that is too long", f"CREATE TABLE {'a' * 70} (b bigint);", "identifier-too-long"),
+    # Rollbacks.
+    case(
+        "a column and back",
+        "ALTER TABLE images ADD COLUMN note text DEFAULT '';",
+        rollback="ALTER TABLE images ALTER COLUMN note DROP DEFAULT;\nALTER TABLE images DROP COLUMN note;",
+    ),
+    case("a table and back", "CREATE TABLE t (a bigint);\nCREATE INDEX t_a_idx ON t (a);", rollback="DROP INDEX t_a_idx;\nDROP TABLE t;"),
+    case(
+        "a name and back",
+        "ALTER TABLE images RENAME COLUMN title TO heading;",
+        "rename-breaks",
+        rollback="ALTER TABLE images RENAME COLUMN heading TO title;",
+    ),
+    case(
+        "a rollback that takes more than was brought",
+        "ALTER TABLE albums ADD COLUMN note text;",
+        "drop-loses",
+        before=ALBUMS,
+        rollback="ALTER TABLE albums DROP COLUMN note, DROP COLUMN code;",
+    ),
+    case(
+        "a rollback that locks",
+        "COMMENT ON TABLE images IS 'x';",
+        "blocking-index",
+        rollback="CREATE INDEX images_width_idx ON images (width);",
+    ),
+    case(
+        "a rollback that writes each row",
+        "ALTER TABLE albums ALTER COLUMN name TYPE text;",
+        "type-rewrite",
+        before=ALBUMS,
+        rollback="ALTER TABLE albums ALTER COLUMN name TYPE varchar(50);",
+    ),
+    case(
+        "NOT NULL gone and back",
+        "ALTER TABLE images ALTER COLUMN title DROP NOT NULL;",
+        "ban-drop-not-null",
+        "not-null-scan",
+        rollback="ALTER TABLE images ALTER COLUMN description SET NOT NULL;",
+        before="UPDATE images SET description = '' WHERE description IS NULL;",
+    ),
+    # Queries.
+    case("a query", "COMMENT ON TABLE images IS 'x';", queries={"count_images.sql": LIST}),
+    case(
+        "a query of everything",
+        "COMMENT ON TABLE images IS 'x';",
+        "select-star",
+        queries={"count_images.sql": "-- count_images: no count.\nSELECT *\nFROM images;\n"},
+    ),
+    case(
+        "EXISTS (SELECT *)",
+        "COMMENT ON TABLE images IS 'x';",
+        queries={"count_images.sql": "-- count_images: any.\nSELECT EXISTS (SELECT * FROM images) AS any;\n"},
+    ),
+    case(
+        "an INSERT without columns",
+        "COMMENT ON TABLE images IS 'x';",
+        "insert-columns",
+        before=ALBUMS,
+        queries={"insert_album.sql": "-- insert_album: one.\nINSERT INTO albums OVERRIDING SYSTEM VALUE\nVALUES (1, 'a');\n"},
+    ),
+    case(
+        "OFFSET",
+        "COMMENT ON TABLE images IS 'x';",
+        "offset-paging",
+        queries={"count_images.sql": "-- count_images: no.\n-- example two: 2\nSELECT id\nFROM images\nORDER BY id\nOFFSET $1;\n"},
+    ),
+    case(
+        "a query that deletes all",
+        "COMMENT ON TABLE images IS 'x';",
+        "whole-table-write",
+        queries={"count_images.sql": "-- count_images: no.\nDELETE FROM images;\n"},
+    ),
+    case(
+        "a query without its name",
+        "COMMENT ON TABLE images IS 'x';",
+        "query-header",
+        queries={"count_images.sql": "-- counts images\nSELECT count(*)\nFROM images;\n"},
+    ),
+    case(
+        "a query without an example",
+        "COMMENT ON TABLE images IS 'x';",
+        "query-example",
+        queries={"count_images.sql": "-- count_images: narrow ones.\nSELECT count(*)\nFROM images\nWHERE width < $1;\n"},
+    ),
+    case(
+        "an example that is too short",
+        "COMMENT ON TABLE images IS 'x';",
+        "query-example",
+        queries={
+            "count_images.sql": "-- count_images: some.\n-- example narrow: 10\nSELECT count(*)\nFROM images\n"
+            "WHERE width < $1 AND height < $2;\n"
+        },
+    ),
+]
