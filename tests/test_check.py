@@ -165,6 +165,7 @@ REFUSED = {
     f"{INDEX}\n-- allow: blocking-index because it is small": ("silences nothing", {"allow", "blocking-index"}),
     "-- allow: session-setting because it must\nSET a.b = 1;": ("cannot be silenced", {"allow", "session-setting"}),
     "-- allow: allow because it must\nSELECT 1;": ("cannot be silenced", {"allow"}),
+    f"/* squawk-ignore a */ {INDEX}": ("squawk's own", {"allow", "blocking-index"}),
     f"-- squawk-ignore require-concurrent-index-creation\n{INDEX}": ("squawk's own", {"allow", "blocking-index"}),
 }
 
