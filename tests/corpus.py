@@ -309,6 +309,36 @@ CASES = [
         before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL);",
         queries={"insert_album.sql": INTO_ALBUMS},
     ),
+    case(
+        "SET NOT NULL beside the drop of its CHECK",
+        "ALTER TABLE albums ALTER COLUMN code SET NOT NULL, DROP CONSTRAINT albums_code_check;",
+        "not-null-scan",
+        before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL);",
+    ),
+    case(
+        "SET NOT NULL before the drop of its CHECK",
+        "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;\nALTER TABLE albums DROP CONSTRAINT albums_code_check;",
+        before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL);",
+    ),
+    case(
+        "a CHECK that an INSERT cannot meet",
+        "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL) NOT VALID;",
+        "insert-breaks",
+        before=ALBUMS,
+        queries={"insert_album.sql": INTO_ALBUMS},
+    ),
+    case(
+        "a CHECK that an INSERT meets",
+        "ALTER TABLE albums ADD CONSTRAINT albums_name_check CHECK (name IS NOT NULL) NOT VALID;",
+        before=ALBUMS,
+        queries={"insert_album.sql": INTO_ALBUMS},
+    ),
+    case(
+        "a primary key by another index",
+        "ALTER TABLE albums\n    DROP CONSTRAINT albums_pkey,\n"
+        "    ADD CONSTRAINT albums_pkey PRIMARY KEY USING INDEX albums_id_idx;",
+        before=ALBUMS + "CREATE UNIQUE INDEX albums_id_idx ON albums (id);",
+    ),
     case("UNIQUE", "ALTER TABLE images ADD CONSTRAINT images_key_key UNIQUE (storage_key, id);", "constraint-index"),
     case(
         "UNIQUE by an index",
@@ -403,6 +433,42 @@ CASES = [
         "rows of a new table beside DDL",
         "ALTER TABLE images ADD COLUMN kind text;\nCREATE TABLE kinds (name text);\n"
         "INSERT INTO kinds (name) VALUES ('a'), ('b');\nUPDATE kinds SET name = upper(name);",
+    ),
+    case(
+        "a batch by WITH",
+        "ALTER TABLE images ADD COLUMN note text;\n"
+        "WITH batch AS (SELECT id FROM images WHERE note IS NULL ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED)\n"
+        "UPDATE images SET note = '' FROM batch WHERE batch.id = images.id;",
+    ),
+    case(
+        "batches in a loop, in one transaction",
+        "ALTER TABLE images ADD COLUMN note text;\nDO $$\nBEGIN\n    FOR i IN 1..3 LOOP\n"
+        "        UPDATE images SET note = '' WHERE id IN (SELECT id FROM images WHERE note IS NULL LIMIT 100);\n"
+        "    END LOOP;\nEND\n$$;",
+        "unbatched-backfill",
+    ),
+    case(
+        "a table put in another's place",
+        "CREATE TABLE images_new (LIKE images INCLUDING ALL);\nINSERT INTO images_new SELECT * FROM images;\n"
+        "DROP TABLE images;\nALTER TABLE images_new RENAME TO images;",
+        "unbatched-backfill",
+        "drop-breaks",
+    ),
+    case(
+        "a copy as a new table",
+        "CREATE TABLE images_then AS SELECT id, title FROM images;",
+    ),
+    case(
+        "a temporary table",
+        "CREATE TEMPORARY TABLE chosen AS SELECT id FROM images LIMIT 10;\nDELETE FROM chosen;\nDROP TABLE chosen;",
+    ),
+    case(
+        "a merge beside DDL",
+        "MERGE INTO albums USING images ON albums.cover = images.id\n"
+        "WHEN MATCHED THEN UPDATE SET name = images.id::text;\n"
+        "ALTER TABLE albums ADD COLUMN note text;",
+        "unbatched-backfill",
+        before=ALBUMS,
     ),
     case("each row", "UPDATE images SET description = 'x';", "whole-table-write"),
     case("each row, where true", "DELETE FROM images WHERE true;", "whole-table-write"),

@@ -519,6 +519,9 @@ class Judge:
                 yield line, "foreign-key-locks", f"writes to {target} wait from here until the migration ends"
             elif busy and not node.skip_validation:
                 yield line, "foreign-key-scan", f"{table} is scanned while writes to it and to {target} wait"
+        if busy and node.contype == ConstrType.CONSTR_CHECK:
+            for name in sorted(costs.required(node.raw_expr)):
+                yield from self._required(line, table, name)
         if busy and node.contype == ConstrType.CONSTR_CHECK and not node.skip_validation:
             yield line, "check-scan", f"{table} is scanned under ACCESS EXCLUSIVE"
         elif busy and node.contype == ConstrType.CONSTR_NOTNULL:
@@ -556,6 +559,11 @@ class Judge:
         if scans and not costs.never_null(self.catalog, table, name):
             why = f"{table} is scanned under ACCESS EXCLUSIVE: no valid CHECK has {name} IS NOT NULL"
             yield line, "not-null-scan", why
+        yield from self._required(line, table, name)
+
+    def _required(self, line: int, table: str, name: str) -> Told:
+        """A column may not be NULL from now on: an INSERT that leaves it out needs a DEFAULT."""
+        column = self.catalog.column(table, name)
         former = self.before.column(table, name) if self.before else None
         given = column and (column.filled or not costs.is_null(column.default))
         users = self._left_out_by(table, name)
