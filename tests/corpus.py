@@ -59,14 +59,19 @@ CASES = [
     case("a column with now()", "ALTER TABLE images ADD COLUMN seen_at timestamptz NOT NULL DEFAULT now();"),
     case("a column with CURRENT_TIMESTAMP", "ALTER TABLE images ADD seen_at timestamptz DEFAULT CURRENT_TIMESTAMP;"),
     case("a column with an empty object", "ALTER TABLE images ADD COLUMN extra jsonb NOT NULL DEFAULT '{}'::jsonb;"),
-    case("a column with an array", "ALTER TABLE images ADD COLUMN words text[] NOT NULL DEFAULT ARRAY['a', lower('B')];"),
-    case("a random default", "ALTER TABLE images ADD COLUMN sort double precision DEFAULT random();", "default-rewrite"),
+    case(
+        "a column with an array", "ALTER TABLE images ADD COLUMN words text[] NOT NULL DEFAULT ARRAY['a', lower('B')];"
+    ),
+    case(
+        "a random default", "ALTER TABLE images ADD COLUMN sort double precision DEFAULT random();", "default-rewrite"
+    ),
     case("a UUID default", "ALTER TABLE images ADD COLUMN token uuid DEFAULT gen_random_uuid();", "default-rewrite"),
     case("uuidv7()", "ALTER TABLE images ADD COLUMN token uuid DEFAULT uuidv7();", "default-rewrite"),
     case("the clock", "ALTER TABLE images ADD COLUMN at timestamptz DEFAULT clock_timestamp();", "default-rewrite"),
     case(
         "a default apart from its column",
-        "ALTER TABLE images ADD COLUMN token uuid;\nALTER TABLE images ALTER COLUMN token SET DEFAULT gen_random_uuid();",
+        "ALTER TABLE images ADD COLUMN token uuid;\n"
+        "ALTER TABLE images ALTER COLUMN token SET DEFAULT gen_random_uuid();",
     ),
     case(
         "a default by a function of our own",
@@ -192,9 +197,15 @@ CASES = [
     # Indexes.
     case("an index", "CREATE INDEX images_width_idx ON images (width);", "blocking-index"),
     case("an index on a new table", "CREATE TABLE t (a bigint);\nCREATE INDEX t_a_idx ON t (a);"),
-    case("an index that blocks nobody", "CREATE INDEX CONCURRENTLY images_width_idx ON images (width);", transactional=False),
     case(
-        "CONCURRENTLY in a transaction", "CREATE INDEX CONCURRENTLY images_width_idx ON images (width);", "concurrently-alone"
+        "an index that blocks nobody",
+        "CREATE INDEX CONCURRENTLY images_width_idx ON images (width);",
+        transactional=False,
+    ),
+    case(
+        "CONCURRENTLY in a transaction",
+        "CREATE INDEX CONCURRENTLY images_width_idx ON images (width);",
+        "concurrently-alone",
     ),
     case(
         "IF NOT EXISTS, CONCURRENTLY",
@@ -215,7 +226,9 @@ CASES = [
     case("another name for an index", "ALTER INDEX images_tags_idx RENAME TO images_tags_gin_idx;"),
     # Constraints.
     case("a CHECK", "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567);", "check-scan"),
-    case("a CHECK, NOT VALID", "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567) NOT VALID;"),
+    case(
+        "a CHECK, NOT VALID", "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567) NOT VALID;"
+    ),
     case(
         "a CHECK, validated at once",
         "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567) NOT VALID;\n"
@@ -249,7 +262,12 @@ CASES = [
         "ALTER TABLE albums ADD CONSTRAINT albums_cover_fkey FOREIGN KEY (cover) REFERENCES images (id) NOT VALID;",
         before=ALBUMS,
     ),
-    case("a column's foreign key", "ALTER TABLE albums ADD COLUMN back uuid REFERENCES images (id);", "foreign-key-locks", before=ALBUMS),
+    case(
+        "a column's foreign key",
+        "ALTER TABLE albums ADD COLUMN back uuid REFERENCES images (id);",
+        "foreign-key-locks",
+        before=ALBUMS,
+    ),
     case("a foreign key to itself", "ALTER TABLE images ADD COLUMN parent uuid REFERENCES images (id);"),
     case(
         "a new table's foreign key, of a column",
@@ -258,7 +276,8 @@ CASES = [
     ),
     case(
         "a new table's foreign key, of the table",
-        "CREATE TABLE notes (\n    image uuid NOT NULL,\n    CONSTRAINT notes_image_fkey FOREIGN KEY (image) REFERENCES images (id)\n);",
+        "CREATE TABLE notes (\n    image uuid NOT NULL,\n"
+        "    CONSTRAINT notes_image_fkey FOREIGN KEY (image) REFERENCES images (id)\n);",
         "foreign-key-locks",
     ),
     case(
@@ -278,13 +297,47 @@ CASES = [
         before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL) NOT VALID;",
     ),
     case("SET NOT NULL where it is", "ALTER TABLE images ALTER COLUMN sha256 SET NOT NULL;"),
-    case("NOT NULL, NOT VALID", "ALTER TABLE albums ADD CONSTRAINT albums_code_given NOT NULL code NOT VALID;", before=ALBUMS),
+    case(
+        "NOT NULL, NOT VALID",
+        "ALTER TABLE albums ADD CONSTRAINT albums_code_given NOT NULL code NOT VALID;",
+        before=ALBUMS,
+    ),
     case(
         "SET NOT NULL that an INSERT leaves out",
         "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;",
         "insert-breaks",
         before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL);",
         queries={"insert_album.sql": INTO_ALBUMS},
+    ),
+    case(
+        "SET NOT NULL beside the drop of its CHECK",
+        "ALTER TABLE albums ALTER COLUMN code SET NOT NULL, DROP CONSTRAINT albums_code_check;",
+        "not-null-scan",
+        before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL);",
+    ),
+    case(
+        "SET NOT NULL before the drop of its CHECK",
+        "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;\nALTER TABLE albums DROP CONSTRAINT albums_code_check;",
+        before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL);",
+    ),
+    case(
+        "a CHECK that an INSERT cannot meet",
+        "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL) NOT VALID;",
+        "insert-breaks",
+        before=ALBUMS,
+        queries={"insert_album.sql": INTO_ALBUMS},
+    ),
+    case(
+        "a CHECK that an INSERT meets",
+        "ALTER TABLE albums ADD CONSTRAINT albums_name_check CHECK (name IS NOT NULL) NOT VALID;",
+        before=ALBUMS,
+        queries={"insert_album.sql": INTO_ALBUMS},
+    ),
+    case(
+        "a primary key by another index",
+        "ALTER TABLE albums\n    DROP CONSTRAINT albums_pkey,\n"
+        "    ADD CONSTRAINT albums_pkey PRIMARY KEY USING INDEX albums_id_idx;",
+        before=ALBUMS + "CREATE UNIQUE INDEX albums_id_idx ON albums (id);",
     ),
     case("UNIQUE", "ALTER TABLE images ADD CONSTRAINT images_key_key UNIQUE (storage_key, id);", "constraint-index"),
     case(
@@ -373,23 +426,66 @@ CASES = [
     ),
     case(
         "a copy into a new table",
-        "CREATE TABLE titles (image uuid, title text);\nINSERT INTO titles (image, title)\nSELECT id, title FROM images;",
+        "CREATE TABLE titles (image uuid, title text);\n"
+        "INSERT INTO titles (image, title)\nSELECT id, title FROM images;",
     ),
     case(
         "rows of a new table beside DDL",
         "ALTER TABLE images ADD COLUMN kind text;\nCREATE TABLE kinds (name text);\n"
         "INSERT INTO kinds (name) VALUES ('a'), ('b');\nUPDATE kinds SET name = upper(name);",
     ),
+    case(
+        "a batch by WITH",
+        "ALTER TABLE images ADD COLUMN note text;\n"
+        "WITH batch AS (SELECT id FROM images WHERE note IS NULL ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED)\n"
+        "UPDATE images SET note = '' FROM batch WHERE batch.id = images.id;",
+    ),
+    case(
+        "batches in a loop, in one transaction",
+        "ALTER TABLE images ADD COLUMN note text;\nDO $$\nBEGIN\n    FOR i IN 1..3 LOOP\n"
+        "        UPDATE images SET note = '' WHERE id IN (SELECT id FROM images WHERE note IS NULL LIMIT 100);\n"
+        "    END LOOP;\nEND\n$$;",
+        "unbatched-backfill",
+    ),
+    case(
+        "a table put in another's place",
+        "CREATE TABLE images_new (LIKE images INCLUDING ALL);\nINSERT INTO images_new SELECT * FROM images;\n"
+        "DROP TABLE images;\nALTER TABLE images_new RENAME TO images;",
+        "unbatched-backfill",
+        "drop-breaks",
+    ),
+    case(
+        "a copy as a new table",
+        "CREATE TABLE images_then AS SELECT id, title FROM images;",
+    ),
+    case(
+        "a temporary table",
+        "CREATE TEMPORARY TABLE chosen AS SELECT id FROM images LIMIT 10;\nDELETE FROM chosen;\nDROP TABLE chosen;",
+    ),
+    case(
+        "a merge beside DDL",
+        "MERGE INTO albums USING images ON albums.cover = images.id\n"
+        "WHEN MATCHED THEN UPDATE SET name = images.id::text;\n"
+        "ALTER TABLE albums ADD COLUMN note text;",
+        "unbatched-backfill",
+        before=ALBUMS,
+    ),
     case("each row", "UPDATE images SET description = 'x';", "whole-table-write"),
     case("each row, where true", "DELETE FROM images WHERE true;", "whole-table-write"),
-    case("each row, by WITH", "WITH gone AS (DELETE FROM albums RETURNING id) SELECT count(*) FROM gone;", "whole-table-write", before=ALBUMS),
+    case(
+        "each row, by WITH",
+        "WITH gone AS (DELETE FROM albums RETURNING id) SELECT count(*) FROM gone;",
+        "whole-table-write",
+        before=ALBUMS,
+    ),
     case("TRUNCATE", "TRUNCATE albums;", "whole-table-write", before=ALBUMS),
     case("TRUNCATE of a new table", "CREATE TABLE t (a bigint);\nINSERT INTO t (a) VALUES (1);\nTRUNCATE t;"),
     # DO.
     case("DDL in DO", "DO $$\nBEGIN\n    ALTER TABLE images ADD COLUMN note text;\nEND\n$$;", "hidden-ddl"),
     case(
         "unsafe DDL in DO",
-        "DO $$\nBEGIN\n    IF true THEN\n        CREATE INDEX images_width_idx ON images (width);\n    END IF;\nEND\n$$;",
+        "DO $$\nBEGIN\n    IF true THEN\n"
+        "        CREATE INDEX images_width_idx ON images (width);\n    END IF;\nEND\n$$;",
         "hidden-ddl",
         "blocking-index",
     ),
@@ -412,7 +508,10 @@ CASES = [
     case("another name for a column", "ALTER TABLE images RENAME COLUMN title TO heading;", "rename-breaks"),
     case("another name for a table", "ALTER TABLE images RENAME TO pictures;", "rename-breaks"),
     case("another schema", "CREATE SCHEMA aside;\nALTER TABLE images SET SCHEMA aside;", "rename-breaks"),
-    case("another name for a new table", "CREATE TABLE a (b bigint);\nALTER TABLE a RENAME TO c;\nALTER TABLE c RENAME b TO d;"),
+    case(
+        "another name for a new table",
+        "CREATE TABLE a (b bigint);\nALTER TABLE a RENAME TO c;\nALTER TABLE c RENAME b TO d;",
+    ),
     case("another name for a constraint", "ALTER TABLE images RENAME CONSTRAINT images_title_check TO title_check;"),
     case("a drop of a column in use", "ALTER TABLE images DROP COLUMN width;", "drop-breaks"),
     case("a drop of a column that no query has", "ALTER TABLE albums DROP COLUMN code;", "drop-loses", before=ALBUMS),
@@ -422,9 +521,15 @@ CASES = [
     case("CASCADE", "DROP FUNCTION touch() CASCADE;", "drop-cascade", before=FUNCTION),
     case("a drop of a default in use", "ALTER TABLE images ALTER COLUMN id DROP DEFAULT;", "insert-breaks"),
     case("a drop of a default that INSERT gives", "ALTER TABLE images ALTER COLUMN tags DROP DEFAULT;"),
-    case("a column that may be NULL from now on", "ALTER TABLE images ALTER COLUMN tags DROP NOT NULL;", "ban-drop-not-null"),
+    case(
+        "a column that may be NULL from now on",
+        "ALTER TABLE images ALTER COLUMN tags DROP NOT NULL;",
+        "ban-drop-not-null",
+    ),
     case("IF NOT EXISTS on another table", "CREATE TABLE IF NOT EXISTS images (id bigint);", "create-if-not-exists"),
-    case("IF NOT EXISTS on the same table", "CREATE TABLE IF NOT EXISTS t (a bigint);", before="CREATE TABLE t (a int8);"),
+    case(
+        "IF NOT EXISTS on the same table", "CREATE TABLE IF NOT EXISTS t (a bigint);", before="CREATE TABLE t (a int8);"
+    ),
     case("IF NOT EXISTS on a new table", "CREATE TABLE IF NOT EXISTS t (a bigint);"),
     case("a name that is too long", f"CREATE TABLE {'a' * 70} (b bigint);", "identifier-too-long"),
     # Rollbacks.
@@ -433,7 +538,11 @@ CASES = [
         "ALTER TABLE images ADD COLUMN note text DEFAULT '';",
         rollback="ALTER TABLE images ALTER COLUMN note DROP DEFAULT;\nALTER TABLE images DROP COLUMN note;",
     ),
-    case("a table and back", "CREATE TABLE t (a bigint);\nCREATE INDEX t_a_idx ON t (a);", rollback="DROP INDEX t_a_idx;\nDROP TABLE t;"),
+    case(
+        "a table and back",
+        "CREATE TABLE t (a bigint);\nCREATE INDEX t_a_idx ON t (a);",
+        rollback="DROP INDEX t_a_idx;\nDROP TABLE t;",
+    ),
     case(
         "a name and back",
         "ALTER TABLE images RENAME COLUMN title TO heading;",
@@ -486,13 +595,18 @@ CASES = [
         "COMMENT ON TABLE images IS 'x';",
         "insert-columns",
         before=ALBUMS,
-        queries={"insert_album.sql": "-- insert_album: one.\nINSERT INTO albums OVERRIDING SYSTEM VALUE\nVALUES (1, 'a');\n"},
+        queries={
+            "insert_album.sql": "-- insert_album: one.\nINSERT INTO albums OVERRIDING SYSTEM VALUE\nVALUES (1, 'a');\n"
+        },
     ),
     case(
         "OFFSET",
         "COMMENT ON TABLE images IS 'x';",
         "offset-paging",
-        queries={"count_images.sql": "-- count_images: no.\n-- example two: 2\nSELECT id\nFROM images\nORDER BY id\nOFFSET $1;\n"},
+        queries={
+            "count_images.sql": "-- count_images: no.\n-- example two: 2\n"
+            "SELECT id\nFROM images\nORDER BY id\nOFFSET $1;\n"
+        },
     ),
     case(
         "a query that deletes all",
@@ -510,7 +624,9 @@ CASES = [
         "a query without an example",
         "COMMENT ON TABLE images IS 'x';",
         "query-example",
-        queries={"count_images.sql": "-- count_images: narrow ones.\nSELECT count(*)\nFROM images\nWHERE width < $1;\n"},
+        queries={
+            "count_images.sql": "-- count_images: narrow ones.\nSELECT count(*)\nFROM images\nWHERE width < $1;\n"
+        },
     ),
     case(
         "an example that is too short",

@@ -99,8 +99,8 @@ OFF = {
     ),
     "ban-drop-database": "the migrator refuses it: by-hand",
     **dict.fromkeys(
-        ("ban-alter-identity", "unused-ignore"),
-        "no fault by itself, or squawk's own way of silencing, which is not used here",
+        ("ban-alter-identity",),
+        "no fault by itself",
     ),
 }
 
@@ -138,7 +138,7 @@ def findings(sql: Path = ROOT / "sql") -> list[Finding]:
     texts: dict[Path, str] = {}
     uses = list(_check_queries(sql, texts, found))
     _check_migrations(folder, uses, texts, found)
-    found |= set(_squawk([path for path in texts if path.parent == folder], texts))
+    found |= set(_squawk([path for path in texts if path.parent == folder and not path.name.endswith(".rollback.sql")]))
     for path, text in texts.items():
         _silence(path, text, found)
     return sorted(found)
@@ -233,16 +233,18 @@ def _examples(text: str, count: int) -> Iterator[tuple[int, str, str]]:
     from pglast.parser import ParseError
 
     examples = 0
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.split("\n")[1:], 2):
         if not line.startswith("--"):
             break
-        if match := re.fullmatch(r"--\s*example\b([^:]*):(.*)", line):
+        if match := re.fullmatch(r"--\s*example\b\s*([^:]*):(.*)", line):
             examples += 1
             try:
                 given = _length(match[2])
-            except (ParseError, IndexError):
+            except ParseError:
                 given = -1
-            if given != count:
+            if not match[1]:
+                yield number, "query-example", "the example does not say what is typical of it"
+            elif given != count:
                 says = "what cannot be parsed" if given < 0 else f"{given} of {count} expressions"
                 yield number, "query-example", f"the example has {says}"
     if count and not examples:
@@ -268,7 +270,7 @@ def _check_migrations(folder: Path, uses: list["Use"], texts: dict[Path, str], f
         names = sorted(path.name for path in folder.iterdir() if NAME.fullmatch(path.name))
     except OSError:
         return
-    read, headless = {}, []
+    read = {}
     for name in names:
         text = _read(folder / name, texts, found, say=False)  # faults() has said it
         try:
@@ -276,39 +278,33 @@ def _check_migrations(folder: Path, uses: list["Use"], texts: dict[Path, str], f
         except ParseError:
             texts.pop(folder / name)
             read[name] = []
-        if text is not None and re.search(r"--\s*squawk-ignore", text):
-            headless.append(name)
-    for name in headless:
-        line = next(
-            n
-            for n, each in enumerate(texts.get(folder / name, "--squawk-ignore").split("\n"), 1)
-            if "squawk-ignore" in each
-        )
-        why = "squawk's own way of silencing gives no reason"
-        found.add(_told(folder / name, line, "allow", why, "write `-- allow: RULE because REASON` above the line"))
+        for number, line in enumerate((text or "").split("\n"), 1):
+            if re.search(r"(--|/\*).*squawk-ignore", line):
+                why = "squawk's own way of silencing gives no reason"
+                instead = "write `-- allow: RULE because REASON` above the line"
+                found.add(_told(folder / name, number, "allow", why, instead))
     for name in names:
         if name.endswith(".rollback.sql"):
             continue
         before = catalog.copy()
         runs = transactional(folder / name) if (folder / name) in texts else True
-        judges = [(name, Judge(name, catalog, uses, None, runs))]
+        up = Judge(name, catalog, uses, transactional=runs)
+        found |= {_told(folder / name, *each) for each in up.judge(read[name])}
         twin = name.removesuffix(".sql") + ".rollback.sql"
-        found |= {_told(folder / name, *each) for each in judges[0][1].judge(read[name])}
         if twin in read:
             down = Judge(twin, catalog.copy(), uses, before, runs)
             found |= {_told(folder / twin, *each) for each in down.judge(read[twin])}
 
 
-def _squawk(paths: list[Path], texts: dict[Path, str]) -> Iterator[Finding]:
-    """What squawk says of migrations, by its rules in KEPT; of a rollback only what it brings anew."""
+def _squawk(paths: list[Path]) -> Iterator[Finding]:
+    """What squawk says by its rules in KEPT. They are of style: no rollbacks, which go back to what there was."""
     beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     program = shutil.which(SQUAWK, path=beside)
     if program is None:
         raise CannotCheckError("squawk is not installed: run `make .venv/development`")
     modes: dict[bool, list[str]] = {True: [], False: []}
     for path in paths:
-        twin = path.with_name(path.name.replace(".rollback.sql", ".sql"))
-        modes[transactional(twin if twin in texts else path)].append(path.name)
+        modes[transactional(path)].append(path.name)
     for wrapped, names in modes.items():
         if not names:
             continue
@@ -322,7 +318,7 @@ def _squawk(paths: list[Path], texts: dict[Path, str]) -> Iterator[Finding]:
             raise CannotCheckError(f"squawk failed: {one_line(done.stderr or done.stdout)[:300]}") from None
         for each in told:
             path, rule = paths[0].parent / each["file"], each["rule_name"]
-            if rule in KEPT and not path.name.endswith(".rollback.sql"):
+            if rule in KEPT:
                 yield Finding(path, each["line"] + 1, rule, "care", each["message"].rstrip("."), KEPT[rule])
 
 

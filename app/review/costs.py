@@ -119,7 +119,7 @@ def never_null(catalog: Catalog, table: str, name: str) -> bool:
     if column and column.not_null:
         return True
     checks = [each.expression for each in catalog.constraints(table) if each.kind == "check" and each.valid]
-    return any(_says_not_null(part, name) for check in checks for part in _ands(check))
+    return any(name in required(check) for check in checks)
 
 
 def _ands(node: Any) -> list[Any]:
@@ -128,12 +128,16 @@ def _ands(node: Any) -> list[Any]:
     return [node]
 
 
-def _says_not_null(node: Any, name: str) -> bool:
-    match node:
-        case ast.NullTest(arg=ast.ColumnRef() as column, nulltesttype=enums.NullTestType.IS_NOT_NULL):
-            return columns_in(column) == {name}
-        case _:
-            return False
+def required(check: Any) -> set[str]:
+    """The columns that a CHECK wants not to be NULL."""
+    found = set()
+    for part in _ands(check):
+        match part:
+            case ast.NullTest(arg=ast.ColumnRef() as column, nulltesttype=enums.NullTestType.IS_NOT_NULL):
+                found |= columns_in(column)
+            case _:
+                pass
+    return found
 
 
 def breaks_clients(old: Type | None, new: Type | None) -> bool:

@@ -156,11 +156,8 @@ class Judge:
         for line, table, does, all_rows in self.written:
             if self.locked and self.transactional:
                 held = ", ".join(dict.fromkeys(self.locked))
-                yield (
-                    line,
-                    "unbatched-backfill",
-                    f"{does} {table} in the transaction that locks {held}, for as long as it takes",
-                )
+                why = f"{does} {table} in the transaction that locks {held}, for as long as it takes"
+                yield line, "unbatched-backfill", why
             elif all_rows:
                 yield line, "whole-table-write", f"{does} every row of {table} in one transaction"
 
@@ -226,11 +223,8 @@ class Judge:
                 for relation in relations:
                     if self.busy(key(relation)):
                         self.locked.append(key(relation))
-                        yield (
-                            line,
-                            "whole-table-write",
-                            f"every row of {key(relation)} is gone, and the release meets an empty table",
-                        )
+                        why = f"every row of {key(relation)} is gone, and the release meets an empty table"
+                        yield line, "whole-table-write", why
             case ast.ClusterStmt(relation=relation) if relation is None or self.busy(key(relation)):
                 yield line, "table-rewrite", "CLUSTER writes the table anew; reads and writes wait"
             case ast.VacuumStmt(is_vacuumcmd=True) if any(
@@ -244,11 +238,8 @@ class Judge:
                 name = key(node.relation)
                 index = self.catalog.indexes.get(name)
                 if self.busy(index.table if index else name):
-                    yield (
-                        line,
-                        "blocking-reindex",
-                        f"writes wait until {name} is built anew, and so do queries that would use it",
-                    )
+                    why = f"writes wait until {name} is built anew, and so do queries that would use it"
+                    yield line, "blocking-reindex", why
             case ast.RefreshMatViewStmt(relation=relation) if not node.concurrent and self.busy(key(relation)):
                 yield line, "blocking-refresh", f"reads of {key(relation)} wait until it is filled anew"
             case ast.LockStmt(relations=[*relations], mode=int(mode)) if mode >= SHARE:
@@ -258,11 +249,8 @@ class Judge:
                         yield line, "lock-table", f"{key(relation)} is locked until the migration ends"
             case ast.CreateTrigStmt(relation=relation) | ast.RuleStmt(relation=relation) if self.busy(key(relation)):
                 self.locked.append(key(relation))
-                yield (
-                    line,
-                    "new-trigger",
-                    f"writes to {key(relation)} wait for it, and each one pays for it from now on",
-                )
+                why = f"writes to {key(relation)} wait for it, and each one pays for it from now on"
+                yield line, "new-trigger", why
             case _:
                 pass
         self._writes(statement)
@@ -327,11 +315,8 @@ class Judge:
             for parent in node.inhRelations or ():
                 if self.busy(key(parent)):
                     self.locked.append(key(parent))
-                    yield (
-                        statement.line,
-                        "partition-locks",
-                        f"reads and writes of {key(parent)} wait, and its DEFAULT partition is scanned",
-                    )
+                    why = f"reads and writes of {key(parent)} wait, and its DEFAULT partition is scanned"
+                    yield statement.line, "partition-locks", why
 
     def _same(self, node: Any, known: Any) -> bool:
         other = Catalog(routines=self.catalog.routines)
@@ -353,11 +338,8 @@ class Judge:
                 index = self.catalog.indexes.get(name.rpartition(".")[2])
                 if not node.concurrent and (index is None or self.busy(index.table)):
                     self.locked.append(index.table if index else name)
-                    yield (
-                        line,
-                        "blocking-index-drop",
-                        f"reads and writes of {index.table if index else 'its table'} wait for it",
-                    )
+                    why = f"reads and writes of {index.table if index else 'its table'} wait for it"
+                    yield line, "blocking-index-drop", why
                 yield from self._arbiter(line, name.rpartition(".")[2])
             elif node.removeType in RELATIONS:
                 yield from self._drop_relation(line, name, table=node.removeType == ObjectType.OBJECT_TABLE)
@@ -412,22 +394,16 @@ class Judge:
                 self.before and self.before.column(table, node.newname) and not self.before.column(table, node.subname)
             )
             if not back and not (column and column.made == self.made):
-                yield (
-                    statement.line,
-                    "rename-breaks",
-                    f"the release that runs now knows {table}.{node.newname} as {node.subname}",
-                )
+                why = f"the release that runs now knows {table}.{node.newname} as {node.subname}"
+                yield statement.line, "rename-breaks", why
         elif kind in RELATIONS and table not in self.catalog.indexes and self.busy(table):
             self.locked.append(table)
             new = node.newname if isinstance(node, ast.RenameStmt) else f"{node.newschema}.{relation.relname}"
             if not (self.before and new in self.before.tables):
                 yield statement.line, "rename-breaks", f"the release that runs now knows {new} as {table}"
         elif kind == ObjectType.OBJECT_SCHEMA:
-            yield (
-                statement.line,
-                "rename-breaks",
-                f"the release that runs now knows schema {node.newname} as {node.subname}",
-            )
+            why = f"the release that runs now knows schema {node.newname} as {node.subname}"
+            yield statement.line, "rename-breaks", why
         elif kind == ObjectType.OBJECT_FUNCTION:
             name = names(node.object.objname)
             users = [use.name for use in self.uses if name in use.functions]
@@ -466,11 +442,8 @@ class Judge:
                 yield from self._command(line, table, command, added)
             self.catalog.alter(table, command, self.made)
         if typed:  # PostgreSQL writes the table once for all of them
-            yield (
-                min(typed)[0],
-                "type-rewrite",
-                f"under ACCESS EXCLUSIVE on {table}, {'; '.join(why for _, why in sorted(typed))}",
-            )
+            why = f"under ACCESS EXCLUSIVE on {table}, {'; '.join(why for _, why in sorted(typed))}"
+            yield min(typed)[0], "type-rewrite", why
 
     def _type_breaks(self, line: int, table: str, command: Any) -> Told:
         column = self.catalog.column(table, command.name)
@@ -507,11 +480,8 @@ class Judge:
             if cause:
                 yield line, "default-rewrite", f"{cause}: under ACCESS EXCLUSIVE each row of {table} is written anew"
             if required and not given:
-                yield (
-                    line,
-                    "insert-breaks",
-                    f"{name} has no DEFAULT: it fails where {table} has rows, and so does an INSERT without it",
-                )
+                why = f"{name} has no DEFAULT: it fails where {table} has rows, and so does an INSERT without it"
+                yield line, "insert-breaks", why
             elif required and virtual:
                 yield line, "not-null-scan", f"{table} is scanned under ACCESS EXCLUSIVE"
             if {ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_PRIMARY} & constraints.keys():
@@ -549,6 +519,9 @@ class Judge:
                 yield line, "foreign-key-locks", f"writes to {target} wait from here until the migration ends"
             elif busy and not node.skip_validation:
                 yield line, "foreign-key-scan", f"{table} is scanned while writes to it and to {target} wait"
+        if busy and node.contype == ConstrType.CONSTR_CHECK:
+            for name in sorted(costs.required(node.raw_expr)):
+                yield from self._required(line, table, name)
         if busy and node.contype == ConstrType.CONSTR_CHECK and not node.skip_validation:
             yield line, "check-scan", f"{table} is scanned under ACCESS EXCLUSIVE"
         elif busy and node.contype == ConstrType.CONSTR_NOTNULL:
@@ -584,11 +557,13 @@ class Judge:
         if column and column.not_null:
             return
         if scans and not costs.never_null(self.catalog, table, name):
-            yield (
-                line,
-                "not-null-scan",
-                f"{table} is scanned under ACCESS EXCLUSIVE: no valid CHECK has {name} IS NOT NULL",
-            )
+            why = f"{table} is scanned under ACCESS EXCLUSIVE: no valid CHECK has {name} IS NOT NULL"
+            yield line, "not-null-scan", why
+        yield from self._required(line, table, name)
+
+    def _required(self, line: int, table: str, name: str) -> Told:
+        """A column may not be NULL from now on: an INSERT that leaves it out needs a DEFAULT."""
+        column = self.catalog.column(table, name)
         former = self.before.column(table, name) if self.before else None
         given = column and (column.filled or not costs.is_null(column.default))
         users = self._left_out_by(table, name)
@@ -620,11 +595,8 @@ class Judge:
         elif kind == Alter.AT_ValidateConstraint:
             known = next((each for each in self.catalog.constraints(table) if each.name == name), None)
             if self.transactional and (table, name) in self.not_valid:
-                yield (
-                    line,
-                    "validate-apart",
-                    f"{name} was added in this transaction, whose lock on {table} is held while it is scanned",
-                )
+                why = f"{name} was added in this transaction, whose lock on {table} is held while it is scanned"
+                yield line, "validate-apart", why
             elif self.transactional and self.locked and not (known and known.valid):
                 held = ", ".join(dict.fromkeys(self.locked))
                 yield line, "validate-apart", f"{table} is scanned in the transaction that locks {held}"
@@ -674,17 +646,11 @@ def query_faults(statements: list[Statement]) -> Told:
                 case ast.ResTarget(val=ast.ColumnRef(fields=[*_, ast.A_Star()])) if id(node) not in exempt:
                     yield statement.line_of(node), "select-star", "what it returns changes with the table"
                 case ast.InsertStmt(cols=None, selectStmt=ast.SelectStmt()):
-                    yield (
-                        statement.line,
-                        "insert-columns",
-                        "the order of the columns differs from one database to another",
-                    )
+                    why = "the order of the columns differs from one database to another"
+                    yield statement.line, "insert-columns", why
                 case ast.SelectStmt(limitOffset=offset) if offset is not None:
-                    yield (
-                        statement.line_of(offset) if hasattr(offset, "location") else statement.line,
-                        "offset-paging",
-                        ("the server reads and throws away all rows before the page"),
-                    )
+                    line = statement.line_of(offset) if hasattr(offset, "location") else statement.line
+                    yield line, "offset-paging", "the server reads and throws away all rows before the page"
                 case ast.UpdateStmt(whereClause=where) | ast.DeleteStmt(whereClause=where) if costs.without_where(
                     where
                 ):

@@ -119,8 +119,7 @@ def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iter
     if mode == -1:  # EXECUTE: a constant can be read
         try:
             select: Any = parse_sql(f"SELECT {query}")[0].stmt
-            constant: Any = select.targetList[0].val
-            query = constant.val.sval if isinstance(constant, ast.A_Const) else ""
+            query = str(select.targetList[0].val.val.sval)
             mode = 0
         except (ParseError, AttributeError):
             query = ""
