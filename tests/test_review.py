@@ -19,6 +19,7 @@ from app.review.releases import Release
 from app.review.report import Part, render, report
 from app.review.review import is_transactional, review
 from tests.conftest import BIN, NUMBER, environment, yoyo_on
+from tests.corpus import CASES, Case
 from tests.test_migrations import FILES
 
 ROWS = 5_000
@@ -478,3 +479,39 @@ def test_the_previous_release_is_the_commit_before_the_one_that_brought_the_file
 def test_where_git_tells_nothing_there_is_no_previous_release(tmp_path: Path) -> None:
     assert releases.previous(tmp_path / "sql" / "migrations" / "0001_ask.sql") is None
     assert releases.previous(FILES[0]) is None
+
+
+ALBUM_ROWS = """INSERT INTO albums (name, rating, code, address, seen_at)
+    SELECT 'name', 1, n, '10.0.0.0/8', now() FROM generate_series(1, 5000) AS n"""
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_case_of_the_corpus_is_measured(case: Case, copy: psycopg.Connection, tmp_path: Path) -> None:
+    if case.before:
+        execute(copy, case.before, transactional=True)
+    if copy.execute("SELECT to_regclass('albums')").fetchone() != (None,):
+        copy.execute(ALBUM_ROWS)
+        copy.execute("VACUUM ANALYZE albums")
+    path = tmp_path / "0901_case.sql"
+    path.write_text(f"-- A case.\n{'' if case.transactional else '-- transactional: false'}\n{case.sql}")
+    if case.rollback:
+        path.with_suffix(".rollback.sql").write_text(f"-- loses: nothing\n\n{case.rollback}")
+    old = releases.present()
+    new = Release("new", old.queries | {Path(name).stem: text for name, text in (case.queries or {}).items()})
+
+    done = review(copy, [path], {path.stem}, ROWS, new, lambda _: old, lambda *_: None)
+
+    part = report(done, ROWS, "18", datetime.now(UTC)).parts[0]
+    print(
+        "CASE",
+        case.name,
+        "|",
+        ",".join(case.finds),
+        "|",
+        part.apply.level,
+        "|",
+        [r.text[:100] for r in part.apply.measured],
+        "|",
+        part.rollback and part.rollback.level,
+        part.rollback and [r.text[:100] for r in part.rollback.measured],
+    )

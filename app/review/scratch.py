@@ -51,9 +51,14 @@ def scratch(settings: ReviewSettings) -> Iterator[str]:
 
 
 def connect(url: str) -> Connection:
-    """Without parallel workers: PostgreSQL does not tell of what they read in the sessions they work for."""
+    """Without parallel workers: PostgreSQL does not tell of what they read in the sessions they work for.
+
+    Nothing is prepared unasked: it would not outlive a change of the schema.
+    """
     options = "-c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0"
-    return psycopg.connect(url, autocommit=True, application_name="images schema review", options=options)
+    return psycopg.connect(
+        url, autocommit=True, prepare_threshold=None, application_name="images schema review", options=options
+    )
 
 
 def fill(connection: Connection, rows: int, quiet: bool) -> None:

@@ -134,9 +134,7 @@ def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
         if declared:
             yield Reason("care", f"it loses {loss}; the header says so")
         else:
-            yield Reason(
-                "unsafe", f"it loses {loss} without a word: the rollback does not bring them back"
-            )
+            yield Reason("unsafe", f"it loses {loss} without a word: the rollback does not bring them back")
 
 
 def _of_queries(reviewed: Reviewed) -> Iterator[Reason]:

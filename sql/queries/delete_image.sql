@@ -2,7 +2,9 @@
 -- $1 uuid         the id
 -- $2 timestamptz  delete only if updated_at is still this; NULL deletes whatever is there
 -- Index: images_pkey.
--- example any: '00000000-0000-4000-8000-000000000000', 'infinity'
+-- example an image: md5('image 1')::uuid, NULL
+-- example no such image: md5('no image')::uuid, NULL
+-- example another version: md5('image 1')::uuid, '2000-01-01Z'
 DELETE FROM images
 WHERE id = $1
     AND ($2::timestamptz IS NULL OR updated_at = $2)

@@ -1,7 +1,8 @@
 -- get_image: one image by its id, for GET and PATCH /v1/images/{id}.
 -- $1 uuid  the id
 -- Index: images_pkey.
--- example any: '00000000-0000-4000-8000-000000000000'
+-- example an image: md5('image 1')::uuid
+-- example no such image: md5('no image')::uuid
 SELECT
     id,
     filename,

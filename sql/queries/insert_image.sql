@@ -7,7 +7,8 @@
 -- The moment is that of the statement, not of its transaction, which first wrote the bytes: images are to be committed
 -- in the order of created_at as nearly as may be, for clients that ask for what came later.
 -- Index: images_sha256_key decides the conflict.
--- example any: 'image/png', 'image/png', 20, 1, 1, 'image/png', 'image/png', 'image/png', 'image/png', '{}', '{}'
+-- example a new image: 'a.png', 'image/png', 1, 1, 1, encode(sha256('none'), 'hex'), 'key', NULL, NULL, '{}', '{}'
+-- example bytes that are there: 'a', 'image/png', 1, 1, 1, encode(sha256('7'), 'hex'), 'key', 'A', NULL, '{a}', '{}'
 INSERT INTO images (
     filename,
     content_type,

@@ -4,7 +4,10 @@
 -- $3 timestamptz           images later than this
 -- $4 bigint                rows at most
 -- Index: images_created_at_id_idx, read from the position on, as many entries as the page has.
--- example any: 'infinity', '00000000-0000-4000-8000-000000000000', 'infinity', 20
+-- example first page: 'infinity', md5('')::uuid, '-infinity', 50
+-- example the last pages: '2020-01-01 08:00Z', md5('image 960')::uuid, '-infinity', 50
+-- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50
+-- example no match: '2019-01-01Z', md5('image 1')::uuid, '-infinity', 50
 SELECT
     id,
     filename,

@@ -5,7 +5,13 @@
 -- $4 bigint                rows at most
 -- $5 text                  the media type
 -- Index: images_content_type_created_at_id_idx, read from the position on, as many entries as the page has.
--- example any: 'infinity', '00000000-0000-4000-8000-000000000000', 'infinity', 20, 'image/png'
+-- example a common type: 'infinity', md5('')::uuid, '-infinity', 50, 'image/jpeg'
+-- example a rare type: 'infinity', md5('')::uuid, '-infinity', 50, 'image/avif'
+-- example a type of the oldest: 'infinity', md5('')::uuid, '-infinity', 50, 'image/tiff'
+-- example no such type: 'infinity', md5('')::uuid, '-infinity', 50, 'image/gif'
+-- example the last pages: '2020-01-01 08:00Z', md5('image 960')::uuid, '-infinity', 50, 'image/jpeg'
+-- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50, 'image/jpeg'
+-- example no match: '2019-01-01Z', md5('image 1')::uuid, '-infinity', 50, 'image/jpeg'
 SELECT
     id,
     filename,

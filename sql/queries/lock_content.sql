@@ -2,5 +2,5 @@
 -- the removal that follows a DELETE could take bytes that a later upload has just recorded.
 -- $1 text  SHA-256 in lower-case hexadecimal
 -- Index: none, no table is read. Two contents may share a lock by chance; the second then waits a moment for nothing.
--- example any: 'image/png'
+-- example some bytes: encode(sha256('7'), 'hex')
 SELECT pg_advisory_xact_lock(hashtextextended($1, 0));

@@ -6,7 +6,8 @@
 -- $4 text   title, or NULL       $7 jsonb   attributes
 -- updated_at moves forward even where the clock does not: it is the image's version.
 -- Index: images_pkey.
--- example any: '00000000-0000-4000-8000-000000000000', 'infinity', 'image/png', 'image/png', 'image/png', '{}', '{}'
+-- example an image: md5('image 1')::uuid, '2020-01-01 00:00:30Z', 'a.png', 'A', NULL, '{a}', '{}'
+-- example another version: md5('image 1')::uuid, '2000-01-01Z', 'a.png', 'A', NULL, '{a}', '{}'
 UPDATE images
 SET
     filename = $3,
