@@ -148,6 +148,20 @@ CASES = [
     ),
     case("a wider numeric", "ALTER TABLE albums ALTER COLUMN rating TYPE numeric(8,2);", before=ALBUMS),
     case("numeric without a limit", "ALTER TABLE albums ALTER COLUMN rating TYPE numeric;", before=ALBUMS),
+    case(
+        "a narrower numeric", "ALTER TABLE albums ALTER COLUMN rating TYPE numeric(3,2);", "type-rewrite", before=ALBUMS
+    ),
+    case(
+        "an array of another type",
+        "ALTER TABLE images ALTER COLUMN tags TYPE varchar[];",
+        "type-rewrite",
+    ),
+    case(
+        "a coarser time",
+        "ALTER TABLE albums ALTER COLUMN at TYPE timestamptz(0);",
+        "type-rewrite",
+        before=ALBUMS + "ALTER TABLE albums ADD COLUMN at timestamptz(3);",
+    ),
     case("another scale", "ALTER TABLE albums ALTER COLUMN rating TYPE numeric(8,3);", "type-rewrite", before=ALBUMS),
     case("a finer time", "ALTER TABLE albums ALTER COLUMN seen_at TYPE timestamptz(3);", before=ALBUMS),
     case("a time as fine as can be", "ALTER TABLE albums ALTER COLUMN seen_at TYPE timestamptz;", before=ALBUMS),

@@ -306,14 +306,15 @@ class Catalog:
 
 
 def walk(node: Any) -> Iterator[Any]:
-    """A node and all under it."""
-    if isinstance(node, ast.Node):
-        yield node
-        for name in node:
-            yield from walk(getattr(node, name))
-    elif isinstance(node, tuple | list):
-        for each in node:
-            yield from walk(each)
+    """A node and all under it, in the order of the text; however deep it is."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Node):
+            yield node
+            stack += [getattr(node, name) for name in reversed(list(node))]
+        elif isinstance(node, tuple | list):
+            stack += reversed(node)
 
 
 def is_virtual(constraints: dict[Any, Any]) -> bool:

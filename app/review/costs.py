@@ -12,6 +12,7 @@ from app.review.catalog import Catalog, Column, Type, columns_in, key, names, ty
 UNLIMITED = {"varchar", "text"}
 # A wider limit is a matter of the catalogue alone for these; timestamp(3) has its precision there.
 WIDENING = {"varchar", "varbit", "time", "timetz", "timestamp", "timestamptz"}
+FINEST = 6  # of the times: microseconds
 # Functions that a default may call without a rewrite. All others of pg_catalog, and all of our own that are not
 # declared STABLE or IMMUTABLE, are taken to be volatile.
 STEADY = {
@@ -21,6 +22,30 @@ STEADY = {
     *("length", "char_length", "repeat", "abs", "round", "floor", "ceil", "array_fill", "decode", "encode", "sha256"),
     *("jsonb_build_object", "json_build_object", "jsonb_build_array", "json_build_array", "to_jsonb", "to_json"),
     *("int4range", "int8range", "tstzrange", "daterange", "numrange", "tsrange", "cardinality", "current_database"),
+    *(
+        "array_to_string",
+        "string_to_array",
+        "array_append",
+        "array_cat",
+        "array_length",
+        "version",
+        "overlay",
+        "position",
+    ),
+    *("convert_to", "convert_from", "pi", "power", "sqrt", "mod", "trunc", "sign", "ceiling", "ascii", "chr", "ltrim"),
+    *(
+        "rtrim",
+        "lpad",
+        "rpad",
+        "initcap",
+        "reverse",
+        "translate",
+        "split_part",
+        "regexp_replace",
+        "strpos",
+        "to_number",
+    ),
+    *("jsonb_object", "json_object", "jsonb_set", "date_bin", "txid_current", "inet_client_addr", "octet_length"),
     *("current_schema", "pg_backend_pid", "point", "box", "hashtext", "hashtextextended", "to_tsvector", "quote_ident"),
 }
 COMPATIBLE = [
@@ -54,6 +79,8 @@ def rewrites(old: Type | None, new: Type | None) -> bool:
         return (old.name, new.name) not in kept or (new.name == "varchar" and bool(new.mods))
     if not new.mods:
         return old.name not in {*WIDENING, "numeric", "interval"}
+    if not old.mods and old.name in WIDENING and old.name.startswith("time"):
+        return new.mods[0] != FINEST
     if not old.mods or None in old.mods or None in new.mods:
         return True
     before, after = [mod or 0 for mod in old.mods], [mod or 0 for mod in new.mods]

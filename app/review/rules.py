@@ -16,7 +16,6 @@ from app.review.catalog import (
     RELATIONS,
     SERIALS,
     Catalog,
-    constraint_columns,
     dropped,
     key,
     names,
@@ -140,7 +139,6 @@ class Judge:
     before: Catalog | None = None
     transactional: bool = True
     locked: list[str] = field(default_factory=list)
-    not_valid: set[tuple[str, str]] = field(default_factory=set)
     written: list[tuple[int, str, str, bool]] = field(default_factory=list)
     hidden: set[int] = field(default_factory=set)
 
@@ -548,9 +546,6 @@ class Judge:
                 if nullable:
                     why = f"{table} is scanned under ACCESS EXCLUSIVE: {', '.join(nullable)} may be NULL"
                     yield line, "not-null-scan", why
-        if node.skip_validation:
-            name = node.conname or "_".join([table, *constraint_columns(node)])
-            self.not_valid.add((table, name))
 
     def _not_null(self, line: int, table: str, name: str, *, scans: bool) -> Told:
         column = self.catalog.column(table, name)
@@ -594,10 +589,7 @@ class Judge:
                 yield line, "insert-breaks", f"{', '.join(users)} leaves {name} out, and counts on its DEFAULT"
         elif kind == Alter.AT_ValidateConstraint:
             known = next((each for each in self.catalog.constraints(table) if each.name == name), None)
-            if self.transactional and (table, name) in self.not_valid:
-                why = f"{name} was added in this transaction, whose lock on {table} is held while it is scanned"
-                yield line, "validate-apart", why
-            elif self.transactional and self.locked and not (known and known.valid):
+            if self.transactional and self.locked and not (known and known.valid):
                 held = ", ".join(dict.fromkeys(self.locked))
                 yield line, "validate-apart", f"{table} is scanned in the transaction that locks {held}"
         elif kind in REWRITING:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from pglast import ast, parse_plpgsql, parse_sql
 from pglast.parser import ParseError, scan
 
 NAMED = re.compile(r"('(?:[^']|'')*'|--[^\n]*|::)|:([a-z_]+)")
+ALLOW = re.compile(r"--\s*allow\s*:(.*)", re.IGNORECASE)
 OPENING = re.compile(r"\$[^$]*\$|[eE]?'")
 
 
@@ -137,29 +139,14 @@ def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iter
 
 def allowed(text: str) -> list[Allowed]:
     """What the comments allow, well formed or not. Comments inside a DO block count too."""
-    lines = text.split("\n")
-    numbers = {
-        number
-        for start, end in _comments(text)
-        for number in [text.count("\n", 0, start) + 1]
-        if text.startswith("--", start)
-    }
-    alone = {number for number in numbers if lines[number - 1].lstrip().startswith("--")}
+    comments = [(text.count("\n", 0, start) + 1, start, text[start:end]) for start, end in sorted(_comments(text))]
+    alone = {line for line, start, _ in comments if not text[text.rfind("\n", 0, start) + 1 : start].strip()}
     found = []
-    for number in sorted(numbers):
-        comment = lines[number - 1][lines[number - 1].rfind("--") if number not in alone else 0 :]
-        if number not in alone:
-            match = re.search(r"--\s*allow\b.*", lines[number - 1], re.IGNORECASE)
-            comment = match[0] if match else ""
-        if not (match := re.match(r"\s*--\s*allow\b\s*:?\s*(.*)", comment, re.IGNORECASE)):
-            continue
-        if number in alone and not re.match(r"\s*--\s*allow\s*:", comment, re.IGNORECASE):
-            continue  # prose
-        rule, because, reason = match[1].partition(" because ")
-        target = number
-        while target in alone:
-            target += 1
-        found.append(Allowed(number, target, rule.strip(), reason.strip() if because else ""))
+    for line, _, comment in comments:
+        if match := ALLOW.fullmatch(comment):
+            rule, because, reason = match[1].partition(" because ")
+            target = next(number for number in count(line) if number not in alone)
+            found.append(Allowed(line, target, rule.strip(), reason.strip() if because else ""))
     return found
 
 
