@@ -42,6 +42,11 @@ class Lock:
     blocks: str  # of reads, writes, other DDL; or nothing
     milliseconds: float
 
+    @property
+    def waiting(self) -> str:
+        """Whose requests wait: reads, writes, both; or nobody's."""
+        return " and ".join(what for what in ("reads", "writes") if what in self.blocks)
+
 
 @dataclass
 class Step:
@@ -68,7 +73,7 @@ class Step:
 
     @property
     def is_notable(self) -> bool:
-        return bool(self.work or any("writes" in lock.blocks for lock in self.locks))
+        return bool(self.work or any(lock.waiting for lock in self.locks))
 
     @property
     def grouped(self) -> list[tuple[Lock, list[str]]]:
@@ -193,11 +198,12 @@ class _Relation:
     name: str
     table: str  # its own name, where it is no index
     file: int | None
+    is_view: bool  # materialized
 
 
 def _relations(connection: Connection) -> dict[int, _Relation]:
     rows = run(connection, "find_relations", "review").fetchall()
-    return {oid: _Relation(name, table, file) for oid, name, table, file, _ in rows}
+    return {oid: _Relation(*columns) for oid, *columns in rows}
 
 
 def _rows(connection: Connection) -> dict[str, tuple[int, int]]:
@@ -216,7 +222,10 @@ def _locks(connection: Connection, of: Connection) -> list[tuple[int, str, bool]
 
 
 def _lock(relation: _Relation, mode: str) -> Lock:
-    return Lock(relation.name, relation.table, WORDS[mode], BLOCKS[mode], 0.0)
+    blocks = BLOCKS[mode]
+    if relation.is_view:
+        blocks = blocks.replace("writes, ", "")
+    return Lock(relation.name, relation.table, WORDS[mode], blocks, 0.0)
 
 
 @contextmanager

@@ -60,27 +60,29 @@ def schema_changes(before: list[str], after: list[str]) -> list[str]:
 
 
 def losses(before: Snapshot, after: Snapshot) -> list[str]:
-    """What the rows of `before` miss in `after`, in words; columns whose type is another are compared by number alone.
+    """What the rows of `before` miss in `after`, in words.
 
-    A table that is gone has lost its rows, a column that is gone its values, if there were any.
+    A table or column that is gone has lost what was in it, unless one that has come has the very same: a new name for
+    it. Where a column's type is another, the numbers of its values are compared, and not the values.
     """
     lost = []
+    new_tables = [table for name, table in after.tables.items() if name not in before.tables]
     for name, table in before.tables.items():
         now = after.tables.get(name)
+        if now is None and table in new_tables:
+            continue
         if now is None or now.rows < table.rows:
             gone = table.rows - (now.rows if now else 0)
-            if gone:
-                lost.append(f"{name}: {gone:,} of {table.rows:,} rows")
+            lost += [f"{name}: {gone:,} of {table.rows:,} rows"] if gone else []
             continue
-        for column, was in table.columns.items():
-            if was.values == 0:
-                continue
-            there = now.columns.get(column)
-            if there is None or there.values < was.values:
-                gone = was.values - (there.values if there else 0)
-                lost.append(f"{name}.{column}: {gone:,} of {was.values:,} values")
-            elif there.type == was.type and there.digest != was.digest and now.rows == table.rows:
-                lost.append(f"{name}.{column}: the values are others than before")
+        new_columns = [column for column_name, column in now.columns.items() if column_name not in table.columns]
+        for column_name, column in table.columns.items():
+            there = now.columns.get(column_name)
+            values = there.values if there else column.values if column in new_columns else 0
+            if values < column.values:
+                lost.append(f"{name}.{column_name}: {column.values - values:,} of {column.values:,} values")
+            elif there and there.type == column.type and there.digest != column.digest and now.rows == table.rows:
+                lost.append(f"{name}.{column_name}: the values are others than before")
     return lost
 
 

@@ -80,16 +80,18 @@ def review(
     Raises psycopg.Error where one that is not chosen fails, or the tables cannot be filled.
     """
     done: list[Reviewed] = []
+    answers: Answers = {}  # on the schema as the last one left it
     for path in migrations:
         if chosen <= {reviewed.id for reviewed in done}:
             break
         text = path.read_text(encoding="utf-8")
         if path.stem not in chosen:
             execute(connection, text, is_transactional(path))
+            answers = {}
             continue
         say(path.stem, "rows")
         fill(connection, rows, quiet)
-        reviewed = _review(connection, path, rows, release, previous(path), say, quiet)
+        reviewed, answers = _review(connection, path, rows, release, previous(path), answers, say, quiet)
         done.append(reviewed)
         if reviewed.stuck:
             break
@@ -106,16 +108,18 @@ def _review(
     rows: int,
     release: Release,
     previous: Release | None,
+    before: Answers,
     say: Callable[[str, str], None],
     quiet: bool,
-) -> Reviewed:
+) -> tuple[Reviewed, Answers]:
+    """Also returns what the queries are answered afterwards, as far as it is known."""
     old = previous or release
     queries = [*old.queries.values(), *release.queries.values()]
     transactional = is_transactional(path)
 
     say(path.stem, "before")
     start = proof.take(connection)
-    before = ask(connection, queries)
+    before = ask(connection, queries, known=before)
     say(path.stem, "up")
     reviewed = Reviewed(
         id=path.stem,
@@ -127,7 +131,7 @@ def _review(
     )
     if reviewed.up.error:
         reviewed.stuck = True
-        return reviewed
+        return reviewed, {}
     fill(connection, rows, quiet)
     say(path.stem, "after")
     above = proof.take(connection)
@@ -146,7 +150,7 @@ def _review(
     rollback = path.with_suffix(".rollback.sql")
     if reviewed.header.irreversible is not None or not rollback.exists():
         found.lost = found.lost_upwards
-        return reviewed
+        return reviewed, after
     say(path.stem, "down")
     try:
         found.counted = _count(connection, reviewed.header.rows_to_lose)
@@ -155,7 +159,7 @@ def _review(
         reviewed.down = Run(transactional, error=f"`-- rows to lose:` fails: {one_line(explained(error))}")
     if reviewed.down.error:
         reviewed.stuck = True
-        return reviewed
+        return reviewed, {}
     below = proof.take(connection)
     found.left = proof.schema_changes(start.schema, below.schema)
     found.lost = proof.losses(start, below)
@@ -167,14 +171,16 @@ def _review(
     except psycopg.Error as error:
         reviewed.stuck = True
         found.again = [f"it fails: {one_line(explained(error))}"]
-    return reviewed
+    return reviewed, after
 
 
-def ask(connection: Connection, queries: Iterable[str]) -> Answers:
+def ask(connection: Connection, queries: Iterable[str], known: Answers | None = None) -> Answers:
     """Try each query with each of its examples on the present schema; nothing of what it does stays."""
-    answers: Answers = {}
+    answers = dict(known or {})
     for text in queries:
         for words, arguments in examples(text):
+            if (text, words) in answers:
+                continue
             try:
                 answers[text, words] = explain(connection, text, arguments)
             except psycopg.Error as error:

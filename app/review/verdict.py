@@ -89,15 +89,13 @@ def _of_run(run: Run, rows: dict[str, int]) -> Iterator[Reason]:
         line = f"line {run.steps[-1].line}: " if run.steps else ""
         yield Reason("unsafe", f"it fails on these rows: {line}{run.error}")
         return
-    blocking: dict[str, tuple[int, Lock]] = {}  # the strongest lock on each table and its indexes, and since which step
+    against: dict[str, Reason] = {}  # by table: the worst
     for number, step in enumerate(run.steps):
-        for lock in step.locks:
-            known = blocking.get(lock.table)
-            if "writes" in lock.blocks and (known is None or len(known[1].blocks) < len(lock.blocks)):
-                blocking[lock.table] = number, lock
-    for number, lock in blocking.values():
-        if reason := _of_lock(lock, run.steps[number:], rows):
-            yield reason
+        for lock in sorted(step.locks, key=lambda lock: "reads" not in lock.blocks):
+            reason = _of_lock(lock, run.steps[number:], rows) if lock.waiting else None
+            if reason and (lock.table not in against or against[lock.table].level == "care"):
+                against[lock.table] = reason
+    yield from against.values()
     for step in run.steps:
         for table, changed in step.changed.items():
             if changed < max(LARGE, SOME * rows.get(table, 0)):
@@ -109,8 +107,7 @@ def _of_run(run: Run, rows: dict[str, int]) -> Iterator[Reason]:
 
 def _of_lock(lock: Lock, steps: list[Step], rows: dict[str, int]) -> Reason | None:
     """Whether work that grows with a table is done while a lock that blocks reads or writes is held."""
-    waiting = "reads and writes" if "reads" in lock.blocks else "writes"
-    wait = f"{waiting} of {lock.table} wait {lock.milliseconds:,.0f} ms"
+    wait = f"{lock.waiting} of {lock.table} wait {lock.milliseconds:,.0f} ms"
     for step in steps:
         scanned = any(count >= max(LARGE, MANY * rows.get(table, 0)) for table, count in step.read.items())
         rewritten = any(rows.get(name, 0) >= LARGE for name in step.rewritten)
@@ -152,7 +149,7 @@ def _of_plan(plan: PlanChange, rows: dict[str, int]) -> Reason | None:
     name = f"{plan.query} ({plan.example})" if plan.example else plan.query
     buffers = f"{plan.before.buffers:,} buffers before, {plan.after.buffers:,} after"
     scanned = [table for table in plan.after.sequential - plan.before.sequential if rows.get(table, 0) >= LARGE]
-    if scanned:
+    if scanned and plan.after.buffers > plan.before.buffers:
         return Reason("unsafe", f"{name} now reads the whole of {_and(scanned)}: {buffers}")
     if plan.after.buffers > WORSE * plan.before.buffers + FEW_BUFFERS:
         return Reason("care", f"{name} reads more: {buffers}")

@@ -1,11 +1,11 @@
 -- find_relations: the tables and indexes that the others' sessions could meet, with the file that each lies in.
--- A file of another number is a relation written anew: rewritten, truncated or rebuilt.
+-- Nobody writes to a materialized view, but for REFRESH. A file of another number is a relation written anew: rewritten, truncated or rebuilt.
 SELECT
     relation.oid::bigint,
     relation.relname AS name,
     owner.relname AS table_name,
     pg_relation_filenode(relation.oid)::bigint AS file,
-    relation.reltuples::bigint AS rows
+    owner.relkind = 'm' AS is_view
 FROM pg_class AS relation
 LEFT JOIN pg_index ON indexrelid = relation.oid
 JOIN pg_class AS owner ON owner.oid = COALESCE(indrelid, relation.oid)
