@@ -612,6 +612,23 @@ CASES = [
         queries={"count_images.sql": "-- count_images: any.\nSELECT EXISTS (SELECT * FROM images) AS any;\n"},
     ),
     case(
+        "everything of what the query itself lists, and OFFSET 0",
+        "COMMENT ON TABLE images IS 'x';",
+        queries={
+            "count_images.sql": "-- count_images: the newest.\nWITH newest AS (SELECT id FROM images LIMIT 9)\n"
+            "SELECT *\nFROM (SELECT * FROM newest OFFSET 0) AS few;\n"
+        },
+    ),
+    case(
+        "everything of a table beside what the query lists",
+        "COMMENT ON TABLE images IS 'x';",
+        "select-star",
+        queries={
+            "count_images.sql": "-- count_images: the newest.\nWITH newest AS (SELECT id FROM images LIMIT 9)\n"
+            "SELECT images.*\nFROM newest\nJOIN images USING (id);\n"
+        },
+    ),
+    case(
         "an INSERT without columns",
         "COMMENT ON TABLE images IS 'x';",
         "insert-columns",
