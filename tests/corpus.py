@@ -317,6 +317,12 @@ CASES = [
         before=ALBUMS,
     ),
     case(
+        "NOT NULL as a constraint",
+        "ALTER TABLE albums ADD CONSTRAINT albums_code_given NOT NULL code;",
+        "not-null-scan",
+        before=ALBUMS,
+    ),
+    case(
         "SET NOT NULL that an INSERT leaves out",
         "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;",
         "insert-breaks",
@@ -385,6 +391,7 @@ CASES = [
         before=VIEW + "CREATE UNIQUE INDEX image_types_key ON image_types (content_type);",
     ),
     case("LOCK", "LOCK TABLE images IN SHARE MODE;\nALTER TABLE images ADD COLUMN note text;", "lock-table"),
+    case("LOCK that lets writes go on", "LOCK TABLE images IN SHARE UPDATE EXCLUSIVE MODE;"),
     case("LOCK of a new table", "CREATE TABLE t (a bigint);\nLOCK TABLE t;"),
     case("no time-out", "SET LOCAL lock_timeout = 0;\nALTER TABLE images ADD COLUMN note text;", "lock-timeout-off"),
     case("no time-out, in a function", "SELECT set_config('lock_timeout', '0s', true);", "lock-timeout-off"),
@@ -603,6 +610,23 @@ CASES = [
         "EXISTS (SELECT *)",
         "COMMENT ON TABLE images IS 'x';",
         queries={"count_images.sql": "-- count_images: any.\nSELECT EXISTS (SELECT * FROM images) AS any;\n"},
+    ),
+    case(
+        "everything of what the query itself lists, and OFFSET 0",
+        "COMMENT ON TABLE images IS 'x';",
+        queries={
+            "count_images.sql": "-- count_images: the newest.\nWITH newest AS (SELECT id FROM images LIMIT 9)\n"
+            "SELECT *\nFROM (SELECT * FROM newest OFFSET 0) AS few;\n"
+        },
+    ),
+    case(
+        "everything of a table beside what the query lists",
+        "COMMENT ON TABLE images IS 'x';",
+        "select-star",
+        queries={
+            "count_images.sql": "-- count_images: the newest.\nWITH newest AS (SELECT id FROM images LIMIT 9)\n"
+            "SELECT images.*\nFROM newest\nJOIN images USING (id);\n"
+        },
     ),
     case(
         "an INSERT without columns",

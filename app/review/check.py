@@ -210,7 +210,7 @@ def _check_queries(sql: Path, texts: dict[Path, str], found: set[Finding]) -> It
             if text is None:
                 continue
             try:
-                read = statements(numbered(text) if name == "migrator" else text)
+                read = statements(text if name == "queries" else numbered(text))
             except ParseError as error:
                 line = text.count("\n", 0, error.args[1] or 0) + 1
                 why = one_line(str(error.args[0]))[:150]

@@ -630,17 +630,21 @@ def query_faults(statements: list[Statement]) -> Told:
     for statement in statements:
         exempt: set[int] = set()
         for node in walk(statement.node):
+            if isinstance(node, ast.SelectStmt) and not _from(node.fromClause) - _named(statement.node):
+                exempt |= {id(target) for target in node.targetList or ()}  # columns that are listed in the statement
             match node:
                 case ast.SubLink(subselect=ast.SelectStmt() as select) if (
                     node.subLinkType == SubLinkType.EXISTS_SUBLINK
                 ):
-                    exempt |= {id(target) for target in select.targetList or ()}
+                    exempt |= {id(select), *(id(target) for target in select.targetList or ())}  # no page, no columns
                 case ast.ResTarget(val=ast.ColumnRef(fields=[*_, ast.A_Star()])) if id(node) not in exempt:
                     yield statement.line_of(node), "select-star", "what it returns changes with the table"
                 case ast.InsertStmt(cols=None, selectStmt=ast.SelectStmt()):
                     why = "the order of the columns differs from one database to another"
                     yield statement.line, "insert-columns", why
-                case ast.SelectStmt(limitOffset=offset) if offset is not None:
+                case ast.SelectStmt(limitOffset=offset) if (
+                    offset is not None and _text(offset) != "0" and id(node) not in exempt
+                ):
                     line = statement.line_of(offset) if hasattr(offset, "location") else statement.line
                     yield line, "offset-paging", "the server reads and throws away all rows before the page"
                 case ast.UpdateStmt(whereClause=where) | ast.DeleteStmt(whereClause=where) if costs.without_where(
@@ -650,6 +654,19 @@ def query_faults(statements: list[Statement]) -> Told:
                         yield statement.line, "whole-table-write", f"it writes every row of {key(node.relation)}"
                 case _:
                     pass
+
+
+def _from(node: Any) -> set[str]:
+    """The relations that stand in a FROM itself, not in a subselect there."""
+    if isinstance(node, tuple):
+        return {name for each in node for name in _from(each)}
+    if isinstance(node, ast.JoinExpr):
+        return _from(node.larg) | _from(node.rarg)
+    return {key(node)} if isinstance(node, ast.RangeVar) else set()
+
+
+def _named(node: Any) -> set[str]:
+    return {each.ctename or "" for each in walk(node) if isinstance(each, ast.CommonTableExpr)}
 
 
 def parameters(statements: list[Statement]) -> int:
