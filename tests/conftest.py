@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -14,6 +15,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
+from xdist.scheduler import LoadScopeScheduling
 from yoyo.connections import get_backend
 
 from app.embedded import Server, binaries
@@ -26,6 +28,21 @@ BIN = Path(sys.executable).parent
 NUMBER = count(1)
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class OneProcessForPlans(LoadScopeScheduling):  # type: ignore[misc]
+    """One process for all of tests/test_plans.py, which fills a large table; any for each other test.
+
+    xdist_group would say so, but xdist 3.8 writes it to where pytest 9.2 does not read it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "plans" if "test_plans.py::" in nodeid else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForPlans:
+    return OneProcessForPlans(config, log)
 
 
 @pytest.fixture(scope="session")
