@@ -133,15 +133,21 @@ class Finding:
 
 def findings(sql: Path = ROOT / "sql") -> list[Finding]:
     """All of a folder like sql/, sorted by file and line. Raises CannotCheckError where squawk is not there."""
+    return judge(sql)[0]
+
+
+def judge(sql: Path = ROOT / "sql") -> tuple[list[Finding], dict[Finding, str]]:
+    """The findings, and those that an `-- allow:` has silenced, each with its reason. Raises CannotCheckError."""
     folder = sql / "migrations"
     found = {Finding(each.path, each.line, each.rule, "unsafe", each.what, each.todo) for each in faults(folder)}
     texts: dict[Path, str] = {}
     uses = list(_check_queries(sql, texts, found))
     _check_migrations(folder, uses, texts, found)
     found |= set(_squawk([path for path in texts if path.parent == folder and not path.name.endswith(".rollback.sql")]))
+    allowed: dict[Finding, str] = {}
     for path, text in texts.items():
-        _silence(path, text, found)
-    return sorted(found)
+        allowed |= _silence(path, text, found)
+    return sorted(found), allowed
 
 
 def main(format: str, sql: Path = ROOT / "sql") -> int:
@@ -322,12 +328,12 @@ def _squawk(paths: list[Path]) -> Iterator[Finding]:
                 yield Finding(path, each["line"] + 1, rule, "care", each["message"].rstrip("."), KEPT[rule])
 
 
-def _silence(path: Path, text: str, found: set[Finding]) -> None:
-    """Take out what `-- allow:` comments allow; add what is wrong with the comments."""
+def _silence(path: Path, text: str, found: set[Finding]) -> dict[Finding, str]:
+    """Take out what `-- allow:` comments allow, and return it with the reasons; add what is wrong with the comments."""
     from app.review.rules import RULES
     from app.review.sources import allowed
 
-    silencing: set[Finding] = set()
+    silenced: dict[Finding, str] = {}
     for each in allowed(text):
         there = {
             finding for finding in found if (finding.path, finding.line, finding.rule) == (path, each.target, each.rule)
@@ -342,9 +348,10 @@ def _silence(path: Path, text: str, found: set[Finding]) -> None:
         elif not there:
             why = f"it silences nothing: line {each.target} has no finding of {each.rule}"
         else:
-            silencing |= there
+            silenced |= dict.fromkeys(there, each.reason)
             continue
         found.add(
             _told(path, each.line, "allow", why, "write `-- allow: RULE because REASON` above the line, or take it out")
         )
-    found -= silencing
+    found.difference_update(silenced)
+    return silenced

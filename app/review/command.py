@@ -60,10 +60,14 @@ def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIO
             server = str(connection.info.parameter_status("server_version"))
     except psycopg.Error as error:
         fail(f"images schema review: {one_line(explained(error))}")
-    found = check.findings(folder.parent)
+    try:
+        found, allowed = check.judge(folder.parent)
+    except check.CannotCheckError as error:
+        fail(f"images schema review: {error}")
     for one in reviewed:
         twins = {one.path, one.path.with_suffix(".rollback.sql")}
         one.findings = [finding for finding in found if finding.path in twins]
+        one.allowed = [(finding, why) for finding, why in allowed.items() if finding.path in twins]
     outcome = report(reviewed, rows, server, datetime.now(UTC))
     print(render(outcome, format), flush=True)
     return 1 if outcome.is_unsafe else 0

@@ -62,6 +62,7 @@ class Reviewed:
     needed: dict[str, str] = field(default_factory=dict)  # this release's queries that failed before: why
     plans: list[PlanChange] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)  # of the static check, for the migration and for its rollback
+    allowed: list[tuple[Finding, str]] = field(default_factory=list)  # what it would have found, and why it does not
     stuck: bool = False  # at a statement that failed: the database is not what the next migration expects
 
 
@@ -135,7 +136,7 @@ def _review(
     fill(connection, rows, quiet)
     say(path.stem, "after")
     above = proof.take(connection)
-    after = ask(connection, queries)
+    after = ask(connection, queries, known=before)
     reviewed.broken = _fails(old, after, unless=before)
     reviewed.needed = _fails(release, before, unless=after)
     reviewed.plans = [
@@ -175,14 +176,16 @@ def _review(
 
 
 def ask(connection: Connection, queries: Iterable[str], known: Answers | None = None) -> Answers:
-    """Try each query with each of its examples on the present schema; nothing of what it does stays."""
-    answers = dict(known or {})
-    for text in queries:
+    """Try each query with each of its examples on the present schema; nothing of what it does stays.
+
+    What is known from before is measured anew only where the planner sees a difference.
+    """
+    answers: Answers = {}
+    for text in dict.fromkeys(queries):
         for words, arguments in examples(text):
-            if (text, words) in answers:
-                continue
+            plan = (known or {}).get((text, words))
             try:
-                answers[text, words] = explain(connection, text, arguments)
+                answers[text, words] = explain(connection, text, arguments, known=_plan(plan))
             except psycopg.Error as error:
                 answers[text, words] = one_line(explained(error))
     return answers
@@ -199,7 +202,7 @@ def _fails(release: Release, answers: Answers, unless: Answers) -> dict[str, str
     return failing
 
 
-def _plan(answer: Plan | str) -> Plan | None:
+def _plan(answer: Plan | str | None) -> Plan | None:
     return answer if isinstance(answer, Plan) else None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.migrations.files import NOTHING
+from app.review.check import Finding
 from app.review.measure import Lock, Run, Step
 from app.review.review import PlanChange, Reviewed
 
@@ -67,16 +68,25 @@ def order(reviewed: Reviewed) -> str:
 
 
 def _verdict(reasons: list[Reason], reviewed: Reviewed, *, rollback: bool) -> Verdict:
-    findings = [finding for finding in reviewed.findings if (".rollback." in finding.path.name) is rollback]
+    findings = [finding for finding in reviewed.findings if _is_rollback(finding) is rollback]
+    allowed = {
+        f"{finding.rule}, because {why}" for finding, why in reviewed.allowed if _is_rollback(finding) is rollback
+    }
     found = highest(finding.level for finding in findings)
     measured = highest(reason.level for reason in reasons)
-    rules = ", ".join(sorted({finding.rule for finding in findings}))
     disagreement = ""
-    if found == "safe" and measured == "unsafe":
-        disagreement = f"the static check finds nothing; measured, it is {WORDS[measured]}"
+    if allowed and measured != "safe":
+        disagreement = f"a comment allows {'; '.join(sorted(allowed))}"
+    elif found == "safe" and measured == "unsafe":
+        disagreement = "the static check finds nothing"
     elif measured == "safe" != found:
+        rules = ", ".join(sorted({finding.rule for finding in findings}))
         disagreement = f"the static check finds {rules}; measured, nothing of it showed"
     return Verdict(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)), found, disagreement)
+
+
+def _is_rollback(finding: Finding) -> bool:
+    return ".rollback." in finding.path.name
 
 
 def highest(levels: Iterator[str]) -> str:
