@@ -42,10 +42,10 @@ SELECT
             THEN 'Corner ' || mod(n * 31, 9000) || ' in the ' || (ARRAY['morning', 'rain', 'fog'])[1 + mod(n, 3)]
     END,
     CASE
-        WHEN mod(n, 3) = 0 THEN 'Seen from bridge ' || mod(n, 700) || ' on the way to harbour ' || mod(n, 90)
-            || ', with house ' || mod(n * 17, 30000) || ' on the left and a row of old trees on the right. '
-            || 'The light was low, the lens ' || mod(n, 40) || ' years old; scanned as sheet ' || n
-            || ' of the series, kept as it was found in box ' || mod(n, 1200) || ', without any correction of colour.'
+        WHEN mod(n, 3) = 0
+            THEN 'Seen from bridge ' || mod(n, 700) || ' on the way to harbour ' || mod(n, 90) || ', with house '
+                || mod(n * 17, 30000) || ' on the left; scanned as sheet ' || n || ' of the series, kept in box '
+                || mod(n, 1200) || ', without any correction of colour.'
     END,
     array_remove(
         ARRAY[
