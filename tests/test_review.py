@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier
 from app.embedded import Server
 from app.review import releases, scratch
 from app.review.measure import execute
-from app.review.plans import EXAMPLE
+from app.review.plans import EXAMPLE, SLOW, explain
 from app.review.releases import Release
 from app.review.report import Part, render, report
 from app.review.review import is_transactional, review
@@ -299,6 +299,44 @@ def test_a_build_concurrently_is_safe_and_waits(tried: Try) -> None:
     assert part.apply.level == "safe"
     assert part.rollback
     assert part.rollback.level == "safe"
+
+
+def test_another_name_for_an_index_is_no_other_plan(tried: Try) -> None:
+    part = tried("ALTER INDEX images_sha256_key RENAME TO other_key;")
+
+    assert part.reviewed.up.renamed == {"images_sha256_key": "other_key"}
+    assert [plan.query for plan in part.reviewed.plans if plan.changed] == []
+
+
+def test_another_name_for_a_column_loses_nothing(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images RENAME COLUMN title TO heading;", "ALTER TABLE images RENAME COLUMN heading TO title;"
+    )
+
+    assert part.reviewed.proof.lost_upwards == part.reviewed.proof.lost == []
+
+
+def test_a_slow_query_is_asked_again_only_where_its_plan_is_another(copy: psycopg.Connection) -> None:
+    slow = "SELECT count(*) FROM images, generate_series(1, 200) AS n WHERE width > n;"
+    before = explain(copy, slow, "")
+
+    same = explain(copy, slow, "", known=before)
+    copy.execute("CREATE INDEX images_width_idx ON images (width)")
+    copy.execute("SET enable_seqscan = off")
+    other = explain(copy, slow, "", known=before)
+
+    assert before.milliseconds > SLOW
+    assert same is before
+    assert other is not before
+    assert other.shape != before.shape
+
+
+def test_what_a_comment_allows_is_said() -> None:
+    done = run_review("0003_turn_images_varchars_into_text", "--rows", "2000")
+
+    assert "static and measured differ: a comment allows type-rewrite, because" in done.stdout
+    assert "rollback not safe under traffic" in done.stdout
+    assert done.returncode == 0  # what is asked for is to apply it, and the rollback undoes what it says
 
 
 def test_a_change_of_the_catalogue_alone_is_safe(tried: Try) -> None:

@@ -80,7 +80,7 @@ class Step:
         """The locks that say something: the strongest on each relation, those on indexes where they block; by mode."""
         strongest = {lock.relation: lock for lock in sorted(self.locks, key=lambda lock: MODES.index(lock.mode))}
         groups: dict[str, tuple[Lock, list[str]]] = {}
-        for lock in strongest.values():
+        for lock in sorted(strongest.values(), key=lambda lock: (lock.relation != lock.table, lock.relation)):
             if lock.relation == lock.table or lock.blocks:
                 groups.setdefault(lock.mode, (lock, []))[1].append(lock.relation)
         return list(groups.values())
@@ -94,6 +94,7 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     milliseconds: float = 0.0
     error: str = ""
+    renamed: dict[str, str] = field(default_factory=dict)  # tables and indexes, from the old name to the new one
 
     @property
     def wal(self) -> int:
@@ -165,6 +166,12 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Run:
                 with _watched(connection, before, done.steps[-1]):
                     _measure(connection, before, done.steps[-1])
                 done.milliseconds += done.steps[-1].milliseconds
+        after = _relations(connection)
+        done.renamed = {
+            relation.name: after[oid].name
+            for oid, relation in before.items()
+            if oid in after and after[oid].name != relation.name
+        }
     except psycopg.Error as error:
         done.error = one_line(explained(error))
     return done

@@ -74,8 +74,13 @@ class Report:
         return verdict.highest(part.apply.level for part in self.parts)
 
     @property
-    def verdict(self) -> str:
-        return verdict.WORDS[self.level]
+    def rollback_level(self) -> str:
+        return verdict.highest(part.rollback.level for part in self.parts if part.rollback)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Of each level."""
+        return verdict.WORDS
 
     def most(self, what: str) -> float:
         """The largest figure of a way up, for the bars."""

@@ -27,10 +27,7 @@ class PlanChange:
     example: str
     before: Plan | None
     after: Plan | None
-
-    @property
-    def changed(self) -> bool:
-        return self.before is not None and self.after is not None and self.before.shape != self.after.shape
+    changed: bool  # and not only the names of its indexes
 
 
 @dataclass
@@ -140,7 +137,7 @@ def _review(
     reviewed.broken = _fails(old, after, unless=before)
     reviewed.needed = _fails(release, before, unless=after)
     reviewed.plans = [
-        PlanChange(name, words, _plan(before[text, words]), _plan(after[text, words]))
+        _change(name, words, before[text, words], after[text, words], reviewed.up.renamed)
         for name, text in release.queries.items()
         for words, _ in examples(text)
     ]
@@ -200,6 +197,13 @@ def _fails(release: Release, answers: Answers, unless: Answers) -> dict[str, str
             if isinstance(answer, str) and not isinstance(unless[text, words], str):
                 failing.setdefault(name, answer)
     return failing
+
+
+def _change(name: str, words: str, before: Plan | str, after: Plan | str, renamed: dict[str, str]) -> PlanChange:
+    if isinstance(before, str) or isinstance(after, str):
+        return PlanChange(name, words, _plan(before), _plan(after), changed=False)
+    expected = [" ".join(renamed.get(word, word) for word in line.split(" ")) for line in before.shape]
+    return PlanChange(name, words, before, after, changed=expected != list(after.shape))
 
 
 def _plan(answer: Plan | str | None) -> Plan | None:
