@@ -112,7 +112,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")} | variables
 
 
-def yoyo_on(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def yoyo_on(url: str, *arguments: str, timeout: float = 60, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The plain yoyo command on a database, in the project's folder."""
     return subprocess.run(
         [BIN / "yoyo", *arguments],
@@ -120,7 +120,7 @@ def yoyo_on(url: str, *arguments: str, **variables: str) -> "subprocess.Complete
         env=environment(DATABASE_URL=url, **variables),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
     )
 
 

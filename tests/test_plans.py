@@ -58,7 +58,7 @@ def million(server: Server, admin: psycopg.Connection) -> Iterator[psycopg.Conne
     yoyo_on(server.url(name), "apply", "--revision", FILES[0].stem)
     with psycopg.connect(server.url(name), autocommit=True, prepare_threshold=None) as connection:
         scratch.fill(connection, ROWS, quiet=True)
-        yoyo_on(server.url(name), "apply", PGOPTIONS="-c maintenance_work_mem=512MB")
+        yoyo_on(server.url(name), "apply", timeout=600, PGOPTIONS="-c maintenance_work_mem=512MB")
         connection.execute("VACUUM ANALYZE")
         yield connection
     admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
