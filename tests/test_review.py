@@ -20,6 +20,7 @@ from app.review.releases import Release
 from app.review.report import Part, render, report
 from app.review.review import is_transactional, review
 from app.review.rules import RULES
+from app.settings import ROOT
 from tests.conftest import BIN, NUMBER, VERSION, environment, yoyo_on
 from tests.corpus import CASES, Case
 from tests.test_migrations import FILES
