@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier
 from tqdm import tqdm
 
 from app.embedded import Server, connectable
-from app.migrations.connection import Connection, explained, one_line, run
+from app.migrations.connection import Connection, one_line, run
 from app.settings import ROOT, ReviewSettings, fail
 
 # Not to be safe, and nothing beside the work: what is measured is the work.
@@ -40,14 +40,15 @@ def scratch(settings: ReviewSettings) -> Iterator[str]:
     url = connectable(settings.review_database_url)
     name = f"images_review_{os.getpid()}"
     try:
-        with psycopg.connect(url, autocommit=True, application_name="images schema review") as connection:
-            connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(Identifier(name)))
-            try:
-                yield make_conninfo("", **conninfo_to_dict(url) | {"dbname": name})
-            finally:
-                connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+        connection = psycopg.connect(url, autocommit=True, application_name="images schema review")
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(Identifier(name)))
     except psycopg.Error as error:
-        fail(f"images schema review: REVIEW_DATABASE_URL: {one_line(explained(error))}")
+        fail(f"images schema review: REVIEW_DATABASE_URL: {one_line(str(error))}")
+    with connection:
+        try:
+            yield make_conninfo("", **conninfo_to_dict(url) | {"dbname": name})
+        finally:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 def connect(url: str) -> Connection:
