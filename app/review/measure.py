@@ -165,6 +165,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Run:
                 done.steps.append(Step(line, sql))
                 with _watched(connection, before, done.steps[-1]):
                     _measure(connection, before, done.steps[-1])
+                done.steps[-1].read.clear()  # it has committed, and so part of the count is gone
                 done.milliseconds += done.steps[-1].milliseconds
         after = _relations(connection)
         done.renamed = {

@@ -107,7 +107,7 @@ def render(outcome: Report, format: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"size": _size, "time": _time, "short": _short, "md": _markdown}
+    environment.filters |= {"count": _count, "size": _size, "time": _time, "short": _short, "md": _markdown}
     return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome)
 
 
@@ -129,6 +129,10 @@ def _plain(outcome: Report) -> dict[str, object]:
             for part in outcome.parts
         ],
     }
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
 
 
 def _size(count: int) -> str:
