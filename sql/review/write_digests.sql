@@ -10,7 +10,7 @@ SELECT
         'SELECT count(*)%s FROM %s',
         string_agg(
             format(
-                ', count(%1$I), sum(hash_record_extended(ROW(%2$s%1$I%3$s), 0)) FILTER (WHERE %1$I IS NOT NULL)',
+                ', count(%1$I), sum(hash_record_extended(ROW(%2$s%1$I%3$s), 0))',
                 attname,
                 key.columns,
                 CASE WHEN hashable.type THEN '' ELSE '::text' END
