@@ -320,3 +320,12 @@ def test_the_migrator_s_names_are_the_files_rules(tmp_path: Path) -> None:
 
     assert NAME.fullmatch("0902_case.sql")
     assert [finding.rule for finding in findings(sql)] == ["file-name", "depends", "directive", "rollback"]
+
+
+def test_a_field_of_a_row_is_a_column_in_use(tmp_path: Path) -> None:
+    sql = copy(tmp_path)
+    write(sql, "0901_case", "ALTER TABLE images DROP COLUMN description;")
+
+    [finding] = [finding for finding in findings(sql) if finding.rule == "drop-breaks"]
+
+    assert "list_images_by_tags" in finding.why

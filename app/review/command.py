@@ -39,7 +39,8 @@ def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIO
     if not chosen:
         print("images schema review: nothing is pending; name the migrations to review", file=sys.stderr)
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the scratch database goes
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the scratch database goes
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     quiet = not sys.stderr.isatty()
     try:
         with (
@@ -68,7 +69,8 @@ def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIO
         twins = {one.path, one.path.with_suffix(".rollback.sql")}
         one.findings = [finding for finding in found if finding.path in twins]
         one.allowed = [(finding, why) for finding, why in allowed.items() if finding.path in twins]
-    outcome = report(reviewed, rows, server, datetime.now(UTC))
+    skipped = sorted(chosen - {one.id for one in reviewed})
+    outcome = report(reviewed, rows, server, datetime.now(UTC), skipped)
     print(render(outcome, format), flush=True)
     return 1 if outcome.is_unsafe else 0
 

@@ -88,12 +88,12 @@ class Step:
 
 @dataclass
 class Run:
-    """One direction of a migration. `error` is what PostgreSQL said where a statement failed: the last of `steps`."""
+    """One direction of a migration; where it failed, up to the statement that did."""
 
     transactional: bool
     steps: list[Step] = field(default_factory=list)
     milliseconds: float = 0.0
-    error: str = ""
+    error: str = ""  # what PostgreSQL said, and at which line, or that it was the commit
     renamed: dict[str, str] = field(default_factory=dict)  # tables and indexes, from the old name to the new one
 
     @property
@@ -140,9 +140,9 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Run:
     done = Run(transactional)
     before = _relations(connection)
     text = path.read_text(encoding="utf-8")
+    committing = 0.0
     try:
         if transactional:
-            committing = 0.0
             with connection.transaction():
                 held: set[tuple[int, str]] = set()
                 for line, sql in statements(text):
@@ -174,7 +174,8 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Run:
             if oid in after and after[oid].name != relation.name
         }
     except psycopg.Error as error:
-        done.error = one_line(explained(error))
+        place = "at the commit" if committing else f"line {done.steps[-1].line}"
+        done.error = f"{place}: {one_line(explained(error))}"
     return done
 
 

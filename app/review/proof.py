@@ -16,6 +16,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
+    is_view: bool  # materialized: nobody but PostgreSQL writes to it
     rows: int
     columns: dict[str, Column]
 
@@ -27,15 +28,16 @@ class Snapshot:
 
 
 def take(connection: Connection) -> Snapshot:
-    """Read every row of the current schema's tables. Raises psycopg.Error."""
+    """Read every row of every table. Raises psycopg.Error."""
     tables = {}
     with connection.transaction():
         run(connection, "prepare_reading")
         connection.execute("SET LOCAL max_parallel_workers_per_gather = 4")
-        for name, columns, types, digest in run(connection, "write_digests", "review").fetchall():
+        for name, is_view, columns, types, digest in run(connection, "write_digests", "review").fetchall():
             rows, *figures = connection.execute(digest.encode()).fetchone() or [0]
             pairs: list[Any] = [figures[i : i + 2] for i in range(0, len(figures), 2)]
             tables[name] = Table(
+                is_view,
                 rows,
                 {
                     column: Column(type, values, int(digest or 0))
@@ -82,25 +84,32 @@ def losses(before: Snapshot, after: Snapshot) -> list[str]:
             if values < column.values:
                 lost.append(f"{name}.{column_name}: {column.values - values:,} of {column.values:,} values")
             elif there and there.type == column.type and there.digest != column.digest and now.rows == table.rows:
-                lost.append(f"{name}.{column_name}: the values are others than before")
+                lost.append(f"{name}.{column_name}: its values, which are others now")
     return lost
 
 
 def at_stake(before: Snapshot, above: Snapshot, below: Snapshot) -> list[str]:
     """What applications may have written once a migration is applied, and its rollback takes away, in words.
 
-    That is each table and column that it brings. What PostgreSQL generates by itself is not at stake.
+    That is each table and column that it brings: not what PostgreSQL generates by itself, nor what was there before
+    under another name.
     """
     generated = {line.partition(": ")[0] for line in above.schema if ", generated " in line}
     stake = []
+    gone_tables = [table for name, table in before.tables.items() if name not in above.tables]
     for name, table in above.tables.items():
-        if name not in before.tables and name not in below.tables:
+        known, left = before.tables.get(name), below.tables.get(name)
+        if table.is_view or (known is None and table in gone_tables):
+            continue
+        if known is None and left is None:
             stake.append(f"{name}: every row written since")
-        elif name in before.tables and name in below.tables:
-            brought = table.columns.keys() - before.tables[name].columns.keys() - below.tables[name].columns.keys()
+        elif known and left:
+            gone_columns = [column for column_name, column in known.columns.items() if column_name not in table.columns]
             stake += [
-                f"{name}.{column}: every value written since"
-                for column in sorted(brought)
-                if f"column {name}.{column}" not in generated
+                f"{name}.{column_name}: every value written since"
+                for column_name, column in sorted(table.columns.items())
+                if column_name not in known.columns | left.columns
+                and column not in gone_columns
+                and f"column {name}.{column_name}" not in generated
             ]
     return stake

@@ -40,6 +40,8 @@ def use_of(name: str, nodes: list[Any]) -> Use:
                 use.columns.add((relations.get(qualifier, ""), column))
             case ast.ColumnRef():
                 use.stars = True
+            case ast.A_Indirection(indirection=[ast.String(sval=str(column))]):  # (image).title
+                use.columns.add(("", column))
             case ast.JoinExpr(usingClause=[*columns]):
                 use.columns |= {("", column.sval) for column in columns}
             case ast.JoinExpr(isNatural=True):

@@ -38,6 +38,7 @@ class Part:
         same = "up, down, up: the schema and every row that was there before are the same"
         if found.left or found.again or found.lost:
             same = "up, down, up: NOT the same, see the verdicts"
+        same += " (but for rights, storage and statistics, which are not compared)"
         counted = f" (counted just before: {found.counted:,} rows)" if found.counted is not None else ""
         return f"{same}; the rollback says that it loses {one.header.loses}{counted}"
 
@@ -48,9 +49,17 @@ class Part:
         return bool(one.stuck or found.left or found.again or verdict.silent_losses(one))
 
     @property
+    def tables(self) -> str:
+        """What was there to try it on."""
+        rows = [f"{name} {count:,}" for name, count in self.reviewed.rows.items()]
+        return f"rows before: {', '.join(rows)}" if rows else "no table before"
+
+    @property
     def release(self) -> str:
         """Whose queries were held against the new schema."""
         one = self.reviewed
+        if one.up.error:
+            return "what runs on the new schema is not known"
         whose = (
             f"the previous release, {one.previous}" if one.previous else "this release (git tells of none before it)"
         )
@@ -63,6 +72,7 @@ class Report:
     rows: int  # asked for
     server: str  # PostgreSQL's version
     at: datetime
+    skipped: Sequence[str] = ()  # asked for, after one that failed
 
     @property
     def width(self) -> int:
@@ -92,9 +102,9 @@ class Report:
         return self.level == "unsafe" or any(part.is_unproved for part in self.parts)
 
 
-def report(reviewed: Sequence[Reviewed], rows: int, server: str, at: datetime) -> Report:
+def report(reviewed: Sequence[Reviewed], rows: int, server: str, at: datetime, skipped: Sequence[str] = ()) -> Report:
     parts = [Part(one, verdict.of_migration(one), verdict.of_rollback(one), verdict.order(one)) for one in reviewed]
-    return Report(parts, rows, server, at)
+    return Report(parts, rows, server, at, skipped)
 
 
 def render(outcome: Report, format: str) -> str:
@@ -116,6 +126,7 @@ def _plain(outcome: Report) -> dict[str, object]:
         "server": outcome.server,
         "at": outcome.at,
         "rows": outcome.rows,
+        "not_reviewed": outcome.skipped,
         "migrations": [
             {
                 "id": part.reviewed.id,

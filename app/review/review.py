@@ -1,13 +1,13 @@
 """`images schema review`: migrations tried on a scratch database with rows, forwards, backwards and forwards again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 
-from app.migrations.connection import Connection, explained, one_line
-from app.migrations.files import Rollback, rollback_of
+from app.migrations.connection import Connection, explained, one_line, run
+from app.migrations.files import Rollback, rollback_of, transactional
 from app.review import proof
 from app.review.check import Finding
 from app.review.measure import Run, execute, measure
@@ -57,6 +57,9 @@ class Reviewed:
     previous: str | None = None  # the release whose queries `broken` is about
     broken: dict[str, str] = field(default_factory=dict)  # the previous release's queries that fail afterwards: why
     needed: dict[str, str] = field(default_factory=dict)  # this release's queries that failed before: why
+    unfit: dict[str, str] = field(
+        default_factory=dict
+    )  # this release's queries that fail after its last migration: why
     plans: list[PlanChange] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)  # of the static check, for the migration and for its rollback
     allowed: list[tuple[Finding, str]] = field(default_factory=list)  # what it would have found, and why it does not
@@ -65,7 +68,7 @@ class Reviewed:
 
 def review(
     connection: Connection,
-    migrations: Iterable[Path],
+    migrations: Sequence[Path],
     chosen: set[str],
     rows: int,
     release: Release,
@@ -73,10 +76,12 @@ def review(
     say: Callable[[str, str], None],
     quiet: bool = True,
 ) -> list[Reviewed]:
-    """Apply the migrations in order, and review the chosen ones. It ends with the first that cannot be applied.
+    """Apply the migrations of a release in order, and review the chosen ones. It ends with the first that fails.
 
     Raises psycopg.Error where one that is not chosen fails, or the tables cannot be filled.
     """
+    run(connection, "make_history", "review")
+    run(connection, "create_ledger")
     done: list[Reviewed] = []
     answers: Answers = {}  # on the schema as the last one left it
     for path in migrations:
@@ -84,20 +89,18 @@ def review(
             break
         text = path.read_text(encoding="utf-8")
         if path.stem not in chosen:
-            execute(connection, text, is_transactional(path))
+            execute(connection, text, transactional(path))
             answers = {}
             continue
         say(path.stem, "rows")
         fill(connection, rows, quiet)
         reviewed, answers = _review(connection, path, rows, release, previous(path), answers, say, quiet)
         done.append(reviewed)
+        if path == migrations[-1]:
+            reviewed.unfit = _fails(release, answers, unless={})
         if reviewed.stuck:
             break
     return done
-
-
-def is_transactional(path: Path) -> bool:
-    return "\n-- transactional: false\n" not in f"\n{path.read_text(encoding='utf-8')}"
 
 
 def _review(
@@ -113,7 +116,7 @@ def _review(
     """Also returns what the queries are answered afterwards, as far as it is known."""
     old = previous or release
     queries = [*old.queries.values(), *release.queries.values()]
-    transactional = is_transactional(path)
+    in_transaction = transactional(path)
 
     say(path.stem, "before")
     start = proof.take(connection)
@@ -124,13 +127,13 @@ def _review(
         path=path,
         header=rollback_of(path),
         rows={name: table.rows for name, table in start.tables.items()},
-        up=measure(connection, path, transactional),
+        up=measure(connection, path, in_transaction),
         previous=previous.name if previous else None,
     )
     if reviewed.up.error:
         reviewed.stuck = True
         return reviewed, {}
-    fill(connection, rows, quiet)
+    fill(connection, rows, quiet, known=start.tables)
     say(path.stem, "after")
     above = proof.take(connection)
     after = ask(connection, queries, known=before)
@@ -152,9 +155,9 @@ def _review(
     say(path.stem, "down")
     try:
         found.counted = _count(connection, reviewed.header.rows_to_lose)
-        reviewed.down = measure(connection, rollback, transactional)
+        reviewed.down = measure(connection, rollback, in_transaction)
     except psycopg.Error as error:
-        reviewed.down = Run(transactional, error=f"`-- rows to lose:` fails: {one_line(explained(error))}")
+        reviewed.down = Run(in_transaction, error=f"`-- rows to lose:` fails: {one_line(explained(error))}")
     if reviewed.down.error:
         reviewed.stuck = True
         return reviewed, {}
@@ -164,7 +167,7 @@ def _review(
     found.at_stake = proof.at_stake(start, above, below)
     say(path.stem, "up again")
     try:
-        execute(connection, path.read_text(encoding="utf-8"), transactional)
+        execute(connection, path.read_text(encoding="utf-8"), in_transaction)
         found.again = proof.schema_changes(above.schema, proof.take_schema(connection))
     except psycopg.Error as error:
         reviewed.stuck = True
@@ -193,8 +196,8 @@ def _fails(release: Release, answers: Answers, unless: Answers) -> dict[str, str
     failing: dict[str, str] = {}
     for name, text in release.queries.items():
         for words, _ in examples(text):
-            answer = answers[text, words]
-            if isinstance(answer, str) and not isinstance(unless[text, words], str):
+            answer = answers.get((text, words))
+            if isinstance(answer, str) and not isinstance(unless.get((text, words)), str):
                 failing.setdefault(name, answer)
     return failing
 

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,8 @@ from app.settings import ROOT, ReviewSettings, fail
 
 # Not to be safe, and nothing beside the work: what is measured is the work.
 OPTIONS = "-c fsync=off -c autovacuum=off -c max_wal_size=16GB -c shared_buffers=256MB"
+# What a role may have for its services is not for this.
+PATIENT = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
 CHUNKS = 20  # in which a table is filled, for the progress bar
 
 
@@ -40,7 +42,7 @@ def scratch(settings: ReviewSettings) -> Iterator[str]:
     url = connectable(settings.review_database_url)
     name = f"images_review_{os.getpid()}"
     try:
-        connection = psycopg.connect(url, autocommit=True, application_name="images schema review")
+        connection = psycopg.connect(url, autocommit=True, application_name="images schema review", options=PATIENT)
         connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(Identifier(name)))
     except psycopg.Error as error:
         fail(f"images schema review: REVIEW_DATABASE_URL: {one_line(str(error))}")
@@ -56,16 +58,22 @@ def connect(url: str) -> Connection:
 
     Nothing is prepared unasked: it would not outlive a change of the schema.
     """
-    options = "-c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0"
+    options = f"{PATIENT} -c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0"
     return psycopg.connect(
         url, autocommit=True, prepare_threshold=None, application_name="images schema review", options=options
     )
 
 
-def fill(connection: Connection, rows: int, quiet: bool) -> None:
-    """Give each empty table that sql/review/fill_TABLE.sql knows its rows, and the planner its statistics."""
+def fill(connection: Connection, rows: int, quiet: bool, known: Container[str] = ()) -> None:
+    """Give each empty table that sql/review/fill_TABLE.sql knows its rows, and the planner its statistics.
+
+    Not those that are known already: what they have lost is not to be made good.
+    """
     for path in sorted((ROOT / "sql" / "review").glob("fill_*.sql")):
-        table = Identifier(path.stem.removeprefix("fill_"))
+        name = path.stem.removeprefix("fill_")
+        if name in known:
+            continue
+        table = Identifier(name)
         try:
             found = connection.execute(SQL("SELECT FROM {} LIMIT 1").format(table)).fetchall()
         except psycopg.errors.UndefinedTable:

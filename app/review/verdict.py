@@ -1,6 +1,6 @@
 """From what was measured to what it means: the reasons against a migration, and the verdict."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.migrations.files import NOTHING
@@ -16,6 +16,7 @@ LONG = 1000.0  # milliseconds that reads or writes may wait while nothing is sca
 MANY = 0.5  # of a table's rows: so many read or changed is work that grows with the table
 SOME = 0.01
 WORSE = 4  # times the buffers a query took before
+FEW = 4  # lines of a difference: more say no more
 FEW_BUFFERS = 1000  # more than before: less is noise
 
 
@@ -27,7 +28,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one direction: what was measured, what the static check says, and where the two do not agree."""
+    """Of one direction: what was measured, what the static check says, and where the two differ."""
 
     measured: list[Reason]
     found: str  # the static check's level
@@ -35,9 +36,8 @@ class Verdict:
 
     @property
     def level(self) -> str:
-        """The measured one; but what the static check holds against a migration that measured safe needs care."""
-        level = highest(reason.level for reason in self.measured)
-        return "care" if level == "safe" and self.found != "safe" else level
+        """The worse of the two: a measurement shows what happened, not that nothing else could."""
+        return highest([self.found, *(reason.level for reason in self.measured)])
 
     @property
     def words(self) -> str:
@@ -58,6 +58,10 @@ def of_rollback(reviewed: Reviewed) -> Verdict | None:
 
 def order(reviewed: Reviewed) -> str:
     """In which order code and schema go out."""
+    if reviewed.up.error:
+        return "not known: it was not applied"
+    if reviewed.unfit:
+        return "none works: queries of this release fail on its own schema"
     if reviewed.broken and reviewed.needed:
         return "no order works: each release needs its own schema. Split the change: expand, migrate, contract"
     if reviewed.broken:
@@ -81,7 +85,7 @@ def _verdict(reasons: list[Reason], reviewed: Reviewed, *, rollback: bool) -> Ve
         disagreement = "the static check finds nothing"
     elif measured == "safe" != found:
         rules = ", ".join(sorted({finding.rule for finding in findings}))
-        disagreement = f"the static check finds {rules}; measured, nothing of it showed"
+        disagreement = f"the static check finds {rules}; measured, no large table was read, written or blocked for long"
     return Verdict(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)), found, disagreement)
 
 
@@ -89,16 +93,19 @@ def _is_rollback(finding: Finding) -> bool:
     return ".rollback." in finding.path.name
 
 
-def highest(levels: Iterator[str]) -> str:
+def highest(levels: Iterable[str]) -> str:
     return max(levels, key=LEVELS.index, default="safe")
 
 
 def _of_run(run: Run, rows: dict[str, int]) -> Iterator[Reason]:
     """What other sessions would have met meanwhile."""
     if run.error:
-        line = f"line {run.steps[-1].line}: " if run.steps else ""
-        yield Reason("unsafe", f"it fails on these rows: {line}{run.error}")
+        invalid = "" if run.transactional else "; an INVALID index that it may leave costs writes"
+        yield Reason("unsafe", f"it fails: {run.error}{invalid}")
         return
+    empty = {lock.table for step in run.steps for lock in step.locks if lock.waiting and not rows.get(lock.table)}
+    if empty:
+        yield Reason("care", f"it was tried without rows in {', '.join(sorted(empty))}, which may have many")
     against: dict[str, Reason] = {}  # by table: the worst
     for number, step in enumerate(run.steps):
         for lock in sorted(step.locks, key=lambda lock: "reads" not in lock.blocks):
@@ -139,13 +146,15 @@ def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
     declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(reviewed.header.loses or "nothing")
     for loss in for_good:
         if declared:
-            yield Reason("care", f"it loses {loss}; the header says so")
+            yield Reason("care", f"it loses {loss}, for good; the header says so")
         else:
-            yield Reason("unsafe", f"it loses {loss} without a word: the rollback does not bring them back")
+            yield Reason("unsafe", f"it loses {loss}, for good, and no header says so")
 
 
 def _of_queries(reviewed: Reviewed) -> Iterator[Reason]:
     release = f"of the previous release, {reviewed.previous}," if reviewed.previous else "of this release"
+    for name, error in reviewed.unfit.items():
+        yield Reason("unsafe", f"the query {name} of this release fails on its own schema: {error}")
     for name, error in reviewed.broken.items():
         yield Reason("unsafe", f"the query {name} {release} fails afterwards: {error}")
     for plan in reviewed.plans:
@@ -172,10 +181,13 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
     if reviewed.down.error:
         return
     found, loses = reviewed.proof, reviewed.header.loses
-    for line in found.left:
-        yield Reason("unsafe", f"the schema is not as before: {line}")
-    for line in found.again:
-        yield Reason("unsafe", f"up again is not as the first time: {line}")
+    for lines, what in (
+        (found.left, "the schema is not as before"),
+        (found.again, "up again is not as the first time"),
+    ):
+        if lines:
+            more = f"; and {len(lines) - FEW} more" if len(lines) > FEW else ""
+            yield Reason("unsafe", f"{what}: {'; '.join(lines[:FEW])}{more}")
     silent = silent_losses(reviewed)
     for loss in [*_lost_downwards(reviewed), *found.at_stake]:
         if loss in silent:

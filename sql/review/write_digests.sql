@@ -1,4 +1,4 @@
--- write_digests: for each table, the SELECT that tells its rows apart from any others: their number, and of each column
+-- write_digests: for each table of any schema, the SELECT that tells its rows apart from any others: their number, and of each column
 -- the number of values that are not NULL and the sum of their hashes. The hash of the primary key is the seed of each:
 -- so values that change places show as well, which the hash of a whole row does not tell, as it adds up its columns'.
 -- A type that has no hash function of its own is hashed as text, and varchar too, so that it compares with text.
@@ -12,7 +12,7 @@ WITH columns AS (
             'ROW(%I%s)',
             attname,
             CASE
-                WHEN COALESCE(NULLIF(typelem, 0), pg_type.oid) IN (
+                WHEN CASE typcategory WHEN 'A' THEN typelem ELSE pg_type.oid END IN (
                     SELECT opcintype
                     FROM pg_opclass
                     JOIN pg_am ON pg_am.oid = opcmethod
@@ -38,7 +38,8 @@ keys AS (
 )
 
 SELECT
-    relname AS name,
+    pg_class.oid::regclass::text AS name,
+    relkind = 'm' AS is_view,
     array_agg(attname ORDER BY attnum) FILTER (WHERE attname IS NOT NULL) AS columns,
     array_agg(type ORDER BY attnum) FILTER (WHERE attname IS NOT NULL) AS types,
     format(
@@ -53,7 +54,9 @@ FROM pg_class
 LEFT JOIN columns ON attrelid = pg_class.oid
 LEFT JOIN keys ON indrelid = pg_class.oid
 WHERE relkind IN ('r', 'm', 'p')
-    AND relnamespace = quote_ident(current_schema())::regnamespace
+    AND relpersistence <> 't'
+    AND relname NOT LIKE '%yoyo\_%'
+    AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
-GROUP BY pg_class.oid, relname
-ORDER BY relname;
+GROUP BY pg_class.oid
+ORDER BY name;
