@@ -258,7 +258,8 @@ def test_values_of_any_type_are_told_apart(type: str, tried: Try, copy: psycopg.
     copy.execute(f"CREATE TABLE odd (id bigint PRIMARY KEY, value {type})".encode())
     copy.execute("INSERT INTO odd VALUES (1, %s)", [value])
 
-    part = tried(f"UPDATE odd SET value = '{value.replace('1', '3')}';", "SELECT 1;")
+    change = "UPDATE odd SET value = 'OTHER';".replace("OTHER", value.replace("1", "3"))
+    part = tried(change, "SELECT 1;")
 
     assert part.reviewed.proof.lost == ["odd.value: its values, which are others now"]
 
@@ -273,7 +274,6 @@ def test_what_failed_is_not_said_to_be_known(tried: Try) -> None:
 
 def test_a_failure_of_the_commit_is_not_the_last_statement_s(tried: Try) -> None:
     part = tried(
-        "ALTER TABLE images ADD CONSTRAINT self FOREIGN KEY (id) REFERENCES images DEFERRABLE INITIALLY DEFERRED NOT VALID;"
         "CREATE TABLE other (id uuid REFERENCES images DEFERRABLE INITIALLY DEFERRED);"
         "INSERT INTO other VALUES (md5('none')::uuid); COMMENT ON TABLE other IS 'x';"
     )
