@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -558,15 +559,16 @@ def test_what_cannot_be_reviewed_is_said_in_one_line(
     assert (done.returncode, done.stdout) == (2, "")
 
 
-def test_a_review_that_is_stopped_leaves_nothing(short_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_review_that_is_stopped_leaves_nothing(ending: signal.Signals, short_path: Path) -> None:
     command: list[str | Path] = [BIN / "images", "schema", "review", FILES[-1].stem, "--rows", "50000000"]
     with subprocess.Popen(
         command, env=environment(TMPDIR=str(short_path)), stderr=subprocess.PIPE, text=True
     ) as review:
         assert review.stderr
         assert review.stderr.readline() == f"reviewing {FILES[-1].stem}\n"
-        review.terminate()
-        assert review.wait(60) == 2
+        review.send_signal(ending)
+        assert review.wait(60) == 128 + signal.SIGINT
         assert review.stderr.read() == ""
     assert left_of(short_path) == []
 

@@ -1,8 +1,10 @@
 """`images schema review`, from its arguments to its exit status."""
 
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -39,13 +41,17 @@ def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIO
     if not chosen:
         print("images schema review: nothing is pending; name the migrations to review", file=sys.stderr)
         return 0
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the scratch database goes
-        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    logging.getLogger("psycopg").disabled = True  # what fails after an interruption is of no interest
+    for ending in (
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # as Ctrl-C: the statement is cancelled, and the scratch database goes
+        signal.signal(ending, signal.default_int_handler)
     quiet = not sys.stderr.isatty()
     try:
         with (
             scratch.scratch(settings) as url,
-            scratch.connect(url) as connection,
+            closing(scratch.connect(url)) as connection,
             tqdm(total=len(chosen) * len(STAGES), disable=quiet, leave=False) as bar,
         ):
             reviewed = review_migrations(
