@@ -174,7 +174,8 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Run:
             if oid in after and after[oid].name != relation.name
         }
     except psycopg.Error as error:
-        place = "at the commit" if committing else f"line {done.steps[-1].line}"
+        begun = f"line {done.steps[-1].line}" if done.steps else "before its first statement"
+        place = "at the commit" if committing else begun
         done.error = f"{place}: {one_line(explained(error))}"
     return done
 
