@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
-import asyncpg
 from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 from starlette.applications import Starlette
@@ -14,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app import health, images, openapi
-from app.database import create_pool
+from app.database import Pool
 from app.limits import BodyLimit
 from app.parameters import NoParameters, parameters
 from app.problems import EXCEPTION_HANDLERS
@@ -35,7 +34,7 @@ class State(TypedDict):
 
     settings: Settings
     decoders: CapacityLimiter
-    pool: "asyncpg.Pool[asyncpg.Record]"
+    pool: Pool
     store: ObjectStore
 
 
@@ -45,7 +44,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url)
-        async with create_pool(settings) as pool:
+        async with Pool(settings) as pool:
             yield {"settings": settings, "decoders": CapacityLimiter(DECODERS), "pool": pool, "store": store}
 
     app = Starlette(

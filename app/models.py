@@ -148,6 +148,12 @@ class ListQuery(BaseModel):
     content_type: Annotated[
         Annotated[Text, StringConstraints(to_lower=True)] | None, Field(description="Images of this media type.")
     ] = None
+    q: Annotated[
+        Annotated[Text, StringConstraints(max_length=200)] | None,
+        Field(
+            description='Words of title, tags, file name or description: all of them, "a phrase", this or that, -not.'
+        ),
+    ] = None
     created_after: Annotated[Moment | None, Field(description="Images stored later than this.")] = None
     created_before: Annotated[Moment | None, Field(description="Images stored earlier than this.")] = None
     limit: Annotated[int, Field(ge=1, le=200, description="Images on a page.")] = 50
@@ -161,6 +167,11 @@ class ListQuery(BaseModel):
         if self.cursor is not None:
             bounds.append(Position.of(self.cursor))
         return min(bounds)
+
+    def terms(self) -> list[str]:
+        """The filters as the terms of image_terms."""
+        types = [] if self.content_type is None else [f"type:{self.content_type}"]
+        return [*types, *(f"tag:{tag}" for tag in self.tag)]
 
 
 class UploadFields(BaseModel):
