@@ -215,27 +215,15 @@ COMMENT ON INDEX image_documents_pkey IS 'The newest documents, and that of one 
 
 COMMENT ON INDEX image_terms_pkey IS 'The newest-first list of a term, read backwards: list_images_by_terms.';
 
-CREATE INDEX images_content_type_created_at_id_idx ON images USING btree (content_type, created_at DESC, id DESC);
-
-COMMENT ON INDEX images_content_type_created_at_id_idx IS 'The newest-first list of one media type: list_images_by_content_type.';
-
 CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC);
 
 COMMENT ON INDEX images_created_at_id_idx IS 'The newest-first list and its keyset pages: list_images.';
 
-CREATE INDEX images_document_idx ON images USING gin (images_document(title, description, filename, tags));
-
-COMMENT ON INDEX images_document_idx IS 'Full-text search over images_document(title, description, filename, tags).';
-
-COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, delete_image.';
+COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.';
 
 CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256);
 
 COMMENT ON INDEX images_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256.';
-
-CREATE INDEX images_tags_idx ON images USING gin (tags);
-
-COMMENT ON INDEX images_tags_idx IS 'Images that have all the given tags: list_images_by_tags and its sibling by content type.';
 
 CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted();
 
@@ -284,12 +272,9 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='256')
 -- index image_documents_pkey: CREATE UNIQUE INDEX image_documents_pkey ON image_documents USING btree (created_at, image_id)
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
--- index images_content_type_created_at_id_idx: CREATE INDEX images_content_type_created_at_id_idx ON images USING btree (content_type, created_at DESC, id DESC)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)
--- index images_document_idx: CREATE INDEX images_document_idx ON images USING gin (images_document(title, description, filename, tags))
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
--- index images_tags_idx: CREATE INDEX images_tags_idx ON images USING gin (tags)
 -- table image_documents: kind r, persistence p
 -- table image_terms: kind r, persistence p
 -- table images: kind r, persistence p

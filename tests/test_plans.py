@@ -117,7 +117,8 @@ def test_a_list_is_what_the_plain_query_finds(
     name = "list_images_by_terms" if terms else "list_images" if words is None else "list_images_by_words"
     million.execute("DEALLOCATE ALL")
     million.execute(f"PREPARE list AS {QUERIES[name]}".encode())
-    for row, limit in ((2 * ROWS, 50), (500_000, 1), (10_002, 50), (10_001, 50), (900, 50), (0, 50)):
+    start = 20_000 if words else 2 * ROWS  # without an index, the plain query reads what lies before it
+    for row, limit in ((start, 50), (start // 4, 1), (10_002, 50), (10_001, 50), (900, 50), (0, 50)):
         at, id = f"{EPOCH + row * timedelta(seconds=30)}", str(uuid5(NAMESPACE_OID, f"{row}"))
         after = f"{EPOCH + timedelta(hours=2)}" if row == 900 else "-infinity"
         page = [at, id, after, limit]

@@ -7,7 +7,7 @@
 --        for words and tags and type at once, and one look-up answers it.
 --        * A table beside images, rather than a column of it: a new column would write every row anew, and make
 --          every list read it. And an edit of a title leaves the indexes of images alone: none is on a column that
---          changes (once 0017 to 0019 have dropped those which are).
+--          changes, once 0019 and 0020 have dropped those of the words and tags.
 --        * No foreign key, as in 0012.
 -- Locks: none on images.
 -- Cost:  none yet. 320 MB and an index of 40 MB for a million images, half of which have a title and a third a
