@@ -159,15 +159,18 @@ class Pool:
             raise
 
     async def _wait(self) -> Connection | None:
-        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Connection | None] = loop.create_future()
         self._waiting.append(waiter)
+        timer = loop.call_later(self._settings.database_statement_timeout, _give_up, waiter)
         try:
-            async with asyncio.timeout(self._settings.database_statement_timeout):
-                return await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled():  # it was given a place at the very moment it gave up
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():  # it was given a place at the very moment it went away
                 self._release(waiter.result())
             raise
+        finally:
+            timer.cancel()
 
     def _release(self, connection: Connection | None) -> None:
         if connection is not None and not connection.is_fit():
@@ -212,6 +215,11 @@ class Pool:
                 },
             )
         )
+
+
+def _give_up(waiter: asyncio.Future[Connection | None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("no connection was free"))
 
 
 async def _close(connection: asyncpg.Connection[Any], timeout: float) -> None:  # noqa: ASYNC109

@@ -17,6 +17,9 @@ class BodyLimit:
         self.max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in {"GET", "HEAD"}:  # nobody reads a body there
+            await self.app(scope, receive, send)
+            return
         received = 0
 
         async def limited() -> Message:

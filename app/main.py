@@ -78,7 +78,7 @@ def resource(path: str, *, max_body_bytes: int = MAX_BODY_BYTES, **methods: Endp
 
     async def endpoint(request: Request) -> Response:
         handler = methods["GET" if request.method == "HEAD" else request.method]
-        if handler not in TAKE_PARAMETERS:
+        if request.scope["query_string"] and handler not in TAKE_PARAMETERS:
             parameters(request, NoParameters)
         return await handler(request)
 

@@ -25,6 +25,7 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 LAST_ID = UUID(int=2**128 - 1)
 FIRST_ID = UUID(int=0)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 MAX_ATTRIBUTES_BYTES = 65_536
 
@@ -106,7 +107,7 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc
 
 def microseconds(moment: datetime) -> int:
     """Since 1970, in UTC, where asyncpg's times are: all but PostgreSQL's infinity, which comes without a zone."""
-    return (moment.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    return (moment.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
 class Position(tuple[datetime, UUID]):
