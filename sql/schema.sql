@@ -98,6 +98,23 @@ $$;
 
 COMMENT ON FUNCTION images_list_updated() IS 'Lists a changed image anew in image_terms and image_documents.';
 
+CREATE FUNCTION images_query(terms text[], words text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT
+        CASE
+            WHEN words IS NULL THEN listed
+            WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched)
+        END
+    FROM (
+        SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery
+        FROM unnest(terms) AS term
+    ) AS terms_listed (listed)
+    CROSS JOIN websearch_to_tsquery('simple', words) AS searched;
+$$;
+
+COMMENT ON FUNCTION images_query(terms text[], words text) IS 'What finds the images with all the terms and the words, in web-search syntax: NULL, which finds none, for words that are none; words may be NULL.';
+
 CREATE FUNCTION images_terms(tags text[], content_type text) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (ARRAY(SELECT DISTINCT ('tag:'::text || tag.tag) FROM unnest(images_terms.tags) tag(tag) WHERE (char_length(tag.tag) <= 100)) || ('type:'::text || content_type));
@@ -267,6 +284,7 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term; INSERT INTO image_documents (created_at, image_id, document) SELECT created_at, id, images_search_document(title, description, filename, tags, content_type) FROM inserted; RETURN NULL; END $function$ 
 -- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN TRUNCATE image_terms, image_documents; RETURN NULL; END $function$ 
 -- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN IF (OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.created_at, NEW.id) THEN DELETE FROM image_documents WHERE created_at = OLD.created_at AND image_id = OLD.id; END IF; INSERT INTO image_documents (created_at, image_id, document) VALUES ( NEW.created_at, NEW.id, images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type) ) ON CONFLICT (created_at, image_id) DO UPDATE SET document = EXCLUDED.document; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term; END IF; RETURN NULL; END $function$ 
+-- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
 -- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
 -- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (ARRAY(SELECT DISTINCT ('tag:'::text || tag.tag) FROM unnest(images_terms.tags) tag(tag) WHERE (char_length(tag.tag) <= 100)) || ('type:'::text || content_type)) 
 -- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='256')

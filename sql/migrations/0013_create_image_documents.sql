@@ -1,7 +1,8 @@
 -- Where searches will be answered: the document of each image, ready made, in the order of every list.
 --
--- What:  the table image_documents, one row for each image, and the function that makes a document: the words of 0007
---        and the terms of 0012. Empty yet: 0014 keeps it, 0015 fills it, 0016 gives it its index.
+-- What:  the table image_documents, one row for each image; the function that makes a document, of the words of 0007 and
+--        the terms of 0012; and the one that makes a query of terms and words. Empty yet: 0014 keeps it, 0015 fills it,
+--        0016 gives it its index.
 -- Why:   what many images match is found among the newest, and to look there each one's document is needed: made anew it
 --        takes 8 us, here it is read. What few match is found by the index. Terms among the words, since a search is
 --        for words and tags and type at once, and one look-up answers it.
@@ -27,6 +28,24 @@ IMMUTABLE
 PARALLEL SAFE
 RETURN images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type));
 
+CREATE FUNCTION images_query(terms text[], words text)
+RETURNS tsquery
+LANGUAGE sql
+IMMUTABLE
+PARALLEL SAFE
+AS $$
+    SELECT
+        CASE
+            WHEN words IS NULL THEN listed
+            WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched)
+        END
+    FROM (
+        SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery
+        FROM unnest(terms) AS term
+    ) AS terms_listed (listed)
+    CROSS JOIN websearch_to_tsquery('simple', words) AS searched;
+$$;
+
 CREATE TABLE image_documents (
     created_at timestamptz NOT NULL,
     image_id uuid NOT NULL,
@@ -36,6 +55,10 @@ CREATE TABLE image_documents (
 
 COMMENT ON FUNCTION images_search_document(text, text, text, text[], text) IS
     'What an image is found by: its words, weighted as images_document has them, and its terms.';
+
+COMMENT ON FUNCTION images_query(text[], text) IS
+    'What finds the images with all the terms and the words, in web-search syntax: NULL, which finds none, for words that '
+    'are none; words may be NULL.';
 
 COMMENT ON TABLE image_documents IS
     'The document of each image. Kept by the triggers of images, made of nothing but images.';

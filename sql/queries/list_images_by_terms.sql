@@ -10,7 +10,7 @@
 -- $3 timestamptz           images later than this
 -- $4 bigint                rows at most
 -- $5 text[]                the terms, at least one: tag:..., type:...
--- $6 text                  words in the syntax of websearch_to_tsquery, or NULL
+-- $6 text                  words in web-search syntax, or NULL
 -- Index: image_terms_pkey, then image_documents_document_idx; image_documents_pkey and images_pkey for each image.
 -- Not bounded: of terms and words that many images have, but few of the newest from the position on have together,
 -- all that meet are sorted.
@@ -40,16 +40,7 @@
 -- example a common type, a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/jpeg}', '777777'
 -- allow: offset-paging because it skips a hundred entries of an index, to see how close together they lie
 WITH sought (query) AS MATERIALIZED (
-    SELECT
-        CASE
-            WHEN $6::text IS NULL THEN terms
-            WHEN numnode(words) > 0 THEN terms && words
-        END
-    FROM (
-        SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery
-        FROM unnest($5::text[]) AS term
-    ) AS listed (terms)
-    CROSS JOIN websearch_to_tsquery('simple', $6) AS words
+    SELECT images_query($5, $6)
 ),
 
 sparsest (term) AS MATERIALIZED (

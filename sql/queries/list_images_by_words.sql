@@ -7,7 +7,7 @@
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
 -- $3 timestamptz           images later than this
 -- $4 bigint                rows at most
--- $5 text                  words in the syntax of websearch_to_tsquery
+-- $5 text                  words in web-search syntax
 -- Index: image_documents_pkey, then image_documents_document_idx; images_pkey for each image. Not bounded: words that
 -- many images match, but fewer than one in 50 of the newest from the position on, are sorted in full.
 -- example a common word: 'infinity', md5('')::uuid, '-infinity', 50, 'harbour'
@@ -21,7 +21,7 @@
 -- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50, 'harbour'
 -- example no match: '2019-01-01Z', md5('image 1')::uuid, '-infinity', 50, 'harbour'
 WITH sought (query) AS MATERIALIZED (
-    SELECT websearch_to_tsquery('simple', $5)
+    SELECT images_query('{}', $5)
 ),
 
 recent AS MATERIALIZED (
