@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
 
     Record = asyncpg.Record
     Statement = PreparedStatement[Record]
+
+ENDLESS = 30 * 86_400.0  # seconds: who copies is stopped by the one who reads or sends
 
 # What libpq, under yoyo, takes in a URL and asyncpg would send to the server as a setting of its own.
 LIBPQ_ONLY = {
@@ -62,28 +64,54 @@ class Connection:
         self._statements: dict[str, Statement] = {}
         self._spoilt = False
 
-    async def fetch(self, name: str, *arguments: object) -> list[Record]:
-        """The rows of sql/queries/NAME.sql."""
+    async def fetch(self, name: str, *arguments: object, timeout: float | None = None) -> list[Record]:  # noqa: ASYNC109
+        """The rows of sql/queries/NAME.sql, in twice the statement timeout or in `timeout` seconds."""
         try:
             try:
                 prepared = self._statements.get(name) or await self._prepare(name)
-                return await prepared.fetch(*arguments)
+                return await prepared.fetch(*arguments, timeout=timeout)
             except (InvalidCachedStatementError, OutdatedSchemaCacheError):
                 # A migration has changed a table under the statements: they are prepared anew, and nothing was done.
                 self._statements.clear()
                 if self.driver.is_in_transaction():
                     raise
-                return await (await self._prepare(name)).fetch(*arguments)
-        except asyncpg.PostgresError:
-            raise  # the connection is as good as before
-        except BaseException:  # a time-out, the client gone away: PostgreSQL may still be at it
-            self._spoilt = True
+                return await (await self._prepare(name)).fetch(*arguments, timeout=timeout)
+        except BaseException as error:
+            self._judge(error)
             raise
 
     async def fetchrow(self, name: str, *arguments: object) -> Record | None:
         """The only row of sql/queries/NAME.sql; None where there is none."""
         rows = await self.fetch(name, *arguments)
         return rows[0] if rows else None
+
+    async def copy_out(self, name: str, write: Callable[[bytes], Coroutine[None, None, None]]) -> None:
+        """Hand the one column of sql/queries/NAME.sql to `write`, a line for each row, by COPY.
+
+        The text format would double each backslash. CSV is verbatim where quote and delimiter are characters that the
+        value cannot hold: JSON writes both as \\u0001 and \\u0002.
+        """
+        query = statement(name).rstrip().removesuffix(";")
+        try:
+            await self.driver.copy_from_query(
+                query, output=write, format="csv", delimiter="\x01", quote="\x02", timeout=ENDLESS
+            )
+        except BaseException as error:
+            self._judge(error)
+            raise
+
+    async def copy_in(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> None:
+        """Write the records into the columns of the table, by COPY."""
+        try:
+            await self.driver.copy_records_to_table(table, columns=columns, records=records, timeout=ENDLESS)
+        except BaseException as error:
+            self._judge(error)
+            raise
+
+    def _judge(self, error: BaseException) -> None:
+        """After an answer of PostgreSQL the connection is as good as before. After anything else, a time-out, a client
+        that went away, PostgreSQL may still be at it."""
+        self._spoilt = self._spoilt or not isinstance(error, asyncpg.PostgresError)
 
     async def _prepare(self, name: str) -> Statement:
         self._statements[name] = await self.driver.prepare(statement(name))

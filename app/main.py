@@ -1,5 +1,6 @@
 """The application as a value: routes, limits, handlers, and what lives from start to end."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypedDict
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import health, images, openapi
+from app import exports, health, images, imports, openapi
 from app.database import Pool
 from app.limits import BodyLimit
 from app.parameters import NoParameters, parameters
@@ -23,8 +24,9 @@ from app.uploads import MULTIPART_OVERHEAD
 
 MAX_BODY_BYTES = 256 * 1024  # of every request but an upload: more than the largest patch
 DECODERS = 2  # images that one worker decodes at once
+TRANSFERS = 2  # imports and exports that one worker runs at once: each holds a connection until it ends
 
-TAKE_PARAMETERS = {images.list_images}
+TAKE_PARAMETERS = {images.list_images, exports.export_images}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -34,6 +36,7 @@ class State(TypedDict):
 
     settings: Settings
     decoders: CapacityLimiter
+    transfers: CapacityLimiter
     pool: Pool
     store: ObjectStore
 
@@ -45,7 +48,13 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url)
         async with Pool(settings) as pool:
-            yield {"settings": settings, "decoders": CapacityLimiter(DECODERS), "pool": pool, "store": store}
+            yield {
+                "settings": settings,
+                "decoders": CapacityLimiter(DECODERS),
+                "transfers": CapacityLimiter(TRANSFERS),
+                "pool": pool,
+                "store": store,
+            }
 
     app = Starlette(
         routes=[
@@ -62,6 +71,8 @@ def create_app(settings: Settings) -> Starlette:
                 DELETE=images.delete_image,
             ),
             resource("/v1/images/{id:uuid}/content", GET=images.get_content),
+            resource("/v1/images/import", max_body_bytes=sys.maxsize, POST=imports.import_images),
+            resource("/v1/images/export", GET=exports.export_images),
             resource("/healthz", GET=health.healthz),
             resource("/readyz", GET=health.readyz),
             resource("/openapi.json", GET=openapi.document),

@@ -6,15 +6,15 @@ JSON that the client gets, in the column `image`. jsonb goes in as text.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from asyncpg import UndefinedTableError
 
-from app.database import Connection, Pool
+from app.database import ENDLESS, Connection, Pool
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     from asyncpg import Record
@@ -110,6 +110,35 @@ async def update_image(
 
 async def delete_image(database: Database, id: UUID, versions: Sequence[datetime] | None) -> Record | None:
     return await database.fetchrow("delete_image", id, versions)
+
+
+async def prepare_import(connection: Connection) -> datetime:
+    """The moment that its images are stored."""
+    [row] = await connection.fetch("prepare_import", timeout=ENDLESS)
+    return cast("datetime", row["moment"])
+
+
+async def find_known(connection: Connection, sha256s: Sequence[str], ids: Sequence[UUID]) -> list[Record]:
+    return await connection.fetch("find_known", sha256s, ids)
+
+
+async def copy_images(connection: Connection, images: Sequence[Mapping[str, object]]) -> None:
+    """Records, each with the same columns."""
+    await connection.copy_in("images", list(images[0]), [tuple(image.values()) for image in images])
+
+
+async def export_images(
+    connection: Connection,
+    *,
+    created_after: datetime,
+    created_before: datetime,
+    terms: Sequence[str],
+    words: str | None,
+    write: Callable[[bytes], Coroutine[None, None, None]],
+) -> None:
+    """Within a transaction, until whose end the filters hold."""
+    await connection.fetch("prepare_export", created_after, created_before, terms, words)
+    await connection.copy_out("export_images_matching" if terms or words is not None else "export_images", write)
 
 
 async def read_history(database: Database) -> list[Record]:

@@ -226,7 +226,7 @@ ALTER TABLE ONLY image_terms
 ALTER TABLE ONLY images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
-CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='256');
+CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='512');
 
 COMMENT ON INDEX image_documents_pkey IS 'The newest documents, and that of one image: list_images_by_words, list_images_by_terms.';
 
@@ -287,7 +287,7 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
 -- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
 -- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (ARRAY(SELECT DISTINCT ('tag:'::text || tag.tag) FROM unnest(images_terms.tags) tag(tag) WHERE (char_length(tag.tag) <= 100)) || ('type:'::text || content_type)) 
--- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='256')
+-- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='512')
 -- index image_documents_pkey: CREATE UNIQUE INDEX image_documents_pkey ON image_documents USING btree (created_at, image_id)
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)

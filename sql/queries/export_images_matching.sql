@@ -20,8 +20,8 @@ FROM (
         attributes
     FROM image_documents
     JOIN images ON id = image_id
-    WHERE document @@ NULLIF(current_setting('images.query'), '')::tsquery
-        AND image_documents.created_at > current_setting('images.created_after')::timestamptz
-        AND image_documents.created_at < current_setting('images.created_before')::timestamptz
+    WHERE document @@ NULLIF(current_setting('images.query', true), '')::tsquery
+        AND image_documents.created_at > current_setting('images.created_after', true)::timestamptz
+        AND image_documents.created_at < current_setting('images.created_before', true)::timestamptz
     ORDER BY image_documents.created_at DESC, image_id DESC
 ) AS image;
