@@ -233,7 +233,6 @@ class Pool:
                 asyncpg_url(connectable(self._settings.database_url)),
                 timeout=timeout,
                 command_timeout=2 * timeout,
-                statement_cache_size=0,
                 server_settings={
                     "application_name": "images",
                     "jit": "off",
