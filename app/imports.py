@@ -22,7 +22,8 @@ from app.store import storage_key
 MAX_LINE_BYTES = 512 * 1024  # more than the largest record
 BATCH = 2000  # records written at once
 
-Record = tuple[int, ImageRecord]  # with the number of its line
+Image = dict[str, object]  # a row of images, by its columns
+Batch = list[tuple[int, ImageRecord, Image]]  # with the numbers of their lines
 
 
 async def import_images(request: Request) -> Response:
@@ -36,10 +37,10 @@ async def import_images(request: Request) -> Response:
         try:
             async with request.state["pool"].transaction() as connection:
                 moment = await queries.prepare_import(connection)
-                async for batch in _ahead(_batches(request, faults)):
+                async for batch in _ahead(_batches(request, moment, faults)):
                     new = await _new(connection, batch, faults)
                     if new and not faults.errors:
-                        await queries.copy_images(connection, [_image(record, moment) for record in new])
+                        await queries.copy_images(connection, new)
                     result.new += len(new)
                     result.known += len(batch) - len(new)
                 if faults.errors:
@@ -86,15 +87,16 @@ async def _lines(request: Request, faults: Faults) -> AsyncGenerator[tuple[int, 
         yield number, rest
 
 
-async def _batches(request: Request, faults: Faults) -> AsyncGenerator[list[Record], None]:
+async def _batches(request: Request, moment: datetime, faults: Faults) -> AsyncGenerator[Batch, None]:
     """The records of the body, as long as all are valid, and faults."""
-    batch: list[Record] = []
+    batch: Batch = []
     async for number, line in _lines(request, faults):
         if len(line) > MAX_LINE_BYTES:
             faults.add(number, [FieldError(detail=f"is longer than {MAX_LINE_BYTES} bytes")])
             continue
         try:
-            batch.append((number, ImageRecord.model_validate_json(line)))
+            record = ImageRecord.model_validate_json(line)
+            batch.append((number, record, _image(record, moment)))
         except ValidationError as error:
             problem = invalid(error).problem
             faults.add(number, problem.errors or [FieldError(detail=problem.detail or "")])
@@ -105,7 +107,7 @@ async def _batches(request: Request, faults: Faults) -> AsyncGenerator[list[Reco
         yield batch
 
 
-async def _ahead(batches: AsyncGenerator[list[Record], None]) -> AsyncGenerator[list[Record], None]:
+async def _ahead(batches: AsyncGenerator[Batch, None]) -> AsyncGenerator[Batch, None]:
     """The same, each made while PostgreSQL is busy with the one before it."""
     coming = asyncio.ensure_future(anext(batches, None))
     try:
@@ -117,24 +119,24 @@ async def _ahead(batches: AsyncGenerator[list[Record], None]) -> AsyncGenerator[
         await asyncio.gather(coming, return_exceptions=True)
 
 
-async def _new(connection: Connection, batch: list[Record], faults: Faults) -> list[ImageRecord]:
+async def _new(connection: Connection, batch: Batch, faults: Faults) -> list[Image]:
     """Those whose bytes are neither in the catalogue nor on a line before. An id of other bytes is a fault."""
     rows = await queries.find_known(
-        connection, [record.sha256 for _, record in batch], [record.id for _, record in batch if record.id]
+        connection, [record.sha256 for _, record, _ in batch], [record.id for _, record, _ in batch if record.id]
     )
     known = {row["sha256"] for row in rows}
     taken: dict[UUID, str] = {row["id"]: row["sha256"] for row in rows}
     new = []
-    for line, record in batch:
+    for line, record, image in batch:
         if record.id is not None and taken.setdefault(record.id, record.sha256) != record.sha256:
             faults.add(line, [FieldError(pointer="/id", detail="is the id of other bytes")])
         elif record.sha256 not in known:
             known.add(record.sha256)
-            new.append(record)
+            new.append(image)
     return new
 
 
-def _image(record: ImageRecord, moment: datetime) -> dict[str, object]:
+def _image(record: ImageRecord, moment: datetime) -> Image:
     """The record as a row of images."""
     created_at = record.created_at or moment
     return {
