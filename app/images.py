@@ -51,7 +51,7 @@ async def list_images(request: Request) -> Response:
 async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     async with receive(request, settings.max_upload_bytes) as upload:
-        found = await digest(upload.file, settings.max_image_pixels, request.state["decoders"])
+        found = await digest(upload.content, settings.max_image_pixels, request.state["decoders"])
         key = store.storage_key(found.sha256)
         row = None
         while row is None:  # again where a client without the lock came in between
@@ -62,7 +62,7 @@ async def create_image(request: Request) -> Response:
                 row = await queries.get_image_by_sha256(connection, found.sha256)
                 if row is not None:
                     return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
-                await store.put(objects, key, upload.file)
+                await store.put(objects, key, upload.content)
                 row = await queries.insert_image(
                     connection,
                     filename=upload.filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",

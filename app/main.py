@@ -1,11 +1,11 @@
 """The application as a value: routes, limits, handlers, and what lives from start to end."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
 import asyncpg
-from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -34,7 +34,7 @@ class State(TypedDict):
     """What the endpoints find in `request.state`."""
 
     settings: Settings
-    decoders: CapacityLimiter
+    decoders: Executor
     pool: "asyncpg.Pool[asyncpg.Record]"
     store: ObjectStore
 
@@ -45,8 +45,9 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url)
-        async with create_pool(settings) as pool:
-            yield {"settings": settings, "decoders": CapacityLimiter(DECODERS), "pool": pool, "store": store}
+        with ThreadPoolExecutor(DECODERS, "decoder") as decoders:
+            async with create_pool(settings) as pool:
+                yield {"settings": settings, "decoders": decoders, "pool": pool, "store": store}
 
     app = Starlette(
         routes=[

@@ -11,6 +11,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 from app.settings import ROOT, fail
 
 CHUNK = 1024 * 1024  # bytes
+PART = 5 * 1024 * 1024  # bytes of a large object written at once: the least that S3 takes
 # What obstore raises for a key without bytes, or for what can be no key, as an adopted row may have.
 ABSENT = (FileNotFoundError, ValueError, TypeError)
 
@@ -34,10 +35,11 @@ def storage_key(sha256: str) -> str:
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
-async def put(store: ObjectStore, key: str, file: IO[bytes]) -> None:
-    """Write the whole file; until it is complete the key keeps what it had."""
-    file.seek(0)
-    await obstore.put_async(store, key, file)
+async def put(store: ObjectStore, key: str, content: bytes | IO[bytes]) -> None:
+    """Write all of the content; until it is complete the key keeps what it had."""
+    if not isinstance(content, bytes):
+        content.seek(0)
+    await obstore.put_async(store, key, content, chunk_size=PART, max_concurrency=1)
 
 
 async def delete(store: ObjectStore, key: str) -> None:
