@@ -1,29 +1,21 @@
 """The endpoints of /v1/images."""
 
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from asyncpg import Record
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app import queries, store
+from app.conditional import entity_tags, not_modified
+from app.content import EXTENSIONS, objects_of
 from app.models import EARLIEST, FieldError, ImagePatch, ListQuery, Position, attributes_within_limits, microseconds
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, invalid, logger
 from app.uploads import digest, receive
-
-EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/tiff": "tiff",
-    "image/avif": "avif",
-}
-
 
 PATH = "/v1/images"
 
@@ -80,7 +72,7 @@ async def get_image(request: Request) -> Response:
     row = await queries.get_image(request.state["pool"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
-    if _not_modified(request, _etag(row)):
+    if not_modified(request, _etag(row)):
         return Response(status_code=304, headers={"ETag": _etag(row)})
     return _image(row)
 
@@ -118,40 +110,10 @@ async def delete_image(request: Request) -> Response:
         async with pool.acquire() as connection, connection.transaction():
             await queries.lock_content(connection, gone["sha256"])
             if await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
-                await store.delete(objects, gone["storage_key"])
+                await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:
         logger.error("left %r in the object store: %s", gone["storage_key"], error)
     return Response(status_code=204)
-
-
-async def get_content(request: Request) -> Response:
-    row = await queries.get_content(request.state["pool"], request.path_params["id"])
-    if row is None:
-        raise ProblemError(404)
-    # The type of an adopted row is hearsay: what this service did not find to be an image is for no browser to show.
-    shown = row["content_type"] in EXTENSIONS
-    disposition = "inline" if shown else "attachment"
-    headers = {
-        "ETag": f'"{quote(row["sha256"], safe="")}"',
-        "Cache-Control": "public, max-age=31536000, immutable",
-        "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(row['filename'], safe='')}",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "X-Content-Type-Options": "nosniff",
-    }
-    if _not_modified(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    content = await store.get(request.state["store"], row["storage_key"])
-    if content is None:
-        logger.error("no bytes in the object store under %r", row["storage_key"])
-        raise ProblemError(404, "content-missing")
-    size, chunks = content
-    headers |= {
-        "Content-Length": str(size),
-        "Content-Type": row["content_type"] if shown else "application/octet-stream",
-    }
-    if request.method == "HEAD":
-        return Response(headers=headers)
-    return StreamingResponse(chunks, headers=headers)
 
 
 def _image(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -171,18 +133,8 @@ def _etag(row: Record) -> str:
     return f'"{microseconds(row["updated_at"])}"'
 
 
-def _entity_tags(request: Request, name: str) -> list[str]:
-    """What If-Match or If-None-Match lists (RFC 9110, 13.1)."""
-    return [tag.strip() for line in request.headers.getlist(name) for tag in line.split(",")]
-
-
-def _not_modified(request: Request, etag: str) -> bool:
-    tags = [tag.removeprefix("W/") for tag in _entity_tags(request, "if-none-match")]
-    return etag in tags or "*" in tags
-
-
 def _require_match(request: Request, row: Record) -> None:
-    tags = _entity_tags(request, "if-match")
+    tags = entity_tags(request, "if-match")
     if tags and _etag(row) not in tags and "*" not in tags:
         raise ProblemError(412, "version-conflict", "If-Match names another version.", headers={"ETag": _etag(row)})
 

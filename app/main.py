@@ -1,5 +1,6 @@
 """The application as a value: routes, limits, handlers, and what lives from start to end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import health, images, openapi
+from app import content, health, images, openapi
 from app.database import create_pool
 from app.limits import BodyLimit
 from app.parameters import NoParameters, parameters
@@ -23,9 +24,10 @@ from app.store import open_store
 from app.uploads import MULTIPART_OVERHEAD
 
 MAX_BODY_BYTES = 256 * 1024  # of every request but an upload: more than the largest patch
-DECODERS = 2  # images that one worker decodes at once
+DECODERS = 2  # uploads that one worker decodes at once
+THUMBNAILERS = 2  # thumbnails that it makes at once, beside them
 
-TAKE_PARAMETERS = {images.list_images}
+TAKE_PARAMETERS = {images.list_images, content.get_thumbnail}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -35,6 +37,8 @@ class State(TypedDict):
 
     settings: Settings
     decoders: Executor
+    thumbnailers: Executor
+    thumbnails: dict[str, asyncio.Task[bytes]]  # being made, by key
     pool: "asyncpg.Pool[asyncpg.Record]"
     store: ObjectStore
 
@@ -45,9 +49,19 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url)
-        with ThreadPoolExecutor(DECODERS, "decoder") as decoders:
+        with (
+            ThreadPoolExecutor(DECODERS, "decoder") as decoders,
+            ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
+        ):
             async with create_pool(settings) as pool:
-                yield {"settings": settings, "decoders": decoders, "pool": pool, "store": store}
+                yield {
+                    "settings": settings,
+                    "decoders": decoders,
+                    "thumbnailers": thumbnailers,
+                    "thumbnails": {},
+                    "pool": pool,
+                    "store": store,
+                }
 
     app = Starlette(
         routes=[
@@ -63,7 +77,8 @@ def create_app(settings: Settings) -> Starlette:
                 PATCH=images.update_image,
                 DELETE=images.delete_image,
             ),
-            resource("/v1/images/{id:uuid}/content", GET=images.get_content),
+            resource("/v1/images/{id:uuid}/content", GET=content.get_content),
+            resource("/v1/images/{id:uuid}/thumbnail", GET=content.get_thumbnail),
             resource("/healthz", GET=health.healthz),
             resource("/readyz", GET=health.readyz),
             resource("/openapi.json", GET=openapi.document),

@@ -7,8 +7,9 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from os import SEEK_END
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, NamedTuple, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
 from python_multipart.multipart import parse_options_header
@@ -50,7 +51,7 @@ async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
             yield _from_form(form, max_bytes)
     elif media_type.startswith("image/"):
         async with _raw(request, max_bytes) as upload:
-            yield Upload(_content(upload), None, UploadFields())
+            yield Upload(content_of(upload.file), None, UploadFields())
     else:
         detail = "Send the image as multipart/form-data or as the body, with its image/* type."
         raise ProblemError(415, detail=detail, headers={"Accept-Post": "multipart/form-data, image/*"})
@@ -118,13 +119,14 @@ def _from_form(form: FormData, max_bytes: int) -> Upload:
     upload = files[0]
     if (upload.size or 0) > max_bytes:
         raise too_large(max_bytes)
-    return Upload(_content(upload), _last_component(upload.filename), valid)
+    return Upload(content_of(upload.file), _last_component(upload.filename), valid)
 
 
-def _content(upload: UploadFile) -> Content:
-    """What lies in memory as bytes: to ask it for a file descriptor would send it to disk."""
-    upload.file.seek(0)
-    return upload.file.read() if (upload.size or 0) <= SPOOL else upload.file
+def content_of(file: IO[bytes]) -> Content:
+    """What was written to a spooled file. From memory as bytes: to ask for its descriptor would send it to disk."""
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    return file.read() if size <= SPOOL else file
 
 
 def _last_component(filename: str | None) -> str | None:
