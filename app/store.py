@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import IO, Any
 
 import obstore
@@ -47,9 +48,13 @@ def thumbnail_key(sha256: str, name: str) -> str:
 
 async def put(store: ObjectStore, key: str, content: bytes | IO[bytes]) -> None:
     """Write all of the content; until it is complete the key keeps what it had."""
-    if not isinstance(content, bytes):
+    if isinstance(content, bytes):
+        await obstore.put_async(store, key, content, use_multipart=False)
+    else:
         content.seek(0)
-    await obstore.put_async(store, key, content, chunk_size=PART, max_concurrency=1)
+        # Chunk by chunk: of a file obstore would hold three parts in memory, by itself 36.
+        chunks = iter(partial(content.read, CHUNK), b"")
+        await obstore.put_async(store, key, chunks, chunk_size=PART, max_concurrency=1)
 
 
 async def delete(store: ObjectStore, keys: Iterable[str]) -> None:

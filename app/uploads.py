@@ -126,7 +126,10 @@ def content_of(file: IO[bytes]) -> Content:
     """What was written to a spooled file. From memory as bytes: to ask for its descriptor would send it to disk."""
     size = file.seek(0, SEEK_END)
     file.seek(0)
-    return file.read() if size <= SPOOL else file
+    if size > SPOOL:
+        return file
+    with file:  # or the bytes would lie in memory twice
+        return file.read()
 
 
 def _last_component(filename: str | None) -> str | None:
