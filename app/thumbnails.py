@@ -47,8 +47,9 @@ def thumbnail(content: Content, size: int, format: Format, max_pixels: int) -> b
     profile = {"output_profile": "srgb"} if image.get_typeof("icc-profile-data") else {}
     saver, options = SAVERS[format]
     try:
+        # fail_on is for the loader: as an argument of its own libvips 8.18 leaves it out of account.
         image = pyvips.Image.thumbnail_source(
-            open_source(content), size, height=size, size="down", fail_on="error", **profile
+            open_source(content), size, height=size, size="down", option_string="[fail_on=error]", **profile
         )
         if image.interpretation not in {"srgb", "b-w"}:
             image = image.colourspace("srgb")
