@@ -325,9 +325,11 @@ async def test_uploads_go_on_while_thumbnails_are_made(
     waiting = [asyncio.create_task(client.get(f"/v1/images/{id}/thumbnail")) for id in ids]
     await asyncio.sleep(0.1)
 
-    await upload(client, picture(seed=9))
-
-    made.set()
+    try:
+        async with asyncio.timeout(10):
+            await upload(client, picture(seed=9))
+    finally:
+        made.set()
     assert [(await response).content for response in waiting] == [b"made"] * 5
 
 
