@@ -6,16 +6,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 from asyncpg import Record
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app import queries, store
+from app.conditional import entity_tags, not_modified
+from app.content import EXTENSIONS, objects_of
 from app.models import (
     EARLIEST,
     EPOCH,
@@ -29,16 +31,6 @@ from app.models import (
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, invalid, logger
 from app.uploads import digest, receive
-
-EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/tiff": "tiff",
-    "image/avif": "avif",
-}
-
 
 PATH = "/v1/images"
 
@@ -67,7 +59,7 @@ async def list_images(request: Request) -> Response:
 async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     async with receive(request, settings.max_upload_bytes) as upload:
-        found = await digest(upload.file, settings.max_image_pixels, request.state["decoders"])
+        found = await digest(upload.content, settings.max_image_pixels, request.state["decoders"])
         key = store.storage_key(found.sha256)
         row = None
         while row is None:  # again where a client without the lock came in between
@@ -78,7 +70,7 @@ async def create_image(request: Request) -> Response:
                 row = await queries.get_image_by_sha256(connection, found.sha256)
                 if row is not None:
                     return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
-                await store.put(objects, key, upload.file)
+                await store.put(objects, key, upload.content)
                 row = await queries.insert_image(
                     connection,
                     filename=upload.filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",
@@ -96,7 +88,7 @@ async def get_image(request: Request) -> Response:
     row = await queries.get_image(request.state["pool"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
-    if _not_modified(request, _etag(row)):
+    if not_modified(request, _etag(row)):
         return Response(status_code=304, headers={"ETag": _etag(row)})
     return _image(row)
 
@@ -128,42 +120,14 @@ async def delete_image(request: Request) -> Response:
     # The row is the truth and it is gone. If the bytes cannot follow they are an orphan, which harms nobody.
     try:
         async with pool.transaction() as connection:
-            await queries.lock_content(connection, gone["sha256"])
-            if await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
-                await store.delete(objects, gone["storage_key"])
+            free = await queries.lock_content_to_remove(connection, gone["sha256"])
+            if not free:
+                logger.warning("left %r in the object store: an import is at work", gone["storage_key"])
+            elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
+                await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:
         logger.error("left %r in the object store: %s", gone["storage_key"], error)
     return Response(status_code=204)
-
-
-async def get_content(request: Request) -> Response:
-    row = await queries.get_content(request.state["pool"], request.path_params["id"])
-    if row is None:
-        raise ProblemError(404)
-    # The type of an adopted row is hearsay: what this service did not find to be an image is for no browser to show.
-    shown = row["content_type"] in EXTENSIONS
-    disposition = "inline" if shown else "attachment"
-    headers = {
-        "ETag": f'"{quote(row["sha256"], safe="")}"',
-        "Cache-Control": "public, max-age=31536000, immutable",
-        "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(row['filename'], safe='')}",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "X-Content-Type-Options": "nosniff",
-    }
-    if _not_modified(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    content = await store.get(request.state["store"], row["storage_key"])
-    if content is None:
-        logger.error("no bytes in the object store under %r", row["storage_key"])
-        raise ProblemError(404, "content-missing")
-    size, chunks = content
-    headers |= {
-        "Content-Length": str(size),
-        "Content-Type": row["content_type"] if shown else "application/octet-stream",
-    }
-    if request.method == "HEAD":
-        return Response(headers=headers)
-    return StreamingResponse(chunks, headers=headers)
 
 
 def _image(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -175,19 +139,9 @@ def _etag(row: Record) -> str:
     return f'"{microseconds(row["updated_at"])}"'
 
 
-def _entity_tags(request: Request, name: str) -> list[str]:
-    """What If-Match or If-None-Match lists (RFC 9110, 13.1)."""
-    return [tag.strip() for line in request.headers.getlist(name) for tag in line.split(",")]
-
-
-def _not_modified(request: Request, etag: str) -> bool:
-    tags = [tag.removeprefix("W/") for tag in _entity_tags(request, "if-none-match")]
-    return etag in tags or "*" in tags
-
-
 def _versions(request: Request) -> list[datetime] | None:
     """The versions that If-Match lists, as updated_at; None where any will do."""
-    tags = _entity_tags(request, "if-match")
+    tags = entity_tags(request, "if-match")
     if not tags or "*" in tags:
         return None
     versions = []

@@ -1,7 +1,9 @@
 """The application as a value: routes, limits, handlers, and what lives from start to end."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
@@ -13,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import exports, health, images, imports, openapi
+from app import content, exports, health, images, imports, openapi
 from app.database import Pool
 from app.limits import BodyLimit
 from app.parameters import NoParameters, parameters
@@ -23,10 +25,11 @@ from app.store import open_store
 from app.uploads import MULTIPART_OVERHEAD
 
 MAX_BODY_BYTES = 256 * 1024  # of every request but an upload: more than the largest patch
-DECODERS = 2  # images that one worker decodes at once
-TRANSFERS = 2  # imports and exports that one worker runs at once: each holds a connection until it ends
+DECODERS = 2  # uploads that one worker decodes at once
+THUMBNAILERS = 2  # thumbnails that it makes at once, beside them
+TRANSFERS = 2  # imports and exports that it runs at once: each holds a connection until it ends
 
-TAKE_PARAMETERS = {images.list_images, exports.export_images}
+TAKE_PARAMETERS = {images.list_images, content.get_thumbnail, exports.export_images}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -35,7 +38,9 @@ class State(TypedDict):
     """What the endpoints find in `request.state`."""
 
     settings: Settings
-    decoders: CapacityLimiter
+    decoders: Executor
+    thumbnailers: Executor
+    thumbnails: dict[str, asyncio.Task[bytes]]  # being made, by key
     transfers: CapacityLimiter
     pool: Pool
     store: ObjectStore
@@ -47,14 +52,20 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url)
-        async with Pool(settings) as pool:
-            yield {
-                "settings": settings,
-                "decoders": CapacityLimiter(DECODERS),
-                "transfers": CapacityLimiter(TRANSFERS),
-                "pool": pool,
-                "store": store,
-            }
+        with (
+            ThreadPoolExecutor(DECODERS, "decoder") as decoders,
+            ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
+        ):
+            async with Pool(settings) as pool:
+                yield {
+                    "settings": settings,
+                    "decoders": decoders,
+                    "thumbnailers": thumbnailers,
+                    "thumbnails": {},
+                    "transfers": CapacityLimiter(TRANSFERS),
+                    "pool": pool,
+                    "store": store,
+                }
 
     app = Starlette(
         routes=[
@@ -70,7 +81,8 @@ def create_app(settings: Settings) -> Starlette:
                 PATCH=images.update_image,
                 DELETE=images.delete_image,
             ),
-            resource("/v1/images/{id:uuid}/content", GET=images.get_content),
+            resource("/v1/images/{id:uuid}/content", GET=content.get_content),
+            resource("/v1/images/{id:uuid}/thumbnail", GET=content.get_thumbnail),
             resource("/v1/images/import", max_body_bytes=sys.maxsize, POST=imports.import_images),
             resource("/v1/images/export", GET=exports.export_images),
             resource("/healthz", GET=health.healthz),

@@ -20,6 +20,8 @@ LOADERS: dict[str, ContentType] = {
 }
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 
+Content = bytes | IO[bytes]  # an image in memory, or in a file on disk
+
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
 
@@ -29,41 +31,54 @@ class Measure(NamedTuple):
     height: int
 
 
-def measure(file: IO[bytes], max_pixels: int) -> Measure:
-    """Type, and width and height as displayed, of the first picture in the file.
+def measure(content: Content, max_pixels: int) -> Measure:
+    """Type, and width and height as displayed, of the first picture in the content.
 
     The whole picture is decoded once, as a stream, to know that it can be; JPEG at an eighth of its size, which
     reads all of its data and costs a third. Raises ProblemError: unsupported-image, broken-image, too-many-pixels.
     """
-    _prepare_libvips()
-    image = _open(file)
-    if image.width * image.height > max_pixels:
-        detail = f"{image.width} x {image.height} pixels; at most {max_pixels} in all are taken."
-        raise ProblemError(422, "too-many-pixels", detail)
+    image = open_image(content, max_pixels)
     loader = image.get("vips-loader")
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     try:
         shrinks = loader == "jpegload_source" and min(image.width, image.height) >= 8
-        _open(file, **({"shrink": 8} if shrinks else {})).avg()
+        _open(content, **({"shrink": 8} if shrinks else {})).avg()
     except pyvips.Error as error:
-        raise _broken(error) from None
+        raise broken(error) from None
     size = (image.height, image.width) if orientation in TURNED else (image.width, image.height)
     return Measure(LOADERS[loader], *size)
 
 
-def _open(file: IO[bytes], **options: int) -> pyvips.Image:
-    file.seek(0)
-    source = pyvips.Source.new_from_descriptor(file.fileno())
+def open_image(content: Content, max_pixels: int) -> pyvips.Image:
+    """The first picture, of which nothing but the header is read yet. Raises ProblemError as `measure` does."""
+    _prepare_libvips()
+    image = _open(content)
+    if image.width * image.height > max_pixels:
+        detail = f"{image.width} x {image.height} pixels; at most {max_pixels} in all are taken."
+        raise ProblemError(422, "too-many-pixels", detail)
+    return image
+
+
+def open_source(content: Content) -> pyvips.Source:
+    """The content from its beginning, for one reader."""
+    if isinstance(content, bytes):
+        return pyvips.Source.new_from_memory(content)
+    content.seek(0)
+    return pyvips.Source.new_from_descriptor(content.fileno())
+
+
+def _open(content: Content, **options: int) -> pyvips.Image:
+    source = open_source(content)
     # Asked beforehand: what an error says comes from a buffer that all threads share.
     if pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) == pyvips.ffi.NULL:
         raise ProblemError(415, "unsupported-image", f"Taken are {', '.join(LOADERS.values())}.")
     try:
         return pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
     except pyvips.Error as error:
-        raise _broken(error) from None
+        raise broken(error) from None
 
 
-def _broken(error: pyvips.Error) -> ProblemError:
+def broken(error: pyvips.Error) -> ProblemError:
     return ProblemError(422, "broken-image", str(error).splitlines()[-1].strip())
 
 
@@ -73,6 +88,7 @@ def _prepare_libvips() -> None:
     for name in CLASSES:
         pyvips.operation_block_set(f"VipsForeignLoad{name}", False)
     pyvips.cache_set_max(0)  # no image is asked for twice
+    pyvips.concurrency_set(1)  # there are as many decoders as are wanted; threads of libvips' own only cost
     # libvips quotes bytes of a broken file in its words, in a buffer that all threads share. pyvips, which reads it
     # even where all went well, would raise UnicodeDecodeError, for sound images too.
     pyvips.error._to_string = lambda text: pyvips.ffi.string(text).decode(errors="replace")

@@ -28,6 +28,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 MAX_ATTRIBUTES_BYTES = 65_536
+SIZES = (160, 320, 640, 1280)  # of thumbnails
 
 ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif"]
 
@@ -178,6 +179,24 @@ class ListQuery(Filters):
         if self.cursor is not None:
             bounds.append(Position.of(self.cursor))
         return min(bounds)
+
+
+def _a_size(value: int) -> int:
+    if value not in SIZES:
+        raise ValueError(f"must be one of {', '.join(map(str, SIZES))}")
+    return value
+
+
+class ThumbnailQuery(BaseModel):
+    """The query parameters of GET /v1/images/{id}/thumbnail."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: Annotated[
+        int,
+        AfterValidator(_a_size),
+        Field(description="Pixels of the longer side, at most.", json_schema_extra={"enum": list(SIZES)}),
+    ] = 320
 
 
 class UploadFields(BaseModel):

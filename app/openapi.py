@@ -10,16 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.measure import LOADERS
-from app.models import Image, ImagePage, ImagePatch, ListQuery, Problem, UploadFields
+from app.models import Image, ImagePage, ImagePatch, ListQuery, Problem, ThumbnailQuery, UploadFields
 from app.problems import TITLES
+from app.thumbnails import SAVERS
 
 JSON = "application/json"
 REFUSED = {
     400: "Malformed: not JSON, not multipart/form-data.",
     404: "No such image.",
+    406: "None of the formats that there are is in Accept.",
     412: "If-Match names another version of the image.",
     413: "More bytes than are taken.",
     415: "Not a media type that is taken, or not an image of a supported format.",
+    416: "The range begins after the last byte; Content-Range tells the size.",
     422: "Well-formed and not valid; `errors` names each field. Or an image that is broken or too large.",
     503: "The database or the object store cannot be reached, or a migration is missing; try again after Retry-After.",
 }
@@ -35,6 +38,24 @@ IF_NONE_MATCH = {
     "description": "304 for it.",
     "schema": {"type": "string"},
 }
+RANGE = {
+    "in": "header",
+    "name": "Range",
+    "description": "One range of bytes. Several, or what is malformed, are answered with all the bytes.",
+    "schema": {"type": "string"},
+}
+IF_RANGE = {
+    "in": "header",
+    "name": "If-Range",
+    "description": "The ETag that the Range is meant for; all the bytes where they have another.",
+    "schema": {"type": "string"},
+}
+ACCEPT = {
+    "in": "header",
+    "name": "Accept",
+    "description": "image/webp where all are as welcome; image/avif only where it is named.",
+    "schema": {"type": "string"},
+}
 ID = {"in": "path", "name": "id", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
@@ -46,11 +67,13 @@ async def document(request: Request) -> Response:
 def description() -> dict[str, Any]:
     _, definitions = models_json_schema(
         [(model, "serialization") for model in (Image, ImagePage, Problem)]
-        + [(model, "validation") for model in (ImagePatch, ListQuery, UploadFields)],
+        + [(model, "validation") for model in (ImagePatch, ListQuery, ThumbnailQuery, UploadFields)],
         ref_template="#/components/schemas/{model}",
     )
     schemas = definitions["$defs"]
-    query, fields = (schemas.pop(model.__name__)["properties"] for model in (ListQuery, UploadFields))
+    query, thumbnail, fields = (
+        schemas.pop(model.__name__)["properties"] for model in (ListQuery, ThumbnailQuery, UploadFields)
+    )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -106,8 +129,18 @@ def description() -> dict[str, Any]:
                     "getContent",
                     "Get the bytes",
                     _content() | _not_modified(),
-                    [404, 422, 503],
-                    parameters=[IF_NONE_MATCH],
+                    [404, 416, 422, 503],
+                    parameters=[IF_NONE_MATCH, RANGE, IF_RANGE],
+                ),
+            },
+            "/v1/images/{id}/thumbnail": {
+                "parameters": [ID],
+                "get": _operation(
+                    "getThumbnail",
+                    "Get a small picture of it: upright, never enlarged, in sRGB, without metadata",
+                    _thumbnail() | _not_modified(),
+                    [404, 406, 422, 503],
+                    parameters=[*_query(thumbnail), ACCEPT, IF_NONE_MATCH],
                 ),
             },
             "/healthz": {"get": _operation("getHealth", "Alive", _status("The process answers."), [422])},
@@ -176,11 +209,20 @@ def _not_modified() -> dict[str, Any]:
 
 def _content() -> dict[str, Any]:
     return {
-        "200": {
-            "description": "The bytes as they were stored.",
-            "headers": {name: {"schema": {"type": "string"}} for name in ("ETag", "Content-Disposition")},
-            "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
-        }
+        "200": _bytes("The bytes as they were stored.", "Accept-Ranges", "Content-Disposition"),
+        "206": _bytes("The bytes of the range.", "Content-Range", "Content-Disposition"),
+    }
+
+
+def _thumbnail() -> dict[str, Any]:
+    return {"200": _bytes("The thumbnail, in the format that Accept prefers.", "Vary", media_types=tuple(SAVERS))}
+
+
+def _bytes(description: str, *headers: str, media_types: tuple[str, ...] = ("image/*",)) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {name: {"schema": {"type": "string"}} for name in ("ETag", *headers)},
+        "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in media_types},
     }
 
 

@@ -23,6 +23,7 @@ TITLES = {
     "broken-image": "The image is broken",
     "too-many-pixels": "The image has too many pixels",
     "content-missing": "The bytes of the image are missing",
+    "no-thumbnail": "There is no thumbnail of these bytes",
     "version-conflict": "The image has changed",
     "migrations-pending": "The database is not migrated yet",
 }

@@ -60,6 +60,12 @@ async def lock_content(database: Database, sha256: str) -> None:
     await database.fetch("lock_content", sha256)
 
 
+async def lock_content_to_remove(database: Database, sha256: str) -> bool:
+    """Whether the bytes may be removed."""
+    [row] = await database.fetch("lock_content_to_remove", sha256)
+    return bool(row["free"])
+
+
 async def insert_image(
     database: Database,
     *,

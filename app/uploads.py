@@ -1,13 +1,16 @@
-"""The body of POST /v1/images: to a temporary file as it arrives, then hashed and measured off the event loop."""
+"""The body of POST /v1/images: into memory, or a temporary file where it is large, then hashed and measured off the
+event loop."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from os import SEEK_END
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, NamedTuple, cast
 
-from anyio import CapacityLimiter, to_thread
 from pydantic import TypeAdapter, ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
@@ -15,7 +18,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from app.limits import too_large
-from app.measure import Measure, measure
+from app.measure import Content, Measure, measure
 from app.models import FieldError, Filename, UploadFields
 from app.parameters import values
 from app.problems import ProblemError, invalid
@@ -28,7 +31,7 @@ _filename = TypeAdapter(Filename)
 
 
 class Upload(NamedTuple):
-    file: IO[bytes]
+    content: Content
     filename: str | None
     fields: UploadFields
 
@@ -47,8 +50,8 @@ async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
         async with _form(request) as form:
             yield _from_form(form, max_bytes)
     elif media_type.startswith("image/"):
-        async with _raw(request, max_bytes) as file:
-            yield Upload(file, None, UploadFields())
+        async with _raw(request, max_bytes) as upload:
+            yield Upload(content_of(upload.file), None, UploadFields())
     else:
         detail = "Send the image as multipart/form-data or as the body, with its image/* type."
         raise ProblemError(415, detail=detail, headers={"Accept-Post": "multipart/form-data, image/*"})
@@ -116,7 +119,17 @@ def _from_form(form: FormData, max_bytes: int) -> Upload:
     upload = files[0]
     if (upload.size or 0) > max_bytes:
         raise too_large(max_bytes)
-    return Upload(upload.file, _last_component(upload.filename), valid)
+    return Upload(content_of(upload.file), _last_component(upload.filename), valid)
+
+
+def content_of(file: IO[bytes]) -> Content:
+    """What was written to a spooled file. From memory as bytes: to ask for its descriptor would send it to disk."""
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    if size > SPOOL:
+        return file
+    with file:  # or the bytes would lie in memory twice
+        return file.read()
 
 
 def _last_component(filename: str | None) -> str | None:
@@ -131,28 +144,33 @@ def _last_component(filename: str | None) -> str | None:
 
 
 @asynccontextmanager
-async def _raw(request: Request, max_bytes: int) -> AsyncIterator[IO[bytes]]:
+async def _raw(request: Request, max_bytes: int) -> AsyncIterator[UploadFile]:
     with SpooledTemporaryFile(max_size=SPOOL) as file:
         upload = UploadFile(cast("BinaryIO", file), size=0)  # writes in a thread once the file is on disk
         async for chunk in request.stream():
             if (upload.size or 0) + len(chunk) > max_bytes:
                 raise too_large(max_bytes)
             await upload.write(chunk)
-        yield upload.file
+        yield upload
 
 
-async def digest(file: IO[bytes], max_pixels: int, decoders: CapacityLimiter) -> Digest:
-    """Size, SHA-256 and measure of the file, in a worker thread. Raises ProblemError as `measure` does.
+async def digest(content: Content, max_pixels: int, decoders: Executor) -> Digest:
+    """Size, SHA-256 and measure of the content, in a worker thread. Raises ProblemError as `measure` does.
 
-    `decoders` bounds how many images are decoded at once: one of MAX_IMAGE_PIXELS may take 15 bytes a pixel.
+    `decoders` bounds how many images are decoded at once: one of MAX_IMAGE_PIXELS may take 15 bytes a pixel. It has a
+    queue, so that a thread goes on with the next image without waiting for the event loop.
     """
 
     def work() -> Digest:
-        file.seek(0)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-        return Digest(file.tell(), sha256, measure(file, max_pixels))
+        if isinstance(content, bytes):
+            size, sha256 = len(content), hashlib.sha256(content).hexdigest()
+        else:
+            content.seek(0)
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
+            size = content.tell()
+        return Digest(size, sha256, measure(content, max_pixels))
 
-    return await to_thread.run_sync(work, limiter=decoders)
+    return await asyncio.get_running_loop().run_in_executor(decoders, work)
 
 
 def _field(pointer: str, detail: str) -> ProblemError:

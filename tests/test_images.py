@@ -1,7 +1,6 @@
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -14,7 +13,7 @@ from psycopg.types.json import Jsonb
 from app.images import merge
 from app.models import FIRST_ID, Position
 from app.settings import Settings
-from tests.api import faults, insert, objects, problem, put, remove, rows, upload
+from tests.api import faults, insert, objects, problem, remove, rows, upload
 from tests.pictures import picture
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -554,42 +553,6 @@ async def test_an_image_whose_bytes_are_gone_can_be_deleted(client: httpx.AsyncC
     assert (await client.delete(f"/v1/images/{image['id']}")).status_code == 204
 
 
-# Content
-
-
-async def test_content_is_for_ever_and_not_for_running(client: httpx.AsyncClient) -> None:
-    image = await upload(client)
-    url = f"/v1/images/{image['id']}/content"
-
-    response = await client.get(url)
-
-    assert response.content == picture()
-    assert response.headers["content-type"] == "image/jpeg"
-    assert response.headers["content-length"] == str(len(picture()))
-    assert response.headers["etag"] == f'"{image["sha256"]}"'
-    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert response.headers["x-content-type-options"] == "nosniff"
-    assert response.headers["content-security-policy"] == "default-src 'none'; sandbox"
-    unchanged = await client.get(url, headers={"If-None-Match": response.headers["etag"]})
-    assert (unchanged.status_code, unchanged.content) == (304, b"")
-    head = await client.head(url)
-    assert (head.status_code, head.content, head.headers) == (200, b"", response.headers)
-
-
-FILENAMES = ["cat.jpg", "猫 кот 🐈.jpg", "a\"b;c%41'd.jpg", "قطة.jpg", "x" * 255]
-
-
-async def test_a_file_name_of_any_script_comes_with_the_content(client: httpx.AsyncClient) -> None:
-    for name in FILENAMES:
-        id = (await upload(client))["id"]
-        await change(client, id, {"filename": name})
-
-        disposition = (await client.get(f"/v1/images/{id}/content")).headers["content-disposition"]
-
-        assert disposition.isascii()
-        assert unquote(disposition.removeprefix("inline; filename*=UTF-8''")) == name
-
-
 # Rows of the former service
 
 
@@ -630,47 +593,6 @@ async def test_attributes_that_are_no_object_are_replaced(
     id = insert(connection, attributes=Jsonb([1, 2]))
 
     assert (await change(client, id, {"attributes": {"a": 1, "b": None}})).json()["attributes"] == {"a": 1}
-
-
-@pytest.mark.parametrize("key", ["2019/04/Mein Bild.jpg", "old.jpg", "é/%20#?.jpg"])
-async def test_an_adopted_row_is_served_and_deleted_by_its_own_key(
-    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings, key: str
-) -> None:
-    put(settings, key, b"old")
-    id = insert(connection, storage_key=key)
-
-    assert (await client.get(f"/v1/images/{id}/content")).content == b"old"
-    assert (await client.delete(f"/v1/images/{id}")).status_code == 204
-    assert objects(settings) == []
-
-
-@pytest.mark.parametrize("key", ["../secret", "a/../../secret", "a//b", ".", "a\nb", "none"])
-async def test_a_key_that_leads_nowhere_is_missing_content(
-    client: httpx.AsyncClient, connection: psycopg.Connection, tmp_path: Path, key: str
-) -> None:
-    (tmp_path / "secret").write_bytes(b"secret")
-    id = insert(connection, storage_key=key)
-
-    problem(await client.get(f"/v1/images/{id}/content"), 404, "content-missing")
-    assert (await client.delete(f"/v1/images/{id}")).status_code == 204
-    assert (tmp_path / "secret").exists()
-
-
-@pytest.mark.parametrize("type", ["text/html", "image/svg+xml", "", "тип", "a\r\nSet-Cookie: a=b", "IMAGE/JPEG"])
-async def test_what_may_be_no_image_is_for_no_browser_to_show(
-    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings, type: str
-) -> None:
-    put(settings, "old", b"<script>alert(1)</script>")
-    id = insert(connection, storage_key="old", content_type=type, filename="a\r\nb/…", sha256="тест \r\n")
-
-    response = await client.get(f"/v1/images/{id}/content")
-
-    assert response.status_code == 200
-    assert response.headers["content-type"] == "application/octet-stream"
-    assert response.headers["content-disposition"].startswith("attachment;")
-    assert response.headers["x-content-type-options"] == "nosniff"
-    assert "sandbox" in response.headers["content-security-policy"]
-    assert "set-cookie" not in response.headers
 
 
 async def test_a_row_of_no_moment_is_listed(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:

@@ -13,9 +13,12 @@ PIXELS = 1_000_000
 
 
 def measured(content: bytes) -> Measure:
+    """From memory and from a file, which is the same."""
     with tempfile.TemporaryFile() as file:
         file.write(content)
-        return measure(file, PIXELS)
+        found = measure(file, PIXELS)
+    assert measure(content, PIXELS) == found
+    return found
 
 
 def refusal(content: bytes) -> str:

@@ -2,7 +2,6 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Iterator
-from typing import IO
 
 import httpx
 import psycopg
@@ -329,12 +328,12 @@ async def test_no_more_images_are_decoded_at_once_than_a_worker_can_hold(
     running = most = 0
     decode = measure.measure
 
-    def counted(file: IO[bytes], max_pixels: int) -> object:
+    def counted(content: measure.Content, max_pixels: int) -> object:
         nonlocal running, most
         running += 1
         most = max(most, running)
         try:
-            return decode(file, max_pixels)
+            return decode(content, max_pixels)
         finally:
             running -= 1
 

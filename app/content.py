@@ -1,0 +1,132 @@
+"""The endpoints of the bytes: /v1/images/{id}/content and its thumbnails."""
+
+import asyncio
+from tempfile import SpooledTemporaryFile
+from urllib.parse import quote
+
+from asyncpg import Record
+from obstore.store import ObjectStore
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from app import queries, store
+from app.conditional import byte_range, not_modified, wants_range
+from app.models import SIZES, ThumbnailQuery
+from app.parameters import parameters
+from app.problems import UNAVAILABLE, ProblemError, logger
+from app.thumbnails import EXTENSIONS as THUMBNAIL_EXTENSIONS
+from app.thumbnails import Format, accepted, thumbnail
+from app.uploads import SPOOL, content_of
+
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/tiff": "tiff",
+    "image/avif": "avif",
+}
+
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+async def get_content(request: Request) -> Response:
+    row = await _row(request)
+    # The type of an adopted row is hearsay: what this service did not find to be an image is for no browser to show.
+    shown = row["content_type"] in EXTENSIONS
+    disposition = "inline" if shown else "attachment"
+    headers = {
+        "ETag": f'"{quote(row["sha256"], safe="")}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": FOR_EVER,
+        "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(row['filename'], safe='')}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if not_modified(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Type"] = row["content_type"] if shown else "application/octet-stream"
+    objects, key, part = request.state["store"], row["storage_key"], None
+    if request.method == "HEAD" or wants_range(request, headers["ETag"]):
+        size = await store.size(objects, key)
+        if size is None:
+            raise _missing(key)
+        if request.method == "HEAD":
+            return Response(headers={**headers, "Content-Length": str(size)})
+        part = byte_range(request.headers["range"], size)
+        if part is not None:
+            headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{size}"
+    content = await store.stream(objects, key, part)
+    if content is None:
+        raise _missing(key)
+    length, chunks = content
+    return StreamingResponse(chunks, 206 if part else 200, {**headers, "Content-Length": str(length)})
+
+
+async def get_thumbnail(request: Request) -> Response:
+    size = parameters(request, ThumbnailQuery).size
+    format = accepted(",".join(request.headers.getlist("accept")))
+    row = await _row(request)
+    name = f"{size}.{THUMBNAIL_EXTENSIONS[format]}"
+    headers = {
+        "ETag": f'"{quote(row["sha256"], safe="")}-{name}"',
+        "Cache-Control": FOR_EVER,
+        "Vary": "Accept",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if not_modified(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    key = store.thumbnail_key(row["sha256"], name)
+    content = await store.read(request.state["store"], key)
+    if content is None:
+        content = await _made_once(request, row["storage_key"], key, size, format)
+    headers |= {"Content-Type": format, "Content-Length": str(len(content))}
+    return Response(None if request.method == "HEAD" else content, headers=headers)
+
+
+def objects_of(row: Record) -> list[str]:
+    """The keys under which the object store may have something of an image."""
+    names = (f"{size}.{extension}" for size in SIZES for extension in THUMBNAIL_EXTENSIONS.values())
+    return [row["storage_key"], *(store.thumbnail_key(row["sha256"], name) for name in names)]
+
+
+async def _row(request: Request) -> Record:
+    row = await queries.get_content(request.state["pool"], request.path_params["id"])
+    if row is None:
+        raise ProblemError(404)
+    return row
+
+
+def _missing(key: str) -> ProblemError:
+    logger.error("no bytes in the object store under %r", key)
+    return ProblemError(404, "content-missing")
+
+
+async def _made_once(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
+    """The thumbnail, made by a task that all who ask for it meanwhile wait for, and that goes on if they go away."""
+    tasks: dict[str, asyncio.Task[bytes]] = request.state["thumbnails"]
+    if key not in tasks:
+        tasks[key] = asyncio.create_task(_make(request, storage_key, key, size, format))
+        tasks[key].add_done_callback(lambda _: tasks.pop(key))
+    return await asyncio.shield(tasks[key])
+
+
+async def _make(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
+    """Make the thumbnail and keep it in the object store."""
+    objects: ObjectStore = request.state["store"]
+
+    def work() -> bytes:
+        with SpooledTemporaryFile(max_size=SPOOL) as file:
+            if not store.copy(objects, storage_key, file):
+                raise _missing(storage_key)
+            try:
+                return thumbnail(content_of(file), size, format, request.state["settings"].max_image_pixels)
+            except ProblemError as error:  # of adopted bytes, which nobody has looked at
+                raise ProblemError(404, "no-thumbnail", error.problem.detail) from None
+
+    content = await asyncio.get_running_loop().run_in_executor(request.state["thumbnailers"], work)
+    try:
+        await store.put(objects, key, content)
+    except UNAVAILABLE as error:
+        logger.error("could not keep %r in the object store: %s", key, error)
+    return content
