@@ -8,15 +8,21 @@ import matplotlib as mpl
 mpl.use("svg")
 from matplotlib import pyplot
 
-COLOURS = {"images": "#1b7837", "FastAPI + SQLAlchemy": "#5e7fb8", "Fastify + postgres.js": "#d08a2e"}
+COLOURS = {"this service": "#1b7837", "FastAPI + SQLAlchemy": "#5e7fb8", "Fastify + postgres.js": "#d08a2e"}
 MET, NOT_MET = "#1b7837", "#b2182b"
 
 
 def main(source: str, plot: str) -> None:
     with open(source) as file:  # noqa: PTH123
         results = json.load(file)
-    mpl.rcParams |= {"font.size": 9, "svg.hashsalt": "images", "axes.spines.top": False, "axes.spines.right": False}
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(13, 7), width_ratios=[3, 2], layout="constrained")
+    mpl.rcParams |= {
+        "font.size": 9,
+        "svg.hashsalt": "images",
+        "svg.fonttype": "none",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(14, 7), width_ratios=[1, 1], layout="constrained")
     figure.suptitle(f"{results['rows']:,} images, {results['machine']}, {results['date'][:10]}", fontsize=10)
     draw_targets(left, results["targets"])
     draw_latencies(right, results["works"])
@@ -39,6 +45,7 @@ def draw_targets(axes, targets) -> None:
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
     axes.set_xlim(min(beyond, default=1) / 3, max(beyond, default=1) * 3)
+    axes.set_xlabel("how far beyond the target")
     axes.set_title("Measured, to its target: right of the line is met", fontsize=10, loc="left")
 
 
@@ -54,7 +61,7 @@ def draw_latencies(axes, works) -> None:
     axes.set_xscale("log")
     axes.margins(x=0.3)
     axes.set_xlabel("ms")
-    axes.set_title("Latency with 32 connections, p50 (dot) to p99", fontsize=10, loc="left")
+    axes.set_title("Latency of 32 connections: p50, p99", fontsize=10, loc="left")
 
 
 if __name__ == "__main__":

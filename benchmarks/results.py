@@ -25,8 +25,7 @@ class Results:
 
     def rate(self, work: str, who: str) -> float | None:
         """The median of the rounds, a second."""
-        runs = self.runs.get((work, who))
-        return median(figures.rate for figures in runs) if runs else None
+        return _middle([figures.rate for figures in self.runs.get((work, who), [])])
 
     def latencies(self, work: str, who: str) -> list[float]:
         """Of all rounds."""
@@ -48,16 +47,20 @@ class Target(NamedTuple):
 
 
 def targets(results: Results) -> list[Target]:
+    """A ratio of rates is the median of the rounds' ratios: what was measured one after the other is held together."""
+
     def rate(work: str, who: str, bound: float) -> Target:
-        return Target(f"{work}: rate, to {who}", bound, _ratio(results.rate(work, US), results.rate(work, who)))
+        pairs = zip(results.runs.get((work, US), []), results.runs.get((work, who), []), strict=False)
+        ratios = [ours.rate / theirs.rate for ours, theirs in pairs]
+        return Target(f"{work}: rate, to {who}", bound, _middle(ratios))
 
     def tail(work: str, who: str, bound: float) -> Target:
         ours, theirs = (percentile(results.latencies(work, server), 99) for server in (US, who))
         return Target(f"{work}: p99 of {who}, to ours", bound, _ratio(theirs, ours))
 
     def copy(work: str, seconds: dict[str, list[float]], bound: float) -> Target:
-        ours, psql = (median(seconds[who]) if who in seconds else None for who in (US, PSQL))
-        return Target(f"{work}: rate, to {PSQL}", bound, _ratio(psql, ours))
+        pairs = zip(seconds.get(US, []), seconds.get(PSQL, []), strict=True)
+        return Target(f"{work}: rate, to {PSQL}", bound, _middle([psql / ours for ours, psql in pairs]))
 
     def page(words: str, share: int) -> float:
         ratio = _ratio(percentile(results.pages[words], share), percentile(results.pages[FIRST], share))
@@ -95,6 +98,10 @@ def targets(results: Results) -> list[Target]:
 
 def percentile(values: list[float], share: int) -> float | None:
     return quantiles(values, n=100, method="inclusive")[share - 1] if len(values) > 1 else None
+
+
+def _middle(values: list[float]) -> float | None:
+    return median(values) if values else None
 
 
 def _ratio(one: float | None, other: float | None) -> float | None:

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 STORAGE = DATA / "storage"
 
-US, FASTAPI, FASTIFY = "images", "FastAPI + SQLAlchemy", "Fastify + postgres.js"
+US, FASTAPI, FASTIFY = "this service", "FastAPI + SQLAlchemy", "Fastify + postgres.js"
 STARLETTE, PGBENCH, PSQL = "Starlette alone", "pgbench", "psql"
 
 

@@ -37,7 +37,7 @@ def works(rows: int, last_of_page: str) -> dict[str, Work]:
     serial = count()
 
     def get() -> Requests:
-        return cycle([(head("GET", f"/v1/images/{id}"), b"") for id in ids])
+        return cycle([(head("GET", f"/v1/images/{id}"), f"{id}".encode()) for id in ids])
 
     def newest() -> Requests:
         return cycle([(head("GET", "/v1/images"), last_of_page.encode())])
@@ -56,7 +56,7 @@ def works(rows: int, last_of_page: str) -> dict[str, Work]:
     return {
         GET: Work(get, 200, [US, FASTAPI, FASTIFY, STARLETTE, PGBENCH]),
         NEWEST: Work(newest, 200, [US, FASTAPI, FASTIFY, PGBENCH]),
-        PATCH: Work(patch, 200, [US, FASTAPI, FASTIFY]),
+        PATCH: Work(patch, 200, [US, FASTAPI, FASTIFY, PGBENCH]),
         UPLOAD: Work(upload, 201, [US, FASTAPI, FASTIFY]),
     }
 

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 from time import perf_counter
 
-from app.queries import statement
 from app.review.plans import examples
+from app.settings import ROOT
 from benchmarks.database import Database
 from benchmarks.load import Figures
 
@@ -16,11 +16,12 @@ SQL = Path(__file__).parents[1] / "sql"
 def pgbench(database: Database, query: str, seconds: float) -> Figures:
     """A statement of sql/queries/, prepared, by 32 clients, with the arguments of the first example in its header.
 
-    Where that names image 1 it is a random one.
+    Where that names image 1 it is a random one, and the title A is one of its own.
     """
-    text = "".join(line for line in statement(query).splitlines(keepends=True) if not line.startswith("--"))
-    arguments = examples(statement(query))[0][1].replace("'image 1'", "'image ' || :n").split(", ")
-    for number, argument in reversed([*enumerate(arguments, 1)]):
+    statement = (ROOT / "sql" / "queries" / f"{query}.sql").read_text()
+    example = examples(statement)[0][1].replace("'image 1'", "'image ' || :n").replace("'A'", "'A ' || :n")
+    text = re.sub("^--.*\n", "", statement, flags=re.MULTILINE)
+    for number, argument in reversed([*enumerate(example.split(", "), 1)]):
         text = text.replace(f"${number}", argument)
     script = f"\\set n random(1, {database.rows})\n{text}"
     command: list[str | Path] = [
