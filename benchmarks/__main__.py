@@ -3,6 +3,7 @@
 import argparse
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -49,27 +50,36 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`: no server is left
-    size = QUICK if arguments.quick else FULL
+    try:
+        results = measure_all(QUICK if arguments.quick else FULL, arguments.only)
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        sys.exit(f"make bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    report(results, quick=arguments.quick)
+
+
+def measure_all(size: Size, only: str) -> Results:
     results = Results(size.rows)
     with database(size.rows) as filled, servers(filled) as started:
         check(started)
         forget(filled)
-        measure_works(results, size, filled, started, arguments.only)
+        measure_works(results, size, filled, started, only)
         ours = started[US]
-        if arguments.only in "pages":
+        if only in "pages":
             print("pages of the list", flush=True)
             results.pages = pages(ours, filled, size.page_rounds, size.page_run)
-        if arguments.only in "export":
+        if only in "export":
             limit = partial(psql, filled, "export_images.sql")
             measure_copies("export", results.exports, size, partial(export_over_http, ours, size.rows), limit)
-        if arguments.only in "import":
+        if only in "import":
             ndjson, table = import_files(size.imported)
             limit = partial(psql, filled, "import_images.sql", table)
             measure_copies(
                 "import", results.imports, size, partial(import_over_http, ours, ndjson), limit, partial(forget, filled)
             )
         results.memory = ours.process.memory_info().rss
-    report(results, quick=arguments.quick)
+    return results
 
 
 def measure_works(results: Results, size: Size, filled: Database, started: dict[str, Server], only: str) -> None:

@@ -43,9 +43,9 @@ class Connection(asyncio.Protocol):
         self.send()
 
     def send(self) -> None:
-        request, self.expected = next(self.load.requests)
+        self.request, self.expected = next(self.load.requests)
         self.sent = perf_counter()
-        self.transport.write(request)
+        self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         self.received = data = self.received + data if self.received else data
@@ -56,19 +56,22 @@ class Connection(asyncio.Protocol):
             head = data[:body].lower()
             length = head.find(b"content-length: ") + 16
             if length == 15 or not head.startswith(self.load.status):
-                self.load.fail(data)
+                self.fail(data)
                 return
             self.end = body + int(head[length : head.find(b"\r", length)])
         if len(data) < self.end:
             return
         if len(data) > self.end or self.expected not in data:
-            self.load.fail(data)
+            self.fail(data)
             return
         self.received, self.end = b"", 0
         if self.load.answered(self.sent):
             self.send()
         else:
             self.transport.close()
+
+    def fail(self, answer: bytes) -> None:
+        self.load.fail(f"{self.request[:100]!r} is answered by {answer[:500]!r}")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.load.left(bool(self.received) or error is not None or not self.load.over)
@@ -85,26 +88,27 @@ class Load:
         self.done: asyncio.Future[None]
 
     def answered(self, sent: float) -> bool:
-        """Whether to go on."""
+        """Count it. Returns whether to go on."""
+        now = perf_counter()
         if sent >= self.begun:
-            self.figures.latencies.append(perf_counter() - sent)
-            self.figures.requests += not self.over
+            self.figures.latencies.append(now - sent)
+        self.figures.requests += now >= self.begun and not self.over
         return not self.over
 
     def left(self, broken: bool) -> None:
         self.connections -= 1
         if broken:
-            self.fail(b"a connection was closed")
+            self.fail("a connection was closed")
         elif self.connections == 0 and not self.done.done():
             self.done.set_result(None)
 
-    def fail(self, answer: bytes) -> None:
+    def fail(self, why: str) -> None:
         if not self.done.done():
-            self.done.set_exception(RuntimeError(f"not the answer that was expected: {answer[:500]!r}"))
+            self.done.set_exception(RuntimeError(why))
 
     async def run(self, port: int, warm_up: float, seconds: float, cpu: Callable[[], tuple[float, float]]) -> Figures:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: self.fail(repr(context).encode()))
+        loop.set_exception_handler(lambda _, context: self.fail(repr(context)))
         self.done = loop.create_future()
         for _ in range(self.connections):
             await loop.create_connection(lambda: Connection(self), "127.0.0.1", port)

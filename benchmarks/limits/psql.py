@@ -36,7 +36,7 @@ def pgbench(database: Database, query: str, seconds: float) -> Figures:
         "-f",
         "/dev/stdin",
     ]
-    done = subprocess.run([*command, database.url], input=script, check=True, capture_output=True, text=True)
+    done = subprocess.run([*command, database.url], input=script, check=True, stdout=subprocess.PIPE, text=True)
     requests = re.findall(r"transactions actually processed: (\d+)", done.stdout)[0]
     rate = re.findall(r"tps = ([\d.]+)", done.stdout)[0]
     return Figures(int(requests), int(requests) / float(rate))
