@@ -24,7 +24,7 @@ check: .venv/development
 bench: .venv/development .data/bench/plot/ready .data/bench/fastapi/ready .data/bench/fastify/ready
 	@exec python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
-lock: .venv/development
+lock: .venv/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) pyproject.toml -o requirements/service.txt
 	uv pip compile $(LOCK) --group embedded -c requirements/service.txt -o requirements/embedded.txt
 	uv pip compile $(LOCK) --group development -c requirements/service.txt -c requirements/embedded.txt \
@@ -32,6 +32,7 @@ lock: .venv/development
 	uv pip compile $(LOCK) benchmarks/requirements.in -o benchmarks/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastapi/requirements.in -o benchmarks/peers/fastapi/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
+	cd benchmarks/peers/fastify && PATH=$(CURDIR)/.data/bench/fastify/bin:$$PATH npm update --package-lock-only --silent
 
 clean:
 	rm -rf .venv .data .mypy_cache .pytest_cache .ruff_cache

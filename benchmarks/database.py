@@ -40,7 +40,7 @@ class Database:
     def forget(self) -> None:
         """Delete what was added to the rows of fill_images.sql, which are all of 2020, and the stored photos."""
         self.execute("DELETE FROM images WHERE created_at >= '2026-01-01Z'")
-        self.execute("VACUUM (INDEX_CLEANUP ON) images")
+        self.execute("VACUUM (INDEX_CLEANUP ON)")
 
 
 @contextmanager

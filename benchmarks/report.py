@@ -15,6 +15,7 @@ import psutil
 
 from app.embedded import binaries
 from benchmarks.database import DATA
+from benchmarks.filters import DEEP, FIRST
 from benchmarks.results import MIB, Results, Target, percentile, targets
 from benchmarks.servers import HERE
 
@@ -41,7 +42,19 @@ def as_markdown(results: Results) -> str:
         ["", "", "a second (spread)", "p50", "p99", "CPU of the server", "of PostgreSQL"],
         (_work(results, work, who) for work, who in results.runs),
     )
-    return f"{setting}\n\n{asked}\nOne request, in the median of the rounds:\n\n{works}\n{versions()}\n"
+    slowest = sorted(results.pages, key=lambda words: percentile(results.pages[words], 50) or 0)[:-11:-1]
+    pages = table(
+        ["", "p50", "p99"],
+        ([words, *_shares(results.pages[words])] for words in [FIRST, DEEP, *slowest] if words in results.pages),
+    )
+    return "\n".join(
+        [
+            f"{setting}\n\n{asked}",
+            f"The rate is the median of the rounds; the rest, for one request, is of all of them.\n\n{works}",
+            f"Pages of the list for one client, and the ten slowest filters.\n\n{pages}",
+            f"{versions()}\n",
+        ]
+    )
 
 
 def _target(target: Target) -> Row:
@@ -54,15 +67,19 @@ def _target(target: Target) -> Row:
 def _work(results: Results, work: str, who: str) -> Row:
     runs, latencies = results.runs[work, who], results.latencies(work, who)
     rates = sorted(figures.rate for figures in runs)
-    shares = [percentile(latencies, share) for share in (50, 99)]
     cpu = [sum(figures.cpu[part] for figures in runs) / sum(figures.requests for figures in runs) for part in (0, 1)]
     return [
         work,
         who,
         f"{results.rate(work, who):,.0f} ({rates[0]:,.0f} to {rates[-1]:,.0f})",
-        *(f"{share * 1e3:.1f} ms" if share else "" for share in shares),
-        *(f"{used * 1e6:,.0f} µs" if used else "" for used in cpu),
+        *_shares(latencies),
+        *(f"{used * 1e6:,.0f} µs" if used > 1e-6 else "" for used in cpu),
     ]
+
+
+def _shares(latencies: list[float]) -> Row:
+    shares = [percentile(latencies, share) for share in (50, 99)]
+    return [f"{share * 1e3:.1f} ms" if share else "" for share in shares]
 
 
 def table(header: Row, rows: Iterable[Row]) -> str:
