@@ -4,7 +4,7 @@ PYTHON ?= python3
 PG ?= 18
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test check lock clean
+.PHONY: run test check bench lock clean
 
 run: .venv/service
 	@test -e .env || cp .env.example .env
@@ -21,11 +21,18 @@ check: .venv/development
 	hadolint Dockerfile
 	images schema check
 
-lock: .venv/development
+bench: .venv/development .data/bench/plot/ready .data/bench/fastapi/ready .data/bench/fastify/ready
+	@exec python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+lock: .venv/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) pyproject.toml -o requirements/service.txt
 	uv pip compile $(LOCK) --group embedded -c requirements/service.txt -o requirements/embedded.txt
 	uv pip compile $(LOCK) --group development -c requirements/service.txt -c requirements/embedded.txt \
 		-o requirements/development.txt
+	uv pip compile $(LOCK) benchmarks/requirements.in -o benchmarks/requirements.txt
+	uv pip compile $(LOCK) benchmarks/peers/fastapi/requirements.in -o benchmarks/peers/fastapi/requirements.txt
+	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
+	cd benchmarks/peers/fastify && PATH=$(CURDIR)/.data/bench/fastify/bin:$$PATH npm update --package-lock-only --silent
 
 clean:
 	rm -rf .venv .data .mypy_cache .pytest_cache .ruff_cache
@@ -43,3 +50,18 @@ INSTALL = python -m pip install --quiet --disable-pip-version-check
 .venv/development: .venv/service requirements/development.txt
 	$(INSTALL) --require-hashes -r requirements/development.txt
 	@touch $@
+
+# What only the benchmark needs, each in an environment of its own.
+.data/bench/plot/ready: benchmarks/requirements.txt
+.data/bench/fastapi/ready: benchmarks/peers/fastapi/requirements.txt
+.data/bench/plot/ready .data/bench/fastapi/ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/$(INSTALL) --require-hashes -r $<
+	@touch $@
+
+# The wheel is Node.js and npm. Where it cannot be had the benchmark goes on, and says that this peer is missing.
+.data/bench/fastify/ready: benchmarks/peers/fastify/*
+	-$(PYTHON) -m venv $(@D) \
+		&& $(@D)/bin/$(INSTALL) --require-hashes -r benchmarks/peers/fastify/requirements.txt \
+		&& cp benchmarks/peers/fastify/*.js* benchmarks/peers/fastify/.npmrc $(@D) \
+		&& cd $(@D) && PATH=$$PWD/bin:$$PATH npm ci --silent && touch ready

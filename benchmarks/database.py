@@ -1,0 +1,78 @@
+"""The database that all share: PostgreSQL 18 as it would run in production, with rows that look like a catalogue's."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg.rows import TupleRow
+
+from app.embedded import Server
+from app.review import scratch
+from app.settings import ROOT
+
+DATA = ROOT / ".data" / "bench"
+OPTIONS = (
+    "-c shared_buffers=1GB -c effective_cache_size=4GB -c maintenance_work_mem=512MB -c random_page_cost=1.1 "
+    "-c max_wal_size=8GB -c checkpoint_timeout=30min"
+)
+YOYO = Path(sys.executable).with_name("yoyo")
+
+
+class Database:
+    def __init__(self, server: Server, rows: int) -> None:
+        self.bin = server.bin
+        self.rows = rows
+        self.url = server.url("bench")
+        self.process = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
+
+    def execute(self, statement: str, *arguments: object) -> list[TupleRow]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode(), arguments)
+            return cursor.fetchall() if cursor.description else []
+
+    def forget(self) -> None:
+        """Delete what was added to the rows of fill_images.sql, which are all of 2020, and the stored photos."""
+        self.execute("DELETE FROM images WHERE created_at >= '2026-01-01Z'")
+        self.execute("VACUUM (INDEX_CLEANUP ON)")
+
+
+@contextmanager
+def database(rows: int) -> Iterator[Database]:
+    """The database `bench`, a fresh copy of one that was filled, now or by an earlier run from the same files."""
+    files = [*sorted((ROOT / "sql" / "migrations").glob("*.sql")), ROOT / "sql" / "review" / "fill_images.sql"]
+    version = sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+    data = DATA / f"postgres-{rows}-{version}"
+    for outdated in set(DATA.glob(f"postgres-{rows}-*")) - set(DATA.glob(f"{data.name}*")):
+        shutil.rmtree(outdated) if outdated.is_dir() else outdated.unlink()
+    server = Server(data, options=OPTIONS)
+    server.start()
+    try:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            if not admin.execute("SELECT FROM pg_database WHERE datname = 'filled'").fetchall():
+                _fill(server, admin, rows)
+            admin.execute("DROP DATABASE IF EXISTS bench WITH (FORCE)")
+            admin.execute("CREATE DATABASE bench TEMPLATE filled STRATEGY file_copy")
+        yield Database(server, rows)
+    finally:
+        server.release()
+
+
+def _fill(server: Server, admin: psycopg.Connection, rows: int) -> None:
+    """Loaded as soon as there is a table: an index is built faster than rows are added to it."""
+    print(f"filling a database with {rows:,} rows, once", flush=True)
+    admin.execute("DROP DATABASE IF EXISTS filling")
+    admin.execute("CREATE DATABASE filling")
+    environment = os.environ | {"DATABASE_URL": server.url("filling"), "MIGRATION_DATABASE_URL": ""}
+    for arguments in ["--revision", "0001_create_images"], []:
+        subprocess.run([YOYO, "apply", *arguments], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+        with psycopg.connect(server.url("filling"), autocommit=True) as connection:
+            scratch.fill(connection, rows, quiet=True)
+            connection.execute("VACUUM (FREEZE, ANALYZE)")
+    admin.execute("ALTER DATABASE filling RENAME TO filled")

@@ -1,0 +1,61 @@
+"""Limits: what PostgreSQL's own programs, psql and pgbench, do with the same rows and statements."""
+
+import re
+import subprocess
+from pathlib import Path
+from time import perf_counter
+
+from app.review.plans import examples
+from app.settings import ROOT
+from benchmarks.database import Database
+from benchmarks.load import Figures
+
+SQL = Path(__file__).parents[1] / "sql"
+
+
+def pgbench(database: Database, query: str, seconds: float) -> Figures:
+    """A statement of sql/queries/, prepared, by 32 clients, with the arguments of the first example in its header.
+
+    Where that names image 1 it is a random one, and the title A is one of its own.
+    """
+    statement = (ROOT / "sql" / "queries" / f"{query}.sql").read_text()
+    example = examples(statement)[0][1].replace("'image 1'", "'image ' || :n").replace("'A'", "'A ' || :n")
+    text = re.sub("^--.*\n", "", statement, flags=re.MULTILINE)
+    for number, argument in reversed([*enumerate(example.split(", "), 1)]):
+        text = text.replace(f"${number}", argument)
+    script = f"\\set n random(1, {database.rows})\n{text}"
+    command: list[str | Path] = [
+        database.bin / "pgbench",
+        "-n",
+        "-M",
+        "prepared",
+        "-c",
+        "32",
+        "-T",
+        f"{seconds:.0f}",
+        "-f",
+        "/dev/stdin",
+    ]
+    done = subprocess.run([*command, database.url], input=script, check=True, stdout=subprocess.PIPE, text=True)
+    requests = re.findall(r"transactions actually processed: (\d+)", done.stdout)[0]
+    rate = re.findall(r"tps = ([\d.]+)", done.stdout)[0]
+    return Figures(int(requests), int(requests) / float(rate))
+
+
+def psql(database: Database, file: str, rows: Path | None = None) -> float:
+    """Seconds that psql takes for a file of benchmarks/sql/, with the rows as its input."""
+    command: list[str | Path] = [
+        database.bin / "psql",
+        "--no-psqlrc",
+        "--quiet",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-f",
+        SQL / file,
+        "-d",
+        database.url,
+    ]
+    begun = perf_counter()
+    with (rows or Path("/dev/null")).open() as lines, Path("/dev/null").open("w") as nothing:
+        subprocess.run(command, check=True, stdin=lines, stdout=nothing)
+    return perf_counter() - begun

@@ -1,0 +1,143 @@
+"""The load: connections that each send a request, wait for its answer, and send the next (a closed loop).
+
+It shares the cores with what it measures, and so does little: requests are made beforehand, and of an answer it reads
+the status, the length, and whether it has what it must have.
+"""
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import cast
+
+import uvloop
+
+Requests = Iterator[tuple[bytes, bytes]]  # what is sent, and what the answer's body must have in it
+
+PATIENCE = 60  # seconds, for the last answers
+
+
+@dataclass
+class Figures:
+    """What one run measured."""
+
+    requests: int = 0  # answered within the time
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)  # seconds, of all requests that were sent within the time
+    cpu: tuple[float, float] = (0.0, 0.0)  # seconds, of the server and of PostgreSQL
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, load: "Load") -> None:
+        self.load = load
+        self.received = b""
+        self.end = 0  # of the answer; 0 until its head is complete
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.send()
+
+    def send(self) -> None:
+        self.request, self.expected = next(self.load.requests)
+        self.sent = perf_counter()
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.received = data = self.received + data if self.received else data
+        if not self.end:
+            body = data.find(b"\r\n\r\n") + 4
+            if body == 3:
+                return
+            head = data[:body].lower()
+            length = head.find(b"content-length: ") + 16
+            if length == 15 or not head.startswith(self.load.status):
+                self.fail(data)
+                return
+            self.end = body + int(head[length : head.find(b"\r", length)])
+        if len(data) < self.end:
+            return
+        if len(data) > self.end or self.expected not in data:
+            self.fail(data)
+            return
+        self.received, self.end = b"", 0
+        if self.load.answered(self.sent):
+            self.send()
+        else:
+            self.transport.close()
+
+    def fail(self, answer: bytes) -> None:
+        self.load.fail(f"{self.request[:100]!r} is answered by {answer[:500]!r}")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.load.left(bool(self.received) or error is not None or not self.load.over)
+
+
+class Load:
+    def __init__(self, requests: Requests, status: int, connections: int) -> None:
+        self.requests = requests
+        self.status = b"http/1.1 %d" % status
+        self.connections = connections
+        self.figures = Figures()
+        self.begun = float("inf")
+        self.over = False
+        self.done: asyncio.Future[None]
+
+    def answered(self, sent: float) -> bool:
+        """Count it. Returns whether to go on."""
+        now = perf_counter()
+        if sent >= self.begun:
+            self.figures.latencies.append(now - sent)
+        self.figures.requests += now >= self.begun and not self.over
+        return not self.over
+
+    def left(self, broken: bool) -> None:
+        self.connections -= 1
+        if broken:
+            self.fail("a connection was closed")
+        elif self.connections == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, why: str) -> None:
+        if not self.done.done():
+            self.done.set_exception(RuntimeError(why))
+
+    async def run(self, port: int, warm_up: float, seconds: float, cpu: Callable[[], tuple[float, float]]) -> Figures:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self.fail(repr(context)))
+        self.done = loop.create_future()
+        for _ in range(self.connections):
+            await loop.create_connection(lambda: Connection(self), "127.0.0.1", port)
+        await asyncio.wait([self.done], timeout=warm_up)
+        before = cpu()
+        self.begun = perf_counter()
+        await asyncio.wait([self.done], timeout=seconds)
+        self.over = True
+        self.figures.seconds = perf_counter() - self.begun
+        after = cpu()
+        self.figures.cpu = after[0] - before[0], after[1] - before[1]
+        await asyncio.wait_for(self.done, PATIENCE)
+        return self.figures
+
+
+def load(
+    port: int,
+    requests: Requests,
+    *,
+    status: int = 200,
+    connections: int = 32,
+    warm_up: float,
+    seconds: float,
+    cpu: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
+) -> Figures:
+    """Keep a server busy, first to warm it up, then to measure. Raises RuntimeError for an answer that is not right."""
+    gc.collect()
+    gc.disable()
+    try:
+        return uvloop.run(Load(requests, status, connections).run(port, warm_up, seconds, cpu))
+    finally:
+        gc.enable()

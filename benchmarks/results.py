@@ -1,0 +1,108 @@
+"""What was measured, and what it is held to."""
+
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from typing import NamedTuple
+
+from benchmarks.filters import DEEP, FIRST
+from benchmarks.load import Figures
+from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, PSQL, STARLETTE, US
+from benchmarks.works import GET, NEWEST, PATCH, UPLOAD
+
+MIB = 1024 * 1024
+
+
+@dataclass
+class Results:
+    """All times in seconds."""
+
+    rows: int
+    runs: dict[tuple[str, str], list[Figures]] = field(default_factory=dict)  # by work, and by whom
+    pages: dict[str, list[float]] = field(default_factory=dict)  # latencies, by what was asked for
+    imports: dict[str, list[float]] = field(default_factory=dict)
+    exports: dict[str, list[float]] = field(default_factory=dict)
+    memory: int = 0  # bytes, of our one worker in the end
+
+    def rate(self, work: str, who: str) -> float | None:
+        """The median of the rounds, a second."""
+        return _middle([figures.rate for figures in self.runs.get((work, who), [])])
+
+    def latencies(self, work: str, who: str) -> list[float]:
+        """Of all rounds."""
+        return [latency for figures in self.runs.get((work, who), []) for latency in figures.latencies]
+
+
+class Target(NamedTuple):
+    what: str
+    bound: float
+    measured: float | None  # None where it was not
+    at_most: bool = False
+    unit: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        if self.measured is None:
+            return None
+        return self.measured <= self.bound if self.at_most else self.measured >= self.bound
+
+
+def targets(results: Results) -> list[Target]:
+    """A ratio of rates is the median of the rounds' ratios: what was measured one after the other is held together."""
+
+    def rate(work: str, who: str, bound: float) -> Target:
+        pairs = zip(results.runs.get((work, US), []), results.runs.get((work, who), []), strict=False)
+        ratios = [ours.rate / theirs.rate for ours, theirs in pairs]
+        return Target(f"{work}: rate, to {who}", bound, _middle(ratios))
+
+    def tail(work: str, who: str, bound: float) -> Target:
+        ours, theirs = (percentile(results.latencies(work, server), 99) for server in (US, who))
+        return Target(f"{work}: p99 of {who}, to ours", bound, _ratio(theirs, ours))
+
+    def copy(work: str, seconds: dict[str, list[float]], bound: float) -> Target:
+        pairs = zip(seconds.get(US, []), seconds.get(PSQL, []), strict=True)
+        return Target(f"{work}: rate, to {PSQL}", bound, _middle([psql / ours for ours, psql in pairs]))
+
+    def page(words: str, share: int) -> float:
+        ratio = _ratio(percentile(results.pages[words], share), percentile(results.pages[FIRST], share))
+        return ratio or 0.0
+
+    filters = [words for words in results.pages if words not in {FIRST, DEEP}]
+    worst = {share: max(filters, key=lambda words: page(words, share), default=None) for share in (50, 99)}
+    return [
+        rate(GET, FASTAPI, 10),
+        rate(GET, FASTIFY, 1.15),
+        rate(GET, STARLETTE, 0.5),
+        rate(NEWEST, FASTAPI, 8),
+        rate(NEWEST, FASTIFY, 1.5),
+        rate(NEWEST, PGBENCH, 0.6),
+        rate(PATCH, FASTAPI, 7),
+        rate(PATCH, FASTIFY, 0.95),
+        rate(UPLOAD, FASTAPI, 1.5),
+        rate(UPLOAD, FASTIFY, 1.5),
+        *(tail(work, who, bound) for work in (GET, NEWEST, PATCH) for who, bound in ((FASTAPI, 10), (FASTIFY, 1))),
+        copy("import", results.imports, 0.6),
+        copy("export", results.exports, 0.9),
+        Target(f"{DEEP}: median, to the first", 1.5, page(DEEP, 50) if results.pages else None, at_most=True),
+        *(
+            Target(
+                f"any filter: {name}, to the first page ({words})",
+                3,
+                page(words, share) if words else None,
+                at_most=True,
+            )
+            for share, name, words in ((50, "median", worst[50]), (99, "p99", worst[99]))
+        ),
+        Target("memory of a worker afterwards", 80, results.memory / MIB, at_most=True, unit=" MiB"),
+    ]
+
+
+def percentile(values: list[float], share: int) -> float | None:
+    return quantiles(values, n=100, method="inclusive")[share - 1] if len(values) > 1 else None
+
+
+def _middle(values: list[float]) -> float | None:
+    return median(values) if values else None
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return one / other if one and other else None

