@@ -9,8 +9,20 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.exports import NDJSON
 from app.measure import LOADERS
-from app.models import Image, ImagePage, ImagePatch, ListQuery, Problem, ThumbnailQuery, UploadFields
+from app.models import (
+    Filters,
+    Image,
+    ImagePage,
+    ImagePatch,
+    ImageRecord,
+    ImportResult,
+    ListQuery,
+    Problem,
+    ThumbnailQuery,
+    UploadFields,
+)
 from app.problems import TITLES
 from app.thumbnails import SAVERS
 
@@ -18,6 +30,7 @@ JSON = "application/json"
 REFUSED = {
     400: "Malformed: not JSON, not multipart/form-data.",
     404: "No such image.",
+    409: "Another request stored one of the images meanwhile: send it again.",
     406: "None of the formats that there are is in Accept.",
     412: "If-Match names another version of the image.",
     413: "More bytes than are taken.",
@@ -66,13 +79,16 @@ async def document(request: Request) -> Response:
 @cache
 def description() -> dict[str, Any]:
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in (Image, ImagePage, Problem)]
-        + [(model, "validation") for model in (ImagePatch, ListQuery, ThumbnailQuery, UploadFields)],
+        [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem)]
+        + [
+            (model, "validation")
+            for model in (Filters, ImagePatch, ImageRecord, ListQuery, ThumbnailQuery, UploadFields)
+        ],
         ref_template="#/components/schemas/{model}",
     )
     schemas = definitions["$defs"]
-    query, thumbnail, fields = (
-        schemas.pop(model.__name__)["properties"] for model in (ListQuery, ThumbnailQuery, UploadFields)
+    filters, query, thumbnail, fields = (
+        schemas.pop(model.__name__)["properties"] for model in (Filters, ListQuery, ThumbnailQuery, UploadFields)
     )
     return {
         "openapi": "3.1.0",
@@ -142,6 +158,29 @@ def description() -> dict[str, Any]:
                     [404, 406, 422, 503],
                     parameters=[*_query(thumbnail), ACCEPT, IF_NONE_MATCH],
                 ),
+            },
+            "/v1/images/import": {
+                "post": _operation(
+                    "importImages",
+                    "Record images whose bytes are in the object store: all of them, or none",
+                    {"200": _answer("All lines were taken.", _ref("ImportResult"))},
+                    [409, 415, 422, 503],
+                    body={NDJSON: {"schema": _ref("ImageRecord")}},
+                )
+            },
+            "/v1/images/export": {
+                "get": _operation(
+                    "exportImages",
+                    "All images that match, newest first, as of one moment",
+                    {
+                        "200": {
+                            "description": "A line for each image, compressed as Accept-Encoding has it: gzip or zstd.",
+                            "content": {NDJSON: {"schema": _ref("Image")}},
+                        }
+                    },
+                    [422, 503],
+                    parameters=_query(filters),
+                )
             },
             "/healthz": {"get": _operation("getHealth", "Alive", _status("The process answers."), [422])},
             "/readyz": {
