@@ -32,7 +32,7 @@ def test_the_session_to_paste_works_as_it_stands(database: str, tmp_path: Path) 
         )
 
     assert done.returncode == 0, done.stderr
-    assert re.findall(r"HTTP/1.1 (\d+)", done.stdout) == ["201", "200", "200", "204"]
+    assert re.findall(r"HTTP/1.1 (\d+)", done.stdout) == ["201", "200", "200", "206", "204"]
     assert '"title":"Rectangle"' in done.stdout
     assert re.search(r'"attributes":\s*{"sensor":\s*{}}', done.stdout)
     assert '"type":"/problems/version-conflict"' in done.stdout
