@@ -1,13 +1,29 @@
-"""The application's connections to PostgreSQL."""
+"""The application's connections to PostgreSQL: a stack of them, each with the statements of sql/queries/ prepared."""
 
-from typing import Any
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 import asyncpg
+from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
 from psycopg.conninfo import conninfo_to_dict
 
 from app.embedded import connectable
-from app.settings import Settings
+from app.settings import ROOT, Settings
+
+if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
+    from asyncpg.prepared_stmt import PreparedStatement
+
+    Record = asyncpg.Record
+    Statement = PreparedStatement[Record]
+
+ENDLESS = 30 * 86_400.0  # seconds: who copies is stopped by the one who reads or sends
 
 # What libpq, under yoyo, takes in a URL and asyncpg would send to the server as a setting of its own.
 LIBPQ_ONLY = {
@@ -34,37 +50,207 @@ def asyncpg_url(url: str) -> str:
     return f"postgresql://?{urlencode({k: v for k, v in conninfo_to_dict(url).items() if k not in LIBPQ_ONLY})}"
 
 
-class PatientPool(asyncpg.Pool):
-    """asyncpg's, but that the wait for a connection ends in TimeoutError; by itself asyncpg waits for ever."""
-
-    patience: float  # seconds
-
-    def acquire(self, *, timeout: float | None = None) -> Any:
-        return super().acquire(timeout=timeout or self.patience)
+@cache
+def statement(name: str) -> str:
+    """The text of sql/queries/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
+    return (ROOT / "sql" / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def create_pool(settings: Settings) -> PatientPool:
-    """A pool of at most DATABASE_POOL_SIZE connections, opened as they are needed: it also starts with no database.
+class Connection:
+    """A connection, and each statement that it has run so far, prepared: found again by the name of its file."""
 
-    A server that does not answer in twice the statement timeout is lost. Each statement is planned for its parameters
-    (plan_cache_mode); tests/test_plans.py holds that a plan for any parameters would do as well.
+    def __init__(self, connection: asyncpg.Connection[Record]) -> None:
+        self.driver = connection
+        self._statements: dict[str, Statement] = {}
+        self._spoilt = False
+
+    async def fetch(self, name: str, *arguments: object, timeout: float | None = None) -> list[Record]:  # noqa: ASYNC109
+        """The rows of sql/queries/NAME.sql, in twice the statement timeout or in `timeout` seconds."""
+        try:
+            try:
+                prepared = self._statements.get(name) or await self._prepare(name)
+                return await prepared.fetch(*arguments, timeout=timeout)
+            except (InvalidCachedStatementError, OutdatedSchemaCacheError):
+                # A migration has changed a table under the statements: they are prepared anew, and nothing was done.
+                self._statements.clear()
+                if self.driver.is_in_transaction():
+                    raise
+                return await (await self._prepare(name)).fetch(*arguments, timeout=timeout)
+        except BaseException as error:
+            self._judge(error)
+            raise
+
+    async def fetchrow(self, name: str, *arguments: object) -> Record | None:
+        """The only row of sql/queries/NAME.sql; None where there is none."""
+        rows = await self.fetch(name, *arguments)
+        return rows[0] if rows else None
+
+    async def copy_out(self, name: str, write: Callable[[bytes], Coroutine[None, None, None]]) -> None:
+        """Hand the one column of sql/queries/NAME.sql to `write`, a line for each row, by COPY.
+
+        The text format would double each backslash. CSV is verbatim where quote and delimiter are characters that the
+        value cannot hold: JSON writes both as \\u0001 and \\u0002.
+        """
+        query = statement(name).rstrip().removesuffix(";")
+        try:
+            await self.driver.copy_from_query(
+                query, output=write, format="csv", delimiter="\x01", quote="\x02", timeout=ENDLESS
+            )
+        except BaseException as error:
+            self._judge(error)
+            raise
+
+    async def copy_in(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> None:
+        """Write the records into the columns of the table, by COPY."""
+        try:
+            await self.driver.copy_records_to_table(table, columns=columns, records=records, timeout=ENDLESS)
+        except BaseException as error:
+            self._judge(error)
+            raise
+
+    def _judge(self, error: BaseException) -> None:
+        """After an answer of PostgreSQL the connection is as good as before. After anything else, a time-out, a client
+        that went away, PostgreSQL may still be at it."""
+        self._spoilt = self._spoilt or not isinstance(error, asyncpg.PostgresError)
+
+    async def _prepare(self, name: str) -> Statement:
+        self._statements[name] = await self.driver.prepare(statement(name))
+        return self._statements[name]
+
+    def is_fit(self) -> bool:
+        """Whether the next one may have it: nothing of the last one is left, since no statement changes the session."""
+        return not (self._spoilt or self.driver.is_closed() or self.driver.is_in_transaction())
+
+
+class Pool:
+    """At most DATABASE_POOL_SIZE connections, opened as they are needed: it also starts with no database.
+
+    The one that was used last is used next: its statements are prepared. Who finds none waits in turn, at most for
+    DATABASE_STATEMENT_TIMEOUT, and then gets TimeoutError. asyncpg's own pool has the server reset the session at each
+    release, which costs as much as most statements here, and finds each statement by its text.
     """
-    pool = PatientPool(
-        asyncpg_url(connectable(settings.database_url)),
-        min_size=0,
-        max_size=settings.database_pool_size,
-        max_queries=50_000,
-        max_inactive_connection_lifetime=300.0,
-        loop=None,
-        connection_class=asyncpg.Connection,
-        record_class=asyncpg.Record,
-        timeout=settings.database_statement_timeout,
-        command_timeout=2 * settings.database_statement_timeout,
-        server_settings={
-            "application_name": "images",
-            "plan_cache_mode": "force_custom_plan",
-            "statement_timeout": f"{settings.database_statement_timeout * 1000:.0f}",
-        },
-    )
-    pool.patience = settings.database_statement_timeout
-    return pool
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # Free places, with the connection that is open there or none; those without lie below.
+        self._free: deque[Connection | None] = deque([None] * settings.database_pool_size)
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close what is free; a request that still runs ends its connection with itself."""
+        for connection in self._free:
+            if connection is not None:
+                self._close(connection)
+        self._free.clear()
+        await asyncio.gather(*self._closing)
+
+    async def fetch(self, name: str, *arguments: object) -> list[Record]:
+        """The rows of sql/queries/NAME.sql, on any connection."""
+        connection = await self._acquire()
+        try:
+            return await connection.fetch(name, *arguments)
+        finally:
+            self._release(connection)
+
+    async def fetchrow(self, name: str, *arguments: object) -> Record | None:
+        """The only row of sql/queries/NAME.sql, on any connection; None where there is none."""
+        rows = await self.fetch(name, *arguments)
+        return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for several statements."""
+        connection = await self._acquire()
+        try:
+            yield connection
+        finally:
+            self._release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection within a transaction, committed at the end, rolled back on an error."""
+        async with self.connection() as connection, connection.driver.transaction():
+            yield connection
+
+    async def _acquire(self) -> Connection:
+        place = self._free.pop() if self._free else await self._wait()
+        if place is not None and place.is_fit():
+            return place
+        try:
+            return await self._connect()
+        except BaseException:
+            self._release(None)
+            raise
+
+    async def _wait(self) -> Connection | None:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Connection | None] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_later(self._settings.database_statement_timeout, _give_up, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():  # it was given a place at the very moment it went away
+                self._release(waiter.result())
+            raise
+        finally:
+            timer.cancel()
+
+    def _release(self, connection: Connection | None) -> None:
+        if connection is not None and not connection.is_fit():
+            self._close(connection)
+            connection = None
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        if connection is None:
+            self._free.appendleft(None)
+        else:
+            self._free.append(connection)
+
+    def _close(self, connection: Connection) -> None:
+        """In the background: PostgreSQL is first told to cancel what it may still be at."""
+        task = asyncio.create_task(_close(connection.driver, self._settings.database_statement_timeout))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _connect(self) -> Connection:
+        """A server that does not answer in twice the statement timeout is lost.
+
+        Each statement has one plan for all its parameters, made once: planning would cost more than running it.
+        tests/test_plans.py holds that a plan for just these parameters is no better. What PostgreSQL's compiler (jit)
+        gains for long queries it loses here.
+        """
+        timeout = self._settings.database_statement_timeout
+        return Connection(
+            await asyncpg.connect(
+                asyncpg_url(connectable(self._settings.database_url)),
+                timeout=timeout,
+                command_timeout=2 * timeout,
+                server_settings={
+                    "application_name": "images",
+                    "jit": "off",
+                    "plan_cache_mode": "force_generic_plan",
+                    "statement_timeout": f"{timeout * 1000:.0f}",
+                    "timezone": "UTC",
+                },
+            )
+        )
+
+
+def _give_up(waiter: asyncio.Future[Connection | None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("no connection was free"))
+
+
+async def _close(connection: asyncpg.Connection[Any], timeout: float) -> None:  # noqa: ASYNC109
+    try:
+        await connection.close(timeout=timeout)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        connection.terminate()

@@ -1,7 +1,13 @@
 """The endpoints of /v1/images."""
 
+import json
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from asyncpg import Record
 from pydantic import ValidationError
@@ -12,7 +18,16 @@ from starlette.responses import Response
 from app import queries, store
 from app.conditional import entity_tags, not_modified
 from app.content import EXTENSIONS, objects_of
-from app.models import EARLIEST, FieldError, ImagePatch, ListQuery, Position, attributes_within_limits, microseconds
+from app.models import (
+    EARLIEST,
+    EPOCH,
+    FieldError,
+    ImagePatch,
+    ListQuery,
+    Position,
+    attributes_within_limits,
+    microseconds,
+)
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, invalid, logger
 from app.uploads import digest, receive
@@ -26,8 +41,8 @@ async def list_images(request: Request) -> Response:
         request.state["pool"],
         position=query.position(),
         created_after=query.created_after or EARLIEST,
-        content_type=query.content_type,
-        tags=query.tag,
+        terms=query.terms(),
+        words=query.q,
         limit=query.limit + 1,
     )
     page = rows[: query.limit]
@@ -36,7 +51,8 @@ async def list_images(request: Request) -> Response:
         cursor = Position((page[-1]["created_at"], page[-1]["id"])).cursor()
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         headers["Link"] = f'<{PATH}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
-    body = b'{"images":[%b],"next":%b}' % (b",".join(map(_rendered, page)), to_json(cursor))
+    images = ",".join([row["image"] for row in page])
+    body = f'{{"images":[{images}],"next":{json.dumps(cursor)}}}'
     return Response(body, headers=headers, media_type="application/json")
 
 
@@ -49,7 +65,7 @@ async def create_image(request: Request) -> Response:
         while row is None:  # again where a client without the lock came in between
             # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the
             # row is committed after they are written, so that a crash leaves bytes without a row, never the reverse.
-            async with pool.acquire() as connection, connection.transaction():
+            async with pool.transaction() as connection:
                 await queries.lock_content(connection, found.sha256)
                 row = await queries.get_image_by_sha256(connection, found.sha256)
                 if row is not None:
@@ -78,36 +94,32 @@ async def get_image(request: Request) -> Response:
 
 
 async def update_image(request: Request) -> Response:
-    """Read, merge, write if the row is still what was read; otherwise from the beginning."""
+    """One statement. Attributes are merged here: they are read first, and written only onto what was read."""
     pool, id = request.state["pool"], request.path_params["id"]
     patch = await _patch(request)
+    if not patch.model_fields_set:
+        return _image(await _current(request))
+    values = {**patch.model_dump(exclude={"attributes"}), "tags": patch.tags or []}
     while True:
-        row = await queries.get_image(pool, id)
-        if row is None:
-            raise ProblemError(404)
-        _require_match(request, row)
-        if not patch.model_fields_set:
-            return _image(row)
-        updated = await queries.update_image(pool, id, row["updated_at"], **_merged(row, patch))
+        versions, attributes = _versions(request), "{}"
+        if patch.attributes is not None:
+            row = await _current(request, queries.get_attributes)
+            versions, attributes = [row["updated_at"]], _merged(row["attributes"], patch.attributes)
+        updated = await queries.update_image(
+            pool, id, versions, patch.model_fields_set, **values, attributes=attributes
+        )
         if updated is not None:
             return _image(updated)
+        await _current(request)  # or it has changed in between
 
 
 async def delete_image(request: Request) -> Response:
     pool, objects, id = request.state["pool"], request.state["store"], request.path_params["id"]
-    version = None
-    if "if-match" in request.headers:
-        row = await queries.get_image(pool, id)
-        if row is None:
-            raise ProblemError(404)
-        _require_match(request, row)
-        version = row["updated_at"]
-    gone = await queries.delete_image(pool, id, version)
-    if gone is None:
-        raise ProblemError(404) if version is None else ProblemError(412, "version-conflict")
+    while (gone := await queries.delete_image(pool, id, _versions(request))) is None:
+        await _current(request)
     # The row is the truth and it is gone. If the bytes cannot follow they are an orphan, which harms nobody.
     try:
-        async with pool.acquire() as connection, connection.transaction():
+        async with pool.transaction() as connection:
             await queries.lock_content(connection, gone["sha256"])
             if await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
@@ -117,15 +129,7 @@ async def delete_image(request: Request) -> Response:
 
 
 def _image(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(_rendered(row), status, {"ETag": _etag(row), **(headers or {})}, media_type="application/json")
-
-
-def _rendered(row: Record) -> bytes:
-    """The image as JSON. The attributes stay the text that PostgreSQL gave: an adopted row may hold numbers and depths
-    that this service would neither take nor be able to parse."""
-    image = dict(row)
-    attributes = image.pop("attributes")
-    return b'%b,"attributes":%b}' % (to_json(image)[:-1], attributes.encode())
+    return Response(row["image"], status, {"ETag": _etag(row), **(headers or {})}, media_type="application/json")
 
 
 def _etag(row: Record) -> str:
@@ -133,10 +137,30 @@ def _etag(row: Record) -> str:
     return f'"{microseconds(row["updated_at"])}"'
 
 
-def _require_match(request: Request, row: Record) -> None:
+def _versions(request: Request) -> list[datetime] | None:
+    """The versions that If-Match lists, as updated_at; None where any will do."""
     tags = entity_tags(request, "if-match")
-    if tags and _etag(row) not in tags and "*" not in tags:
+    if not tags or "*" in tags:
+        return None
+    versions = []
+    for tag in tags:
+        if re.fullmatch(r'"-?[0-9]{1,18}"', tag):
+            with suppress(OverflowError):
+                versions.append(EPOCH + timedelta(microseconds=int(tag[1:-1])))
+    return versions
+
+
+async def _current(
+    request: Request, read: Callable[[queries.Database, UUID], Awaitable[Record | None]] = queries.get_image
+) -> Record:
+    """The image. Raises ProblemError: 404 where there is none, 412 where If-Match names other versions."""
+    row = await read(request.state["pool"], request.path_params["id"])
+    if row is None:
+        raise ProblemError(404)
+    versions = _versions(request)
+    if versions is not None and row["updated_at"] not in versions:
         raise ProblemError(412, "version-conflict", "If-Match names another version.", headers={"ETag": _etag(row)})
+    return row
 
 
 async def _patch(request: Request) -> ImagePatch:
@@ -149,20 +173,12 @@ async def _patch(request: Request) -> ImagePatch:
         raise invalid(error) from None
 
 
-def _merged(row: Record, patch: ImagePatch) -> dict[str, Any]:
-    """The five columns that a client may change, as they are after the patch."""
-    fields = {name: row[name] for name in ImagePatch.model_fields}
-    fields |= {name: getattr(patch, name) for name in patch.model_fields_set}
-    fields["tags"] = fields["tags"] or []
-    fields["attributes"] = fields["attributes"] or "{}"
-    if patch.attributes is not None:
-        try:
-            merged = attributes_within_limits(merge(from_json(row["attributes"]), patch.attributes))
-        except ValueError as error:
-            fault = FieldError(pointer="/attributes", detail=str(error))
-            raise ProblemError(422, "invalid-request", errors=[fault]) from None
-        fields["attributes"] = to_json(merged).decode()
-    return fields
+def _merged(attributes: str, patch: dict[str, Any]) -> str:
+    try:
+        return to_json(attributes_within_limits(merge(from_json(attributes), patch))).decode()
+    except ValueError as error:
+        fault = FieldError(pointer="/attributes", detail=str(error))
+        raise ProblemError(422, "invalid-request", errors=[fault]) from None
 
 
 def merge(target: Any, patch: Any) -> Any:

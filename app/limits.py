@@ -1,9 +1,14 @@
 """How much a client may send."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from anyio import WouldBlock
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.problems import ProblemError
+from app.problems import RETRY_AFTER, ProblemError
 
 
 class BodyLimit:
@@ -17,6 +22,9 @@ class BodyLimit:
         self.max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in {"GET", "HEAD"}:  # nobody reads a body there
+            await self.app(scope, receive, send)
+            return
         received = 0
 
         async def limited() -> Message:
@@ -36,3 +44,18 @@ class BodyLimit:
 def too_large(max_bytes: int) -> ProblemError:
     """413; the connection is closed, since the rest of the body is still on its way."""
     return ProblemError(413, detail=f"At most {max_bytes} bytes are taken.", headers={"Connection": "close"})
+
+
+@contextmanager
+def transfer(request: Request) -> Iterator[None]:
+    """One of the few imports and exports at once: each holds a connection until it ends. Raises ProblemError: 503."""
+    transfers = request.state["transfers"]
+    try:
+        transfers.acquire_on_behalf_of_nowait(request)
+    except WouldBlock:
+        detail = "Too many imports and exports at once."
+        raise ProblemError(503, detail=detail, headers={"Retry-After": RETRY_AFTER}) from None
+    try:
+        yield
+    finally:
+        transfers.release_on_behalf_of(request)

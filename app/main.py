@@ -1,12 +1,13 @@
 """The application as a value: routes, limits, handlers, and what lives from start to end."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
-import asyncpg
+from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import content, health, images, openapi
-from app.database import create_pool
+from app import content, exports, health, images, imports, openapi
+from app.database import Pool
 from app.limits import BodyLimit
 from app.parameters import NoParameters, parameters
 from app.problems import EXCEPTION_HANDLERS
@@ -26,8 +27,9 @@ from app.uploads import MULTIPART_OVERHEAD
 MAX_BODY_BYTES = 256 * 1024  # of every request but an upload: more than the largest patch
 DECODERS = 2  # uploads that one worker decodes at once
 THUMBNAILERS = 2  # thumbnails that it makes at once, beside them
+TRANSFERS = 2  # imports and exports that one worker runs at once: each holds a connection until it ends
 
-TAKE_PARAMETERS = {images.list_images, content.get_thumbnail}
+TAKE_PARAMETERS = {images.list_images, exports.export_images, content.get_thumbnail}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -39,7 +41,8 @@ class State(TypedDict):
     decoders: Executor
     thumbnailers: Executor
     thumbnails: dict[str, asyncio.Task[bytes]]  # being made, by key
-    pool: "asyncpg.Pool[asyncpg.Record]"
+    transfers: CapacityLimiter
+    pool: Pool
     store: ObjectStore
 
 
@@ -53,12 +56,13 @@ def create_app(settings: Settings) -> Starlette:
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
         ):
-            async with create_pool(settings) as pool:
+            async with Pool(settings) as pool:
                 yield {
                     "settings": settings,
                     "decoders": decoders,
                     "thumbnailers": thumbnailers,
                     "thumbnails": {},
+                    "transfers": CapacityLimiter(TRANSFERS),
                     "pool": pool,
                     "store": store,
                 }
@@ -79,6 +83,8 @@ def create_app(settings: Settings) -> Starlette:
             ),
             resource("/v1/images/{id:uuid}/content", GET=content.get_content),
             resource("/v1/images/{id:uuid}/thumbnail", GET=content.get_thumbnail),
+            resource("/v1/images/import", max_body_bytes=sys.maxsize, POST=imports.import_images),
+            resource("/v1/images/export", GET=exports.export_images),
             resource("/healthz", GET=health.healthz),
             resource("/readyz", GET=health.readyz),
             resource("/openapi.json", GET=openapi.document),
@@ -95,7 +101,7 @@ def resource(path: str, *, max_body_bytes: int = MAX_BODY_BYTES, **methods: Endp
 
     async def endpoint(request: Request) -> Response:
         handler = methods["GET" if request.method == "HEAD" else request.method]
-        if handler not in TAKE_PARAMETERS:
+        if request.scope["query_string"] and handler not in TAKE_PARAMETERS:
             parameters(request, NoParameters)
         return await handler(request)
 

@@ -25,6 +25,7 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 LAST_ID = UUID(int=2**128 - 1)
 FIRST_ID = UUID(int=0)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 MAX_ATTRIBUTES_BYTES = 65_536
 SIZES = (160, 320, 640, 1280)  # of thumbnails
@@ -107,7 +108,7 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc
 
 def microseconds(moment: datetime) -> int:
     """Since 1970, in UTC, where asyncpg's times are: all but PostgreSQL's infinity, which comes without a zone."""
-    return (moment.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    return (moment.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
 class Position(tuple[datetime, UUID]):
@@ -140,8 +141,8 @@ def _cursor(value: str) -> str:
 Cursor = Annotated[str, AfterValidator(_cursor)]
 
 
-class ListQuery(BaseModel):
-    """The query parameters of GET /v1/images."""
+class Filters(BaseModel):
+    """Which images: the query parameters of GET /v1/images/export, and of GET /v1/images beside the page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -149,8 +150,24 @@ class ListQuery(BaseModel):
     content_type: Annotated[
         Annotated[Text, StringConstraints(to_lower=True)] | None, Field(description="Images of this media type.")
     ] = None
+    q: Annotated[
+        Annotated[Text, StringConstraints(max_length=200)] | None,
+        Field(
+            description='Words of title, tags, file name or description: all of them, "a phrase", this or that, -not.'
+        ),
+    ] = None
     created_after: Annotated[Moment | None, Field(description="Images stored later than this.")] = None
     created_before: Annotated[Moment | None, Field(description="Images stored earlier than this.")] = None
+
+    def terms(self) -> list[str]:
+        """The filters as the terms of image_terms."""
+        types = [] if self.content_type is None else [f"type:{self.content_type}"]
+        return [*types, *(f"tag:{tag}" for tag in self.tag)]
+
+
+class ListQuery(Filters):
+    """The query parameters of GET /v1/images."""
+
     limit: Annotated[int, Field(ge=1, le=200, description="Images on a page.")] = 50
     cursor: Annotated[Cursor | None, Field(description="`next` of the page before.")] = None
 
@@ -214,6 +231,33 @@ class ImagePatch(BaseModel):
     attributes: Attributes | None = None
 
 
+class ImageRecord(BaseModel):
+    """A line of POST /v1/images/import: an image whose bytes are in the object store already, under its SHA-256."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
+
+    id: Annotated[UUID | None, Field(description="Kept where it is given.")] = None
+    filename: Filename
+    content_type: ContentType
+    byte_size: Annotated[int, Field(ge=0, lt=2**63)]
+    width: Annotated[int, Field(ge=1, lt=2**31)]
+    height: Annotated[int, Field(ge=1, lt=2**31)]
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    title: Title | None = None
+    description: Description | None = None
+    tags: Tags = []
+    created_at: Annotated[Moment | None, Field(description="Now, where it is not given.")] = None
+    updated_at: Annotated[Moment | None, Field(description="As created_at, where it is not given.")] = None
+    attributes: Attributes = {}
+
+
+class ImportResult(BaseModel):
+    """What an import has done."""
+
+    new: Annotated[int, Field(description="Images that are in the catalogue now, and were not.")]
+    known: Annotated[int, Field(description="Lines whose SHA-256 was in the catalogue, or on a line before.")]
+
+
 class Image(BaseModel):
     """An image of the catalogue."""
 
@@ -246,6 +290,7 @@ class FieldError(BaseModel):
 
     pointer: Annotated[str | None, Field(description="JSON pointer (RFC 6901) into the body.")] = None
     parameter: Annotated[str | None, Field(description="The query parameter.")] = None
+    line: Annotated[int | None, Field(description="The line of NDJSON, from 1.")] = None
     detail: str
 
 

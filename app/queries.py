@@ -1,42 +1,41 @@
 """One function for each statement of sql/queries/, whose header tells parameters, index and caller.
 
-A row comes back as an asyncpg.Record with the columns that the statement lists; no row as None. jsonb comes and goes as
-text.
+A row comes back as an asyncpg.Record with the columns that the statement lists; no row as None. An image comes as the
+JSON that the client gets, in the column `image`. jsonb goes in as text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
-from asyncpg import Connection, Pool, Record, UndefinedTableError
+from asyncpg import UndefinedTableError
 
-from app.settings import ROOT
+from app.database import ENDLESS, Connection, Pool
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
-    Database = Pool[Record] | Connection[Record]
+    from asyncpg import Record
 
-
-@cache
-def statement(name: str) -> str:
-    """The text of sql/queries/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
-    return (ROOT / "sql" / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+Database = Pool | Connection
 
 
 async def get_image(database: Database, id: UUID) -> Record | None:
-    return await database.fetchrow(statement("get_image"), id)
+    return await database.fetchrow("get_image", id)
 
 
 async def get_image_by_sha256(database: Database, sha256: str) -> Record | None:
-    return await database.fetchrow(statement("get_image_by_sha256"), sha256)
+    return await database.fetchrow("get_image_by_sha256", sha256)
+
+
+async def get_attributes(database: Database, id: UUID) -> Record | None:
+    return await database.fetchrow("get_attributes", id)
 
 
 async def get_content(database: Database, id: UUID) -> Record | None:
-    return await database.fetchrow(statement("get_content"), id)
+    return await database.fetchrow("get_content", id)
 
 
 async def list_images(
@@ -44,23 +43,21 @@ async def list_images(
     *,
     position: tuple[datetime, UUID],
     created_after: datetime,
-    content_type: str | None,
-    tags: Sequence[str],
+    terms: Sequence[str],
+    words: str | None,
     limit: int,
 ) -> list[Record]:
-    """One statement for each combination of filters, so that each has a plan of its own."""
+    """One statement for each shape of search, so that each has a plan of its own."""
     page = (*position, created_after, limit)
-    if content_type is not None and tags:
-        return await database.fetch(statement("list_images_by_content_type_and_tags"), *page, content_type, tags)
-    if content_type is not None:
-        return await database.fetch(statement("list_images_by_content_type"), *page, content_type)
-    if tags:
-        return await database.fetch(statement("list_images_by_tags"), *page, tags)
-    return await database.fetch(statement("list_images"), *page)
+    if terms:
+        return await database.fetch("list_images_by_terms", *page, terms, words)
+    if words is not None:
+        return await database.fetch("list_images_by_words", *page, words)
+    return await database.fetch("list_images", *page)
 
 
 async def lock_content(database: Database, sha256: str) -> None:
-    await database.execute(statement("lock_content"), sha256)
+    await database.fetch("lock_content", sha256)
 
 
 async def insert_image(
@@ -79,7 +76,7 @@ async def insert_image(
     attributes: str,
 ) -> Record | None:
     return await database.fetchrow(
-        statement("insert_image"),
+        "insert_image",
         filename,
         content_type,
         byte_size,
@@ -97,26 +94,56 @@ async def insert_image(
 async def update_image(
     database: Database,
     id: UUID,
-    updated_at: datetime,
+    versions: Sequence[datetime] | None,
+    columns: Collection[str],
     *,
-    filename: str,
+    filename: str | None,
     title: str | None,
     description: str | None,
-    tags: Sequence[str],
-    attributes: str,
+    tags: Sequence[str] | None,
+    attributes: str | None,
 ) -> Record | None:
     return await database.fetchrow(
-        statement("update_image"), id, updated_at, filename, title, description, tags, attributes
+        "update_image", id, versions, columns, filename, title, description, tags, attributes
     )
 
 
-async def delete_image(database: Database, id: UUID, updated_at: datetime | None) -> Record | None:
-    return await database.fetchrow(statement("delete_image"), id, updated_at)
+async def delete_image(database: Database, id: UUID, versions: Sequence[datetime] | None) -> Record | None:
+    return await database.fetchrow("delete_image", id, versions)
+
+
+async def prepare_import(connection: Connection) -> datetime:
+    """The moment that its images are stored."""
+    [row] = await connection.fetch("prepare_import", timeout=ENDLESS)
+    return cast("datetime", row["moment"])
+
+
+async def find_known(connection: Connection, sha256s: Sequence[str], ids: Sequence[UUID]) -> list[Record]:
+    return await connection.fetch("find_known", sha256s, ids)
+
+
+async def copy_images(connection: Connection, images: Sequence[Mapping[str, object]]) -> None:
+    """Records, each with the same columns."""
+    await connection.copy_in("images", list(images[0]), [tuple(image.values()) for image in images])
+
+
+async def export_images(
+    connection: Connection,
+    *,
+    created_after: datetime,
+    created_before: datetime,
+    terms: Sequence[str],
+    words: str | None,
+    write: Callable[[bytes], Coroutine[None, None, None]],
+) -> None:
+    """Within a transaction, until whose end the filters hold."""
+    await connection.fetch("prepare_export", created_after, created_before, terms, words)
+    await connection.copy_out("export_images_matching" if terms or words is not None else "export_images", write)
 
 
 async def read_history(database: Database) -> list[Record]:
     """One statement; another where there is no ledger yet, and nothing where no migrator has been."""
     for name in ("read_history", "read_applied"):
         with suppress(UndefinedTableError):
-            return await database.fetch(statement(name))
+            return await database.fetch(name)
     return []

@@ -8,6 +8,153 @@ CREATE FUNCTION images_document(title text, description text, filename text, tag
 
 COMMENT ON FUNCTION images_document(title text, description text, filename text, tags text[]) IS 'The words of an image for full-text search, weighted A title, B tags, C filename, D description.';
 
+CREATE FUNCTION images_list_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM image_terms
+    USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone
+    WHERE image_terms.term = gone
+        AND image_terms.created_at = deleted.created_at
+        AND image_terms.image_id = deleted.id;
+
+    DELETE FROM image_documents
+    USING deleted
+    WHERE image_documents.created_at = deleted.created_at
+        AND image_documents.image_id = deleted.id;
+
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION images_list_deleted() IS 'Takes the deleted images out of image_terms and image_documents.';
+
+CREATE FUNCTION images_list_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO image_terms (term, created_at, image_id)
+    SELECT term, created_at, id
+    FROM inserted
+    CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term;
+
+    INSERT INTO image_documents (created_at, image_id, document)
+    SELECT created_at, id, images_search_document(title, description, filename, tags, content_type)
+    FROM inserted;
+
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION images_list_inserted() IS 'Lists the inserted images in image_terms and image_documents.';
+
+CREATE FUNCTION images_list_truncated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    TRUNCATE image_terms, image_documents;
+
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION images_list_truncated() IS 'Empties image_terms and image_documents.';
+
+CREATE FUNCTION images_list_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF (OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.created_at, NEW.id) THEN
+        DELETE FROM image_documents
+        WHERE created_at = OLD.created_at
+            AND image_id = OLD.id;
+    END IF;
+
+    INSERT INTO image_documents (created_at, image_id, document)
+    VALUES (
+        NEW.created_at,
+        NEW.id,
+        images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type)
+    )
+    ON CONFLICT (created_at, image_id) DO UPDATE
+    SET document = EXCLUDED.document;
+
+    IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id)
+        IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id)
+    THEN
+        DELETE FROM image_terms
+        WHERE term = ANY (images_terms(OLD.tags, OLD.content_type))
+            AND created_at = OLD.created_at
+            AND image_id = OLD.id;
+
+        INSERT INTO image_terms (term, created_at, image_id)
+        SELECT term, NEW.created_at, NEW.id
+        FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term;
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION images_list_updated() IS 'Lists a changed image anew in image_terms and image_documents.';
+
+CREATE FUNCTION images_query(terms text[], words text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT
+        CASE
+            WHEN words IS NULL THEN listed
+            WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched)
+        END
+    FROM (
+        SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery
+        FROM unnest(terms) AS term
+    ) AS terms_listed (listed)
+    CROSS JOIN websearch_to_tsquery('simple', words) AS searched;
+$$;
+
+COMMENT ON FUNCTION images_query(terms text[], words text) IS 'What finds the images with all the terms and the words, in web-search syntax: NULL, which finds none, for words that are none; words may be NULL.';
+
+CREATE FUNCTION images_terms(tags text[], content_type text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (ARRAY(SELECT DISTINCT ('tag:'::text || tag.tag) FROM unnest(images_terms.tags) tag(tag) WHERE (char_length(tag.tag) <= 100)) || ('type:'::text || content_type));
+
+COMMENT ON FUNCTION images_terms(tags text[], content_type text) IS 'What an image is listed under: tag:... for each tag, type:... for the media type.';
+
+CREATE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type)));
+
+COMMENT ON FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) IS 'What an image is found by: its words, weighted as images_document has them, and its terms.';
+
+CREATE TABLE image_documents (
+    created_at timestamp with time zone NOT NULL,
+    image_id uuid NOT NULL,
+    document tsvector NOT NULL
+);
+
+COMMENT ON TABLE image_documents IS 'The document of each image. Kept by the triggers of images, made of nothing but images.';
+
+COMMENT ON COLUMN image_documents.created_at IS 'That of the image: with image_id the order of every list.';
+
+COMMENT ON COLUMN image_documents.image_id IS 'images.id.';
+
+COMMENT ON COLUMN image_documents.document IS 'images_search_document(title, description, filename, tags, content_type).';
+
+CREATE TABLE image_terms (
+    term text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    image_id uuid NOT NULL
+);
+
+COMMENT ON TABLE image_terms IS 'Each image once under each of its terms. Kept by the triggers of images, made of nothing but images.';
+
+COMMENT ON COLUMN image_terms.term IS 'tag:... or type:..., as images_terms(tags, content_type) has it.';
+
+COMMENT ON COLUMN image_terms.created_at IS 'That of the image: with image_id the order of every list.';
+
+COMMENT ON COLUMN image_terms.image_id IS 'images.id.';
+
 CREATE TABLE images (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     filename text NOT NULL,
@@ -70,32 +217,46 @@ COMMENT ON CONSTRAINT images_storage_key_check ON images IS 'At most 512 charact
 
 COMMENT ON CONSTRAINT images_title_check ON images IS 'At most 200 characters.';
 
+ALTER TABLE ONLY image_documents
+    ADD CONSTRAINT image_documents_pkey PRIMARY KEY (created_at, image_id);
+
+ALTER TABLE ONLY image_terms
+    ADD CONSTRAINT image_terms_pkey PRIMARY KEY (term, created_at, image_id);
+
 ALTER TABLE ONLY images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
-CREATE INDEX images_content_type_created_at_id_idx ON images USING btree (content_type, created_at DESC, id DESC);
+CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='512');
 
-COMMENT ON INDEX images_content_type_created_at_id_idx IS 'The newest-first list of one media type: list_images_by_content_type.';
+COMMENT ON INDEX image_documents_pkey IS 'The newest documents, and that of one image: list_images_by_words, list_images_by_terms.';
+
+COMMENT ON INDEX image_terms_pkey IS 'The newest-first list of a term, read backwards: list_images_by_terms.';
 
 CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC);
 
 COMMENT ON INDEX images_created_at_id_idx IS 'The newest-first list and its keyset pages: list_images.';
 
-CREATE INDEX images_document_idx ON images USING gin (images_document(title, description, filename, tags));
-
-COMMENT ON INDEX images_document_idx IS 'Full-text search over images_document(title, description, filename, tags).';
-
-COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, delete_image.';
+COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.';
 
 CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256);
 
 COMMENT ON INDEX images_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256.';
 
-CREATE INDEX images_tags_idx ON images USING gin (tags);
+CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted();
 
-COMMENT ON INDEX images_tags_idx IS 'Images that have all the given tags: list_images_by_tags and its sibling by content type.';
+CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted();
+
+CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated();
+
+CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW WHEN ((((((((old.id IS DISTINCT FROM new.id) OR (old.filename IS DISTINCT FROM new.filename)) OR (old.content_type IS DISTINCT FROM new.content_type)) OR (old.title IS DISTINCT FROM new.title)) OR (old.description IS DISTINCT FROM new.description)) OR (old.tags IS DISTINCT FROM new.tags)) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION images_list_updated();
 
 -- The same in a line for each thing, as sql/inspect/schema.sql tells it, for `images schema status` to find drift by:
+-- column image_documents.created_at: timestamp with time zone, not null
+-- column image_documents.document: tsvector, not null
+-- column image_documents.image_id: uuid, not null
+-- column image_terms.created_at: timestamp with time zone, not null
+-- column image_terms.image_id: uuid, not null
+-- column image_terms.term: text, not null
 -- column images.attributes: jsonb, not null, default '{}'::jsonb
 -- column images.byte_size: bigint, not null
 -- column images.content_type: text, not null
@@ -110,6 +271,8 @@ COMMENT ON INDEX images_tags_idx IS 'Images that have all the given tags: list_i
 -- column images.title: text
 -- column images.updated_at: timestamp with time zone, not null, default now()
 -- column images.width: integer, not null
+-- constraint image_documents.image_documents_pkey: PRIMARY KEY (created_at, image_id)
+-- constraint image_terms.image_terms_pkey: PRIMARY KEY (term, created_at, image_id)
 -- constraint images.images_content_type_check: CHECK ((char_length(content_type) <= 100))
 -- constraint images.images_filename_check: CHECK ((char_length(filename) <= 255))
 -- constraint images.images_pkey: PRIMARY KEY (id)
@@ -117,10 +280,23 @@ COMMENT ON INDEX images_tags_idx IS 'Images that have all the given tags: list_i
 -- constraint images.images_storage_key_check: CHECK ((char_length(storage_key) <= 512))
 -- constraint images.images_title_check: CHECK ((char_length(title) <= 200))
 -- function images_document(text,text,text,text[]): CREATE OR REPLACE FUNCTION images_document(title text, description text, filename text, tags text[]) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (((setweight(to_tsvector('simple'::regconfig, COALESCE(title, ''::text)), 'A'::"char") || setweight(to_tsvector('simple'::regconfig, "left"(array_to_string(tags, ' '::text), 50000)), 'B'::"char")) || setweight(to_tsvector('simple'::regconfig, translate(filename, './-_'::text, ' '::text)), 'C'::"char")) || setweight(to_tsvector('simple'::regconfig, "left"(COALESCE(description, ''::text), 50000)), 'D'::"char")) 
--- index images_content_type_created_at_id_idx: CREATE INDEX images_content_type_created_at_id_idx ON images USING btree (content_type, created_at DESC, id DESC)
+-- function images_list_deleted(): CREATE OR REPLACE FUNCTION images_list_deleted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN DELETE FROM image_terms USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone WHERE image_terms.term = gone AND image_terms.created_at = deleted.created_at AND image_terms.image_id = deleted.id; DELETE FROM image_documents USING deleted WHERE image_documents.created_at = deleted.created_at AND image_documents.image_id = deleted.id; RETURN NULL; END $function$ 
+-- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term; INSERT INTO image_documents (created_at, image_id, document) SELECT created_at, id, images_search_document(title, description, filename, tags, content_type) FROM inserted; RETURN NULL; END $function$ 
+-- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN TRUNCATE image_terms, image_documents; RETURN NULL; END $function$ 
+-- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN IF (OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.created_at, NEW.id) THEN DELETE FROM image_documents WHERE created_at = OLD.created_at AND image_id = OLD.id; END IF; INSERT INTO image_documents (created_at, image_id, document) VALUES ( NEW.created_at, NEW.id, images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type) ) ON CONFLICT (created_at, image_id) DO UPDATE SET document = EXCLUDED.document; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term; END IF; RETURN NULL; END $function$ 
+-- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
+-- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
+-- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (ARRAY(SELECT DISTINCT ('tag:'::text || tag.tag) FROM unnest(images_terms.tags) tag(tag) WHERE (char_length(tag.tag) <= 100)) || ('type:'::text || content_type)) 
+-- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='512')
+-- index image_documents_pkey: CREATE UNIQUE INDEX image_documents_pkey ON image_documents USING btree (created_at, image_id)
+-- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)
--- index images_document_idx: CREATE INDEX images_document_idx ON images USING gin (images_document(title, description, filename, tags))
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
--- index images_tags_idx: CREATE INDEX images_tags_idx ON images USING gin (tags)
+-- table image_documents: kind r, persistence p
+-- table image_terms: kind r, persistence p
 -- table images: kind r, persistence p
+-- trigger images.images_list_deleted: CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted()
+-- trigger images.images_list_inserted: CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted()
+-- trigger images.images_list_truncated: CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated()
+-- trigger images.images_list_updated: CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW WHEN ((((((((old.id IS DISTINCT FROM new.id) OR (old.filename IS DISTINCT FROM new.filename)) OR (old.content_type IS DISTINCT FROM new.content_type)) OR (old.title IS DISTINCT FROM new.title)) OR (old.description IS DISTINCT FROM new.description)) OR (old.tags IS DISTINCT FROM new.tags)) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION images_list_updated()

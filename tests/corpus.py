@@ -227,8 +227,10 @@ CASES = [
         "concurrently-whole",
         transactional=False,
     ),
-    case("a drop of an index", "DROP INDEX images_tags_idx;", "blocking-index-drop"),
-    case("a drop that blocks nobody", "DROP INDEX CONCURRENTLY IF EXISTS images_tags_idx;", transactional=False),
+    case("a drop of an index", "DROP INDEX images_created_at_id_idx;", "blocking-index-drop"),
+    case(
+        "a drop that blocks nobody", "DROP INDEX CONCURRENTLY IF EXISTS images_created_at_id_idx;", transactional=False
+    ),
     case(
         "a drop of what ON CONFLICT needs",
         "DROP INDEX CONCURRENTLY IF EXISTS images_sha256_key;",
@@ -236,8 +238,8 @@ CASES = [
         transactional=False,
     ),
     case("REINDEX", "REINDEX TABLE images;", "blocking-reindex"),
-    case("REINDEX of one", "REINDEX INDEX images_tags_idx;", "blocking-reindex"),
-    case("another name for an index", "ALTER INDEX images_tags_idx RENAME TO images_tags_gin_idx;"),
+    case("REINDEX of one", "REINDEX INDEX images_created_at_id_idx;", "blocking-reindex"),
+    case("another name for an index", "ALTER INDEX images_created_at_id_idx RENAME TO images_newest_idx;"),
     # Constraints.
     case("a CHECK", "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width <> 1234567);", "check-scan"),
     case(

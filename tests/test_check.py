@@ -328,4 +328,4 @@ def test_a_field_of_a_row_is_a_column_in_use(tmp_path: Path) -> None:
 
     [finding] = [finding for finding in findings(sql) if finding.rule == "drop-breaks"]
 
-    assert "list_images_by_tags" in finding.why
+    assert "list_images_by_terms" in finding.why

@@ -366,6 +366,7 @@ RIGHT: dict[str, Files] = {
     "an index": {"0001_make_t.sql": INDEX, "0001_make_t.rollback.sql": DROP},
     "a unique index, without a semicolon": alone("CREATE UNIQUE INDEX CONCURRENTLY a ON t (a) -- beside it"),
     "VACUUM": alone("VACUUM (ANALYZE) t, u;"),
+    "a backfill": alone("DO $$\nBEGIN\n    LOOP\n        EXIT;\n        COMMIT;\n    END LOOP;\nEND\n$$;"),
 }
 
 

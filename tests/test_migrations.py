@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlparse
 from psycopg.sql import SQL, Identifier, Placeholder
 from yoyo import read_migrations
 from yoyo.migrations import MigrationList
@@ -95,14 +96,14 @@ def test_nothing_is_rewritten_on_the_way_up(empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.encode())
-        before: dict[str, int] = dict(connection.execute(files, ["^ix_images_(sha256|tags)$"]).fetchall())
+        before: dict[str, int] = dict(connection.execute(files, ["^ix_images_sha256$"]).fetchall())
 
         yoyo_on(empty_database, "apply")
 
-        after: dict[str, int] = dict(connection.execute(files, ["^images_(sha256_key|tags_idx)$"]).fetchall())
-    after["ix_images_sha256"], after["ix_images_tags"] = after.pop("images_sha256_key"), after.pop("images_tags_idx")
+        after: dict[str, int] = dict(connection.execute(files, ["^images_sha256_key$"]).fetchall())
+    after["ix_images_sha256"] = after.pop("images_sha256_key")
     assert after == before
-    assert len(before) == 4
+    assert len(before) == 3
 
 
 def test_stock_yoyo_applies_and_rolls_back_the_same_files(empty_database: str) -> None:
@@ -197,8 +198,8 @@ def test_each_file_keeps_the_conventions(path: Path) -> None:
     assert re.findall(r"^-- (What|Why|Locks|Cost):", text, re.MULTILINE) == ["What", "Why", "Locks", "Cost"]
     assert re.findall(r"^-- (loses|Locks|Cost):", rollback, re.MULTILINE) == ["loses", "Locks", "Cost"]
     assert re.findall(r"^-- depends: (.+)", text, re.MULTILINE) == ([IDS[number - 2]] if number > 1 else [])
-    concurrent = "CONCURRENTLY" in re.sub("--.*", "", text)
+    alone = re.search("CONCURRENTLY|COMMIT", re.sub("--.*", "", text)) is not None
     for sql in (text, rollback):
-        assert ("\n-- transactional: false\n" in sql) == concurrent
-        if concurrent:
-            assert re.sub("--.*", "", sql).count(";") == 1
+        assert ("\n-- transactional: false\n" in sql) == alone
+        if alone:
+            assert len(sqlparse.split(sql)) == 1

@@ -43,7 +43,8 @@ ALONE = (
 )
 BY_HAND = (f"cannot run in a transaction, and {UNSURE}", "run it by hand, outside the migrations", "by-hand")
 NOT_ALONE = (
-    f"{UNSURE}; only CREATE INDEX CONCURRENTLY, DROP INDEX CONCURRENTLY and VACUUM may go without a transaction",
+    f"{UNSURE}; only CREATE INDEX CONCURRENTLY, DROP INDEX CONCURRENTLY, VACUUM and a DO block with COMMIT may go "
+    "without a transaction",
     "use one of them, or take `-- transactional: false` out",
     "concurrently-alone",
 )
@@ -360,6 +361,10 @@ def _statement_fault(node: Any, transactional: bool) -> tuple[str, str, str] | N
             return "drops more than one index", "give each a file of its own", "concurrently-alone"
         case ast.IndexStmt(concurrent=True) | ast.DropStmt(concurrent=True) | ast.VacuumStmt(is_vacuumcmd=True):
             return ALONE if transactional else None
+        case ast.DoStmt(args=[*arguments]) if any(
+            option.defname == "as" and re.search(r"\bCOMMIT\b", option.arg.sval, re.IGNORECASE) for option in arguments
+        ):  # a backfill in batches: after an interruption it is run again from its beginning, and must bear that
+            return None
         case ast.CreatedbStmt() | ast.DropdbStmt() | ast.CreateTableSpaceStmt() | ast.DropTableSpaceStmt():
             return BY_HAND
         case ast.AlterSystemStmt() | ast.ReindexStmt(relation=None):  # a schema, a database

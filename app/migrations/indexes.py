@@ -17,7 +17,10 @@ def same(sql: str, definition: str) -> bool:
 
 
 def _bare(definition: str) -> str:
-    """Without what PostgreSQL adds or leaves out: CONCURRENTLY, schemas, the default method, blanks and quotes."""
+    """Without what PostgreSQL adds or leaves out: CONCURRENTLY, schemas, the default method, blanks and quotes.
+
+    Single quotes go from numbers alone: WITH (a = 1) is told as WITH (a='1').
+    """
     text = re.sub(r'--[^\n]*|"', " ", definition.lower())
     text = re.sub(r"\bconcurrently\b|\busing\s+btree\b|\b\w+\.(?=\w)", " ", text)
-    return re.sub(r"[\s;]+", "", text)
+    return re.sub(r"[\s;]+|'(?=\d+')|(?<=\d)'", "", text)

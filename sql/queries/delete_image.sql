@@ -1,13 +1,13 @@
 -- delete_image: forgets an image, for DELETE /v1/images/{id}. Its bytes are removed once this is committed.
--- $1 uuid         the id
--- $2 timestamptz  delete only if updated_at is still this; NULL deletes whatever is there
+-- $1 uuid           the id
+-- $2 timestamptz[]  delete only if updated_at is one of these; NULL deletes whatever is there
 -- Index: images_pkey.
 -- example an image: md5('image 1')::uuid, NULL
 -- example no such image: md5('no image')::uuid, NULL
--- example another version: md5('image 1')::uuid, '2000-01-01Z'
+-- example another version: md5('image 1')::uuid, '{2000-01-01Z}'
 DELETE FROM images
 WHERE id = $1
-    AND ($2::timestamptz IS NULL OR updated_at = $2)
+    AND ($2::timestamptz[] IS NULL OR updated_at = ANY ($2))
 RETURNING
     sha256,
     storage_key;

@@ -5,17 +5,23 @@
 -- example no such image: encode(sha256('none'), 'hex')
 SELECT
     id,
-    filename,
-    content_type,
-    byte_size,
-    width,
-    height,
-    sha256,
-    title,
-    description,
-    tags,
-    attributes,
-    created_at,
-    updated_at
-FROM images
-WHERE sha256 = $1;
+    updated_at,
+    row_to_json(image) AS image
+FROM (
+    SELECT
+        id,
+        filename,
+        content_type,
+        byte_size,
+        width,
+        height,
+        sha256,
+        title,
+        description,
+        tags,
+        created_at,
+        updated_at,
+        attributes
+    FROM images
+    WHERE sha256 = $1
+) AS image;

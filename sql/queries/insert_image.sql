@@ -29,15 +29,23 @@ FROM clock_timestamp() AS moment
 ON CONFLICT (sha256) DO NOTHING
 RETURNING
     id,
-    filename,
-    content_type,
-    byte_size,
-    width,
-    height,
-    sha256,
-    title,
-    description,
-    tags,
-    attributes,
-    created_at,
-    updated_at;
+    updated_at,
+    (
+        SELECT row_to_json(image)
+        FROM (
+            SELECT
+                id,
+                filename,
+                content_type,
+                byte_size,
+                width,
+                height,
+                sha256,
+                title,
+                description,
+                tags,
+                created_at,
+                updated_at,
+                attributes
+        ) AS image
+    ) AS image;

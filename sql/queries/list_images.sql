@@ -9,21 +9,28 @@
 -- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50
 -- example no match: '2019-01-01Z', md5('image 1')::uuid, '-infinity', 50
 SELECT
-    id,
-    filename,
-    content_type,
-    byte_size,
-    width,
-    height,
-    sha256,
-    title,
-    description,
-    tags,
-    attributes,
     created_at,
-    updated_at
-FROM images
-WHERE (created_at, id) < ($1, $2)
-    AND created_at > $3
-ORDER BY created_at DESC, id DESC
-LIMIT $4;
+    id,
+    row_to_json(image) AS image
+FROM (
+    SELECT
+        id,
+        filename,
+        content_type,
+        byte_size,
+        width,
+        height,
+        sha256,
+        title,
+        description,
+        tags,
+        created_at,
+        updated_at,
+        attributes
+    FROM images
+    WHERE (created_at, id) < ($1, $2)
+        AND created_at > $3
+    ORDER BY created_at DESC, id DESC
+    LIMIT $4
+) AS image
+ORDER BY created_at DESC, id DESC;

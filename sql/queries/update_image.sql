@@ -1,34 +1,44 @@
--- update_image: the outcome of a merge patch, for PATCH /v1/images/{id}. No row comes back where the image has changed
--- since it was read, or is gone: the caller reads it again and decides.
--- $1 uuid   the id               $5 text    description, or NULL
--- $2 timestamptz  updated_at as it was read
--- $3 text   file name            $6 text[]  tags
--- $4 text   title, or NULL       $7 jsonb   attributes
+-- update_image: a merge patch, for PATCH /v1/images/{id}. No row comes back where the image is none of the versions that
+-- the client names, or is gone.
+-- $1 uuid           the id                             $5 text    title, or NULL
+-- $2 timestamptz[]  change it only if updated_at is    $6 text    description, or NULL
+--                   one of these; NULL: whatever it is $7 text[]  tags
+-- $3 text[]         the columns to change, by name     $8 jsonb   attributes
+-- $4 text           file name
 -- updated_at moves forward even where the clock does not: it is the image's version.
--- Index: images_pkey.
--- example an image: md5('image 1')::uuid, '2020-01-01 00:00:30Z', 'a.png', 'A', NULL, '{a}', '{}'
--- example another version: md5('image 1')::uuid, '2000-01-01Z', 'a.png', 'A', NULL, '{a}', '{}'
+-- Index: images_pkey. No index has a column that changes here but updates in place (HOT); the triggers write the image's
+-- row of image_documents, and its terms where the tags change.
+-- example a title: md5('image 1')::uuid, NULL, '{title}', NULL, 'A', NULL, NULL, NULL
+-- example all of it: md5('image 1')::uuid, '{2020-01-01 00:00:30Z}', '{filename,title,description,tags,attributes}', 'a.png', 'A', NULL, '{a}', '{}'
+-- example another version: md5('image 1')::uuid, '{2000-01-01Z}', '{title}', NULL, 'A', NULL, NULL, NULL
 UPDATE images
 SET
-    filename = $3,
-    title = $4,
-    description = $5,
-    tags = $6,
-    attributes = $7,
+    filename = CASE WHEN 'filename' = ANY ($3) THEN $4 ELSE filename END,
+    title = CASE WHEN 'title' = ANY ($3) THEN $5 ELSE title END,
+    description = CASE WHEN 'description' = ANY ($3) THEN $6 ELSE description END,
+    tags = CASE WHEN 'tags' = ANY ($3) THEN $7 ELSE tags END,
+    attributes = CASE WHEN 'attributes' = ANY ($3) THEN $8 ELSE attributes END,
     updated_at = GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')
 WHERE id = $1
-    AND updated_at = $2
+    AND ($2::timestamptz[] IS NULL OR updated_at = ANY ($2))
 RETURNING
-    id,
-    filename,
-    content_type,
-    byte_size,
-    width,
-    height,
-    sha256,
-    title,
-    description,
-    tags,
-    attributes,
-    created_at,
-    updated_at;
+    updated_at,
+    (
+        SELECT row_to_json(image)
+        FROM (
+            SELECT
+                id,
+                filename,
+                content_type,
+                byte_size,
+                width,
+                height,
+                sha256,
+                title,
+                description,
+                tags,
+                created_at,
+                updated_at,
+                attributes
+        ) AS image
+    ) AS image;

@@ -1,0 +1,21 @@
+-- Drops the triggers and their functions. Nothing reads the two tables any more, and 0015 is to fill them again.
+--
+-- loses: nothing
+-- Locks: ACCESS EXCLUSIVE on images until this is committed, for the catalogue alone: reads and writes wait that long.
+-- Cost:  none.
+
+DROP TRIGGER images_list_truncated ON images;
+
+DROP TRIGGER images_list_deleted ON images;
+
+DROP TRIGGER images_list_updated ON images;
+
+DROP TRIGGER images_list_inserted ON images;
+
+DROP FUNCTION images_list_truncated();
+
+DROP FUNCTION images_list_deleted();
+
+DROP FUNCTION images_list_updated();
+
+DROP FUNCTION images_list_inserted();

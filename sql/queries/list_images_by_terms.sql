@@ -1,0 +1,139 @@
+-- list_images_by_terms: a page of the newest-first list of images with all the given terms, and words if there are any,
+-- for GET /v1/images?tag=&content_type=&q=.
+-- Two ways, each the worst where the other is best. First the images of one term are walked, newest first, and what
+-- lacks another term or word is passed over: that of the terms whose hundredth image from the position on lies deepest,
+-- so that a common term is not walked past images that only old ones share. If 20 images for each one asked for are not
+-- enough, and not all, few have everything that is asked for: the index of documents finds them, and they are sorted.
+-- Which way it is turns out as it runs. The planner could not tell: statistics do not know which terms meet.
+-- OFFSET 0 keeps the position out of the look-up, for which the planner would read another index from end to end.
+-- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
+-- $3 timestamptz           images later than this
+-- $4 bigint                rows at most
+-- $5 text[]                the terms, at least one: tag:..., type:...
+-- $6 text                  words in web-search syntax, or NULL
+-- Index: image_terms_pkey, then image_documents_document_idx; image_documents_pkey and images_pkey for each image.
+-- Not bounded: of terms and words that many images have, but few of the newest from the position on have together,
+-- all that meet are sorted.
+-- example a common tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', NULL
+-- example a tag of 2 in 100: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:city-7}', NULL
+-- example a rare tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:eclipse}', NULL
+-- example a tag of the long tail: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:place-7}', NULL
+-- example a tag of the oldest: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:archive}', NULL
+-- example no such tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:none}', NULL
+-- example two tags: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street,tag:night}', NULL
+-- example two tags that never meet: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:city-7,tag:city-9}', NULL
+-- example the last pages: '2020-01-01 08:00Z', md5('image 960')::uuid, '-infinity', 50, '{tag:street}', NULL
+-- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50, '{tag:street}', NULL
+-- example no match: '2019-01-01Z', md5('image 1')::uuid, '-infinity', 50, '{tag:street}', NULL
+-- example a common type: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/jpeg}', NULL
+-- example a rare type: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/avif}', NULL
+-- example a type of the oldest: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/tiff}', NULL
+-- example no such type: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/gif}', NULL
+-- example both common: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street,type:image/jpeg}', NULL
+-- example a tag of the oldest, a common type: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:archive,type:image/jpeg}', NULL
+-- example a common tag, a type of the oldest: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street,type:image/tiff}', NULL
+-- example a common tag, a rare type: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street,type:image/avif}', NULL
+-- example a common tag and word: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', 'harbour'
+-- example a common tag, a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', '777777'
+-- example a tag of the oldest, a common word: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:archive}', 'harbour'
+-- example a common type and word: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/jpeg}', 'harbour'
+-- example a common type, a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/jpeg}', '777777'
+-- allow: offset-paging because it skips a hundred entries of an index, to see how close together they lie
+WITH sought (query) AS MATERIALIZED (
+    SELECT images_query($5, $6)
+),
+
+sparsest (term) AS MATERIALIZED (
+    SELECT asked.term
+    FROM unnest($5) AS asked (term)
+    LEFT JOIN LATERAL (
+        SELECT created_at
+        FROM image_terms
+        WHERE term = asked.term
+            AND (created_at, image_id) < ($1, $2)
+            AND created_at > $3
+        ORDER BY created_at DESC, image_id DESC
+        LIMIT 1 OFFSET 99
+    ) AS hundredth ON true
+    ORDER BY hundredth.created_at NULLS FIRST
+    LIMIT 1
+),
+
+recent AS MATERIALIZED (
+    SELECT created_at, image_id
+    FROM (
+        SELECT created_at, image_id
+        FROM image_terms
+        WHERE term = (SELECT term FROM sparsest)
+            AND (created_at, image_id) < ($1, $2)
+            AND created_at > $3
+        ORDER BY created_at DESC, image_id DESC
+        LIMIT 20 * $4::bigint
+    ) AS walked
+    JOIN image_documents USING (created_at, image_id)
+    WHERE document @@ (SELECT query FROM sought)
+    ORDER BY created_at DESC, image_id DESC
+    LIMIT $4
+),
+
+matches_are_rare (yes) AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN (SELECT count(*) FROM recent) = $4 THEN false
+            ELSE EXISTS (
+                SELECT
+                FROM image_terms
+                WHERE term = (SELECT term FROM sparsest)
+                    AND (created_at, image_id) < ($1, $2)
+                    AND created_at > $3
+                ORDER BY created_at DESC, image_id DESC
+                LIMIT 1 OFFSET 20 * $4
+            )
+        END
+),
+
+page AS (
+    SELECT created_at, image_id
+    FROM recent
+    WHERE NOT (SELECT yes FROM matches_are_rare)
+
+    UNION ALL
+
+    SELECT created_at, image_id
+    FROM (
+        SELECT created_at, image_id
+        FROM image_documents
+        WHERE document @@ (SELECT query FROM sought)
+        OFFSET 0
+    ) AS matching
+    WHERE (SELECT yes FROM matches_are_rare)
+        AND (created_at, image_id) < ($1, $2)
+        AND created_at > $3
+    ORDER BY created_at DESC, image_id DESC
+    LIMIT $4
+)
+
+SELECT
+    page.created_at,
+    page.image_id AS id,
+    row_to_json(image) AS image
+FROM page
+CROSS JOIN LATERAL (
+    SELECT
+        id,
+        filename,
+        content_type,
+        byte_size,
+        width,
+        height,
+        sha256,
+        title,
+        description,
+        tags,
+        created_at,
+        updated_at,
+        attributes
+    FROM images
+    WHERE id = page.image_id
+) AS image
+ORDER BY page.created_at DESC, page.image_id DESC;

@@ -1,0 +1,100 @@
+-- list_images_by_words: a page of the newest-first list of images that match words, for GET /v1/images?q=.
+-- Two ways, each the worst where the other is best. First the newest documents are read: common words are soon found
+-- in a page of them. If 50 for each image asked for are not enough, and not all, few match: the index of documents finds
+-- them, and they are sorted. Which way it is turns out as it runs. The planner could not tell: statistics know common
+-- words alone, a generic plan none.
+-- OFFSET 0 keeps the position out of the look-up, for which the planner would read another index from end to end.
+-- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
+-- $3 timestamptz           images later than this
+-- $4 bigint                rows at most
+-- $5 text                  words in web-search syntax
+-- Index: image_documents_pkey, then image_documents_document_idx; images_pkey for each image. Not bounded: words that
+-- many images match, but fewer than one in 50 of the newest from the position on, are sorted in full.
+-- example a common word: 'infinity', md5('')::uuid, '-infinity', 50, 'harbour'
+-- example a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '777777'
+-- example no such word: 'infinity', md5('')::uuid, '-infinity', 50, 'none'
+-- example two common words: 'infinity', md5('')::uuid, '-infinity', 50, 'corner fog'
+-- example two words that never meet: 'infinity', md5('')::uuid, '-infinity', 50, 'morning fog'
+-- example a phrase: 'infinity', md5('')::uuid, '-infinity', 50, '"in the fog" or "in the rain" -night'
+-- example no words: 'infinity', md5('')::uuid, '-infinity', 50, '?'
+-- example the last pages: '2020-01-01 08:00Z', md5('image 960')::uuid, '-infinity', 50, 'harbour'
+-- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50, 'harbour'
+-- example no match: '2019-01-01Z', md5('image 1')::uuid, '-infinity', 50, 'harbour'
+WITH sought (query) AS MATERIALIZED (
+    SELECT images_query('{}', $5)
+),
+
+recent AS MATERIALIZED (
+    SELECT created_at, image_id
+    FROM (
+        SELECT created_at, image_id, document
+        FROM image_documents
+        WHERE (created_at, image_id) < ($1, $2)
+            AND created_at > $3
+        ORDER BY created_at DESC, image_id DESC
+        LIMIT 50 * $4::bigint
+    ) AS walked
+    WHERE document @@ (SELECT query FROM sought)
+    LIMIT $4
+),
+
+matches_are_rare (yes) AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN (SELECT count(*) FROM recent) = $4 THEN false
+            ELSE EXISTS (
+                SELECT
+                FROM image_documents
+                WHERE (created_at, image_id) < ($1, $2)
+                    AND created_at > $3
+                ORDER BY created_at DESC, image_id DESC
+                LIMIT 1 OFFSET 50 * $4
+            )
+        END
+),
+
+page AS (
+    SELECT created_at, image_id
+    FROM recent
+    WHERE NOT (SELECT yes FROM matches_are_rare)
+
+    UNION ALL
+
+    SELECT created_at, image_id
+    FROM (
+        SELECT created_at, image_id
+        FROM image_documents
+        WHERE document @@ (SELECT query FROM sought)
+        OFFSET 0
+    ) AS matching
+    WHERE (SELECT yes FROM matches_are_rare)
+        AND (created_at, image_id) < ($1, $2)
+        AND created_at > $3
+    ORDER BY created_at DESC, image_id DESC
+    LIMIT $4
+)
+
+SELECT
+    page.created_at,
+    page.image_id AS id,
+    row_to_json(image) AS image
+FROM page
+CROSS JOIN LATERAL (
+    SELECT
+        id,
+        filename,
+        content_type,
+        byte_size,
+        width,
+        height,
+        sha256,
+        title,
+        description,
+        tags,
+        created_at,
+        updated_at,
+        attributes
+    FROM images
+    WHERE id = page.image_id
+) AS image
+ORDER BY page.created_at DESC, page.image_id DESC;
