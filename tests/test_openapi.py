@@ -15,6 +15,7 @@ from tests.pictures import picture
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 JSON = {"Content-Type": "application/json"}
+NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
 async def described(client: httpx.AsyncClient) -> dict[str, Any]:
@@ -151,6 +152,11 @@ async def test_answers_are_described(client: httpx.AsyncClient, connection: psyc
         ("DELETE", f"{url}?x=1", {}),
         ("DELETE", url, {}),
         ("DELETE", none, {}),
+        ("GET", "/v1/images/export", {}),
+        ("GET", "/v1/images/export?limit=1", {}),
+        ("POST", "/v1/images/import", {"content": b"", "headers": NDJSON}),
+        ("POST", "/v1/images/import", {"content": b"{}", "headers": NDJSON}),
+        ("POST", "/v1/images/import", {"content": b"", "headers": JSON}),
         ("GET", "/healthz", {}),
         ("GET", "/healthz?x=1", {}),
         ("GET", "/readyz", {}),
@@ -177,6 +183,6 @@ async def test_answers_are_described(client: httpx.AsyncClient, connection: psyc
         (path, method, status)
         for path, method, operation in operations(document)
         for status in operation["responses"]
-        if status != "503"
+        if status not in {"503", "409"}  # for which something else has to happen meanwhile
     }
     assert promised == seen
