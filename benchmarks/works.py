@@ -93,22 +93,21 @@ def import_files(rows: int) -> tuple[Path, Path]:
         for image in _images(rows):
             lines.write(json.dumps(image) + "\n")
             tags, attributes = "{" + ",".join(image["tags"]) + "}", json.dumps(image["attributes"])
-            writer.writerow([*(image | {"tags": tags, "attributes": attributes}).values()])
+            columns = image | {"tags": tags, "attributes": attributes, "storage_key": image["sha256"]}
+            writer.writerow(columns.values())
     return ndjson, table
 
 
 def _images(rows: int) -> Iterator[dict[str, Any]]:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(rows):
-        digest = sha256(b"imported %d" % number).hexdigest()
         yield {
             "filename": f"SCAN_{number}.jpg",
             "content_type": "image/jpeg",
             "byte_size": 200_000 + number,
             "width": 640 + number % 10 * 320,
             "height": 480 + number % 10 * 240,
-            "sha256": digest,
-            "storage_key": digest,
+            "sha256": sha256(b"imported %d" % number).hexdigest(),
             "title": f"Corner {number % 9000} in the evening" if number % 2 else None,
             "description": None if number % 3 else f"Seen from bridge {number % 700}, with house {number} on the left.",
             "tags": [f"city-{number % 50}", f"place-{number % 4000}"],
