@@ -70,3 +70,21 @@ def test_images_measured_at_the_same_time_do_not_mix() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(outcome, contents * 100)) == expected * 100
+
+
+END = b"\xff\xd9"
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2) + content
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_has_to_come_to_its_end(progressive: bool) -> None:
+    """Wherever it is cut. An end within a segment, as of a preview, is not its own; what comes after it is nobody's."""
+    plain = picture(size=(1000, 700), progressive=progressive, quality=95)
+    whole = plain[:2] + segment(0xE1, END * 100) + b"\xff" + segment(0xFE, b"") + plain[2:]
+
+    assert measured(whole) == measured(whole + b"\0" * 1000) == ("image/jpeg", 1000, 700)
+    for length in (len(whole) - 1, len(whole) - 2, len(whole) - 100, len(whole) // 2, 2 * len(whole) // 3):
+        assert refusal(whole[:length]) == "/problems/broken-image"
