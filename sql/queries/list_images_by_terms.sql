@@ -1,9 +1,10 @@
 -- list_images_by_terms: a page of the newest-first list of images with all the given terms, and words if there are any,
 -- for GET /v1/images?tag=&content_type=&q=.
--- Two ways, each the worst where the other is best. First the images of one term are walked, newest first, and what
--- lacks another term or word is passed over: that of the terms whose hundredth image from the position on lies deepest,
--- so that a common term is not walked past images that only old ones share. If 20 images for each one asked for are not
--- enough, and not all, few have everything that is asked for: the index of documents finds them, and they are sorted.
+-- Two ways, each the worst where the other is best. The images of one term are walked, newest first, and what lacks
+-- another term or word is passed over: that of the terms whose hundredth image from the position on lies deepest, so that
+-- a common term is not walked past images that only old ones share. Or the index of documents finds all that match, and
+-- they are sorted. The walk is right where many match: where one of the first 4 images for each one asked for does. If 50
+-- for each are not enough then, few match after all, and the index is asked as well.
 -- Which way it is turns out as it runs. The planner could not tell: statistics do not know which terms meet.
 -- OFFSET 0 keeps the position out of the look-up, for which the planner would read another index from end to end.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
@@ -59,6 +60,24 @@ sparsest (term) AS MATERIALIZED (
     LIMIT 1
 ),
 
+matches_are_near (yes) AS MATERIALIZED (
+    SELECT
+        EXISTS (
+            SELECT
+            FROM (
+                SELECT created_at, image_id
+                FROM image_terms
+                WHERE term = (SELECT term FROM sparsest)
+                    AND (created_at, image_id) < ($1, $2)
+                    AND created_at > $3
+                ORDER BY created_at DESC, image_id DESC
+                LIMIT 4 * $4::bigint
+            ) AS walked
+            JOIN image_documents USING (created_at, image_id)
+            WHERE document @@ (SELECT query FROM sought)
+        )
+),
+
 recent AS MATERIALIZED (
     SELECT created_at, image_id
     FROM (
@@ -67,8 +86,9 @@ recent AS MATERIALIZED (
         WHERE term = (SELECT term FROM sparsest)
             AND (created_at, image_id) < ($1, $2)
             AND created_at > $3
+            AND (SELECT yes FROM matches_are_near)
         ORDER BY created_at DESC, image_id DESC
-        LIMIT 20 * $4::bigint
+        LIMIT 50 * $4
     ) AS walked
     JOIN image_documents USING (created_at, image_id)
     WHERE document @@ (SELECT query FROM sought)
@@ -87,7 +107,7 @@ matches_are_rare (yes) AS MATERIALIZED (
                     AND (created_at, image_id) < ($1, $2)
                     AND created_at > $3
                 ORDER BY created_at DESC, image_id DESC
-                LIMIT 1 OFFSET 20 * $4
+                LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 50 ELSE 4 END * $4
             )
         END
 ),

@@ -1,7 +1,8 @@
 -- list_images_by_words: a page of the newest-first list of images that match words, for GET /v1/images?q=.
--- Two ways, each the worst where the other is best. First the newest documents are read: common words are soon found
--- in a page of them. If 50 for each image asked for are not enough, and not all, few match: the index of documents finds
--- them, and they are sorted. Which way it is turns out as it runs. The planner could not tell: statistics know common
+-- Two ways, each the worst where the other is best. The newest documents are read, and what does not match is passed
+-- over. Or the index of documents finds all that match, and they are sorted. To read is right where many match: where one
+-- of the first 10 documents for each image asked for does. If 100 for each are not enough then, few match after all, and
+-- the index is asked as well. Which way it is turns out as it runs. The planner could not tell: statistics know common
 -- words alone, a generic plan none.
 -- OFFSET 0 keeps the position out of the look-up, for which the planner would read another index from end to end.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
@@ -9,7 +10,7 @@
 -- $4 bigint                rows at most
 -- $5 text                  words in web-search syntax
 -- Index: image_documents_pkey, then image_documents_document_idx; images_pkey for each image. Not bounded: words that
--- many images match, but fewer than one in 50 of the newest from the position on, are sorted in full.
+-- many images match, but fewer than one in 100 of the newest from the position on, are sorted in full.
 -- example a common word: 'infinity', md5('')::uuid, '-infinity', 50, 'harbour'
 -- example a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '777777'
 -- example no such word: 'infinity', md5('')::uuid, '-infinity', 50, 'none'
@@ -24,6 +25,22 @@ WITH sought (query) AS MATERIALIZED (
     SELECT images_query('{}', $5)
 ),
 
+matches_are_near (yes) AS MATERIALIZED (
+    SELECT
+        EXISTS (
+            SELECT
+            FROM (
+                SELECT document
+                FROM image_documents
+                WHERE (created_at, image_id) < ($1, $2)
+                    AND created_at > $3
+                ORDER BY created_at DESC, image_id DESC
+                LIMIT 10 * $4::bigint
+            ) AS walked
+            WHERE document @@ (SELECT query FROM sought)
+        )
+),
+
 recent AS MATERIALIZED (
     SELECT created_at, image_id
     FROM (
@@ -31,8 +48,9 @@ recent AS MATERIALIZED (
         FROM image_documents
         WHERE (created_at, image_id) < ($1, $2)
             AND created_at > $3
+            AND (SELECT yes FROM matches_are_near)
         ORDER BY created_at DESC, image_id DESC
-        LIMIT 50 * $4::bigint
+        LIMIT 100 * $4
     ) AS walked
     WHERE document @@ (SELECT query FROM sought)
     LIMIT $4
@@ -48,7 +66,7 @@ matches_are_rare (yes) AS MATERIALIZED (
                 WHERE (created_at, image_id) < ($1, $2)
                     AND created_at > $3
                 ORDER BY created_at DESC, image_id DESC
-                LIMIT 1 OFFSET 50 * $4
+                LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $4
             )
         END
 ),
