@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
-from psycopg.conninfo import conninfo_to_dict
 
 from app.embedded import connectable
-from app.settings import ROOT, Settings
+from app.settings import ROOT, Settings, split_url
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     from asyncpg.prepared_stmt import PreparedStatement
@@ -47,7 +46,10 @@ LIBPQ_ONLY = {
 
 def asyncpg_url(url: str) -> str:
     """The URL as libpq reads it, less the options that asyncpg does not know; how long to wait is a setting."""
-    return f"postgresql://?{urlencode({k: v for k, v in conninfo_to_dict(url).items() if k not in LIBPQ_ONLY})}"
+    parts = split_url(url)
+    return urlunsplit(
+        parts._replace(query=urlencode([(k, v) for k, v in parse_qsl(parts.query) if k not in LIBPQ_ONLY]))
+    )
 
 
 @cache

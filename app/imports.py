@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import datetime
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
 from asyncpg import UniqueViolationError
 from pydantic import ValidationError
@@ -20,10 +21,10 @@ from app.problems import MAX_ERRORS, ProblemError, invalid
 from app.store import storage_key
 
 MAX_LINE_BYTES = 512 * 1024  # more than the largest record
-BATCH = 2000  # records written at once
+BATCH = 1000  # records written at once
 
-Image = dict[str, object]  # a row of images, by its columns
-Batch = list[tuple[int, ImageRecord, Image]]  # with the numbers of their lines
+Image = dict[str, Any]  # a row of images, by its columns
+Batch = list[tuple[int, bool, Image]]  # with the numbers of their lines, and whether those give an id
 
 
 async def import_images(request: Request) -> Response:
@@ -96,7 +97,7 @@ async def _batches(request: Request, moment: datetime, faults: Faults) -> AsyncG
             continue
         try:
             record = ImageRecord.model_validate_json(line)
-            batch.append((number, record, _image(record, moment)))
+            batch.append((number, record.id is not None, _image(record, moment)))
         except ValidationError as error:
             problem = invalid(error).problem
             faults.add(number, problem.errors or [FieldError(detail=problem.detail or "")])
@@ -122,16 +123,16 @@ async def _ahead(batches: AsyncGenerator[Batch, None]) -> AsyncGenerator[Batch, 
 async def _new(connection: Connection, batch: Batch, faults: Faults) -> list[Image]:
     """Those whose bytes are neither in the catalogue nor on a line before. An id of other bytes is a fault."""
     rows = await queries.find_known(
-        connection, [record.sha256 for _, record, _ in batch], [record.id for _, record, _ in batch if record.id]
+        connection, [image["sha256"] for _, _, image in batch], [image["id"] for _, given, image in batch if given]
     )
     known = {row["sha256"] for row in rows}
-    taken: dict[UUID, str] = {row["id"]: row["sha256"] for row in rows}
+    taken = {row["id"]: row["sha256"] for row in rows}
     new = []
-    for line, record, image in batch:
-        if record.id is not None and taken.setdefault(record.id, record.sha256) != record.sha256:
+    for line, _, image in batch:
+        if taken.setdefault(image["id"], image["sha256"]) != image["sha256"]:
             faults.add(line, [FieldError(pointer="/id", detail="is the id of other bytes")])
-        elif record.sha256 not in known:
-            known.add(record.sha256)
+        elif image["sha256"] not in known:
+            known.add(image["sha256"])
             new.append(image)
     return new
 

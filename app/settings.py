@@ -3,9 +3,8 @@
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,12 +20,26 @@ def _database_url(value: SecretStr) -> SecretStr:
     if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql:// or embedded:")
     try:
-        parsed = conninfo_to_dict(url)
-    except ProgrammingError:  # whose words would show the password
-        parsed = {"port": "none"}
-    if not all(port.isdecimal() and int(port) < 65_536 for port in str(parsed.get("port", 5432)).split(",")):
+        understood = all(port.isdecimal() and int(port) < 65_536 for port in _ports(url))
+    except ValueError:  # whose words may show the password
+        understood = False
+    if not understood:
         raise ValueError("is no URL that libpq understands; in a password write @ as %40, / as %2F and so on")
     return value
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of a URL as libpq takes it, where # is a character like another."""
+    return urlsplit(url.replace("#", "%23"))
+
+
+def _ports(url: str) -> list[str]:
+    """Those that the URL names, for each of its hosts."""
+    parts = split_url(url)
+    named = [value for name, value in parse_qsl(parts.query, strict_parsing=bool(parts.query)) if name == "port"]
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    return [port for port in [*ports, *",".join(named).split(",")] if port]
 
 
 Read = TypeVar("Read", bound=BaseSettings)

@@ -79,3 +79,37 @@ def test_a_url_may_have_options_that_libpq_alone_knows() -> None:
         "dbname": "images",
         "sslmode": "require",
     }
+
+
+URLS = {
+    "postgresql://localhost": True,
+    "postgres://app:p%40ss@[::1]:5432,two/images?sslmode=require": True,
+    "postgresql:///images?host=/var/run/postgresql&port=5433": True,
+    "postgresql://%2Fvar%2Frun%2Fpostgresql/images": True,
+    "postgresql://app:hunter2#@localhost/images": True,
+    "postgresql://app:hunter@2@localhost/images": True,
+    "postgresql://app:hunter2/x@localhost/images": False,
+    "postgresql://app@localhost:port/images": False,
+    "postgresql://app@localhost:65536/images": False,
+    "postgresql://app@localhost/images?port=a": False,
+    "postgresql://app@[::1/images": False,
+    "postgresql://app@localhost/images?sslmode": False,
+}
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_url_is_refused_that_libpq_would_not_take(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    if URLS[url]:
+        assert read_settings().database_url.get_secret_value() == url
+        assert conninfo_to_dict(asyncpg_url(url)) == conninfo_to_dict(url)
+        return
+
+    with pytest.raises(SystemExit):
+        read_settings()
+
+    said = capsys.readouterr().err
+    assert "DATABASE_URL is no URL that libpq understands" in said
+    assert "hunter2" not in said
