@@ -47,9 +47,8 @@ LIBPQ_ONLY = {
 def asyncpg_url(url: str) -> str:
     """The URL as libpq reads it, less the options that asyncpg does not know; how long to wait is a setting."""
     parts = split_url(url)
-    return urlunsplit(
-        parts._replace(query=urlencode([(k, v) for k, v in parse_qsl(parts.query) if k not in LIBPQ_ONLY]))
-    )
+    options = [(name, value) for name, value in parse_qsl(parts.query) if name not in LIBPQ_ONLY]
+    return f"postgresql://{parts.netloc}{parts.path}?{urlencode(options)}"
 
 
 @cache
