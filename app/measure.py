@@ -1,6 +1,7 @@
 """Type and size of an image, from its bytes alone, by libvips."""
 
 from functools import cache
+from threading import Lock
 from typing import IO, NamedTuple
 
 import pyvips
@@ -21,6 +22,8 @@ LOADERS: dict[str, ContentType] = {
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 
 Content = bytes | IO[bytes]  # an image in memory, or in a file on disk
+
+_preparing = Lock()
 
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
@@ -51,7 +54,8 @@ def measure(content: Content, max_pixels: int) -> Measure:
 
 def open_image(content: Content, max_pixels: int) -> pyvips.Image:
     """The first picture, of which nothing but the header is read yet. Raises ProblemError as `measure` does."""
-    _prepare_libvips()
+    with _preparing:  # two at once would block each other's loaders
+        _prepare_libvips()
     image = _open(content)
     if image.width * image.height > max_pixels:
         detail = f"{image.width} x {image.height} pixels; at most {max_pixels} in all are taken."

@@ -1,11 +1,12 @@
 import io
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from PIL import Image, ImageOps
 
-from app.measure import Measure, measure
+from app.measure import Measure, _prepare_libvips, measure
 from app.problems import ProblemError
 from tests.pictures import picture, turned, unspeakable
 
@@ -70,3 +71,16 @@ def test_images_measured_at_the_same_time_do_not_mix() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(outcome, contents * 100)) == expected * 100
+
+
+def test_the_first_images_of_a_process_may_come_at_once() -> None:
+    content, together = picture("PNG"), Barrier(8)
+
+    def first(_: int) -> Measure:
+        together.wait()
+        return measure(content, PIXELS)
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(50):
+            _prepare_libvips.cache_clear()
+            assert set(threads.map(first, range(8))) == {("image/png", 60, 40)}
