@@ -19,6 +19,14 @@ LOADERS: dict[str, ContentType] = {
     "tiffload_source": "image/tiff",
     "heifload_source": "image/avif",
 }
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/tiff": "tiff",
+    "image/avif": "avif",
+}
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 
 Content = bytes | IO[bytes]  # an image in memory, or in a file on disk
