@@ -32,6 +32,17 @@ def main() -> None:
     commands.add_parser("dev", help="what `make run` calls: an embedded PostgreSQL, migrations, the service")
     wait = commands.add_parser("wait", help="check the settings, then wait until PostgreSQL answers")
     wait.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="give up after (default: 60)")
+    folders = commands.add_parser("import", help="the images of files and folders; run again, it goes on")
+    folders.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with all in it")
+    folders.add_argument("--tag", action="append", default=[], help="for each new image; may be repeated")
+    export = commands.add_parser("export", help="the records of images as NDJSON, newest first")
+    export.add_argument("--tag", action="append", default=[], help="images with this tag; may be repeated")
+    export.add_argument("--content-type", metavar="TYPE", help="images of this media type")
+    export.add_argument("--q", metavar="WORDS", help="images with these words: as in the list's q")
+    export.add_argument("--created-after", metavar="TIME", help="images stored later: 2026-01-31T12:00:00Z")
+    export.add_argument("--created-before", metavar="TIME", help="images stored earlier")
+    export.add_argument("--compress", choices=["gzip", "zstd"])
+    export.add_argument("-o", "--output", type=Path, metavar="FILE", help="not there before it is complete")
     schema = commands.add_parser("schema", help="about the database's schema").add_subparsers(
         dest="about", required=True
     )
@@ -52,6 +63,10 @@ def main() -> None:
             sys.exit(dev())
         if arguments.command == "wait":
             asyncio.run(wait_for_database(arguments.timeout))
+        elif arguments.command == "import":
+            sys.exit(import_images(arguments.paths, arguments.tag))
+        elif arguments.command == "export":
+            sys.exit(export_images(arguments))
         elif arguments.about == "status":
             sys.exit(show_status(arguments.format))
         elif arguments.about == "review":
@@ -80,6 +95,20 @@ def dev() -> int:
                 return status if status >= 0 else 128 - status  # ended by a signal, as a shell says it
             except KeyboardInterrupt:
                 continue
+
+
+def import_images(paths: list[Path], tags: list[str]) -> int:
+    from app.folders import import_folders  # with libvips and the whole application, which no other command needs
+
+    return import_folders(paths, tags)
+
+
+def export_images(arguments: argparse.Namespace) -> int:
+    from app import extract
+    from app.models import Filters
+
+    filters = {name: getattr(arguments, name) for name in Filters.model_fields}
+    return extract.export_images(filters, arguments.compress, arguments.output)
 
 
 def show_status(format: str) -> int:

@@ -11,21 +11,13 @@ from starlette.responses import Response, StreamingResponse
 
 from app import queries, store
 from app.conditional import byte_range, not_modified, wants_range
+from app.measure import EXTENSIONS
 from app.models import SIZES, ThumbnailQuery
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, logger
 from app.thumbnails import EXTENSIONS as THUMBNAIL_EXTENSIONS
 from app.thumbnails import Format, accepted, thumbnail
 from app.uploads import SPOOL, content_of
-
-EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/tiff": "tiff",
-    "image/avif": "avif",
-}
 
 FOR_EVER = "public, max-age=31536000, immutable"
 

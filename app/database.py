@@ -63,7 +63,7 @@ class Connection:
     def __init__(self, connection: asyncpg.Connection[Record]) -> None:
         self.driver = connection
         self._statements: dict[str, Statement] = {}
-        self._spoilt = False
+        self.spoilt = False
 
     async def fetch(self, name: str, *arguments: object, timeout: float | None = None) -> list[Record]:  # noqa: ASYNC109
         """The rows of sql/queries/NAME.sql, in twice the statement timeout or in `timeout` seconds."""
@@ -99,6 +99,9 @@ class Connection:
             )
         except BaseException as error:
             self._judge(error)
+            if self.spoilt and not isinstance(error, asyncio.CancelledError):
+                # `write` has failed. asyncpg would wait for an answer to its cancelling, in vain where all had come.
+                self.driver.terminate()
             raise
 
     async def copy_in(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> None:
@@ -112,7 +115,7 @@ class Connection:
     def _judge(self, error: BaseException) -> None:
         """After an answer of PostgreSQL the connection is as good as before. After anything else, a time-out, a client
         that went away, PostgreSQL may still be at it."""
-        self._spoilt = self._spoilt or not isinstance(error, asyncpg.PostgresError)
+        self.spoilt = self.spoilt or not isinstance(error, asyncpg.PostgresError)
 
     async def _prepare(self, name: str) -> Statement:
         self._statements[name] = await self.driver.prepare(statement(name))
@@ -120,7 +123,7 @@ class Connection:
 
     def is_fit(self) -> bool:
         """Whether the next one may have it: nothing of the last one is left, since no statement changes the session."""
-        return not (self._spoilt or self.driver.is_closed() or self.driver.is_in_transaction())
+        return not (self.spoilt or self.driver.is_closed() or self.driver.is_in_transaction())
 
 
 class Pool:
@@ -174,8 +177,16 @@ class Pool:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection within a transaction, committed at the end, rolled back on an error."""
-        async with self.connection() as connection, connection.driver.transaction():
-            yield connection
+        async with self.connection() as connection:
+            transaction = connection.driver.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except BaseException:
+                if not connection.spoilt:  # or it will be closed, which does it too
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
 
     async def _acquire(self) -> Connection:
         place = self._free.pop() if self._free else await self._wait()

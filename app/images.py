@@ -17,7 +17,8 @@ from starlette.responses import Response
 
 from app import queries, store
 from app.conditional import entity_tags, not_modified
-from app.content import EXTENSIONS, objects_of
+from app.content import objects_of
+from app.intake import store_image
 from app.models import (
     EARLIEST,
     EPOCH,
@@ -60,27 +61,9 @@ async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     async with receive(request, settings.max_upload_bytes) as upload:
         found = await digest(upload.content, settings.max_image_pixels, request.state["decoders"])
-        key = store.storage_key(found.sha256)
-        row = None
-        while row is None:  # again where a client without the lock came in between
-            # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the
-            # row is committed after they are written, so that a crash leaves bytes without a row, never the reverse.
-            async with pool.transaction() as connection:
-                await queries.lock_content(connection, found.sha256)
-                row = await queries.get_image_by_sha256(connection, found.sha256)
-                if row is not None:
-                    return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
-                await store.put(objects, key, upload.content)
-                row = await queries.insert_image(
-                    connection,
-                    filename=upload.filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",
-                    byte_size=found.byte_size,
-                    sha256=found.sha256,
-                    storage_key=key,
-                    **found.measure._asdict(),
-                    **upload.fields.model_dump(exclude={"attributes"}),
-                    attributes=to_json(upload.fields.attributes).decode(),
-                )
+        row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
+    if not new:
+        return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
     return _image(row, 201, {"Location": f"{PATH}/{row['id']}"})
 
 

@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from mmap import ACCESS_READ, mmap
+from threading import Lock
 from typing import IO, NamedTuple
 
 import pyvips
@@ -20,6 +21,14 @@ LOADERS: dict[str, ContentType] = {
     "tiffload_source": "image/tiff",
     "heifload_source": "image/avif",
 }
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/tiff": "tiff",
+    "image/avif": "avif",
+}
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 
 Content = bytes | IO[bytes]  # an image in memory, or in a file on disk
@@ -28,6 +37,7 @@ Content = bytes | IO[bytes]  # an image in memory, or in a file on disk
 MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 END_OF_IMAGE = b"\xd9"
 PIECE = 256 * 1024  # bytes
+_preparing = Lock()
 
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
@@ -86,7 +96,8 @@ def _comes_to_end(data: bytes | mmap) -> bool:
 
 def open_image(content: Content, max_pixels: int) -> pyvips.Image:
     """The first picture, of which nothing but the header is read yet. Raises ProblemError as `measure` does."""
-    _prepare_libvips()
+    with _preparing:  # two at once would block each other's loaders
+        _prepare_libvips()
     image = _open(content)
     if image.width * image.height > max_pixels:
         detail = f"{image.width} x {image.height} pixels; at most {max_pixels} in all are taken."

@@ -30,6 +30,8 @@ MICROSECOND = timedelta(microseconds=1)
 MAX_ATTRIBUTES_BYTES = 65_536
 SIZES = (160, 320, 640, 1280)  # of thumbnails
 
+NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
+
 ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif"]
 
 
@@ -41,7 +43,7 @@ def _without_nul(value: str) -> str:
 
 
 def _a_name(value: str) -> str:
-    if re.search(r"[\x00-\x1f\x7f/\\]", value) or value in {".", ".."}:
+    if NOT_IN_A_NAME.search(value) or value in {".", ".."}:
         raise ValueError("must be a file's name, without folders and control characters")
     return value
 

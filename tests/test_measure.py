@@ -1,11 +1,12 @@
 import io
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from PIL import Image, ImageOps
 
-from app.measure import Measure, measure
+from app.measure import Measure, _prepare_libvips, measure
 from app.problems import ProblemError
 from tests.pictures import picture, turned, unspeakable
 
@@ -88,3 +89,16 @@ def test_a_jpeg_has_to_come_to_its_end(progressive: bool) -> None:
     assert measured(whole) == measured(whole + b"\0" * 1000) == ("image/jpeg", 1000, 700)
     for length in (len(whole) - 1, len(whole) - 2, len(whole) - 100, len(whole) // 2, 2 * len(whole) // 3):
         assert refusal(whole[:length]) == "/problems/broken-image"
+
+
+def test_the_first_images_of_a_process_may_come_at_once() -> None:
+    content, together = picture("PNG"), Barrier(8)
+
+    def first(_: int) -> Measure:
+        together.wait()
+        return measure(content, PIXELS)
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(50):
+            _prepare_libvips.cache_clear()
+            assert set(threads.map(first, range(8))) == {("image/png", 60, 40)}

@@ -1,0 +1,213 @@
+"""`images import`: each file of folders, as POST /v1/images would take it."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from threading import Lock, Thread
+from typing import IO, NoReturn, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
+
+from asyncpg import PostgresError
+from obstore.store import ObjectStore
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from app import queries
+from app.database import Pool
+from app.embedded import connectable
+from app.intake import store_image
+from app.limits import too_large
+from app.measure import measure
+from app.migrations.connection import one_line
+from app.models import NOT_IN_A_NAME, UploadFields
+from app.problems import UNAVAILABLE, ProblemError
+from app.settings import Settings, fail, read_settings
+from app.store import CHUNK, open_store
+from app.uploads import SPOOL, Digest, content_of
+
+IN_FLIGHT = 4  # files for each core: some are read or measured, others wait for PostgreSQL and the store
+PATIENCE = 10.0  # seconds between two lines that say how far it is, where there is no terminal
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class UnreadableError(Exception):
+    """The file cannot be read; the message says why."""
+
+
+def import_folders(paths: list[Path], tags: list[str]) -> int:
+    """Import them. Returns 0; 1 where a file was refused; 130 after Ctrl-C."""
+    try:
+        fields = UploadFields(tags=tags)
+    except ValidationError as error:
+        fail(f"images import: --tag: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
+    settings = read_settings()
+    objects = open_store(settings.storage_url)
+    connectable(settings.database_url)  # here, where it may end the command
+    run = Import(settings, objects, paths, fields)
+    away = None
+    try:
+        asyncio.run(run.work())
+    except* (*UNAVAILABLE, PostgresError) as group:
+        away = group.exceptions[0]
+    if away is not None:
+        reason = one_line(str(away)) or type(away).__name__
+        fail(f"images import: {reason}; {run} so far: run again, it goes on from there")
+    print(run)
+    return 128 + signal.SIGINT if run.stopped else int(run.refused > 0)
+
+
+class Import:
+    """A run; `str()` says how far it has come."""
+
+    def __init__(self, settings: Settings, objects: ObjectStore, paths: list[Path], fields: UploadFields) -> None:
+        self.new = self.known = self.refused = 0
+        self.stopped = False
+        self._settings, self._objects, self._paths, self._fields = settings, objects, paths, fields
+        self._files = files(paths)
+        self._listing = Lock()
+        self._same: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by SHA-256
+        self._cores = os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self._cores)
+        self._pool = Pool(settings)
+        self._bar: tqdm[NoReturn] = tqdm(unit=" files", disable=None, leave=False)
+        self._said = time.monotonic()
+
+    def __str__(self) -> str:
+        return f"{self.new} new, {self.known} known, {self.refused} refused"
+
+    async def work(self) -> None:
+        """Import all of it. What PostgreSQL or the store raise ends it, as an ExceptionGroup."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._stop)
+        if not self._bar.disable:
+            Thread(target=self._count, daemon=True).start()
+        with self._threads, self._bar:
+            async with self._pool, asyncio.TaskGroup() as workers:
+                for _ in range(min(IN_FLIGHT * self._cores, self._settings.database_pool_size)):
+                    workers.create_task(self._work())
+
+    async def _work(self) -> None:
+        while not self.stopped and (path := await self._in_thread(self._next)) is not None:
+            try:
+                if await self._is_new(path):
+                    self.new += 1
+                else:
+                    self.known += 1
+            except (UnreadableError, ProblemError) as error:
+                self.refused += 1
+                tqdm.write(printable(f"{path}: {_reason(error)}"), file=sys.stderr)
+            self._say()
+
+    async def _is_new(self, path: Path) -> bool:
+        """Have the file in the catalogue; whether it was not. Raises UnreadableError, ProblemError."""
+        with SpooledTemporaryFile(SPOOL) as copy:
+            size, sha256 = await self._in_thread(read, path, copy, self._settings.max_upload_bytes)
+            # One at a time of the same bytes: PostgreSQL's lock is nothing to wait at for long.
+            async with self._same.setdefault(sha256, asyncio.Lock()):
+                if await queries.get_image_by_sha256(self._pool, sha256) is not None:
+                    return False
+                content = content_of(copy)
+                found = Digest(size, sha256, await self._in_thread(measure, content, self._settings.max_image_pixels))
+                _, new = await store_image(self._pool, self._objects, content, found, filename(path), self._fields)
+                return new
+
+    async def _in_thread(self, work: Callable[P, Result], *arguments: P.args, **_: P.kwargs) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def _next(self) -> Path | None:
+        with self._listing:
+            return next(self._files, None)
+
+    def _count(self) -> None:
+        self._bar.total = sum(1 for _ in files(self._paths))
+
+    def _say(self) -> None:
+        self._bar.set_postfix_str(str(self), refresh=False)
+        self._bar.update()
+        if self._bar.disable and time.monotonic() - self._said >= PATIENCE:
+            print(f"{self} so far", file=sys.stderr, flush=True)
+            self._said = time.monotonic()
+
+    def _stop(self) -> None:
+        self.stopped = True
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)  # the next one stops at once
+        tqdm.write("finishing what is begun; Ctrl-C again stops at once", file=sys.stderr)
+
+
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files among the paths and in their folders, in order, less what `_wanted` leaves out."""
+    levels = [iter(paths)]
+    while levels:
+        path = next(levels[-1], None)
+        if path is None:
+            levels.pop()
+            continue
+        try:
+            names = sorted(os.listdir(path))  # noqa: PTH208  # names alone, of which there may be a million
+        except OSError:  # a file; or a folder that cannot be read, as reading it like a file will tell
+            yield path
+        else:
+            levels.append(filter(_wanted, map(path.joinpath, names)))
+
+
+def _wanted(path: Path) -> bool:
+    """No hidden files and folders, no pipes and the like, no links to folders, which may lead in circles."""
+    if path.name.startswith("."):
+        return False
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # reading it will tell
+        return True
+    return stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and not path.is_symlink())
+
+
+def read(path: Path, copy: IO[bytes], max_bytes: int) -> tuple[int, str]:
+    """Copy the file, which may change meanwhile; the size and SHA-256. Raises UnreadableError, ProblemError."""
+    size, sha256 = 0, hashlib.sha256()
+    for chunk in _chunks(path, max_bytes):
+        size += len(chunk)
+        if size > max_bytes:
+            raise too_large(max_bytes)
+        sha256.update(chunk)
+        copy.write(chunk)
+    return size, sha256.hexdigest()
+
+
+def _chunks(path: Path, max_bytes: int) -> Iterator[bytes]:
+    try:
+        about = path.stat()
+        if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+            raise UnreadableError("Not a file")
+        if about.st_size > max_bytes:
+            raise too_large(max_bytes)
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise UnreadableError(error.strerror) from None
+
+
+def filename(path: Path) -> str:
+    """The file's own name. What is not UTF-8 in it, or nothing that a name may have, becomes U+FFFD."""
+    return NOT_IN_A_NAME.sub("\ufffd", os.fsencode(path.name).decode(errors="replace"))
+
+
+def printable(text: str) -> str:
+    """The text on one line, whatever a file is called."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _reason(error: UnreadableError | ProblemError) -> str:
+    if isinstance(error, UnreadableError):
+        return str(error)
+    problem = error.problem
+    return problem.detail or "" if problem.type == "about:blank" else f"{problem.title}: {problem.detail}"
