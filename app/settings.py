@@ -1,5 +1,6 @@
 """The settings of the service, from the environment first and then from `.env` in the project's folder."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -7,6 +8,9 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# What libpq takes in no URL: a blank, and a % that encodes nothing.
+UNSAFE = re.compile(r"\s|%(?![0-9A-Fa-f]{2})|%00")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,7 +24,7 @@ def _database_url(value: SecretStr) -> SecretStr:
     if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql:// or embedded:")
     try:
-        understood = all(port.isdecimal() and int(port) < 65_536 for port in _ports(url))
+        understood = not UNSAFE.search(url) and all(port.isdecimal() and int(port) < 65_536 for port in _ports(url))
     except ValueError:  # whose words may show the password
         understood = False
     if not understood:
