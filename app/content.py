@@ -69,9 +69,7 @@ async def get_thumbnail(request: Request) -> Response:
     if not_modified(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     key = store.thumbnail_key(row["sha256"], name)
-    content = await store.read(request.state["store"], key)
-    if content is None:
-        content = await _made_once(request, row["storage_key"], key, size, format)
+    content = await _shared(request, row["storage_key"], key, size, format)
     headers |= {"Content-Type": format, "Content-Length": str(len(content))}
     return Response(None if request.method == "HEAD" else content, headers=headers)
 
@@ -94,18 +92,24 @@ def _missing(key: str) -> ProblemError:
     return ProblemError(404, "content-missing")
 
 
-async def _made_once(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
-    """The thumbnail, made by a task that all who ask for it meanwhile wait for, and that goes on if they go away."""
+async def _shared(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
+    """The thumbnail, by a task that all who ask for it meanwhile wait for, and that goes on if they go away.
+
+    The task also looks in the store: who found nothing there by itself could come back when another has just made it.
+    """
     tasks: dict[str, asyncio.Task[bytes]] = request.state["thumbnails"]
     if key not in tasks:
-        tasks[key] = asyncio.create_task(_make(request, storage_key, key, size, format))
+        tasks[key] = asyncio.create_task(_read_or_make(request, storage_key, key, size, format))
         tasks[key].add_done_callback(lambda _: tasks.pop(key))
     return await asyncio.shield(tasks[key])
 
 
-async def _make(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
-    """Make the thumbnail and keep it in the object store."""
+async def _read_or_make(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
+    """The thumbnail from the object store; or made, and kept there."""
     objects: ObjectStore = request.state["store"]
+    kept = await store.read(objects, key)
+    if kept is not None:
+        return kept
 
     def work() -> bytes:
         with SpooledTemporaryFile(max_size=SPOOL) as file:
