@@ -16,8 +16,8 @@ if [ "$#" -eq 0 ]; then
     done
     trap - TERM INT
     # glibc keeps an arena of freed memory for each thread, and buffers of up to 32 MiB in them, unless told otherwise.
-    export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX-1}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_-131072}" \
-        MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_-131072}"
+    export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX-1}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_-262144}" \
+        MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_-524288}"
     set -- uvicorn --http app.protocol:HeadLimit --factory app.main:from_environment
 fi
 

@@ -70,6 +70,12 @@ class _Parser(MultiPartParser):
         _require_utf8(self._current_part.content_disposition or b"")
         super().on_headers_finished()
 
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            super().on_part_data(data, start, end)
+        else:
+            self._file_parts_to_write.append((self._current_part, memoryview(data)[start:end]))
+
     def on_part_end(self) -> None:
         if self._current_part.file is None:
             _require_utf8(self._current_part.data)
