@@ -6,39 +6,32 @@ from contextlib import contextmanager
 from anyio import WouldBlock
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope
 
 from app.problems import RETRY_AFTER, ProblemError
 
 
-class BodyLimit:
-    """Refuses a body of more than `max_bytes`: before it is read where its length is declared, else as it arrives.
+def limited(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
+    """`receive`, for a body of at most `max_bytes`.
+
+    Raises ProblemError: 413, before the body is read where its length is declared, else as it arrives.
 
     Starlette's own limit does the same, but answers a declared length in plain text instead of problem+json.
     """
+    declared = Headers(scope=scope).get("content-length", "0")
+    if not declared.isdecimal() or int(declared[:20]) > max_bytes:
+        raise too_large(max_bytes)
+    received = 0
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self.app = app
-        self.max_bytes = max_bytes
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_bytes:
+            raise too_large(max_bytes)
+        return message
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in {"GET", "HEAD"}:  # nobody reads a body there
-            await self.app(scope, receive, send)
-            return
-        received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                raise too_large(self.max_bytes)
-            return message
-
-        declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdecimal() or int(declared[:20]) > self.max_bytes:
-            raise too_large(self.max_bytes)
-        await self.app(scope, limited, send)
+    return receive_limited
 
 
 def too_large(max_bytes: int) -> ProblemError:
