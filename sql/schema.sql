@@ -63,21 +63,30 @@ COMMENT ON FUNCTION images_list_truncated() IS 'Empties image_terms and image_do
 CREATE FUNCTION images_list_updated() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    new_document tsvector;
 BEGIN
-    IF (OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.created_at, NEW.id) THEN
-        DELETE FROM image_documents
-        WHERE created_at = OLD.created_at
-            AND image_id = OLD.id;
+    IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at)
+        IS NOT DISTINCT FROM
+        (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at)
+    THEN
+        RETURN NULL;
     END IF;
 
-    INSERT INTO image_documents (created_at, image_id, document)
-    VALUES (
-        NEW.created_at,
-        NEW.id,
-        images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type)
-    )
-    ON CONFLICT (created_at, image_id) DO UPDATE
-    SET document = EXCLUDED.document;
+    new_document := images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type);
+
+    UPDATE image_documents
+    SET
+        created_at = NEW.created_at,
+        image_id = NEW.id,
+        document = new_document
+    WHERE created_at = OLD.created_at
+        AND image_id = OLD.id;
+
+    IF NOT FOUND THEN
+        INSERT INTO image_documents (created_at, image_id, document)
+        VALUES (NEW.created_at, NEW.id, new_document);
+    END IF;
 
     IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id)
         IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id)
@@ -116,8 +125,13 @@ $$;
 COMMENT ON FUNCTION images_query(terms text[], words text) IS 'What finds the images with all the terms and the words, in web-search syntax: NULL, which finds none, for words that are none; words may be NULL.';
 
 CREATE FUNCTION images_terms(tags text[], content_type text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (ARRAY(SELECT DISTINCT ('tag:'::text || tag.tag) FROM unnest(images_terms.tags) tag(tag) WHERE (char_length(tag.tag) <= 100)) || ('type:'::text || content_type));
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100)
+        || ('type:' || content_type);
+END
+$$;
 
 COMMENT ON FUNCTION images_terms(tags text[], content_type text) IS 'What an image is listed under: tag:... for each tag, type:... for the media type.';
 
@@ -226,7 +240,7 @@ ALTER TABLE ONLY image_terms
 ALTER TABLE ONLY images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
-CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='512');
+CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off);
 
 COMMENT ON INDEX image_documents_pkey IS 'The newest documents, and that of one image: list_images_by_words, list_images_by_terms.';
 
@@ -248,7 +262,7 @@ CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE
 
 CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated();
 
-CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW WHEN ((((((((old.id IS DISTINCT FROM new.id) OR (old.filename IS DISTINCT FROM new.filename)) OR (old.content_type IS DISTINCT FROM new.content_type)) OR (old.title IS DISTINCT FROM new.title)) OR (old.description IS DISTINCT FROM new.description)) OR (old.tags IS DISTINCT FROM new.tags)) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION images_list_updated();
+CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW EXECUTE FUNCTION images_list_updated();
 
 -- The same in a line for each thing, as sql/inspect/schema.sql tells it, for `images schema status` to find drift by:
 -- column image_documents.created_at: timestamp with time zone, not null
@@ -283,11 +297,11 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- function images_list_deleted(): CREATE OR REPLACE FUNCTION images_list_deleted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN DELETE FROM image_terms USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone WHERE image_terms.term = gone AND image_terms.created_at = deleted.created_at AND image_terms.image_id = deleted.id; DELETE FROM image_documents USING deleted WHERE image_documents.created_at = deleted.created_at AND image_documents.image_id = deleted.id; RETURN NULL; END $function$ 
 -- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term; INSERT INTO image_documents (created_at, image_id, document) SELECT created_at, id, images_search_document(title, description, filename, tags, content_type) FROM inserted; RETURN NULL; END $function$ 
 -- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN TRUNCATE image_terms, image_documents; RETURN NULL; END $function$ 
--- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN IF (OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.created_at, NEW.id) THEN DELETE FROM image_documents WHERE created_at = OLD.created_at AND image_id = OLD.id; END IF; INSERT INTO image_documents (created_at, image_id, document) VALUES ( NEW.created_at, NEW.id, images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type) ) ON CONFLICT (created_at, image_id) DO UPDATE SET document = EXCLUDED.document; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term; END IF; RETURN NULL; END $function$ 
+-- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql AS $function$ DECLARE new_document tsvector; BEGIN IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at) IS NOT DISTINCT FROM (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at) THEN RETURN NULL; END IF; new_document := images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type); UPDATE image_documents SET created_at = NEW.created_at, image_id = NEW.id, document = new_document WHERE created_at = OLD.created_at AND image_id = OLD.id; IF NOT FOUND THEN INSERT INTO image_documents (created_at, image_id, document) VALUES (NEW.created_at, NEW.id, new_document); END IF; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term; END IF; RETURN NULL; END $function$ 
 -- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
 -- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
--- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (ARRAY(SELECT DISTINCT ('tag:'::text || tag.tag) FROM unnest(images_terms.tags) tag(tag) WHERE (char_length(tag.tag) <= 100)) || ('type:'::text || content_type)) 
--- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (gin_pending_list_limit='512')
+-- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100) || ('type:' || content_type); END $function$ 
+-- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off)
 -- index image_documents_pkey: CREATE UNIQUE INDEX image_documents_pkey ON image_documents USING btree (created_at, image_id)
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)
@@ -299,4 +313,4 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- trigger images.images_list_deleted: CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted()
 -- trigger images.images_list_inserted: CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted()
 -- trigger images.images_list_truncated: CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated()
--- trigger images.images_list_updated: CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW WHEN ((((((((old.id IS DISTINCT FROM new.id) OR (old.filename IS DISTINCT FROM new.filename)) OR (old.content_type IS DISTINCT FROM new.content_type)) OR (old.title IS DISTINCT FROM new.title)) OR (old.description IS DISTINCT FROM new.description)) OR (old.tags IS DISTINCT FROM new.tags)) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION images_list_updated()
+-- trigger images.images_list_updated: CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW EXECUTE FUNCTION images_list_updated()

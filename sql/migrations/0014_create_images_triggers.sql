@@ -5,7 +5,8 @@
 --        transaction. INSERT and DELETE are answered once a statement, for all its rows: a COPY of 100,000 rows fires
 --        once. An UPDATE is answered for each row that changed in what the two tables hold, and for no other.
 --        * The terms are written only where they have changed: an edit of a title costs one row of image_documents.
---        * The document is an upsert, since before 0015 is done the image may have none.
+--        * The document is inserted where there is none, as may be before 0015 is done.
+--        * What has changed the function asks itself: a WHEN is parsed and prepared anew for each statement.
 -- Locks: SHARE ROW EXCLUSIVE on images until this is committed: reads go on, writes wait for the catalogue alone.
 -- Cost:  none here. From now on an INSERT of one row takes 0.1 ms longer, an edit of a title 0.1 ms.
 -- depends: 0013_create_image_documents
@@ -32,21 +33,30 @@ CREATE FUNCTION images_list_updated()
 RETURNS trigger
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    new_document tsvector;
 BEGIN
-    IF (OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.created_at, NEW.id) THEN
-        DELETE FROM image_documents
-        WHERE created_at = OLD.created_at
-            AND image_id = OLD.id;
+    IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at)
+        IS NOT DISTINCT FROM
+        (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at)
+    THEN
+        RETURN NULL;
     END IF;
 
-    INSERT INTO image_documents (created_at, image_id, document)
-    VALUES (
-        NEW.created_at,
-        NEW.id,
-        images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type)
-    )
-    ON CONFLICT (created_at, image_id) DO UPDATE
-    SET document = EXCLUDED.document;
+    new_document := images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type);
+
+    UPDATE image_documents
+    SET
+        created_at = NEW.created_at,
+        image_id = NEW.id,
+        document = new_document
+    WHERE created_at = OLD.created_at
+        AND image_id = OLD.id;
+
+    IF NOT FOUND THEN
+        INSERT INTO image_documents (created_at, image_id, document)
+        VALUES (NEW.created_at, NEW.id, new_document);
+    END IF;
 
     IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id)
         IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id)
@@ -115,10 +125,6 @@ EXECUTE FUNCTION images_list_inserted();
 CREATE TRIGGER images_list_updated
 AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images
 FOR EACH ROW
-WHEN (
-    (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at)
-    IS DISTINCT FROM (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at)
-)
 EXECUTE FUNCTION images_list_updated();
 
 -- allow: new-trigger because the four belong together, and nothing else in this file touches images
