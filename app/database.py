@@ -6,9 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
 
 import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
@@ -22,6 +24,9 @@ if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     Record = asyncpg.Record
     Statement = PreparedStatement[Record]
 
+TOGETHER = (
+    16  # calls of one statement in one message; with more, one connection would work while others have nothing to do
+)
 ENDLESS = 30 * 86_400.0  # seconds: who copies is stopped by the one who reads or sends
 
 # What libpq, under yoyo, takes in a URL and asyncpg would send to the server as a setting of its own.
@@ -67,16 +72,22 @@ class Connection:
 
     async def fetch(self, name: str, *arguments: object, timeout: float | None = None) -> list[Record]:  # noqa: ASYNC109
         """The rows of sql/queries/NAME.sql, in twice the statement timeout or in `timeout` seconds."""
+        return await self._run(name, lambda prepared: prepared.fetch(*arguments, timeout=timeout))
+
+    async def fetchmany(self, name: str, calls: Sequence[Sequence[object]]) -> list[Record]:
+        """The rows of all calls of sql/queries/NAME.sql, which go out as one message and are one transaction."""
+        return await self._run(name, lambda prepared: prepared.fetchmany(calls))
+
+    async def _run(self, name: str, call: Callable[[Statement], Coroutine[Any, Any, list[Record]]]) -> list[Record]:
         try:
             try:
-                prepared = self._statements.get(name) or await self._prepare(name)
-                return await prepared.fetch(*arguments, timeout=timeout)
+                return await call(self._statements.get(name) or await self._prepare(name))
             except (InvalidCachedStatementError, OutdatedSchemaCacheError):
                 # A migration has changed a table under the statements: they are prepared anew, and nothing was done.
                 self._statements.clear()
                 if self.driver.is_in_transaction():
                     raise
-                return await (await self._prepare(name)).fetch(*arguments, timeout=timeout)
+                return await call(await self._prepare(name))
         except BaseException as error:
             self._judge(error)
             raise
@@ -126,6 +137,15 @@ class Connection:
         return not (self.spoilt or self.driver.is_closed() or self.driver.is_in_transaction())
 
 
+@dataclass
+class Batch:
+    """Calls of one statement that go out together."""
+
+    calls: list[tuple[UUID, int, *tuple[object, ...]]]
+    rows: asyncio.Task[dict[int, Record]] = field(init=False)
+    undone: bool = False  # it has failed, and nothing of it was done
+
+
 class Pool:
     """At most DATABASE_POOL_SIZE connections, opened as they are needed: it also starts with no database.
 
@@ -140,6 +160,7 @@ class Pool:
         self._free: deque[Connection | None] = deque([None] * settings.database_pool_size)
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
+        self._batches: dict[str, Batch] = {}  # what was asked for in this turn of the event loop, by statement
 
     async def __aenter__(self) -> Self:
         return self
@@ -164,6 +185,40 @@ class Pool:
         """The only row of sql/queries/NAME.sql, on any connection; None where there is none."""
         rows = await self.fetch(name, *arguments)
         return rows[0] if rows else None
+
+    async def fetch_by_id(self, name: str, id: UUID, *arguments: object) -> Record | None:
+        """The only row of sql/queries/NAME.sql for an id; None where there is none.
+
+        What is asked for in the same turn of the event loop goes out as one message: alone nobody waits for company,
+        and under load half of the work, PostgreSQL's too, is to wake each other up. The statement's $2 is the number of
+        the call, which comes back with the row. It is one transaction, in the order of the ids, so that no two wait for
+        each other in a circle. Should it fail, each call is made by itself: none answers for what another asked for.
+        """
+        batch = self._batches.get(name)
+        if batch is None or len(batch.calls) == TOGETHER:
+            batch = self._batches[name] = Batch([])
+            batch.rows = asyncio.create_task(self._fetch_batch(name, batch))
+        number = len(batch.calls)
+        batch.calls.append((id, number, *arguments))
+        try:
+            rows = await asyncio.shield(batch.rows)  # who goes away leaves the others to it
+        except asyncpg.PostgresError:
+            if not batch.undone:
+                raise
+            return await self.fetchrow(name, id, number, *arguments)
+        return rows.get(number)
+
+    async def _fetch_batch(self, name: str, batch: Batch) -> dict[int, Record]:
+        """The rows by number. It begins in the next turn, when nobody adds to it any more."""
+        if self._batches[name] is batch:
+            del self._batches[name]
+        connection = await self._acquire()
+        try:
+            rows = await connection.fetchmany(name, sorted(batch.calls))
+        finally:
+            batch.undone = len(batch.calls) > 1 and connection.is_fit()
+            self._release(connection)
+        return {row["number"]: row for row in rows}
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from app import queries, store
 from app.conditional import entity_tags, not_modified
 from app.content import objects_of
+from app.database import Pool
 from app.intake import store_image
 from app.models import (
     EARLIEST,
@@ -46,14 +47,14 @@ async def list_images(request: Request) -> Response:
         words=query.q,
         limit=query.limit + 1,
     )
-    page = rows[: query.limit]
+    images = [row["image"] for row in rows]
     cursor, headers = None, {}
-    if len(rows) > query.limit:
-        cursor = Position((page[-1]["created_at"], page[-1]["id"])).cursor()
+    if len(images) > query.limit:
+        images.pop()
+        cursor = Position.after(images[-1]).cursor()
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         headers["Link"] = f'<{PATH}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
-    images = ",".join([row["image"] for row in page])
-    body = f'{{"images":[{images}],"next":{json.dumps(cursor)}}}'
+    body = f'{{"images":[{",".join(images)}],"next":{json.dumps(cursor)}}}'
     return Response(body, headers=headers, media_type="application/json")
 
 
@@ -71,9 +72,10 @@ async def get_image(request: Request) -> Response:
     row = await queries.get_image(request.state["pool"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
-    if not_modified(request, _etag(row)):
-        return Response(status_code=304, headers={"ETag": _etag(row)})
-    return _image(row)
+    headers = {"ETag": _etag(row)}
+    if not_modified(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(row["image"], headers=headers, media_type="application/json")
 
 
 async def update_image(request: Request) -> Response:
@@ -136,7 +138,7 @@ def _versions(request: Request) -> list[datetime] | None:
 
 
 async def _current(
-    request: Request, read: Callable[[queries.Database, UUID], Awaitable[Record | None]] = queries.get_image
+    request: Request, read: Callable[[Pool, UUID], Awaitable[Record | None]] = queries.get_image
 ) -> Record:
     """The image. Raises ProblemError: 404 where there is none, 412 where If-Match names other versions."""
     row = await read(request.state["pool"], request.path_params["id"])

@@ -131,6 +131,12 @@ class Position(tuple[datetime, UUID]):
             raise ValueError("is not a cursor that this service gave")
         return position
 
+    @classmethod
+    def after(cls, image: str) -> Self:
+        """The place of an image, of which this is the JSON."""
+        last = from_json(image)
+        return cls((datetime.fromisoformat(last["created_at"]), UUID(last["id"])))
+
     def cursor(self) -> str:
         return urlsafe_b64encode(microseconds(self[0]).to_bytes(8, signed=True) + self[1].bytes).decode()
 

@@ -22,20 +22,20 @@ if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
 Database = Pool | Connection
 
 
-async def get_image(database: Database, id: UUID) -> Record | None:
-    return await database.fetchrow("get_image", id)
+async def get_image(pool: Pool, id: UUID) -> Record | None:
+    return await pool.fetch_by_id("get_image", id)
 
 
 async def get_image_by_sha256(database: Database, sha256: str) -> Record | None:
     return await database.fetchrow("get_image_by_sha256", sha256)
 
 
-async def get_attributes(database: Database, id: UUID) -> Record | None:
-    return await database.fetchrow("get_attributes", id)
+async def get_attributes(pool: Pool, id: UUID) -> Record | None:
+    return await pool.fetch_by_id("get_attributes", id)
 
 
-async def get_content(database: Database, id: UUID) -> Record | None:
-    return await database.fetchrow("get_content", id)
+async def get_content(pool: Pool, id: UUID) -> Record | None:
+    return await pool.fetch_by_id("get_content", id)
 
 
 async def list_images(
@@ -98,7 +98,7 @@ async def insert_image(
 
 
 async def update_image(
-    database: Database,
+    pool: Pool,
     id: UUID,
     versions: Sequence[datetime] | None,
     columns: Collection[str],
@@ -109,9 +109,7 @@ async def update_image(
     tags: Sequence[str] | None,
     attributes: str | None,
 ) -> Record | None:
-    return await database.fetchrow(
-        "update_image", id, versions, columns, filename, title, description, tags, attributes
-    )
+    return await pool.fetch_by_id("update_image", id, versions, columns, filename, title, description, tags, attributes)
 
 
 async def delete_image(database: Database, id: UUID, versions: Sequence[datetime] | None) -> Record | None:

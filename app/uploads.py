@@ -74,7 +74,8 @@ class _Parser(MultiPartParser):
         if self._current_part.file is None:
             super().on_part_data(data, start, end)
         else:
-            self._file_parts_to_write.append((self._current_part, memoryview(data)[start:end]))
+            # A view: the bytes are copied often enough on their way.
+            self._file_parts_to_write.append((self._current_part, cast("bytes", memoryview(data)[start:end])))
 
     def on_part_end(self) -> None:
         if self._current_part.file is None:

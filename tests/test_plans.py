@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_OID, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import psycopg
 import pytest
@@ -139,6 +139,6 @@ def test_a_list_is_what_the_plain_query_finds(
         }[name]
         call = SQL("EXECUTE list ({})").format(SQL(", ").join(map(Literal, arguments)))
 
-        listed = [image[1] for image in million.execute(call)]
+        listed = [UUID(image["id"]) for (image,) in million.execute(call)]
 
-        assert listed == [image[0] for image in million.execute(PLAIN, plain)]
+        assert listed == [id for (id,) in million.execute(PLAIN, plain)]

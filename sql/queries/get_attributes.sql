@@ -1,9 +1,11 @@
 -- get_attributes: what a merge patch of the attributes starts from, for PATCH /v1/images/{id}.
--- $1 uuid  the id
+-- $1 uuid     the id
+-- $2 integer  the number of the call, which comes back: several may go out together (Pool.fetch_by_id)
 -- Index: images_pkey.
--- example an image: md5('image 1')::uuid
--- example no such image: md5('no image')::uuid
+-- example an image: md5('image 1')::uuid, 1
+-- example no such image: md5('no image')::uuid, 1
 SELECT
+    $2::integer AS number,
     attributes,
     updated_at
 FROM images

@@ -1,9 +1,11 @@
--- get_content: where the bytes of an image are and how to serve them, for GET /v1/images/{id}/content.
--- $1 uuid  the id
+-- get_content: where the bytes of an image are and how to serve them, for GET /v1/images/{id}/content and .../thumbnail.
+-- $1 uuid     the id
+-- $2 integer  the number of the call, which comes back: several may go out together (Pool.fetch_by_id)
 -- Index: images_pkey.
--- example an image: md5('image 1')::uuid
--- example no such image: md5('no image')::uuid
+-- example an image: md5('image 1')::uuid, 1
+-- example no such image: md5('no image')::uuid, 1
 SELECT
+    $2::integer AS number,
     storage_key,
     content_type,
     filename,

@@ -8,10 +8,7 @@
 -- example the last pages: '2020-01-01 08:00Z', md5('image 960')::uuid, '-infinity', 50
 -- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50
 -- example no match: '2019-01-01Z', md5('image 1')::uuid, '-infinity', 50
-SELECT
-    created_at,
-    id,
-    row_to_json(image) AS image
+SELECT row_to_json(image) AS image
 FROM (
     SELECT
         id,

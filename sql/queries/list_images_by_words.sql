@@ -92,10 +92,7 @@ page AS (
     LIMIT $4
 )
 
-SELECT
-    page.created_at,
-    page.image_id AS id,
-    row_to_json(image) AS image
+SELECT row_to_json(image) AS image
 FROM page
 CROSS JOIN LATERAL (
     SELECT

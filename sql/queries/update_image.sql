@@ -1,27 +1,29 @@
 -- update_image: a merge patch, for PATCH /v1/images/{id}. No row comes back where the image is none of the versions that
 -- the client names, or is gone.
--- $1 uuid           the id                             $5 text    title, or NULL
--- $2 timestamptz[]  change it only if updated_at is    $6 text    description, or NULL
---                   one of these; NULL: whatever it is $7 text[]  tags
--- $3 text[]         the columns to change, by name     $8 jsonb   attributes
--- $4 text           file name
+-- $1 uuid           the id                             $5 text    file name
+-- $2 integer        the number of the call, which      $6 text    title, or NULL
+--                   comes back (Pool.fetch_by_id)      $7 text    description, or NULL
+-- $3 timestamptz[]  change it only if updated_at is    $8 text[]  tags
+--                   one of these; NULL: whatever it is $9 jsonb   attributes
+-- $4 text[]         the columns to change, by name
 -- updated_at moves forward even where the clock does not: it is the image's version.
 -- Index: images_pkey. No index has a column that changes here but updates in place (HOT); the triggers write the image's
 -- row of image_documents, and its terms where the tags change.
--- example a title: md5('image 1')::uuid, NULL, '{title}', NULL, 'A', NULL, NULL, NULL
--- example all of it: md5('image 1')::uuid, '{2020-01-01 00:00:30Z}', '{filename,title,description,tags,attributes}', 'a.png', 'A', NULL, '{a}', '{}'
--- example another version: md5('image 1')::uuid, '{2000-01-01Z}', '{title}', NULL, 'A', NULL, NULL, NULL
+-- example a title: md5('image 1')::uuid, 1, NULL, '{title}', NULL, 'A', NULL, NULL, NULL
+-- example all of it: md5('image 1')::uuid, 1, '{2020-01-01 00:00:30Z}', '{filename,title,description,tags,attributes}', 'a.png', 'A', NULL, '{a}', '{}'
+-- example another version: md5('image 1')::uuid, 1, '{2000-01-01Z}', '{title}', NULL, 'A', NULL, NULL, NULL
 UPDATE images
 SET
-    filename = CASE WHEN 'filename' = ANY ($3) THEN $4 ELSE filename END,
-    title = CASE WHEN 'title' = ANY ($3) THEN $5 ELSE title END,
-    description = CASE WHEN 'description' = ANY ($3) THEN $6 ELSE description END,
-    tags = CASE WHEN 'tags' = ANY ($3) THEN $7 ELSE tags END,
-    attributes = CASE WHEN 'attributes' = ANY ($3) THEN $8 ELSE attributes END,
+    filename = CASE WHEN 'filename' = ANY ($4) THEN $5 ELSE filename END,
+    title = CASE WHEN 'title' = ANY ($4) THEN $6 ELSE title END,
+    description = CASE WHEN 'description' = ANY ($4) THEN $7 ELSE description END,
+    tags = CASE WHEN 'tags' = ANY ($4) THEN $8 ELSE tags END,
+    attributes = CASE WHEN 'attributes' = ANY ($4) THEN $9 ELSE attributes END,
     updated_at = GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')
 WHERE id = $1
-    AND ($2::timestamptz[] IS NULL OR updated_at = ANY ($2))
+    AND ($3::timestamptz[] IS NULL OR updated_at = ANY ($3))
 RETURNING
+    $2::integer AS number,
     updated_at,
     (
         SELECT row_to_json(image)
