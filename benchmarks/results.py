@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from benchmarks.filters import DEEP, FIRST
+from benchmarks.filters import DEEP, FIRST, HELD
 from benchmarks.load import Figures
 from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, PSQL, STARLETTE, US
 from benchmarks.works import GET, NEWEST, PATCH, UPLOAD
@@ -66,7 +66,7 @@ def targets(results: Results) -> list[Target]:
         ratio = _ratio(percentile(results.pages[words], share), percentile(results.pages[FIRST], share))
         return ratio or 0.0
 
-    filters = [words for words in results.pages if words not in {FIRST, DEEP}]
+    filters = [words for words in results.pages if words in HELD]
     worst = {share: max(filters, key=lambda words: page(words, share), default=None) for share in (50, 99)}
     return [
         rate(GET, FASTAPI, 10),
