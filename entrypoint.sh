@@ -17,7 +17,7 @@ if [ "$#" -eq 0 ]; then
     trap - TERM INT
     # glibc keeps an arena of freed memory for each thread, and buffers of up to 32 MiB in them, unless told otherwise.
     export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX-1}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_-262144}" \
-        MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_-524288}"
+        MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_-131072}"
     set -- uvicorn --http app.protocol:HeadLimit --factory app.main:from_environment
 fi
 

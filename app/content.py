@@ -1,7 +1,6 @@
 """The endpoints of the bytes: /v1/images/{id}/content and its thumbnails."""
 
 import asyncio
-from tempfile import SpooledTemporaryFile
 from urllib.parse import quote
 
 from asyncpg import Record
@@ -15,9 +14,9 @@ from app.measure import EXTENSIONS
 from app.models import SIZES, ThumbnailQuery
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, logger
+from app.spool import Spool
 from app.thumbnails import EXTENSIONS as THUMBNAIL_EXTENSIONS
 from app.thumbnails import Format, accepted, thumbnail
-from app.uploads import SPOOL, content_of
 
 FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -112,11 +111,11 @@ async def _read_or_make(request: Request, storage_key: str, key: str, size: int,
         return kept
 
     def work() -> bytes:
-        with SpooledTemporaryFile(max_size=SPOOL) as file:
-            if not store.copy(objects, storage_key, file):
+        with Spool() as spool:
+            if not store.copy(objects, storage_key, spool):
                 raise _missing(storage_key)
             try:
-                return thumbnail(content_of(file), size, format, request.state["settings"].max_image_pixels)
+                return thumbnail(spool.content(), size, format, request.state["settings"].max_image_pixels)
             except ProblemError as error:  # of adopted bytes, which nobody has looked at
                 raise ProblemError(404, "no-thumbnail", error.problem.detail) from None
 

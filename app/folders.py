@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from threading import Lock, Thread
-from typing import IO, NoReturn, ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from asyncpg import PostgresError
@@ -30,8 +29,9 @@ from app.migrations.connection import one_line
 from app.models import NOT_IN_A_NAME, UploadFields
 from app.problems import UNAVAILABLE, ProblemError
 from app.settings import Settings, fail, read_settings
+from app.spool import Spool
 from app.store import CHUNK, open_store
-from app.uploads import SPOOL, Digest, content_of
+from app.uploads import Digest
 
 IN_FLIGHT = 4  # files for each core: some are read or measured, others wait for PostgreSQL and the store
 PATIENCE = 10.0  # seconds between two lines that say how far it is, where there is no terminal
@@ -109,13 +109,13 @@ class Import:
 
     async def _is_new(self, path: Path) -> bool:
         """Have the file in the catalogue; whether it was not. Raises UnreadableError, ProblemError."""
-        with SpooledTemporaryFile(SPOOL) as copy:
+        with Spool() as copy:
             size, sha256 = await self._in_thread(read, path, copy, self._settings.max_upload_bytes)
             # One at a time of the same bytes: PostgreSQL's lock is nothing to wait at for long.
             async with self._same.setdefault(sha256, asyncio.Lock()):
                 if await queries.get_image_by_sha256(self._pool, sha256) is not None:
                     return False
-                content = content_of(copy)
+                content = copy.content()
                 found = Digest(size, sha256, await self._in_thread(measure, content, self._settings.max_image_pixels))
                 _, new = await store_image(self._pool, self._objects, content, found, filename(path), self._fields)
                 return new
@@ -170,7 +170,7 @@ def _wanted(path: Path) -> bool:
     return stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and not path.is_symlink())
 
 
-def read(path: Path, copy: IO[bytes], max_bytes: int) -> tuple[int, str]:
+def read(path: Path, copy: Spool, max_bytes: int) -> tuple[int, str]:
     """Copy the file, which may change meanwhile; the size and SHA-256. Raises UnreadableError, ProblemError."""
     size, sha256 = 0, hashlib.sha256()
     for chunk in _chunks(path, max_bytes):

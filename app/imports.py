@@ -21,7 +21,7 @@ from app.problems import MAX_ERRORS, ProblemError, invalid
 from app.store import storage_key
 
 MAX_LINE_BYTES = 512 * 1024  # more than the largest record
-BATCH = 1000  # records written at once
+BATCH = 250  # records written at once
 
 Image = dict[str, Any]  # a row of images, by its columns
 Batch = list[tuple[int, bool, Image]]  # with the numbers of their lines, and whether those give an id

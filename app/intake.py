@@ -9,8 +9,9 @@ from pydantic_core import to_json
 
 from app import queries, store
 from app.database import Pool
-from app.measure import EXTENSIONS, Content
+from app.measure import EXTENSIONS
 from app.models import UploadFields
+from app.spool import Content
 from app.uploads import Digest
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone

@@ -4,12 +4,13 @@ import re
 from functools import cache
 from mmap import ACCESS_READ, mmap
 from threading import Lock
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import pyvips
 
 from app.models import ContentType
 from app.problems import ProblemError
+from app.spool import Content
 
 # libvips' loaders that may run, and the media type of what each reads. All others stay blocked: SVG above all, which
 # may hold scripts, and whatever a later libvips learns to read.
@@ -30,8 +31,6 @@ EXTENSIONS = {
     "image/avif": "avif",
 }
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
-
-Content = bytes | IO[bytes]  # an image in memory, or in a file on disk
 
 # What begins a segment of a JPEG. FF00 is data, FFD0 to FFD7 mark places in it, FF01 and FFD8 have no length, FF fills.
 MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")

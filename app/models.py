@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import from_json, to_json
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)  # asyncpg's infinity
 LAST_ID = UUID(int=2**128 - 1)
 FIRST_ID = UUID(int=0)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -135,7 +135,9 @@ class Position(tuple[datetime, UUID]):
     def after(cls, image: str) -> Self:
         """The place of an image, of which this is the JSON."""
         last = from_json(image)
-        return cls((datetime.fromisoformat(last["created_at"]), UUID(last["id"])))
+        created_at = last["created_at"]
+        moment = LATEST if created_at == "infinity" else datetime.fromisoformat(created_at)
+        return cls((moment, UUID(last["id"])))
 
     def cursor(self) -> str:
         return urlsafe_b64encode(microseconds(self[0]).to_bytes(8, signed=True) + self[1].bytes).decode()

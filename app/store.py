@@ -13,6 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from app.settings import ROOT, fail
+from app.spool import Spool
 
 CHUNK = 256 * 1024  # bytes of a stream held at once
 PART = 5 * 1024 * 1024  # bytes of a large object written at once: the least that S3 takes
@@ -95,12 +96,12 @@ async def read(store: ObjectStore, key: str) -> bytes | None:
         return None
 
 
-def copy(store: ObjectStore, key: str, file: IO[bytes]) -> bool:
-    """Append the bytes of an object to the file, in the calling thread; False where the key has none."""
+def copy(store: ObjectStore, key: str, spool: Spool) -> bool:
+    """Append the bytes of an object to the spool, in the calling thread; False where the key has none."""
     try:
         result = obstore.get(store, key)
     except ABSENT:
         return False
     for chunk in result.stream(min_chunk_size=CHUNK):
-        file.write(chunk)
+        spool.write(chunk)
     return True

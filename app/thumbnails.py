@@ -5,8 +5,9 @@ from typing import Literal
 
 import pyvips
 
-from app.measure import Content, broken, open_image, open_source
+from app.measure import broken, open_image, open_source
 from app.problems import ProblemError
+from app.spool import Content
 
 Format = Literal["image/avif", "image/webp", "image/jpeg"]
 

@@ -7,9 +7,8 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from os import SEEK_END
-from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, NamedTuple, cast
+from io import BytesIO
+from typing import Any, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
 from python_multipart.multipart import parse_options_header
@@ -18,12 +17,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from app.limits import too_large
-from app.measure import Content, Measure, measure
+from app.measure import Measure, measure
 from app.models import FieldError, Filename, UploadFields
 from app.parameters import values
 from app.problems import ProblemError, invalid
+from app.spool import Content, Spool
 
-SPOOL = 1024 * 1024  # bytes kept in memory before a body goes to disk
 MULTIPART_OVERHEAD = 1024 * 1024  # bytes allowed for the other parts of multipart/form-data
 MAX_FIELDS = 53  # title, description, attributes and 50 tags
 
@@ -50,11 +49,32 @@ async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
         async with _form(request) as form:
             yield _from_form(form, max_bytes)
     elif media_type.startswith("image/"):
-        async with _raw(request, max_bytes) as upload:
-            yield Upload(content_of(upload.file), None, UploadFields())
+        with Spool() as spool:
+            async for chunk in request.stream():
+                if spool.size + len(chunk) > max_bytes:
+                    raise too_large(max_bytes)
+                await spool.receive(chunk)
+            yield Upload(spool.content(), None, UploadFields())
     else:
         detail = "Send the image as multipart/form-data or as the body, with its image/* type."
         raise ProblemError(415, detail=detail, headers={"Accept-Post": "multipart/form-data, image/*"})
+
+
+class _File(UploadFile):
+    """A part with a file name."""
+
+    def __init__(self, filename: str | None) -> None:
+        super().__init__(BytesIO(), filename=filename)  # nothing is written there
+        self.spool = Spool()
+
+    async def write(self, data: bytes) -> None:
+        await self.spool.receive(data)
+
+    async def seek(self, offset: int) -> None:
+        """Starlette seeks the beginning once all is written; `Spool.content` does."""
+
+    async def close(self) -> None:
+        self.spool.close()
 
 
 class _Parser(MultiPartParser):
@@ -69,6 +89,10 @@ class _Parser(MultiPartParser):
     def on_headers_finished(self) -> None:
         _require_utf8(self._current_part.content_disposition or b"")
         super().on_headers_finished()
+        if self._current_part.file is not None:
+            self._current_part.file = file = _File(self._current_part.file.filename)
+            self._files_to_close_on_error.pop().close()
+            self._files_to_close_on_error.append(cast("Any", file.spool))
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._current_part.file is None:
@@ -121,22 +145,12 @@ def _from_form(form: FormData, max_bytes: int) -> Upload:
         valid = UploadFields.model_validate(fields)
     except ValidationError as error:
         raise invalid(error) from None
-    if len(files) != 1 or not isinstance(files[0], UploadFile):
+    if len(files) != 1 or not isinstance(files[0], _File):
         raise _field("/file", "must be given once, as a part with a file name")
     upload = files[0]
-    if (upload.size or 0) > max_bytes:
+    if upload.spool.size > max_bytes:
         raise too_large(max_bytes)
-    return Upload(content_of(upload.file), _last_component(upload.filename), valid)
-
-
-def content_of(file: IO[bytes]) -> Content:
-    """What was written to a spooled file. From memory as bytes: to ask for its descriptor would send it to disk."""
-    size = file.seek(0, SEEK_END)
-    file.seek(0)
-    if size > SPOOL:
-        return file
-    with file:  # or the bytes would lie in memory twice
-        return file.read()
+    return Upload(upload.spool.content(), _last_component(upload.filename), valid)
 
 
 def _last_component(filename: str | None) -> str | None:
@@ -148,17 +162,6 @@ def _last_component(filename: str | None) -> str | None:
         return _filename.validate_python(name)
     except ValidationError as error:
         raise _field("/file", f"file name: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
-
-
-@asynccontextmanager
-async def _raw(request: Request, max_bytes: int) -> AsyncIterator[UploadFile]:
-    with SpooledTemporaryFile(max_size=SPOOL) as file:
-        upload = UploadFile(cast("BinaryIO", file), size=0)  # writes in a thread once the file is on disk
-        async for chunk in request.stream():
-            if (upload.size or 0) + len(chunk) > max_bytes:
-                raise too_large(max_bytes)
-            await upload.write(chunk)
-        yield upload
 
 
 async def digest(content: Content, max_pixels: int, decoders: Executor) -> Digest:

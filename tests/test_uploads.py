@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from app import measure, uploads
 from app.main import create_app
 from app.settings import Settings
+from app.spool import Content
 from tests.api import BOUNDARY, faults, insert, objects, part, problem, rows, send, upload
 from tests.pictures import picture, turned, unspeakable
 
@@ -328,7 +329,7 @@ async def test_no_more_images_are_decoded_at_once_than_a_worker_can_hold(
     running = most = 0
     decode = measure.measure
 
-    def counted(content: measure.Content, max_pixels: int) -> object:
+    def counted(content: Content, max_pixels: int) -> object:
         nonlocal running, most
         running += 1
         most = max(most, running)
