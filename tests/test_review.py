@@ -229,6 +229,19 @@ def test_another_schema_s_table_is_not_taken_for_ours(tried: Try) -> None:
     assert part.reviewed.proof.at_stake == ["archive.images: every row written since"]
 
 
+@pytest.mark.parametrize("also", ["", " DELETE FROM images;"])
+def test_a_reason_why_a_loss_is_none_is_for_the_reader_to_judge(also: str, tried: Try) -> None:
+    """Of rows that are written later; never of those that were there and are gone."""
+    reason = "nothing (each row follows from images)"
+
+    part = tried("CREATE TABLE other (id bigint);", f"DROP TABLE other;{also}", loses=reason)
+
+    said = f"care: it loses other: every row written since; judge its reason: `-- loses: {reason}`"
+    assert said in rollback_reasons(part)
+    assert (f"unsafe: it loses images: {ROWS:,} of {ROWS:,} rows, and says" in rollback_reasons(part)) == bool(also)
+    assert part.is_unproved == bool(also)
+
+
 def test_a_name_and_a_view_are_not_lost_with_the_rollback(tried: Try) -> None:
     part = tried(
         "ALTER TABLE images RENAME COLUMN title TO heading; CREATE MATERIALIZED VIEW n AS SELECT count(*) FROM images;",

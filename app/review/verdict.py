@@ -192,6 +192,8 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
     for loss in [*_lost_downwards(reviewed), *found.at_stake]:
         if loss in silent:
             yield Reason("unsafe", f"it loses {loss}, and says `-- loses: {loses}`")
+        elif NOTHING.fullmatch(loses):
+            yield Reason("care", f"it loses {loss}; judge its reason: `-- loses: {loses}`")
         else:
             yield Reason("care", f"it loses {loss}, as it says")
     if found.counted == 0 and _lost_downwards(reviewed):
@@ -199,10 +201,10 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
 
 
 def silent_losses(reviewed: Reviewed) -> list[str]:
-    """What the rollback loses against its word."""
+    """What the rollback loses against its word. Of rows yet to come its header may say why their loss is none."""
     if reviewed.down is None or not NOTHING.fullmatch(reviewed.header.loses):
         return []
-    return [*_lost_downwards(reviewed), *reviewed.proof.at_stake]
+    return [*_lost_downwards(reviewed), *(reviewed.proof.at_stake if reviewed.header.loses == "nothing" else [])]
 
 
 def _lost_downwards(reviewed: Reviewed) -> list[str]:

@@ -5,7 +5,7 @@
 --        between the reading of a row and the writing of its terms would be undone by it: this way either waits for
 --        the other, and what waits sees what the other has done. What a trigger has listed is left as it is.
 -- Locks: on each thousand images in turn FOR SHARE, which lets them be read, but not edited or deleted, for some 60 ms.
--- Cost:  60 s and 1.3 GB of WAL for a million images. It may be repeated: should it be interrupted, the next
+-- Cost:  50 to 60 s and 1.3 GB of WAL for a million images. It may be repeated: should it be interrupted, the next
 --        `yoyo apply` begins anew, passes over what is listed, and goes on.
 -- transactional: false
 -- depends: 0014_create_images_triggers

@@ -7,7 +7,7 @@
 --        title takes 0.05 ms longer, and an import a quarter.
 -- Locks: SHARE UPDATE EXCLUSIVE on image_documents: reads and writes go on, of images too. It waits twice for
 --        transactions already open.
--- Cost:  two scans of image_documents: 7 s and 90 MB for a million images. Should it fail, see 0005.
+-- Cost:  two scans of image_documents: 7 to 15 s and 82 MB for a million images. Should it fail, see 0005.
 -- transactional: false
 -- depends: 0015_fill_image_terms
 
