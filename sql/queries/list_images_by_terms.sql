@@ -14,7 +14,7 @@
 -- $6 text                  words in web-search syntax, or NULL
 -- Index: image_terms_pkey, then image_documents_document_idx; image_documents_pkey and images_pkey for each image.
 -- Not bounded: of terms and words that many images have, but few of the newest from the position on have together,
--- all that meet are sorted.
+-- all that meet are sorted; and where hardly any meet, the index's entries of the rarest are read: 2 ms for 20,000.
 -- example a common tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', NULL
 -- example a tag of 2 in 100: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:city-7}', NULL
 -- example a rare tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:eclipse}', NULL
