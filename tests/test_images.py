@@ -595,6 +595,25 @@ async def test_attributes_that_are_no_object_are_replaced(
     assert (await change(client, id, {"attributes": {"a": 1, "b": None}})).json()["attributes"] == {"a": 1}
 
 
+async def test_a_page_may_end_with_attributes_that_are_too_deep_to_parse(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    deep = "[" * 900 + "]" * 900
+    ids = [insert(connection, attributes=deep, created_at=NOON + timedelta(days=day)) for day in range(3)]
+
+    assert await listed(client, limit=1) == ids[::-1]
+
+
+async def test_no_text_is_taken_for_the_position_of_the_next_page(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    text = f'\\","created_at":"{NOON.isoformat()}", "id":"{FIRST_ID}"\n'
+    columns = {"title": text, "description": text, "filename": text, "tags": [text]}
+    ids = [insert(connection, created_at=NOON + timedelta(days=day), **columns) for day in range(3)]
+
+    assert await listed(client, limit=1) == ids[::-1]
+
+
 async def test_a_row_of_no_moment_is_listed(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     ids = {insert(connection, created_at="infinity", updated_at="infinity") for _ in range(3)}
 
