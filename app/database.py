@@ -24,9 +24,7 @@ if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     Record = asyncpg.Record
     Statement = PreparedStatement[Record]
 
-TOGETHER = (
-    16  # calls of one statement in one message; with more, one connection would work while others have nothing to do
-)
+TOGETHER = 16  # calls of one statement in one message; of more, one connection would do the work of several
 ENDLESS = 30 * 86_400.0  # seconds: who copies is stopped by the one who reads or sends
 
 # What libpq, under yoyo, takes in a URL and asyncpg would send to the server as a setting of its own.
@@ -190,7 +188,7 @@ class Pool:
         """The only row of sql/queries/NAME.sql for an id; None where there is none.
 
         What is asked for in the same turn of the event loop goes out as one message: alone nobody waits for company,
-        and under load half of the work, PostgreSQL's too, is to wake each other up. The statement's $2 is the number of
+        and under load much of the work, PostgreSQL's too, is to wake each other up. The statement's $2 is the number of
         the call, which comes back with the row. It is one transaction, in the order of the ids, so that no two wait for
         each other in a circle. Should it fail, each call is made by itself: none answers for what another asked for.
         """

@@ -91,7 +91,7 @@ def create_app(settings: Settings) -> Starlette:
 def from_environment() -> Starlette:
     """What uvicorn calls: `uvicorn --factory app.main:from_environment`."""
     app = create_app(read_settings())
-    # What is there by now stays: no collection of garbage looks at it again, which stopped all requests for 15 ms.
+    # What is there by now stays: no collection of garbage looks at it again. With that p99 of a get was 20 ms, not 5.
     gc.collect()
     gc.freeze()
     return app
