@@ -20,6 +20,7 @@ from app.conditional import entity_tags, not_modified
 from app.content import objects_of
 from app.database import Pool
 from app.intake import store_image
+from app.limits import turn
 from app.models import (
     EARLIEST,
     EPOCH,
@@ -35,6 +36,7 @@ from app.problems import UNAVAILABLE, ProblemError, invalid, logger
 from app.uploads import digest, receive
 
 PATH = "/v1/images"
+TAKES = {"Accept-Patch": "application/merge-patch+json"}
 
 
 async def list_images(request: Request) -> Response:
@@ -60,7 +62,7 @@ async def list_images(request: Request) -> Response:
 
 async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
-    async with receive(request, settings.max_upload_bytes) as upload:
+    async with turn(request), receive(request, settings.max_upload_bytes) as upload:
         found = await digest(upload.content, settings.max_image_pixels, request.state["decoders"])
         row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
     if not new:
@@ -125,8 +127,10 @@ def _etag(row: Record) -> str:
 
 
 def _versions(request: Request) -> list[datetime] | None:
-    """The versions that If-Match lists, as updated_at; None where any will do."""
+    """The versions that If-Match lists, as updated_at; None where any will do. Raises ProblemError: 428."""
     tags = entity_tags(request, "if-match")
+    if not tags and request.state["settings"].require_if_match:
+        raise ProblemError(428, detail="If-Match is required: the ETag of the version that this is to change.")
     if not tags or "*" in tags:
         return None
     versions = []
@@ -153,7 +157,7 @@ async def _current(
 async def _patch(request: Request) -> ImagePatch:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in {"application/merge-patch+json", "application/json"}:
-        raise ProblemError(415, headers={"Accept-Patch": "application/merge-patch+json"})
+        raise ProblemError(415, headers=TAKES)
     try:
         return ImagePatch.model_validate_json(await request.body())
     except ValidationError as error:

@@ -20,6 +20,7 @@ from app.models import FieldError, ImageRecord, ImportResult
 from app.problems import MAX_ERRORS, ProblemError, invalid
 from app.store import storage_key
 
+TAKES = {"Accept-Post": NDJSON}
 MAX_LINE_BYTES = 512 * 1024  # more than the largest record
 BATCH = 250  # records written at once
 
@@ -30,8 +31,8 @@ Batch = list[tuple[int, bool, Image]]  # with the numbers of their lines, and wh
 async def import_images(request: Request) -> Response:
     """One transaction: all of it or nothing."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != NDJSON or request.headers.get("content-encoding", "identity") != "identity":
-        raise ProblemError(415, detail=f"Send {NDJSON}, not encoded.", headers={"Accept-Post": NDJSON})
+    if media_type != NDJSON:
+        raise ProblemError(415, detail=f"Send {NDJSON}.", headers=TAKES)
     result = ImportResult(new=0, known=0)
     faults = Faults()
     with transfer(request):

@@ -24,6 +24,7 @@ from app.problems import ProblemError, invalid
 from app.spool import Content, Spool
 
 MULTIPART_OVERHEAD = 1024 * 1024  # bytes allowed for the other parts of multipart/form-data
+TAKES = {"Accept-Post": "multipart/form-data, image/*"}
 MAX_FIELDS = 53  # title, description, attributes and 50 tags
 
 _filename = TypeAdapter(Filename)
@@ -57,7 +58,7 @@ async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
             yield Upload(spool.content(), None, UploadFields())
     else:
         detail = "Send the image as multipart/form-data or as the body, with its image/* type."
-        raise ProblemError(415, detail=detail, headers={"Accept-Post": "multipart/form-data, image/*"})
+        raise ProblemError(415, detail=detail, headers=TAKES)
 
 
 class _File(UploadFile):

@@ -140,6 +140,7 @@ def settings(database: str, tmp_path: Path) -> Settings:
         _env_file=None,
         database_url=SecretStr(database),
         storage_url=f"file:{tmp_path / 'objects'}",
+        auth="none",
         database_pool_size=4,
         max_upload_bytes=5_000_000,
         max_image_pixels=1_000_000,
