@@ -35,8 +35,8 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO images_owner;
 GRANT USAGE ON SCHEMA public TO images_app;
 
--- Where the migrations came first, under another role: its tables and functions become the owner's, and what the
--- migration could not grant yet is granted now. A service that still runs as that role goes on as a member of images_app.
+-- Where migrations came first, under another role: its tables and functions become the owner's, and what the migration
+-- could not grant yet is granted now. A service that still runs as that role goes on, as a member of images_app.
 SELECT
     to_regclass('images') IS NOT NULL AS images_are_here,
     to_regclass('tokens') IS NOT NULL AS tokens_are_here
@@ -48,21 +48,30 @@ DECLARE
     found record;
 BEGIN
     FOR found IN
-        SELECT format('TABLE %s', oid::regclass) AS object, relowner AS owner
+        SELECT
+            format('TABLE %s', oid::regclass) AS object,
+            relowner AS owner,
+            relname LIKE 'image%' AS rows_are_images
         FROM pg_class
         WHERE relnamespace = 'public'::regnamespace
             AND relkind = 'r'
-            AND relname = ANY ('{images,image_terms,image_documents,tokens,_yoyo_migration,_yoyo_log,_yoyo_version,yoyo_lock,_yoyo_ledger}')
+            AND relname IN (
+                'images', 'image_terms', 'image_documents', 'tokens',
+                '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock'
+            )
 
         UNION ALL
 
-        SELECT format('FUNCTION %s', oid::regprocedure), proowner
+        SELECT format('FUNCTION %s', oid::regprocedure), proowner, false
         FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace
             AND proname LIKE 'images\_%'
     LOOP
         EXECUTE format('ALTER %s OWNER TO images_owner', found.object);
-        IF found.owner NOT IN (SELECT oid FROM pg_roles WHERE rolsuper OR rolname = 'images_owner') THEN
+        IF found.rows_are_images THEN
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO images_app', found.object);
+        END IF;
+        IF found.owner <> to_regrole('images_owner') AND NOT pg_has_role(found.owner, 'images_app', 'MEMBER') THEN
             EXECUTE format('GRANT images_app TO %I', pg_get_userbyid(found.owner));
         END IF;
     END LOOP;
