@@ -28,7 +28,7 @@ from app.models import (
     ImagePatch,
     ListQuery,
     Position,
-    attributes_within_limits,
+    attributes_within,
     microseconds,
 )
 from app.parameters import parameters
@@ -62,7 +62,7 @@ async def list_images(request: Request) -> Response:
 
 async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
-    async with turn(request), receive(request, settings.max_upload_bytes) as upload:
+    async with turn(request), receive(request, settings) as upload:
         found = await digest(upload.content, settings.max_image_pixels, request.state["decoders"])
         row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
     if not new:
@@ -83,7 +83,7 @@ async def get_image(request: Request) -> Response:
 async def update_image(request: Request) -> Response:
     """One statement. Attributes are merged here: they are read first, and written only onto what was read."""
     pool, id = request.state["pool"], request.path_params["id"]
-    patch = await _patch(request)
+    patch, most = await _patch(request), request.state["settings"].max_attributes_bytes
     if not patch.model_fields_set:
         return _image(await _current(request))
     values = {**patch.model_dump(exclude={"attributes"}), "tags": patch.tags or []}
@@ -91,7 +91,7 @@ async def update_image(request: Request) -> Response:
         versions, attributes = _versions(request), "{}"
         if patch.attributes is not None:
             row = await _current(request, queries.get_attributes)
-            versions, attributes = [row["updated_at"]], _merged(row["attributes"], patch.attributes)
+            versions, attributes = [row["updated_at"]], _merged(row["attributes"], patch.attributes, most)
         updated = await queries.update_image(
             pool, id, versions, patch.model_fields_set, **values, attributes=attributes
         )
@@ -159,14 +159,14 @@ async def _patch(request: Request) -> ImagePatch:
     if media_type not in {"application/merge-patch+json", "application/json"}:
         raise ProblemError(415, headers=TAKES)
     try:
-        return ImagePatch.model_validate_json(await request.body())
+        return ImagePatch.model_validate_json(await request.body(), context=request.state["settings"])
     except ValidationError as error:
         raise invalid(error) from None
 
 
-def _merged(attributes: str, patch: dict[str, Any]) -> str:
+def _merged(attributes: str, patch: dict[str, Any], most: int) -> str:
     try:
-        return to_json(attributes_within_limits(merge(from_json(attributes), patch))).decode()
+        return to_json(attributes_within(merge(from_json(attributes), patch), most)).decode()
     except ValueError as error:
         fault = FieldError(pointer="/attributes", detail=str(error))
         raise ProblemError(422, "invalid-request", errors=[fault]) from None

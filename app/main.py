@@ -20,7 +20,6 @@ from app.resource import cross_origin, not_found, resource
 from app.settings import Settings, read_settings
 from app.store import open_store
 from app.tokens import Tokens
-from app.uploads import MULTIPART_OVERHEAD
 
 DECODERS = 2  # uploads that one worker decodes at once
 THUMBNAILERS = 2  # thumbnails that it makes at once, beside them
@@ -69,13 +68,14 @@ def create_app(settings: Settings) -> Starlette:
             resource(
                 "/v1/images",
                 takes_query=True,
-                max_body_bytes=settings.max_upload_bytes + MULTIPART_OVERHEAD,
+                max_body_bytes=settings.max_upload_bytes + 2 * settings.max_record_bytes,
                 takes=uploads.TAKES,
                 GET=images.list_images,
                 POST=images.create_image,
             ),
             resource(
                 "/v1/images/{id:uuid}",
+                max_body_bytes=settings.max_record_bytes,
                 takes=images.TAKES,
                 GET=images.get_image,
                 PATCH=images.update_image,

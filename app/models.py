@@ -2,6 +2,8 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sized
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
@@ -15,10 +17,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     JsonValue,
     StringConstraints,
+    ValidationInfo,
 )
-from pydantic_core import from_json, to_json
+from pydantic_core import CoreSchema, core_schema, from_json, to_json
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)  # asyncpg's infinity
@@ -27,13 +32,36 @@ FIRST_ID = UUID(int=0)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-MAX_ATTRIBUTES_BYTES = 65_536
 SIZES = (160, 320, 640, 1280)  # of thumbnails
 
 ID_AND_MOMENT = re.compile(r'{"id":"([^"]+)".*?,"created_at":"([^"]+)"', re.DOTALL)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif"]
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """As many characters of a string, or items of a list, as a setting says: the context of a validation is Settings.
+
+    In the schema stands the setting's name, for app/openapi.py to replace.
+    """
+
+    setting: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        described = handler(schema)
+        described["maxItems" if described["type"] == "array" else "maxLength"] = self.setting
+        return described
+
+    def _check(self, value: Sized, info: core_schema.ValidationInfo) -> Sized:
+        most = getattr(info.context, self.setting)
+        if len(value) > most:
+            raise ValueError(f"must have at most {most} {'characters' if isinstance(value, str) else 'items'}")
+        return value
 
 
 def _without_nul(value: str) -> str:
@@ -65,11 +93,17 @@ def _storable(value: JsonValue) -> JsonValue:
     return value
 
 
-def attributes_within_limits(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def attributes_within(value: dict[str, JsonValue], most: int) -> dict[str, JsonValue]:
+    """The attributes, where they can be stored, and have that many bytes at most. Raises ValueError."""
     _storable(value)
-    if len(to_json(value)) + _zeros(value) > MAX_ATTRIBUTES_BYTES:
-        raise ValueError(f"must have at most {MAX_ATTRIBUTES_BYTES} bytes as JSON, numbers without exponent")
+    if len(to_json(value)) + _zeros(value) > most:
+        raise ValueError(f"must have at most {most} bytes as JSON, numbers without exponent")
     return value
+
+
+def _attributes(value: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
+    assert info.context is not None
+    return attributes_within(value, info.context.max_attributes_bytes)
 
 
 def _zeros(value: JsonValue) -> int:
@@ -100,12 +134,12 @@ def _utc(value: datetime) -> datetime:
 
 
 Text = Annotated[str, AfterValidator(_without_nul)]
-Filename = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_a_name)]
-Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_without_nul)]
-Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_without_nul)]
-Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_distinct)]
-Attributes = Annotated[dict[str, JsonValue], AfterValidator(attributes_within_limits)]
+Filename = Annotated[str, StringConstraints(min_length=1), AtMost("max_filename_length"), AfterValidator(_a_name)]
+Title = Annotated[str, AtMost("max_title_length"), AfterValidator(_without_nul)]
+Description = Annotated[str, AtMost("max_description_length"), AfterValidator(_without_nul)]
+Tag = Annotated[str, StringConstraints(min_length=1), AtMost("max_tag_length"), AfterValidator(_without_nul)]
+Tags = Annotated[list[Tag], AtMost("max_tags"), AfterValidator(_distinct)]
+Attributes = Annotated[dict[str, JsonValue], AfterValidator(_attributes)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
 
 
@@ -161,12 +195,12 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tag: Annotated[list[Tag], Field(max_length=50, description="Images that have each of these tags.")] = []
+    tag: Annotated[Tags, Field(description="Images that have each of these tags.")] = []
     content_type: Annotated[
         Annotated[Text, StringConstraints(to_lower=True)] | None, Field(description="Images of this media type.")
     ] = None
     q: Annotated[
-        Annotated[Text, StringConstraints(max_length=200)] | None,
+        Annotated[Text, AtMost("max_query_length")] | None,
         Field(
             description='Words of title, tags, file name or description: all of them, "a phrase", this or that, -not.'
         ),

@@ -20,7 +20,6 @@ from app.parameters import NoParameters, parameters
 from app.problems import SECURITY, ProblemError
 from app.settings import Settings, is_loopback
 
-MAX_BODY_BYTES = 256 * 1024  # of a patch, beside its attributes
 JSON = "application/json"
 WORTHWHILE = 1024  # bytes: fewer are sent as they are
 QUICK = 256 * 1024  # bytes that are compressed without a thread
@@ -35,7 +34,7 @@ def resource(
     scope: tokens.Scope | None = None,
     answers: str | None = JSON,
     takes_query: bool = False,
-    max_body_bytes: int = MAX_BODY_BYTES,
+    max_body_bytes: int = 0,
     takes: Mapping[str, str] | None = None,
     **methods: Endpoint,
 ) -> Route:

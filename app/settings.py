@@ -78,6 +78,13 @@ class Settings(BaseSettings):
     max_upload_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(50 * 1024**2)
     max_image_pixels: Annotated[int, Field(gt=0)] = 100_000_000
     max_uploads: Annotated[int, Field(ge=1, le=10_000)] = 100
+    max_filename_length: Annotated[int, Field(ge=1, le=255)] = 255
+    max_title_length: Annotated[int, Field(ge=0, le=200)] = 200
+    max_description_length: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    max_tags: Annotated[int, Field(ge=0, le=1000)] = 50
+    max_tag_length: Annotated[int, Field(ge=1, le=100)] = 100
+    max_attributes_bytes: Annotated[ByteSize, Field(ge=2, le=8 * 1024**2)] = ByteSize(64 * 1024)
+    max_query_length: Annotated[int, Field(ge=1, le=10_000)] = 200
     request_timeout: Seconds = 30.0
     require_if_match: bool = False
     cors_origins: str = ""
@@ -85,6 +92,12 @@ class Settings(BaseSettings):
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
     accept_data_loss: str = ""
+
+    @property
+    def max_record_bytes(self) -> int:
+        """More than what is known of an image takes as JSON, where each character may be escaped."""
+        text = self.max_title_length + self.max_description_length + self.max_tags * self.max_tag_length
+        return 64 * 1024 + 12 * text + 4 * self.max_attributes_bytes
 
     @field_validator("uvicorn_host")
     @classmethod

@@ -127,8 +127,11 @@ def yoyo_on(url: str, *arguments: str, timeout: float = 60, **variables: str) ->
 
 def make_roles(url: str) -> None:
     """Run sql/roles.sql as the DBA does."""
-    psql = [binaries(VERSION) / "psql", "--no-psqlrc", "--quiet", "-d", url, "-f", ROOT / "sql" / "roles.sql"]
-    done = subprocess.run(psql, capture_output=True, text=True)
+    done = subprocess.run(
+        [binaries(VERSION) / "psql", "--no-psqlrc", "--quiet", "-d", url, "-f", ROOT / "sql" / "roles.sql"],
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 

@@ -6,11 +6,13 @@ import re
 import subprocess
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
+from asyncpg import Record
 from pydantic import SecretStr
 
 from app import queries, tokens
@@ -69,8 +71,8 @@ def test_every_path_is_in_the_list_of_those_that_want_a_token(settings: Settings
 
 @pytest.mark.parametrize(("method", "path", "scope"), EVERYTHING)
 async def test_without_a_token_nothing_answers(method: str, path: str, scope: str, closed: httpx.AsyncClient) -> None:
-    for headers in ({}, {"Authorization": "Basic YTpi"}, bearer(tokens.make().text), bearer("images_"), bearer("\xe9")):
-        response = await closed.request(method, path, headers={k: v.encode("latin-1") for k, v in headers.items()})
+    for headers in ({}, {"Authorization": "Basic YTpi"}, bearer(tokens.make().text), bearer("images_")):
+        response = await closed.request(method, path, headers=headers)
 
         problem(response, 401)
         assert response.headers["www-authenticate"].startswith('Bearer realm="images"')
@@ -114,7 +116,12 @@ async def test_hashes_are_compared_in_constant_time(
     closed: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared = []
-    monkeypatch.setattr(tokens.hmac, "compare_digest", lambda a, b: compared.append((len(a), len(b))) or a == b)
+
+    def compare(given: bytes, known: bytes) -> bool:
+        compared.append((len(given), len(known)))
+        return given == known
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
     token = await made(settings, "read")
     for text in (token, tokens.make().text, "images_"):
         await closed.get("/v1/images", headers=bearer(text))
@@ -151,7 +158,12 @@ async def test_a_token_in_use_is_looked_up_once_for_many_requests(
 ) -> None:
     looked = []
     find = queries.find_token
-    monkeypatch.setattr(queries, "find_token", lambda pool, id: looked.append(id) or find(pool, id))
+
+    async def look(pool: Pool, id: UUID) -> Record | None:
+        looked.append(id)
+        return await find(pool, id)
+
+    monkeypatch.setattr(queries, "find_token", look)
     token = await made(settings, "read")
 
     answers = await asyncio.gather(*(closed.get(f"/v1/images/{ID}", headers=bearer(token)) for _ in range(20)))
@@ -255,7 +267,7 @@ def test_none_is_refused_beyond_loopback(database: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_every_worker_knows_within_a_second(database: str, connection: psycopg.Connection, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_every_worker_knows_within_a_second(database: str, connection: psycopg.Connection, tmp_path: Path) -> None:
     port, id = free_port(), insert(connection)
     token = images(database, "create", "gallery").stdout.strip()
     with service(database, port, tmp_path, AUTH="token", WEB_CONCURRENCY="2"):
