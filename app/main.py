@@ -11,8 +11,9 @@ from typing import TypedDict
 from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
-from app import content, exports, health, images, imports, openapi, uploads
+from app import content, docs, exports, health, images, imports, openapi, uploads
 from app.database import Pool
 from app.exports import NDJSON
 from app.problems import EXCEPTION_HANDLERS
@@ -93,7 +94,10 @@ def create_app(settings: Settings) -> Starlette:
             resource("/v1/images/export", answers=NDJSON, takes_query=True, GET=exports.export_images),
             resource("/healthz", public=True, GET=health.healthz),
             resource("/readyz", public=True, GET=health.readyz),
-            resource("/openapi.json", public=True, GET=openapi.document),
+            resource("/openapi.json", public=True, GET=openapi.document(settings)),
+            resource("/docs", public=True, answers="text/html", GET=docs.page),
+            resource("/docs/start.js", public=True, answers=None, GET=docs.start),
+            Mount("/docs/assets", docs.Assets()),
         ],
         middleware=[cross_origin(settings)] if settings.cors_origins else [],
         exception_handlers=EXCEPTION_HANDLERS,

@@ -66,7 +66,14 @@ def images(database: str, *arguments: str) -> "subprocess.CompletedProcess[str]"
 def test_every_path_is_in_the_list_of_those_that_want_a_token(settings: Settings) -> None:
     paths = {getattr(route, "path", "").replace("{id:uuid}", str(ID)) for route in create_app(settings).routes}
 
-    assert paths - {path for _, path, _ in EVERYTHING} == {"/healthz", "/readyz", "/openapi.json"}
+    assert paths - {path for _, path, _ in EVERYTHING} == {
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/docs",
+        "/docs/start.js",
+        "/docs/assets",
+    }
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), EVERYTHING)
@@ -93,7 +100,9 @@ async def test_a_scope_allows_what_needs_it_or_less(
             assert response.status_code in {200, 404, 415}, response.text
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/start.js", "/docs/assets/swagger-ui.css"]
+)
 async def test_health_and_documentation_answer_without(path: str, closed: httpx.AsyncClient) -> None:
     assert (await closed.get(path)).status_code == 200
 
