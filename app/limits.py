@@ -23,14 +23,15 @@ def limited(request: Request, receive: Receive, max_bytes: int) -> Receive:
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared[:20]) > max_bytes:
         raise too_large(max_bytes)
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + request.state["settings"].request_timeout
+    clock = asyncio.get_running_loop().time
+    begun: float | None = None  # when the first of it was asked for: until then the client has no part in it
     received = 0
 
     async def receive_limited() -> Message:
-        nonlocal received
+        nonlocal begun, received
+        begun = begun or clock()
         try:
-            async with asyncio.timeout_at(deadline + received / SLOWEST):
+            async with asyncio.timeout_at(begun + request.state["settings"].request_timeout + received / SLOWEST):
                 message = await receive()
         except TimeoutError:
             detail = "The body came too slowly."
