@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app import protocol
 from app.database import Pool
 from app.limits import SLOWEST
 from app.settings import Settings
@@ -69,13 +68,10 @@ def test_a_body_that_comes_fast_enough_has_more_time(port: int) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: "])
 def test_a_head_that_stops_ends_the_connection(sent: bytes, port: int) -> None:
-    started = time.monotonic()
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(sent)
-        received = answer(client)
 
-    assert received[:13] == (b"HTTP/1.1 408 " if sent else b"")
-    assert time.monotonic() - started + 0.1 >= protocol.MAX_HEAD_SECONDS
+        assert answer(client)[:13] == (b"HTTP/1.1 408 " if sent else b"")
 
 
 def test_a_head_without_end_is_refused(port: int) -> None:
