@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -52,6 +53,20 @@ def test_a_body_that_stops_is_answered_408_and_closed(port: int, connection: psy
     assert ready(port)
 
 
+def test_a_body_that_drips_has_no_more_time_than_one_that_stops(port: int) -> None:
+    head = b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: 900\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(head)
+        client.settimeout(0.1)
+        for _ in range(900):
+            client.sendall(b"a")
+            with suppress(TimeoutError):
+                assert client.recv(65_536).startswith(b"HTTP/1.1 408 ")
+                break
+        else:
+            pytest.fail("it was taken")
+
+
 def test_a_body_that_comes_fast_enough_has_more_time(port: int) -> None:
     content = picture() + b"\0" * SLOWEST * 4
     head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {len(content)}\r\n\r\n"
@@ -72,6 +87,16 @@ def test_a_head_that_stops_ends_the_connection(sent: bytes, port: int) -> None:
         client.sendall(sent)
 
         assert answer(client)[:13] == (b"HTTP/1.1 408 " if sent else b"")
+
+
+def test_so_does_that_of_a_second_request(port: int) -> None:
+    whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(whole)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        client.sendall(whole[:20])
+
+        assert answer(client).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_head_without_end_is_refused(port: int) -> None:
