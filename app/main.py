@@ -12,7 +12,7 @@ from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 from starlette.applications import Starlette
 
-from app import content, exports, health, images, imports, openapi
+from app import content, exports, health, images, imports, openapi, stats, tags
 from app.database import Pool
 from app.problems import EXCEPTION_HANDLERS
 from app.resource import resource
@@ -77,6 +77,8 @@ def create_app(settings: Settings) -> Starlette:
             resource("/v1/images/{id:uuid}/thumbnail", takes_query=True, GET=content.get_thumbnail),
             resource("/v1/images/import", max_body_bytes=sys.maxsize, POST=imports.import_images),
             resource("/v1/images/export", takes_query=True, GET=exports.export_images),
+            resource("/v1/tags", takes_query=True, GET=tags.list_tags),
+            resource("/v1/stats", GET=stats.read_stats),
             resource("/healthz", GET=health.healthz),
             resource("/readyz", GET=health.readyz),
             resource("/openapi.json", GET=openapi.document),

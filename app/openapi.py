@@ -20,6 +20,9 @@ from app.models import (
     ImportResult,
     ListQuery,
     Problem,
+    Stats,
+    TagPage,
+    TagQuery,
     ThumbnailQuery,
     UploadFields,
 )
@@ -79,16 +82,17 @@ async def document(request: Request) -> Response:
 @cache
 def description() -> dict[str, Any]:
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem)]
+        [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem, Stats, TagPage)]
         + [
             (model, "validation")
-            for model in (Filters, ImagePatch, ImageRecord, ListQuery, ThumbnailQuery, UploadFields)
+            for model in (Filters, ImagePatch, ImageRecord, ListQuery, TagQuery, ThumbnailQuery, UploadFields)
         ],
         ref_template="#/components/schemas/{model}",
     )
     schemas = definitions["$defs"]
-    filters, query, thumbnail, fields = (
-        schemas.pop(model.__name__)["properties"] for model in (Filters, ListQuery, ThumbnailQuery, UploadFields)
+    filters, query, tags, thumbnail, fields = (
+        schemas.pop(model.__name__)["properties"]
+        for model in (Filters, ListQuery, TagQuery, ThumbnailQuery, UploadFields)
     )
     return {
         "openapi": "3.1.0",
@@ -102,7 +106,11 @@ def description() -> dict[str, Any]:
         "paths": {
             "/v1/images": {
                 "get": _operation(
-                    "listImages", "List images, newest first", _page(), [422, 503], parameters=_query(query)
+                    "listImages",
+                    "List images",
+                    _page("ImagePage"),
+                    [422, 503],
+                    parameters=_query(query),
                 ),
                 "post": _operation(
                     "createImage",
@@ -182,6 +190,19 @@ def description() -> dict[str, Any]:
                     parameters=_query(filters),
                 )
             },
+            "/v1/tags": {
+                "get": _operation(
+                    "listTags", "List the tags of images", _page("TagPage"), [422, 503], parameters=_query(tags)
+                )
+            },
+            "/v1/stats": {
+                "get": _operation(
+                    "getStats",
+                    "How many images, bytes and tags there are",
+                    {"200": _answer("The figures; `estimated` names those that are estimates.", _ref("Stats"))},
+                    [422, 503],
+                )
+            },
             "/healthz": {"get": _operation("getHealth", "Alive", _status("The process answers."), [422])},
             "/readyz": {
                 "get": _operation(
@@ -234,8 +255,8 @@ def _image() -> dict[str, Any]:
     return {"200": _answer("The image.", _ref("Image"), "ETag")}
 
 
-def _page() -> dict[str, Any]:
-    return {"200": _answer("A page, and a link to the next in `Link`.", _ref("ImagePage"), "Link")}
+def _page(model: str) -> dict[str, Any]:
+    return {"200": _answer("A page, and a link to the next in `Link`.", _ref(model), "Link")}
 
 
 def _status(description: str) -> dict[str, Any]:
