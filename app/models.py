@@ -239,7 +239,7 @@ class ListQuery(Filters):
         return (LATEST, LAST_ID) if self.created_before is None else (self.created_before, FIRST_ID)
 
     def cursor_after(self, image: str, *place: object) -> str:
-        """The cursor of the page after an image, of which this is the JSON, and the place where the statement tells it."""
+        """The cursor of the page after an image: its JSON, and its place in the list where the statement tells that."""
         if self.sort == "newest":
             return Position.after(image).cursor()
         return cursor_of(self.sort, *(place or Position.after(image)))
