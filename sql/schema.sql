@@ -160,6 +160,7 @@ CREATE TABLE image_terms (
     created_at timestamp with time zone NOT NULL,
     image_id uuid NOT NULL
 );
+ALTER TABLE ONLY image_terms ALTER COLUMN term SET STATISTICS 1000;
 
 COMMENT ON TABLE image_terms IS 'Each image once under each of its terms. Kept by the triggers of images, made of nothing but images.';
 
@@ -242,13 +243,25 @@ ALTER TABLE ONLY images
 
 CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off);
 
-COMMENT ON INDEX image_documents_pkey IS 'The newest documents, and that of one image: list_images_by_words, list_images_by_terms.';
+COMMENT ON INDEX image_documents_pkey IS 'The newest and the oldest documents, and that of one image: list_images_by_words and the lists by filters.';
 
 COMMENT ON INDEX image_terms_pkey IS 'The newest-first list of a term, read backwards: list_images_by_terms.';
 
+CREATE INDEX image_terms_term_idx ON image_terms USING btree (term COLLATE "C");
+
+COMMENT ON INDEX image_terms_term_idx IS 'The tags with a prefix, and how many images have each: list_tags; the same of media types: read_stats.';
+
+CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size DESC, id DESC) INCLUDE (created_at);
+
+COMMENT ON INDEX images_byte_size_id_created_at_idx IS 'The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.';
+
 CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC);
 
-COMMENT ON INDEX images_created_at_id_idx IS 'The newest-first list and its keyset pages: list_images.';
+COMMENT ON INDEX images_created_at_id_idx IS 'The newest-first and, read backwards, the oldest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.';
+
+CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at);
+
+COMMENT ON INDEX images_filename_id_created_at_idx IS 'The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.';
 
 COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.';
 
@@ -304,7 +317,10 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off)
 -- index image_documents_pkey: CREATE UNIQUE INDEX image_documents_pkey ON image_documents USING btree (created_at, image_id)
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
+-- index image_terms_term_idx: CREATE INDEX image_terms_term_idx ON image_terms USING btree (term COLLATE "C")
+-- index images_byte_size_id_created_at_idx: CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size DESC, id DESC) INCLUDE (created_at)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)
+-- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
 -- table image_documents: kind r, persistence p

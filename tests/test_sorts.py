@@ -4,6 +4,7 @@ import itertools
 import json
 from base64 import urlsafe_b64encode
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -94,6 +95,30 @@ async def test_each_order_with_each_filter_has_each_image_once(
         expected = plain(filled, sort, filters)
         for limit in (1, 3, 200) if len(expected) <= 40 else (17, 200):
             assert await listed(client, sort=sort, limit=limit, **filters) == expected, (filters, limit)
+
+
+@pytest.mark.parametrize("sort", ORDERS)
+async def test_what_was_walked_past_is_not_listed_twice(
+    client: httpx.AsyncClient, connection: psycopg.Connection, sort: str
+) -> None:
+    """One at the beginning, so that the walk is tried, and one so far behind that it is given up."""
+    aligned = (
+        FILL.replace("(ARRAY[", "lpad(n::text, 3, '0') || (ARRAY[").replace("n * 7919 % 41", "n").replace("280, ", "")
+    )
+    connection.execute(aligned.encode())
+
+    for limit in (3, 6):
+        assert await listed(client, sort=sort, tag="rare", limit=limit) == plain(connection, sort, {"tag": "rare"})
+
+
+@pytest.mark.parametrize("sort", ORDERS)
+async def test_the_id_tells_apart_what_is_found_by_the_index(
+    client: httpx.AsyncClient, connection: psycopg.Connection, sort: str
+) -> None:
+    for n in range(60):
+        insert(connection, id=UUID(int=n), created_at=NOON, tags=["x"] if n % 20 == 9 else [])
+
+    assert await listed(client, sort=sort, tag="x", limit=1) == plain(connection, sort, {"tag": "x"})
 
 
 async def test_newest_is_the_order_unless_told(client: httpx.AsyncClient, filled: psycopg.Connection) -> None:
