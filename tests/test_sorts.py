@@ -115,8 +115,8 @@ async def test_what_was_walked_past_is_not_listed_twice(
 async def test_the_id_tells_apart_what_is_found_by_the_index(
     client: httpx.AsyncClient, connection: psycopg.Connection, sort: str
 ) -> None:
-    for n in range(60):
-        insert(connection, id=UUID(int=n), created_at=NOON, tags=["x"] if n % 20 == 9 else [])
+    for n in range(130):
+        insert(connection, id=UUID(int=n), created_at=NOON, tags=["x"] if n % 40 == 9 else [])
 
     assert await listed(client, sort=sort, tag="x", limit=1) == plain(connection, sort, {"tag": "x"})
 

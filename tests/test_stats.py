@@ -138,6 +138,14 @@ async def test_the_estimate_follows_the_table(pool: Pool, connection: psycopg.Co
     assert (await stats(pool, 1001))["images"] == 1001
 
 
+async def test_the_beginning_of_the_table_does_not_stand_for_all(pool: Pool, connection: psycopg.Connection) -> None:
+    fill(connection, 1, 20_000)
+    connection.execute("DELETE FROM images WHERE sha256::integer <= 10000")
+    connection.execute("ANALYZE images")
+
+    assert (await stats(pool, 1000))["images"] == pytest.approx(10_000, rel=0.05)
+
+
 async def test_the_sample_goes_round(pool: Pool, connection: psycopg.Connection) -> None:
     """Whatever id it begins at, it has all of what is there, up to a thousand."""
     fill(connection, 1, 900)
