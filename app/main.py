@@ -13,7 +13,7 @@ from obstore.store import ObjectStore
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from app import content, docs, exports, health, images, imports, openapi, uploads
+from app import content, docs, exports, health, images, imports, openapi, stats, tags, uploads
 from app.database import Pool
 from app.exports import NDJSON
 from app.problems import EXCEPTION_HANDLERS
@@ -92,6 +92,8 @@ def create_app(settings: Settings) -> Starlette:
                 POST=imports.import_images,
             ),
             resource("/v1/images/export", answers=NDJSON, takes_query=True, GET=exports.export_images),
+            resource("/v1/tags", takes_query=True, GET=tags.list_tags),
+            resource("/v1/stats", GET=stats.read_stats),
             resource("/healthz", public=True, GET=health.healthz),
             resource("/readyz", public=True, GET=health.readyz),
             resource("/openapi.json", public=True, GET=openapi.document(settings)),
