@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     database_url: DatabaseURL
     migration_database_url: DatabaseURL | None = None
     storage_url: str | None = None
+    content_redirect: Annotated[int, Field(ge=0, le=604_800)] = 0
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
     database_statement_timeout: Seconds = 5.0
     max_upload_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(50 * 1024**2)
