@@ -4,9 +4,11 @@ import asyncio
 from urllib.parse import quote
 
 from asyncpg import Record
+from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Send
 
 from app import queries, store
 from app.conditional import byte_range, not_modified, wants_range
@@ -58,7 +60,17 @@ async def get_content(request: Request) -> Response:
     if content is None:
         raise _missing(key)
     length, chunks = content
-    return StreamingResponse(chunks, 206 if part else 200, {**headers, "Content-Length": str(length)})
+    return _Content(chunks, 206 if part else 200, {**headers, "Content-Length": str(length)})
+
+
+class _Content(StreamingResponse):
+    """Where the store fails on the way the connection ends: the client sees that it has not got all."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except BaseError as error:
+            logger.error("a content was cut off: %s", store.reason(error))
 
 
 async def get_thumbnail(request: Request) -> Response:

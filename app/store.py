@@ -104,7 +104,12 @@ def reason(error: Exception) -> str:
 
 
 async def reach(store: ObjectStore) -> None:
-    """Raises what there is to be raised where the store cannot be reached, or refuses; it is asked for one listing."""
+    """Raises what there is to be raised where the store cannot be reached, or refuses.
+
+    Without rights a single object raises PermissionDeniedError, which a listing does not; a listing knows of a bucket
+    that is not there, which a single object does not.
+    """
+    await look(store, "sha256/none")
     await obstore.list_with_delimiter_async(store, "sha256")
 
 

@@ -35,15 +35,10 @@ def ready(port: int) -> bool:
 
 @contextmanager
 def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+    storage = {"STORAGE_URL": f"file:{objects}"}
     process = subprocess.Popen(
         [ROOT / "entrypoint.sh"],
-        env=environment(
-            DATABASE_URL=url,
-            STORAGE_URL=f"file:{objects}",
-            UVICORN_PORT=str(port),
-            UVICORN_LOG_LEVEL="error",
-            **variables,
-        ),
+        env=environment(DATABASE_URL=url, UVICORN_PORT=str(port), UVICORN_LOG_LEVEL="error", **storage | variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
