@@ -269,7 +269,7 @@ class Check:
     def _tell(self, finding: Finding) -> None:
         text = str(finding)
         if self._json:
-            text = ("," if self.found else "") + to_json(asdict(finding), exclude_none=True).decode()
+            text = ("," if self.found else "") + to_json(asdict(finding)).decode()
         self.found += 1
         self.removed += finding.removed
         self._kinds[finding.kind] += 1

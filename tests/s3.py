@@ -16,7 +16,7 @@ from app.store import open_store
 BUCKET = "images"
 
 
-class Server:
+class S3:
     """With a bucket in it, for as long as it lives: moto has all in memory."""
 
     def __init__(self, port: int) -> None:

@@ -14,16 +14,10 @@ import pytest
 
 from app.embedded import Server
 from app.settings import ROOT
-from tests.conftest import VERSION, environment
+from tests.conftest import VERSION, environment, free_port
 from tests.pictures import picture
 from tests.test_backend import applied, wait_until
 from tests.test_migrations import IDS
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def ready(port: int) -> bool:

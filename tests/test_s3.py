@@ -21,12 +21,12 @@ import pytest
 from app.settings import Settings
 from app.store import PART, open_store, storage_key
 from tests.api import insert, problem, rows, upload
-from tests.conftest import BIN, client_of, environment
+from tests.conftest import BIN, client_of, environment, free_port
 from tests.pictures import picture
-from tests.s3 import BUCKET, Server, put
+from tests.s3 import BUCKET, S3, put
 from tests.test_backend import wait_until
 from tests.test_content import RANGES
-from tests.test_entrypoint import free_port, ready, service
+from tests.test_entrypoint import ready, service
 from tests.test_outages import unavailable
 
 SOON = 15.0  # seconds
@@ -34,26 +34,10 @@ LARGE = picture(seed=9) + bytes(2 * PART + 1000)  # in three parts
 MIDDLE = picture(seed=8) + bytes(2 * 2**20)  # in a file, in one part
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Server]:
-    server = Server(free_port())
-    server.start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
-def s3(shared: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """The server that all tests share; each has a prefix of its own."""
-    for name, value in shared.variables.items():
-        monkeypatch.setenv(name, value)
-    return shared
-
-
-@pytest.fixture
-def mortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def mortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
     """A server for one test, which may kill it."""
-    server = Server(free_port())
+    server = S3(free_port())
     for name, value in server.variables.items():
         monkeypatch.setenv(name, value)
     server.start()
@@ -73,20 +57,20 @@ def settings(settings: Settings, prefix: str) -> Settings:
 
 
 @pytest.fixture
-async def client(s3: Server, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def client(s3: S3, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(settings) as client:
         yield client
 
 
 @pytest.fixture
-async def redirecting(s3: Server, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def redirecting(s3: S3, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(settings.model_copy(update={"content_redirect": 60})) as client:
         yield client
 
 
 @pytest.mark.parametrize("content", [picture(), MIDDLE, LARGE], ids=["small", "middle", "large"])
 async def test_what_is_uploaded_is_there_under_the_prefix(
-    content: bytes, client: httpx.AsyncClient, s3: Server, settings: Settings, prefix: str
+    content: bytes, client: httpx.AsyncClient, s3: S3, settings: Settings, prefix: str
 ) -> None:
     image = await upload(client, content)
 
@@ -99,7 +83,7 @@ async def test_what_is_uploaded_is_there_under_the_prefix(
 
 
 async def test_the_same_bytes_are_stored_once(
-    client: httpx.AsyncClient, connection: psycopg.Connection, s3: Server, prefix: str
+    client: httpx.AsyncClient, connection: psycopg.Connection, s3: S3, prefix: str
 ) -> None:
     answers = await asyncio.gather(*(client.post("/v1/images", files={"file": LARGE}) for _ in range(4)))
 
@@ -130,7 +114,7 @@ async def test_of_a_large_object_a_range_is_read(client: httpx.AsyncClient) -> N
     assert (response.status_code, response.content) == (206, LARGE[PART - 5 : PART + 5])
 
 
-async def test_a_thumbnail_is_kept_and_goes_with_its_image(client: httpx.AsyncClient, s3: Server, prefix: str) -> None:
+async def test_a_thumbnail_is_kept_and_goes_with_its_image(client: httpx.AsyncClient, s3: S3, prefix: str) -> None:
     image = await upload(client)
     url = f"/v1/images/{image['id']}"
 
@@ -147,7 +131,7 @@ async def test_a_thumbnail_is_kept_and_goes_with_its_image(client: httpx.AsyncCl
 
 @pytest.mark.parametrize("key", ["2019/04/Mein Bild.jpg", "old.jpg", "é/%20#?.jpg"])
 async def test_an_adopted_row_is_served_and_deleted_by_its_own_key(
-    key: str, client: httpx.AsyncClient, connection: psycopg.Connection, s3: Server, settings: Settings, prefix: str
+    key: str, client: httpx.AsyncClient, connection: psycopg.Connection, s3: S3, settings: Settings, prefix: str
 ) -> None:
     put(str(settings.storage_url), key, b"old")
     id = insert(connection, storage_key=key)
@@ -194,7 +178,7 @@ async def refused(client: httpx.AsyncClient, id: str) -> None:
 
 
 async def test_a_store_that_is_gone_makes_it_unavailable(
-    mortal: Server, settings: Settings, connection: psycopg.Connection, caplog: pytest.LogCaptureFixture
+    mortal: S3, settings: Settings, connection: psycopg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with client_of(settings) as client:
         id = (await upload(client))["id"]
@@ -209,7 +193,7 @@ async def test_a_store_that_is_gone_makes_it_unavailable(
     assert not [record for record in caplog.messages if "\n" in record]
 
 
-async def test_a_store_that_freezes_makes_it_unavailable(mortal: Server, settings: Settings) -> None:
+async def test_a_store_that_freezes_makes_it_unavailable(mortal: S3, settings: Settings) -> None:
     async with client_of(settings) as client:
         id = (await upload(client))["id"]
 
@@ -219,7 +203,7 @@ async def test_a_store_that_freezes_makes_it_unavailable(mortal: Server, setting
         assert (await client.get(f"/v1/images/{id}/content")).content == picture()
 
 
-async def test_a_bucket_that_is_not_there_makes_it_unavailable(s3: Server, settings: Settings) -> None:
+async def test_a_bucket_that_is_not_there_makes_it_unavailable(s3: S3, settings: Settings) -> None:
     async with client_of(settings.model_copy(update={"storage_url": "s3://nowhere/images"})) as client:
         unavailable(await client.post("/v1/images", files={"file": picture()}))
 
@@ -227,7 +211,7 @@ async def test_a_bucket_that_is_not_there_makes_it_unavailable(s3: Server, setti
 class Falling:
     """A way to the server that ends after so many requests of one method."""
 
-    def __init__(self, server: Server, method: str, after: int) -> None:
+    def __init__(self, server: S3, method: str, after: int) -> None:
         self.left = after
         falling = self
 
@@ -273,7 +257,7 @@ class Falling:
 
 
 @contextmanager
-def falling(server: Server, method: str, after: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def falling(server: S3, method: str, after: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     way = Falling(server, method, after)
     monkeypatch.setenv("AWS_ENDPOINT", way.url)
     thread = threading.Thread(target=way.server.serve_forever)
@@ -289,7 +273,7 @@ def falling(server: Server, method: str, after: int, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("parts", [1, 2])
 async def test_of_an_upload_that_breaks_off_nothing_is_seen(
     parts: int,
-    s3: Server,
+    s3: S3,
     settings: Settings,
     prefix: str,
     connection: psycopg.Connection,
@@ -309,7 +293,7 @@ async def test_of_an_upload_that_breaks_off_nothing_is_seen(
 
 
 def test_content_that_breaks_off_is_seen_to(
-    s3: Server, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: S3, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client has less than it was promised, and the log the reason."""
     port = free_port()
@@ -336,7 +320,7 @@ def test_content_that_breaks_off_is_seen_to(
 RANGE = {"Range": "bytes=1-3"}
 
 
-async def test_content_is_fetched_from_the_store_itself(redirecting: httpx.AsyncClient, s3: Server) -> None:
+async def test_content_is_fetched_from_the_store_itself(redirecting: httpx.AsyncClient, s3: S3) -> None:
     content = picture("PNG")
     url = f"/v1/images/{(await upload(redirecting, content, filename='cat.html'))['id']}/content"
 
@@ -423,7 +407,7 @@ def test_redirects_need_a_store_that_signs(storage: str, database: str, tmp_path
     assert wait(database, **variables) == (1, said)
 
 
-def test_a_store_that_answers_is_waited_for(s3: Server, database: str, settings: Settings) -> None:
+def test_a_store_that_answers_is_waited_for(s3: S3, database: str, settings: Settings) -> None:
     variables = s3.variables | {"STORAGE_URL": str(settings.storage_url), "CONTENT_REDIRECT": "60"}
 
     assert wait(database, **variables) == (0, "")
@@ -442,14 +426,14 @@ def test_a_store_that_does_not_answer_is_told(database: str) -> None:
     assert said.count("\n") == 1
 
 
-def test_a_bucket_that_is_not_there_is_told(s3: Server, database: str) -> None:
+def test_a_bucket_that_is_not_there_is_told(s3: S3, database: str) -> None:
     status, said = wait(database, STORAGE_URL="s3://nowhere/x", **s3.variables)
 
     assert (status, said.count("\n")) == (1, 1)
     assert "NoSuchBucket" in said
 
 
-def test_credentials_that_are_refused_end_it_at_once(s3: Server, database: str) -> None:
+def test_credentials_that_are_refused_end_it_at_once(s3: S3, database: str) -> None:
     class Refusing(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.send_error(403)
@@ -485,7 +469,7 @@ def test_an_endpoint_that_cannot_be_used_is_named(variables: dict[str, str], sai
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
 async def test_each_name_of_the_endpoint_is_read(
-    name: str, s3: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    name: str, s3: S3, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT")
     monkeypatch.setenv(name, s3.url)
@@ -494,7 +478,7 @@ async def test_each_name_of_the_endpoint_is_read(
         await upload(client)
 
 
-def test_a_time_out_of_the_operators_is_kept(silent: str, database: str, s3: Server) -> None:
+def test_a_time_out_of_the_operators_is_kept(silent: str, database: str, s3: S3) -> None:
     variables = s3.variables | {"AWS_ENDPOINT": silent, "AWS_READ_TIMEOUT": "100ms"}
     started = time.monotonic()
 
