@@ -14,7 +14,8 @@ import pytest
 
 from app.embedded import Server
 from app.settings import ROOT
-from tests.conftest import VERSION, environment, free_port
+from tests.conftest import VERSION, environment
+from tests.conftest import free_port as free_port  # for others, too
 from tests.pictures import picture
 from tests.test_backend import applied, wait_until
 from tests.test_migrations import IDS
