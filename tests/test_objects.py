@@ -16,9 +16,12 @@ import httpx
 import obstore
 import psycopg
 import pytest
+from obstore.store import ObjectStore
 
+from app import store
+from app.objects import check_objects
 from app.settings import ROOT, Settings
-from app.store import open_store, storage_key, thumbnail_key
+from app.store import Object, open_store, storage_key, thumbnail_key
 from tests.api import insert, upload
 from tests.conftest import BIN, client_of, environment, free_port
 from tests.pictures import picture
@@ -222,9 +225,9 @@ async def test_more_than_a_page_of_each(connection: psycopg.Connection, settings
             " VALUES ('x', 'image/png', 4, 1, 1, %s, %s)",
             [(sha256, storage_key(sha256)) for sha256 in sha256s[:2050]],
         )
-    store = open_store(settings.storage_url)
+    objects = open_store(settings.storage_url)
     for sha256 in sha256s[1:]:
-        await obstore.put_async(store, storage_key(sha256), b"lost")
+        await obstore.put_async(objects, storage_key(sha256), b"lost")
 
     status, stdout, _ = check(settings, "--grace", "0", "--remove-orphans")
 
@@ -285,6 +288,29 @@ def test_during_an_import_nothing_is_removed(connection: psycopg.Connection, set
 
     assert (status, stdout.splitlines()[0]) == (1, f"{key}: 4 bytes of no image")
     assert keys(settings) == [key]
+
+
+def test_an_image_that_is_deleted_meanwhile_is_not_missed(
+    connection: psycopg.Connection,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The check has read the row; when it asks the store the bytes are gone, and then so is the row."""
+    insert(connection, sha256=NONE, storage_key=storage_key(NONE))
+    look = store.look
+
+    async def late(objects: ObjectStore, key: str) -> Object | None:
+        if key == storage_key(NONE):
+            connection.execute("DELETE FROM images")
+        return await look(objects, key)
+
+    monkeypatch.setattr(store, "look", late)
+    monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("STORAGE_URL", str(settings.storage_url))
+
+    assert check_objects(86_400, False, "text") == 0
+    assert capsys.readouterr().out == "1 images, 0 contents, 0 thumbnails: nothing is wrong\n"
 
 
 # What a write leaves that was broken off
