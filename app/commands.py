@@ -43,8 +43,8 @@ def main() -> None:
 
 
 def leave(end: SystemExit) -> NoReturn:
-    """End the process as SystemExit would, less the interpreter's own end: there a thread of obstore's that has an answer
-    to hand over aborts the process, as it did one in four after an error of the store."""
+    """End the process as SystemExit would, less the interpreter's own end: there a thread of obstore's that has an
+    answer to hand over aborts the process, as it did one in four after an error of the store."""
     status = end.code or 0
     atexit._run_exitfuncs()
     try:

@@ -22,7 +22,7 @@ from app import store
 from app.objects import check_objects
 from app.settings import ROOT, Settings
 from app.store import Object, open_store, storage_key, thumbnail_key
-from tests.api import insert, upload
+from tests.api import insert, place, upload
 from tests.conftest import BIN, client_of, environment, free_port
 from tests.pictures import picture
 from tests.s3 import BUCKET, S3
@@ -267,6 +267,20 @@ def test_an_upload_of_the_same_bytes_is_waited_for(
     if committed:
         assert stdout == "0 images, 1 contents, 0 thumbnails: nothing is wrong\n"
     assert keys(settings) == ([key] if committed else [])
+
+
+@files_only
+def test_what_an_upload_writes_anew_is_young_again(connection: psycopg.Connection, settings: Settings) -> None:
+    key = put(settings, storage_key(NONE))
+    os.utime(place(settings, key), (0, 0))
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [NONE])
+        process = start(settings, "--remove-orphans")
+        wait_until(lambda: waiting(connection))
+        put(settings, key)
+
+    assert process.communicate(timeout=60)[0] == "0 images, 1 contents, 0 thumbnails: nothing is wrong\n"
+    assert keys(settings) == [key]
 
 
 def test_while_an_upload_takes_long_its_bytes_are_left(connection: psycopg.Connection, settings: Settings) -> None:

@@ -157,10 +157,10 @@ async def test_a_key_that_leads_nowhere_is_missing_content(
 # The store away
 
 
-async def refused(client: httpx.AsyncClient, id: str) -> None:
+async def refused(client: httpx.AsyncClient, id: str, within: float) -> None:
     """Each request that needs the store is told so, soon, and the others are answered."""
     url = f"/v1/images/{id}"
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(within):
         responses = await asyncio.gather(
             client.get(f"{url}/content"),
             client.get(f"{url}/content", headers={"Range": "bytes=0-1"}),
@@ -184,7 +184,7 @@ async def test_a_store_that_is_gone_makes_it_unavailable(
         id = (await upload(client))["id"]
         mortal.kill()
 
-        await refused(client, id)
+        await refused(client, id, SOON / 3)
         assert (await client.delete(f"/v1/images/{id}")).status_code == 204
 
         assert rows(connection) == 0
@@ -198,7 +198,7 @@ async def test_a_store_that_freezes_makes_it_unavailable(mortal: S3, settings: S
         id = (await upload(client))["id"]
 
         with mortal.frozen():
-            await refused(client, id)
+            await refused(client, id, SOON)
 
         assert (await client.get(f"/v1/images/{id}/content")).content == picture()
 
