@@ -25,12 +25,11 @@ from app.embedded import connectable
 from app.intake import store_image
 from app.limits import too_large
 from app.measure import measure
-from app.migrations.connection import one_line
 from app.models import NOT_IN_A_NAME, UploadFields
 from app.problems import UNAVAILABLE, ProblemError
 from app.settings import Settings, fail, read_settings
 from app.spool import Spool
-from app.store import CHUNK, open_store
+from app.store import CHUNK, open_store, reason
 from app.uploads import Digest
 
 IN_FLIGHT = 4  # files for each core: some are read or measured, others wait for PostgreSQL and the store
@@ -60,8 +59,7 @@ def import_folders(paths: list[Path], tags: list[str]) -> int:
     except* (*UNAVAILABLE, PostgresError) as group:
         away = group.exceptions[0]
     if away is not None:
-        reason = one_line(str(away)) or type(away).__name__
-        fail(f"images import: {reason}; {run} so far: run again, it goes on from there")
+        fail(f"images import: {reason(away) or type(away).__name__}; {run} so far: run again, it goes on from there")
     print(run)
     return 128 + signal.SIGINT if run.stopped else int(run.refused > 0)
 

@@ -106,7 +106,7 @@ async def delete_image(request: Request) -> Response:
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:
-        logger.error("left %r in the object store: %s", gone["storage_key"], error)
+        logger.error("left %r in the object store: %s", gone["storage_key"], store.reason(error))
     return Response(status_code=204)
 
 

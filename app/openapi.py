@@ -359,6 +359,11 @@ def _content() -> dict[str, Any]:
     return {
         "200": _bytes("The bytes as they were stored.", "Accept-Ranges", "Content-Disposition"),
         "206": _bytes("The bytes of the range.", "Content-Range", "Content-Disposition"),
+        "307": {
+            "description": "Where CONTENT_REDIRECT is set: the bytes are at Location, a signed URL of the object store "
+            "that is valid for so many seconds. It takes Range; a HEAD is answered here.",
+            "headers": {name: {"schema": {"type": "string"}} for name in ("Location", "Cache-Control")},
+        },
     }
 
 

@@ -146,6 +146,14 @@ async def delete_image(database: Database, id: UUID, versions: Sequence[datetime
     return await database.fetchrow("delete_image", id, versions)
 
 
+async def list_contents(database: Database, first: str, limit: int) -> list[Record]:
+    return await database.fetch("list_contents", first, limit)
+
+
+async def find_contents(database: Database, sha256s: Sequence[str]) -> list[Record]:
+    return await database.fetch("find_contents", sha256s)
+
+
 async def prepare_import(connection: Connection) -> datetime:
     """The moment that its images are stored."""
     [row] = await connection.fetch("prepare_import", timeout=ENDLESS)
