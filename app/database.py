@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
@@ -159,6 +160,7 @@ class Pool:
         self._free: deque[Connection | None] = deque([None] * settings.database_pool_size)
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._batches: dict[str, Batch] = {}  # what was asked for in this turn of the event loop, by statement
 
     async def __aenter__(self) -> Self:
@@ -241,6 +243,13 @@ class Pool:
                     await transaction.rollback()
                 raise
             await transaction.commit()
+
+    @asynccontextmanager
+    async def alone(self, key: str) -> AsyncIterator[None]:
+        """One at a time for a key in this process: who waits for PostgreSQL's lock holds a connection, who waits here
+        none."""
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            yield
 
     async def _acquire(self) -> Connection:
         place = self._free.pop() if self._free else await self._wait()

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock, Thread
 from typing import NoReturn, ParamSpec, TypeVar
-from weakref import WeakValueDictionary
 
 from asyncpg import PostgresError
 from obstore.store import ObjectStore
@@ -45,11 +44,11 @@ class UnreadableError(Exception):
 
 def import_folders(paths: list[Path], tags: list[str]) -> int:
     """Import them. Returns 0; 1 where a file was refused; 130 after Ctrl-C."""
+    settings = read_settings()
     try:
-        fields = UploadFields(tags=tags)
+        fields = UploadFields.model_validate({"tags": tags}, context=settings)
     except ValidationError as error:
         fail(f"images import: --tag: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
-    settings = read_settings()
     objects = open_store(settings.storage_url)
     connectable(settings.database_url)  # here, where it may end the command
     run = Import(settings, objects, paths, fields)
@@ -73,7 +72,6 @@ class Import:
         self._settings, self._objects, self._paths, self._fields = settings, objects, paths, fields
         self._files = files(paths)
         self._listing = Lock()
-        self._same: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by SHA-256
         self._cores = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(self._cores)
         self._pool = Pool(settings)
@@ -109,14 +107,12 @@ class Import:
         """Have the file in the catalogue; whether it was not. Raises UnreadableError, ProblemError."""
         with Spool() as copy:
             size, sha256 = await self._in_thread(read, path, copy, self._settings.max_upload_bytes)
-            # One at a time of the same bytes: PostgreSQL's lock is nothing to wait at for long.
-            async with self._same.setdefault(sha256, asyncio.Lock()):
-                if await queries.get_image_by_sha256(self._pool, sha256) is not None:
-                    return False
-                content = copy.content()
-                found = Digest(size, sha256, await self._in_thread(measure, content, self._settings.max_image_pixels))
-                _, new = await store_image(self._pool, self._objects, content, found, filename(path), self._fields)
-                return new
+            if await queries.get_image_by_sha256(self._pool, sha256) is not None:
+                return False
+            content = copy.content()
+            found = Digest(size, sha256, await self._in_thread(measure, content, self._settings.max_image_pixels))
+            _, new = await store_image(self._pool, self._objects, content, found, filename(path), self._fields)
+            return new
 
     async def _in_thread(self, work: Callable[P, Result], *arguments: P.args, **_: P.kwargs) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

@@ -23,24 +23,25 @@ async def store_image(
 ) -> tuple[Record, bool]:
     """The row, and whether it is new: the same bytes are stored once. Where there is no name the hash makes one."""
     key = store.storage_key(found.sha256)
-    while True:  # again where a client without the lock came in between
-        # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the
-        # row is committed after they are written, so that a crash leaves bytes without a row, never the reverse.
-        async with pool.transaction() as connection:
-            await queries.lock_content(connection, found.sha256)
-            row = await queries.get_image_by_sha256(connection, found.sha256)
+    while True:  # again where another process or program came in between
+        async with pool.alone(found.sha256):
+            row = await queries.get_image_by_sha256(pool, found.sha256)
             if row is not None:
                 return row, False
-            await store.put(objects, key, content, found.measure.content_type)
-            row = await queries.insert_image(
-                connection,
-                filename=filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",
-                byte_size=found.byte_size,
-                sha256=found.sha256,
-                storage_key=key,
-                **found.measure._asdict(),
-                **fields.model_dump(exclude={"attributes"}),
-                attributes=to_json(fields.attributes).decode(),
-            )
+            # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the
+            # row is committed after they are written, so that a crash leaves bytes without a row, never the reverse.
+            async with pool.transaction() as connection:
+                await queries.lock_content(connection, found.sha256)
+                await store.put(objects, key, content, found.measure.content_type)
+                row = await queries.insert_image(
+                    connection,
+                    filename=filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",
+                    byte_size=found.byte_size,
+                    sha256=found.sha256,
+                    storage_key=key,
+                    **found.measure._asdict(),
+                    **fields.model_dump(exclude={"attributes"}),
+                    attributes=to_json(fields.attributes).decode(),
+                )
         if row is not None:
             return row, True

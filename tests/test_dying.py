@@ -74,6 +74,7 @@ def service(settings: Settings, step: str = "") -> Iterator[tuple[str, "subproce
     variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "STORAGE_URL": str(settings.storage_url),
+        "AUTH": "none",
         "DYING": step,
     }
     application = "tests.dying:create" if step else "app.main:from_environment"
