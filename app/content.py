@@ -1,6 +1,7 @@
 """The endpoints of the bytes: /v1/images/{id}/content and its thumbnails."""
 
 import asyncio
+import re
 from urllib.parse import quote
 
 from asyncpg import Record
@@ -20,7 +21,9 @@ from app.spool import Spool
 from app.thumbnails import EXTENSIONS as THUMBNAIL_EXTENSIONS
 from app.thumbnails import Format, accepted, thumbnail
 
-FOR_EVER = "public, max-age=31536000, immutable"
+# The bytes never change; but who may not ask for them is not to have them from a shared cache.
+FOR_EVER = "private, max-age=31536000, immutable"
+NOT_QUOTABLE = re.compile(r'[^ -~]|["\\%]')  # nor what some clients decode
 
 
 async def get_content(request: Request) -> Response:
@@ -32,9 +35,8 @@ async def get_content(request: Request) -> Response:
         "ETag": f'"{quote(row["sha256"], safe="")}"',
         "Accept-Ranges": "bytes",
         "Cache-Control": FOR_EVER,
-        "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(row['filename'], safe='')}",
+        "Content-Disposition": _disposition(disposition, row["filename"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
-        "X-Content-Type-Options": "nosniff",
     }
     if not_modified(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
@@ -63,6 +65,12 @@ async def get_content(request: Request) -> Response:
     return _Content(chunks, 206 if part else 200, {**headers, "Content-Length": str(length)})
 
 
+def _disposition(kind: str, filename: str) -> str:
+    """Content-Disposition (RFC 6266): the name as it is, and in ASCII for who knows no other."""
+    fallback = NOT_QUOTABLE.sub("_", filename)
+    return f"{kind}; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
 class _Content(StreamingResponse):
     """Where the store fails on the way the connection ends: the client sees that it has not got all."""
 
@@ -82,7 +90,6 @@ async def get_thumbnail(request: Request) -> Response:
         "ETag": f'"{quote(row["sha256"], safe="")}-{name}"',
         "Cache-Control": FOR_EVER,
         "Vary": "Accept",
-        "X-Content-Type-Options": "nosniff",
     }
     if not_modified(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -206,7 +206,7 @@ async def test_a_thumbnail_is_for_ever(client: httpx.AsyncClient) -> None:
 
     response = await client.get(url)
 
-    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert response.headers["vary"] == "Accept"
     assert response.headers["x-content-type-options"] == "nosniff"
     etags = {response.headers["etag"]}
