@@ -33,6 +33,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 MAX_ATTRIBUTES_BYTES = 65_536
 MAX_TAG = 100
+LAST_NAME = chr(0x10FFFF) * 256  # more than a name may have
 SIZES = (160, 320, 640, 1280)  # of thumbnails
 
 ID_AND_MOMENT = re.compile(r'{"id":"([^"]+)".*?,"created_at":"([^"]+)"', re.DOTALL)
