@@ -36,6 +36,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 MAX_TAG = 100
+LAST_NAME = chr(0x10FFFF) * 256  # more than a name may have
 SIZES = (160, 320, 640, 1280)  # of thumbnails
 
 ID_AND_MOMENT = re.compile(r'{"id":"([^"]+)".*?,"created_at":"([^"]+)"', re.DOTALL)

@@ -15,7 +15,7 @@ from uuid import UUID
 from asyncpg import UndefinedTableError
 
 from app.database import ENDLESS, Connection, Pool
-from app.models import Sort
+from app.models import LAST_NAME, Sort
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     from asyncpg import Record
@@ -60,7 +60,7 @@ async def list_images(
         case "largest":
             name, page = "list_images_largest", (*position, created_after, *end, limit)
         case "name":
-            name, page = "list_images_by_name", (*position, created_after, *end, limit)
+            name, page = "list_images_by_name", (*position, created_after, *end, limit, LAST_NAME)
     if terms or words is not None:
         return await database.fetch(f"{name}_matching", *page, terms, words)
     return await database.fetch(name, *page)

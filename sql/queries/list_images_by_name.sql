@@ -4,18 +4,21 @@
 -- passed over. Which way it is turns out as it runs.
 -- OFFSET 0 keeps the conditions out of a look-up, and created_at <= $4, which the line after it implies, tells the planner
 -- that it is a narrow one: it would read the whole of another index.
+-- The bounds of the name, which all are within, tell it that the walk is short: it would sort the whole table where VACUUM
+-- has not been for long.
 -- $1 text, $2 uuid         the page begins after this position; '' for the first page
 -- $3 timestamptz           images later than this
 -- $4 timestamptz, $5 uuid  and before this place in time; 'infinity' or the like where nothing is asked for
 -- $6 bigint                rows at most
+-- $7 text                  a text that no name comes after
 -- Index: images_created_at_id_idx for short times, images_filename_id_created_at_idx for others; images_pkey for each
 -- image. Not bounded: what is passed over, entries of the index alone, 80 ms for a million.
--- example first page: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
--- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
--- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50
--- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50
--- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
--- example no such time: '', md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50
+-- example first page: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz'
+-- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz'
+-- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz'
+-- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz'
+-- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz'
+-- example no such time: '', md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50, 'zzz'
 WITH times_are_short (yes) AS MATERIALIZED (
     SELECT
         CASE
@@ -52,7 +55,9 @@ page AS (
         FROM (
             SELECT filename COLLATE "C" AS name, id, created_at
             FROM images
-            WHERE (filename COLLATE "C", id) > ($1, $2)
+            WHERE filename COLLATE "C" >= $1
+                AND filename COLLATE "C" <= $7
+                AND (filename COLLATE "C", id) > ($1, $2)
                 AND NOT (SELECT yes FROM times_are_short)
             ORDER BY name, id
             OFFSET 0

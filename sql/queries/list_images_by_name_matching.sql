@@ -8,32 +8,35 @@
 -- OFFSET 0 keeps the conditions out of a look-up, LIMIT 1 makes each document one of its own, and created_at <= $4, which
 -- the line after it implies, tells that the times are short: the planner would read other indexes or tables from end to
 -- end.
+-- The bounds of the name, which all are within, tell it that the walk is short: it would sort the whole table where VACUUM
+-- has not been for long.
 -- $1 text, $2 uuid         the page begins after this position; '' for the first page
 -- $3 timestamptz           images later than this
 -- $4 timestamptz, $5 uuid  and before this place in time; 'infinity' or the like where nothing is asked for
 -- $6 bigint                rows at most
--- $7 text[]                the terms: tag:..., type:...; may be empty where there are words
--- $8 text                  words in web-search syntax, or NULL where there are terms
+-- $7 text                  a text that no name comes after
+-- $8 text[]                the terms: tag:..., type:...; may be empty where there are words
+-- $9 text                  words in web-search syntax, or NULL where there are terms
 -- Index: image_documents_pkey for short times; else images_filename_id_created_at_idx with image_documents_pkey, then
 -- image_documents_document_idx; images_pkey for each image. Not bounded: what many images match, but fewer than one in
 -- 100 from the position on, is sorted in full; and what is passed over, entries of the index alone, 80 ms for a million.
--- example a common tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
--- example a tag of 2 in 100: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:city-7}', NULL
--- example a rare tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:eclipse}', NULL
--- example a tag of the oldest: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:archive}', NULL
--- example no such tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:none}', NULL
--- example a common type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{type:image/jpeg}', NULL
--- example a rare type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{type:image/avif}', NULL
--- example a common word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{}', 'harbour'
--- example a rare word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{}', '777777'
--- example no words: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{}', '?'
--- example a common tag and word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', 'harbour'
--- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
--- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, '{tag:street}', NULL
--- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, '{tag:street}', NULL
--- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
+-- example a common tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
+-- example a tag of 2 in 100: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:city-7}', NULL
+-- example a rare tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:eclipse}', NULL
+-- example a tag of the oldest: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:archive}', NULL
+-- example no such tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:none}', NULL
+-- example a common type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{type:image/jpeg}', NULL
+-- example a rare type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{type:image/avif}', NULL
+-- example a common word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{}', 'harbour'
+-- example a rare word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{}', '777777'
+-- example no words: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{}', '?'
+-- example a common tag and word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:street}', 'harbour'
+-- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
+-- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
+-- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
+-- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
 WITH sought (query) AS MATERIALIZED (
-    SELECT images_query($7, $8)
+    SELECT images_query($8, $9)
 ),
 
 times_are_short (yes) AS MATERIALIZED (
@@ -60,7 +63,9 @@ matches_are_near (yes) AS MATERIALIZED (
                 FROM (
                     SELECT filename COLLATE "C" AS name, id, created_at
                     FROM images
-                    WHERE (filename COLLATE "C", id) > ($1, $2)
+                    WHERE filename COLLATE "C" >= $1
+                        AND filename COLLATE "C" <= $7
+                        AND (filename COLLATE "C", id) > ($1, $2)
                         AND NOT (SELECT yes FROM times_are_short)
                     ORDER BY name, id
                     OFFSET 0
@@ -88,7 +93,9 @@ named AS MATERIALIZED (
         FROM (
             SELECT filename COLLATE "C" AS name, id, created_at
             FROM images
-            WHERE (filename COLLATE "C", id) > ($1, $2)
+            WHERE filename COLLATE "C" >= $1
+                AND filename COLLATE "C" <= $7
+                AND (filename COLLATE "C", id) > ($1, $2)
                 AND (SELECT yes FROM matches_are_near)
             ORDER BY name, id
             OFFSET 0
@@ -119,7 +126,9 @@ matches_are_rare (yes) AS MATERIALIZED (
                 FROM (
                     SELECT id, created_at
                     FROM images
-                    WHERE (filename COLLATE "C", id) > ($1, $2)
+                    WHERE filename COLLATE "C" >= $1
+                        AND filename COLLATE "C" <= $7
+                        AND (filename COLLATE "C", id) > ($1, $2)
                     ORDER BY filename COLLATE "C", id
                     OFFSET 0
                 ) AS named

@@ -4,6 +4,8 @@
 -- passed over. Which way it is turns out as it runs.
 -- OFFSET 0 keeps the conditions out of a look-up, and created_at <= $4, which the line after it implies, tells the planner
 -- that it is a narrow one: it would read the whole of another index.
+-- The bounds of byte_size, which all are within, tell it that the walk is short: it would sort the whole table where VACUUM
+-- has not been for long.
 -- $1 bigint, $2 uuid       the page ends before this position; the highest bigint for the first page
 -- $3 timestamptz           images later than this
 -- $4 timestamptz, $5 uuid  and before this place in time; 'infinity' or the like where nothing is asked for
@@ -52,7 +54,9 @@ page AS (
         FROM (
             SELECT byte_size, id, created_at
             FROM images
-            WHERE (byte_size, id) < ($1, $2)
+            WHERE byte_size >= -9223372036854775808
+                AND byte_size <= $1
+                AND (byte_size, id) < ($1, $2)
                 AND NOT (SELECT yes FROM times_are_short)
             ORDER BY byte_size DESC, id DESC
             OFFSET 0

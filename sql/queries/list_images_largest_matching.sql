@@ -8,6 +8,8 @@
 -- OFFSET 0 keeps the conditions out of a look-up, LIMIT 1 makes each document one of its own, and created_at <= $4, which
 -- the line after it implies, tells that the times are short: the planner would read other indexes or tables from end to
 -- end.
+-- The bounds of byte_size, which all are within, tell it that the walk is short: it would sort the whole table where VACUUM
+-- has not been for long.
 -- $1 bigint, $2 uuid       the page ends before this position; the highest bigint for the first page
 -- $3 timestamptz           images later than this
 -- $4 timestamptz, $5 uuid  and before this place in time; 'infinity' or the like where nothing is asked for
@@ -60,7 +62,9 @@ matches_are_near (yes) AS MATERIALIZED (
                 FROM (
                     SELECT byte_size, id, created_at
                     FROM images
-                    WHERE (byte_size, id) < ($1, $2)
+                    WHERE byte_size >= -9223372036854775808
+                        AND byte_size <= $1
+                        AND (byte_size, id) < ($1, $2)
                         AND NOT (SELECT yes FROM times_are_short)
                     ORDER BY byte_size DESC, id DESC
                     OFFSET 0
@@ -88,7 +92,9 @@ largest AS MATERIALIZED (
         FROM (
             SELECT byte_size, id, created_at
             FROM images
-            WHERE (byte_size, id) < ($1, $2)
+            WHERE byte_size >= -9223372036854775808
+                AND byte_size <= $1
+                AND (byte_size, id) < ($1, $2)
                 AND (SELECT yes FROM matches_are_near)
             ORDER BY byte_size DESC, id DESC
             OFFSET 0
@@ -119,7 +125,9 @@ matches_are_rare (yes) AS MATERIALIZED (
                 FROM (
                     SELECT id, created_at
                     FROM images
-                    WHERE (byte_size, id) < ($1, $2)
+                    WHERE byte_size >= -9223372036854775808
+                        AND byte_size <= $1
+                        AND (byte_size, id) < ($1, $2)
                     ORDER BY byte_size DESC, id DESC
                     OFFSET 0
                 ) AS largest

@@ -6,6 +6,7 @@
 --   type of at most 1,000 images is counted.
 -- * tags: as ANALYZE estimates the number of distinct terms, a number that is the better the more often each is given; at
 --   least those of the sample.
+-- The second bound of the ids, which all are within, tells the planner that few are read: it would sort the whole table.
 -- $1 bigint  images that are few
 -- Index: images_created_at_id_idx, $1 entries and the first and the last; images_pkey, a thousand rows, or all if they
 -- are few; image_terms_term_idx, a look-up and 1,001 entries at most for each media type. Not more with more images.
@@ -30,6 +31,7 @@ sample AS MATERIALIZED (
         SELECT byte_size, content_type, tags
         FROM images
         WHERE id >= (SELECT id FROM start)
+            AND id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'
         ORDER BY id
         LIMIT CASE WHEN (SELECT yes FROM large) THEN 1000 ELSE $1 END
     )
@@ -40,6 +42,7 @@ sample AS MATERIALIZED (
         SELECT byte_size, content_type, tags
         FROM images
         WHERE id < (SELECT id FROM start)
+            AND id >= '00000000-0000-0000-0000-000000000000'
         ORDER BY id
         LIMIT 1000
     )
