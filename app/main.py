@@ -13,6 +13,7 @@ from obstore.store import ObjectStore
 from starlette.applications import Starlette
 
 from app import content, exports, health, images, imports, openapi
+from app.codec.processes import Codec
 from app.database import Pool
 from app.problems import EXCEPTION_HANDLERS
 from app.resource import resource
@@ -29,6 +30,7 @@ class State(TypedDict):
     """What the endpoints find in `request.state`."""
 
     settings: Settings
+    codec: Codec
     decoders: Executor
     thumbnailers: Executor
     thumbnails: dict[str, asyncio.Task[bytes]]  # being made, by key
@@ -44,12 +46,14 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url)
         with (
+            Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
         ):
             async with Pool(settings) as pool:
                 yield {
                     "settings": settings,
+                    "codec": codec,
                     "decoders": decoders,
                     "thumbnailers": thumbnailers,
                     "thumbnails": {},

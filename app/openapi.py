@@ -9,8 +9,8 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.codec.formats import EXTENSIONS
 from app.exports import NDJSON
-from app.measure import LOADERS
 from app.models import (
     Filters,
     Image,
@@ -24,7 +24,7 @@ from app.models import (
     UploadFields,
 )
 from app.problems import TITLES
-from app.thumbnails import SAVERS
+from app.thumbnails import EXTENSIONS as THUMBNAILS
 
 JSON = "application/json"
 REFUSED = {
@@ -254,7 +254,7 @@ def _content() -> dict[str, Any]:
 
 
 def _thumbnail() -> dict[str, Any]:
-    return {"200": _bytes("The thumbnail, in the format that Accept prefers.", "Vary", media_types=tuple(SAVERS))}
+    return {"200": _bytes("The thumbnail, in the format that Accept prefers.", "Vary", media_types=tuple(THUMBNAILS))}
 
 
 def _bytes(description: str, *headers: str, media_types: tuple[str, ...] = ("image/*",)) -> dict[str, Any]:
@@ -277,7 +277,7 @@ def _query(properties: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _upload(fields: dict[str, Any]) -> dict[str, Any]:
-    file = {"type": "string", "format": "binary", "description": f"One of {', '.join(LOADERS.values())}."}
+    file = {"type": "string", "format": "binary", "description": f"One of {', '.join(EXTENSIONS)}."}
     return {
         "multipart/form-data": {
             "schema": {

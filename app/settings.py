@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     database_statement_timeout: Seconds = 5.0
     max_upload_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(50 * 1024**2)
     max_image_pixels: Annotated[int, Field(gt=0)] = 100_000_000
+    decode_timeout: Seconds = 30.0
     migration_lock_wait: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10

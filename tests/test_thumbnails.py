@@ -9,7 +9,8 @@ import pytest
 import pyvips
 from PIL import Image, ImageCms
 
-from app import content, store, thumbnails
+from app import store
+from app.codec.processes import Codec
 from app.models import FIRST_ID
 from app.settings import Settings
 from app.thumbnails import accepted
@@ -230,15 +231,15 @@ async def test_what_is_no_image_has_no_thumbnail(client: httpx.AsyncClient) -> N
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What is asked of libvips."""
+    """What is asked of the decoder."""
     calls: list[tuple[object, ...]] = []
-    make = thumbnails.thumbnail
+    make = Codec.thumbnail
 
     def counted(*arguments: Any) -> bytes:
         calls.append(arguments[1:])
         return make(*arguments)
 
-    monkeypatch.setattr(content, "thumbnail", counted)
+    monkeypatch.setattr(Codec, "thumbnail", counted)
     return calls
 
 
@@ -320,7 +321,7 @@ async def test_uploads_go_on_while_thumbnails_are_made(
         asyncio.run_coroutine_threadsafe(made.wait(), loop).result()
         return b"made"
 
-    monkeypatch.setattr(content, "thumbnail", slow)
+    monkeypatch.setattr(Codec, "thumbnail", slow)
     ids = [(await upload(client, picture(seed=seed)))["id"] for seed in range(5)]
     waiting = [asyncio.create_task(client.get(f"/v1/images/{id}/thumbnail")) for id in ids]
     await asyncio.sleep(0.1)
