@@ -83,10 +83,14 @@ def answer(peer: socket.socket, about: dict[str, object], content: bytes) -> Non
     peer.sendall(LENGTHS.pack(len(encoded), len(content)) + encoded + content)
 
 
-if __name__ == "__main__":
+def run() -> None:
     try:
         main()
     except MemoryError:
-        sys.exit(OUT_OF_MEMORY)
+        os._exit(OUT_OF_MEMORY)  # at once: the socket ends with the process, and not before
     except ConnectionError:  # nobody is there any more
         pass
+
+
+if __name__ == "__main__":
+    run()

@@ -40,6 +40,7 @@ SAVERS: dict[Format, tuple[str, dict[str, object]]] = {
 MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 END_OF_IMAGE = b"\xd9"
 
+LONGEST = 200  # letters of what libvips says
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
 
@@ -142,4 +143,5 @@ def _broken(error: pyvips.Error) -> RefusedError:
     said = str(error)
     if "out of memory" in said:
         raise MemoryError
-    return RefusedError("broken-image", said.splitlines()[-1].strip())
+    said = said.splitlines()[-1].strip()[:LONGEST]
+    return RefusedError("broken-image", "".join(letter if letter.isprintable() else "\ufffd" for letter in said))

@@ -14,6 +14,8 @@ from mmap import mmap
 from tempfile import TemporaryFile
 from typing import IO, Any, Self
 
+from pydantic_core import from_json
+
 from app.codec.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure
 from app.problems import ProblemError, logger
 from app.settings import ROOT
@@ -168,7 +170,7 @@ class Process:
             if time.monotonic() > deadline:
                 raise TimeoutError
         end = LENGTHS.size + LENGTHS.unpack_from(message)[0]
-        return json.loads(message[LENGTHS.size : end]), bytes(message[end:])
+        return from_json(message[LENGTHS.size : end]), bytes(message[end:])
 
 
 def _check(job: dict[str, object], about: object, made: bytes) -> None:
