@@ -29,6 +29,10 @@ LOADERS: dict[str, ContentType] = {
 }
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 
+AVIF_SEQUENCE = b"ftypavis"  # an animation, whose first picture libvips reads, but which it does not look for
+# For a thumbnail libvips would take of these what it believes to be a smaller copy: another page, an embedded preview.
+WHOLE = {"tiffload_source", "heifload_source"}
+
 # libvips' saver of each thumbnail and its options. With more effort, WebP and AVIF take longer than all the rest.
 SAVERS: dict[Format, tuple[str, dict[str, object]]] = {
     "image/avif": ("heifsave_buffer", {"compression": "av1", "Q": 60, "effort": 0}),
@@ -95,15 +99,14 @@ def thumbnail(content: Data, size: int, format: Format, max_pixels: int) -> byte
     profile = {"output_profile": "srgb"} if image.get_typeof("icc-profile-data") else {}
     saver, options = SAVERS[format]
     try:
-        # fail_on is for the loader: as an argument of its own libvips 8.18 leaves it out of account.
-        image = pyvips.Image.thumbnail_source(
-            pyvips.Source.new_from_memory(content),
-            size,
-            height=size,
-            size="down",
-            option_string="[fail_on=error]",
-            **profile,
-        )
+        if image.get("vips-loader") in WHOLE:
+            image = image.thumbnail_image(size, height=size, size="down", **profile)
+        else:
+            # fail_on is for the loader: as an argument of its own libvips 8.18 leaves it out of account.
+            source = pyvips.Source.new_from_memory(content)
+            image = pyvips.Image.thumbnail_source(
+                source, size, height=size, size="down", option_string="[fail_on=error]", **profile
+            )
         if image.interpretation not in {"srgb", "b-w"}:
             image = image.colourspace("srgb")
         if format == "image/jpeg" and image.hasalpha():
@@ -117,10 +120,14 @@ def thumbnail(content: Data, size: int, format: Format, max_pixels: int) -> byte
 def _open(content: Data, max_pixels: int) -> pyvips.Image:
     """The first picture, of which nothing but the header is read yet."""
     source = pyvips.Source.new_from_memory(content)
-    if pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) == pyvips.ffi.NULL:
+    found = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
+    if not found and content[4:12] != AVIF_SEQUENCE:
         raise RefusedError("unsupported-image", f"Taken are {', '.join(EXTENSIONS)}.")
     try:
-        image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+        if found:
+            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+        else:
+            image = pyvips.Image.heifload_source(source, access="sequential", fail_on="error")
     except pyvips.Error as error:
         raise _broken(error) from None
     if image.width * image.height > max_pixels:
@@ -143,5 +150,5 @@ def _broken(error: pyvips.Error) -> RefusedError:
     said = str(error)
     if "out of memory" in said:
         raise MemoryError
-    said = said.splitlines()[-1].strip()[:LONGEST]
+    said = said.strip().splitlines()[-1].strip()[:LONGEST]
     return RefusedError("broken-image", "".join(letter if letter.isprintable() else "\ufffd" for letter in said))
