@@ -122,7 +122,7 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
     source = pyvips.Source.new_from_memory(content)
     found = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
     if not found and content[4:12] != AVIF_SEQUENCE:
-        raise RefusedError("unsupported-image", f"Taken are {', '.join(EXTENSIONS)}.")
+        raise _unsupported()
     try:
         if found:
             image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
@@ -134,6 +134,10 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
         detail = f"{image.width} x {image.height} pixels; at most {max_pixels} in all are taken."
         raise RefusedError("too-many-pixels", detail)
     return image
+
+
+def _unsupported() -> RefusedError:
+    return RefusedError("unsupported-image", f"Taken are {', '.join(EXTENSIONS)}.")
 
 
 def _comes_to_end(data: Data) -> bool:
@@ -150,5 +154,7 @@ def _broken(error: pyvips.Error) -> RefusedError:
     said = str(error)
     if "out of memory" in said:
         raise MemoryError
+    if "heif: " in said and "has not been built in" in said:  # HEIC, which is in the same boxes as AVIF
+        return _unsupported()
     said = said.strip().splitlines()[-1].strip()[:LONGEST]
     return RefusedError("broken-image", "".join(letter if letter.isprintable() else "\ufffd" for letter in said))
