@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from app.codec import processes
@@ -20,11 +21,10 @@ from app.problems import ProblemError
 from app.settings import ROOT, Settings
 from tests.api import objects, problem, rows, upload
 from tests.conftest import client_of, environment
+from tests.hostile import scans
 from tests.hostile_codec import ANSWERS, SIGNALS, harmful
 from tests.pictures import picture
 from tests.test_backend import wait_until
-
-import psycopg  # isort: skip
 
 SOUND = ("image/jpeg", 60, 40)
 
@@ -81,6 +81,11 @@ def test_what_takes_too_long_is_refused(deed: str, caplog: pytest.LogCaptureFixt
         assert time.monotonic() - began < 2
         assert codec.measure(picture()) == SOUND
     assert "took too long" in caplog.text
+
+
+def test_a_jpeg_of_more_scans_than_there_is_time_for_is_refused() -> None:
+    with Codec(1_000_000, 0.1) as codec:
+        assert refusal(codec, scans(881)) == "Decoding it takes too long."
 
 
 def test_what_takes_too_much_memory_is_refused(caplog: pytest.LogCaptureFixture) -> None:
@@ -163,6 +168,7 @@ def test_a_decoder_does_not_outlive_a_worker_that_is_killed(deed: str) -> None:
 import sys
 from app.codec import processes
 from app.codec.processes import Codec
+from tests.hostile import scans
 from tests.hostile_codec import harmful
 processes.COMMAND = [sys.executable, "-m", "tests.hostile_codec"]
 codec = Codec(1_000_000, 1)

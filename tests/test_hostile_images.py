@@ -1,12 +1,11 @@
-"""Hostile, odd and broken images: each has the documented answer, and afterwards what was accepted is there, no more."""
+"""Hostile, odd and broken images: each has its documented answer, and afterwards what was accepted is there, no more."""
 
+import asyncio
 import io
 import random
-import struct
 import warnings
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
-from pathlib import Path
+from functools import cache
 from typing import NamedTuple
 
 import httpx
@@ -19,7 +18,7 @@ from app.embedded import Server
 from app.settings import Settings
 from tests.api import objects, place, problem, rows
 from tests.conftest import _database, client_of
-from tests.hostile import BROKEN, CASES, FORMATS, UNSUPPORTED
+from tests.hostile import BROKEN, CASES, FORMATS, UNSUPPORTED, encoded
 from tests.pictures import picture
 
 
@@ -93,3 +92,73 @@ async def test_each_has_its_answer(running: Service, name: str) -> None:
     assert response.status_code == 201, image
     assert (image["content_type"], image["width"], image["height"]) == expected
     assert displayed(content) in {None, expected[1:]}
+
+
+# Cut and damaged
+
+
+@pytest.mark.parametrize("format", FORMATS)
+async def test_the_beginning_alone_is_refused(running: Service, format: str) -> None:
+    """Each of the first 64 lengths."""
+    content = picture(format, (300, 200))
+
+    headers = {"Content-Type": "image/*"}
+    posts = (running.client.post("/v1/images", content=content[:length], headers=headers) for length in range(65))
+    for response in await asyncio.gather(*posts):
+        problem(response, response.status_code, UNSUPPORTED if response.status_code == 415 else BROKEN)
+    assert rows(running.connection) == 0
+    assert objects(running.settings) == []
+
+
+@pytest.mark.parametrize("hundredths", [5, 10, 25, 50, 75, 90, 97, 99])
+@pytest.mark.parametrize("format", FORMATS)
+async def test_what_is_cut_is_refused(running: Service, format: str, hundredths: int) -> None:
+    content = noise(format)
+
+    problem(await sent(running, content[: len(content) * hundredths // 100]), 422, BROKEN)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("format", FORMATS)
+async def test_what_is_damaged_is_refused_or_of_the_size_that_is_displayed(
+    running: Service, format: str, seed: int
+) -> None:
+    """Ten times: one to eight bytes of it are others."""
+    chance = random.Random(seed)  # noqa: S311
+    for _ in range(10):
+        content = bytearray(noise(format))
+        for _ in range(chance.randint(1, 8)):
+            beginning = 200 if chance.random() < 0.5 else len(content)
+            content[chance.randrange(beginning)] = chance.randrange(256)
+
+        response = await sent(running, bytes(content))
+
+        if response.status_code == 201:
+            image = response.json()
+            assert displayed(bytes(content)) in {None, (image["width"], image["height"])}
+        else:
+            kind = response.json()["type"].removeprefix("/problems/")
+            problem(response, 415 if kind == UNSUPPORTED else 422, kind)
+
+
+@cache
+def noise(format: str) -> bytes:
+    return encoded(Image.effect_noise((64, 48), 90).convert("RGB"), format)
+
+
+# Told otherwise than it is
+
+
+@pytest.mark.parametrize("told", ["image/jpeg", "image/svg+xml", "image/nonsense", "image/*"])
+@pytest.mark.parametrize("format", FORMATS)
+async def test_the_type_is_that_of_the_bytes(running: Service, format: str, told: str) -> None:
+    client = running.client
+    raw = await client.post("/v1/images", content=picture(format), headers={"Content-Type": told})
+    form = await client.post("/v1/images", files={"file": ("cat.html", picture(format), told)})
+
+    assert (raw.status_code, form.status_code) == (201, 200)
+    assert raw.json()["content_type"] == f"image/{format.lower()}"
+    content = await client.get(f"{raw.headers['location']}/content")
+    assert content.headers["content-type"] == f"image/{format.lower()}"
+    assert content.headers["x-content-type-options"] == "nosniff"
+    assert (await client.delete(raw.headers["location"])).status_code == 204

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from mmap import mmap
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,14 @@ LOADERS: dict[str, ContentType] = {
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 
 AVIF_SEQUENCE = b"ftypavis"  # an animation, whose first picture libvips reads, but which it does not look for
-# For a thumbnail libvips would take of these what it believes to be a smaller copy: another page, an embedded preview.
-WHOLE = {"tiffload_source", "heifload_source"}
+# How an image of a supported format begins, even where no loader takes it.
+BEGINNING = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]|....ftypavi[fs]", re.DOTALL
+)
+# For a thumbnail libvips would take of the first two what it believes to be a smaller copy, another page or an embedded
+# preview, and of a GIF no more than its frames cover.
+WHOLE = {"tiffload_source", "heifload_source", "gifload_source"}
+FLOATS = {"float", "double", "complex", "dpcomplex"}
 
 # libvips' saver of each thumbnail and its options. With more effort, WebP and AVIF take longer than all the rest.
 SAVERS: dict[Format, tuple[str, dict[str, object]]] = {
@@ -45,6 +52,7 @@ MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 END_OF_IMAGE = b"\xd9"
 
 LONGEST = 200  # letters of what libvips says
+SCREEN = struct.Struct("<HH")  # of a GIF
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
 
@@ -83,13 +91,14 @@ def measure(content: Data, max_pixels: int) -> Measure:
         if loader == "jpegload_source":
             pyvips.Region.new(image).fetch(0, 0, 1, 1)  # in this thread: any other operation would start two more
         else:
-            image.avg()
+            # Of numbers that may be none there is no average.
+            (image.cast("uchar") if image.format in FLOATS else image).avg()
     except pyvips.Error as error:
         raise _broken(error) from None
     if loader == "jpegload_source" and not _comes_to_end(content):
         raise RefusedError("broken-image", "The data ends before the picture does.")
-    size = (image.height, image.width) if orientation in TURNED else (image.width, image.height)
-    return Measure(LOADERS[loader], *size)
+    width, height = _size(image, content)
+    return Measure(LOADERS[loader], *((height, width) if orientation in TURNED else (width, height)))
 
 
 def thumbnail(content: Data, size: int, format: Format, max_pixels: int) -> bytes:
@@ -100,6 +109,7 @@ def thumbnail(content: Data, size: int, format: Format, max_pixels: int) -> byte
     saver, options = SAVERS[format]
     try:
         if image.get("vips-loader") in WHOLE:
+            image = image.embed(0, 0, *_size(image, content))
             image = image.thumbnail_image(size, height=size, size="down", **profile)
         else:
             # fail_on is for the loader: as an argument of its own libvips 8.18 leaves it out of account.
@@ -121,19 +131,29 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
     """The first picture, of which nothing but the header is read yet."""
     source = pyvips.Source.new_from_memory(content)
     found = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
-    if not found and content[4:12] != AVIF_SEQUENCE:
+    if not found and not BEGINNING.match(content):
         raise _unsupported()
     try:
-        if found:
+        if content[4:12] != AVIF_SEQUENCE:
             image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
         else:
             image = pyvips.Image.heifload_source(source, access="sequential", fail_on="error")
     except pyvips.Error as error:
         raise _broken(error) from None
-    if image.width * image.height > max_pixels:
-        detail = f"{image.width} x {image.height} pixels; at most {max_pixels} in all are taken."
+    width, height = _size(image, content)
+    if width * height > max_pixels:
+        detail = f"{width} x {height} pixels; at most {max_pixels} in all are taken."
         raise RefusedError("too-many-pixels", detail)
     return image
+
+
+def _size(image: pyvips.Image, content: Data) -> tuple[int, int]:
+    """Width and height; of a GIF no less than its screen, whose size libvips 8.18 does not believe where it is one that
+    monitors once had, or more than 2048."""
+    if image.get("vips-loader") != "gifload_source":
+        return image.width, image.height
+    across, down = SCREEN.unpack_from(content, 6)
+    return max(image.width, across), max(image.height, down)
 
 
 def _unsupported() -> RefusedError:
