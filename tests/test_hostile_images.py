@@ -1,4 +1,4 @@
-"""Hostile, odd and broken images: each has its documented answer, and afterwards what was accepted is there, no more."""
+"""Hostile, odd and broken images: each has its documented answer, and then what was accepted is there, and no more."""
 
 import asyncio
 import io
