@@ -28,7 +28,8 @@ COMMAND = [sys.executable, "-m", "app.codec"]
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "131072"}
 START = 30.0  # seconds that a start may take; on an idle machine it is 0.05
-MOST = 16 * 1024**2  # bytes of an answer
+MOST = 16 * 1024**2  # bytes of a thumbnail
+MOST_JSON = 4096  # bytes of the JSON of an answer
 STATUSES = {"unsupported-image": 415, "broken-image": 422, "too-many-pixels": 422}
 REASONS = {None: "Decoding it takes too long.", OUT_OF_MEMORY: "Decoding it takes too much memory."}
 
@@ -76,6 +77,8 @@ class Codec:
         return self._ask({"operation": "thumbnail", "size": size, "format": format}, content)[1]
 
     def _ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
+        if not isinstance(content, bytes):
+            content.flush()
         failed = FailedError(None)
         for process in self._processes():
             try:
@@ -105,7 +108,7 @@ class Process:
 
     def __init__(self, max_pixels: int, seconds: float) -> None:
         """Raises ChildProcessError where it does not start, or what the system raises."""
-        self._seconds = seconds
+        self._max_pixels, self._seconds = max_pixels, seconds
         with ExitStack() as opened, _memory_file() as file:
             file.truncate(IN_MEMORY)
             self._memory = opened.enter_context(mmap(file.fileno(), IN_MEMORY))
@@ -134,13 +137,12 @@ class Process:
             self._memory[: len(content)] = content
             job |= {"length": len(content)}
         else:
-            content.flush()
             descriptors.append(content.fileno())
         encoded = json.dumps(job).encode()
         try:
             socket.send_fds(self._socket, [LENGTHS.pack(len(encoded), 0), encoded], descriptors)
             about, made = self._receive(self._seconds)
-            _check(job, about, made)
+            self._check(job, about, made)
         except TimeoutError:
             self.end()
             raise FailedError(None) from None
@@ -155,35 +157,36 @@ class Process:
         return self._process.wait()
 
     def _receive(self, seconds: float) -> tuple[dict[str, Any], bytes]:
-        deadline = time.monotonic() + seconds
         self._socket.settimeout(seconds)
-        message, size = bytearray(), LENGTHS.size
-        while len(message) < size:
-            piece = self._socket.recv(65_536)
+        deadline = time.monotonic() + seconds
+        length, size = LENGTHS.unpack(self._read(LENGTHS.size, deadline))
+        if length > MOST_JSON or size > MOST:
+            raise ValueError("the answer is too large")
+        about = from_json(self._read(length, deadline))
+        return about, bytes(self._read(size, deadline))
+
+    def _read(self, size: int, deadline: float) -> bytearray:
+        read = bytearray()
+        while len(read) < size:
+            piece = self._socket.recv(size - len(read))
             if not piece:
                 raise EOFError
-            message += piece
-            if size == LENGTHS.size <= len(message):
-                size += sum(LENGTHS.unpack_from(message))
-            if size > MOST:
-                raise ValueError("the answer is too large")
             if time.monotonic() > deadline:
                 raise TimeoutError
-        end = LENGTHS.size + LENGTHS.unpack_from(message)[0]
-        return from_json(message[LENGTHS.size : end]), bytes(message[end:])
+            read += piece
+        return read
 
-
-def _check(job: dict[str, object], about: object, made: bytes) -> None:
-    """Raises ValueError where this can be no answer to the job."""
-    match job["operation"], about:
-        case _, {"kind": str(kind), "detail": str(detail)} if kind in STATUSES and detail.isprintable():
-            return
-        case "measure", {"content_type": str(type), "width": int(width), "height": int(height)}:
-            if type in EXTENSIONS and width > 0 < height:
+    def _check(self, job: dict[str, object], about: object, made: bytes) -> None:
+        """Raises ValueError where this can be no answer to the job."""
+        match job["operation"], about:
+            case _, {"kind": str(kind), "detail": str(detail)} if kind in STATUSES and detail.isprintable():
                 return
-        case "thumbnail", {} if made:
-            return
-    raise ValueError("no answer")
+            case "measure", {"content_type": str(type), "width": int(width), "height": int(height)}:
+                if type in EXTENSIONS and width > 0 < height and width * height <= self._max_pixels:
+                    return
+            case "thumbnail", {} if made:
+                return
+        raise ValueError("no answer to this")
 
 
 def _memory_file() -> IO[bytes]:
