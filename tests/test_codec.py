@@ -96,6 +96,12 @@ def test_what_takes_too_much_memory_is_refused(caplog: pytest.LogCaptureFixture)
     assert "ran out of memory" in caplog.text
 
 
+def test_a_large_image_is_decoded_without_a_file() -> None:
+    """Of more than 100 MB, where libvips would go to disk."""
+    with Codec(100_000_000, 30) as codec:
+        assert codec.measure(picture("WebP", (6000, 6000), method=0)) == ("image/webp", 6000, 6000)
+
+
 def test_a_decoder_that_was_killed_while_idle_costs_no_request() -> None:
     with Codec(1_000_000, 30) as codec, ThreadPoolExecutor(4) as threads:
         list(threads.map(codec.measure, [picture()] * 40))

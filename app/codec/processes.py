@@ -24,9 +24,14 @@ from app.thumbnails import Format
 
 COMMAND = [sys.executable, "-m", "app.codec"]
 # All that they get of this process's environment, which has its secrets: how Python and its libraries are found. Of
-# freed memory glibc is to keep little.
+# freed memory glibc is to keep little, and libvips is to keep nothing on disk, which it may not.
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "131072"}
+ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "262144",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "VIPS_DISC_THRESHOLD": "1000g",
+}
 START = 30.0  # seconds that a start may take; on an idle machine it is 0.05
 MOST = 16 * 1024**2  # bytes of a thumbnail
 MOST_JSON = 4096  # bytes of the JSON of an answer
@@ -121,7 +126,7 @@ class Process:
                     stdout=subprocess.DEVNULL,
                     pass_fds=[file.fileno()],
                     cwd=ROOT,
-                    env={name: os.environ[name] for name in INHERITED if name in os.environ} | MALLOC,
+                    env={name: os.environ[name] for name in INHERITED if name in os.environ} | ENVIRONMENT,
                     process_group=0,  # Ctrl-C is for this process, which may have work for them until its end
                 )
             self._opened = opened.pop_all()
