@@ -43,6 +43,13 @@ def main() -> None:
     export.add_argument("--created-before", metavar="TIME", help="images stored earlier")
     export.add_argument("--compress", choices=["gzip", "zstd"])
     export.add_argument("-o", "--output", type=Path, metavar="FILE", help="not there before it is complete")
+    token = commands.add_parser("token", help="who may call the API").add_subparsers(dest="about", required=True)
+    create = token.add_parser("create", help="a new bearer token, shown once")
+    create.add_argument("name", help="whose it is")
+    create.add_argument("--scope", choices=["read", "write", "admin"], default="read", help="(default: read)")
+    tokens = token.add_parser("list", help="all tokens, revoked ones too, with their last use")
+    tokens.add_argument("--format", choices=["text", "json"], default="text")
+    token.add_parser("revoke", help="it allows nothing any more").add_argument("name")
     schema = commands.add_parser("schema", help="about the database's schema").add_subparsers(
         dest="about", required=True
     )
@@ -67,6 +74,8 @@ def main() -> None:
             sys.exit(import_images(arguments.paths, arguments.tag))
         elif arguments.command == "export":
             sys.exit(export_images(arguments))
+        elif arguments.command == "token":
+            manage_tokens(arguments)
         elif arguments.about == "status":
             sys.exit(show_status(arguments.format))
         elif arguments.about == "review":
@@ -109,6 +118,17 @@ def export_images(arguments: argparse.Namespace) -> int:
 
     filters = {name: getattr(arguments, name) for name in Filters.model_fields}
     return extract.export_images(filters, arguments.compress, arguments.output)
+
+
+def manage_tokens(arguments: argparse.Namespace) -> None:
+    from app import keyring  # with the whole application
+
+    if arguments.about == "create":
+        keyring.create(arguments.name, arguments.scope)
+    elif arguments.about == "revoke":
+        keyring.revoke(arguments.name)
+    else:
+        keyring.show(arguments.format)
 
 
 def show_status(format: str) -> int:

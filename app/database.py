@@ -148,8 +148,9 @@ class Pool:
     """At most DATABASE_POOL_SIZE connections, opened as they are needed: it also starts with no database.
 
     The one that was used last is used next: its statements are prepared. Who finds none waits in turn, at most for
-    DATABASE_STATEMENT_TIMEOUT, and then gets TimeoutError. asyncpg's own pool has the server reset the session at each
-    release, which costs as much as most statements here, and finds each statement by its text.
+    DATABASE_STATEMENT_TIMEOUT, and then gets TimeoutError; at once where DATABASE_POOL_QUEUE wait already. asyncpg's
+    own pool has the server reset the session at each release, which costs as much as most statements here, and finds
+    each statement by its text.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -252,6 +253,8 @@ class Pool:
             raise
 
     async def _wait(self) -> Connection | None:
+        if len(self._waiting) >= self._settings.database_pool_queue:
+            raise TimeoutError("no connection was free, and too many wait for one")
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Connection | None] = loop.create_future()
         self._waiting.append(waiter)

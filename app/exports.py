@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
-from app import queries
+from app import negotiation, queries
 from app.database import Pool
 from app.limits import transfer
 from app.models import EARLIEST, LATEST, Filters
@@ -62,7 +62,7 @@ async def export(pool: Pool, filters: Filters, coding: str | None, write: Write)
 
 async def export_images(request: Request) -> Response:
     filters = parameters(request, Filters)
-    coding = _coding(request.headers.get("accept-encoding", ""))
+    coding = negotiation.coding(request.headers.get("accept-encoding", ""), [*ENCODERS])
     headers = {"Content-Type": NDJSON, "Vary": "Accept-Encoding"} | ({"Content-Encoding": coding} if coding else {})
     if request.method == "HEAD":
         return Response(headers=headers)
@@ -102,12 +102,3 @@ class _Export(StreamingResponse):
         if not started:
             await write(b"")
         await send({"type": "http.response.body", "body": b""})
-
-
-def _coding(accepted: str) -> str | None:
-    """The best content coding that the client names (RFC 9110, 12.5.3)."""
-    named = {}
-    for item in accepted.lower().split(","):
-        coding, _, weight = (part.strip() for part in item.partition(";"))
-        named[coding] = weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return next((coding for coding in ENCODERS if named.get(coding)), None)

@@ -29,15 +29,16 @@ class UnreadError(Exception):
 
 def export_images(options: dict[str, object], coding: str | None, output: Path | None) -> int:
     """Export what the options, named as the fields of Filters, choose. Returns 0, or 141 where the reader went away."""
+    settings = read_settings()
     try:
-        filters = Filters.model_validate({name: value for name, value in options.items() if value is not None})
+        given = {name: value for name, value in options.items() if value is not None}
+        filters = Filters.model_validate(given, context=settings)
     except ValidationError as error:
         wrong = (
             f"--{str(fault['loc'][0]).replace('_', '-')}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         )
         fail(f"images export: {'; '.join(wrong)}")
-    settings = read_settings()
     connectable(settings.database_url)  # here, where it may end the command
     signal.signal(signal.SIGINT, _interrupt)
     try:

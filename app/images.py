@@ -20,6 +20,7 @@ from app.conditional import entity_tags, not_modified
 from app.content import objects_of
 from app.database import Pool
 from app.intake import store_image
+from app.limits import turn
 from app.models import (
     EARLIEST,
     EPOCH,
@@ -27,7 +28,7 @@ from app.models import (
     ImagePatch,
     ListQuery,
     Position,
-    attributes_within_limits,
+    attributes_within,
     microseconds,
 )
 from app.parameters import parameters
@@ -35,6 +36,7 @@ from app.problems import UNAVAILABLE, ProblemError, invalid, logger
 from app.uploads import digest, receive
 
 PATH = "/v1/images"
+TAKES = {"Accept-Patch": "application/merge-patch+json"}
 
 
 async def list_images(request: Request) -> Response:
@@ -60,7 +62,7 @@ async def list_images(request: Request) -> Response:
 
 async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
-    async with receive(request, settings.max_upload_bytes) as upload:
+    async with turn(request), receive(request, settings) as upload:
         found = await digest(upload.content, request.state["codec"], request.state["decoders"])
         row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
     if not new:
@@ -81,7 +83,7 @@ async def get_image(request: Request) -> Response:
 async def update_image(request: Request) -> Response:
     """One statement. Attributes are merged here: they are read first, and written only onto what was read."""
     pool, id = request.state["pool"], request.path_params["id"]
-    patch = await _patch(request)
+    patch, most = await _patch(request), request.state["settings"].max_attributes_bytes
     if not patch.model_fields_set:
         return _image(await _current(request))
     values = {**patch.model_dump(exclude={"attributes"}), "tags": patch.tags or []}
@@ -89,7 +91,7 @@ async def update_image(request: Request) -> Response:
         versions, attributes = _versions(request), "{}"
         if patch.attributes is not None:
             row = await _current(request, queries.get_attributes)
-            versions, attributes = [row["updated_at"]], _merged(row["attributes"], patch.attributes)
+            versions, attributes = [row["updated_at"]], _merged(row["attributes"], patch.attributes, most)
         updated = await queries.update_image(
             pool, id, versions, patch.model_fields_set, **values, attributes=attributes
         )
@@ -125,8 +127,10 @@ def _etag(row: Record) -> str:
 
 
 def _versions(request: Request) -> list[datetime] | None:
-    """The versions that If-Match lists, as updated_at; None where any will do."""
+    """The versions that If-Match lists, as updated_at; None where any will do. Raises ProblemError: 428."""
     tags = entity_tags(request, "if-match")
+    if not tags and request.state["settings"].require_if_match:
+        raise ProblemError(428, detail="If-Match is required: the ETag of the version that this is to change.")
     if not tags or "*" in tags:
         return None
     versions = []
@@ -153,16 +157,16 @@ async def _current(
 async def _patch(request: Request) -> ImagePatch:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in {"application/merge-patch+json", "application/json"}:
-        raise ProblemError(415, headers={"Accept-Patch": "application/merge-patch+json"})
+        raise ProblemError(415, headers=TAKES)
     try:
-        return ImagePatch.model_validate_json(await request.body())
+        return ImagePatch.model_validate_json(await request.body(), context=request.state["settings"])
     except ValidationError as error:
         raise invalid(error) from None
 
 
-def _merged(attributes: str, patch: dict[str, Any]) -> str:
+def _merged(attributes: str, patch: dict[str, Any], most: int) -> str:
     try:
-        return to_json(attributes_within_limits(merge(from_json(attributes), patch))).decode()
+        return to_json(attributes_within(merge(from_json(attributes), patch), most)).decode()
     except ValueError as error:
         fault = FieldError(pointer="/attributes", detail=str(error))
         raise ProblemError(422, "invalid-request", errors=[fault]) from None

@@ -11,15 +11,17 @@ from typing import TypedDict
 from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
-from app import content, exports, health, images, imports, openapi
+from app import content, docs, exports, health, images, imports, openapi, uploads
 from app.codec.processes import Codec
 from app.database import Pool
+from app.exports import NDJSON
 from app.problems import EXCEPTION_HANDLERS
-from app.resource import resource
+from app.resource import cross_origin, not_found, resource
 from app.settings import Settings, read_settings
 from app.store import open_store
-from app.uploads import MULTIPART_OVERHEAD
+from app.tokens import Tokens
 
 DECODERS = 2  # uploads that one worker decodes at once
 THUMBNAILERS = 2  # thumbnails that it makes at once, beside them
@@ -34,8 +36,10 @@ class State(TypedDict):
     decoders: Executor
     thumbnailers: Executor
     thumbnails: dict[str, asyncio.Task[bytes]]  # being made, by key
+    uploads: CapacityLimiter
     transfers: CapacityLimiter
     pool: Pool
+    tokens: Tokens | None  # where everybody is let in
     store: ObjectStore
 
 
@@ -57,8 +61,10 @@ def create_app(settings: Settings) -> Starlette:
                     "decoders": decoders,
                     "thumbnailers": thumbnailers,
                     "thumbnails": {},
+                    "uploads": CapacityLimiter(settings.max_uploads),
                     "transfers": CapacityLimiter(TRANSFERS),
                     "pool": pool,
+                    "tokens": Tokens(pool) if settings.auth == "token" else None,
                     "store": store,
                 }
 
@@ -67,28 +73,42 @@ def create_app(settings: Settings) -> Starlette:
             resource(
                 "/v1/images",
                 takes_query=True,
-                max_body_bytes=settings.max_upload_bytes + MULTIPART_OVERHEAD,
+                max_body_bytes=settings.max_upload_bytes + 2 * settings.max_record_bytes,
+                takes=uploads.TAKES,
                 GET=images.list_images,
                 POST=images.create_image,
             ),
             resource(
                 "/v1/images/{id:uuid}",
+                max_body_bytes=settings.max_record_bytes,
+                takes=images.TAKES,
                 GET=images.get_image,
                 PATCH=images.update_image,
                 DELETE=images.delete_image,
             ),
-            resource("/v1/images/{id:uuid}/content", GET=content.get_content),
-            resource("/v1/images/{id:uuid}/thumbnail", takes_query=True, GET=content.get_thumbnail),
-            resource("/v1/images/import", max_body_bytes=sys.maxsize, POST=imports.import_images),
-            resource("/v1/images/export", takes_query=True, GET=exports.export_images),
-            resource("/healthz", GET=health.healthz),
-            resource("/readyz", GET=health.readyz),
-            resource("/openapi.json", GET=openapi.document),
+            resource("/v1/images/{id:uuid}/content", answers=None, GET=content.get_content),
+            resource("/v1/images/{id:uuid}/thumbnail", answers=None, takes_query=True, GET=content.get_thumbnail),
+            resource(
+                "/v1/images/import",
+                scope="admin",
+                max_body_bytes=sys.maxsize,
+                takes=imports.TAKES,
+                POST=imports.import_images,
+            ),
+            resource("/v1/images/export", answers=NDJSON, takes_query=True, GET=exports.export_images),
+            resource("/healthz", public=True, GET=health.healthz),
+            resource("/readyz", public=True, GET=health.readyz),
+            resource("/openapi.json", public=True, GET=openapi.document(settings)),
+            resource("/docs", public=True, answers="text/html", GET=docs.page),
+            resource("/docs/start.js", public=True, answers=None, GET=docs.start),
+            Mount("/docs/assets", docs.Assets()),
         ],
+        middleware=[cross_origin(settings)] if settings.cors_origins else [],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.router.default = not_found
     return app
 
 

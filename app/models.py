@@ -2,6 +2,8 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
@@ -15,10 +17,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     JsonValue,
     StringConstraints,
+    ValidationInfo,
 )
-from pydantic_core import from_json, to_json
+from pydantic_core import CoreSchema, core_schema, from_json, to_json
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)  # asyncpg's infinity
@@ -27,13 +32,53 @@ FIRST_ID = UUID(int=0)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-MAX_ATTRIBUTES_BYTES = 65_536
 SIZES = (160, 320, 640, 1280)  # of thumbnails
 
 ID_AND_MOMENT = re.compile(r'{"id":"([^"]+)".*?,"created_at":"([^"]+)"', re.DOTALL)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 
+# What the description shows of an image: the red rectangle of the README.
+EXAMPLE: dict[str, JsonValue] = {
+    "id": "0b6f3a52-6d5e-4c0e-9d52-1f6f0f5c2a11",
+    "filename": "red.png",
+    "content_type": "image/png",
+    "byte_size": 89,
+    "width": 64,
+    "height": 48,
+    "sha256": "77acae2b11bceed61246a1d1ab22649e5cd35fd947a999f77e9627635729f96a",
+    "title": "Red",
+    "description": None,
+    "tags": ["colour", "flat"],
+    "created_at": "2026-01-31T12:00:00.123456+00:00",
+    "updated_at": "2026-01-31T12:00:00.123456+00:00",
+    "attributes": {"sensor": {"iso": 100}},
+}
+
 ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif"]
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """As many characters of a string, or items of a list, as a setting says: the context of a validation is Settings.
+
+    In the schema stands the setting's name, for app/openapi.py to replace.
+    """
+
+    setting: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        described = handler(schema)
+        described["maxItems" if described["type"] == "array" else "maxLength"] = self.setting
+        return described
+
+    def _check(self, value: Sized, info: core_schema.ValidationInfo) -> Sized:
+        most = getattr(info.context, self.setting)
+        if len(value) > most:
+            raise ValueError(f"must have at most {most} {'characters' if isinstance(value, str) else 'items'}")
+        return value
 
 
 def _without_nul(value: str) -> str:
@@ -65,11 +110,17 @@ def _storable(value: JsonValue) -> JsonValue:
     return value
 
 
-def attributes_within_limits(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def attributes_within(value: dict[str, JsonValue], most: int) -> dict[str, JsonValue]:
+    """The attributes, where they can be stored, and have that many bytes at most. Raises ValueError."""
     _storable(value)
-    if len(to_json(value)) + _zeros(value) > MAX_ATTRIBUTES_BYTES:
-        raise ValueError(f"must have at most {MAX_ATTRIBUTES_BYTES} bytes as JSON, numbers without exponent")
+    if len(to_json(value)) + _zeros(value) > most:
+        raise ValueError(f"must have at most {most} bytes as JSON, numbers without exponent")
     return value
+
+
+def _attributes(value: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
+    assert info.context is not None
+    return attributes_within(value, info.context.max_attributes_bytes)
 
 
 def _zeros(value: JsonValue) -> int:
@@ -87,7 +138,7 @@ def _distinct(tags: list[str]) -> list[str]:
 
 def _rfc3339(value: Any) -> Any:
     # pydantic would also take a number of seconds, or a date alone.
-    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
         raise ValueError("must be a time as in 2026-01-31T12:00:00Z")
     return value
 
@@ -99,13 +150,20 @@ def _utc(value: datetime) -> datetime:
         raise ValueError("must lie in the years 1 to 9999 UTC") from None
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
-Filename = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_a_name)]
-Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_without_nul)]
-Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_without_nul)]
-Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_distinct)]
-Attributes = Annotated[dict[str, JsonValue], AfterValidator(attributes_within_limits)]
+WITHOUT_NUL = AfterValidator(_without_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
+A_NAME = AfterValidator(_a_name), Field(json_schema_extra={"pattern": r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f/\\]*$"})
+
+Text = Annotated[str, *WITHOUT_NUL]
+Filename = Annotated[str, StringConstraints(min_length=1), AtMost("max_filename_length"), *A_NAME]
+Title = Annotated[str, AtMost("max_title_length"), *WITHOUT_NUL]
+Description = Annotated[str, AtMost("max_description_length"), *WITHOUT_NUL]
+Tag = Annotated[str, StringConstraints(min_length=1), AtMost("max_tag_length"), *WITHOUT_NUL]
+Tags = Annotated[list[Tag], AtMost("max_tags"), AfterValidator(_distinct)]
+Attributes = Annotated[
+    dict[str, JsonValue],
+    AfterValidator(_attributes),
+    Field(json_schema_extra={"propertyNames": {"pattern": r"^[^\u0000]*$"}}),
+]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
 
 
@@ -161,12 +219,12 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tag: Annotated[list[Tag], Field(max_length=50, description="Images that have each of these tags.")] = []
+    tag: Annotated[Tags, Field(description="Images that have each of these tags.")] = []
     content_type: Annotated[
         Annotated[Text, StringConstraints(to_lower=True)] | None, Field(description="Images of this media type.")
     ] = None
     q: Annotated[
-        Annotated[Text, StringConstraints(max_length=200)] | None,
+        Annotated[Text, AtMost("max_query_length")] | None,
         Field(
             description='Words of title, tags, file name or description: all of them, "a phrase", this or that, -not.'
         ),
@@ -184,7 +242,10 @@ class ListQuery(Filters):
     """The query parameters of GET /v1/images."""
 
     limit: Annotated[int, Field(ge=1, le=200, description="Images on a page.")] = 50
-    cursor: Annotated[Cursor | None, Field(description="`next` of the page before.")] = None
+    cursor: Annotated[
+        Annotated[Cursor, Field(json_schema_extra={"format": "cursor"})] | None,
+        Field(description="`next` of the page before."),
+    ] = None
 
     def position(self) -> tuple[datetime, UUID]:
         """Where the page starts: what lies before it in the list, itself not included."""
@@ -229,15 +290,24 @@ class UploadFields(BaseModel):
     ] = {}
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
-    for field in schema["properties"].values():
-        field.pop("default", None)
+def _described(example: dict[str, JsonValue]) -> Callable[[dict[str, Any]], None]:
+    """With an example, and without defaults: what is left out is not set to them."""
+
+    def extra(schema: dict[str, Any]) -> None:
+        schema["examples"] = [example]
+        for field in schema["properties"].values():
+            field.pop("default", None)
+
+    return extra
 
 
 class ImagePatch(BaseModel):
     """A JSON merge patch (RFC 7396): what is left out stays, null takes away."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra=_described({"title": "Rectangle", "tags": ["flat"], "attributes": {"sensor": {"iso": None}}}),
+    )
 
     filename: Filename = ""
     title: Title | None = None
@@ -249,14 +319,14 @@ class ImagePatch(BaseModel):
 class ImageRecord(BaseModel):
     """A line of POST /v1/images/import: an image whose bytes are in the object store already, under its SHA-256."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_described(EXAMPLE))
 
     id: Annotated[UUID | None, Field(description="Kept where it is given.")] = None
     filename: Filename
     content_type: ContentType
-    byte_size: Annotated[int, Field(ge=0, lt=2**63)]
-    width: Annotated[int, Field(ge=1, lt=2**31)]
-    height: Annotated[int, Field(ge=1, lt=2**31)]
+    byte_size: Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+    width: Annotated[int, Field(strict=True, ge=1, lt=2**31)]
+    height: Annotated[int, Field(strict=True, ge=1, lt=2**31)]
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     title: Title | None = None
     description: Description | None = None
@@ -269,12 +339,16 @@ class ImageRecord(BaseModel):
 class ImportResult(BaseModel):
     """What an import has done."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"new": 1, "known": 2}]})
+
     new: Annotated[int, Field(description="Images that are in the catalogue now, and were not.")]
     known: Annotated[int, Field(description="Lines whose SHA-256 was in the catalogue, or on a line before.")]
 
 
 class Image(BaseModel):
     """An image of the catalogue."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: UUID
     filename: str
@@ -294,7 +368,9 @@ class Image(BaseModel):
 
 
 class ImagePage(BaseModel):
-    """A page of the newest-first list."""
+    """A page of the list."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"images": [EXAMPLE], "next": None}]})
 
     images: list[Image]
     next: Annotated[str | None, Field(description="The `cursor` of the next page; null on the last one.")]

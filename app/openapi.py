@@ -1,6 +1,6 @@
 """The API's description, OpenAPI 3.1, made from the models that validate the requests."""
 
-from functools import cache
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -23,22 +23,35 @@ from app.models import (
     ThumbnailQuery,
     UploadFields,
 )
-from app.problems import TITLES
+from app.problems import ProblemError
+from app.resource import JSON, Endpoint
+from app.settings import Settings
 from app.thumbnails import EXTENSIONS as THUMBNAILS
+from app.tokens import Scope
 
-JSON = "application/json"
+PROBLEM = "application/problem+json"
 REFUSED = {
     400: "Malformed: not JSON, not multipart/form-data.",
-    404: "No such image.",
-    409: "Another request stored one of the images meanwhile: send it again.",
+    401: "No token, or none that is in force.",
+    403: "The token's scope does not allow it; or, without authentication, not from this machine.",
+    404: "No such image, or nothing of it there.",
     406: "None of the formats that there are is in Accept.",
+    408: "The body came too slowly.",
+    409: "Another request stored one of the images meanwhile: send it again.",
     412: "If-Match names another version of the image.",
     413: "More bytes than are taken.",
-    415: "Not a media type that is taken, or not an image of a supported format.",
+    415: "Not a media type that is taken, or not an image of a supported format; or compressed.",
     416: "The range begins after the last byte; Content-Range tells the size.",
     422: "Well-formed and not valid; `errors` names each field. Or an image that is broken or too large.",
-    503: "The database or the object store cannot be reached, or a migration is missing; try again after Retry-After.",
+    428: "If-Match is required here.",
+    503: "The database or the object store cannot be reached, there is too much to do, or a migration is missing; try "
+    "again after Retry-After.",
 }
+HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 503: "Retry-After"}
+TOKENS = (
+    "A token from `images token create`, as `Authorization: Bearer images_...`. Its scope is read; write, which may "
+    "read too; or admin, which may do all."
+)
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
@@ -63,21 +76,34 @@ IF_RANGE = {
     "description": "The ETag that the Range is meant for; all the bytes where they have another.",
     "schema": {"type": "string"},
 }
-ACCEPT = {
-    "in": "header",
-    "name": "Accept",
-    "description": "image/webp where all are as welcome; image/avif only where it is named.",
-    "schema": {"type": "string"},
+NO_NUL = {"pattern": r"^[^\u0000]*$"}
+# What jsonb holds: no U+0000 in strings and names.
+ANY_JSON = {
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string"} | NO_NUL,
+        {"type": "array", "items": {"$ref": "#/components/schemas/JsonValue"}},
+        {
+            "type": "object",
+            "propertyNames": NO_NUL,
+            "additionalProperties": {"$ref": "#/components/schemas/JsonValue"},
+        },
+    ]
 }
 ID = {"in": "path", "name": "id", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
-async def document(request: Request) -> Response:
-    return Response(to_json(description()), media_type=JSON)
+def document(settings: Settings) -> Endpoint:
+    """The endpoint of the description, which tells what this service was set to do."""
+    body = to_json(description(settings))
+
+    async def get_description(request: Request) -> Response:
+        return Response(body, media_type=JSON)
+
+    return get_description
 
 
-@cache
-def description() -> dict[str, Any]:
+def description(settings: Settings) -> dict[str, Any]:
     _, definitions = models_json_schema(
         [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem)]
         + [
@@ -86,90 +112,134 @@ def description() -> dict[str, Any]:
         ],
         ref_template="#/components/schemas/{model}",
     )
-    schemas = definitions["$defs"]
+    schemas = _with_limits(definitions["$defs"], settings)
     filters, query, thumbnail, fields = (
         schemas.pop(model.__name__)["properties"] for model in (Filters, ListQuery, ThumbnailQuery, UploadFields)
     )
+    if "JsonValue" in schemas:
+        schemas["JsonValue"] = ANY_JSON
+    components: dict[str, Any] = {"schemas": schemas}
+    if settings.auth == "token":
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": TOKENS}}
+
+    def operation(
+        name: str,
+        summary: str,
+        answers: dict[str, Any],
+        refusals: Iterable[str] = (),
+        *,
+        scope: Scope | None = "read",
+        changes: bool = False,
+        parameters: Iterable[dict[str, Any]] = (),
+        body: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """`refusals` are a status each, and the kind of problem where it has one; those of all are added.
+
+        `scope` is None where no token is asked for; `changes` says that If-Match holds for it.
+        """
+        refused = [*refusals, "422 invalid-request"]
+        if any(JSON in answer.get("content", {}) for answer in answers.values()):
+            refused.append("406")
+        if scope is not None:
+            refused += ["401", "403 insufficient-scope", "503"] if settings.auth == "token" else ["403", "503"]
+        if body is not None:
+            refused += ["408", "413", "415"]
+        if changes:
+            refused += ["412 version-conflict", *(["428"] if settings.require_if_match else [])]
+            parameters = [*parameters, IF_MATCH | {"required": settings.require_if_match}]
+        described = {
+            "operationId": name,
+            "summary": summary,
+            "parameters": [*parameters],
+            "responses": answers | _refusals(refused),
+        }
+        if scope is not None and settings.auth == "token":
+            described |= {"description": f"Needs the scope `{scope}`.", "security": [{"token": []}]}
+        if body is not None:
+            described["requestBody"] = {"required": True, "content": body}
+        return described
+
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Image catalogue",
             "version": version("image-catalogue"),
             "description": "Times are RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). Unknown fields "
-            "and query parameters are refused. Types of problem: "
-            + "; ".join(f"`/problems/{kind}`: {title}" for kind, title in TITLES.items()),
+            "and query parameters are refused. JSON is compressed by gzip where Accept-Encoding names it.",
         },
         "paths": {
             "/v1/images": {
-                "get": _operation(
-                    "listImages", "List images, newest first", _page(), [422, 503], parameters=_query(query)
-                ),
-                "post": _operation(
+                "get": operation("listImages", "List images, newest first", _page(), parameters=_query(query)),
+                "post": operation(
                     "createImage",
                     "Store an image; the same bytes are stored once",
                     {
-                        "201": _answer("The image was stored.", _ref("Image"), "Location", "ETag"),
-                        "200": _answer("These bytes were here already.", _ref("Image"), "Content-Location", "ETag"),
+                        "201": _answer("The image was stored.", "Image", "Location", "ETag"),
+                        "200": _answer("These bytes were here already.", "Image", "Content-Location", "ETag"),
                     },
-                    [400, 413, 415, 422, 503],
+                    ["400", "415 unsupported-image", "422 broken-image", "422 too-many-pixels"],
+                    scope="write",
                     body=_upload(fields),
                 ),
             },
             "/v1/images/{id}": {
                 "parameters": [ID],
-                "get": _operation(
-                    "getImage", "Get an image", _image() | _not_modified(), [404, 422, 503], parameters=[IF_NONE_MATCH]
+                "get": operation(
+                    "getImage", "Get an image", _image() | _not_modified(), ["404"], parameters=[IF_NONE_MATCH]
                 ),
-                "patch": _operation(
+                "patch": operation(
                     "updateImage",
                     "Change filename, title, description, tags or attributes",
                     _image(),
-                    [400, 404, 412, 413, 415, 422, 503],
-                    parameters=[IF_MATCH],
+                    ["400 invalid-request", "404"],
+                    scope="write",
+                    changes=True,
                     body={
                         media_type: {"schema": _ref("ImagePatch")}
                         for media_type in ("application/merge-patch+json", JSON)
                     },
                 ),
-                "delete": _operation(
+                "delete": operation(
                     "deleteImage",
                     "Delete an image and its bytes",
                     {"204": {"description": "The image is gone."}},
-                    [404, 412, 422, 503],
-                    parameters=[IF_MATCH],
+                    ["404"],
+                    scope="write",
+                    changes=True,
                 ),
             },
             "/v1/images/{id}/content": {
                 "parameters": [ID],
-                "get": _operation(
+                "get": operation(
                     "getContent",
                     "Get the bytes",
                     _content() | _not_modified(),
-                    [404, 416, 422, 503],
+                    ["404", "404 content-missing", "416"],
                     parameters=[IF_NONE_MATCH, RANGE, IF_RANGE],
                 ),
             },
             "/v1/images/{id}/thumbnail": {
                 "parameters": [ID],
-                "get": _operation(
+                "get": operation(
                     "getThumbnail",
                     "Get a small picture of it: upright, never enlarged, in sRGB, without metadata",
                     _thumbnail() | _not_modified(),
-                    [404, 406, 422, 503],
-                    parameters=[*_query(thumbnail), ACCEPT, IF_NONE_MATCH],
+                    ["404", "404 content-missing", "404 no-thumbnail", "406"],
+                    parameters=[*_query(thumbnail), IF_NONE_MATCH],
                 ),
             },
             "/v1/images/import": {
-                "post": _operation(
+                "post": operation(
                     "importImages",
                     "Record images whose bytes are in the object store: all of them, or none",
-                    {"200": _answer("All lines were taken.", _ref("ImportResult"))},
-                    [409, 415, 422, 503],
+                    {"200": _answer("All lines were taken.", "ImportResult")},
+                    ["409"],
+                    scope="admin",
                     body={NDJSON: {"schema": _ref("ImageRecord")}},
                 )
             },
             "/v1/images/export": {
-                "get": _operation(
+                "get": operation(
                     "exportImages",
                     "All images that match, newest first, as of one moment",
                     {
@@ -178,72 +248,97 @@ def description() -> dict[str, Any]:
                             "content": {NDJSON: {"schema": _ref("Image")}},
                         }
                     },
-                    [422, 503],
+                    ["406"],
                     parameters=_query(filters),
                 )
             },
-            "/healthz": {"get": _operation("getHealth", "Alive", _status("The process answers."), [422])},
+            "/healthz": {"get": operation("getHealth", "Alive", _status("The process answers."), scope=None)},
             "/readyz": {
-                "get": _operation(
-                    "getReadiness", "Ready", _status("Database reachable, migrations applied."), [422, 503]
+                "get": operation(
+                    "getReadiness",
+                    "Ready",
+                    _status("Database reachable, migrations applied."),
+                    ["503", "503 migrations-pending"],
+                    scope=None,
                 )
             },
-            "/openapi.json": {"get": _operation("getDescription", "This document", _status("OpenAPI 3.1."), [422])},
+            "/docs": {
+                "get": operation(
+                    "getDocumentation",
+                    "This document, as a page",
+                    {
+                        "200": {
+                            "description": "By Swagger UI.",
+                            "content": {"text/html": {"schema": {"type": "string"}}},
+                        }
+                    },
+                    ["406"],
+                    scope=None,
+                )
+            },
+            "/openapi.json": {"get": operation("getDescription", "This document", _status("OpenAPI 3.1."), scope=None)},
         },
-        "components": {"schemas": schemas},
+        "components": components,
     }
 
 
-def _operation(
-    name: str,
-    summary: str,
-    answers: dict[str, Any],
-    refusals: list[int],
-    *,
-    parameters: list[dict[str, Any]] | None = None,
-    body: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    problem = {"application/problem+json": {"schema": _ref("Problem")}}
-    refused = {str(status): {"description": REFUSED[status], "content": problem} for status in refusals}
-    if 503 in refusals:
-        refused["503"]["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
-    operation: dict[str, Any] = {
-        "operationId": name,
-        "summary": summary,
-        "parameters": parameters or [],
-        "responses": answers | refused,
-    }
-    if body is not None:
-        operation["requestBody"] = {"required": True, "content": body}
-    return operation
+def _refusals(refused: Iterable[str]) -> dict[str, Any]:
+    """A response for each status, with an example of each problem that it may be."""
+    kinds: dict[int, list[str | None]] = {}
+    for refusal in sorted(set(refused)):
+        number, _, kind = refusal.partition(" ")
+        kinds.setdefault(int(number), []).append(kind or None)
+    responses = {}
+    for status, found in kinds.items():
+        problems = [ProblemError(status, kind).problem.model_dump(exclude_none=True) for kind in found]
+        types = {"type": {"enum": [problem["type"] for problem in problems]}}
+        examples = {kind or "plain": {"value": problem} for kind, problem in zip(found, problems, strict=True)}
+        responses[str(status)] = {
+            "description": REFUSED[status],
+            "headers": _headers(*([HEADERS[status]] if status in HEADERS else [])),
+            "content": {PROBLEM: {"schema": {"allOf": [_ref("Problem")], "properties": types}, "examples": examples}},
+        }
+    return responses
+
+
+def _with_limits(schemas: Any, settings: Settings) -> Any:
+    """The schemas, with the settings' values where app/models.py has their names."""
+    if isinstance(schemas, dict):
+        return {
+            key: int(getattr(settings, value))
+            if key in {"maxLength", "maxItems"} and isinstance(value, str)
+            else _with_limits(value, settings)
+            for key, value in schemas.items()
+        }
+    return [_with_limits(item, settings) for item in schemas] if isinstance(schemas, list) else schemas
 
 
 def _ref(model: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model}"}
 
 
-def _answer(description: str, schema: dict[str, Any], *headers: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "headers": {name: {"schema": {"type": "string"}} for name in headers},
-        "content": {JSON: {"schema": schema}},
-    }
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"schema": {"type": "string"}} for name in names}
+
+
+def _answer(description: str, model: str, *headers: str) -> dict[str, Any]:
+    return {"description": description, "headers": _headers(*headers), "content": {JSON: {"schema": _ref(model)}}}
 
 
 def _image() -> dict[str, Any]:
-    return {"200": _answer("The image.", _ref("Image"), "ETag")}
+    return {"200": _answer("The image.", "Image", "ETag")}
 
 
 def _page() -> dict[str, Any]:
-    return {"200": _answer("A page, and a link to the next in `Link`.", _ref("ImagePage"), "Link")}
+    return {"200": _answer("A page, and a link to the next in `Link`.", "ImagePage", "Link")}
 
 
 def _status(description: str) -> dict[str, Any]:
-    return {"200": _answer(description, {"type": "object"})}
+    return {"200": {"description": description, "content": {JSON: {"schema": {"type": "object"}}}}}
 
 
 def _not_modified() -> dict[str, Any]:
-    return {"304": {"description": "If-None-Match names this version."}}
+    return {"304": {"description": "If-None-Match names this version.", "headers": _headers("ETag")}}
 
 
 def _content() -> dict[str, Any]:
@@ -254,13 +349,14 @@ def _content() -> dict[str, Any]:
 
 
 def _thumbnail() -> dict[str, Any]:
-    return {"200": _bytes("The thumbnail, in the format that Accept prefers.", "Vary", media_types=tuple(THUMBNAILS))}
+    description = "The format that Accept prefers: WebP where all are as welcome, AVIF only where it is named."
+    return {"200": _bytes(description, "Vary", media_types=tuple(THUMBNAILS))}
 
 
 def _bytes(description: str, *headers: str, media_types: tuple[str, ...] = ("image/*",)) -> dict[str, Any]:
     return {
         "description": description,
-        "headers": {name: {"schema": {"type": "string"}} for name in ("ETag", *headers)},
+        "headers": _headers("ETag", *headers),
         "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in media_types},
     }
 

@@ -31,6 +31,7 @@ def values(items: Iterable[tuple[str, object]], repeatable: Collection[str]) -> 
 def parameters(request: Request, model: type[Query]) -> Query:
     """The query string as the model has it. Raises ProblemError 422, which names each parameter at fault."""
     try:
-        return model.model_validate(values(request.query_params.multi_items(), repeatable={"tag"}))
+        given = values(request.query_params.multi_items(), repeatable={"tag"})
+        return model.model_validate(given, context=request.state["settings"])
     except ValidationError as error:
         raise invalid(error, parameters=True) from None

@@ -19,6 +19,7 @@ logger = logging.getLogger("uvicorn.error")
 # The problems that a status code alone does not tell apart, by the last part of their type.
 TITLES = {
     "invalid-request": "The request is not valid",
+    "insufficient-scope": "The token does not allow it",
     "unsupported-image": "Not an image of a supported format",
     "broken-image": "The image is broken",
     "too-many-pixels": "The image has too many pixels",
@@ -27,6 +28,16 @@ TITLES = {
     "version-conflict": "The image has changed",
     "migrations-pending": "The database is not migrated yet",
 }
+
+# What each answer says to a browser, unless it says something else: nothing in it is to be run, framed, guessed at, or
+# kept for anybody else.
+SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"private, no-cache"),
+]
 
 RETRY_AFTER = "5"  # seconds
 MAX_ERRORS = 20  # of one answer
@@ -75,12 +86,14 @@ class ProblemError(Exception):
         )
 
     def response(self) -> Response:
-        return Response(
+        response = Response(
             self.problem.model_dump_json(exclude_none=True),
             self.problem.status,
             self.headers,
             media_type="application/problem+json",
         )
+        response.raw_headers += SECURITY
+        return response
 
 
 def invalid(error: ValidationError, *, parameters: bool = False) -> ProblemError:

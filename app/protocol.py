@@ -1,4 +1,6 @@
-"""uvicorn's HTTP protocol, with a limit on a request's head."""
+"""uvicorn's HTTP protocol, with limits on a request's head."""
+
+import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -6,21 +8,52 @@ MAX_HEAD_BYTES = 65_536  # as uvicorn's slower protocol, on h11, has it
 
 
 class HeadLimit(HttpToolsProtocol):
-    """Answers 400 and closes where request line and headers are too long; httptools would gather them without end."""
+    """Answers 400 and closes where request line and headers are too long, 408 where they are not complete in
+    REQUEST_TIMEOUT. uvicorn would gather them without end, and wait as long for the first byte."""
 
     _head: int | None = 0  # bytes of the head so far; None once it is complete
+    _timer: asyncio.TimerHandle | None = None  # while a head has begun and is not complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
             self._head += len(data)
         super().data_received(data)
-        if self._head is not None and self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Request line and headers are too long.")
+        if self._head and not self.transport.is_closing():
+            if self._head > MAX_HEAD_BYTES:
+                self.send_400_response("Request line and headers are too long.")
+            elif self._timer is None:
+                self._start()
 
     def on_headers_complete(self) -> None:
         self._head = None
+        self._stop()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._head = 0
         super().on_message_complete()
+
+    def _start(self) -> None:
+        self._timer = self.loop.call_later(self.app_state["settings"].request_timeout, self._give_up)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.cycle is not None and not self.cycle.response_complete:  # a head that came early has time
+            self._start()
+        elif not self.transport.is_closing():
+            if self._head:
+                self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()

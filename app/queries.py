@@ -145,6 +145,26 @@ async def export_images(
     await connection.copy_out("export_images_matching" if terms or words is not None else "export_images", write)
 
 
+async def find_token(pool: Pool, id: UUID) -> Record | None:
+    return await pool.fetchrow("find_token", id)
+
+
+async def touch_token(pool: Pool, id: UUID) -> None:
+    await pool.fetch("touch_token", id)
+
+
+async def insert_token(pool: Pool, id: UUID, name: str, scope: str, sha256: bytes) -> Record | None:
+    return await pool.fetchrow("insert_token", id, name, scope, sha256)
+
+
+async def list_tokens(pool: Pool) -> list[Record]:
+    return await pool.fetch("list_tokens")
+
+
+async def revoke_token(pool: Pool, name: str) -> Record | None:
+    return await pool.fetchrow("revoke_token", name)
+
+
 async def read_history(database: Database) -> list[Record]:
     """One statement; another where there is no ledger yet, and nothing where no migrator has been."""
     for name in ("read_history", "read_applied"):

@@ -1,43 +1,165 @@
-"""A path with its methods, and what becomes of a request before an endpoint has it."""
+"""A path with its methods: what holds for every request before an endpoint has it, and for every answer after."""
 
-from collections.abc import Awaitable, Callable
+import gzip
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 
+from anyio import to_thread
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from app import tokens
 from app.limits import limited
+from app.negotiation import coding, quality
 from app.parameters import NoParameters, parameters
+from app.problems import SECURITY, ProblemError
+from app.settings import Settings, is_loopback
 
-MAX_BODY_BYTES = 256 * 1024  # more than the largest patch
+JSON = "application/json"
+WORTHWHILE = 1024  # bytes: fewer are sent as they are
+QUICK = 256 * 1024  # bytes that are compressed without a thread
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def resource(
-    path: str, *, takes_query: bool = False, max_body_bytes: int = MAX_BODY_BYTES, **methods: Endpoint
+    path: str,
+    *,
+    public: bool = False,
+    scope: tokens.Scope | None = None,
+    answers: str | None = JSON,
+    takes_query: bool = False,
+    max_body_bytes: int = 0,
+    takes: Mapping[str, str] | None = None,
+    **methods: Endpoint,
 ) -> Route:
-    """One route for all methods of a path, so that 405 names all of them in Allow. `takes_query` is for GET."""
-    return Route(path, _Resource(methods, takes_query, max_body_bytes), methods=list(methods))
+    """One route for all methods of a path.
+
+    `scope` is what a token needs, unless read for GET and write for the others; a public path needs none. `answers` is
+    the media type that Accept has to take, or None where the endpoint looks itself. `takes_query` is for GET. `takes`
+    are the headers by which OPTIONS and 415 tell what the path takes.
+    """
+    return Route(path, _Resource(methods, public, scope, answers, takes_query, max_body_bytes, takes or {}))
 
 
 class _Resource:
     """An ASGI application: a function would come with a layer for its errors, which the outermost handles as well."""
 
-    def __init__(self, methods: dict[str, Endpoint], takes_query: bool, max_body_bytes: int) -> None:
-        self._methods = methods
+    def __init__(
+        self,
+        methods: Mapping[str, Endpoint],
+        public: bool,
+        scope: tokens.Scope | None,
+        answers: str | None,
+        takes_query: bool,
+        max_body_bytes: int,
+        takes: Mapping[str, str],
+    ) -> None:
+        self._endpoints = {**methods, **({"HEAD": methods["GET"]} if "GET" in methods else {})}
+        self._public = public
+        self._scope = scope
+        self._answers = answers
         self._takes_query = takes_query
         self._max_body_bytes = max_body_bytes
+        self._takes = takes
+        self._allow = ", ".join(sorted({*self._endpoints, "OPTIONS"}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
-        if method in {"GET", "HEAD"}:
-            method = "GET"
-        else:
-            receive = limited(scope, receive, self._max_body_bytes)
+        reads = method in {"GET", "HEAD", "OPTIONS"}
         request = Request(scope, receive, send)
-        if scope["query_string"] and not (self._takes_query and method == "GET"):
-            parameters(request, NoParameters)
-        response = await self._methods[method](request)
+        if not self._public:
+            await admit(request, self._scope or ("read" if reads else "write"))
+        if method == "OPTIONS":
+            response = Response(status_code=204, headers={"Allow": self._allow, **self._takes})
+        elif method not in self._endpoints:
+            raise HTTPException(405, headers={"Allow": self._allow})
+        else:
+            if not reads:
+                if request.headers.get("content-encoding", "identity").lower() != "identity":
+                    refusal = {"Accept-Encoding": "identity", **self._takes}
+                    raise ProblemError(415, detail="Send the body without a Content-Encoding.", headers=refusal)
+                request = Request(scope, limited(request, receive, self._max_body_bytes), send)
+            if scope["query_string"] and not (self._takes_query and reads):
+                parameters(request, NoParameters)
+            if self._answers and method != "DELETE":
+                _require_acceptable(request, self._answers)
+            response = await self._endpoints[method](request)
+            if response.media_type == JSON:
+                await _compress(request, response)
+        secure(response)
         await response(scope, receive, send)
+
+
+async def admit(request: Request, wanted: tokens.Scope) -> None:
+    """Returns if the request may do what needs that scope. Raises ProblemError: 401, 403.
+
+    Without authentication only who reaches the service by the loopback interface, or by a socket, is let in, whatever
+    address it was told to listen on.
+    """
+    known: tokens.Tokens | None = request.state["tokens"]
+    if known is not None:
+        await known.require(request.headers.get("authorization"), wanted)
+    elif (server := request.scope.get("server")) and server[1] is not None and not _is_loopback(server[0]):
+        raise ProblemError(403, detail="AUTH=none serves the loopback interface alone.")
+
+
+_is_loopback = cache(is_loopback)  # of the machine's addresses, which are few
+
+
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """Where there is no path: who has no token does not learn that."""
+    await admit(Request(scope, receive, send), "read")
+    raise HTTPException(404)
+
+
+def cross_origin(settings: Settings) -> Middleware:
+    """Lets pages of CORS_ORIGINS use the API from a browser, with a token and all that its answers tell."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins.replace(",", " ").split(),
+        allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "If-Range", "Range"],
+        expose_headers=[
+            "Content-Disposition",
+            "Content-Range",
+            "ETag",
+            "Link",
+            "Location",
+            "Retry-After",
+        ],
+        max_age=86_400,
+    )
+
+
+def _require_acceptable(request: Request, media_type: str) -> None:
+    accept = request.headers.get("accept", "*/*")
+    if accept != "*/*" and not quality(", ".join(request.headers.getlist("accept")), media_type):
+        raise ProblemError(406, detail=f"There is {media_type} alone.")
+
+
+async def _compress(request: Request, response: Response) -> None:
+    """gzip where the client names it. Those bytes have an ETag of their own; entity_tags knows it for the other."""
+    response.headers["Vary"] = "Accept-Encoding"
+    body = bytes(response.body)
+    if len(body) < WORTHWHILE or not coding(request.headers.get("accept-encoding", ""), ["gzip"]):
+        return
+    if len(body) <= QUICK:
+        response.body = gzip.compress(body, compresslevel=1, mtime=0)
+    else:
+        response.body = await to_thread.run_sync(lambda: gzip.compress(body, compresslevel=1, mtime=0))
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Content-Length"] = str(len(response.body))
+    if "etag" in response.headers:
+        response.headers["ETag"] = response.headers["ETag"][:-1] + '-gzip"'
+
+
+def secure(response: Response) -> None:
+    """With SECURITY, but for what the answer says itself."""
+    present = {name for name, _ in response.raw_headers}
+    response.raw_headers.extend(header for header in SECURITY if header[0] not in present)

@@ -2,11 +2,12 @@
 
 import re
 import sys
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # What libpq takes in no URL: a blank, and a % that encodes nothing.
@@ -46,6 +47,14 @@ def _ports(url: str) -> list[str]:
     return [port for port in [*ports, *",".join(named).split(",")] if port]
 
 
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches a server that listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 Read = TypeVar("Read", bound=BaseSettings)
 DatabaseURL = Annotated[SecretStr, AfterValidator(_database_url)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -61,15 +70,42 @@ class Settings(BaseSettings):
     database_url: DatabaseURL
     migration_database_url: DatabaseURL | None = None
     storage_url: str | None = None
+    auth: Literal["token", "none"] = "token"
+    uvicorn_host: str = "127.0.0.1"
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
     database_statement_timeout: Seconds = 5.0
+    database_pool_queue: Annotated[int, Field(ge=0, le=100_000)] = 1000
     max_upload_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(50 * 1024**2)
     max_image_pixels: Annotated[int, Field(gt=0)] = 100_000_000
     decode_timeout: Seconds = 30.0
+    max_uploads: Annotated[int, Field(ge=1, le=10_000)] = 100
+    max_filename_length: Annotated[int, Field(ge=1, le=255)] = 255
+    max_title_length: Annotated[int, Field(ge=0, le=200)] = 200
+    max_description_length: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    max_tags: Annotated[int, Field(ge=0, le=1000)] = 50
+    max_tag_length: Annotated[int, Field(ge=1, le=100)] = 100
+    max_attributes_bytes: Annotated[ByteSize, Field(ge=2, le=8 * 1024**2)] = ByteSize(64 * 1024)
+    max_query_length: Annotated[int, Field(ge=1, le=10_000)] = 200
+    request_timeout: Seconds = 30.0
+    require_if_match: bool = False
+    cors_origins: str = ""
     migration_lock_wait: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
     accept_data_loss: str = ""
+
+    @property
+    def max_record_bytes(self) -> int:
+        """More than what is known of an image takes as JSON, where each character may be escaped."""
+        text = self.max_title_length + self.max_description_length + self.max_tags * self.max_tag_length
+        return 64 * 1024 + 12 * text + 4 * self.max_attributes_bytes
+
+    @field_validator("uvicorn_host")
+    @classmethod
+    def _open_on_loopback_alone(cls, host: str, info: ValidationInfo) -> str:
+        if info.data.get("auth") == "none" and not is_loopback(host):
+            raise ValueError("is no loopback address, where AUTH=none is refused: set AUTH=token")
+        return host
 
     @property
     def migrator_url(self) -> SecretStr:

@@ -22,10 +22,11 @@ from app.limits import too_large
 from app.models import FieldError, Filename, UploadFields
 from app.parameters import values
 from app.problems import ProblemError, invalid
+from app.settings import Settings
 from app.spool import Content, Spool
 
-MULTIPART_OVERHEAD = 1024 * 1024  # bytes allowed for the other parts of multipart/form-data
-MAX_FIELDS = 53  # title, description, attributes and 50 tags
+TAKES = {"Accept-Post": "multipart/form-data, image/*"}
+OTHER_FIELDS = 3  # title, description and attributes, beside the tags
 
 _filename = TypeAdapter(Filename)
 
@@ -43,22 +44,22 @@ class Digest(NamedTuple):
 
 
 @asynccontextmanager
-async def receive(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
+async def receive(request: Request, settings: Settings) -> AsyncIterator[Upload]:
     """The upload in the request, as multipart/form-data or a raw image/* body; its file is gone afterwards."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
-        async with _form(request) as form:
-            yield _from_form(form, max_bytes)
+        async with _form(request, settings) as form:
+            yield _from_form(form, settings)
     elif media_type.startswith("image/"):
         with Spool() as spool:
             async for chunk in request.stream():
-                if spool.size + len(chunk) > max_bytes:
-                    raise too_large(max_bytes)
+                if spool.size + len(chunk) > settings.max_upload_bytes:
+                    raise too_large(settings.max_upload_bytes)
                 await spool.receive(chunk)
             yield Upload(spool.content(), None, UploadFields())
     else:
         detail = "Send the image as multipart/form-data or as the body, with its image/* type."
-        raise ProblemError(415, detail=detail, headers={"Accept-Post": "multipart/form-data, image/*"})
+        raise ProblemError(415, detail=detail, headers=TAKES)
 
 
 class _File(UploadFile):
@@ -116,7 +117,7 @@ def _require_utf8(text: bytes | bytearray) -> None:
 
 
 @asynccontextmanager
-async def _form(request: Request) -> AsyncIterator[FormData]:
+async def _form(request: Request, settings: Settings) -> AsyncIterator[FormData]:
     # RFC 7578 knows no charset here; and Python knows some in which any bytes decode to what is no text.
     charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
     if charset.lower() not in {b"utf-8", b"utf8"}:
@@ -128,7 +129,13 @@ async def _form(request: Request) -> AsyncIterator[FormData]:
         if not parser.complete:
             raise MultiPartException("The body ends before its closing boundary.")
 
-    parser = _Parser(request.headers, stream(), max_files=1, max_fields=MAX_FIELDS)
+    parser = _Parser(
+        request.headers,
+        stream(),
+        max_files=1,
+        max_fields=OTHER_FIELDS + settings.max_tags,
+        max_part_size=settings.max_record_bytes,
+    )
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -139,28 +146,28 @@ async def _form(request: Request) -> AsyncIterator[FormData]:
         await form.close()
 
 
-def _from_form(form: FormData, max_bytes: int) -> Upload:
+def _from_form(form: FormData, settings: Settings) -> Upload:
     files = form.getlist("file")
     fields = values([(name, value) for name, value in form.multi_items() if name != "file"], repeatable={"tags"})
     try:
-        valid = UploadFields.model_validate(fields)
+        valid = UploadFields.model_validate(fields, context=settings)
     except ValidationError as error:
         raise invalid(error) from None
     if len(files) != 1 or not isinstance(files[0], _File):
         raise _field("/file", "must be given once, as a part with a file name")
     upload = files[0]
-    if upload.spool.size > max_bytes:
-        raise too_large(max_bytes)
-    return Upload(upload.spool.content(), _last_component(upload.filename), valid)
+    if upload.spool.size > settings.max_upload_bytes:
+        raise too_large(settings.max_upload_bytes)
+    return Upload(upload.spool.content(), _last_component(upload.filename, settings), valid)
 
 
-def _last_component(filename: str | None) -> str | None:
+def _last_component(filename: str | None, settings: Settings) -> str | None:
     """The file's own name: some clients send its folders too (RFC 7578, section 4.2)."""
     name = re.split(r"[/\\]", filename or "")[-1]
     if name in {"", ".", ".."}:
         return None
     try:
-        return _filename.validate_python(name)
+        return _filename.validate_python(name, context=settings)
     except ValidationError as error:
         raise _field("/file", f"file name: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 

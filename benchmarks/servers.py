@@ -85,7 +85,9 @@ def servers(database: Database) -> Iterator[dict[str, Server]]:
         def start(name: str, *command: str | Path, **variables: str) -> None:
             started[name] = stack.enter_context(_server(name, command, variables))
 
-        start(US, ROOT / "entrypoint.sh", DATABASE_URL=database.url, STORAGE_URL=f"file:{STORAGE / 'images'}")
+        start(
+            US, ROOT / "entrypoint.sh", DATABASE_URL=database.url, STORAGE_URL=f"file:{STORAGE / 'images'}", AUTH="none"
+        )
         start(FASTAPI, *peer, DATABASE_URL=database.url.replace("postgresql:", "postgresql+asyncpg:"))
         if (fastify / "ready").exists():
             door = f"{conninfo_to_dict(database.url)['host']}/.s.PGSQL.5432"

@@ -65,9 +65,10 @@ def admin(server: Server) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture(scope="session")
 def template(server: Server, admin: psycopg.Connection) -> str:
-    """The name of a database whose schema the real migrations made."""
+    """The name of a database whose schema the real migrations made, for the roles of sql/roles.sql."""
     admin.execute("CREATE DATABASE migrated")
-    done = yoyo_on(server.url("migrated"), "apply")
+    make_roles(server.url("migrated"))
+    done = yoyo_on(as_role(server.url("migrated"), "images_owner"), "apply")
     assert done.returncode == 0, done.stderr
     return "migrated"
 
@@ -124,6 +125,21 @@ def yoyo_on(url: str, *arguments: str, timeout: float = 60, **variables: str) ->
     )
 
 
+def make_roles(url: str) -> None:
+    """Run sql/roles.sql as the DBA does."""
+    done = subprocess.run(
+        [binaries(VERSION) / "psql", "--no-psqlrc", "--quiet", "-d", url, "-f", ROOT / "sql" / "roles.sql"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
+def as_role(url: str, role: str) -> str:
+    """The same database, as one of the two roles."""
+    return url.replace("postgres@", f"{role}@", 1)
+
+
 @contextmanager
 def backend_on(url: str) -> Iterator[SettingsBackend]:
     """The project's yoyo backend in this process, inside its lock: what the yoyo command calls, and faster."""
@@ -136,10 +152,13 @@ def backend_on(url: str) -> Iterator[SettingsBackend]:
 
 @pytest.fixture
 def settings(database: str, tmp_path: Path) -> Settings:
+    """The service as the role that sql/roles.sql makes for it: each test of the API shows that it may enough."""
     return Settings(
         _env_file=None,
-        database_url=SecretStr(database),
+        database_url=SecretStr(as_role(database, "images_app")),
+        migration_database_url=SecretStr(as_role(database, "images_owner")),
         storage_url=f"file:{tmp_path / 'objects'}",
+        auth="none",
         database_pool_size=4,
         max_upload_bytes=5_000_000,
         max_image_pixels=1_000_000,

@@ -44,7 +44,7 @@ def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["s
             STORAGE_URL=f"file:{objects}",
             UVICORN_PORT=str(port),
             UVICORN_LOG_LEVEL="error",
-            **variables,
+            **{"AUTH": "none"} | variables,
         ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

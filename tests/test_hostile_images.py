@@ -39,6 +39,7 @@ async def running(module_database: str, tmp_path_factory: pytest.TempPathFactory
         _env_file=None,
         database_url=SecretStr(module_database),
         storage_url=f"file:{tmp_path_factory.mktemp('objects')}",
+        auth="none",
         max_upload_bytes=5_000_000,
         max_image_pixels=1_000_000,
     )

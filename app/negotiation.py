@@ -1,0 +1,30 @@
+"""What a client takes: Accept and Accept-Encoding (RFC 9110, 12.5)."""
+
+import re
+from collections.abc import Sequence
+
+WEIGHT = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+
+
+def weights(header: str) -> dict[str, float]:
+    """The quality of each name that the header lists; what is malformed is passed over."""
+    found: dict[str, float] = {}
+    for item in header.lower().split(","):
+        name, *parameters = (token.strip() for token in item.split(";"))
+        weight = next((token[2:] for token in parameters if token.startswith("q=")), "1")
+        if name and WEIGHT.fullmatch(weight):
+            found[name] = float(weight)
+    return found
+
+
+def quality(header: str, media_type: str) -> float:
+    """How welcome a media type is, by the range that fits it best; an Accept that lists nothing takes all."""
+    found = weights(header) or {"*/*": 1.0}
+    kind = media_type.partition("/")[0]
+    return found.get(media_type, found.get(f"{kind}/*", found.get("*/*", 0.0)))
+
+
+def coding(header: str, known: Sequence[str]) -> str | None:
+    """The first content coding of those known that the client names."""
+    found = weights(header)
+    return next((name for name in known if found.get(name)), None)

@@ -1,0 +1,111 @@
+"""Bearer tokens (RFC 6750): what they are made of, and what the one of a request allows."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Literal, NamedTuple, get_args
+from uuid import UUID, uuid4
+
+from app import queries
+from app.database import Pool
+from app.problems import UNAVAILABLE, ProblemError, logger
+
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)  # each allows what those before it do
+
+FRESH = 0.5  # seconds that a worker goes by what it read of a token: that long a revoked one works
+NOTED = 60.0  # seconds between two notes of its use
+CHALLENGE = 'Bearer realm="images"'
+
+# `images_`, so that who finds one knows what it is; 16 bytes of id and 32 of secret in base64url.
+TOKEN = re.compile(r"images_[A-Za-z0-9_-]{64}")
+
+
+class Token(NamedTuple):
+    """A new token; `text` is what the client sends, and nobody can tell it again."""
+
+    id: UUID
+    text: str
+    sha256: bytes
+
+
+def make() -> Token:
+    id = uuid4()
+    text = "images_" + urlsafe_b64encode(id.bytes + secrets.token_bytes(32)).decode()
+    return Token(id, text, digest(text))
+
+
+def digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+class Known(NamedTuple):
+    """What the database had of a token."""
+
+    since: float
+    scope: Scope
+    sha256: bytes
+
+
+class Tokens:
+    """What a worker knows of the tokens that are in use, each read again every FRESH seconds."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._known: dict[UUID, Known] = {}
+        self._noted: dict[UUID, float] = {}
+        self._looks: dict[UUID, asyncio.Task[Known | None]] = {}
+
+    async def require(self, authorization: str | None, wanted: Scope) -> None:
+        """Returns if the Authorization header has a token that allows it. Raises ProblemError: 401, 403.
+
+        An unknown id and a wrong secret go the same way. What cannot be a token does not get to the database.
+        """
+        if authorization is None:
+            raise _unauthorized("A bearer token is needed: Authorization: Bearer images_...")
+        scheme, _, text = authorization.partition(" ")
+        text = text.strip()
+        known = None
+        if scheme.lower() == "bearer" and TOKEN.fullmatch(text):
+            known = await self._find(UUID(bytes=urlsafe_b64decode(text.removeprefix("images_"))[:16]))
+        expected = known.sha256 if known else bytes(32)
+        if not hmac.compare_digest(digest(text), expected) or known is None:
+            raise _unauthorized("The token is none that is in force.", ', error="invalid_token"')
+        if SCOPES.index(known.scope) < SCOPES.index(wanted):
+            challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'
+            detail = f"The scope {wanted} is needed, and the token has {known.scope}."
+            raise ProblemError(403, "insufficient-scope", detail, headers={"WWW-Authenticate": challenge})
+
+    async def _find(self, id: UUID) -> Known | None:
+        """One look for all who ask at once."""
+        known = self._known.get(id)
+        if known is not None and time.monotonic() - known.since < FRESH:
+            return known
+        if id not in self._looks:
+            self._looks[id] = asyncio.create_task(self._look(id))
+            self._looks[id].add_done_callback(lambda look: (self._looks.pop(id), look.cancelled() or look.exception()))
+        return await asyncio.shield(self._looks[id])
+
+    async def _look(self, id: UUID) -> Known | None:
+        since = time.monotonic()
+        row = await queries.find_token(self._pool, id)
+        if row is None:
+            self._known.pop(id, None)
+            self._noted.pop(id, None)
+            return None
+        if since - self._noted.get(id, -NOTED) >= NOTED:
+            self._noted[id] = since
+            try:
+                await queries.touch_token(self._pool, id)
+            except UNAVAILABLE as error:  # as on a standby: it is used all the same
+                logger.error("could not note the use of token %s: %s", id, error)
+        self._known[id] = Known(since, row["scope"], row["sha256"])
+        return self._known[id]
+
+
+def _unauthorized(detail: str, error: str = "") -> ProblemError:
+    return ProblemError(401, detail=detail, headers={"WWW-Authenticate": CHALLENGE + error})

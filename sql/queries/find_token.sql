@@ -1,0 +1,10 @@
+-- find_token: what a bearer token allows, for each request to the API that comes with one (app/tokens.py).
+-- $1 uuid  the id in the token
+-- Index: tokens_pkey.
+-- example no such token: md5('no token')::uuid
+SELECT
+    scope,
+    sha256
+FROM tokens
+WHERE id = $1
+    AND revoked_at IS NULL;

@@ -1,0 +1,86 @@
+-- Two roles, for the DBA to run once on the service's database, as a superuser or as its owner with CREATEROLE:
+--     psql -d images -f sql/roles.sql
+-- Idempotent, before or after the first migration. It holds short ACCESS EXCLUSIVE locks where tables get another owner;
+-- if it cannot have them in 3 s it changes nothing: run it again.
+--
+-- images_owner  owns the schema. MIGRATION_DATABASE_URL names it: yoyo and the `images token` commands connect as it.
+-- images_app    changes rows, and nothing else. DATABASE_URL names it: the service connects as it. What it may do with
+--               which table is in the migrations NNNN_grant_images_app.sql, where it can be reviewed.
+-- They come without a password: \password images_owner, \password images_app, or a line of pg_hba.conf.
+
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+SET LOCAL lock_timeout = '3s';
+
+SELECT
+    to_regrole('images_owner') IS NULL AS owner_is_missing,
+    to_regrole('images_app') IS NULL AS app_is_missing
+\gset
+
+\if :owner_is_missing
+CREATE ROLE images_owner LOGIN;
+\endif
+
+\if :app_is_missing
+CREATE ROLE images_app LOGIN;
+\endif
+
+-- Nobody but the owner makes anything: not even a temporary table.
+REVOKE TEMPORARY ON DATABASE :"DBNAME" FROM PUBLIC;
+GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO images_owner;
+GRANT CONNECT ON DATABASE :"DBNAME" TO images_app;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO images_owner;
+GRANT USAGE ON SCHEMA public TO images_app;
+
+-- Where migrations came first, under another role: its tables and functions become the owner's, and what the migration
+-- could not grant yet is granted now. A service that still runs as that role goes on, as a member of images_app.
+SELECT
+    to_regclass('images') IS NOT NULL AS images_are_here,
+    to_regclass('tokens') IS NOT NULL AS tokens_are_here
+\gset
+
+\if :images_are_here
+DO $$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT
+            format('TABLE %s', oid::regclass) AS object,
+            relowner AS owner,
+            relname LIKE 'image%' AS rows_are_images
+        FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace
+            AND relkind = 'r'
+            AND relname IN (
+                'images', 'image_terms', 'image_documents', 'tokens',
+                '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock'
+            )
+
+        UNION ALL
+
+        SELECT format('FUNCTION %s', oid::regprocedure), proowner, false
+        FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace
+            AND proname LIKE 'images\_%'
+    LOOP
+        EXECUTE format('ALTER %s OWNER TO images_owner', found.object);
+        IF found.rows_are_images THEN
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO images_app', found.object);
+        END IF;
+        IF found.owner <> to_regrole('images_owner') AND NOT pg_has_role(found.owner, 'images_app', 'MEMBER') THEN
+            EXECUTE format('GRANT images_app TO %I', pg_get_userbyid(found.owner));
+        END IF;
+    END LOOP;
+END
+$$;
+\endif
+
+\if :tokens_are_here
+\ir migrations/0022_grant_images_app.sql
+\endif
+
+COMMIT;
