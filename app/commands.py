@@ -2,15 +2,19 @@
 
 import argparse
 import asyncio
+import atexit
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import asyncpg
 import psycopg
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import ObjectStore
 from psycopg.conninfo import conninfo_to_dict
 from yoyo.connections import get_backend
 
@@ -20,13 +24,38 @@ from app.migrations.connection import one_line
 from app.migrations.schema import dump
 from app.migrations.status import WRONG, as_json, as_text, read_status
 from app.settings import ROOT, fail, read_settings
-from app.store import open_store
+from app.store import open_store, reach, reason
 
 POLL = 0.2  # seconds between two attempts to connect
 PATIENCE = 5.0  # seconds between two lines that say we wait
+STORING = ("wait", "import", "objects")  # commands that use the object store
 
 
 def main() -> None:
+    try:
+        run()
+        end = SystemExit()
+    except SystemExit as exit:
+        end = exit
+    if sys.argv[1:2] and sys.argv[1] in STORING:
+        leave(end)
+    raise end
+
+
+def leave(end: SystemExit) -> NoReturn:
+    """End the process as SystemExit would, less the interpreter's own end: there a thread of obstore's that has an
+    answer to hand over aborts the process, as it did one in four after an error of the store."""
+    status = end.code or 0
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        status = 120  # as Python has it
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 1)
+
+
+def run() -> None:
     parser = argparse.ArgumentParser(prog="images", description="The image catalogue's own commands.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("dev", help="what `make run` calls: an embedded PostgreSQL, migrations, the service")
@@ -50,6 +79,17 @@ def main() -> None:
     tokens = token.add_parser("list", help="all tokens, revoked ones too, with their last use")
     tokens.add_argument("--format", choices=["text", "json"], default="text")
     token.add_parser("revoke", help="it allows nothing any more").add_argument("name")
+    objects = commands.add_parser("objects", help="about the object store").add_subparsers(dest="about", required=True)
+    lost = objects.add_parser("check", help="images without bytes, and bytes without an image")
+    lost.add_argument(
+        "--grace",
+        type=seconds,
+        default=86_400.0,
+        metavar="SECONDS",
+        help="what is younger may be of an upload or an import that has not ended (default: 86400, a day)",
+    )
+    lost.add_argument("--remove-orphans", action="store_true", help="remove the bytes that no image has")
+    lost.add_argument("--format", choices=["text", "json"], default="text")
     schema = commands.add_parser("schema", help="about the database's schema").add_subparsers(
         dest="about", required=True
     )
@@ -76,6 +116,8 @@ def main() -> None:
             sys.exit(export_images(arguments))
         elif arguments.command == "token":
             manage_tokens(arguments)
+        elif arguments.command == "objects":
+            sys.exit(check_objects(arguments.grace, arguments.remove_orphans, arguments.format))
         elif arguments.about == "status":
             sys.exit(show_status(arguments.format))
         elif arguments.about == "review":
@@ -131,6 +173,20 @@ def manage_tokens(arguments: argparse.Namespace) -> None:
         keyring.show(arguments.format)
 
 
+def check_objects(grace: float, remove: bool, format: str) -> int:
+    from app import objects  # with the whole application
+
+    return objects.check_objects(grace, remove, format)
+
+
+def seconds(text: str) -> float:
+    """For argparse: a number of seconds, of a century at most."""
+    number = float(text)
+    if not 0 <= number <= 3_155_760_000:
+        raise ValueError(text)
+    return number
+
+
 def show_status(format: str) -> int:
     """Print the status. Returns 0: up to date, 1: migrations are to be applied, 2: wrong, or not to be read at all."""
     try:
@@ -166,10 +222,29 @@ def dump_schema() -> None:
 async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
     """Check the settings; return once the migrator can connect. What waiting cannot mend ends the command at once."""
     settings = read_settings()
-    open_store(settings.storage_url)  # a wrong setting shows here, once, and not in each worker again and again
+    # A wrong setting shows here, once, and not in each worker again and again.
+    store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
+    await _wait_for_store(store, timeout)
     # A set, since most often it is one URL for both.
     for url in {connectable(settings.migrator_url), connectable(settings.database_url)}:
         await _wait_for(url, timeout)
+
+
+async def _wait_for_store(store: ObjectStore, timeout: float) -> None:  # noqa: ASYNC109
+    started = said = time.monotonic()
+    while True:
+        try:
+            return await reach(store)
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            fail(f"images wait: the object store refuses: {reason(error)}")
+        except (BaseError, OSError) as error:
+            now = time.monotonic()
+            if now - started > timeout:
+                fail(f"images wait: the object store does not answer after {timeout:g} s: {reason(error)}")
+            if now - said >= PATIENCE:
+                print(f"waiting for the object store, {now - started:.0f} s so far: {reason(error)}", flush=True)
+                said = now
+        await asyncio.sleep(POLL)
 
 
 async def _wait_for(url: str, timeout: float) -> None:  # noqa: ASYNC109

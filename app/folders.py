@@ -25,12 +25,11 @@ from app.database import Pool
 from app.embedded import connectable
 from app.intake import store_image
 from app.limits import too_large
-from app.migrations.connection import one_line
 from app.models import NOT_IN_A_NAME, UploadFields
 from app.problems import UNAVAILABLE, ProblemError
 from app.settings import Settings, fail, read_settings
 from app.spool import Spool
-from app.store import CHUNK, open_store
+from app.store import CHUNK, open_store, reason
 from app.uploads import Digest
 
 IN_FLIGHT = 4  # files for each core: some are read or measured, others wait for PostgreSQL and the store
@@ -46,11 +45,11 @@ class UnreadableError(Exception):
 
 def import_folders(paths: list[Path], tags: list[str]) -> int:
     """Import them. Returns 0; 1 where a file was refused; 130 after Ctrl-C."""
+    settings = read_settings()
     try:
-        fields = UploadFields(tags=tags)
+        fields = UploadFields.model_validate({"tags": tags}, context=settings)
     except ValidationError as error:
         fail(f"images import: --tag: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
-    settings = read_settings()
     objects = open_store(settings.storage_url)
     connectable(settings.database_url)  # here, where it may end the command
     run = Import(settings, objects, paths, fields)
@@ -60,8 +59,7 @@ def import_folders(paths: list[Path], tags: list[str]) -> int:
     except* (*UNAVAILABLE, PostgresError) as group:
         away = group.exceptions[0]
     if away is not None:
-        reason = one_line(str(away)) or type(away).__name__
-        fail(f"images import: {reason}; {run} so far: run again, it goes on from there")
+        fail(f"images import: {reason(away) or type(away).__name__}; {run} so far: run again, it goes on from there")
     print(run)
     return 128 + signal.SIGINT if run.stopped else int(run.refused > 0)
 

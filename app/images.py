@@ -1,12 +1,10 @@
 """The endpoints of /v1/images."""
 
-import json
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from asyncpg import Record
@@ -27,10 +25,10 @@ from app.models import (
     FieldError,
     ImagePatch,
     ListQuery,
-    Position,
     attributes_within,
     microseconds,
 )
+from app.pages import page
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, invalid, logger
 from app.uploads import digest, receive
@@ -43,21 +41,16 @@ async def list_images(request: Request) -> Response:
     query = parameters(request, ListQuery)
     rows = await queries.list_images(
         request.state["pool"],
+        sort=query.sort,
         position=query.position(),
         created_after=query.created_after or EARLIEST,
+        end=query.end(),
         terms=query.terms(),
         words=query.q,
         limit=query.limit + 1,
     )
-    images = [row["image"] for row in rows]
-    cursor, headers = None, {}
-    if len(images) > query.limit:
-        images.pop()
-        cursor = Position.after(images[-1]).cursor()
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        headers["Link"] = f'<{PATH}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
-    body = f'{{"images":[{",".join(images)}],"next":{json.dumps(cursor)}}}'
-    return Response(body, headers=headers, media_type="application/json")
+    cursor = query.cursor_after(*rows[query.limit - 1]) if len(rows) > query.limit else None
+    return page(request, PATH, "images", [row["image"] for row in rows[: query.limit]], cursor)
 
 
 async def create_image(request: Request) -> Response:
@@ -113,7 +106,7 @@ async def delete_image(request: Request) -> Response:
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:
-        logger.error("left %r in the object store: %s", gone["storage_key"], error)
+        logger.error("left %r in the object store: %s", gone["storage_key"], store.reason(error))
     return Response(status_code=204)
 
 

@@ -31,7 +31,7 @@ async def store_image(
             row = await queries.get_image_by_sha256(connection, found.sha256)
             if row is not None:
                 return row, False
-            await store.put(objects, key, content)
+            await store.put(objects, key, content, found.measure.content_type)
             row = await queries.insert_image(
                 connection,
                 filename=filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",

@@ -13,7 +13,7 @@ from obstore.store import ObjectStore
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from app import content, docs, exports, health, images, imports, openapi, uploads
+from app import content, docs, exports, health, images, imports, openapi, stats, tags, uploads
 from app.codec.processes import Codec
 from app.database import Pool
 from app.exports import NDJSON
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
-        store = open_store(settings.storage_url)
+        store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
         with (
             Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
@@ -96,6 +96,8 @@ def create_app(settings: Settings) -> Starlette:
                 POST=imports.import_images,
             ),
             resource("/v1/images/export", answers=NDJSON, takes_query=True, GET=exports.export_images),
+            resource("/v1/tags", takes_query=True, GET=tags.list_tags),
+            resource("/v1/stats", GET=stats.read_stats),
             resource("/healthz", public=True, GET=health.healthz),
             resource("/readyz", public=True, GET=health.readyz),
             resource("/openapi.json", public=True, GET=openapi.document(settings)),

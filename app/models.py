@@ -21,7 +21,9 @@ from pydantic import (
     GetJsonSchemaHandler,
     JsonValue,
     StringConstraints,
+    TypeAdapter,
     ValidationInfo,
+    field_validator,
 )
 from pydantic_core import CoreSchema, core_schema, from_json, to_json
 
@@ -29,9 +31,11 @@ EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)  # asyncpg's infinity
 LAST_ID = UUID(int=2**128 - 1)
 FIRST_ID = UUID(int=0)
+MAX_BIGINT = 2**63 - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
+MAX_TAG = 100
 SIZES = (160, 320, 640, 1280)  # of thumbnails
 
 ID_AND_MOMENT = re.compile(r'{"id":"([^"]+)".*?,"created_at":"([^"]+)"', re.DOTALL)
@@ -54,6 +58,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "attributes": {"sensor": {"iso": 100}},
 }
 
+Sort = Literal["newest", "oldest", "largest", "name"]
 ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif"]
 
 
@@ -206,12 +211,29 @@ class Position(tuple[datetime, UUID]):
         return urlsafe_b64encode(microseconds(self[0]).to_bytes(8, signed=True) + self[1].bytes).decode()
 
 
-def _cursor(value: str) -> str:
-    Position.of(value)
-    return value
+# What a cursor of each other list holds: the list, and what its last row is sorted by.
+PLACES: dict[str, TypeAdapter[Any]] = {
+    "oldest": TypeAdapter(tuple[Literal["oldest"], Moment, UUID]),
+    "largest": TypeAdapter(tuple[Literal["largest"], Annotated[int, Field(ge=-MAX_BIGINT - 1, le=MAX_BIGINT)], UUID]),
+    "name": TypeAdapter(tuple[Literal["name"], Text, UUID]),
+    "tags": TypeAdapter(tuple[Literal["tags"], Text]),
+}
 
 
-Cursor = Annotated[str, AfterValidator(_cursor)]
+def cursor_of(name: str, *place: object) -> str:
+    """The cursor of a place in a list: JSON in base64url."""
+    return urlsafe_b64encode(PLACES[name].dump_json((name, *place))).decode()
+
+
+def place_of(name: str, cursor: str) -> tuple[Any, ...]:
+    """The place in the list. Raises ValueError for anything that `cursor_of()` did not write for it."""
+    try:
+        place = tuple(PLACES[name].validate_json(urlsafe_b64decode(cursor))[1:])
+    except ValueError:
+        place = ()
+    if not place or cursor_of(name, *place) != cursor:
+        raise ValueError("is not a cursor that this service gave for this list")
+    return place
 
 
 class Filters(BaseModel):
@@ -241,20 +263,73 @@ class Filters(BaseModel):
 class ListQuery(Filters):
     """The query parameters of GET /v1/images."""
 
+    sort: Annotated[
+        Sort, Field(description="By time, by size, or by name in the order of the characters' numbers.")
+    ] = "newest"
     limit: Annotated[int, Field(ge=1, le=200, description="Images on a page.")] = 50
     cursor: Annotated[
-        Annotated[Cursor, Field(json_schema_extra={"format": "cursor"})] | None,
-        Field(description="`next` of the page before."),
+        Annotated[str, Field(json_schema_extra={"format": "cursor"})] | None,
+        Field(description="`next` of the page before, of the same `sort`."),
     ] = None
 
-    def position(self) -> tuple[datetime, UUID]:
-        """Where the page starts: what lies before it in the list, itself not included."""
-        bounds: list[tuple[datetime, UUID]] = [(LATEST, LAST_ID)]
-        if self.created_before is not None:
-            bounds.append((self.created_before, FIRST_ID))
-        if self.cursor is not None:
-            bounds.append(Position.of(self.cursor))
-        return min(bounds)
+    @field_validator("cursor")
+    @classmethod
+    def _of_this_sort(cls, value: str | None, info: ValidationInfo) -> str | None:
+        sort = info.data.get("sort")  # is missing where it is at fault itself
+        if value is not None and sort is not None:
+            Position.of(value) if sort == "newest" else place_of(sort, value)
+        return value
+
+    def position(self) -> tuple[Any, UUID]:
+        """Where the page starts: what comes after it in the list, itself not included."""
+        if self.sort == "newest":
+            return min(self.end(), Position.of(self.cursor)) if self.cursor else self.end()
+        start: tuple[Any, UUID] = {
+            "oldest": (self.created_after or EARLIEST, LAST_ID),
+            "largest": (MAX_BIGINT, LAST_ID),
+            "name": ("", FIRST_ID),
+        }[self.sort]
+        if self.cursor is None:
+            return start
+        key, id = place_of(self.sort, self.cursor)
+        return max(start, (key, id)) if self.sort == "oldest" else (key, id)
+
+    def end(self) -> tuple[datetime, UUID]:
+        """Before which place in time all images lie."""
+        return (LATEST, LAST_ID) if self.created_before is None else (self.created_before, FIRST_ID)
+
+    def cursor_after(self, image: str, *place: object) -> str:
+        """The cursor of the page after an image: its JSON, and its place in the list where the statement tells that."""
+        if self.sort == "newest":
+            return Position.after(image).cursor()
+        return cursor_of(self.sort, *(place or Position.after(image)))
+
+
+class TagQuery(BaseModel):
+    """The query parameters of GET /v1/tags."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prefix: Annotated[
+        Annotated[Text, StringConstraints(max_length=MAX_TAG)], Field(description="What each tag begins with.")
+    ] = ""
+    limit: Annotated[int, Field(ge=1, le=200, description="Tags on a page.")] = 50
+    cursor: Annotated[str | None, Field(description="`next` of the page before.")] = None
+
+    @field_validator("cursor")
+    @classmethod
+    def _of_tags(cls, value: str | None) -> str | None:
+        if value is not None:
+            place_of("tags", value)
+        return value
+
+    def after(self) -> str:
+        """The last tag of the page before."""
+        return place_of("tags", self.cursor)[0] if self.cursor else ""
+
+    def last(self) -> str:
+        """The last text that begins with the prefix and is as long as a tag may be, or longer."""
+        return self.prefix + chr(0x10FFFF) * MAX_TAG
 
 
 def _a_size(value: int) -> int:
@@ -368,12 +443,64 @@ class Image(BaseModel):
 
 
 class ImagePage(BaseModel):
-    """A page of the list."""
+    """A page of a list."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": [EXAMPLE], "next": None}]})
 
     images: list[Image]
     next: Annotated[str | None, Field(description="The `cursor` of the next page; null on the last one.")]
+
+
+class TagCount(BaseModel):
+    """A tag, and how many images have it."""
+
+    tag: str
+    images: Annotated[int, Field(ge=1, description="Counted up to 1,000; from 1,001 on estimated.")]
+    estimated: bool
+
+
+class TagPage(BaseModel):
+    """A page of the tags that images have, in the order of their characters' numbers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"tags": [{"tag": "colour", "images": 7, "estimated": False}], "next": None}]}
+    )
+
+    tags: list[TagCount]
+    next: Annotated[str | None, Field(description="The `cursor` of the next page; null on the last one.")]
+
+
+class Stats(BaseModel):
+    """The catalogue in figures."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "images": 1,
+                    "bytes": 89,
+                    "content_types": {"image/png": 1},
+                    "tags": 2,
+                    "oldest": "2026-01-31T12:00:00.123456+00:00",
+                    "newest": "2026-01-31T12:00:00.123456+00:00",
+                    "estimated": [],
+                }
+            ]
+        }
+    )
+
+    images: Annotated[int, Field(ge=0)]
+    bytes: Annotated[int, Field(description="Of the content of all images.")]
+    content_types: Annotated[dict[str, int], Field(description="Images by media type.")]
+    tags: Annotated[int, Field(ge=0, description="Different ones that images have.")]
+    oldest: Annotated[
+        AwareDatetime | None, Field(description="The first `created_at`; null where there are no images.")
+    ]
+    newest: Annotated[AwareDatetime | None, Field(description="The last `created_at`.")]
+    estimated: Annotated[
+        list[Literal["images", "bytes", "content_types", "tags"]],
+        Field(description="Which of these figures are estimates: none of up to 10,000 images."),
+    ]
 
 
 class FieldError(BaseModel):

@@ -20,6 +20,9 @@ from app.models import (
     ImportResult,
     ListQuery,
     Problem,
+    Stats,
+    TagPage,
+    TagQuery,
     ThumbnailQuery,
     UploadFields,
 )
@@ -105,16 +108,17 @@ def document(settings: Settings) -> Endpoint:
 
 def description(settings: Settings) -> dict[str, Any]:
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem)]
+        [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem, Stats, TagPage)]
         + [
             (model, "validation")
-            for model in (Filters, ImagePatch, ImageRecord, ListQuery, ThumbnailQuery, UploadFields)
+            for model in (Filters, ImagePatch, ImageRecord, ListQuery, TagQuery, ThumbnailQuery, UploadFields)
         ],
         ref_template="#/components/schemas/{model}",
     )
     schemas = _with_limits(definitions["$defs"], settings)
-    filters, query, thumbnail, fields = (
-        schemas.pop(model.__name__)["properties"] for model in (Filters, ListQuery, ThumbnailQuery, UploadFields)
+    filters, query, tags, thumbnail, fields = (
+        schemas.pop(model.__name__)["properties"]
+        for model in (Filters, ListQuery, TagQuery, ThumbnailQuery, UploadFields)
     )
     if "JsonValue" in schemas:
         schemas["JsonValue"] = ANY_JSON
@@ -169,7 +173,7 @@ def description(settings: Settings) -> dict[str, Any]:
         },
         "paths": {
             "/v1/images": {
-                "get": operation("listImages", "List images, newest first", _page(), parameters=_query(query)),
+                "get": operation("listImages", "List images", _page("ImagePage"), parameters=_query(query)),
                 "post": operation(
                     "createImage",
                     "Store an image; the same bytes are stored once",
@@ -252,6 +256,16 @@ def description(settings: Settings) -> dict[str, Any]:
                     parameters=_query(filters),
                 )
             },
+            "/v1/tags": {
+                "get": operation("listTags", "List the tags of images", _page("TagPage"), parameters=_query(tags))
+            },
+            "/v1/stats": {
+                "get": operation(
+                    "getStats",
+                    "How many images, bytes and tags there are",
+                    {"200": _answer("The figures; `estimated` names those that are estimates.", "Stats")},
+                )
+            },
             "/healthz": {"get": operation("getHealth", "Alive", _status("The process answers."), scope=None)},
             "/readyz": {
                 "get": operation(
@@ -329,8 +343,8 @@ def _image() -> dict[str, Any]:
     return {"200": _answer("The image.", "Image", "ETag")}
 
 
-def _page() -> dict[str, Any]:
-    return {"200": _answer("A page, and a link to the next in `Link`.", "ImagePage", "Link")}
+def _page(model: str) -> dict[str, Any]:
+    return {"200": _answer("A page, and a link to the next in `Link`.", model, "Link")}
 
 
 def _status(description: str) -> dict[str, Any]:
@@ -345,6 +359,11 @@ def _content() -> dict[str, Any]:
     return {
         "200": _bytes("The bytes as they were stored.", "Accept-Ranges", "Content-Disposition"),
         "206": _bytes("The bytes of the range.", "Content-Range", "Content-Disposition"),
+        "307": {
+            "description": "Where CONTENT_REDIRECT is set: the bytes are at Location, a signed URL of the object store "
+            "that is valid for so many seconds. It takes Range; a HEAD is answered here.",
+            "headers": {name: {"schema": {"type": "string"}} for name in ("Location", "Cache-Control")},
+        },
     }
 
 

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app.models import FieldError, Problem
+from app.store import reason
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -133,7 +134,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     """PostgreSQL or the object store cannot be reached, or took too long: a passing state, not a fault of ours."""
-    logger.error("503 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, error)
+    logger.error("503 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, reason(error))
     return ProblemError(503, headers={"Retry-After": RETRY_AFTER}).response()
 
 

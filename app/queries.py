@@ -15,6 +15,7 @@ from uuid import UUID
 from asyncpg import UndefinedTableError
 
 from app.database import ENDLESS, Connection, Pool
+from app.models import Sort
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     from asyncpg import Record
@@ -41,19 +42,48 @@ async def get_content(pool: Pool, id: UUID) -> Record | None:
 async def list_images(
     database: Database,
     *,
-    position: tuple[datetime, UUID],
+    sort: Sort,
+    position: tuple[object, UUID],
     created_after: datetime,
+    end: tuple[datetime, UUID],
     terms: Sequence[str],
     words: str | None,
     limit: int,
 ) -> list[Record]:
     """One statement for each shape of search, so that each has a plan of its own."""
-    page = (*position, created_after, limit)
+    page: tuple[object, ...]
+    match sort:
+        case "newest":
+            return await _list_newest(database, (*position, created_after, limit), terms, words)
+        case "oldest":
+            name, page = "list_images_oldest", (*position, *end, limit)
+        case "largest":
+            name, page = "list_images_largest", (*position, created_after, *end, limit)
+        case "name":
+            name, page = "list_images_by_name", (*position, created_after, *end, limit)
+    if terms or words is not None:
+        return await database.fetch(f"{name}_matching", *page, terms, words)
+    return await database.fetch(name, *page)
+
+
+async def _list_newest(
+    database: Database, page: tuple[object, ...], terms: Sequence[str], words: str | None
+) -> list[Record]:
     if terms:
         return await database.fetch("list_images_by_terms", *page, terms, words)
     if words is not None:
         return await database.fetch("list_images_by_words", *page, words)
     return await database.fetch("list_images", *page)
+
+
+async def list_tags(database: Database, *, prefix: str, last: str, after: str, limit: int) -> list[Record]:
+    return await database.fetch("list_tags", prefix, last, after, limit)
+
+
+async def read_stats(database: Database, few: int) -> str:
+    """The JSON that the client gets."""
+    [row] = await database.fetch("read_stats", few)
+    return cast("str", row["stats"])
 
 
 async def lock_content(database: Database, sha256: str) -> None:
@@ -114,6 +144,14 @@ async def update_image(
 
 async def delete_image(database: Database, id: UUID, versions: Sequence[datetime] | None) -> Record | None:
     return await database.fetchrow("delete_image", id, versions)
+
+
+async def list_contents(database: Database, first: str, limit: int) -> list[Record]:
+    return await database.fetch("list_contents", first, limit)
+
+
+async def find_contents(database: Database, sha256s: Sequence[str]) -> list[Record]:
+    return await database.fetch("find_contents", sha256s)
 
 
 async def prepare_import(connection: Connection) -> datetime:

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     database_url: DatabaseURL
     migration_database_url: DatabaseURL | None = None
     storage_url: str | None = None
+    content_redirect: Annotated[int, Field(ge=0, le=604_800)] = 0
     auth: Literal["token", "none"] = "token"
     uvicorn_host: str = "127.0.0.1"
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10

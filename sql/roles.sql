@@ -80,7 +80,7 @@ $$;
 \endif
 
 \if :tokens_are_here
-\ir migrations/0022_grant_images_app.sql
+\ir migrations/0027_grant_images_app.sql
 \endif
 
 COMMIT;

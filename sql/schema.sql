@@ -160,6 +160,7 @@ CREATE TABLE image_terms (
     created_at timestamp with time zone NOT NULL,
     image_id uuid NOT NULL
 );
+ALTER TABLE ONLY image_terms ALTER COLUMN term SET STATISTICS 1000;
 
 COMMENT ON TABLE image_terms IS 'Each image once under each of its terms. Kept by the triggers of images, made of nothing but images.';
 
@@ -231,6 +232,41 @@ COMMENT ON CONSTRAINT images_storage_key_check ON images IS 'At most 512 charact
 
 COMMENT ON CONSTRAINT images_title_check ON images IS 'At most 200 characters.';
 
+CREATE TABLE tokens (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    scope text NOT NULL,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT tokens_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text]))),
+    CONSTRAINT tokens_sha256_check CHECK ((octet_length(sha256) = 32))
+);
+
+COMMENT ON TABLE tokens IS 'The bearer tokens of the API, and those that were revoked. No token can be made from what is here.';
+
+COMMENT ON COLUMN tokens.id IS 'Random, and part of the token.';
+
+COMMENT ON COLUMN tokens.name IS 'Whose it is, for people; unique among those in force.';
+
+COMMENT ON COLUMN tokens.scope IS 'What it allows: read; write, which may read; admin, which may do all.';
+
+COMMENT ON COLUMN tokens.sha256 IS 'SHA-256 of the token''s bytes, id and secret: 32 bytes.';
+
+COMMENT ON COLUMN tokens.created_at IS 'When it was made.';
+
+COMMENT ON COLUMN tokens.last_used_at IS 'When it was last used, to a minute; NULL: never.';
+
+COMMENT ON COLUMN tokens.revoked_at IS 'Since when it allows nothing; NULL: it is in force.';
+
+COMMENT ON CONSTRAINT tokens_name_check ON tokens IS 'At most 100 characters.';
+
+COMMENT ON CONSTRAINT tokens_scope_check ON tokens IS 'The scopes that the service knows.';
+
+COMMENT ON CONSTRAINT tokens_sha256_check ON tokens IS 'A digest, in binary: never the token.';
+
 ALTER TABLE ONLY image_documents
     ADD CONSTRAINT image_documents_pkey PRIMARY KEY (created_at, image_id);
 
@@ -240,21 +276,42 @@ ALTER TABLE ONLY image_terms
 ALTER TABLE ONLY images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
 CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off);
 
-COMMENT ON INDEX image_documents_pkey IS 'The newest documents, and that of one image: list_images_by_words, list_images_by_terms.';
+COMMENT ON INDEX image_documents_pkey IS 'The newest and the oldest documents, and that of one image: list_images_by_words and the lists by filters.';
 
 COMMENT ON INDEX image_terms_pkey IS 'The newest-first list of a term, read backwards: list_images_by_terms.';
 
+CREATE INDEX image_terms_term_idx ON image_terms USING btree (term COLLATE "C");
+
+COMMENT ON INDEX image_terms_term_idx IS 'The tags with a prefix, and how many images have each: list_tags; the same of media types: read_stats.';
+
+CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size DESC, id DESC) INCLUDE (created_at);
+
+COMMENT ON INDEX images_byte_size_id_created_at_idx IS 'The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.';
+
 CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC);
 
-COMMENT ON INDEX images_created_at_id_idx IS 'The newest-first list and its keyset pages: list_images.';
+COMMENT ON INDEX images_created_at_id_idx IS 'The newest-first and, read backwards, the oldest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.';
+
+CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at);
+
+COMMENT ON INDEX images_filename_id_created_at_idx IS 'The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.';
 
 COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.';
 
 CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256);
 
 COMMENT ON INDEX images_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256.';
+
+CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL);
+
+COMMENT ON INDEX tokens_name_key IS 'One token in force by its name: insert_token, revoke_token.';
+
+COMMENT ON INDEX tokens_pkey IS 'One token by its id: find_token.';
 
 CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted();
 
@@ -285,6 +342,13 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- column images.title: text
 -- column images.updated_at: timestamp with time zone, not null, default now()
 -- column images.width: integer, not null
+-- column tokens.created_at: timestamp with time zone, not null, default now()
+-- column tokens.id: uuid, not null
+-- column tokens.last_used_at: timestamp with time zone
+-- column tokens.name: text, not null
+-- column tokens.revoked_at: timestamp with time zone
+-- column tokens.scope: text, not null
+-- column tokens.sha256: bytea, not null
 -- constraint image_documents.image_documents_pkey: PRIMARY KEY (created_at, image_id)
 -- constraint image_terms.image_terms_pkey: PRIMARY KEY (term, created_at, image_id)
 -- constraint images.images_content_type_check: CHECK ((char_length(content_type) <= 100))
@@ -293,6 +357,10 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- constraint images.images_sha256_check: CHECK ((char_length(sha256) <= 64))
 -- constraint images.images_storage_key_check: CHECK ((char_length(storage_key) <= 512))
 -- constraint images.images_title_check: CHECK ((char_length(title) <= 200))
+-- constraint tokens.tokens_name_check: CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))
+-- constraint tokens.tokens_pkey: PRIMARY KEY (id)
+-- constraint tokens.tokens_scope_check: CHECK ((scope = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text])))
+-- constraint tokens.tokens_sha256_check: CHECK ((octet_length(sha256) = 32))
 -- function images_document(text,text,text,text[]): CREATE OR REPLACE FUNCTION images_document(title text, description text, filename text, tags text[]) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (((setweight(to_tsvector('simple'::regconfig, COALESCE(title, ''::text)), 'A'::"char") || setweight(to_tsvector('simple'::regconfig, "left"(array_to_string(tags, ' '::text), 50000)), 'B'::"char")) || setweight(to_tsvector('simple'::regconfig, translate(filename, './-_'::text, ' '::text)), 'C'::"char")) || setweight(to_tsvector('simple'::regconfig, "left"(COALESCE(description, ''::text), 50000)), 'D'::"char")) 
 -- function images_list_deleted(): CREATE OR REPLACE FUNCTION images_list_deleted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN DELETE FROM image_terms USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone WHERE image_terms.term = gone AND image_terms.created_at = deleted.created_at AND image_terms.image_id = deleted.id; DELETE FROM image_documents USING deleted WHERE image_documents.created_at = deleted.created_at AND image_documents.image_id = deleted.id; RETURN NULL; END $function$ 
 -- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term; INSERT INTO image_documents (created_at, image_id, document) SELECT created_at, id, images_search_document(title, description, filename, tags, content_type) FROM inserted; RETURN NULL; END $function$ 
@@ -304,12 +372,18 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off)
 -- index image_documents_pkey: CREATE UNIQUE INDEX image_documents_pkey ON image_documents USING btree (created_at, image_id)
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
+-- index image_terms_term_idx: CREATE INDEX image_terms_term_idx ON image_terms USING btree (term COLLATE "C")
+-- index images_byte_size_id_created_at_idx: CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size DESC, id DESC) INCLUDE (created_at)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)
+-- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
+-- index tokens_name_key: CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL)
+-- index tokens_pkey: CREATE UNIQUE INDEX tokens_pkey ON tokens USING btree (id)
 -- table image_documents: kind r, persistence p
 -- table image_terms: kind r, persistence p
 -- table images: kind r, persistence p
+-- table tokens: kind r, persistence p
 -- trigger images.images_list_deleted: CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted()
 -- trigger images.images_list_inserted: CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted()
 -- trigger images.images_list_truncated: CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated()

@@ -1,6 +1,7 @@
 """A PostgreSQL of the version in PG (18 unless set), a database per test, and the application over it."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +23,7 @@ from app.embedded import Server, binaries
 from app.main import create_app
 from app.migrations.backend import SettingsBackend
 from app.settings import ROOT, Settings
+from tests.s3 import S3
 
 VERSION = int(os.environ.get("PG", "18"))
 BIN = Path(sys.executable).parent
@@ -108,6 +110,12 @@ def slow_migration(tmp_path: Path) -> Path:
     return folder
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def environment(**variables: str) -> dict[str, str]:
     """The environment of a command under test: what a bare terminal has, and what the test sets."""
     return {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")} | variables
@@ -148,6 +156,22 @@ def backend_on(url: str) -> Iterator[SettingsBackend]:
         patch.chdir(ROOT)
         with get_backend("settings:") as backend, backend.lock():
             yield backend
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    s3 = S3(free_port())
+    s3.start()
+    yield s3
+    s3.kill()
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The server of all tests, and its variables in the environment; each test has a prefix of its own."""
+    for name, value in s3_server.variables.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
 
 
 @pytest.fixture

@@ -20,6 +20,20 @@ for media_type in ("image/*", "image/jpeg"):
     schemathesis.openapi.media_type(media_type, st.sampled_from(PICTURES))
 
 
+@schemathesis.hook
+def before_call(context: Any, case: Any, *_: Any) -> None:
+    """No schema says which cursor goes with which list: here it is that of the newest-first one."""
+    query = case.query or {}
+    if "cursor" in query and case.meta.generation.mode.is_positive:
+        newest_first = case.path == "/v1/images" and query.get("sort", "newest") == "newest"
+        try:
+            Position.of(str(query["cursor"]))
+        except ValueError:
+            newest_first = False
+        if not newest_first:
+            del query["cursor"]
+
+
 @schemathesis.serializer("application/x-ndjson")
 def lines(context: Any, value: Any) -> bytes:
     return json.dumps(value).encode() + b"\n"

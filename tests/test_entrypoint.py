@@ -17,15 +17,10 @@ import pytest
 from app.embedded import Server
 from app.settings import ROOT
 from tests.conftest import VERSION, environment
+from tests.conftest import free_port as free_port  # for others, too
 from tests.pictures import picture
 from tests.test_backend import applied, wait_until
 from tests.test_migrations import IDS
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def ready(port: int) -> bool:
@@ -37,15 +32,10 @@ def ready(port: int) -> bool:
 
 @contextmanager
 def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+    usual = {"STORAGE_URL": f"file:{objects}", "AUTH": "none"}
     process = subprocess.Popen(
         [ROOT / "entrypoint.sh"],
-        env=environment(
-            DATABASE_URL=url,
-            STORAGE_URL=f"file:{objects}",
-            UVICORN_PORT=str(port),
-            UVICORN_LOG_LEVEL="error",
-            **{"AUTH": "none"} | variables,
-        ),
+        env=environment(DATABASE_URL=url, UVICORN_PORT=str(port), UVICORN_LOG_LEVEL="error", **usual | variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -19,6 +19,8 @@ PATHS = [
     f"/v1/images/{FIRST_ID}/thumbnail",
     "/v1/images/export",
     "/v1/images/import",
+    "/v1/tags",
+    "/v1/stats",
     "/healthz",
     "/readyz",
     "/openapi.json",

@@ -55,7 +55,8 @@ def test_there_are_builds_in_both_directions() -> None:
 def test_a_killed_build_is_built_again(database: str, migration: str, operation: str, index: str) -> None:
     before(database, migration, operation)
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
-        table = Identifier("image_documents" if index.startswith("image_documents") else "images")
+        tables = [name for name in ("image_documents", "image_terms") if index.startswith(name)]
+        table = Identifier(*tables or ["images"])
         writer.execute(SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(table))  # the build waits for it, half done
         migrator = subprocess.Popen(
             [BIN / "yoyo", operation, "--revision", migration], cwd=ROOT, env=environment(DATABASE_URL=database)

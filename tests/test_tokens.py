@@ -35,6 +35,8 @@ EVERYTHING = [
     ("GET", f"/v1/images/{ID}/thumbnail", "read"),
     ("POST", "/v1/images/import", "admin"),
     ("GET", "/v1/images/export", "read"),
+    ("GET", "/v1/tags", "read"),
+    ("GET", "/v1/stats", "read"),
 ]
 
 

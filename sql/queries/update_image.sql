@@ -7,8 +7,8 @@
 --                   one of these; NULL: whatever it is $9 jsonb   attributes
 -- $4 text[]         the columns to change, by name
 -- updated_at moves forward even where the clock does not: it is the image's version.
--- Index: images_pkey. No index has a column that changes here but updates in place (HOT); the triggers write the image's
--- row of image_documents, and its terms where the tags change.
+-- Index: images_pkey. No index has a column that changes here but filename: the row is updated in place (HOT) unless that
+-- changes. The triggers write the image's row of image_documents, and its terms where the tags change.
 -- example a title: md5('image 1')::uuid, 1, NULL, '{title}', NULL, 'A', NULL, NULL, NULL
 -- example all of it: md5('image 1')::uuid, 1, '{2020-01-01 00:00:30Z}', '{filename,title,description,tags,attributes}', 'a.png', 'A', NULL, '{a}', '{}'
 -- example another version: md5('image 1')::uuid, 1, '{2000-01-01Z}', '{title}', NULL, 'A', NULL, NULL, NULL

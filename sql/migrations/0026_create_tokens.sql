@@ -8,7 +8,7 @@
 --          name is unique.
 -- Locks: none on images.
 -- Cost:  none. One row a client; a lookup is one page of the primary key.
--- depends: 0020_drop_images_tags_index
+-- depends: 0025_sample_image_terms
 
 CREATE TABLE tokens (
     id uuid NOT NULL,

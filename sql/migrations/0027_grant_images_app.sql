@@ -5,7 +5,7 @@
 --        its id and to note its use: it sees no name and makes or revokes none. yoyo's tables it may read, as all may.
 -- Locks: ACCESS SHARE on each table, for the catalogue alone: reads and writes go on.
 -- Cost:  none.
--- depends: 0021_create_tokens
+-- depends: 0026_create_tokens
 
 -- allow: hidden-ddl because a role is the cluster's, not the database's: GRANT to one that is not there would fail
 DO $$

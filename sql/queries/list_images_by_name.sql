@@ -1,0 +1,92 @@
+-- list_images_by_name: a page of the list by name, for GET /v1/images?sort=name.
+-- Two ways, each the worst where the other is best: where the times that are asked for have fewer than 200 images for
+-- each one of the page, those are read and sorted. Else the images are walked in their order, and those of other times
+-- passed over. Which way it is turns out as it runs.
+-- OFFSET 0 keeps the conditions out of a look-up, and created_at <= $4, which the line after it implies, tells the planner
+-- that it is a narrow one: it would read the whole of another index.
+-- $1 text, $2 uuid         the page begins after this position; '' for the first page
+-- $3 timestamptz           images later than this
+-- $4 timestamptz, $5 uuid  and before this place in time; 'infinity' or the like where nothing is asked for
+-- $6 bigint                rows at most
+-- Index: images_created_at_id_idx for short times, images_filename_id_created_at_idx for others; images_pkey for each
+-- image. Not bounded: what is passed over, entries of the index alone, 80 ms for a million.
+-- example first page: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
+-- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
+-- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50
+-- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50
+-- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
+-- example no such time: '', md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50
+WITH times_are_short (yes) AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN ($3::timestamptz, $4::timestamptz) = ('-infinity', 'infinity') THEN false
+            ELSE NOT EXISTS (
+                SELECT
+                FROM images
+                WHERE created_at > $3
+                    AND (created_at, id) < ($4, $5)
+                ORDER BY created_at DESC, id DESC
+                LIMIT 1 OFFSET 200 * $6::bigint
+            )
+        END
+),
+
+page AS (
+    SELECT name, id
+    FROM (
+        SELECT filename COLLATE "C" AS name, id
+        FROM images
+        WHERE created_at > $3
+            AND created_at <= $4
+            AND (created_at, id) < ($4, $5)
+            AND (SELECT yes FROM times_are_short)
+        OFFSET 0
+    ) AS of_these_times
+    WHERE (name, id) > ($1, $2)
+
+    UNION ALL
+
+    SELECT name, id
+    FROM (
+        SELECT name, id
+        FROM (
+            SELECT filename COLLATE "C" AS name, id, created_at
+            FROM images
+            WHERE (filename COLLATE "C", id) > ($1, $2)
+                AND NOT (SELECT yes FROM times_are_short)
+            ORDER BY name, id
+            OFFSET 0
+        ) AS named
+        WHERE created_at > $3
+            AND (created_at, id) < ($4, $5)
+        ORDER BY name, id
+        LIMIT $6
+    ) AS walked
+    ORDER BY name, id
+    LIMIT $6
+)
+
+SELECT
+    row_to_json(image) AS image,
+    page.name,
+    page.id
+FROM page
+CROSS JOIN LATERAL (
+    SELECT
+        id,
+        filename,
+        content_type,
+        byte_size,
+        width,
+        height,
+        sha256,
+        title,
+        description,
+        tags,
+        created_at,
+        updated_at,
+        attributes
+    FROM images
+    WHERE id = page.id
+) AS image
+ORDER BY page.name, page.id;

@@ -1,0 +1,119 @@
+-- list_images_oldest_matching: a page of the oldest-first list of images with all the given terms and the words, for
+-- GET /v1/images?sort=oldest with tag, content_type or q.
+-- Two ways, as in list_images_by_words: the oldest documents are read, and what does not match is passed over; or the
+-- index of documents finds all that match, and they are sorted. Which way it is turns out as it runs.
+-- OFFSET 0 keeps the position out of the look-up, for which the planner would read another index from end to end.
+-- $1 timestamptz, $2 uuid  the page begins after this position; '-infinity' or the like for the first page
+-- $3 timestamptz, $4 uuid  and ends before this one; 'infinity' or the like where nothing is asked for
+-- $5 bigint                rows at most
+-- $6 text[]                the terms: tag:..., type:...; may be empty where there are words
+-- $7 text                  words in web-search syntax, or NULL where there are terms
+-- Index: image_documents_pkey, then image_documents_document_idx; images_pkey for each image. Not bounded: what many
+-- images match, but fewer than one in 100 of the oldest from the position on, is sorted in full.
+-- example a common tag: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
+-- example a tag of 2 in 100: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:city-7}', NULL
+-- example a rare tag: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:eclipse}', NULL
+-- example a tag of the oldest: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:archive}', NULL
+-- example no such tag: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:none}', NULL
+-- example a common type: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{type:image/jpeg}', NULL
+-- example a rare type: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{type:image/avif}', NULL
+-- example a common word: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{}', 'harbour'
+-- example a rare word: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{}', '777777'
+-- example no words: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{}', '?'
+-- example a common tag and word: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:street}', 'harbour'
+-- example the last pages: '2020-12-12 08:00Z', md5('image 960')::uuid, 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
+-- example a window: '2020-01-01 04:00Z', md5('')::uuid, '2020-01-01 08:00Z', md5('')::uuid, 50, '{tag:street}', NULL
+-- example no match: '2040-01-01Z', md5('image 1')::uuid, 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
+WITH sought (query) AS MATERIALIZED (
+    SELECT images_query($6, $7)
+),
+
+matches_are_near (yes) AS MATERIALIZED (
+    SELECT
+        EXISTS (
+            SELECT
+            FROM (
+                SELECT document
+                FROM image_documents
+                WHERE (created_at, image_id) > ($1, $2)
+                    AND (created_at, image_id) < ($3, $4)
+                ORDER BY created_at, image_id
+                LIMIT 10 * $5::bigint
+            ) AS walked
+            WHERE document @@ (SELECT query FROM sought)
+        )
+),
+
+oldest AS MATERIALIZED (
+    SELECT created_at, image_id
+    FROM (
+        SELECT created_at, image_id, document
+        FROM image_documents
+        WHERE (created_at, image_id) > ($1, $2)
+            AND (created_at, image_id) < ($3, $4)
+            AND (SELECT yes FROM matches_are_near)
+        ORDER BY created_at, image_id
+        LIMIT 100 * $5
+    ) AS walked
+    WHERE document @@ (SELECT query FROM sought)
+    ORDER BY created_at, image_id
+    LIMIT $5
+),
+
+matches_are_rare (yes) AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN (SELECT count(*) FROM oldest) = $5 THEN false
+            ELSE EXISTS (
+                SELECT
+                FROM image_documents
+                WHERE (created_at, image_id) > ($1, $2)
+                    AND (created_at, image_id) < ($3, $4)
+                ORDER BY created_at, image_id
+                LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $5
+            )
+        END
+),
+
+page AS (
+    SELECT created_at, image_id
+    FROM oldest
+    WHERE NOT (SELECT yes FROM matches_are_rare)
+
+    UNION ALL
+
+    SELECT created_at, image_id
+    FROM (
+        SELECT created_at, image_id
+        FROM image_documents
+        WHERE document @@ (SELECT query FROM sought)
+        OFFSET 0
+    ) AS matching
+    WHERE (SELECT yes FROM matches_are_rare)
+        AND (created_at, image_id) > ($1, $2)
+        AND (created_at, image_id) < ($3, $4)
+    ORDER BY created_at, image_id
+    LIMIT $5
+)
+
+SELECT row_to_json(image) AS image
+FROM page
+CROSS JOIN LATERAL (
+    SELECT
+        id,
+        filename,
+        content_type,
+        byte_size,
+        width,
+        height,
+        sha256,
+        title,
+        description,
+        tags,
+        created_at,
+        updated_at,
+        attributes
+    FROM images
+    WHERE id = page.image_id
+) AS image
+ORDER BY page.created_at, page.image_id;

@@ -1,0 +1,95 @@
+-- list_tags: a page of the tags that images have, in the order of their characters' numbers, for GET /v1/tags.
+-- The index is not read through: each term is found by a look-up from the one before. Its images are counted up to 1,001.
+-- What has more is estimated: by the share that ANALYZE found, of as many entries as image_terms has now if its pages
+-- are as full as they were then; 1,001 where that is less, or where ANALYZE has not met the term.
+-- $1 text    what each tag begins with; '' for all tags
+-- $2 text    the last text that begins so: $1 and U+10FFFF, as often as a tag may have characters
+-- $3 text    tags after this one; '' for the first page
+-- $4 bigint  rows at most
+-- Index: image_terms_term_idx: a look-up and 1,001 entries at most for each tag; pg_statistic for the shares.
+-- example first page: '', repeat(U&'\+10FFFF', 100), '', 50
+-- example the last pages: '', repeat(U&'\+10FFFF', 100), 'place-995', 50
+-- example common tags: 'city-', 'city-' || repeat(U&'\+10FFFF', 100), '', 50
+-- example rare tags: 'place-1', 'place-1' || repeat(U&'\+10FFFF', 100), 'place-1500', 50
+-- example one tag: 'str', 'str' || repeat(U&'\+10FFFF', 100), '', 50
+-- example no such tag: 'none', 'none' || repeat(U&'\+10FFFF', 100), '', 50
+WITH RECURSIVE listed (term, number) AS (
+    (
+        SELECT
+            term COLLATE "C",
+            1
+        FROM image_terms
+        WHERE term COLLATE "C" >= 'tag:' || $1
+            AND term COLLATE "C" > 'tag:' || $3
+            AND term COLLATE "C" <= 'tag:' || $2
+        ORDER BY term COLLATE "C"
+        LIMIT 1
+    )
+
+    UNION ALL
+
+    SELECT
+        following.term,
+        number + 1
+    FROM listed
+    CROSS JOIN LATERAL (
+        SELECT term COLLATE "C"
+        FROM image_terms
+        WHERE term COLLATE "C" > listed.term
+            AND term COLLATE "C" <= 'tag:' || $2
+        ORDER BY term COLLATE "C"
+        LIMIT 1
+    ) AS following (term)
+    WHERE number < $4::bigint
+),
+
+entries (number) AS MATERIALIZED (
+    SELECT reltuples / relpages * pg_relation_size(oid) / current_setting('block_size')::bigint
+    FROM pg_class
+    WHERE oid = 'image_terms'::regclass
+        AND relpages > 0
+),
+
+common AS MATERIALIZED (
+    SELECT
+        term,
+        share
+    FROM pg_stats
+    CROSS JOIN LATERAL unnest(most_common_vals::text::text[], most_common_freqs) AS found (term, share)
+    WHERE schemaname = (
+            SELECT nspname
+            FROM pg_namespace
+            JOIN pg_class ON relnamespace = pg_namespace.oid
+            WHERE pg_class.oid = 'image_terms'::regclass
+        )
+        AND tablename = 'image_terms'
+        AND attname = 'term'
+)
+
+SELECT
+    tag,
+    row_to_json(described) AS json
+FROM listed
+CROSS JOIN LATERAL (
+    SELECT count(*) AS counted
+    FROM (
+        SELECT
+        FROM image_terms
+        WHERE term COLLATE "C" = listed.term
+        ORDER BY term COLLATE "C"
+        LIMIT 1001
+    ) AS entry
+) AS exact
+CROSS JOIN LATERAL (
+    SELECT
+        substr(listed.term, 5) AS tag,
+        CASE
+            WHEN counted <= 1000 THEN counted
+            ELSE GREATEST(
+                1001,
+                (SELECT share * number FROM common CROSS JOIN entries WHERE common.term = listed.term)::bigint
+            )
+        END AS images,
+        counted > 1000 AS estimated
+) AS described
+ORDER BY listed.term;

@@ -1,0 +1,184 @@
+-- read_stats: how many images, bytes and tags there are, for GET /v1/stats.
+-- Few images are all read. Of more, what would take longer with each of them is estimated, and said to be:
+-- * images: as many as there are if the pages of the table are as full as the last ANALYZE or VACUUM found them; where
+--   there was none, as the first 100 are.
+-- * bytes and content_types: as of a thousand images from a random id on, which are a sample, since ids are random. A media
+--   type of at most 1,000 images is counted.
+-- * tags: as ANALYZE estimates the number of distinct terms, a number that is the better the more often each is given; at
+--   least those of the sample.
+-- $1 bigint  images that are few
+-- Index: images_created_at_id_idx, $1 entries and the first and the last; images_pkey, a thousand rows, or all if they
+-- are few; image_terms_term_idx, a look-up and 1,001 entries at most for each media type. Not more with more images.
+-- example many images: 10000
+WITH RECURSIVE large (yes) AS MATERIALIZED (
+    SELECT
+        EXISTS (
+            SELECT
+            FROM images
+            ORDER BY created_at DESC, id DESC
+            LIMIT 1 OFFSET $1::bigint
+        )
+),
+
+start (id) AS MATERIALIZED (
+    SELECT CASE WHEN yes THEN gen_random_uuid() ELSE '00000000-0000-0000-0000-000000000000' END
+    FROM large
+),
+
+sample AS MATERIALIZED (
+    (
+        SELECT byte_size, content_type, tags
+        FROM images
+        WHERE id >= (SELECT id FROM start)
+        ORDER BY id
+        LIMIT CASE WHEN (SELECT yes FROM large) THEN 1000 ELSE $1 END
+    )
+
+    UNION ALL
+
+    (
+        SELECT byte_size, content_type, tags
+        FROM images
+        WHERE id < (SELECT id FROM start)
+        ORDER BY id
+        LIMIT 1000
+    )
+
+    LIMIT CASE WHEN (SELECT yes FROM large) THEN 1000 ELSE $1 END
+),
+
+pages AS MATERIALIZED (
+    SELECT
+        oid,
+        CASE WHEN reltuples > 0 AND relpages > 0 THEN reltuples / relpages END AS rows_each,
+        pg_relation_size(oid) / current_setting('block_size')::bigint AS number
+    FROM pg_class
+    WHERE oid IN ('images'::regclass, 'image_terms'::regclass)
+),
+
+total (images) AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN NOT (SELECT yes FROM large) THEN (SELECT count(*) FROM sample)
+            ELSE GREATEST(
+                $1 + 1,
+                (
+                    number * COALESCE(
+                        rows_each,
+                        (SELECT count(*) FROM images WHERE ctid < '(100,0)') / LEAST(100, number)::float
+                    )
+                )::bigint
+            )
+        END
+    FROM pages
+    WHERE oid = 'images'::regclass
+),
+
+types (term, number) AS (
+    (
+        SELECT
+            term COLLATE "C",
+            1
+        FROM image_terms
+        WHERE term COLLATE "C" >= 'type:'
+            AND term COLLATE "C" < 'type;'
+        ORDER BY term COLLATE "C"
+        LIMIT 1
+    )
+
+    UNION ALL
+
+    SELECT
+        following.term,
+        number + 1
+    FROM types
+    CROSS JOIN LATERAL (
+        SELECT term COLLATE "C"
+        FROM image_terms
+        WHERE term COLLATE "C" > types.term
+            AND term COLLATE "C" < 'type;'
+        ORDER BY term COLLATE "C"
+        LIMIT 1
+    ) AS following (term)
+    WHERE number < 100
+),
+
+content_types AS (
+    SELECT
+        content_type,
+        CASE
+            WHEN NOT (SELECT yes FROM large) THEN sampled
+            WHEN counted <= 1000 THEN counted
+            ELSE GREATEST(1001, sampled * (SELECT images FROM total) / 1000)
+        END AS images
+    FROM types
+    CROSS JOIN LATERAL (SELECT substr(term, 6)) AS named (content_type)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS sampled
+        FROM sample
+        WHERE sample.content_type = named.content_type
+    ) AS among
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS counted
+        FROM (
+            SELECT
+            FROM image_terms
+            WHERE term COLLATE "C" = types.term
+            ORDER BY term COLLATE "C"
+            LIMIT 1001
+        ) AS entry
+    ) AS exact
+),
+
+distinct_terms (number) AS (
+    SELECT CASE WHEN n_distinct < 0 THEN -n_distinct * rows_each * number ELSE n_distinct END
+    FROM pg_stats
+    CROSS JOIN pages
+    WHERE pages.oid = 'image_terms'::regclass
+        AND schemaname = (
+            SELECT nspname
+            FROM pg_namespace
+            JOIN pg_class ON relnamespace = pg_namespace.oid
+            WHERE pg_class.oid = 'image_terms'::regclass
+        )
+        AND tablename = 'image_terms'
+        AND attname = 'term'
+)
+
+SELECT row_to_json(stats) AS stats
+FROM (
+    SELECT
+        (SELECT images FROM total) AS images,
+        (
+            SELECT
+                COALESCE(
+                    CASE
+                        WHEN (SELECT yes FROM large) THEN round(avg(byte_size) * (SELECT images FROM total))
+                        ELSE sum(byte_size)
+                    END,
+                    0
+                )
+            FROM sample
+        ) AS bytes,
+        (
+            SELECT COALESCE(json_object_agg(content_type, images ORDER BY images DESC, content_type), '{}')
+            FROM content_types
+        ) AS content_types,
+        (
+            SELECT
+                GREATEST(
+                    count(DISTINCT tag),
+                    (
+                        SELECT number::bigint - (SELECT count(*) FROM types)
+                        FROM distinct_terms
+                        WHERE (SELECT yes FROM large)
+                    )
+                )
+            FROM sample
+            CROSS JOIN LATERAL unnest(tags) AS tag
+            WHERE char_length(tag) BETWEEN 1 AND 100
+        ) AS tags,
+        (SELECT created_at FROM images ORDER BY created_at, id LIMIT 1) AS oldest,
+        (SELECT created_at FROM images ORDER BY created_at DESC, id DESC LIMIT 1) AS newest,
+        CASE WHEN (SELECT yes FROM large) THEN '{images,bytes,content_types,tags}' ELSE '{}'::text[] END AS estimated
+) AS stats;
