@@ -149,7 +149,7 @@ def dev() -> int:
 
 
 def import_images(paths: list[Path], tags: list[str]) -> int:
-    from app.folders import import_folders  # with libvips and the whole application, which no other command needs
+    from app.folders import import_folders  # with the whole application, which no other command needs
 
     return import_folders(paths, tags)
 

@@ -12,14 +12,15 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
 
 from app import queries, store
+from app.codec.formats import EXTENSIONS
+from app.codec.processes import Codec
 from app.conditional import byte_range, not_modified, wants_range
-from app.measure import EXTENSIONS
 from app.models import SIZES, ThumbnailQuery
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, logger
 from app.spool import Spool
 from app.thumbnails import EXTENSIONS as THUMBNAIL_EXTENSIONS
-from app.thumbnails import Format, accepted, thumbnail
+from app.thumbnails import Format, accepted
 
 # The bytes never change; but who may not ask for them is not to have them from a shared cache.
 FOR_EVER = "private, max-age=31536000, immutable"
@@ -132,6 +133,7 @@ async def _shared(request: Request, storage_key: str, key: str, size: int, forma
 async def _read_or_make(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
     """The thumbnail from the object store; or made, and kept there."""
     objects: ObjectStore = request.state["store"]
+    codec: Codec = request.state["codec"]
     kept = await store.read(objects, key)
     if kept is not None:
         return kept
@@ -141,7 +143,7 @@ async def _read_or_make(request: Request, storage_key: str, key: str, size: int,
             if not store.copy(objects, storage_key, spool):
                 raise _missing(storage_key)
             try:
-                return thumbnail(spool.content(), size, format, request.state["settings"].max_image_pixels)
+                return codec.thumbnail(spool.content(), size, format)
             except ProblemError as error:  # of adopted bytes, which nobody has looked at
                 raise ProblemError(404, "no-thumbnail", error.problem.detail) from None
 

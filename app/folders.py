@@ -19,11 +19,11 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from app import queries
+from app.codec.processes import Codec
 from app.database import Pool
 from app.embedded import connectable
 from app.intake import store_image
 from app.limits import too_large
-from app.measure import measure
 from app.models import NOT_IN_A_NAME, UploadFields
 from app.problems import UNAVAILABLE, ProblemError
 from app.settings import Settings, fail, read_settings
@@ -74,6 +74,7 @@ class Import:
         self._listing = Lock()
         self._cores = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(self._cores)
+        self._codec = Codec(settings.max_image_pixels, settings.decode_timeout)
         self._pool = Pool(settings)
         self._bar: tqdm[NoReturn] = tqdm(unit=" files", disable=None, leave=False)
         self._said = time.monotonic()
@@ -86,7 +87,7 @@ class Import:
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._stop)
         if not self._bar.disable:
             Thread(target=self._count, daemon=True).start()
-        with self._threads, self._bar:
+        with self._codec, self._threads, self._bar:
             async with self._pool, asyncio.TaskGroup() as workers:
                 for _ in range(min(IN_FLIGHT * self._cores, self._settings.database_pool_size)):
                     workers.create_task(self._work())
@@ -110,7 +111,7 @@ class Import:
             if await queries.get_image_by_sha256(self._pool, sha256) is not None:
                 return False
             content = copy.content()
-            found = Digest(size, sha256, await self._in_thread(measure, content, self._settings.max_image_pixels))
+            found = Digest(size, sha256, await self._in_thread(self._codec.measure, content))
             _, new = await store_image(self._pool, self._objects, content, found, filename(path), self._fields)
             return new
 

@@ -56,7 +56,7 @@ async def list_images(request: Request) -> Response:
 async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     async with turn(request), receive(request, settings) as upload:
-        found = await digest(upload.content, settings.max_image_pixels, request.state["decoders"])
+        found = await digest(upload.content, request.state["codec"], request.state["decoders"])
         row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
     if not new:
         return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})

@@ -8,8 +8,8 @@ from obstore.store import ObjectStore
 from pydantic_core import to_json
 
 from app import queries, store
+from app.codec.formats import EXTENSIONS
 from app.database import Pool
-from app.measure import EXTENSIONS
 from app.models import UploadFields
 from app.spool import Content
 from app.uploads import Digest

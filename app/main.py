@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from app import content, docs, exports, health, images, imports, openapi, stats, tags, uploads
+from app.codec.processes import Codec
 from app.database import Pool
 from app.exports import NDJSON
 from app.problems import EXCEPTION_HANDLERS
@@ -31,6 +32,7 @@ class State(TypedDict):
     """What the endpoints find in `request.state`."""
 
     settings: Settings
+    codec: Codec
     decoders: Executor
     thumbnailers: Executor
     thumbnails: dict[str, asyncio.Task[bytes]]  # being made, by key
@@ -48,12 +50,14 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
         with (
+            Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
         ):
             async with Pool(settings) as pool:
                 yield {
                     "settings": settings,
+                    "codec": codec,
                     "decoders": decoders,
                     "thumbnailers": thumbnailers,
                     "thumbnails": {},

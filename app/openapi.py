@@ -9,8 +9,8 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.codec.formats import EXTENSIONS
 from app.exports import NDJSON
-from app.measure import LOADERS
 from app.models import (
     Filters,
     Image,
@@ -29,7 +29,7 @@ from app.models import (
 from app.problems import ProblemError
 from app.resource import JSON, Endpoint
 from app.settings import Settings
-from app.thumbnails import SAVERS
+from app.thumbnails import EXTENSIONS as THUMBNAILS
 from app.tokens import Scope
 
 PROBLEM = "application/problem+json"
@@ -369,7 +369,7 @@ def _content() -> dict[str, Any]:
 
 def _thumbnail() -> dict[str, Any]:
     description = "The format that Accept prefers: WebP where all are as welcome, AVIF only where it is named."
-    return {"200": _bytes(description, "Vary", media_types=tuple(SAVERS))}
+    return {"200": _bytes(description, "Vary", media_types=tuple(THUMBNAILS))}
 
 
 def _bytes(description: str, *headers: str, media_types: tuple[str, ...] = ("image/*",)) -> dict[str, Any]:
@@ -392,7 +392,7 @@ def _query(properties: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _upload(fields: dict[str, Any]) -> dict[str, Any]:
-    file = {"type": "string", "format": "binary", "description": f"One of {', '.join(LOADERS.values())}."}
+    file = {"type": "string", "format": "binary", "description": f"One of {', '.join(EXTENSIONS)}."}
     return {
         "multipart/form-data": {
             "schema": {

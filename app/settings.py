@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     database_pool_queue: Annotated[int, Field(ge=0, le=100_000)] = 1000
     max_upload_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(50 * 1024**2)
     max_image_pixels: Annotated[int, Field(gt=0)] = 100_000_000
+    decode_timeout: Seconds = 30.0
     max_uploads: Annotated[int, Field(ge=1, le=10_000)] = 100
     max_filename_length: Annotated[int, Field(ge=1, le=255)] = 255
     max_title_length: Annotated[int, Field(ge=0, le=200)] = 200

@@ -16,8 +16,9 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from app.codec.formats import Measure
+from app.codec.processes import Codec
 from app.limits import too_large
-from app.measure import Measure, measure
 from app.models import FieldError, Filename, UploadFields
 from app.parameters import values
 from app.problems import ProblemError, invalid
@@ -171,8 +172,8 @@ def _last_component(filename: str | None, settings: Settings) -> str | None:
         raise _field("/file", f"file name: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
-async def digest(content: Content, max_pixels: int, decoders: Executor) -> Digest:
-    """Size, SHA-256 and measure of the content, in a worker thread. Raises ProblemError as `measure` does.
+async def digest(content: Content, codec: Codec, decoders: Executor) -> Digest:
+    """Size, SHA-256 and measure of the content, in a worker thread. Raises ProblemError as `Codec.measure` does.
 
     `decoders` bounds how many images are decoded at once: one of MAX_IMAGE_PIXELS may take 15 bytes a pixel. It has a
     queue, so that a thread goes on with the next image without waiting for the event loop.
@@ -185,7 +186,7 @@ async def digest(content: Content, max_pixels: int, decoders: Executor) -> Diges
             content.seek(0)
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
             size = content.tell()
-        return Digest(size, sha256, measure(content, max_pixels))
+        return Digest(size, sha256, codec.measure(content))
 
     return await asyncio.get_running_loop().run_in_executor(decoders, work)
 

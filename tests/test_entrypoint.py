@@ -5,10 +5,12 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 import pytest
 
@@ -76,6 +78,30 @@ def test_it_serves_with_several_workers_and_stops_when_told(empty_database: str,
 
         assert process.wait(timeout=10) in {0, -signal.SIGTERM}
         assert not ready(port)
+
+
+def test_ctrl_c_lets_an_upload_finish_and_leaves_no_process(database: str, tmp_path: Path) -> None:
+    """A terminal sends it to each process of the group, at a moment when an image is decoded."""
+    port = free_port()
+    with service(database, port, tmp_path) as process, ThreadPoolExecutor(1) as threads:
+        wait_until(lambda: ready(port))
+        upload = threads.submit(
+            httpx.post,
+            f"http://127.0.0.1:{port}/v1/images",
+            content=picture("PNG", (6000, 6000)),
+            headers={"Content-Type": "image/png"},
+            timeout=60,
+        )
+        wait_until(lambda: psutil.Process(process.pid).children())
+        [decoder] = psutil.Process(process.pid).children()
+
+        os.killpg(process.pid, signal.SIGINT)
+
+        assert upload.result().status_code == 201
+        assert process.wait(timeout=10) in {0, -signal.SIGINT}
+        assert not decoder.is_running()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
 
 
 def test_a_request_whose_head_does_not_end_is_cut_off(database: str, tmp_path: Path) -> None:

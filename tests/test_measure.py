@@ -1,35 +1,43 @@
 import io
 import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
 from PIL import Image, ImageOps
 
-from app.measure import Measure, _prepare_libvips, measure
+from app.codec.formats import Measure
+from app.codec.processes import Codec
 from app.problems import ProblemError
 from tests.pictures import picture, turned, unspeakable
 
 PIXELS = 1_000_000
 
 
-def measured(content: bytes) -> Measure:
-    """From memory and from a file, which is the same."""
-    with tempfile.TemporaryFile() as file:
-        file.write(content)
-        found = measure(file, PIXELS)
-    assert measure(content, PIXELS) == found
-    return found
+Measured = Callable[[bytes], Measure]
 
 
-def refusal(content: bytes) -> str:
+@pytest.fixture(scope="module", params=["memory", "file"])
+def measured(request: pytest.FixtureRequest) -> Iterator[Measured]:
+    """What the decoder says of bytes, which it gets in memory or in a file."""
+    with Codec(PIXELS, 30) as codec:
+
+        def from_file(content: bytes) -> Measure:
+            with tempfile.TemporaryFile() as file:
+                file.write(content)
+                return codec.measure(file)
+
+        yield codec.measure if request.param == "memory" else from_file
+
+
+def refusal(measured: Measured, content: bytes) -> str:
     with pytest.raises(ProblemError) as refused:
         measured(content)
     return refused.value.problem.type
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WebP", "TIFF", "AVIF"])
-def test_orientation_turns_every_format_that_has_it(format: str) -> None:
+def test_orientation_turns_every_format_that_has_it(measured: Measured, format: str) -> None:
     for orientation in range(1, 9):
         content = turned(orientation, format)
 
@@ -38,12 +46,12 @@ def test_orientation_turns_every_format_that_has_it(format: str) -> None:
         assert measured(content)[1:] == displayed.size, orientation
 
 
-def test_an_image_is_taken_at_the_limit_of_pixels() -> None:
+def test_an_image_is_taken_at_the_limit_of_pixels(measured: Measured) -> None:
     assert measured(picture("PNG", (1000, 1000)))[1:] == (1000, 1000)
-    assert refusal(picture("PNG", (1000, 1001))) == "/problems/too-many-pixels"
+    assert refusal(measured, picture("PNG", (1000, 1001))) == "/problems/too-many-pixels"
 
 
-def test_of_an_animation_the_first_picture_counts() -> None:
+def test_of_an_animation_the_first_picture_counts(measured: Measured) -> None:
     frames = [Image.new("P", (30, 20), colour) for colour in (1, 2, 3)]
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
@@ -51,7 +59,7 @@ def test_of_an_animation_the_first_picture_counts() -> None:
     assert measured(file.getvalue()) == ("image/gif", 30, 20)
 
 
-def test_a_field_whose_name_is_no_text_does_no_harm() -> None:
+def test_a_field_whose_name_is_no_text_does_no_harm(measured: Measured) -> None:
     exif = Image.Exif()
     exif[0x010E] = "a description"
     content = picture("AVIF", exif=exif).replace(b"Exif", b"E\xffif", 1)
@@ -59,7 +67,7 @@ def test_a_field_whose_name_is_no_text_does_no_harm() -> None:
     assert measured(content) == ("image/avif", 60, 40)
 
 
-def test_images_measured_at_the_same_time_do_not_mix() -> None:
+def test_images_measured_at_the_same_time_do_not_mix(measured: Measured) -> None:
     contents = [b"text", picture("JPEG")[:500], unspeakable(), picture("PNG")]
     expected = ["/problems/unsupported-image", *["/problems/broken-image"] * 2, ("image/png", 60, 40)]
 
@@ -81,24 +89,11 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_has_to_come_to_its_end(progressive: bool) -> None:
+def test_a_jpeg_has_to_come_to_its_end(measured: Measured, progressive: bool) -> None:
     """Wherever it is cut. An end within a segment, as of a preview, is not its own; what comes after it is nobody's."""
     plain = picture(size=(1000, 700), progressive=progressive, quality=95)
     whole = plain[:2] + segment(0xE1, END * 100) + b"\xff" + segment(0xFE, b"") + plain[2:]
 
     assert measured(whole) == measured(whole + b"\0" * 1000) == ("image/jpeg", 1000, 700)
     for length in (len(whole) - 1, len(whole) - 2, len(whole) - 100, len(whole) // 2, 2 * len(whole) // 3):
-        assert refusal(whole[:length]) == "/problems/broken-image"
-
-
-def test_the_first_images_of_a_process_may_come_at_once() -> None:
-    content, together = picture("PNG"), Barrier(8)
-
-    def first(_: int) -> Measure:
-        together.wait()
-        return measure(content, PIXELS)
-
-    with ThreadPoolExecutor(8) as threads:
-        for _ in range(50):
-            _prepare_libvips.cache_clear()
-            assert set(threads.map(first, range(8))) == {("image/png", 60, 40)}
+        assert refusal(measured, whole[:length]) == "/problems/broken-image"

@@ -1,5 +1,6 @@
 import asyncio
 import io
+import struct
 from errno import ENOSPC
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import pyvips
 from PIL import Image, ImageCms
 
-from app import content, store, thumbnails
+from app import store
+from app.codec.processes import Codec
 from app.models import FIRST_ID
 from app.settings import Settings
 from app.thumbnails import accepted
@@ -151,9 +153,30 @@ async def test_all_kinds_of_pixels_become_srgb(client: httpx.AsyncClient) -> Non
 async def test_of_an_animation_the_first_picture_is_shown(client: httpx.AsyncClient) -> None:
     frames = [Image.new("RGB", (300, 200), colour) for colour in (RED, (0, 255, 0))]
 
-    for format in ("GIF", "WebP"):
+    for format in ("GIF", "WebP", "AVIF"):
         image = encoded(frames[0], format, save_all=True, append_images=frames[1:])
         assert near(await thumbnail(client, image), (254, 0, 0))
+
+
+async def test_of_pages_the_first_is_shown_though_the_next_is_half_its_size(client: httpx.AsyncClient) -> None:
+    """As in a pyramid, of which libvips would take the smaller picture."""
+    pages = [Image.new("RGB", (600, 400), RED), Image.new("RGB", (300, 200), (0, 255, 0))]
+
+    small = await thumbnail(client, encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+
+    assert near(small, (254, 0, 0))
+
+
+async def test_a_gif_is_shown_on_its_screen(client: httpx.AsyncClient) -> None:
+    """Of 800 x 600, which libvips takes for that of a monitor; the frame covers a quarter."""
+    image = encoded(Image.new("RGB", (400, 300), RED), "GIF")
+    image = image[:6] + struct.pack("<HH", 800, 600) + image[10:]
+
+    small = await thumbnail(client, image)
+
+    assert small.size == (160, 120)
+    assert near(small, (254, 0, 0), (0.25, 0.25))
+    assert not near(small, (254, 0, 0), (0.75, 0.75))
 
 
 # What is asked
@@ -230,15 +253,15 @@ async def test_what_is_no_image_has_no_thumbnail(client: httpx.AsyncClient) -> N
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What is asked of libvips."""
+    """What is asked of the decoder."""
     calls: list[tuple[object, ...]] = []
-    make = thumbnails.thumbnail
+    make = Codec.thumbnail
 
     def counted(*arguments: Any) -> bytes:
         calls.append(arguments[1:])
         return make(*arguments)
 
-    monkeypatch.setattr(content, "thumbnail", counted)
+    monkeypatch.setattr(Codec, "thumbnail", counted)
     return calls
 
 
@@ -320,7 +343,7 @@ async def test_uploads_go_on_while_thumbnails_are_made(
         asyncio.run_coroutine_threadsafe(made.wait(), loop).result()
         return b"made"
 
-    monkeypatch.setattr(content, "thumbnail", slow)
+    monkeypatch.setattr(Codec, "thumbnail", slow)
     ids = [(await upload(client, picture(seed=seed)))["id"] for seed in range(5)]
     waiting = [asyncio.create_task(client.get(f"/v1/images/{id}/thumbnail")) for id in ids]
     await asyncio.sleep(0.1)

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from PIL import Image, ImageOps
 
-from app import measure, uploads
+from app.codec.formats import Measure
+from app.codec.processes import Codec
 from app.main import create_app
 from app.settings import Settings
 from app.spool import Content
@@ -327,18 +328,18 @@ async def test_no_more_images_are_decoded_at_once_than_a_worker_can_hold(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = most = 0
-    decode = measure.measure
+    decode = Codec.measure
 
-    def counted(content: Content, max_pixels: int) -> object:
+    def counted(codec: Codec, content: Content) -> Measure:
         nonlocal running, most
         running += 1
         most = max(most, running)
         try:
-            return decode(content, max_pixels)
+            return decode(codec, content)
         finally:
             running -= 1
 
-    monkeypatch.setattr(uploads, "measure", counted)
+    monkeypatch.setattr(Codec, "measure", counted)
     images = [picture("PNG", size=(900, 900), seed=seed) for seed in range(12)]
     responses = await asyncio.gather(*(client.post("/v1/images", files={"file": image}) for image in images))
 
