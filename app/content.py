@@ -147,9 +147,15 @@ async def _read_or_make(request: Request, storage_key: str, key: str, size: int,
             except ProblemError as error:  # of adopted bytes, which nobody has looked at
                 raise ProblemError(404, "no-thumbnail", error.problem.detail) from None
 
-    content = await asyncio.get_running_loop().run_in_executor(request.state["thumbnailers"], work)
-    try:
-        await store.put(objects, key, content, format)
-    except UNAVAILABLE as error:
-        logger.error("could not keep %r in the object store: %s", key, store.reason(error))
+    # One at a time of all workers: who was first keeps it, and the others find it.
+    async with request.state["making"], request.state["pool"].transaction() as connection:
+        await queries.lock_content(connection, key)
+        kept = await store.read(objects, key)
+        if kept is not None:
+            return kept
+        content = await asyncio.get_running_loop().run_in_executor(request.state["thumbnailers"], work)
+        try:
+            await store.put(objects, key, content, format)
+        except UNAVAILABLE as error:
+            logger.error("could not keep %r in the object store: %s", key, store.reason(error))
     return content

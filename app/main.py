@@ -35,7 +35,8 @@ class State(TypedDict):
     codec: Codec
     decoders: Executor
     thumbnailers: Executor
-    thumbnails: dict[str, asyncio.Task[bytes]]  # being made, by key
+    making: CapacityLimiter  # as many thumbnails as there are thumbnailers
+    thumbnails: dict[str, asyncio.Task[bytes]]  # being read or made, by key
     uploads: CapacityLimiter
     transfers: CapacityLimiter
     pool: Pool
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> Starlette:
                     "codec": codec,
                     "decoders": decoders,
                     "thumbnailers": thumbnailers,
+                    "making": CapacityLimiter(THUMBNAILERS),
                     "thumbnails": {},
                     "uploads": CapacityLimiter(settings.max_uploads),
                     "transfers": CapacityLimiter(TRANSFERS),

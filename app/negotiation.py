@@ -18,8 +18,8 @@ def weights(header: str) -> dict[str, float]:
 
 
 def quality(header: str, media_type: str) -> float:
-    """How welcome a media type is, by the range that fits it best; an Accept that lists nothing takes all."""
-    found = weights(header) or {"*/*": 1.0}
+    """How welcome a media type is, by the range that fits it best; an Accept with nothing in it takes all."""
+    found = weights(header if header.strip() else "*/*")
     kind = media_type.partition("/")[0]
     return found.get(media_type, found.get(f"{kind}/*", found.get("*/*", 0.0)))
 

@@ -1,8 +1,8 @@
 """The formats of thumbnails, and which one an Accept header asks for."""
 
-import re
 from typing import Literal
 
+from app.negotiation import quality, weights
 from app.problems import ProblemError
 
 Format = Literal["image/avif", "image/webp", "image/jpeg"]
@@ -17,14 +17,9 @@ def accepted(accept: str) -> Format:
     WebP where all are as welcome. AVIF only where it is named: many who say */* cannot show it.
     Raises ProblemError 406.
     """
-    weights: dict[str, float] = {}
-    for media_range in accept.lower().split(",") if accept.strip() else ["*/*"]:
-        name, *parameters = (token.strip() for token in media_range.split(";"))
-        weight = next((token[2:] for token in parameters if token.startswith("q=")), "1")
-        if re.fullmatch(r"(0(\.\d{0,3})?|1(\.0{0,3})?)", weight):
-            weights[name] = float(weight)
-    anything = weights.get("image/*", weights.get("*/*", 0.0))
-    welcome = {format: weights.get(format, 0.0 if format == "image/avif" else anything) for format in EXTENSIONS}
+    named = weights(accept)
+    welcome = {format: quality(accept, format) for format in EXTENSIONS}
+    welcome["image/avif"] = named.get("image/avif", 0.0)
     best = max(welcome, key=lambda format: welcome[format])  # the first of the best
     if welcome[best] == 0:
         raise ProblemError(406, detail=f"Thumbnails are {', '.join(EXTENSIONS)}.")

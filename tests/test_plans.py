@@ -51,7 +51,7 @@ PINNED = {
     "list_images_by_name_matching": ({NAMES, DOCUMENTS, WORDS, "images_pkey"}, 1600, 2600),
     "list_images_by_terms": ({TERMS, DOCUMENTS, WORDS, "images_pkey"}, 900, 1100),
     "list_images_by_words": ({DOCUMENTS, WORDS, "images_pkey"}, 600, 300),
-    "list_tokens": (set(), 0, 10),
+    "list_tokens": (set(), 1000, 30),
     "list_images_largest": ({LARGEST, NEWEST, "images_pkey"}, 110, 250),
     "list_images_largest_matching": ({LARGEST, DOCUMENTS, WORDS, "images_pkey"}, 1600, 2600),
     "list_images_oldest": ({NEWEST}, 50, 60),
@@ -62,7 +62,7 @@ PINNED = {
     "prepare_export": (set(), 0, 10),
     "prepare_import": (set(), 0, 10),
     "read_applied": (set(), 100, 20),
-    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 1000, 300),
+    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 1500, 300),
     "revoke_token": ({"tokens_name_key"}, 0, 10),
     "touch_token": ({"tokens_pkey"}, 0, 10),
     "read_stats": ({NEWEST, TAGS, "images_pkey"}, 16_000, 1400),
@@ -92,6 +92,13 @@ IN_VAIN = {
 }
 
 
+TOKENS = """
+    INSERT INTO tokens (id, name, scope, sha256)
+    SELECT md5('token ' || n)::uuid, 'client ' || n, 'read', sha256(('token ' || n)::bytea)
+    FROM generate_series(1, 1000) AS n
+"""
+
+
 @pytest.fixture(scope="module")
 def million(server: Server, admin: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """Loaded as soon as there is a table: an index is built faster than rows are added to it."""
@@ -101,6 +108,7 @@ def million(server: Server, admin: psycopg.Connection) -> Iterator[psycopg.Conne
     with psycopg.connect(server.url(name), autocommit=True, prepare_threshold=None) as connection:
         scratch.fill(connection, ROWS, quiet=True)
         yoyo_on(server.url(name), "apply", timeout=600, PGOPTIONS="-c maintenance_work_mem=512MB")
+        connection.execute(TOKENS.encode())
         connection.execute("VACUUM ANALYZE")
         yield connection
     admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
@@ -120,7 +128,8 @@ def test_a_query_touches_the_page_and_not_the_table(
 
     plan = explain(million, QUERIES[name], arguments, mode)
 
-    assert of_ours(plan.sequential) <= {"_yoyo_migration", "_yoyo_ledger"}
+    whole = {"tokens"} if name == "list_tokens" else {"_yoyo_migration", "_yoyo_ledger"}
+    assert of_ours(plan.sequential) <= whole
     assert of_ours(plan.indexes) <= indexes
     assert plan.indexes or plan.sequential or not indexes
     assert plan.read <= read
@@ -190,7 +199,7 @@ def test_a_table_that_vacuum_has_not_seen_is_not_sorted(connection: psycopg.Conn
     run(connection, "fill_images", "review", first=1, last=20_000)
     connection.execute("ANALYZE")
     for name, words, arguments in CASES:
-        if name.startswith(("list_", "read_stats")):
+        if name.startswith(("list_", "read_stats")) and name != "list_tokens":
             plan = explain(connection, QUERIES[name], arguments, "force_generic_plan")
             assert not of_ours(plan.sequential), (name, words)
 

@@ -16,6 +16,7 @@ from app.models import FIRST_ID
 from app.settings import Settings
 from app.thumbnails import accepted
 from tests.api import faults, insert, objects, place, problem, put, remove, upload
+from tests.conftest import client_of
 from tests.pictures import picture, turned
 
 FORMATS = {"image/avif": "AVIF", "image/webp": "WEBP", "image/jpeg": "JPEG"}
@@ -269,6 +270,18 @@ async def test_a_hundred_who_ask_at_once_share_one(client: httpx.AsyncClient, ma
     url = f"/v1/images/{(await upload(client, picture(size=(900, 600))))['id']}/thumbnail"
 
     responses = await asyncio.gather(*(client.get(url) for _ in range(100)))
+
+    assert {(response.status_code, response.content) for response in responses} == {(200, responses[0].content)}
+    assert len(made) == 1
+
+
+async def test_so_do_those_of_several_workers(
+    client: httpx.AsyncClient, settings: Settings, made: list[object]
+) -> None:
+    url = f"/v1/images/{(await upload(client, picture(size=(900, 600))))['id']}/thumbnail"
+
+    async with client_of(settings) as second, client_of(settings) as third:
+        responses = await asyncio.gather(*(worker.get(url) for worker in (client, second, third) for _ in range(30)))
 
     assert {(response.status_code, response.content) for response in responses} == {(200, responses[0].content)}
     assert len(made) == 1
