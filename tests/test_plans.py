@@ -57,7 +57,7 @@ PINNED = {
     "prepare_export": (set(), 0, 10),
     "prepare_import": (set(), 0, 10),
     "read_applied": (set(), 100, 20),
-    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 1000, 300),
+    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 2000, 300),
     "read_stats": ({NEWEST, TAGS, "images_pkey"}, 16_000, 1400),
     "update_image": ({"images_pkey"}, 1, 100),
 }
