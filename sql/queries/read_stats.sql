@@ -6,7 +6,8 @@
 --   type of at most 1,000 images is counted.
 -- * tags: as ANALYZE estimates the number of distinct terms, a number that is the better the more often each is given; at
 --   least those of the sample.
--- The second bound of the ids, which all are within, tells the planner that few are read: it would sort the whole table.
+-- The bounds of created_at and of the ids, which all are within, tell the planner that few are read, where no statistics
+-- say otherwise: it would sort the whole table. (In a SELECT of its own a bound is one that it does not know.)
 -- $1 bigint  images that are few
 -- Index: images_created_at_id_idx, $1 entries and the first and the last; images_pkey, a thousand rows, or all if they
 -- are few; image_terms_term_idx, a look-up and 1,001 entries at most for each media type. Not more with more images.
@@ -16,6 +17,8 @@ WITH RECURSIVE large (yes) AS MATERIALIZED (
         EXISTS (
             SELECT
             FROM images
+            WHERE created_at >= (SELECT '-infinity'::timestamptz)
+                AND created_at <= 'infinity'
             ORDER BY created_at DESC, id DESC
             LIMIT 1 OFFSET $1::bigint
         )
