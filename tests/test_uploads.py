@@ -2,6 +2,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import psycopg
@@ -14,6 +15,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.spool import Content
 from tests.api import BOUNDARY, faults, insert, objects, part, problem, rows, send, upload
+from tests.conftest import client_of
 from tests.pictures import picture, turned, unspeakable
 
 TYPES = {
@@ -514,3 +516,24 @@ async def test_a_client_that_goes_away_is_no_fault(settings: Settings) -> None:
             await app(scope, receive, send)
 
     assert len(sent) == 4
+
+
+async def test_uploads_of_the_same_bytes_leave_the_connections_to_others(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> None:
+        writing.set()
+        await go_on.wait()
+
+    monkeypatch.setattr("app.store.put", slow)
+    async with client_of(settings) as client:
+        sent = [asyncio.create_task(upload(client, picture())) for _ in range(3 * settings.database_pool_size)]
+        await writing.wait()
+        await asyncio.sleep(0.2)  # the others are under way
+        assert (await client.get("/v1/images")).status_code == 200
+        go_on.set()
+        images = await asyncio.gather(*sent)
+
+    assert len({image["id"] for image in images}) == 1
