@@ -51,28 +51,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessFo
 
 
 @pytest.fixture(scope="session")
-def server(data: Path) -> Iterator[Server]:
+def server(memory: Path) -> Iterator[Server]:
     if not (binaries(VERSION) / "postgres").exists():
         pytest.exit(f"PG={VERSION}: no PostgreSQL {VERSION} in {binaries(VERSION)}", returncode=1)
-    server = Server(data, VERSION, "-c fsync=off -c max_connections=60 -c log_lock_waits=on")
+    server = Server(memory / "data", VERSION, "-c fsync=off -c max_connections=60 -c log_lock_waits=on")
     server.start()
     yield server
     server.release()
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the databases are: in memory where there is enough, since a test's own one is 300 files, made ten times as
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for databases: in memory where there is enough, since a test's own one is 300 files, made ten times as
     fast there as on some disks."""
     if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ENOUGH:
-        yield tmp_path_factory.mktemp("postgres") / "data"
+        yield tmp_path_factory.mktemp("postgres")
         return
     for left in MEMORY.glob("images-tests-*"):  # by a process that was killed
         if not Path("/proc", left.name.rpartition("-")[2]).exists():
             shutil.rmtree(left, ignore_errors=True)
     folder = MEMORY / f"images-tests-{os.getpid()}"
     folder.mkdir()
-    yield folder / "data"
+    yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 

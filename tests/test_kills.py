@@ -26,7 +26,8 @@ NON_TRANSACTIONAL = [path.stem for path in FILES if "\n-- transactional: false\n
 
 # To be killed after one of these is to be killed before it: the database is the same, and so is the next command. (A
 # comment is one of many in its transaction.)
-# That is left out; but not in EVERY_STATEMENT, as the server is killed: the migrator ends in its own words each time.
+# That is left out, and so is what comes before a migration and after it, which is the same for each; but not in
+# EVERY_STATEMENT. There the server is killed at each: the migrator ends in its own words each time.
 HARMLESS = re.compile(r"BEGIN|SAVEPOINT|ROLLBACK|DEALLOCATE|COMMENT ON|SELECT (?!pg_\w*lock)")
 EVERY_STATEMENT = [("apply", IDS[0]), ("rollback", NON_TRANSACTIONAL[0])]
 
@@ -34,9 +35,9 @@ OPTIONS = "-c fsync=off -c max_connections=200 -c shared_buffers=16MB"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(memory: Path) -> Iterator[Server]:
     """A server that may be killed, with a database for each state: state_4 has rows and the first 4 migrations."""
-    server = Server(tmp_path_factory.mktemp("mortal") / "data", VERSION, OPTIONS)
+    server = Server(memory / "mortal" / "data", VERSION, OPTIONS)
     server.start()
     create(server, ["state_0"], "template0")
     with psycopg.connect(server.url("state_0")) as connection:
@@ -129,10 +130,17 @@ def faults_of(victim: str, command: Command) -> str:
     return "" if well else f"it ended with {command.status}, {command.stderr[-300:]!r}"
 
 
-def stops_of(command: Command, every: bool) -> dict[str, int]:
-    """Where to kill a command like this one: a database for each, and the position of the statement not to forward."""
+def stops_of(command: Command, *, whole: bool = False, every: bool = False) -> dict[str, int]:
+    """Where to kill a command like this one: a database for each, and the position of the statement not to forward.
+
+    From the moment that it has the lock to the one that it gives it back; or the whole of it.
+    """
     before = ["", *command.statements]
     stops = [at for at in range(1, len(before)) if every or at == 1 or not HARMLESS.match(before[at - 1])]
+    if not whole:
+        locked = next(at for at, text in enumerate(before) if text.startswith("INSERT INTO yoyo_lock")) + 1
+        done = next(at for at, text in enumerate(before) if text.startswith('DELETE FROM "yoyo_lock"'))
+        stops = [at for at in stops if locked < at < done]
     return {f"stop_{number}": stop for number, stop in enumerate(stops)}
 
 
@@ -187,8 +195,9 @@ async def test_the_next_command_converges(server: Server, relay: Relay, migratio
     steps = []
     for operation in ("apply", "rollback"):
         undisturbed = await run(relay, "undisturbed", operation, "--revision", migration)
-        every = victim == "server process" and (operation, migration) in EVERY_STATEMENT
-        steps.append((operation, stops_of(undisturbed, every), state(server, "undisturbed")))
+        whole = (operation, migration) in EVERY_STATEMENT
+        stops = stops_of(undisturbed, whole=whole, every=whole and victim == "server process")
+        steps.append((operation, stops, state(server, "undisturbed")))
     create(server, steps[0][1].keys() | steps[1][1].keys(), before)
 
     for operation, stops, expected in steps:
@@ -213,7 +222,7 @@ async def test_the_opposite_command_goes_back(
     """Whatever the killed command had done is undone, and its run is not left open in the ledger."""
     before = f"state_{IDS.index(migration) + (operation == 'rollback')}"
     create(server, ["undisturbed"], before)
-    stops = stops_of(await run(relay, "undisturbed", operation, "--revision", migration), False)
+    stops = stops_of(await run(relay, "undisturbed", operation, "--revision", migration))
     create(server, stops, before)
     expected = state(server, before)
 
