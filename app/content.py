@@ -53,7 +53,7 @@ async def get_content(request: Request) -> Response:
     if request.method == "HEAD" or wants_range(request, headers["ETag"]):
         size = await store.size(objects, key)
         if size is None:
-            raise _missing(key)
+            raise await _missing(request, key)
         if request.method == "HEAD":
             return Response(headers={**headers, "Content-Length": str(size)})
         part = byte_range(request.headers["range"], size)
@@ -61,7 +61,7 @@ async def get_content(request: Request) -> Response:
             headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{size}"
     content = await store.stream(objects, key, part)
     if content is None:
-        raise _missing(key)
+        raise await _missing(request, key)
     length, chunks = content
     return _Content(chunks, 206 if part else 200, {**headers, "Content-Length": str(length)})
 
@@ -95,7 +95,7 @@ async def get_thumbnail(request: Request) -> Response:
     if not_modified(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     key = store.thumbnail_key(row["sha256"], name)
-    content = await _shared(request, row["storage_key"], key, size, format)
+    content = await _shared(request, row, key, size, format)
     headers |= {"Content-Type": format, "Content-Length": str(len(content))}
     return Response(None if request.method == "HEAD" else content, headers=headers)
 
@@ -113,24 +113,26 @@ async def _row(request: Request) -> Record:
     return row
 
 
-def _missing(key: str) -> ProblemError:
+async def _missing(request: Request, key: str) -> ProblemError:
+    """There are no bytes: a fault, unless the image was deleted a moment ago."""
+    await _row(request)
     logger.error("no bytes in the object store under %r", key)
     return ProblemError(404, "content-missing")
 
 
-async def _shared(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
+async def _shared(request: Request, row: Record, key: str, size: int, format: Format) -> bytes:
     """The thumbnail, by a task that all who ask for it meanwhile wait for, and that goes on if they go away.
 
     The task also looks in the store: who found nothing there by itself could come back when another has just made it.
     """
     tasks: dict[str, asyncio.Task[bytes]] = request.state["thumbnails"]
     if key not in tasks:
-        tasks[key] = asyncio.create_task(_read_or_make(request, storage_key, key, size, format))
+        tasks[key] = asyncio.create_task(_read_or_make(request, row, key, size, format))
         tasks[key].add_done_callback(lambda _: tasks.pop(key))
     return await asyncio.shield(tasks[key])
 
 
-async def _read_or_make(request: Request, storage_key: str, key: str, size: int, format: Format) -> bytes:
+async def _read_or_make(request: Request, row: Record, key: str, size: int, format: Format) -> bytes:
     """The thumbnail from the object store; or made, and kept there."""
     objects: ObjectStore = request.state["store"]
     codec: Codec = request.state["codec"]
@@ -138,24 +140,29 @@ async def _read_or_make(request: Request, storage_key: str, key: str, size: int,
     if kept is not None:
         return kept
 
-    def work() -> bytes:
+    def work() -> bytes | None:
         with Spool() as spool:
-            if not store.copy(objects, storage_key, spool):
-                raise _missing(storage_key)
+            if not store.copy(objects, row["storage_key"], spool):
+                return None
             try:
                 return codec.thumbnail(spool.content(), size, format)
             except ProblemError as error:  # of adopted bytes, which nobody has looked at
                 raise ProblemError(404, "no-thumbnail", error.problem.detail) from None
 
-    # One at a time of all workers: who was first keeps it, and the others find it.
-    async with request.state["making"], request.state["pool"].transaction() as connection:
-        await queries.lock_content(connection, key)
+    async with request.state["making"], request.state["thumbnail_pool"].transaction() as connection:
+        # One at a time of all workers: who was first keeps it, and the others find it. A DELETE, which takes this lock
+        # before it removes what there is, comes before, and there is no image any more, or after.
+        await queries.lock_content(connection, row["sha256"])
+        if await queries.get_image_by_sha256(connection, row["sha256"]) is None:
+            raise ProblemError(404)
         kept = await store.read(objects, key)
         if kept is not None:
             return kept
         content = await asyncio.get_running_loop().run_in_executor(request.state["thumbnailers"], work)
-        try:
-            await store.put(objects, key, content, format)
-        except UNAVAILABLE as error:
-            logger.error("could not keep %r in the object store: %s", key, store.reason(error))
-    return content
+        if content is not None:
+            try:
+                await store.put(objects, key, content, format)
+            except UNAVAILABLE as error:
+                logger.error("could not keep %r in the object store: %s", key, store.reason(error))
+            return content
+    raise await _missing(request, row["storage_key"])

@@ -245,11 +245,13 @@ class Pool:
             await transaction.commit()
 
     @asynccontextmanager
-    async def alone(self, key: str) -> AsyncIterator[None]:
-        """One at a time for a key in this process: who waits for PostgreSQL's lock holds a connection, who waits here
-        none."""
-        async with self._turns.setdefault(key, asyncio.Lock()):
-            yield
+    async def alone(self, key: str) -> AsyncIterator[bool]:
+        """One at a time for a key in this process, and whether another one was: who waits for PostgreSQL's lock holds a
+        connection, who waits here none."""
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        waited = turn.locked()
+        async with turn:
+            yield waited
 
     async def _acquire(self) -> Connection:
         place = self._free.pop() if self._free else await self._wait()

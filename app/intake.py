@@ -23,11 +23,13 @@ async def store_image(
 ) -> tuple[Record, bool]:
     """The row, and whether it is new: the same bytes are stored once. Where there is no name the hash makes one."""
     key = store.storage_key(found.sha256)
-    while True:  # again where another process or program came in between
-        async with pool.alone(found.sha256):
-            row = await queries.get_image_by_sha256(pool, found.sha256)
-            if row is not None:
-                return row, False
+    while True:
+        row = await queries.get_image_by_sha256(pool, found.sha256)
+        if row is not None:
+            return row, False
+        async with pool.alone(found.sha256) as waited:
+            if waited:
+                continue  # whoever was at these bytes may have stored them
             # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the
             # row is committed after they are written, so that a crash leaves bytes without a row, never the reverse.
             async with pool.transaction() as connection:
@@ -45,3 +47,4 @@ async def store_image(
                 )
         if row is not None:
             return row, True
+        # Another process has stored them in between.

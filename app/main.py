@@ -35,7 +35,8 @@ class State(TypedDict):
     codec: Codec
     decoders: Executor
     thumbnailers: Executor
-    making: CapacityLimiter  # as many thumbnails as there are thumbnailers
+    making: CapacityLimiter  # as many thumbnails as there are thumbnailers, each with a connection for its lock
+    thumbnail_pool: Pool
     thumbnails: dict[str, asyncio.Task[bytes]]  # being read or made, by key
     uploads: CapacityLimiter
     transfers: CapacityLimiter
@@ -55,13 +56,15 @@ def create_app(settings: Settings) -> Starlette:
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
         ):
-            async with Pool(settings) as pool:
+            for_thumbnails = settings.model_copy(update={"database_pool_size": THUMBNAILERS})
+            async with Pool(settings) as pool, Pool(for_thumbnails) as thumbnail_pool:
                 yield {
                     "settings": settings,
                     "codec": codec,
                     "decoders": decoders,
                     "thumbnailers": thumbnailers,
                     "making": CapacityLimiter(THUMBNAILERS),
+                    "thumbnail_pool": thumbnail_pool,
                     "thumbnails": {},
                     "uploads": CapacityLimiter(settings.max_uploads),
                     "transfers": CapacityLimiter(TRANSFERS),

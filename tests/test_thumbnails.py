@@ -1,6 +1,7 @@
 import asyncio
 import io
 import struct
+import threading
 from errno import ENOSPC
 from typing import Any
 
@@ -367,6 +368,49 @@ async def test_uploads_go_on_while_thumbnails_are_made(
     finally:
         made.set()
     assert [(await response).content for response in waiting] == [b"made"] * 5
+
+
+async def test_one_that_is_made_while_the_image_is_deleted_is_not_left_behind(
+    client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: object) -> bytes:
+        making.set()
+        assert go_on.wait(20)
+        return b"made"
+
+    monkeypatch.setattr(Codec, "thumbnail", slow)
+    url = f"/v1/images/{(await upload(client))['id']}"
+    asked = asyncio.create_task(client.get(f"{url}/thumbnail"))
+    assert await asyncio.to_thread(making.wait, 20)
+    deleted = asyncio.create_task(client.delete(url))
+    while (await client.get(url)).status_code != 404:
+        pass
+    go_on.set()
+
+    assert ((await asked).status_code, (await deleted).status_code) == (200, 204)
+    assert objects(settings) == []
+
+
+async def test_one_that_was_deleted_a_moment_ago_is_no_fault(
+    client: httpx.AsyncClient,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url = f"/v1/images/{(await upload(client))['id']}"
+    size = store.size
+
+    async def late(objects: Any, key: str) -> int | None:
+        connection.execute("DELETE FROM images")
+        await store.delete(objects, [key])
+        return await size(objects, key)
+
+    monkeypatch.setattr(store, "size", late)
+
+    assert (await client.head(f"{url}/content")).status_code == 404
+    assert caplog.records == []
 
 
 # Rows of the former service

@@ -147,4 +147,4 @@ async def test_a_migration_under_it_is_not_noticed(
     responses = await asyncio.gather(*(client.get(f"/v1/images/{id}/content") for id in ids))
 
     assert [problem(response, 404, "content-missing") for response in responses]
-    assert messages == [("get_content", 5)] * 2
+    assert messages.count(("get_content", 5)) == 2  # others look whether the image is still there
