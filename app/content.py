@@ -15,6 +15,7 @@ from app import queries, store
 from app.codec.formats import EXTENSIONS
 from app.codec.processes import Codec
 from app.conditional import byte_range, not_modified, wants_range
+from app.limits import patient
 from app.models import SIZES, ThumbnailQuery
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, logger
@@ -73,13 +74,13 @@ def _disposition(kind: str, filename: str) -> str:
 
 
 class _Content(StreamingResponse):
-    """Where the store fails on the way the connection ends: the client sees that it has not got all."""
+    """Where the store fails on the way, or the client stalls, the connection ends: it sees that it has not got all."""
 
     async def stream_response(self, send: Send) -> None:
         try:
-            await super().stream_response(send)
-        except BaseError as error:
-            logger.error("a content was cut off: %s", store.reason(error))
+            await super().stream_response(patient(send))
+        except (BaseError, TimeoutError) as error:
+            logger.error("a content was cut off: %s", store.reason(error) or "its client took none of it")
 
 
 async def get_thumbnail(request: Request) -> Response:

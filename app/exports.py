@@ -1,6 +1,5 @@
 """Every image that matches, as NDJSON, newest first: GET /v1/images/export and `images export`."""
 
-import asyncio
 import zlib
 from collections.abc import Callable, Coroutine
 from typing import Protocol
@@ -13,13 +12,12 @@ from starlette.types import Send
 
 from app import negotiation, queries
 from app.database import Pool
-from app.limits import transfer
+from app.limits import patient, transfer
 from app.models import EARLIEST, LATEST, Filters
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, logger
 
 NDJSON = "application/x-ndjson"
-STALLED = 60.0  # seconds a client may take none of it
 
 Write = Callable[[bytes], Coroutine[None, None, None]]
 
@@ -81,15 +79,14 @@ class _Export(StreamingResponse):
         self.request, self.filters, self.coding = request, filters, coding
 
     async def stream_response(self, send: Send) -> None:
-        started = False
+        started, in_time = False, patient(send)
 
         async def write(chunk: bytes) -> None:
             nonlocal started
             if not started:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 started = True
-            async with asyncio.timeout(STALLED):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await in_time({"type": "http.response.body", "body": chunk, "more_body": True})
 
         try:
             with transfer(self.request):

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager, contextmanager
 
 from anyio import WouldBlock
 from starlette.requests import Request
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Send
 
 from app.problems import RETRY_AFTER, ProblemError
 
+STALLED = 60.0  # seconds a client may take nothing of an answer that does not fit into memory
 SLOWEST = 16 * 1024  # bytes a second: each of a body's gives its client as much more time
 
 
@@ -42,6 +43,16 @@ def limited(request: Request, receive: Receive, max_bytes: int) -> Receive:
         return message
 
     return receive_limited
+
+
+def patient(send: Send) -> Send:
+    """`send`, to a client that takes something of it within STALLED. Raises TimeoutError."""
+
+    async def send_in_time(message: Message) -> None:
+        async with asyncio.timeout(STALLED):
+            await send(message)
+
+    return send_in_time
 
 
 def too_large(max_bytes: int) -> ProblemError:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
 from app.database import Pool
 from app.limits import SLOWEST
 from app.settings import Settings
-from tests.api import problem, rows
+from tests.api import problem, rows, upload
 from tests.conftest import client_of
 from tests.pictures import picture
 from tests.test_backend import wait_until
@@ -143,3 +144,33 @@ async def test_the_queue_for_a_connection_has_an_end(settings: Settings) -> None
     assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
     async with Pool(settings) as pool:
         assert await pool.fetch("prepare_import")
+
+
+async def test_a_client_that_takes_nothing_is_given_up(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = (await upload(client))["id"]
+    app = client._transport.app  # type: ignore[attr-defined]
+    request = client.build_request("GET", f"/v1/images/{id}/content")
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": request.url.path,
+        "raw_path": request.url.raw_path,
+        "query_string": b"",
+        "headers": request.headers.raw,
+        "server": ("127.0.0.1", 8000),
+    }
+
+    async def receive() -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("app.limits.STALLED", 0.1)
+    async with asyncio.timeout(10):
+        await app(scope, receive, send)
+
+    assert "its client took none of it" in caplog.text
