@@ -11,9 +11,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from app import negotiation, queries
+from app.cursors import EARLIEST, LATEST
 from app.database import Pool
 from app.limits import patient, transfer
-from app.models import EARLIEST, LATEST, Filters
+from app.models import Filters
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, logger
 

@@ -22,9 +22,10 @@ from app import queries
 from app.codec.processes import Codec
 from app.database import Pool
 from app.embedded import connectable
+from app.fields import NOT_IN_A_NAME
 from app.intake import store_image
 from app.limits import too_large
-from app.models import NOT_IN_A_NAME, UploadFields
+from app.models import UploadFields
 from app.problems import UNAVAILABLE, ProblemError
 from app.settings import Settings, fail, read_settings
 from app.spool import Spool

@@ -16,18 +16,12 @@ from starlette.responses import Response
 from app import queries, store
 from app.conditional import entity_tags, not_modified
 from app.content import objects_of
+from app.cursors import EARLIEST, EPOCH, microseconds
 from app.database import Pool
+from app.fields import attributes_within
 from app.intake import store_image
 from app.limits import turn
-from app.models import (
-    EARLIEST,
-    EPOCH,
-    FieldError,
-    ImagePatch,
-    ListQuery,
-    attributes_within,
-    microseconds,
-)
+from app.models import FieldError, ImagePatch, ListQuery
 from app.pages import page
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, ProblemError, invalid, logger

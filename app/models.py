@@ -1,13 +1,8 @@
 """What clients send and get: pydantic models, which validate requests and describe them in OpenAPI."""
 
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sized
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from math import isfinite
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -17,30 +12,28 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     JsonValue,
     StringConstraints,
-    TypeAdapter,
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import CoreSchema, core_schema, from_json, to_json
+from pydantic_core import from_json
 
-EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)  # asyncpg's infinity
-LAST_ID = UUID(int=2**128 - 1)
-FIRST_ID = UUID(int=0)
-MAX_BIGINT = 2**63 - 1
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+from app.cursors import EARLIEST, FIRST_ID, LAST_ID, LATEST, MAX_BIGINT, Position, cursor_of, place_of
+from app.fields import (
+    MAX_TAG,
+    AtMost,
+    Attributes,
+    ContentType,
+    Description,
+    Filename,
+    Moment,
+    Tags,
+    Text,
+    Title,
+)
 
-MAX_TAG = 100
-LAST_NAME = chr(0x10FFFF) * 256  # more than a name may have
 SIZES = (160, 320, 640, 1280)  # of thumbnails
-
-ID_AND_MOMENT = re.compile(r'{"id":"([^"]+)".*?,"created_at":"([^"]+)"', re.DOTALL)
-NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 # What the description shows of an image: the red rectangle of the README.
 EXAMPLE: dict[str, JsonValue] = {
@@ -60,181 +53,6 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 Sort = Literal["newest", "oldest", "largest", "name"]
-ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif"]
-
-
-@dataclass(frozen=True)
-class AtMost:
-    """As many characters of a string, or items of a list, as a setting says: the context of a validation is Settings.
-
-    In the schema stands the setting's name, for app/openapi.py to replace.
-    """
-
-    setting: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_after_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        described = handler(schema)
-        described["maxItems" if described["type"] == "array" else "maxLength"] = self.setting
-        return described
-
-    def _check(self, value: Sized, info: core_schema.ValidationInfo) -> Sized:
-        most = getattr(info.context, self.setting)
-        if len(value) > most:
-            raise ValueError(f"must have at most {most} {'characters' if isinstance(value, str) else 'items'}")
-        return value
-
-
-def _without_nul(value: str) -> str:
-    # PostgreSQL's text holds every character but this one.
-    if "\x00" in value:
-        raise ValueError("must not contain the character U+0000")
-    return value
-
-
-def _a_name(value: str) -> str:
-    if NOT_IN_A_NAME.search(value) or value in {".", ".."}:
-        raise ValueError("must be a file's name, without folders and control characters")
-    return value
-
-
-def _storable(value: JsonValue) -> JsonValue:
-    """jsonb has neither U+0000 nor numbers beyond the finite."""
-    if isinstance(value, str):
-        _without_nul(value)
-    elif isinstance(value, float) and not isfinite(value):
-        raise ValueError("must not contain a number beyond the range of a double")
-    elif isinstance(value, list):
-        for item in value:
-            _storable(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _without_nul(key)
-            _storable(item)
-    return value
-
-
-def attributes_within(value: dict[str, JsonValue], most: int) -> dict[str, JsonValue]:
-    """The attributes, where they can be stored, and have that many bytes at most. Raises ValueError."""
-    _storable(value)
-    if len(to_json(value)) + _zeros(value) > most:
-        raise ValueError(f"must have at most {most} bytes as JSON, numbers without exponent")
-    return value
-
-
-def _attributes(value: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
-    assert info.context is not None
-    return attributes_within(value, info.context.max_attributes_bytes)
-
-
-def _zeros(value: JsonValue) -> int:
-    """The bytes that numbers gain in PostgreSQL, where jsonb writes 1e300 as a 1 and 300 zeros."""
-    if isinstance(value, float):
-        return max(0, len(f"{Decimal(repr(value)):f}") - len(repr(value)))
-    if isinstance(value, dict):
-        return sum(map(_zeros, value.values()))
-    return sum(map(_zeros, value)) if isinstance(value, list) else 0
-
-
-def _distinct(tags: list[str]) -> list[str]:
-    return list(dict.fromkeys(tags))
-
-
-def _rfc3339(value: Any) -> Any:
-    # pydantic would also take a number of seconds, or a date alone.
-    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
-        raise ValueError("must be a time as in 2026-01-31T12:00:00Z")
-    return value
-
-
-def _utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must lie in the years 1 to 9999 UTC") from None
-
-
-WITHOUT_NUL = AfterValidator(_without_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
-A_NAME = AfterValidator(_a_name), Field(json_schema_extra={"pattern": r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f/\\]*$"})
-
-Text = Annotated[str, *WITHOUT_NUL]
-Filename = Annotated[str, StringConstraints(min_length=1), AtMost("max_filename_length"), *A_NAME]
-Title = Annotated[str, AtMost("max_title_length"), *WITHOUT_NUL]
-Description = Annotated[str, AtMost("max_description_length"), *WITHOUT_NUL]
-Tag = Annotated[str, StringConstraints(min_length=1), AtMost("max_tag_length"), *WITHOUT_NUL]
-Tags = Annotated[list[Tag], AtMost("max_tags"), AfterValidator(_distinct)]
-Attributes = Annotated[
-    dict[str, JsonValue],
-    AfterValidator(_attributes),
-    Field(json_schema_extra={"propertyNames": {"pattern": r"^[^\u0000]*$"}}),
-]
-Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970, in UTC, where asyncpg's times are: all but PostgreSQL's infinity, which comes without a zone."""
-    return (moment.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
-
-
-class Position(tuple[datetime, UUID]):
-    """A place in the newest-first list, (created_at, id); a cursor is its 24 bytes in base64url."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, cursor: str) -> Self:
-        """Raises ValueError for anything that `cursor()` did not write."""
-        try:
-            packed = urlsafe_b64decode(cursor)
-            moment = EPOCH + timedelta(microseconds=int.from_bytes(packed[:8], signed=True))
-            position = cls((moment, UUID(bytes=packed[8:])))
-        except (ValueError, OverflowError):
-            position = None
-        if position is None or position.cursor() != cursor:
-            raise ValueError("is not a cursor that this service gave")
-        return position
-
-    @classmethod
-    def after(cls, image: str) -> Self:
-        """The place of an image, of which this is the JSON, as PostgreSQL writes it.
-
-        It is not parsed: the attributes, which come last, may be more than a parser takes. No text before them has an
-        unescaped quote after a comma.
-        """
-        found = ID_AND_MOMENT.match(image)
-        assert found
-        id, created_at = found.groups()
-        return cls((LATEST if created_at == "infinity" else datetime.fromisoformat(created_at), UUID(id)))
-
-    def cursor(self) -> str:
-        return urlsafe_b64encode(microseconds(self[0]).to_bytes(8, signed=True) + self[1].bytes).decode()
-
-
-# What a cursor of each other list holds: the list, and what its last row is sorted by.
-PLACES: dict[str, TypeAdapter[Any]] = {
-    "oldest": TypeAdapter(tuple[Literal["oldest"], Moment, UUID]),
-    "largest": TypeAdapter(tuple[Literal["largest"], Annotated[int, Field(ge=-MAX_BIGINT - 1, le=MAX_BIGINT)], UUID]),
-    "name": TypeAdapter(tuple[Literal["name"], Text, UUID]),
-    "tags": TypeAdapter(tuple[Literal["tags"], Text]),
-}
-
-
-def cursor_of(name: str, *place: object) -> str:
-    """The cursor of a place in a list: JSON in base64url."""
-    return urlsafe_b64encode(PLACES[name].dump_json((name, *place))).decode()
-
-
-def place_of(name: str, cursor: str) -> tuple[Any, ...]:
-    """The place in the list. Raises ValueError for anything that `cursor_of()` did not write for it."""
-    try:
-        place = tuple(PLACES[name].validate_json(urlsafe_b64decode(cursor))[1:])
-    except ValueError:
-        place = ()
-    if not place or cursor_of(name, *place) != cursor:
-        raise ValueError("is not a cursor that this service gave for this list")
-    return place
 
 
 class Filters(BaseModel):

@@ -15,7 +15,8 @@ from uuid import UUID
 from asyncpg import UndefinedTableError
 
 from app.database import ENDLESS, Connection, Pool
-from app.models import LAST_NAME, Sort
+from app.fields import LAST_NAME
+from app.models import Sort
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     from asyncpg import Record

@@ -4,7 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app import queries
-from app.models import TagQuery, cursor_of
+from app.cursors import cursor_of
+from app.models import TagQuery
 from app.pages import page
 from app.parameters import parameters
 

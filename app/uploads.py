@@ -18,8 +18,9 @@ from starlette.requests import Request
 
 from app.codec.formats import Measure
 from app.codec.processes import Codec
+from app.fields import Filename
 from app.limits import too_large
-from app.models import FieldError, Filename, UploadFields
+from app.models import FieldError, UploadFields
 from app.parameters import values
 from app.problems import ProblemError, invalid
 from app.settings import Settings

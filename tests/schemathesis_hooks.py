@@ -6,7 +6,8 @@ from typing import Any
 import hypothesis.strategies as st
 import schemathesis
 
-from app.models import EARLIEST, EXAMPLE, LATEST, Position
+from app.cursors import EARLIEST, LATEST, Position
+from app.models import EXAMPLE
 from tests.pictures import picture
 
 PICTURES = [picture(format, seed=seed) for format in ("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF") for seed in (1, 2)]

@@ -6,7 +6,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.models import FIRST_ID
+from app.cursors import FIRST_ID
 from app.settings import Settings
 from tests.api import insert, problem, upload
 from tests.conftest import client_of

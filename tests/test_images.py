@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from app.cursors import FIRST_ID, Position
 from app.images import merge
-from app.models import FIRST_ID, Position
 from app.settings import Settings
 from tests.api import faults, insert, objects, problem, remove, rows, upload
 from tests.pictures import picture

@@ -7,9 +7,9 @@ import httpx
 import psycopg
 from starlette.routing import Route
 
+from app.cursors import FIRST_ID
 from app.main import create_app
 from app.models import (
-    FIRST_ID,
     Filters,
     Image,
     ImagePage,

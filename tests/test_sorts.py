@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.models import FIRST_ID
+from app.cursors import FIRST_ID
 from tests.api import faults, insert
 from tests.test_images import NOON, listed
 

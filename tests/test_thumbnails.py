@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 
 from app import store
 from app.codec.processes import Codec
-from app.models import FIRST_ID
+from app.cursors import FIRST_ID
 from app.settings import Settings
 from app.thumbnails import accepted
 from tests.api import faults, insert, objects, place, problem, put, remove, upload

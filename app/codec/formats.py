@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from app.models import ContentType
+    from app.fields import ContentType
 
 EXTENSIONS: dict[ContentType, str] = {
     "image/jpeg": "jpg",

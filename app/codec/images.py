@@ -13,7 +13,7 @@ import pyvips
 from app.codec.formats import EXTENSIONS, Measure
 
 if TYPE_CHECKING:
-    from app.models import ContentType
+    from app.fields import ContentType
     from app.thumbnails import Format
 
 Data = memoryview | mmap
