@@ -1,4 +1,5 @@
--- Two roles, for the DBA to run once on the service's database, as a superuser or as its owner with CREATEROLE:
+-- Two roles, for the DBA to run once on the service's database, as a superuser or as its owner with CREATEROLE, who then
+-- becomes a member of images_owner, if there are tables to hand over:
 --     psql -d images -f sql/roles.sql
 -- Idempotent, before or after the first migration. It holds short ACCESS EXCLUSIVE locks where tables get another owner;
 -- if it cannot have them in 3 s it changes nothing: run it again.
@@ -47,6 +48,10 @@ DO $$
 DECLARE
     found record;
 BEGIN
+    IF NOT pg_has_role('images_owner', 'USAGE') THEN
+        GRANT images_owner TO CURRENT_USER;
+    END IF;
+
     FOR found IN
         SELECT
             format('TABLE %s', oid::regclass) AS object,
