@@ -4,6 +4,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+PATIENCE = 30.0  # seconds, where there is no setting
 MAX_HEAD_BYTES = 65_536  # as uvicorn's slower protocol, on h11, has it
 
 
@@ -42,7 +43,9 @@ class HeadLimit(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start(self) -> None:
-        self._timer = self.loop.call_later(self.app_state["settings"].request_timeout, self._give_up)
+        settings = self.app_state.get("settings")  # of this application; another one may have none
+        seconds = settings.request_timeout if settings else PATIENCE
+        self._timer = self.loop.call_later(seconds, self._give_up)
 
     def _stop(self) -> None:
         if self._timer is not None:
