@@ -145,7 +145,7 @@ def _require_acceptable(request: Request, media_type: str) -> None:
 
 async def _compress(request: Request, response: Response) -> None:
     """gzip where the client names it. Those bytes have an ETag of their own; entity_tags knows it for the other."""
-    response.headers["Vary"] = "Accept-Encoding"
+    response.raw_headers.append((b"vary", b"Accept-Encoding"))
     body = bytes(response.body)
     if len(body) < WORTHWHILE or not coding(request.headers.get("accept-encoding", ""), ["gzip"]):
         return
