@@ -69,12 +69,14 @@ class Tokens:
             raise _unauthorized("A bearer token is needed: Authorization: Bearer images_...")
         scheme, _, text = authorization.partition(" ")
         text = text.strip()
-        known = None
+        id, known = None, None
         if scheme.lower() == "bearer" and TOKEN.fullmatch(text):
-            known = await self._find(UUID(bytes=urlsafe_b64decode(text.removeprefix("images_"))[:16]))
+            id = UUID(bytes=urlsafe_b64decode(text.removeprefix("images_"))[:16])
+            known = await self._find(id)
         expected = known.sha256 if known else bytes(32)
-        if not hmac.compare_digest(digest(text), expected) or known is None:
+        if not hmac.compare_digest(digest(text), expected) or known is None or id is None:
             raise _unauthorized("The token is none that is in force.", ', error="invalid_token"')
+        await self._note(id)
         if SCOPES.index(known.scope) < SCOPES.index(wanted):
             challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'
             detail = f"The scope {wanted} is needed, and the token has {known.scope}."
@@ -90,6 +92,17 @@ class Tokens:
             self._looks[id].add_done_callback(lambda look: (self._looks.pop(id), look.cancelled() or look.exception()))
         return await asyncio.shield(self._looks[id])
 
+    async def _note(self, id: UUID) -> None:
+        """That the token was used: by who has its secret, and once in NOTED seconds."""
+        now = time.monotonic()
+        if now - self._noted.get(id, -NOTED) < NOTED:
+            return
+        self._noted[id] = now
+        try:
+            await queries.touch_token(self._pool, id)
+        except UNAVAILABLE as error:  # as on a standby: it is used all the same
+            logger.error("could not note the use of token %s: %s", id, error)
+
     async def _look(self, id: UUID) -> Known | None:
         since = time.monotonic()
         row = await queries.find_token(self._pool, id)
@@ -97,12 +110,6 @@ class Tokens:
             self._known.pop(id, None)
             self._noted.pop(id, None)
             return None
-        if since - self._noted.get(id, -NOTED) >= NOTED:
-            self._noted[id] = since
-            try:
-                await queries.touch_token(self._pool, id)
-            except UNAVAILABLE as error:  # as on a standby: it is used all the same
-                logger.error("could not note the use of token %s: %s", id, error)
         self._known[id] = Known(since, row["scope"], row["sha256"])
         return self._known[id]
 

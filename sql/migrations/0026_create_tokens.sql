@@ -39,7 +39,7 @@ COMMENT ON COLUMN tokens.scope IS
     'What it allows: read; write, which may read; admin, which may do all.';
 
 COMMENT ON COLUMN tokens.sha256 IS
-    'SHA-256 of the token''s bytes, id and secret: 32 bytes.';
+    'SHA-256 of the token, as it is sent: 32 bytes.';
 
 COMMENT ON COLUMN tokens.created_at IS
     'When it was made.';
