@@ -135,7 +135,9 @@ class Import:
 
     def _stop(self) -> None:
         self.stopped = True
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)  # the next one stops at once
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        # At once: an end through the interpreter, with threads at work, could crash it.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
         tqdm.write("finishing what is begun; Ctrl-C again stops at once", file=sys.stderr)
 
 
