@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from app import queries
 from app.database import Pool
+from app.logs import CONTEXT
 from app.problems import UNAVAILABLE, ProblemError, logger
 
 Scope = Literal["read", "write", "admin"]
@@ -47,6 +48,7 @@ class Known(NamedTuple):
     """What the database had of a token."""
 
     since: float
+    name: str
     scope: Scope
     sha256: bytes
 
@@ -76,6 +78,8 @@ class Tokens:
         expected = known.sha256 if known else bytes(32)
         if not hmac.compare_digest(digest(text), expected) or known is None or id is None:
             raise _unauthorized("The token is none that is in force.", ', error="invalid_token"')
+        if context := CONTEXT.get():
+            context.token = known.name
         await self._note(id)
         if SCOPES.index(known.scope) < SCOPES.index(wanted):
             challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'
@@ -110,7 +114,7 @@ class Tokens:
             self._known.pop(id, None)
             self._noted.pop(id, None)
             return None
-        self._known[id] = Known(since, row["scope"], row["sha256"])
+        self._known[id] = Known(since, row["name"], row["scope"], row["sha256"])
         return self._known[id]
 
 
