@@ -31,7 +31,7 @@ registry = CollectorRegistry()
 class Histogram(prometheus_client.Histogram):
     """prometheus-client's, to which many observations can be added at once."""
 
-    def add(self, counts: list[int], seconds: float) -> None:
+    def add(self, counts: list[float], seconds: float) -> None:
         for bucket, number in zip(self._buckets, counts, strict=True):
             if number:
                 bucket.inc(number)
@@ -43,18 +43,18 @@ class Durations:
 
     def __init__(self, name: str, documentation: str, *labels: str) -> None:
         self._histogram = Histogram(name, documentation, labels, buckets=BUCKETS, registry=registry)
-        self._counts: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
-        self._seconds: dict[tuple[str, ...], float] = defaultdict(float)
+        # For each, how many fell into each bucket, and after these the seconds in all.
+        self._counts: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * (len(BUCKETS) + 2))
 
-    def observe(self, seconds: float, labels: tuple[str, ...] = ()) -> None:
-        self._counts[labels][bisect_left(BUCKETS, seconds)] += 1
-        self._seconds[labels] += seconds
+    def observe(self, seconds: float, labels: tuple[object, ...] = ()) -> None:
+        counts = self._counts[labels]
+        counts[bisect_left(BUCKETS, seconds)] += 1
+        counts[-1] += seconds
 
     def hand_on(self) -> None:
-        for labels, counts in self._counts.items():
-            (self._histogram.labels(*labels) if labels else self._histogram).add(counts, self._seconds[labels])
+        for labels, (*counts, seconds) in self._counts.items():
+            self._histogram.labels(*labels).add(counts, seconds)
         self._counts.clear()
-        self._seconds.clear()
 
 
 class Count:
@@ -62,9 +62,9 @@ class Count:
 
     def __init__(self, name: str, documentation: str, *labels: str) -> None:
         self._counter = Counter(name, documentation, labels, registry=registry)
-        self._counts: dict[tuple[str, ...], float] = defaultdict(float)
+        self._counts: dict[tuple[object, ...], float] = defaultdict(float)
 
-    def add(self, number: float, labels: tuple[str, ...] = ()) -> None:
+    def add(self, number: float, labels: tuple[object, ...] = ()) -> None:
         self._counts[labels] += number
 
     def hand_on(self) -> None:

@@ -64,7 +64,7 @@ class Found(Collector):
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("images_build", "The release.", {"version": version("image-catalogue")})
         up = self._records is not None
-        yield GaugeMetricFamily("images_database_up", "Whether the database has answered just now.", int(up))
+        yield GaugeMetricFamily("images_database_up", "1 where the database has just answered, else 0.", int(up))
         if self._records is None:
             return
         entries = history.compare(history.shipped(), self._records)

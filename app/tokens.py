@@ -48,7 +48,6 @@ class Known(NamedTuple):
     """What the database had of a token."""
 
     since: float
-    name: str
     scope: Scope
     sha256: bytes
 
@@ -79,7 +78,7 @@ class Tokens:
         if not hmac.compare_digest(digest(text), expected) or known is None or id is None:
             raise _unauthorized("The token is none that is in force.", ', error="invalid_token"')
         if context := CONTEXT.get():
-            context.token = known.name
+            context.token = str(id)
         await self._note(id)
         if SCOPES.index(known.scope) < SCOPES.index(wanted):
             challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'
@@ -114,7 +113,7 @@ class Tokens:
             self._known.pop(id, None)
             self._noted.pop(id, None)
             return None
-        self._known[id] = Known(since, row["name"], row["scope"], row["sha256"])
+        self._known[id] = Known(since, row["scope"], row["sha256"])
         return self._known[id]
 
 

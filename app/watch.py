@@ -1,14 +1,15 @@
 """Every request, watched from outside all else: measured, counted, told in a line of the log, and given its id."""
 
-import logging
+from collections.abc import Awaitable, Iterable
+from logging import DEBUG, ERROR, INFO
 from time import perf_counter
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs, metrics
 from app.logs import CONTEXT, Context
+from app.metrics import METHODS, OTHER
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # told at level debug, unless they fail
 
@@ -31,49 +32,45 @@ class Watch:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        context = Context(dict(scope["headers"]))
+        exchange = Exchange(scope["headers"], send)
         # Nobody takes it away again: what the server logs of an exception comes after us, in the same task.
-        CONTEXT.set(context)
-        status, sent = 0, 0
-
-        async def send_watched(message: Message) -> None:
-            nonlocal status, sent
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", context.request_id.encode())]
-            elif body := message.get("body"):
-                sent += len(body)
-            await send(message)
-
+        CONTEXT.set(exchange)
         metrics.progress.running += 1
         try:
-            await self.app(scope, receive, send_watched)
+            await self.app(scope, receive, exchange)
         finally:
             metrics.progress.running -= 1
-            self._tell(scope, context, status, 0 if scope["method"] == "HEAD" else sent, perf_counter() - started)
+            self._tell(scope, exchange, perf_counter() - started)
 
-    def _tell(self, scope: Scope, context: Context, status: int, sent: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path_format", metrics.OTHER)
-        method = scope["method"] if scope["method"] in metrics.METHODS else metrics.OTHER
-        metrics.REQUESTS.observe(seconds, (route, method, str(status or "none")))
+    def _tell(self, scope: Scope, exchange: "Exchange", seconds: float) -> None:
+        method, route, status = scope["method"], getattr(scope.get("route"), "path_format", OTHER), exchange.status
+        sent = exchange.sent if method != "HEAD" else 0
+        metrics.REQUESTS.observe(seconds, (route, method if method in METHODS else OTHER, status or "none"))
         if sent:
             metrics.SENT.add(sent, (route,))
-        level = logging.ERROR if status >= 500 else logging.DEBUG if route in PROBES else logging.INFO
+        level = ERROR if status >= 500 else DEBUG if route in PROBES else INFO
         if self._lines is not None and logs.requests.isEnabledFor(level):
-            client: Any = scope.get("client")
-            self._lines.request(
-                context,
-                level,
-                {
-                    "method": scope["method"],
-                    "route": route,
-                    "path": scope["path"][: logs.LONGEST],
-                    "status": status or None,
-                    "seconds": round(seconds, 6),
-                    "bytes": sent,
-                    "client": client[0] if client else None,
-                },
-            )
+            self._lines.request(exchange, level, scope, route, status, seconds, sent)
+
+
+class Exchange(Context):
+    """A request's context, and the `send` that its application gets."""
+
+    __slots__ = ("_send", "sent", "status")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]], send: Send) -> None:
+        super().__init__(headers)
+        self._send = send
+        self.status = 0
+        self.sent = 0  # bytes
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+        elif "body" in message:
+            self.sent += len(message["body"])
+        return self._send(message)
 
 
 def query(name: str, started: float, error: BaseException | None = None) -> None:

@@ -74,6 +74,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         with _in_one_line():
             try:
                 yield
+                if self._is_locked and self._waited is not None:
+                    ledger.record_wait(self.connection, self._waited)
             except (BadMigration, MigrationConflict, KeyError, UnicodeError) as error:  # of yoyo's reading the files
                 self._refuse_faults()
                 fail(f"yoyo: a migration cannot be read: {error!r}")
@@ -125,8 +127,6 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def _release(self) -> None:
         if self._is_locked and not self.connection.closed:
-            if self._waited is not None:
-                ledger.record_wait(self.connection, self._waited)
             self._delete_lock_row(os.getpid())
             lock.release(self.connection)
         self._is_locked = False

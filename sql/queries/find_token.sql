@@ -3,7 +3,6 @@
 -- Index: tokens_pkey.
 -- example no such token: md5('no token')::uuid
 SELECT
-    name,
     scope,
     sha256
 FROM tokens
