@@ -205,19 +205,15 @@ LEVELS = {
 FORMATTER = logging.Formatter()
 
 
-def handler() -> Handler | None:
-    """The one that uvicorn was told to use; None where it was told to use another."""
-    return next((found for found in logging.getLogger().handlers if isinstance(found, Handler)), None)
-
-
 @contextmanager
-def written_aside() -> Iterator[None]:
-    """A time in which writing a log line takes no time of the event loop."""
-    found = handler()
+def written_aside() -> Iterator[Handler | None]:
+    """A time in which writing a log line takes no time of the event loop. Gives the handler that uvicorn was told to use;
+    None where it was told to use another, which gets no lines of requests."""
+    found = next((one for one in logging.getLogger().handlers if isinstance(one, Handler)), None)
     if found is not None:
         found.start()
     try:
-        yield
+        yield found
     finally:
         if found is not None:
             found.stop()

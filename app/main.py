@@ -44,6 +44,7 @@ class State(TypedDict):
     transfers: CapacityLimiter
     pool: Pool
     metrics: Metrics
+    log: logs.Handler | None
     look: scrape.Look
     tokens: Tokens | None  # where everybody is let in
     store: ObjectStore
@@ -56,7 +57,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
         with (
-            logs.written_aside(),
+            logs.written_aside() as log,
             Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
@@ -79,6 +80,7 @@ def create_app(settings: Settings) -> Starlette:
                     "transfers": CapacityLimiter(TRANSFERS),
                     "pool": pool,
                     "metrics": metrics,
+                    "log": log,
                     "look": scrape.Look(settings),
                     "tokens": Tokens(pool) if settings.auth == "token" else None,
                     "store": store,

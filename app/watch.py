@@ -24,11 +24,9 @@ class Watched(Starlette):
 class Watch:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._lines: logs.Handler | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            self._lines = logs.handler()  # the lifespan: logging is configured by now
             await self.app(scope, receive, send)
             return
         started = perf_counter()
@@ -49,8 +47,8 @@ class Watch:
         if sent:
             metrics.SENT.add(sent, (route,))
         level = ERROR if status >= 500 else DEBUG if route in PROBES else INFO
-        if self._lines is not None and logs.requests.isEnabledFor(level):
-            self._lines.request(exchange, level, scope, route, status, seconds, sent)
+        if logs.requests.isEnabledFor(level) and (log := scope["state"]["log"]) is not None:
+            log.request(exchange, level, scope, route, status, seconds, sent)
 
 
 class Exchange(Context):

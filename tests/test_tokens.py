@@ -104,7 +104,8 @@ async def test_a_scope_allows_what_needs_it_or_less(
 
 
 @pytest.mark.parametrize(
-    "path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/start.js", "/docs/assets/swagger-ui.css"]
+    "path",
+    ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/start.js", "/docs/assets/swagger-ui.css"],
 )
 async def test_health_and_documentation_answer_without(path: str, closed: httpx.AsyncClient) -> None:
     assert (await closed.get(path)).status_code == 200
