@@ -207,8 +207,8 @@ FORMATTER = logging.Formatter()
 
 @contextmanager
 def written_aside() -> Iterator[Handler | None]:
-    """A time in which writing a log line takes no time of the event loop. Gives the handler that uvicorn was told to use;
-    None where it was told to use another, which gets no lines of requests."""
+    """A time in which writing a log line takes no time of the event loop. Gives the handler that uvicorn was told to
+    use; None where it was told to use another, which gets no lines of requests."""
     found = next((one for one in logging.getLogger().handlers if isinstance(one, Handler)), None)
     if found is not None:
         found.start()
