@@ -62,6 +62,7 @@ PINNED = {
     "prepare_export": (set(), 0, 10),
     "prepare_import": (set(), 0, 10),
     "read_applied": (set(), 100, 20),
+    "read_lock_wait": (set(), 1000, 30),
     "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 2000, 300),
     "revoke_token": ({"tokens_name_key"}, 0, 10),
     "touch_token": ({"tokens_pkey"}, 0, 10),
