@@ -51,10 +51,11 @@ async def _tell(pool: Pool) -> None:
         except UNAVAILABLE as error:
             logger.warning("cannot tell which migrations are applied: %s: %s", type(error).__name__, error)
         else:
-            if missing != told:
-                logger.warning("waits for migrations: %s", ", ".join(missing)) if missing else logger.warning("ready")
             if not missing:
+                logger.info("ready: every migration of this release is applied")
                 return
+            if missing != told:
+                logger.warning("not ready before these migrations are applied: %s", ", ".join(missing))
             told = missing
         await asyncio.sleep(POLL)
 
