@@ -160,12 +160,14 @@ def _read(settings: type[Read]) -> Read:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # pydantic-settings only warns of a folder or a file that it cannot take
             return settings(_secrets_dir=secrets_folder())
-    except OSError as error:
-        fail(f"settings: {error.filename} cannot be read: {error.strerror}")
-    except UnicodeError as error:
-        fail(f"settings: .env, or the file of a secret, is no UTF-8: {error}")
-    except (SettingsError, UserWarning) as error:
-        fail(f"settings: SECRETS_DIR: {error}")
+    except (OSError, UnicodeError, SettingsError, UserWarning) as error:
+        match error.__cause__ or error:
+            case OSError() as cause:
+                fail(f"settings: {cause.filename} cannot be read: {cause.strerror}")
+            case UnicodeError() as cause:
+                fail(f"settings: .env, or the file of a secret, is no UTF-8: {cause}")
+            case cause:
+                fail(f"settings: SECRETS_DIR: {cause}")
     except ValidationError as error:
         wrong = []
         for fault in error.errors(include_url=False, include_input=False, include_context=False):
