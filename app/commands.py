@@ -60,6 +60,7 @@ def run() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("dev", help="what `make run` calls: an embedded PostgreSQL, migrations, the service")
     wait = commands.add_parser("wait", help="check the settings, then wait until PostgreSQL answers")
+    wait.add_argument("--migrate", action="store_true", help="then become `yoyo apply`, unless MIGRATE=false")
     wait.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="give up after (default: 60)")
     folders = commands.add_parser("import", help="the images of files and folders; run again, it goes on")
     folders.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with all in it")
@@ -110,6 +111,8 @@ def run() -> None:
             sys.exit(dev())
         if arguments.command == "wait":
             asyncio.run(wait_for_database(arguments.timeout))
+            if arguments.migrate and read_settings().migrate:
+                os.execvp("yoyo", ["yoyo", "apply"])  # noqa: S606, S607
         elif arguments.command == "import":
             sys.exit(import_images(arguments.paths, arguments.tag))
         elif arguments.command == "export":
@@ -225,8 +228,9 @@ async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
     # A wrong setting shows here, once, and not in each worker again and again.
     store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
     await _wait_for_store(store, timeout)
+    migrator = settings.migrator_url if settings.migrate else settings.database_url
     # A set, since most often it is one URL for both.
-    for url in {connectable(settings.migrator_url), connectable(settings.database_url)}:
+    for url in {connectable(migrator), connectable(settings.database_url)}:
         await _wait_for(url, timeout)
 
 

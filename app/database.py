@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     Statement = PreparedStatement[Record]
 
 TOGETHER = 16  # calls of one statement in one message; of more, one connection would do the work of several
+FAREWELL = 1.0  # seconds that PostgreSQL has at the end; what is open then the end of the process closes
 ENDLESS = 30 * 86_400.0  # seconds: who copies is stopped by the one who reads or sends
 
 # What libpq, under yoyo, takes in a URL and asyncpg would send to the server as a setting of its own.
@@ -188,7 +189,8 @@ class Pool:
             if connection is not None:
                 self._close(connection)
         self._free.clear()
-        await asyncio.gather(*self._closing)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=FAREWELL)
 
     async def fetch(self, name: str, *arguments: object) -> list[Record]:
         """The rows of sql/queries/NAME.sql, on any connection."""

@@ -5,7 +5,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TypedDict
 
 from anyio import CapacityLimiter
@@ -16,6 +16,7 @@ from starlette.routing import Mount
 from app import content, docs, exports, health, images, imports, logs, openapi, scrape, stats, tags, uploads
 from app.codec.processes import Codec
 from app.database import Pool
+from app.drain import on_sigterm
 from app.exports import NDJSON
 from app.metrics import Metrics
 from app.problems import EXCEPTION_HANDLERS
@@ -34,6 +35,7 @@ class State(TypedDict):
     """What the endpoints find in `request.state`."""
 
     settings: Settings
+    draining: asyncio.Event  # this process has been told to stop
     codec: Codec
     decoders: Executor
     thumbnailers: Executor
@@ -58,18 +60,20 @@ def create_app(settings: Settings) -> Starlette:
         store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
         with (
             logs.written_aside() as log,
-            Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
+            Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
         ):
             for_thumbnails = settings.model_copy(update={"database_pool_size": THUMBNAILERS})
             async with (
                 Pool(settings) as pool,
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
                 Metrics({"requests": pool, "thumbnails": thumbnail_pool}) as metrics,
+                nullcontext() if settings.migrate else health.telling(pool),
             ):
                 yield {
                     "settings": settings,
+                    "draining": on_sigterm(settings.shutdown_delay),
                     "codec": codec,
                     "decoders": decoders,
                     "thumbnailers": thumbnailers,

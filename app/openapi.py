@@ -284,7 +284,7 @@ def description(settings: Settings) -> dict[str, Any]:
                     "getReadiness",
                     "Ready",
                     _status("Database reachable, migrations applied."),
-                    ["503", "503 migrations-pending"],
+                    ["503", "503 migrations-pending", "503 draining"],
                     scope=None,
                 )
             },
