@@ -69,7 +69,7 @@ async def load(client: httpx.AsyncClient, deleted: set[str]) -> AsyncIterator[No
 
     async def work() -> None:
         while not ended.is_set():
-            image = await upload(client, picture(seed=(number := next(numbers))))
+            image = await upload(client, picture("PNG", seed=(number := next(numbers))))
             if number % 2:
                 deleted.add(image["id"])
                 assert (await client.delete(f"/v1/images/{image['id']}")).status_code == 204
@@ -92,12 +92,12 @@ async def test_what_was_backed_up_under_load_is_back(
     backup = backup.replace(PAUSE.splitlines(keepends=True)[2], PAUSE)
     deleted: set[str] = set()
     async with client_of(settings) as client:
-        stored = {(await upload(client, picture(seed=seed)))["id"]: picture(seed=seed) for seed in range(10)}
+        stored = {(await upload(client, picture("PNG", seed=seed)))["id"]: picture("PNG", seed=seed) for seed in range(10)}
         await client.get(f"/v1/images/{next(iter(stored))}/thumbnail")
         async with load(client, deleted):
             making = start(backup, variables)
             await asyncio.to_thread(wait_until, (tmp_path / "backup" / "dumped").exists)
-            late = (await upload(client, picture(seed=500)))["id"]
+            late = (await upload(client, picture("PNG", seed=500)))["id"]
             for id in list(stored)[:5]:
                 assert (await client.delete(f"/v1/images/{id}")).status_code == 204
             (tmp_path / "backup" / "go").touch()
