@@ -25,7 +25,7 @@ def keep_objects(command: list[str]) -> int:
             fail(f"{NAME}: this connection goes through a pooler: set MIGRATION_DATABASE_URL to PostgreSQL itself")
         lock.prepare_session(connection, PATIENCE)
         try:
-            run(connection, "keep_objects", "queries")
+            run(connection, "keep_objects")
         except psycopg.errors.LockNotAvailable:
             fail(f"{NAME}: another one is at work, or a DELETE hangs in the object store; nothing was run")
         except psycopg.Error as error:

@@ -63,7 +63,7 @@ def start(text: str, variables: dict[str, str]) -> "subprocess.Popen[str]":
 
 
 @asynccontextmanager
-async def load(client: httpx.AsyncClient, deleted: set[str]) -> AsyncIterator[None]:
+async def load(client: httpx.AsyncClient) -> AsyncIterator[None]:
     """Images come, and every second one goes again, until the end."""
     numbers, ended = count(1000), asyncio.Event()
 
@@ -71,7 +71,6 @@ async def load(client: httpx.AsyncClient, deleted: set[str]) -> AsyncIterator[No
         while not ended.is_set():
             image = await upload(client, picture("PNG", seed=(number := next(numbers))))
             if number % 2:
-                deleted.add(image["id"])
                 assert (await client.delete(f"/v1/images/{image['id']}")).status_code == 204
 
     async with asyncio.TaskGroup() as tasks:
@@ -90,11 +89,11 @@ async def test_what_was_backed_up_under_load_is_back(
     backup, variables = session(BACKUP, database, tmp_path, str(name))
     assert PAUSE.splitlines()[2] in backup.splitlines()
     backup = backup.replace(PAUSE.splitlines(keepends=True)[2], PAUSE)
-    deleted: set[str] = set()
     async with client_of(settings) as client:
-        stored = {(await upload(client, picture("PNG", seed=seed)))["id"]: picture("PNG", seed=seed) for seed in range(10)}
+        pictures = [picture("PNG", seed=seed) for seed in range(10)]
+        stored = {(await upload(client, content))["id"]: content for content in pictures}
         await client.get(f"/v1/images/{next(iter(stored))}/thumbnail")
-        async with load(client, deleted):
+        async with load(client):
             making = start(backup, variables)
             await asyncio.to_thread(wait_until, (tmp_path / "backup" / "dumped").exists)
             late = (await upload(client, picture("PNG", seed=500)))["id"]
@@ -182,7 +181,7 @@ def test_what_ran_in_vain_is_told(kept: str, capfd: pytest.CaptureFixture[str]) 
 def test_two_at_once_are_refused(kept: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(keeping, "PATIENCE", 0.1)
     with psycopg.connect(kept, autocommit=True) as other:
-        other.execute((ROOT / "sql" / "queries" / "keep_objects.sql").read_bytes())
+        other.execute((ROOT / "sql" / "migrator" / "keep_objects.sql").read_bytes())
         with pytest.raises(SystemExit):
             keep_objects(["echo", "in vain"])
 

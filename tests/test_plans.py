@@ -45,7 +45,6 @@ PINNED = {
     "get_image_by_sha256": ({"images_sha256_key"}, 1, 6),
     "insert_image": ({"images_sha256_key"}, 0, 100),
     "insert_token": ({"tokens_name_key"}, 0, 20),
-    "keep_objects": (set(), 0, 10),
     "list_contents": ({"images_sha256_key"}, 50, 60),
     "list_images": ({NEWEST}, 50, 60),
     "list_images_by_name": ({NAMES, NEWEST, "images_pkey"}, 110, 250),
