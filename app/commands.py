@@ -91,6 +91,8 @@ def run() -> None:
     )
     lost.add_argument("--remove-orphans", action="store_true", help="remove the bytes that no image has")
     lost.add_argument("--format", choices=["text", "json"], default="text")
+    keep = objects.add_parser("keep", help="run a command, a backup, while no DELETE removes bytes")
+    keep.add_argument("run", nargs=argparse.REMAINDER, metavar="COMMAND")
     schema = commands.add_parser("schema", help="about the database's schema").add_subparsers(
         dest="about", required=True
     )
@@ -119,6 +121,8 @@ def run() -> None:
             sys.exit(export_images(arguments))
         elif arguments.command == "token":
             manage_tokens(arguments)
+        elif arguments.command == "objects" and arguments.about == "keep":
+            sys.exit(keep_objects(arguments.run))
         elif arguments.command == "objects":
             sys.exit(check_objects(arguments.grace, arguments.remove_orphans, arguments.format))
         elif arguments.about == "status":
@@ -180,6 +184,12 @@ def check_objects(grace: float, remove: bool, format: str) -> int:
     from app import objects  # with the whole application
 
     return objects.check_objects(grace, remove, format)
+
+
+def keep_objects(command: list[str]) -> int:
+    from app import keeping
+
+    return keeping.keep_objects(command)
 
 
 def seconds(text: str) -> float:

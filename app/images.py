@@ -99,7 +99,7 @@ async def delete_image(request: Request) -> Response:
         async with pool.transaction() as connection:
             free = await queries.lock_content_to_remove(connection, gone["sha256"])
             if not free:
-                logger.warning("left %r in the object store: an import is at work", gone["storage_key"])
+                logger.warning("left %r in the object store: an import or a backup is at work", gone["storage_key"])
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:
