@@ -186,6 +186,28 @@ class Connection:
             self._judge(error)
             raise
 
+    @asynccontextmanager
+    async def without_limit(self) -> AsyncIterator[None]:
+        """For statements that may take any time: when the server takes no other connection in time, this one ends."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._timeout)
+            try:
+                other, _ = await connect([self.url], self._timeout, server_settings={"application_name": "images"})
+                await other.close(timeout=self._timeout)
+            except OSError:
+                self.lost = True
+                self.driver.terminate()
+                return
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+                pass  # that is an answer too
+
     async def copy_out(self, name: str, write: Callable[[bytes], Coroutine[None, None, None]]) -> None:
         """Hand the one column of sql/queries/NAME.sql to `write`, a line for each row, by COPY.
 
@@ -338,27 +360,6 @@ class Pool:
         """A connection within a transaction."""
         async with self.connection() as connection, connection.transaction():
             yield connection
-
-    @asynccontextmanager
-    async def watched(self, connection: Connection) -> AsyncIterator[None]:
-        """For statements without a limit: they end with the connection when its server takes no other one in time."""
-        watch = asyncio.create_task(self._watch(connection))
-        try:
-            yield
-        finally:
-            watch.cancel()
-
-    async def _watch(self, connection: Connection) -> None:
-        while True:
-            await asyncio.sleep(self._timeout)
-            try:
-                driver, _ = await connect([connection.url], self._timeout)
-                await driver.close(timeout=self._timeout)
-            except OSError:
-                connection.lost = True
-                return connection.driver.terminate()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-                pass  # it does answer
 
     @asynccontextmanager
     async def alone(self, key: str) -> AsyncIterator[bool]:

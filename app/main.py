@@ -18,6 +18,7 @@ from app.codec.processes import Codec
 from app.database import Pool
 from app.exports import NDJSON
 from app.problems import EXCEPTION_HANDLERS
+from app.reads import Reads
 from app.resource import cross_origin, not_found, resource
 from app.settings import Settings, read_settings
 from app.store import open_store
@@ -41,6 +42,7 @@ class State(TypedDict):
     uploads: CapacityLimiter
     transfers: CapacityLimiter
     pool: Pool
+    reads: Reads
     tokens: Tokens | None  # where everybody is let in
     store: ObjectStore
 
@@ -57,7 +59,11 @@ def create_app(settings: Settings) -> Starlette:
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
         ):
             for_thumbnails = settings.model_copy(update={"database_pool_size": THUMBNAILERS})
-            async with Pool(settings) as pool, Pool(for_thumbnails) as thumbnail_pool:
+            async with (
+                Pool(settings) as pool,
+                Pool(for_thumbnails) as thumbnail_pool,
+                Reads(settings, pool) as reads,
+            ):
                 yield {
                     "settings": settings,
                     "codec": codec,
@@ -69,7 +75,8 @@ def create_app(settings: Settings) -> Starlette:
                     "uploads": CapacityLimiter(settings.max_uploads),
                     "transfers": CapacityLimiter(TRANSFERS),
                     "pool": pool,
-                    "tokens": Tokens(pool) if settings.auth == "token" else None,
+                    "reads": reads,
+                    "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                 }
 
