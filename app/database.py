@@ -311,13 +311,14 @@ class Pool:
         rows = await self.fetch(name, *arguments)
         return rows[0] if rows else None
 
-    async def fetch_by_id(self, name: str, id: UUID, *arguments: object) -> Record | None:
+    async def fetch_by_id(self, name: str, id: UUID, *arguments: object, changes: bool = False) -> Record | None:
         """The only row of sql/queries/NAME.sql for an id; None where there is none.
 
         What is asked for in the same turn of the event loop goes out as one message: alone nobody waits for company,
         and under load much of the work, PostgreSQL's too, is to wake each other up. The statement's $2 is the number of
         the call, which comes back with the row. It is one transaction, in the order of the ids, so that no two wait for
         each other in a circle. Should it fail, each call is made by itself: none answers for what another asked for.
+        Where the time was up, that is for changes alone, which may wait for one row; what only reads waits for a table.
         """
         batch = self._batches.get(name)
         if batch is None or len(batch.calls) == TOGETHER:
@@ -327,11 +328,10 @@ class Pool:
         batch.calls.append((id, number, *arguments))
         try:
             rows = await asyncio.shield(batch.rows)  # who goes away leaves the others to it
-        except asyncpg.PostgresError:
-            if not batch.undone:
+        except asyncpg.PostgresError as error:
+            if not batch.undone or (isinstance(error, asyncpg.QueryCanceledError) and not changes):
                 raise
-            async with self.connection(monotonic() + self._timeout / 2) as connection:
-                return await connection.fetchrow(name, id, number, *arguments)
+            return await self.fetchrow(name, id, number, *arguments)
         return rows.get(number)
 
     async def _fetch_batch(self, name: str, batch: Batch) -> dict[int, Record]:

@@ -141,7 +141,8 @@ async def update_image(
     tags: Sequence[str] | None,
     attributes: str | None,
 ) -> Record | None:
-    return await pool.fetch_by_id("update_image", id, versions, columns, filename, title, description, tags, attributes)
+    values = filename, title, description, tags, attributes
+    return await pool.fetch_by_id("update_image", id, versions, columns, *values, changes=True)
 
 
 async def delete_image(database: Database, id: UUID, versions: Sequence[datetime] | None) -> Record | None:
