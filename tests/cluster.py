@@ -16,7 +16,7 @@ from app.embedded import Server
 from tests.conftest import VERSION, as_role, make_roles, yoyo_on
 from tests.test_backend import wait_until
 
-OPTIONS = "-c fsync=off -c max_connections=40 -c shared_buffers=16MB -c wal_receiver_status_interval=1"
+OPTIONS = "-c fsync=off -c max_connections=40 -c shared_buffers=16MB -c wal_retrieve_retry_interval=50ms"
 DATABASE = "images"
 
 
@@ -76,7 +76,7 @@ class Mortal(Server):
         subprocess.run([*self.as_user, *command, "-c", "fast"], check=True, cwd="/")
         copy = Mortal(data)
         copy.start()
-        wait_until(lambda: self.run("SELECT FROM pg_stat_replication WHERE state = 'streaming'"))
+        wait_until(lambda: self.run("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"))
         return copy
 
     def promote(self) -> None:
@@ -86,7 +86,7 @@ class Mortal(Server):
         """Change what a reload changes, and wait until every session that is to come has it."""
         self.run(f"ALTER SYSTEM SET {name} = '{value}'")
         self.run("SELECT pg_reload_conf()")
-        wait_until(lambda: self.run("SELECT FROM pg_settings WHERE name = %s AND reset_val = %s", name, value))
+        wait_until(lambda: self.run("SELECT 1 FROM pg_settings WHERE name = %s AND reset_val = %s", name, value))
 
 
 def migrated(data: Path) -> Mortal:

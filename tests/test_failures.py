@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from tests.api import problem, upload
 from tests.cluster import DATABASE, Mortal, migrated, url
 from tests.conftest import client_of
 from tests.pictures import picture
+from tests.test_backend import wait_until
 
 TIMEOUT = 0.3  # seconds a statement may take
 IN_TIME = TIMEOUT + MARGIN + 1.2  # for two cores that do other things, too
@@ -156,9 +158,8 @@ async def test_an_export_ends_with_its_server(settings: Settings, primary: Morta
         with psycopg.connect(primary.url(DATABASE)) as other:
             other.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
             export = asyncio.create_task(client.get("/v1/images/export"))
-            waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            while not primary.run(waiting):
-                await asyncio.sleep(0.01)
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            await in_thread(lambda: wait_until(lambda: primary.run(waiting)))
             await asyncio.sleep(TIMEOUT + MARGIN + 0.1)
             assert not export.done()
 
@@ -173,9 +174,9 @@ async def test_without_a_connection_that_is_free_it_is_unavailable(settings: Set
         for left in ("remaining connection slots are reserved", "too many clients"):
             role = "images_app" if "reserved" in left else "postgres"
             others = primary.url(DATABASE).replace("postgres@", f"{role}@", 1)
+            connect = partial(psycopg.connect, others)
             with pytest.raises(psycopg.OperationalError, match=left):
-                while True:
-                    taken.enter_context(psycopg.connect(others))
+                all(taken.enter_context(connection) for connection in iter(connect, None))
             async with client_of(settings) as client:
                 async with asyncio.timeout(IN_TIME):
                     problem(await client.get("/v1/images"), 503)
@@ -204,7 +205,7 @@ def small(folder: Path, size: str = "2m") -> Iterator[Path]:
 def fill(folder: Path) -> Path:
     """A file that takes all the room that is left."""
     filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
     return filler
