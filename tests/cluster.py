@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -35,6 +36,14 @@ class Mortal(Server):
     def down(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "stop", "-w", "-m", mode)
 
+    def leave(self) -> None:
+        """For good, whether it runs or was killed."""
+        if alive(self.postmaster()):
+            self.down("immediate")
+        else:
+            (self.data / "postmaster.pid").unlink()
+        self.release()
+
     def postmaster(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
@@ -42,7 +51,7 @@ class Mortal(Server):
         """-9, as the kernel does when memory is short."""
         pid = self.postmaster()
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not _alive(pid))
+        wait_until(lambda: not alive(pid))
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -58,7 +67,7 @@ class Mortal(Server):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
-    def run(self, statement: str, *arguments: object) -> list[tuple[object, ...]]:
+    def run(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url(DATABASE), autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), arguments or None)
             return cursor.fetchall() if cursor.description else []
@@ -73,7 +82,8 @@ class Mortal(Server):
         """A copy that follows, started."""
         shutil.rmtree(data, ignore_errors=True)
         command = [self.bin / "pg_basebackup", "-D", data, "-d", f"host={self.data} user=postgres", "-R", "--no-sync"]
-        subprocess.run([*self.as_user, *command, "-c", "fast"], check=True, cwd="/")
+        subprocess.run([*self.as_user, *command, "-c", "fast"], check=True, cwd="/", stderr=subprocess.DEVNULL)
+        (data / ".s.PGSQL.5432.lock").unlink()
         copy = Mortal(data)
         copy.start()
         wait_until(lambda: self.run("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"))
@@ -86,7 +96,7 @@ class Mortal(Server):
         """Change what a reload changes, and wait until every session that is to come has it."""
         self.run(f"ALTER SYSTEM SET {name} = '{value}'")
         self.run("SELECT pg_reload_conf()")
-        wait_until(lambda: self.run("SELECT 1 FROM pg_settings WHERE name = %s AND reset_val = %s", name, value))
+        wait_until(lambda: self.run("SELECT 1 WHERE current_setting(%s) = %s", name, value))
 
 
 def migrated(data: Path) -> Mortal:
@@ -106,7 +116,7 @@ def url(*servers: Mortal, options: str = "") -> str:
     return f"postgresql://images_app@/{DATABASE}?host={hosts}{options}"
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
