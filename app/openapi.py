@@ -272,7 +272,9 @@ def description(settings: Settings) -> dict[str, Any]:
                 "get": operation(
                     "getReadiness",
                     "Ready",
-                    _status("Database reachable, migrations applied."),
+                    _status(
+                        "`ready`: the database is reachable, its migrations applied. `read-only`: a replica alone is."
+                    ),
                     ["503", "503 migrations-pending"],
                     scope=None,
                 )

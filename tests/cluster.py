@@ -81,8 +81,9 @@ class Mortal(Server):
     def standby(self, data: Path) -> "Mortal":
         """A copy that follows, started."""
         shutil.rmtree(data, ignore_errors=True)
-        command = [self.bin / "pg_basebackup", "-D", data, "-d", f"host={self.data} user=postgres", "-R", "--no-sync"]
-        subprocess.run([*self.as_user, *command, "-c", "fast"], check=True, cwd="/", stderr=subprocess.DEVNULL)
+        source = f"host={self.data} user=postgres"
+        command = [str(self.bin / "pg_basebackup"), "-D", str(data), "-d", source, "-R", "-c", "fast", "--no-sync"]
+        subprocess.run([*self.as_user, *command], check=True, cwd="/", stderr=subprocess.DEVNULL)
         (data / ".s.PGSQL.5432.lock").unlink()
         copy = Mortal(data)
         copy.start()
