@@ -18,7 +18,7 @@ from obstore.store import ObjectStore
 from psycopg.conninfo import conninfo_to_dict
 from yoyo.connections import get_backend
 
-from app.database import asyncpg_url
+from app.database import ELSEWHERE, asyncpg_urls, connect
 from app.embedded import connectable
 from app.migrations.connection import one_line
 from app.migrations.schema import dump
@@ -267,9 +267,9 @@ async def _wait_for(url: str, timeout: float) -> None:  # noqa: ASYNC109
     started = said = time.monotonic()
     while True:
         try:
-            await (await asyncpg.connect(asyncpg_url(url), timeout=timeout)).close()
-            return
-        except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+            connection, _ = await connect(asyncpg_urls(url), timeout)
+            return await connection.close()
+        except ELSEWHERE as error:
             now = time.monotonic()
             if now - started > timeout:
                 fail(f"images wait: no PostgreSQL at {place} after {timeout:g} s: {error or type(error).__name__}")

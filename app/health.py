@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app import history, queries
-from app.database import Pool
 from app.problems import RETRY_AFTER, UNAVAILABLE, ProblemError, logger
+from app.reads import Reads
 
 POLL = 1.0  # seconds between two looks for migrations that somebody else applies
 
@@ -22,32 +22,34 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Ready: the database answers, and has every migration that this build ships. A newer database is ready too.
 
-    Not so once this process has been told to stop.
+    So is a replica alone: it serves every read, and to take this process out would make nobody's write succeed. Not so
+    once this process has been told to stop.
     """
     if request.state["draining"].is_set():
         raise ProblemError(503, "draining", headers={"Retry-After": RETRY_AFTER})
-    missing = await _pending(request.state["pool"])
+    reads = request.state["reads"]
+    missing = await _pending(reads)
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
         raise ProblemError(503, "migrations-pending", detail, headers={"Retry-After": RETRY_AFTER})
-    return JSONResponse({"status": "ready"})
+    return JSONResponse({"status": "ready" if reads.primary_answers else "read-only"})
 
 
 @asynccontextmanager
-async def telling(pool: Pool) -> AsyncIterator[None]:
+async def telling(reads: Reads) -> AsyncIterator[None]:
     """Meanwhile log for which migrations /readyz waits, where it does, and that they are there."""
-    task = asyncio.create_task(_tell(pool))
+    task = asyncio.create_task(_tell(reads))
     try:
         yield
     finally:
         task.cancel()
 
 
-async def _tell(pool: Pool) -> None:
+async def _tell(reads: Reads) -> None:
     told: list[str] = []
     while True:
         try:
-            missing = await _pending(pool)
+            missing = await _pending(reads)
         except UNAVAILABLE as error:
             logger.warning("cannot tell which migrations are applied: %s: %s", type(error).__name__, error)
         else:
@@ -60,7 +62,7 @@ async def _tell(pool: Pool) -> None:
         await asyncio.sleep(POLL)
 
 
-async def _pending(pool: Pool) -> list[str]:
-    rows = await queries.read_history(pool)
+async def _pending(reads: Reads) -> list[str]:
+    rows = await queries.read_history(reads)
     entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
     return [entry.id for entry in entries if not entry.applied]

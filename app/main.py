@@ -20,6 +20,7 @@ from app.drain import on_sigterm
 from app.exports import NDJSON
 from app.metrics import Metrics
 from app.problems import EXCEPTION_HANDLERS
+from app.reads import Reads
 from app.resource import cross_origin, not_found, resource
 from app.settings import Settings, read_settings
 from app.store import open_store
@@ -45,6 +46,7 @@ class State(TypedDict):
     uploads: CapacityLimiter
     transfers: CapacityLimiter
     pool: Pool
+    reads: Reads
     metrics: Metrics
     log: logs.Handler | None
     look: scrape.Look
@@ -68,8 +70,9 @@ def create_app(settings: Settings) -> Starlette:
             async with (
                 Pool(settings) as pool,
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
-                Metrics({"requests": pool, "thumbnails": thumbnail_pool}) as metrics,
-                nullcontext() if settings.migrate else health.telling(pool),
+                Reads(settings, pool) as reads,
+                Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}) as metrics,
+                nullcontext() if settings.migrate else health.telling(reads),
             ):
                 yield {
                     "settings": settings,
@@ -83,10 +86,11 @@ def create_app(settings: Settings) -> Starlette:
                     "uploads": CapacityLimiter(settings.max_uploads),
                     "transfers": CapacityLimiter(TRANSFERS),
                     "pool": pool,
+                    "reads": reads,
                     "metrics": metrics,
                     "log": log,
                     "look": scrape.Look(settings),
-                    "tokens": Tokens(pool) if settings.auth == "token" else None,
+                    "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                 }
 

@@ -153,7 +153,8 @@ def description(settings: Settings) -> dict[str, Any]:
         if any(JSON in answer.get("content", {}) for answer in answers.values()):
             refused.append("406")
         if scope is not None:
-            refused += ["401", "403 insufficient-scope", "503"] if settings.auth == "token" else ["403", "503"]
+            refused += ["401", "403 insufficient-scope"] if settings.auth == "token" else ["403"]
+            refused += ["503", "503 migrations-pending"]
         if body is not None:
             refused += ["408", "413", "415"]
         if changes:
@@ -283,7 +284,9 @@ def description(settings: Settings) -> dict[str, Any]:
                 "get": operation(
                     "getReadiness",
                     "Ready",
-                    _status("Database reachable, migrations applied."),
+                    _status(
+                        "`ready`: the database is reachable, its migrations applied. `read-only`: a replica alone is."
+                    ),
                     ["503", "503 migrations-pending", "503 draining"],
                     scope=None,
                 )

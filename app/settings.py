@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     )
 
     database_url: DatabaseURL
+    read_database_url: DatabaseURL | None = None
     migration_database_url: DatabaseURL | None = None
     storage_url: str | None = None
     content_redirect: Annotated[int, Field(ge=0, le=604_800)] = 0

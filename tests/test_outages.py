@@ -162,6 +162,29 @@ async def test_a_column_that_changes_its_type_is_met_again_as_it_is(
     assert (await client.get(content)).status_code == 200
 
 
+@pytest.mark.parametrize("gone", ["TABLE image_terms", "TABLE images", "FUNCTION images_query"])
+async def test_a_schema_that_lacks_a_migration_makes_it_unavailable_until_it_is_there(
+    gone: str, client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    """Rolled back under statements that were prepared on it."""
+    paths = ("/v1/images?tag=a", "/v1/images?q=a", "/v1/images/export?q=a")
+    for path in paths:
+        assert (await client.get(path)).status_code == 200
+
+    connection.execute(f"ALTER {gone} RENAME TO gone".encode())
+    missed = [await client.get(path) for path in paths]
+    assert {response.status_code for response in missed} <= {200, 503}
+    refused = [response for response in missed if response.status_code == 503]
+    assert refused
+    for response in refused:
+        problem(response, 503, "migrations-pending")
+        assert response.headers["retry-after"] == "5"
+
+    connection.execute(f"ALTER {gone.split()[0]} gone RENAME TO {gone.split()[1]}".encode())
+    for path in paths:
+        assert (await client.get(path)).status_code == 200
+
+
 async def test_a_database_that_is_gone_makes_it_unavailable(
     client: httpx.AsyncClient, admin: psycopg.Connection, database: str
 ) -> None:
