@@ -31,7 +31,7 @@ BIN = Path(sys.executable).parent
 NUMBER = count(1)
 MEMORY = Path("/dev/shm")  # noqa: S108
 # Nothing outlives the tests, and nobody but a test vacuums or analyzes a table.
-UNSAFE = "-c fsync=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0 -c autovacuum=off"
+UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 ENOUGH = 8 * 1024**3  # bytes; tests/test_plans.py has a million images
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
