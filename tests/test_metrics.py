@@ -133,9 +133,11 @@ async def test_who_waits_for_a_connection_is_seen_and_not_waited_for(
         assert total(samples, "images_database_connections", state="used", pool="requests") == 4
         assert total(samples, "images_database_connections_max", pool="requests") == 4
         assert total(samples, "images_database_up") == 1
-        connection.execute(
-            "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass"
-        )
+        blocked = "FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass"
+        async with asyncio.timeout(5):
+            while len(connection.execute(f"SELECT {blocked}".encode()).fetchall()) != 4:
+                await asyncio.sleep(0.01)
+        connection.execute(f"SELECT pg_cancel_backend(pid) {blocked}".encode())
     assert {response.status_code for response in await asyncio.gather(*asking)} == {200, 503}
     assert await grown(client, before, "images_database_query_errors_total", query="list_images", error="57") == 4
 
