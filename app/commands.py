@@ -18,7 +18,7 @@ from obstore.store import ObjectStore
 from psycopg.conninfo import conninfo_to_dict
 from yoyo.connections import get_backend
 
-from app.database import asyncpg_url
+from app.database import PoolerError, asyncpg_url, refuse_pooler
 from app.embedded import connectable
 from app.migrations.connection import one_line
 from app.migrations.schema import dump
@@ -226,8 +226,9 @@ async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
     store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
     await _wait_for_store(store, timeout)
     # A set, since most often it is one URL for both.
-    for url in {connectable(settings.migrator_url), connectable(settings.database_url)}:
-        await _wait_for(url, timeout)
+    database_url = connectable(settings.database_url)
+    for url in {connectable(settings.migrator_url), database_url}:
+        await _wait_for(url, timeout, direct=url == database_url and settings.database_pooler == "none")
 
 
 async def _wait_for_store(store: ObjectStore, timeout: float) -> None:  # noqa: ASYNC109
@@ -247,14 +248,19 @@ async def _wait_for_store(store: ObjectStore, timeout: float) -> None:  # noqa: 
         await asyncio.sleep(POLL)
 
 
-async def _wait_for(url: str, timeout: float) -> None:  # noqa: ASYNC109
+async def _wait_for(url: str, timeout: float, direct: bool) -> None:  # noqa: ASYNC109
     parsed = conninfo_to_dict(url)
     place = f"{parsed.get('host', 'localhost')}:{parsed.get('port', 5432)}"
     started = said = time.monotonic()
     while True:
         try:
-            await (await asyncpg.connect(asyncpg_url(url), timeout=timeout)).close()
+            driver = await asyncpg.connect(asyncpg_url(url), timeout=timeout)
+            if direct:
+                await refuse_pooler(driver, timeout)
+            await driver.close()
             return
+        except PoolerError as error:
+            fail(f"images wait: {error}")
         except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
             now = time.monotonic()
             if now - started > timeout:

@@ -56,16 +56,50 @@ def asyncpg_url(url: str) -> str:
 
 
 @cache
-def statement(name: str) -> str:
-    """The text of sql/queries/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
-    return (ROOT / "sql" / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+def statement(name: str, folder: str = "queries") -> str:
+    """The text of sql/FOLDER/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
+    return (ROOT / "sql" / folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
+class PoolerError(asyncpg.InterfaceError):
+    """A pooler is between here and PostgreSQL, and no setting says so."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this connection goes through a pooler: set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to "
+            "PostgreSQL itself"
+        )
+
+
+async def refuse_pooler(driver: asyncpg.Connection[Record], timeout: float) -> None:  # noqa: ASYNC109
+    """Raises PoolerError where the process that PostgreSQL has for us is not the one that it named when we connected:
+    a pooler names one of its own, and may give each statement to another. COPY is one message, and prepares nothing."""
+    answer: list[bytes] = []
+
+    async def keep(chunk: bytes) -> None:
+        answer.append(chunk)
+
+    try:
+        await driver.copy_from_query(
+            statement("find_process", "pooler").rstrip().removesuffix(";"), output=keep, timeout=timeout
+        )
+        if int(b"".join(answer)) != driver.get_server_pid():
+            raise PoolerError
+    except BaseException:
+        driver.terminate()
+        raise
 
 
 class Connection:
-    """A connection, and each statement that it has run so far, prepared: found again by the name of its file."""
+    """A connection, and each statement that it has run so far, prepared: found again by the name of its file.
 
-    def __init__(self, connection: asyncpg.Connection[Record]) -> None:
+    Behind a pooler two transactions may be two sessions. There `begin` is given and begins each of them; no statement
+    is outside, and each is prepared anew, without a name: what were kept of one, its types, would outlive their change.
+    """
+
+    def __init__(self, connection: asyncpg.Connection[Record], begin: str | None = None) -> None:
         self.driver = connection
+        self._begin = begin
         self._statements: dict[str, Statement] = {}
         self.spoilt = False
 
@@ -78,6 +112,9 @@ class Connection:
         return await self._run(name, lambda prepared: prepared.fetchmany(calls))
 
     async def _run(self, name: str, call: Callable[[Statement], Coroutine[Any, Any, list[Record]]]) -> list[Record]:
+        if self._begin is not None and not self.driver.is_in_transaction():
+            async with self.transaction():
+                return await self._run(name, call)
         try:
             try:
                 return await call(self._statements.get(name) or await self._prepare(name))
@@ -87,6 +124,25 @@ class Connection:
                 if self.driver.is_in_transaction():
                     raise
                 return await call(await self._prepare(name))
+        except BaseException as error:
+            self._judge(error)
+            raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Committed at the end, rolled back on an error."""
+        await self._control(self._begin or "BEGIN")
+        try:
+            yield
+        except BaseException:
+            if not (self.spoilt or self.driver.is_closed()):  # or it will be closed, which does it too
+                await self._control("ROLLBACK")
+            raise
+        await self._control("COMMIT")
+
+    async def _control(self, text: str) -> None:
+        try:
+            await self.driver.execute(text)
         except BaseException as error:
             self._judge(error)
             raise
@@ -128,6 +184,8 @@ class Connection:
         self.spoilt = self.spoilt or not isinstance(error, asyncpg.PostgresError)
 
     async def _prepare(self, name: str) -> Statement:
+        if self._begin is not None:
+            return await self.driver.prepare(statement(name))
         self._statements[name] = await self.driver.prepare(statement(name))
         return self._statements[name]
 
@@ -233,16 +291,8 @@ class Pool:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection within a transaction, committed at the end, rolled back on an error."""
-        async with self.connection() as connection:
-            transaction = connection.driver.transaction()
-            await transaction.start()
-            try:
-                yield connection
-            except BaseException:
-                if not connection.spoilt:  # or it will be closed, which does it too
-                    await transaction.rollback()
-                raise
-            await transaction.commit()
+        async with self.connection() as connection, connection.transaction():
+            yield connection
 
     @asynccontextmanager
     async def alone(self, key: str) -> AsyncIterator[bool]:
@@ -307,20 +357,36 @@ class Pool:
         gains for long queries it loses here.
         """
         timeout = self._settings.database_statement_timeout
-        return Connection(
-            await asyncpg.connect(
-                asyncpg_url(connectable(self._settings.database_url)),
+        milliseconds = f"{timeout * 1000:.0f}"
+        url = asyncpg_url(connectable(self._settings.database_url))
+        if self._settings.database_pooler == "transaction":
+            driver = await asyncpg.connect(
+                url,
+                timeout=timeout,
+                command_timeout=2 * timeout,
+                statement_cache_size=0,  # by which asyncpg gives no statement a name
+                server_settings={"application_name": "images"},
+            )
+            return Connection(driver, statement("begin", "pooler").replace(":statement_timeout", f"'{milliseconds}'"))
+        try:
+            driver = await asyncpg.connect(
+                url,
                 timeout=timeout,
                 command_timeout=2 * timeout,
                 server_settings={
                     "application_name": "images",
                     "jit": "off",
                     "plan_cache_mode": "force_generic_plan",
-                    "statement_timeout": f"{timeout * 1000:.0f}",
+                    "statement_timeout": milliseconds,
                     "timezone": "UTC",
                 },
             )
-        )
+        except asyncpg.ProtocolViolationError as error:
+            if "startup parameter" in str(error):  # PgBouncer's word for those that it would lose
+                raise PoolerError from None
+            raise
+        await refuse_pooler(driver, timeout)
+        return Connection(driver)
 
 
 def _give_up(waiter: asyncio.Future[Connection | None]) -> None:

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     content_redirect: Annotated[int, Field(ge=0, le=604_800)] = 0
     auth: Literal["token", "none"] = "token"
     uvicorn_host: str = "127.0.0.1"
+    database_pooler: Literal["none", "transaction"] = "none"
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
     database_statement_timeout: Seconds = 5.0
     database_pool_queue: Annotated[int, Field(ge=0, le=100_000)] = 1000
