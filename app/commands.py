@@ -18,7 +18,7 @@ from obstore.store import ObjectStore
 from psycopg.conninfo import conninfo_to_dict
 from yoyo.connections import get_backend
 
-from app.database import ELSEWHERE, asyncpg_urls, connect
+from app.database import ELSEWHERE, PoolerError, asyncpg_urls, connect, refuse_pooler
 from app.embedded import connectable
 from app.migrations.connection import one_line
 from app.migrations.schema import dump
@@ -240,8 +240,9 @@ async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
     await _wait_for_store(store, timeout)
     migrator = settings.migrator_url if settings.migrate else settings.database_url
     # A set, since most often it is one URL for both.
-    for url in {connectable(migrator), connectable(settings.database_url)}:
-        await _wait_for(url, timeout)
+    database_url = connectable(settings.database_url)
+    for url in {connectable(migrator), database_url}:
+        await _wait_for(url, timeout, direct=url == database_url and settings.database_pooler == "none")
 
 
 async def _wait_for_store(store: ObjectStore, timeout: float) -> None:  # noqa: ASYNC109
@@ -261,14 +262,18 @@ async def _wait_for_store(store: ObjectStore, timeout: float) -> None:  # noqa: 
         await asyncio.sleep(POLL)
 
 
-async def _wait_for(url: str, timeout: float) -> None:  # noqa: ASYNC109
+async def _wait_for(url: str, timeout: float, direct: bool) -> None:  # noqa: ASYNC109
     parsed = conninfo_to_dict(url)
     place = f"{parsed.get('host', 'localhost')}:{parsed.get('port', 5432)}"
     started = said = time.monotonic()
     while True:
         try:
             connection, _ = await connect(asyncpg_urls(url), timeout)
+            if direct:
+                await refuse_pooler(connection, timeout)
             return await connection.close()
+        except PoolerError as error:
+            fail(f"images wait: {error}")
         except ELSEWHERE as error:
             now = time.monotonic()
             if now - started > timeout:

@@ -113,21 +113,56 @@ async def connect(urls: list[str], timeout: float, **options: Any) -> tuple[asyn
 
 
 @cache
-def statement(name: str) -> str:
-    """The text of sql/queries/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
-    return (ROOT / "sql" / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+def statement(name: str, folder: str = "queries") -> str:
+    """The text of sql/FOLDER/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
+    return (ROOT / "sql" / folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
+class PoolerError(asyncpg.InterfaceError):
+    """A pooler is between here and PostgreSQL, and no setting says so."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this connection goes through a pooler: set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to "
+            "PostgreSQL itself"
+        )
+
+
+async def refuse_pooler(driver: asyncpg.Connection[Record], timeout: float) -> None:  # noqa: ASYNC109
+    """Raises PoolerError where the process that PostgreSQL has for us is not the one that it named when we connected:
+    a pooler names one of its own, and may give each statement to another. COPY is one message, and prepares nothing."""
+    answer: list[bytes] = []
+
+    async def keep(chunk: bytes) -> None:
+        answer.append(chunk)
+
+    try:
+        await driver.copy_from_query(
+            statement("find_process", "pooler").rstrip().removesuffix(";"), output=keep, timeout=timeout
+        )
+        if int(b"".join(answer)) != driver.get_server_pid():
+            raise PoolerError
+    except BaseException:
+        driver.terminate()
+        raise
 
 
 class Connection:
     """A connection, and each statement that it has run so far, prepared: found again by the name of its file.
 
     A statement may take `timeout` seconds; the first one after `deadline` was set, until then.
+
+    Behind a pooler two transactions may be two sessions. There `begin` is given and begins each of them; no statement
+    is outside, and each is prepared anew, without a name: what were kept of one, its types, would outlive their change.
     """
 
-    def __init__(self, connection: asyncpg.Connection[Record], url: str, timeout: float) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection[Record], url: str, timeout: float, begin: str | None = None
+    ) -> None:
         self.driver = connection
         self.url = url
         self.deadline: float | None = None
+        self._begin = begin
         self.spoilt = False
         self.lost = False  # its server is gone, frozen, or no longer the one for it
         self._timeout = timeout
@@ -147,8 +182,12 @@ class Connection:
         call: Callable[[Statement, float], Coroutine[Any, Any, list[Record]]],
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> list[Record]:
-        started, failure = perf_counter(), None
         deadline = self._take_deadline() if timeout is None else monotonic() + timeout
+        if self._begin is not None and not self.driver.is_in_transaction():
+            self.deadline = deadline
+            async with self.transaction():
+                return await self._run(name, call, deadline - monotonic())
+        started, failure = perf_counter(), None
         try:
             try:
                 prepared = self._statements.get(name) or await self._prepare(name, deadline)
@@ -166,32 +205,29 @@ class Connection:
         finally:
             watch.query(name, started, failure)
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Committed at the end, rolled back on an error."""
+        await self._control(self._begin or "BEGIN")
+        try:
+            yield
+        except BaseException:
+            if not (self.spoilt or self.lost or self.driver.is_closed()):  # or it will be closed, which does it too
+                await self._control("ROLLBACK")
+            raise
+        await self._control("COMMIT")
+
+    async def _control(self, text: str) -> None:
+        try:
+            await self.driver.execute(text, timeout=self._take_deadline() - monotonic())
+        except BaseException as error:
+            self._judge(error)
+            raise
+
     async def fetchrow(self, name: str, *arguments: object) -> Record | None:
         """The only row of sql/queries/NAME.sql; None where there is none."""
         rows = await self.fetch(name, *arguments)
         return rows[0] if rows else None
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """Committed at the end, rolled back on an error."""
-        transaction = self.driver.transaction()
-        try:
-            async with asyncio.timeout(self._take_deadline() - monotonic()):
-                await transaction.start()
-        except BaseException as error:
-            self._judge(error)
-            raise
-        try:
-            yield
-        except BaseException:
-            if not self.spoilt:  # or it will be closed, which does it too
-                await transaction.rollback()
-            raise
-        try:
-            await transaction.commit()
-        except BaseException as error:
-            self._judge(error)
-            raise
 
     @asynccontextmanager
     async def without_limit(self) -> AsyncIterator[None]:
@@ -264,8 +300,10 @@ class Connection:
         return deadline or monotonic() + self._timeout
 
     async def _prepare(self, name: str, deadline: float) -> Statement:
-        self._statements[name] = await self.driver.prepare(statement(name), timeout=deadline - monotonic())
-        return self._statements[name]
+        prepared = await self.driver.prepare(statement(name), timeout=deadline - monotonic())
+        if self._begin is None:
+            self._statements[name] = prepared
+        return prepared
 
     def is_fit(self) -> bool:
         """Whether the next one may have it: nothing of the last one is left, since no statement changes the session."""
@@ -376,7 +414,7 @@ class Pool:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection within a transaction."""
+        """A connection within a transaction, committed at the end, rolled back on an error."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
@@ -461,18 +499,30 @@ class Pool:
         """
         if not self._urls:
             self._urls = asyncpg_urls(connectable(self._settings.database_url))
-        driver, url = await connect(
-            self._urls,
-            deadline - monotonic(),
-            command_timeout=self._timeout,
-            server_settings={
-                "application_name": "images",
-                "jit": "off",
-                "plan_cache_mode": "force_generic_plan",
-                "statement_timeout": f"{self._settings.database_statement_timeout * 1000:.0f}",
-                "timezone": "UTC",
-            },
-        )
+        limit = f"{self._settings.database_statement_timeout * 1000:.0f}"  # milliseconds
+        pooled = self._settings.database_pooler == "transaction"
+        session = {
+            "jit": "off",
+            "plan_cache_mode": "force_generic_plan",
+            "statement_timeout": limit,
+            "timezone": "UTC",
+        }
+        try:
+            driver, url = await connect(
+                self._urls,
+                deadline - monotonic(),
+                command_timeout=self._timeout,
+                server_settings={"application_name": "images"} | ({} if pooled else session),
+                **({"statement_cache_size": 0} if pooled else {}),  # by which asyncpg gives no statement a name
+            )
+        except asyncpg.ProtocolViolationError as error:
+            if "startup parameter" in str(error):  # PgBouncer's word for those that it would lose
+                raise PoolerError from None
+            raise
+        if pooled:
+            begin = statement("begin", "pooler").replace(":statement_timeout", f"'{limit}'")
+            return Connection(driver, url, self._timeout, begin)
+        await refuse_pooler(driver, deadline - monotonic())
         return Connection(driver, url, self._timeout)
 
 

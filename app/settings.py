@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     migrate: bool = True
     shutdown_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
     uvicorn_host: str = "127.0.0.1"
+    database_pooler: Literal["none", "transaction"] = "none"
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
     database_statement_timeout: Seconds = 5.0
     database_pool_queue: Annotated[int, Field(ge=0, le=100_000)] = 1000

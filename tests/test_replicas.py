@@ -266,7 +266,7 @@ async def test_another_host_takes_over(death: str, attributes: str, settings: Se
                 assert await change() == 503
                 pair.standby.promote()
                 assert await change() == 200
-                await _wait_for(hosts, 2)
+                await _wait_for(hosts, 2, direct=True)
             if death == "killed":
                 with psycopg.connect(hosts) as connection:
                     assert connection.info.host == str(pair.standby.data)
