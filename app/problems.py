@@ -69,6 +69,7 @@ BEHIND = (
     asyncpg.UndefinedFunctionError,
     asyncpg.UndefinedObjectError,
     asyncpg.InvalidColumnReferenceError,  # ON CONFLICT without its index
+    asyncpg.NotNullViolationError,  # a column without its default: nobody sends null for one
 )
 
 
