@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> Starlette:
             async with (
                 Pool(settings) as pool,
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
-                Metrics({"requests": pool, "thumbnails": thumbnail_pool}) as metrics,
+                Metrics({"requests": pool, "thumbnails": thumbnail_pool}, log) as metrics,
             ):
                 yield {
                     "settings": settings,
