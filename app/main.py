@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> Starlette:
                 Pool(settings) as pool,
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
                 Reads(settings, pool) as reads,
-                Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}) as metrics,
+                Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as metrics,
                 nullcontext() if settings.migrate else health.telling(reads),
             ):
                 yield {

@@ -175,9 +175,9 @@ def description(settings: Settings) -> dict[str, Any]:
             "title": "Image catalogue",
             "version": version("image-catalogue"),
             "description": "Times are RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). Unknown fields "
-            "and query parameters are refused. JSON is compressed by gzip where Accept-Encoding names it. Each answer has "
-            "an X-Request-ID, by which the log knows it: that of the request where it is 1 to 128 printable characters "
-            "of ASCII without blanks, or a new one.",
+            "and query parameters are refused. JSON is compressed by gzip where Accept-Encoding names it. Each answer "
+            "has an X-Request-ID, by which the log knows it: that of the request where it is 1 to 128 printable "
+            "characters of ASCII without blanks, or a new one.",
         },
         "paths": {
             "/v1/images": {

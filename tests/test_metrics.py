@@ -235,6 +235,7 @@ def test_workers_count_together_and_one_that_is_killed_takes_nothing_back(databa
 
         process.terminate()
         assert process.wait(timeout=10) in {0, -signal.SIGTERM}
+        assert not folder.exists()
         assert process.stderr is not None
         lines = [json.loads(line) for line in process.stderr]
 
