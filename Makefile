@@ -4,7 +4,7 @@ PYTHON ?= python3
 PG ?= 18
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test check bench lock clean
+.PHONY: run test check soak bench lock clean
 
 run: .venv/service
 	@test -e .env || cp .env.example .env
@@ -20,6 +20,9 @@ check: .venv/development
 	shellcheck entrypoint.sh .ci/run
 	hadolint Dockerfile
 	images schema check
+
+soak: .venv/development
+	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(OLD),--old $(OLD)) $(ARGS)
 
 bench: .venv/development .data/bench/plot/ready .data/bench/fastapi/ready .data/bench/fastify/ready
 	@exec python -m benchmarks $(if $(QUICK),--quick) $(ARGS)

@@ -6,9 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import cache
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
@@ -17,6 +18,7 @@ from weakref import WeakValueDictionary
 import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
 
+from app import metrics, watch
 from app.embedded import connectable
 from app.settings import ROOT, Settings, split_url
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     Statement = PreparedStatement[Record]
 
 TOGETHER = 16  # calls of one statement in one message; of more, one connection would do the work of several
+FAREWELL = 1.0  # seconds that PostgreSQL has at the end; what is open then the end of the process closes
 ENDLESS = 30 * 86_400.0  # seconds: who copies is stopped by the one who reads or sends, or by PostgreSQL's death
 MARGIN = 0.5  # seconds more than the statement timeout: PostgreSQL's own word that it is over comes first
 
@@ -110,21 +113,56 @@ async def connect(urls: list[str], timeout: float, **options: Any) -> tuple[asyn
 
 
 @cache
-def statement(name: str) -> str:
-    """The text of sql/queries/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
-    return (ROOT / "sql" / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+def statement(name: str, folder: str = "queries") -> str:
+    """The text of sql/FOLDER/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
+    return (ROOT / "sql" / folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
+class PoolerError(asyncpg.InterfaceError):
+    """A pooler is between here and PostgreSQL, and no setting says so."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this connection goes through a pooler: set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to "
+            "PostgreSQL itself"
+        )
+
+
+async def refuse_pooler(driver: asyncpg.Connection[Record], timeout: float) -> None:  # noqa: ASYNC109
+    """Raises PoolerError where the process that PostgreSQL has for us is not the one that it named when we connected:
+    a pooler names one of its own, and may give each statement to another. COPY is one message, and prepares nothing."""
+    answer: list[bytes] = []
+
+    async def keep(chunk: bytes) -> None:
+        answer.append(chunk)
+
+    try:
+        await driver.copy_from_query(
+            statement("find_process", "pooler").rstrip().removesuffix(";"), output=keep, timeout=timeout
+        )
+        if int(b"".join(answer)) != driver.get_server_pid():
+            raise PoolerError
+    except BaseException:
+        driver.terminate()
+        raise
 
 
 class Connection:
     """A connection, and each statement that it has run so far, prepared: found again by the name of its file.
 
     A statement may take `timeout` seconds; the first one after `deadline` was set, until then.
+
+    Behind a pooler two transactions may be two sessions. There `begin` is given and begins each of them; no statement
+    is outside, and each is prepared anew, without a name: what were kept of one, its types, would outlive their change.
     """
 
-    def __init__(self, connection: asyncpg.Connection[Record], url: str, timeout: float) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection[Record], url: str, timeout: float, begin: str | None = None
+    ) -> None:
         self.driver = connection
         self.url = url
         self.deadline: float | None = None
+        self._begin = begin
         self.spoilt = False
         self.lost = False  # its server is gone, frozen, or no longer the one for it
         self._timeout = timeout
@@ -145,6 +183,11 @@ class Connection:
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> list[Record]:
         deadline = self._take_deadline() if timeout is None else monotonic() + timeout
+        if self._begin is not None and not self.driver.is_in_transaction():
+            self.deadline = deadline
+            async with self.transaction():
+                return await self._run(name, call, deadline - monotonic())
+        started, failure = perf_counter(), None
         try:
             try:
                 prepared = self._statements.get(name) or await self._prepare(name, deadline)
@@ -156,6 +199,28 @@ class Connection:
                     raise
                 return await call(await self._prepare(name, deadline), deadline - monotonic())
         except BaseException as error:
+            failure = error
+            self._judge(error)
+            raise
+        finally:
+            watch.query(name, started, failure)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Committed at the end, rolled back on an error."""
+        await self._control(self._begin or "BEGIN")
+        try:
+            yield
+        except BaseException:
+            if not (self.spoilt or self.lost or self.driver.is_closed()):  # or it will be closed, which does it too
+                await self._control("ROLLBACK")
+            raise
+        await self._control("COMMIT")
+
+    async def _control(self, text: str) -> None:
+        try:
+            await self.driver.execute(text, timeout=self._take_deadline() - monotonic())
+        except BaseException as error:
             self._judge(error)
             raise
 
@@ -163,28 +228,6 @@ class Connection:
         """The only row of sql/queries/NAME.sql; None where there is none."""
         rows = await self.fetch(name, *arguments)
         return rows[0] if rows else None
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """Committed at the end, rolled back on an error."""
-        transaction = self.driver.transaction()
-        try:
-            async with asyncio.timeout(self._take_deadline() - monotonic()):
-                await transaction.start()
-        except BaseException as error:
-            self._judge(error)
-            raise
-        try:
-            yield
-        except BaseException:
-            if not self.spoilt:  # or it will be closed, which does it too
-                await transaction.rollback()
-            raise
-        try:
-            await transaction.commit()
-        except BaseException as error:
-            self._judge(error)
-            raise
 
     @asynccontextmanager
     async def without_limit(self) -> AsyncIterator[None]:
@@ -215,24 +258,32 @@ class Connection:
         value cannot hold: JSON writes both as \\u0001 and \\u0002.
         """
         query = statement(name).rstrip().removesuffix(";")
+        started, failure = perf_counter(), None
         try:
             await self.driver.copy_from_query(
                 query, output=write, format="csv", delimiter="\x01", quote="\x02", timeout=ENDLESS
             )
         except BaseException as error:
+            failure = error
             self._judge(error)
             if self.spoilt and not isinstance(error, asyncio.CancelledError):
                 # `write` has failed. asyncpg would wait for an answer to its cancelling, in vain where all had come.
                 self.driver.terminate()
             raise
+        finally:
+            watch.query(name, started, failure)
 
     async def copy_in(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> None:
         """Write the records into the columns of the table, by COPY."""
+        started, failure = perf_counter(), None
         try:
             await self.driver.copy_records_to_table(table, columns=columns, records=records, timeout=ENDLESS)
         except BaseException as error:
+            failure = error
             self._judge(error)
             raise
+        finally:
+            watch.query(f"copy_{table}", started, failure)
 
     def _judge(self, error: BaseException) -> None:
         """After an answer of PostgreSQL the connection is as good as before, but for its last one, and for that of a
@@ -249,8 +300,10 @@ class Connection:
         return deadline or monotonic() + self._timeout
 
     async def _prepare(self, name: str, deadline: float) -> Statement:
-        self._statements[name] = await self.driver.prepare(statement(name), timeout=deadline - monotonic())
-        return self._statements[name]
+        prepared = await self.driver.prepare(statement(name), timeout=deadline - monotonic())
+        if self._begin is None:
+            self._statements[name] = prepared
+        return prepared
 
     def is_fit(self) -> bool:
         """Whether the next one may have it: nothing of the last one is left, since no statement changes the session."""
@@ -276,8 +329,9 @@ class Pool:
     much as most statements here, and finds each statement by its text.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str = "requests") -> None:
         self._settings = settings
+        self._label = (name,)
         self._timeout = settings.database_statement_timeout + MARGIN
         self._urls: list[str] = []  # one for each host, once they are needed; the one that served last comes first
         # Free places, with the connection that is open there or none; those without lie below.
@@ -296,7 +350,8 @@ class Pool:
             if connection is not None:
                 self._close(connection)
         self._free.clear()
-        await asyncio.gather(*self._closing)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=FAREWELL)
 
     async def fetch(self, name: str, *arguments: object) -> list[Record]:
         """The rows of sql/queries/NAME.sql, on any connection."""
@@ -323,8 +378,8 @@ class Pool:
         batch = self._batches.get(name)
         if batch is None or len(batch.calls) == TOGETHER:
             batch = self._batches[name] = Batch([])
-            batch.rows = asyncio.create_task(self._fetch_batch(name, batch))
-        number = len(batch.calls)
+            batch.rows = asyncio.create_task(self._fetch_batch(name, batch), context=Context())
+        number, started = len(batch.calls), perf_counter()
         batch.calls.append((id, number, *arguments))
         try:
             rows = await asyncio.shield(batch.rows)  # who goes away leaves the others to it
@@ -332,6 +387,8 @@ class Pool:
             if not batch.undone or (isinstance(error, asyncpg.QueryCanceledError) and not changes):
                 raise
             return await self.fetchrow(name, id, number, *arguments)
+        finally:
+            watch.waited(name, perf_counter() - started)
         return rows.get(number)
 
     async def _fetch_batch(self, name: str, batch: Batch) -> dict[int, Record]:
@@ -357,7 +414,7 @@ class Pool:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection within a transaction."""
+        """A connection within a transaction, committed at the end, rolled back on an error."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
@@ -370,15 +427,25 @@ class Pool:
         async with turn:
             yield waited
 
+    def connections(self) -> metrics.Connections:
+        used = self._settings.database_pool_size - len(self._free)
+        idle = sum(place is not None for place in self._free)
+        return metrics.Connections(used, idle, self._settings.database_pool_size, len(self._waiting))
+
     async def _acquire(self, deadline: float | None = None) -> Connection:
+        started = perf_counter()
         deadline = deadline or monotonic() + self._timeout
-        connection = self._free.pop() if self._free else await self._wait(deadline)
-        if connection is None or not connection.is_fit():
-            try:
-                connection = await self._connect(deadline)
-            except BaseException:
-                self._release(None)
-                raise
+        try:
+            connection = self._free.pop() if self._free else await self._wait(deadline)
+            if connection is None or not connection.is_fit():
+                try:
+                    connection = await self._connect(deadline)
+                except BaseException as error:
+                    metrics.QUERY_ERRORS.add(1, ("connect", metrics.error_of(error)))
+                    self._release(None)
+                    raise
+        finally:
+            metrics.ACQUIRED.observe(perf_counter() - started, self._label)
         connection.deadline = deadline
         return connection
 
@@ -432,18 +499,30 @@ class Pool:
         """
         if not self._urls:
             self._urls = asyncpg_urls(connectable(self._settings.database_url))
-        driver, url = await connect(
-            self._urls,
-            deadline - monotonic(),
-            command_timeout=self._timeout,
-            server_settings={
-                "application_name": "images",
-                "jit": "off",
-                "plan_cache_mode": "force_generic_plan",
-                "statement_timeout": f"{self._settings.database_statement_timeout * 1000:.0f}",
-                "timezone": "UTC",
-            },
-        )
+        limit = f"{self._settings.database_statement_timeout * 1000:.0f}"  # milliseconds
+        pooled = self._settings.database_pooler == "transaction"
+        session = {
+            "jit": "off",
+            "plan_cache_mode": "force_generic_plan",
+            "statement_timeout": limit,
+            "timezone": "UTC",
+        }
+        try:
+            driver, url = await connect(
+                self._urls,
+                deadline - monotonic(),
+                command_timeout=self._timeout,
+                server_settings={"application_name": "images"} | ({} if pooled else session),
+                **({"statement_cache_size": 0} if pooled else {}),  # by which asyncpg gives no statement a name
+            )
+        except asyncpg.ProtocolViolationError as error:
+            if "startup parameter" in str(error):  # PgBouncer's word for those that it would lose
+                raise PoolerError from None
+            raise
+        if pooled:
+            begin = statement("begin", "pooler").replace(":statement_timeout", f"'{limit}'")
+            return Connection(driver, url, self._timeout, begin)
+        await refuse_pooler(driver, deadline - monotonic())
         return Connection(driver, url, self._timeout)
 
 

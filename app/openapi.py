@@ -33,6 +33,7 @@ from app.thumbnails import EXTENSIONS as THUMBNAILS
 from app.tokens import Scope
 
 PROBLEM = "application/problem+json"
+METRICS = ("text/plain", "application/openmetrics-text")
 REFUSED = {
     400: "Malformed: not JSON, not multipart/form-data.",
     401: "No token, or none that is in force.",
@@ -152,11 +153,15 @@ def description(settings: Settings) -> dict[str, Any]:
         if changes:
             refused += ["412 version-conflict", *(["428"] if settings.require_if_match else [])]
             parameters = [*parameters, IF_MATCH | {"required": settings.require_if_match}]
+        responses = {
+            status: answer | {"headers": answer.get("headers", {}) | _headers("X-Request-ID")}
+            for status, answer in (answers | _refusals(refused)).items()
+        }
         described = {
             "operationId": name,
             "summary": summary,
             "parameters": [*parameters],
-            "responses": answers | _refusals(refused),
+            "responses": responses,
         }
         if scope is not None and settings.auth == "token":
             described |= {"description": f"Needs the scope `{scope}`.", "security": [{"token": []}]}
@@ -170,7 +175,9 @@ def description(settings: Settings) -> dict[str, Any]:
             "title": "Image catalogue",
             "version": version("image-catalogue"),
             "description": "Times are RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). Unknown fields "
-            "and query parameters are refused. JSON is compressed by gzip where Accept-Encoding names it.",
+            "and query parameters are refused. JSON is compressed by gzip where Accept-Encoding names it. Each answer has "
+            "an X-Request-ID, by which the log knows it: that of the request where it is 1 to 128 printable characters "
+            "of ASCII without blanks, or a new one.",
         },
         "paths": {
             "/v1/images": {
@@ -275,7 +282,20 @@ def description(settings: Settings) -> dict[str, Any]:
                     _status(
                         "`ready`: the database is reachable, its migrations applied. `read-only`: a replica alone is."
                     ),
-                    ["503", "503 migrations-pending"],
+                    ["503", "503 migrations-pending", "503 draining"],
+                    scope=None,
+                )
+            },
+            "/metrics": {
+                "get": operation(
+                    "getMetrics",
+                    "What is counted and measured, for Prometheus",
+                    {
+                        "200": {
+                            "description": "The format that Accept prefers. Nothing in it tells of images or clients.",
+                            "content": {name: {"schema": {"type": "string"}} for name in METRICS},
+                        }
+                    },
                     scope=None,
                 )
             },

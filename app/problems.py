@@ -28,6 +28,7 @@ TITLES = {
     "no-thumbnail": "There is no thumbnail of these bytes",
     "version-conflict": "The image has changed",
     "migrations-pending": "The database is not migrated yet",
+    "draining": "The process is about to end",
 }
 
 # What each answer says to a browser, unless it says something else: nothing in it is to be run, framed, guessed at, or

@@ -44,10 +44,10 @@ class Reads:
         self._timeout = timeout + MARGIN
         self._patience = timeout / 5  # for the question, which takes no lock: longer, and the primary is taken for dead
         if settings.read_database_url is not None:
-            self._replica = Pool(settings.model_copy(update={"database_url": settings.read_database_url}))
+            self._replica = Pool(settings.model_copy(update={"database_url": settings.read_database_url}), "replica")
         # A connection of its own, so that the question does not wait for others' statements.
         asking = {"database_pool_size": 1, "database_statement_timeout": self._patience}
-        self._questions = Pool(settings.model_copy(update=asking))
+        self._questions = Pool(settings.model_copy(update=asking), "questions")
         self._turn = asyncio.Lock()
         self._next: asyncio.Task[Record] | None = None
         self._asked: set[asyncio.Task[Record]] = set()
@@ -81,6 +81,11 @@ class Reads:
             lambda: self._primary.fetch_by_id(name, id, *arguments),
             lambda connection: connection.fetchrow(name, id, 0, *arguments),
         )
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """Those that are its own, by name, for /metrics."""
+        return {"replica": self._replica, "questions": self._questions} if self._replica is not None else {}
 
     @property
     def primary_answers(self) -> bool:

@@ -30,6 +30,8 @@ VERSION = int(os.environ.get("PG", "18"))
 BIN = Path(sys.executable).parent
 NUMBER = count(1)
 MEMORY = Path("/dev/shm")  # noqa: S108
+# Nothing outlives the tests, and nobody but a test vacuums or analyzes a table.
+UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 ENOUGH = 8 * 1024**3  # bytes; tests/test_plans.py has a million images
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -55,7 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessFo
 def server(memory: Path) -> Iterator[Server]:
     if not (binaries(VERSION) / "postgres").exists():
         pytest.exit(f"PG={VERSION}: no PostgreSQL {VERSION} in {binaries(VERSION)}", returncode=1)
-    server = Server(memory / "data", VERSION, "-c fsync=off -c max_connections=60 -c log_lock_waits=on")
+    server = Server(memory / "data", VERSION, f"{UNSAFE} -c max_connections=60 -c log_lock_waits=on")
     server.start()
     yield server
     server.release()

@@ -246,6 +246,8 @@ async def test_answers_are_described(client: httpx.AsyncClient, connection: psyc
         ("GET", "/healthz?x=1", {}),
         ("GET", "/readyz", {}),
         ("GET", "/readyz?x=1", {}),
+        ("GET", "/metrics", {}),
+        ("GET", "/metrics?x=1", {}),
         ("GET", "/docs", {}),
         ("GET", "/docs?x=1", {}),
         ("GET", "/docs", {"headers": {"Accept": "application/json"}}),

@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 
 from pydantic_core import from_json
 
+from app import metrics
 from app.codec.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure
 from app.problems import ProblemError, logger
 from app.settings import ROOT
@@ -37,6 +38,7 @@ MOST = 16 * 1024**2  # bytes of a thumbnail
 MOST_JSON = 4096  # bytes of the JSON of an answer
 STATUSES = {"unsupported-image": 415, "broken-image": 422, "too-many-pixels": 422}
 REASONS = {None: "Decoding it takes too long.", OUT_OF_MEMORY: "Decoding it takes too much memory."}
+FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # of metrics; others are crashes
 
 
 class FailedError(Exception):
@@ -60,12 +62,17 @@ class Codec:
     def __init__(self, max_pixels: int, seconds: float) -> None:
         self._max_pixels, self._seconds = max_pixels, seconds
         self._idle: list[Process] = []
+        self._living: set[Process] = set()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """When no thread asks any more."""
+        """A thread that still asks, and whoever asks later, gets ProblemError: 503."""
+        self._closed = True
+        for process in tuple(self._living):
+            process.kill()
         while self._idle:
             self._idle.pop().end()
 
@@ -86,10 +93,17 @@ class Codec:
             content.flush()
         failed = FailedError(None)
         for process in self._processes():
+            self._living.add(process)
+            if self._closed:
+                process.kill()
             try:
                 about, made = process.ask(job, content)
             except FailedError as error:
+                self._living.discard(process)
+                if self._closed:
+                    raise ProblemError(503) from None
                 failed = error
+                metrics.DECODER_FAILURES.labels(FAILURES.get(failed.status, "crash")).inc()
                 if failed.status is None:
                     break
             else:
@@ -130,9 +144,11 @@ class Process:
                     process_group=0,  # Ctrl-C is for this process, which may have work for them until its end
                 )
             self._opened = opened.pop_all()
+        metrics.DECODERS.inc()
         try:
             self._receive(START)
         except (OSError, EOFError, ValueError):
+            metrics.DECODER_FAILURES.labels("start").inc()
             raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
 
     def ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
@@ -154,6 +170,10 @@ class Process:
         except (OSError, EOFError, ValueError):
             raise FailedError(self.end()) from None
         return about, made
+
+    def kill(self) -> None:
+        """Whoever asks it has FailedError."""
+        self._process.kill()
 
     def end(self) -> int:
         """Its exit status."""

@@ -1,0 +1,47 @@
+"""`make soak`: two workers under mixed load, through all that an operator and a machine do to them, and a count."""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tarfile
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+from app.settings import ROOT
+from tests.conftest import MEMORY
+from tests.soak.play import FULL, QUICK, play
+from tests.soak.report import as_text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute and a half, and fewer rows")
+    parser.add_argument("--old", metavar="REVISION", help="a former release, of git, that is deployed from and back to")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the instances' logs and metrics")
+    arguments = parser.parse_args()
+    place = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=place) as memory, tempfile.TemporaryDirectory() as temporary:
+        Path(memory).chmod(0o755)
+        folder = arguments.output or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        old = release(arguments.old, Path(temporary, "old")) if arguments.old else None
+        report = asyncio.run(play(QUICK if arguments.quick else FULL, folder, Path(memory), old))
+        if arguments.output:
+            last = {sample.instance: sample.text for sample in report.samples}
+            for name, text in last.items():
+                (folder / f"{name}.prom").write_text(text)
+    print(as_text(report))
+    sys.exit(bool(report.failed or report.lost or report.tracebacks))
+
+
+def release(revision: str, folder: Path) -> Path:
+    """The revision's files, in the folder."""
+    archive = subprocess.run(["git", "-C", ROOT, "archive", revision], check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
+main()

@@ -1,0 +1,234 @@
+"""Clients that know what the service has told them, and hold every later answer against it."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.pictures import picture
+
+Right = Callable[[httpx.Response], bool]  # whether an answer says what is so
+
+WITHOUT = "503 without Retry-After"
+WRONG = "200, but not what is so"
+
+IMAGES = "/v1/images"
+PATIENCE = 15.0  # seconds that a client waits for an answer
+MOST = 30  # images of one client
+LARGE = 6 * 1024**2  # bytes of one upload in twenty: more than one part of the object store's
+
+# How often a client does what, of a hundred times.
+MIX = {
+    "get": 22,
+    "content": 10,
+    "thumbnail": 8,
+    "newest": 12,
+    "own": 10,
+    "export": 2,
+    "words": 4,
+    "tags": 2,
+    "stats": 2,
+    "upload": 14,
+    "again": 3,
+    "title": 8,
+    "delete": 3,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one request. `result` is `ok`, or what went wrong in a few words."""
+
+    begun: float  # seconds of the event loop's clock
+    ended: float
+    work: str
+    result: str
+    reset: bool  # the first attempt's connection was lost without an answer; the second one counts
+
+
+@dataclass
+class Known:
+    """An image of the client's, as far as it was acknowledged."""
+
+    id: str
+    content: bytes
+    titles: set[str | None]  # more than one where a change was not answered: any of them may hold
+    gone: bool | None = False  # None: a DELETE was not answered
+
+
+class Client:
+    """One that works at random, at its own pace. Nobody else changes its images."""
+
+    def __init__(self, number: int, http: httpx.AsyncClient, outcomes: list[Outcome], pause: float) -> None:
+        self.tag = f"client-{number}-{uuid4().hex[:8]}"
+        self.known: list[Known] = []
+        self.acknowledged = 0  # writes
+        self.spared: Collection[str] = ()  # works that a former release does not know
+        self._http, self._outcomes, self._pause = http, outcomes, pause
+        self._random = random.Random(number)  # noqa: S311
+
+    async def work(self) -> None:
+        while True:
+            await asyncio.sleep(self._random.expovariate(1 / self._pause))
+            [name] = self._random.choices(list(MIX), list(MIX.values()))
+            if name in self.spared:
+                continue
+            if len(self._here()) >= MOST and name == "upload":
+                name = "delete"
+            await getattr(self, f"_{name}")()
+
+    def _here(self) -> list[Known]:
+        return [image for image in self.known if image.gone is False]
+
+    def _one(self) -> Known | None:
+        here = self._here()
+        return self._random.choice(here) if here else None
+
+    async def _get(self) -> None:
+        if image := self._one():
+            await self._ask("get", "GET", f"{IMAGES}/{image.id}", {200}, lambda answer: _title(image, answer.json()))
+
+    async def _content(self) -> None:
+        if image := self._one():
+            url = f"{IMAGES}/{image.id}/content"
+            await self._ask("content", "GET", url, {200}, lambda answer: answer.content == image.content)
+
+    async def _thumbnail(self) -> None:
+        if image := self._one():
+            await self._ask("thumbnail", "GET", f"{IMAGES}/{image.id}/thumbnail?size=160", {200})
+
+    async def _newest(self) -> None:
+        await self._ask("newest", "GET", f"{IMAGES}?limit=50", {200}, lambda answer: len(answer.json()["images"]) == 50)
+
+    async def _own(self) -> None:
+        complete = self._complete(lambda answer: answer.json()["images"])
+        await self._ask("own", "GET", f"{IMAGES}?tag={self.tag}&limit=200", {200}, complete)
+
+    async def _export(self) -> None:
+        complete = self._complete(lambda answer: [json.loads(line) for line in answer.text.splitlines()])
+        await self._ask("export", "GET", f"{IMAGES}/export?tag={self.tag}", {200}, complete)
+
+    def _complete(self, read: Callable[[httpx.Response], list[dict[str, Any]]]) -> Right:
+        """Whether these are the client's own images: all that was acknowledged, and nothing that was deleted."""
+
+        def right(answer: httpx.Response) -> bool:
+            images = {image["id"]: image for image in read(answer)}
+            known = [(image, images.get(image.id)) for image in self.known]
+            return all(
+                image.gone is not False if record is None else image.gone is not True and _title(image, record)
+                for image, record in known
+            )
+
+        return right
+
+    async def _words(self) -> None:
+        await self._ask("words", "GET", f"{IMAGES}?q=bridge+harbour&limit=20", {200})
+
+    async def _tags(self) -> None:
+        await self._ask("tags", "GET", "/v1/tags?prefix=client-&limit=20", {200})
+
+    async def _stats(self) -> None:
+        await self._ask("stats", "GET", "/v1/stats", {200})
+
+    async def _upload(self) -> None:
+        content = picture(seed=self._random.randrange(65_536)) + uuid4().bytes
+        if self._random.random() < 0.05:
+            content += bytes(LARGE)
+        if answer := await self._send("upload", content, {201}):
+            self.known.append(Known(answer.json()["id"], content, {"Sent"}))
+            self.acknowledged += 1
+
+    async def _again(self) -> None:
+        if image := self._one():
+            await self._send("again", image.content, {200}, lambda answer: answer.json()["id"] == image.id)
+
+    async def _send(
+        self, work: str, content: bytes, expected: Collection[int], right: Right | None = None
+    ) -> httpx.Response | None:
+        files = {"file": ("sent.jpg", content, "image/jpeg")}
+        data = {"title": "Sent", "tags": self.tag}
+        return await self._ask(work, "POST", IMAGES, expected, right, also={200}, files=files, data=data)
+
+    async def _title(self) -> None:
+        if image := self._one():
+            title = f"Seen {self._random.randrange(1_000_000)}"
+            image.titles |= {title}
+            if await self._ask("title", "PATCH", f"{IMAGES}/{image.id}", {200}, json={"title": title}) is not None:
+                image.titles = {title}
+                self.acknowledged += 1
+
+    async def _delete(self) -> None:
+        if image := self._one():
+            image.gone = None
+            if await self._ask("delete", "DELETE", f"{IMAGES}/{image.id}", {204}, also={404}) is not None:
+                image.gone = True
+                self.acknowledged += 1
+
+    async def _ask(
+        self,
+        work: str,
+        method: str,
+        path: str,
+        expected: Collection[int],
+        right: Right | None = None,
+        *,
+        also: Collection[int] = (),
+        **options: Any,
+    ) -> httpx.Response | None:
+        """The answer, if it is as expected and right. A request whose connection is lost without an answer is sent once
+        more, as HTTP clients do with what may be repeated; `also` are the statuses that are expected then."""
+        clock = asyncio.get_running_loop().time
+        begun, reset, answer = clock(), False, None
+        while True:
+            try:
+                answer = await self._http.request(method, path, **options)
+            except httpx.TimeoutException:
+                result = f"no answer in {PATIENCE:g} s"
+            except httpx.TransportError as error:
+                if not reset:
+                    reset = True
+                    continue
+                result = type(error).__name__
+            else:
+                result = _result(answer, {*expected, *also} if reset else expected, right)
+            break
+        self._outcomes.append(Outcome(begun, clock(), work, result, reset))
+        return answer if result == "ok" else None
+
+    async def verify(self) -> list[str]:
+        """What was acknowledged and is not so, in words."""
+        lost = []
+        for image in self.known:
+            answer = await self._http.get(f"{IMAGES}/{image.id}")
+            content = await self._http.get(f"{IMAGES}/{image.id}/content")
+            if answer.status_code == 404:
+                if image.gone is False:
+                    lost.append(f"{image.id} was stored and is not there")
+            elif answer.status_code != 200:
+                lost.append(f"{image.id}: {answer.status_code}")
+            elif image.gone is True:
+                lost.append(f"{image.id} was deleted and is there")
+            elif not _title(image, answer.json()):
+                lost.append(f"{image.id} has the title {answer.json()['title']}, not one of {image.titles}")
+            elif content.content != image.content:
+                lost.append(f"{image.id} has not its bytes")
+        return lost
+
+
+def _title(image: Known, record: dict[str, Any]) -> bool:
+    return record["title"] in image.titles
+
+
+def _result(answer: httpx.Response, expected: Collection[int], right: Right | None) -> str:
+    if answer.status_code in expected:
+        return "ok" if right is None or right(answer) else WRONG
+    if answer.status_code == 503:
+        if "retry-after" not in answer.headers:
+            return WITHOUT
+        return f"503 {answer.json().get('type', '').rpartition('/')[2]}".removesuffix(" about:blank")
+    return str(answer.status_code)
