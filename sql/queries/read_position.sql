@@ -2,7 +2,6 @@
 -- acknowledged before is in it. On a standby it fails.
 -- The timeline changes with each promotion: positions of two timelines do not compare.
 -- Index: none, no table is read. Privileges: none.
--- example now:
 SELECT
     pg_current_wal_flush_lsn() AS position,
     ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::integer AS timeline;
