@@ -60,6 +60,7 @@ class Reads:
     async def __aexit__(self, *_: object) -> None:
         for asked in self._asked:
             asked.cancel()
+        await asyncio.gather(*self._asked, return_exceptions=True)
         await self._questions.__aexit__()
         if self._replica is not None:
             await self._replica.__aexit__()
