@@ -196,8 +196,12 @@ async def test_reads_survive_the_primary(frozen: bool, settings: Settings, pair:
                 await get(client, path)
             assert (await get(client, "/readyz"))["status"] == "read-only"
             async with asyncio.timeout(IN_TIME):
-                problem(await client.patch(f"/v1/images/{id}", json={"title": "lost"}), 503)
-                problem(await client.post("/v1/images", files={"file": unique()}), 503)
+                changed, stored = await asyncio.gather(
+                    client.patch(f"/v1/images/{id}", json={"title": "lost"}),
+                    client.post("/v1/images", files={"file": unique()}),
+                )
+            problem(changed, 503)
+            problem(stored, 503)
 
         assert (await client.patch(f"/v1/images/{id}", json={"title": "kept"})).status_code == 200
         assert await title(client, id) == "kept"
