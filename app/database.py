@@ -336,6 +336,7 @@ class Pool:
         self._urls: list[str] = []  # one for each host, once they are needed; the one that served last comes first
         # Free places, with the connection that is open there or none; those without lie below.
         self._free: deque[Connection | None] = deque([None] * settings.database_pool_size)
+        self._closed = False
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -350,6 +351,7 @@ class Pool:
             if connection is not None:
                 self._close(connection)
         self._free.clear()
+        self._closed = True
         if self._closing:
             await asyncio.wait(self._closing, timeout=FAREWELL)
 
@@ -466,6 +468,9 @@ class Pool:
             timer.cancel()
 
     def _release(self, connection: Connection | None) -> None:
+        if connection is not None and self._closed:
+            connection.driver.terminate()
+            return
         if connection is not None and not connection.is_fit():
             if connection.lost:
                 self._close_idle()

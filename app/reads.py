@@ -42,7 +42,9 @@ class Reads:
         self._replica: Pool | None = None
         timeout = settings.database_statement_timeout
         self._timeout = timeout + MARGIN
-        self._patience = timeout / 5  # for the question, which takes no lock: longer, and the primary is taken for dead
+        self._patience = max(
+            timeout / 5, 0.5
+        )  # for the question, which takes no lock: longer, and the primary is taken for dead
         if settings.read_database_url is not None:
             self._replica = Pool(settings.model_copy(update={"database_url": settings.read_database_url}), "replica")
         # A connection of its own, so that the question does not wait for others' statements.
@@ -60,6 +62,7 @@ class Reads:
     async def __aexit__(self, *_: object) -> None:
         for asked in self._asked:
             asked.cancel()
+        await asyncio.gather(*self._asked, return_exceptions=True)
         await self._questions.__aexit__()
         if self._replica is not None:
             await self._replica.__aexit__()

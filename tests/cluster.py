@@ -47,16 +47,20 @@ class Mortal(Server):
     def postmaster(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
+    def processes(self) -> list[int]:
+        """The postmaster's first."""
+        return [self.postmaster(), *(pid for (pid,) in self.run("SELECT pid FROM pg_stat_activity"))]
+
     def kill(self) -> None:
-        """-9, as the kernel does when memory is short."""
-        pid = self.postmaster()
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not alive(pid))
+        """-9, as the kernel does when memory is short. The others end when they see that it is gone."""
+        pids = self.processes()
+        os.kill(pids[0], signal.SIGKILL)
+        wait_until(lambda: not any(map(alive, pids)))
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """All of its processes are there and do nothing."""
-        pids = [self.postmaster(), *(int(pid) for (pid,) in self.run("SELECT pid FROM pg_stat_activity"))]
+        pids = self.processes()
         for pid in pids:
             with suppress(ProcessLookupError):  # that of the look itself
                 os.kill(pid, signal.SIGSTOP)

@@ -22,7 +22,7 @@ from tests.conftest import client_of
 from tests.pictures import picture
 from tests.test_backend import wait_until
 
-TIMEOUT = 0.3  # seconds a statement may take
+TIMEOUT = 1.0  # seconds a statement may take
 IN_TIME = TIMEOUT + MARGIN + 1.2  # for two cores that do other things, too
 NUMBER = iter(range(1000, 1_000_000))
 
