@@ -57,8 +57,9 @@ def asyncpg_url(url: str) -> str:
 
 @cache
 def statement(name: str) -> str:
-    """The text of sql/queries/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
-    return (ROOT / "sql" / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of sql/queries/NAME.sql, or of sql/FOLDER/NAME.sql where the name says so, as PostgreSQL gets it and
+    shows it in pg_stat_activity: header and all."""
+    return (ROOT / "sql" / (name if "/" in name else f"queries/{name}")).with_suffix(".sql").read_text(encoding="utf-8")
 
 
 class Connection:
@@ -231,10 +232,13 @@ class Pool:
             self._release(connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection within a transaction, committed at the end, rolled back on an error."""
+    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Connection]:
+        """A connection within a transaction, committed at the end, rolled back on an error. With `snapshot` it only
+        reads, all of it as of one moment."""
         async with self.connection() as connection:
-            transaction = connection.driver.transaction()
+            transaction = connection.driver.transaction(
+                isolation="repeatable_read" if snapshot else None, readonly=snapshot
+            )
             await transaction.start()
             try:
                 yield connection

@@ -1,4 +1,5 @@
-"""The pages for people: the gallery. Each is a file of app/static/, and asks the API for all that it shows."""
+"""The pages for people: the gallery, and the schema. Each is a file of app/static/, and asks the API for all that it
+shows."""
 
 from os import PathLike
 
@@ -19,6 +20,10 @@ POLICY = (
 
 async def gallery(request: Request) -> Response:
     return Response((STATIC / "gallery.html").read_bytes(), 200, {"Content-Security-Policy": POLICY}, "text/html")
+
+
+async def schema(request: Request) -> Response:
+    return Response((STATIC / "schema.html").read_bytes(), 200, {"Content-Security-Policy": POLICY}, "text/html")
 
 
 class Files(StaticFiles):

@@ -1,0 +1,176 @@
+"""GET /v1/schema: how the schema came about, what it is, and what its queries take. It only reads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+from typing import TYPE_CHECKING
+
+import asyncpg
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app import headers, history, models
+from app.database import Connection
+from app.drift import drift
+from app.resource import JSON
+from app.settings import ROOT
+
+if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
+    from asyncpg import Record
+
+RUNS = 10  # of each migration
+QUERIES = ROOT / "sql" / "queries"
+
+
+class Reading:
+    """What is read in one transaction, each part as far as the role may and nobody is in the way."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.unknown: list[str] = []
+
+    async def rows(self, what: str, name: str, *arguments: object) -> list[Record] | None:
+        """The rows of a statement; None where they cannot be had, which `unknown` then tells. Raises
+        UndefinedTableError: then too the transaction goes on."""
+        try:
+            async with self._connection.driver.transaction():
+                return await self._connection.fetch(name, *arguments)
+        except asyncpg.InsufficientPrivilegeError as error:
+            self.unknown.append(f"{what}: {error}")
+        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+            self.unknown.append(f"{what}: a migration or another session is in the way; look again in a moment")
+        return None
+
+    async def history(self) -> list[history.Record] | None:
+        for name in ("read_history", "read_applied"):
+            try:
+                rows = await self.rows("history of the migrations", name)
+                return None if rows is None else [history.Record(*row) for row in rows]
+            except asyncpg.UndefinedTableError:
+                continue
+        return []
+
+    async def runs(self, ids: list[str]) -> dict[str, list[models.Run]]:
+        """By migration; without a ledger there are none."""
+        found = defaultdict(list)
+        try:
+            rows = await self.rows("earlier runs", "read_runs", ids, RUNS) or []
+        except asyncpg.UndefinedTableError:
+            rows = []
+        for row in rows:
+            took = history.seconds(row["operation"], row["started_at"], row["finished_at"])
+            found[row["migration_id"]].append(models.Run(**dict(row), seconds=took))
+        return found
+
+    async def statements(self) -> list[Record] | None:
+        """What pg_stat_statements has; None where it is not there."""
+        try:
+            return await self.rows("pg_stat_statements", "inspect/statements")
+        except (asyncpg.UndefinedTableError, asyncpg.ObjectNotInPrerequisiteStateError):
+            return None
+
+
+async def read_schema(request: Request) -> Response:
+    async with request.state["pool"].transaction(snapshot=True) as connection:
+        await connection.fetch("prepare_schema")
+        reading = Reading(connection)
+        database = models.Database(**dict(await connection.fetchrow("read_database")))
+        holders = await reading.rows("who is at work", "find_holder")
+        holder = history.Holder(*holders[0]) if holders else None
+        records = await reading.history()
+        entries = []
+        if records is not None:
+            entries = history.compare(history.shipped(), records, holder.migration if holder else None)
+        runs = await reading.runs([entry.id for entry in entries])
+        lines = None
+        if records is not None and history.comparable(entries):
+            lines = await reading.rows("drift", "inspect/schema")
+        tables = await reading.rows("tables", "read_tables")
+        statements = await reading.statements()
+    measured = await to_thread.run_sync(_by_query, statements or [])
+    differences = None if lines is None else drift(line for (line,) in lines)
+    schema = models.Schema(
+        database=database,
+        state=None if records is None else history.standing(entries, differences),
+        migrator=holder and _migrator(holder),
+        migrations=[_migration(entry, runs[entry.id]) for entry in entries],
+        drift=differences,
+        tables=[models.Table.model_validate_json(row["json"]) for row in tables or []],
+        queries=[_query(name, text, measured) for name, text in _queries().items()],
+        sources=["database"] if statements is not None else [],
+        unknown=reading.unknown,
+    )
+    return Response(schema.model_dump_json(), media_type=JSON)
+
+
+def _migrator(holder: history.Holder) -> models.Migrator:
+    may_know = holder.since is not None
+    return models.Migrator(
+        name=holder.name,
+        migration=holder.migration,
+        since=holder.since,
+        statement=holder.query if may_know else None,
+    )
+
+
+def _migration(entry: history.Entry, runs: list[models.Run]) -> models.Migration:
+    sql, rollback = (_text(f"{entry.id}{suffix}") for suffix in (".sql", ".rollback.sql"))
+    header = headers.sections(sql) if sql else {}
+    return models.Migration(
+        id=entry.id,
+        state=entry.state,
+        fault=entry.fault or None,
+        title=header.get(""),
+        what=header.get("What"),
+        why=header.get("Why"),
+        locks=header.get("Locks"),
+        cost=header.get("Cost"),
+        loses=headers.sections(rollback).get("loses") if rollback else None,
+        irreversible=header.get("irreversible"),
+        transactional=header.get("transactional") != "false" if sql else None,
+        sql=sql,
+        rollback=rollback,
+        applied_at=entry.record and entry.record.applied_at,
+        runs=runs,
+    )
+
+
+def _text(name: str) -> str | None:
+    path = history.MIGRATIONS / name
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+@cache
+def _queries() -> dict[str, str]:
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(QUERIES.glob("*.sql"))}
+
+
+def _query(name: str, text: str, measured: dict[str, models.Measured]) -> models.Query:
+    return models.Query(name=name, purpose=headers.purpose(text), sql=text, service=None, database=measured.get(name))
+
+
+def _by_query(statements: list[Record]) -> dict[str, models.Measured]:
+    """What pg_stat_statements has counted of the files of sql/queries/. PostgreSQL keeps their texts with `$1` for each
+    constant, since 18 without the header: a fingerprint is the same for all of them."""
+    if not statements:
+        return {}
+    names = {print: name for name, text in _queries().items() if (print := _fingerprint(text))}
+    found: dict[str, models.Measured] = {}
+    for row in statements:
+        if name := names.get(_fingerprint(row["query"])):
+            known = found.setdefault(name, models.Measured(calls=0, seconds=0))
+            known.calls += row["calls"]
+            known.seconds += row["seconds"]
+    return found
+
+
+def _fingerprint(text: str) -> str:
+    """Nothing where it cannot be parsed. The parser is loaded once it is needed."""
+    from pglast.parser import ParseError, fingerprint
+
+    try:
+        return str(fingerprint(text))
+    except ParseError:
+        return ""
