@@ -48,8 +48,8 @@ addEventListener("popstate", async () => {
 
 const GAP = 6;
 const SIZES = [160, 320, 640];
-const THIN = 0.35; // the narrowest and the widest that a place is, of its height
-const WIDE = 3.2;
+const THIN = 0.2; // the narrowest and the widest that a place is, of its height
+const WIDE = 5;
 
 const wall = {
   images: [],
