@@ -4,19 +4,19 @@
 -- It takes ACCESS SHARE on each table, for sizes and defaults.
 -- Index: those of PostgreSQL's catalogues, of which it reads what belongs to the tables.
 SELECT
-    pg_class.relname AS name,
+    relname AS name,
     json_build_object(
-        'name', pg_class.relname,
+        'name', relname,
         'comment', obj_description(pg_class.oid, 'pg_class'),
-        'rows', COALESCE(NULLIF(n_live_tup, 0), GREATEST(reltuples, 0)::bigint),
-        'dead_rows', n_dead_tup,
+        'rows', COALESCE(NULLIF(pg_stat_get_live_tuples(pg_class.oid), 0), GREATEST(reltuples, 0)::bigint),
+        'dead_rows', pg_stat_get_dead_tuples(pg_class.oid),
         'table_bytes', pg_table_size(pg_class.oid),
         'index_bytes', pg_indexes_size(pg_class.oid),
-        'scans', seq_scan,
-        'last_vacuum', last_vacuum,
-        'last_autovacuum', last_autovacuum,
-        'last_analyze', last_analyze,
-        'last_autoanalyze', last_autoanalyze,
+        'scans', pg_stat_get_numscans(pg_class.oid),
+        'last_vacuum', pg_stat_get_last_vacuum_time(pg_class.oid),
+        'last_autovacuum', pg_stat_get_last_autovacuum_time(pg_class.oid),
+        'last_analyze', pg_stat_get_last_analyze_time(pg_class.oid),
+        'last_autoanalyze', pg_stat_get_last_autoanalyze_time(pg_class.oid),
         'columns', ARRAY(
             SELECT json_build_object(
                 'name', attname,
@@ -49,7 +49,7 @@ SELECT
         'indexes', ARRAY(
             SELECT json_build_object(
                 'name', index.relname,
-                'definition', pg_get_indexdef(indexrelid),
+                'definition', replace(pg_get_indexdef(indexrelid), quote_ident(current_schema()) || '.', ''),
                 'bytes', pg_relation_size(indexrelid),
                 'scans', pg_stat_get_numscans(indexrelid),
                 'valid', indisvalid AND indisready AND indislive,
@@ -63,7 +63,7 @@ SELECT
         'triggers', ARRAY(
             SELECT json_build_object(
                 'name', tgname,
-                'definition', pg_get_triggerdef(pg_trigger.oid),
+                'definition', replace(pg_get_triggerdef(pg_trigger.oid), quote_ident(current_schema()) || '.', ''),
                 'enabled', tgenabled <> 'D',
                 'comment', obj_description(pg_trigger.oid, 'pg_trigger')
             )
@@ -73,9 +73,8 @@ SELECT
         )
     ) AS json
 FROM pg_class
-LEFT JOIN pg_stat_all_tables ON relid = pg_class.oid
 WHERE relnamespace = quote_ident(current_schema())::regnamespace
     AND relkind IN ('r', 'p', 'm')
-    AND pg_class.relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock')
+    AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock')
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
-ORDER BY pg_class.relname;
+ORDER BY relname;
