@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
 
 RUNS = 10  # of each migration
 QUERIES = ROOT / "sql" / "queries"
+COPY = re.compile(r"\s*COPY \((.*)\) TO STDOUT.*", re.DOTALL)  # as asyncpg writes it around an export
 
 
 class Reading:
@@ -34,13 +36,18 @@ class Reading:
     async def rows(self, what: str, name: str, *arguments: object) -> list[Record] | None:
         """The rows of a statement; None where they cannot be had, which `unknown` then tells. Raises
         UndefinedTableError: then too the transaction goes on."""
+        # asyncpg's own savepoints have a new name each time, and pg_stat_statements would keep all of them.
+        await self._connection.driver.execute("SAVEPOINT part")
         try:
-            async with self._connection.driver.transaction():
-                return await self._connection.fetch(name, *arguments)
-        except asyncpg.InsufficientPrivilegeError as error:
-            self.unknown.append(f"{what}: {error}")
-        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
-            self.unknown.append(f"{what}: a migration or another session is in the way; look again in a moment")
+            return await self._connection.fetch(name, *arguments)
+        except asyncpg.PostgresError as error:
+            await self._connection.driver.execute("ROLLBACK TO SAVEPOINT part")
+            if isinstance(error, asyncpg.InsufficientPrivilegeError):
+                self.unknown.append(f"{what}: {error}")
+            elif isinstance(error, (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)):
+                self.unknown.append(f"{what}: a migration or another session is in the way; look again in a moment")
+            else:
+                raise
         return None
 
     async def history(self) -> list[history.Record] | None:
@@ -167,10 +174,10 @@ def _by_query(statements: list[Record]) -> dict[str, models.Measured]:
 
 
 def _fingerprint(text: str) -> str:
-    """Nothing where it cannot be parsed. The parser is loaded once it is needed."""
+    """Of a COPY that of what it copies; "" where the text cannot be parsed. The parser is loaded once it is needed."""
     from pglast.parser import ParseError, fingerprint
 
     try:
-        return str(fingerprint(text))
+        return str(fingerprint(COPY.sub(r"\1", text)))
     except ParseError:
         return ""
