@@ -18,6 +18,9 @@ if [ "$#" -eq 0 ]; then
     # glibc keeps an arena of freed memory for each thread, and buffers of up to 32 MiB in them, unless told otherwise.
     export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX-1}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_-262144}" \
         MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_-131072}"
+    # The workers count in files that they share, which are of this start alone.
+    PROMETHEUS_MULTIPROC_DIR="${PROMETHEUS_MULTIPROC_DIR:-$(mktemp -d "${TMPDIR:-/tmp}/images-metrics-XXXXXXXX")}"
+    export PROMETHEUS_MULTIPROC_DIR UVICORN_LOG_CONFIG="${UVICORN_LOG_CONFIG:-app/logging.json}"
     set -- uvicorn --http app.protocol:HeadLimit --factory app.main:from_environment
 fi
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
 
-from app import queries, store
+from app import metrics, queries, store
 from app.codec.formats import EXTENSIONS
 from app.codec.processes import Codec
 from app.conditional import byte_range, not_modified, wants_range
@@ -161,6 +161,7 @@ async def _read_or_make(request: Request, row: Record, key: str, size: int, form
             return kept
         content = await asyncio.get_running_loop().run_in_executor(request.state["thumbnailers"], work)
         if content is not None:
+            metrics.THUMBNAILS.inc()
             try:
                 await store.put(objects, key, content, format)
             except UNAVAILABLE as error:

@@ -6,8 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import cache
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
@@ -16,6 +18,7 @@ from weakref import WeakValueDictionary
 import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
 
+from app import metrics, watch
 from app.embedded import connectable
 from app.settings import ROOT, Settings, split_url
 
@@ -79,6 +82,7 @@ class Connection:
         return await self._run(name, lambda prepared: prepared.fetchmany(calls))
 
     async def _run(self, name: str, call: Callable[[Statement], Coroutine[Any, Any, list[Record]]]) -> list[Record]:
+        started, failure = perf_counter(), None
         try:
             try:
                 return await call(self._statements.get(name) or await self._prepare(name))
@@ -89,8 +93,11 @@ class Connection:
                     raise
                 return await call(await self._prepare(name))
         except BaseException as error:
+            failure = error
             self._judge(error)
             raise
+        finally:
+            watch.query(name, started, failure)
 
     async def fetchrow(self, name: str, *arguments: object) -> Record | None:
         """The only row of sql/queries/NAME.sql; None where there is none."""
@@ -104,24 +111,32 @@ class Connection:
         value cannot hold: JSON writes both as \\u0001 and \\u0002.
         """
         query = statement(name).rstrip().removesuffix(";")
+        started, failure = perf_counter(), None
         try:
             await self.driver.copy_from_query(
                 query, output=write, format="csv", delimiter="\x01", quote="\x02", timeout=ENDLESS
             )
         except BaseException as error:
+            failure = error
             self._judge(error)
             if self.spoilt and not isinstance(error, asyncio.CancelledError):
                 # `write` has failed. asyncpg would wait for an answer to its cancelling, in vain where all had come.
                 self.driver.terminate()
             raise
+        finally:
+            watch.query(name, started, failure)
 
     async def copy_in(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> None:
         """Write the records into the columns of the table, by COPY."""
+        started, failure = perf_counter(), None
         try:
             await self.driver.copy_records_to_table(table, columns=columns, records=records, timeout=ENDLESS)
         except BaseException as error:
+            failure = error
             self._judge(error)
             raise
+        finally:
+            watch.query(f"copy_{table}", started, failure)
 
     def _judge(self, error: BaseException) -> None:
         """After an answer of PostgreSQL the connection is as good as before. After anything else, a time-out, a client
@@ -155,8 +170,9 @@ class Pool:
     each statement by its text.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str = "requests") -> None:
         self._settings = settings
+        self._label = (name,)
         # Free places, with the connection that is open there or none; those without lie below.
         self._free: deque[Connection | None] = deque([None] * settings.database_pool_size)
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
@@ -199,8 +215,8 @@ class Pool:
         batch = self._batches.get(name)
         if batch is None or len(batch.calls) == TOGETHER:
             batch = self._batches[name] = Batch([])
-            batch.rows = asyncio.create_task(self._fetch_batch(name, batch))
-        number = len(batch.calls)
+            batch.rows = asyncio.create_task(self._fetch_batch(name, batch), context=Context())
+        number, started = len(batch.calls), perf_counter()
         batch.calls.append((id, number, *arguments))
         try:
             rows = await asyncio.shield(batch.rows)  # who goes away leaves the others to it
@@ -208,6 +224,8 @@ class Pool:
             if not batch.undone:
                 raise
             return await self.fetchrow(name, id, number, *arguments)
+        finally:
+            watch.waited(name, perf_counter() - started)
         return rows.get(number)
 
     async def _fetch_batch(self, name: str, batch: Batch) -> dict[int, Record]:
@@ -257,15 +275,25 @@ class Pool:
         async with turn:
             yield waited
 
+    def connections(self) -> metrics.Connections:
+        used = self._settings.database_pool_size - len(self._free)
+        idle = sum(place is not None for place in self._free)
+        return metrics.Connections(used, idle, self._settings.database_pool_size, len(self._waiting))
+
     async def _acquire(self) -> Connection:
-        place = self._free.pop() if self._free else await self._wait()
-        if place is not None and place.is_fit():
-            return place
+        started = perf_counter()
         try:
-            return await self._connect()
-        except BaseException:
-            self._release(None)
-            raise
+            place = self._free.pop() if self._free else await self._wait()
+            if place is not None and place.is_fit():
+                return place
+            try:
+                return await self._connect()
+            except BaseException as error:
+                metrics.QUERY_ERRORS.add(1, ("connect", metrics.error_of(error)))
+                self._release(None)
+                raise
+        finally:
+            metrics.ACQUIRED.observe(perf_counter() - started, self._label)
 
     async def _wait(self) -> Connection | None:
         if len(self._waiting) >= self._settings.database_pool_queue:

@@ -21,6 +21,7 @@ from app.database import Pool
 from app.fields import attributes_within
 from app.intake import store_image
 from app.limits import turn
+from app.metrics import measured_upload
 from app.models import FieldError, ImagePatch, ListQuery
 from app.pages import page
 from app.parameters import parameters
@@ -49,9 +50,11 @@ async def list_images(request: Request) -> Response:
 
 async def create_image(request: Request) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
-    async with turn(request), receive(request, settings) as upload:
-        found = await digest(upload.content, request.state["codec"], request.state["decoders"])
-        row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
+    with measured_upload() as measured:
+        async with turn(request), receive(request, settings) as upload:
+            found = await digest(upload.content, request.state["codec"], request.state["decoders"])
+            row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
+        measured |= {"new": new, "bytes": found.byte_size}
     if not new:
         return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
     return _image(row, 201, {"Location": f"{PATH}/{row['id']}"})

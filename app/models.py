@@ -468,7 +468,7 @@ class Schema(BaseModel):
     queries: Annotated[list[Query], Field(description="By name.")]
     sources: Annotated[
         list[Literal["service", "database"]],
-        Field(description="Who has measured the queries; the others know nothing."),
+        Field(description="Who measures the queries: pg_stat_statements is not in each database."),
     ]
     unknown: Annotated[list[str], Field(description="What this role could not read, and why.")]
 

@@ -34,6 +34,7 @@ from app.thumbnails import EXTENSIONS as THUMBNAILS
 from app.tokens import Scope
 
 PROBLEM = "application/problem+json"
+METRICS = ("text/plain", "application/openmetrics-text")
 REFUSED = {
     400: "Malformed: not JSON, not multipart/form-data.",
     401: "No token, or none that is in force.",
@@ -56,6 +57,13 @@ TOKENS = (
     "A token from `images token create`, as `Authorization: Bearer images_...`. Its scope is read; write, which may "
     "read too; or admin, which may do all."
 )
+REQUEST_ID = {
+    "in": "header",
+    "name": "X-Request-ID",
+    "description": "What the log is to call this request, and the answer too: up to 128 printable characters of ASCII. "
+    "Anything else is passed over, and the service chooses.",
+    "schema": {"type": "string"},
+}
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
@@ -152,11 +160,15 @@ def description(settings: Settings) -> dict[str, Any]:
         if changes:
             refused += ["412 version-conflict", *(["428"] if settings.require_if_match else [])]
             parameters = [*parameters, IF_MATCH | {"required": settings.require_if_match}]
+        responses = {
+            status: answer | {"headers": answer.get("headers", {}) | _headers("X-Request-ID")}
+            for status, answer in (answers | _refusals(refused)).items()
+        }
         described = {
             "operationId": name,
             "summary": summary,
-            "parameters": [*parameters],
-            "responses": answers | _refusals(refused),
+            "parameters": [*parameters, REQUEST_ID],
+            "responses": responses,
         }
         if scope is not None and settings.auth == "token":
             described |= {"description": f"Needs the scope `{scope}`.", "security": [{"token": []}]}
@@ -287,6 +299,19 @@ def description(settings: Settings) -> dict[str, Any]:
             },
             "/": {"get": _for_people("getGallery", "The images, as a page")},
             "/schema": {"get": _for_people("getSchemaPage", "The schema, as a page")},
+            "/metrics": {
+                "get": operation(
+                    "getMetrics",
+                    "What is counted and measured, for Prometheus",
+                    {
+                        "200": {
+                            "description": "The format that Accept prefers. Nothing in it tells of images or clients.",
+                            "content": {name: {"schema": {"type": "string"}} for name in METRICS},
+                        }
+                    },
+                    scope=None,
+                )
+            },
             "/docs": {
                 "get": operation(
                     "getDocumentation", "This document, as a page", _html("By Swagger UI."), ["406"], scope=None

@@ -210,3 +210,9 @@ async def read_history(database: Database) -> list[Record]:
         with suppress(UndefinedTableError):
             return await database.fetch(name)
     return []
+
+
+async def read_lock_wait(database: Database) -> float | None:
+    """Seconds; None where no migrator has told."""
+    row = await database.fetchrow("read_lock_wait")
+    return row["seconds"] if row else None

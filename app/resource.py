@@ -132,6 +132,7 @@ def cross_origin(settings: Settings) -> Middleware:
             "Link",
             "Location",
             "Retry-After",
+            "X-Request-ID",
         ],
         max_age=86_400,
     )

@@ -12,7 +12,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app import headers, history, models
+from app import headers, history, models, scrape
 from app.database import Connection
 from app.drift import drift
 from app.resource import JSON
@@ -96,7 +96,8 @@ async def read_schema(request: Request) -> Response:
             lines = await reading.rows("drift", "inspect/schema")
         tables = await reading.rows("tables", "read_tables")
         statements = await reading.statements()
-    measured = await to_thread.run_sync(_by_query, statements or [])
+    request.state["metrics"].hand_on()
+    by_service, by_database = await to_thread.run_sync(lambda: (_by_service(), _by_database(statements or [])))
     differences = None if lines is None else drift(line for (line,) in lines)
     schema = models.Schema(
         database=database,
@@ -105,8 +106,17 @@ async def read_schema(request: Request) -> Response:
         migrations=[_migration(entry, runs[entry.id]) for entry in entries],
         drift=differences,
         tables=[models.Table.model_validate_json(row["json"]) for row in tables or []],
-        queries=[_query(name, text, measured) for name, text in _queries().items()],
-        sources=["database"] if statements is not None else [],
+        queries=[
+            models.Query(
+                name=name,
+                purpose=headers.purpose(text),
+                sql=text,
+                service=by_service.get(name),
+                database=by_database.get(name),
+            )
+            for name, text in _queries().items()
+        ],
+        sources=["service", "database"] if statements is not None else ["service"],
         unknown=reading.unknown,
     )
     return Response(schema.model_dump_json(), media_type=JSON)
@@ -154,11 +164,12 @@ def _queries() -> dict[str, str]:
     return {path.stem: path.read_text(encoding="utf-8") for path in sorted(QUERIES.glob("*.sql"))}
 
 
-def _query(name: str, text: str, measured: dict[str, models.Measured]) -> models.Query:
-    return models.Query(name=name, purpose=headers.purpose(text), sql=text, service=None, database=measured.get(name))
+def _by_service() -> dict[str, models.Measured]:
+    times = scrape.query_times()
+    return {name: models.Measured(calls=int(one["count"]), seconds=one["sum"]) for name, one in times.items()}
 
 
-def _by_query(statements: list[Record]) -> dict[str, models.Measured]:
+def _by_database(statements: list[Record]) -> dict[str, models.Measured]:
     """What pg_stat_statements has counted of the files of sql/queries/. PostgreSQL keeps their texts with `$1` for each
     constant, since 18 without the header: a fingerprint is the same for all of them."""
     if not statements:

@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
     accept_data_loss: str = ""
+    log_format: Literal["json", "text"] | None = None  # read by app/logs.py; here it is checked
 
     @property
     def max_record_bytes(self) -> int:

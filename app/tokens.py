@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from app import queries
 from app.database import Pool
+from app.logs import CONTEXT
 from app.problems import UNAVAILABLE, ProblemError, logger
 
 Scope = Literal["read", "write", "admin"]
@@ -76,6 +77,8 @@ class Tokens:
         expected = known.sha256 if known else bytes(32)
         if not hmac.compare_digest(digest(text), expected) or known is None or id is None:
             raise _unauthorized("The token is none that is in force.", ', error="invalid_token"')
+        if context := CONTEXT.get():
+            context.token = str(id)
         await self._note(id)
         if SCOPES.index(known.scope) < SCOPES.index(wanted):
             challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'

@@ -32,10 +32,10 @@ def ready(port: int) -> bool:
 
 @contextmanager
 def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
-    usual = {"STORAGE_URL": f"file:{objects}", "AUTH": "none"}
+    usual = {"STORAGE_URL": f"file:{objects}", "AUTH": "none", "UVICORN_LOG_LEVEL": "error"}
     process = subprocess.Popen(
         [ROOT / "entrypoint.sh"],
-        env=environment(DATABASE_URL=url, UVICORN_PORT=str(port), UVICORN_LOG_LEVEL="error", **usual | variables),
+        env=environment(DATABASE_URL=url, UVICORN_PORT=str(port), **usual | variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

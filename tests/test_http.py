@@ -23,6 +23,7 @@ PATHS = [
     "/v1/stats",
     "/healthz",
     "/readyz",
+    "/metrics",
     "/openapi.json",
     "/docs",
     "/docs/start.js",

@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 
 from pydantic_core import from_json
 
+from app import metrics
 from app.codec.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure
 from app.problems import ProblemError, logger
 from app.settings import ROOT
@@ -37,6 +38,7 @@ MOST = 16 * 1024**2  # bytes of a thumbnail
 MOST_JSON = 4096  # bytes of the JSON of an answer
 STATUSES = {"unsupported-image": 415, "broken-image": 422, "too-many-pixels": 422}
 REASONS = {None: "Decoding it takes too long.", OUT_OF_MEMORY: "Decoding it takes too much memory."}
+FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # of metrics; others are crashes
 
 
 class FailedError(Exception):
@@ -90,6 +92,7 @@ class Codec:
                 about, made = process.ask(job, content)
             except FailedError as error:
                 failed = error
+                metrics.DECODER_FAILURES.labels(FAILURES.get(failed.status, "crash")).inc()
                 if failed.status is None:
                     break
             else:
@@ -130,9 +133,11 @@ class Process:
                     process_group=0,  # Ctrl-C is for this process, which may have work for them until its end
                 )
             self._opened = opened.pop_all()
+        metrics.DECODERS.inc()
         try:
             self._receive(START)
         except (OSError, EOFError, ValueError):
+            metrics.DECODER_FAILURES.labels("start").inc()
             raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
 
     def ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:

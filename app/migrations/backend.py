@@ -44,6 +44,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     list_tables_sql = "SELECT tablename FROM pg_tables WHERE schemaname = :schema"
 
     _is_locked = False
+    _waited: float | None = None  # seconds for the lock; None where the ledger cannot take them
 
     def connect(self, dburi: object) -> Connection:
         # yoyo looks for its ini in the parent folders too, but for the migrations in the current one alone.
@@ -73,6 +74,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         with _in_one_line():
             try:
                 yield
+                if self._is_locked and self._waited is not None:
+                    ledger.record_wait(self.connection, self._waited)
             except (BadMigration, MigrationConflict, KeyError, UnicodeError) as error:  # of yoyo's reading the files
                 self._refuse_faults()
                 fail(f"yoyo: a migration cannot be read: {error!r}")
@@ -88,7 +91,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """
         if self._is_locked:
             return
-        lock.take(self.connection, self.settings)
+        waited = lock.take(self.connection, self.settings)
         tables = self.list_tables()
         if self.lock_table not in tables:
             self.execute(self.format_sql(self.create_lock_table_sql))
@@ -100,6 +103,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self._internal_schema_updated = True  # which yoyo would ask again before each statement of its own
         if ledger.TABLE not in tables:
             ledger.create(self.connection)
+        self._waited = waited if ledger.extend(self.connection) else None
         ledger.adopt(self.connection, self._digests(), ledger.read(self.connection))
 
     def accept(self, migration_id: str) -> None:

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from psycopg.errors import LockNotAvailable
+
 from app.history import Record
 from app.migrations.connection import Connection, run, statement
 
@@ -14,6 +16,21 @@ TABLE = "_yoyo_ledger"
 
 def create(connection: Connection) -> None:
     run(connection, "create_ledger")
+
+
+def extend(connection: Connection) -> bool:
+    """Add what older releases had not; False where the table is in use, and a later migrator will have to."""
+    if run(connection, "find_lock_wait").fetchone() is None:
+        try:
+            run(connection, "extend_ledger")
+        except LockNotAvailable:
+            return False
+    return True
+
+
+def record_wait(connection: Connection, seconds: float) -> None:
+    """Write how long the lock was waited for into the newest row, where there is one."""
+    run(connection, "record_wait", seconds=seconds)
 
 
 def read(connection: Connection) -> list[Record]:

@@ -28,8 +28,8 @@ def name_session(connection: Connection, migration_id: str = "") -> None:
     run(connection, "name_session", name=one_line(f"yoyo {at} {host}, {process}"))
 
 
-def take(connection: Connection, settings: Settings) -> None:
-    """Take the lock, or wait for it; end the command after MIGRATION_LOCK_WAIT seconds."""
+def take(connection: Connection, settings: Settings) -> float:
+    """Take the lock, or wait for it; end the command after MIGRATION_LOCK_WAIT seconds. Returns the seconds waited."""
     name_session(connection)
     started = said = time.monotonic()
     while run(connection, "take_lock").fetchone() != (True,):
@@ -41,6 +41,7 @@ def take(connection: Connection, settings: Settings) -> None:
             print(f"waiting for {find_holder(connection) or 'another migrator'}, {waited:.0f} s so far", flush=True)
             said = time.monotonic()
         time.sleep(POLL)
+    return time.monotonic() - started
 
 
 def find_row(connection: Connection) -> int | None:

@@ -5,7 +5,7 @@ const AGAIN = 30_000; // milliseconds
 const LEVELS = { applied: "good", pending: "care", running: "care", failed: "bad", edited: "bad", missing: "bad" };
 const HEADINGS = { good: "Up to date", care: "Pending", bad: "Wrong" };
 const STANDING = { "up-to-date": "good", pending: "care", wrong: "bad" };
-const SOURCES = { service: "the service", database: "pg_stat_statements" };
+const SOURCES = { service: "As this service measured it", database: "As pg_stat_statements has it" };
 
 const main = document.getElementById("schema");
 const filter = document.querySelector("#search input");
@@ -285,7 +285,7 @@ function queries() {
   const all = [name, ...columns];
   const heads = all.map((column) => make("th", { scope: "col", class: column === name ? null : "number" }, make("button", { type: "button", class: "plain", text: column.title, onclick: () => sort(column.key) })));
   const head = make("thead", {});
-  if (known.length) head.append(make("tr", {}, make("td"), ...known.map((source) => make("th", { scope: "colgroup", colspan: 3, class: "number", text: `as ${SOURCES[source]} ${source === "service" ? "measured it" : "has it"}` }))));
+  head.append(make("tr", {}, make("td"), ...known.map((source) => make("th", { scope: "colgroup", colspan: 3, class: "number", text: SOURCES[source] }))));
   head.append(make("tr", {}, ...heads));
   const whole = make("table", { class: "queries" }, head, ...schema.queries.map((one) => query(one, columns)));
   function sort(key) {
@@ -297,8 +297,8 @@ function queries() {
     whole.append(...(sorting.down ? bodies.reverse() : bodies));
   }
   sort();
-  const nobody = "nobody has measured them: pg_stat_statements is not here, or not to be read";
-  return section("queries", "Queries", `${schema.queries.length}, ${known.length ? `times from ${known.map((source) => SOURCES[source]).join(" and ")}` : nobody}`, make("div", { class: "card" }, scroll("Queries", whole)));
+  const without = known.includes("database") ? "" : "; pg_stat_statements is not here, or not to be read";
+  return section("queries", "Queries", `${schema.queries.length}, with what they took${without}`, make("div", { class: "card" }, scroll("Queries", whole)));
 }
 
 function query(one, columns) {

@@ -15,6 +15,7 @@ CREATE TABLE _yoyo_ledger (
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
     error text,
+    lock_wait_seconds double precision,
     CONSTRAINT _yoyo_ledger_pkey PRIMARY KEY (migration_id, id),
     CONSTRAINT _yoyo_ledger_operation_check
         CHECK (operation IN ('apply', 'rollback', 'mark', 'unmark', 'adopt', 'accept')),
