@@ -10,7 +10,7 @@ const SOURCES = { service: "As this service measured it", database: "As pg_stat_
 const main = document.getElementById("schema");
 const filter = document.querySelector("#search input");
 const opened = new Set(); // ids of what is open, over a reading
-let sorting = { by: "name", down: false };
+let sorting = { by: "service total", down: true };
 let schema, loading;
 
 // Comments, strings, dollar quotes, keywords (which are in upper case here), numbers and parameters.
@@ -38,7 +38,8 @@ const time = (text) => make("time", { datetime: text, title: text, text: moment(
 function duration(seconds) {
   if (seconds >= 60) return `${count(Math.floor(seconds / 60))} min ${Math.floor(seconds % 60)} s`;
   const [value, unit] = seconds >= 1 ? [seconds, "s"] : [seconds * 1000, "ms"];
-  return `${value.toLocaleString(undefined, { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 })} ${unit}`;
+  const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
+  return `${value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${unit}`;
 }
 
 // A list of terms and what is to be said of each, less those of which nothing is.
@@ -91,7 +92,7 @@ function overview() {
   const statement = migrator?.statement?.replace(/^\s*--.*\n/gm, "").trim();
   const list = facts(
     [
-      ["PostgreSQL", [database.version, note(`as ${database.role}`)]],
+      ["PostgreSQL", [database.version.split(" ")[0], note(`as ${database.role}`)]],
       ["Migrations", [`${applied} of ${migrations.length}`, note("applied")]],
       ["Tables", [count(tables.length), note(many(tables.reduce((sum, one) => sum + one.rows, 0), "row"))]],
       ["Size", [bytes(size), note(`of ${bytes(database.bytes)} in all`)]],
