@@ -11,7 +11,7 @@ const main = document.getElementById("schema");
 const filter = document.querySelector("#search input");
 const opened = new Set(); // ids of what is open, over a reading
 let sorting = { by: "service total", down: true };
-let schema, loading;
+let schema, read, loading;
 
 // Comments, strings, dollar quotes, keywords (which are in upper case here), numbers and parameters.
 const TOKEN = /(--[^\n]*|\/\*[^]*?\*\/)|('(?:[^']|'')*'|\$(?:[a-z_]\w*)?\$)|\b([A-Z][A-Z_]+)\b|("[^"]*"|\b[a-z_]\w*)|(\$\d+|\b\d[\d.]*)/g;
@@ -69,7 +69,7 @@ function more(id, title, inside) {
 }
 
 function scroll(label, table) {
-  return make("div", { class: "wide-table", tabindex: 0, role: "region", "aria-label": label }, table);
+  return make("div", { class: "wide-table", tabindex: 0, role: "group", "aria-label": label }, table);
 }
 
 function section(id, title, about, ...inside) {
@@ -293,9 +293,10 @@ function queries() {
     if (key) sorting = { by: key, down: sorting.by === key ? !sorting.down : key !== "name" };
     const column = all.find((one) => one.key === sorting.by) ?? name;
     all.forEach((one, place) => heads[place].setAttribute("aria-sort", one !== column ? "none" : sorting.down ? "descending" : "ascending"));
-    const value = (body) => column.of(body.query) ?? -1;
-    const bodies = [...whole.tBodies].sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0));
-    whole.append(...(sorting.down ? bodies.reverse() : bodies));
+    const [told, untold] = [[], []]; // of what nothing is known comes last, either way
+    for (const body of whole.tBodies) (column.of(body.query) == null ? untold : told).push(body);
+    told.sort((a, b) => (column.of(a.query) < column.of(b.query) ? -1 : 1) * (sorting.down ? -1 : 1));
+    whole.append(...told, ...untold);
   }
   sort();
   const without = known.includes("database") ? "" : "; pg_stat_statements is not here, or not to be read";
@@ -361,12 +362,16 @@ async function load(first) {
   loading = true;
   try {
     schema = await (await ask("v1/schema")).json();
-    main.replaceChildren(overview(), timeline(), tables(), queries(), make("p", { class: "faint read", text: `Read ${new Date().toLocaleTimeString()}` }));
+    read = new Date().toLocaleTimeString();
+    main.replaceChildren(overview(), timeline(), tables(), queries(), make("p", { class: "faint read", role: "status", text: `Read ${read}` }));
     document.title = `Schema of ${schema.database.name}`;
     search();
     if (first) follow();
   } catch (problem) {
-    if (schema && !first) return; // what is shown is of the last reading, and says so
+    if (schema && !first) {
+      main.querySelector(".read").textContent = `Read ${read}. Not since then: ${problem.message}`;
+      return;
+    }
     const again = () => load(true);
     const another = () => {
       sessionStorage.removeItem("token");
