@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
 
 RUNS = 10  # of each migration
 QUERIES = ROOT / "sql" / "queries"
-COPY = re.compile(r"\s*COPY \((.*)\) TO STDOUT.*", re.DOTALL)  # as asyncpg writes it around an export
+COPY = re.compile(r"\A\s*COPY \((.*)\) TO STDOUT.*", re.DOTALL)  # as asyncpg writes it around an export
 
 
 class Reading:
@@ -90,7 +90,7 @@ async def read_schema(request: Request) -> Response:
         entries = []
         if records is not None:
             entries = history.compare(history.shipped(), records, holder.migration if holder else None)
-        runs = await reading.runs([entry.id for entry in entries])
+        runs = await reading.runs([entry.id for entry in entries]) if entries else {}
         lines = None
         if records is not None and history.comparable(entries):
             lines = await reading.rows("drift", "inspect/schema")
@@ -103,7 +103,7 @@ async def read_schema(request: Request) -> Response:
         database=database,
         state=None if records is None else history.standing(entries, differences),
         migrator=holder and _migrator(holder),
-        migrations=[_migration(entry, runs[entry.id]) for entry in entries],
+        migrations=[_migration(entry, runs.get(entry.id, [])) for entry in entries],
         drift=differences,
         tables=[models.Table.model_validate_json(row["json"]) for row in tables or []],
         queries=[
