@@ -18,7 +18,7 @@ from obstore.store import ObjectStore
 from psycopg.conninfo import conninfo_to_dict
 from yoyo.connections import get_backend
 
-from app.database import asyncpg_url
+from app.database import ELSEWHERE, PoolerError, asyncpg_urls, connect, refuse_pooler
 from app.embedded import connectable
 from app.migrations.connection import one_line
 from app.migrations.schema import dump
@@ -60,6 +60,7 @@ def run() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("dev", help="what `make run` calls: an embedded PostgreSQL, migrations, the service")
     wait = commands.add_parser("wait", help="check the settings, then wait until PostgreSQL answers")
+    wait.add_argument("--migrate", action="store_true", help="then become `yoyo apply`, unless MIGRATE=false")
     wait.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="give up after (default: 60)")
     folders = commands.add_parser("import", help="the images of files and folders; run again, it goes on")
     folders.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with all in it")
@@ -90,6 +91,8 @@ def run() -> None:
     )
     lost.add_argument("--remove-orphans", action="store_true", help="remove the bytes that no image has")
     lost.add_argument("--format", choices=["text", "json"], default="text")
+    keep = objects.add_parser("keep", help="run a command, a backup, while no DELETE removes bytes")
+    keep.add_argument("run", nargs=argparse.REMAINDER, metavar="COMMAND")
     schema = commands.add_parser("schema", help="about the database's schema").add_subparsers(
         dest="about", required=True
     )
@@ -110,12 +113,16 @@ def run() -> None:
             sys.exit(dev())
         if arguments.command == "wait":
             asyncio.run(wait_for_database(arguments.timeout))
+            if arguments.migrate and read_settings().migrate:
+                os.execvp("yoyo", ["yoyo", "apply"])  # noqa: S606, S607
         elif arguments.command == "import":
             sys.exit(import_images(arguments.paths, arguments.tag))
         elif arguments.command == "export":
             sys.exit(export_images(arguments))
         elif arguments.command == "token":
             manage_tokens(arguments)
+        elif arguments.command == "objects" and arguments.about == "keep":
+            sys.exit(keep_objects(arguments.run))
         elif arguments.command == "objects":
             sys.exit(check_objects(arguments.grace, arguments.remove_orphans, arguments.format))
         elif arguments.about == "status":
@@ -179,6 +186,12 @@ def check_objects(grace: float, remove: bool, format: str) -> int:
     return objects.check_objects(grace, remove, format)
 
 
+def keep_objects(command: list[str]) -> int:
+    from app import keeping
+
+    return keeping.keep_objects(command)
+
+
 def seconds(text: str) -> float:
     """For argparse: a number of seconds, of a century at most."""
     number = float(text)
@@ -225,9 +238,11 @@ async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
     # A wrong setting shows here, once, and not in each worker again and again.
     store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
     await _wait_for_store(store, timeout)
+    migrator = settings.migrator_url if settings.migrate else settings.database_url
     # A set, since most often it is one URL for both.
-    for url in {connectable(settings.migrator_url), connectable(settings.database_url)}:
-        await _wait_for(url, timeout)
+    database_url = connectable(settings.database_url)
+    for url in {connectable(migrator), database_url}:
+        await _wait_for(url, timeout, direct=url == database_url and settings.database_pooler == "none")
 
 
 async def _wait_for_store(store: ObjectStore, timeout: float) -> None:  # noqa: ASYNC109
@@ -247,15 +262,19 @@ async def _wait_for_store(store: ObjectStore, timeout: float) -> None:  # noqa: 
         await asyncio.sleep(POLL)
 
 
-async def _wait_for(url: str, timeout: float) -> None:  # noqa: ASYNC109
+async def _wait_for(url: str, timeout: float, direct: bool) -> None:  # noqa: ASYNC109
     parsed = conninfo_to_dict(url)
     place = f"{parsed.get('host', 'localhost')}:{parsed.get('port', 5432)}"
     started = said = time.monotonic()
     while True:
         try:
-            await (await asyncpg.connect(asyncpg_url(url), timeout=timeout)).close()
-            return
-        except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+            connection, _ = await connect(asyncpg_urls(url), timeout)
+            if direct:
+                await refuse_pooler(connection, timeout)
+            return await connection.close()
+        except PoolerError as error:
+            fail(f"images wait: {error}")
+        except ELSEWHERE as error:
             now = time.monotonic()
             if now - started > timeout:
                 fail(f"images wait: no PostgreSQL at {place} after {timeout:g} s: {error or type(error).__name__}")

@@ -108,7 +108,7 @@ def objects_of(row: Record) -> list[str]:
 
 
 async def _row(request: Request) -> Record:
-    row = await queries.get_content(request.state["pool"], request.path_params["id"])
+    row = await queries.get_content(request.state["reads"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
     return row

@@ -12,11 +12,11 @@ from starlette.types import Send
 
 from app import negotiation, queries
 from app.cursors import EARLIEST, LATEST
-from app.database import Pool
 from app.limits import patient, transfer
 from app.models import Filters
 from app.parameters import parameters
 from app.problems import UNAVAILABLE, logger
+from app.reads import Reads
 
 NDJSON = "application/x-ndjson"
 
@@ -36,25 +36,30 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
 }
 
 
-async def export(pool: Pool, filters: Filters, coding: str | None, write: Write) -> None:
+async def export(reads: Reads, filters: Filters, coding: str | None, write: Write) -> None:
     """Hand all of it to `write`, in the coding; one transaction, so that it is of one moment."""
     encoder = ENCODERS[coding]() if coding else None
+    begun = False
 
     async def encoded(chunk: bytes) -> None:
+        nonlocal begun
+        begun = True
         if encoder is not None:
             chunk = await to_thread.run_sync(encoder.compress, chunk)
         if chunk:
             await write(chunk)
 
-    async with pool.transaction() as connection:
-        await queries.export_images(
+    await reads.run(
+        lambda connection: queries.export_images(
             connection,
             created_after=filters.created_after or EARLIEST,
             created_before=filters.created_before or LATEST,
             terms=filters.terms(),
             words=filters.q,
             write=encoded,
-        )
+        ),
+        again=lambda: not begun,
+    )
     if encoder is not None:
         await write(encoder.flush())
 
@@ -91,7 +96,7 @@ class _Export(StreamingResponse):
 
         try:
             with transfer(self.request):
-                await export(self.request.state["pool"], self.filters, self.coding, write)
+                await export(self.request.state["reads"], self.filters, self.coding, write)
         except UNAVAILABLE as error:
             if not started:
                 raise

@@ -18,6 +18,7 @@ from app.exports import export
 from app.migrations.connection import one_line
 from app.models import Filters
 from app.problems import UNAVAILABLE
+from app.reads import Reads
 from app.settings import Settings, fail, read_settings
 
 STDOUT = 1
@@ -92,5 +93,5 @@ async def _export(settings: Settings, filters: Filters, coding: str | None, desc
                 raise UnreadError from None
             bar.update(len(chunk))
 
-        async with Pool(settings) as pool:
-            await export(pool, filters, coding, write)
+        async with Pool(settings) as pool, Reads(settings, pool) as reads:
+            await export(reads, filters, coding, write)

@@ -35,7 +35,7 @@ TAKES = {"Accept-Patch": "application/merge-patch+json"}
 async def list_images(request: Request) -> Response:
     query = parameters(request, ListQuery)
     rows = await queries.list_images(
-        request.state["pool"],
+        request.state["reads"],
         sort=query.sort,
         position=query.position(),
         created_after=query.created_after or EARLIEST,
@@ -61,7 +61,7 @@ async def create_image(request: Request) -> Response:
 
 
 async def get_image(request: Request) -> Response:
-    row = await queries.get_image(request.state["pool"], request.path_params["id"])
+    row = await queries.get_image(request.state["reads"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
     headers = {"ETag": _etag(row)}
@@ -99,7 +99,7 @@ async def delete_image(request: Request) -> Response:
         async with pool.transaction() as connection:
             free = await queries.lock_content_to_remove(connection, gone["sha256"])
             if not free:
-                logger.warning("left %r in the object store: an import is at work", gone["storage_key"])
+                logger.warning("left %r in the object store: an import or a backup is at work", gone["storage_key"])
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:

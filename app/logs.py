@@ -83,7 +83,7 @@ class Handler(logging.Handler):
         super().__init__()
         format = format or os.environ.get("LOG_FORMAT") or _dotenv().get("LOG_FORMAT")
         self.json = format == "json" if format else not os.isatty(descriptor)
-        self.dropped = 0
+        self.dropped = 0  # lines
         self._descriptor = descriptor
         self._lines: deque[bytes] = deque()
         self._wanted = threading.Event()

@@ -5,7 +5,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TypedDict
 
 from anyio import CapacityLimiter
@@ -31,9 +31,11 @@ from app import (
 )
 from app.codec.processes import Codec
 from app.database import Pool
+from app.drain import on_sigterm
 from app.exports import NDJSON
 from app.metrics import Metrics
 from app.problems import EXCEPTION_HANDLERS
+from app.reads import Reads
 from app.resource import cross_origin, not_found, resource
 from app.settings import Settings, read_settings
 from app.store import open_store
@@ -49,6 +51,7 @@ class State(TypedDict):
     """What the endpoints find in `request.state`."""
 
     settings: Settings
+    draining: asyncio.Event  # this process has been told to stop
     codec: Codec
     decoders: Executor
     thumbnailers: Executor
@@ -58,6 +61,7 @@ class State(TypedDict):
     uploads: CapacityLimiter
     transfers: CapacityLimiter
     pool: Pool
+    reads: Reads
     metrics: Metrics
     log: logs.Handler | None
     look: scrape.Look
@@ -73,18 +77,21 @@ def create_app(settings: Settings) -> Starlette:
         store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
         with (
             logs.written_aside() as log,
-            Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
+            Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
         ):
             for_thumbnails = settings.model_copy(update={"database_pool_size": THUMBNAILERS})
             async with (
                 Pool(settings) as pool,
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
-                Metrics({"requests": pool, "thumbnails": thumbnail_pool}) as metrics,
+                Reads(settings, pool) as reads,
+                Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as metrics,
+                nullcontext() if settings.migrate else health.telling(reads),
             ):
                 yield {
                     "settings": settings,
+                    "draining": on_sigterm(settings.shutdown_delay),
                     "codec": codec,
                     "decoders": decoders,
                     "thumbnailers": thumbnailers,
@@ -94,10 +101,11 @@ def create_app(settings: Settings) -> Starlette:
                     "uploads": CapacityLimiter(settings.max_uploads),
                     "transfers": CapacityLimiter(TRANSFERS),
                     "pool": pool,
+                    "reads": reads,
                     "metrics": metrics,
                     "log": log,
                     "look": scrape.Look(settings),
-                    "tokens": Tokens(pool) if settings.auth == "token" else None,
+                    "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                 }
 

@@ -7,6 +7,7 @@ which go there each second and when they are asked for. A worker that is killed 
 
 import asyncio
 import os
+import shutil
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,13 +20,26 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.multiprocess import mark_process_dead
 
+from app.logs import Handler
+
 INTERVAL = 1.0  # seconds between two times that the numbers are handed on
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"})
 OTHER = "other"
+TEMPORARY = "images-metrics-"  # what entrypoint.sh calls a folder that it makes
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 registry = CollectorRegistry()
+
+
+def folder() -> Path | None:
+    """Where the workers' files are; None where there is but one worker, which needs none."""
+    path = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(path) if path else None
+
+
+if (files := folder()) is not None:
+    files.mkdir(parents=True, exist_ok=True)  # the last worker before this one may have removed it
 
 
 class Histogram(prometheus_client.Histogram):
@@ -117,11 +131,11 @@ UPLOADED = Counter("images_upload_bytes", "Bytes of the images that were new or 
 THUMBNAILS = Counter("images_thumbnails_made", "Thumbnails that were not in the store.", registry=registry)
 DECODERS = Counter("images_decoder_starts", "Processes that were started to decode images.", registry=registry)
 DECODER_FAILURES = Counter("images_decoder_failures", "Those that did not end well.", ["reason"], registry=registry)
-LINES_DROPPED = Count("images_log_lines_dropped", "Lines of the log that nobody read in time.")
+LINES_DROPPED = Counter("images_log_lines_dropped", "Lines of the log that nobody read in time.", registry=registry)
 STARTS = Counter("images_worker_starts", "Workers that were started.", registry=registry)
 WORKERS = gauge("images_workers", "Workers that live.")
 
-HANDED_ON = (REQUESTS, SENT, QUERIES, QUERY_ERRORS, ACQUIRED, LINES_DROPPED)
+HANDED_ON = (REQUESTS, SENT, QUERIES, QUERY_ERRORS, ACQUIRED)
 
 for result in ("new", "known", "refused", "failed"):
     UPLOADS.labels(result)
@@ -160,8 +174,10 @@ def measured_upload() -> Iterator[dict[str, Any]]:
 class Metrics:
     """What is measured while the application runs, by pools of these names; handed on each second."""
 
-    def __init__(self, pools: Mapping[str, Pool]) -> None:
+    def __init__(self, pools: Mapping[str, Pool], log: Handler | None) -> None:
         self._pools = pools
+        self._log = log
+        self._dropped = 0
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
@@ -175,8 +191,10 @@ class Metrics:
         assert self._timer is not None
         self._timer.cancel()
         self.hand_on()
-        if folder() is not None:
+        if (files := folder()) is not None:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+            if files.name.startswith(TEMPORARY) and not any(files.glob("gauge_live*")):  # the last of all workers
+                shutil.rmtree(files, ignore_errors=True)
 
     def _tick(self) -> None:
         self.hand_on()
@@ -186,6 +204,9 @@ class Metrics:
         for tally in HANDED_ON:
             tally.hand_on()
         RUNNING.set(progress.running)
+        if self._log is not None:
+            LINES_DROPPED.inc(self._log.dropped - self._dropped)
+            self._dropped = self._log.dropped
         for name, pool in self._pools.items():
             connections = pool.connections()
             CONNECTIONS.labels(name, "used").set(connections.used)
@@ -199,12 +220,6 @@ class _Progress:
 
 
 progress = _Progress()
-
-
-def folder() -> Path | None:
-    """Where the workers' files are; None where there is but one worker, which needs none."""
-    path = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return Path(path) if path else None
 
 
 def forget_the_dead() -> None:

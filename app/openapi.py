@@ -57,13 +57,6 @@ TOKENS = (
     "A token from `images token create`, as `Authorization: Bearer images_...`. Its scope is read; write, which may "
     "read too; or admin, which may do all."
 )
-REQUEST_ID = {
-    "in": "header",
-    "name": "X-Request-ID",
-    "description": "What the log is to call this request, and the answer too: up to 128 printable characters of ASCII. "
-    "Anything else is passed over, and the service chooses.",
-    "schema": {"type": "string"},
-}
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
@@ -154,7 +147,8 @@ def description(settings: Settings) -> dict[str, Any]:
         if any(JSON in answer.get("content", {}) for answer in answers.values()):
             refused.append("406")
         if scope is not None:
-            refused += ["401", "403 insufficient-scope", "503"] if settings.auth == "token" else ["403", "503"]
+            refused += ["401", "403 insufficient-scope"] if settings.auth == "token" else ["403"]
+            refused += ["503", "503 migrations-pending"]
         if body is not None:
             refused += ["408", "413", "415"]
         if changes:
@@ -167,7 +161,7 @@ def description(settings: Settings) -> dict[str, Any]:
         described = {
             "operationId": name,
             "summary": summary,
-            "parameters": [*parameters, REQUEST_ID],
+            "parameters": [*parameters],
             "responses": responses,
         }
         if scope is not None and settings.auth == "token":
@@ -182,7 +176,9 @@ def description(settings: Settings) -> dict[str, Any]:
             "title": "Image catalogue",
             "version": version("image-catalogue"),
             "description": "Times are RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). Unknown fields "
-            "and query parameters are refused. JSON is compressed by gzip where Accept-Encoding names it.",
+            "and query parameters are refused. JSON is compressed by gzip where Accept-Encoding names it. Each answer "
+            "has an X-Request-ID, by which the log knows it: that of the request where it is 1 to 128 printable "
+            "characters of ASCII without blanks, or a new one.",
         },
         "paths": {
             "/v1/images": {
@@ -292,8 +288,10 @@ def description(settings: Settings) -> dict[str, Any]:
                 "get": operation(
                     "getReadiness",
                     "Ready",
-                    _status("Database reachable, migrations applied."),
-                    ["503", "503 migrations-pending"],
+                    _status(
+                        "`ready`: the database is reachable, its migrations applied. `read-only`: a replica alone is."
+                    ),
+                    ["503", "503 migrations-pending", "503 draining"],
                     scope=None,
                 )
             },

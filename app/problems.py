@@ -28,6 +28,7 @@ TITLES = {
     "no-thumbnail": "There is no thumbnail of these bytes",
     "version-conflict": "The image has changed",
     "migrations-pending": "The database is not migrated yet",
+    "draining": "The process is about to end",
 }
 
 # What each answer says to a browser, unless it says something else: nothing in it is to be run, framed, guessed at, or
@@ -55,8 +56,20 @@ UNAVAILABLE = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,  # time-outs, shutdown, start-up
+    asyncpg.PostgresSystemError,  # the disk's errors
+    asyncpg.TransactionRollbackError,  # a deadlock; a standby that could not wait any longer for who reads
     asyncpg.ReadOnlySQLTransactionError,  # a former primary
     asyncpg.InvalidCachedStatementError,  # a migration changed a column's type while a transaction was open
+)
+
+# What it raises where its schema lacks what this release needs: a migration is missing, or was rolled back.
+BEHIND = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidColumnReferenceError,  # ON CONFLICT without its index
+    asyncpg.NotNullViolationError,  # a column without its default: nobody sends null for one
 )
 
 
@@ -138,6 +151,12 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     return ProblemError(503, headers={"Retry-After": RETRY_AFTER}).response()
 
 
+async def _behind(request: Request, error: Exception) -> Response:
+    """The schema is older than this release."""
+    logger.error("503 %s %s: a migration is missing: %s", request.method, request.scope["path"], error)
+    return ProblemError(503, "migrations-pending", headers={"Retry-After": RETRY_AFTER}).response()
+
+
 async def _disconnected(request: Request, error: Exception) -> Response:
     """The client went away while it sent: nobody reads this, and nothing is at fault."""
     return ProblemError(400).response()
@@ -153,5 +172,6 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     HTTPException: _http_exception,
     ClientDisconnect: _disconnected,
     **dict.fromkeys(UNAVAILABLE, _unavailable),
+    **dict.fromkeys(BEHIND, _behind),
     Exception: _fault,
 }

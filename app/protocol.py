@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with limits on a request's head."""
+"""uvicorn's HTTP protocol, with limits on a request's head; while the service drains, with one answer a connection."""
 
 import asyncio
 
@@ -37,6 +37,9 @@ class HeadLimit(HttpToolsProtocol):
         self._head = None
         self._stop()
         super().on_headers_complete()
+        draining = self.app_state.get("draining")
+        if draining and draining.is_set():
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._head = 0

@@ -17,15 +17,16 @@ from asyncpg import UndefinedTableError
 from app.database import ENDLESS, Connection, Pool
 from app.fields import LAST_NAME
 from app.models import Sort
+from app.reads import Reads
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     from asyncpg import Record
 
-Database = Pool | Connection
+Database = Pool | Connection | Reads
 
 
-async def get_image(pool: Pool, id: UUID) -> Record | None:
-    return await pool.fetch_by_id("get_image", id)
+async def get_image(database: Pool | Reads, id: UUID) -> Record | None:
+    return await database.fetch_by_id("get_image", id)
 
 
 async def get_image_by_sha256(database: Database, sha256: str) -> Record | None:
@@ -36,8 +37,8 @@ async def get_attributes(pool: Pool, id: UUID) -> Record | None:
     return await pool.fetch_by_id("get_attributes", id)
 
 
-async def get_content(pool: Pool, id: UUID) -> Record | None:
-    return await pool.fetch_by_id("get_content", id)
+async def get_content(database: Pool | Reads, id: UUID) -> Record | None:
+    return await database.fetch_by_id("get_content", id)
 
 
 async def list_images(
@@ -140,7 +141,8 @@ async def update_image(
     tags: Sequence[str] | None,
     attributes: str | None,
 ) -> Record | None:
-    return await pool.fetch_by_id("update_image", id, versions, columns, filename, title, description, tags, attributes)
+    values = filename, title, description, tags, attributes
+    return await pool.fetch_by_id("update_image", id, versions, columns, *values, changes=True)
 
 
 async def delete_image(database: Database, id: UUID, versions: Sequence[datetime] | None) -> Record | None:
@@ -179,13 +181,17 @@ async def export_images(
     words: str | None,
     write: Callable[[bytes], Coroutine[None, None, None]],
 ) -> None:
-    """Within a transaction, until whose end the filters hold."""
-    await connection.fetch("prepare_export", created_after, created_before, terms, words)
-    await connection.copy_out("export_images_matching" if terms or words is not None else "export_images", write)
+    """One transaction, until whose end the filters hold."""
+    async with connection.transaction():
+        await connection.fetch("prepare_export", created_after, created_before, terms, words)
+        async with connection.without_limit():
+            await connection.copy_out(
+                "export_images_matching" if terms or words is not None else "export_images", write
+            )
 
 
-async def find_token(pool: Pool, id: UUID) -> Record | None:
-    return await pool.fetchrow("find_token", id)
+async def find_token(database: Pool | Reads, id: UUID) -> Record | None:
+    return await database.fetchrow("find_token", id)
 
 
 async def touch_token(pool: Pool, id: UUID) -> None:

@@ -1,5 +1,6 @@
 """A path with its methods: what holds for every request before an endpoint has it, and for every answer after."""
 
+import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
@@ -17,7 +18,7 @@ from app import tokens
 from app.limits import limited
 from app.negotiation import coding, quality
 from app.parameters import NoParameters, parameters
-from app.problems import SECURITY, ProblemError
+from app.problems import RETRY_AFTER, SECURITY, ProblemError
 from app.settings import Settings, is_loopback
 
 JSON = "application/json"
@@ -70,6 +71,19 @@ class _Resource:
         self._allow = ", ".join(sorted({*self._endpoints, "OPTIONS"}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = None
+        try:
+            response = await self._answer(scope, receive, send)
+            await response(scope, receive, send)
+        except asyncio.CancelledError:
+            if not scope["state"]["draining"].is_set():
+                raise
+            # uvicorn has waited for as long as it is told to. An answer that has begun ends short.
+            if response is None:
+                refusal = ProblemError(503, detail="The service has stopped.", headers={"Retry-After": RETRY_AFTER})
+                await refusal.response()(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         method = scope["method"]
         reads = method in {"GET", "HEAD", "OPTIONS"}
         request = Request(scope, receive, send)
@@ -93,7 +107,7 @@ class _Resource:
             if response.media_type == JSON:
                 await _compress(request, response)
         secure(response)
-        await response(scope, receive, send)
+        return response
 
 
 async def admit(request: Request, wanted: tokens.Scope) -> None:

@@ -80,7 +80,7 @@ class Reading:
 
 
 async def read_schema(request: Request) -> Response:
-    async with request.state["pool"].transaction(snapshot=True) as connection:
+    async with request.state["pool"].transaction() as connection:
         await connection.fetch("prepare_schema")
         reading = Reading(connection)
         database = models.Database(**dict(await connection.fetchrow("read_database")))
@@ -94,6 +94,8 @@ async def read_schema(request: Request) -> Response:
         lines = None
         if records is not None and history.comparable(entries):
             lines = await reading.rows("drift", "inspect/schema")
+            if await reading.history() != records:  # a migration was committed in between
+                lines = None
         tables = await reading.rows("tables", "read_tables")
         statements = await reading.statements()
     request.state["metrics"].hand_on()

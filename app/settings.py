@@ -1,19 +1,22 @@
-"""The settings of the service, from the environment first and then from `.env` in the project's folder."""
+"""The settings of the service: from the environment, then from `.env` in the project's folder, then from files."""
 
+import os
 import re
 import sys
+import warnings
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 # What libpq takes in no URL: a blank, and a % that encodes nothing.
 UNSAFE = re.compile(r"\s|%(?![0-9A-Fa-f]{2})|%00")
 
 ROOT = Path(__file__).resolve().parent.parent
+SECRETS = Path("/run/secrets")  # where Docker puts them; another folder is named by SECRETS_DIR
 
 
 def _database_url(value: SecretStr) -> SecretStr:
@@ -68,11 +71,15 @@ class Settings(BaseSettings):
     )
 
     database_url: DatabaseURL
+    read_database_url: DatabaseURL | None = None
     migration_database_url: DatabaseURL | None = None
     storage_url: str | None = None
     content_redirect: Annotated[int, Field(ge=0, le=604_800)] = 0
     auth: Literal["token", "none"] = "token"
+    migrate: bool = True
+    shutdown_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
     uvicorn_host: str = "127.0.0.1"
+    database_pooler: Literal["none", "transaction"] = "none"
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
     database_statement_timeout: Seconds = 5.0
     database_pool_queue: Annotated[int, Field(ge=0, le=100_000)] = 1000
@@ -143,11 +150,27 @@ def read_review_settings() -> ReviewSettings:
     return _read(ReviewSettings)
 
 
+def secrets_folder() -> Path | None:
+    """The folder with a file for a setting: where none is named, and there is none that may be read, there is none."""
+    named = os.environ.get("SECRETS_DIR")
+    if named:
+        return Path(named)
+    return SECRETS if SECRETS.is_dir() and os.access(SECRETS, os.R_OK | os.X_OK) else None
+
+
 def _read(settings: type[Read]) -> Read:
     try:
-        return settings()
-    except (OSError, UnicodeError) as error:
-        fail(f"settings: .env cannot be read: {error}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pydantic-settings only warns of a folder or a file that it cannot take
+            return settings(_secrets_dir=secrets_folder())
+    except (OSError, UnicodeError, SettingsError, UserWarning) as error:
+        match error.__cause__ or error:
+            case OSError() as cause:
+                fail(f"settings: {cause.filename} cannot be read: {cause.strerror}")
+            case UnicodeError() as cause:
+                fail(f"settings: .env, or the file of a secret, is no UTF-8: {cause}")
+            case cause:
+                fail(f"settings: SECRETS_DIR: {cause}")
     except ValidationError as error:
         wrong = []
         for fault in error.errors(include_url=False, include_input=False, include_context=False):

@@ -9,4 +9,4 @@ FEW = 10_000  # images, up to which all are read and every figure is exact
 
 
 async def read_stats(request: Request) -> Response:
-    return Response(await queries.read_stats(request.state["pool"], FEW), media_type="application/json")
+    return Response(await queries.read_stats(request.state["reads"], FEW), media_type="application/json")

@@ -15,7 +15,7 @@ PATH = "/v1/tags"
 async def list_tags(request: Request) -> Response:
     query = parameters(request, TagQuery)
     rows = await queries.list_tags(
-        request.state["pool"], prefix=query.prefix, last=query.last(), after=query.after(), limit=query.limit + 1
+        request.state["reads"], prefix=query.prefix, last=query.last(), after=query.after(), limit=query.limit + 1
     )
     cursor = cursor_of("tags", rows[query.limit - 1]["tag"]) if len(rows) > query.limit else None
     return page(request, PATH, "tags", [row["json"] for row in rows[: query.limit]], cursor)

@@ -14,6 +14,7 @@ from app import queries
 from app.database import Pool
 from app.logs import CONTEXT
 from app.problems import UNAVAILABLE, ProblemError, logger
+from app.reads import Reads
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)  # each allows what those before it do
@@ -55,8 +56,9 @@ class Known(NamedTuple):
 class Tokens:
     """What a worker knows of the tokens that are in use, each read again every FRESH seconds."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, reads: Reads) -> None:
         self._pool = pool
+        self._reads = reads
         self._known: dict[UUID, Known] = {}
         self._noted: dict[UUID, float] = {}
         self._looks: dict[UUID, asyncio.Task[Known | None]] = {}
@@ -98,7 +100,7 @@ class Tokens:
     async def _note(self, id: UUID) -> None:
         """That the token was used: by who has its secret, and once in NOTED seconds."""
         now = time.monotonic()
-        if now - self._noted.get(id, -NOTED) < NOTED:
+        if now - self._noted.get(id, -NOTED) < NOTED or not self._reads.primary_answers:
             return
         self._noted[id] = now
         try:
@@ -108,7 +110,7 @@ class Tokens:
 
     async def _look(self, id: UUID) -> Known | None:
         since = time.monotonic()
-        row = await queries.find_token(self._pool, id)
+        row = await queries.find_token(self._reads, id)
         if row is None:
             self._known.pop(id, None)
             self._noted.pop(id, None)

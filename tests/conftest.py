@@ -30,31 +30,34 @@ VERSION = int(os.environ.get("PG", "18"))
 BIN = Path(sys.executable).parent
 NUMBER = count(1)
 MEMORY = Path("/dev/shm")  # noqa: S108
+# Nothing outlives the tests, and nobody but a test vacuums or analyzes a table.
+UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 ENOUGH = 8 * 1024**3  # bytes; tests/test_plans.py has a million images
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-class OneProcessForPlans(LoadScopeScheduling):  # type: ignore[misc]
-    """One process for all of tests/test_plans.py, which fills a large table; any for each other test.
+class OneProcessForSome(LoadScopeScheduling):  # type: ignore[misc]
+    """One process for all of a module that fills a large table or has servers of its own; any for each other test.
 
     xdist_group would say so, but xdist 3.8 writes it to where pytest 9.2 does not read it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "plans" if "test_plans.py::" in nodeid else nodeid
+        module = nodeid.partition("::")[0].rpartition("/")[2]
+        return module if module in {"test_failures.py", "test_plans.py", "test_replicas.py"} else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForPlans:
-    return OneProcessForPlans(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForSome:
+    return OneProcessForSome(config, log)
 
 
 @pytest.fixture(scope="session")
 def server(memory: Path) -> Iterator[Server]:
     if not (binaries(VERSION) / "postgres").exists():
         pytest.exit(f"PG={VERSION}: no PostgreSQL {VERSION} in {binaries(VERSION)}", returncode=1)
-    server = Server(memory / "data", VERSION, "-c fsync=off -c max_connections=60 -c log_lock_waits=on")
+    server = Server(memory / "data", VERSION, f"{UNSAFE} -c max_connections=60 -c log_lock_waits=on")
     server.start()
     yield server
     server.release()

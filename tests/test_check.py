@@ -1,16 +1,19 @@
 """What `images schema check` says: of each case of the corpus, of the README's examples, of what is allowed."""
 
+import functools
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlparse
 
 from app.migrations.files import NAME
-from app.review import check
+from app.review import check, sources
 from app.review.check import KEPT, OFF, CannotCheckError, Finding, findings
 from app.review.rules import RULES
 from app.settings import ROOT
@@ -20,6 +23,16 @@ from tests.corpus import CASES, Case
 SHIPPED = ROOT / "sql"
 LAST = max(path.stem for path in (SHIPPED / "migrations").glob("*.sql") if "rollback" not in path.name)
 README = (SHIPPED / "README.md").read_text()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """All files but one or two are the same for each test: each text is cut and parsed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((sqlparse, "split"), (sources, "statements")):
+            read = functools.cache(getattr(module, name))
+            patch.setattr(module, name, lambda text, read=read: [*read(text)])
+        yield
 
 
 def copy(folder: Path) -> Path:

@@ -1,120 +1,112 @@
-"""The dashboard and the alert rules of deploy/, held to what /metrics of the running application has."""
+"""Dockerfile, compose.yaml and deploy/, held to the service, and to the schemas of those who read them.
 
-import json
+That the image is built, and runs, needs what builds images: README, "Container".
+"""
+
 import re
-from collections import defaultdict
-from collections.abc import Iterator
-from itertools import combinations
 from typing import Any
 
-import httpx
-import promql_parser
-import psycopg
-import yaml
-from prometheus_client.parser import text_string_to_metric_families
+import compose_spec
+import kubernetes_validate
+import pytest
 
-from app.settings import ROOT
-from tests.api import upload
+from app.settings import ROOT, Settings
+from tests.deployed import documents, instructions
 
-DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
-ALERTS = [
-    rule for group in yaml.safe_load((ROOT / "deploy" / "alerts.yaml").read_text())["groups"] for rule in group["rules"]
-]
-OF_PROMETHEUS = {"up": {"job", "instance"}}
-TARGET = {"job", "instance"}  # which Prometheus adds to each sample
-
-
-def dashboard_expressions() -> Iterator[str]:
-    for panel in DASHBOARD["panels"]:
-        for target in panel.get("targets", []):
-            yield target["expr"].replace("$__rate_interval", "5m")
+DEPLOYMENT, SERVICE, BUDGET = documents("deploy/kubernetes.yaml")
+[JOB] = documents("deploy/migrate.yaml")
+[COMPOSE] = documents("compose.yaml")
+POD = DEPLOYMENT["spec"]["template"]["spec"]
+[CONTAINER] = POD["containers"]
+[MIGRATOR] = JOB["spec"]["template"]["spec"]["containers"]
+ENVIRONMENT = {each["name"]: each["value"] for each in CONTAINER["env"]}
+OTHERS = {"AWS_REGION", "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "UVICORN_TIMEOUT_KEEP_ALIVE", "WEB_CONCURRENCY"}
 
 
-def nodes(node: Any) -> Iterator[Any]:
-    """The expression, and all within it."""
-    yield node
-    for name in ("expr", "lhs", "rhs", "param", "vector_selector"):
-        child = getattr(node, name, None)
-        if child is not None and not isinstance(child, str):
-            yield from nodes(child)
-    for argument in getattr(node, "args", None) or []:
-        yield from nodes(argument)
+def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
+    ignored, *kept = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored == "*"
+    for copied in instructions("COPY"):
+        *sources, _ = copied.split()
+        if not copied.startswith("--from"):
+            for source in sources:
+                assert (ROOT / source).exists()
+                assert any(f"!{source}".startswith(line) or line.startswith(f"!{source}") for line in kept), source
 
 
-async def samples(client: httpx.AsyncClient) -> dict[str, dict[str, set[str]]]:
-    """The values of each label of each sample's name."""
-    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for family in text_string_to_metric_families((await client.get("/metrics")).text):
-        for sample in family.samples:
-            labels = found[sample.name]
-            for name, value in sample.labels.items():
-                labels[name].add(value)
-    return found
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+@pytest.mark.parametrize("document", [DEPLOYMENT, SERVICE, BUDGET, JOB], ids=lambda document: document["kind"])
+def test_kubernetes_takes_it(document: dict[str, Any], version: str) -> None:
+    kubernetes_validate.validate(document, version, strict=True)
 
 
-async def test_each_expression_is_promql_of_metrics_and_labels_that_there_are(
-    client: httpx.AsyncClient, connection: psycopg.Connection
+def test_compose_takes_it() -> None:
+    compose_spec.PyCompose.from_yaml((ROOT / "compose.yaml").read_text()).validate()
+
+
+@pytest.mark.parametrize("variables", [ENVIRONMENT, COMPOSE["services"]["images"]["environment"]])
+def test_each_variable_is_one_that_the_service_reads(
+    variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await client.get(f"/v1/images/{(await upload(client))['id']}")
-    connection.execute("ALTER TABLE _yoyo_ledger RENAME TO away")
-    await client.get("/readyz")
-    connection.execute("ALTER TABLE away RENAME TO _yoyo_ledger")
-    there = await samples(client)
-
-    used = set()
-    for expression in [*dashboard_expressions(), *(rule["expr"] for rule in ALERTS)]:
-        for node in nodes(promql_parser.parse(expression)):
-            if isinstance(node, promql_parser.VectorSelector):
-                labels = OF_PROMETHEUS.get(str(node.name)) or {*there[str(node.name)], *TARGET}
-                assert node.name in there or node.name in OF_PROMETHEUS, expression
-                used.add(node.name)
-                for matcher in node.matchers.matchers:
-                    assert matcher.name in labels, expression
-            if isinstance(node, promql_parser.AggregateExpr) and node.modifier:
-                selected = [n for n in nodes(node) if isinstance(n, promql_parser.VectorSelector)]
-                known = set().union(*(there[str(n.name)] for n in selected)) | TARGET
-                assert set(node.modifier.labels) <= known, expression
-    assert len(used) > 20
+    named = {name for name in variables if name not in OTHERS}
+    assert named <= {name.upper() for name in Settings.model_fields}
+    for name in named:
+        monkeypatch.setenv(name, str(variables[name]))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@localhost/images")
+    Settings(_env_file=None)
 
 
-def test_each_legend_and_word_of_an_alert_names_labels_that_its_expression_leaves() -> None:
-    for panel in DASHBOARD["panels"]:
-        for target in panel.get("targets", []):
-            by = re.search(r"(?:sum|count|max) by \(([^)]*)\)", target["expr"])
-            left = {name.strip() for name in by[1].split(",")} if by else set()
-            assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= left, target
-    for rule in ALERTS:
-        named = set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])))
-        by = re.match(r"(?:sum|max) by \(([^)]*)\)", rule["expr"])
-        aggregated = re.match(r"(?:sum|max|histogram_quantile)\b", rule["expr"])
-        left = {name.strip() for name in by[1].split(",")} if by else set() if aggregated else TARGET
-        assert named <= left, rule["alert"]
+def test_secrets_are_files_where_the_service_looks_for_them() -> None:
+    for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"])):
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        assert mounts == {"tmp": "/tmp", "secrets": "/run/secrets"}  # noqa: S108
+        assert {volume["name"] for volume in spec["volumes"]} == set(mounts)
+    keys = re.findall(r"--from-literal=([A-Z_]+)=postgresql", (ROOT / "deploy" / "kubernetes.yaml").read_text())
+    for name in [*keys, *COMPOSE["services"]["images"]["secrets"]]:
+        assert name.lower() in Settings.model_fields
+    assert all("file" in secret for secret in COMPOSE["secrets"].values())
 
 
-def test_each_alert_says_how_bad_what_and_where_to_read_on() -> None:
-    assert len({rule["alert"] for rule in ALERTS}) == len(ALERTS) > 10
-    for rule in ALERTS:
-        assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
-        assert rule["labels"].keys() == {"severity"}
-        assert rule["labels"]["severity"] in {"critical", "warning"}
-        assert re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
-        assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
-        assert rule["annotations"]["runbook_url"] == f"RUNBOOK.md#{rule['alert'].lower()}"
+def test_probes_and_ports_are_the_service_s() -> None:
+    [port] = CONTAINER["ports"]
+    assert instructions("EXPOSE") == [str(port["containerPort"])]
+    assert SERVICE["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert DEPLOYMENT["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(port["containerPort"])
+    paths = {probe: CONTAINER[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")}
+    assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
+    patience = Settings.model_fields["database_statement_timeout"].default
+    assert CONTAINER["readinessProbe"]["timeoutSeconds"] > patience
 
 
-def test_the_dashboard_can_be_imported() -> None:
-    """What Grafana would trip over: ids, places, a data source that is somebody else's."""
-    panels = DASHBOARD["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    assert {variable["name"] for variable in DASHBOARD["templating"]["list"]} == {"datasource", "job", "instance"}
-    for panel in panels:
-        place = panel["gridPos"]
-        assert 0 <= place["x"] < place["x"] + place["w"] <= 24
-        assert panel["title"]
-        assert len({target["refId"] for target in panel.get("targets", [])}) == len(panel.get("targets", []))
-        for holder in [panel, *panel.get("targets", [])] if panel["type"] != "row" else []:
-            assert holder["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
-    for one, other in combinations([panel["gridPos"] for panel in panels], 2):
-        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
-        below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
-        assert beside or below
+def test_all_find_each_other_by_the_same_labels() -> None:
+    labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
+    for selector in (DEPLOYMENT["spec"]["selector"], BUDGET["spec"]["selector"]):
+        assert selector == {"matchLabels": labels}
+    assert SERVICE["spec"]["selector"] == labels
+    assert JOB["spec"]["template"]["metadata"]["labels"] != labels
+    assert MIGRATOR["image"] == CONTAINER["image"]
+
+
+def test_it_has_the_time_that_it_takes_to_end() -> None:
+    limit = int(ENVIRONMENT["UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN"])
+    drain = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"] + int(ENVIRONMENT["SHUTDOWN_DELAY"]) + limit
+    assert POD["terminationGracePeriodSeconds"] >= drain + 15
+    service = COMPOSE["services"]["images"]
+    grace = int(service["stop_grace_period"].removesuffix("s"))
+    assert grace >= service["environment"]["UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN"] + 15
+
+
+def test_it_has_no_rights_that_it_does_not_need() -> None:
+    for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"])):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert instructions("USER") == [str(spec["securityContext"]["runAsUser"])]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    service = COMPOSE["services"]["images"]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]

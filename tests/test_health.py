@@ -1,5 +1,10 @@
 import httpx
 import psycopg
+import pytest
+
+from app.review import releases, scratch
+from app.review.review import ask
+from tests.test_migrations import FILES
 
 
 async def test_it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
@@ -40,3 +45,18 @@ async def test_a_database_without_any_migration_is_not_ready(
 
     assert response.status_code == 503
     assert "0001_create_images" in response.json()["detail"]
+
+
+def test_the_previous_release_works_on_this_schema(database: str) -> None:
+    """Each query that it sends, with each of its examples: it still serves while the migrations of this one apply."""
+    release = releases.previous(FILES[-1])
+    if release is None:
+        pytest.skip("git does not tell which queries the previous release had")
+    with scratch.connect(database) as connection:
+        scratch.fill(connection, 200, quiet=True)
+
+        answers = ask(connection, release.queries.values())
+
+    failed = {words: answer for (_, words), answer in answers.items() if isinstance(answer, str)}
+    assert len(answers) > 30
+    assert failed == {}

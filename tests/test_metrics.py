@@ -26,6 +26,7 @@ from app.settings import Settings
 from tests.api import upload
 from tests.conftest import backend_on, client_of
 from tests.pictures import picture
+from tests.relay import until
 from tests.test_backend import wait_until
 from tests.test_entrypoint import free_port, ready, service
 from tests.test_outages import silent_port as silent_port
@@ -133,9 +134,9 @@ async def test_who_waits_for_a_connection_is_seen_and_not_waited_for(
         assert total(samples, "images_database_connections", state="used", pool="requests") == 4
         assert total(samples, "images_database_connections_max", pool="requests") == 4
         assert total(samples, "images_database_up") == 1
-        connection.execute(
-            "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass"
-        )
+        blocked = "FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass"
+        await until(lambda: len(connection.execute(f"SELECT {blocked}".encode()).fetchall()) == 4)
+        connection.execute(f"SELECT pg_cancel_backend(pid) {blocked}".encode())
     assert {response.status_code for response in await asyncio.gather(*asking)} == {200, 503}
     assert await grown(client, before, "images_database_query_errors_total", query="list_images", error="57") == 4
 
@@ -234,6 +235,7 @@ def test_workers_count_together_and_one_that_is_killed_takes_nothing_back(databa
 
         process.terminate()
         assert process.wait(timeout=10) in {0, -signal.SIGTERM}
+        assert not folder.exists()
         assert process.stderr is not None
         lines = [json.loads(line) for line in process.stderr]
 

@@ -1,14 +1,19 @@
+import subprocess
+from pathlib import Path
+
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from app import settings
 from app.database import asyncpg_url
 from app.settings import Settings, read_settings
+from tests.conftest import environment
 
 
 @pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setattr(settings, "SECRETS", tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
@@ -116,3 +121,90 @@ def test_a_url_is_refused_that_libpq_would_not_take(
     said = capsys.readouterr().err
     assert "DATABASE_URL is no URL that libpq understands" in said
     assert "hunter2" not in said
+
+
+def test_a_secret_comes_from_a_file_named_as_its_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Docker and Kubernetes lay them down: in either case, with a newline, by way of a link within the folder."""
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "database_url").write_text("postgresql://app:hunter2@file/images\n")
+    (tmp_path / "database_url").symlink_to("..data/database_url")
+    (tmp_path / "MIGRATION_DATABASE_URL").write_text("postgresql://owner@file/images")
+    (tmp_path / "kubernetes.io").mkdir()
+
+    read = read_settings()
+
+    assert read.database_url.get_secret_value() == "postgresql://app:hunter2@file/images"
+    assert read.migrator_url.get_secret_value() == "postgresql://owner@file/images"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@environment/images")
+    assert read_settings().database_url.get_secret_value() == "postgresql://app@environment/images"
+
+
+def test_secrets_come_from_the_folder_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "database_url").write_text("postgresql://app@elsewhere/images")
+    (tmp_path / "database_url").write_text("postgresql://app@run/images")
+    monkeypatch.setenv("SECRETS_DIR", str(folder))
+
+    assert read_settings().database_url.get_secret_value() == "postgresql://app@elsewhere/images"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "settings: DATABASE_URL must start with postgresql:// or embedded: "),
+        (b"\xff", "settings: .env, or the file of a secret, is no UTF-8: "),
+        (None, "settings: SECRETS_DIR: attempted to load secret file "),
+    ],
+    ids=["empty", "bytes", "a folder"],
+)
+def test_a_secret_that_is_none_ends_the_command_with_one_line(
+    content: bytes | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is None:
+        (tmp_path / "database_url").mkdir()
+    else:
+        (tmp_path / "database_url").write_bytes(content)
+
+    with pytest.raises(SystemExit):
+        read_settings()
+
+    err = capsys.readouterr().err
+    assert err.startswith(said)
+    assert err.count("\n") == 1
+
+
+def test_a_secret_that_may_not_be_read_ends_the_command_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path, **_: object) -> str:  # root may read what any mode forbids
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "database_url").write_text("postgresql://app@run/images")
+    monkeypatch.setattr(Path, "read_text", refuse)
+
+    with pytest.raises(SystemExit):
+        read_settings()
+
+    assert capsys.readouterr().err == f"settings: {tmp_path}/database_url cannot be read: Permission denied\n"
+
+
+def test_a_folder_of_secrets_that_is_not_there_ends_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path / "none"))
+
+    with pytest.raises(SystemExit):
+        read_settings()
+
+    assert capsys.readouterr().err == f'settings: SECRETS_DIR: directory "{tmp_path}/none" does not exist\n'
+
+
+def test_yoyo_reads_secrets_too(tmp_path: Path) -> None:
+    (tmp_path / "database_url").write_text("mysql://nobody")
+    done = subprocess.run(
+        ["yoyo", "list"], cwd=settings.ROOT, env=environment(SECRETS_DIR=str(tmp_path)), capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert "DATABASE_URL must start with postgresql://" in done.stderr

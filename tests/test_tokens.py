@@ -122,7 +122,7 @@ async def test_who_has_no_token_learns_of_no_path_and_no_method(closed: httpx.As
 
 async def test_an_unknown_id_and_a_wrong_secret_answer_alike(closed: httpx.AsyncClient, settings: Settings) -> None:
     token = await made(settings, "read")
-    named = {"X-Request-ID": "the same"}
+    named = {"X-Request-ID": "the-same"}
     unknown = await closed.get("/v1/images", headers=bearer(tokens.make().text) | named)
     wrong = await closed.get("/v1/images", headers=bearer(token[:-4] + "AAAA") | named)
 

@@ -62,12 +62,17 @@ class Codec:
     def __init__(self, max_pixels: int, seconds: float) -> None:
         self._max_pixels, self._seconds = max_pixels, seconds
         self._idle: list[Process] = []
+        self._living: set[Process] = set()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """When no thread asks any more."""
+        """A thread that still asks, and whoever asks later, gets ProblemError: 503."""
+        self._closed = True
+        for process in tuple(self._living):
+            process.kill()
         while self._idle:
             self._idle.pop().end()
 
@@ -88,9 +93,15 @@ class Codec:
             content.flush()
         failed = FailedError(None)
         for process in self._processes():
+            self._living.add(process)
+            if self._closed:
+                process.kill()
             try:
                 about, made = process.ask(job, content)
             except FailedError as error:
+                self._living.discard(process)
+                if self._closed:
+                    raise ProblemError(503) from None
                 failed = error
                 metrics.DECODER_FAILURES.labels(FAILURES.get(failed.status, "crash")).inc()
                 if failed.status is None:
@@ -159,6 +170,10 @@ class Process:
         except (OSError, EOFError, ValueError):
             raise FailedError(self.end()) from None
         return about, made
+
+    def kill(self) -> None:
+        """Whoever asks it has FailedError."""
+        self._process.kill()
 
     def end(self) -> int:
         """Its exit status."""

@@ -23,6 +23,9 @@ DEFAULTS: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 
+POOLED = "this connection goes through a pooler"
+DIRECT = "set MIGRATION_DATABASE_URL to PostgreSQL itself"
+
 Connection = psycopg.Connection[TupleRow]
 
 
@@ -54,10 +57,7 @@ def refuse_wrong_session(connection: Connection) -> None:
     """
     process, current, found = run(connection, "find_session").fetchone() or (None, None, None)
     if process != connection.info.backend_pid:
-        fail(
-            "yoyo: this connection goes through a pooler, which would lose the migrator's lock: "
-            "set MIGRATION_DATABASE_URL to PostgreSQL itself"
-        )
+        fail(f"yoyo: {POOLED}, which would lose the migrator's lock: {DIRECT}")
     if found not in (None, current):
         fail(
             f"yoyo: the search_path leads to schema {current}, but there is an installation in schema {found}: "

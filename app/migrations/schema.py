@@ -11,7 +11,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from app.drift import THINGS
 from app.drift import drift as differences
 from app.embedded import binaries
-from app.migrations.connection import Connection, run, statement
+from app.migrations.connection import DIRECT, POOLED, Connection, run, statement
+from app.settings import fail
 
 HEADER = """\
 -- The schema after all migrations, as one text. Generated: do not edit, write a migration and then
@@ -40,6 +41,10 @@ def dump(url: str) -> str:
         make_conninfo("", **parameters),
     ]
     environment = os.environ | password
+    with psycopg.connect(url) as connection:
+        process, *_ = run(connection, "find_session").fetchone() or (None,)
+        if process != connection.info.backend_pid:
+            fail(f"images schema dump: {POOLED}, where what pg_dump sets would stay behind: {DIRECT}")
     text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     with psycopg.connect(url) as connection:
         run(connection, "prepare_reading")

@@ -21,7 +21,7 @@ from app.settings import ROOT
 if TYPE_CHECKING:  # the import of pglast takes 50 ms
     from app.review.queries import Use
 
-FOLDERS = ("queries", "migrator", "inspect", "review")  # beside migrations
+FOLDERS = ("queries", "pooler", "migrator", "inspect", "review")  # beside migrations
 NEEDED = ("queries",)
 SQUAWK = "squawk"
 ON = "https://squawkhq.com/docs/"

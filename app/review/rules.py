@@ -629,8 +629,9 @@ def query_faults(statements: list[Statement]) -> Told:
     """What a query may not be, wherever in the statement it stands."""
     for statement in statements:
         exempt: set[int] = set()
+        named = {each.ctename or "" for each in walk(statement.node) if isinstance(each, ast.CommonTableExpr)}
         for node in walk(statement.node):
-            if isinstance(node, ast.SelectStmt) and not _from(node.fromClause) - _named(statement.node):
+            if isinstance(node, ast.SelectStmt) and not _from(node.fromClause) - named:
                 exempt |= {id(target) for target in node.targetList or ()}  # columns that are listed in the statement
             match node:
                 case ast.SubLink(subselect=ast.SelectStmt() as select) if (
@@ -663,10 +664,6 @@ def _from(node: Any) -> set[str]:
     if isinstance(node, ast.JoinExpr):
         return _from(node.larg) | _from(node.rarg)
     return {key(node)} if isinstance(node, ast.RangeVar) else set()
-
-
-def _named(node: Any) -> set[str]:
-    return {each.ctename or "" for each in walk(node) if isinstance(each, ast.CommonTableExpr)}
 
 
 def parameters(statements: list[Statement]) -> int:

@@ -12,6 +12,7 @@ import httpx
 from app.settings import ROOT
 from tests.soak.balancer import Balancer
 from tests.soak.load import PATIENCE, Client, Outcome
+from tests.soak.metrics import Sample, watch
 from tests.soak.report import Absence, Act, Report
 from tests.soak.stage import Instance, Stage
 
@@ -53,6 +54,7 @@ class Play:
         self._numbers = count(1)
 
     async def all(self, old: Path | None) -> Report:
+        samples: list[Sample] = []
         current = await self.start(old or ROOT)
         # Every other client opens a connection for each request.
         async with (
@@ -68,6 +70,7 @@ class Play:
             for client in clients:
                 client.spared = SPARED if old is not None else ()
             working = [asyncio.create_task(client.work()) for client in clients]
+            watching = asyncio.create_task(watch(self.stage, samples))
             await asyncio.sleep(2)  # what is slow at first is no part of it
             async with self.act("quiet"):
                 await asyncio.sleep(self.size.hold)
@@ -83,10 +86,10 @@ class Play:
             await self.fail_over()
             async with self.act("quiet again"):
                 pass
-            for task in working:
+            for task in (watching, *working):
                 task.cancel()
-            await asyncio.wait(working)
-            crashed = [task.exception() for task in working if not task.cancelled() and task.exception()]
+            await asyncio.wait([watching, *working])
+            crashed = [task.exception() for task in (watching, *working) if not task.cancelled() and task.exception()]
             if crashed:
                 raise ExceptionGroup("clients", [error for error in crashed if isinstance(error, Exception)])
             lost = [line for client in clients for line in await client.verify()]
@@ -99,6 +102,7 @@ class Play:
             acknowledged=sum(client.acknowledged for client in clients),
             lost=lost,
             tracebacks=sum(log.count("Traceback (most recent call last)") for log in logs),
+            samples=samples,
         )
 
     @asynccontextmanager

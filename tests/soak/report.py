@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from tests.soak.load import WITHOUT, WRONG, Outcome
+from tests.soak.metrics import GAUGES, Sample
 
 GRACE = 2.0  # seconds after PostgreSQL's return in which the service has to be back
 
@@ -43,6 +44,7 @@ class Report:
     acknowledged: int  # writes
     lost: list[str]
     tracebacks: int  # in the instances' logs
+    samples: list[Sample]
 
     def of(self, act: Act) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if act.begun <= outcome.begun < act.ended]
@@ -103,4 +105,27 @@ def as_text(report: Report) -> str:
         f"{len(report.outcomes):,} requests, {report.failed.total():,} failed; {report.acknowledged:,} acknowledged"
         f" writes, {len(report.lost):,} lost; {report.tracebacks} tracebacks"
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *as_metrics_tell(report)])
+
+
+def as_metrics_tell(report: Report) -> list[str]:
+    """The same acts, by GET /metrics alone: requests of the API by their status, and the worst of what was so."""
+    columns = ("2xx", "4xx", "5xx", "none", "up", "pending", "workers", "waiting")
+    lines = [f"{'by the metrics':32}" + "".join(f"{column:>10}" for column in columns)]
+    for act in report.acts:
+        within = [sample for sample in report.samples if act.begun <= sample.moment < act.ended]
+        if not within:
+            continue
+        requests: Counter[str] = Counter()
+        for name in {sample.instance for sample in within}:
+            of = [sample for sample in report.samples if sample.instance == name and sample.moment < act.ended]
+            before = [sample for sample in of if sample.moment < act.begun]
+            requests.update(of[-1].requests)
+            requests.subtract(before[-1].requests if before else {})
+        up, pending, workers, waiting = (
+            worst((sample.gauges[name] for sample in within if name in sample.gauges), default=0.0)
+            for name, worst in zip(GAUGES, (min, max, min, max), strict=True)
+        )
+        figures = [requests["2xx"], requests["4xx"], requests["5xx"], requests["nxx"], up, pending, workers, waiting]
+        lines.append(f"{act.name:32}" + "".join(f"{figure:10,.0f}" for figure in figures))
+    return lines

@@ -1,0 +1,16 @@
+-- connections: who has how many of the server's connections, in all databases, beside how many there are. The service
+-- takes WEB_CONCURRENCY * (DATABASE_POOL_SIZE + 2) for each instance, at most.
+-- For psql: psql -f sql/inspect/connections.sql
+SELECT
+    datname AS database,
+    usename AS role,
+    application_name AS program,
+    client_addr AS client,
+    count(*) AS connections,
+    count(*) FILTER (WHERE state = 'active') AS active,
+    count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction,
+    current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer AS of_at_most
+FROM pg_stat_activity
+WHERE backend_type = 'client backend'
+GROUP BY datname, usename, application_name, client_addr
+ORDER BY connections DESC, database, role, program, client;

@@ -1,0 +1,18 @@
+-- transactions: the transactions that have been open longest, with what they are at. An old one keeps VACUUM from what was
+-- deleted since, and CREATE INDEX CONCURRENTLY waits for it; one that is `idle in transaction` was forgotten.
+-- For psql: psql -f sql/inspect/transactions.sql
+SELECT
+    pid AS process,
+    usename AS role,
+    application_name AS program,
+    client_addr AS client,
+    state,
+    EXTRACT(EPOCH FROM now() - xact_start)::integer AS transaction_seconds,
+    EXTRACT(EPOCH FROM now() - state_change)::integer AS seconds_in_state,
+    left(regexp_replace(query, '\s+', ' ', 'g'), 80) AS statement
+FROM pg_stat_activity
+WHERE datname = current_database()
+    AND xact_start IS NOT NULL
+    AND pid <> pg_backend_pid()
+ORDER BY xact_start, pid
+LIMIT 20;
