@@ -44,8 +44,10 @@ class Reading:
             await self._connection.driver.execute("ROLLBACK TO SAVEPOINT part")
             if isinstance(error, asyncpg.InsufficientPrivilegeError):
                 self.unknown.append(f"{what}: {error}")
-            elif isinstance(error, (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)):
-                self.unknown.append(f"{what}: a migration or another session is in the way; look again in a moment")
+            elif isinstance(error, asyncpg.LockNotAvailableError):
+                self.unknown.append(f"{what}: a table is locked, as by a migration; look again in a moment")
+            elif isinstance(error, asyncpg.QueryCanceledError):
+                self.unknown.append(f"{what}: it took longer than DATABASE_STATEMENT_TIMEOUT")
             else:
                 raise
         return None
