@@ -114,8 +114,10 @@ async def connect(urls: list[str], timeout: float, **options: Any) -> tuple[asyn
 
 @cache
 def statement(name: str, folder: str = "queries") -> str:
-    """The text of sql/FOLDER/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all."""
-    return (ROOT / "sql" / folder / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of sql/FOLDER/NAME.sql, as PostgreSQL gets it and shows it in pg_stat_activity: header and all. A name
+    may have its folder with it, as inspect/schema."""
+    path = name if "/" in name else f"{folder}/{name}"
+    return (ROOT / "sql" / f"{path}.sql").read_text(encoding="utf-8")
 
 
 class PoolerError(asyncpg.InterfaceError):

@@ -1,11 +1,11 @@
 """The migrations that this build ships, held against those that a database has had.
 
-The migrator, `images schema status` and /readyz read sql/queries/read_history.sql, each by its own driver, and come
-here for what it means. yoyo's table is the truth about what is applied; the ledger tells by whom, when, and of which
-text.
+The migrator, `images schema status`, /readyz and /v1/schema read sql/queries/read_history.sql, each by its own driver,
+and come here for what it means. yoyo's table is the truth about what is applied; the ledger tells by whom, when, and of
+which text.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -17,6 +17,7 @@ from app.settings import ROOT
 MIGRATIONS = ROOT / "sql" / "migrations"
 
 State = Literal["applied", "pending", "running", "failed", "edited", "missing", "newer"]
+Standing = Literal["up-to-date", "pending", "wrong"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,32 @@ class Record:
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last run took; an adopted migration's is not known."""
+        return seconds(self.operation, self.started_at, self.finished_at)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The migrator at work, as the server knows it: a row of find_holder.sql, in the order of its columns."""
+
+    name: str  # application_name: see `name_session` of app/migrations/lock.py
+    since: str | None  # when it connected, as HH:MM:SS in UTC; None where this role may not know
+    query: str  # the statement it is at
+
+    def __str__(self) -> str:
+        lines = (line for line in self.query.splitlines() if not line.lstrip().startswith("--"))
+        at = " ".join(" ".join(lines).split())
+        since = f"connected since {self.since} UTC, " if self.since else ""
+        return f"{self.name or 'another session'} ({since}at: {at[:80]})"
+
+    @property
+    def migration(self) -> str | None:
+        """The number of the migration it is at; None between two."""
+        words = self.name.split()
+        return words[1] if words[:1] == ["yoyo"] and words[1:2] != ["on"] else None
 
 
 @dataclass(frozen=True)
@@ -58,6 +85,26 @@ class Entry:
     def settled(self) -> bool:
         """Whether it is applied, and the ledger has it so; it has not what stock yoyo applied."""
         return self.applied and not self.unfinished and self.record is not None and self.record.sha256 is not None
+
+
+def seconds(operation: str | None, started_at: datetime | None, finished_at: datetime | None) -> float | None:
+    if started_at is None or finished_at is None or operation == "adopt":
+        return None
+    return (finished_at - started_at).total_seconds()
+
+
+def comparable(entries: Iterable[Entry]) -> bool:
+    """Whether the database has the migrations that sql/schema.sql is made of, and no others."""
+    return all(entry.applied and entry.state != "newer" for entry in entries)
+
+
+def standing(entries: Iterable[Entry], drift: Collection[str] | None) -> Standing:
+    """Up to date, with this release or a newer one; migrations to be applied, or at it; or anything wrong."""
+    entries = list(entries)
+    states = {entry.state for entry in entries}
+    if drift or states & {"failed", "edited", "missing"} or any(entry.fault for entry in entries):
+        return "wrong"
+    return "pending" if states & {"pending", "running"} else "up-to-date"
 
 
 def number(migration_id: str) -> str:

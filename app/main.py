@@ -13,7 +13,22 @@ from obstore.store import ObjectStore
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from app import content, docs, exports, health, images, imports, logs, openapi, scrape, stats, tags, uploads
+from app import (
+    content,
+    docs,
+    exports,
+    health,
+    images,
+    imports,
+    logs,
+    openapi,
+    schema,
+    scrape,
+    site,
+    stats,
+    tags,
+    uploads,
+)
 from app.codec.processes import Codec
 from app.database import Pool
 from app.drain import on_sigterm
@@ -124,10 +139,14 @@ def create_app(settings: Settings) -> Starlette:
             resource("/v1/images/export", answers=NDJSON, takes_query=True, GET=exports.export_images),
             resource("/v1/tags", takes_query=True, GET=tags.list_tags),
             resource("/v1/stats", GET=stats.read_stats),
+            resource("/v1/schema", scope="admin", GET=schema.read_schema),
             resource("/healthz", public=True, GET=health.healthz),
             resource("/readyz", public=True, GET=health.readyz),
             resource("/metrics", public=True, answers=None, GET=scrape.page),
             resource("/openapi.json", public=True, GET=openapi.document(settings)),
+            resource("/", public=True, answers="text/html", takes_query=True, GET=site.gallery),
+            resource("/schema", public=True, answers="text/html", takes_query=True, GET=site.schema),
+            Mount("/static", site.Files()),
             resource("/docs", public=True, answers="text/html", GET=docs.page),
             resource("/docs/start.js", public=True, answers=None, GET=docs.start),
             Mount("/docs/assets", docs.Assets()),

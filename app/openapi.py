@@ -20,6 +20,7 @@ from app.models import (
     ImportResult,
     ListQuery,
     Problem,
+    Schema,
     Stats,
     TagPage,
     TagQuery,
@@ -109,7 +110,7 @@ def document(settings: Settings) -> Endpoint:
 
 def description(settings: Settings) -> dict[str, Any]:
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem, Stats, TagPage)]
+        [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem, Schema, Stats, TagPage)]
         + [
             (model, "validation")
             for model in (Filters, ImagePatch, ImageRecord, ListQuery, TagQuery, ThumbnailQuery, UploadFields)
@@ -274,6 +275,14 @@ def description(settings: Settings) -> dict[str, Any]:
                     {"200": _answer("The figures; `estimated` names those that are estimates.", "Stats")},
                 )
             },
+            "/v1/schema": {
+                "get": operation(
+                    "getSchema",
+                    "The database's migrations, tables and queries, as they are",
+                    {"200": _answer("What /schema shows. It only reads.", "Schema")},
+                    scope="admin",
+                )
+            },
             "/healthz": {"get": operation("getHealth", "Alive", _status("The process answers."), scope=None)},
             "/readyz": {
                 "get": operation(
@@ -286,6 +295,8 @@ def description(settings: Settings) -> dict[str, Any]:
                     scope=None,
                 )
             },
+            "/": {"get": _for_people("getGallery", "The images, as a page")},
+            "/schema": {"get": _for_people("getSchemaPage", "The schema, as a page")},
             "/metrics": {
                 "get": operation(
                     "getMetrics",
@@ -301,16 +312,7 @@ def description(settings: Settings) -> dict[str, Any]:
             },
             "/docs": {
                 "get": operation(
-                    "getDocumentation",
-                    "This document, as a page",
-                    {
-                        "200": {
-                            "description": "By Swagger UI.",
-                            "content": {"text/html": {"schema": {"type": "string"}}},
-                        }
-                    },
-                    ["406"],
-                    scope=None,
+                    "getDocumentation", "This document, as a page", _html("By Swagger UI."), ["406"], scope=None
                 )
             },
             "/openapi.json": {"get": operation("getDescription", "This document", _status("OpenAPI 3.1."), scope=None)},
@@ -372,6 +374,16 @@ def _page(model: str) -> dict[str, Any]:
 
 def _status(description: str) -> dict[str, Any]:
     return {"200": {"description": description, "content": {JSON: {"schema": {"type": "object"}}}}}
+
+
+def _html(description: str) -> dict[str, Any]:
+    return {"200": {"description": description, "content": {"text/html": {"schema": {"type": "string"}}}}}
+
+
+def _for_people(name: str, summary: str) -> dict[str, Any]:
+    """A page that takes any query: it is for the page's own script, as a search is."""
+    answers = _html("It asks the API for all that it shows.") | _refusals(["406"])
+    return {"operationId": name, "summary": summary, "parameters": [], "responses": answers}
 
 
 def _not_modified() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import version
@@ -25,6 +25,7 @@ from app.problems import UNAVAILABLE, logger
 from app.settings import Settings
 from app.store import reason
 
+QUERY_TIMES = "images_database_query_duration_seconds"
 FRESH = 5.0  # seconds that an answer of the database holds
 LIMIT = 1.0  # seconds that it may take
 
@@ -36,16 +37,33 @@ async def page(request: Request) -> Response:
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
 
     def work() -> bytes:
-        collected = CollectorRegistry()
+        collected = _counted()
         collected.register(found)
-        if metrics.folder() is None:
-            collected.register(_Own())
-        else:
-            metrics.forget_the_dead()
-            MultiProcessCollector(collected)  # type: ignore[no-untyped-call]
         return encode(collected)
 
     return Response(await to_thread.run_sync(work), headers={"Content-Type": media_type})
+
+
+def query_times() -> dict[str, dict[str, float]]:
+    """What the workers have counted of each query, by the name of its file: messages as `count`, seconds as `sum`."""
+    times: defaultdict[str, dict[str, float]] = defaultdict(lambda: {"count": 0, "sum": 0})
+    for metric in _counted().collect():
+        if metric.name == QUERY_TIMES:
+            for sample in metric.samples:
+                if (what := sample.name.removeprefix(f"{QUERY_TIMES}_")) in {"count", "sum"}:
+                    times[sample.labels["query"]][what] = sample.value
+    return times
+
+
+def _counted() -> CollectorRegistry:
+    """What all workers have counted."""
+    collected = CollectorRegistry()
+    if metrics.folder() is None:
+        collected.register(_Own())
+    else:
+        metrics.forget_the_dead()
+        MultiProcessCollector(collected)  # type: ignore[no-untyped-call]
+    return collected
 
 
 class _Own(Collector):

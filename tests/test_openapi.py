@@ -17,6 +17,7 @@ from app.models import (
     ImageRecord,
     ImportResult,
     ListQuery,
+    Schema,
     Stats,
     TagPage,
     TagQuery,
@@ -28,7 +29,16 @@ from tests.api import faults, insert, upload
 from tests.conftest import client_of
 from tests.pictures import picture
 
-PLAIN = ["/v1/images", "/v1/images/export", "/v1/tags", "/v1/stats", "/healthz", "/readyz", "/openapi.json"]
+PLAIN = [
+    "/v1/images",
+    "/v1/images/export",
+    "/v1/tags",
+    "/v1/stats",
+    "/v1/schema",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+]
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -179,6 +189,17 @@ async def test_tags_and_figures_have_the_fields_of_their_schemas(client: httpx.A
     assert Stats.model_validate(stats)
 
 
+async def test_the_schema_has_the_fields_of_its_schema(client: httpx.AsyncClient) -> None:
+    schemas = (await described(client))["components"]["schemas"]
+
+    schema = (await client.get("/v1/schema")).json()
+
+    assert schema.keys() == set(schemas["Schema"]["required"])
+    for name, many in {"Migration": "migrations", "Table": "tables", "Query": "queries"}.items():
+        assert all(one.keys() == set(schemas[name]["required"]) for one in schema[many])
+    assert Schema.model_validate(schema)
+
+
 async def test_answers_are_described(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     document = await described(client)
     url = f"/v1/images/{(await upload(client))['id']}"
@@ -242,6 +263,13 @@ async def test_answers_are_described(client: httpx.AsyncClient, connection: psyc
         ("GET", "/v1/tags?x=1", {}),
         ("GET", "/v1/stats", {}),
         ("GET", "/v1/stats?x=1", {}),
+        ("GET", "/v1/schema", {}),
+        ("GET", "/v1/schema?x=1", {}),
+        *(
+            ("GET", page, {"headers": {"Accept": accept}})
+            for page in ("/", "/schema")
+            for accept in ("*/*", "image/png")
+        ),
         ("GET", "/healthz", {}),
         ("GET", "/healthz?x=1", {}),
         ("GET", "/readyz", {}),

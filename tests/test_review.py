@@ -609,6 +609,10 @@ def test_each_format_tells_verdict_reasons_locks_and_plans(tried: Try, format: s
     ):
         plain = re.sub(r"<[^>]+>", "", text) if format == "html" else text.replace("\\", "")
         assert words in plain, words
+    if format == "html":  # one file, in the style of the pages
+        assert (ROOT / "app" / "static" / "style.css").read_text() in text
+        assert '<span class="k">DROP</span> <span class="k">INDEX</span>' in text
+        assert not re.search(r"<script|<link|\ssrc=|https?:", text)
 
 
 def test_what_a_file_says_is_not_taken_for_markup(tried: Try) -> None:

@@ -37,6 +37,7 @@ EVERYTHING = [
     ("GET", "/v1/images/export", "read"),
     ("GET", "/v1/tags", "read"),
     ("GET", "/v1/stats", "read"),
+    ("GET", "/v1/schema", "admin"),
 ]
 
 
@@ -76,6 +77,9 @@ def test_every_path_is_in_the_list_of_those_that_want_a_token(settings: Settings
         "/docs",
         "/docs/start.js",
         "/docs/assets",
+        "/",
+        "/schema",
+        "/static",
     }
 
 

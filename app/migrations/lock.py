@@ -6,34 +6,13 @@ It is an advisory lock of the session that does the work: it ends with the serve
 import os
 import socket
 import time
-from dataclasses import dataclass
 
-from app.history import number
+from app.history import Holder, number
 from app.migrations.connection import Connection, one_line, run
 from app.settings import Settings, fail
 
 POLL = 0.1  # seconds between two attempts at the lock
 PATIENCE = 5.0  # seconds between two lines that say we wait
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The migrator at work, as the server knows it."""
-
-    name: str  # application_name: see `name_session`
-    since: str | None  # when it connected, as HH:MM:SS in UTC; None where this role may not know
-    query: str  # the statement it is at
-
-    def __str__(self) -> str:
-        at = one_line(" ".join(line for line in self.query.splitlines() if not line.lstrip().startswith("--")))
-        since = f"connected since {self.since} UTC, " if self.since else ""
-        return f"{self.name or 'another session'} ({since}at: {at[:80]})"
-
-    @property
-    def migration(self) -> str | None:
-        """The number of the migration it is at; None between two."""
-        words = self.name.split()
-        return words[1] if words[:1] == ["yoyo"] and words[1:2] != ["on"] else None
 
 
 def prepare_session(connection: Connection, lock_timeout: float) -> None:
@@ -77,5 +56,5 @@ def release(connection: Connection) -> None:
 
 def find_holder(connection: Connection) -> Holder | None:
     """Who has the lock; None where it is free."""
-    row = run(connection, "find_holder").fetchone()
+    row = run(connection, "find_holder", "queries").fetchone()
     return Holder(*row) if row else None

@@ -3,25 +3,22 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from app.drift import THINGS
+from app.drift import drift as differences
 from app.embedded import binaries
 from app.migrations.connection import DIRECT, POOLED, Connection, run, statement
-from app.settings import ROOT, fail
+from app.settings import fail
 
 HEADER = """\
 -- The schema after all migrations, as one text. Generated: do not edit, write a migration and then
 --     .venv/bin/images schema dump > sql/schema.sql
 -- A test holds this file to be what the migrations make.
 
-"""
-
-THINGS = """
--- The same in a line for each thing, as sql/inspect/schema.sql tells it, for `images schema status` to find drift by:
 """
 
 # What pg_dump says of itself and of the session: its banners, psql's commands, SET and set_config().
@@ -63,18 +60,4 @@ def inspect(connection: Connection, comments: bool = False) -> list[str]:
 
 def drift(connection: Connection) -> list[str]:
     """Each thing of a live database that differs from sql/schema.sql, in words."""
-    text = (ROOT / "sql" / "schema.sql").read_text(encoding="utf-8")
-    expected = _by_thing(line.removeprefix("-- ") for line in text.partition(THINGS)[2].splitlines())
-    actual = _by_thing(inspect(connection))
-    differences = [f"{thing}: expected, not found" for thing in sorted(expected.keys() - actual.keys())]
-    differences += [f"{thing}: not in schema.sql" for thing in sorted(actual.keys() - expected.keys())]
-    differences += [
-        f"{thing}: expected {expected[thing]}, found {actual[thing]}"
-        for thing in sorted(expected.keys() & actual.keys())
-        if expected[thing] != actual[thing]
-    ]
-    return differences
-
-
-def _by_thing(lines: Iterable[str]) -> dict[str, str]:
-    return {thing: definition for thing, _, definition in (line.partition(": ") for line in lines)}
+    return differences(inspect(connection))

@@ -6,28 +6,26 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from app.history import Entry, compare, shipped
+from app.history import Entry, Holder, Standing, comparable, compare, shipped, standing
 from app.migrations import ledger, lock
 from app.migrations.connection import connect, explained, run
 from app.migrations.schema import drift
 from app.settings import Settings, fail
 
 UP_TO_DATE, PENDING, WRONG = 0, 1, 2
+EXIT_STATUS: dict[Standing, int] = {"up-to-date": UP_TO_DATE, "pending": PENDING, "wrong": WRONG}
 
 
 @dataclass(frozen=True)
 class Status:
     entries: list[Entry]
-    holder: lock.Holder | None
+    holder: Holder | None
     drift: list[str] | None  # None: not compared, since migrations are to be applied, or were by a newer release
 
     @property
     def exit_status(self) -> int:
         """0: up to date, with this release or a newer one; 1: migrations are to be applied, or are being; 2: wrong."""
-        states = {entry.state for entry in self.entries}
-        if self.drift or states & {"failed", "edited", "missing"} or any(entry.fault for entry in self.entries):
-            return WRONG
-        return PENDING if states & {"pending", "running"} else UP_TO_DATE
+        return EXIT_STATUS[standing(self.entries, self.drift)]
 
 
 def read_status(settings: Settings) -> Status:
@@ -40,8 +38,7 @@ def read_status(settings: Settings) -> Status:
             run(connection, "prepare_reading")
             holder = lock.find_holder(connection)
             entries = compare(shipped(), ledger.read(connection), holder.migration if holder else None)
-            comparable = all(entry.applied and entry.state != "newer" for entry in entries)
-            return Status(entries, holder, drift(connection) if comparable else None)
+            return Status(entries, holder, drift(connection) if comparable(entries) else None)
     except psycopg.Error as error:
         fail(f"images schema status: {explained(error)}")
 
@@ -72,20 +69,12 @@ def _run(entry: Entry) -> str:
         words.append(f"{record.applied_at:%Y-%m-%d %H:%M:%S} UTC")
     if record.username:
         words.append(f"by {record.username} on {record.hostname}")
-    if (seconds := _seconds(entry)) is not None:
+    if (seconds := record.seconds) is not None:
         words.append(f"in {seconds:.3f} s")
     if record.operation != "apply" or record.outcome != "done":
         went = "not finished" if record.outcome == "started" else record.outcome
         words.append(f"({record.operation}: {went}{f', {record.error}' if record.error else ''})")
     return " ".join(words)
-
-
-def _seconds(entry: Entry) -> float | None:
-    """How long the last run took; an adopted migration's is not known."""
-    record = entry.record
-    if record is None or record.started_at is None or record.finished_at is None or record.operation == "adopt":
-        return None
-    return (record.finished_at - record.started_at).total_seconds()
 
 
 def as_json(status: Status) -> str:
@@ -94,8 +83,9 @@ def as_json(status: Status) -> str:
     for entry in status.entries:
         record = asdict(entry.record) if entry.record else {}
         record.pop("migration_id", None)
+        seconds = entry.record.seconds if entry.record else None
         migrations.append(
-            {"id": entry.id, "state": entry.state, "fault": entry.fault or None, "seconds": _seconds(entry)} | record
+            {"id": entry.id, "state": entry.state, "fault": entry.fault or None, "seconds": seconds} | record
         )
     text = {
         "exit_status": status.exit_status,

@@ -8,14 +8,20 @@ from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from pydantic_core import to_jsonable_python
+from pygments.lexers.sql import PostgresLexer
+from pygments.token import Comment, Keyword, Number, String
 
 from app.review import verdict
 from app.review.review import Reviewed
 from app.review.verdict import Verdict
+from app.settings import ROOT
 
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}
 SIZES = ("B", "kB", "MB", "GB", "TB")
+SHADES = {"safe": "good", "care": "care", "unsafe": "bad", "none": ""}  # of the style sheet of the pages
+KINDS = {Comment: "c", String: "s", Number: "n", Keyword: "k"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,9 @@ def render(outcome: Report, format: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "size": _size, "time": _time, "short": _short, "md": _markdown}
-    return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome)
+    environment.filters |= {"sql": _sql, "shade": SHADES.get}
+    style = Markup((ROOT / "app" / "static" / "style.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
+    return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome, style=style)
 
 
 def _plain(outcome: Report) -> dict[str, object]:
@@ -169,6 +177,17 @@ def _time(milliseconds: float) -> str:
 def _short(sql: str, length: int = 90) -> str:
     text = " ".join(sql.split())
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _sql(text: str) -> Markup:
+    """Highlighted as on the schema's page."""
+    lexer = PostgresLexer(stripnl=False, ensurenl=False)
+    return Markup("").join(_token(kind, word) for kind, word in lexer.get_tokens(text))
+
+
+def _token(kind: object, word: str) -> str | Markup:
+    shade = next((shade for of, shade in KINDS.items() if kind in of and (shade != "k" or word.isupper())), None)
+    return Markup('<span class="{}">{}</span>').format(shade, word) if shade else word
 
 
 def _markdown(text: str) -> str:

@@ -1,0 +1,10 @@
+-- read_database: which database this is, for GET /v1/schema.
+-- Index: none; a row of pg_database.
+SELECT
+    current_database()::text AS name,
+    current_setting('server_version') AS version,
+    current_user::text AS role,
+    pg_database_size(current_database()) AS bytes,
+    pg_stat_get_db_stat_reset_time(oid) AS counted_since
+FROM pg_database
+WHERE datname = current_database();

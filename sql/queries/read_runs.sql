@@ -1,0 +1,24 @@
+-- read_runs: the last runs of each migration, newest first, for GET /v1/schema.
+-- $1 text[]  ids of migrations
+-- $2 bigint  runs of each at most
+-- Index: _yoyo_ledger_pkey, $2 entries for each.
+-- example two of them: ARRAY['0001_create_images', '0014_create_images_triggers'], 10
+SELECT
+    migration_id,
+    operation,
+    outcome,
+    username,
+    hostname,
+    process,
+    started_at,
+    finished_at,
+    error
+FROM unnest($1::text[]) AS wanted (migration_id)
+CROSS JOIN LATERAL (
+    SELECT id, operation, outcome, username, hostname, process, started_at, finished_at, error
+    FROM _yoyo_ledger
+    WHERE _yoyo_ledger.migration_id = wanted.migration_id
+    ORDER BY id DESC
+    LIMIT $2
+) AS run
+ORDER BY migration_id, id DESC;
