@@ -36,13 +36,15 @@ Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class OneProcessForPlans(LoadScopeScheduling):  # type: ignore[misc]
-    """One process for all of tests/test_plans.py, which fills a large table; any for each other test.
+    """One process for all of tests/test_plans.py, which fills a large table, and one, without other tests between, for
+    all of tests/test_gallery.py, which has a browser; any for each other test.
 
     xdist_group would say so, but xdist 3.8 writes it to where pytest 9.2 does not read it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "plans" if "test_plans.py::" in nodeid else nodeid
+        module = nodeid.partition("::")[0]
+        return module if module.endswith(("test_plans.py", "test_gallery.py")) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

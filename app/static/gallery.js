@@ -123,7 +123,7 @@ const wall = {
       this.lay(from);
       this.say();
       this.draw();
-      if (first) $("heard").textContent = !from && page.next ? `The first ${this.images.length} images` : $("state").textContent;
+      if (first) $("heard").textContent = page.next ? `The first ${this.images.length} images` : $("state").innerText.split("\n")[0];
     } catch (error) {
       if (loading.signal.aborted) return;
       Object.assign(this, { loading: null, failed: error });
@@ -940,7 +940,7 @@ $("delete").addEventListener("click", async () => {
   leaving.set(id, request);
   gone.add(id);
   picture.base = null; // what was not saved goes, too
-  picture.leave();
+  await picture.leave();
   const number = wall.remove(id);
   if (number >= 0) focusTile(Math.min(number, wall.images.length - 1));
   const back = () => {
@@ -1065,7 +1065,7 @@ const uploads = {
   fail(upload, error) {
     upload.bar.hidden = true;
     upload.result.className = "result bad";
-    upload.result.textContent = error.message;
+    upload.result.textContent = [error.title !== error.message && error.status && error.title, error.message].filter(Boolean).join(": ");
     if (error.status >= 400 && error.status < 500 && ![408, 429].includes(error.status)) return this.counts.refused++;
     this.failed.add(upload);
     upload.again = make("button", { type: "button", text: "Retry", "aria-label": `Retry ${upload.file.name}`, onclick: () => this.retry([upload]) });
