@@ -1,24 +1,32 @@
 """The pages for people: the gallery. Each is a file of app/static/, and asks the API for all that it shows."""
 
 from os import PathLike
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app import store
 from app.docs import STATIC
 from app.resource import secure
 
 # Thumbnails are fetched with the token and shown as blob: URLs, since an <img> cannot send one.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'{}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 async def gallery(request: Request) -> Response:
-    return Response((STATIC / "gallery.html").read_bytes(), 200, {"Content-Security-Policy": POLICY}, "text/html")
+    settings = request.state["settings"]
+    also = ""
+    if settings.content_redirect:  # a download is sent to the object store
+        url = urlsplit(await store.sign(request.state["store"], "any", settings.content_redirect))
+        also = f" {url.scheme}://{url.netloc}"
+    headers = {"Content-Security-Policy": POLICY.format(also)}
+    return Response((STATIC / "gallery.html").read_bytes(), 200, headers, "text/html")
 
 
 class Files(StaticFiles):

@@ -68,8 +68,8 @@ function withImage(id) {
 
 const GAP = 6;
 const SIZES = [160, 320, 640];
-const THIN = 0.2; // the narrowest and the widest that a place is, of its height
-const WIDE = 5;
+const THIN = 0.4; // the narrowest and the widest that a place is, of its height
+const WIDE = 4;
 
 const wall = {
   images: [], // what a tile needs of each
@@ -194,7 +194,7 @@ const wall = {
     }
     this.stopAt(this.tiles.get(this.current) ?? visible);
     // What only flies by is not asked for.
-    const flies = Math.abs(top - this.top) > height / 2;
+    const flies = Math.abs(top - this.top) > height / 8;
     this.top = top;
     clearTimeout(this.resting);
     if (flies) this.resting = setTimeout(() => this.begin(), 100);
@@ -325,7 +325,7 @@ class Tile {
     const pixels = Math.max(this.width, this.height) * devicePixelRatio;
     const size = SIZES.find((size) => size >= pixels * 0.9) ?? SIZES.at(-1);
     try {
-      this.url = await objectURL(`${API}/${this.image.id}/thumbnail?size=${size}`, this.loading.signal);
+      this.url = await objectURL(`${API}/${this.image.id}/thumbnail?size=${size}`, this.loading.signal, 5);
       this.picture.src = this.url;
       await this.picture.decode();
       this.picture.className = "there";
@@ -342,7 +342,7 @@ class Tile {
 }
 
 // A URL of an answer's bytes: an <img> could not send a token. Who is away or has too much to do is asked again.
-async function objectURL(url, signal) {
+async function objectURL(url, signal, attempts = 1) {
   for (let attempt = 1; ; attempt++) {
     try {
       const response = await ask(url, { signal });
@@ -350,7 +350,7 @@ async function objectURL(url, signal) {
       signal?.throwIfAborted();
       return URL.createObjectURL(blob);
     } catch (error) {
-      if ((error.status && error.status !== 503) || signal?.aborted || attempt === 5) throw error;
+      if ((error.status && error.status !== 503) || signal?.aborted || attempt >= attempts) throw error;
       await sleep(2 ** attempt / 2);
       signal?.throwIfAborted();
     }
@@ -594,7 +594,7 @@ const picture = {
     this.steps();
     $("full").removeAttribute("src");
     $("full").alt = "";
-    if (known) this.look(known, signal);
+    const looking = known && this.look(known, signal);
     try {
       const answer = await ask(`${API}/${id}`, { signal });
       const image = await answer.json();
@@ -603,7 +603,7 @@ const picture = {
       this.show(image);
       $("fields").disabled = $("download").disabled = $("delete").disabled = false;
       wall.put(image);
-      if (!known) this.look(image, signal);
+      await (looking ?? this.look(image, signal));
       this.sharpen(image, signal);
     } catch (error) {
       if (signal.aborted) return;
@@ -633,12 +633,11 @@ const picture = {
   async sharpen({ id, content_type, byte_size, width, height }, signal) {
     const more = Math.max(width, height) > 1280 && content_type !== "image/tiff" && devicePixelRatio * $("full").clientWidth > 1280;
     if (byte_size > LARGE || !(more || MOVES.includes(content_type))) return;
-    await this.looking;
     await this.draw(`${API}/${id}/content`, signal).catch(() => {});
   },
 
   async draw(path, signal) {
-    const url = await objectURL(path, signal);
+    const url = await objectURL(path, signal, 3);
     const image = new Image();
     image.src = url;
     await image.decode().catch(() => {});
@@ -918,13 +917,16 @@ $("copy").addEventListener("click", async () => {
 
 $("download").addEventListener("click", async () => {
   const { id, filename } = picture.image;
+  const url = `${API}/${id}/content`;
   $("download").disabled = true;
   try {
-    const url = await objectURL(`${API}/${id}/content`);
-    make("a", { href: url, download: filename }).click();
-    setTimeout(URL.revokeObjectURL, 60_000, url);
+    const href = await objectURL(url);
+    make("a", { href, download: filename }).click();
+    setTimeout(URL.revokeObjectURL, 60_000, href);
   } catch (error) {
-    toast(`Not downloaded: ${error.message}`, 8);
+    const { type } = error.status ? {} : await fetch(url, { headers: authorization(), redirect: "manual" }).catch(() => ({}));
+    const elsewhere = "its bytes are in an object store that does not let this page have them: its CORS rules would have to.";
+    toast(`Not downloaded: ${type === "opaqueredirect" ? elsewhere : error.message}`, 10);
   }
   $("download").disabled = false;
 });
