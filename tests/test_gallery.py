@@ -602,7 +602,7 @@ def landscape(seed: int, size: tuple[int, int]) -> bytes:
     """A sun in the haze."""
     turns = [(0, 85), (50, 50), (160, 15)]
     light, middle, dark = (f"hsl({(seed * 47 + turn) % 360}, 70%, {part}%)" for turn, part in turns)
-    haze = Image.radial_gradient("L").rotate(seed * 30).resize(size)
+    haze = Image.radial_gradient("L").resize(size)
     file = io.BytesIO()
     ImageOps.colorize(haze, light, dark, middle).save(file, "PNG")
     return file.getvalue()

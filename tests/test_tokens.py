@@ -72,8 +72,6 @@ def test_every_path_is_in_the_list_of_those_that_want_a_token(settings: Settings
         "/healthz",
         "/readyz",
         "/openapi.json",
-        "/",
-        "/static",
         "/docs",
         "/docs/start.js",
         "/docs/assets",
