@@ -162,7 +162,7 @@ def test_a_folder_that_is_dropped_is_uploaded_each_file_with_its_result(site: Si
 
     drop(page, folder)
 
-    expect(page.locator("#tray-title")).to_have_text("Uploads, 2 new, 1 already here, 1 refused")
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new, 1 already here, 1 refused")
     lines = page.locator("#tray li")
     expect(lines.filter(has_text="notes.txt")).to_contain_text(
         "Not an image of a supported format: Taken are image/jpeg"
@@ -536,19 +536,19 @@ def test_an_upload_that_the_network_dies_in_can_be_tried_again(site: Site, page:
     expect(page.locator("#tray li .result").first).to_have_text(re.compile(r"^\d+ %$"))
     expect(page.locator("#tray-title")).to_have_text("Uploading 2")
     line.cut()
-    expect(page.locator("#tray-title")).to_have_text("Uploads, 2 failed")
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 failed")
     assert axe(page) == []
     line.held = line.dead = False
     page.get_by_role("button", name="Retry 0.tiff").click()
-    expect(page.locator("#tray-title")).to_have_text("Uploads, 1 new, 1 failed")
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new, 1 failed")
     page.get_by_role("button", name="Retry 1.tiff").click()
 
-    expect(page.locator("#tray-title")).to_have_text("Uploads, 2 new")
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new")
     expect(page.locator("#grid img.there")).to_have_count(2)
     page.route("**/v1/images", busy_once())
     page.locator("#files").set_input_files(tmp_path / "0.tiff")
     expect(page.locator("#tray li").last).to_contain_text("The database cannot be reached. Trying again…")
-    expect(page.locator("#tray-title")).to_have_text("Uploads, 2 new, 1 already here")
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new, 1 already here")
     line.listener.close()
     line.cut()
 
@@ -596,7 +596,7 @@ def test_a_token_is_asked_for_once_and_kept_for_the_tab(
         expect(asked).to_contain_text("not in force")
         asked.get_by_label("Token").fill(writer)
         page.keyboard.press("Enter")
-        expect(page.locator("#tray-title")).to_have_text("Uploads, 1 new, 1 refused")
+        expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new, 1 refused")
         expect(page.locator("#grid img.there")).to_have_count(2)
 
 
@@ -632,7 +632,7 @@ def test_pictures_for_the_eye(site: Site, page: Page) -> None:
             if scheme == "light" or width == 1440:
                 assert axe(page) == []
             page.screenshot(path=SCREENSHOTS / f"wall-{width}-{scheme}.png")
-            tile(page, names[2]).first.click()
+            tile(page, names[3]).first.click()
             expect(page.locator("#fields")).to_be_enabled()
             if scheme == "light" or width == 1440:
                 assert axe(page) == []

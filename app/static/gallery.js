@@ -1089,7 +1089,8 @@ const uploads = {
   say() {
     const counts = Object.entries({ ...this.counts, failed: this.failed.size }).filter(([, count]) => count);
     const left = this.left();
-    $("tray-title").textContent = [left ? `Uploading ${left.toLocaleString()}` : "Uploads", ...counts.map(([what, count]) => `${count.toLocaleString()} ${what}`)].join(", ");
+    const results = counts.map(([what, count]) => `${count.toLocaleString()} ${what}`).join(", ");
+    $("tray-title").textContent = [left ? `Uploading ${left.toLocaleString()}` : "Uploads", results].filter(Boolean).join(": ");
     $("again").hidden = this.failed.size < 2;
   },
 };
