@@ -11,6 +11,7 @@ from typing import TypedDict
 from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 
 from app import (
@@ -146,7 +147,7 @@ def create_app(settings: Settings) -> Starlette:
             resource("/openapi.json", public=True, GET=openapi.document(settings)),
             resource("/", public=True, answers="text/html", takes_query=True, GET=site.gallery),
             resource("/schema", public=True, answers="text/html", takes_query=True, GET=site.schema),
-            Mount("/static", site.Files()),
+            Mount("/static", GZipMiddleware(site.Files())),
             resource("/docs", public=True, answers="text/html", GET=docs.page),
             resource("/docs/start.js", public=True, answers=None, GET=docs.start),
             Mount("/docs/assets", docs.Assets()),

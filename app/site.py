@@ -2,12 +2,14 @@
 shows."""
 
 from os import PathLike
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app import store
 from app.docs import STATIC
 from app.resource import secure
 
@@ -19,7 +21,12 @@ POLICY = (
 
 
 async def gallery(request: Request) -> Response:
-    return Response((STATIC / "gallery.html").read_bytes(), 200, {"Content-Security-Policy": POLICY}, "text/html")
+    settings = request.state["settings"]
+    policy = POLICY
+    if settings.content_redirect:  # a download is sent to the object store
+        url = urlsplit(await store.sign(request.state["store"], "any", settings.content_redirect))
+        policy = policy.replace("connect-src 'self'", f"connect-src 'self' {url.scheme}://{url.netloc}")
+    return Response((STATIC / "gallery.html").read_bytes(), 200, {"Content-Security-Policy": policy}, "text/html")
 
 
 async def schema(request: Request) -> Response:

@@ -34,18 +34,21 @@ MEMORY = Path("/dev/shm")  # noqa: S108
 UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 ENOUGH = 8 * 1024**3  # bytes; tests/test_plans.py has a million images
 
+TOGETHER = {"test_failures.py", "test_gallery.py", "test_plans.py", "test_replicas.py"}
+
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class OneProcessForSome(LoadScopeScheduling):  # type: ignore[misc]
-    """One process for all of a module that fills a large table or has servers of its own; any for each other test.
+    """One process, and no other tests between, for all of a module that fills a large table or has servers or a browser
+    of its own; any for each other test.
 
     xdist_group would say so, but xdist 3.8 writes it to where pytest 9.2 does not read it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0].rpartition("/")[2]
-        return module if module in {"test_failures.py", "test_plans.py", "test_replicas.py"} else nodeid
+        return module if module in TOGETHER else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

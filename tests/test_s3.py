@@ -339,6 +339,17 @@ async def test_content_is_fetched_from_the_store_itself(redirecting: httpx.Async
     assert all(header in response.headers for header in described["307"]["headers"])
 
 
+async def test_the_gallery_may_fetch_from_the_store_what_is_redirected_there(
+    client: httpx.AsyncClient, redirecting: httpx.AsyncClient, s3: S3
+) -> None:
+    policy = (await client.get("/")).headers["content-security-policy"]
+    assert "connect-src 'self';" in policy
+
+    assert (await redirecting.get("/")).headers["content-security-policy"] == policy.replace(
+        "connect-src 'self'", f"connect-src 'self' {s3.url}"
+    )
+
+
 async def test_what_needs_no_bytes_is_answered_here(redirecting: httpx.AsyncClient) -> None:
     """And a URL is signed for one method, which is GET."""
     image = await upload(redirecting)

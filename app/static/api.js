@@ -1,19 +1,21 @@
 // What both pages share: to ask the API, with the tab's token where it wants one.
 
 export class Problem extends Error {
-  constructor(status, body = {}, headers) {
-    const fields = (body.errors ?? []).map((error) => `${error.pointer?.slice(1) ?? error.parameter ?? ""} ${error.detail}`);
-    super([body.detail, ...fields].filter(Boolean).join("; ") || body.title || `The service answered ${status}.`);
+  constructor(status, body, headers) {
+    const fields = (body?.errors ?? []).map((error) => `${error.pointer?.slice(1) ?? error.parameter ?? ""} ${error.detail}`);
+    super([body?.detail, ...fields].filter(Boolean).join("; ") || body?.title || `The service answered ${status}.`);
     this.status = status;
-    this.title = body.title;
-    this.errors = body.errors ?? [];
+    this.title = body?.title;
+    this.errors = body?.errors ?? [];
     this.retryAfter = Number(headers?.get("Retry-After")) || 0;
   }
 }
 
 const UNREACHABLE = { detail: "The service cannot be reached." };
 const dialog = document.getElementById("token");
+const form = dialog.querySelector("form");
 let asking; // while the dialog is open: for everybody who needs a token
+let entered; // ends it
 
 export function authorization() {
   const token = sessionStorage.getItem("token");
@@ -24,23 +26,21 @@ export function authorization() {
 export async function login(refused) {
   if (refused !== sessionStorage.getItem("token")) return;
   asking ??= new Promise((done) => {
-    const form = dialog.querySelector("form");
+    entered = done;
     form.querySelector("[role=alert]").textContent = refused ? "That token is not in force, or not any more." : "";
     form.reset();
-    dialog.addEventListener("cancel", (event) => event.preventDefault());
-    form.addEventListener(
-      "submit",
-      () => {
-        sessionStorage.setItem("token", form.elements.token.value.trim());
-        asking = undefined;
-        done();
-      },
-      { once: true },
-    );
     dialog.showModal();
   });
   await asking;
 }
+
+form.addEventListener("submit", () => {
+  sessionStorage.setItem("token", form.elements.token.value.trim());
+  asking = undefined;
+  entered();
+});
+dialog.addEventListener("keydown", (event) => event.key === "Escape" && event.preventDefault());
+dialog.addEventListener("close", () => asking && dialog.showModal()); // by another way back than Esc
 
 // The answer; for all but 2xx a Problem is thrown. A 401 is asked again, with another token.
 export async function ask(url, { headers, ...options } = {}) {
@@ -53,16 +53,8 @@ export async function ask(url, { headers, ...options } = {}) {
       throw error.name === "AbortError" ? error : new Problem(0, UNREACHABLE);
     }
     if (response.ok) return response;
-    if (response.status !== 401) throw new Problem(response.status, await body(response), response.headers);
+    if (response.status !== 401) throw new Problem(response.status, await response.json().catch(() => null), response.headers);
     await login(token);
-  }
-}
-
-async function body(response) {
-  try {
-    return await response.json();
-  } catch {
-    return {};
   }
 }
 
@@ -89,23 +81,29 @@ export const bytes = (count) => {
 export const moment = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 // A message at the foot of the page, for some seconds; with an action, which is not gone while one is at it.
+// Returns whether the action was taken.
 export function toast(message, seconds = 5, action) {
   return new Promise((done) => {
     const end = (how) => {
-      clearTimeout(timer);
+      stop();
       element.remove();
       done(how);
     };
     let timer;
-    const start = () => (timer = setTimeout(end, seconds * 1000, false));
     const stop = () => clearTimeout(timer);
+    const start = () => (stop(), (timer = setTimeout(end, seconds * 1000, false)));
     const element = make("div", { class: "toast", onmouseenter: stop, onmouseleave: start, onfocusin: stop, onfocusout: start });
     element.append(make("span", { text: message, dir: "auto" }));
     if (action) element.append(make("button", { type: "button", text: action, onclick: () => end(true) }));
-    const open = [...document.querySelectorAll("dialog[open]")].at(-1);
-    const toasts = document.getElementById("toasts");
-    (open ?? document.body).append(toasts); // within the dialog, or nobody could reach it
-    toasts.append(element);
+    document.getElementById("toasts").append(element);
     start();
   });
 }
+
+// Within the uppermost dialog: all else is out of reach while one is open.
+const lift = () => {
+  const toasts = document.getElementById("toasts");
+  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  if (toasts && toasts.parentElement !== place) place.append(toasts);
+};
+new MutationObserver(lift).observe(document.body, { subtree: true, attributeFilter: ["open"] });

@@ -5,10 +5,17 @@ const API = "v1/images";
 const FILTERS = ["q", "tag", "content_type", "created_after", "created_before", "sort"];
 const $ = (id) => document.getElementById(id);
 const nameOf = (image) => image.title || image.filename;
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
 // The address bar is the state: the API's own parameters, and `image` for the picture that is open.
 
 let shown = null; // the filters that the wall is of
+const views = new Map(); // walls that one may come back to, by their filters
+const VIEWS = 8;
+const gone = new Set(); // ids that are deleted, or will be
+
+history.scrollRestoration = "manual";
 
 function address() {
   return new URLSearchParams(location.search);
@@ -20,193 +27,267 @@ function filters(from = address()) {
   return kept;
 }
 
-function go(change, { replace = false } = {}) {
+function go(change, replace = false) {
   const next = address();
   change(next);
   const query = next.toString();
-  history[replace ? "replaceState" : "pushState"]({ within: true }, "", query ? `?${query}` : location.pathname);
+  if (query === address().toString()) return;
+  const opened = next.has("image") && !address().has("image"); // there is a wall to go back to
+  const url = query ? `?${query}` : location.pathname;
+  replace ? history.replaceState(history.state, "", url) : history.pushState({ opened }, "", url);
   follow();
 }
 
-async function follow() {
+function follow(back = false) {
   const wanted = filters();
   if (wanted.toString() !== shown) {
+    if (shown !== null) wall.keep();
     shown = wanted.toString();
     fillForms(wanted);
-    wall.reset();
+    wall.show(back && views.get(shown));
   }
   const id = address().get("image");
   if (id !== picture.id) id ? picture.open(id) : picture.close();
 }
 
 addEventListener("popstate", async () => {
-  if (picture.id && address().get("image") !== picture.id && !(await picture.mayLeave())) return;
-  follow();
+  if (!picture.dirty() || address().get("image") === picture.id) return follow(true);
+  history.pushState({ opened: true }, "", `?${withImage(picture.id)}`); // stays, until that is settled
+  if (await picture.mayLeave()) history.back();
 });
+
+const allImages = (to) => FILTERS.forEach((name) => to.delete(name));
+
+function withImage(id) {
+  const to = address();
+  to.set("image", id);
+  return to;
+}
 
 // The wall. Rows as high as one another, each picture in its own proportions; what is far from the window is not there.
 
 const GAP = 6;
 const SIZES = [160, 320, 640];
-const THIN = 0.2; // the narrowest and the widest that a place is, of its height
-const WIDE = 5;
+const THIN = 0.4; // the narrowest and the widest that a place is, of its height
+const WIDE = 4;
 
 const wall = {
-  images: [],
-  places: [], // of the images that are laid out: x, y, width, height
-  rows: [], // first image, y, height
-  tiles: new Map(), // by number of the image
-  next: "",
+  images: [], // what a tile needs of each
+  ids: new Set(),
+  rows: [], // first image, the one after the last, y, height
+  tiles: new Map(), // by id
+  next: "", // a cursor; null at the end
   failed: null,
+  current: null, // the id that the keyboard is at
 
-  reset() {
+  keep() {
+    const { images, next } = this;
+    if (next === "") return;
+    views.delete(shown);
+    views.set(shown, { images, next, y: scrollY });
+    if (views.size > VIEWS) views.delete(views.keys().next().value);
+  },
+
+  show(view) {
     this.loading?.abort();
-    this.loading = null;
     for (const tile of this.tiles.values()) tile.end();
     this.tiles.clear();
-    Object.assign(this, { images: [], places: [], rows: [], next: "", failed: null });
-    $("grid").style.height = "0";
-    scrollTo(0, 0);
-    this.load();
+    const images = view ? view.images.filter((image) => !gone.has(image.id)) : [];
+    Object.assign(this, { images, ids: new Set(images.map((image) => image.id)), next: view ? view.next : "", failed: null, loading: null, current: null });
+    this.lay();
+    scrollTo(0, view ? view.y : 0);
+    this.draw();
+    this.say();
+    if (!view) this.load();
   },
 
   async load() {
     if (this.loading || this.next === null) return;
     const loading = (this.loading = new AbortController());
+    const first = this.next === "";
     this.failed = null;
     this.say();
     try {
       const query = new URLSearchParams(shown);
-      query.set("limit", this.images.length ? 200 : 50);
-      if (this.next) query.set("cursor", this.next);
+      query.set("limit", first ? 50 : 200);
+      if (!first) query.set("cursor", this.next);
       const page = await (await ask(`${API}?${query}`, { signal: loading.signal })).json();
-      const known = new Set(this.images.map((image) => image.id));
-      this.images.push(...page.images.filter((image) => !known.has(image.id) && !leaving.has(image.id)));
-      this.next = page.next;
-      this.loading = null;
-      this.lay();
+      if (loading.signal.aborted) return;
+      const from = this.images.length;
+      for (const image of page.images) {
+        if (this.ids.has(image.id) || gone.has(image.id)) continue;
+        this.ids.add(image.id);
+        this.images.push(brief(image));
+      }
+      Object.assign(this, { next: page.next, loading: null });
+      this.lay(from);
+      this.say();
+      this.draw();
+      if (first) $("heard").textContent = page.next ? `The first ${this.images.length} images` : $("state").innerText.split("\n")[0];
     } catch (error) {
       if (loading.signal.aborted) return;
-      this.loading = null;
-      this.failed = error;
-      if (error.retryAfter || !error.status) setTimeout(() => this.failed === error && this.load(), (error.retryAfter || 5) * 1000);
+      Object.assign(this, { loading: null, failed: error });
+      if (error.retryAfter || !error.status) sleep(error.retryAfter || 5).then(() => this.failed === error && this.load());
+      this.say();
     }
-    this.say();
   },
 
-  // Lays out the images from the last full row on, or all of them.
-  lay(all = false) {
+  // Lays out the rows from the image of that number on.
+  lay(from = 0) {
     const width = $("grid").clientWidth;
     const target = width < 560 ? 128 : width < 1100 ? 190 : 230;
-    if (all) Object.assign(this, { places: [], rows: [] });
-    else if (this.rows.length) this.places.length = this.rows.pop().first;
-    let y = this.rows.length ? this.rows.at(-1).y + this.rows.at(-1).height + GAP : 0;
-    let first = this.places.length;
-    for (let i = first, sum = 0; i < this.images.length; i++) {
-      sum += ratio(this.images[i]);
-      const room = width - GAP * (i - first);
-      const full = sum * target >= room;
-      if (!full && i < this.images.length - 1) continue;
-      const height = full ? room / sum : target;
-      for (let n = first, x = 0; n <= i; n++) {
-        const w = ratio(this.images[n]) * height;
-        this.places.push({ x, y, width: w, height });
-        x += w + GAP;
+    const room = (count) => width - GAP * (count - 1);
+    this.rows.length = from && Math.max(0, this.find("first", from) - 1); // one before ended where it did for this one
+    let { y, height, end: first } = this.rows.at(-1) ?? { y: -GAP, height: 0, end: 0 };
+    y += height + GAP;
+    while (first < this.images.length) {
+      let [sum, end] = [0, first];
+      while (end < this.images.length && (end === first || sum * target < room(end - first))) sum += ratio(this.images[end++]);
+      height = target;
+      if (sum * target >= room(end - first)) {
+        height = room(end - first) / sum;
+        const taller = end - first > 1 ? room(end - first - 1) / (sum - ratio(this.images[end - 1])) : Infinity;
+        if (taller / target < target / height) [height, end] = [taller, end - 1];
       }
-      this.rows.push({ first, y, height });
+      this.rows.push({ first, end, y, height });
       y += height + GAP;
-      first = i + 1;
-      sum = 0;
+      first = end;
     }
-    $("grid").style.height = `${Math.max(0, y - GAP)}px`;
-    for (const [number, tile] of this.tiles) if (this.images[number] !== tile.image) this.drop(number);
-    this.draw();
+    $("grid").style.height = this.next === "" ? "100vh" : `${Math.max(0, y - GAP)}px`; // what is below comes once, and stays
   },
 
-  drop(number) {
-    this.tiles.get(number).end();
-    this.tiles.delete(number);
-  },
-
-  draw() {
-    const top = scrollY - $("grid").offsetTop;
-    const [from, to] = [this.rowAt(top - innerHeight), this.rowAt(top + 2 * innerHeight)];
-    const first = this.rows[from]?.first ?? 0;
-    const last = (this.rows[to + 1]?.first ?? this.places.length) - 1;
-    for (const number of this.tiles.keys())
-      if ((number < first || number > last) && !this.tiles.get(number).element.contains(document.activeElement)) this.drop(number);
-    for (let number = first; number <= last; number++) {
-      const tile = this.tiles.get(number) ?? new Tile(this.images[number]);
-      if (!this.tiles.has(number)) {
-        this.tiles.set(number, tile);
-        const after = [...this.tiles.keys()].filter((other) => other > number);
-        $("grid").insertBefore(tile.element, after.length ? this.tiles.get(Math.min(...after)).element : null);
-      }
-      tile.place(this.places[number]);
-    }
-    const end = $("grid").offsetTop + $("grid").offsetHeight;
-    if (!this.failed && scrollY + 3 * innerHeight > end) this.load();
-  },
-
-  rowAt(y) {
+  // The last row that begins at or before that.
+  find(what, value) {
     let [low, high] = [0, this.rows.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (this.rows[middle].y <= y) low = middle;
+      if (this.rows[middle][what] <= value) low = middle;
       else high = middle - 1;
     }
     return low;
   },
 
+  draw() {
+    const height = innerHeight;
+    const top = scrollY - $("grid").offsetTop;
+    const [from, to] = [this.find("y", top - height), this.find("y", top + 2 * height)];
+    const rows = this.rows.slice(from, to + 1);
+    const wanted = new Set();
+    for (const { first, end } of rows) for (let n = first; n < end; n++) wanted.add(this.images[n].id);
+    const focused = document.activeElement.parentElement;
+    for (const [id, tile] of this.tiles) if (!wanted.has(id) && (tile.element !== focused || !this.ids.has(id))) this.drop(id);
+    let next = $("grid").firstElementChild;
+    if (next === focused && next && !wanted.has(next.dataset.id)) next = next.nextElementSibling;
+    let visible; // the first one
+    for (const row of rows) {
+      for (let n = row.first, x = 0; n < row.end; n++) {
+        const image = this.images[n];
+        let tile = this.tiles.get(image.id);
+        if (!tile) this.tiles.set(image.id, (tile = new Tile(image)));
+        if (tile.element === next) next = next.nextElementSibling;
+        else $("grid").insertBefore(tile.element, next);
+        const width = ratio(image) * row.height;
+        tile.place(n, x, row.y, width, row.height);
+        x += width + GAP;
+        if (row.y >= top) visible ??= tile;
+      }
+    }
+    this.stopAt(this.tiles.get(this.current) ?? visible);
+    // What only flies by is not asked for.
+    const flies = Math.abs(top - this.top) > height / 8;
+    this.top = top;
+    clearTimeout(this.resting);
+    if (flies) this.resting = setTimeout(() => this.begin(), 100);
+    else this.begin();
+    if (!this.failed && top + 3 * height > $("grid").clientHeight) this.load();
+  },
+
+  // Thumbnails, from the middle of the window outwards.
+  begin() {
+    const middle = this.top + innerHeight / 2;
+    const waiting = [...this.tiles.values()].filter((tile) => !tile.begun);
+    const distance = (tile) => Math.abs(tile.y + tile.height / 2 - middle);
+    for (const tile of waiting.sort((a, b) => distance(a) - distance(b))) tile.load();
+  },
+
+  // One tile is where Tab gets to; arrows lead on from there.
+  stopAt(tile) {
+    if (this.stop) this.stop.link.tabIndex = -1;
+    if (tile) tile.link.tabIndex = 0;
+    this.stop = tile;
+  },
+
+  drop(id) {
+    this.tiles.get(id).end();
+    this.tiles.delete(id);
+  },
+
   say() {
     const state = $("state");
-    state.className = "";
+    const few = !this.images.length;
+    document.body.classList.toggle("busy", Boolean(this.loading && few));
+    state.className = few ? "empty" : "";
+    state.hidden = !this.failed && this.next === "";
     if (this.failed) {
+      if (few) $("grid").style.height = 0;
+      const soon = this.failed.retryAfter || !this.failed.status ? " Trying again…" : "";
       const again = make("button", { type: "button", text: "Try again", onclick: () => this.load() });
-      state.replaceChildren(make("span", { class: "bad", text: this.failed.message }), again);
+      const all = shown && this.failed.status === 422 ? make("button", { type: "button", text: "Show all images", onclick: () => go(allImages) }) : "";
+      state.replaceChildren(make("span", { class: "bad", role: "alert", text: this.failed.message + soon }), again, all);
     } else if (this.next !== null) {
-      state.replaceChildren(this.loading ? "Loading…" : "");
-    } else if (this.images.length) {
-      const count = this.images.length.toLocaleString();
-      state.replaceChildren(this.images.length === 1 ? "One image" : `${count} images`);
+      state.replaceChildren("Loading…");
+    } else if (!few) {
+      state.replaceChildren(this.images.length === 1 ? "One image" : `${this.images.length.toLocaleString()} images`);
     } else if (shown) {
-      state.className = "empty";
-      const clear = make("button", { type: "button", text: "Show all images", onclick: () => go((to) => FILTERS.forEach((name) => to.delete(name))) });
-      state.replaceChildren("No image is like that.", clear);
+      state.replaceChildren(icon("#search svg"), "No images match.", make("button", { type: "button", text: "Show all images", onclick: () => go(allImages) }));
     } else {
-      state.className = "empty";
       const button = make("button", { type: "button", class: "primary", text: "Choose images", onclick: () => $("files").click() });
-      state.replaceChildren("No images yet. Drop some anywhere on this page.", button);
+      state.replaceChildren(icon("h1 svg"), "No images yet. Drop some anywhere on this page.", button);
     }
   },
 
   // What changed elsewhere on the page.
+  number(id) {
+    return this.ids.has(id) ? this.images.findIndex((image) => image.id === id) : -1;
+  },
+
   put(image) {
-    const number = this.images.findIndex((other) => other.id === image.id);
-    if (number < 0) return;
-    this.images[number] = image;
-    this.tiles.get(number)?.show(image);
+    const number = this.number(image.id);
+    if (number >= 0) this.images[number] = brief(image);
+    this.tiles.get(image.id)?.show(brief(image));
   },
 
   remove(id) {
-    const number = this.images.findIndex((image) => image.id === id);
-    if (number < 0) return null;
-    const [image] = this.images.splice(number, 1);
-    this.lay(true);
-    this.say();
-    return { image, number };
+    const number = this.number(id);
+    if (number < 0) return number;
+    this.anchored(number, () => this.images.splice(number, 1));
+    this.ids.delete(id);
+    this.draw();
+    return number;
   },
 
   insert(image, number) {
-    if (this.images.some((other) => other.id === image.id)) return;
-    const [before, anchor] = [this.places[this.rows[this.rowAt(scrollY)]?.first]?.y ?? 0, scrollY > 0 && this.rows.length];
-    const at = this.images[this.rows[this.rowAt(scrollY)]?.first];
-    this.images.splice(number, 0, image);
-    this.lay(true);
-    if (anchor) scrollBy(0, this.places[this.images.indexOf(at)].y - before); // what one looks at stays
+    if (this.ids.has(image.id)) return;
+    this.ids.add(image.id);
+    this.anchored(number, () => this.images.splice(number, 0, brief(image)));
+  },
+
+  // Lays out anew; what one looks at stays where it is.
+  anchored(from, change = () => {}) {
+    const off = scrollY - $("grid").offsetTop;
+    const row = off > 0 && this.rows[this.find("y", off)];
+    const at = row && this.images[row.first];
+    change();
+    this.lay(from);
+    const number = at ? this.images.indexOf(at) : -1;
+    if (number >= 0) scrollBy(0, this.rows[this.find("first", number)].y - row.y);
     this.say();
+    this.draw();
   },
 };
+
+const brief = ({ id, title, filename, width, height }) => ({ id, title, filename, width, height });
+const icon = (of) => document.querySelector(of).cloneNode(true);
 
 function ratio(image) {
   return Math.min(WIDE, Math.max(THIN, image.width / image.height));
@@ -217,35 +298,39 @@ class Tile {
     this.loading = new AbortController();
     this.picture = make("img", { alt: "", draggable: "false" });
     this.caption = make("span", { class: "caption", dir: "auto" });
-    this.link = make("a", {}, this.picture, this.caption);
-    this.element = make("li", {}, this.link);
+    this.link = make("a", { href: `?${withImage(image.id)}`, tabindex: -1, draggable: "false" }, this.picture, this.caption);
+    this.element = make("li", { "data-id": image.id }, this.link);
     this.show(image);
   }
 
   show(image) {
     this.image = image;
     this.caption.textContent = nameOf(image);
-    const to = address();
-    to.set("image", image.id);
-    this.link.href = `?${to}`;
   }
 
-  place({ x, y, width, height }) {
-    const style = this.element.style;
+  place(number, x, y, width, height) {
+    const at = `${number} ${x} ${y} ${width} ${height}`;
+    if (at === this.at) return;
+    Object.assign(this, { at, y, width, height });
+    const { style } = this.element;
     style.width = `${width}px`;
     style.height = `${height}px`;
     style.translate = `${x}px ${y}px`;
-    this.begun ??= this.load(thumbnailSize(width, height));
+    this.element.setAttribute("aria-posinset", number + 1);
+    this.element.setAttribute("aria-setsize", wall.next === null ? wall.images.length : -1);
   }
 
-  async load(size) {
+  async load() {
+    this.begun = true;
+    const pixels = Math.max(this.width, this.height) * devicePixelRatio;
+    const size = SIZES.find((size) => size >= pixels * 0.9) ?? SIZES.at(-1);
     try {
-      this.url = await objectURL(`${API}/${this.image.id}/thumbnail?size=${size}`, this.loading.signal);
+      this.url = await objectURL(`${API}/${this.image.id}/thumbnail?size=${size}`, this.loading.signal, 5);
       this.picture.src = this.url;
       await this.picture.decode();
       this.picture.className = "there";
     } catch {
-      if (!this.loading.signal.aborted) this.link.classList.add("none");
+      if (!this.loading.signal.aborted) this.link.className = "none";
     }
   }
 
@@ -256,20 +341,17 @@ class Tile {
   }
 }
 
-function thumbnailSize(width, height) {
-  const pixels = Math.max(width, height) * devicePixelRatio;
-  return SIZES.find((size) => size >= pixels * 0.85) ?? SIZES.at(-1);
-}
-
-// A URL of an answer's bytes: an <img> could not send a token. Who has too much to do is asked again.
-async function objectURL(url, signal) {
+// A URL of an answer's bytes: an <img> could not send a token. Who is away or has too much to do is asked again.
+async function objectURL(url, signal, attempts = 1) {
   for (let attempt = 1; ; attempt++) {
     try {
       const response = await ask(url, { signal });
-      return URL.createObjectURL(await response.blob());
+      const blob = await response.blob();
+      signal?.throwIfAborted();
+      return URL.createObjectURL(blob);
     } catch (error) {
-      if (error.status !== 503 || attempt === 4) throw error;
-      await new Promise((done) => setTimeout(done, 1000 * attempt));
+      if ((error.status && error.status !== 503) || signal?.aborted || attempt >= attempts) throw error;
+      await sleep(2 ** attempt / 2);
       signal?.throwIfAborted();
     }
   }
@@ -277,44 +359,64 @@ async function objectURL(url, signal) {
 
 let drawing = 0;
 addEventListener("scroll", () => (drawing ||= requestAnimationFrame(() => ((drawing = 0), wall.draw()))), { passive: true });
-new ResizeObserver(() => wall.width !== $("grid").clientWidth && ((wall.width = $("grid").clientWidth), wall.lay(true))).observe($("grid"));
+let width = $("grid").clientWidth;
+new ResizeObserver(() => {
+  if (width === $("grid").clientWidth) return;
+  width = $("grid").clientWidth;
+  wall.anchored(0);
+}).observe($("grid"));
+addEventListener("online", () => wall.failed && wall.load());
 
 $("grid").addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  go((to) => to.set("image", new URLSearchParams(link.search).get("image")));
+  go((to) => to.set("image", link.parentElement.dataset.id));
+});
+
+$("grid").addEventListener("focusin", ({ target }) => {
+  wall.current = target.parentElement.dataset.id;
+  wall.stopAt(wall.tiles.get(wall.current));
 });
 
 $("grid").addEventListener("keydown", (event) => {
-  const here = [...wall.tiles].find(([, tile]) => tile.link === document.activeElement)?.[0];
-  if (here === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-  const there = { ArrowRight: here + 1, ArrowLeft: here - 1, ArrowDown: nearest(here, 1), ArrowUp: nearest(here, -1), Home: 0, End: wall.images.length - 1 }[event.key];
+  const here = wall.number(event.target.parentElement.dataset.id);
+  if (here < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+  const [left, last] = [getComputedStyle($("grid")).direction === "rtl" ? 1 : -1, wall.images.length - 1];
+  const there = { ArrowRight: here - left, ArrowLeft: here + left, ArrowDown: nearest(here, 1), ArrowUp: nearest(here, -1), Home: 0, End: last }[event.key];
   if (there === undefined) return;
   event.preventDefault();
-  focusTile(Math.min(Math.max(there, 0), wall.images.length - 1));
+  focusTile(Math.min(Math.max(there, 0), last));
 });
 
+// The image of the row above or below that is nearest.
 function nearest(number, step) {
-  const { x, width, y } = wall.places[number];
-  const row = wall.rows[wall.rowAt(y) + step];
-  if (!row) return number;
-  const end = wall.rows[wall.rowAt(row.y) + 1]?.first ?? wall.places.length;
-  let best = row.first;
-  const off = (n) => Math.abs(wall.places[n].x + wall.places[n].width / 2 - x - width / 2);
-  for (let n = row.first; n < end; n++) if (off(n) < off(best)) best = n;
-  return best;
+  const at = wall.find("first", number);
+  const [from, to] = [wall.rows[at], wall.rows[at + step]];
+  if (!to) return number;
+  const middles = ({ first, end, height }) => {
+    let x = 0;
+    return wall.images.slice(first, end).map((image) => (x += ratio(image) * height + GAP) - (ratio(image) * height) / 2);
+  };
+  const x = middles(from)[number - from.first];
+  const off = middles(to).map((middle) => Math.abs(middle - x));
+  return to.first + off.indexOf(Math.min(...off));
 }
 
 function focusTile(number) {
-  const place = wall.places[number];
-  if (!place) return;
-  const [top, header] = [$("grid").offsetTop + place.y, document.querySelector("body > header").offsetHeight];
+  if (!wall.images.length) return;
+  const { y, height } = wall.rows[wall.find("first", number)];
+  const [top, header] = [$("grid").offsetTop + y, document.querySelector("body > header").offsetHeight];
   if (top < scrollY + header) scrollTo(0, top - header - GAP);
-  else if (top + place.height > scrollY + innerHeight) scrollTo(0, top + place.height - innerHeight + GAP);
+  else if (top + height > scrollY + innerHeight) scrollTo(0, top + height - innerHeight + GAP);
   wall.draw();
-  wall.tiles.get(number)?.link.focus({ preventScroll: true });
+  wall.tiles.get(wall.images[number].id)?.link.focus({ preventScroll: true });
 }
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  wall.stop?.link.focus();
+});
 
 // Search and filters.
 
@@ -323,13 +425,25 @@ function fillForms(wanted) {
   $("search").elements.q.value = wanted.get("q") ?? "";
   form.content_type.value = wanted.get("content_type") ?? "";
   form.sort.value = wanted.get("sort") === "newest" ? "" : (wanted.get("sort") ?? "");
-  form.from.value = day(wanted.get("created_after"), 0);
+  form.from.value = day(wanted.get("created_after"));
   form.until.value = day(wanted.get("created_before"), -1);
-  const chips = wanted.getAll("tag").map((tag) => chip(tag, `Without the tag ${tag}`, () => go((to) => without(to, "tag", tag))));
-  for (const [name, label] of [["content_type", (value) => value.slice(6).toUpperCase()], ["created_after", (value) => `after ${moment(value)}`], ["created_before", (value) => `before ${moment(value)}`]])
-    for (const value of wanted.getAll(name)) chips.push(chip(label(value), "Without this filter", () => go((to) => to.delete(name))));
+  const chips = wanted.getAll("tag").map((tag) => chip(tag, `Remove the tag ${tag}`, () => go((to) => without(to, "tag", tag))));
+  const labels = {
+    content_type: (value) => value.replace("image/", "").toUpperCase(),
+    created_after: (value) => `From ${date(value)}`,
+    created_before: (value) => `Until ${date(value, -1)}`,
+  };
+  for (const [name, label] of Object.entries(labels))
+    for (const value of wanted.getAll(name)) chips.push(chip(label(value), "Remove this filter", () => go((to) => to.delete(name))));
+  if (chips.length > 1) chips.push(make("button", { type: "button", class: "plain", text: "Clear all", onclick: () => go((to) => ["tag", ...Object.keys(labels)].forEach((name) => to.delete(name))) }));
   $("chips").replaceChildren(...chips.map((one) => make("li", {}, one)));
-  document.title = wanted.get("q") || wanted.getAll("tag").join(", ") || "Images";
+  entitle();
+}
+
+function entitle() {
+  const wanted = filters();
+  const view = [wanted.get("q"), ...wanted.getAll("tag")].filter(Boolean).join(", ");
+  document.title = [picture.id && picture.image && nameOf(picture.image), view, "Images"].filter(Boolean).join(" · ");
 }
 
 function chip(text, label, remove) {
@@ -344,12 +458,21 @@ function without(parameters, name, value) {
 }
 
 // The API's moments are the beginnings and ends of local days.
-function day(moment, days) {
-  if (!moment) return "";
+function local(moment, days = 0) {
   const date = new Date(moment);
-  if (isNaN(date)) return "";
   date.setDate(date.getDate() + days);
-  return [date.getFullYear().toString().padStart(4, "0"), date.getMonth() + 1, date.getDate()].map((part) => part.toString().padStart(2, "0")).join("-");
+  return date;
+}
+
+function day(moment, days) {
+  const date = local(moment ?? NaN, days);
+  if (isNaN(date)) return "";
+  return [String(date.getFullYear()).padStart(4, "0"), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+}
+
+function date(text, days) {
+  const begins = local(text).getHours() + local(text).getMinutes() === 0;
+  return begins ? local(text, days).toLocaleDateString(undefined, { dateStyle: "medium" }) : moment(text);
 }
 
 function beginning(day, days) {
@@ -365,164 +488,246 @@ $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   set("q", event.target.elements.q.value.trim());
 });
-$("search").elements.q.addEventListener("search", (event) => set("q", event.target.value.trim()));
+$("search").elements.q.addEventListener("search", ({ target }) => target.value || set("q")); // by its cross
 
-$("toggle").addEventListener("click", () => {
-  $("filters").hidden = !$("filters").hidden;
-  $("toggle").setAttribute("aria-expanded", String(!$("filters").hidden));
-  if (!$("filters").hidden) $("filters").elements.tag.focus();
-});
+function toggle(open) {
+  $("filters").hidden = !open;
+  $("toggle").setAttribute("aria-expanded", open);
+  (open ? $("with") : $("toggle")).focus();
+}
 
-$("filters").addEventListener("submit", (event) => {
-  event.preventDefault();
-  addTag($("filters").elements.tag);
-});
+$("toggle").addEventListener("click", () => toggle($("filters").hidden));
+$("filters").addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && toggle(false));
+$("filters").addEventListener("submit", (event) => event.preventDefault());
 $("filters").addEventListener("change", ({ target }) => {
-  if (target.name === "tag") addTag(target);
-  else if (target.name === "from") set("created_after", target.value && beginning(target.value, 0));
+  if (target.name === "tag" || !target.validity.valid) return; // as a year of which the first digits are typed
+  if (target.name === "from") set("created_after", target.value && beginning(target.value, 0));
   else if (target.name === "until") set("created_before", target.value && beginning(target.value, 1));
   else set(target.name, target.value);
 });
 
-function addTag(input) {
-  const tag = input.value.trim();
-  input.value = "";
-  if (tag && !address().getAll("tag").includes(tag)) go((to) => to.append("tag", tag));
+// A combobox of the tags that there are, with the number of their images.
+function suggest(input, choose) {
+  const list = make("ul", { id: `${input.id}-known`, role: "listbox", "aria-label": "Tags", class: "known", hidden: true });
+  input.after(list);
+  for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": false, "aria-controls": list.id })) input.setAttribute(name, value);
+  let timer;
+  let at = -1;
+  const mark = (number) => {
+    list.children[at]?.setAttribute("aria-selected", false);
+    at = number;
+    list.children[at]?.setAttribute("aria-selected", true);
+    list.children[at]?.scrollIntoView({ block: "nearest" });
+    if (at < 0) input.removeAttribute("aria-activedescendant");
+    else input.setAttribute("aria-activedescendant", list.children[at].id);
+  };
+  const fill = (tags) => {
+    clearTimeout(timer);
+    list.replaceChildren(...tags.map(({ tag, images, estimated }, number) => {
+      const count = make("span", { class: "faint", text: `${estimated ? "≈ " : ""}${images.toLocaleString()}` });
+      return make("li", { role: "option", id: `${list.id}-${number}`, "data-tag": tag, "aria-selected": false }, make("bdi", { text: tag }), count);
+    }));
+    list.hidden = !tags.length;
+    input.setAttribute("aria-expanded", !list.hidden);
+    mark(-1);
+  };
+  const look = async () => {
+    const prefix = input.value.trim();
+    try {
+      const { tags } = await (await ask(`v1/tags?${new URLSearchParams({ prefix, limit: 12 })}`)).json();
+      if (document.activeElement === input && input.value.trim() === prefix) fill(tags);
+    } catch {
+      fill([]); // suggestions are no more than that
+    }
+  };
+  const take = (tag) => {
+    input.value = "";
+    fill([]);
+    if (tag) choose(tag);
+  };
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(look, 120);
+  });
+  input.addEventListener("blur", () => fill([]));
+  input.addEventListener("keydown", (event) => {
+    const count = list.children.length;
+    if (event.key === "ArrowDown" && !count) look();
+    else if (event.key === "ArrowDown") mark((at + 1) % count);
+    else if (event.key === "ArrowUp" && count) mark((Math.max(at, 0) + count - 1) % count);
+    else if (event.key === "Escape" && count) fill([]);
+    else if (event.key === "Enter" && !event.isComposing && (at >= 0 || input.value.trim())) take(list.children[at]?.dataset.tag ?? input.value.trim());
+    else return;
+    event.preventDefault();
+  });
+  list.addEventListener("pointerdown", (event) => event.preventDefault()); // the focus stays
+  list.addEventListener("click", ({ target }) => take(target.closest("li")?.dataset.tag));
 }
 
-let suggesting;
-for (const input of [$("filters").elements.tag, $("tag")])
-  input.addEventListener("input", () => {
-    clearTimeout(suggesting);
-    suggesting = setTimeout(async () => {
-      try {
-        const answer = await ask(`v1/tags?${new URLSearchParams({ prefix: input.value.trim(), limit: 12 })}`);
-        $("tags").replaceChildren(...(await answer.json()).tags.map(({ tag }) => make("option", { value: tag })));
-      } catch {
-        $("tags").replaceChildren(); // suggestions are no more than that
-      }
-    }, 150);
-  });
+suggest($("with"), (tag) => address().getAll("tag").includes(tag) || go((to) => to.append("tag", tag)));
 
 // The picture that is open.
+
+const FIELDS = ["title", "description", "tags"];
+const LARGE = 16e6; // bytes: what is larger is shown as its largest thumbnail
+const MOVES = ["image/gif", "image/webp"];
 
 const picture = {
   id: null,
   image: null,
   etag: null,
+  base: null, // what the form was filled with
   tags: [],
   turn: null, // ends what is loaded for a picture that is not looked at any more
 
   async open(id) {
     this.turn?.abort();
-    const turn = (this.turn = new AbortController());
-    Object.assign(this, { id, image: null, etag: null });
-    const known = wall.images.find((image) => image.id === id);
+    const { signal } = (this.turn = new AbortController());
+    Object.assign(this, { id, image: null, etag: null, base: null });
+    const known = wall.images[wall.number(id)];
     this.note();
+    this.changed();
     $("saved").textContent = "";
-    $("full").removeAttribute("src");
-    if (known) this.show(known);
-    else {
-      $("picture-title").textContent = "";
-      $("facts").replaceChildren();
-    }
+    $("fields").disabled = $("download").disabled = $("delete").disabled = true;
+    $("picture-title").textContent = known ? nameOf(known) : "";
     if (!$("picture").open) $("picture").showModal();
-    this.look(id, turn.signal);
+    this.steps();
+    $("full").removeAttribute("src");
+    $("full").alt = "";
+    const looking = known && this.look(known, signal);
     try {
-      const answer = await ask(`${API}/${id}`, { signal: turn.signal });
+      const answer = await ask(`${API}/${id}`, { signal });
       const image = await answer.json();
-      this.etag = answer.headers.get("ETag")?.replace("-gzip", "");
+      this.etag = tagOf(answer);
+      this.fill(image);
       this.show(image);
+      $("fields").disabled = $("download").disabled = $("delete").disabled = false;
       wall.put(image);
+      await (looking ?? this.look(image, signal));
+      this.sharpen(image, signal);
     } catch (error) {
-      if (!turn.signal.aborted) this.note(error.status === 404 ? "This image is not here, or not any more." : error.message, "bad");
+      if (signal.aborted) return;
+      $("facts").replaceChildren();
+      const again = make("button", { type: "button", text: "Try again", onclick: () => this.open(id) });
+      if (error.status === 404 || error.status === 405) this.note("This image is not here, or not any more.", "bad");
+      else this.note("", "bad", error.message, make("div", { class: "row" }, again));
     }
   },
 
-  async look(id, signal) {
-    const tile = [...wall.tiles.values()].find((one) => one.image.id === id);
+  async look(image, signal) {
     const full = $("full");
-    if (tile?.url) full.src = tile.url;
-    const old = this.url;
+    full.style.maxWidth = `${image.width}px`;
+    full.style.maxHeight = `${image.height}px`;
+    const url = wall.tiles.get(image.id)?.url;
+    if (url) full.src = url;
     try {
-      this.url = await objectURL(`${API}/${id}/thumbnail?size=1280`, signal);
-      if (old) URL.revokeObjectURL(old);
-      full.src = this.url;
+      await this.draw(`${API}/${image.id}/thumbnail?size=1280`, signal);
+      const next = wall.images[wall.number(image.id) + 1];
+      if (next) (await ask(`${API}/${next.id}/thumbnail?size=1280`, { signal })).blob(); // into the browser's cache
     } catch (error) {
-      if (!signal.aborted && error.status !== 404) toast(`No picture: ${error.message}`);
+      if (!signal.aborted && !full.src) this.note(error.status === 404 ? "There is no picture of this image." : error.message, "care");
     }
+  },
+
+  // The image itself where it moves, or has more to show than a thumbnail; else that stays.
+  async sharpen({ id, content_type, byte_size, width, height }, signal) {
+    const more = Math.max(width, height) > 1280 && content_type !== "image/tiff" && devicePixelRatio * $("full").clientWidth > 1280;
+    if (byte_size > LARGE || !(more || MOVES.includes(content_type))) return;
+    await this.draw(`${API}/${id}/content`, signal).catch(() => {});
+  },
+
+  async draw(path, signal) {
+    const url = await objectURL(path, signal, 3);
+    const image = new Image();
+    image.src = url;
+    await image.decode().catch(() => {});
+    if (signal.aborted || !image.naturalWidth) return URL.revokeObjectURL(url);
+    $("full").src = url;
+    if (this.url) URL.revokeObjectURL(this.url);
+    this.url = url;
   },
 
   show(image) {
     this.image = image;
-    const title = nameOf(image);
-    $("picture-title").textContent = title;
-    $("full").alt = image.description || title;
-    const [w, h] = [image.width, image.height];
-    if (!this.dirty()) this.fill(image);
-    const facts = { "File name": image.filename, Type: image.content_type, Size: `${w} × ${h}, ${bytes(image.byte_size)}`, Stored: moment(image.created_at), Changed: moment(image.updated_at), "SHA-256": image.sha256 };
-    const rows = Object.entries(facts).flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value, dir: "auto" })]);
-    if (Object.keys(image.attributes).length) rows.push(make("dt", { text: "Attributes" }), make("dd", {}, make("pre", { text: JSON.stringify(image.attributes, null, 2) })));
-    $("facts").replaceChildren(...rows);
-    this.steps();
+    $("picture-title").textContent = nameOf(image);
+    $("full").alt = image.description || nameOf(image);
+    const facts = {
+      "File name": image.filename,
+      Type: image.content_type.replace("image/", "").toUpperCase(),
+      Size: `${image.width} × ${image.height}, ${bytes(image.byte_size)}`,
+      Stored: moment(image.created_at),
+      Changed: moment(image.updated_at),
+      "SHA-256": make("code", { text: image.sha256 }),
+    };
+    if (Object.keys(image.attributes).length) facts.Attributes = make("pre", { text: JSON.stringify(image.attributes, null, 2) });
+    $("facts").replaceChildren(...terms(facts));
+    entitle();
   },
 
   steps() {
-    const number = wall.images.findIndex((image) => image.id === this.id);
+    const number = wall.number(this.id);
     $("previous").hidden = number < 1;
     $("next").hidden = number < 0 || number === wall.images.length - 1;
     if (number > wall.images.length - 10) wall.load();
   },
 
   async step(by) {
-    const number = wall.images.findIndex((image) => image.id === this.id);
+    const number = wall.number(this.id);
     const other = wall.images[number + by];
     if (number < 0 || !other || !(await this.mayLeave())) return;
-    go((to) => to.set("image", other.id), { replace: true });
+    go((to) => to.set("image", other.id), true);
+    if (!$("picture").contains(document.activeElement)) $("close").focus(); // an arrow that is not there at the end
   },
 
-  // The form. `base` is what it was filled with.
+  // The form. Title, description and tags are kept as the controls have them.
 
-  fill(image) {
+  of(image) {
+    const text = (value) => (value ?? "").replace(/\r\n?/g, "\n");
+    return { title: text(image.title).replaceAll("\n", ""), description: text(image.description), tags: image.tags };
+  },
+
+  values() {
     const form = $("edit").elements;
-    this.base = { title: image.title ?? "", description: image.description ?? "", tags: image.tags };
-    form.title.value = this.base.title;
-    form.description.value = this.base.description;
-    this.setTags(image.tags);
+    return { title: form.title.value, description: form.description.value, tags: this.tags };
+  },
+
+  set(name, value) {
+    if (name === "tags") this.setTags(value);
+    else $("edit").elements[name].value = value;
+  },
+
+  // All of it, or what one has not changed.
+  fill(image, all = true) {
+    const [mine, base, now] = [this.values(), this.base, this.of(image)];
+    for (const name of FIELDS) if (all || same(mine[name], base[name])) this.set(name, now[name]);
+    if (all) $("tag").value = "";
+    this.base = now;
     this.changed();
   },
 
   setTags(tags) {
     this.tags = tags;
-    for (const old of $("edit").querySelectorAll(".tags .chip")) old.remove();
-    $("tag").before(
-      ...tags.map((tag) =>
-        chip(tag, `Remove the tag ${tag}`, () => {
-          this.setTags(this.tags.filter((other) => other !== tag));
-          this.changed();
-          $("tag").focus();
-        }),
-      ),
-    );
+    const remove = (tag) => () => {
+      this.setTags(this.tags.filter((other) => other !== tag));
+      this.changed();
+      $("tag").focus();
+    };
+    $("tags").replaceChildren(...tags.map((tag) => make("li", {}, chip(tag, `Remove the tag ${tag}`, remove(tag)))));
   },
 
-  addTag() {
-    const tag = $("tag").value.trim();
-    $("tag").value = "";
-    if (tag && !this.tags.includes(tag)) this.setTags([...this.tags, tag]);
+  addTag(tag) {
+    if (!this.tags.includes(tag)) this.setTags([...this.tags, tag]);
     this.changed();
   },
 
   patch() {
     if (!this.base) return {};
-    const form = $("edit").elements;
-    const now = { title: form.title.value, description: form.description.value, tags: this.tags };
-    const changed = Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(this.base[name]));
-    return Object.fromEntries(changed.map(([name, value]) => [name, value === "" ? null : value]));
+    const now = Object.entries(this.values()).filter(([name, value]) => !same(value, this.base[name]));
+    return Object.fromEntries(now.map(([name, value]) => [name, value === "" ? null : value]));
   },
 
   dirty() {
-    return this.id !== null && Object.keys(this.patch()).length > 0;
+    return this.base !== null && ($("tag").value.trim() !== "" || Object.keys(this.patch()).length > 0);
   },
 
   changed() {
@@ -532,140 +737,171 @@ const picture = {
     if (dirty) $("saved").textContent = "";
   },
 
+  discard() {
+    this.fill(this.image);
+    this.note();
+  },
+
+  // Returns whether it is saved.
   async save() {
-    if ($("tag").value.trim()) this.addTag();
-    const [id, patch] = [this.id, this.patch()];
+    const tag = $("tag").value.trim();
+    $("tag").value = "";
+    if (tag) this.addTag(tag);
+    const [id, patch, sent] = [this.id, this.patch(), this.values()];
     if (!Object.keys(patch).length) return true;
     $("save").disabled = true;
     try {
-      const answer = await ask(`${API}/${id}`, {
-        method: "PATCH",
-        headers: { "Content-Type": "application/merge-patch+json", "If-Match": this.etag ?? "*" },
-        body: JSON.stringify(patch),
-      });
+      const headers = { "Content-Type": "application/merge-patch+json", "If-Match": this.etag ?? "*" };
+      const answer = await ask(`${API}/${id}`, { method: "PATCH", headers, body: JSON.stringify(patch) });
       const image = await answer.json();
       wall.put(image);
-      if (this.id === id) {
-        this.etag = answer.headers.get("ETag")?.replace("-gzip", "");
-        this.note();
-        this.fill(image);
-        this.show(image);
-        $("saved").textContent = "Saved";
-      }
+      if (this.id !== id) return true;
+      this.etag = tagOf(answer);
+      this.base = sent; // what was typed meanwhile stays
+      this.fill(image, false);
+      this.show(image);
+      this.note();
+      $("saved").textContent = "Saved";
       return true;
     } catch (error) {
-      if (error.status === 412) await this.conflict(patch);
-      else this.note(`Not saved. ${error.message}`, "bad");
-      this.changed();
+      if (this.id !== id) toast(`Not saved: ${error.message}`);
+      else if (error.status === 412) return this.merge(id).catch((error) => this.unsaved(error));
+      else this.unsaved(error);
       return false;
     }
   },
 
-  // Somebody else was faster: theirs, beside what one was about to save.
-  async conflict(patch) {
-    const answer = await ask(`${API}/${this.id}`);
-    const theirs = await answer.json();
+  unsaved(error) {
+    this.note(error.status === 404 ? "Not saved: this image was deleted meanwhile." : `Not saved. ${error.message}`, "bad");
+    this.changed();
+    return false;
+  },
+
+  // Somebody else was faster. Where both changed the same, one is asked; else both go together.
+  async merge(id) {
+    const answer = await ask(`${API}/${id}`);
+    const image = await answer.json();
+    if (this.id !== id) return false;
+    const [was, theirs, mine, patch] = [this.base, this.of(image), this.values(), this.patch()];
+    const changed = FIELDS.filter((name) => !same(was[name], theirs[name]));
+    const both = changed.filter((name) => name in patch && !same(mine[name], theirs[name]));
+    this.etag = tagOf(answer);
+    this.fill(image, false);
+    this.show(image);
+    wall.put(image);
+    if (!both.length) {
+      const saved = await this.save();
+      if (saved && changed.length) this.note(`Somebody else changed this image meanwhile (${changed.join(", ")}). Both changes are kept.`);
+      return saved;
+    }
     const text = (value) => (Array.isArray(value) ? value.join(", ") : value) || "nothing";
-    const differing = ["title", "description", "tags"].filter((name) => JSON.stringify(theirs[name]) !== JSON.stringify(this.image[name]));
-    const rows = differing.flatMap((name) => [make("dt", { text: name }), make("dd", { text: text(theirs[name]), dir: "auto" })]);
-    this.etag = answer.headers.get("ETag")?.replace("-gzip", "");
-    const mine = make("button", { type: "button", text: "Save mine all the same", onclick: () => this.save() });
-    const take = make("button", {
-      type: "button",
-      text: "Take theirs",
-      onclick: () => {
-        this.note();
-        this.fill(theirs);
-        this.show(theirs);
-      },
-    });
-    this.base = { title: theirs.title ?? "", description: theirs.description ?? "", tags: theirs.tags };
-    this.image = theirs;
-    wall.put(theirs);
-    const untouched = differing.every((name) => !(name in patch));
-    this.note("", "care", make("strong", { text: "This image was changed meanwhile" }), make("dl", {}, ...rows), make("div", { class: "row" }, mine, take));
-    if (untouched) $("note").firstChild.after(make("span", { text: "Yours touches none of it." }));
+    const take = () => {
+      both.forEach((name) => this.set(name, theirs[name]));
+      this.note();
+      this.changed();
+      $("edit").elements[both[0] === "tags" ? "tag" : both[0]].focus();
+    };
+    this.note("", "care", make("strong", { text: "Somebody else changed this image meanwhile. It is not saved yet." }),
+      ...both.map((name) => make("dl", { class: "theirs" }, ...terms({ [`Their ${name}`]: text(theirs[name]), [`My ${name}`]: text(mine[name]) }))),
+      make("div", { class: "row" }, make("button", { type: "button", class: "primary", text: "Keep mine", onclick: () => this.save() }), make("button", { type: "button", text: "Take theirs", onclick: take })));
+    return false;
   },
 
   note(text = "", kind = "", ...more) {
     $("note").className = `note ${kind}`;
     $("note").replaceChildren(...(text ? [text] : []), ...more);
     $("note").hidden = !text && !more.length;
+    if ($("note").hidden) return;
+    $("note").scrollIntoView({ block: "nearest" });
+    $("note").querySelector("button, input")?.focus({ preventScroll: true });
   },
 
   // Whether what is not saved may be left: saved now, thrown away, or not.
   async mayLeave() {
     if (!this.dirty()) return true;
-    const id = this.id;
-    if (address().get("image") !== id) history.pushState({ within: true }, "", `?${withImage(id)}`); // back to it, for now
     return new Promise((done) => {
       const answer = (value) => {
         this.note();
         done(value);
       };
+      const button = (text, onclick, kind) => make("button", { type: "button", class: kind, text, onclick });
       this.note("", "care", make("strong", { text: "There are changes that are not saved." }), make("div", { class: "row" },
-        make("button", { type: "button", class: "primary", text: "Save", onclick: async () => (await this.save()) && answer(true) }),
-        make("button", { type: "button", text: "Discard", onclick: () => (this.fill(this.image), answer(true)) }),
-        make("button", { type: "button", class: "plain", text: "Go on editing", onclick: () => answer(false) })));
-      $("note").querySelector("button").focus();
+        button("Save", async () => (await this.save()) && answer(true), "primary"),
+        button("Discard", () => (this.discard(), answer(true))),
+        button("Keep editing", () => (answer(false), $("edit").elements.title.focus()), "plain")));
     });
   },
 
   async leave() {
-    if (!(await this.mayLeave())) return;
-    if (history.state?.within && !address().get("alone")) history.back();
-    else go((to) => to.delete("image"), { replace: true });
+    if (!(await this.mayLeave()) || !this.id) return;
+    this.close();
+    if (history.state?.opened) history.back();
+    else go((to) => to.delete("image"), true);
   },
 
   close() {
-    this.turn?.abort();
-    const id = this.id;
+    if (!this.id) return;
+    this.turn.abort();
+    const number = wall.number(this.id);
     Object.assign(this, { id: null, image: null, base: null });
     $("picture").close();
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = null;
     $("full").removeAttribute("src");
-    const number = wall.images.findIndex((image) => image.id === id);
+    $("facts").replaceChildren();
+    entitle();
     if (number >= 0) focusTile(number);
   },
 };
 
-function withImage(id) {
-  const to = address();
-  to.set("image", id);
-  return to;
-}
+const tagOf = (answer) => answer.headers.get("ETag")?.replace("-gzip", "");
+const terms = (facts) => Object.entries(facts).flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { dir: "auto" }, value)]);
 
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || $("token").open) return;
+  const typing = event.target.closest("input, textarea, select");
+  const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+  const undo = $("toasts").lastElementChild?.querySelector("button");
+  if (event.key === "Escape" && picture.id) picture.leave();
+  else if (event.key === "s" && !plain && !event.altKey && picture.id) picture.save();
+  else if (event.key === "z" && !plain && !event.altKey && !typing && undo) undo.click();
+  else if (typing || !plain) return;
+  else if (event.key === "ArrowLeft" && picture.id) picture.step(-1);
+  else if (event.key === "ArrowRight" && picture.id) picture.step(1);
+  else if (event.key === "/" && !picture.id) $("search").elements.q.focus();
+  else return;
+  event.preventDefault();
+});
 $("picture").addEventListener("cancel", (event) => {
   event.preventDefault();
   picture.leave();
 });
+$("picture").addEventListener("close", () => picture.id && $("picture").showModal()); // a second try closes whatever one says
 $("close").addEventListener("click", () => picture.leave());
 $("previous").addEventListener("click", () => picture.step(-1));
 $("next").addEventListener("click", () => picture.step(1));
-$("picture").addEventListener("keydown", (event) => {
-  if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "ArrowLeft") picture.step(-1);
-  if (event.key === "ArrowRight") picture.step(1);
+
+let touched = null;
+$("full").addEventListener("touchstart", ({ touches }) => (touched = touches.length === 1 && touches[0].clientX), { passive: true });
+$("full").addEventListener("touchend", ({ changedTouches }) => {
+  const by = changedTouches[0].clientX - touched;
+  if (touched !== false && Math.abs(by) > 60 && visualViewport.scale === 1) picture.step(by < 0 ? 1 : -1);
 });
+
 $("edit").addEventListener("input", () => picture.changed());
 $("edit").addEventListener("submit", (event) => {
   event.preventDefault();
   picture.save();
 });
 $("discard").addEventListener("click", () => {
-  picture.fill(picture.image);
-  picture.note();
+  picture.discard();
+  $("edit").elements.title.focus();
 });
+suggest($("tag"), (tag) => picture.addTag(tag));
 $("tag").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && $("tag").value.trim()) {
-    event.preventDefault();
-    picture.addTag();
-  }
-  if (event.key === "Backspace" && !$("tag").value && picture.tags.length) {
-    picture.setTags(picture.tags.slice(0, -1));
-    picture.changed();
-  }
+  if (event.key !== "Backspace" || $("tag").value || !picture.tags.length) return;
+  picture.setTags(picture.tags.slice(0, -1));
+  picture.changed();
 });
 
 $("copy").addEventListener("click", async () => {
@@ -680,15 +916,19 @@ $("copy").addEventListener("click", async () => {
 });
 
 $("download").addEventListener("click", async () => {
-  const image = picture.image;
-  if (!image) return;
+  const { id, filename } = picture.image;
+  const url = `${API}/${id}/content`;
+  $("download").disabled = true;
   try {
-    const url = await objectURL(`${API}/${image.id}/content`);
-    make("a", { href: url, download: image.filename }).click();
-    setTimeout(URL.revokeObjectURL, 60_000, url);
+    const href = await objectURL(url);
+    make("a", { href, download: filename }).click();
+    setTimeout(URL.revokeObjectURL, 60_000, href);
   } catch (error) {
-    toast(`Not downloaded: ${error.message}`);
+    const { type } = error.status ? {} : await fetch(url, { headers: authorization(), redirect: "manual" }).catch(() => ({}));
+    const elsewhere = "its bytes are in an object store that does not let this page have them: its CORS rules would have to.";
+    toast(`Not downloaded: ${type === "opaqueredirect" ? elsewhere : error.message}`, 10);
   }
+  $("download").disabled = false;
 });
 
 // A DELETE is sent when the time to undo it is over, or the page is left.
@@ -697,22 +937,32 @@ const leaving = new Map(); // by id: what to send
 
 $("delete").addEventListener("click", async () => {
   const { id, image, etag } = picture;
-  if (!image) return;
+  const view = shown;
   const request = { method: "DELETE", headers: etag ? { "If-Match": etag } : {} };
   leaving.set(id, request);
-  const was = wall.remove(id);
+  gone.add(id);
   picture.base = null; // what was not saved goes, too
-  picture.leave();
-  const back = () => was && filters().toString() === shown && wall.insert(was.image, Math.min(was.number, wall.images.length));
+  await picture.leave();
+  const number = wall.remove(id);
+  if (number >= 0) focusTile(Math.min(number, wall.images.length - 1));
+  const back = () => {
+    gone.delete(id);
+    if (shown !== view) wall.show();
+    else if (number >= 0) wall.insert(image, Math.min(number, wall.images.length));
+  };
   const undo = await toast(`Deleted ${nameOf(image)}`, 8, "Undo");
   if (!leaving.delete(id)) return;
-  if (undo) return back();
+  if (undo) {
+    back();
+    if (wall.number(id) >= 0) focusTile(wall.number(id));
+    return;
+  }
   try {
     await ask(`${API}/${id}`, request);
   } catch (error) {
     if (error.status === 404) return;
     back();
-    toast(error.status === 412 ? `${nameOf(image)} was changed meanwhile, and is not deleted.` : `${nameOf(image)} is not deleted: ${error.message}`, 8);
+    toast(error.status === 412 ? `${nameOf(image)} was changed meanwhile, and is not deleted.` : `${nameOf(image)} is not deleted. ${error.message}`, 8);
   }
 });
 
@@ -722,34 +972,50 @@ addEventListener("pagehide", () => {
 });
 
 addEventListener("beforeunload", (event) => {
-  if (picture.dirty() || uploads.running || uploads.waiting.length) event.preventDefault();
+  if (picture.dirty() || uploads.left()) event.preventDefault();
 });
 
 // Uploads: some at once, each with its line.
 
 const AT_ONCE = 3;
-const KEPT = 100; // lines of what went well
+const KEPT = 100; // lines of what went well, and of what waits
+const PATIENCE = 5; // times that a busy service is asked again
 
 const uploads = {
   waiting: [],
   running: 0,
-  counts: { new: 0, known: 0, refused: 0, failed: 0 },
+  counts: null,
   done: [], // lines of what went well, oldest first
+  failed: new Set(),
+
+  left() {
+    return this.running + this.waiting.length;
+  },
 
   add(files) {
     if (!files.length) return;
-    if (!this.running && !this.waiting.length && $("tray").hidden) Object.assign(this.counts, { new: 0, known: 0, refused: 0, failed: 0 });
+    if ($("tray").hidden && !this.left()) this.clear();
     $("tray").hidden = false;
-    for (const file of files) this.waiting.push({ file, ...this.line(file) });
+    for (const file of files) {
+      const upload = { file };
+      if (this.waiting.length < KEPT) this.line(upload);
+      this.waiting.push(upload);
+    }
     this.go();
   },
 
-  line(file) {
-    const bar = make("progress", { max: "1", value: "0", "aria-label": `Upload of ${file.name}` });
-    const result = make("span", { class: "result faint", text: "Waiting" });
-    const element = make("li", {}, make("span", { class: "name", text: file.name, dir: "auto" }), result, bar);
-    $("tray").querySelector("ul").append(element);
-    return { bar, result, element };
+  clear() {
+    this.counts = { new: 0, "already here": 0, refused: 0 };
+    this.failed.clear();
+    this.done = [];
+    $("tray").querySelector("ul").replaceChildren();
+  },
+
+  line(upload) {
+    upload.bar = make("progress", { max: 1, value: 0, "aria-label": `Upload of ${upload.file.name}` });
+    upload.result = make("span", { class: "result faint", text: "Waiting" });
+    upload.element = make("li", {}, make("span", { class: "name", text: upload.file.name, title: upload.file.name, dir: "auto" }), upload.result, upload.bar);
+    $("tray").querySelector("ul").append(upload.element);
   },
 
   go() {
@@ -759,57 +1025,73 @@ const uploads = {
 
   async one(upload) {
     this.running++;
-    upload.result.textContent = "";
-    upload.result.className = "result faint";
-    upload.bar.hidden = false;
-    try {
-      const { status, image } = await send(upload.file, (part) => {
-        upload.bar.value = part;
-        upload.result.textContent = part < 1 ? `${Math.floor(part * 100)} %` : "Being looked at…";
-      });
-      this.end(upload, status === 201 ? "new" : "known", image);
-    } catch (error) {
-      this.fail(upload, error);
+    if (!upload.element) this.line(upload);
+    const { bar, result } = upload;
+    result.className = "result faint";
+    bar.hidden = false;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { status, image } = await send(upload.file, (part) => {
+          bar.value = part;
+          result.textContent = part < 1 ? `${Math.floor(part * 100)} %` : "Checking…";
+        });
+        this.end(upload, status === 201, image);
+        break;
+      } catch (error) {
+        if (!error.retryAfter || attempt === PATIENCE) {
+          this.fail(upload, error);
+          break;
+        }
+        result.textContent = `${error.message} Trying again…`;
+        await sleep(error.retryAfter);
+      }
     }
     this.running--;
     this.go();
+    if (!this.left() && $("tray").hidden) toast($("tray-title").textContent, 8, "Show").then((show) => ($("tray").hidden = !show && $("tray").hidden));
   },
 
-  end(upload, kind, image) {
-    this.counts[kind]++;
-    const to = make("a", { href: `?image=${image.id}`, text: kind === "new" ? "Stored" : "Already here", onclick: (event) => (event.preventDefault(), go((to) => to.set("image", image.id))) });
-    upload.result.replaceChildren(to);
+  end(upload, isNew, image) {
+    this.counts[isNew ? "new" : "already here"]++;
+    const open = (event) => {
+      event.preventDefault();
+      go((to) => to.set("image", image.id));
+    };
+    upload.result.replaceChildren(make("a", { href: `?image=${image.id}`, text: isNew ? "New" : "Already here", onclick: open }));
     upload.bar.hidden = true;
     this.done.push(upload.element);
     if (this.done.length > KEPT) this.done.shift().remove();
-    if (kind === "new" && !shown) wall.insert(image, 0);
+    if (isNew && !shown && wall.next !== "") wall.insert(image, 0);
   },
 
   fail(upload, error) {
-    const refused = error.status >= 400 && error.status < 500 && ![408, 429].includes(error.status);
-    this.counts[refused ? "refused" : "failed"]++;
     upload.bar.hidden = true;
     upload.result.className = "result bad";
-    upload.result.textContent = refused && error.title && error.title !== error.message ? `${error.title}: ${error.message}` : error.message;
-    if (refused) return;
-    const again = make("button", {
-      type: "button",
-      text: "Retry",
-      onclick: () => {
-        again.remove();
-        this.counts.failed--;
-        this.waiting.push(upload);
-        this.go();
-      },
-    });
-    upload.element.append(again);
+    upload.result.textContent = [error.title !== error.message && error.status && error.title, error.message].filter(Boolean).join(": ");
+    if (error.status >= 400 && error.status < 500 && ![408, 429].includes(error.status)) return this.counts.refused++;
+    this.failed.add(upload);
+    upload.again = make("button", { type: "button", text: "Retry", "aria-label": `Retry ${upload.file.name}`, onclick: () => this.retry([upload]) });
+    upload.element.append(upload.again);
+  },
+
+  retry(some) {
+    for (const upload of some) {
+      this.failed.delete(upload);
+      upload.again.remove();
+      upload.result.className = "result faint";
+      upload.result.textContent = "Waiting";
+      this.waiting.push(upload);
+    }
+    $("tray").querySelector("ul").focus();
+    this.go();
   },
 
   say() {
-    const left = this.running + this.waiting.length;
-    const words = { new: "new", known: "already here", refused: "refused", failed: "failed" };
-    const parts = Object.entries(this.counts).filter(([, count]) => count).map(([kind, count]) => `${count} ${words[kind]}`);
-    $("tray-title").textContent = [left ? `Uploading ${left}` : "Uploads", ...parts].join(", ");
+    const counts = Object.entries({ ...this.counts, failed: this.failed.size }).filter(([, count]) => count);
+    const left = this.left();
+    const results = counts.map(([what, count]) => `${count.toLocaleString()} ${what}`).join(", ");
+    $("tray-title").textContent = [left ? `Uploading ${left.toLocaleString()}` : "Uploads", results].filter(Boolean).join(": ");
+    $("again").hidden = this.failed.size < 2;
   },
 };
 
@@ -828,10 +1110,11 @@ async function send(file, progress) {
       request.addEventListener("loadend", done);
       request.send(form);
     });
-    if (request.status === 200 || request.status === 201) return { status: request.status, image: request.response };
-    if (request.status === 401) await login(token);
-    else if (!request.status) throw new Problem(0, { detail: "The connection was lost, or the file cannot be read." });
-    else throw new Problem(request.status, request.response ?? {});
+    const { status, response } = request;
+    if (status === 200 || status === 201) return { status, image: response };
+    if (status === 401) await login(token);
+    else if (!status) throw new Problem(0, { detail: "The connection was lost, or the file cannot be read." });
+    else throw new Problem(status, response, { get: (name) => request.getResponseHeader(name) });
   }
 }
 
@@ -840,30 +1123,24 @@ $("files").addEventListener("change", () => {
   uploads.add([...$("files").files]);
   $("files").value = "";
 });
+$("again").addEventListener("click", () => uploads.retry([...uploads.failed]));
 $("close-tray").addEventListener("click", () => {
   $("tray").hidden = true;
-  $("tray").querySelector("ul").replaceChildren(...uploads.waiting.map((upload) => upload.element));
+  $("choose").focus();
 });
 
 const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-let over = 0;
-addEventListener("dragenter", (event) => {
-  if (!carriesFiles(event)) return;
-  over++;
-  $("drop").hidden = false;
-});
-addEventListener("dragleave", (event) => {
-  if (carriesFiles(event) && --over <= 0) $("drop").hidden = true;
-});
+addEventListener("dragenter", (event) => carriesFiles(event) && $("drop").showPopover());
+addEventListener("dragleave", (event) => event.relatedTarget || $("drop").hidePopover());
 addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
 addEventListener("drop", async (event) => {
+  $("drop").hidePopover();
   if (!carriesFiles(event)) return;
   event.preventDefault();
-  over = 0;
-  $("drop").hidden = true;
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   const files = entries.length ? [] : [...event.dataTransfer.files];
   for (const entry of entries) files.push(...(await within(entry)));
+  if (!files.length) toast("Nothing to upload there.");
   uploads.add(files);
 });
 addEventListener("paste", (event) => uploads.add([...(event.clipboardData?.files ?? [])]));
@@ -871,7 +1148,7 @@ addEventListener("paste", (event) => uploads.add([...(event.clipboardData?.files
 // The files of a folder and of all in it, but for hidden ones.
 async function within(entry) {
   if (entry.name.startsWith(".")) return [];
-  if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail)).catch(() => null)].filter(Boolean);
+  if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail)).catch(() => toast(`${entry.name} cannot be read.`) && null)].filter(Boolean);
   const [reader, found] = [entry.createReader(), []];
   for (;;) {
     const some = await new Promise((done) => reader.readEntries(done, () => done([])));
@@ -880,12 +1157,5 @@ async function within(entry) {
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
-
-addEventListener("keydown", (event) => {
-  if (event.key === "/" && !event.target.closest("input, textarea, dialog")) {
-    event.preventDefault();
-    $("search").elements.q.focus();
-  }
-});
 
 follow();
