@@ -242,7 +242,7 @@ async def test_what_is_no_image_is_not_found(client: httpx.AsyncClient) -> None:
         problem(await client.get(f"/v1/images/{id}/content"), 404)
 
 
-UNKNOWN_PATHS = ["/nowhere", "/v1/images/", "/v1", "//", "/v1/images/x/y/z", "/%00", "/%ff"]
+UNKNOWN_PATHS = ["/nowhere", "/v1/images/", "/v1", "/v1//images", "/v1/images/x/y/z", "/%00", "/%ff"]
 
 
 async def test_an_unknown_path_is_not_found(client: httpx.AsyncClient) -> None:
