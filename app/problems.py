@@ -58,6 +58,7 @@ UNAVAILABLE = (
     asyncpg.OperatorInterventionError,  # time-outs, shutdown, start-up
     asyncpg.PostgresSystemError,  # the disk's errors
     asyncpg.TransactionRollbackError,  # a deadlock; a standby that could not wait any longer for who reads
+    asyncpg.LockNotAvailableError,  # an export's limit for a table's lock
     asyncpg.ReadOnlySQLTransactionError,  # a former primary
     asyncpg.InvalidCachedStatementError,  # a migration changed a column's type while a transaction was open
 )
