@@ -26,6 +26,7 @@ class Mortal(Server):
 
     def __init__(self, data: Path, options: str = "") -> None:
         super().__init__(data, VERSION, f"{OPTIONS} {options}")
+        self._own = options
 
     def up(self) -> None:
         """Run again. What a killed one has left attached to its memory ends a moment later."""
@@ -89,7 +90,7 @@ class Mortal(Server):
         command = [str(self.bin / "pg_basebackup"), "-D", str(data), "-d", source, "-R", "-c", "fast", "--no-sync"]
         subprocess.run([*self.as_user, *command], check=True, cwd="/", stderr=subprocess.DEVNULL)
         (data / ".s.PGSQL.5432.lock").unlink()
-        copy = Mortal(data)
+        copy = Mortal(data, self._own)
         copy.start()
         wait_until(lambda: self.run("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"))
         return copy

@@ -226,7 +226,10 @@ def test_who_holds_up_whom_is_seen(database: str) -> None:
 
 
 def test_each_file_for_psql_is_used_by_the_runbook() -> None:
-    names = {path.name for path in (ROOT / "sql" / "inspect").glob("*.sql")} - {"schema.sql", "statements.sql"}  # the programs' own
+    names = {path.name for path in (ROOT / "sql" / "inspect").glob("*.sql")} - {
+        "schema.sql",
+        "statements.sql",
+    }  # the programs' own
 
     assert names == set(re.findall(r"sql/inspect/(\w+\.sql)", RUNBOOK.read_text()))
 

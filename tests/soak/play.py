@@ -176,21 +176,21 @@ class Play:
     async def lose_postgres(self) -> None:
         primary = self.stage.primary
         for name, end in (
-            ("restart of PostgreSQL", lambda: self.stage.stop_postgres(primary)),
-            ("kill -9 of PostgreSQL", lambda: self.stage.kill_postgres(primary)),
+            ("restart of PostgreSQL", primary.down),
+            ("kill -9 of PostgreSQL", primary.kill),
         ):
             async with self.act(name), self.absence("PostgreSQL"):
                 await asyncio.to_thread(end)
                 await asyncio.sleep(self.size.away if name.startswith("restart") else 0)
-                await asyncio.to_thread(primary.start)
-                await self.until(lambda: self.stage.answers(primary))
+                await asyncio.to_thread(primary.up)
+                await self.until(primary.answers)
 
     async def fail_over(self) -> None:
         async with self.act("failover"):
             await asyncio.to_thread(self.stage.wait_for_standby)
             async with self.absence("PostgreSQL"):
-                await asyncio.to_thread(self.stage.kill_postgres, self.stage.primary)
-                await asyncio.to_thread(self.stage.promote)
+                await asyncio.to_thread(self.stage.primary.kill)
+                await asyncio.to_thread(self.stage.standby.promote)
 
     async def yoyo(self, *arguments: str) -> None:
         await asyncio.to_thread(self.stage.yoyo, *arguments)

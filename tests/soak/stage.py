@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -13,21 +12,20 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
-from app.embedded import Server
 from app.history import shipped
 from app.review import scratch
 from app.settings import ROOT
+from tests.cluster import DATABASE, Mortal
 from tests.conftest import environment, free_port
+from tests.test_backend import wait_until
 
 WORKERS = 2
 DRAIN = 1.0  # seconds between /readyz's 503 and the end of an instance's accepting
 
 OPTIONS = (
     "-c max_connections=100 -c shared_buffers=512MB -c max_wal_size=4GB -c maintenance_work_mem=256MB "
-    "-c wal_level=replica -c hot_standby=on -c hot_standby_feedback=on -c wal_retrieve_retry_interval=200ms "
-    "-c wal_keep_size=1GB"
+    "-c hot_standby_feedback=on -c wal_keep_size=1GB"
 )
-DATABASE = "catalogue"
 
 
 class Instance:
@@ -66,13 +64,13 @@ class Instance:
 class Stage:
     def __init__(self, folder: Path, memory: Path) -> None:
         self.folder = folder
-        self.primary = Server(memory / "primary", options=OPTIONS)
-        self.standby = Server(memory / "standby", options=OPTIONS)
+        self.primary = Mortal(memory / "primary", OPTIONS)
+        self.standby = Mortal(memory / "standby")
         self.instances: list[Instance] = []
         hosts = quote(f"{self.primary.data},{self.standby.data}", safe="")
-        self.url = f"postgresql://postgres@/{DATABASE}?host={hosts}&target_session_attrs=read-write"
         self.variables = {
-            "DATABASE_URL": self.url,
+            "DATABASE_URL": f"postgresql://postgres@/{DATABASE}?host={hosts}&target_session_attrs=read-write",
+            "READ_DATABASE_URL": self.standby.url(DATABASE),
             "STORAGE_URL": f"file:{folder / 'objects'}",
             "AUTH": "none",
             "WEB_CONCURRENCY": str(WORKERS),
@@ -83,18 +81,13 @@ class Stage:
         """A database at the release's schema with rows, and a standby of it."""
         self.primary.start()
         with psycopg.connect(self.primary.url(), autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {DATABASE}")
-        url = self.primary.url(DATABASE)
+            admin.execute(f"CREATE DATABASE {DATABASE}".encode())
         self.yoyo("apply", "--revision", "0001_create_images", release=release)
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(self.primary.url(DATABASE), autocommit=True) as connection:
             scratch.fill(connection, rows, quiet=True)
         self.yoyo("apply", release=release)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE")
-        run(self.primary, "pg_basebackup", "-d", self.primary.url(), "-D", str(self.standby.data), "-R", "-c", "fast")
-        (self.standby.data / ".s.PGSQL.5432.lock").unlink()  # the primary's, whose socket lies in its data
-        self.standby.start()
-        self.variables["READ_DATABASE_URL"] = self.standby.url(DATABASE)
+        self.primary.run("VACUUM ANALYZE")
+        self.standby = self.primary.standby(self.standby.data)
 
     def yoyo(self, *arguments: str, release: Path = ROOT) -> None:
         yoyo = Path(sys.executable).with_name("yoyo")
@@ -114,52 +107,19 @@ class Stage:
         self.instances.append(instance)
         return instance
 
-    def answers(self, server: Server) -> bool:
-        """Whether it takes a connection."""
-        try:
-            psycopg.connect(server.url(DATABASE), connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    def stop_postgres(self, server: Server) -> None:
-        run(server, "pg_ctl", "stop", "-D", str(server.data), "-w", "-m", "fast")
-
-    def kill_postgres(self, server: Server) -> None:
-        """kill -9 of the postmaster and all its processes, in one instant as far as it goes."""
-        postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
-        processes = [postmaster, *postmaster.children(recursive=True)]
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(processes, timeout=30)
-
     def wait_for_standby(self) -> None:
         """From now on a write is acknowledged once the standby has it: what a failover needs, to lose nothing.
 
         Returns when the standby has all from before.
         """
-        with psycopg.connect(self.primary.url(DATABASE), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            connection.execute("SELECT pg_reload_conf()")
-            has_all = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync' AND flush_lsn >= %s"
-            [[end]] = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchall()
-            while not connection.execute(has_all, [end]).fetchall():
-                time.sleep(0.05)
-
-    def promote(self) -> None:
-        with psycopg.connect(self.standby.url(), autocommit=True) as connection:
-            connection.execute("SELECT pg_promote()")
+        self.primary.set("synchronous_standby_names", "*")
+        [[end]] = self.primary.run("SELECT pg_current_wal_insert_lsn()")
+        has_all = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND flush_lsn >= %s"
+        wait_until(lambda: self.primary.run(has_all, end))
 
     def close(self) -> None:
         for instance in self.instances:
             instance.kill()
         for server in (self.primary, self.standby):
-            if server.data.exists():
-                server.release()
-
-
-def run(server: Server, program: str, *arguments: str) -> None:
-    """One of PostgreSQL's own programs, as the server's user."""
-    command = [*server.as_user, str(server.bin / program), *arguments]
-    subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)
+            if (server.data / "postmaster.pid").exists():
+                server.leave()
