@@ -23,8 +23,8 @@ WORKERS = 2
 DRAIN = 1.0  # seconds between /readyz's 503 and the end of an instance's accepting
 
 OPTIONS = (
-    "-c max_connections=100 -c shared_buffers=512MB -c max_wal_size=4GB -c maintenance_work_mem=256MB "
-    "-c hot_standby_feedback=on -c wal_keep_size=1GB"
+    "-c max_connections=100 -c shared_buffers=512MB -c max_wal_size=1GB -c maintenance_work_mem=256MB "
+    "-c hot_standby_feedback=on -c wal_keep_size=256MB"
 )
 
 
