@@ -28,10 +28,6 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         old = release(arguments.old, Path(temporary, "old")) if arguments.old else None
         report = asyncio.run(play(QUICK if arguments.quick else FULL, folder, Path(memory), old))
-        if arguments.output:
-            last = {sample.instance: sample.text for sample in report.samples}
-            for name, text in last.items():
-                (folder / f"{name}.prom").write_text(text)
     print(as_text(report))
     sys.exit(bool(report.failed or report.lost or report.tracebacks))
 

@@ -25,13 +25,12 @@ class Sample:
 
     moment: float  # seconds of the event loop's clock
     instance: str
-    text: str
     requests: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # so far, by hundreds of the status
     gauges: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 async def watch(stage: Stage, samples: list[Sample]) -> None:
-    """Until it is cancelled."""
+    """Until it is cancelled. The last answer of each instance lies beside its log."""
     clock = asyncio.get_running_loop().time
     async with httpx.AsyncClient(timeout=2 * EVERY) as client:
         while True:
@@ -43,11 +42,12 @@ async def watch(stage: Stage, samples: list[Sample]) -> None:
                     continue
                 if answer.status_code == 200:  # a former release may have none
                     samples.append(read(clock(), instance.name, answer.text))
+                    instance.log.with_suffix(".prom").write_text(answer.text)
             await asyncio.sleep(next_one - clock())
 
 
 def read(moment: float, instance: str, text: str) -> Sample:
-    sample = Sample(moment, instance, text)
+    sample = Sample(moment, instance)
     for family in text_string_to_metric_families(text):
         for one in family.samples:
             if one.name == REQUESTS and one.labels["route"].startswith("/v1/"):
