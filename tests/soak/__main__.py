@@ -18,6 +18,7 @@ from tests.soak.report import as_text
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute and a half, and fewer rows")
+    parser.add_argument("--rows", type=int, metavar="N", help="in the table (default: 200000, or 20000)")
     parser.add_argument("--old", metavar="REVISION", help="a former release, of git, that is deployed from and back to")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the instances' logs and metrics")
     arguments = parser.parse_args()
@@ -27,7 +28,8 @@ def main() -> None:
         folder = arguments.output or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         old = release(arguments.old, Path(temporary, "old")) if arguments.old else None
-        report = asyncio.run(play(QUICK if arguments.quick else FULL, folder, Path(memory), old))
+        size = QUICK if arguments.quick else FULL
+        report = asyncio.run(play(size._replace(rows=arguments.rows or size.rows), folder, Path(memory), old))
     print(as_text(report))
     sys.exit(bool(report.failed or report.lost or report.tracebacks))
 

@@ -25,7 +25,7 @@ class Size(NamedTuple):
     away: float  # seconds that PostgreSQL is stopped for
 
 
-FULL = Size(1_000_000, 24, 0.25, 25.0, 60.0)
+FULL = Size(200_000, 24, 0.25, 25.0, 60.0)
 QUICK = Size(20_000, 12, 0.25, 2.0, 3.0)
 
 SPARED = ("tags", "stats")  # works that not every former release knows
