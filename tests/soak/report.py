@@ -77,7 +77,7 @@ def p99(outcomes: list[Outcome]) -> float:
 
 def as_text(report: Report) -> str:
     quiet = p99(report.of(report.acts[0]))
-    columns = ("seconds", "requests", "failed", "503", "resent", "p99 ms", "of quiet")
+    columns = ("seconds", "requests", "failed", "excused", "resent", "p99 ms", "of quiet")
     lines = [f"{'':32}" + "".join(f"{column:>10}" for column in columns)]
     for act in report.acts:
         outcomes = report.of(act)
@@ -96,7 +96,7 @@ def as_text(report: Report) -> str:
         last = max((outcome.begun for outcome in excused), default=absence.begun) - absence.ended
         slowest = max((outcome.ended - outcome.begun for outcome in excused), default=0.0)
         lines.append(
-            f"{absence.of} away for {absence.ended - absence.begun:.1f} s: {len(excused):,} answered 503, the slowest"
+            f"{absence.of} away for {absence.ended - absence.begun:.1f} s: {len(excused):,} answered 503 or short, the slowest"
             f" in {slowest:.1f} s, the last one asked {max(last, 0):.1f} s after the return"
         )
     lines += [f"failed: {number:,} {what}" for what, number in report.failed.most_common()]
