@@ -96,8 +96,8 @@ def as_text(report: Report) -> str:
         last = max((outcome.begun for outcome in excused), default=absence.begun) - absence.ended
         slowest = max((outcome.ended - outcome.begun for outcome in excused), default=0.0)
         lines.append(
-            f"{absence.of} away for {absence.ended - absence.begun:.1f} s: {len(excused):,} answered 503 or short, the slowest"
-            f" in {slowest:.1f} s, the last one asked {max(last, 0):.1f} s after the return"
+            f"{absence.of} away for {absence.ended - absence.begun:.1f} s: {len(excused):,} answered 503 or short,"
+            f" the slowest in {slowest:.1f} s, the last one asked {max(last, 0):.1f} s after the return"
         )
     lines += [f"failed: {number:,} {what}" for what, number in report.failed.most_common()]
     lines += [f"lost: {what}" for what in report.lost]
