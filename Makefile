@@ -11,7 +11,7 @@ run: .venv/service
 	@exec images dev
 
 test: .venv/development
-	PG=$(PG) python -m pytest -n 2 $(ARGS)
+	PG=$(PG) python -m pytest -n 3 $(ARGS)
 
 check: .venv/development
 	ruff check
