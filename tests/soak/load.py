@@ -69,7 +69,7 @@ class Client:
         self.known: list[Known] = []
         self.acknowledged = 0  # writes
         self.spared: Collection[str] = ()  # works that a former release does not know
-        self._http, self._outcomes, self._pause = http, outcomes, pause
+        self.http, self._outcomes, self._pause = http, outcomes, pause
         self._random = random.Random(number)  # noqa: S311
 
     async def work(self) -> None:
@@ -186,7 +186,7 @@ class Client:
         begun, reset, answer = clock(), False, None
         while True:
             try:
-                answer = await self._http.request(method, path, **options)
+                answer = await self.http.request(method, path, **options)
             except httpx.TimeoutException:
                 result = f"no answer in {PATIENCE:g} s"
             except httpx.TransportError as error:
@@ -204,8 +204,8 @@ class Client:
         """What was acknowledged and is not so, in words."""
         lost = []
         for image in self.known:
-            answer = await self._http.get(f"{IMAGES}/{image.id}")
-            content = await self._http.get(f"{IMAGES}/{image.id}/content")
+            answer = await self.http.get(f"{IMAGES}/{image.id}")
+            content = await self.http.get(f"{IMAGES}/{image.id}/content")
             if answer.status_code == 404:
                 if image.gone is False:
                     lost.append(f"{image.id} was stored and is not there")

@@ -56,7 +56,8 @@ class Play:
     async def all(self, old: Path | None) -> Report:
         samples: list[Sample] = []
         current = await self.start(old or ROOT)
-        # Every other client opens a connection for each request.
+        # Every other client opens a connection for each request; all do where a former release is, which may close one
+        # that it has kept without a word.
         async with (
             httpx.AsyncClient(base_url=self.balancer.url, timeout=PATIENCE) as keeping,
             httpx.AsyncClient(
@@ -64,11 +65,12 @@ class Play:
             ) as closing,
         ):
             clients = [
-                Client(number, (keeping, closing)[number % 2 or old is not None], self.outcomes, self.size.pause)
+                Client(number, (keeping, closing)[number % 2], self.outcomes, self.size.pause)
                 for number in range(self.size.clients)
             ]
-            for client in clients:
-                client.spared = SPARED if old is not None else ()
+            if old is not None:
+                for client in clients:
+                    client.http, client.spared = closing, SPARED
             working = [asyncio.create_task(client.work()) for client in clients]
             watching = asyncio.create_task(watch(self.stage, samples))
             await asyncio.sleep(2)  # what is slow at first is no part of it
@@ -76,8 +78,8 @@ class Play:
                 await asyncio.sleep(self.size.hold)
             if old is not None:
                 current = await self.deploy_and_back(current, old)
-                for client in clients:
-                    client.spared = ()
+                for number, client in enumerate(clients):
+                    client.http, client.spared = (keeping, closing)[number % 2], ()
             current = await self.restart(current)
             await self.migrate()
             await self.lose_postgres()
