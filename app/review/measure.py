@@ -253,6 +253,7 @@ def _watched(connection: Connection, before: dict[int, _Relation], step: Step) -
             for relation in before.values():
                 if relation.name == relation.table:
                     watcher.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(relation.name)))
+            _locks(watcher, connection)  # takes the snapshot, which LOCK does not, and which a build waits for
             ready.set()
             looked = time.perf_counter()
             while not stop.wait(POLL):
