@@ -1,4 +1,4 @@
-"""The gallery in a real browser, Debian's Chromium, against the service as a container runs it.
+"""The gallery and the page of the schema in a real browser, Debian's Chromium, on the service as a container runs it.
 
 Screenshots for the eye are left in .data/screenshots.
 """
@@ -638,3 +638,21 @@ def test_pictures_for_the_eye(site: Site, page: Page) -> None:
                 assert axe(page) == []
             page.screenshot(path=SCREENSHOTS / f"picture-{width}-{scheme}.png")
             page.keyboard.press("Escape")
+
+
+def test_the_schema_is_shown(site: Site, page: Page) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.goto(f"{site.url}schema#0014")
+    expect(page.get_by_text("Up to date")).to_be_visible()
+    expect(page.get_by_text("create_images_triggers").first).to_be_in_viewport()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for width in (1440, 820, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            expect(page.locator("html")).to_have_js_property("scrollWidth", width)
+            page.screenshot(path=SCREENSHOTS / f"schema-{width}-{scheme}.png")
+        assert axe(page) == []
+
+    page.get_by_role("searchbox").fill("pending")
+    expect(page.get_by_text("create_images_triggers").first).to_be_hidden()
+    expect(page).to_have_url(re.compile("q=pending"))
