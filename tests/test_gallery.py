@@ -646,7 +646,7 @@ def test_the_schema_is_shown(site: Site, page: Page) -> None:
     expect(page.get_by_text("Up to date")).to_be_visible()
     expect(page.get_by_text("create_images_triggers").first).to_be_in_viewport()
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         for width in (1440, 820, 390):
             page.set_viewport_size({"width": width, "height": 900})
             expect(page.locator("html")).to_have_js_property("scrollWidth", width)
