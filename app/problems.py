@@ -59,6 +59,7 @@ UNAVAILABLE = (
     asyncpg.PostgresSystemError,  # the disk's errors
     asyncpg.TransactionRollbackError,  # a deadlock; a standby that could not wait any longer for who reads
     asyncpg.LockNotAvailableError,  # an export's limit for a table's lock
+    asyncpg.InternalServerError,  # a table or an index that was dropped beneath the statement
     asyncpg.ReadOnlySQLTransactionError,  # a former primary
     asyncpg.InvalidCachedStatementError,  # a migration changed a column's type while a transaction was open
 )
