@@ -438,6 +438,28 @@ def test_all_of_it_can_be_done_by_the_keyboard(site: Site, page: Page) -> None:
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 
+def test_a_picture_that_is_loaded_ahead_may_break_off_in_the_middle(site: Site, page: Page) -> None:
+    ahead = site.upload(seed=1, title="Ahead")
+    site.upload(seed=2, title="Open")
+    page.goto(site.url)
+    page.evaluate(
+        """(ahead) => {
+            const blob = Response.prototype.blob;
+            Response.prototype.blob = async function () {
+                if (!this.url.endsWith(`${ahead}/thumbnail?size=1280`)) return blob.call(this);
+                window.broken = true;
+                throw new DOMException("signal is aborted without reason", "AbortError");
+            };
+        }""",
+        ahead,
+    )
+    tile(page, "Open").click()
+    page.wait_for_function("window.broken")
+    expect(page.get_by_role("dialog", name="Open").get_by_role("alert")).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("dialog", name="Ahead")).to_be_visible()
+
+
 def test_while_the_api_is_away_the_page_says_so_and_goes_on_after(site: Site, page: Page) -> None:
     id = site.upload(title="One")
     page.route("**/v1/**", lambda route: route.abort("connectionrefused"))

@@ -623,7 +623,7 @@ const picture = {
     try {
       await this.draw(`${API}/${image.id}/thumbnail?size=1280`, signal);
       const next = wall.images[wall.number(image.id) + 1];
-      if (next) (await ask(`${API}/${next.id}/thumbnail?size=1280`, { signal })).blob(); // into the browser's cache
+      if (next) await (await ask(`${API}/${next.id}/thumbnail?size=1280`, { signal })).blob(); // into the browser's cache
     } catch (error) {
       if (!signal.aborted && !full.src) this.note(error.status === 404 ? "There is no picture of this image." : error.message, "care");
     }
