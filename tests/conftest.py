@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,9 @@ UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 ENOUGH = 8 * 1024**3  # bytes; tests/test_plans.py has a million images
 
 TOGETHER = {"test_failures.py", "test_gallery.py", "test_plans.py", "test_replicas.py"}
+
+# Who is started in the background by a shell ignores it, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
 
