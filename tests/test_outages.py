@@ -204,6 +204,22 @@ async def test_a_schema_that_lacks_a_migration_makes_it_unavailable_until_it_is_
         assert (await client.get(path)).status_code == 200
 
 
+async def test_a_table_that_is_dropped_beneath_a_statement_makes_it_unavailable(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    """Only some moments are too late for "does not exist"; a trigger says what PostgreSQL says in these."""
+    connection.execute("""
+        CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE 'could not open relation with OID 16384' USING ERRCODE = 'internal_error';
+        END
+        $$;
+        CREATE TRIGGER too_late BEFORE INSERT ON images EXECUTE FUNCTION too_late()
+    """)
+
+    unavailable(await client.post("/v1/images", files={"file": picture()}))
+
+
 async def test_a_database_that_is_gone_makes_it_unavailable(
     client: httpx.AsyncClient, admin: psycopg.Connection, database: str
 ) -> None:
