@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
@@ -25,6 +26,7 @@ from app.embedded import Server, binaries
 from app.main import create_app
 from app.migrations.backend import SettingsBackend
 from app.settings import ROOT, Settings
+from tests import forked
 from tests.s3 import S3
 
 VERSION = int(os.environ.get("PG", "18"))
@@ -148,16 +150,17 @@ def environment(**variables: str) -> dict[str, str]:
     return {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")} | variables
 
 
-def yoyo_on(url: str, *arguments: str, timeout: float = 60, **variables: str) -> "subprocess.CompletedProcess[str]":
+def yoyo_on(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The plain yoyo command on a database, in the project's folder."""
-    return subprocess.run(
-        [BIN / "yoyo", *arguments],
-        cwd=ROOT,
-        env=environment(DATABASE_URL=url, **variables),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "yoyo")
+        process = forked.start(output, environment(DATABASE_URL=url, **variables), *arguments)
+        process.join(60)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutError(f"yoyo {arguments} has not ended in 60 s")
+        said = (output.with_suffix(suffix).read_text(encoding="utf-8") for suffix in (".out", ".err"))
+        return subprocess.CompletedProcess(["yoyo", *arguments], process.exitcode, *said)
 
 
 def make_roles(url: str) -> None:

@@ -1,4 +1,4 @@
-"""What the process that tests/relay.py forks has done once: import what a yoyo command needs, and read its files."""
+"""What the process that tests/forked.py forks has done once: import what a yoyo command needs, and read its files."""
 
 import functools
 

@@ -1,8 +1,6 @@
 """yoyo commands to be killed, and the relay that stops each of them at a statement of the test's choice."""
 
 import asyncio
-import multiprocessing
-import os
 import re
 import tempfile
 from asyncio import StreamReader, StreamWriter
@@ -15,14 +13,10 @@ from urllib.parse import quote
 from psycopg.conninfo import conninfo_to_dict
 
 from app.embedded import Server
-from app.settings import ROOT
+from tests import forked
 
 SOCKET = ".s.PGSQL.5432"
 NUMBER = count(1)
-
-# A command is forked from a process that has imported what it needs: that takes 40 ms instead of 500.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tests.preload", "tests.relay"])
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -42,12 +36,10 @@ class Command:
     def __init__(self, folder: Path, url: str, *arguments: str, stop: int | None = None) -> None:
         self.output = folder / f"command_{next(NUMBER)}"
         self.stop = stop
-        for suffix in (".out", ".err"):
-            self.output.with_suffix(suffix).touch()  # it may be killed before it has opened them
         self.statements: list[str] = []
         self.held = False
-        self.process = processes.Process(target=_run_yoyo, args=(self.output, url, arguments), daemon=True)
-        self.process.start()
+        variables = {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images"}
+        self.process = forked.start(self.output, variables, *arguments)
 
     @property
     def status(self) -> int | None:
@@ -65,16 +57,6 @@ class Command:
         """SIGKILL; it has ended when this returns."""
         self.process.kill()
         self.process.join(30)
-
-
-def _run_yoyo(output: Path, url: str, arguments: tuple[str, ...]) -> None:
-    from yoyo.scripts.main import main
-
-    for descriptor, suffix in ((1, ".out"), (2, ".err")):
-        os.dup2(os.open(output.with_suffix(suffix), os.O_WRONLY), descriptor)
-    os.chdir(ROOT)
-    os.environ |= {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images"}
-    main(arguments)
 
 
 class Relay:

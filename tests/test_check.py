@@ -29,7 +29,7 @@ README = (SHIPPED / "README.md").read_text()
 def read_once() -> Iterator[None]:
     """All files but one or two are the same for each test: each text is cut and parsed once."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((sqlparse, "split"), (sources, "statements")):
+        for module, name in ((sqlparse, "split"), (sources, "statements"), (sources, "allowed")):
             read = functools.cache(getattr(module, name))
             patch.setattr(module, name, lambda text, read=read: [*read(text)])
         yield

@@ -230,7 +230,7 @@ def _check_queries(sql: Path, texts: dict[Path, str], found: set[Finding]) -> It
                 found.add(_told(path, 1, "syntax-error", "holds no statement", "write one, or remove the file"))
             if name == "queries":
                 told += _examples(text, parameters(read))
-                yield use_of(path.stem, [statement.node for statement in read])
+                yield use_of(path.stem, read)
             found |= {_told(path, *each) for each in told}
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from pglast import ast
 
-from app.review.catalog import key, names, walk
+from app.review.catalog import key, names
+from app.review.sources import Statement
 
 
 @dataclass
@@ -25,9 +26,9 @@ class Use:
         return table in self.relations and (named or self.stars)
 
 
-def use_of(name: str, nodes: list[Any]) -> Use:
+def use_of(name: str, statements: list[Statement]) -> Use:
     use = Use(name)
-    everything = [node for root in nodes for node in walk(root)]
+    everything = [node for statement in statements for node in statement.nodes]
     relations = {}
     for node in everything:
         if isinstance(node, ast.RangeVar):

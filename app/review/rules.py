@@ -21,7 +21,6 @@ from app.review.catalog import (
     names,
     type_name,
     type_of,
-    walk,
 )
 from app.review.queries import Use
 from app.review.sources import Statement
@@ -168,7 +167,7 @@ class Judge:
         return known.made != self.made and table not in self.catalog.temporary and not brought
 
     def _settings(self, statement: Statement) -> Told:
-        for node in walk(statement.node) if not statement.unreadable else ():
+        for node in statement.nodes if not statement.unreadable else ():
             match node:
                 case ast.FuncCall(funcname=[*_, ast.String(sval="set_config")], args=[name, value, local]):
                     setting, off = _text(name), _text(value)
@@ -192,7 +191,7 @@ class Judge:
             does = "runs what is put together as it runs: nobody can tell beforehand what it does"
         elif statement.block and not isinstance(node, NO_DDL) and not _into_temporary(node):
             does = "changes the schema inside DO: only its run tells which of it is done"
-        elif isinstance(node, NO_DDL) and any(self._own_volatile(each) for each in walk(node)):
+        elif isinstance(node, NO_DDL) and any(self._own_volatile(each) for each in statement.nodes):
             does = "calls a routine of our own, which may change anything: it is not read here"
         if does and line not in self.hidden:
             self.hidden.add(line)
@@ -256,7 +255,7 @@ class Judge:
     def _writes(self, statement: Statement) -> None:
         """Notes what is written or copied without a limit; the end of the file tells what stands beside it."""
         looping = statement.block is not None
-        for node in walk(statement.node):
+        for node in statement.nodes:
             if isinstance(statement.node, ast.CreateFunctionStmt | ast.RuleStmt | ast.ViewStmt):
                 break
             match node:
@@ -629,8 +628,8 @@ def query_faults(statements: list[Statement]) -> Told:
     """What a query may not be, wherever in the statement it stands."""
     for statement in statements:
         exempt: set[int] = set()
-        named = {each.ctename or "" for each in walk(statement.node) if isinstance(each, ast.CommonTableExpr)}
-        for node in walk(statement.node):
+        named = {each.ctename or "" for each in statement.nodes if isinstance(each, ast.CommonTableExpr)}
+        for node in statement.nodes:
             if isinstance(node, ast.SelectStmt) and not _from(node.fromClause) - named:
                 exempt |= {id(target) for target in node.targetList or ()}  # columns that are listed in the statement
             match node:
@@ -668,7 +667,7 @@ def _from(node: Any) -> set[str]:
 
 def parameters(statements: list[Statement]) -> int:
     numbers = [
-        node.number or 0 for statement in statements for node in walk(statement.node) if isinstance(node, ast.ParamRef)
+        node.number or 0 for statement in statements for node in statement.nodes if isinstance(node, ast.ParamRef)
     ]
     return max(numbers, default=0)
 

@@ -10,6 +10,8 @@ from typing import Any
 from pglast import ast, parse_plpgsql, parse_sql
 from pglast.parser import ParseError, scan
 
+from app.review.catalog import walk
+
 NAMED = re.compile(r"('(?:[^']|'')*'|--[^\n]*|::)|:([a-z_]+)")
 ALLOW = re.compile(r"--\s*allow\s*:(.*)", re.IGNORECASE)
 OPENING = re.compile(r"\$[^$]*\$|[eE]?'")
@@ -25,6 +27,11 @@ class Statement:
     start: int = 0  # where it begins in the text that was parsed, for the locations of its nodes
     block: int | None = None
     unreadable: bool = False  # put together at run time, or in another language
+
+    @cached_property
+    def nodes(self) -> list[Any]:
+        """The statement's node and all under it, in the order of the text."""
+        return list(walk(self.node))
 
     @cached_property
     def lines(self) -> list[int]:
