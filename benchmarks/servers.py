@@ -66,7 +66,8 @@ def cpu(process: psutil.Process) -> float:
 def servers(database: Database) -> Iterator[dict[str, Server]]:
     """All of them, by name, started; without those whose programs are not there.
 
-    For all the same: the database, ten connections to it by its socket, a folder for the photos, no log of requests.
+    For all the same: the database, ten connections to it by its socket, a folder for the photos. Only ours logs its
+    requests.
     """
     shutil.rmtree(STORAGE, ignore_errors=True)
     uvicorn = re.findall(r"set -- (uvicorn .*) --factory", (ROOT / "entrypoint.sh").read_text())[0]
