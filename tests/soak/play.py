@@ -14,7 +14,7 @@ from tests.soak.balancer import Balancer
 from tests.soak.load import PATIENCE, Client, Outcome
 from tests.soak.metrics import Sample, watch
 from tests.soak.report import Absence, Act, Report
-from tests.soak.stage import Instance, Stage
+from tests.soak.stage import DRAIN, Instance, Stage
 
 
 class Size(NamedTuple):
@@ -57,9 +57,11 @@ class Play:
         samples: list[Sample] = []
         current = await self.start(old or ROOT)
         # Every other client opens a connection for each request; all do where a former release is, which may close one
-        # that it has kept without a word.
+        # that it has kept without a word. None keeps one idle until an instance that drains closes it.
         async with (
-            httpx.AsyncClient(base_url=self.balancer.url, timeout=PATIENCE) as keeping,
+            httpx.AsyncClient(
+                base_url=self.balancer.url, timeout=PATIENCE, limits=httpx.Limits(keepalive_expiry=DRAIN / 2)
+            ) as keeping,
             httpx.AsyncClient(
                 base_url=self.balancer.url, timeout=PATIENCE, limits=httpx.Limits(max_keepalive_connections=0)
             ) as closing,
