@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol, with limits on a request's head; while the service drains, with one answer a connection."""
+"""uvicorn's HTTP protocol, with limits on a request's head, and an answer's head and body sent together; while the
+service drains, with one answer a connection."""
 
 import asyncio
 from typing import Any

@@ -17,7 +17,7 @@ from tests.soak.report import as_text
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute and a half, and fewer rows")
+    parser.add_argument("--quick", action="store_true", help="a minute, and fewer rows")
     parser.add_argument("--rows", type=int, metavar="N", help="in the table (default: 200000, or 20000)")
     parser.add_argument("--old", metavar="REVISION", help="a former release, of git, that is deployed from and back to")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the instances' logs and metrics")
