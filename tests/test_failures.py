@@ -144,8 +144,11 @@ async def test_a_crash_of_one_session_is_over_when_the_server_has_recovered(
         assert await statuses(client, id) <= {200, 201}
         [(victim,), *_] = primary.run("SELECT pid FROM pg_stat_activity WHERE application_name = 'images'")
 
-        os.kill(int(str(victim)), signal.SIGKILL)
+        with psycopg.connect(primary.url(DATABASE), autocommit=True) as bystander:
+            os.kill(int(str(victim)), signal.SIGKILL)
 
+            with pytest.raises(psycopg.OperationalError):
+                bystander.execute("SELECT pg_sleep(60)")
         while not primary.answers():
             assert await statuses(client, id) <= {200, 201, 503}
         assert await statuses(client, id) <= {200, 201}
