@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from tests.s3 import S3
 VERSION = int(os.environ.get("PG", "18"))
 BIN = Path(sys.executable).parent
 NUMBER = count(1)
+# Below those that the kernel gives away, and others for each process: nobody else takes one before it is used.
+PORTS = count(10_000 + os.getpid() * 256 % 20_000)
 MEMORY = Path("/dev/shm")  # noqa: S108
 # Nothing outlives the tests, and nobody but a test vacuums or analyzes a table.
 UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
@@ -140,9 +142,11 @@ def slow_migration(tmp_path: Path) -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    while True:
+        port = next(PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ def test_the_description_and_the_service_do_not_differ(database: str, tmp_path: 
             [
                 *(BIN / "schemathesis", "--config-file", ROOT / "tests" / "schemathesis.toml"),
                 *("run", f"http://127.0.0.1:{port}/openapi.json", "--header", f"Authorization: Bearer {token}"),
-                *("--max-examples", str(EXAMPLES), "--continue-on-failure", "--no-color"),
+                *("--max-examples", str(EXAMPLES), "--generation-deterministic", "--continue-on-failure", "--no-color"),
             ],
             cwd=tmp_path,
             env=environment(SCHEMATHESIS_HOOKS="tests.schemathesis_hooks", PYTHONPATH=str(ROOT)),

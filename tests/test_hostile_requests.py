@@ -377,7 +377,8 @@ def test_a_client_that_vanishes_leaves_nothing(port: int) -> None:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(head.encode() + content[:sent])
 
-    whole = httpx.post(f"http://127.0.0.1:{port}/v1/images", content=content, headers={"Content-Type": "image/png"})
+    images, png = f"http://127.0.0.1:{port}/v1/images", {"Content-Type": "image/png"}
+    whole = httpx.post(images, content=content, headers=png, timeout=60)
 
     assert whole.status_code == 201
     httpx.delete(f"http://127.0.0.1:{port}{whole.headers['location']}")

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import ROOT
 from tests.api import upload
+from tests.test_metrics import patient as patient
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
 ALERTS = [
