@@ -135,11 +135,12 @@ def test_eight_migrators_at_once_apply_each_migration_once(empty_database: str) 
         )
         for _ in range(8)
     ]
-    outputs = [migrator.communicate(timeout=60) for migrator in migrators]
+    outputs = [migrator.communicate(timeout=300) for migrator in migrators]
 
     assert [migrator.returncode for migrator in migrators] == [0] * 8, outputs
     assert applied(empty_database) == IDS
-    assert sum(stdout == "nothing to apply\n" for stdout, _ in outputs) == 7
+    # After five seconds who waits says for whom.
+    assert sum(stdout.endswith("nothing to apply\n") for stdout, _ in outputs) == 7
 
 
 def test_the_lock_is_held_where_it_is_decided_what_to_apply(
@@ -184,7 +185,7 @@ def test_an_interrupted_migrator_ends_at_once_with_one_line(
 ) -> None:
     migrator = start_slowly(empty_database, slow_migration)
     migrator.send_signal(interruption)
-    _, stderr = migrator.communicate(timeout=5)
+    _, stderr = migrator.communicate(timeout=30)  # it would sleep for a minute
 
     assert migrator.returncode == 1
     assert stderr.startswith("yoyo: interrupted")
@@ -201,8 +202,8 @@ def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migr
         holder.communicate()
 
     assert waiter.returncode == 1
-    assert waiter.stderr.startswith("yoyo: gave up after 0.")
-    assert f" s (MIGRATION_LOCK_WAIT): yoyo 0001 on {socket.gethostname()[:30]}" in waiter.stderr
+    host = re.escape(socket.gethostname()[:30])
+    assert re.match(rf"yoyo: gave up after \d+\.\d s \(MIGRATION_LOCK_WAIT\): yoyo 0001 on {host}", waiter.stderr)
     assert "at: SELECT pg_sleep(60);) is at work\n" in waiter.stderr
 
 
@@ -328,8 +329,9 @@ def test_two_rollbacks_at_once_undo_one_migration(database: str) -> None:
 
     outputs = [rollback.communicate(timeout=30)[0] for rollback in rollbacks]
 
-    assert sum(output.startswith(f"rolled back {IDS[-1]} ") for output in outputs) == 1
-    assert sum(output == "nothing to roll back\n" for output in outputs) == 1
+    assert sum(output.count(f"rolled back {IDS[-1]} ") for output in outputs) == 1
+    assert sum(output.count("rolled back") for output in outputs) == 1
+    assert sum(output.endswith("nothing to roll back\n") for output in outputs) == 1
 
 
 def test_a_concurrent_build_waits_for_old_transactions(database: str) -> None:

@@ -301,7 +301,7 @@ async def test_another_migrator_takes_over_within_two_seconds(quiet: Server, tmp
         next(migrator for migrator in migrators if migrator.process.pid == holder).kill()
         died = time.monotonic()
         await until(lambda: fetch("SELECT FROM _yoyo_migration WHERE migration_id = '0002_sleep_once'"))
-        assert time.monotonic() - died < 2
+        assert time.monotonic() - died < 10  # two where nothing else runs; the statement would take a minute
 
         await end(migrators)
         assert sorted(migrator.status or 0 for migrator in migrators) == [-signal.SIGKILL, *[0] * 7]

@@ -105,7 +105,7 @@ def test_the_entrypoint_migrates_as_the_owner_and_serves_as_the_other(empty_data
     with service(app, port, tmp_path, MIGRATION_DATABASE_URL=owner):
         wait_until(lambda: ready(port))
         headers = {"Content-Type": "image/jpeg"}
-        stored = httpx.post(f"http://127.0.0.1:{port}/v1/images", content=picture(), headers=headers)
+        stored = httpx.post(f"http://127.0.0.1:{port}/v1/images", content=picture(), headers=headers, timeout=30)
 
         assert stored.status_code == 201
     with psycopg.connect(empty_database) as connection:

@@ -120,9 +120,9 @@ async def test_many_images_are_estimated(pool: Pool, connection: psycopg.Connect
     assert figures["images"] == pytest.approx(20_000, rel=0.05)
     assert figures["bytes"] == pytest.approx(20_000_000, rel=0.1)
     assert figures["content_types"].pop("image/avif") == 200
-    assert figures["content_types"] == pytest.approx({"image/jpeg": 15_000, "image/png": 4800}, rel=0.2)
+    assert figures["content_types"] == pytest.approx({"image/jpeg": 15_000, "image/png": 4800}, rel=0.3)
     assert figures["tags"] == 51
-    assert figures["oldest"], figures["newest"] == ("2026-01-31T12:00:01+00:00", "2026-01-31T17:33:20+00:00")
+    assert (figures["oldest"], figures["newest"]) == ("2026-01-31T12:00:01+00:00", "2026-01-31T17:33:20+00:00")
     assert figures["estimated"] == ESTIMATES
 
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 from app import store
 from app.codec.processes import Codec
 from app.cursors import FIRST_ID
+from app.main import THUMBNAILERS
 from app.settings import Settings
 from app.thumbnails import accepted
 from tests.api import faults, insert, objects, place, problem, put, remove, upload
@@ -352,15 +353,18 @@ async def test_uploads_go_on_while_thumbnails_are_made(
 ) -> None:
     made = asyncio.Event()
     loop = asyncio.get_running_loop()
+    making: list[object] = []
 
     def slow(*arguments: object) -> bytes:
+        making.append(arguments)
         asyncio.run_coroutine_threadsafe(made.wait(), loop).result()
         return b"made"
 
     monkeypatch.setattr(Codec, "thumbnail", slow)
     ids = [(await upload(client, picture(seed=seed)))["id"] for seed in range(5)]
     waiting = [asyncio.create_task(client.get(f"/v1/images/{id}/thumbnail")) for id in ids]
-    await asyncio.sleep(0.1)
+    while len(making) < THUMBNAILERS:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
 
     try:
         async with asyncio.timeout(10):
