@@ -41,11 +41,15 @@ def keep_objects(command: list[str]) -> int:
 
 
 def _run(command: list[str]) -> int:
+    early: list[int] = []  # signals that come before there is somebody to pass them to
+    signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
     try:
         process = subprocess.Popen(command)
     except OSError as error:
         fail(f"{NAME}: {command[0]} cannot be run: {error.strerror}")
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    if early:
+        process.terminate()
     while True:
         try:
             status = process.wait()

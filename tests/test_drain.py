@@ -94,7 +94,8 @@ def test_what_does_not_end_is_cut_off(database: str, connection: psycopg.Connect
         ThreadPoolExecutor(2) as threads,
     ):
         wait_until(lambda: ready(port))
-        large = httpx.post(f"{base}/v1/images", content=content + bytes(4_000_000), headers=PNG).headers["location"]
+        longer = content + bytes(4_000_000)
+        large = httpx.post(f"{base}/v1/images", content=longer, headers=PNG, timeout=60).headers["location"]
         [decoder] = psutil.Process(process.pid).children()
         with beginning(port, content, 100) as stalled, socket.socket() as unread:
             unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -189,7 +189,7 @@ async def test_killed_while_postgresql_deletes(settings: Settings, connection: p
 def test_of_an_upload_in_parts_that_was_killed_nothing_is_seen(settings: Settings, s3: S3) -> None:
     prefix = str(settings.storage_url).removeprefix(f"s3://{BUCKET}/")
     with service(settings, "upload: half written") as (url, _), suppress(httpx.TransportError):
-        httpx.post(url, content=CONTENT, headers={"Content-Type": "image/jpeg"})
+        httpx.post(url, content=CONTENT, headers={"Content-Type": "image/jpeg"}, timeout=60)
 
     assert s3.keys(f"{prefix}/") == []
     assert len(s3.uploads(prefix)) == 1  # which a lifecycle rule of the bucket aborts

@@ -96,6 +96,7 @@ def test_ctrl_c_lets_an_upload_finish_and_leaves_no_process(database: str, tmp_p
         )
         wait_until(lambda: psutil.Process(process.pid).children())
         [decoder] = psutil.Process(process.pid).children()
+        wait_until(lambda: os.getpgid(decoder.pid) == decoder.pid)  # which it sets itself, a moment after its start
 
         os.killpg(process.pid, signal.SIGINT)
 
@@ -146,9 +147,9 @@ def test_without_postgresql_it_gives_up_with_one_line(tmp_path: Path) -> None:
     assert "hunter2" not in done.stderr
 
 
-def test_it_waits_for_a_postgresql_that_is_not_there_yet(tmp_path: Path) -> None:
+def test_it_waits_for_a_postgresql_that_is_not_there_yet(memory: Path, tmp_path: Path) -> None:
     port = free_port()
-    late = Server(tmp_path / "late", VERSION, f"-c listen_addresses=127.0.0.1 -c port={port}")
+    late = Server(memory / "late", VERSION, f"-c fsync=off -c listen_addresses=127.0.0.1 -c port={port}")
     waiting = subprocess.Popen(
         ["images", "wait", "--timeout", "30"],
         env=environment(

@@ -136,24 +136,25 @@ async def test_lost_connections_are_made_anew(client: httpx.AsyncClient, admin: 
 
 
 async def test_a_read_that_loses_its_connection_is_made_once_more_and_a_change_is_not(
-    client: httpx.AsyncClient, connection: psycopg.Connection, admin: psycopg.Connection
+    settings: Settings, connection: psycopg.Connection, admin: psycopg.Connection
 ) -> None:
-    id = (await upload(client))["id"]
     waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'images' AND wait_event_type = 'Lock'"
-    for request, status in [
-        (client.get("/v1/images"), 200),
-        (client.get(f"/v1/images/{id}"), 200),
-        (client.patch(f"/v1/images/{id}", json={"title": "x"}), 503),
-    ]:
-        with connection.transaction():
-            connection.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
-            response = asyncio.create_task(request)
-            async with asyncio.timeout(SOON):
-                while not (pids := admin.execute(waiting).fetchall()):  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
-            admin.execute("SELECT pg_terminate_backend(%s, 1000)", pids[0])
+    async with client_of(settings.model_copy(update={"database_statement_timeout": 30.0})) as client:
+        id = (await upload(client))["id"]
+        for request, status in [
+            (client.get("/v1/images"), 200),
+            (client.get(f"/v1/images/{id}"), 200),
+            (client.patch(f"/v1/images/{id}", json={"title": "x"}), 503),
+        ]:
+            with connection.transaction():
+                connection.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
+                response = asyncio.create_task(request)
+                async with asyncio.timeout(30):
+                    while not (pids := admin.execute(waiting).fetchall()):  # noqa: ASYNC110
+                        await asyncio.sleep(0.005)
+                admin.execute("SELECT pg_terminate_backend(%s, 1000)", pids[0])
 
-        assert (await response).status_code == status
+            assert (await response).status_code == status
 
 
 async def test_a_database_that_is_read_only_makes_it_unavailable(

@@ -120,7 +120,7 @@ LEFT = """
 
 
 async def test_a_statement_has_its_time_limit(settings: Settings, connection: psycopg.Connection) -> None:
-    short = settings.model_copy(update={"database_statement_timeout": 0.3})
+    short = settings.model_copy(update={"database_statement_timeout": 1.0})
     async with client_of(short) as client:
         id = insert(connection)
         with connection.transaction():

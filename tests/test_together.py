@@ -87,6 +87,7 @@ async def test_who_fails_fails_alone(settings: Settings, connection: psycopg.Con
     """One row is locked by another session for longer than a statement may take."""
     ids = [insert(connection) for _ in range(5)]
     async with client_of(settings.model_copy(update={"database_statement_timeout": 0.5})) as client:
+        await asyncio.gather(*(patch(client, id, title="Old") for id in ids))  # connected, and prepared
         with connection.transaction():
             connection.execute("SELECT FROM images WHERE id = %s FOR UPDATE", [ids[2]])
 

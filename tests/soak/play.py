@@ -179,6 +179,8 @@ class Play:
 
     async def lose_postgres(self) -> None:
         primary = self.stage.primary
+        # While it is away the standby is read as it stands, which has to have all that was acknowledged.
+        await asyncio.to_thread(self.stage.wait_for_standby)
         for name, end in (
             ("restart of PostgreSQL", primary.down),
             ("kill -9 of PostgreSQL", primary.kill),

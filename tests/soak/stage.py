@@ -20,7 +20,7 @@ from tests.conftest import environment, free_port
 from tests.test_backend import wait_until
 
 WORKERS = 2
-DRAIN = 1.0  # seconds between /readyz's 503 and the end of an instance's accepting
+DRAIN = 2.0  # seconds between /readyz's 503 and the end of an instance's accepting
 
 OPTIONS = (
     "-c max_connections=100 -c shared_buffers=512MB -c max_wal_size=1GB -c maintenance_work_mem=256MB "
