@@ -28,7 +28,7 @@ from tests.conftest import BIN, NUMBER, VERSION, environment, yoyo_on
 from tests.corpus import CASES, Case
 from tests.test_migrations import FILES
 
-ROWS = 5_000
+ROWS = 2_000
 
 Try = Callable[..., Part]
 
