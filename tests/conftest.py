@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
@@ -156,15 +155,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 def yoyo_on(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The plain yoyo command on a database, in the project's folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder, "yoyo")
-        process = forked.start(output, environment(DATABASE_URL=url, **variables), *arguments)
-        process.join(60)
-        if process.exitcode is None:
-            process.kill()
-            raise TimeoutError(f"yoyo {arguments} has not ended in 60 s")
-        said = (output.with_suffix(suffix).read_text(encoding="utf-8") for suffix in (".out", ".err"))
-        return subprocess.CompletedProcess(["yoyo", *arguments], process.exitcode, *said)
+    return forked.run(environment(DATABASE_URL=url, **variables), "yoyo", *arguments)
 
 
 def make_roles(url: str) -> None:

@@ -1,4 +1,4 @@
-"""What the process that tests/forked.py forks has done once: import what a yoyo command needs, and read its files."""
+"""What the process that tests/forked.py forks has done once: import what the commands need, and read their files."""
 
 import functools
 
@@ -8,7 +8,11 @@ import yoyo.scripts.main
 import yoyo.scripts.migrate
 import yoyo.scripts.newmigration  # noqa: F401
 
-import app.migrations.backend  # noqa: F401
+import app.commands
+import app.folders
+import app.keyring
+import app.migrations.backend
+import app.objects  # noqa: F401
 from app.history import MIGRATIONS
 from app.migrations.files import faults
 

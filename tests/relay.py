@@ -39,7 +39,7 @@ class Command:
         self.statements: list[str] = []
         self.held = False
         variables = {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images"}
-        self.process = forked.start(self.output, variables, *arguments)
+        self.process = forked.start(self.output, variables, "yoyo", *arguments)
 
     @property
     def status(self) -> int | None:

@@ -15,6 +15,7 @@ import pytest
 
 from app.settings import ROOT, Settings
 from app.store import storage_key
+from tests import forked
 from tests.api import objects, place, rows
 from tests.conftest import BIN, environment
 from tests.pictures import picture
@@ -42,9 +43,7 @@ def write(folder: Path, name: str | bytes, content: bytes) -> Path:
     return path
 
 
-def start(
-    settings: Settings, *arguments: str | Path, stderr: int = subprocess.PIPE, **variables: str
-) -> "subprocess.Popen[str]":
+def variables(settings: Settings, **also: str) -> dict[str, str]:
     known = {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "STORAGE_URL": settings.storage_url or "",
@@ -52,19 +51,24 @@ def start(
         "MAX_IMAGE_PIXELS": str(settings.max_image_pixels),
         "DATABASE_STATEMENT_TIMEOUT": "30",
     }
+    return environment(**known | also)
+
+
+def start(settings: Settings, *arguments: str | Path, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [BIN / "images", "import", *arguments],
         cwd=ROOT,
-        env=environment(**known | variables),
+        env=variables(settings),
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
     )
 
 
-def run(settings: Settings, *arguments: str | Path, **variables: str) -> tuple[int, str, str]:
+def run(settings: Settings, *arguments: str | Path, **also: str) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
-    return end(start(settings, *arguments, stderr=subprocess.PIPE, **variables))
+    done = forked.run(variables(settings, **also), "images", "import", *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:

@@ -22,6 +22,7 @@ from app import store
 from app.objects import check_objects
 from app.settings import ROOT, Settings
 from app.store import Object, open_store, storage_key, thumbnail_key
+from tests import forked
 from tests.api import insert, place, upload
 from tests.conftest import BIN, client_of, environment, free_port
 from tests.pictures import picture
@@ -49,15 +50,19 @@ async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 files_only = pytest.mark.parametrize("settings", ["files"], indirect=True)
 
 
-def start(settings: Settings, *arguments: str, stderr: int = subprocess.PIPE, **also: str) -> "subprocess.Popen[str]":
-    variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | {
+def variables(settings: Settings, **also: str) -> dict[str, str]:
+    known = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "STORAGE_URL": settings.storage_url or "",
     }
+    return environment(**known | also)
+
+
+def start(settings: Settings, *arguments: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [BIN / "images", "objects", "check", *arguments],
         cwd=ROOT,
-        env=environment(**variables | also),
+        env=variables(settings),
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
@@ -66,9 +71,8 @@ def start(settings: Settings, *arguments: str, stderr: int = subprocess.PIPE, **
 
 def check(settings: Settings, *arguments: str, **also: str) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
-    process = start(settings, *arguments, stderr=subprocess.PIPE, **also)
-    stdout, stderr = process.communicate(timeout=60)
-    return process.returncode, stdout, stderr
+    done = forked.run(variables(settings, **also), "images", "objects", "check", *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 def put(settings: Settings, key: str, content: bytes = b"lost") -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import socket
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ from obstore.exceptions import BaseError
 
 from app.settings import Settings
 from app.store import PART, open_store, reach, storage_key
+from tests import forked
 from tests.api import insert, problem, rows, upload
-from tests.conftest import BIN, client_of, environment, free_port
+from tests.conftest import client_of, environment, free_port
 from tests.pictures import picture
 from tests.s3 import BUCKET, S3, put
 from tests.test_backend import wait_until
@@ -400,13 +400,7 @@ async def test_without_the_setting_nothing_is_redirected(client: httpx.AsyncClie
 
 def wait(database: str, *, timeout: str = "0.5", **variables: str) -> tuple[int, str]:
     """Exit status and stderr of `images wait`."""
-    done = subprocess.run(
-        [BIN / "images", "wait", "--timeout", timeout],
-        env=environment(DATABASE_URL=database, **variables),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = forked.run(environment(DATABASE_URL=database, **variables), "images", "wait", "--timeout", timeout)
     return done.returncode, done.stderr
 
 

@@ -13,21 +13,14 @@ import pytest
 
 from app.migrations.ledger import record_run
 from app.migrations.schema import drift
-from app.settings import ROOT
-from tests.conftest import BIN, environment, yoyo_on
+from tests import forked
+from tests.conftest import environment, yoyo_on
 from tests.test_backend import start_slowly
 from tests.test_migrations import IDS
 
 
 def status(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [BIN / "images", "schema", "status", *arguments],
-        cwd=ROOT,
-        env=environment(DATABASE_URL=url),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return forked.run(environment(DATABASE_URL=url), "images", "schema", "status", *arguments)
 
 
 def states(url: str) -> dict[str, str]:

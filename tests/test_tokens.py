@@ -19,6 +19,7 @@ from app import queries, tokens
 from app.database import Pool
 from app.main import create_app
 from app.settings import Settings
+from tests import forked
 from tests.api import insert, problem
 from tests.conftest import BIN, client_of, environment
 from tests.test_backend import wait_until
@@ -61,9 +62,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def images(database: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [BIN / "images", "token", *arguments], env=environment(DATABASE_URL=database), capture_output=True, text=True
-    )
+    return forked.run(environment(DATABASE_URL=database), "images", "token", *arguments)
 
 
 def test_every_path_is_in_the_list_of_those_that_want_a_token(settings: Settings) -> None:
