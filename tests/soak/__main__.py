@@ -9,10 +9,12 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
+from app.migrations.connection import one_line
 from app.settings import ROOT
 from tests.conftest import MEMORY
 from tests.soak.play import FULL, QUICK, play
 from tests.soak.report import as_text
+from tests.soak.stage import later
 
 
 def main() -> None:
@@ -35,10 +37,14 @@ def main() -> None:
 
 
 def release(revision: str, folder: Path) -> Path:
-    """The revision's files, in the folder."""
-    archive = subprocess.run(["git", "-C", ROOT, "archive", revision], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+    """The revision's files, in the folder. Ends the command with one line where it is none to deploy from."""
+    archive = subprocess.run(["git", "-C", ROOT, "archive", revision], capture_output=True)
+    if archive.returncode:
+        sys.exit(f"make soak: {one_line(archive.stderr.decode())}")
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")
+    if not later(folder):
+        sys.exit(f"make soak: OLD={revision} has each migration that there is: name an older one")
     return folder
 
 

@@ -14,7 +14,7 @@ from tests.soak.balancer import Balancer
 from tests.soak.load import PATIENCE, Client, Outcome
 from tests.soak.metrics import Sample, watch
 from tests.soak.report import Absence, Act, Report
-from tests.soak.stage import DRAIN, Instance, Stage
+from tests.soak.stage import DRAIN, Instance, Stage, later
 
 
 class Size(NamedTuple):
@@ -145,7 +145,7 @@ class Play:
     async def deploy_and_back(self, current: Instance, old: Path) -> Instance:
         """A former release gives way to this one, whose entrypoint migrates; takes over again, and the migrations are
         rolled back; and gives way once more."""
-        first = await asyncio.to_thread(self.stage.first_after, old)
+        first, *_ = await asyncio.to_thread(later, old)
         async with self.act("new release, migrating"):
             new = await self.start()
             await self.retire(current)

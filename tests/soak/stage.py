@@ -28,6 +28,11 @@ OPTIONS = (
 )
 
 
+def later(release: Path) -> list[str]:
+    """The migrations that a former release does not have, in order."""
+    return sorted(shipped().keys() - shipped(release / "sql" / "migrations").keys())
+
+
 class Instance:
     """The service as a container has it: the entrypoint, in a process group of its own."""
 
@@ -97,10 +102,6 @@ class Stage:
         )
         if done.returncode:
             raise RuntimeError(f"yoyo {' '.join(arguments)}: {done.stdout}{done.stderr}")
-
-    def first_after(self, release: Path) -> str:
-        """The first migration that a former release does not have."""
-        return min(shipped().keys() - shipped(release / "sql" / "migrations").keys())
 
     def start(self, name: str, release: Path = ROOT) -> Instance:
         instance = Instance(name, release, self.folder, self.variables)
