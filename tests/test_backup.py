@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -201,3 +202,17 @@ def test_a_signal_to_it_reaches_the_command(database: str, tmp_path: Path) -> No
     process.terminate()
 
     assert process.wait(timeout=10) == 9
+
+
+def test_a_signal_as_the_command_starts_reaches_it(kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: list[Any] = []
+    monkeypatch.setattr(signal, "signal", lambda _, handler: handlers.append(handler))
+
+    class Started(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str]) -> None:
+            super().__init__(command)
+            handlers[-1](signal.SIGTERM, None)
+
+    monkeypatch.setattr(subprocess, "Popen", Started)
+
+    assert keep_objects(["sleep", "60"]) == 128 + signal.SIGTERM
