@@ -1,73 +1,53 @@
 """The application as a value: routes, limits, handlers, and what lives from start to end."""
 
-import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
-from typing import TypedDict
 
 from anyio import CapacityLimiter
-from obstore.store import ObjectStore
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 
-from app import (
+from app.catalogue.export import NDJSON
+from app.catalogue.thumbnails import Thumbnails
+from app.database import probe
+from app.database.pool import Pool
+from app.database.replica import Reads
+from app.decoder.client import Codec
+from app.observability import logs
+from app.observability.metrics import Metrics
+from app.settings import Settings, read_settings
+from app.storage.store import open_store
+from app.web import openapi
+from app.web.auth import Tokens
+from app.web.endpoints import (
     content,
     docs,
     exports,
     health,
     images,
     imports,
-    logs,
-    openapi,
+    metrics,
+    pages,
     schema,
-    scrape,
-    site,
     stats,
     tags,
+    thumbnails,
     uploads,
 )
-from app.codec.processes import Codec
-from app.database import Pool
-from app.drain import on_sigterm
-from app.exports import NDJSON
-from app.metrics import Metrics
-from app.problems import EXCEPTION_HANDLERS
-from app.reads import Reads
-from app.resource import cross_origin, not_found, resource
-from app.settings import Settings, read_settings
-from app.store import open_store
-from app.tokens import Tokens
-from app.watch import Watched
+from app.web.problems import EXCEPTION_HANDLERS
+from app.web.routing import not_found, resource
+from app.web.security import cross_origin
+from app.web.server.request_log import Watched
+from app.web.server.shutdown import on_sigterm
+from app.web.state import State
 
 DECODERS = 2  # uploads that one worker decodes at once
 THUMBNAILERS = 2  # thumbnails that it makes at once, beside them
 TRANSFERS = 2  # imports and exports that it runs at once: each holds a connection until it ends
-
-
-class State(TypedDict):
-    """What the endpoints find in `request.state`."""
-
-    settings: Settings
-    draining: asyncio.Event  # this process has been told to stop
-    codec: Codec
-    decoders: Executor
-    thumbnailers: Executor
-    making: CapacityLimiter  # as many thumbnails as there are thumbnailers, each with a connection for its lock
-    thumbnail_pool: Pool
-    thumbnails: dict[str, asyncio.Task[bytes]]  # being read or made, by key
-    uploads: CapacityLimiter
-    transfers: CapacityLimiter
-    pool: Pool
-    reads: Reads
-    metrics: Metrics
-    log: logs.Handler | None
-    look: scrape.Look
-    tokens: Tokens | None  # where everybody is let in
-    store: ObjectStore
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -87,7 +67,7 @@ def create_app(settings: Settings) -> Starlette:
                 Pool(settings) as pool,
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
                 Reads(settings, pool) as reads,
-                Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as metrics,
+                Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as measured,
                 nullcontext() if settings.migrate else health.telling(reads),
             ):
                 yield {
@@ -95,17 +75,14 @@ def create_app(settings: Settings) -> Starlette:
                     "draining": on_sigterm(settings.shutdown_delay),
                     "codec": codec,
                     "decoders": decoders,
-                    "thumbnailers": thumbnailers,
-                    "making": CapacityLimiter(THUMBNAILERS),
-                    "thumbnail_pool": thumbnail_pool,
-                    "thumbnails": {},
+                    "thumbnails": Thumbnails(store, codec, thumbnail_pool, thumbnailers, THUMBNAILERS),
                     "uploads": CapacityLimiter(settings.max_uploads),
                     "transfers": CapacityLimiter(TRANSFERS),
                     "pool": pool,
                     "reads": reads,
-                    "metrics": metrics,
+                    "metrics": measured,
                     "log": log,
-                    "look": scrape.Look(settings),
+                    "look": probe.Look(settings),
                     "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                 }
@@ -118,7 +95,7 @@ def create_app(settings: Settings) -> Starlette:
                 max_body_bytes=settings.max_upload_bytes + 2 * settings.max_record_bytes,
                 takes=uploads.TAKES,
                 GET=images.list_images,
-                POST=images.create_image,
+                POST=uploads.create_image,
             ),
             resource(
                 "/v1/images/{id:uuid}",
@@ -129,7 +106,7 @@ def create_app(settings: Settings) -> Starlette:
                 DELETE=images.delete_image,
             ),
             resource("/v1/images/{id:uuid}/content", answers=None, GET=content.get_content),
-            resource("/v1/images/{id:uuid}/thumbnail", answers=None, takes_query=True, GET=content.get_thumbnail),
+            resource("/v1/images/{id:uuid}/thumbnail", answers=None, takes_query=True, GET=thumbnails.get_thumbnail),
             resource(
                 "/v1/images/import",
                 scope="admin",
@@ -143,11 +120,11 @@ def create_app(settings: Settings) -> Starlette:
             resource("/v1/schema", scope="admin", GET=schema.read_schema),
             resource("/healthz", public=True, GET=health.healthz),
             resource("/readyz", public=True, GET=health.readyz),
-            resource("/metrics", public=True, answers=None, GET=scrape.page),
+            resource("/metrics", public=True, answers=None, GET=metrics.page),
             resource("/openapi.json", public=True, GET=openapi.document(settings)),
-            resource("/", public=True, answers="text/html", takes_query=True, GET=site.gallery),
-            resource("/schema", public=True, answers="text/html", takes_query=True, GET=site.schema),
-            Mount("/static", GZipMiddleware(site.Files())),
+            resource("/", public=True, answers="text/html", takes_query=True, GET=pages.gallery),
+            resource("/schema", public=True, answers="text/html", takes_query=True, GET=pages.schema),
+            Mount("/static", GZipMiddleware(pages.Files())),
             resource("/docs", public=True, answers="text/html", GET=docs.page),
             resource("/docs/start.js", public=True, answers=None, GET=docs.start),
             Mount("/docs/assets", docs.Assets()),

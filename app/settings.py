@@ -2,15 +2,16 @@
 
 import os
 import re
-import sys
 import warnings
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from app.errors import fail
 
 # What libpq takes in no URL: a blank, and a % that encodes nothing.
 UNSAFE = re.compile(r"\s|%(?![0-9A-Fa-f]{2})|%00")
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
     accept_data_loss: str = ""
-    log_format: Literal["json", "text"] | None = None  # read by app/logs.py; here it is checked
+    log_format: Literal["json", "text"] | None = None  # read by app/observability/logs.py; here it is checked
 
     @property
     def max_record_bytes(self) -> int:
@@ -132,12 +133,6 @@ class ReviewSettings(BaseSettings):
     model_config = Settings.model_config
 
     review_database_url: DatabaseURL | None = None
-
-
-def fail(message: str) -> NoReturn:
-    """End the command: one line on stderr, exit status 1."""
-    print(message, file=sys.stderr)
-    raise SystemExit(1)
 
 
 def read_settings() -> Settings:

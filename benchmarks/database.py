@@ -13,7 +13,7 @@ import psutil
 import psycopg
 from psycopg.rows import TupleRow
 
-from app.embedded import Server
+from app.embedded_postgres import Server
 from app.review import scratch
 from app.settings import ROOT
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from app.embedded import binaries
+from app.embedded_postgres import binaries
 from benchmarks.database import DATA
 from benchmarks.filters import DEEP, FIRST
 from benchmarks.results import MIB, Results, Target, percentile, targets

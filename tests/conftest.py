@@ -21,12 +21,12 @@ from starlette.types import Receive, Scope, Send
 from xdist.scheduler import LoadScopeScheduling
 from yoyo.connections import get_backend
 
-from app.embedded import Server, binaries
+from app.embedded_postgres import Server, binaries
 from app.main import create_app
 from app.migrations.backend import SettingsBackend
 from app.settings import ROOT, Settings
-from tests import forked
-from tests.s3 import S3
+from tests.support import forked
+from tests.support.s3 import S3
 
 VERSION = int(os.environ.get("PG", "18"))
 BIN = Path(sys.executable).parent
@@ -36,9 +36,9 @@ PORTS = count(10_000 + os.getpid() * 256 % 20_000)
 MEMORY = Path("/dev/shm")  # noqa: S108
 # Nothing outlives the tests, and nobody but a test vacuums or analyzes a table.
 UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
-ENOUGH = 8 * 1024**3  # bytes; tests/test_plans.py has a million images
+ENOUGH = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images
 
-TOGETHER = {"test_failures.py", "test_gallery.py", "test_plans.py", "test_replicas.py"}
+TOGETHER = {"test_failover.py", "test_gallery.py", "test_plans.py", "test_replica.py"}
 
 # Who is started in the background by a shell ignores it, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

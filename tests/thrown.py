@@ -15,9 +15,9 @@ import httpx
 import psutil
 from PIL import Image, ImageOps
 
-from app.embedded import Server
-from tests.test_backend import wait_until
-from tests.test_entrypoint import free_port, ready, service
+from app.embedded_postgres import Server
+from tests.cli.test_entrypoint import free_port, ready, service
+from tests.migrations.test_backend import wait_until
 
 AT_ONCE = 12
 LARGEST = 50 * 1024**2  # bytes

@@ -23,13 +23,14 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, MigrationList
 
-from app.history import MIGRATIONS, Entry, compare, shipped
+from app.errors import fail
 from app.migrations import ledger, lock
 from app.migrations.connection import Connection, connect, explained, is_interrupted, refuse_wrong_session, run
+from app.migrations.data_loss import refuse_losses
 from app.migrations.execution import execute
-from app.migrations.files import faults
-from app.migrations.losses import refuse_losses
-from app.settings import ROOT, fail, read_settings
+from app.migrations.validation import faults
+from app.schema.history import MIGRATIONS, Entry, compare, shipped
+from app.settings import ROOT, read_settings
 
 INTERRUPTED = "yoyo: interrupted; what was applied before is applied. The next command carries on from there"
 

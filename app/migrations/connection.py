@@ -8,8 +8,10 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
 
-from app.embedded import connectable
-from app.settings import ROOT, Settings, fail
+from app.embedded_postgres import connectable
+from app.errors import fail
+from app.settings import ROOT, Settings
+from app.text import one_line
 
 # What the URL does not say otherwise. A server whose host has died, or whose network is cut, is noticed by both ends
 # within half a minute.
@@ -79,10 +81,6 @@ def run(connection: Connection, name: str, folder: str = "migrator", /, **parame
 def is_interrupted(error: psycopg.Error) -> bool:
     """Whether it is a signal that cut the statement off, and with a second signal the connection."""
     return isinstance(error.__context__, KeyboardInterrupt)
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def explained(error: psycopg.Error) -> str:

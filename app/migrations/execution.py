@@ -13,12 +13,12 @@ import psycopg
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from yoyo.migrations import Migration
 
+from app.errors import fail
 from app.migrations import lock
+from app.migrations.concurrent_indexes import built_by, same
 from app.migrations.connection import RefusedError, explained, is_interrupted, run
-from app.migrations.indexes import built_by, same
-from app.migrations.losses import refuse_new_losses
-from app.migrations.watch import watched
-from app.settings import fail
+from app.migrations.data_loss import refuse_new_losses
+from app.migrations.progress import watched
 
 if TYPE_CHECKING:
     from app.migrations.backend import SettingsBackend

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from psycopg.errors import LockNotAvailable
 
-from app.history import Record
 from app.migrations.connection import Connection, run, statement
+from app.schema.history import Record
 
 TABLE = "_yoyo_ledger"
 

@@ -7,9 +7,11 @@ import os
 import socket
 import time
 
-from app.history import Holder, number
-from app.migrations.connection import Connection, one_line, run
-from app.settings import Settings, fail
+from app.errors import fail
+from app.migrations.connection import Connection, run
+from app.schema.history import Holder, number
+from app.settings import Settings
+from app.text import one_line
 
 POLL = 0.1  # seconds between two attempts at the lock
 PATIENCE = 5.0  # seconds between two lines that say we wait

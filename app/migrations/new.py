@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from app.settings import fail
+from app.errors import fail
 
 HEADER = """\
 -- {message}.

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from app.history import Entry, Holder, Standing, comparable, compare, shipped, standing
+from app.errors import fail
 from app.migrations import ledger, lock
 from app.migrations.connection import connect, explained, run
-from app.migrations.schema import drift
-from app.settings import Settings, fail
+from app.migrations.dump import drift
+from app.schema.history import Entry, Holder, Standing, comparable, compare, shipped, standing
+from app.settings import Settings
 
 UP_TO_DATE, PENDING, WRONG = 0, 1, 2
 EXIT_STATUS: dict[Standing, int] = {"up-to-date": UP_TO_DATE, "pending": PENDING, "wrong": WRONG}

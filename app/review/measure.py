@@ -11,7 +11,9 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from app.migrations.connection import Connection, explained, one_line, run
+from app.migrations.connection import Connection, explained, run
+from app.schema.statements import statements
+from app.text import one_line
 
 # What each mode keeps other sessions from, by the table of conflicts in PostgreSQL's manual ("Explicit Locking").
 BLOCKS = {
@@ -111,18 +113,6 @@ class Run:
         return max(
             (lock.milliseconds for step in self.steps for lock in step.locks if what in lock.blocks), default=0.0
         )
-
-
-def statements(text: str) -> list[tuple[int, str]]:
-    """The statements of a file, each with its line, as PostgreSQL's parser finds them."""
-    from pglast import parse_sql
-
-    found = []
-    for raw in parse_sql(text):
-        start = raw.stmt_location or 0
-        statement = text[start : start + raw.stmt_len] if raw.stmt_len else text[start:]
-        found.append((text.count("\n", 0, start) + 1, statement.strip()))
-    return found
 
 
 def execute(connection: Connection, text: str, transactional: bool) -> None:

@@ -8,7 +8,6 @@ from psycopg.sql import SQL, Literal
 
 from app.migrations.connection import Connection
 
-EXAMPLE = re.compile(r"^-- example ([^:]+): (.+)$", re.MULTILINE)
 COSTS = re.compile(r"\(cost=[\d.]+\.\.([\d.]+) rows=\d+ width=\d+\)")
 SLOW = 20.0  # milliseconds
 
@@ -26,11 +25,6 @@ class Plan:
     indexes: set[str] = field(default_factory=set)
     sequential: set[str] = field(default_factory=set)  # tables read from end to end
     estimate: str = ""  # the whole plan as the planner sees it beforehand
-
-
-def examples(sql: str) -> list[tuple[str, str]]:
-    """The examples in a query's header, each its words and its arguments; one without either where it has no header."""
-    return EXAMPLE.findall(sql) or [("", "")]
 
 
 def explain(

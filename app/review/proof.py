@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.migrations.connection import Connection, run
-from app.migrations.schema import inspect
+from app.migrations.dump import inspect
 
 
 @dataclass(frozen=True)

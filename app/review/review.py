@@ -6,14 +6,15 @@ from pathlib import Path
 
 import psycopg
 
-from app.migrations.connection import Connection, explained, one_line, run
-from app.migrations.files import Rollback, rollback_of, transactional
+from app.lint.findings import Finding
+from app.migrations.connection import Connection, explained, run
 from app.review import proof
-from app.review.check import Finding
 from app.review.measure import Run, execute, measure
-from app.review.plans import Plan, examples, explain
+from app.review.plans import Plan, explain
 from app.review.releases import Release
 from app.review.scratch import fill
+from app.schema.headers import Rollback, examples, rollback_of, transactional
+from app.text import one_line
 
 STAGES = ("rows", "before", "up", "after", "down", "up again")  # as `say` is told them
 Answers = dict[tuple[str, str], Plan | str]  # by query text and example: its plan, or what PostgreSQL refused it for

@@ -12,9 +12,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
 from tqdm import tqdm
 
-from app.embedded import Server, connectable
-from app.migrations.connection import Connection, one_line, run
-from app.settings import ROOT, ReviewSettings, fail
+from app.embedded_postgres import Server, connectable
+from app.errors import fail
+from app.migrations.connection import Connection, run
+from app.settings import ROOT, ReviewSettings
+from app.text import one_line
 
 # Not to be safe, and nothing beside the work: what is measured is the work.
 OPTIONS = "-c fsync=off -c autovacuum=off -c max_wal_size=16GB -c shared_buffers=256MB"

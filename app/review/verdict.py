@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.migrations.files import NOTHING
-from app.review.check import Finding
+from app.lint.findings import Finding
 from app.review.measure import Lock, Run, Step
 from app.review.review import PlanChange, Reviewed
+from app.schema.headers import NOTHING
 
 LEVELS = ("safe", "care", "unsafe")
 WORDS = {"safe": "safe under traffic", "care": "needs care", "unsafe": "not safe under traffic"}

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from time import perf_counter
 
-from app.review.plans import examples
+from app.schema.headers import examples
 from app.settings import ROOT
 from benchmarks.database import Database
 from benchmarks.load import Figures

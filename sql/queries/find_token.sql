@@ -1,4 +1,4 @@
--- find_token: what a bearer token allows, for each request to the API that comes with one (app/tokens.py).
+-- find_token: what a bearer token allows, for each request to the API that comes with one (app/web/auth.py).
 -- $1 uuid  the id in the token
 -- Index: tokens_pkey.
 -- example no such token: md5('no token')::uuid

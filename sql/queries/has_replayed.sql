@@ -1,4 +1,4 @@
--- has_replayed: whether a read here sees all that the primary had written when it was asked (app/reads.py).
+-- has_replayed: whether a read here sees all that the primary had written when it was asked (app/database/replica.py).
 -- It does not where this is no standby any more, or of another timeline: what it has may not be what the primary has.
 -- A standby knows its new timeline from its next restartpoint on, within checkpoint_timeout.
 -- $1 pg_lsn   the position that read_position has told

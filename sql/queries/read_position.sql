@@ -1,4 +1,4 @@
--- read_position: how far the primary's log is written, before a read on the replica (app/reads.py): whatever was
+-- read_position: how far the primary's log is written, before a read on the replica (app/database/replica.py): whatever was
 -- acknowledged before is in it. On a standby it fails.
 -- The timeline changes with each promotion: positions of two timelines do not compare.
 -- Index: none, no table is read. Privileges: none.

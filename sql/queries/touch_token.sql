@@ -1,4 +1,4 @@
--- touch_token: note that a bearer token is in use, once a minute at most, whichever worker sees it (app/tokens.py).
+-- touch_token: note that a bearer token is in use, once a minute at most, whichever worker sees it (app/web/auth.py).
 -- $1 uuid  the id in the token
 -- Index: tokens_pkey. HOT: no index has the column.
 -- example no such token: md5('no token')::uuid

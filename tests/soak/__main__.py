@@ -9,8 +9,8 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
-from app.migrations.connection import one_line
 from app.settings import ROOT
+from app.text import one_line
 from tests.conftest import MEMORY
 from tests.soak.play import FULL, QUICK, play
 from tests.soak.report import as_text

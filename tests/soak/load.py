@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.pictures import picture
+from tests.support.pictures import picture
 
 Right = Callable[[httpx.Response], bool]  # whether an answer says what is so
 

@@ -12,12 +12,12 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
-from app.history import shipped
 from app.review import scratch
+from app.schema.history import shipped
 from app.settings import ROOT
-from tests.cluster import DATABASE, Mortal
 from tests.conftest import environment, free_port
-from tests.test_backend import wait_until
+from tests.migrations.test_backend import wait_until
+from tests.support.cluster import DATABASE, Mortal
 
 WORKERS = 2
 DRAIN = 2.0  # seconds between /readyz's 503 and the end of an instance's accepting

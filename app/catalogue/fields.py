@@ -1,0 +1,135 @@
+"""The fields of an image: what each may hold, how it is described, and where a client's word for it is refused."""
+
+import re
+from collections.abc import Sized
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+)
+from pydantic_core import CoreSchema, core_schema, to_json
+
+MAX_TAG = 100
+NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """As many characters of a string, or items of a list, as a setting says: the context of a validation is Settings.
+
+    In the schema stands the setting's name, for app/web/openapi.py to replace.
+    """
+
+    setting: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        described = handler(schema)
+        described["maxItems" if described["type"] == "array" else "maxLength"] = self.setting
+        return described
+
+    def _check(self, value: Sized, info: core_schema.ValidationInfo) -> Sized:
+        most = getattr(info.context, self.setting)
+        if len(value) > most:
+            raise ValueError(f"must have at most {most} {'characters' if isinstance(value, str) else 'items'}")
+        return value
+
+
+def _without_nul(value: str) -> str:
+    # PostgreSQL's text holds every character but this one.
+    if "\x00" in value:
+        raise ValueError("must not contain the character U+0000")
+    return value
+
+
+def _a_name(value: str) -> str:
+    if NOT_IN_A_NAME.search(value) or value in {".", ".."}:
+        raise ValueError("must be a file's name, without folders and control characters")
+    return value
+
+
+def _storable(value: JsonValue) -> JsonValue:
+    """jsonb has neither U+0000 nor numbers beyond the finite."""
+    if isinstance(value, str):
+        _without_nul(value)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError("must not contain a number beyond the range of a double")
+    elif isinstance(value, list):
+        for item in value:
+            _storable(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _without_nul(key)
+            _storable(item)
+    return value
+
+
+def attributes_within(value: dict[str, JsonValue], most: int) -> dict[str, JsonValue]:
+    """The attributes, where they can be stored, and have that many bytes at most. Raises ValueError."""
+    _storable(value)
+    if len(to_json(value)) + _zeros(value) > most:
+        raise ValueError(f"must have at most {most} bytes as JSON, numbers without exponent")
+    return value
+
+
+def _attributes(value: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
+    assert info.context is not None
+    return attributes_within(value, info.context.max_attributes_bytes)
+
+
+def _zeros(value: JsonValue) -> int:
+    """The bytes that numbers gain in PostgreSQL, where jsonb writes 1e300 as a 1 and 300 zeros."""
+    if isinstance(value, float):
+        return max(0, len(f"{Decimal(repr(value)):f}") - len(repr(value)))
+    if isinstance(value, dict):
+        return sum(map(_zeros, value.values()))
+    return sum(map(_zeros, value)) if isinstance(value, list) else 0
+
+
+def _distinct(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
+def _rfc3339(value: Any) -> Any:
+    # pydantic would also take a number of seconds, or a date alone.
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
+        raise ValueError("must be a time as in 2026-01-31T12:00:00Z")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 UTC") from None
+
+
+WITHOUT_NUL = AfterValidator(_without_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
+A_NAME = AfterValidator(_a_name), Field(json_schema_extra={"pattern": r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f/\\]*$"})
+
+Text = Annotated[str, *WITHOUT_NUL]
+Filename = Annotated[str, StringConstraints(min_length=1), AtMost("max_filename_length"), *A_NAME]
+Title = Annotated[str, AtMost("max_title_length"), *WITHOUT_NUL]
+Description = Annotated[str, AtMost("max_description_length"), *WITHOUT_NUL]
+Tag = Annotated[str, StringConstraints(min_length=1), AtMost("max_tag_length"), *WITHOUT_NUL]
+Tags = Annotated[list[Tag], AtMost("max_tags"), AfterValidator(_distinct)]
+Attributes = Annotated[
+    dict[str, JsonValue],
+    AfterValidator(_attributes),
+    Field(json_schema_extra={"propertyNames": {"pattern": r"^[^\u0000]*$"}}),
+]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]

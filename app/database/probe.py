@@ -1,0 +1,98 @@
+"""app.database.probe: to be described."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from typing import get_args
+
+from asyncpg import PostgresError, UndefinedTableError
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from app.database import queries
+from app.database.errors import UNAVAILABLE
+from app.database.pool import Pool
+from app.observability.logs import logger
+from app.schema import history
+from app.settings import Settings
+from app.storage.store import reason
+
+FRESH = 5.0  # seconds that an answer of the database holds
+LIMIT = 1.0  # seconds that it may take
+
+
+class Found(Collector):
+    """What the database has told, and which release asks."""
+
+    def __init__(self, records: list[history.Record] | None, lock_wait: float | None) -> None:
+        self._records, self._lock_wait = records, lock_wait
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("images_build", "The release.", {"version": version("image-catalogue")})
+        up = self._records is not None
+        yield GaugeMetricFamily("images_database_up", "1 where the database has just answered, else 0.", int(up))
+        if self._records is None:
+            return
+        entries = history.compare(history.shipped(), self._records)
+        states = Counter(entry.state for entry in entries)
+        migrations = GaugeMetricFamily("images_migrations", "Migrations by state.", labels=["state"])
+        for state in get_args(history.State):
+            migrations.add_metric([state], states[state])
+        yield migrations
+        pending = sum(not entry.applied for entry in entries)
+        yield GaugeMetricFamily("images_migrations_pending", "Migrations of this release not applied.", pending)
+        if applied := [entry for entry in entries if entry.applied]:
+            yield InfoMetricFamily("images_migration_last", "The last one applied.", {"migration": applied[-1].id})
+        runs = [
+            (record.finished_at, record.finished_at - record.started_at)
+            for record in self._records
+            if record.started_at and record.finished_at and record.operation in {"apply", "rollback"}
+        ]
+        if runs:
+            moment, took = max(runs)
+            words = "What the last run of a migration took."
+            yield GaugeMetricFamily("images_migration_last_duration_seconds", words, took.total_seconds())
+            words = "When the last run of a migration ended."
+            yield GaugeMetricFamily("images_migration_last_timestamp_seconds", words, moment.timestamp())
+        if self._lock_wait is not None:
+            words = "What the last migrator waited for another one."
+            yield GaugeMetricFamily("images_migration_lock_wait_seconds", words, self._lock_wait)
+
+
+class Look:
+    """Asks the database, at most once in FRESH seconds, by a connection of its own: it is to tell whether a new one is
+    to be had, and not to wait for those that the requests hold."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings.model_copy(
+            update={
+                "database_pool_size": 1,
+                "database_statement_timeout": min(settings.database_statement_timeout, LIMIT),
+            }
+        )
+        self._task: asyncio.Task[Found] | None = None
+        self._since = 0.0
+
+    async def look(self) -> Found:
+        """What is known within LIMIT."""
+        if self._task is None or (self._task.done() and time.monotonic() - self._since > FRESH):
+            self._since = time.monotonic()
+            self._task = asyncio.create_task(self._ask())
+        await asyncio.wait([self._task], timeout=LIMIT)
+        return self._task.result() if self._task.done() and not self._task.cancelled() else Found(None, None)
+
+    async def _ask(self) -> Found:
+        try:
+            async with Pool(self._settings, "metrics") as pool:
+                records = [history.Record(*row) for row in await queries.read_history(pool)]
+                lock_wait = None
+                with suppress(UndefinedTableError):
+                    lock_wait = await queries.read_lock_wait(pool)
+                return Found(records, lock_wait)
+        except (*UNAVAILABLE, PostgresError) as error:
+            logger.warning("/metrics: the database did not answer: %s: %s", type(error).__name__, reason(error))
+            return Found(None, None)

@@ -1,0 +1,228 @@
+"""The processes that decode images for this one, which does not even load the decoder."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from mmap import mmap
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
+
+from pydantic_core import from_json
+
+from app.decoder.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure, ThumbnailType
+from app.errors import REJECTED_IMAGES, RejectedImageError, StoppingError
+from app.observability import metrics
+from app.observability.logs import logger
+from app.settings import ROOT
+from app.storage.spool import IN_MEMORY, Content
+
+COMMAND = [sys.executable, "-m", "app.decoder"]
+# All that they get of this process's environment, which has its secrets: how Python and its libraries are found. Of
+# freed memory glibc is to keep little, and libvips is to keep nothing on disk, which it may not.
+INHERITED = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "262144",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "VIPS_DISC_THRESHOLD": "1000g",
+}
+START = 30.0  # seconds that a start may take; on an idle machine it is 0.05
+MOST = 16 * 1024**2  # bytes of a thumbnail
+MOST_JSON = 4096  # bytes of the JSON of an answer
+REASONS = {None: "Decoding it takes too long.", OUT_OF_MEMORY: "Decoding it takes too much memory."}
+FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # of metrics; others are crashes
+
+
+class FailedError(Exception):
+    """The process has ended in the middle of a job, with this exit status; None where it took too long."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(status)
+        self.status = status
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return "took too long"
+        if self.status < 0:
+            return f"was ended by signal {-self.status} ({signal.strsignal(-self.status)})"
+        return "ran out of memory" if self.status == OUT_OF_MEMORY else f"ended with status {self.status}"
+
+
+class Codec:
+    """As many processes as threads ask at once, each started when it is first wanted."""
+
+    def __init__(self, max_pixels: int, seconds: float) -> None:
+        self._max_pixels, self._seconds = max_pixels, seconds
+        self._idle: list[Process] = []
+        self._living: set[Process] = set()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A thread that still asks, and whoever asks later, gets StoppingError."""
+        self._closed = True
+        for process in tuple(self._living):
+            process.kill()
+        while self._idle:
+            self._idle.pop().end()
+
+    def measure(self, content: Content) -> Measure:
+        """Type, and width and height as displayed, of the first picture in the content.
+
+        Raises RejectedImageError, StoppingError, and OSError if no process starts.
+        """
+        about, _ = self._ask({"operation": "measure"}, content)
+        return Measure(about["content_type"], about["width"], about["height"])
+
+    def thumbnail(self, content: Content, size: int, format: ThumbnailType) -> bytes:
+        """The bytes of the thumbnail. Raises as `measure` does."""
+        return self._ask({"operation": "thumbnail", "size": size, "format": format}, content)[1]
+
+    def _ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
+        if not isinstance(content, bytes):
+            content.flush()
+        failed = FailedError(None)
+        for process in self._processes():
+            self._living.add(process)
+            if self._closed:
+                process.kill()
+            try:
+                about, made = process.ask(job, content)
+            except FailedError as error:
+                self._living.discard(process)
+                if self._closed:
+                    raise StoppingError from None
+                failed = error
+                metrics.DECODER_FAILURES.labels(FAILURES.get(failed.status, "crash")).inc()
+                if failed.status is None:
+                    break
+            else:
+                self._idle.append(process)
+                if "kind" in about:
+                    raise RejectedImageError(about["kind"], about["detail"])
+                return about, made
+        logger.error("the decoder %s, at %s", failed, _name(content))
+        raise RejectedImageError("broken-image", REASONS.get(failed.status, "The decoder crashed on it."))
+
+    def _processes(self) -> Iterator["Process"]:
+        """An idle one, where there is one, and then a new one: what ends the first need not be the image. It may have
+        been killed while it had nothing to do, or its memory have gone to the images before."""
+        with suppress(IndexError):
+            yield self._idle.pop()
+        yield Process(self._max_pixels, self._seconds)
+
+
+class Process:
+    """One of them; it does one thing at a time. What it says is believed only as far as it can be true."""
+
+    def __init__(self, max_pixels: int, seconds: float) -> None:
+        """Raises ChildProcessError where it does not start, or what the system raises."""
+        self._max_pixels, self._seconds = max_pixels, seconds
+        with ExitStack() as opened, _memory_file() as file:
+            file.truncate(IN_MEMORY)
+            self._memory = opened.enter_context(mmap(file.fileno(), IN_MEMORY))
+            self._socket, its = socket.socketpair()
+            opened.enter_context(self._socket)
+            with its:
+                self._process = subprocess.Popen(
+                    [*COMMAND, str(file.fileno()), str(max_pixels), str(seconds)],
+                    stdin=its.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[file.fileno()],
+                    cwd=ROOT,
+                    env={name: os.environ[name] for name in INHERITED if name in os.environ} | ENVIRONMENT,
+                    process_group=0,  # Ctrl-C is for this process, which may have work for them until its end
+                )
+            self._opened = opened.pop_all()
+        metrics.DECODERS.inc()
+        try:
+            self._receive(START)
+        except (OSError, EOFError, ValueError):
+            metrics.DECODER_FAILURES.labels("start").inc()
+            raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
+
+    def ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
+        """Its answer. Raises FailedError."""
+        descriptors = []
+        if isinstance(content, bytes):
+            self._memory[: len(content)] = content
+            job |= {"length": len(content)}
+        else:
+            descriptors.append(content.fileno())
+        encoded = json.dumps(job).encode()
+        try:
+            socket.send_fds(self._socket, [LENGTHS.pack(len(encoded), 0), encoded], descriptors)
+            about, made = self._receive(self._seconds)
+            self._check(job, about, made)
+        except TimeoutError:
+            self.end()
+            raise FailedError(None) from None
+        except (OSError, EOFError, ValueError):
+            raise FailedError(self.end()) from None
+        return about, made
+
+    def kill(self) -> None:
+        """Whoever asks it has FailedError."""
+        self._process.kill()
+
+    def end(self) -> int:
+        """Its exit status."""
+        self._opened.close()
+        self._process.kill()
+        return self._process.wait()
+
+    def _receive(self, seconds: float) -> tuple[dict[str, Any], bytes]:
+        self._socket.settimeout(seconds)
+        deadline = time.monotonic() + seconds
+        length, size = LENGTHS.unpack(self._read(LENGTHS.size, deadline))
+        if length > MOST_JSON or size > MOST:
+            raise ValueError("the answer is too large")
+        about = from_json(self._read(length, deadline))
+        return about, bytes(self._read(size, deadline))
+
+    def _read(self, size: int, deadline: float) -> bytearray:
+        read = bytearray()
+        while len(read) < size:
+            piece = self._socket.recv(size - len(read))
+            if not piece:
+                raise EOFError
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            read += piece
+        return read
+
+    def _check(self, job: dict[str, object], about: object, made: bytes) -> None:
+        """Raises ValueError where this can be no answer to the job."""
+        match job["operation"], about:
+            case _, {"kind": str(kind), "detail": str(detail)} if kind in REJECTED_IMAGES and detail.isprintable():
+                return
+            case "measure", {"content_type": str(type), "width": int(width), "height": int(height)}:
+                if type in EXTENSIONS and width > 0 < height and width * height <= self._max_pixels:
+                    return
+            case "thumbnail", {} if made:
+                return
+        raise ValueError("no answer to this")
+
+
+def _memory_file() -> IO[bytes]:
+    """A file that is in memory, where the system has such."""
+    if sys.platform == "linux":
+        return open(os.memfd_create("image"), "r+b", buffering=0)  # noqa: PTH123
+    return TemporaryFile(buffering=0)
+
+
+def _name(content: Content) -> str:
+    """What the log tells of it."""
+    if not isinstance(content, bytes):
+        content.seek(0)
+        content = content.read()
+    return f"{len(content)} bytes of SHA-256 {hashlib.sha256(content).hexdigest()}"

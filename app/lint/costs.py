@@ -1,0 +1,219 @@
+"""What PostgreSQL 15 to 18 does for a change of type, a default, a NOT NULL: known from its source, held by measuring.
+
+Each function answers on the careful side where the catalog does not know.
+"""
+
+from typing import Any
+
+from pglast import ast, enums
+
+from app.lint.catalog import Catalog, Column, Type, columns_in, key, names, type_of, walk
+
+UNLIMITED = {"varchar", "text"}
+# A wider limit is a matter of the catalogue alone for these; timestamp(3) has its precision there.
+WIDENING = {"varchar", "varbit", "time", "timetz", "timestamp", "timestamptz"}
+FINEST = 6  # of the times: microseconds
+# Functions that a default may call without a rewrite. All others of pg_catalog, and all of our own that are not
+# declared STABLE or IMMUTABLE, are taken to be volatile.
+STEADY = {
+    *("now", "transaction_timestamp", "statement_timestamp", "current_setting", "to_timestamp", "to_date", "to_char"),
+    *("date_trunc", "timezone", "make_interval", "make_date", "make_timestamptz", "age", "extract", "date_part"),
+    *("lower", "upper", "md5", "left", "right", "concat", "concat_ws", "format", "replace", "substring", "btrim"),
+    *("length", "char_length", "repeat", "abs", "round", "floor", "ceil", "array_fill", "decode", "encode", "sha256"),
+    *("jsonb_build_object", "json_build_object", "jsonb_build_array", "json_build_array", "to_jsonb", "to_json"),
+    *("int4range", "int8range", "tstzrange", "daterange", "numrange", "tsrange", "cardinality", "current_database"),
+    *(
+        "array_to_string",
+        "string_to_array",
+        "array_append",
+        "array_cat",
+        "array_length",
+        "version",
+        "overlay",
+        "position",
+    ),
+    *("convert_to", "convert_from", "pi", "power", "sqrt", "mod", "trunc", "sign", "ceiling", "ascii", "chr", "ltrim"),
+    *(
+        "rtrim",
+        "lpad",
+        "rpad",
+        "initcap",
+        "reverse",
+        "translate",
+        "split_part",
+        "regexp_replace",
+        "strpos",
+        "to_number",
+    ),
+    *("jsonb_object", "json_object", "jsonb_set", "date_bin", "txid_current", "inet_client_addr", "octet_length"),
+    *("current_schema", "pg_backend_pid", "point", "box", "hashtext", "hashtextextended", "to_tsvector", "quote_ident"),
+}
+COMPATIBLE = [
+    ("int2", "int4", "int8"),  # widening only
+    ("float4", "float8"),
+    ("varchar", "text"),
+    ("text", "varchar"),
+    ("json", "jsonb"),
+    ("jsonb", "json"),
+    ("cidr", "inet"),
+]
+
+
+def spelled(type: Type | None) -> str:
+    if type is None:
+        return "a type that is not known"
+    mods = f"({', '.join(str(mod) for mod in type.mods)})" if type.mods else ""
+    return f"{type.name}{mods}{'[]' if type.array else ''}"
+
+
+def rewrites(old: Type | None, new: Type | None) -> bool:
+    """Whether a change of type writes each row anew."""
+    if old is None or new is None or old.array != new.array:
+        return True
+    if (old.name, old.mods) == (new.name, new.mods):
+        return False
+    if old.array:
+        return True
+    if old.name != new.name:
+        kept = {("varchar", "text"), ("text", "varchar"), ("cidr", "inet"), ("xml", "text")}
+        return (old.name, new.name) not in kept or (new.name == "varchar" and bool(new.mods))
+    if not new.mods:
+        return old.name not in {*WIDENING, "numeric", "interval"}
+    if not old.mods and old.name in WIDENING and old.name.startswith("time"):
+        return new.mods[0] != FINEST
+    if not old.mods or None in old.mods or None in new.mods:
+        return True
+    before, after = [mod or 0 for mod in old.mods], [mod or 0 for mod in new.mods]
+    if old.name == "numeric":
+        return after[0] < before[0] or [*after[1:], 0][0] != [*before[1:], 0][0]
+    if old.name == "interval":
+        return len(before) != len(after) or before[0] != after[0] or after[-1] < before[-1]
+    return old.name not in WIDENING or after[0] < before[0]
+
+
+def type_change(catalog: Catalog, table: str, name: str, definition: Any) -> str:
+    """What ALTER COLUMN ... TYPE costs, in words; "" where it is a matter of the catalogue alone."""
+    column = catalog.column(table, name)
+    old, new = column.type if column else None, type_of(definition.typeName, definition.collClause)
+    if rewrites(old, new) or not _plain(definition.raw_default, name, new):
+        return f"from {spelled(old)} to {spelled(new)} writes the table and its indexes anew"
+    if column and column.virtual:
+        return ""
+    if any(each.kind == "check" and each.valid and name in each.columns for each in catalog.constraints(table)):
+        return "a CHECK on the column is held against each row again"
+    indexes = [index for index in catalog.indexes_of(table) if name in index.mentioned]
+    collated = old and new and old.collation != new.collation
+    rebuilt = [index.name for index in indexes if collated or not index.simple]
+    if rebuilt:
+        return f"{', '.join(rebuilt)} is built anew: it has another collation, an expression or a predicate"
+    return ""
+
+
+def _plain(using: Any, name: str, new: Type | None) -> bool:
+    """Whether USING says what PostgreSQL would do without."""
+    if isinstance(using, ast.TypeCast):
+        using = using.arg if type_of(using.typeName) == new else None
+        return using is not None and _plain(using, name, new)
+    return using is None or (isinstance(using, ast.ColumnRef) and columns_in(using) == {name})
+
+
+def volatile(catalog: Catalog, default: Any) -> bool:
+    """Whether a default may give each row another value, so that ADD COLUMN writes them all."""
+    for node in walk(default):
+        if isinstance(node, ast.FuncCall):
+            name = names(node.funcname)
+            known = catalog.routines.get(name)
+            if known.volatility == "volatile" if known else name.removeprefix("pg_catalog.") not in STEADY:
+                return True
+        elif isinstance(node, ast.A_Expr) and _own_operator(node):
+            return True
+    return False
+
+
+def _own_operator(node: Any) -> bool:
+    return node.kind == enums.A_Expr_Kind.AEXPR_OP and len(node.name or ()) > 1
+
+
+def is_null(node: Any) -> bool:
+    while isinstance(node, ast.TypeCast):
+        node = node.arg
+    return node is None or (isinstance(node, ast.A_Const) and bool(node.isnull))
+
+
+def never_null(catalog: Catalog, table: str, name: str) -> bool:
+    """Whether a valid constraint has it already, so that SET NOT NULL need not look."""
+    column = catalog.column(table, name)
+    if column and column.not_null:
+        return True
+    checks = [each.expression for each in catalog.constraints(table) if each.kind == "check" and each.valid]
+    return any(name in required(check) for check in checks)
+
+
+def _ands(node: Any) -> list[Any]:
+    if isinstance(node, ast.BoolExpr) and node.boolop == enums.BoolExprType.AND_EXPR:
+        return [part for each in node.args or () for part in _ands(each)]
+    return [node]
+
+
+def required(check: Any) -> set[str]:
+    """The columns that a CHECK wants not to be NULL."""
+    found = set()
+    for part in _ands(check):
+        match part:
+            case ast.NullTest(arg=ast.ColumnRef() as column, nulltesttype=enums.NullTestType.IS_NOT_NULL):
+                found |= columns_in(column)
+            case _:
+                pass
+    return found
+
+
+def breaks_clients(old: Type | None, new: Type | None) -> bool:
+    """Whether a client that sends and expects the old type may fail with the new one."""
+    if old is None or new is None or old.array != new.array:
+        return True
+    if old.name == new.name:
+        return False
+    return not any(old.name in group and new.name in group[group.index(old.name) + 1 :] for group in COMPATIBLE)
+
+
+def without_where(where: Any) -> bool:
+    """No WHERE, or one that is true of each row."""
+    match where:
+        case None | ast.A_Const(val=ast.Boolean(boolval=True)):
+            return True
+        case ast.TypeCast(arg=ast.A_Const(val=ast.String(sval="t" | "true"))):
+            return True
+        case ast.A_Expr(lexpr=ast.A_Const(val=left), rexpr=ast.A_Const(val=right), name=[ast.String(sval="=")]):
+            return bool(left == right)
+        case _:
+            return False
+
+
+def few_rows(catalog: Catalog, table: str, node: Any, where: Any) -> bool:
+    """Whether a statement is held to a batch: by a LIMIT somewhere in it, or by constants for a unique column."""
+    if any(isinstance(each, ast.SelectStmt) and each.limitCount is not None for each in walk(node)):
+        return True
+    unique = {index.columns[0] for index in catalog.indexes_of(table) if index.unique and len(index.columns) == 1}
+    for part in _ands(where):
+        match part:
+            case ast.A_Expr(lexpr=ast.ColumnRef() as column, rexpr=value, name=[ast.String(sval="=")]):
+                constant = not any(isinstance(each, ast.ColumnRef | ast.SubLink) for each in walk(value))
+                if constant and columns_in(column) <= unique:
+                    return True
+            case _:
+                pass
+    return False
+
+
+def same_columns(known: dict[str, Column], wanted: dict[str, Column]) -> bool:
+    def told(columns: dict[str, Column]) -> dict[str, tuple[object, ...]]:
+        return {name: (each.type, each.not_null, repr(each.default), each.filled) for name, each in columns.items()}
+
+    return told(known) == told(wanted)
+
+
+def tables_read(node: Any) -> set[str]:
+    """The tables in the FROM of a SELECT, and in the SELECTs inside it; the names of its WITH are not tables."""
+    nodes = list(walk(node))
+    within = {each.ctename for each in nodes if isinstance(each, ast.CommonTableExpr)}
+    return {key(each) for each in nodes if isinstance(each, ast.RangeVar)} - within

@@ -1,0 +1,178 @@
+"""The SQL files as they are read: statements with their lines, those inside DO blocks too, and what comments allow."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+from pglast import ast, parse_plpgsql, parse_sql
+from pglast.parser import ParseError, scan
+
+from app.lint.catalog import walk
+
+NAMED = re.compile(r"('(?:[^']|'')*'|--[^\n]*|::)|:([a-z_]+)")
+ALLOW = re.compile(r"--\s*allow\s*:(.*)", re.IGNORECASE)
+OPENING = re.compile(r"\$[^$]*\$|[eE]?'")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement. `text` is the statement alone, `line` where it begins in its file, `block` the line of its DO."""
+
+    node: Any
+    text: str
+    line: int
+    start: int = 0  # where it begins in the text that was parsed, for the locations of its nodes
+    block: int | None = None
+    unreadable: bool = False  # put together at run time, or in another language
+
+    @cached_property
+    def nodes(self) -> list[Any]:
+        """The statement's node and all under it, in the order of the text."""
+        return list(walk(self.node))
+
+    @cached_property
+    def lines(self) -> list[int]:
+        """The lines of an ALTER TABLE's subcommands; where they cannot be told, the statement's own."""
+        commands = len(self.node.cmds or ())
+        starts, depth, expected = [], 0, False
+        for token in scan(self.text):
+            if token.name.endswith("_COMMENT"):
+                continue
+            if expected and depth == 0:
+                starts.append(self.line + self.text.count("\n", 0, token.start))
+                expected = False
+            text = self.text[token.start : token.end + 1]
+            depth += (text in {"(", "["}) - (text in {")", "]"})
+            expected = depth == 0 and text == ","
+        first = self._first_command()
+        lines = [first, *starts]
+        return lines if len(lines) == commands else [self.line] * commands
+
+    def line_of(self, node: Any) -> int:
+        """The line of a part that has a location."""
+        return self.line + self.text.count("\n", 0, max((node.location or 0) - self.start, 0))
+
+    def _first_command(self) -> int:
+        tokens = [token for token in scan(self.text) if not token.name.endswith("_COMMENT")]
+        words = [self.text[token.start : token.end + 1] for token in tokens]
+        location = next((i for i, token in enumerate(tokens) if token.start >= self._name()), 0) + 1
+        while location + 1 < len(words) and words[location] == ".":
+            location += 2
+        while location + 1 < len(words) and words[location] == "*":
+            location += 1
+        return self.line + self.text.count("\n", 0, tokens[location].start) if location < len(tokens) else self.line
+
+    def _name(self) -> int:
+        match = re.search(r"(?is)\b(table|index|view|sequence)\b(\s+if\s+exists)?(\s+only)?\s*", self.text)
+        return match.end() if match else 0
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """`-- allow: RULE because REASON`: `line` is the comment's, `target` the line it speaks of."""
+
+    line: int
+    target: int
+    rule: str
+    reason: str
+
+
+def statements(text: str) -> list[Statement]:
+    """Every statement of a file, with those inside DO after it. Raises ParseError."""
+    found = []
+    for raw in parse_sql(text):
+        start = raw.stmt_location or 0
+        own = text[start : start + raw.stmt_len] if raw.stmt_len else text[start:]
+        line = text.count("\n", 0, start) + 1
+        found.append(Statement(raw.stmt, own, line, start))
+        if isinstance(raw.stmt, ast.DoStmt):
+            found += _inside(raw.stmt, own, line)
+    return found
+
+
+def _inside(node: Any, text: str, line: int) -> list[Statement]:
+    options = {option.defname: option.arg for option in node.args or ()}
+    unreadable = Statement(node, text, line, 0, line, unreadable=True)
+    if getattr(options.get("language"), "sval", "plpgsql") != "plpgsql":
+        return [unreadable]
+    try:
+        tree = parse_plpgsql(text)
+    except (ParseError, ValueError, RecursionError):
+        return [unreadable]
+    opening = next((token.start for token in scan(text) if token.name in {"SCONST", "USCONST"}), 0)
+    first = line + text.count("\n", 0, opening)
+    return [
+        each for query, at, mode in _queries(tree, 1) for each in _read_query(query, first + at - 1, mode, line, node)
+    ]
+
+
+def _queries(tree: Any, line: int, kind: str = "") -> Iterator[tuple[str, int, int]]:
+    """The queries of a PL/pgSQL parse tree with their lines; what EXECUTE runs has the mode -1."""
+    if isinstance(tree, list):
+        for each in tree:
+            yield from _queries(each, line, kind)
+    elif isinstance(tree, dict):
+        line = tree.get("lineno", line)
+        for name, each in tree.items():
+            if name == "PLpgSQL_expr":
+                yield each["query"], line, -1 if kind == "execute" else each.get("parseMode", 0)
+            else:
+                executed = name == "query" and kind in {"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"}
+                yield from _queries(each, line, "execute" if executed else name if name.startswith("PLpgSQL") else kind)
+
+
+def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iterator[Statement]:
+    if mode == -1:  # EXECUTE: a constant can be read
+        try:
+            select: Any = parse_sql(f"SELECT {query}")[0].stmt
+            query = str(select.targetList[0].val.val.sval)
+            mode = 0
+        except (ParseError, AttributeError):
+            query = ""
+        if not query:
+            yield Statement(node, "", line, 0, block, unreadable=True)
+            return
+    if mode == 3:
+        query = re.split(r":?=", query, maxsplit=1)[-1]
+    try:
+        for raw in parse_sql(query if mode == 0 else f"SELECT {query}"):
+            yield Statement(raw.stmt, query, line, 0, block)
+    except ParseError:
+        yield Statement(node, "", line, 0, block, unreadable=True)
+
+
+def allowed(text: str) -> list[Allowed]:
+    """What the comments allow, well formed or not. Comments inside a DO block count too."""
+    comments = [(text.count("\n", 0, start) + 1, start, text[start:end]) for start, end in sorted(_comments(text))]
+    alone = {line for line, start, _ in comments if not text[text.rfind("\n", 0, start) + 1 : start].strip()}
+    found = []
+    for line, _, comment in comments:
+        if match := ALLOW.fullmatch(comment):
+            rule, because, reason = match[1].partition(" because ")
+            target = next(number for number in count(line) if number not in alone)
+            found.append(Allowed(line, target, rule.strip(), reason.strip() if because else ""))
+    return found
+
+
+def _comments(text: str) -> list[tuple[int, int]]:
+    try:
+        tokens = scan(text)
+    except ParseError:
+        return []
+    found = [(token.start, token.end + 1) for token in tokens if token.name == "SQL_COMMENT"]
+    for token in tokens:
+        if token.name == "SCONST" and text.startswith("$", token.start):
+            opening = OPENING.match(text, token.start)
+            start = opening.end() if opening else token.start
+            size = len(opening[0]) if opening else 0
+            found += [(start + a, start + b) for a, b in _comments(text[start : token.end + 1 - size])]
+    return found
+
+
+def numbered(text: str) -> str:
+    """The text with `$1` for each `:name`, as the migrator's statements have them; strings and lines stay."""
+    order: dict[str, int] = {}
+    return NAMED.sub(lambda m: m[1] or f"${order.setdefault(m[2], len(order) + 1)}", text)

@@ -1,0 +1,72 @@
+"""What the service's queries read and write: a release stands on it until the next one is out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pglast import ast
+
+from app.lint.catalog import key, names
+from app.lint.parser import Statement
+
+
+@dataclass
+class Use:
+    """One query file. A column without a table may be of any table that the query names."""
+
+    name: str
+    relations: set[str] = field(default_factory=set)
+    columns: set[tuple[str, str]] = field(default_factory=set)
+    stars: bool = False
+    inserts: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    conflicts: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    functions: set[str] = field(default_factory=set)
+
+    def reads(self, table: str, column: str) -> bool:
+        named = (table, column) in self.columns or ("", column) in self.columns
+        return table in self.relations and (named or self.stars)
+
+
+def use_of(name: str, statements: list[Statement]) -> Use:
+    use = Use(name)
+    everything = [node for statement in statements for node in statement.nodes]
+    relations = {}
+    for node in everything:
+        if isinstance(node, ast.RangeVar):
+            use.relations.add(key(node))
+            relations[node.alias.aliasname if node.alias else node.relname] = key(node)
+    for node in everything:
+        match node:
+            case ast.ColumnRef(fields=[*before, ast.String(sval=str(column))]):
+                qualifier = getattr(before[-1], "sval", "") if before else ""
+                use.columns.add((relations.get(qualifier, ""), column))
+            case ast.ColumnRef():
+                use.stars = True
+            case ast.A_Indirection(indirection=[ast.String(sval=str(column))]):  # (image).title
+                use.columns.add(("", column))
+            case ast.JoinExpr(usingClause=[*columns]):
+                use.columns |= {("", column.sval) for column in columns}
+            case ast.JoinExpr(isNatural=True):
+                use.stars = True
+            case ast.IndexElem(name=str(column)):
+                use.columns.add(("", column))
+            case ast.FuncCall():
+                use.functions.add(names(node.funcname))
+            case ast.UpdateStmt(relation=relation):
+                use.columns |= {(key(relation), target.name) for target in node.targetList or ()}
+            case ast.InsertStmt(relation=relation):
+                _insert(use, node, key(relation))
+            case _:
+                pass
+    return use
+
+
+def _insert(use: Use, node: Any, table: str) -> None:
+    if node.cols is not None:
+        columns = frozenset(target.name for target in node.cols)
+        use.columns |= {(table, column) for column in columns}
+        use.inserts.append((table, columns))
+    conflict = node.onConflictClause
+    if conflict:
+        use.columns |= {(table, target.name) for target in conflict.targetList or ()}
+        if conflict.infer and conflict.infer.indexElems:
+            use.conflicts.append((table, frozenset(each.name or "" for each in conflict.infer.indexElems)))

@@ -1,0 +1,218 @@
+"""The object store, where the bytes of the images are: files, memory, S3, Google or Azure by STORAGE_URL."""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, ObjectStore, S3Store, from_url
+
+from app.errors import fail
+from app.settings import ROOT
+from app.storage.spool import Spool
+
+if TYPE_CHECKING:  # in obstore's stubs alone
+    from obstore import Attributes
+    from obstore.store import ClientConfig, RetryConfig
+
+CHUNK = 256 * 1024  # bytes of a stream held at once
+PART = 5 * 1024 * 1024  # bytes of a large object written at once: the least that S3 takes
+PAGE = 1000  # objects that a listing tells of at once: as many as S3 does
+UNFINISHED = re.compile(r"#[0-9]+$")
+# What obstore raises for a key without bytes, or for what can be no key, as an adopted row may have.
+ABSENT = (FileNotFoundError, ValueError, TypeError)
+SIGNING = (S3Store, GCSStore, AzureStore)  # those that can sign a URL
+
+# By itself obstore tries again for three minutes. A request is answered in seconds, whether or not the store does; and
+# what a slow client takes of an object may take its time.
+RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}
+CLIENT: "ClientConfig" = {"connect_timeout": "2s", "read_timeout": "5s", "timeout": "1day"}
+VARIABLES = {"s3": "AWS", "s3a": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # what the store's own begin with, by scheme
+# Those of the HTTP client, which obstore no longer reads once it is given any of them.
+CLIENT_VARIABLES = (
+    "allow_http",
+    "allow_invalid_certificates",
+    "connect_timeout",
+    "proxy_ca_certificate",
+    "proxy_excludes",
+    "proxy_url",
+    "read_timeout",
+    "timeout",
+)
+
+
+class Object(NamedTuple):
+    """What a listing tells of an object."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+def open_store(url: str | None, *, signing: bool = False) -> ObjectStore:
+    """The store at STORAGE_URL, and one that signs URLs if need be; ends the command with one line where it cannot."""
+    if url is None:
+        fail("settings: STORAGE_URL is not set (see .env.example and the README's table)")
+    try:
+        store = _open(url)
+    except (BaseError, ValueError, OSError) as error:
+        fail(f"settings: STORAGE_URL cannot be used: {reason(error)}")
+    if signing and not isinstance(store, SIGNING):
+        fail("settings: CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL")
+    return store
+
+
+def _open(url: str) -> ObjectStore:
+    if url == "memory:":
+        return MemoryStore()
+    if url.startswith("file:"):
+        return LocalStore(ROOT / url.removeprefix("file:").removeprefix("//"), mkdir=True)
+    prefix = VARIABLES.get(urlsplit(url).scheme)
+    client: Any = dict(CLIENT)
+    if prefix is not None:
+        client |= {name: os.environ[f"{prefix}_{name.upper()}"] for name in _set(prefix)}
+    if prefix == "AWS":
+        _check_endpoint("allow_http" in client)
+    return from_url(url, client_options=client, retry_config=RETRY)
+
+
+def _set(prefix: str) -> Iterator[str]:
+    return (name for name in CLIENT_VARIABLES if os.environ.get(f"{prefix}_{name.upper()}"))
+
+
+def _check_endpoint(allow_http: bool) -> None:
+    """Raises ValueError where obstore would panic at each request, or refuse it without saying why."""
+    for name in ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        endpoint = urlsplit(os.environ.get(name) or "https://s3")
+        if endpoint.scheme not in {"http", "https"} or not endpoint.hostname:
+            raise ValueError(f"{name} must be a URL: https://host or http://host:port")
+        if endpoint.scheme == "http" and not allow_http:
+            raise ValueError(f"{name} is http://, which needs AWS_ALLOW_HTTP=true")
+
+
+def reason(error: Exception) -> str:
+    """What it says, on one line: obstore's go on with many, for who debugs it."""
+    return " ".join(str(error).partition("\n\nDebug source:")[0].split())
+
+
+async def reach(store: ObjectStore) -> None:
+    """Raises what there is to be raised where the store cannot be reached, or refuses.
+
+    Without rights a single object raises PermissionDeniedError, which a listing does not; a listing knows of a bucket
+    that is not there, which a single object does not.
+    """
+    await look(store, "sha256/none")
+    await obstore.list_with_delimiter_async(store, "sha256")
+
+
+async def put(store: ObjectStore, key: str, content: bytes | IO[bytes], content_type: str) -> None:
+    """Write all of the content; until it is complete the key keeps what it had.
+
+    The type is for who gets the object from the store itself. Files have none.
+    """
+    attributes: Attributes | None = None if isinstance(store, LocalStore) else {"Content-Type": content_type}
+    if not isinstance(content, bytes) and content.seek(0, os.SEEK_END) <= PART:
+        content.seek(0)
+        content = await asyncio.to_thread(content.read)  # one part is one request, where an upload in parts is three
+    if isinstance(content, bytes):
+        await obstore.put_async(store, key, content, attributes=attributes, use_multipart=False)
+    else:
+        content.seek(0)
+        # Chunk by chunk: of a file obstore would hold three parts in memory, by itself 36.
+        chunks = iter(partial(content.read, CHUNK), b"")
+        await obstore.put_async(store, key, chunks, attributes=attributes, chunk_size=PART, max_concurrency=1)
+
+
+async def delete(store: ObjectStore, keys: Iterable[str]) -> None:
+    """Remove the bytes of each key; it is no error if they are gone."""
+
+    async def remove(key: str) -> None:
+        with suppress(*ABSENT):
+            await obstore.delete_async(store, key)
+
+    await asyncio.gather(*map(remove, keys))
+
+
+async def look(store: ObjectStore, key: str) -> Object | None:
+    """What is there under the key; None where it has no bytes."""
+    try:
+        found = await obstore.head_async(store, key)
+    except ABSENT:
+        return None
+    return Object(key, found["size"], found["last_modified"])
+
+
+async def size(store: ObjectStore, key: str) -> int | None:
+    """In bytes; None where the key has none."""
+    found = await look(store, key)
+    return found and found.size
+
+
+async def sign(store: ObjectStore, key: str, seconds: int) -> str:
+    """A URL that anybody may GET the object from, that long. The store is one of SIGNING."""
+    assert isinstance(store, SIGNING)
+    return await obstore.sign_async(store, "GET", key, timedelta(seconds=seconds))
+
+
+async def listing(store: ObjectStore, prefix: str) -> AsyncIterator[list[Object]]:
+    """The objects in the folder of this name and below, in no order, a page at a time."""
+    async for page in obstore.list(store, prefix, chunk_size=PAGE):
+        yield [Object(found["path"], found["size"], found["last_modified"]) for found in page]
+
+
+async def folders(store: ObjectStore, prefix: str) -> list[str]:
+    """The folders in a folder, by their whole names."""
+    return list((await obstore.list_with_delimiter_async(store, prefix))["common_prefixes"])
+
+
+def unfinished(store: ObjectStore, prefix: str) -> Iterator[tuple[Object, Path]]:
+    """What writes that were broken off have left among files: KEY#1 and the like, which obstore neither lists nor
+    removes. What they leave in another store, that has its own ways to remove."""
+    if not isinstance(store, LocalStore) or store.prefix is None:
+        return
+    root = Path(store.prefix)
+    for path in (root / prefix).rglob("*#*"):
+        with suppress(FileNotFoundError):  # it was finished meanwhile
+            if UNFINISHED.search(path.name) and path.is_file():
+                about = path.stat()
+                modified = datetime.fromtimestamp(about.st_mtime, UTC)
+                yield Object(str(path.relative_to(root)), about.st_size, modified), path
+
+
+async def stream(
+    store: ObjectStore, key: str, part: tuple[int, int] | None = None
+) -> tuple[int, AsyncIterator[Any]] | None:
+    """How many bytes come, and they in chunks: all, or those from start to end; None where the key has none."""
+    try:
+        result = await obstore.get_async(store, key, options={"range": part} if part else None)
+    except ABSENT:
+        return None
+    start, end = result.range
+    return end - start, result.stream(min_chunk_size=CHUNK)
+
+
+async def read(store: ObjectStore, key: str) -> bytes | None:
+    """All the bytes of a small object; None where the key has none."""
+    try:
+        return bytes(await (await obstore.get_async(store, key)).bytes_async())
+    except ABSENT:
+        return None
+
+
+def copy(store: ObjectStore, key: str, spool: Spool) -> bool:
+    """Append the bytes of an object to the spool, in the calling thread; False where the key has none."""
+    try:
+        result = obstore.get(store, key)
+    except ABSENT:
+        return False
+    for chunk in result.stream(min_chunk_size=CHUNK):
+        spool.write(chunk)
+    return True

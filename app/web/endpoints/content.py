@@ -1,0 +1,90 @@
+"""The endpoints of the bytes: /v1/images/{id}/content and its thumbnails."""
+
+import re
+from urllib.parse import quote
+
+from asyncpg import Record
+from obstore.exceptions import BaseError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Send
+
+from app.database import queries
+from app.decoder.formats import EXTENSIONS
+from app.errors import AppError, ContentMissingError, ImageNotFoundError
+from app.observability.logs import logger
+from app.storage import keys, store
+from app.web.conditional import byte_range, not_modified, wants_range
+from app.web.limits import patient
+
+# The bytes never change; but who may not ask for them is not to have them from a shared cache.
+FOR_EVER = "private, max-age=31536000, immutable"
+NOT_QUOTABLE = re.compile(r'[^ -~]|["\\%]')  # nor what some clients decode
+
+
+async def get_content(request: Request) -> Response:
+    row = await content_row(request)
+    # The type of an adopted row is hearsay: what this service did not find to be an image is for no browser to show.
+    shown = row["content_type"] in EXTENSIONS
+    disposition = "inline" if shown else "attachment"
+    headers = {
+        "ETag": f'"{quote(row["sha256"], safe="")}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": FOR_EVER,
+        "Content-Disposition": _disposition(disposition, row["filename"]),
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    if not_modified(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    objects, key, part = request.state["store"], row["storage_key"], None
+    redirect = request.state["settings"].content_redirect
+    # The store sends what it was given with the bytes: of adopted ones, and of types that are hearsay, anything. And a
+    # URL is signed for one method: a HEAD stays here.
+    if redirect and request.method == "GET" and shown and key == keys.storage_key(row["sha256"]):
+        return RedirectResponse(
+            await store.sign(objects, key, redirect), 307, {"Cache-Control": f"private, max-age={redirect // 2}"}
+        )
+    headers["Content-Type"] = row["content_type"] if shown else "application/octet-stream"
+    if request.method == "HEAD" or wants_range(request, headers["ETag"]):
+        size = await store.size(objects, key)
+        if size is None:
+            raise await _missing(request, key)
+        if request.method == "HEAD":
+            return Response(headers={**headers, "Content-Length": str(size)})
+        part = byte_range(request.headers["range"], size)
+        if part is not None:
+            headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{size}"
+    content = await store.stream(objects, key, part)
+    if content is None:
+        raise await _missing(request, key)
+    length, chunks = content
+    return _Content(chunks, 206 if part else 200, {**headers, "Content-Length": str(length)})
+
+
+def _disposition(kind: str, filename: str) -> str:
+    """Content-Disposition (RFC 6266): the name as it is, and in ASCII for who knows no other."""
+    fallback = NOT_QUOTABLE.sub("_", filename)
+    return f"{kind}; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+class _Content(StreamingResponse):
+    """Where the store fails on the way, or the client stalls, the connection ends: it sees that it has not got all."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(patient(send))
+        except (BaseError, TimeoutError) as error:
+            logger.error("a content was cut off: %s", store.reason(error) or "its client took none of it")
+
+
+async def content_row(request: Request) -> Record:
+    row = await queries.get_content(request.state["reads"], request.path_params["id"])
+    if row is None:
+        raise ImageNotFoundError
+    return row
+
+
+async def _missing(request: Request, key: str) -> AppError:
+    """Return the error for content that the object store does not have: the image may be deleted by now."""
+    await content_row(request)
+    return ContentMissingError(key)

@@ -1,0 +1,56 @@
+"""Every image that matches, as NDJSON, newest first: GET /v1/images/export and `images export`."""
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
+
+from app.catalogue.export import ENCODERS, NDJSON, export
+from app.catalogue.listing import Filters
+from app.database.errors import UNAVAILABLE
+from app.observability.logs import logger
+from app.web import negotiation
+from app.web.limits import patient, transfer
+from app.web.parameters import parameters
+
+
+async def export_images(request: Request) -> Response:
+    filters = parameters(request, Filters)
+    coding = negotiation.coding(request.headers.get("accept-encoding", ""), [*ENCODERS])
+    headers = {"Content-Type": NDJSON, "Vary": "Accept-Encoding"} | ({"Content-Encoding": coding} if coding else {})
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    return _Export(request, filters, coding, headers)
+
+
+class _Export(StreamingResponse):
+    """Begins with the first bytes, so that what fails before them is a problem like any other.
+
+    What fails later ends the connection: the client sees that it has not got all. When the client goes away Starlette
+    cancels it, and with it the COPY.
+    """
+
+    def __init__(self, request: Request, filters: Filters, coding: str | None, headers: dict[str, str]) -> None:
+        super().__init__((), headers=headers)
+        self.request, self.filters, self.coding = request, filters, coding
+
+    async def stream_response(self, send: Send) -> None:
+        started, in_time = False, patient(send)
+
+        async def write(chunk: bytes) -> None:
+            nonlocal started
+            if not started:
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                started = True
+            await in_time({"type": "http.response.body", "body": chunk, "more_body": True})
+
+        try:
+            with transfer(self.request):
+                await export(self.request.state["reads"], self.filters, self.coding, write)
+        except UNAVAILABLE as error:
+            if not started:
+                raise
+            logger.error("an export was cut off: %s: %s", type(error).__name__, error)
+            return
+        if not started:
+            await write(b"")
+        await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,71 @@
+"""Whether the service is alive, and whether it is ready."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.database import queries
+from app.database.errors import UNAVAILABLE
+from app.database.replica import Reads
+from app.observability.logs import logger
+from app.schema import history
+from app.web.problems import RETRY_AFTER, ProblemError
+
+POLL = 1.0  # seconds between two looks for migrations that somebody else applies
+
+
+async def healthz(request: Request) -> Response:
+    """Alive: this process answers. It asks nobody else, so that a database's death restarts no container."""
+    return JSONResponse({"status": "alive"})
+
+
+async def readyz(request: Request) -> Response:
+    """Ready: the database answers, and has every migration that this build ships. A newer database is ready too.
+
+    So is a replica alone: it serves every read, and to take this process out would make nobody's write succeed. Not so
+    once this process has been told to stop.
+    """
+    if request.state["draining"].is_set():
+        raise ProblemError(503, "draining", headers={"Retry-After": RETRY_AFTER})
+    reads = request.state["reads"]
+    missing = await _pending(reads)
+    if missing:
+        detail = f"Not applied yet: {', '.join(missing)}."
+        raise ProblemError(503, "migrations-pending", detail, headers={"Retry-After": RETRY_AFTER})
+    return JSONResponse({"status": "ready" if reads.primary_answers else "read-only"})
+
+
+@asynccontextmanager
+async def telling(reads: Reads) -> AsyncIterator[None]:
+    """Meanwhile log for which migrations /readyz waits, where it does, and that they are there."""
+    task = asyncio.create_task(_tell(reads))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _tell(reads: Reads) -> None:
+    told: list[str] = []
+    while True:
+        try:
+            missing = await _pending(reads)
+        except UNAVAILABLE as error:
+            logger.warning("cannot tell which migrations are applied: %s: %s", type(error).__name__, error)
+        else:
+            if not missing:
+                logger.info("ready: every migration of this release is applied")
+                return
+            if missing != told:
+                logger.warning("not ready before these migrations are applied: %s", ", ".join(missing))
+            told = missing
+        await asyncio.sleep(POLL)
+
+
+async def _pending(reads: Reads) -> list[str]:
+    rows = await queries.read_history(reads)
+    entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
+    return [entry.id for entry in entries if not entry.applied]

@@ -1,0 +1,159 @@
+"""Images whose bytes are in the object store already, as NDJSON: POST /v1/images/import."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from asyncpg import UniqueViolationError
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.catalogue.export import NDJSON
+from app.catalogue.models import ImageRecord, ImportResult
+from app.database import queries
+from app.database.connection import Connection
+from app.storage.keys import storage_key
+from app.web.limits import transfer
+from app.web.problems import MAX_ERRORS, FieldError, ProblemError, invalid
+
+TAKES = {"Accept-Post": NDJSON}
+BATCH = 250  # records written at once
+
+Image = dict[str, Any]  # a row of images, by its columns
+Batch = list[tuple[int, bool, Image]]  # with the numbers of their lines, and whether those give an id
+
+
+async def import_images(request: Request) -> Response:
+    """One transaction: all of it or nothing."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != NDJSON:
+        raise ProblemError(415, detail=f"Send {NDJSON}.", headers=TAKES)
+    result = ImportResult(new=0, known=0)
+    faults = Faults()
+    with transfer(request):
+        try:
+            async with request.state["pool"].transaction() as connection, connection.without_limit():
+                moment = await queries.prepare_import(connection)
+                async for batch in _ahead(_batches(request, moment, faults)):
+                    new = await _new(connection, batch, faults)
+                    if new and not faults.errors:
+                        await queries.copy_images(connection, new)
+                    result.new += len(new)
+                    result.known += len(batch) - len(new)
+                if faults.errors:
+                    raise faults.refusal()
+        except UniqueViolationError:
+            detail = "An image of these was stored by another request meanwhile. Nothing was imported: send it again."
+            raise ProblemError(409, detail=detail) from None
+    return Response(result.model_dump_json(), media_type="application/json")
+
+
+class Faults:
+    """What is wrong, line by line: as much of it as one answer has."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+        self.unread = False  # more of the body may be on its way
+
+    def add(self, line: int, errors: list[FieldError]) -> None:
+        self.errors += [error.model_copy(update={"line": line}) for error in errors]
+
+    @property
+    def full(self) -> bool:
+        return self.unread or len(self.errors) >= MAX_ERRORS
+
+    def refusal(self) -> ProblemError:
+        errors = sorted(self.errors, key=lambda error: error.line or 0)[:MAX_ERRORS]
+        headers = {"Connection": "close"} if self.unread else None
+        return ProblemError(422, "invalid-request", "Nothing was imported.", errors=errors, headers=headers)
+
+
+async def _lines(request: Request, faults: Faults) -> AsyncGenerator[tuple[int, bytes], None]:
+    """The lines of the body that are not blank, with their numbers; the last one may lack its end."""
+    number, rest, most = 1, b"", request.state["settings"].max_record_bytes
+    async for chunk in request.stream():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield number, line
+            number += 1
+        if faults.full or len(rest) > most:
+            faults.unread = True
+            break
+    if rest.strip():
+        yield number, rest
+
+
+async def _batches(request: Request, moment: datetime, faults: Faults) -> AsyncGenerator[Batch, None]:
+    """The records of the body, as long as all are valid, and faults."""
+    batch: Batch = []
+    settings = request.state["settings"]
+    async for number, line in _lines(request, faults):
+        if len(line) > settings.max_record_bytes:
+            faults.add(number, [FieldError(detail=f"is longer than {settings.max_record_bytes} bytes")])
+            continue
+        try:
+            record = ImageRecord.model_validate_json(line, context=settings)
+            batch.append((number, record.id is not None, _image(record, moment)))
+        except ValidationError as error:
+            problem = invalid(error).problem
+            faults.add(number, problem.errors or [FieldError(detail=problem.detail or "")])
+        if len(batch) == BATCH and not faults.errors:
+            yield batch
+            batch = []
+    if batch and not faults.errors:
+        yield batch
+
+
+async def _ahead(batches: AsyncGenerator[Batch, None]) -> AsyncGenerator[Batch, None]:
+    """The same, each made while PostgreSQL is busy with the one before it."""
+    coming = asyncio.ensure_future(anext(batches, None))
+    try:
+        while batch := await coming:
+            coming = asyncio.ensure_future(anext(batches, None))
+            yield batch
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _new(connection: Connection, batch: Batch, faults: Faults) -> list[Image]:
+    """Those whose bytes are neither in the catalogue nor on a line before. An id of other bytes is a fault."""
+    rows = await queries.find_known(
+        connection, [image["sha256"] for _, _, image in batch], [image["id"] for _, given, image in batch if given]
+    )
+    known = {row["sha256"] for row in rows}
+    taken = {row["id"]: row["sha256"] for row in rows}
+    new = []
+    for line, _, image in batch:
+        if taken.setdefault(image["id"], image["sha256"]) != image["sha256"]:
+            faults.add(line, [FieldError(pointer="/id", detail="is the id of other bytes")])
+        elif image["sha256"] not in known:
+            known.add(image["sha256"])
+            new.append(image)
+    return new
+
+
+def _image(record: ImageRecord, moment: datetime) -> Image:
+    """The record as a row of images."""
+    created_at = record.created_at or moment
+    return {
+        "id": record.id or uuid4(),
+        "filename": record.filename,
+        "content_type": record.content_type,
+        "byte_size": record.byte_size,
+        "width": record.width,
+        "height": record.height,
+        "sha256": record.sha256,
+        "storage_key": storage_key(record.sha256),
+        "title": record.title,
+        "description": record.description,
+        "tags": record.tags,
+        "attributes": to_json(record.attributes).decode(),
+        "created_at": created_at,
+        "updated_at": record.updated_at or created_at,
+    }

@@ -1,0 +1,199 @@
+"""GET /v1/schema: how the schema came about, what it is, and what its queries take. It only reads."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from functools import cache
+from typing import TYPE_CHECKING
+
+import asyncpg
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.database.connection import Connection
+from app.observability import multiprocess
+from app.schema import headers, history, models
+from app.schema.drift import drift
+from app.settings import ROOT
+from app.web.routing import JSON
+
+if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
+    from asyncpg import Record
+
+RUNS = 10  # of each migration
+QUERIES = ROOT / "sql" / "queries"
+COPY = re.compile(r"\A\s*COPY \((.*)\) TO STDOUT.*", re.DOTALL)  # as asyncpg writes it around an export
+
+
+class Reading:
+    """What is read in one transaction, each part as far as the role may and nobody is in the way."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.unknown: list[str] = []
+
+    async def rows(self, what: str, name: str, *arguments: object) -> list[Record] | None:
+        """The rows of a statement; None where they cannot be had, which `unknown` then tells. Raises
+        UndefinedTableError: then too the transaction goes on."""
+        # asyncpg's own savepoints have a new name each time, and pg_stat_statements would keep all of them.
+        await self._connection.driver.execute("SAVEPOINT part")
+        try:
+            return await self._connection.fetch(name, *arguments)
+        except asyncpg.PostgresError as error:
+            await self._connection.driver.execute("ROLLBACK TO SAVEPOINT part")
+            if isinstance(error, asyncpg.InsufficientPrivilegeError):
+                self.unknown.append(f"{what}: {error}")
+            elif isinstance(error, asyncpg.LockNotAvailableError):
+                self.unknown.append(f"{what}: a table is locked, as by a migration; look again in a moment")
+            elif isinstance(error, asyncpg.QueryCanceledError):
+                self.unknown.append(f"{what}: it took longer than DATABASE_STATEMENT_TIMEOUT")
+            else:
+                raise
+        return None
+
+    async def history(self) -> list[history.Record] | None:
+        for name in ("read_history", "read_applied"):
+            try:
+                rows = await self.rows("history of the migrations", name)
+                return None if rows is None else [history.Record(*row) for row in rows]
+            except asyncpg.UndefinedTableError:
+                continue
+        return []
+
+    async def runs(self, ids: list[str]) -> dict[str, list[models.Run]]:
+        """By migration; without a ledger there are none."""
+        found = defaultdict(list)
+        try:
+            rows = await self.rows("earlier runs", "read_runs", ids, RUNS) or []
+        except asyncpg.UndefinedTableError:
+            rows = []
+        for row in rows:
+            took = history.seconds(row["operation"], row["started_at"], row["finished_at"])
+            found[row["migration_id"]].append(models.Run(**dict(row), seconds=took))
+        return found
+
+    async def statements(self) -> list[Record] | None:
+        """What pg_stat_statements has; None where it is not there."""
+        try:
+            return await self.rows("pg_stat_statements", "inspect/statements")
+        except (asyncpg.UndefinedTableError, asyncpg.ObjectNotInPrerequisiteStateError):
+            return None
+
+
+async def read_schema(request: Request) -> Response:
+    async with request.state["pool"].transaction() as connection:
+        await connection.fetch("prepare_schema")
+        reading = Reading(connection)
+        database = models.Database(**dict(await connection.fetchrow("read_database")))
+        holders = await reading.rows("who is at work", "find_holder")
+        holder = history.Holder(*holders[0]) if holders else None
+        records = await reading.history()
+        entries = []
+        if records is not None:
+            entries = history.compare(history.shipped(), records, holder.migration if holder else None)
+        runs = await reading.runs([entry.id for entry in entries]) if entries else {}
+        lines = None
+        if records is not None and history.comparable(entries):
+            lines = await reading.rows("drift", "inspect/schema")
+            if await reading.history() != records:  # a migration was committed in between
+                lines = None
+        tables = await reading.rows("tables", "read_tables")
+        statements = await reading.statements()
+    request.state["metrics"].hand_on()
+    by_service, by_database = await to_thread.run_sync(lambda: (_by_service(), _by_database(statements or [])))
+    differences = None if lines is None else drift(line for (line,) in lines)
+    schema = models.Schema(
+        database=database,
+        state=None if records is None else history.standing(entries, differences),
+        migrator=holder and _migrator(holder),
+        migrations=[_migration(entry, runs.get(entry.id, [])) for entry in entries],
+        drift=differences,
+        tables=[models.Table.model_validate_json(row["json"]) for row in tables or []],
+        queries=[
+            models.Query(
+                name=name,
+                purpose=headers.purpose(text),
+                sql=text,
+                service=by_service.get(name),
+                database=by_database.get(name),
+            )
+            for name, text in _queries().items()
+        ],
+        sources=["service", "database"] if statements is not None else ["service"],
+        unknown=reading.unknown,
+    )
+    return Response(schema.model_dump_json(), media_type=JSON)
+
+
+def _migrator(holder: history.Holder) -> models.Migrator:
+    may_know = holder.since is not None
+    return models.Migrator(
+        name=holder.name,
+        migration=holder.migration,
+        since=holder.since,
+        statement=holder.query if may_know else None,
+    )
+
+
+def _migration(entry: history.Entry, runs: list[models.Run]) -> models.Migration:
+    sql, rollback = (_text(f"{entry.id}{suffix}") for suffix in (".sql", ".rollback.sql"))
+    header = headers.sections(sql) if sql else {}
+    return models.Migration(
+        id=entry.id,
+        state=entry.state,
+        fault=entry.fault or None,
+        title=header.get(""),
+        what=header.get("What"),
+        why=header.get("Why"),
+        locks=header.get("Locks"),
+        cost=header.get("Cost"),
+        loses=headers.sections(rollback).get("loses") if rollback else None,
+        irreversible=header.get("irreversible"),
+        transactional=header.get("transactional") != "false" if sql else None,
+        sql=sql,
+        rollback=rollback,
+        applied_at=entry.record and entry.record.applied_at,
+        runs=runs,
+    )
+
+
+def _text(name: str) -> str | None:
+    path = history.MIGRATIONS / name
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+@cache
+def _queries() -> dict[str, str]:
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(QUERIES.glob("*.sql"))}
+
+
+def _by_service() -> dict[str, models.Measured]:
+    times = multiprocess.query_times()
+    return {name: models.Measured(calls=int(one["count"]), seconds=one["sum"]) for name, one in times.items()}
+
+
+def _by_database(statements: list[Record]) -> dict[str, models.Measured]:
+    """What pg_stat_statements has counted of the files of sql/queries/. PostgreSQL keeps their texts with `$1` for each
+    constant, since 18 without the header: a fingerprint is the same for all of them."""
+    if not statements:
+        return {}
+    names = {print: name for name, text in _queries().items() if (print := _fingerprint(text))}
+    found: dict[str, models.Measured] = {}
+    for row in statements:
+        if name := names.get(_fingerprint(row["query"])):
+            known = found.setdefault(name, models.Measured(calls=0, seconds=0))
+            known.calls += row["calls"]
+            known.seconds += row["seconds"]
+    return found
+
+
+def _fingerprint(text: str) -> str:
+    """Of a COPY that of what it copies; "" where the text cannot be parsed. The parser is loaded once it is needed."""
+    from pglast.parser import ParseError, fingerprint
+
+    try:
+        return str(fingerprint(COPY.sub(r"\1", text)))
+    except ParseError:
+        return ""

@@ -1,0 +1,71 @@
+"""Every request, watched from outside all else: measured, counted, told in a line of the log, and given its id."""
+
+from collections.abc import Awaitable, Iterable
+from logging import DEBUG, ERROR, INFO
+from time import perf_counter
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.observability import logs, metrics
+from app.observability.context import CONTEXT, Context
+from app.observability.metrics import METHODS, OTHER
+
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # told at level debug, unless they fail
+
+
+class Watched(Starlette):
+    """Starlette, watched from outside its own handlers of errors: what they answer counts."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Watch(super().build_middleware_stack())
+
+
+class Watch:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = perf_counter()
+        exchange = Exchange(scope["headers"], send)
+        # Nobody takes it away again: what the server logs of an exception comes after us, in the same task.
+        CONTEXT.set(exchange)
+        metrics.progress.running += 1
+        try:
+            await self.app(scope, receive, exchange)
+        finally:
+            metrics.progress.running -= 1
+            self._tell(scope, exchange, perf_counter() - started)
+
+    def _tell(self, scope: Scope, exchange: "Exchange", seconds: float) -> None:
+        method, route, status = scope["method"], getattr(scope.get("route"), "path_format", OTHER), exchange.status
+        sent = exchange.sent if method != "HEAD" else 0
+        metrics.REQUESTS.observe(seconds, (route, method if method in METHODS else OTHER, status or "none"))
+        if sent:
+            metrics.SENT.add(sent, (route,))
+        level = ERROR if status >= 500 else DEBUG if route in PROBES else INFO
+        if logs.requests.isEnabledFor(level) and (log := scope["state"]["log"]) is not None:
+            log.request(exchange, level, scope, route, status, seconds, sent)
+
+
+class Exchange(Context):
+    """A request's context, and the `send` that its application gets."""
+
+    __slots__ = ("_send", "sent", "status")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]], send: Send) -> None:
+        super().__init__(headers)
+        self._send = send
+        self.status = 0
+        self.sent = 0  # bytes
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+        elif "body" in message:
+            self.sent += len(message["body"])
+        return self._send(message)

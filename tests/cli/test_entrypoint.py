@@ -1,0 +1,208 @@
+"""The entrypoint as a container runs it: real processes, real HTTP, real signals."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from app.embedded_postgres import Server
+from app.settings import ROOT
+from tests.conftest import VERSION, environment
+from tests.conftest import free_port as free_port  # for others, too
+from tests.migrations.test_backend import applied, wait_until
+from tests.schema.test_migrations import IDS
+from tests.support.deployed import is_healthy
+from tests.support.pictures import picture
+
+
+def ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+    usual = {"STORAGE_URL": f"file:{objects}", "AUTH": "none", "UVICORN_LOG_LEVEL": "error"}
+    process = subprocess.Popen(
+        [ROOT / "entrypoint.sh"],
+        env=environment(DATABASE_URL=url, UVICORN_PORT=str(port), **usual | variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):  # nothing of it is left, as it should be
+            os.killpg(process.pid, signal.SIGKILL)
+        print(*process.communicate())  # which pytest shows where the test failed
+
+
+def test_four_at_once_on_an_empty_database_all_become_ready(empty_database: str, tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(4)]
+    with (
+        service(empty_database, ports[0], tmp_path),
+        service(empty_database, ports[1], tmp_path),
+        service(empty_database, ports[2], tmp_path),
+        service(empty_database, ports[3], tmp_path),
+    ):
+        wait_until(lambda: all(map(ready, ports)))
+
+        assert applied(empty_database) == IDS
+
+
+def test_it_serves_with_several_workers_and_stops_when_told(empty_database: str, tmp_path: Path) -> None:
+    port = free_port()
+    content = picture()
+    with service(empty_database, port, tmp_path, WEB_CONCURRENCY="2") as process:
+        wait_until(lambda: ready(port))
+        stored = httpx.post(
+            f"http://127.0.0.1:{port}/v1/images", content=content, headers={"Content-Type": "image/jpeg"}
+        )
+        assert stored.status_code == 201
+        location = f"http://127.0.0.1:{port}{stored.headers['location']}"
+        assert httpx.get(f"{location}/content").content == content
+        assert is_healthy(port)
+
+        process.terminate()
+
+        assert process.wait(timeout=10) == 0
+        assert not is_healthy(port)
+
+
+def test_ctrl_c_lets_an_upload_finish_and_leaves_no_process(database: str, tmp_path: Path) -> None:
+    """A terminal sends it to each process of the group, at a moment when an image is decoded."""
+    port = free_port()
+    with service(database, port, tmp_path) as process, ThreadPoolExecutor(1) as threads:
+        wait_until(lambda: ready(port))
+        upload = threads.submit(
+            httpx.post,
+            f"http://127.0.0.1:{port}/v1/images",
+            content=picture("PNG", (6000, 6000)),
+            headers={"Content-Type": "image/png"},
+            timeout=60,
+        )
+        wait_until(lambda: psutil.Process(process.pid).children())
+        [decoder] = psutil.Process(process.pid).children()
+        wait_until(lambda: os.getpgid(decoder.pid) == decoder.pid)  # which it sets itself, a moment after its start
+
+        os.killpg(process.pid, signal.SIGINT)
+
+        assert upload.result().status_code == 201
+        assert process.wait(timeout=10) in {0, -signal.SIGINT}
+        assert not decoder.is_running()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_a_request_whose_head_does_not_end_is_cut_off(database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with service(database, port, tmp_path):
+        wait_until(lambda: ready(port))
+        for beginning in (b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /"):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(beginning)
+                with suppress(ConnectionError):
+                    for _ in range(1000):
+                        client.sendall(b"a" * 10_000)
+                    pytest.fail("ten megabytes of head were taken")
+        long = "a" * 30_000
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz", headers={"X": long}).status_code == 200
+
+
+def test_other_arguments_are_run_in_its_place() -> None:
+    done = subprocess.run(
+        [ROOT / "entrypoint.sh", "sh", "-c", "echo $0 $PPID; exit 7"], env=environment(), capture_output=True, text=True
+    )
+
+    assert done.returncode == 7
+    assert done.stdout.startswith("sh ")
+
+
+def test_without_postgresql_it_gives_up_with_one_line(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"postgresql://someone:hunter2@127.0.0.1:{port}/images"
+    done = subprocess.run(
+        ["images", "wait", "--timeout", "0.5"],
+        env=environment(DATABASE_URL=url, STORAGE_URL=f"file:{tmp_path}"),
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"images wait: no PostgreSQL at 127.0.0.1:{port} after 0.5 s: ")
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stderr
+
+
+def test_it_waits_for_a_postgresql_that_is_not_there_yet(memory: Path, tmp_path: Path) -> None:
+    port = free_port()
+    late = Server(memory / "late", VERSION, f"-c fsync=off -c listen_addresses=127.0.0.1 -c port={port}")
+    waiting = subprocess.Popen(
+        ["images", "wait", "--timeout", "30"],
+        env=environment(
+            DATABASE_URL=f"postgresql://postgres@127.0.0.1:{port}/postgres", STORAGE_URL=f"file:{tmp_path / 'objects'}"
+        ),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(timeout=1)
+
+    late.start()
+
+    try:
+        assert waiting.wait(timeout=30) == 0, waiting.communicate()[1]
+        assert waiting.communicate()[1] == ""
+    finally:
+        late.release()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("STORAGE_URL", "nonsense", "settings: STORAGE_URL cannot be used: "),
+        (
+            "DATABASE_URL",
+            "mysql://localhost/images",
+            "settings: DATABASE_URL must start with postgresql:// or embedded: ",
+        ),
+        ("DATABASE_POOL_SIZE", "0", "settings: DATABASE_POOL_SIZE input should be greater than or equal to 1 "),
+    ],
+)
+def test_a_wrong_setting_ends_it_with_one_line(
+    database: str, tmp_path: Path, variable: str, value: str, said: str
+) -> None:
+    variables = {"DATABASE_URL": database, "STORAGE_URL": f"file:{tmp_path}", variable: value}
+    done = subprocess.run([ROOT / "entrypoint.sh"], env=environment(**variables), capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_signal_while_it_migrates_ends_it(empty_database: str, tmp_path: Path) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('yoyo_lock', 0))")
+        with service(empty_database, free_port(), tmp_path) as process:
+            migrator = (
+                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'yoyo%'"
+            )
+            wait_until(lambda: other.execute(migrator).fetchall())
+
+            process.terminate()
+
+            assert process.wait(timeout=10) != 0
+            wait_until(lambda: not other.execute(migrator).fetchall())

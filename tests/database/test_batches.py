@@ -1,0 +1,153 @@
+"""Requests that come at the same moment share a message to PostgreSQL, and nothing else."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from app.database.connection import Connection
+from app.database.pool import TOGETHER
+from app.settings import Settings
+from tests.conftest import client_of
+from tests.support.api import insert, problem, put
+
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What goes out together: the statement, and how many calls of it."""
+    sent: list[tuple[str, int]] = []
+    fetchmany = Connection.fetchmany
+
+    async def counted(connection: Connection, name: str, calls: Sequence[Sequence[object]]) -> list[Any]:
+        sent.append((name, len(calls)))
+        return await fetchmany(connection, name, calls)
+
+    monkeypatch.setattr(Connection, "fetchmany", counted)
+    return sent
+
+
+async def patch(client: httpx.AsyncClient, id: str, headers: dict[str, str] | None = None, **fields: Any) -> Any:
+    return await client.patch(f"/v1/images/{id}", json=fields, headers=MERGE_PATCH | (headers or {}))
+
+
+async def test_each_gets_its_own_image_or_none(
+    client: httpx.AsyncClient, connection: psycopg.Connection, messages: list[tuple[str, int]]
+) -> None:
+    ids = [insert(connection, filename=f"{number}.jpg") for number in range(20)]
+    nobody = str(uuid4())
+    asked = [*ids, nobody, ids[3], ids[3], nobody]
+
+    responses = await asyncio.gather(*(client.get(f"/v1/images/{id}") for id in asked))
+
+    for id, response in zip(asked, responses, strict=True):
+        if id == nobody:
+            problem(response, 404)
+        else:
+            assert (response.status_code, response.json()["id"]) == (200, id)
+    assert sorted(messages) == [("get_image", len(asked) - TOGETHER), ("get_image", TOGETHER)]
+
+
+async def test_each_change_is_made_once_and_answered_with_its_own_image(
+    client: httpx.AsyncClient, connection: psycopg.Connection, messages: list[tuple[str, int]]
+) -> None:
+    ids = [insert(connection) for _ in range(10)]
+
+    responses = await asyncio.gather(
+        *(patch(client, id, title=f"Title {id}") for id in ids), patch(client, str(uuid4()), title="None")
+    )
+
+    assert [(response.json()["id"], response.json()["title"]) for response in responses[:-1]] == [
+        (id, f"Title {id}") for id in ids
+    ]
+    problem(responses[-1], 404)
+    assert messages[0] == ("update_image", 11)
+    titles = connection.execute("SELECT id::text, title FROM images").fetchall()
+    assert dict(titles) == {id: f"Title {id}" for id in ids}
+
+
+async def test_of_changes_to_the_same_version_one_is_made(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    id = insert(connection)
+    version = {"If-Match": (await client.get(f"/v1/images/{id}")).headers["etag"]}
+
+    responses = await asyncio.gather(*(patch(client, id, version, title=f"{number}") for number in range(10)))
+
+    assert sorted(response.status_code for response in responses) == [200] + [412] * 9
+    made = next(response.json() for response in responses if response.status_code == 200)
+    assert (await client.get(f"/v1/images/{id}")).json() == made
+
+
+async def test_who_fails_fails_alone(settings: Settings, connection: psycopg.Connection) -> None:
+    """One row is locked by another session for longer than a statement may take."""
+    ids = [insert(connection) for _ in range(5)]
+    async with client_of(settings.model_copy(update={"database_statement_timeout": 0.5})) as client:
+        await asyncio.gather(*(patch(client, id, title="Old") for id in ids))  # connected, and prepared
+        with connection.transaction():
+            connection.execute("SELECT FROM images WHERE id = %s FOR UPDATE", [ids[2]])
+
+            responses = await asyncio.gather(*(patch(client, id, title="New") for id in ids))
+
+    assert [response.status_code for response in responses] == [200, 200, 503, 200, 200]
+    changed = {id for (id,) in connection.execute("SELECT id::text FROM images WHERE title = 'New'")}
+    assert changed == {*ids} - {ids[2]}
+
+
+async def test_who_goes_away_leaves_the_others_their_answers(
+    client: httpx.AsyncClient, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [insert(connection) for _ in range(3)]
+    fetchmany = Connection.fetchmany
+
+    async def meanwhile(connection: Connection, name: str, calls: Sequence[Sequence[object]]) -> list[Any]:
+        assert len(calls) == 3
+        tasks[0].cancel()
+        return await fetchmany(connection, name, calls)
+
+    monkeypatch.setattr(Connection, "fetchmany", meanwhile)
+    tasks = [asyncio.create_task(client.get(f"/v1/images/{id}")) for id in ids]
+
+    gone, *responses = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert isinstance(gone, asyncio.CancelledError)
+    assert [response.json()["id"] for response in responses if isinstance(response, httpx.Response)] == ids[1:]
+
+
+async def test_changes_in_any_order_do_not_block_each_other(
+    settings: Settings, connection: psycopg.Connection, messages: list[tuple[str, int]]
+) -> None:
+    """Two processes change the same images at the same time, one in the order in which the other does not."""
+    ids = [insert(connection) for _ in range(TOGETHER)]
+    async with client_of(settings) as one, client_of(settings) as other:
+        for turn in range(20):
+            responses = await asyncio.gather(
+                *(patch(one, id, title=f"{turn}") for id in ids),
+                *(patch(other, id, description=f"{turn}") for id in reversed(ids)),
+            )
+            assert {response.status_code for response in responses} == {200}
+
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    [(deadlocks,)] = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    assert deadlocks == 0
+    assert messages == [("update_image", TOGETHER)] * 40
+
+
+async def test_a_migration_under_it_is_not_noticed(
+    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings, messages: list[tuple[str, int]]
+) -> None:
+    """It makes the prepared statement's rows other ones, as a change of a column's type does."""
+    put(settings, "old.jpg", b"old")
+    ids = [insert(connection, storage_key="old.jpg") for _ in range(5)]
+    await asyncio.gather(*(client.get(f"/v1/images/{id}/content") for id in ids))
+    connection.execute("ALTER TABLE images ALTER COLUMN storage_key TYPE varchar(512)")
+
+    responses = await asyncio.gather(*(client.get(f"/v1/images/{id}/content") for id in ids))
+
+    assert [response.content for response in responses] == [b"old"] * 5
+    assert messages == [("get_content", 5)] * 2

@@ -1,0 +1,322 @@
+"""The plan of each query at a million rows: its indexes, and bounds of what it touches, for good parameters and bad."""
+
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier, Literal
+
+from app.embedded_postgres import Server
+from app.migrations.connection import run
+from app.review.plans import explain
+from app.schema.headers import examples
+from app.settings import ROOT
+from tests.conftest import NUMBER, environment
+
+QUERIES = {path.stem: path.read_text() for path in sorted((ROOT / "sql" / "queries").glob("*.sql"))}
+CASES = [(name, words, arguments) for name, text in QUERIES.items() for words, arguments in examples(text)]
+ROWS = 1_000_000
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # of row 0, and each row is 30 s later
+
+NEWEST, LARGEST, NAMES, TERMS, DOCUMENTS, WORDS, TAGS = (
+    "images_created_at_id_idx",
+    "images_byte_size_id_created_at_idx",
+    "images_filename_id_created_at_idx",
+    "image_terms_pkey",
+    "image_documents_pkey",
+    "image_documents_document_idx",
+    "image_terms_term_idx",
+)
+
+# For each query: the indexes it may use, the rows that it may read and the pages that it may touch. A page has 50 rows.
+PINNED = {
+    "delete_image": ({"images_pkey"}, 1, 10),
+    "export_images": ({NEWEST}, 0, 10),
+    "export_images_matching": ({DOCUMENTS, WORDS, "images_pkey"}, 0, 10),
+    "find_contents": ({"images_sha256_key"}, 2, 15),
+    "find_holder": (set(), 10, 10),
+    "find_known": ({"images_pkey", "images_sha256_key"}, 3, 20),
+    "find_token": ({"tokens_pkey"}, 1, 3),
+    "get_attributes": ({"images_pkey"}, 1, 5),
+    "get_content": ({"images_pkey"}, 1, 5),
+    "get_image": ({"images_pkey"}, 1, 5),
+    "get_image_by_sha256": ({"images_sha256_key"}, 1, 6),
+    "has_replayed": (set(), 0, 0),
+    "insert_image": ({"images_sha256_key"}, 0, 100),
+    "insert_token": ({"tokens_name_key"}, 0, 20),
+    "list_contents": ({"images_sha256_key"}, 50, 60),
+    "list_images": ({NEWEST}, 50, 60),
+    "list_images_by_name": ({NAMES, NEWEST, "images_pkey"}, 110, 250),
+    "list_images_by_name_matching": ({NAMES, DOCUMENTS, WORDS, "images_pkey"}, 1600, 2600),
+    "list_images_by_terms": ({TERMS, DOCUMENTS, WORDS, "images_pkey"}, 900, 1100),
+    "list_images_by_words": ({DOCUMENTS, WORDS, "images_pkey"}, 600, 300),
+    "list_tokens": (set(), 1000, 30),
+    "list_images_largest": ({LARGEST, NEWEST, "images_pkey"}, 110, 250),
+    "list_images_largest_matching": ({LARGEST, DOCUMENTS, WORDS, "images_pkey"}, 1600, 2600),
+    "list_images_oldest": ({NEWEST}, 50, 60),
+    "list_images_oldest_matching": ({DOCUMENTS, WORDS, "images_pkey"}, 1100, 300),
+    "list_tags": ({TAGS}, 51_000, 450),
+    "lock_content": (set(), 0, 10),
+    "lock_content_to_remove": (set(), 0, 10),
+    "prepare_export": (set(), 0, 10),
+    "prepare_import": (set(), 0, 10),
+    "prepare_schema": (set(), 0, 10),
+    "read_applied": (set(), 100, 20),
+    "read_database": (set(), 10, 10),
+    "read_lock_wait": (set(), 1000, 30),
+    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 2000, 300),
+    "read_runs": ({"_yoyo_ledger_pkey"}, 200, 20),
+    "read_tables": (set(), 5000, 1500),
+    "read_position": (set(), 0, 0),
+    "revoke_token": ({"tokens_name_key"}, 0, 10),
+    "touch_token": ({"tokens_pkey"}, 0, 10),
+    "read_stats": ({NEWEST, TAGS, "images_pkey"}, 16_000, 1400),
+    "update_image": ({"images_pkey"}, 1, 100),
+}
+# Where few images match, the walk is in vain, and the index is asked after it. Short times are read, and sorted; with
+# long ones images of others are passed over: many by name, since here the names go with the times.
+IN_VAIN = {
+    ("list_images_by_words", words): (1200, 400)
+    for words in ("a rare word", "no such word", "no words", "two words that never meet")
+} | {
+    ("list_images_by_name", "a long window"): (92_000, 900),
+    ("list_images_by_name", "a window"): (1100, 300),
+    ("list_images_by_name_matching", "a long window"): (174_000, 2300),
+    ("list_images_by_name_matching", "a rare tag"): (16_000, 22_000),
+    ("list_images_by_name_matching", "a rare type"): (16_000, 22_000),
+    ("list_images_by_name_matching", "a tag of 2 in 100"): (5500, 11_500),
+    ("list_images_by_name_matching", "a tag of the oldest"): (18_000, 26_000),
+    ("list_images_largest", "a long window"): (10_500, 300),
+    ("list_images_largest", "a window"): (1100, 300),
+    ("list_images_largest_matching", "a long window"): (11_000, 1100),
+    ("list_images_largest_matching", "a tag of 2 in 100"): (5500, 11_500),
+    ("list_images_largest_matching", "a tag of the oldest"): (4000, 7000),
+    ("list_images_oldest_matching", "a rare tag"): (10_500, 450),
+    ("list_images_oldest_matching", "a rare type"): (10_500, 450),
+    ("list_images_oldest_matching", "a tag of 2 in 100"): (2800, 400),
+}
+
+
+TOKENS = """
+    INSERT INTO tokens (id, name, scope, sha256)
+    SELECT md5('token ' || n)::uuid, 'client ' || n, 'read', sha256(('token ' || n)::bytea)
+    FROM generate_series(1, 1000) AS n
+"""
+
+
+LISTED = """
+    INSERT INTO image_terms (term, created_at, image_id)
+    SELECT term, created_at, id
+    FROM images
+    CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term
+    ORDER BY created_at, id;
+
+    INSERT INTO image_documents (created_at, image_id, document)
+    SELECT created_at, id, images_search_document(title, description, filename, tags, content_type)
+    FROM images
+    ORDER BY created_at, id
+"""
+
+
+@pytest.fixture(scope="module")
+def million(server: Server, admin: psycopg.Connection, template: str) -> Iterator[psycopg.Connection]:
+    """What the migrations made, loaded as a dump is: indexes and triggers come after the rows, in half of the time."""
+    name = f"million_{next(NUMBER)}"
+    admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    with psycopg.connect(server.url(name), autocommit=True, prepare_threshold=None) as connection:
+        for section in ("pre-data", "data"):
+            restore(server, template, name, section)
+        run(connection, "fill_images", "review", first=1, last=ROWS)
+        connection.execute("SET work_mem = '512MB'")
+        connection.execute(LISTED.encode())
+        connection.execute("RESET work_mem")
+        restore(server, template, name, "post-data")
+        connection.execute(TOKENS.encode())
+        connection.execute("VACUUM ANALYZE")
+        yield connection
+    admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def restore(server: Server, template: str, name: str, section: str) -> None:
+    dump = subprocess.run(
+        [server.bin / "pg_dump", "-d", server.url(template), f"--section={section}"], check=True, stdout=subprocess.PIPE
+    )
+    subprocess.run(
+        [server.bin / "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d", server.url(name)],
+        check=True,
+        input=dump.stdout,
+        stdout=subprocess.DEVNULL,
+        env=environment(PGOPTIONS="-c maintenance_work_mem=512MB"),
+    )
+
+
+def test_each_query_is_pinned() -> None:
+    assert PINNED.keys() == QUERIES.keys()
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize(("name", "words", "arguments"), CASES, ids=[f"{name}-{words}" for name, words, _ in CASES])
+def test_a_query_touches_the_page_and_not_the_table(
+    name: str, words: str, arguments: str, mode: str, million: psycopg.Connection
+) -> None:
+    indexes, *bounds = PINNED[name]
+    read, buffers = IN_VAIN.get((name, words), bounds)
+
+    plan = explain(million, QUERIES[name], arguments, mode)
+
+    whole = {"tokens"} if name == "list_tokens" else {"_yoyo_migration", "_yoyo_ledger"}
+    assert of_ours(plan.sequential) <= whole
+    assert of_ours(plan.indexes) <= indexes
+    assert plan.indexes or plan.sequential or not indexes
+    assert plan.read <= read
+    assert plan.buffers <= buffers
+
+
+def of_ours(names: set[str]) -> set[str]:
+    """Without PostgreSQL's own, which are as small as they are in an empty database."""
+    return {name for name in names if not name.startswith("pg_")}
+
+
+PLAIN = """
+    SELECT id
+    FROM images
+    WHERE (created_at, id) < (%(at)s, %(id)s)
+        AND created_at > %(after)s
+        AND (%(type)s::text IS NULL OR content_type = %(type)s)
+        AND tags @> %(tags)s
+        AND (
+            %(words)s::text IS NULL
+            OR images_document(title, description, filename, tags) @@ websearch_to_tsquery('simple', %(words)s)
+        )
+    ORDER BY created_at DESC, id DESC
+    LIMIT %(limit)s
+"""
+
+
+@pytest.mark.parametrize("words", [None, "harbour", "777777 or 42", '"in the fog" -night', "morning fog", "?"])
+@pytest.mark.parametrize("type", [None, "image/jpeg", "image/avif", "image/gif"])
+@pytest.mark.parametrize("tags", ["", "street", "city-7", "eclipse", "archive", "none", "street,night"])
+def test_a_list_is_what_the_plain_query_finds(
+    tags: str, type: str | None, words: str | None, million: psycopg.Connection
+) -> None:
+    """At positions among the newest images, in the middle, where just so many are left, and past the oldest."""
+    terms = [f"tag:{tag}" for tag in tags.split(",") if tag] + [f"type:{type}"] * (type is not None)
+    name = "list_images_by_terms" if terms else "list_images" if words is None else "list_images_by_words"
+    million.execute("DEALLOCATE ALL")
+    million.execute(f"PREPARE list AS {QUERIES[name]}".encode())
+    start = 20_000 if words else 2 * ROWS  # without an index, the plain query reads what lies before it
+    for row, limit in ((start, 50), (start // 4, 1), (10_002, 50), (10_001, 50), (900, 50), (0, 50)):
+        at, id = f"{EPOCH + row * timedelta(seconds=30)}", str(uuid5(NAMESPACE_OID, f"{row}"))
+        after = f"{EPOCH + timedelta(hours=2)}" if row == 900 else "-infinity"
+        page = [at, id, after, limit]
+        plain = {
+            "at": at,
+            "id": id,
+            "after": after,
+            "type": type,
+            "tags": f"{{{tags}}}",
+            "words": words,
+            "limit": limit,
+        }
+        arguments = {
+            "list_images": page,
+            "list_images_by_terms": [*page, terms, words],
+            "list_images_by_words": [*page, words],
+        }[name]
+        call = SQL("EXECUTE list ({})").format(SQL(", ").join(map(Literal, arguments)))
+
+        listed = [UUID(image["id"]) for (image,) in million.execute(call)]
+
+        assert listed == [id for (id,) in million.execute(PLAIN, plain)]
+
+
+def test_a_table_that_vacuum_has_not_seen_is_not_sorted(connection: psycopg.Connection) -> None:
+    """Entries of an index alone cost more there, and nobody tells the planner how few of them are read."""
+    run(connection, "fill_images", "review", first=1, last=20_000)
+    connection.execute("ANALYZE")
+    for name, words, arguments in CASES:
+        if name.startswith(("list_", "read_stats")) and name != "list_tokens":
+            plan = explain(connection, QUERIES[name], arguments, "force_generic_plan")
+            assert not of_ours(plan.sequential), (name, words)
+
+
+SORTED = """
+    SELECT id
+    FROM images
+    WHERE {place}
+        AND created_at > %(after)s
+        AND created_at < %(before)s
+        AND tags @> %(tags)s
+    ORDER BY {order}
+    LIMIT 50
+"""
+ORDERS = {
+    "list_images_largest": ("(byte_size, id) < (%(key)s, %(id)s)", "byte_size DESC, id DESC", (2**63 - 1, 4_000_000)),
+    "list_images_by_name": (
+        '(filename COLLATE "C", id) > (%(key)s, %(id)s)',
+        'filename COLLATE "C", id',
+        ("", "IMG_5"),
+    ),
+}
+
+
+@pytest.mark.parametrize("tags", ["", "street", "eclipse", "archive"])
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_list_in_another_order_is_what_the_plain_query_finds(
+    name: str, tags: str, million: psycopg.Connection
+) -> None:
+    """From the beginning and from the middle, of all times, of long and of short ones."""
+    place, order, keys = ORDERS[name]
+    plain = SORTED.format(place=place, order=order).encode()
+    terms = [f"tag:{tags}"] if tags else []
+    million.execute("DEALLOCATE ALL")
+    million.execute(f"PREPARE list AS {QUERIES[f'{name}_matching' if terms else name]}".encode())
+    id = "80000000-0000-0000-0000-000000000000"
+    for key in keys:
+        for after, before in (
+            ("-infinity", "infinity"),
+            ("2020-03-01Z", "2020-09-01Z"),
+            ("2020-01-01Z", "2020-01-02Z"),
+        ):
+            arguments = [
+                key,
+                id,
+                after,
+                before,
+                "00000000-0000-0000-0000-000000000000",
+                50,
+                *(["zzz"] if name == "list_images_by_name" else []),
+                *([terms, None] if terms else []),
+            ]
+            call = SQL("EXECUTE list ({})").format(SQL(", ").join(map(Literal, arguments)))
+
+            listed = [row[2] for row in million.execute(call)]
+
+            wanted = {"key": key, "id": id, "after": after, "before": before, "tags": f"{{{tags}}}"}
+            assert listed == [id for (id,) in million.execute(plain, wanted)]
+
+
+def test_what_is_estimated_is_near(million: psycopg.Connection) -> None:
+    million.execute("DEALLOCATE ALL")
+    million.execute(f"PREPARE tags AS {QUERIES['list_tags']}".encode())
+    million.execute(f"PREPARE stats AS {QUERIES['read_stats']}".encode())
+
+    tags = {
+        tag: row["images"]
+        for first, last in (("archive", "eclipse"), ("night", "night"), ("street", "street"))
+        for tag, row in million.execute(f"EXECUTE tags ('{first}', '{last}', '', 200)".encode())
+    }
+    [[stats]] = million.execute("EXECUTE stats (10000)")
+
+    assert tags["street"] == pytest.approx(300_000, rel=0.05)
+    assert tags["night"] == pytest.approx(100_000, rel=0.05)
+    assert tags["city-7"] == pytest.approx(20_000, rel=0.1)
+    assert (tags["archive"], tags["eclipse"]) == (1000, 20)
+    assert stats["images"] == pytest.approx(ROWS, rel=0.01)
+    assert stats["bytes"] == pytest.approx(ROWS * 4_100_000, rel=0.1)
+    assert stats["tags"] == pytest.approx(2054, rel=0.02)
+    assert stats["content_types"]["image/jpeg"] == pytest.approx(700_000, rel=0.1)
+    assert stats["content_types"]["image/avif"] == 20

@@ -1,0 +1,99 @@
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from PIL import Image, ImageOps
+
+from app.decoder.client import Codec
+from app.decoder.formats import Measure
+from app.errors import RejectedImageError
+from tests.support.pictures import picture, turned, unspeakable
+
+PIXELS = 1_000_000
+
+
+Measured = Callable[[bytes], Measure]
+
+
+@pytest.fixture(scope="module", params=["memory", "file"])
+def measured(request: pytest.FixtureRequest) -> Iterator[Measured]:
+    """What the decoder says of bytes, which it gets in memory or in a file."""
+    with Codec(PIXELS, 30) as codec:
+
+        def from_file(content: bytes) -> Measure:
+            with tempfile.TemporaryFile() as file:
+                file.write(content)
+                return codec.measure(file)
+
+        yield codec.measure if request.param == "memory" else from_file
+
+
+def refusal(measured: Measured, content: bytes) -> str:
+    with pytest.raises(RejectedImageError) as refused:
+        measured(content)
+    return refused.value.kind
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WebP", "TIFF", "AVIF"])
+def test_orientation_turns_every_format_that_has_it(measured: Measured, format: str) -> None:
+    for orientation in range(1, 9):
+        content = turned(orientation, format)
+
+        displayed = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+
+        assert measured(content)[1:] == displayed.size, orientation
+
+
+def test_an_image_is_taken_at_the_limit_of_pixels(measured: Measured) -> None:
+    assert measured(picture("PNG", (1000, 1000)))[1:] == (1000, 1000)
+    assert refusal(measured, picture("PNG", (1000, 1001))) == "too-many-pixels"
+
+
+def test_of_an_animation_the_first_picture_counts(measured: Measured) -> None:
+    frames = [Image.new("P", (30, 20), colour) for colour in (1, 2, 3)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+
+    assert measured(file.getvalue()) == ("image/gif", 30, 20)
+
+
+def test_a_field_whose_name_is_no_text_does_no_harm(measured: Measured) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    content = picture("AVIF", exif=exif).replace(b"Exif", b"E\xffif", 1)
+
+    assert measured(content) == ("image/avif", 60, 40)
+
+
+def test_images_measured_at_the_same_time_do_not_mix(measured: Measured) -> None:
+    contents = [b"text", picture("JPEG")[:500], unspeakable(), picture("PNG")]
+    expected = ["unsupported-image", *["broken-image"] * 2, ("image/png", 60, 40)]
+
+    def outcome(content: bytes) -> object:
+        try:
+            return measured(content)
+        except RejectedImageError as error:
+            return error.kind
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(outcome, contents * 100)) == expected * 100
+
+
+END = b"\xff\xd9"
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2) + content
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_has_to_come_to_its_end(measured: Measured, progressive: bool) -> None:
+    """Wherever it is cut. An end within a segment, as of a preview, is not its own; what comes after it is nobody's."""
+    plain = picture(size=(1000, 700), progressive=progressive, quality=95)
+    whole = plain[:2] + segment(0xE1, END * 100) + b"\xff" + segment(0xFE, b"") + plain[2:]
+
+    assert measured(whole) == measured(whole + b"\0" * 1000) == ("image/jpeg", 1000, 700)
+    for length in (len(whole) - 1, len(whole) - 2, len(whole) - 100, len(whole) // 2, 2 * len(whole) // 3):
+        assert refusal(measured, whole[:length]) == "broken-image"

@@ -1,0 +1,257 @@
+"""What a hostile image does to the process that decodes it, and what that does to nobody else."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from app.decoder import client as decoder_client
+from app.decoder.client import Codec
+from app.errors import RejectedImageError
+from app.settings import ROOT, Settings
+from tests.conftest import client_of, environment
+from tests.migrations.test_backend import wait_until
+from tests.support.api import objects, problem, rows, upload
+from tests.support.cluster import alive
+from tests.support.hostile import scans
+from tests.support.hostile_codec import ANSWERS, SIGNALS, harmful
+from tests.support.pictures import picture
+
+SOUND = ("image/jpeg", 60, 40)
+
+
+@pytest.fixture(autouse=True)
+def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The decoder does what harmful images tell it. Afterwards no process and no descriptor is left."""
+    monkeypatch.setattr(decoder_client, "COMMAND", [sys.executable, "-m", "tests.support.hostile_codec"])
+    yield
+    assert decoders() == []
+    held = {os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}  # noqa: PTH115
+    assert not [name for name in held if "memfd:image" in name]
+
+
+def decoders() -> list[psutil.Process]:
+    """The processes that decode for this one, zombies too."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if child.status() == psutil.STATUS_ZOMBIE or "tests.support.hostile_codec" in child.cmdline()
+    ]
+
+
+def refusal(codec: Codec, content: bytes) -> str:
+    with pytest.raises(RejectedImageError) as refused:
+        codec.measure(content)
+    assert refused.value.kind == "broken-image"
+    return refused.value.detail
+
+
+CRASHES = [*SIGNALS, "exit", "hang-up", *ANSWERS]
+
+
+@pytest.mark.parametrize("deed", CRASHES)
+def test_what_ends_the_decoder_is_refused(deed: str, caplog: pytest.LogCaptureFixture) -> None:
+    """By a process that has just begun, and by one that has done well before."""
+    with Codec(1_000_000, 30) as codec:
+        for _ in range(2):
+            assert refusal(codec, harmful(deed)) == "The decoder crashed on it."
+            assert codec.measure(picture()) == SOUND
+
+    assert len(caplog.messages) == 2
+    assert "SHA-256" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("deed", ["sleep", "spin", "dribble"])
+def test_what_takes_too_long_is_refused(deed: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Codec(1_000_000, 30) as codec:
+        codec.measure(picture())
+        codec._idle[0]._seconds = 0.3
+        began = time.monotonic()
+
+        assert refusal(codec, harmful(deed)) == "Decoding it takes too long."
+
+        assert time.monotonic() - began < 20
+        assert codec.measure(picture()) == SOUND
+    assert "took too long" in caplog.text
+
+
+def test_a_jpeg_of_more_scans_than_there_is_time_for_is_refused() -> None:
+    with Codec(1_000_000, 0.02) as codec:
+        assert refusal(codec, scans(881)) == "Decoding it takes too long."
+
+
+def test_what_takes_too_much_memory_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    with Codec(1_000_000, 30) as codec:
+        assert refusal(codec, harmful("gorge")) == "Decoding it takes too much memory."
+        assert codec.measure(picture()) == SOUND
+
+    assert "ran out of memory" in caplog.text
+
+
+def test_a_large_image_is_decoded_without_a_file() -> None:
+    """Of more than 100 MB, where libvips would go to disk."""
+    with Codec(100_000_000, 30) as codec:
+        assert codec.measure(picture("WebP", (6000, 6000), method=0)) == ("image/webp", 6000, 6000)
+
+
+def test_a_decoder_that_was_killed_while_idle_costs_no_request() -> None:
+    with Codec(1_000_000, 30) as codec, ThreadPoolExecutor(4) as threads:
+        list(threads.map(codec.measure, [picture()] * 40))
+        for _ in range(2):
+            for process in decoders():
+                process.kill()
+
+            assert codec.measure(picture()) == SOUND
+
+
+def test_a_decoder_that_is_killed_at_work_is_replaced() -> None:
+    with Codec(1_000_000, 30) as codec, ThreadPoolExecutor(1) as threads:
+        refused = threads.submit(refusal, codec, harmful("sleep"))
+        wait_until(lambda: [process for process in decoders() if process.name() == "sleep"])
+
+        decoders()[0].kill()
+
+        assert refused.result() == "The decoder crashed on it."
+        assert codec.measure(picture()) == SOUND
+
+
+def test_a_decoder_that_stands_still_is_replaced() -> None:
+    with Codec(1_000_000, 30) as codec:
+        codec.measure(picture())
+        codec._idle[0]._seconds = 0.5
+        decoders()[0].suspend()
+
+        refusal(codec, picture())
+
+        assert codec.measure(picture()) == SOUND
+
+
+def test_a_decoder_that_does_not_start_is_no_fault_of_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (["false"], ["true"], ["echo", "nonsense"], ["no such program"]):
+        monkeypatch.setattr(decoder_client, "COMMAND", command)
+        with Codec(1_000_000, 30) as codec, pytest.raises(OSError, match=r"did not start|No such file"):
+            codec.measure(picture())
+
+
+def test_as_many_decoders_run_as_images_come_at_once() -> None:
+    with Codec(1_000_000, 30) as codec:
+        for _ in range(5):
+            codec.measure(picture())
+        assert len(decoders()) == 1
+
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(codec.measure, [picture("PNG", (900, 900))] * 60))
+        assert 1 < len(decoders()) <= 3
+
+
+def test_a_decoder_has_little_and_may_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter2@localhost/images")
+    with Codec(1_000_000, 30) as codec:
+        codec.measure(picture())
+        [process] = decoders()
+
+        assert "hunter2" not in str(process.environ())
+        limits = [psutil.RLIMIT_CORE, psutil.RLIMIT_FSIZE, psutil.RLIMIT_NOFILE]
+        assert [process.rlimit(limit) for limit in limits] == [(0, 0), (0, 0), (16, 16)]
+        assert process.rlimit(psutil.RLIMIT_AS)[0] < 1024**3
+        assert process.memory_info().rss < 64 * 1024**2
+        assert os.getpgid(process.pid) != os.getpgid(0)  # Ctrl-C on a terminal does not reach it
+        assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == "1000\n"
+
+
+@pytest.mark.parametrize("deed", ["", "sleep", "spin"])
+def test_a_decoder_does_not_outlive_a_worker_that_is_killed(deed: str) -> None:
+    """At once where it has nothing to do; where it hangs, when the time for an image is over."""
+    program = """
+import sys
+from app.decoder import client
+from app.decoder.client import Codec
+from tests.support.hostile import scans
+from tests.support.hostile_codec import harmful
+client.COMMAND = [sys.executable, "-m", "tests.support.hostile_codec"]
+codec = Codec(1_000_000, 1)
+codec.measure(harmful(""))
+print(codec._idle[0]._process.pid, flush=True)
+codec.measure(harmful(sys.argv[1])) if sys.argv[1] else sys.stdin.read()
+"""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", program, deed],
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with worker:
+        assert worker.stdout is not None
+        pid = int(worker.stdout.readline())
+        wait_until(lambda: not deed or psutil.Process(pid).name() == deed)
+
+        worker.send_signal(signal.SIGKILL)
+
+        wait_until(lambda: not alive(pid))
+
+
+def test_the_worker_does_not_load_the_decoder_nor_the_decoder_the_service() -> None:
+    for modules, absent in (
+        ("app.main, app.cli.main, app.cli.import_files", {"pyvips", "_libvips"}),
+        ("app.decoder.__main__", {"pydantic", "starlette", "asyncpg", "obstore", "asyncio", "app.catalogue.models"}),
+    ):
+        program = f"import sys, {modules}; print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+        assert not absent & set(done.stdout.split())
+
+
+# In the service
+
+
+async def test_of_many_uploads_the_one_that_crashes_is_refused(
+    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
+) -> None:
+    images = [picture("PNG", seed=seed) for seed in range(19)]
+    images.insert(7, harmful("segmentation-fault"))
+
+    responses = await asyncio.gather(*(client.post("/v1/images", files={"file": image}) for image in images))
+
+    assert [response.status_code for response in responses] == [201] * 7 + [422] + [201] * 12
+    assert problem(responses[7], 422, "broken-image")["detail"] == "The decoder crashed on it."
+    assert rows(connection) == len(objects(settings)) == 19
+
+
+async def test_a_thumbnail_that_crashes_is_none(client: httpx.AsyncClient) -> None:
+    id = (await upload(client, harmful("no-thumbnail")))["id"]
+
+    assert problem(await client.get(f"/v1/images/{id}/thumbnail"), 404, "no-thumbnail")["detail"]
+    assert (await client.get(f"/v1/images/{(await upload(client))['id']}/thumbnail")).status_code == 200
+
+
+async def test_a_service_without_a_decoder_is_unavailable(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder_client, "COMMAND", ["false"])
+
+    response = await client.post("/v1/images", files={"file": picture()})
+
+    problem(response, 503)
+    assert response.headers["retry-after"]
+
+
+async def test_a_large_image_crashes_as_a_small_one_does(settings: Settings) -> None:
+    content = picture("TIFF", (700, 700))
+    async with client_of(settings) as client:
+        sound = await client.post("/v1/images", files={"file": content})
+        harmful_one = await client.post("/v1/images", files={"file": content + harmful("abort")})
+
+    assert sound.status_code == 201
+    problem(harmful_one, 422, "broken-image")

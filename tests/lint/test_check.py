@@ -1,0 +1,345 @@
+"""What `images schema check` says: of each case of the corpus, of the README's examples, of what is allowed."""
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlparse
+
+from app.lint import check, parser
+from app.lint.check import findings
+from app.lint.findings import CannotCheckError, Finding
+from app.lint.rules import KEPT, OFF, RULES
+from app.migrations.validation import NAME
+from app.settings import ROOT
+from tests.conftest import BIN
+from tests.support.corpus import CASES, Case
+
+SHIPPED = ROOT / "sql"
+LAST = max(path.stem for path in (SHIPPED / "migrations").glob("*.sql") if "rollback" not in path.name)
+README = (SHIPPED / "README.md").read_text()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """All files but one or two are the same for each test: each text is cut and parsed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((sqlparse, "split"), (parser, "statements"), (parser, "allowed")):
+            read = functools.cache(getattr(module, name))
+            patch.setattr(module, name, lambda text, read=read: [*read(text)])
+        yield
+
+
+def copy(folder: Path) -> Path:
+    """A copy of sql/, for a test to change."""
+    shutil.copytree(SHIPPED, folder / "sql")
+    return folder / "sql"
+
+
+def write(sql: Path, name: str, body: str, *, rollback: str | None = None, transactional: bool = True) -> None:
+    folder = sql / "migrations"
+    last = max(path.stem for path in folder.glob("*.sql") if "rollback" not in path.name)
+    header = "" if transactional else "-- transactional: false\n"
+    down = "-- irreversible: a case\n" if rollback is None else ""
+    (folder / f"{name}.sql").write_text(f"-- A case.\n{header}{down}-- depends: {last}\n\n{body}\n")
+    if rollback is not None:
+        (folder / f"{name}.rollback.sql").write_text(f"-- Back.\n-- loses: nothing\n{header}\n{rollback}\n")
+
+
+def write_case(sql: Path, case: Case) -> None:
+    if case.before:
+        write(sql, "0900_before", case.before)
+    write(sql, "0901_case", case.sql, rollback=case.rollback, transactional=case.transactional)
+    for name, text in (case.queries or {}).items():
+        (sql / "queries" / name).write_text(text)
+
+
+def judge(folder: Path, case: Case) -> list[Finding]:
+    sql = copy(folder)
+    write_case(sql, case)
+    return [finding for finding in findings(sql) if "0900_" not in finding.path.name]
+
+
+def one(folder: Path, body: str, **others: object) -> list[Finding]:
+    return judge(folder, Case("one", body, **others))  # type: ignore[arg-type]
+
+
+def test_the_shipped_files_have_no_finding() -> None:
+    assert findings() == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_case_is_judged_without_a_miss_or_a_false_alarm(tmp_path: Path, case: Case) -> None:
+    found = judge(tmp_path, case)
+
+    assert {finding.rule for finding in found} == case.finds, "\n".join(map(str, found))
+    assert len(found) == len(case.finds), "\n".join(map(str, found))
+
+
+def test_the_corpus_has_each_rule() -> None:
+    covered = set().union(*(case.finds for case in CASES))
+    refused = {rule for rule, each in RULES.items() if each.fixed}
+
+    assert RULES.keys() - covered <= refused
+    assert len({case.name for case in CASES}) == len(CASES) >= 70
+
+
+def examples() -> list[tuple[str, str, str]]:
+    """Each example of the README: its rule, whether it is bad or good, and the SQL."""
+    sections = re.split(r"^### (.+)\n", README.partition("\n## Rules\n")[2], flags=re.MULTILINE)[1:]
+    return [
+        (rule, kind, sql)
+        for rule, text in zip(sections[::2], sections[1::2], strict=True)
+        for kind, sql in re.findall(r"^(Bad|Good):\n```sql\n(.*?)```", text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("rule", "kind", "sql"), examples())
+def test_an_example_of_the_readme_is_judged_as_it_says(tmp_path: Path, rule: str, kind: str, sql: str) -> None:
+    if rule in {"query-header", "query-example", "select-star", "insert-columns", "offset-paging"}:
+        found = one(tmp_path, "COMMENT ON TABLE images IS 'x';", queries={"count_images.sql": sql})
+    else:
+        transactional = not sql.startswith("-- transactional: false\n")
+        sql = sql.removeprefix("-- transactional: false\n")
+        sql_folder = copy(tmp_path)
+        if sql.startswith("-- "):  # a directive of the header
+            first, _, sql = sql.partition("\n")
+            write(sql_folder, "0901_case", sql, transactional=transactional)
+            path = sql_folder / "migrations" / "0901_case.sql"
+            path.write_text(path.read_text().replace("-- A case.\n", f"-- A case.\n{first}\n", 1))
+            if first.startswith("-- allow: "):
+                path.write_text(path.read_text().replace(f"{first}\n", "", 1).replace(sql, f"{first}\n{sql}"))
+        else:
+            write(sql_folder, "0901_case", sql, transactional=transactional)
+        found = findings(sql_folder)
+
+    assert {finding.rule for finding in found} == ({rule} if kind == "Bad" else set()), "\n".join(map(str, found))
+
+
+def test_the_readme_has_a_heading_for_each_rule() -> None:
+    headings = re.findall(r"^### (\S+)$", README, re.MULTILINE)
+    shown = {rule for rule, _, _ in examples()}
+
+    assert sorted(headings) == sorted(RULES)
+    assert RULES.keys() - shown == {"file-name", "file-text", "depends", "rollback", "allow"}
+    assert re.findall(r"^\| \[(\S+)\]\(https://squawkhq.com/docs/\1\)", README, re.MULTILINE) == list(KEPT)
+
+
+def test_each_rule_of_squawk_is_on_or_off_for_a_reason() -> None:
+    """What squawk says of its own when asked for a rule that it does not have."""
+    assert not KEPT.keys() & OFF.keys()
+    for rule in [*KEPT, *OFF]:
+        if rule != "syntax-error":
+            done = subprocess.run([BIN / "squawk", "-e", rule, "-"], capture_output=True, text=True, input="SELECT 1;")
+            assert "invalid rule name" not in done.stderr, rule
+
+
+ALLOWED = {
+    "above": "-- allow: blocking-index because it is small\nCREATE INDEX a ON images (width);",
+    "above, with more words": (
+        "-- allow: blocking-index because it is small,\n-- and nobody writes.\nCREATE INDEX a ON images (width);"
+    ),
+    "beside": "CREATE INDEX a ON images (width); -- allow: blocking-index because it is small",
+    "two above": (
+        "-- allow: check-scan because it is small\n-- allow: default-rewrite because it is small\n"
+        "ALTER TABLE images ADD COLUMN n bigint DEFAULT nextval('a') CHECK (n > 0);"
+    ),
+    "above a subcommand": (
+        "ALTER TABLE images\n    ADD COLUMN a text,\n    -- allow: check-scan because it is small\n"
+        "    ADD CHECK (width <> 3);"
+    ),
+    "squawk's": "-- allow: prefer-text-field because a client asks for it\nALTER TABLE images ADD COLUMN a varchar(3);",
+    "in DO": (
+        "-- allow: hidden-ddl because it must\nDO $$\nBEGIN\n    -- allow: blocking-index because it is small\n"
+        "    CREATE INDEX a ON images (width);\nEND\n$$;"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_what_is_allowed_with_a_reason_is_no_finding(tmp_path: Path, name: str) -> None:
+    assert one(tmp_path, ALLOWED[name]) == []
+
+
+INDEX = "CREATE INDEX a ON images (width);"
+REFUSED = {
+    f"-- allow: blocking-index\n{INDEX}": ("no reason", {"allow", "blocking-index"}),
+    f"-- allow: blocking-index because \n{INDEX}": ("no reason", {"allow", "blocking-index"}),
+    f"-- allow: blocking-index, it is small\n{INDEX}": ("no rule", {"allow", "blocking-index"}),
+    f"-- allow: blocking-indexes because it is small\n{INDEX}": ("no rule", {"allow", "blocking-index"}),
+    f"-- allow: check-scan because it is small\n{INDEX}": ("silences nothing", {"allow", "blocking-index"}),
+    f"-- allow: blocking-index because it is small\n\n{INDEX}": ("silences nothing", {"allow", "blocking-index"}),
+    f"-- allow: blocking-index because it is small\n{INDEX}\n{INDEX}": ("", {"blocking-index"}),
+    f"{INDEX}\n-- allow: blocking-index because it is small": ("silences nothing", {"allow", "blocking-index"}),
+    "-- allow: session-setting because it must\nSET a.b = 1;": ("cannot be silenced", {"allow", "session-setting"}),
+    "-- allow: allow because it must\nSELECT 1;": ("cannot be silenced", {"allow"}),
+    f"/* squawk-ignore a */ {INDEX}": ("squawk's own", {"allow", "blocking-index"}),
+    f"-- squawk-ignore require-concurrent-index-creation\n{INDEX}": ("squawk's own", {"allow", "blocking-index"}),
+}
+
+
+@pytest.mark.parametrize("body", REFUSED)
+def test_an_allow_that_does_not_hold_is_a_finding(tmp_path: Path, body: str) -> None:
+    words, rules = REFUSED[body]
+
+    found = one(tmp_path, body)
+
+    assert {finding.rule for finding in found} == rules, "\n".join(map(str, found))
+    assert any(words in finding.why for finding in found)
+
+
+def test_words_in_a_string_allow_nothing(tmp_path: Path) -> None:
+    found = one(tmp_path, f"COMMENT ON TABLE images IS '\n-- allow: blocking-index because x\n';{INDEX}")
+
+    assert [finding.rule for finding in found] == ["blocking-index"]
+
+
+def test_a_finding_names_its_place_and_the_safe_way(tmp_path: Path) -> None:
+    (finding,) = one(tmp_path, f"COMMENT ON TABLE images IS 'é';\n\n{INDEX}")
+
+    assert str(finding) == (
+        f"{tmp_path}/sql/migrations/0901_case.sql:7: blocking-index (unsafe): writes to images wait until the index is "
+        "built: CREATE INDEX CONCURRENTLY, alone in a file that says `-- transactional: false` "
+        "(sql/README.md#blocking-index)"
+    )
+
+
+def test_a_subcommand_is_told_by_its_own_line(tmp_path: Path) -> None:
+    found = one(
+        tmp_path,
+        "ALTER TABLE ONLY public.images -- (a, b)\n    ADD COLUMN a numeric(3, 1) DEFAULT 1,\n"
+        "    ADD CHECK (width IN (1, 2)),\n    ADD UNIQUE (id, width);",
+    )
+
+    assert [(finding.line, finding.rule) for finding in found] == [(7, "check-scan"), (8, "constraint-index")]
+
+
+def test_squawk_s_findings_link_to_squawk(tmp_path: Path) -> None:
+    (finding,) = one(tmp_path, "ALTER TABLE images\n    ADD COLUMN a varchar(3);")
+
+    assert (finding.line, finding.link) == (6, "https://squawkhq.com/docs/prefer-text-field")
+
+
+def test_a_configuration_beside_the_files_turns_no_rule_off(tmp_path: Path) -> None:
+    sql = copy(tmp_path)
+    (sql / "migrations" / ".squawk.toml").write_text('excluded_rules = ["prefer-text-field"]\n')
+    write(sql, "0901_case", "ALTER TABLE images ADD COLUMN a varchar(3);")
+
+    assert [finding.rule for finding in findings(sql)] == ["prefer-text-field"]
+
+
+def test_the_rows_that_a_rollback_of_0001_loses_are_its_own_to_lose() -> None:
+    """DROP TABLE images, which every query uses, in the rollback of the file that made it."""
+    text = (SHIPPED / "migrations" / "0001_create_images.rollback.sql").read_text()
+
+    assert "DROP TABLE images" in text
+    assert not [finding for finding in findings() if "0001" in finding.path.name]
+
+
+def test_json_has_each_finding_with_its_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sql = copy(tmp_path)
+    assert check.main("json", sql) == 0
+    assert json.loads(capsys.readouterr().out) == {"findings": []}
+
+    write(sql, "0901_case", INDEX)
+    assert check.main("json", sql) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["path"] == f"{sql}/migrations/0901_case.sql"
+    assert (finding["line"], finding["rule"], finding["level"]) == (5, "blocking-index", "unsafe")
+    assert finding["link"] == "sql/README.md#blocking-index"
+    assert finding.keys() == {"path", "line", "rule", "level", "why", "instead", "link"}
+
+
+def test_without_squawk_there_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(check, "SQUAWK", "no-such-program")
+
+    with pytest.raises(CannotCheckError):
+        findings()
+    assert check.main("text") == 2
+    assert capsys.readouterr().err == ("images schema check: squawk is not installed: run `make .venv/development`\n")
+
+
+def test_a_squawk_that_fails_gives_no_verdict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "squawk").write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
+    (tmp_path / "squawk").chmod(0o755)
+    monkeypatch.setattr(check, "SQUAWK", str(tmp_path / "squawk"))
+
+    with pytest.raises(CannotCheckError, match="squawk failed: broken"):
+        findings()
+
+
+def test_what_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
+    assert [finding.rule for finding in findings(tmp_path / "missing")] == ["file-name", "file-text"]
+
+    sql = copy(tmp_path)
+    write(sql, "0901_case", "SELECT 1;")
+    (sql / "migrations" / "0901_case.sql").write_bytes(b"-- \xff")
+    (sql / "migrations" / "0902_case.sql").mkdir()
+    (sql / "migrations" / "0903_case.sql").write_text("-- irreversible: a\n-- depends: 0902_case\nSELEC 1;\n")
+    (sql / "queries" / "a.sql").write_bytes(b"-- a: \xff")
+    (sql / "queries" / "b.sql").symlink_to(sql / "nowhere")
+    (sql / "queries" / "c.sql").write_text("-- c: a\n\nSELEC 1;\n")
+    (sql / "queries" / "d.sql").write_text("-- d: nothing\n")
+    (sql / "migrator" / "e.sql").write_text("-- e: a name.\nSELECT :a, 'b:c', d::text, :a FROM e WHERE f = :g;\n")
+
+    found = [(finding.path.name, finding.line, finding.rule) for finding in findings(sql)]
+
+    assert [each for each in found if each[2] not in {"rollback", "depends"}] == [
+        ("0901_case.sql", 1, "file-text"),
+        ("0902_case.sql", 1, "file-text"),
+        ("0903_case.sql", 3, "syntax-error"),
+        ("a.sql", 1, "file-text"),
+        ("b.sql", 1, "file-text"),
+        ("c.sql", 3, "syntax-error"),
+        ("d.sql", 1, "syntax-error"),
+    ]
+
+
+def test_chaos_is_told_and_never_a_traceback(tmp_path: Path) -> None:
+    """Each statement of the corpus upon none of the tables that it is about."""
+    sql = copy(tmp_path)
+    for path in (sql / "migrations").iterdir():
+        path.unlink()
+    (sql / "migrations" / "0001_all.sql").write_text(
+        "-- irreversible: a\n" + "\n".join(case.sql for case in CASES if case.transactional)
+    )
+
+    assert {finding.rule for finding in findings(sql)} >= {"rename-breaks", "type-rewrite", "not-null-scan"}
+
+
+def test_the_command_tells_by_its_exit_status() -> None:
+    def images(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command: list[str | Path] = [BIN / "images", "schema", "check", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=60)
+
+    text, as_json, wrong = images(), images("--format", "json"), images("--format", "xml")
+
+    assert (text.returncode, text.stdout, text.stderr) == (0, "no findings\n", "")
+    assert (as_json.returncode, json.loads(as_json.stdout)) == (0, {"findings": []})
+    assert wrong.returncode == 2
+
+
+def test_the_migrator_s_names_are_the_files_rules(tmp_path: Path) -> None:
+    sql = copy(tmp_path)
+    (sql / "migrations" / "0901_Case.sql").write_text("SELECT 1;\n")
+    (sql / "migrations" / "0902_case.sql").write_text("-- loses: nothing\nSELECT 1;\n")
+
+    assert NAME.fullmatch("0902_case.sql")
+    assert [finding.rule for finding in findings(sql)] == ["file-name", "depends", "directive", "rollback"]
+
+
+def test_a_field_of_a_row_is_a_column_in_use(tmp_path: Path) -> None:
+    sql = copy(tmp_path)
+    write(sql, "0901_case", "ALTER TABLE images DROP COLUMN description;")
+
+    [finding] = [finding for finding in findings(sql) if finding.rule == "drop-breaks"]
+
+    assert "list_images_by_terms" in finding.why

@@ -1,0 +1,201 @@
+"""A database that create_all() made goes through the same `yoyo apply`; one that differs is refused, in words."""
+
+import psycopg
+import pytest
+
+from app.settings import ROOT
+from tests.conftest import yoyo_on
+from tests.support.legacy import CREATE_ALL, ROWS
+
+ROW = (
+    '{"id": "00000000-0000-0000-0000-000000000001", "filename": "f", "content_type": "t", "byte_size": 1, "width": 1, '
+    '"height": 1, "sha256": "s", "storage_key": "k", "tags": [], "attributes": {}, "created_at": "now", '
+    '"updated_at": "now"}'
+)
+
+# What was done to the table since create_all(), and what the refusal must say of it.
+DIVERGENT = {
+    "a column is missing": (
+        "ALTER TABLE images DROP COLUMN title",
+        ["column title: expected character varying(200), found none"],
+    ),
+    "a column is of another type": (
+        "ALTER TABLE images ALTER COLUMN width TYPE bigint",
+        ["column width: expected integer NOT NULL, found bigint NOT NULL"],
+    ),
+    "a column is wider": (
+        "ALTER TABLE images ALTER COLUMN filename TYPE varchar(500)",
+        ["column filename: expected character varying(255) NOT NULL, found character varying(500) NOT NULL"],
+    ),
+    "a column may be null": (
+        "ALTER TABLE images ALTER COLUMN sha256 DROP NOT NULL",
+        ["column sha256: expected character varying(64) NOT NULL, found character varying(64)"],
+    ),
+    "a column lost its default": (
+        "ALTER TABLE images ALTER COLUMN created_at DROP DEFAULT",
+        [
+            "column created_at: expected timestamp with time zone NOT NULL DEFAULT now(), "
+            "found timestamp with time zone NOT NULL"
+        ],
+    ),
+    "a column sorts otherwise": (
+        'ALTER TABLE images ALTER COLUMN description TYPE text COLLATE "C"',
+        ['column description: expected text, found text COLLATE "C"'],
+    ),
+    "there is a column more": (
+        "ALTER TABLE images ADD COLUMN owner text",
+        ["column owner: expected none, found text"],
+    ),
+    "an index is missing": (
+        "DROP INDEX ix_images_tags",
+        ["index ix_images_tags: expected gin (tags), found none"],
+    ),
+    "an index is not unique": (
+        "DROP INDEX ix_images_sha256; CREATE INDEX ix_images_sha256 ON images (sha256)",
+        ["index ix_images_sha256: expected UNIQUE btree (sha256), found btree (sha256)"],
+    ),
+    "an index is partial": (
+        "DROP INDEX ix_images_created_at; CREATE INDEX ix_images_created_at ON images (created_at) WHERE width > 0",
+        ["index ix_images_created_at: expected btree (created_at), found btree (created_at) WHERE (width > 0)"],
+    ),
+    "there is an index more": (
+        "CREATE INDEX mine ON images (title)",
+        ["index mine: expected none, found btree (title)"],
+    ),
+    "there is no primary key": (
+        "ALTER TABLE images DROP CONSTRAINT images_pkey",
+        [
+            "constraint images_pkey: expected PRIMARY KEY (id), found none",
+            "index images_pkey: expected UNIQUE btree (id), found none",
+        ],
+    ),
+    "there is a constraint more": (
+        "ALTER TABLE images ADD CONSTRAINT positive CHECK (width > -2147483649)",
+        ["constraint positive: expected none, found CHECK ("],
+    ),
+    "there is a trigger": (
+        "CREATE TRIGGER t BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        ["table images: expected ordinary table, logged, without", "found ordinary table, logged, with row security"],
+    ),
+    "it is a view": (
+        "ALTER TABLE images RENAME TO pictures; CREATE VIEW images AS SELECT * FROM pictures",
+        [
+            "table images: expected ordinary table",
+            "found view",
+            "index ix_images_tags: expected gin (tags), found none",
+        ],
+    ),
+    "several things at once": (
+        "ALTER TABLE images DROP COLUMN tags, ALTER COLUMN height TYPE smallint USING 1",
+        [
+            "column tags: ",
+            "index ix_images_tags: ",
+            "column height: expected integer NOT NULL, found smallint NOT NULL",
+        ],
+    ),
+}
+
+
+def contents(connection: psycopg.Connection) -> tuple[list[object], list[object]]:
+    inspect = (ROOT / "sql" / "inspect" / "schema.sql").read_bytes()
+    rows = connection.execute("SELECT * FROM images ORDER BY id", prepare=False)
+    return list(connection.execute(inspect)), list(rows)
+
+
+def test_a_legacy_database_keeps_every_row(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        _, rows = contents(connection)
+
+        done = yoyo_on(empty_database, "apply")
+
+        assert done.returncode == 0, done.stderr
+        assert contents(connection)[1] == rows
+        assert len(rows) == 20
+    assert "\nU" not in yoyo_on(empty_database, "list").stdout
+
+
+def test_a_table_that_is_used_is_adopted_without_a_lock(empty_database: str) -> None:
+    with psycopg.connect(empty_database) as writer:
+        writer.execute(CREATE_ALL.encode())
+        writer.commit()
+        writer.execute("INSERT INTO images SELECT (jsonb_populate_record(NULL::images, %s)).*", [ROW])
+
+        done = yoyo_on(empty_database, "apply", "--revision", "0001")
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_table_that_was_compared_is_the_one_that_is_adopted(empty_database: str) -> None:
+    """Where another schema comes first in the search path, no empty table is made there to hide the one with rows."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        connection.execute("CREATE SCHEMA app")
+
+        done = yoyo_on(f"{empty_database}&options=-c%20search_path%3Dapp,public", "apply")
+
+        assert done.returncode == 0, done.stderr
+        assert connection.execute("SELECT to_regclass('app.images'), count(*) FROM public.images").fetchone() == (
+            None,
+            20,
+        )
+
+
+def test_a_table_that_is_aside_with_its_indexes_keeps_them(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute("ALTER TABLE images RENAME TO images_old")
+
+        renamed = yoyo_on(empty_database, "apply")
+
+        assert renamed.returncode == 1
+        assert '0001_create_images was not applied: relation "images_pkey" already exists\n' in renamed.stderr
+        assert connection.execute("SELECT to_regclass('images')").fetchone() == (None,)
+
+        connection.execute("CREATE SCHEMA aside; ALTER TABLE images_old SET SCHEMA aside")
+
+        moved = yoyo_on(empty_database, "apply")
+
+        assert moved.returncode == 0, moved.stderr
+        assert connection.execute("SELECT to_regclass('aside.ix_images_tags') IS NOT NULL").fetchone() == (True,)
+
+
+def test_a_table_of_another_owner_is_refused(admin: psycopg.Connection, empty_database: str) -> None:
+    admin.execute("DROP ROLE IF EXISTS migrator")
+    admin.execute("CREATE ROLE migrator LOGIN")
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute("GRANT ALL ON SCHEMA public TO migrator; GRANT ALL ON images TO migrator")
+
+        done = yoyo_on(empty_database.replace("postgres@", "migrator@"), "apply")
+
+        assert done.returncode == 1
+        assert (
+            "owner of images: expected the role that migrates, or one that it is a member of, found postgres"
+            in done.stderr
+        )
+
+
+@pytest.mark.parametrize("case", DIVERGENT)
+def test_a_divergent_database_is_refused_and_left_alone(empty_database: str, case: str) -> None:
+    divergence, said = DIVERGENT[case]
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        connection.execute(divergence.encode())
+        before = contents(connection)
+
+        done = yoyo_on(empty_database, "apply")
+
+        assert done.returncode == 1
+        assert done.stderr.startswith("yoyo: 0001_create_images was not applied: the table images is not the one")
+        for words in said:
+            assert words in done.stderr
+        assert "Traceback" not in done.stderr
+        differences = done.stderr.count(": expected ")
+        assert differences == len(said) or case in {"there is a trigger", "it is a view"}
+        assert contents(connection) == before
+        assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM _yoyo_log").fetchone() == (0,)

@@ -1,0 +1,431 @@
+"""The yoyo commands as an operator meets them: one migrator at a time, and one line for what goes wrong."""
+
+import getpass
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from yoyo import read_migrations
+
+from app.embedded_postgres import Server
+from app.migrations import ledger
+from app.schema.history import Record
+from app.settings import ROOT
+from tests.conftest import BIN, backend_on, environment, yoyo_on
+from tests.schema.test_migrations import IDS
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, 30 s at most."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def applied(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return [name for (name,) in connection.execute("SELECT migration_id FROM _yoyo_log ORDER BY created_at_utc")]
+
+
+def sleeping(connection: psycopg.Connection) -> list[tuple[object, ...]]:
+    """Whoever is in that sleep."""
+    return connection.execute(
+        "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
+    ).fetchall()
+
+
+def start_slowly(url: str, folder: Path) -> "subprocess.Popen[str]":
+    """A migrator in the middle of its sleep."""
+    migrator = subprocess.Popen(
+        [BIN / "yoyo", "apply", folder],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=url),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        wait_until(lambda: sleeping(connection))
+    return migrator
+
+
+def what_remains(url: str) -> object:
+    """The table of the slow migration, and the number of rows in yoyo's lock table."""
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT to_regclass('asleep'), (SELECT count(*) FROM yoyo_lock)").fetchone()
+
+
+def test_the_commands_work_with_no_option(empty_database: str) -> None:
+    assert yoyo_on(empty_database, "list").stdout.count("\nU ") == len(IDS)
+
+    applying = yoyo_on(empty_database, "apply")
+
+    assert [line.split()[1] for line in applying.stdout.splitlines()] == IDS
+    assert applying.stderr == ""
+    assert yoyo_on(empty_database, "list").stdout.count("\nA ") == len(IDS)
+    assert yoyo_on(empty_database, "apply").stdout == "nothing to apply\n"
+
+    rolling_back = yoyo_on(empty_database, "rollback")
+
+    assert rolling_back.stdout.startswith(f"rolled back {IDS[-1]} ")
+    assert rolling_back.stderr == ""
+
+    assert yoyo_on(empty_database, "rollback", "--all").stdout.count("rolled back") == len(IDS) - 1
+    assert yoyo_on(empty_database, "rollback").stdout == "nothing to roll back\n"
+    assert yoyo_on(empty_database, "apply", "--revision", IDS[3]).stdout.count("applied") == 4
+    assert yoyo_on(empty_database, "list").stdout.count("\nA ") == 4
+
+
+def test_they_work_from_a_folder_below_the_project(empty_database: str) -> None:
+    listing = subprocess.run(
+        [BIN / "yoyo", "list"],
+        cwd=ROOT / "sql" / "queries",
+        env=environment(DATABASE_URL=empty_database),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert listing.stdout.count("\nU ") == len(IDS)
+
+
+def test_the_migrators_own_url_comes_first(empty_database: str) -> None:
+    listing = yoyo_on("postgresql://nobody@127.0.0.1:1/none", "list", MIGRATION_DATABASE_URL=empty_database)
+
+    assert listing.returncode == 0, listing.stderr
+
+
+def test_new_makes_a_migration_and_its_twin_by_the_projects_pattern(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "sql", tmp_path / "sql")
+    shutil.copy(ROOT / "yoyo.ini", tmp_path)
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    folder = tmp_path / "sql" / "migrations"
+    before = set(folder.iterdir())
+
+    new: list[str | Path] = [BIN / "yoyo", "new", "--sql", "-m", "Index images' title, soon"]
+    subprocess.run(new, cwd=tmp_path, env=environment(), check=True, capture_output=True)
+
+    made = sorted(path.name for path in set(folder.iterdir()) - before)
+    name = f"{len(IDS) + 1:04}_index_images_title_soon"
+    assert made == [f"{name}.rollback.sql", f"{name}.sql"]
+    text = (folder / f"{name}.sql").read_text()
+    assert text.startswith("-- Index images' title, soon.\n")
+    assert f"\n-- depends: {IDS[-1]}\n" in text
+    assert "\n-- loses:" in (folder / f"{name}.rollback.sql").read_text()
+
+
+def test_eight_migrators_at_once_apply_each_migration_once(empty_database: str) -> None:
+    migrators = [
+        subprocess.Popen(
+            [BIN / "yoyo", "apply"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=empty_database),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    outputs = [migrator.communicate(timeout=300) for migrator in migrators]
+
+    assert [migrator.returncode for migrator in migrators] == [0] * 8, outputs
+    assert applied(empty_database) == IDS
+    # After five seconds who waits says for whom.
+    assert sum(stdout.endswith("nothing to apply\n") for stdout, _ in outputs) == 7
+
+
+def test_the_lock_is_held_where_it_is_decided_what_to_apply(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an empty database too, where yoyo makes its own tables first."""
+    free = []
+    with psycopg.connect(empty_database, autocommit=True) as other, backend_on(empty_database) as backend:
+        read = ledger.read
+
+        def watched(connection: psycopg.Connection) -> list[Record]:
+            free.append(other.execute("SELECT pg_try_advisory_lock(hashtextextended('yoyo_lock', 0))").fetchone())
+            other.execute("SELECT pg_advisory_unlock_all()")
+            return read(connection)
+
+        monkeypatch.setattr(ledger, "read", watched)
+        backend.apply_migrations(read_migrations("sql/migrations"))
+
+    assert free[0] == (True,)  # a look, from which nothing is decided that would write
+    assert free[-1] == (False,)
+
+
+def test_a_killed_migrator_leaves_nothing_and_holds_up_nobody(empty_database: str, slow_migration: Path) -> None:
+    killed = start_slowly(empty_database, slow_migration)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+
+    after = yoyo_on(empty_database, "apply")
+
+    assert after.returncode == 0, after.stderr
+    assert applied(empty_database) == IDS
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('asleep'), (SELECT count(*) FROM yoyo_lock)").fetchone() == (
+            None,
+            0,
+        )
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_migrator_ends_at_once_with_one_line(
+    empty_database: str, slow_migration: Path, interruption: signal.Signals
+) -> None:
+    migrator = start_slowly(empty_database, slow_migration)
+    migrator.send_signal(interruption)
+    _, stderr = migrator.communicate(timeout=30)  # it would sleep for a minute
+
+    assert migrator.returncode == 1
+    assert stderr.startswith("yoyo: interrupted")
+    assert stderr.count("\n") == 1
+    assert what_remains(empty_database) == (None, 0)
+
+
+def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migration: Path) -> None:
+    holder = start_slowly(empty_database, slow_migration)
+    try:
+        waiter = yoyo_on(empty_database, "apply", MIGRATION_LOCK_WAIT="0.3")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert waiter.returncode == 1
+    host = re.escape(socket.gethostname()[:30])
+    assert re.match(rf"yoyo: gave up after \d+\.\d s \(MIGRATION_LOCK_WAIT\): yoyo 0001 on {host}", waiter.stderr)
+    assert "at: SELECT pg_sleep(60);) is at work\n" in waiter.stderr
+
+
+def test_a_lock_row_left_by_stock_yoyo_is_taken_over(empty_database: str) -> None:
+    yoyo_on(empty_database, "apply", "--revision", IDS[0])
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+
+    assert yoyo_on(empty_database, "apply").returncode == 0
+
+
+def test_a_failing_migration_is_undone_and_not_recorded(empty_database: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_fail_here.sql").write_text("CREATE TABLE half ();\nINSERT INTO nowhere VALUES (1);\n")
+    (tmp_path / "0001_fail_here.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE half;\n")
+
+    done = yoyo_on(empty_database, "apply", str(tmp_path))
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        'yoyo: 0001_fail_here was not applied: relation "nowhere" does not exist\n',
+    )
+    assert applied(empty_database) == []
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
+
+
+def test_traffic_does_not_pile_up_behind_a_migration_that_waits(database: str) -> None:
+    """A reader that stays holds up the ALTER; who comes after the ALTER waits as long as that may wait, no longer."""
+    yoyo_on(database, "rollback", "--revision", IDS[1])
+    longest = 0.0
+    with psycopg.connect(database) as reader, psycopg.connect(database, autocommit=True) as traffic:
+        reader.execute("SELECT FROM images")
+        blocker = reader.info.backend_pid
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", "apply"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="0.5", MIGRATION_RETRIES="2"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while migrator.poll() is None:
+            started = time.monotonic()
+            traffic.execute("SELECT FROM images")
+            longest = max(longest, time.monotonic() - started)
+        stdout, stderr = migrator.communicate()
+
+    assert migrator.returncode == 1
+    assert stderr.startswith(f"yoyo: {IDS[1]} was not applied: canceling statement due to lock timeout; process ")
+    said = rf"{IDS[1]} was undone: .* process {blocker} \(.*\) holds images, its transaction open for .* of 2\)\n"
+    assert len(re.findall(said, stdout)) == 2
+    assert 0.2 < longest < 10
+
+
+def test_a_migration_that_met_a_lock_is_tried_again(database: str) -> None:
+    yoyo_on(database, "rollback", "--revision", IDS[1])
+    with psycopg.connect(database) as reader:
+        reader.execute("SELECT FROM images")
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", "apply"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="0.2"),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert migrator.stdout is not None
+        assert migrator.stdout.readline().startswith(f"{IDS[1]} was undone: ")
+
+    assert migrator.communicate()[0].count("applied") == len(IDS) - 1
+    assert migrator.returncode == 0
+
+
+def test_listing_waits_for_nobody_and_writes_nothing(
+    admin: psycopg.Connection, empty_database: str, slow_migration: Path
+) -> None:
+    admin.execute("DROP ROLE IF EXISTS onlooker")
+    admin.execute("CREATE ROLE onlooker LOGIN")
+    onlooker = empty_database.replace("postgres@", "onlooker@")
+    assert yoyo_on(onlooker, "list").stdout.count("\nU ") == len(IDS)
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+    holder = start_slowly(empty_database, slow_migration)
+    try:
+        listing = yoyo_on(empty_database, "list", MIGRATION_LOCK_WAIT="0")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert listing.returncode == 0, listing.stderr
+
+
+def test_the_lock_of_a_living_migrator_is_not_broken(empty_database: str, slow_migration: Path) -> None:
+    assert yoyo_on(empty_database, "break-lock").returncode == 0
+    holder = start_slowly(empty_database, slow_migration)
+    try:
+        breaking = yoyo_on(empty_database, "break-lock")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert breaking.returncode == 1
+    assert "is at work: its lock ends when that process does\n" in breaking.stderr
+    wait_until(lambda: yoyo_on(empty_database, "break-lock").returncode == 0)
+    assert what_remains(empty_database) == (None, 0)
+
+
+def test_two_rollbacks_at_once_undo_one_migration(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(hashtextextended('yoyo_lock', 0))")
+        rollbacks = [
+            subprocess.Popen(
+                [BIN / "yoyo", "rollback"],
+                cwd=ROOT,
+                env=environment(DATABASE_URL=database),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        migrators = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'yoyo%' AND datname = current_database()"
+        wait_until(lambda: len(holder.execute(migrators).fetchall()) == 2)
+
+    outputs = [rollback.communicate(timeout=30)[0] for rollback in rollbacks]
+
+    assert sum(output.count(f"rolled back {IDS[-1]} ") for output in outputs) == 1
+    assert sum(output.count("rolled back") for output in outputs) == 1
+    assert sum(output.endswith("nothing to roll back\n") for output in outputs) == 1
+
+
+def test_a_concurrent_build_waits_for_old_transactions(database: str) -> None:
+    yoyo_on(database, "rollback", "--revision", IDS[8])
+    with psycopg.connect(database, autocommit=True) as watcher, psycopg.connect(database) as writer:
+        writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", "apply"],
+            cwd=ROOT,
+            env=environment(DATABASE_URL=database),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        waiting = """
+            SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name LIKE 'yoyo%'
+                AND wait_event_type = 'Lock' AND now() - query_start > interval '3.5 s'
+        """  # longer than the lock_timeout of the other statements
+        wait_until(lambda: watcher.execute(waiting).fetchall())
+        writer.rollback()
+
+    assert migrator.communicate(timeout=30)[1] == ""
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
+
+
+def test_what_is_wrong_is_said_in_one_line(server: Server, admin: psycopg.Connection, empty_database: str) -> None:
+    admin.execute("DROP ROLE IF EXISTS reader")
+    admin.execute("CREATE ROLE reader LOGIN")
+    as_reader = empty_database.replace("postgres@", "reader@")
+    said = {
+        "postgresql://postgres@127.0.0.1:1/none": "yoyo: cannot connect to PostgreSQL: ",
+        server.url("none"): 'database "none" does not exist',
+        "mysql://localhost/images": "settings: DATABASE_URL must start with postgresql:// or embedded: ",
+        as_reader: "yoyo: permission denied for schema public",
+    }
+    for url, words in said.items():
+        done = yoyo_on(url, "apply")
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("password", ["hunter2", "hunter2/x", "hunter2#x", "hunter2 x", "hunter2%zz", "hunter2[x"])
+@pytest.mark.parametrize("command", ["yoyo list", "images wait --timeout 0", "images schema dump"])
+def test_a_password_is_never_shown(command: str, password: str, tmp_path: Path) -> None:
+    url = f"postgresql://someone:{password}@127.0.0.1:1/none"
+    done = subprocess.run(
+        command.split(),
+        cwd=ROOT,
+        env=environment(DATABASE_URL=url, STORAGE_URL=f"file:{tmp_path}"),
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert "hunter2" not in done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_time_outs_of_the_role_are_not_for_migrations(admin: psycopg.Connection, empty_database: str) -> None:
+    name = Identifier(empty_database.partition("@/")[2].partition("?")[0])
+    admin.execute(SQL("ALTER DATABASE {} SET statement_timeout = '1min'").format(name))
+
+    with backend_on(empty_database) as backend:
+        assert backend.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_faults_of_the_files_are_told_before_anything_is_done(empty_database: str, tmp_path: Path) -> None:
+    """Those that yoyo itself stumbles over, and those that it passes over."""
+    (tmp_path / "0001_create_a.sql").write_text("CREATE TABLE a ();\n")
+    (tmp_path / "0002_create_b.sql").write_text("-- depends: 0000_nowhere\n-- Transactional: false\n\nBEGIN;\n")
+
+    done = yoyo_on(empty_database, "apply", str(tmp_path))
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "yoyo: nothing was done:"
+    assert [re.sub(r".*/(\w+\.sql:\d+: [^:]+): .*", r"\1", line) for line in done.stderr.splitlines()[1:]] == [
+        "0001_create_a.sql:1: has no 0001_create_a.rollback.sql",
+        "0002_create_b.sql:1: depends on 0000_nowhere, which does not exist",
+        "0002_create_b.sql:1: has no 0002_create_b.rollback.sql",
+        "0002_create_b.sql:2: `-- Transactional",
+        "0002_create_b.sql:4: yoyo begins and ends the transaction itself",
+    ]
+    (tmp_path / "0001_create_a.sql").write_bytes(b"SELECT '\xe9';\n")
+    assert "0001_create_a.sql:1: byte 0xe9 is not UTF-8" in yoyo_on(empty_database, "apply", str(tmp_path)).stderr
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+def test_a_uid_without_a_name_is_recorded_by_its_number(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    with backend_on(empty_database) as backend:
+        assert backend.get_log_data()["username"] == f"uid {os.getuid()}"

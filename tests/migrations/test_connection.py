@@ -1,0 +1,216 @@
+"""What a migrator needs of its connection, and what it says where it does not get it."""
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
+
+from app.embedded_postgres import Server
+from app.settings import ROOT
+from tests.cli.test_status import status
+from tests.conftest import BIN, environment, yoyo_on
+from tests.migrations.test_backend import sleeping, wait_until
+from tests.schema.test_history import ledger, state, write
+
+
+@pytest.fixture
+def pooler(database: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a relay that does what tells a pooler: it gives the client a process number of its own."""
+    path = tmp_path / ".s.PGSQL.5432"
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen()
+    begin_of_key_data = b"K\0\0\0\x0c"
+
+    def forward(source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(65536):
+            head, key, tail = data.partition(begin_of_key_data)
+            target.sendall(head + key + (b"\0\0\0\1" + tail[4:] if key else b""))
+        target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        client, _ = server.accept()
+        with client, socket.socket(socket.AF_UNIX) as upstream:
+            upstream.connect(f"{conninfo_to_dict(database)['host']}/.s.PGSQL.5432")
+            back = threading.Thread(target=forward, args=(upstream, client))
+            back.start()
+            forward(client, upstream)
+            back.join()
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    yield database.partition("?")[0] + f"?host={tmp_path}"
+    serving.join(timeout=30)
+    server.close()
+
+
+@pytest.mark.parametrize("command", ["apply", "rollback", "list"])
+def test_a_pooler_is_refused(pooler: str, database: str, command: str) -> None:
+    before = state(database)
+
+    done = yoyo_on(pooler, command)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "yoyo: this connection goes through a pooler, which would lose the migrator's lock: "
+        "set MIGRATION_DATABASE_URL to PostgreSQL itself\n"
+    )
+    assert state(database) == before
+
+
+def test_a_role_without_rights_is_told_whose_they_are(
+    admin: psycopg.Connection, empty_database: str, database: str
+) -> None:
+    admin.execute("DROP ROLE IF EXISTS guest")
+    admin.execute("CREATE ROLE guest LOGIN")
+
+    on_nothing = yoyo_on(empty_database.replace("postgres@", "guest@"), "apply")
+    before = state(database)
+    on_another_s = yoyo_on(database.replace("postgres@", "guest@"), "rollback")
+
+    owner = "(migrate as the role that owns the schema: MIGRATION_DATABASE_URL)\n"
+    assert on_nothing.stderr == f"yoyo: permission denied for schema public {owner}"
+    assert on_another_s.stderr == f"yoyo: permission denied for table yoyo_lock {owner}"
+    assert (on_nothing.returncode, on_another_s.returncode) == (1, 1)
+    assert state(database) == before
+
+
+def test_what_a_role_has_set_for_itself_does_not_matter(admin: psycopg.Connection, database: str) -> None:
+    name = Identifier(database.partition("@/")[2].partition("?")[0])
+    for setting in ("DateStyle = 'German, DMY'", "quote_all_identifiers = on", "standard_conforming_strings = off"):
+        admin.execute(SQL("ALTER DATABASE {} SET {}").format(name, SQL(setting)))
+
+    assert yoyo_on(database, "rollback").returncode == 0
+    assert yoyo_on(database, "apply").returncode == 0
+    assert (status(database).returncode, status(database).stderr) == (0, "")
+
+
+def test_a_database_in_another_encoding_is_migrated(admin: psycopg.Connection, server: Server) -> None:
+    admin.execute("CREATE DATABASE ascii ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
+    try:
+        assert yoyo_on(server.url("ascii"), "apply").returncode == 0
+        assert (status(server.url("ascii")).returncode, status(server.url("ascii")).stderr) == (0, "")
+    finally:
+        admin.execute("DROP DATABASE ascii WITH (FORCE)")
+
+
+def test_a_schema_of_any_name_will_do(empty_database: str) -> None:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute('CREATE SCHEMA "We ird"')
+        connection.execute("CREATE TABLE images ()")  # in public, which is not looked at
+    url = f"{empty_database}&options=-c%20search_path%3D%22We%5C%20ird%22"
+
+    assert yoyo_on(url, "apply").returncode == 0
+    assert yoyo_on(url, "apply").stdout == "nothing to apply\n"
+    assert (status(url).returncode, status(url).stderr) == (0, "")
+
+
+def test_a_search_path_that_hides_an_installation_is_told(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE SCHEMA postgres")  # which "$user" leads to
+
+    done = yoyo_on(database, "apply")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "yoyo: the search_path leads to schema postgres, but there is an installation in schema public: "
+    )
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_output_that_cannot_be_written_is_told(empty_database: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        for command, exit_status in (["yoyo", "apply"], 1), (["images", "schema", "status"], 2):
+            done = subprocess.run(
+                [BIN / command[0], *command[1:]],
+                cwd=ROOT,
+                env=environment(DATABASE_URL=empty_database, PYTHONUNBUFFERED="1"),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+            )
+
+            assert done.returncode == exit_status
+            assert ": the output cannot be written: No space left on device" in done.stderr
+            assert done.stderr.count("\n") == 1
+
+
+def test_a_standby_is_told(database: str) -> None:
+    yoyo_on(database, "rollback")
+    before = state(database)
+
+    done = yoyo_on(f"{database}&options=-c%20default_transaction_read_only%3Don", "apply")
+
+    assert done.returncode == 1
+    assert done.stderr == "yoyo: cannot execute INSERT in a read-only transaction\n"
+    assert state(database) == before
+
+
+def test_a_server_that_goes_away_in_the_middle_is_told(empty_database: str, slow_migration: Path) -> None:
+    migrator = subprocess.Popen(
+        [BIN / "yoyo", "apply", slow_migration],
+        env=environment(DATABASE_URL=empty_database),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        wait_until(lambda: sleeping(connection))
+        before = ledger(empty_database)
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+        _, stderr = migrator.communicate(timeout=30)
+
+        assert migrator.returncode == 1
+        assert stderr == (
+            "yoyo: the connection was lost while 0001_create_asleep was at work: "
+            "terminating connection due to administrator command. "
+            "Once PostgreSQL is back, run the command again: it carries on from what the database has\n"
+        )
+        assert ledger(empty_database) == before == []
+        assert connection.execute("SELECT to_regclass('asleep')").fetchone() == (None,)
+
+
+@pytest.fixture
+def small_disk(server: Server, tmp_path: Path) -> Iterator[Path]:
+    """A folder of 4 MB that the server may write to."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True)
+    if mounting.returncode:
+        pytest.skip("a disk that is full needs root, to mount a small one")
+    owner = server.data.stat()
+    os.chown(folder, owner.st_uid, owner.st_gid)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    admin: psycopg.Connection, empty_database: str, small_disk: Path, tmp_path: Path
+) -> None:
+    for parent in small_disk.parents:
+        if parent.stat().st_mode & 0o055 != 0o055 and parent.is_relative_to("/tmp"):  # noqa: S108
+            parent.chmod(0o755)
+    admin.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'".encode())
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    fill = "CREATE TABLE a TABLESPACE small AS SELECT repeat('x', 1000) FROM generate_series(1, 10000)"
+    write(folder, "0001_fill_a", sql=f"CREATE TABLE half ();\n{fill};")
+    try:
+        done = yoyo_on(empty_database, "apply", str(folder))
+
+        assert done.returncode == 1
+        assert done.stderr.startswith("yoyo: 0001_fill_a was not applied: could not extend file ")
+        assert done.stderr.endswith("No space left on device (Check free disk space.)\n")
+        assert ledger(empty_database) == [("0001_fill_a", "apply", "failed")]
+        with psycopg.connect(empty_database) as connection:
+            assert connection.execute("SELECT to_regclass('half'), to_regclass('a')").fetchone() == (None, None)
+    finally:
+        admin.execute("DROP TABLESPACE small")

@@ -1,0 +1,98 @@
+"""Rollbacks that lose rows: refused with their number, unless the operator names the migration."""
+
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import BIN, environment, yoyo_on
+from tests.migrations.test_backend import wait_until
+from tests.schema.test_history import ledger, rollback, state
+from tests.schema.test_migrations import FOLDER, IDS, rows
+from tests.support.legacy import ROWS
+
+
+@pytest.fixture
+def full(database: str) -> str:
+    """A migrated database with the rows of the former service."""
+    with psycopg.connect(database) as connection:
+        connection.execute(ROWS.replace("300000", "300").encode())
+    return database
+
+
+COMMANDS = [("rollback", "--all"), ("rollback", "-r", "0001"), ("reapply", "--all")]
+
+
+@pytest.mark.parametrize(("command", "accepted"), [*((command, "") for command in COMMANDS), (COMMANDS[0], IDS[1])])
+def test_the_rows_are_counted_and_nothing_is_rolled_back(full: str, command: tuple[str, ...], accepted: str) -> None:
+    before = state(full)
+    with psycopg.connect(full) as connection:
+        count = len(rows(connection))
+
+    done = yoyo_on(full, *command, ACCEPT_DATA_LOSS=accepted)
+
+    assert count > 1
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"yoyo: nothing was rolled back: {IDS[0]} would lose every row of images (the bytes stay in the object store): "
+        f"{count} rows. To lose them set ACCEPT_DATA_LOSS={IDS[0]}\n"
+    )
+    assert state(full) == before
+
+
+@pytest.mark.parametrize("accepted", [IDS[0], "all", f"0002_x, {IDS[0]}"])
+def test_who_names_the_migration_may_lose_its_rows(full: str, accepted: str) -> None:
+    done = yoyo_on(full, "rollback", "--all", ACCEPT_DATA_LOSS=accepted)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rolled back") == len(IDS)
+
+
+def test_what_loses_nothing_asks_nothing(full: str) -> None:
+    assert yoyo_on(full, "rollback", "-r", IDS[1]).returncode == 0
+
+
+def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
+    """The table is empty when the rollback is asked for; a writer who was there before it commits a row."""
+    yoyo_on(database, "rollback", "-r", IDS[1])
+    with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
+        writer.execute("""
+            INSERT INTO images
+                (id, tags, attributes, filename, content_type, byte_size, width, height, sha256, storage_key)
+            VALUES (gen_random_uuid(), '{}', '{}', 'a.png', 'image/png', 1, 1, 1, repeat('a', 64), 'a')
+        """)
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", "rollback", "-r", IDS[0]],
+            env=environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="30"),
+            cwd=FOLDER,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        # The rollback has counted no row, and waits for the writer before it counts again.
+        waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        wait_until(lambda: watcher.execute(waiting).fetchall())
+        writer.commit()
+        _, stderr = migrator.communicate(timeout=30)
+
+    assert migrator.returncode == 1
+    assert stderr.endswith(f"it would lose 1 row. To lose them set ACCEPT_DATA_LOSS={IDS[0]}\n")
+    assert ledger(database)[-1] == (IDS[0], "rollback", "failed")
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM images").fetchone() == (1,)
+
+
+def test_an_irreversible_migration_is_not_rolled_back(
+    empty_database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "0001_create_a.sql").write_text("-- irreversible: what it deletes is gone\n\nCREATE TABLE a ();\n")
+    assert yoyo_on(empty_database, "apply", str(tmp_path)).returncode == 0
+    before = state(empty_database)
+
+    with pytest.raises(SystemExit):
+        rollback(empty_database, tmp_path, "0001_create_a")
+
+    assert capsys.readouterr().err == (
+        "yoyo: nothing was rolled back: 0001_create_a is irreversible: what it deletes is gone\n"
+    )
+    assert state(empty_database) == before

@@ -1,0 +1,312 @@
+"""The migrator or the server's process is killed, anywhere: the next command ends where an undisturbed one does."""
+
+import asyncio
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from app.embedded_postgres import Server
+from tests.conftest import VERSION
+from tests.migrations.test_backend import wait_until
+from tests.schema.test_migrations import FILES, IDS, rows, schema
+from tests.support.legacy import CREATE_ALL, ROWS
+from tests.support.relay import Command, Relay, relay_to, until
+
+NON_TRANSACTIONAL = [path.stem for path in FILES if "\n-- transactional: false\n" in path.read_text()]
+
+# The first of each kind: what the migrator does for them is the same.
+KINDS = [
+    next(path.stem for path in FILES if path.stem in NON_TRANSACTIONAL and f"\n{statement} " in path.read_text())
+    for statement in ("CREATE INDEX CONCURRENTLY", "DROP INDEX CONCURRENTLY", "DO")
+]
+
+# To be killed after one of these is to be killed before it: the database is the same, and so is the next command. (A
+# comment is one of many in its transaction.)
+# That is left out, and so is what comes before a migration and after it, which is the same for each; but not in
+# EVERY_STATEMENT. There the server is killed at each: the migrator ends in its own words each time.
+HARMLESS = re.compile(r"BEGIN|SAVEPOINT|ROLLBACK|DEALLOCATE|COMMENT ON|SELECT (?!pg_\w*lock)")
+EVERY_STATEMENT = [("apply", IDS[0]), ("rollback", NON_TRANSACTIONAL[0])]
+
+# Where all of a migration is one transaction, it is PostgreSQL's to undo it, the same for each. The others are killed
+# once: when all is done that they do, and nothing says so yet.
+THOROUGH = [IDS[0], *KINDS]
+MARK = "WITH overtaken "
+
+OPTIONS = "-c fsync=off -c max_connections=200 -c shared_buffers=16MB"
+
+
+@pytest.fixture(scope="module")
+def server(memory: Path) -> Iterator[Server]:
+    """A server that may be killed, with a database for each state: state_4 has rows and the first 4 migrations."""
+    server = Server(memory / "mortal" / "data", VERSION, OPTIONS)
+    server.start()
+    create(server, ["state_0"], "template0")
+    with psycopg.connect(server.url("state_0")) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.replace("300000", "300").encode())  # so that its indexes are soon built
+    for number, migration in enumerate(IDS, 1):
+        create(server, [f"state_{number}"], f"state_{number - 1}")
+        command = Command(server.data.parent, server.url(f"state_{number}"), "apply", "--revision", migration)
+        command.process.join(60)
+        assert command.status == 0, command.stderr
+    yield server
+    server.release()
+
+
+@pytest.fixture
+async def relay(server: Server) -> AsyncIterator[Relay]:
+    async with relay_to(server) as relay:
+        yield relay
+
+
+def create(server: Server, names: Iterable[str], template: str) -> None:
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        for name in map(Identifier, names):
+            admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+            copy = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+            admin.execute(copy.format(name, Identifier(template)))
+
+
+def state(server: Server, database: str) -> dict[str, Any]:
+    """All that two runs must agree in."""
+    sql = {
+        "applied": "SELECT migration_id FROM _yoyo_migration ORDER BY migration_id",
+        "ledger": "SELECT migration_id, operation, outcome FROM _yoyo_ledger ORDER BY id",
+        "lock rows": "SELECT FROM yoyo_lock",
+        "locks": "SELECT objid FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+        "WHERE locktype = 'advisory' AND datname = current_database()",
+        "invalid indexes": "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid",
+    }
+    with psycopg.connect(server.url(database)) as connection:
+        found = {name: connection.execute(text.encode()).fetchall() for name, text in sql.items()}
+        has_table = connection.execute("SELECT to_regclass('images')").fetchone() != (None,)
+        return found | {"schema": schema(connection), "rows": has_table and rows(connection)}
+
+
+def difference(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    expected = expected | {"lock rows": [], "locks": [], "invalid indexes": []}
+    return {name: (found[name], expected[name]) for name in found if found[name] != expected[name]}
+
+
+async def run(relay: Relay, database: str, *arguments: str) -> Command:
+    """A command that nobody disturbs."""
+    command = relay.start(database, *arguments)
+    await end([command])
+    assert (command.status, command.stderr) == (0, "")
+    return command
+
+
+async def end(commands: Iterable[Command]) -> None:
+    await until(lambda: all(command.status is not None for command in commands))
+
+
+async def kill(server: Server, victim: str, commands: dict[str, Command]) -> None:
+    """Kill the commands by database, or their server processes. They have ended, and the server is up, afterwards."""
+    if victim == "migrator":
+        for command in commands.values():
+            command.kill()
+        return
+    with psycopg.connect(server.url(), autocommit=True) as witness, psycopg.connect(server.url()) as bystander:
+        find = "SELECT pid FROM pg_stat_activity WHERE datname = ANY(%s) OR pid = %s"
+        for (pid,) in witness.execute(find, [list(commands), bystander.info.backend_pid]).fetchall():
+            with suppress(ProcessLookupError):  # the first one takes the others along
+                os.kill(pid, signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):  # as the server ends all sessions, before it starts anew
+            witness.execute("SELECT pg_sleep(30)")
+    wait_until(lambda: accepts_connections(server))
+    await end(commands.values())
+
+
+def accepts_connections(server: Server) -> bool:
+    with suppress(psycopg.OperationalError), psycopg.connect(server.url()):
+        return True
+    return False
+
+
+def faults_of(victim: str, command: Command) -> str:
+    """What a command did that was killed, or whose server process was, but should not have done."""
+    well = command.status == -signal.SIGKILL
+    if victim != "migrator":
+        well = command.status == 1 and command.stderr.startswith("yoyo: ") and command.stderr.count("\n") == 1
+    return "" if well else f"it ended with {command.status}, {command.stderr[-300:]!r}"
+
+
+def stops_of(command: Command, *, whole: bool = False, every: bool = False) -> dict[str, int]:
+    """Where to kill a command like this one: a database for each, and the position of the statement not to forward.
+
+    From the moment that it has the lock to the one that it gives it back; or the whole of it.
+    """
+    before = ["", *command.statements]
+    stops = [at for at in range(1, len(before)) if every or at == 1 or not HARMLESS.match(before[at - 1])]
+    if not whole:
+        locked = next(at for at, text in enumerate(before) if text.startswith("INSERT INTO yoyo_lock")) + 1
+        done = next(at for at, text in enumerate(before) if text.startswith('DELETE FROM "yoyo_lock"'))
+        stops = [at for at in stops if locked < at < done]
+    return {f"stop_{number}": stop for number, stop in enumerate(stops)}
+
+
+async def stopped(relay: Relay, stops: dict[str, int], *arguments: str) -> dict[str, Command]:
+    """The same command on several databases, each held at its own stop."""
+    commands = {name: relay.start(name, *arguments, stop=stop) for name, stop in stops.items()}
+    await until(lambda: all(command.held or command.status is not None for command in commands.values()))
+    assert [command.stderr for command in commands.values() if not command.held] == []
+    return commands
+
+
+THIRD = len(IDS) // 3
+UP_AND_DOWN = [
+    ("apply", "--revision", IDS[THIRD]),
+    ("apply", "--revision", IDS[2 * THIRD]),
+    ("apply",),
+    ("rollback", "--revision", IDS[2 * THIRD]),
+    ("rollback", "--revision", IDS[THIRD]),
+    ("rollback", "--revision", IDS[1]),
+]
+
+
+async def test_it_converges_after_kills_at_100_random_moments(server: Server, relay: Relay) -> None:
+    """Ten databases, ten rounds, up and down again. Each migrator has a moment of its own; or the server has one."""
+    seed = random.randrange(1_000_000)  # noqa: S311
+    chance = random.Random(seed)  # noqa: S311
+    names = [f"random_{number}" for number in range(10)]
+    create(server, ["undisturbed", *names], "state_0")
+    for number, arguments in zip(range(10), cycle(UP_AND_DOWN), strict=False):
+        started = time.monotonic()
+        await run(relay, "undisturbed", *arguments)
+        longest = 3 * (time.monotonic() - started)  # ten at once, on two cores
+        expected = state(server, "undisturbed")
+
+        killed = {name: relay.start(name, *arguments) for name in names}
+        if number % 4 > 1:
+            await asyncio.sleep(chance.uniform(0, longest))
+            await kill(server, "server process", killed)
+        else:
+            await asyncio.gather(*(kill_later(command, chance.uniform(0, longest)) for command in killed.values()))
+        again = {name: relay.start(name, *arguments) for name in names}
+        await end(again.values())
+
+        wrong = []
+        for name, command in killed.items():
+            said = command.stderr if command.stderr.count("\n") > 1 else ""
+            faults = [said, again[name].stderr, difference(state(server, name), expected)]
+            wrong += [f"seed {seed}, round {number}, {name}: {fault}" for fault in faults if fault]
+        assert not wrong, "\n".join(wrong)
+
+
+async def kill_later(command: Command, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    command.kill()
+
+
+VICTIMS = [("migrator", migration) for migration in IDS] + [("server process", migration) for migration in THOROUGH]
+
+
+@pytest.mark.parametrize(("victim", "migration"), VICTIMS)
+async def test_the_next_command_converges(server: Server, relay: Relay, migration: str, victim: str) -> None:
+    before = f"state_{IDS.index(migration)}"
+    create(server, ["undisturbed"], before)
+    steps = []
+    for operation in ("apply", "rollback"):
+        undisturbed = await run(relay, "undisturbed", operation, "--revision", migration)
+        whole = (operation, migration) in EVERY_STATEMENT
+        stops = stops_of(undisturbed, whole=whole, every=whole and victim == "server process")
+        if migration not in THOROUGH:
+            stops = {"stop_0": next(at for at in stops.values() if undisturbed.statements[at - 1].startswith(MARK))}
+        steps.append((operation, stops, state(server, "undisturbed")))
+    create(server, steps[0][1].keys() | steps[1][1].keys(), before)
+
+    for operation, stops, expected in steps:
+        killed = await stopped(relay, stops, operation, "--revision", migration)
+        await kill(server, victim, killed)
+        names = killed.keys() | steps[1][1].keys()  # to be killed next
+        again = {name: relay.start(name, operation, "--revision", migration) for name in names}
+        await end(again.values())
+
+        wrong = []
+        for name, command in killed.items():
+            faults = [faults_of(victim, command), again[name].stderr, difference(state(server, name), expected)]
+            wrong += [f"{operation} before {command.statements[-1]}: {fault}" for fault in faults if fault]
+        assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("operation", "opposite"), [("apply", "rollback"), ("rollback", "apply")])
+@pytest.mark.parametrize("migration", KINDS)
+async def test_the_opposite_command_goes_back(
+    server: Server, relay: Relay, migration: str, operation: str, opposite: str
+) -> None:
+    """Whatever the killed command had done is undone, and its run is not left open in the ledger."""
+    before = f"state_{IDS.index(migration) + (operation == 'rollback')}"
+    create(server, ["undisturbed"], before)
+    stops = stops_of(await run(relay, "undisturbed", operation, "--revision", migration))
+    create(server, stops, before)
+    expected = state(server, before)
+
+    killed = await stopped(relay, stops, operation, "--revision", migration)
+    await kill(server, "migrator", killed)
+    again = {name: relay.start(name, opposite, "--revision", migration) for name in killed}
+    await end(again.values())
+
+    wrong = []
+    for name, command in killed.items():
+        found = state(server, name)
+        unfinished = [run for run in found.pop("ledger") if run[2] not in ("done", "interrupted")]
+        faults = [again[name].stderr, difference(found, expected), unfinished]
+        wrong += [f"{operation} before {command.statements[-1]}: {fault}" for fault in faults if fault]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose log tells of nothing but the test."""
+    server = Server(tmp_path_factory.mktemp("quiet") / "data", VERSION, OPTIONS)
+    server.start()
+    yield server
+    server.release()
+
+
+async def test_another_migrator_takes_over_within_two_seconds(quiet: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    for name, text in {
+        "0001_create_asleep.sql": "CREATE TABLE asleep ();",
+        "0001_create_asleep.rollback.sql": "-- loses: nothing\nDROP TABLE asleep;",
+        "0002_sleep_once.sql": "-- depends: 0001_create_asleep\n"
+        "SELECT pg_sleep(CASE WHEN EXISTS (SELECT FROM sleepy) THEN 60 ELSE 0 END);",
+        "0002_sleep_once.rollback.sql": "-- loses: nothing\nSELECT 1;",
+    }.items():
+        (folder / name).write_text(text + "\n")
+    with psycopg.connect(quiet.url(), autocommit=True) as connection:
+
+        def fetch(sql: str) -> list[tuple[Any, ...]]:
+            return connection.execute(sql.encode()).fetchall()
+
+        connection.execute("CREATE TABLE sleepy AS SELECT 1")
+        migrators = [Command(tmp_path, quiet.url(), "apply", str(folder)) for _ in range(8)]
+        await until(lambda: fetch("SELECT FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND state = 'active'"))
+        await until(lambda: len(fetch("SELECT FROM pg_stat_activity WHERE application_name ~ '^yoyo'")) == 8)
+        connection.execute("DELETE FROM sleepy")
+        (holder,) = fetch("SELECT pid FROM yoyo_lock")[0]
+
+        next(migrator for migrator in migrators if migrator.process.pid == holder).kill()
+        died = time.monotonic()
+        await until(lambda: fetch("SELECT FROM _yoyo_migration WHERE migration_id = '0002_sleep_once'"))
+        assert time.monotonic() - died < 10  # two where nothing else runs; the statement would take a minute
+
+        await end(migrators)
+        assert sorted(migrator.status or 0 for migrator in migrators) == [-signal.SIGKILL, *[0] * 7]
+        assert [migrator.stderr for migrator in migrators] == [""] * 8
+        once = [("0001_create_asleep",), ("0002_sleep_once",)]
+        for table in ("_yoyo_migration", "_yoyo_log", "_yoyo_ledger"):
+            assert fetch(f"SELECT migration_id FROM {table} ORDER BY migration_id") == once  # noqa: S608
+    assert "ERROR" not in (quiet.data / "server.log").read_text()

@@ -1,0 +1,306 @@
+"""GET /metrics: what it counts, by how many names, across workers, and with a database that is away."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+from pydantic import SecretStr
+
+from app.catalogue.cursors import FIRST_ID
+from app.database import probe, queries
+from app.database.pool import Pool
+from app.embedded_postgres import Server
+from app.observability import metrics
+from app.settings import Settings
+from tests.cli.test_entrypoint import free_port, ready, service
+from tests.conftest import backend_on, client_of
+from tests.database.test_outages import silent_port as silent_port
+from tests.migrations.test_backend import wait_until
+from tests.support.api import upload
+from tests.support.pictures import picture
+from tests.support.relay import until
+
+REQUESTS = "images_http_request_duration_seconds_count"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is slow to answer here is not away."""
+    monkeypatch.setattr(probe, "LIMIT", 30.0)
+
+
+def parsed(text: str) -> list[Sample]:
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+async def scraped(client: httpx.AsyncClient) -> list[Sample]:
+    response = await client.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    return parsed(response.text)
+
+
+def total(samples: list[Sample], name: str, **labels: str) -> float:
+    """The sum of those with these labels."""
+    return sum(sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items())
+
+
+async def grown(client: httpx.AsyncClient, before: list[Sample], name: str, **labels: str) -> float:
+    return total(await scraped(client), name, **labels) - total(before, name, **labels)
+
+
+async def test_requests_are_counted_by_route_method_and_status(client: httpx.AsyncClient) -> None:
+    before = await scraped(client)
+    id = (await upload(client))["id"]
+    for _ in range(3):
+        await client.get(f"/v1/images/{id}")
+    await client.head(f"/v1/images/{id}")
+    await client.get(f"/v1/images/{FIRST_ID}")
+    content = await client.get(f"/v1/images/{id}/content")
+
+    after = await scraped(client)
+
+    def more(name: str, **labels: str) -> float:
+        return total(after, name, **labels) - total(before, name, **labels)
+
+    assert more(REQUESTS, route="/v1/images/{id}", method="GET", status="200") == 3
+    assert more(REQUESTS, route="/v1/images/{id}", method="HEAD", status="200") == 1
+    assert more(REQUESTS, route="/v1/images/{id}", method="GET", status="404") == 1
+    assert more("images_http_request_duration_seconds_bucket", route="/v1/images/{id}", le="+Inf") == 5
+    sent = "images_http_response_body_bytes_total"
+    assert more(sent, route="/v1/images/{id}/content") == len(content.content)
+    assert more("images_database_query_duration_seconds_count", query="get_image") == 5
+    assert more("images_database_acquire_duration_seconds_count", pool="requests") >= 5
+    assert total(after, "images_http_requests_in_progress") == 1  # this one
+
+
+async def test_whatever_clients_send_the_labels_are_few(client: httpx.AsyncClient) -> None:
+    for number in range(20):
+        await client.get(f"/{number}")
+        await client.request(f"M{number}", f"/v1/images/{number}")
+        await client.request(f"M{number}", "/v1/images")
+        await client.get(f"/docs/assets/{number}")
+
+    labels = [sample.labels for sample in await scraped(client) if sample.name == REQUESTS]
+
+    assert Counter(one["route"] for one in labels if one["status"] == "404")["other"] <= len(metrics.METHODS) + 1
+    assert {one["method"] for one in labels} <= metrics.METHODS | {"other"}
+    assert {one["route"] for one in labels} <= {"other", "/docs/assets/{path}"} | {
+        path.path_format
+        for path in client._transport.app.__closure__[0].cell_contents.routes  # type: ignore
+    }
+
+
+async def test_uploads_are_counted_by_what_became_of_them(client: httpx.AsyncClient) -> None:
+    before = await scraped(client)
+    content = picture()
+
+    await upload(client, content)
+    await upload(client, content)
+    await client.post("/v1/images", files={"file": b"no image"})
+
+    for result in ("new", "known", "refused"):
+        assert await grown(client, before, "images_uploads_total", result=result) == 1, result
+    assert await grown(client, before, "images_upload_bytes_total") == 2 * len(content)
+    assert await grown(client, before, "images_decoder_starts_total") == 1
+
+
+async def test_thumbnails_are_counted_where_they_are_made(client: httpx.AsyncClient) -> None:
+    id = (await upload(client))["id"]
+    before = await scraped(client)
+
+    for _ in range(2):
+        assert (await client.get(f"/v1/images/{id}/thumbnail")).status_code == 200
+
+    assert await grown(client, before, "images_thumbnails_made_total") == 1
+
+
+async def test_who_waits_for_a_connection_is_seen_and_not_waited_for(
+    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
+) -> None:
+    before = await scraped(client)
+    with connection.transaction():
+        connection.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
+        asking = [asyncio.create_task(client.get("/v1/images")) for _ in range(settings.database_pool_size + 3)]
+        async with asyncio.timeout(5):
+            while total(samples := await scraped(client), "images_database_connections_waiting") != 3:
+                pass
+
+        assert total(samples, "images_database_connections", state="used", pool="requests") == 4
+        assert total(samples, "images_database_connections_max", pool="requests") == 4
+        assert total(samples, "images_database_up") == 1
+        blocked = "FROM pg_locks WHERE NOT granted AND relation = 'images'::regclass"
+        await until(lambda: len(connection.execute(f"SELECT {blocked}".encode()).fetchall()) == 4)
+        connection.execute(f"SELECT pg_cancel_backend(pid) {blocked}".encode())
+    assert {response.status_code for response in await asyncio.gather(*asking)} == {200, 503}
+    assert await grown(client, before, "images_database_query_errors_total", query="list_images", error="57") == 4
+
+
+@pytest.mark.parametrize("state", ["silent", "refusing"])
+async def test_without_a_database_it_answers_soon(state: str, settings: Settings, silent_port: int) -> None:
+    port = silent_port if state == "silent" else free_port()
+    away = {"database_url": SecretStr(f"postgresql://images:secret@127.0.0.1:{port}/images")}
+    async with client_of(settings.model_copy(update=away | {"database_statement_timeout": 0.3})) as client:
+        async with asyncio.timeout(10):
+            text = (await client.get("/metrics")).text
+
+    assert total(parsed(text), "images_database_up") == 0
+    assert "images_database_up 0.0" in text
+    assert "images_migrations" not in text
+    assert "secret" not in text
+
+
+async def test_migrations_are_told_by_state(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0027_grant_images_app'")
+    connection.execute("UPDATE _yoyo_ledger SET sha256 = 'another' WHERE migration_id = '0002_set_images_defaults'")
+
+    samples = await scraped(client)
+
+    assert total(samples, "images_migrations_pending") == 1
+    states = {s.labels["state"]: s.value for s in samples if s.name == "images_migrations" and s.value}
+    assert states == {"applied": 25, "edited": 1, "pending": 1}
+    assert total(samples, "images_migration_last_info", migration="0026_create_tokens") == 1
+    assert 0 < total(samples, "images_migration_last_duration_seconds") < 60
+
+
+async def test_the_last_migrators_wait_for_the_lock_is_kept(settings: Settings, connection: psycopg.Connection) -> None:
+    """In a ledger that an older release made, too."""
+    connection.execute("ALTER TABLE _yoyo_ledger DROP COLUMN lock_wait_seconds")
+    waiting = """
+        SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name LIKE 'yoyo on%'
+            AND state = 'idle' AND query LIKE '%pg_try_advisory_lock%'
+    """
+
+    def let_go() -> None:
+        wait_until(lambda: connection.execute(waiting).fetchall())
+        time.sleep(0.05)
+        connection.execute("SELECT pg_advisory_unlock(hashtextextended('yoyo_lock', 0))")
+
+    async with Pool(settings) as pool:
+        assert await queries.read_lock_wait(pool) is None
+        connection.execute("SELECT pg_advisory_lock(hashtextextended('yoyo_lock', 0))")
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(let_go)
+            with backend_on(settings.migrator_url.get_secret_value()) as backend:
+                backend._hold()
+
+        assert 0.05 < (await queries.read_lock_wait(pool) or 0) < 60
+
+
+async def test_a_ledger_that_is_in_use_is_left_as_it_is(settings: Settings, connection: psycopg.Connection) -> None:
+    """A backup reads it for as long as it takes; migrations are not to wait for that."""
+    connection.execute("ALTER TABLE _yoyo_ledger DROP COLUMN lock_wait_seconds")
+    with connection.transaction(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIGRATION_LOCK_TIMEOUT", "0.1")
+        connection.execute("SELECT FROM _yoyo_ledger")
+
+        with backend_on(settings.migrator_url.get_secret_value()) as backend:
+            backend._hold()
+
+    async with Pool(settings) as pool:
+        assert await queries.read_lock_wait(pool) is None
+
+
+def test_workers_count_together_and_one_that_is_killed_takes_nothing_back(database: str, tmp_path: Path) -> None:
+    """And all that all of them say is a line of JSON."""
+    port = free_port()
+    told = {"UVICORN_LOG_LEVEL": "info", "TMPDIR": str(tmp_path)}
+    with service(database, port, tmp_path, WEB_CONCURRENCY="2", **told) as process:
+
+        def look() -> list[Sample]:
+            return parsed(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+
+        def counted() -> float:
+            return total(look(), REQUESTS, route="/v1/images")
+
+        wait_until(lambda: ready(port) and total(look(), "images_workers") == 2)
+        [folder] = tmp_path.glob("images-metrics-*")
+        for _ in range(30):
+            assert httpx.get(f"http://127.0.0.1:{port}/v1/images").status_code == 200
+        wait_until(lambda: counted() == 30)
+        assert process.stderr is not None
+        lines: list[dict[str, Any]] = []
+        while sum(line.get("route") == "/v1/images" for line in lines) < 30:  # who is killed writes no more
+            lines.append(json.loads(process.stderr.readline()))
+        most = total(look(), "images_database_connections_max", pool="requests")
+        assert most == 2 * 10
+        pids = {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_*.db")}
+        assert len(pids) == 2
+        assert pids <= {child.pid for child in psutil.Process(process.pid).children()}
+
+        os.kill(pids.pop(), signal.SIGKILL)
+
+        wait_until(lambda: alive(port) and total(look(), "images_worker_starts_total") == 3)
+        wait_until(lambda: total(look(), "images_database_connections_max", pool="requests") == most)
+        assert total(look(), "images_workers") == 2
+        assert counted() == 30
+
+        process.terminate()
+        assert process.wait(timeout=10) in {0, -signal.SIGTERM}
+        assert not folder.exists()
+        lines += [json.loads(line) for line in process.stderr]
+
+    assert all({"time", "level", "message"} <= line.keys() for line in lines)
+    messages = [line["message"] for line in lines]
+    assert messages.count("Application startup complete.") == 3
+    assert messages.count("Application shutdown complete.") == 2
+    assert any(re.fullmatch(r"Child process \[\d+\] died", message) for message in messages)
+    asked = [line for line in lines if line.get("route") == "/v1/images"]
+    assert len({line["request_id"] for line in asked}) == len(asked) == 30
+    assert {line["queries"][0]["name"] for line in asked} == {"list_images"}
+
+
+def alive(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    except httpx.TransportError:  # the worker that was killed had taken the connection
+        return False
+
+
+async def test_a_statement_is_known_by_its_file_in_pg_stat_activity(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    await client.get("/v1/images")
+    await client.get(f"/v1/images/{FIRST_ID}")
+
+    seen = connection.execute(
+        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'images'"
+    ).fetchall()
+
+    assert {query.partition(":")[0] for (query,) in seen} == {"-- get_image"}
+
+
+PG_STAT_STATEMENTS = Path("/usr/share/postgresql/15/extension/pg_stat_statements.control")
+
+
+@pytest.mark.skipif(
+    not PG_STAT_STATEMENTS.exists(), reason="the embedded PostgreSQL has no extensions, and there is no 15"
+)
+async def test_and_in_pg_stat_statements(settings: Settings, memory: Path) -> None:
+    server = Server(memory / "statements", 15, "-c shared_preload_libraries=pg_stat_statements -c fsync=off")
+    server.start()
+    try:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION pg_stat_statements")
+            async with Pool(settings.model_copy(update={"database_url": SecretStr(server.url())})) as pool:
+                for sha256 in ("a", "b"):
+                    await queries.lock_content(pool, sha256)
+
+            seen = connection.execute("SELECT query, calls FROM pg_stat_statements WHERE query LIKE '-- lock_%'")
+            assert [(query.partition(":")[0], calls) for query, calls in seen] == [("-- lock_content", 2)]
+    finally:
+        server.release()

@@ -1,0 +1,407 @@
+"""What the migrator makes of files and database that do not agree, and what the ledger tells of it all."""
+
+import getpass
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from yoyo import get_backend, read_migrations
+
+from app.schema.history import shipped
+from app.settings import ROOT
+from tests.conftest import backend_on, environment, yoyo_on
+from tests.schema.test_migrations import IDS
+
+NAMES = ["0001_create_a", "0002_create_b", "0003_create_c"]
+
+
+def write(folder: Path, name: str, before: str | None = None, sql: str | None = None) -> Path:
+    """A migration that makes a table, and its rollback."""
+    table = name.rpartition("_")[2]
+    depends = f"-- depends: {before}\n" if before else ""
+    (folder / f"{name}.rollback.sql").write_text(f"-- loses: nothing\n\nDROP TABLE {table};\n")
+    path = folder / f"{name}.sql"
+    path.write_text(f"{depends}\n{sql or f'CREATE TABLE {table} ();'}\n")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of three migrations."""
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    for name, before in zip(NAMES, [None, *NAMES], strict=False):
+        write(folder, name, before)
+    return folder
+
+
+def apply(url: str, folder: Path, *names: str) -> None:
+    """Those of the names, or everything."""
+    with backend_on(url) as backend:
+        pending = backend.to_apply(read_migrations(str(folder)))
+        backend.apply_migrations(pending.filter(lambda migration: not names or migration.id in names))
+
+
+def rollback(url: str, folder: Path, *names: str) -> None:
+    with backend_on(url) as backend:
+        applied = backend.to_rollback(read_migrations(str(folder)))
+        backend.rollback_migrations(applied.filter(lambda migration: migration.id in names))
+
+
+def ledger(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT migration_id, operation, outcome FROM _yoyo_ledger ORDER BY id").fetchall()
+
+
+def state(url: str) -> object:
+    """Every table there is, what is applied, and the whole ledger."""
+    with psycopg.connect(url) as connection:
+        return [
+            connection.execute(query).fetchall()
+            for query in (
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+                "SELECT * FROM _yoyo_migration ORDER BY 1",
+                "SELECT * FROM _yoyo_ledger ORDER BY 1, 2",
+            )
+        ]
+
+
+def edit(folder: Path) -> None:
+    with (folder / f"{NAMES[0]}.sql").open("a") as file:
+        file.write("-- edited\n")
+
+
+def rename(folder: Path) -> None:
+    for suffix in (".sql", ".rollback.sql"):
+        (folder / f"{NAMES[1]}{suffix}").rename(folder / f"0002_create_d{suffix}")
+
+
+def delete(folder: Path) -> None:
+    for suffix in (".sql", ".rollback.sql"):
+        (folder / f"{NAMES[0]}{suffix}").unlink()
+    second = folder / f"{NAMES[1]}.sql"
+    second.write_text(second.read_text().partition("\n")[2])  # what depends on it would be told first
+
+
+DISAGREEMENTS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "edited": (
+        edit,
+        f"{NAMES[0]} was edited after it was applied: bring the file back, and make a new migration for the change; "
+        f"or accept it as it is: images schema accept {NAMES[0]}",
+    ),
+    "renamed": (rename, f"{NAMES[1]} is applied, and its file is now called 0002_create_d: give it its name back"),
+    "deleted": (delete, f"{NAMES[0]} is applied, and its file is gone: bring it back, with its rollback"),
+}
+
+
+@pytest.mark.parametrize("case", DISAGREEMENTS)
+@pytest.mark.parametrize("to_apply", [0, 1])
+def test_what_was_applied_and_is_another_now_is_refused(
+    case: str, to_apply: int, empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil, words = DISAGREEMENTS[case]
+    apply(empty_database, folder, *NAMES[: 3 - to_apply])
+    before = state(empty_database)
+    spoil(folder)
+    if case == "renamed":
+        third = folder / f"{NAMES[2]}.sql"
+        third.write_text(third.read_text().replace(NAMES[1], "0002_create_d"))
+    capsys.readouterr()
+
+    with pytest.raises(SystemExit):
+        apply(empty_database, folder)
+
+    assert words in capsys.readouterr().err
+    assert state(empty_database) == before
+
+
+def test_the_same_is_refused_when_it_is_to_be_rolled_back(
+    empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply(empty_database, folder)
+    edit(folder)
+    rollback(empty_database, folder, NAMES[2])  # above the edit
+    before = state(empty_database)
+
+    with pytest.raises(SystemExit):
+        rollback(empty_database, folder, NAMES[0], NAMES[1])
+
+    assert f"{NAMES[0]} was edited after it was applied" in capsys.readouterr().err
+    assert state(empty_database) == before
+
+
+def test_line_endings_are_no_edit(empty_database: str, folder: Path) -> None:
+    apply(empty_database, folder)
+    path = folder / f"{NAMES[0]}.sql"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+    apply(empty_database, folder)
+
+
+def test_a_file_that_comes_too_late_is_refused(
+    empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply(empty_database, folder)
+    yoyo_table = "DELETE FROM _yoyo_migration WHERE migration_id = %s"
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(yoyo_table, [NAMES[1]])
+    before = state(empty_database)
+
+    with pytest.raises(SystemExit):
+        apply(empty_database, folder)
+
+    assert capsys.readouterr().err == (
+        f"yoyo: {NAMES[1]} is not applied, but {NAMES[2]}, which comes after it, is: "
+        f"give the file a number after 0003, or roll back first: yoyo rollback -r {NAMES[2]}\n"
+    )
+    assert state(empty_database) == before
+
+
+def test_one_is_not_applied_without_those_before_it(
+    empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        apply(empty_database, folder, NAMES[2])
+
+    assert capsys.readouterr().err == (
+        f"yoyo: {NAMES[2]} stands on {NAMES[0]}, which is not applied: yoyo apply -r {NAMES[2]}\n"
+    )
+    assert ledger(empty_database) == []
+
+
+def test_one_is_not_rolled_back_from_under_another(
+    empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply(empty_database, folder)
+    before = state(empty_database)
+
+    with pytest.raises(SystemExit):
+        rollback(empty_database, folder, NAMES[0], NAMES[2])
+
+    assert capsys.readouterr().err == (
+        f"yoyo: {NAMES[1]} stands on {NAMES[0]}: roll it back first, yoyo rollback -r {NAMES[0]}\n"
+    )
+    assert state(empty_database) == before
+
+
+def test_a_newer_database_is_fine_and_said_aloud(
+    empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer = write(folder, "0004_create_d", NAMES[2])
+    apply(empty_database, folder)
+    newer.unlink()
+    newer.with_suffix(".rollback.sql").unlink()
+    before = state(empty_database)
+    capsys.readouterr()
+
+    apply(empty_database, folder)
+
+    assert capsys.readouterr().out == (
+        "this build does not know 0004_create_d, which a newer release has applied\nnothing to apply\n"
+    )
+    with pytest.raises(SystemExit):
+        rollback(empty_database, folder, NAMES[2])
+    assert capsys.readouterr().err == (
+        f"yoyo: 0004_create_d stands on {NAMES[2]}: roll it back first, by the release that has it\n"
+    )
+    assert state(empty_database) == before
+
+
+def test_rolling_back_to_a_revision_takes_everything_above_it(database: str) -> None:
+    done = yoyo_on(database, "rollback", "-r", IDS[7])
+
+    assert re.findall(r"rolled back (\w+)", done.stdout) == IDS[:6:-1]
+
+
+def test_an_edit_is_accepted_by_name_and_recorded(database: str, tmp_path: Path) -> None:
+    """By the command, in a copy of the project."""
+    project = tmp_path / "project"
+    for name in ("app", "sql"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "yoyo.ini", project)
+    with (project / "sql" / "migrations" / f"{IDS[1]}.sql").open("a") as file:
+        file.write("-- edited\n")
+
+    def command(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        script = f"import sys; from {name} import main; sys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            cwd=project,
+            env=environment(DATABASE_URL=database, PYTHONPATH=str(project)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    refused = command("yoyo.scripts.main", "apply")
+    other = command("app.cli.main", "schema", "accept", IDS[2])
+    accepted = command("app.cli.main", "schema", "accept", IDS[1])
+    after = command("yoyo.scripts.main", "apply")
+
+    assert f"images schema accept {IDS[1]}" in refused.stderr
+    assert (other.returncode, other.stderr) == (1, f"images schema accept: nothing to accept: {IDS[2]} is applied\n")
+    assert (accepted.returncode, accepted.stdout) == (0, f"accepted {IDS[1]} as it is now\n")
+    assert (after.returncode, after.stdout) == (0, "nothing to apply\n")
+    assert ledger(database)[-1] == (IDS[1], "accept", "done")
+
+
+def test_the_ledger_tells_who_where_when_and_of_which_text(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        rows = connection.execute("""
+            SELECT migration_id, sha256, username, hostname, process, started_at <= finished_at, error
+            FROM _yoyo_ledger
+            WHERE operation = 'apply' AND outcome = 'done'
+            ORDER BY id
+        """).fetchall()
+
+    digests = shipped()
+    assert [row[:2] for row in rows] == [(name, digests[name]) for name in IDS]
+    assert {row[2:4] for row in rows} == {(getpass.getuser(), socket.gethostname())}
+    assert all(process > 0 and in_order and error is None for *_, process, in_order, error in rows)
+
+
+def test_a_file_that_is_edited_while_it_runs_is_recorded_as_it_ran(empty_database: str, folder: Path) -> None:
+    before = shipped(folder)[NAMES[0]]
+    with backend_on(empty_database) as backend:
+        pending = backend.to_apply(read_migrations(str(folder)))[:1]
+        process_steps = pending[0].process_steps
+
+        def edited_meanwhile(*arguments: object) -> None:
+            edit(folder)
+            process_steps(*arguments)
+
+        pending[0].process_steps = edited_meanwhile
+        backend.apply_migrations(pending)
+
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT sha256 FROM _yoyo_ledger").fetchall() == [(before,)]
+    with pytest.raises(SystemExit):
+        apply(empty_database, folder)
+
+
+def test_the_ledger_tells_of_failures_too(empty_database: str, folder: Path) -> None:
+    write(folder, NAMES[1], NAMES[0], "CREATE TABLE b ();\nINSERT INTO nowhere VALUES (1);")
+
+    with pytest.raises(SystemExit):
+        apply(empty_database, folder)
+
+    assert ledger(empty_database) == [(NAMES[0], "apply", "done"), (NAMES[1], "apply", "failed")]
+    with psycopg.connect(empty_database) as connection:
+        error = connection.execute("SELECT error FROM _yoyo_ledger WHERE outcome = 'failed'").fetchone()
+        assert error == ('relation "nowhere" does not exist',)
+
+
+def test_mark_and_unmark_are_recorded(empty_database: str, folder: Path) -> None:
+    with backend_on(empty_database) as backend:
+        migrations = read_migrations(str(folder))[:1]
+        backend.mark_migrations(backend.to_apply(migrations))
+        backend.unmark_migrations(backend.to_rollback(migrations))
+
+    assert ledger(empty_database) == [(NAMES[0], "mark", "done"), (NAMES[0], "unmark", "done")]
+
+
+def test_every_role_may_read_the_ledger(admin: psycopg.Connection, database: str) -> None:
+    admin.execute("DROP ROLE IF EXISTS clerk")
+    admin.execute("CREATE ROLE clerk LOGIN")
+    with psycopg.connect(database.replace("postgres@", "clerk@")) as connection:
+        assert connection.execute((ROOT / "sql" / "queries" / "read_history.sql").read_bytes()).rowcount == len(IDS)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM _yoyo_ledger")
+
+
+def test_what_stock_yoyo_applied_is_taken_into_the_ledger(empty_database: str, folder: Path) -> None:
+    apply_by_stock(empty_database, folder)
+
+    apply(empty_database, folder)
+
+    assert ledger(empty_database) == [(name, "adopt", "done") for name in NAMES]
+    before = state(empty_database)
+    apply(empty_database, folder)
+    assert state(empty_database) == before
+    edit(folder)
+    with pytest.raises(SystemExit):
+        apply(empty_database, folder)
+
+
+def test_stock_yoyo_and_ours_may_alternate(empty_database: str, folder: Path) -> None:
+    """What was edited while it was rolled back is not edited, whoever rolled back and whoever applied it again."""
+    for by_stock in (rollback_by_stock, rollback):
+        apply(empty_database, folder)
+        by_stock(empty_database, folder, NAMES[2])
+        with (folder / f"{NAMES[2]}.sql").open("a") as file:
+            file.write("-- edited\n")
+
+        apply_by_stock(empty_database, folder)
+        apply(empty_database, folder)
+
+        assert ledger(empty_database)[-1] == (NAMES[2], "adopt", "done")
+
+
+def apply_by_stock(url: str, folder: Path) -> None:
+    with get_backend(url.replace("postgresql://", "postgresql+psycopg://")) as stock, stock.lock():
+        stock.apply_migrations(stock.to_apply(read_migrations(str(folder))))
+
+
+def rollback_by_stock(url: str, folder: Path, name: str) -> None:
+    with get_backend(url.replace("postgresql://", "postgresql+psycopg://")) as stock, stock.lock():
+        applied = stock.to_rollback(read_migrations(str(folder)))
+        stock.rollback_migrations(applied.filter(lambda migration: migration.id == name))
+
+
+@pytest.mark.parametrize("command", ["apply", "rollback", "mark", "unmark"])
+def test_a_folder_without_migrations_is_no_success(empty_database: str, command: str) -> None:
+    done = yoyo_on(empty_database, command, "sql/migration")
+
+    assert done.returncode == 1
+    assert done.stderr == "yoyo: no migration found: is the folder the right one, and the pattern of -m?\n"
+
+
+def test_a_pattern_that_is_none_is_told(empty_database: str) -> None:
+    done = yoyo_on(empty_database, "apply", "-m", "(")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("yoyo: -m takes a regular expression, which this is not: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_marks_have_no_gaps(empty_database: str) -> None:
+    gap = yoyo_on(empty_database, "mark", "-m", IDS[4])
+    marked = yoyo_on(empty_database, "mark", "-r", IDS[4])
+    from_under = yoyo_on(empty_database, "unmark", "-m", IDS[1])
+    unmarked = yoyo_on(empty_database, "unmark", "-m", IDS[4])
+
+    assert gap.stderr == f"yoyo: {IDS[4]} stands on {IDS[0]}, which is not applied: yoyo mark -r {IDS[4]}\n"
+    assert marked.stdout == f"marked {', '.join(IDS[:5])}\n"
+    assert from_under.stderr == f"yoyo: {IDS[2]} stands on {IDS[1]}: roll it back first, yoyo unmark -r {IDS[1]}\n"
+    assert unmarked.stdout == f"unmarked {IDS[4]}\n"
+
+
+def test_a_gap_that_stock_yoyo_left_is_closed_by_what_is_advised(database: str, connection: psycopg.Connection) -> None:
+    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = %s", [IDS[9]])
+
+    refused = yoyo_on(database, "apply")
+    marked = yoyo_on(database, "mark", "-m", IDS[9])
+    after = yoyo_on(database, "apply")
+
+    assert refused.stderr.endswith(f"or roll back first: yoyo rollback -r {IDS[10]}\n")
+    assert marked.stdout == f"marked {IDS[9]}\n"
+    assert (after.returncode, after.stdout) == (0, "nothing to apply\n")
+
+
+def test_nothing_to_do_writes_nothing(database: str) -> None:
+    done = yoyo_on(f"{database}&options=-c%20default_transaction_read_only%3Don", "apply")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "nothing to apply\n", "")
+
+
+def test_force_is_refused(empty_database: str) -> None:
+    done = yoyo_on(empty_database, "apply", "--force")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("yoyo: --force would record as done what failed")

@@ -1,0 +1,208 @@
+"""The migrations themselves: what they make, what they undo, what they cost."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlparse
+from psycopg.sql import SQL, Identifier, Placeholder
+from yoyo import read_migrations
+from yoyo.migrations import MigrationList
+
+from app.settings import ROOT
+from tests.conftest import BIN, backend_on, environment, yoyo_on
+from tests.support.legacy import CREATE_ALL, ROWS
+
+FOLDER = ROOT / "sql" / "migrations"
+FILES = sorted(path for path in FOLDER.glob("*.sql") if not path.name.endswith(".rollback.sql"))
+IDS = [path.stem for path in FILES]
+
+
+def rollback_of(path: Path) -> Path:
+    return path.with_suffix(".rollback.sql")
+
+
+def schema(connection: psycopg.Connection) -> list[str]:
+    text = (ROOT / "sql" / "inspect" / "schema.sql").read_bytes()
+    return [line for (line,) in connection.execute(text).fetchall()]
+
+
+def rows(connection: psycopg.Connection) -> list[tuple[object, ...]]:
+    return connection.execute("SELECT * FROM images ORDER BY id", prepare=False).fetchall()
+
+
+def test_the_first_one_makes_what_create_all_made(empty_database: str) -> None:
+    with psycopg.connect(empty_database) as legacy:
+        legacy.execute(CREATE_ALL.encode())
+        made_by_create_all = schema(legacy)
+        legacy.rollback()
+
+    done = yoyo_on(empty_database, "apply", "--revision", IDS[0])
+
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(empty_database) as connection:
+        assert schema(connection) == made_by_create_all
+        assert len(made_by_create_all) == 1 + 14 + 1 + 4
+
+
+def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
+    empty_database: str,
+) -> None:
+    states = []
+    with (
+        psycopg.connect(empty_database, autocommit=True) as connection,
+        backend_on(empty_database) as backend,
+    ):
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        legacy = rows(connection)
+        for migration in read_migrations("sql/migrations"):
+            states.append(schema(connection))
+            backend.apply_migrations(MigrationList([migration]))
+            if migration.id != IDS[0]:  # whose rollback drops the table, as it declares
+                above = schema(connection)
+                backend.rollback_migrations(MigrationList([migration]))
+                assert schema(connection) == states[-1], migration.id
+                backend.apply_migrations(MigrationList([migration]))
+                assert schema(connection) == above, migration.id
+            assert rows(connection) == legacy, migration.id
+
+        for migration in reversed(read_migrations("sql/migrations")[1:]):
+            backend.rollback_migrations(MigrationList([migration]))
+            assert schema(connection) == states.pop(), migration.id
+            assert rows(connection) == legacy, migration.id
+
+
+def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:
+    declared = {
+        name: re.findall(r"^-- loses: (.+)", rollback_of(path).read_text(), re.MULTILINE)
+        for name, path in zip(IDS, FILES, strict=True)
+    }
+    assert [name for name, loses in declared.items() if not loses[0].startswith("nothing")] == [
+        "0001_create_images",
+        "0026_create_tokens",
+    ]
+
+    yoyo_on(empty_database, "apply")
+    done = yoyo_on(empty_database, "rollback", "--all")
+
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('images')").fetchall() == [(None,)]
+
+
+def test_nothing_is_rewritten_on_the_way_up(empty_database: str) -> None:
+    """The files of the table, and of each index that stays, are the ones they were."""
+    files = "SELECT relname, relfilenode FROM pg_class WHERE relname IN ('images', 'images_pkey') OR relname ~ %s"
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        before: dict[str, int] = dict(connection.execute(files, ["^ix_images_sha256$"]).fetchall())
+
+        yoyo_on(empty_database, "apply")
+
+        after: dict[str, int] = dict(connection.execute(files, ["^images_sha256_key$"]).fetchall())
+    after["ix_images_sha256"] = after.pop("images_sha256_key")
+    assert after == before
+    assert len(before) == 3
+
+
+def test_stock_yoyo_applies_and_rolls_back_the_same_files(empty_database: str) -> None:
+    stock = empty_database.replace("postgresql://", "postgresql+psycopg://")
+
+    def stock_yoyo(*arguments: str) -> None:
+        command: list[str | Path] = [
+            BIN / "yoyo",
+            *arguments,
+            "--no-config-file",
+            "--batch",
+            "--database",
+            stock,
+            "sql/migrations",
+        ]
+        subprocess.run(command, cwd=ROOT, env=environment(), check=True, capture_output=True, timeout=60)
+
+    stock_yoyo("apply")
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        made_by_stock_yoyo = schema(connection)
+        stock_yoyo("rollback", "--all")
+        assert schema(connection) == []
+        yoyo_on(empty_database, "apply")
+        assert schema(connection) == made_by_stock_yoyo
+        stock_yoyo("rollback")  # follows after the project's own backend
+        assert len(yoyo_on(empty_database, "list").stdout.split("\nU")) == 2
+
+
+def test_everything_has_a_comment(connection: psycopg.Connection) -> None:
+    bare = connection.execute("""
+        SELECT attname FROM pg_attribute
+        WHERE attrelid = 'images'::regclass AND attnum > 0 AND col_description(attrelid, attnum) IS NULL
+        UNION ALL
+        SELECT relname FROM pg_class
+        WHERE (oid = 'images'::regclass OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'images'::regclass))
+            AND obj_description(oid, 'pg_class') IS NULL
+        UNION ALL
+        SELECT conname FROM pg_constraint
+        WHERE conrelid = 'images'::regclass AND contype = 'c' AND obj_description(oid, 'pg_constraint') IS NULL
+        UNION ALL
+        SELECT proname FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL
+    """).fetchall()
+
+    assert bare == []
+
+
+def test_a_value_too_long_is_refused_by_a_named_check(connection: psycopg.Connection) -> None:
+    limits = {"filename": 255, "content_type": 100, "sha256": 64, "storage_key": 512, "title": 200}
+    fitting = dict.fromkeys(limits, "x") | {"byte_size": 1, "width": 1, "height": 1}
+    for column, limit in limits.items():
+        row = fitting | {column: "é" * limit, "sha256": "é" * limit if column == "sha256" else column}
+        insert = SQL("INSERT INTO images ({}) VALUES ({})").format(
+            SQL(", ").join(map(Identifier, row)), SQL(", ").join(map(Placeholder, row))
+        )
+        connection.execute(insert, row)
+        row[column] = "é" * (limit + 1)
+        with pytest.raises(psycopg.errors.CheckViolation, match=f"images_{column}_check"):
+            connection.execute(insert, row)
+
+
+def test_search_finds_words_of_every_field_and_weighs_them(connection: psycopg.Connection) -> None:
+    document = """
+        SELECT images_document('Red Car', 'parked Überall', 'IMG_2041.street-view.jpg', ARRAY['old town', 'übung'])
+            @@ websearch_to_tsquery('simple', %s)
+    """
+    found = [
+        "red",
+        "CAR",
+        "überall",
+        "img",
+        "2041",
+        "street",
+        "view",
+        "jpg",
+        "town",
+        "ÜBUNG",
+        '"old town"',
+        "red -blue",
+    ]
+    for words in found:
+        assert connection.execute(document, [words]).fetchone() == (True,), words
+    for words in ("blue", "cars", '"town old"', "red -car"):
+        assert connection.execute(document, [words]).fetchone() == (False,), words
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_each_file_keeps_the_conventions(path: Path) -> None:
+    text, rollback = path.read_text(), rollback_of(path).read_text()
+    number = FILES.index(path) + 1
+    assert re.fullmatch(rf"{number:04}_[a-z]+_[a-z_]+\.sql", path.name)
+    assert re.findall(r"^-- (What|Why|Locks|Cost):", text, re.MULTILINE) == ["What", "Why", "Locks", "Cost"]
+    assert re.findall(r"^-- (loses|Locks|Cost):", rollback, re.MULTILINE) == ["loses", "Locks", "Cost"]
+    assert re.findall(r"^-- depends: (.+)", text, re.MULTILINE) == ([IDS[number - 2]] if number > 1 else [])
+    alone = re.search("CONCURRENTLY|COMMIT", re.sub("--.*", "", text)) is not None
+    for sql in (text, rollback):
+        assert ("\n-- transactional: false\n" in sql) == alone
+        if alone:
+            assert len(sqlparse.split(sql)) == 1

@@ -1,0 +1,104 @@
+"""What the tests of the HTTP API share: to upload, to add rows, to look at what is stored, to check a problem."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+from psycopg.sql import SQL, Identifier, Placeholder
+from psycopg.types.json import Jsonb
+
+from app.settings import Settings
+from app.web.problems import TITLES
+from tests.support.pictures import picture
+
+BOUNDARY = "0a1b2c"
+
+
+async def upload(client: httpx.AsyncClient, content: bytes | None = None, **fields: Any) -> dict[str, Any]:
+    """The image that POST /v1/images answers with."""
+    files = {"file": (fields.pop("filename", "cat.jpg"), content or picture())}
+    response = await client.post("/v1/images", files=files, data=fields)
+    assert response.status_code in {200, 201}, response.text
+    image: dict[str, Any] = response.json()
+    return image
+
+
+def part(disposition: str | bytes, content: bytes) -> bytes:
+    """A part of multipart/form-data, byte by byte as it is told."""
+    encoded = disposition.encode() if isinstance(disposition, str) else disposition
+    return b"--%b\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (BOUNDARY.encode(), encoded, content)
+
+
+async def send(
+    client: httpx.AsyncClient, *parts: bytes, end: bytes = b"--0a1b2c--\r\n", also: str = ""
+) -> httpx.Response:
+    """The answer to a form of these parts; `also` goes to the Content-Type."""
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}{also}"}
+    return await client.post("/v1/images", content=b"".join(parts) + end, headers=headers)
+
+
+def insert(connection: psycopg.Connection, **columns: Any) -> str:
+    """The id of a row as another program may have left it."""
+    unique = uuid4()
+    row = {
+        "id": unique,
+        "filename": "old.jpg",
+        "content_type": "image/jpeg",
+        "byte_size": 3,
+        "width": 60,
+        "height": 40,
+        "sha256": f"{unique.hex}{unique.hex}",
+        "storage_key": f"old/{unique}",
+        "tags": [],
+        "attributes": Jsonb({}),
+    } | columns
+    statement = SQL("INSERT INTO images ({}) VALUES ({})").format(
+        SQL(", ").join(map(Identifier, row)), SQL(", ").join(map(Placeholder, row))
+    )
+    connection.execute(statement, row)
+    return str(row["id"])
+
+
+def rows(connection: psycopg.Connection) -> int:
+    return len(connection.execute("SELECT FROM images").fetchall())
+
+
+def place(settings: Settings, key: str) -> Path:
+    """The file where the object store has the bytes of a key."""
+    return Path(str(settings.storage_url).removeprefix("file:"), key)
+
+
+def put(settings: Settings, key: str, content: bytes) -> None:
+    file = place(settings, key)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+
+def remove(settings: Settings, key: str) -> None:
+    place(settings, key).unlink()
+
+
+def objects(settings: Settings) -> list[str]:
+    """The keys in the object store."""
+    folder = place(settings, "")
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def problem(response: httpx.Response, status: int, kind: str | None = None) -> dict[str, Any]:
+    """The problem in the response, after the checks that hold for each."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert problem["status"] == status
+    assert problem["type"] == (f"/problems/{kind}" if kind else "about:blank")
+    if kind:
+        assert problem["title"] == TITLES[kind]
+    return problem
+
+
+def faults(response: httpx.Response) -> list[str]:
+    """The JSON pointers or query parameters that a 422 names."""
+    errors = problem(response, 422, "invalid-request")["errors"]
+    return [error.get("pointer", error.get("parameter")) for error in errors]

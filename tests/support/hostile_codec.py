@@ -1,0 +1,84 @@
+"""The program of app.decoder, in which an image may do harm: `harmful` makes one."""
+
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from app.decoder import __main__ as program
+from app.decoder.formats import LENGTHS
+from tests.support.pictures import picture
+
+MARK = b"and then "
+ANSWERS = {
+    "nonsense": b"nonsense" * 9,
+    "endless": LENGTHS.pack(2**31, 2**31),
+    **{
+        name: LENGTHS.pack(len(said), 0) + said
+        for name, said in {
+            "no-json": b"{",
+            "no-object": b"[]",
+            "deep-json": b"[" * 4_000,
+            "long-json": b'{"a": "' + b"a" * 1_000_000,
+            "nothing": b"{}",
+            "negative": b'{"content_type": "image/png", "width": -1, "height": 1}',
+            "huge": b'{"content_type": "image/png", "width": 9999999999999, "height": 1}',
+            "other-type": b'{"content_type": "text/html", "width": 1, "height": 1}',
+            "surrogate": rb'{"kind": "broken-image", "detail": "\ud800"}',
+            "control-character": rb'{"kind": "broken-image", "detail": "\u001b[2J"}',
+            "other-kind": b'{"kind": "version-conflict", "detail": "x"}',
+        }.items()
+    },
+}
+SIGNALS = {"segmentation-fault": signal.SIGSEGV, "abort": signal.SIGABRT, "kill": signal.SIGKILL}
+
+work = program.work
+
+
+def harmful(deed: str, seed: int = 0) -> bytes:
+    """A sound image with which the decoder does this."""
+    return picture(seed=seed) + MARK + deed.encode()
+
+
+def harm(job: dict[str, Any], content: Any, max_pixels: int) -> tuple[dict[str, object], bytes]:
+    deed = bytes(content).rpartition(MARK)[2].decode(errors="replace")
+    peer = socket.socket(fileno=os.dup(0))
+    if deed in {"sleep", "spin"}:
+        Path("/proc/self/comm").write_text(deed)  # the process's name, for who waits until it is at it
+    if deed in SIGNALS:
+        os.kill(os.getpid(), SIGNALS[deed])
+    elif deed == "exit":
+        os._exit(0)
+    elif deed == "hang-up":
+        peer.shutdown(socket.SHUT_RDWR)
+        time.sleep(60)
+    elif deed == "sleep":
+        time.sleep(60)
+    elif deed == "spin":
+        while True:
+            pass
+    elif deed == "gorge":
+        while True:
+            program.hoard.append(bytearray(10_000_000))  # type: ignore[attr-defined]
+    elif deed == "dribble":
+        peer.send(LENGTHS.pack(1000, 0))
+        while True:
+            peer.send(b" ")
+            time.sleep(0.01)
+    elif deed == "no-thumbnail" and job["operation"] == "thumbnail":
+        os.abort()
+    elif deed in ANSWERS:
+        with suppress(ConnectionError):  # it may be more than anybody reads
+            peer.sendall(ANSWERS[deed])
+        time.sleep(60)
+    return work(job, content, max_pixels)
+
+
+program.hoard = []  # type: ignore[attr-defined]
+program.work = harm
+
+if __name__ == "__main__":
+    program.run()

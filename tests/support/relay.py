@@ -1,0 +1,142 @@
+"""yoyo commands to be killed, and the relay that stops each of them at a statement of the test's choice."""
+
+import asyncio
+import re
+import tempfile
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+from psycopg.conninfo import conninfo_to_dict
+
+from app.embedded_postgres import Server
+from tests.support import forked
+
+SOCKET = ".s.PGSQL.5432"
+NUMBER = count(1)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, 60 s at most, while the relay works."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+class Command:
+    """A plain yoyo command on the database at a libpq URL, in a process of its own.
+
+    `status` is None while it runs, and negative where a signal killed it. A relay adds each statement that arrives to
+    `statements`; the one at position `stop`, counted from 1, it never forwards, and the command is `held`.
+    """
+
+    def __init__(self, folder: Path, url: str, *arguments: str, stop: int | None = None) -> None:
+        self.output = folder / f"command_{next(NUMBER)}"
+        self.stop = stop
+        self.statements: list[str] = []
+        self.held = False
+        variables = {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images"}
+        self.process = forked.start(self.output, variables, "yoyo", *arguments)
+
+    @property
+    def status(self) -> int | None:
+        return self.process.exitcode
+
+    @property
+    def stdout(self) -> str:
+        return self.output.with_suffix(".out").read_text(encoding="utf-8")
+
+    @property
+    def stderr(self) -> str:
+        return self.output.with_suffix(".err").read_text(encoding="utf-8")
+
+    def kill(self) -> None:
+        """SIGKILL; it has ended when this returns."""
+        self.process.kill()
+        self.process.join(30)
+
+
+class Relay:
+    """A socket in front of a server's. Either end that is closed closes the other at once, as the kernel would."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = f"{conninfo_to_dict(server.url())['host']}/{SOCKET}"
+        self.folder = folder
+        self.commands: dict[str, Command] = {}
+        self.connections = 0
+
+    def start(self, database: str, *arguments: str, stop: int | None = None) -> Command:
+        """Start a command on a database, the only one there."""
+        url = f"postgresql://postgres@/{database}?host={quote(str(self.folder), safe='')}"
+        self.commands[database] = Command(self.folder, url, *arguments, stop=stop)
+        return self.commands[database]
+
+    async def serve(self, client: StreamReader, to_client: StreamWriter) -> None:
+        self.connections += 1
+        server, to_server = await asyncio.open_unix_connection(self.server)
+        ways = [asyncio.create_task(self._forward(client, to_server)), asyncio.create_task(_copy(server, to_client))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        for writer in (to_client, to_server):
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+        self.connections -= 1
+
+    async def _forward(self, client: StreamReader, to_server: StreamWriter) -> None:
+        """Messages by chunks that end in a Query or a Sync: see "Message Formats" in PostgreSQL's manual."""
+        startup = await client.readexactly(4)
+        startup += await client.readexactly(int.from_bytes(startup) - 4)
+        words = startup[8:].split(b"\0")
+        command = self.commands[words[words.index(b"database") + 1].decode()]
+        if command.statements:  # the second connection, by which a migrator watches itself
+            raise ConnectionRefusedError
+        to_server.write(startup)
+        chunk = b""
+        prepared: dict[bytes, str] = {}
+        text = ""
+        while True:
+            header = await client.readexactly(5)
+            body = await client.readexactly(int.from_bytes(header[1:]) - 4)
+            chunk += header + body
+            match header[:1]:
+                case b"Q":
+                    text = body.rstrip(b"\0").decode()
+                case b"P":
+                    name, sql, _ = body.split(b"\0", 2)
+                    text = prepared[name] = sql.decode()
+                case b"B":
+                    text = prepared[body.split(b"\0", 2)[1]]
+            if header[:1] in b"QS":
+                command.statements.append(" ".join(re.sub(r"--.*", "", text).split()))
+                if len(command.statements) == command.stop:
+                    command.held = True
+                    await client.read()
+                    return
+            if header[:1] in b"QSX":
+                to_server.write(chunk)
+                chunk = b""
+
+
+async def _copy(reader: StreamReader, writer: StreamWriter) -> None:
+    while chunk := await reader.read(65536):
+        writer.write(chunk)
+
+
+@asynccontextmanager
+async def relay_to(server: Server) -> AsyncIterator[Relay]:
+    """A relay, and at its end no command that is left."""
+    with tempfile.TemporaryDirectory(prefix="relay") as folder:
+        relay = Relay(server, Path(folder))
+        async with await asyncio.start_unix_server(relay.serve, Path(folder, SOCKET)):
+            try:
+                yield relay
+            finally:
+                for command in relay.commands.values():
+                    command.kill()
+                await until(lambda: relay.connections == 0)

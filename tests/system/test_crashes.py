@@ -1,0 +1,196 @@
+"""The service is killed at each step of an upload and of a DELETE: no image is ever without its bytes, and what is left
+in the object store is found afterwards."""
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from app.cli.check_objects import CLEAN, FOUND, check_objects
+from app.settings import ROOT, Settings
+from app.storage.keys import storage_key
+from app.storage.store import PART
+from tests.cli.test_check_objects import keys
+from tests.cli.test_entrypoint import ready
+from tests.conftest import BIN, client_of, environment, free_port
+from tests.migrations.test_backend import wait_until
+from tests.support import dying
+from tests.support.api import rows, upload
+from tests.support.pictures import picture
+from tests.support.s3 import BUCKET, S3
+
+CONTENT = picture(seed=5) + bytes(3 * PART)
+
+# For each step: how many images there are afterwards, and what is found that none has.
+LEFT: dict[str, tuple[int, dict[str, int]]] = {
+    "upload: half received": (0, {}),
+    "upload: received": (0, {}),
+    "upload: half written": (0, {"unfinished": 1}),
+    "upload: bytes written": (0, {"orphan": 1}),
+    "upload: row inserted": (0, {"orphan": 1}),
+    "upload: committed": (1, {}),
+    "delete: received": (1, {}),
+    "delete: committed": (0, {"orphan": 1, "thumbnail": 2}),
+    "delete: locked": (0, {"orphan": 1, "thumbnail": 2}),
+    "delete: bytes removed": (0, {"thumbnail": 2}),
+    "delete: thumbnails removed": (0, {"orphan": 1}),
+    "delete: all removed": (0, {}),
+}
+
+
+# What another store could make different: its writes and removals.
+OVER_S3 = {"upload: half written", "upload: bytes written", "delete: committed", "delete: bytes removed"}
+
+
+def steps(of: str) -> list[tuple[str, str]]:
+    """Where the bytes are, and the step."""
+    return [("files", step) for step in LEFT if step.startswith(of)] + [
+        ("s3", step) for step in sorted(OVER_S3) if step.startswith(of)
+    ]
+
+
+@pytest.fixture(params=["files", "s3"])
+def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    url = settings.storage_url
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        url = f"s3://{BUCKET}/{uuid4()}/objects"
+    return settings.model_copy(update={"storage_url": url, "max_upload_bytes": 50_000_000})
+
+
+@contextmanager
+def service(settings: Settings, step: str = "") -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The URL of the images of a worker as the entrypoint starts it, that kills itself at the step; and its process."""
+    port = free_port()
+    variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | {
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "STORAGE_URL": str(settings.storage_url),
+        "AUTH": "none",
+        "DYING": step,
+    }
+    application = "tests.support.dying:create" if step else "app.main:from_environment"
+    process = subprocess.Popen(
+        [
+            BIN / "uvicorn",
+            "--http=app.web.server.protocol:HeadLimit",
+            "--log-level=error",
+            f"--port={port}",
+            "--factory",
+            application,
+        ],
+        cwd=ROOT,
+        env=environment(**variables),
+    )
+    try:
+        wait_until(lambda: ready(port))
+        yield f"http://127.0.0.1:{port}/v1/images", process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def found(settings: Settings, connection: psycopg.Connection, remove: bool = False) -> dict[str, int]:
+    """What the check finds, by kind, once PostgreSQL has seen that the service is gone."""
+    sessions = "SELECT FROM pg_stat_activity WHERE application_name = 'images' AND datname = current_database()"
+    wait_until(lambda: not connection.execute(sessions).fetchall())
+    told = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(told):
+        patch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
+        patch.setenv("STORAGE_URL", str(settings.storage_url))
+        status = await asyncio.to_thread(check_objects, 0, remove, "json")
+    kinds = Counter(finding["kind"] for finding in json.loads(told.getvalue())["findings"])
+    assert status == (FOUND if kinds and not remove else CLEAN)
+    return dict(kinds)
+
+
+async def converges(settings: Settings, connection: psycopg.Connection, left: dict[str, int]) -> None:
+    """What is left is found, and removed when told to; and the same upload is taken, again or anew."""
+    assert await found(settings, connection) == left
+    assert await found(settings, connection, remove=True) == left
+    assert await found(settings, connection) == {}
+    async with client_of(settings) as client:
+        image = await upload(client, CONTENT)
+        assert (await client.get(f"/v1/images/{image['id']}/content")).content == CONTENT
+        assert (await client.get(f"/v1/images/{image['id']}/thumbnail")).status_code == 200
+    assert storage_key(image["sha256"]) in keys(settings)
+    assert rows(connection) == 1
+    assert await found(settings, connection) == {}
+
+
+def test_each_step_is_known() -> None:
+    assert LEFT.keys() == dying.STEPS.keys()
+
+
+@pytest.mark.parametrize(("settings", "step"), steps("upload"), indirect=["settings"])
+async def test_killed_in_an_upload(step: str, settings: Settings, connection: psycopg.Connection) -> None:
+    images, left = LEFT[step]
+    s3 = str(settings.storage_url).startswith("s3:")
+    with service(settings, step) as (url, process):
+        async with httpx.AsyncClient() as client:
+            with pytest.raises(httpx.TransportError):
+                await client.post(url, content=CONTENT, headers={"Content-Type": "image/jpeg"})
+        assert process.wait(timeout=10) == -9
+
+    assert rows(connection) == images
+    # Of parts S3 tells in a listing of their own, which is for the bucket's lifecycle to clear.
+    await converges(settings, connection, {} if s3 and "unfinished" in left else left)
+
+
+@pytest.mark.parametrize(("settings", "step"), steps("delete"), indirect=["settings"])
+async def test_killed_in_a_delete(step: str, settings: Settings, connection: psycopg.Connection) -> None:
+    images, left = LEFT[step]
+    async with client_of(settings) as client:
+        url = f"/{(await upload(client, CONTENT))['id']}"
+        for size in (160, 320):
+            assert (await client.get(f"/v1/images{url}/thumbnail?size={size}")).status_code == 200
+    with service(settings, step) as (images_url, process):
+        async with httpx.AsyncClient() as other:
+            with pytest.raises(httpx.TransportError):
+                await other.delete(f"{images_url}{url}")
+        assert process.wait(timeout=10) == -9
+
+    assert rows(connection) == images
+    await converges(settings, connection, left)
+
+
+@pytest.mark.parametrize("settings", ["files"], indirect=True)
+async def test_killed_while_postgresql_deletes(settings: Settings, connection: psycopg.Connection) -> None:
+    """It goes on without the service, and commits."""
+    async with client_of(settings) as client:
+        id = (await upload(client, CONTENT))["id"]
+    with service(settings) as (url, process):
+
+        def delete() -> None:
+            with suppress(httpx.TransportError):
+                httpx.delete(f"{url}/{id}", timeout=30)
+
+        request = threading.Thread(target=delete)
+        with connection.transaction():
+            connection.execute("SELECT FROM images FOR UPDATE")
+            request.start()
+            wait_until(lambda: connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall())
+            process.kill()
+            request.join()
+
+    wait_until(lambda: rows(connection) == 0)
+    await converges(settings, connection, {"orphan": 1})
+
+
+@pytest.mark.parametrize("settings", ["s3"], indirect=True)
+def test_of_an_upload_in_parts_that_was_killed_nothing_is_seen(settings: Settings, s3: S3) -> None:
+    prefix = str(settings.storage_url).removeprefix(f"s3://{BUCKET}/")
+    with service(settings, "upload: half written") as (url, _), suppress(httpx.TransportError):
+        httpx.post(url, content=CONTENT, headers={"Content-Type": "image/jpeg"}, timeout=60)
+
+    assert s3.keys(f"{prefix}/") == []
+    assert len(s3.uploads(prefix)) == 1  # which a lifecycle rule of the bucket aborts

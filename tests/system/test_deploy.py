@@ -1,0 +1,112 @@
+"""Dockerfile, compose.yaml and deploy/, held to the service, and to the schemas of those who read them.
+
+That the image is built, and runs, needs what builds images: README, "Container".
+"""
+
+import re
+from typing import Any
+
+import compose_spec
+import kubernetes_validate
+import pytest
+
+from app.settings import ROOT, Settings
+from tests.support.deployed import documents, instructions
+
+DEPLOYMENT, SERVICE, BUDGET = documents("deploy/kubernetes.yaml")
+[JOB] = documents("deploy/migrate.yaml")
+[COMPOSE] = documents("compose.yaml")
+POD = DEPLOYMENT["spec"]["template"]["spec"]
+[CONTAINER] = POD["containers"]
+[MIGRATOR] = JOB["spec"]["template"]["spec"]["containers"]
+ENVIRONMENT = {each["name"]: each["value"] for each in CONTAINER["env"]}
+OTHERS = {"AWS_REGION", "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "UVICORN_TIMEOUT_KEEP_ALIVE", "WEB_CONCURRENCY"}
+
+
+def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
+    ignored, *kept = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored == "*"
+    for copied in instructions("COPY"):
+        *sources, _ = copied.split()
+        if not copied.startswith("--from"):
+            for source in sources:
+                assert (ROOT / source).exists()
+                assert any(f"!{source}".startswith(line) or line.startswith(f"!{source}") for line in kept), source
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+@pytest.mark.parametrize("document", [DEPLOYMENT, SERVICE, BUDGET, JOB], ids=lambda document: document["kind"])
+def test_kubernetes_takes_it(document: dict[str, Any], version: str) -> None:
+    kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_compose_takes_it() -> None:
+    compose_spec.PyCompose.from_yaml((ROOT / "compose.yaml").read_text()).validate()
+
+
+@pytest.mark.parametrize("variables", [ENVIRONMENT, COMPOSE["services"]["images"]["environment"]])
+def test_each_variable_is_one_that_the_service_reads(
+    variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {name for name in variables if name not in OTHERS}
+    assert named <= {name.upper() for name in Settings.model_fields}
+    for name in named:
+        monkeypatch.setenv(name, str(variables[name]))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@localhost/images")
+    Settings(_env_file=None)
+
+
+def test_secrets_are_files_where_the_service_looks_for_them() -> None:
+    for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"])):
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        assert mounts == {"tmp": "/tmp", "secrets": "/run/secrets"}  # noqa: S108
+        assert {volume["name"] for volume in spec["volumes"]} == set(mounts)
+    keys = re.findall(r"--from-literal=([A-Z_]+)=postgresql", (ROOT / "deploy" / "kubernetes.yaml").read_text())
+    for name in [*keys, *COMPOSE["services"]["images"]["secrets"]]:
+        assert name.lower() in Settings.model_fields
+    assert all("file" in secret for secret in COMPOSE["secrets"].values())
+
+
+def test_probes_and_ports_are_the_service_s() -> None:
+    [port] = CONTAINER["ports"]
+    assert instructions("EXPOSE") == [str(port["containerPort"])]
+    assert SERVICE["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert DEPLOYMENT["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(port["containerPort"])
+    paths = {probe: CONTAINER[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")}
+    assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
+    patience = Settings.model_fields["database_statement_timeout"].default
+    assert CONTAINER["readinessProbe"]["timeoutSeconds"] > patience
+
+
+def test_all_find_each_other_by_the_same_labels() -> None:
+    labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
+    for selector in (DEPLOYMENT["spec"]["selector"], BUDGET["spec"]["selector"]):
+        assert selector == {"matchLabels": labels}
+    assert SERVICE["spec"]["selector"] == labels
+    assert JOB["spec"]["template"]["metadata"]["labels"] != labels
+    assert MIGRATOR["image"] == CONTAINER["image"]
+
+
+def test_it_has_the_time_that_it_takes_to_end() -> None:
+    limit = int(ENVIRONMENT["UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN"])
+    drain = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"] + int(ENVIRONMENT["SHUTDOWN_DELAY"]) + limit
+    assert POD["terminationGracePeriodSeconds"] >= drain + 15
+    service = COMPOSE["services"]["images"]
+    grace = int(service["stop_grace_period"].removesuffix("s"))
+    assert grace >= service["environment"]["UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN"] + 15
+
+
+def test_it_has_no_rights_that_it_does_not_need() -> None:
+    for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"])):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert instructions("USER") == [str(spec["securityContext"]["runAsUser"])]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    service = COMPOSE["services"]["images"]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]

@@ -1,0 +1,685 @@
+"""The gallery and the page of the schema in a real browser, Debian's Chromium, on the service as a container runs it.
+
+Screenshots for the eye are left in .data/screenshots.
+"""
+
+import io
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageOps
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect, sync_playwright
+from psycopg.rows import scalar_row
+
+from app.catalogue import tokens
+from app.embedded_postgres import Server
+from app.settings import ROOT
+from tests.cli.test_entrypoint import ready, service
+from tests.conftest import _database, free_port
+from tests.migrations.test_backend import wait_until
+from tests.support.pictures import picture
+from tests.web.test_tokens import bearer
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SCREENSHOTS = ROOT / ".data" / "screenshots"
+
+expect.set_options(timeout=60_000)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: apt-get install chromium")
+
+
+class Site:
+    """A service, and the database under it."""
+
+    def __init__(self, port: int, database: str) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}/"
+        self.api = f"{self.url}v1/images"
+        self.database = database
+        self.connection = psycopg.connect(database, autocommit=True, row_factory=scalar_row)
+
+    def upload(self, seed: int = 0, size: tuple[int, int] = (640, 427), content: bytes = b"", **fields: Any) -> str:
+        """The id of an image that is stored now."""
+        files = {"file": (fields.pop("filename", f"{seed}.png"), content or picture("PNG", size, seed))}
+        response = httpx.post(self.api, files=files, data=fields, timeout=60)
+        assert response.status_code == 201, response.text
+        return str(response.json()["id"])
+
+    def rows(self, count: int) -> None:
+        """Rows whose bytes are nowhere, the oldest images of all."""
+        self.connection.execute(
+            """
+            INSERT INTO images (id, filename, content_type, byte_size, width, height, sha256, storage_key, created_at)
+            SELECT gen_random_uuid(), n || '.jpg', 'image/jpeg', 3, 300 + n * 37 %% 500, 300, sha256, 'gone/' || n,
+                timestamptz '2020-01-01Z' - n * interval '1 second'
+            FROM generate_series(1, %s) AS n, encode(sha256(n::text::bytea), 'hex') AS sha256
+            """,
+            [count],
+        )
+
+    def token(self, scope: str) -> str:
+        """The text of a new token, named after its scope."""
+        token = tokens.make()
+        row = [token.id, scope, scope, token.sha256]
+        self.connection.execute("INSERT INTO tokens (id, name, scope, sha256) VALUES (%s, %s, %s, %s)", row)
+        return token.text
+
+    def titles(self) -> list[str | None]:
+        return self.connection.execute("SELECT title FROM images ORDER BY created_at, id").fetchall()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture(scope="module")
+def module_database(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
+    yield from _database(server, admin, template)
+
+
+@pytest.fixture(scope="module")
+def running(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    port = free_port()
+    with service(module_database, port, tmp_path_factory.mktemp("objects")):
+        wait_until(lambda: ready(port))
+        site = Site(port, module_database)
+        yield site
+        site.connection.close()
+
+
+@pytest.fixture
+def site(running: Site) -> Site:
+    """The service, with an empty catalogue."""
+    running.connection.execute("TRUNCATE images CASCADE")
+    return running
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Paris")
+    context.set_default_timeout(60_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A tab in which no script may fail, and the policy forbid nothing."""
+    page = context.new_page()
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: said.append(message.text) if "Content Security" in message.text else None)
+    yield page
+    assert said == []
+
+
+def tiles(page: Page) -> Locator:
+    return page.locator("#grid li")
+
+
+def tile(page: Page, name: str) -> Locator:
+    return page.get_by_role("link", name=name, exact=True)
+
+
+def drop(page: Page, *paths: Path) -> None:
+    """Drag files and folders from elsewhere over the window, and let go of them."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+        if kind == "dragOver":
+            expect(page.get_by_text("Drop images or folders")).to_be_visible()
+
+
+def axe(page: Page) -> list[str]:
+    """What is wrong for who cannot see the page, or not well."""
+    found = Axe().run(page).response
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found["violations"] for node in rule["nodes"]]
+
+
+def test_a_folder_that_is_dropped_is_uploaded_each_file_with_its_result(site: Site, page: Page, tmp_path: Path) -> None:
+    site.upload(seed=1, filename="old.jpg")
+    folder = tmp_path / "holiday"
+    (folder / "more").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(picture(seed=2))
+    (folder / "more" / "תמונה.png").write_bytes(picture("PNG", seed=3))
+    (folder / "again.jpg").write_bytes(picture("PNG", (640, 427), 1))
+    (folder / "notes.txt").write_text("These are no pictures.")
+    (folder / ".hidden").write_bytes(picture(seed=4))
+    page.goto(site.url)
+    expect(tiles(page)).to_have_count(1)
+
+    drop(page, folder)
+
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new, 1 already here, 1 refused")
+    lines = page.locator("#tray li")
+    expect(lines.filter(has_text="notes.txt")).to_contain_text(
+        "Not an image of a supported format: Taken are image/jpeg"
+    )
+    expect(lines.filter(has_text="notes.txt").get_by_role("button")).to_have_count(0)
+    expect(lines.filter(has_text="again.jpg")).to_contain_text("Already here")
+    expect(tiles(page)).to_have_count(3)
+    lines.filter(has_text="תמונה.png").get_by_role("link", name="New").click()
+    expect(page.get_by_role("dialog", name="תמונה.png")).to_be_visible()
+    assert axe(page) == []
+
+
+def test_a_view_is_searched_filtered_shared_and_come_back_to(site: Site, context: BrowserContext, page: Page) -> None:
+    site.upload(seed=1, title="Lighthouse in the fog", tags=["coast", "night"])
+    site.upload(seed=2, title="Lighthouse at noon", tags=["coast", "noon"])
+    site.upload(seed=3, title="Bridge", tags=["night"])
+    page.goto(site.url)
+    expect(tiles(page)).to_have_count(3)
+
+    page.keyboard.press("/")
+    page.keyboard.type("lighthouse")
+    page.keyboard.press("Enter")
+    expect(tiles(page)).to_have_count(2)
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("combobox", name="Tag").press_sequentially("ni")
+    expect(page.locator("#with-known [role=option]")).to_have_text(["night2"])
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(tiles(page)).to_have_count(1)
+    expect(page).to_have_url(f"{site.url}?q=lighthouse&tag=night")
+    assert axe(page) == []
+
+    shared = context.new_page()
+    shared.goto(page.url)
+    assert shared.evaluate(WEIGHT) < 60_000
+    expect(tiles(shared)).to_have_text(["Lighthouse in the fog"])
+    expect(shared.get_by_role("searchbox")).to_have_value("lighthouse")
+
+    page.get_by_role("button", name="Remove the tag night").click()
+    expect(tiles(page)).to_have_count(2)
+    page.get_by_label("Order").select_option("By name")
+    expect(tiles(page)).to_have_text(["Lighthouse in the fog", "Lighthouse at noon"])
+    page.go_back()
+    page.go_back()
+    expect(tiles(page)).to_have_text(["Lighthouse in the fog"])
+    page.go_back()
+    page.go_back()
+    expect(tiles(page)).to_have_count(3)
+    expect(page.get_by_role("searchbox")).to_have_value("")
+    page.get_by_label("Type").select_option("GIF")
+    expect(page.locator("#state")).to_contain_text("No images match.")
+    page.get_by_role("button", name="Show all images").click()
+    expect(tiles(page)).to_have_count(3)
+
+
+def test_ten_thousand_images_are_scrolled_to_the_end_and_back(site: Site, page: Page) -> None:
+    site.rows(10_000)
+    site.upload(title="The newest")
+    page.add_init_script(
+        "shifts = 0; new PerformanceObserver(list => { for (const one of list.getEntries()) shifts += one.value })"
+        ".observe({ type: 'layout-shift', buffered: true })"
+    )
+    page.goto(site.url)
+    expect(tile(page, "The newest")).to_be_visible()
+
+    page.evaluate(
+        """() => new Promise((done) => {
+            const on = () => {
+                scrollTo(0, document.body.scrollHeight);
+                const end = document.getElementById("state").textContent.includes("10,001");
+                end || performance.now() > 60_000 ? done() : requestAnimationFrame(on);
+            };
+            on();
+        })"""
+    )
+
+    expect(tile(page, "10000.jpg")).to_be_in_viewport()
+    assert 0 < tiles(page).count() < 300
+    page.keyboard.press("Home")
+    expect(tile(page, "The newest")).to_be_in_viewport()
+    expect(page.locator("#grid img.there")).to_have_count(1)
+    assert 0 < tiles(page).count() < 300
+    assert page.evaluate("shifts") < 0.01
+
+
+def test_who_comes_back_to_a_view_is_where_one_was(site: Site, page: Page) -> None:
+    site.rows(1000)
+    site.upload(title="Bridge")
+    page.goto(site.url)
+    tile(page, "Bridge").focus()
+    for _ in range(3):
+        page.keyboard.press("End")
+        page.wait_for_timeout(0)
+    expect(tiles(page).first).not_to_contain_text("Bridge")
+    y = page.evaluate("scrollY")
+    assert y > 3000
+
+    page.get_by_role("searchbox").fill("bridge")
+    page.keyboard.press("Enter")
+    expect(tiles(page)).to_have_count(1)
+    page.go_back()
+
+    expect(page.locator("#grid li").nth(20)).to_be_attached()
+    assert abs(page.evaluate("scrollY") - y) < 2
+
+
+def test_an_image_is_downloaded_and_its_link_copied(site: Site, context: BrowserContext, page: Page) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    content = picture("GIF")
+    id = site.upload(content=content, filename="kätzchen.gif")
+    page.goto(f"{site.url}?q=kätzchen")
+    tile(page, "kätzchen.gif").click()
+    expect(page.locator("#full")).to_have_js_property("naturalWidth", 60)
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()
+
+    assert download.value.suggested_filename == "kätzchen.gif"
+    assert download.value.path().read_bytes() == content
+    assert page.evaluate("navigator.clipboard.readText()") == f"{site.url}?image={id}"
+
+
+def test_an_edit_is_saved_and_one_that_somebody_else_was_faster_with_is_asked_about(site: Site, page: Page) -> None:
+    id = site.upload(title="Harbor", tags=["sea"])
+    page.goto(f"{site.url}?image={id}")
+    title = page.get_by_role("textbox", name="Title")
+    expect(title).to_have_value("Harbor")
+
+    title.fill("Harbour")
+    page.get_by_role("combobox", name="Tags").fill("boats")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#saved")).to_have_text("Saved")
+    expect(page.get_by_role("dialog", name="Harbour")).to_be_visible()
+    image = httpx.get(f"{site.api}/{id}").json()
+    assert (image["title"], image["tags"]) == ("Harbour", ["sea", "boats"])
+
+    httpx.patch(f"{site.api}/{id}", json={"title": "Port", "description": "Theirs"}, headers=MERGE)
+    title.fill("Haven")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="Their title")).to_contain_text("Port")
+    expect(page.get_by_role("alert")).to_contain_text("Haven")
+    assert axe(page) == []
+    page.get_by_role("button", name="Keep mine").click()
+    expect(page.locator("#saved")).to_have_text("Saved")
+    image = httpx.get(f"{site.api}/{id}").json()
+    assert (image["title"], image["description"]) == ("Haven", "Theirs")
+
+    httpx.patch(f"{site.api}/{id}", json={"title": "Port"}, headers=MERGE)
+    title.fill("Quay")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Take theirs").click()
+    expect(title).to_have_value("Port")
+    expect(page.get_by_role("button", name="Save")).to_be_disabled()
+
+    httpx.patch(f"{site.api}/{id}", json={"title": "Pier"}, headers=MERGE)
+    page.get_by_role("textbox", name="Description").fill("Mine")
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("Both changes are kept")).to_be_visible()
+    image = httpx.get(f"{site.api}/{id}").json()
+    assert (image["title"], image["description"]) == ("Pier", "Mine")
+
+
+# Of the page and all that it is made of, before it shows an image: bytes as they come over the line.
+WEIGHT = """
+    performance.getEntries().filter((entry) => entry.entryType === "navigation" || entry.name.includes("/static/"))
+        .reduce((sum, { transferSize }) => sum + transferSize, 0)
+"""
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+def test_what_is_not_saved_is_asked_about_whichever_way_it_is_left(site: Site, page: Page) -> None:
+    site.upload(seed=1, title="One")
+    site.upload(seed=2, title="Two")
+    page.goto(site.url)
+    tile(page, "Two").click()
+    title = page.get_by_role("textbox", name="Title")
+    title.fill("Second")
+
+    title.blur()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Keep editing").click()
+    expect(title).to_be_focused()
+    page.get_by_role("button", name="Next image").click()
+    page.get_by_role("button", name="Discard", exact=True).click()
+    expect(page.get_by_role("dialog", name="One")).to_be_visible()
+    title.fill("First")
+    page.go_back()
+    page.get_by_role("alert").get_by_role("button", name="Save").click()
+
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page).to_have_url(site.url)
+    expect(tile(page, "First")).to_be_focused()
+    assert site.titles() == ["First", "Two"]
+
+
+def test_a_deleted_image_can_be_had_back_until_the_page_is_left(site: Site, page: Page) -> None:
+    site.upload(seed=1, title="One")
+    site.upload(seed=2, title="Two")
+    site.upload(seed=3, title="Three")
+    page.goto(site.url)
+
+    tile(page, "Two").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(tiles(page)).to_have_text(["Three", "One"])
+    expect(tile(page, "One")).to_be_focused()
+    page.get_by_role("button", name="Undo").click()
+    expect(tiles(page)).to_have_text(["Three", "Two", "One"])
+    expect(tile(page, "Two")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Delete").click()
+    page.keyboard.press("Control+z")
+    expect(tiles(page)).to_have_count(3)
+    assert site.titles() == ["One", "Two", "Three"]
+
+    tile(page, "Three").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(tiles(page)).to_have_text(["Two", "One"])
+    page.goto("about:blank")
+    wait_until(lambda: site.titles() == ["One", "Two"])
+
+
+def test_a_delete_that_is_refused_brings_the_image_back(site: Site, page: Page) -> None:
+    id = site.upload(title="One")
+    page.goto(site.url)
+    page.clock.install()
+    tile(page, "One").click()
+    expect(page.get_by_role("button", name="Delete")).to_be_enabled()
+    httpx.patch(f"{site.api}/{id}", json={"title": "One, improved"}, headers=MERGE)
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("#state")).to_contain_text("No images yet")
+
+    page.clock.fast_forward(10_000)
+
+    expect(page.get_by_text("changed meanwhile, and is not deleted")).to_be_visible()
+    expect(tiles(page)).to_have_count(1)
+    assert site.titles() == ["One, improved"]
+
+
+def test_all_of_it_can_be_done_by_the_keyboard(site: Site, page: Page) -> None:
+    for seed in range(1, 9):
+        site.upload(seed=seed, title=f"Image {seed}")
+    page.goto(site.url)
+    expect(tiles(page)).to_have_count(8)
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the images")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(tile(page, "Image 8")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(tile(page, "Image 3")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(tile(page, "Image 7")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Image 7")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("dialog", name="Image 6")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(tile(page, "Image 6")).to_be_focused()
+    page.keyboard.press("End")
+    expect(tile(page, "Image 1")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("dialog", name="Image 2")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    expect(page.locator("#grid :focus")).to_have_count(0)  # one stop for all images
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+def test_a_picture_that_is_loaded_ahead_may_break_off_in_the_middle(site: Site, page: Page) -> None:
+    ahead = site.upload(seed=1, title="Ahead")
+    site.upload(seed=2, title="Open")
+    page.goto(site.url)
+    page.evaluate(
+        """(ahead) => {
+            const blob = Response.prototype.blob;
+            Response.prototype.blob = async function () {
+                if (!this.url.endsWith(`${ahead}/thumbnail?size=1280`)) return blob.call(this);
+                document.body.dataset.broken = "";
+                throw new DOMException("signal is aborted without reason", "AbortError");
+            };
+        }""",
+        ahead,
+    )
+    tile(page, "Open").click()
+    expect(page.locator("body[data-broken]")).to_have_count(1)
+    expect(page.get_by_role("dialog", name="Open").get_by_role("alert")).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("dialog", name="Ahead")).to_be_visible()
+
+
+def test_while_the_api_is_away_the_page_says_so_and_goes_on_after(site: Site, page: Page) -> None:
+    id = site.upload(title="One")
+    away = threading.Event()
+    page.route("**/v1/**", lambda route: route.abort("connectionrefused") if away.is_set() else route.continue_())
+    away.set()
+    page.goto(site.url)
+    expect(page.get_by_role("alert").filter(has_text="cannot be reached")).to_be_visible()
+    assert axe(page) == []
+    page.get_by_role("button", name="Try again").click()  # from now on it is 5 s until the page does so by itself
+    expect(page.get_by_role("alert").filter(has_text="cannot be reached")).to_be_visible()
+    away.clear()
+    page.get_by_role("button", name="Try again").click()
+    tile(page, "One").click()
+    title = page.get_by_role("textbox", name="Title")
+    title.fill("Two")
+
+    away.set()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Not saved. The service cannot be reached.")
+    away.clear()
+    page.keyboard.press("Enter")
+    expect(page.locator("#saved")).to_have_text("Saved")
+    assert site.titles() == ["Two"]
+
+    page.route("**/v1/images?*", busy_once())
+    page.goto(f"{site.url}?sort=oldest")
+    expect(page.get_by_text("The database cannot be reached. Trying again…")).to_be_visible()
+    expect(tile(page, "Two")).to_be_visible()
+    page.goto(f"{site.url}?image={id[:-4]}0000")
+    expect(page.get_by_text("This image is not here, or not any more.")).to_be_visible()
+
+
+def busy_once() -> Callable[[Route], None]:
+    """A service that cannot answer just now, the first time that it is asked."""
+    answers = iter([503])
+
+    def answer(route: Route) -> None:
+        if status := next(answers, None):
+            problem = {"title": "Service Unavailable", "status": status, "detail": "The database cannot be reached."}
+            route.fulfill(status=status, json=problem, headers={"Retry-After": "3"})
+        else:
+            route.continue_()
+
+    return answer
+
+
+class Line:
+    """A line to a port. While it is `held`, little comes in by it; once it is `cut`, nothing, until it is mended."""
+
+    def __init__(self, port: int) -> None:
+        self.to = ("127.0.0.1", port)
+        self.held = self.dead = False
+        self.ends: list[socket.socket] = []
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                if self.dead:
+                    client.close()
+                    continue
+                server = socket.create_connection(self.to)
+                self.ends += [client, server]
+                threading.Thread(target=self._copy, args=(client, server, True), daemon=True).start()
+                threading.Thread(target=self._copy, args=(server, client, False), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket, holds: bool) -> None:
+        with suppress(OSError):
+            while chunk := source.recv(65536):
+                if holds and len(chunk) > 16384 and self.held:
+                    return
+                sink.sendall(chunk)
+            sink.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        self.dead = True
+        for end in self.ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self.ends.clear()
+
+
+def test_an_upload_that_the_network_dies_in_can_be_tried_again(site: Site, page: Page, tmp_path: Path) -> None:
+    line = Line(site.port)
+    paths = [tmp_path / f"{seed}.tiff" for seed in range(2)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(picture("TIFF", (1800, 1800), seed=seed))
+    page.goto(f"http://127.0.0.1:{line.port}/")
+    expect(page.locator("#state")).to_contain_text("No images yet")
+
+    line.held = True
+    page.locator("#files").set_input_files(paths)
+    expect(page.locator("#tray li .result").first).to_have_text(re.compile(r"^\d+ %$"))
+    expect(page.locator("#tray-title")).to_have_text("Uploading 2")
+    line.cut()
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 failed")
+    assert axe(page) == []
+    line.held = line.dead = False
+    page.get_by_role("button", name="Retry 0.tiff").click()
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new, 1 failed")
+    page.get_by_role("button", name="Retry 1.tiff").click()
+
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new")
+    expect(page.locator("#grid img.there")).to_have_count(2)
+    page.route("**/v1/images", busy_once())
+    page.locator("#files").set_input_files(tmp_path / "0.tiff")
+    expect(page.locator("#tray li").last).to_contain_text("The database cannot be reached. Trying again…")
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new, 1 already here")
+    line.listener.close()
+    line.cut()
+
+
+def test_a_token_is_asked_for_once_and_kept_for_the_tab(
+    site: Site, context: BrowserContext, page: Page, tmp_path: Path
+) -> None:
+    port = free_port()
+    reader, writer = site.token("read"), site.token("write")
+    with service(site.database, port, tmp_path, AUTH="token"):
+        wait_until(lambda: ready(port))
+        url = f"http://127.0.0.1:{port}/"
+        assert httpx.post(f"{url}v1/images", files={"file": ("One.jpg", picture())}, headers=bearer(writer)).is_success
+        page.goto(url)
+        asked = page.get_by_role("dialog", name="Your token")
+        expect(asked).to_be_visible()
+        assert axe(page) == []
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        asked.get_by_label("Token").fill("images_wrong")
+        page.keyboard.press("Enter")
+        expect(asked).to_contain_text("not in force")
+        asked.get_by_label("Token").fill(reader)
+        page.keyboard.press("Enter")
+        expect(page.locator("#grid img.there")).to_have_count(1)
+
+        page.reload()
+        expect(page.locator("#grid img.there")).to_have_count(1)
+        other = context.new_page()
+        other.goto(url)
+        expect(other.get_by_role("dialog", name="Your token")).to_be_visible()
+
+        tile(page, "One.jpg").click()
+        page.get_by_role("textbox", name="Title").fill("Mine")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("The scope write is needed, and the token has read.")
+        page.get_by_role("button", name="Discard changes").click()
+        page.keyboard.press("Escape")
+        page.locator("#files").set_input_files({"name": "b.jpg", "mimeType": "image/jpeg", "buffer": picture(seed=1)})
+        expect(page.locator("#tray li")).to_contain_text("The scope write is needed")
+
+        site.connection.execute("DELETE FROM tokens WHERE name = 'read'")
+        wait_until(lambda: httpx.get(f"{url}v1/images", headers=bearer(reader)).status_code == 401)
+        page.locator("#files").set_input_files({"name": "c.jpg", "mimeType": "image/jpeg", "buffer": picture(seed=1)})
+        expect(asked).to_contain_text("not in force")
+        asked.get_by_label("Token").fill(writer)
+        page.keyboard.press("Enter")
+        expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new, 1 refused")
+        expect(page.locator("#grid img.there")).to_have_count(2)
+
+
+def landscape(seed: int, size: tuple[int, int]) -> bytes:
+    """A sun in the haze."""
+    turns = [(0, 85), (50, 50), (160, 15)]
+    light, middle, dark = (f"hsl({(seed * 47 + turn) % 360}, 70%, {part}%)" for turn, part in turns)
+    haze = Image.radial_gradient("L").resize(size)
+    file = io.BytesIO()
+    ImageOps.colorize(haze, light, dark, middle).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_pictures_for_the_eye(site: Site, page: Page) -> None:
+    names = ["Harbour at dawn", "שוק הכרמל בבוקר", "صورة من السوق", "Corner of the old mill " + "m" * 170]
+    sizes = [(640, 427), (427, 640), (900, 60), (40, 900), (500, 500)]
+    for seed in range(20):
+        site.upload(
+            content=landscape(seed, sizes[seed % 5]), title=names[seed % 4], tags=["harbour", "שוק", "2026"][: seed % 4]
+        )
+    site.rows(1)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.goto(site.url)
+    page.get_by_role("button", name="Filters").click()
+    for width, height in [(1440, 900), (820, 1100), (390, 844)]:
+        page.set_viewport_size({"width": width, "height": height})
+        expect(page.locator("html")).to_have_js_property("scrollWidth", width)
+        for scheme, paper in [("light", "rgb(251, 251, 250)"), ("dark", "rgb(19, 21, 23)")]:
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            expect(page.locator("body")).to_have_css("background-color", paper)
+            expect(page.locator("#grid .none")).to_have_count(1)
+            expect(page.locator("#grid a:not(.none) img:not(.there)")).to_have_count(0)
+            if scheme == "light" or width == 1440:
+                assert axe(page) == []
+            page.screenshot(path=SCREENSHOTS / f"wall-{width}-{scheme}.png")
+            tile(page, names[3]).first.click()
+            expect(page.locator("#fields")).to_be_enabled()
+            if scheme == "light" or width == 1440:
+                assert axe(page) == []
+            page.screenshot(path=SCREENSHOTS / f"picture-{width}-{scheme}.png")
+            page.keyboard.press("Escape")
+
+
+def test_the_schema_is_shown(site: Site, page: Page) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.goto(f"{site.url}schema#0014")
+    expect(page.get_by_text("Up to date")).to_be_visible()
+    expect(page.get_by_text("create_images_triggers").first).to_be_in_viewport()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for width in (1440, 820, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            expect(page.locator("html")).to_have_js_property("scrollWidth", width)
+            page.screenshot(path=SCREENSHOTS / f"schema-{width}-{scheme}.png")
+        assert axe(page) == []
+
+    page.get_by_role("searchbox").fill("pending")
+    expect(page.get_by_text("create_images_triggers").first).to_be_hidden()
+    expect(page).to_have_url(re.compile("q=pending"))

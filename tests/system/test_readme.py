@@ -1,0 +1,57 @@
+"""The README's words, tried."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.settings import ROOT, ReviewSettings, Settings
+from tests.cli.test_entrypoint import free_port, ready, service
+from tests.conftest import environment
+from tests.migrations.test_backend import wait_until
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the session to paste is curl's")
+def test_the_session_to_paste_works_as_it_stands(database: str, tmp_path: Path) -> None:
+    section = README.partition("## For API clients")[2]
+    (session,) = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    port = free_port()
+    session = session.replace(":8000", f":{port}").replace(".venv/bin/images", "images")
+    with service(database, port, tmp_path / "objects", AUTH="token"):
+        wait_until(lambda: ready(port))
+        done = subprocess.run(
+            ["sh", "-euc", session],
+            cwd=tmp_path,
+            env=environment(DATABASE_URL=database),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"HTTP/1.1 (\d+)", done.stdout) == ["201", "200", "200", "206", "204"]
+    assert '"title":"Rectangle"' in done.stdout
+    assert re.search(r'"attributes":\s*{"sensor":\s*{}}', done.stdout)
+    assert '"type":"/problems/version-conflict"' in done.stdout
+    assert '"width":64,"height":48' in done.stdout
+
+
+def test_the_table_of_settings_is_whole() -> None:
+    rows = re.findall(r"^\| (`[A-Z_`, ]+) \|", README.partition("### Settings")[2], re.MULTILINE)
+
+    named = re.findall(r"[A-Z_]+", " ".join(rows))
+    assert sorted(named) == sorted(name.upper() for name in Settings.model_fields | ReviewSettings.model_fields)
+
+
+@pytest.mark.parametrize("page", ["README.md", "sql/README.md"])
+def test_each_file_that_it_names_is_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = re.findall(r"`((?:sql|app|tests|migrator|queries|migrations|requirements)/[\w/.]*)`", text)
+
+    assert len(named) > 4
+    for name in named:
+        assert "NNNN" in name or (ROOT / name).exists() or (ROOT / "sql" / name).exists(), name

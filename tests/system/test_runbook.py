@@ -1,0 +1,262 @@
+"""RUNBOOK.md: an entry for each alert and for each message that the code has for an operator, and commands that work.
+
+Collected from the sources of app/, less app/review/ and `yoyo new` (for who writes migrations: sql/README.md): what
+is given to fail(), to the log as error or warning, to stderr; what the migrator prints; exceptions whose words come
+into such a line; and the details of a 503. A message is what is literal in it: strings, f-strings, the log's formats; a
+name stands for what is assigned to it in its function, or in its module. Not collected: what PostgreSQL, libpq, the
+object store, uvicorn and argparse say.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from app.cli import main
+from app.embedded_postgres import Server, binaries
+from app.settings import ROOT
+from tests.conftest import VERSION, yoyo_on
+from tests.migrations.test_backend import wait_until
+from tests.system.test_backup import other_server as other_server  # a fixture
+
+RUNBOOK = ROOT / "RUNBOOK.md"
+EXCEPTIONS = {"ChildProcessError", "TimeoutError", "too_busy"}
+CHECKED = ("settings.py", "store.py")
+LEAST = 2  # words of a message
+OTHERS = [  # what is no argument of such a call, or has too few words
+    "503 METHOD PATH: ERROR: REASON",
+    "an INVALID index that it may have left costs writes: run the command again to mend it",
+    "image ID: no bytes under KEY",
+    "image ID: SIZE bytes under KEY, its row has OTHER",
+    "KEY: SIZE bytes of no image",
+    "KEY: a thumbnail of no image",
+    "KEY: SIZE bytes of a write that was broken off",
+    "N images, N contents, N thumbnails so far",
+    "PATH: WHY IT IS REFUSED",
+    "sql/migrations/FILE:LINE: WHAT: TODO",
+]
+PROMOTE = 'psql -c "SELECT pg_promote()"'
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        if "review" not in path.parts and path.name != "new.py":
+            yield path, ast.parse(path.read_text())
+
+
+def is_said(call: ast.Call, path: Path) -> bool:
+    function = ast.unparse(call.func)
+    keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    match function:
+        case "fail" | "logger.error" | "logger.warning":
+            return True
+        case "print" | "tqdm.write":
+            migrator = path.parent.name == "migrations" and path.name != "status.py"
+            return keywords.get("file") == "sys.stderr" or migrator or path.name == "commands.py"
+        case "RefusedError":
+            return path.parent.name == "migrations"
+        case "ValueError":
+            return path.name in CHECKED
+        case "ProblemError":
+            return ast.unparse(call.args[0]) == "503"
+        case "Entry":
+            return path.name == "history.py"
+    return function in EXCEPTIONS
+
+
+def texts(node: ast.AST, scopes: list[ast.AST]) -> Iterator[str]:
+    """The strings in an expression, as regular expressions; `scopes` are its function, if any, and its module."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield ".+".join(re.escape(part) for part in re.split("%[srg]", text))
+        case ast.JoinedStr(values=parts):
+            yield "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in parts)
+        case ast.Name(id=id):
+            for other in [child for scope in scopes for child in assigned(scope)]:
+                target = other.targets[0] if isinstance(other, ast.Assign) else other.target
+                if isinstance(target, ast.Name) and target.id == id and not isinstance(other.value, ast.Call):
+                    yield from texts(other.value, []) if other.value else ()
+        case ast.keyword(arg="file" | "flush" | "end" | "headers"):
+            pass
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from texts(child, scopes)
+
+
+def assigned(scope: ast.AST) -> Iterator[ast.Assign | ast.AugAssign | ast.AnnAssign]:
+    children = scope.body if isinstance(scope, ast.Module) else ast.walk(scope)
+    return (child for child in children if isinstance(child, ast.Assign | ast.AugAssign | ast.AnnAssign))
+
+
+@cache
+def messages() -> dict[str, str]:
+    """Each message, as a regular expression, with the file that says it."""
+    found = {}
+    for path, module in sources():
+        functions = [node for node in ast.walk(module) if isinstance(node, Function)]
+        for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and is_said(node, path)):
+            around = [node for node in functions if node.lineno <= call.lineno <= (node.end_lineno or 0)]
+            for argument in [*call.args, *call.keywords]:
+                for text in texts(argument, [*around, module]):
+                    words = re.findall(r"\w*[a-z]{2,}\w*", text, re.IGNORECASE)
+                    if len(words) >= LEAST and " " in text:
+                        found[text] = str(path.relative_to(ROOT))
+    return found
+
+
+def blocks(kind: str) -> list[str]:
+    """The lines of all code blocks of a kind, without the comments at their ends."""
+    found = re.findall(rf"^```{kind}\n(.*?)^```", RUNBOOK.read_text(), re.DOTALL | re.MULTILINE)
+    return [re.sub(r"\s+# .*", "", line) for block in found for line in block.splitlines()]
+
+
+def test_each_message_has_an_entry() -> None:
+    lines, found = blocks("text"), messages()
+
+    assert len(found) > 70
+    missing = [f"{path}: {text}" for text, path in found.items() if not any(re.search(text, line) for line in lines)]
+    assert missing == []
+
+
+def test_no_entry_is_of_what_nobody_says() -> None:
+    said = [*messages(), *OTHERS]
+
+    assert [line for line in blocks("text") if not any(re.search(text, line) for text in said)] == []
+
+
+def test_each_alert_has_an_entry() -> None:
+    rules = ROOT / "deploy" / "alerts.yaml"
+    if not rules.exists():
+        pytest.skip("there are no alerts")
+    alerts = re.findall(r"^ *- alert: (\w+)$", rules.read_text(), re.MULTILINE)
+
+    assert alerts
+    assert sorted(alerts) == sorted(re.findall(r"^### (Images\w+)$", RUNBOOK.read_text(), re.MULTILINE))
+
+
+def test_each_link_leads_somewhere() -> None:
+    for page, anchor in re.findall(r"\]\(([\w./]*)#([^)]*)\)", re.sub(r"\s+", " ", RUNBOOK.read_text())):
+        headings = re.findall(r"^#+ (.*)$", (ROOT / (page or RUNBOOK.name)).read_text(), re.MULTILINE)
+        assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], anchor
+
+
+def psql(command: str, url: str) -> str:
+    """What a command of the runbook prints, on a database; nothing goes wrong."""
+    address = conninfo_to_dict(url)
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env={
+            "PATH": f"{binaries(VERSION)}{os.pathsep}{os.environ['PATH']}",
+            "PSQLRC": os.devnull,
+            "PGHOST": str(address["host"]),
+            "PGUSER": str(address["user"]),
+            "PGDATABASE": str(address["dbname"]),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), command
+    return done.stdout
+
+
+def status(work: Callable[[], None]) -> object:
+    try:
+        work()
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
+def test_each_command_works(
+    database: str,
+    connection: psycopg.Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """In their order, each once; those of Python in this process."""
+    connection.execute("SELECT pg_create_physical_replication_slot('left')")
+    connection.execute(
+        "INSERT INTO tokens (id, name, scope, sha256) VALUES (gen_random_uuid(), 'gallery', 'read', sha256('a'))"
+    )
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("STORAGE_URL", f"file:{tmp_path}")
+    with closing(psycopg.connect(database)) as session:
+        for command in dict.fromkeys(blocks("sh")):
+            program, *arguments = command.split()
+            if program == ".venv/bin/images":
+                monkeypatch.setattr("sys.argv", [program, *arguments])
+                assert status(main.run) == 0, command + capfd.readouterr().err
+            elif program == ".venv/bin/yoyo":
+                assert yoyo_on(database, *arguments).returncode == 0, command
+            elif program == ".venv/bin/python":
+                done = subprocess.run(["sh", "-c", command.replace(".venv/bin/python", sys.executable)], cwd=ROOT)
+                assert done.returncode == 0, command
+            elif command != PROMOTE:
+                assert program == "psql", command
+                command = command.replace("PROCESS", str(session.info.backend_pid)).replace("SLOT", "left")
+                assert psql(command, database)
+
+
+def test_who_holds_up_whom_is_seen(database: str) -> None:
+    with closing(psycopg.connect(database)) as holder, closing(psycopg.connect(database)) as waiter:
+        held_up, by = waiter.info.backend_pid, holder.info.backend_pid
+        holder.execute("LOCK TABLE images")
+        waiter.pgconn.send_query(b"-- get_image: one of them\nSELECT FROM images")
+        wait_until(lambda: f" {by} " in psql("psql -f sql/inspect/blocking.sql", database))
+
+        assert re.search(
+            rf" {held_up} .* images .* {by} .*LOCK TABLE", psql("psql -f sql/inspect/blocking.sql", database)
+        )
+        assert re.search(r"get_image .* Lock: relation", psql("psql -f sql/inspect/running.sql", database))
+        assert re.search(rf" {by} .* idle in transaction", psql("psql -f sql/inspect/transactions.sql", database))
+
+
+def test_each_file_for_psql_is_used_by_the_runbook() -> None:
+    names = {path.name for path in (ROOT / "sql" / "inspect").glob("*.sql")} - {
+        "schema.sql",
+        "statements.sql",
+    }  # the programs' own
+
+    assert names == set(re.findall(r"sql/inspect/(\w+\.sql)", RUNBOOK.read_text()))
+
+
+def test_a_standby_is_promoted_by_hand(other_server: Server, memory: Path) -> None:
+    other_server.start()
+    standby = Server(other_server.data.with_name(f"{other_server.data.name}-standby"), VERSION, "-c fsync=off")
+    copy: list[str | Path] = [
+        *other_server.as_user,
+        binaries(VERSION) / "pg_basebackup",
+        "--write-recovery-conf",
+        "--checkpoint=fast",
+    ]
+    done = subprocess.run(
+        [*copy, "-d", other_server.url(), "-D", standby.data], cwd="/", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (standby.data / ".s.PGSQL.5432.lock").unlink()  # of the socket, which is among the data here
+    standby.start()
+    try:
+        look = "psql -f sql/inspect/replication.sql"
+        wait_until(lambda: "streaming" in psql(look, other_server.url()))
+        assert "this standby" in psql(look, standby.url())
+        assert PROMOTE in blocks("sh")
+        psql(PROMOTE, standby.url())
+
+        with psycopg.connect(standby.url()) as promoted:
+            assert promoted.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+    finally:
+        standby.release()

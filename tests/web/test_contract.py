@@ -1,0 +1,33 @@
+"""The API held to its own description, from outside: Schemathesis against a running service."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from app.settings import ROOT
+from tests.cli.test_entrypoint import free_port, ready, service
+from tests.conftest import BIN, environment
+from tests.migrations.test_backend import wait_until
+from tests.web.test_tokens import images
+
+EXAMPLES = 15  # for each operation and kind of request; what a whole run takes is not for each change
+
+
+def test_the_description_and_the_service_do_not_differ(database: str, tmp_path: Path) -> None:
+    port, token = free_port(), images(database, "create", "schemathesis", "--scope", "admin").stdout.strip()
+    with service(database, port, tmp_path / "objects", AUTH="token"):
+        wait_until(lambda: ready(port))
+        done = subprocess.run(
+            [
+                *(BIN / "schemathesis", "--config-file", ROOT / "tests" / "schemathesis.toml"),
+                *("run", f"http://127.0.0.1:{port}/openapi.json", "--header", f"Authorization: Bearer {token}"),
+                *("--max-examples", str(EXAMPLES), "--generation-deterministic", "--continue-on-failure", "--no-color"),
+            ],
+            cwd=tmp_path,
+            env=environment(SCHEMATHESIS_HOOKS="tests.support.schemathesis_hooks", PYTHONPATH=str(ROOT)),
+            capture_output=True,
+            text=True,
+        )
+
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b(\d{3,}) generated, \1 passed", done.stdout), done.stdout

@@ -1,0 +1,62 @@
+import httpx
+import psycopg
+import pytest
+
+from app.review import releases, scratch
+from app.review.review import ask
+from tests.schema.test_migrations import FILES
+
+
+async def test_it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/healthz")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_missing_migration_makes_it_not_ready(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0011_comment_images'")
+
+    response = await client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "5"
+    assert response.json()["detail"] == "Not applied yet: 0011_comment_images."
+
+
+async def test_a_newer_database_is_ready(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+    connection.execute("INSERT INTO _yoyo_migration VALUES ('hash', '9999_of_a_newer_release', now())")
+
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_database_of_stock_yoyo_is_ready(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+    connection.execute("DROP TABLE _yoyo_ledger")
+
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_database_without_any_migration_is_not_ready(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    connection.execute("DROP TABLE _yoyo_migration")
+
+    response = await client.get("/readyz")
+
+    assert response.status_code == 503
+    assert "0001_create_images" in response.json()["detail"]
+
+
+def test_the_previous_release_works_on_this_schema(database: str) -> None:
+    """Each query that it sends, with each of its examples: it still serves while the migrations of this one apply."""
+    release = releases.previous(FILES[-1])
+    if release is None:
+        pytest.skip("git does not tell which queries the previous release had")
+    with scratch.connect(database) as connection:
+        scratch.fill(connection, 200, quiet=True)
+
+        answers = ask(connection, release.queries.values())
+
+    failed = {words: answer for (_, words), answer in answers.items() if isinstance(answer, str)}
+    assert len(answers) > 30
+    assert failed == {}

@@ -1,0 +1,179 @@
+"""How much a client may ask at once, and how slowly: over real sockets where the server's own part is in it."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from app.database.pool import Pool
+from app.settings import Settings
+from app.web.limits import SLOWEST
+from tests.cli.test_entrypoint import free_port, ready, service
+from tests.conftest import client_of
+from tests.migrations.test_backend import wait_until
+from tests.support.api import problem, rows, upload
+from tests.support.pictures import picture
+
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+@pytest.fixture
+def port(database: str, tmp_path: Path) -> Iterator[int]:
+    """The port of a service that is impatient."""
+    port = free_port()
+    with service(database, port, tmp_path / "objects", REQUEST_TIMEOUT="0.5"):
+        wait_until(lambda: ready(port))
+        yield port
+
+
+def answer(connection: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    connection.settimeout(20)
+    received = b""
+    while piece := connection.recv(65_536):
+        received += piece
+    return received
+
+
+def test_a_body_that_stops_is_answered_408_and_closed(port: int, connection: psycopg.Connection) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(
+            b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: 900\r\n\r\nabc"
+        )
+        received = answer(client)
+
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert b'"The body came too slowly."' in received
+    assert rows(connection) == 0
+    assert ready(port)
+
+
+def test_a_body_that_drips_has_no_more_time_than_one_that_stops(port: int) -> None:
+    head = b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: 900\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(head)
+        client.settimeout(0.1)
+        for _ in range(900):
+            client.sendall(b"a")
+            with suppress(TimeoutError):
+                assert client.recv(65_536).startswith(b"HTTP/1.1 408 ")
+                break
+        else:
+            pytest.fail("it was taken")
+
+
+def test_a_body_that_comes_fast_enough_has_more_time(port: int) -> None:
+    content = picture() + b"\0" * SLOWEST * 4
+    head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {len(content)}\r\n\r\n"
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(head.encode() + content[:-1])
+        while time.monotonic() - started < 1:  # twice what an empty one would have
+            time.sleep(0.05)
+        client.sendall(content[-1:])
+        client.settimeout(20)
+
+        assert client.recv(65_536).startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: "])
+def test_a_head_that_stops_ends_the_connection(sent: bytes, port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(sent)
+
+        assert answer(client)[:13] == (b"HTTP/1.1 408 " if sent else b"")
+
+
+def test_so_does_that_of_a_second_request(port: int) -> None:
+    whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(whole)
+        received = client.recv(65_536)
+        while not received.endswith(b"}"):  # head and body may come apart
+            received += client.recv(1) or pytest.fail("the answer has no end")
+        assert received.startswith(b"HTTP/1.1 200 ")
+        client.sendall(whole[:20])
+
+        assert answer(client).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_without_end_is_refused(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\n" + b"x: y\r\n" * 20_000)
+
+        assert answer(client).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_uploads_beyond_the_limit_wait_their_turn(settings: Settings, connection: psycopg.Connection) -> None:
+    async with client_of(settings.model_copy(update={"max_uploads": 2})) as client:
+        sent = [client.post("/v1/images", content=picture("PNG", seed=seed), headers=JPEG) for seed in range(30)]
+
+        assert {response.status_code for response in await asyncio.gather(*sent)} == {201}
+    assert rows(connection) == 30
+
+
+async def test_who_waits_too_long_for_a_turn_is_told_when_to_come_back(settings: Settings) -> None:
+    waiting, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"\0" * SLOWEST * 30  # so that it has time
+        waiting.set()
+        await go_on.wait()
+
+    async with client_of(settings.model_copy(update={"max_uploads": 1, "request_timeout": 0.5})) as client:
+        first = asyncio.create_task(client.post("/v1/images", content=slow(), headers=JPEG))
+        await waiting.wait()
+        second = await client.post("/v1/images", content=picture(), headers=JPEG)
+        go_on.set()
+        await first
+
+    problem(second, 503)
+    assert second.headers["retry-after"]
+
+
+async def test_the_queue_for_a_connection_has_an_end(settings: Settings) -> None:
+    settings = settings.model_copy(update={"database_pool_size": 1, "database_pool_queue": 3})
+    async with client_of(settings) as client:
+        answers = await asyncio.gather(*(client.get("/v1/images") for _ in range(20)))
+
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] * 4 + [503] * 16
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
+    async with Pool(settings) as pool:
+        assert await pool.fetch("prepare_import")
+
+
+async def test_a_client_that_takes_nothing_is_given_up(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = (await upload(client))["id"]
+    app = client._transport.app  # type: ignore[attr-defined]
+    request = client.build_request("GET", f"/v1/images/{id}/content")
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": request.url.path,
+        "raw_path": request.url.raw_path,
+        "query_string": b"",
+        "headers": request.headers.raw,
+        "server": ("127.0.0.1", 8000),
+    }
+
+    async def receive() -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("app.web.limits.STALLED", 0.1)
+    async with asyncio.timeout(10):
+        await app(scope, receive, send)
+
+    assert "its client took none of it" in caplog.text

@@ -1,0 +1,299 @@
+"""Who may call the API, and who may not."""
+
+import asyncio
+import json
+import re
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+from asyncpg import Record
+from pydantic import SecretStr
+
+from app.catalogue import tokens
+from app.database import queries
+from app.database.pool import Pool
+from app.main import create_app
+from app.settings import Settings
+from tests.cli.test_entrypoint import free_port, ready, service
+from tests.conftest import BIN, client_of, environment
+from tests.migrations.test_backend import wait_until
+from tests.support import forked
+from tests.support.api import insert, problem
+
+ID = UUID(int=7)
+EVERYTHING = [
+    ("GET", "/v1/images", "read"),
+    ("POST", "/v1/images", "write"),
+    ("GET", f"/v1/images/{ID}", "read"),
+    ("PATCH", f"/v1/images/{ID}", "write"),
+    ("DELETE", f"/v1/images/{ID}", "write"),
+    ("GET", f"/v1/images/{ID}/content", "read"),
+    ("GET", f"/v1/images/{ID}/thumbnail", "read"),
+    ("POST", "/v1/images/import", "admin"),
+    ("GET", "/v1/images/export", "read"),
+    ("GET", "/v1/tags", "read"),
+    ("GET", "/v1/stats", "read"),
+    ("GET", "/v1/schema", "admin"),
+]
+
+
+@pytest.fixture
+async def closed(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application as it is by default: with tokens."""
+    async with client_of(settings.model_copy(update={"auth": "token"})) as client:
+        yield client
+
+
+async def made(settings: Settings, scope: str, name: str = "a client") -> str:
+    """The text of a new token."""
+    token = tokens.make()
+    async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
+        assert await queries.insert_token(pool, token.id, name, scope, token.sha256)
+    return token.text
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def images(database: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return forked.run(environment(DATABASE_URL=database), "images", "token", *arguments)
+
+
+def test_every_path_is_in_the_list_of_those_that_want_a_token(settings: Settings) -> None:
+    paths = {getattr(route, "path", "").replace("{id:uuid}", str(ID)) for route in create_app(settings).routes}
+
+    assert paths - {path for _, path, _ in EVERYTHING} == {
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/metrics",
+        "/docs",
+        "/docs/start.js",
+        "/docs/assets",
+        "/",
+        "/schema",
+        "/static",
+    }
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), EVERYTHING)
+async def test_without_a_token_nothing_answers(method: str, path: str, scope: str, closed: httpx.AsyncClient) -> None:
+    for headers in ({}, {"Authorization": "Basic YTpi"}, bearer(tokens.make().text), bearer("images_")):
+        response = await closed.request(method, path, headers=headers)
+
+        problem(response, 401)
+        assert response.headers["www-authenticate"].startswith('Bearer realm="images"')
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), EVERYTHING)
+async def test_a_scope_allows_what_needs_it_or_less(
+    method: str, path: str, scope: tokens.Scope, closed: httpx.AsyncClient, settings: Settings
+) -> None:
+    for has in tokens.SCOPES:
+        response = await closed.request(method, path, headers=bearer(await made(settings, has, has)))
+
+        if tokens.SCOPES.index(has) < tokens.SCOPES.index(scope):
+            problem(response, 403, "insufficient-scope")
+            assert f'scope="{scope}"' in response.headers["www-authenticate"]
+            assert f"The scope {scope} is needed" in response.json()["detail"]
+        else:
+            assert response.status_code in {200, 404, 415}, response.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/start.js", "/docs/assets/swagger-ui.css"],
+)
+async def test_health_and_documentation_answer_without(path: str, closed: httpx.AsyncClient) -> None:
+    assert (await closed.get(path)).status_code == 200
+
+
+async def test_who_has_no_token_learns_of_no_path_and_no_method(closed: httpx.AsyncClient) -> None:
+    for method, path in (("GET", "/v2"), ("PUT", "/v1/images"), ("OPTIONS", "/v1/images"), ("GET", "/v1/images/x")):
+        problem(await closed.request(method, path), 401)
+
+
+async def test_an_unknown_id_and_a_wrong_secret_answer_alike(closed: httpx.AsyncClient, settings: Settings) -> None:
+    token = await made(settings, "read")
+    named = {"X-Request-ID": "the-same"}
+    unknown = await closed.get("/v1/images", headers=bearer(tokens.make().text) | named)
+    wrong = await closed.get("/v1/images", headers=bearer(token[:-4] + "AAAA") | named)
+
+    assert (unknown.status_code, unknown.content) == (wrong.status_code, wrong.content)
+    assert unknown.headers == wrong.headers
+
+
+async def test_hashes_are_compared_in_constant_time(
+    closed: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = []
+
+    def compare(given: bytes, known: bytes) -> bool:
+        compared.append((len(given), len(known)))
+        return given == known
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    token = await made(settings, "read")
+    for text in (token, tokens.make().text, "images_"):
+        await closed.get("/v1/images", headers=bearer(text))
+
+    assert compared == [(32, 32)] * 3
+
+
+async def test_a_revoked_token_is_refused_within_a_second(closed: httpx.AsyncClient, settings: Settings) -> None:
+    token = await made(settings, "read")
+    assert (await closed.get("/v1/images", headers=bearer(token))).status_code == 200
+
+    async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
+        assert await queries.revoke_token(pool, "a client")
+    revoked = time.monotonic()
+    while (await closed.get("/v1/images", headers=bearer(token))).status_code == 200:
+        assert time.monotonic() - revoked < 1
+        await asyncio.sleep(0.02)
+
+    problem(await closed.get("/v1/images", headers=bearer(token)), 401)
+
+
+async def test_a_new_token_is_known_at_once(closed: httpx.AsyncClient, settings: Settings) -> None:
+    token = tokens.make()
+    problem(await closed.get("/v1/images", headers=bearer(token.text)), 401)
+
+    async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
+        await queries.insert_token(pool, token.id, "late", "read", token.sha256)
+
+    assert (await closed.get("/v1/images", headers=bearer(token.text))).status_code == 200
+
+
+async def test_a_token_in_use_is_looked_up_once_for_many_requests(
+    closed: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    find = queries.find_token
+
+    async def look(pool: Pool, id: UUID) -> Record | None:
+        looked.append(id)
+        return await find(pool, id)
+
+    monkeypatch.setattr(queries, "find_token", look)
+    monkeypatch.setattr(tokens, "FRESH", 60.0)
+    token = await made(settings, "read")
+
+    answers = await asyncio.gather(*(closed.get(f"/v1/images/{ID}", headers=bearer(token)) for _ in range(20)))
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert len(looked) == 1
+
+
+async def test_its_last_use_is_noted(
+    closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    token = await made(settings, "read")
+    assert connection.execute("SELECT last_used_at FROM tokens").fetchone() == (None,)
+
+    await closed.get("/v1/images", headers=bearer(token))
+
+    noted = connection.execute("SELECT last_used_at > now() - interval '5 s' FROM tokens").fetchone()
+    assert noted == (True,)
+
+
+async def test_who_has_the_id_alone_does_not_use_it(
+    closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    problem(await closed.get("/v1/images", headers=bearer((await made(settings, "read"))[:-4] + "AAAA")), 401)
+
+    assert connection.execute("SELECT last_used_at FROM tokens").fetchone() == (None,)
+
+
+async def test_without_a_database_the_answer_is_503(settings: Settings) -> None:
+    gone = settings.model_copy(update={"auth": "token", "database_url": SecretStr("postgresql://x@127.0.0.1:1/x")})
+    async with client_of(gone) as client:
+        response = await client.get("/v1/images", headers=bearer(tokens.make().text))
+
+        problem(response, 503)
+        assert response.headers["retry-after"]
+        problem(await client.get("/v1/images", headers=bearer("images_not")), 401)
+
+
+async def test_without_authentication_loopback_alone_is_served(client: httpx.AsyncClient) -> None:
+    app = client._transport.app  # type: ignore[attr-defined]
+
+    async def from_address(host: str) -> httpx.Response:
+        transport = httpx.ASGITransport(
+            lambda scope, receive, send: app({**scope, "server": (host, 8000)}, receive, send)
+        )
+        async with httpx.AsyncClient(transport=transport, base_url="http://images.test") as outside:
+            return await outside.get("/v1/images")
+
+    assert (await from_address("127.0.0.1")).status_code == 200
+    assert (await from_address("::1")).status_code == 200
+    problem(await from_address("192.0.2.7"), 403)
+
+
+def test_the_command_makes_lists_and_revokes(database: str, connection: psycopg.Connection) -> None:
+    made = images(database, "create", "gallery", "--scope", "write")
+    assert made.returncode == 0, made.stderr
+    assert re.fullmatch(r"images_[A-Za-z0-9_-]{64}\n", made.stdout)
+    assert "shown once" in made.stderr
+
+    again = images(database, "create", "gallery")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.count("\n") == 1
+
+    [listed] = json.loads(images(database, "list", "--format", "json").stdout)
+    assert (listed["name"], listed["scope"], listed["last_used_at"]) == ("gallery", "write", None)
+    assert made.stdout.strip()[-43:] not in str(listed)
+
+    assert images(database, "revoke", "gallery").returncode == 0
+    assert "revoked" in images(database, "list").stdout
+    assert images(database, "revoke", "gallery").returncode == 1
+    assert images(database, "create", "gallery").returncode == 0
+
+    stored = connection.execute("SELECT sha256 FROM tokens WHERE revoked_at IS NOT NULL").fetchone()
+    assert stored == (tokens.digest(made.stdout.strip()),)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "a\nb"])
+def test_a_name_is_one_line(name: str, database: str) -> None:
+    done = images(database, "create", name)
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_before_the_migrations_the_command_says_so(empty_database: str) -> None:
+    done = images(empty_database, "list")
+
+    assert (done.returncode, done.stderr) == (1, "images token list: the database is not migrated yet: yoyo apply\n")
+
+
+def test_none_is_refused_beyond_loopback(database: str) -> None:
+    done = subprocess.run(
+        [BIN / "images", "wait"],
+        env=environment(DATABASE_URL=database, STORAGE_URL="memory:", AUTH="none", UVICORN_HOST="0.0.0.0"),  # noqa: S104
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert "AUTH=none is refused" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_every_worker_knows_within_a_second(database: str, connection: psycopg.Connection, tmp_path: Path) -> None:
+    port, id = free_port(), insert(connection)
+    token = images(database, "create", "gallery").stdout.strip()
+    with service(database, port, tmp_path, AUTH="token", WEB_CONCURRENCY="2"):
+        wait_until(lambda: ready(port))
+        url = f"http://127.0.0.1:{port}/v1/images/{id}"
+        assert [httpx.get(url, headers=bearer(token)).status_code for _ in range(20)] == [200] * 20
+
+        assert images(database, "revoke", "gallery").returncode == 0
+        time.sleep(1)
+
+        assert [httpx.get(url, headers=bearer(token)).status_code for _ in range(20)] == [401] * 20
