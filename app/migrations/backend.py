@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, MigrationList
 
-from app.errors import fail
+from app.errors import CommandError, describe, fail
 from app.migrations import ledger, lock
 from app.migrations.connection import Connection, connect, explained, is_interrupted, refuse_wrong_session, run
 from app.migrations.data_loss import refuse_losses
@@ -51,7 +52,11 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         # yoyo looks for its ini in the parent folders too, but for the migrations in the current one alone.
         if not Path("sql/migrations").is_dir():
             os.chdir(ROOT)
-        self.settings = read_settings()
+        try:
+            self.settings = read_settings()
+        except CommandError as error:
+            print(describe(error), file=sys.stderr)
+            raise SystemExit(error.exit_code) from None
         return connect(self.settings)
 
     def __init__(self, dburi: object, migration_table: str) -> None:
