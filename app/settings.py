@@ -238,7 +238,7 @@ def _fault(model: type[BaseSettings], fault: ErrorDetails) -> UsageError:
         case "literal_error":
             return UsageError(f"{name} must be {' or '.join(_choices(info.annotation))}, not {shown}.")
         case "byte_size" | "byte_size_unit":
-            return UsageError(f"{name}: {shown} is not a size. Examples: {int(default)}, {_size(default)}.")
+            return UsageError(f"{name}: {shown} is not a size. Examples: {int(default)}, {format_size(default)}.")
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" | "finite_number":
             return UsageError(f"{name} must be {_range(info)}, not {shown}.")
         case "float_parsing" | "float_type":
@@ -264,10 +264,10 @@ def _range(info: FieldInfo) -> str:
 
 
 def _number(info: FieldInfo, limit: float) -> str:
-    return _size(int(limit)) if info.annotation is ByteSize else f"{limit:.16g}"
+    return format_size(int(limit)) if info.annotation is ByteSize else f"{limit:.16g}"
 
 
-def _size(size: int) -> str:
+def format_size(size: int) -> str:
     """Return a number of bytes in the largest unit that divides it, as "50 MiB"."""
     units = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
     return next((f"{size // unit} {name}" for unit, name in units if size and size % unit == 0), f"{size} bytes")

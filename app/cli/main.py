@@ -14,7 +14,6 @@ from yoyo.connections import get_backend
 from app.cli.dev import dev
 from app.cli.schema import check_files, dump_schema, show_review, show_status
 from app.cli.wait import wait_for_database
-from app.errors import CommandError, describe
 from app.settings import read_settings
 
 STORING = ("wait", "import", "objects")  # commands that use the object store
@@ -24,9 +23,6 @@ def main() -> None:
     try:
         run()
         end = SystemExit()
-    except CommandError as error:
-        print(describe(error), file=sys.stderr)
-        end = SystemExit(int(error.exit_code))
     except SystemExit as exit:
         end = exit
     if sys.argv[1:2] and sys.argv[1] in STORING:
