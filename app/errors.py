@@ -60,14 +60,12 @@ class WrongSettingsError(UsageError):
 class CannotConnectError(CommandError):
     """PostgreSQL cannot be reached: one wording for every command and both drivers.
 
-    `host` and `port` are those of the URL in the setting `setting`. `error` is what asyncpg, psycopg or the system raised.
+    `host` and `port` are those of the URL in the setting `setting`. `error` is what the driver or the system raised.
     """
 
     def __init__(self, host: str | None, port: str | int | None, setting: str, error: BaseException) -> None:
-        place = host if host and host.startswith("/") else f"{host or 'localhost'}:{port or 5432}"
-        reason = connection_reason(error)
-        super().__init__(f"cannot connect to PostgreSQL at {place} ({setting}): {reason}.")
-        self.reason = reason
+        self.place = host if host and host.startswith("/") else f"{host or 'localhost'}:{port or 5432}"
+        super().__init__(f"cannot connect to PostgreSQL at {self.place} ({setting}): {connection_reason(error)}.")
 
 
 class OutputError(CommandError):

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
-from typing import ClassVar, Self, TextIO
+from typing import NoReturn, Self, TextIO
 
 from tqdm import tqdm
+
+from app.verbosity import verbosity
 
 LINE_INTERVAL = 10.0  # seconds between two lines if stderr is not a terminal
 
@@ -20,8 +22,6 @@ class Progress:
     `unit` is the plural noun of what is counted. `total` is how many there will be, if known. `summary` returns how
     far the work has come, for the lines. `is_bar_hidden` is for work whose data goes to the same terminal.
     """
-
-    is_quiet: ClassVar[bool] = False  # --quiet holds for the whole process
 
     def __init__(
         self,
@@ -35,8 +35,8 @@ class Progress:
         self.unit = unit
         self.count = 0
         self._summary = summary or self._counted
-        is_bar_shown = not self.is_quiet and not is_bar_hidden and sys.stderr.isatty()
-        self._bar: tqdm[None] = tqdm(
+        is_bar_shown = not verbosity.is_quiet and not is_bar_hidden and sys.stderr.isatty()
+        self._bar: tqdm[NoReturn] = tqdm(
             total=total, unit=f" {unit}", unit_scale=is_scaled, disable=not is_bar_shown, leave=False
         )
         self._last_line = monotonic()
@@ -64,7 +64,7 @@ class Progress:
         if label is not None:
             self._bar.set_description(label, refresh=False)
         self._bar.update(number)
-        if not self.has_bar and not self.is_quiet and monotonic() - self._last_line >= LINE_INTERVAL:
+        if not self.has_bar and not verbosity.is_quiet and monotonic() - self._last_line >= LINE_INTERVAL:
             self._last_line = monotonic()
             self.message(f"{self._summary()} so far")
 
