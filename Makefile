@@ -85,12 +85,12 @@ $(VENV)/development: $(VENV)/service requirements/development.txt
 .data/bench/fastapi/ready: benchmarks/peers/fastapi/requirements.txt
 .data/bench/plot/ready .data/bench/fastapi/ready:
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/$(INSTALL) --require-hashes -r $<
+	$(@D)/bin/$(PIP) --require-hashes -r $<
 	@touch $@
 
 # The wheel is Node.js and npm. Where it cannot be had the benchmark goes on, and says that this peer is missing.
 .data/bench/fastify/ready: benchmarks/peers/fastify/*
 	-$(PYTHON) -m venv $(@D) \
-		&& $(@D)/bin/$(INSTALL) --require-hashes -r benchmarks/peers/fastify/requirements.txt \
+		&& $(@D)/bin/$(PIP) --require-hashes -r benchmarks/peers/fastify/requirements.txt \
 		&& cp benchmarks/peers/fastify/*.js* benchmarks/peers/fastify/.npmrc $(@D) \
 		&& cd $(@D) && PATH=$$PWD/bin:$$PATH npm ci --silent && touch ready
