@@ -41,14 +41,15 @@ CONCURRENCIES = (1, 16, 100)
 SESSION = {"application_name": "images", "jit": "off", "plan_cache_mode": "force_generic_plan"}
 
 Get = Callable[[UUID], Awaitable[object]]
+Reset = Callable[[object], Awaitable[None]]
 
 
 async def keep_session(_: object) -> None:
     """Replace asyncpg's reset of the session by nothing: no statement of the service changes the session."""
 
 
-async def asyncpg_pool(url: str, **options: object) -> asyncpg.Pool[asyncpg.Record]:
-    return await asyncpg.create_pool(url, min_size=0, max_size=SIZE, server_settings=SESSION, **options)
+async def asyncpg_pool(url: str, reset: Reset | None = None) -> asyncpg.Pool[asyncpg.Record]:
+    return await asyncpg.create_pool(url, min_size=0, max_size=SIZE, server_settings=SESSION, reset=reset)
 
 
 class BatchedPool:
@@ -75,9 +76,7 @@ class BatchedPool:
         return {row["number"]: row for row in rows}
 
 
-def variants(
-    own: Pool, plain: asyncpg.Pool[asyncpg.Record], resetting: asyncpg.Pool[asyncpg.Record]
-) -> dict[str, Get]:
+def variants(own: Pool, plain: asyncpg.Pool[asyncpg.Record], resetting: asyncpg.Pool[asyncpg.Record]) -> dict[str, Get]:
     sql = statement(NAME)
 
     async def asyncpg_single(id: UUID) -> object:
@@ -106,7 +105,7 @@ def spent(server: psutil.Process) -> Costs:
 
 
 async def run(get: Get, ids: list[UUID], concurrency: int, seconds: float, server: psutil.Process) -> Costs:
-    random, calls, end = Random(1), 0, perf_counter() + seconds
+    random, calls, end = Random(1), 0, perf_counter() + seconds  # noqa: S311
 
     async def caller() -> None:
         nonlocal calls
@@ -116,7 +115,9 @@ async def run(get: Get, ids: list[UUID], concurrency: int, seconds: float, serve
 
     before = spent(server)
     await asyncio.gather(*(caller() for _ in range(concurrency)))
-    wall, own, database = ((after - earlier) / calls * 1e6 for earlier, after in zip(before, spent(server), strict=True))
+    wall, own, database = (
+        (after - earlier) / calls * 1e6 for earlier, after in zip(before, spent(server), strict=True)
+    )
     return wall, own, database
 
 

@@ -53,7 +53,9 @@ def test_the_extensions_of_contrib_can_be_created(data: Path) -> None:
             assert connection.execute("SELECT unaccent(word) FROM words WHERE word % 'Hôtels'").fetchone() == ("Hotel",)
             assert connection.execute("SELECT place <-> '[1, 0]' FROM words").fetchone() == (2.0,)
             connection.execute("SELECT bt_index_check('words_pkey', true)")
-            counted = connection.execute("SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%bt_index_check%'")
+            counted = connection.execute(
+                "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%bt_index_check%'"
+            )
             assert counted.fetchone() == (1,)
     finally:
         server.release()
@@ -72,7 +74,7 @@ def test_a_data_folder_of_the_former_wheel_goes_on(data: Path, monkeypatch: pyte
         with psycopg.connect(old.url(), autocommit=True) as connection:
             assert connection.execute(VERSION_SQL).fetchone() == (180_004,)
             connection.execute(fill)
-            connection.execute("CREATE INDEX ON kept (word COLLATE \"C\")")
+            connection.execute('CREATE INDEX ON kept (word COLLATE "C")')
             connection.execute("CREATE INDEX kept_upper ON kept (upper(word))")
         old.release()
 

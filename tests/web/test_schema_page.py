@@ -153,9 +153,7 @@ async def test_times_are_the_service_s_and_where_it_is_there_the_database_s(clie
 
 
 @pytest.mark.skipif(VERSION == 16, reason="the wheel of PostgreSQL 16 has no contrib")
-async def test_with_pg_stat_statements_times_are_the_database_s_too(
-    client: httpx.AsyncClient, database: str
-) -> None:
+async def test_with_pg_stat_statements_times_are_the_database_s_too(client: httpx.AsyncClient, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as superuser:
         superuser.execute("CREATE EXTENSION pg_stat_statements")
     for _ in range(3):
