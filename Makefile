@@ -20,6 +20,8 @@ check: .venv/development
 	shellcheck entrypoint.sh .ci/run
 	hadolint Dockerfile
 	images schema check
+	codespell
+	python -m tests.support.language
 
 soak: .venv/development
 	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(OLD),--old $(OLD)) $(ARGS)
