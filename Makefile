@@ -33,6 +33,8 @@ check: $(VENV)/development
 	shellcheck entrypoint.sh .ci/run
 	hadolint Dockerfile
 	images schema check
+	codespell
+	python -m tests.support.language
 
 soak: $(VENV)/development
 	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(OLD),--old $(OLD)) $(ARGS)
