@@ -4,6 +4,10 @@ Libraries raise. Only the edges end something: app/cli/main.py ends a command wi
 app/web/problems.py answers a request with application/problem+json.
 """
 
+import os
+import re
+import signal
+import socket
 import sys
 from enum import IntEnum
 from typing import NoReturn
@@ -42,6 +46,32 @@ class UsageError(CommandError):
     """An argument or a setting of the command is wrong."""
 
     exit_code = ExitCode.USAGE
+
+
+class CannotConnectError(CommandError):
+    """PostgreSQL cannot be reached: one wording for every command and both drivers.
+
+    `host` and `port` are those of the URL in the setting `setting`. `error` is what the driver or the system raised.
+    """
+
+    def __init__(self, host: str | None, port: str | int | None, setting: str, error: BaseException) -> None:
+        self.place = host if host and host.startswith("/") else f"{host or 'localhost'}:{port or 5432}"
+        super().__init__(f"cannot connect to PostgreSQL at {self.place} ({setting}): {connection_reason(error)}.")
+
+
+class OutputError(CommandError):
+    """The output cannot be written: its reader has closed the pipe, or the disk is full.
+
+    `target` is "stdout" or the name of a file.
+    """
+
+    def __init__(self, target: str, error: OSError) -> None:
+        super().__init__(f"cannot write to {target}: {error.strerror or error}.")
+        self.is_closed_pipe = isinstance(error, BrokenPipeError)
+
+
+CLOSED_PIPE = 128 + signal.SIGPIPE  # exit code, as of a program that the signal ends
+INTERRUPTED = 128 + signal.SIGINT  # exit code after Ctrl-C
 
 
 # Why an image is rejected, with the title that people see.
@@ -90,6 +120,25 @@ def describe(error: CommandError) -> str:
     if error.hint:
         lines.append(f"hint: {error.hint}")
     return "\n".join(lines)
+
+
+CONNECT_FAILED = re.compile(r"\[Errno (\d+)\] Connect call failed")  # asyncio's words
+
+
+def connection_reason(error: BaseException) -> str:
+    """Return why a server cannot be reached, in the same words for asyncpg, for psycopg and for the system."""
+    text = " ".join(str(error).split())
+    if isinstance(error, TimeoutError) or "timeout expired" in text:
+        return "no answer in time"
+    if isinstance(error, socket.gaierror) or re.search("resolve host|translate host name|service not known", text):
+        return "host name not found"
+    if isinstance(error, FileNotFoundError) or "No such file or directory Is the server running" in text:
+        return "no server listens on this socket"
+    if match := CONNECT_FAILED.search(text):
+        return os.strerror(int(match[1])).lower()
+    if "Connection refused" in text:
+        return "connection refused"
+    return text.rpartition("FATAL: ")[2].strip().rstrip(".") or type(error).__name__
 
 
 def fail(message: str) -> NoReturn:

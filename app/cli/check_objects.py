@@ -1,31 +1,29 @@
-"""`images objects check`: images whose bytes are missing, and bytes that no image has."""
+"""Consistency check of the object store, `images objects check`: images without bytes, bytes without an image."""
 
 import asyncio
 import hashlib
-import os
 import re
-import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
-from asyncpg import PostgresError, QueryCanceledError
+from asyncpg import QueryCanceledError
 from obstore.store import ObjectStore
 from pydantic_core import to_json
-from tqdm import tqdm
 
-from app.cli.import_files import PATIENCE
+from app.cli.failures import FAILURES, failure
+from app.cli.output import note
 from app.database import queries
-from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
 from app.embedded_postgres import connectable
+from app.errors import ExitCode
+from app.progress import Progress
 from app.settings import Settings, read_settings
 from app.storage import keys as storage_keys
 from app.storage import store
@@ -33,13 +31,11 @@ from app.storage.keys import CONTENT, THUMBNAIL
 from app.storage.store import Object
 from app.text import printable
 
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
+if TYPE_CHECKING:  # asyncpg's classes are generic only in its stubs
     from asyncpg import Record
 
-PAGE = 1000  # rows read at once
-IN_FLIGHT = 8  # images looked at, or objects removed, at once
-CLEAN, FOUND, UNKNOWN = 0, 1, 2  # exit statuses
-
+PAGE = 1000  # rows per query
+CONCURRENT = 8  # images looked up, or objects removed, at once
 
 Orphan = Literal["orphan", "thumbnail", "unfinished"]
 Thing = TypeVar("Thing")
@@ -47,54 +43,53 @@ Thing = TypeVar("Thing")
 
 @dataclass
 class Finding:
+    """An image without its bytes, or bytes without an image."""
+
     kind: Literal["missing", "size"] | Orphan
     key: str
     id: UUID | None = None
-    byte_size: int | None = None  # as the row has it
+    byte_size: int | None = None  # in the row
     size: int | None = None  # of the bytes
     modified: datetime | None = None
     removed: bool = False
 
     def __str__(self) -> str:
-        told = {
+        texts = {
             "missing": f"image {self.id}: no bytes under {self.key}",
             "size": f"image {self.id}: {self.size} bytes under {self.key}, its row has {self.byte_size}",
             "orphan": f"{self.key}: {self.size} bytes of no image",
             "thumbnail": f"{self.key}: a thumbnail of no image",
-            "unfinished": f"{self.key}: {self.size} bytes of a write that was broken off",
+            "unfinished": f"{self.key}: {self.size} bytes of an interrupted write",
         }[self.kind]
-        return printable(told) + (", removed" if self.removed else "")
+        return printable(texts) + (", removed" if self.removed else "")
 
 
-def check_objects(grace: float, remove: bool, format: str) -> int:
-    """Tell what is wrong, and remove what no image has if told to. Returns 0: nothing, or all of it is removed;
-    1: something; 2: it could not be looked at."""
-    try:
-        settings = read_settings()
-        objects = store.open_store(settings.storage_url)
-        connectable(settings.database_url)  # here, where it may end the command
-    except SystemExit:
-        return UNKNOWN
+def check_objects(grace: float, remove: bool, format: str) -> ExitCode:
+    """Print what is wrong, and remove what no image has if `remove` is true.
+
+    `grace` is in seconds: younger objects are ignored. Return ACTION_NEEDED if a finding was not removed. Raises
+    CommandError if PostgreSQL or the object store fails.
+    """
+    settings = read_settings()
+    objects = store.open_store(settings.storage_url)
+    connectable(settings.database_url)  # outside of the event loop, because it may start a server
     check = Check(settings, objects, datetime.now(UTC) - timedelta(seconds=grace), remove, format)
     try:
         asyncio.run(check.work())
-        sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"images objects check: interrupted; {check} so far", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more at its end
-        return 128 + signal.SIGPIPE
-    except (*UNAVAILABLE, PostgresError) as error:
-        print(f"images objects check: {store.reason(error) or type(error).__name__}; {check} so far", file=sys.stderr)
-        return UNKNOWN
-    return CLEAN if check.found == check.removed else FOUND
+        note(f"{check} so far")
+        raise
+    except FAILURES as error:
+        failed = failure(error, settings)
+        failed.hint = f"{check} so far. Run the command again"
+        raise failed from error
+    return ExitCode.DONE if check.found == check.removed else ExitCode.ACTION_NEEDED
 
 
 class Check:
-    """A run; `str()` says how far it has come.
+    """One check. `str()` says how far it has come.
 
-    What it holds does not grow with the catalogue, but for a 256th part of the keys: the folder that it is at.
+    Its memory does not grow with the catalogue, except for one folder of 256: the keys in the one that it reads.
     """
 
     def __init__(self, settings: Settings, objects: ObjectStore, since: datetime, remove: bool, format: str) -> None:
@@ -103,33 +98,33 @@ class Check:
         self._pool = Pool(settings)
         self._json = format == "json"
         self._kinds: Counter[str] = Counter()
-        self._claimed: set[str] = set()  # what adopted images have where the service would write
-        self._odd: set[str] = set()  # what names the thumbnails of adopted images whose SHA-256 is none
+        self._claimed: set[str] = set()  # keys of adopted images that look like the service's own
+        self._odd: set[str] = set()  # names of thumbnails of adopted images without a real SHA-256
         self._listed: set[str] = set()  # folders
-        self._bar: tqdm[NoReturn] = tqdm(unit=" objects", disable=None, leave=False)
-        self._said = time.monotonic()
+        self._progress = Progress("objects", summary=self.__str__)
 
     def __str__(self) -> str:
         return f"{self.images} images, {self.contents} contents, {self.thumbnails} thumbnails"
 
     def summary(self) -> str:
-        told = {
+        """Return the counts of everything looked at and of every kind of finding."""
+        kinds = {
             "missing": "images without bytes",
             "size": "images with bytes of another size",
             "orphan": "contents of no image",
             "thumbnail": "thumbnails of no image",
-            "unfinished": "writes broken off",
+            "unfinished": "interrupted writes",
         }
-        found = ", ".join(f"{self._kinds[kind]} {words}" for kind, words in told.items() if self._kinds[kind])
-        young = f"; {self.young} too young to tell" if self.young else ""
+        found = ", ".join(f"{self._kinds[kind]} {words}" for kind, words in kinds.items() if self._kinds[kind])
+        young = f"; {self.young} too young to judge" if self.young else ""
         return f"{self}: {found or 'nothing is wrong'}{f'; {self.removed} removed' if self.removed else ''}{young}"
 
     async def work(self) -> None:
-        """All of it. Raises what PostgreSQL or the store do."""
-        await store.reach(self._objects)  # a bucket that is not there looks like one without the key
+        """Check everything. Raises what PostgreSQL and the object store raise."""
+        await store.reach(self._objects)  # a bucket that does not exist looks like one without the key
         if self._json:
             self._print('{"findings": [')
-        with self._bar:
+        with self._progress:
             async with self._pool:
                 await self._adopted()
                 await self._contents()
@@ -151,7 +146,7 @@ class Check:
             first = rows[PAGE]["sha256"]
 
     async def _adopted(self) -> None:
-        """The images whose bytes lie under a key of their own, one by one; before anything is taken for an orphan."""
+        """Look up the images whose bytes have a key of their own, before anything is judged to be an orphan."""
         async for rows in self._rows():
             own = [row for row in rows if row["storage_key"] != storage_keys.storage_key(row["sha256"])]
             for row in own:
@@ -161,10 +156,10 @@ class Check:
             self._odd.update(hashlib.sha256(sha256.encode()).hexdigest() for sha256 in odd)
             await each(own, self._look)
             self.images += len(own)
-            self._say(len(own))
+            self._progress.advance(len(own))
 
     async def _contents(self) -> None:
-        """The others, against what the store lists: folder by folder, since files come in no order."""
+        """Compare the other images with the listing of the store, folder by folder: a listing has no order."""
         folder, there = "", dict[str, int]()
         async for rows in self._rows():
             doubtful = []
@@ -179,13 +174,13 @@ class Check:
                 if there.get(key) != row["byte_size"]:
                     doubtful.append(row)
             await each(doubtful, self._look)
-            self._say(len(rows))
+            self._progress.advance(len(rows))
         for folder in await store.folders(self._objects, "sha256"):
             if folder not in self._listed:
                 await self._listing(folder)
 
     async def _listing(self, folder: str) -> dict[str, int]:
-        """The size of each content in the folder, by key; what no image has is told."""
+        """Return the size of each content in the folder, by key, and report those that no image has."""
         there = {}
         async for page in store.listing(self._objects, folder):
             found = [(match[3], object) for object in page if (match := CONTENT.fullmatch(object.key))]
@@ -210,8 +205,11 @@ class Check:
                     await self._judge("unfinished", [(match[3], object)], path)
 
     async def _look(self, row: "Record") -> None:
-        """Tell what is wrong with the image, if it still is: the store is asked, then PostgreSQL, so that neither an
-        upload nor a DELETE in between looks like a loss."""
+        """Report what is wrong with the image, if it still is.
+
+        The store is asked first and PostgreSQL second, so that an upload or a DELETE in between does not look like a
+        loss.
+        """
         there = await store.look(self._objects, row["storage_key"])
         if there is not None and there.size == row["byte_size"]:
             return
@@ -220,28 +218,30 @@ class Check:
         finding = Finding("missing" if there is None else "size", row["storage_key"], row["id"], row["byte_size"])
         if there is not None:
             finding.size, finding.modified = there.size, there.modified
-        self._tell(finding)
+        self._report(finding)
 
     async def _judge(self, kind: Orphan, found: list[tuple[str, Object]], path: Path | None = None) -> None:
-        """Tell which of the objects, each with its SHA-256, no image has; the file of what is none yet."""
+        """Report the objects, each with its SHA-256, that no image has. `path` is the file of an interrupted write."""
         is_used = await self._uses(self._pool, kind, [sha256 for sha256, _ in found])
         unused = [(sha256, object) for sha256, object in found if not is_used(sha256, object.key)]
         old = [(sha256, object) for sha256, object in unused if object.modified < self._since]
         self.young += len(unused) - len(old)
 
-        async def tell(orphan: tuple[str, Object]) -> None:
+        async def report(orphan: tuple[str, Object]) -> None:
             sha256, object = orphan
             finding = Finding(kind, object.key, size=object.size, modified=object.modified)
             if not self._remove or await self._still(sha256, finding, path):
-                self._tell(finding)
+                self._report(finding)
 
-        await each(old, tell)
-        self._say(len(found))
+        await each(old, report)
+        self._progress.advance(len(found))
 
     async def _still(self, sha256: str, finding: Finding, path: Path | None) -> bool:
-        """Whether it is an orphan still. It is removed then, under a DELETE's lock: unless an import is at work, or an
-        upload of these bytes."""
-        with suppress(QueryCanceledError):  # the upload takes longer than a statement may
+        """Return whether the object is still an orphan, and remove it if so.
+
+        It is removed under the lock of a DELETE. If an import runs, or an upload of the same bytes, it stays.
+        """
+        with suppress(QueryCanceledError):  # the upload takes longer than the statement timeout
             async with self._pool.transaction() as connection:
                 if not await queries.lock_content_to_remove(connection, sha256):
                     return True
@@ -258,7 +258,7 @@ class Check:
         return True
 
     async def _uses(self, database: queries.Database, kind: str, sha256s: list[str]) -> Callable[[str, str], bool]:
-        """What tells whether an image has the object of a SHA-256, one of these, and a key."""
+        """Return a function that says whether an image uses the object with this SHA-256 and key."""
         if kind == "unfinished":
             return lambda *_: False
         rows = await queries.find_contents(database, sha256s)
@@ -267,7 +267,7 @@ class Check:
             return lambda _, key: key in keys or key in self._claimed
         return lambda sha256, key: sha256 in known or key in self._claimed
 
-    def _tell(self, finding: Finding) -> None:
+    def _report(self, finding: Finding) -> None:
         text = str(finding)
         if self._json:
             text = ("," if self.found else "") + to_json(asdict(finding)).decode()
@@ -277,19 +277,12 @@ class Check:
         self._print(text)
 
     def _print(self, text: str) -> None:
-        with tqdm.external_write_mode(file=sys.stdout):
-            print(text)
-
-    def _say(self, number: int) -> None:
-        self._bar.update(number)
-        if self._bar.disable and time.monotonic() - self._said >= PATIENCE:
-            print(f"{self} so far", file=sys.stderr, flush=True)
-            self._said = time.monotonic()
+        self._progress.message(text, sys.stdout)
 
 
 async def each(things: Iterable[Thing], work: Callable[[Thing], Awaitable[None]]) -> None:
-    """The work on each, several at once."""
-    places = asyncio.Semaphore(IN_FLIGHT)
+    """Do the work on each, a few at once."""
+    places = asyncio.Semaphore(CONCURRENT)
 
     async def one(thing: Thing) -> None:
         async with places:

@@ -1,59 +1,57 @@
-"""`images objects keep`: runs a command, a backup, while the service removes no bytes."""
+"""Backup lock: `images objects keep` runs a command, such as a backup, while the service removes no bytes."""
 
-import signal
-import subprocess
+from collections.abc import Sequence
 
 import psycopg
 
-from app.errors import fail
+from app.cli.child import run_child
+from app.cli.failures import cannot_connect
+from app.errors import CommandError
 from app.migrations import lock
-from app.migrations.connection import connect, explained, run
+from app.migrations.connection import explained, open_connection, run
 from app.settings import read_settings
 
-NAME = "images objects keep"
-PATIENCE = 60.0  # seconds to wait for a DELETE that is at its bytes; another backup takes longer
-LOST = "a DELETE may have removed bytes that the backup needs: make it again"
+LOCK_TIMEOUT = 60.0  # seconds to wait for a DELETE that is removing bytes; another backup takes longer
+NOT_RUN = "the command was not run"
 
 
-def keep_objects(command: list[str]) -> int:
-    """Run it; rows go as ever meanwhile, and leave their bytes. Returns its exit status.
+def keep_objects(command: Sequence[str]) -> int:
+    """Run a command under the backup lock and return its exit status. Raises CommandError.
 
-    The lock is the session's, and the session is asked at the end: had it gone meanwhile, the command was run in vain.
+    A DELETE removes its row meanwhile and keeps the bytes. The lock belongs to the session. If the session is lost, the
+    command ran without protection, and this is an error.
     """
-    with connect(read_settings(), NAME) as connection:
-        process, *_ = run(connection, "find_session").fetchone() or (None,)
-        if process != connection.info.backend_pid:
-            fail(f"{NAME}: this connection goes through a pooler: set MIGRATION_DATABASE_URL to PostgreSQL itself")
-        lock.prepare_session(connection, PATIENCE)
+    settings = read_settings()
+    try:
+        connection = open_connection(settings)
+    except psycopg.Error as error:
+        raise cannot_connect(error, settings, as_owner=True) from error
+    with connection:
         try:
+            process, *_ = run(connection, "find_session").fetchone() or (None,)
+            if process != connection.info.backend_pid:
+                raise CommandError(
+                    f"this connection goes through a pooler: {NOT_RUN}.",
+                    "set MIGRATION_DATABASE_URL to PostgreSQL itself",
+                )
+            lock.prepare_session(connection, LOCK_TIMEOUT)
             run(connection, "keep_objects")
-        except psycopg.errors.LockNotAvailable:
-            fail(f"{NAME}: another one is at work, or a DELETE hangs in the object store; nothing was run")
+        except psycopg.errors.LockNotAvailable as error:
+            raise CommandError(
+                f"another backup is running, or a DELETE waits for the object store: {NOT_RUN}.",
+                "run the command again later",
+            ) from error
         except psycopg.Error as error:
-            fail(f"{NAME}: {explained(error)}; nothing was run")
-        except KeyboardInterrupt:
-            fail(f"{NAME}: interrupted; nothing was run")
-        status = _run(command)
+            raise CommandError(f"PostgreSQL failed: {explained(error)}: {NOT_RUN}.") from error
+        try:
+            status = run_child(command)
+        except OSError as error:
+            raise CommandError(f"{command[0]} cannot be run: {error.strerror}.") from error
         try:
             run(connection, "find_session")
         except psycopg.Error as error:
-            fail(f"{NAME}: the connection to PostgreSQL was lost meanwhile: {explained(error)}; {LOST}")
+            raise CommandError(
+                f"the connection to PostgreSQL was lost while the command ran: {explained(error)}.",
+                "make the backup again: a DELETE may have removed bytes that it needs",
+            ) from error
     return status
-
-
-def _run(command: list[str]) -> int:
-    early: list[int] = []  # signals that come before there is somebody to pass them to
-    signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
-    try:
-        process = subprocess.Popen(command)
-    except OSError as error:
-        fail(f"{NAME}: {command[0]} cannot be run: {error.strerror}")
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    if early:
-        process.terminate()
-    while True:
-        try:
-            status = process.wait()
-            return status if status >= 0 else 128 - status  # ended by a signal, as a shell says it
-        except KeyboardInterrupt:  # which the command has got too
-            continue

@@ -1,73 +1,87 @@
-"""app.cli.wait: to be described."""
+"""Wait for PostgreSQL and the object store, `images wait`: the first step of a container's start."""
 
 import asyncio
-import time
+from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import asyncpg
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
-from psycopg.conninfo import conninfo_to_dict
 
+from app.cli.failures import cannot_connect
+from app.cli.output import note
 from app.database.connect import asyncpg_urls, connect, refuse_pooler
 from app.database.errors import ELSEWHERE, PoolerError
 from app.embedded_postgres import connectable
-from app.errors import fail
-from app.settings import read_settings
+from app.errors import CommandError
+from app.settings import Settings, read_settings
 from app.storage.store import open_store, reach, reason
 
-POLL = 0.2  # seconds between two attempts to connect
-PATIENCE = 5.0  # seconds between two lines that say we wait
+RETRY_INTERVAL = 0.2  # seconds between two attempts
+MESSAGE_INTERVAL = 5.0  # seconds between two lines that say what the command waits for
+
+
+class _NotYetError(Exception):
+    """The server does not answer yet. `message` is for the line that says so, `failure` for the end of the wait."""
+
+    def __init__(self, message: str, failure: CommandError) -> None:
+        super().__init__(message)
+        self.message = message
+        self.failure = failure
 
 
 async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
-    """Check the settings; return once the migrator can connect. What waiting cannot mend ends the command at once."""
+    """Check the settings, and return once the service and the migrator can connect.
+
+    `timeout` is in seconds, for each server. Raises CommandError after it, and at once for what waiting cannot fix.
+    """
     settings = read_settings()
     # A wrong setting shows here, once, and not in each worker again and again.
     store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
-    await _wait_for_store(store, timeout)
-    migrator = settings.migrator_url if settings.migrate else settings.database_url
-    # A set, since most often it is one URL for both.
+    await _retry(lambda: _reach_store(store), timeout)
     database_url = connectable(settings.database_url)
-    for url in {connectable(migrator), database_url}:
-        await _wait_for(url, timeout, direct=url == database_url and settings.database_pooler == "none")
+    migrator_url = connectable(settings.migrator_url) if settings.migrate else database_url
+    await _retry(lambda: _reach_postgresql(settings, database_url, timeout, as_owner=False), timeout)
+    if migrator_url != database_url:
+        await _retry(lambda: _reach_postgresql(settings, migrator_url, timeout, as_owner=True), timeout)
 
 
-async def _wait_for_store(store: ObjectStore, timeout: float) -> None:  # noqa: ASYNC109
-    started = said = time.monotonic()
+async def _retry(attempt: Callable[[], Awaitable[None]], timeout: float) -> None:  # noqa: ASYNC109
+    started = last_message = monotonic()
     while True:
         try:
-            return await reach(store)
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            fail(f"images wait: the object store refuses: {reason(error)}")
-        except (BaseError, OSError) as error:
-            now = time.monotonic()
+            return await attempt()
+        except _NotYetError as error:
+            now = monotonic()
             if now - started > timeout:
-                fail(f"images wait: the object store does not answer after {timeout:g} s: {reason(error)}")
-            if now - said >= PATIENCE:
-                print(f"waiting for the object store, {now - started:.0f} s so far: {reason(error)}", flush=True)
-                said = now
-        await asyncio.sleep(POLL)
+                error.failure.hint = error.failure.hint or f"waited {timeout:g} s; is the server up, and the network?"
+                raise error.failure from error.__cause__
+            if now - last_message >= MESSAGE_INTERVAL:
+                note(f"waiting for {error.message}, {now - started:.0f} s so far")
+                last_message = now
+        await asyncio.sleep(RETRY_INTERVAL)
 
 
-async def _wait_for(url: str, timeout: float, direct: bool) -> None:  # noqa: ASYNC109
-    parsed = conninfo_to_dict(url)
-    place = f"{parsed.get('host', 'localhost')}:{parsed.get('port', 5432)}"
-    started = said = time.monotonic()
-    while True:
-        try:
-            connection, _ = await connect(asyncpg_urls(url), timeout)
-            if direct:
-                await refuse_pooler(connection, timeout)
-            return await connection.close()
-        except PoolerError as error:
-            fail(f"images wait: {error}")
-        except ELSEWHERE as error:
-            now = time.monotonic()
-            if now - started > timeout:
-                fail(f"images wait: no PostgreSQL at {place} after {timeout:g} s: {error or type(error).__name__}")
-            if now - said >= PATIENCE:
-                print(f"waiting for PostgreSQL at {place}, {now - started:.0f} s so far", flush=True)
-                said = now
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
-            fail(f"images wait: PostgreSQL at {place} refuses: {error}")
-        await asyncio.sleep(POLL)
+async def _reach_store(store: ObjectStore) -> None:
+    try:
+        await reach(store)
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise CommandError(f"the object store rejects the credentials: {reason(error)}.") from error
+    except (BaseError, OSError) as error:
+        failure = CommandError(f"the object store does not answer: {reason(error)}.")
+        raise _NotYetError(f"the object store: {reason(error)}", failure) from error
+
+
+async def _reach_postgresql(settings: Settings, url: str, timeout: float, *, as_owner: bool) -> None:  # noqa: ASYNC109
+    try:
+        connection, _ = await connect(asyncpg_urls(url), timeout)
+        if not as_owner and settings.database_pooler == "none":
+            await refuse_pooler(connection, timeout)
+        await connection.close()
+    except PoolerError as error:
+        raise CommandError(f"{error}.") from error
+    except ELSEWHERE as error:
+        failure = cannot_connect(error, settings, as_owner=as_owner)
+        raise _NotYetError(f"PostgreSQL at {failure.place}", failure) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
+        raise cannot_connect(error, settings, as_owner=as_owner) from error

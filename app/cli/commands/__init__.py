@@ -1,0 +1,37 @@
+"""Declarations of the `images` commands: arguments, options, help. The work is imported when a command runs."""
+
+import click
+
+from app.cli.commands.classes import Group, common_options
+from app.cli.commands.images import export, import_
+from app.cli.commands.objects import objects
+from app.cli.commands.schema import schema
+from app.cli.commands.service import completion, dev, psql, settings, wait
+from app.cli.commands.token import token
+
+
+@click.group(
+    cls=Group,
+    name="images",
+    params=common_options(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True,
+    no_args_is_help=True,
+    epilog="Settings come from the environment, from .env, and from files in /run/secrets: see images settings."
+    " `images COMMAND --help` shows examples and exit codes. With --version, --verbose adds the libraries.",
+)
+@click.option("--version", is_flag=True, help="Print the version.")
+@click.pass_context
+def images(context: click.Context, version: bool) -> None:
+    """Run and maintain the image catalogue."""
+    if version:
+        from app.cli.version import print_version
+
+        print_version()
+        context.exit()
+    if context.invoked_subcommand is None:
+        raise click.UsageError("no command given.", context)
+
+
+for command in (dev, wait, settings, psql, import_, export, token, objects, schema, completion):
+    images.add_command(command)

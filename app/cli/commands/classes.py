@@ -1,0 +1,99 @@
+"""Command and group of the `images` command line: help with examples and exit codes, --quiet and --verbose."""
+
+from typing import Any
+
+import click
+
+from app.verbosity import verbosity
+
+EXIT_CODES = {
+    0: "done",
+    2: "wrong usage or settings",
+    3: "failed, or could not be checked",
+}
+
+
+class Command(click.Command):
+    """A command whose help shows examples, one a line, and exit codes.
+
+    `exit_codes` maps a code to what it means here. Codes that are left out mean what they mean everywhere.
+    `common` adds --quiet and --verbose.
+    """
+
+    def __init__(
+        self,
+        name: str | None,
+        examples: str = "",
+        exit_codes: dict[int, str] | None = None,
+        common: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, **options)
+        self.examples = examples
+        self.exit_codes = {code: EXIT_CODES[code] for code in (0, 2, 3)} | (exit_codes or {})
+        if common:
+            self.params += common_options()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples.strip().splitlines():
+                    formatter.write(f"{'':{formatter.current_indent}}{example.strip()}\n")
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in sorted(self.exit_codes.items())])
+
+
+class PassingCommand(Command):
+    """A command that passes its arguments to another program: only its own flags in front are its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        end = next((number for number, argument in enumerate(args) if argument not in own), len(args))
+        rest = args[end + 1 :] if args[end : end + 1] == ["--"] else args[end:]
+        return super().parse_args(ctx, [*args[:end], "--", *rest])
+
+
+class Group(click.Group):
+    """A group that lists its commands in the order of their declaration."""
+
+    command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def _set_quiet(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
+    verbosity.is_quiet |= is_given  # it may also have been given before the command's name
+
+
+def _set_verbose(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
+    verbosity.is_verbose |= is_given
+
+
+def common_options() -> list[click.Parameter]:
+    """Return the options that every command has."""
+    return [
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_set_quiet,
+            help="Print only data and errors: no messages, no progress.",
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_set_verbose,
+            help="Show the traceback of an error, with the words of the driver.",
+        ),
+    ]
+
+
+def format_option(*formats: str) -> click.Option:
+    """Return the option --format, whose first choice is the default."""
+    return click.Option(
+        ["--format"], type=click.Choice(formats), default=formats[0], show_default=True, help="Format of the output."
+    )

@@ -1,0 +1,53 @@
+"""Commands that move images and records: `images import` and `images export`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from app.cli.commands.classes import Command
+
+
+@click.command(
+    "import",
+    cls=Command,
+    examples="images import ~/photos\nimages import --tag harbour --tag 2026 a.jpg b.png",
+    exit_codes={1: "at least one file was rejected"},
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag of each new image. You can repeat it.")
+@click.pass_obj
+def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tuple[str, ...]) -> int:
+    """Import the images of files and folders.
+
+    A folder is imported with everything below it, except hidden files and links to folders. Run the command again to
+    continue after an error: it skips images that are stored already. Each rejected file is a line on stderr.
+    """
+    from app.cli.import_files import import_folders
+
+    return import_folders(list(paths), list(tags), leave)
+
+
+@click.command(
+    cls=Command,
+    examples="images export -o images.ndjson\nimages export --tag harbour --compress zstd > harbour.ndjson.zst",
+)
+@click.option("--tag", multiple=True, metavar="TAG", help="Only images with this tag. You can repeat it.")
+@click.option("--content-type", metavar="TYPE", help="Only images of this media type, such as image/png.")
+@click.option("--q", metavar="WORDS", help="Only images with these words in title, description, file name or tags.")
+@click.option("--created-after", metavar="TIME", help="Only images stored later, such as 2026-01-31T12:00:00Z.")
+@click.option("--created-before", metavar="TIME", help="Only images stored earlier.")
+@click.option("--compress", type=click.Choice(["gzip", "zstd"]), help="Compress the output.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE instead of stdout. FILE appears only when the export is complete.",
+)
+def export(compress: str | None, output: Path | None, tag: tuple[str, ...], **filters: str | None) -> None:
+    """Export the records of images as NDJSON, newest first."""
+    from app.cli.export import export_images
+
+    export_images({"tag": list(tag), **filters}, compress, output)

@@ -1,0 +1,111 @@
+"""Commands of the database schema: `images schema status`, `check`, `review`, `new`, `accept` and `dump`."""
+
+from pathlib import Path
+
+import click
+
+from app.cli.commands.classes import Group, format_option
+from app.errors import UsageError
+
+SQL = Path(__file__).resolve().parents[3] / "sql"
+
+
+def complete_migration(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the IDs of migrations that begin so, for the completion in a shell."""
+    names = (path.stem for path in (SQL / "migrations").glob("*.sql") if not path.stem.endswith(".rollback"))
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+@click.group(cls=Group)
+def schema() -> None:
+    """Inspect the schema of the database, and write migrations."""
+
+
+@schema.command(
+    params=[format_option("text", "json")],
+    examples="images schema status\nimages schema status --format json",
+    exit_codes={0: "up to date", 1: "migrations are pending, or something is wrong", 3: "could not be read"},
+)
+def status(format: str) -> int:
+    """Show each migration, who is migrating, and drift of the live schema."""
+    from app.cli.schema import show_status
+
+    return show_status(format)
+
+
+@schema.command(
+    params=[format_option("text", "json")],
+    examples="images schema check\nimages schema check sql/migrations/0028_index_images_title.sql",
+    exit_codes={0: "no findings", 1: "findings", 3: "could not be checked"},
+)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+def check(files: tuple[Path, ...], format: str) -> int:
+    """Find unsafe statements in sql/, without a database.
+
+    With FILE, show only the findings in these files. All of sql/ is read in any case, because the migrations before
+    decide what a statement means.
+    """
+    from app.cli.schema import check_files
+
+    return check_files(list(files), format)
+
+
+@schema.command(
+    params=[format_option("text", "markdown", "html", "json")],
+    examples="images schema review\nimages schema review 0028_index_images_title --rows 1000000 --format html",
+    exit_codes={0: "safe, or safe with care", 1: "unsafe", 3: "could not be reviewed"},
+)
+@click.argument("migrations", nargs=-1, metavar="[MIGRATION]...", shell_complete=complete_migration)
+@click.option(
+    "--rows", type=click.IntRange(1, 100_000_000), default=200_000, show_default=True, help="Rows in each table."
+)
+def review(migrations: tuple[str, ...], rows: int, format: str) -> int:
+    """Try migrations on a scratch database, and measure what they do.
+
+    MIGRATION is an ID or a file. Without one, the pending migrations of the database are reviewed.
+    """
+    from app.cli.schema import show_review
+
+    return show_review(list(migrations), rows, format)
+
+
+@schema.command(examples='images schema new "Index images title"')
+@click.argument("message")
+def new(message: str) -> None:
+    """Create the files of a migration and of its rollback.
+
+    MESSAGE says what the migration does, verb first. It becomes the name of the files.
+    """
+    from app.migrations.new import create
+
+    print(create(message))
+
+
+@schema.command(examples="images schema accept 0005_index_images_newest\nimages schema accept --all")
+@click.argument("migrations", nargs=-1, metavar="[MIGRATION]...", shell_complete=complete_migration)
+@click.option("--all", "every", is_flag=True, help="Accept every edited migration.")
+def accept(migrations: tuple[str, ...], every: bool) -> None:
+    """Accept edited migration files.
+
+    Records the new checksum of a migration that was edited after it was applied. The migration does not run.
+    """
+    if every == bool(migrations):
+        raise UsageError("name the edited migrations, or give --all.", "list them: images schema status")
+    from app.cli.schema import accept_migrations
+
+    accept_migrations(list(migrations))
+
+
+@schema.command(examples="images schema dump --output sql/schema.sql\nimages schema dump | less")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE instead of stdout. FILE is replaced only when the dump is complete.",
+)
+def dump(output: Path | None) -> None:
+    """Print the live schema as the text of sql/schema.sql."""
+    from app.cli.schema import dump_schema
+
+    dump_schema(output)

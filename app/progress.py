@@ -1,0 +1,78 @@
+"""Progress reporter of long commands: a bar on a terminal, a line every 10 seconds elsewhere, nothing with --quiet.
+
+Everything goes to stderr, so that stdout has only data.
+"""
+
+import sys
+from collections.abc import Callable
+from time import monotonic
+from types import TracebackType
+from typing import NoReturn, Self, TextIO
+
+from tqdm import tqdm
+
+from app.verbosity import verbosity
+
+LINE_INTERVAL = 10.0  # seconds between two lines if stderr is not a terminal
+
+
+class Progress:
+    """Progress of one piece of work.
+
+    `unit` is the plural noun of what is counted. `total` is how many there will be, if known. `summary` returns how
+    far the work has come, for the lines. `is_bar_hidden` is for work whose data goes to the same terminal.
+    """
+
+    def __init__(
+        self,
+        unit: str,
+        total: int | None = None,
+        *,
+        summary: Callable[[], str] | None = None,
+        is_bar_hidden: bool = False,
+        is_scaled: bool = False,
+    ) -> None:
+        self.unit = unit
+        self.count = 0
+        self._summary = summary or self._counted
+        is_bar_shown = not verbosity.is_quiet and not is_bar_hidden and sys.stderr.isatty()
+        self._bar: tqdm[NoReturn] = tqdm(
+            total=total, unit=f" {unit}", unit_scale=is_scaled, disable=not is_bar_shown, leave=False
+        )
+        self._last_line = monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    @property
+    def has_bar(self) -> bool:
+        """Return whether a bar is shown."""
+        return not self._bar.disable
+
+    def expect(self, total: int) -> None:
+        """Set how many there will be."""
+        self._bar.total = total
+
+    def advance(self, number: int = 1, label: str | None = None) -> None:
+        """Count `number` more. `label` says beside the bar what the work is at."""
+        self.count += number
+        if label is not None:
+            self._bar.set_description(label, refresh=False)
+        self._bar.update(number)
+        if not self.has_bar and not verbosity.is_quiet and monotonic() - self._last_line >= LINE_INTERVAL:
+            self._last_line = monotonic()
+            self.message(f"{self._summary()} so far")
+
+    def message(self, text: str, file: TextIO | None = None) -> None:
+        """Print a line to stderr, or to `file`, without breaking the bar."""
+        with tqdm.external_write_mode(file=file or sys.stderr):
+            print(text, file=file or sys.stderr, flush=True)
+
+    def _counted(self) -> str:
+        total = f" of {self._bar.total:,}" if self._bar.total else ""
+        return f"{self.count:,}{total} {self.unit}"

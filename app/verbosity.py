@@ -1,0 +1,16 @@
+"""Verbosity of a command: --quiet and --verbose hold for the whole process."""
+
+
+class Verbosity:
+    """What the user asked for."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Return to the default, for another command in the same process."""
+        self.is_quiet = False  # print only data and errors
+        self.is_verbose = False  # print tracebacks
+
+
+verbosity = Verbosity()
