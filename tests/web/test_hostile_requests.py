@@ -175,7 +175,7 @@ FORMS: dict[str, tuple[bytes, str, int]] = {
     "a boundary of 5,000 characters": (FILE + END, "; boundary=" + "a" * 5000, 400),
     "no end": (FILE, f"; boundary={BOUNDARY}", 400),
     "a part without a name": (part('filename="a.png"', IMAGE) + END, f"; boundary={BOUNDARY}", 400),
-    "a file without a file name": (part('name="file"', IMAGE) + END, f"; boundary={BOUNDARY}", 400),
+    "a file without a file name": (part('name="file"', IMAGE) + END, f"; boundary={BOUNDARY}", 422),
     "two files": (FILE + FILE + END, f"; boundary={BOUNDARY}", 400),
     "a thousand parts": (FILE + part('name="tags"', b"a") * 1000 + END, f"; boundary={BOUNDARY}", 400),
     "an unknown part": (FILE + part('name="owner"', b"a") + END, f"; boundary={BOUNDARY}", 422),
