@@ -16,7 +16,7 @@ from app.decoder.client import Codec
 from app.main import THUMBNAILERS
 from app.settings import Settings
 from app.storage import store
-from app.web.endpoints.negotiate_thumbnails import accepted
+from app.web.endpoints.thumbnails import accepted
 from tests.conftest import client_of
 from tests.support.api import faults, insert, objects, place, problem, put, remove, upload
 from tests.support.pictures import picture, turned
