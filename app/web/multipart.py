@@ -49,8 +49,8 @@ async def read_form(content_type: str, chunks: AsyncIterator[bytes], limits: Lim
     A part with the name `file` is the file, and needs a file name. All other parts are fields, even if they have a file
     name: browsers give one to every Blob.
 
-    Raises ProblemError: 400 if the form is malformed, 413 if the file is too large, 415 if the charset is not UTF-8, 422
-    if the file has no file name.
+    Raises ProblemError: 400 if the form is malformed, 413 if the file is too large, 415 if the charset is not UTF-8, or
+    422 if the file has no file name.
     """
     with Spool() as spool:
         form = Form(spool)
@@ -87,7 +87,7 @@ class _Parser:
         self._name = ""  # of the present field
         self._text = bytearray()
         self._file_bytes = 0
-        callbacks: "MultipartCallbacks" = {
+        callbacks: MultipartCallbacks = {
             "on_part_begin": self._begin_part,
             "on_header_field": self._add_to_header_name,
             "on_header_value": self._add_to_header_value,

@@ -414,9 +414,7 @@ async def test_a_preamble_is_ignored(client: httpx.AsyncClient) -> None:
         ('filename="100%25.jpg"', "100%25.jpg"),
     ],
 )
-async def test_filename_extended_is_the_name_of_the_file(
-    parameters: str, kept: str, client: httpx.AsyncClient
-) -> None:
+async def test_filename_extended_is_the_name_of_the_file(parameters: str, kept: str, client: httpx.AsyncClient) -> None:
     response = await send(client, part(f'name="file"; {parameters}', picture()))
 
     assert response.status_code == 201, response.text

@@ -54,6 +54,8 @@ class Files(StaticFiles):
 
     async def get_response(self, path: str | PathLike[str], scope: Scope) -> Response:
         response = await super().get_response(str(path), scope)
+        if "etag" in response.headers:  # strong, although GZipMiddleware sends two encodings of a file
+            response.headers["ETag"] = f"W/{response.headers['ETag']}"
         secure(response)
         return response
 

@@ -83,6 +83,5 @@ async def create_image(request: Request) -> Response:
             found = await digest(upload.content, request.state["codec"], request.state["decoders"])
             row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
         measured |= {"new": new, "bytes": found.byte_size}
-    if not new:
-        return _image(row, 200, {"Content-Location": f"{PATH}/{row['id']}"})
-    return _image(row, 201, {"Location": f"{PATH}/{row['id']}"})
+    url = f"{request.scope.get('root_path', '')}{PATH}/{row['id']}"
+    return _image(row, 201, {"Location": url}) if new else _image(row, 200, {"Content-Location": url})
