@@ -1,6 +1,6 @@
-"""In what a live schema differs from sql/schema.sql: for `images schema status`, and for GET /v1/schema.
+"""Schema drift: the differences between a live schema and sql/schema.sql.
 
-Each reads sql/inspect/schema.sql, by its own driver.
+`images schema status` and GET /v1/schema compare the lines of sql/inspect/schema.sql, each with its own driver.
 """
 
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from app.settings import ROOT
 
 THINGS = """
--- The same in a line for each thing, as sql/inspect/schema.sql tells it, for `images schema status` to find drift by:
+-- One line for each thing, in the format of sql/inspect/schema.sql. `images schema status` finds drift with it:
 """
 
 
 def drift(lines: Iterable[str]) -> list[str]:
-    """Each thing that differs, in words. `lines` are those of a live database; comments do not count."""
+    """Return each difference in words, sorted. `lines` are those of a live database. Comments do not count."""
     text = (ROOT / "sql" / "schema.sql").read_text(encoding="utf-8")
     expected = _by_thing(line.removeprefix("-- ") for line in text.partition(THINGS)[2].splitlines())
     actual = _by_thing(line for line in lines if not line.startswith("comment on "))

@@ -1,17 +1,17 @@
-"""The migrations that this build ships, held against those that a database has had.
+"""Migration history: the migrations that this release ships, compared with those that a database has.
 
-The migrator, `images schema status`, /readyz and /v1/schema read sql/queries/read_history.sql, each by its own driver,
-and come here for what it means. yoyo's table is the truth about what is applied; the ledger tells by whom, when, and of
-which text.
+The migrator, `images schema status`, /readyz and /v1/schema read sql/queries/read_history.sql, each with its own
+driver, and interpret the rows here. yoyo's table decides which migrations are applied. The ledger tells by whom, when,
+and with which digest.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+from app.schema.digest import Digest, digest
 from app.settings import ROOT
 
 MIGRATIONS = ROOT / "sql" / "migrations"
@@ -22,13 +22,13 @@ Standing = Literal["up-to-date", "pending", "wrong"]
 
 @dataclass(frozen=True)
 class Record:
-    """What a database knows of one migration: a row of read_history.sql, in the order of its columns."""
+    """One migration as a database records it: a row of read_history.sql, in the order of its columns."""
 
     migration_id: str
     applied_at: datetime | None  # None: it is not applied
-    sha256: str | None  # of the text that was last applied or accepted; None: the ledger does not have it
-    operation: str | None  # of the last run: apply, rollback, mark, unmark, adopt
-    outcome: str | None  # done, failed, interrupted; started: running, or cut off with something left behind
+    sha256: str | None  # digest of the file as last applied or accepted; None: the ledger does not have the migration
+    operation: str | None  # of the last run: apply, rollback, mark, unmark, adopt, accept
+    outcome: str | None  # done, failed, interrupted; started: running, or cut off and not undone
     username: str | None
     hostname: str | None
     process: int | None
@@ -38,17 +38,17 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        """How long the last run took; an adopted migration's is not known."""
+        """Return how long the last run took. Return None if it has not ended, or if the migration was adopted."""
         return seconds(self.operation, self.started_at, self.finished_at)
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The migrator at work, as the server knows it: a row of find_holder.sql, in the order of its columns."""
+    """The session that holds the migrator's lock: a row of find_holder.sql, in the order of its columns."""
 
     name: str  # application_name: see `name_session` of app/migrations/lock.py
-    since: str | None  # when it connected, as HH:MM:SS in UTC; None where this role may not know
-    query: str  # the statement it is at
+    since: str | None  # when it connected, as HH:MM:SS in UTC; None if this role may not know
+    query: str  # its current statement
 
     def __str__(self) -> str:
         lines = (line for line in self.query.splitlines() if not line.lstrip().startswith("--"))
@@ -58,74 +58,86 @@ class Holder:
 
     @property
     def migration(self) -> str | None:
-        """The number of the migration it is at; None between two."""
+        """Return the number of the migration that it runs. Return None between two migrations."""
         words = self.name.split()
         return words[1] if words[:1] == ["yoyo"] and words[1:2] != ["on"] else None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One migration, as it stands."""
+    """State of one migration.
+
+    While a migration has a problem, the migrator applies nothing. `problem` is a sentence without its full stop, and
+    `advice` says what to do.
+    """
 
     id: str
     state: State
     record: Record | None = None
-    fault: str = ""  # why nothing may be applied while it stands so, and what to do
+    problem: str = ""
+    advice: str = ""
+
+    @property
+    def fault(self) -> str:
+        """Return the problem and the advice. Return "" if there is no problem."""
+        return f"{self.problem}: {self.advice}" if self.problem else ""
 
     @property
     def applied(self) -> bool:
+        """Return whether the migration is applied."""
         return self.record is not None and self.record.applied_at is not None
 
     @property
     def unfinished(self) -> bool:
-        """Whether its last run was cut off where it could not be undone."""
+        """Return whether its last run was cut off and could not be undone."""
         return self.record is not None and self.record.outcome == "started"
 
     @property
     def settled(self) -> bool:
-        """Whether it is applied, and the ledger has it so; it has not what stock yoyo applied."""
+        """Return whether it is applied and in the ledger. A migration that stock yoyo applied is not in the ledger."""
         return self.applied and not self.unfinished and self.record is not None and self.record.sha256 is not None
 
 
 def seconds(operation: str | None, started_at: datetime | None, finished_at: datetime | None) -> float | None:
+    """Return how long a run took. Return None if it has not ended, or if the migration was adopted."""
     if started_at is None or finished_at is None or operation == "adopt":
         return None
     return (finished_at - started_at).total_seconds()
 
 
 def comparable(entries: Iterable[Entry]) -> bool:
-    """Whether the database has the migrations that sql/schema.sql is made of, and no others."""
+    """Return whether the database has exactly the migrations that sql/schema.sql is made of."""
     return all(entry.applied and entry.state != "newer" for entry in entries)
 
 
 def standing(entries: Iterable[Entry], drift: Collection[str] | None) -> Standing:
-    """Up to date, with this release or a newer one; migrations to be applied, or at it; or anything wrong."""
+    """Return the state of the whole schema.
+
+    A database with migrations of a newer release is up to date. A migration that is running counts as pending.
+    """
     entries = list(entries)
     states = {entry.state for entry in entries}
-    if drift or states & {"failed", "edited", "missing"} or any(entry.fault for entry in entries):
+    if drift or states & {"failed", "edited", "missing"} or any(entry.problem for entry in entries):
         return "wrong"
     return "pending" if states & {"pending", "running"} else "up-to-date"
 
 
 def number(migration_id: str) -> str:
+    """Return the number that the ID begins with, such as "0003"."""
     return migration_id.partition("_")[0]
 
 
-def shipped(folder: Path = MIGRATIONS) -> dict[str, str]:
-    """The ids of a folder's migrations, as yoyo takes them from the files' names, each with its SHA-256 in hex.
-
-    Line endings do not count: a checkout with CRLF is the same migration.
-    """
+def shipped(folder: Path = MIGRATIONS) -> dict[str, Digest]:
+    """Return the digests of a folder's migrations, by the ID that yoyo takes from the file's name."""
     files = (path for path in folder.glob("*.sql") if not path.name.endswith(".rollback.sql"))
-    return {path.stem: sha256(_normalised(path.read_bytes())).hexdigest() for path in sorted(files)}
+    return {path.stem: digest(path.read_bytes()) for path in sorted(files)}
 
 
-def _normalised(text: bytes) -> bytes:
-    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str | None = None) -> list[Entry]:
+    """Return the state of every migration that is shipped or applied, by ID.
 
-
-def compare(files: Mapping[str, str], records: Iterable[Record], running: str | None = None) -> list[Entry]:
-    """Every migration that is shipped or applied, by id. `running` is the number of the one a migrator is at."""
+    `running` is the number of the migration that a migrator is running.
+    """
     known = {record.migration_id: record for record in records}
     applied = {name: record for name, record in known.items() if record.applied_at}
     entries = []
@@ -139,14 +151,15 @@ def compare(files: Mapping[str, str], records: Iterable[Record], running: str | 
     return entries
 
 
-def _applied(name: str, digest: str, record: Record, running: str | None) -> Entry:
-    if record.sha256 not in (None, digest):
+def _applied(name: str, file: Digest, record: Record, running: str | None) -> Entry:
+    if record.sha256 is not None and not file.matches(record.sha256):
         return Entry(
             name,
             "edited",
             record,
-            f"{name} was edited after it was applied: bring the file back, and make a new migration for the change;"
-            f" or accept it as it is: images schema accept {name}",
+            f"{name} was edited after it was applied",
+            "restore the file and write a new migration for the change; or, if the edit does not change the schema, "
+            f"accept it: images schema accept {name}",
         )
     if running == number(name):
         return Entry(name, "running", record)
@@ -154,33 +167,38 @@ def _applied(name: str, digest: str, record: Record, running: str | None) -> Ent
 
 
 def _pending(
-    name: str, files: Mapping[str, str], record: Record | None, applied: Mapping[str, Record], running: str | None
+    name: str, files: Mapping[str, Digest], record: Record | None, applied: Mapping[str, Record], running: str | None
 ) -> Entry:
-    fault = ""
+    problem = advice = ""
     above = sorted(other for other in applied if other > name)
-    renamed = any(gone.sha256 == files[name] for other, gone in applied.items() if other not in files)
+    renamed = any(gone.sha256 and files[name].matches(gone.sha256) for id, gone in applied.items() if id not in files)
     if above and not renamed:
-        todo = f"give the file a number after {number(above[-1])}, or roll back first: yoyo rollback -r {above[0]}"
+        problem = f"{name} is not applied, but a later migration is: {above[-1]}"
+        advice = f"give the file a number after {number(above[-1])}, or roll back first: yoyo rollback -r {above[0]}"
         if _is_newer(above[-1], files):
-            todo = "it is for the release that has that one to apply it"
+            advice = f"apply it with the release that has {above[-1]}"
         elif record is not None and record.operation == "unmark":
-            todo = f"if the database has it, yoyo mark -m {name}; if not, roll back first: yoyo rollback -r {above[0]}"
-        fault = f"{name} is not applied, but {above[-1]}, which comes after it, is: {todo}"
+            advice = (
+                f"if the database already has this change: yoyo mark -m {name}; otherwise roll back first: "
+                f"yoyo rollback -r {above[0]}"
+            )
     if running == number(name):
-        return Entry(name, "running", record, fault)
+        return Entry(name, "running", record, problem, advice)
     failed = record is not None and record.operation == "apply" and record.outcome in ("failed", "started")
-    return Entry(name, "failed" if failed else "pending", record, fault)
+    return Entry(name, "failed" if failed else "pending", record, problem, advice)
 
 
-def _unknown(name: str, record: Record, files: Mapping[str, str], applied: Mapping[str, Record]) -> Entry:
+def _unknown(name: str, record: Record, files: Mapping[str, Digest], applied: Mapping[str, Record]) -> Entry:
     if _is_newer(name, files):
         return Entry(name, "newer", record)
-    for other, digest in files.items():
-        if digest == record.sha256 and other not in applied:
-            fault = f"{name} is applied, and its file is now called {other}: give it its name back"
-            return Entry(name, "missing", record, fault)
-    return Entry(name, "missing", record, f"{name} is applied, and its file is gone: bring it back, with its rollback")
+    for other, file in files.items():
+        if record.sha256 and file.matches(record.sha256) and other not in applied:
+            problem = f"{name} is applied, but its file was renamed to {other}"
+            return Entry(name, "missing", record, problem, f"rename the file back to {name}.sql")
+    return Entry(
+        name, "missing", record, f"{name} is applied, but its file is missing", "restore the file and its rollback file"
+    )
 
 
-def _is_newer(name: str, files: Mapping[str, str]) -> bool:
+def _is_newer(name: str, files: Iterable[str]) -> bool:
     return number(name) > max(map(number, files), default="")

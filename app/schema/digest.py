@@ -1,0 +1,56 @@
+"""Digest of a migration file: it covers the statements and the directives, and no comments or white space.
+
+The ledger has the digest of each migration as it was applied. If an applied file has another one, it was edited.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+from app.schema.headers import directives_of
+from app.schema.statements import tokens
+from app.text import one_line
+
+KIND = "s1:"  # statements and directives, version 1
+
+
+@dataclass(frozen=True)
+class Digest:
+    """The digests of one migration file.
+
+    `current` is "s1:" and 64 hexadecimal digits. `whole_file` is the SHA-256 of the whole file, 64 hexadecimal digits
+    without a prefix: earlier releases recorded that one.
+    """
+
+    current: str
+    whole_file: str
+
+    def matches(self, recorded: str) -> bool:
+        """Return whether a digest in the ledger, of either kind, is this file's."""
+        return recorded == (self.current if recorded.startswith(KIND) else self.whole_file)
+
+
+@lru_cache(maxsize=1024)
+def digest(content: bytes) -> Digest:
+    """Return the digests of a migration file.
+
+    Line endings do not count: a checkout with CRLF is the same migration. If PostgreSQL's scanner cannot read the file,
+    every byte of it counts.
+    """
+    from pglast.parser import ParseError
+
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    whole_file = sha256(content).hexdigest()
+    try:
+        text = content.decode()
+        covered = json.dumps([_normalized(directives_of(text)), tokens(text)]).encode()
+    except (UnicodeDecodeError, ParseError):
+        covered = content
+    return Digest(KIND + sha256(covered).hexdigest(), whole_file)
+
+
+def _normalized(directives: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the directives by name. White space may be part of a constant in `rows to lose`, and nowhere else."""
+    return [(key, value if key == "rows to lose" else one_line(value)) for key, value in sorted(directives.items())]

@@ -1,0 +1,132 @@
+"""Digests of migration files: comments and white space do not count, everything else does."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.schema.digest import digest
+from app.schema.history import MIGRATIONS, Record, compare
+
+NAMES = st.text("abcxyzäß_", min_size=1, max_size=5)
+TEXTS = st.text("ab'\"$;-/*:\\ é\n", max_size=8)
+QUIET = st.text("ab ;'\"$-é", max_size=8)  # for comments and for bodies in dollar quotes
+WORDS = st.one_of(
+    st.sampled_from(["SELECT", "FROM", "create", ",", "(", ")", ";", "::", "<=", "->>", "[1]", "$1", "*", "+"]),
+    NAMES,
+    st.integers(0, 10**6).map(str),
+    st.decimals(0, 1000, places=2).map(str),
+    TEXTS.map(lambda text: '"' + (text or "x").replace('"', '""') + '"'),
+    TEXTS.map(lambda text: "'" + text.replace("'", "''") + "'"),
+    TEXTS.map(lambda text: "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"),
+    QUIET.map(lambda text: "$body$" + text.replace("$", "") + " -- in the body\n$body$"),
+)
+GAPS = st.one_of(
+    st.sampled_from([" ", "\n", "\t", "  \n\n ", "\r\n"]),
+    QUIET.map(lambda text: f" -- {text}\n"),
+    QUIET.map(lambda text: f" /* {text.replace('*', '').replace('/', '')} /* nested */ */ "),
+)
+
+
+def current(text: str) -> str:
+    return digest(text.encode()).current
+
+
+@given(st.lists(WORDS, min_size=1, max_size=12), st.data())
+def test_comments_and_white_space_do_not_count(words: list[str], data: st.DataObject) -> None:
+    gaps = data.draw(st.lists(GAPS, min_size=len(words), max_size=len(words)))
+
+    # The gap of two constants is a blank: after a line break the second would continue the first.
+    separated = [
+        " " if a.endswith("'") and b.startswith("'") else gap
+        for gap, a, b in zip(gaps, words, [*words[1:], ""], strict=True)
+    ]
+
+    assert current("".join(f"{word}{gap}" for word, gap in zip(words, separated, strict=True))) == current(
+        " ".join(words)
+    )
+
+
+@given(st.lists(WORDS, min_size=1, max_size=12), st.lists(WORDS, min_size=1, max_size=12))
+def test_any_other_token_counts(words: list[str], others: list[str]) -> None:
+    assert (current(" ".join(words)) == current(" ".join(others))) == (words == others)
+
+
+@given(TEXTS, TEXTS)
+def test_every_character_of_a_constant_counts(text: str, other: str) -> None:
+    def statements(text: str) -> list[str]:
+        plain = text.replace("'", "''")
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        name = (text or "x").replace('"', '""')
+        return [
+            f"SELECT '{plain}'",
+            f"SELECT E'{escaped}'",
+            f"COMMENT ON TABLE a IS '{plain}'",
+            f'SELECT "{name}"',
+            f"DO $body$ BEGIN -- {text.replace('$', 'S')}\nEND $body$",  # comments inside a body are part of it
+        ]
+
+    if (text or "x") != (other or "x") and text.replace("$", "S") != other.replace("$", "S"):
+        for one, another in zip(statements(text), statements(other), strict=True):
+            assert current(one) != current(another)
+
+
+@given(st.lists(st.text("ab' -", max_size=5), min_size=2, max_size=4), st.lists(GAPS, min_size=4, max_size=4))
+def test_a_constant_of_several_parts_is_one_constant(parts: list[str], gaps: list[str]) -> None:
+    quoted = ["'" + part.replace("'", "''") + "'" for part in parts]
+    between = ["\n" + gap.replace("/*", "--").replace("*/", "\n") + "\n" for gap in gaps]
+
+    spread = "".join(part + gap for part, gap in zip(quoted, between, strict=False))
+
+    assert current(f"SELECT {spread}") == current("SELECT " + "\n".join(quoted))
+    assert current(f"SELECT {spread}") != current("SELECT " + "\n".join([*quoted[:-1], "'x" + quoted[-1][1:]]))
+
+
+def test_directives_count_and_their_place_does_not() -> None:
+    text = "-- Title.\n--\n-- depends: 0001_create_a\n-- transactional: false\n\nSELECT 1;\n"
+
+    assert current("-- transactional: false\n-- Another title.\n-- depends:  0001_create_a\nSELECT 1;") == current(text)
+    assert current(text.replace("false", "true")) != current(text)
+    assert current(text.replace("0001_create_a", "0001_create_b")) != current(text)
+    assert current(text.replace("-- transactional: false\n", "")) != current(text)
+    # Below the header yoyo ignores it.
+    assert current("-- depends: 0001_create_a\nSELECT 1; -- transactional: false\n") != current(text)
+
+
+@pytest.mark.parametrize("path", sorted(MIGRATIONS.glob("*.sql")), ids=lambda path: path.stem)
+def test_a_comment_can_be_corrected_in_every_file(path: Path) -> None:
+    text = path.read_text()
+
+    assert current(text.replace("-- ", "-- Corrected: ", 1)) == current(text)
+    assert current(text.replace("\n", "\r\n")) == current(text)
+
+
+@pytest.mark.parametrize("content", [b"SELECT 'open", b"SELECT '\xe9'", b"SELECT /* open"])
+def test_every_byte_of_a_file_that_cannot_be_read_counts(content: bytes) -> None:
+    assert digest(content).current != digest(content + b" ").current
+
+
+def test_a_digest_of_an_earlier_release_is_that_of_the_whole_file() -> None:
+    content = b"-- A comment.\nSELECT 1;\n"
+    former = sha256(content).hexdigest()
+
+    assert digest(content).matches(former)
+    assert digest(content).matches(digest(content).current)
+    assert digest(content.replace(b"\n", b"\r\n")).matches(former)
+    assert not digest(content.replace(b"comment", b"remark")).matches(former)
+    assert digest(content.replace(b"comment", b"remark")).matches(digest(content).current)
+    assert not digest(content.replace(b"1", b"2")).matches(digest(content).current)
+
+
+@pytest.mark.parametrize("kind", ["current", "whole_file"])
+def test_a_renamed_file_is_known_by_its_digest_of_either_kind(kind: str) -> None:
+    file = digest(b"SELECT 1;")
+    record = Record("0001_a", datetime.now(UTC), getattr(file, kind), "apply", "done", *(None,) * 6)
+
+    [old, new] = compare({"0001_b": file}, [record])
+
+    assert (old.state, old.problem) == ("missing", "0001_a is applied, but its file was renamed to 0001_b")
+    assert (new.state, new.problem) == ("pending", "")
