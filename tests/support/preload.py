@@ -9,6 +9,7 @@ import yoyo.scripts.migrate
 import yoyo.scripts.newmigration  # noqa: F401
 
 import app.cli.check_objects
+import app.cli.export
 import app.cli.import_files
 import app.cli.main
 import app.cli.tokens  # noqa: F401
