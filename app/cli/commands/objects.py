@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli.commands.classes import Command, Group, format_option
+from app.cli.commands.classes import Command, Group, Seconds, format_option
 from app.errors import UsageError
 
 
@@ -18,7 +18,7 @@ def objects() -> None:
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0, max=3_155_760_000),
+    type=Seconds(min=0, max=3_155_760_000),
     default=86_400,
     show_default=True,
     metavar="SECONDS",
