@@ -275,7 +275,10 @@ def test_a_name_is_one_line(name: str, database: str) -> None:
 def test_before_the_migrations_the_command_says_so(empty_database: str) -> None:
     done = images(empty_database, "list")
 
-    assert (done.returncode, done.stderr) == (3, "error: the database lacks migrations of this release.\nhint: apply them: yoyo apply\n")
+    assert (done.returncode, done.stderr) == (
+        3,
+        "error: the database lacks migrations of this release.\nhint: apply them: yoyo apply\n",
+    )
 
 
 def test_none_is_refused_beyond_loopback(database: str) -> None:
