@@ -1,10 +1,10 @@
 """RUNBOOK.md: an entry for each alert and for each message that the code has for an operator, and commands that work.
 
-Collected from the sources of app/, less app/review/ and `yoyo new` (for who writes migrations: sql/README.md): what
-is given to CommandError, to note(), to the log as error or warning, to stderr; what the migrator prints; exceptions
-whose words come into such a line; and the details of a 503. A message is what is literal in it: strings, f-strings, the log's formats; a
-name stands for what is assigned to it in its function, or in its module. Not collected: what PostgreSQL, libpq, the
-object store, uvicorn, yoyo and click say.
+Collected from the sources of app/, except app/review/ and `yoyo new` (for authors of migrations: sql/README.md): the
+arguments of CommandError and note(), of the log's errors and warnings, and of print to stderr; everything that the
+migrator prints; exceptions whose words come into such a line; and the details of a 503. A message is what is literal in
+it: strings, f-strings, the log's formats. A name stands for what is assigned to it in its function, or in its module.
+Not collected: the words of PostgreSQL, libpq, the object store, uvicorn, yoyo and click.
 """
 
 import ast
