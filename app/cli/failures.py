@@ -14,7 +14,7 @@ from app.settings import Settings
 from app.storage.store import reason
 from app.text import one_line
 
-# What a command expects to fail. Other exceptions are faults of the program.
+# Exceptions of a server that fails. Other exceptions are faults of the program.
 FAILURES = (*UNAVAILABLE, asyncpg.PostgresError, psycopg.Error)
 CONNECTING = (
     ConnectionRefusedError,
