@@ -43,7 +43,7 @@ def other_server(memory: Path, request: pytest.FixtureRequest) -> Iterator[Serve
 
 
 def session(text: str, url: str, folder: Path, name: str) -> tuple[str, dict[str, str]]:
-    """Return the commands for a database of this server and this name, with a folder of the test, and their environment."""
+    """Return the commands for a database of this name, with a folder of the test, and their environment."""
     text = text.replace(".venv/bin/", "").replace("/backup/2026-01-31", f"{folder}/backup")
     text = re.sub(r"\bobjects=\S+", f"objects={folder}/objects", text)
     text = re.sub(r"(createdb |--quiet |dump\" |--dbname=)images", rf"\1{name}", text)
