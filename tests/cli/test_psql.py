@@ -9,8 +9,6 @@ from pathlib import Path
 import click
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.cli import psql as cli_psql
@@ -21,13 +19,13 @@ from app.embedded_postgres import Server, binaries
 from app.errors import CommandError
 from app.settings import ROOT
 from tests.conftest import BIN, VERSION, as_role, environment
+from tests.support.properties import given, st
 
 SAYS_ALL = f"""#!{sys.executable}
 import json, os, sys
 print(json.dumps({{"arguments": sys.argv[1:], "variables": dict(os.environ)}}))
 raise SystemExit(3)
 """
-some = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 
 
@@ -111,7 +109,6 @@ def test_without_psql_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "postgresql-client" in str(raised.value.hint)
 
 
-@some
 @given(st.lists(st.one_of(words, st.sampled_from(["--", "-h", "--help", "-q", "-v", "--owner", "-c"]))))
 def test_arguments_are_passed_unchanged(arguments: list[str]) -> None:
     """Only images psql's own flags in front, and one `--` after them, are taken."""
@@ -125,7 +122,6 @@ def test_arguments_are_passed_unchanged(arguments: list[str]) -> None:
         assert list(context.params["arguments"]) == arguments
 
 
-@some
 @given(user=words, password=words, dbname=words)
 def test_variables_mean_what_the_url_means(user: str, password: str, dbname: str) -> None:
     variables = connection_variables(make_conninfo(user=user, password=password, dbname=dbname, host="db"))
