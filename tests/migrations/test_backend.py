@@ -187,9 +187,9 @@ def test_an_interrupted_migrator_ends_at_once_with_one_line(
     migrator.send_signal(interruption)
     _, stderr = migrator.communicate(timeout=30)  # it would sleep for a minute
 
-    assert migrator.returncode == 1
-    assert stderr.startswith("yoyo: interrupted")
-    assert stderr.count("\n") == 1
+    assert migrator.returncode == 130
+    assert stderr.startswith("error: interrupted")
+    assert stderr.count("\n") == 2
     assert what_remains(empty_database) == (None, 0)
 
 
@@ -201,10 +201,13 @@ def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migr
         holder.kill()
         holder.communicate()
 
-    assert waiter.returncode == 1
+    assert waiter.returncode == 3
     host = re.escape(socket.gethostname()[:30])
-    assert re.match(rf"yoyo: gave up after \d+\.\d s \(MIGRATION_LOCK_WAIT\): yoyo 0001 on {host}", waiter.stderr)
-    assert "at: SELECT pg_sleep(60);) is at work\n" in waiter.stderr
+    assert re.match(
+        rf"error: gave up after \d+\.\d s \(MIGRATION_LOCK_WAIT\): another migrator holds the lock: yoyo 0001 on {host}",
+        waiter.stderr,
+    )
+    assert "at: SELECT pg_sleep(60);).\nhint: " in waiter.stderr
 
 
 def test_a_lock_row_left_by_stock_yoyo_is_taken_over(empty_database: str) -> None:
@@ -222,8 +225,9 @@ def test_a_failing_migration_is_undone_and_not_recorded(empty_database: str, tmp
     done = yoyo_on(empty_database, "apply", str(tmp_path))
 
     assert (done.returncode, done.stderr) == (
-        1,
-        'yoyo: 0001_fail_here was not applied: relation "nowhere" does not exist\n',
+        3,
+        'error: 0001_fail_here was not applied: relation "nowhere" does not exist.\n'
+        "hint: if the database already has this change, compare: images schema status\n",
     )
     assert applied(empty_database) == []
     with psycopg.connect(empty_database) as connection:
@@ -251,8 +255,8 @@ def test_traffic_does_not_pile_up_behind_a_migration_that_waits(database: str) -
             longest = max(longest, time.monotonic() - started)
         stdout, stderr = migrator.communicate()
 
-    assert migrator.returncode == 1
-    assert stderr.startswith(f"yoyo: {IDS[1]} was not applied: canceling statement due to lock timeout; process ")
+    assert migrator.returncode == 3
+    assert stderr.startswith(f"error: {IDS[1]} was not applied: canceling statement due to lock timeout; process ")
     said = rf"{IDS[1]} was undone: .* process {blocker} \(.*\) holds images, its transaction open for .* of 2\)\n"
     assert len(re.findall(said, stdout)) == 2
     assert 0.2 < longest < 10
@@ -306,7 +310,7 @@ def test_the_lock_of_a_living_migrator_is_not_broken(empty_database: str, slow_m
         holder.communicate()
 
     assert breaking.returncode == 1
-    assert "is at work: its lock ends when that process does\n" in breaking.stderr
+    assert re.match(r"error: a migrator is running: yoyo 0001 on .*\.\nhint: wait until it ends, ", breaking.stderr)
     wait_until(lambda: yoyo_on(empty_database, "break-lock").returncode == 0)
     assert what_remains(empty_database) == (None, 0)
 
