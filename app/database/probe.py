@@ -19,6 +19,7 @@ from app.database.pool import Pool
 from app.observability.logs import logger
 from app.schema import history
 from app.settings import Settings
+from app.single_flight import SingleFlight
 from app.storage.store import reason
 
 FRESH = 5.0  # seconds that an answer of the database holds
@@ -74,18 +75,27 @@ class Look:
                 "database_statement_timeout": min(settings.database_statement_timeout, LIMIT),
             }
         )
-        self._task: asyncio.Task[Found] | None = None
-        self._since = 0.0
+        self._flight: SingleFlight[str, Found] = SingleFlight()
+        self._found: Found | None = None  # the last answer
+        self._since = 0.0  # when it was asked for
 
     async def look(self) -> Found:
         """What is known within LIMIT."""
-        if self._task is None or (self._task.done() and time.monotonic() - self._since > FRESH):
-            self._since = time.monotonic()
-            self._task = asyncio.create_task(self._ask())
-        await asyncio.wait([self._task], timeout=LIMIT)
-        return self._task.result() if self._task.done() and not self._task.cancelled() else Found(None, None)
+        if self._found is not None and time.monotonic() - self._since <= FRESH:
+            return self._found
+        try:
+            async with asyncio.timeout(LIMIT):
+                return await self._flight.share("look", self._ask)
+        except TimeoutError:
+            return Found(None, None)
 
     async def _ask(self) -> Found:
+        since = time.monotonic()
+        found = await self._read()
+        self._found, self._since = found, since
+        return found
+
+    async def _read(self) -> Found:
         try:
             async with Pool(self._settings, "metrics") as pool:
                 records = [history.Record(*row) for row in await queries.read_history(pool)]

@@ -21,6 +21,7 @@ from app.database.errors import BEHIND, LOST, UNAVAILABLE
 from app.database.pool import MARGIN, Pool
 from app.observability.logs import logger
 from app.settings import Settings
+from app.single_flight import SingleFlight
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     from asyncpg import Record
@@ -51,8 +52,7 @@ class Reads:
         asking = {"database_pool_size": 1, "database_statement_timeout": self._patience}
         self._questions = Pool(settings.model_copy(update=asking), "questions")
         self._turn = asyncio.Lock()
-        self._next: asyncio.Task[Record] | None = None
-        self._asked: set[asyncio.Task[Record]] = set()
+        self._flight: SingleFlight[str, Record] = SingleFlight()
         self._away = False  # the primary has not answered
         self._avoided = 0.0  # until when the replica is; 0 after it was of use
 
@@ -60,9 +60,7 @@ class Reads:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for asked in self._asked:
-            asked.cancel()
-        await asyncio.gather(*self._asked, return_exceptions=True)
+        await self._flight.cancel()
         await self._questions.__aexit__()
         if self._replica is not None:
             await self._replica.__aexit__()
@@ -146,15 +144,11 @@ class Reads:
     async def _position(self) -> Record | None:
         """How far the primary's log has come by now, or later; None where it does not say.
 
-        One question is under way at a time. Who comes while it is shares the next one.
+        One question is under way at a time. Callers that come meanwhile share the next one.
         """
-        if self._next is None:
-            self._next = asyncio.create_task(self._ask())
-            self._asked.add(self._next)
-            self._next.add_done_callback(self._forget)
         try:
             async with asyncio.timeout(DOUBTED if self._away else self._patience):
-                position = await asyncio.shield(self._next)
+                position = await self._flight.share("position", self._ask)
         except (*UNAVAILABLE, asyncpg.ObjectNotInPrerequisiteStateError) as error:  # the latter from a standby
             if not self._away:
                 logger.warning("the primary does not answer: %s: %s", type(error).__name__, error)
@@ -167,14 +161,9 @@ class Reads:
 
     async def _ask(self) -> Record:
         async with self._turn:
-            self._next = None
+            self._flight.close_to_newcomers("position")
             [row] = await self._questions.fetch("read_position")
             return row
-
-    def _forget(self, asked: asyncio.Task[Record]) -> None:
-        self._asked.discard(asked)
-        if not asked.cancelled():
-            asked.exception()  # whoever waits for it has it, if anybody still does
 
 
 async def _has_replayed(connection: Connection, position: Record) -> bool:

@@ -40,6 +40,7 @@ def dump(url: str) -> str:
         "--no-owner",
         "--no-privileges",
         "--exclude-table=*yoyo*",
+        "--exclude-extension=pg_stat_statements",
         make_conninfo("", **parameters),
     ]
     environment = os.environ | password

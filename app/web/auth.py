@@ -1,6 +1,5 @@
 """Bearer tokens (RFC 6750): what they are made of, and what the one of a request allows."""
 
-import asyncio
 import hmac
 import time
 from base64 import urlsafe_b64decode
@@ -18,6 +17,7 @@ from app.database.replica import Reads
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
 from app.settings import is_loopback
+from app.single_flight import SingleFlight
 from app.web.problems import ProblemError
 
 NOTED = 60.0  # seconds between two notes of its use
@@ -40,7 +40,7 @@ class Tokens:
         self._reads = reads
         self._known: dict[UUID, Known] = {}
         self._noted: dict[UUID, float] = {}
-        self._looks: dict[UUID, asyncio.Task[Known | None]] = {}
+        self._flight: SingleFlight[UUID, Known | None] = SingleFlight()
 
     async def require(self, authorization: str | None, wanted: Scope) -> None:
         """Returns if the Authorization header has a token that allows it. Raises ProblemError: 401, 403.
@@ -71,10 +71,7 @@ class Tokens:
         known = self._known.get(id)
         if known is not None and time.monotonic() - known.since < FRESH:
             return known
-        if id not in self._looks:
-            self._looks[id] = asyncio.create_task(self._look(id))
-            self._looks[id].add_done_callback(lambda look: (self._looks.pop(id), look.cancelled() or look.exception()))
-        return await asyncio.shield(self._looks[id])
+        return await self._flight.share(id, lambda: self._look(id))
 
     async def _note(self, id: UUID) -> None:
         """That the token was used: by who has its secret, and once in NOTED seconds."""

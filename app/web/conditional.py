@@ -1,40 +1,116 @@
-"""Requests on a condition (RFC 9110, 13) and for a range of the bytes (14)."""
+"""Conditional requests (RFC 9110, section 13) and range requests (section 14)."""
 
 import re
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from starlette.requests import Request
 
 from app.web.problems import ProblemError
 
+CONDITIONS = frozenset({b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"})
+EXCEPT_IF_MATCH = frozenset({b"if-none-match", b"if-unmodified-since"})  # on methods that change something
+ENTITY_TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')
 
-def entity_tags(request: Request, name: str) -> list[str]:
-    """What If-Match or If-None-Match lists; that of the compressed bytes stands for the others'."""
-    tags = (tag.strip() for line in request.headers.getlist(name) for tag in line.split(","))
+
+def validators(etag: str, modified: datetime) -> dict[str, str]:
+    """Return the headers ETag and Last-Modified of a representation.
+
+    RFC 9110, section 8.8.2.1, forbids a Last-Modified in the future.
+    """
+    modified = min(modified.replace(tzinfo=UTC), datetime.now(UTC))  # asyncpg's infinity has no zone
+    return {"ETag": etag, "Last-Modified": format_datetime(modified, usegmt=True)}
+
+
+def has_condition(request: Request, conditions: frozenset[bytes] = CONDITIONS) -> bool:
+    """Return whether the request has one of these headers."""
+    return not conditions.isdisjoint([name for name, _ in request.scope["headers"]])
+
+
+def entity_tags(request: Request, name: str) -> list[str] | None:
+    """Return the ETags that the header If-Match or If-None-Match lists, or None if the request does not have it.
+
+    The ETag of compressed bytes counts as that of the others. Raises ProblemError 400 if an ETag has no quotes.
+    """
+    lines = request.headers.getlist(name)
+    if not lines:
+        return None
+    value = ",".join(lines)
+    if value.strip() == "*":
+        return ["*"]
+    tags: list[str] = ENTITY_TAG.findall(value)
+    if not tags or ENTITY_TAG.sub("", value).strip(" \t,"):
+        detail = f'{name} must list ETags in quotes, for example "1795862661643971", or be *.'
+        raise ProblemError(400, detail=detail)
     return [tag.replace('-gzip"', '"') for tag in tags]
 
 
-def not_modified(request: Request, etag: str) -> bool:
-    tags = [tag.removeprefix("W/") for tag in entity_tags(request, "if-none-match")]
-    return etag in tags or "*" in tags
+def not_modified(request: Request, headers: dict[str, str], conflict: str | None = None) -> bool:
+    """Evaluate the conditions of a request in the order of RFC 9110, section 13.2.2. Return whether the answer is 304.
+
+    `headers` are the validators of what the path has now. `conflict` is the kind of the problem if it is another
+    version than the client expects.
+
+    Raises ProblemError: 412 if a condition is false and the answer is not 304, 400 if an ETag has no quotes.
+    """
+    if not has_condition(request):
+        return False
+    etag, modified = headers["ETag"], parsedate_to_datetime(headers["Last-Modified"])
+    reads = request.method in {"GET", "HEAD"}
+    wanted = entity_tags(request, "If-Match")
+    if wanted is not None:
+        if etag not in wanted and "*" not in wanted:
+            raise ProblemError(412, conflict, f"If-Match does not list the ETag {etag}.", headers={"ETag": etag})
+    elif (since := _date(request, "if-unmodified-since")) is not None and modified > since:
+        detail = f"The last modification was later: {headers['Last-Modified']}."
+        raise ProblemError(412, conflict, detail, headers={"ETag": etag})
+    try:
+        known = entity_tags(request, "If-None-Match")
+    except ProblemError:
+        if not reads:
+            raise
+        return False  # A malformed ETag is not the one that this is. The client gets all the bytes.
+    if known is None:
+        since = _date(request, "if-modified-since") if reads else None
+        return since is not None and modified <= since
+    matches = etag in [tag.removeprefix("W/") for tag in known] or "*" in known
+    if matches and not reads:
+        raise ProblemError(412, detail=f"If-None-Match lists the ETag {etag}.", headers={"ETag": etag})
+    return matches
 
 
-def wants_range(request: Request, etag: str) -> bool:
-    """Whether a GET asks for a range of what it knows: If-Range compares strongly, and a date is never ours."""
+def _date(request: Request, name: str) -> datetime | None:
+    """Return the date in a header. None if there is none, or if it is malformed: RFC 9110 ignores it then."""
+    value = request.headers.get(name)
+    if value is None:
+        return None
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def wants_range(request: Request, headers: dict[str, str]) -> bool:
+    """Return whether a GET asks for a range of the representation with these validators.
+
+    If-Range compares strongly: a weak ETag never matches, and a date only if it is the same.
+    """
     if request.method != "GET" or "range" not in request.headers:
         return False
-    return request.headers.get("if-range", etag) == etag
+    return request.headers.get("if-range", headers["ETag"]) in {headers["ETag"], headers["Last-Modified"]}
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """Start and end of the one range that `Range` names; None where all the bytes are the answer.
+    """Return start and end of the one range that the header Range names, or None if the answer is all the bytes.
 
-    That is so, as the RFC allows, for several ranges, for what is malformed, and where there are no bytes at all.
-    Raises ProblemError 416 for a range that begins after the last byte, or of the last 0 bytes.
+    As the RFC allows, all the bytes are the answer to several ranges, to a malformed one, and if there are no bytes.
+    Raises ProblemError 416 if the range begins after the last byte, or is the last 0 bytes.
     """
     match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", header.strip(), re.IGNORECASE)
     if size == 0 or match is None or not any(match.groups()):
         return None
-    # Cut before it is parsed: a number of 20 digits lies beyond any size, and Python refuses one of 5,000.
+    # Cut before they are parsed: a number of 20 digits is beyond any size, and Python rejects one of 5,000.
     first, last = (int(digits.lstrip("0")[:20] or "0") if digits else None for digits in match.groups())
     if first is None:
         start, end = max(0, size - (last or 0)), size

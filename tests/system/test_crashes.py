@@ -82,7 +82,7 @@ def service(settings: Settings, step: str = "") -> Iterator[tuple[str, "subproce
     process = subprocess.Popen(
         [
             BIN / "uvicorn",
-            "--http=app.web.server.protocol:HeadLimit",
+            "--http=app.web.server.protocol:HttpProtocol",
             "--log-level=error",
             f"--port={port}",
             "--factory",

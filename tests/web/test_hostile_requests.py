@@ -2,6 +2,7 @@
 a line in the log. The images that do are in test_hostile_images.py."""
 
 import asyncio
+import gzip
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -175,7 +176,7 @@ FORMS: dict[str, tuple[bytes, str, int]] = {
     "a boundary of 5,000 characters": (FILE + END, "; boundary=" + "a" * 5000, 400),
     "no end": (FILE, f"; boundary={BOUNDARY}", 400),
     "a part without a name": (part('filename="a.png"', IMAGE) + END, f"; boundary={BOUNDARY}", 400),
-    "a file without a file name": (part('name="file"', IMAGE) + END, f"; boundary={BOUNDARY}", 400),
+    "a file without a file name": (part('name="file"', IMAGE) + END, f"; boundary={BOUNDARY}", 422),
     "two files": (FILE + FILE + END, f"; boundary={BOUNDARY}", 400),
     "a thousand parts": (FILE + part('name="tags"', b"a") * 1000 + END, f"; boundary={BOUNDARY}", 400),
     "an unknown part": (FILE + part('name="owner"', b"a") + END, f"; boundary={BOUNDARY}", 422),
@@ -382,3 +383,60 @@ def test_a_client_that_vanishes_leaves_nothing(port: int) -> None:
 
     assert whole.status_code == 201
     httpx.delete(f"http://127.0.0.1:{port}{whole.headers['location']}")
+
+
+HOSTS = {
+    "no Host": (b"", b"HTTP/1.1 400 "),
+    "two Hosts": (b"host: x\r\nhost: x\r\n", b"HTTP/1.1 400 "),
+    "a Host with a path": (b"host: x/y\r\n", b"HTTP/1.1 400 "),
+    "a Host with a user": (b"host: a@x\r\n", b"HTTP/1.1 400 "),
+    "two Hosts in one line": (b"host: x, y\r\n", b"HTTP/1.1 400 "),
+    "an empty Host": (b"host:\r\n", b"HTTP/1.1 200 "),
+    "a Host with a port": (b"host: x:80\r\n", b"HTTP/1.1 200 "),
+    "an IPv6 address": (b"host: [::1]:8000\r\n", b"HTTP/1.1 200 "),
+    "blanks around it": (b"host:  x \r\n", b"HTTP/1.1 200 "),
+}
+
+
+def exchange(port: int, sent: bytes) -> bytes:
+    """Return all that the server sends until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(sent)
+        return b"".join(iter(lambda: client.recv(65_536), b""))
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_request_has_exactly_one_valid_host(name: str, port: int) -> None:
+    hosts, begins = HOSTS[name]
+
+    received = exchange(port, b"GET /healthz HTTP/1.1\r\n" + hosts + b"connection: close\r\n\r\n")
+
+    assert received.startswith(begins), received
+    if begins.endswith(b"400 "):
+        assert b"Send one valid Host header." in received
+
+
+def test_a_request_of_http_1_0_needs_no_host(port: int) -> None:
+    assert exchange(port, b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_wrong_host_is_answered_after_the_request_before_it(port: int) -> None:
+    received = exchange(port, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n")
+
+    assert received.index(b"HTTP/1.1 200 ") < received.index(b"HTTP/1.1 400 ")
+
+
+def test_a_client_of_http_1_0_gets_no_chunks(port: int) -> None:
+    for path in (b"/v1/images/export", b"/static/gallery.css", b"/healthz"):
+        accept = b"accept-encoding: gzip\r\n" if path.startswith(b"/static") else b""
+        head, _, body = exchange(port, b"GET " + path + b" HTTP/1.0\r\n" + accept + b"\r\n").partition(b"\r\n\r\n")
+
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        assert b"transfer-encoding" not in head.lower()
+        assert b"connection: close" in head.lower()
+        if b"content-length" in head.lower():
+            assert b"content-length: %d" % len(body) in head.lower()
+        elif b"content-encoding: gzip" in head.lower():
+            gzip.decompress(body)
+        else:
+            assert not body or json.loads(body)

@@ -30,7 +30,7 @@ PATHS = [
     "/metrics",
     "/openapi.json",
     "/docs",
-    "/docs/start.js",
+    "/static/docs.js",
     "/docs/assets/swagger-ui.css",
     "/docs/assets/none.css",
     "/none",

@@ -16,7 +16,7 @@ from app.migrations.lock import name_session
 from app.schema.history import MIGRATIONS
 from app.settings import ROOT, Settings
 from app.web.endpoints.schema import _by_database
-from tests.conftest import client_of
+from tests.conftest import VERSION, client_of
 from tests.schema.test_migrations import IDS
 from tests.support.api import problem
 from tests.web.test_tokens import bearer, made
@@ -147,9 +147,25 @@ async def test_times_are_the_service_s_and_where_it_is_there_the_database_s(clie
 
     schema = await read(client)
 
-    assert schema["sources"] == ["service"]  # the embedded PostgreSQL has no pg_stat_statements
+    assert schema["sources"] == ["service"]  # this database does not have the extension
     assert listed(schema)["calls"] == before["calls"] + 1
     assert listed(schema)["seconds"] > before["seconds"]
+
+
+@pytest.mark.skipif(VERSION == 16, reason="the wheel of PostgreSQL 16 has no contrib")
+async def test_with_pg_stat_statements_times_are_the_database_s_too(client: httpx.AsyncClient, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as superuser:
+        superuser.execute("CREATE EXTENSION pg_stat_statements")
+    for _ in range(3):
+        await client.get("/v1/images")
+
+    schema = await read(client)
+
+    [query] = [query for query in schema["queries"] if query["name"] == "list_images"]
+    assert schema["sources"] == ["service", "database"]
+    assert schema["drift"] == []
+    assert query["database"]["calls"] == 3
+    assert query["database"]["seconds"] > 0
 
 
 def test_a_query_is_found_again_in_pg_stat_statements() -> None:

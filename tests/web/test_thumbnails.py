@@ -16,7 +16,7 @@ from app.decoder.client import Codec
 from app.main import THUMBNAILERS
 from app.settings import Settings
 from app.storage import store
-from app.web.endpoints.negotiate_thumbnails import accepted
+from app.web.endpoints.thumbnails import accepted
 from tests.conftest import client_of
 from tests.support.api import faults, insert, objects, place, problem, put, remove, upload
 from tests.support.pictures import picture, turned
@@ -200,6 +200,8 @@ ACCEPTS = [
     ("image/avif;q=0.9, image/webp", "image/webp"),
     ("image/webp;q=high, image/jpeg;q=0.001", "image/jpeg"),
     (",, ;q=1, image/jpeg", "image/jpeg"),
+    ("application/problem+json", "image/webp"),
+    ("application/problem+json, image/jpeg;q=0.1", "image/jpeg"),
 ]
 
 
@@ -208,10 +210,21 @@ def test_the_format_is_the_one_that_accept_prefers(accept: str, format: str) -> 
     assert accepted(accept) == format
 
 
+PROBLEMS_NOT = "application/problem+json;q=0"
+
+
 async def test_what_accept_does_not_have_is_not_acceptable(client: httpx.AsyncClient) -> None:
     url = f"/v1/images/{(await upload(client))['id']}/thumbnail"
 
-    for accept in ("text/html", "image/png", "image/webp;q=0,image/jpeg;q=0.000", "*/*;q=0", "é", "image/webp;q=2"):
+    for accept in (
+        "text/html",
+        "image/png",
+        "image/webp;q=0,image/jpeg;q=0.000",
+        "*/*;q=0",
+        "é",
+        "image/webp;q=2",
+        PROBLEMS_NOT,
+    ):
         response = await client.get(url, headers=[(b"Accept", accept.encode())])
         assert "image/webp" in problem(response, 406)["detail"]
 

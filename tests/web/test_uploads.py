@@ -314,7 +314,7 @@ async def test_text_that_is_no_utf_8_is_refused(client: httpx.AsyncClient) -> No
     filename = await send(client, name)
 
     for response in (title, filename):
-        assert problem(response, 400)["detail"] == "Text is UTF-8."
+        assert problem(response, 400)["detail"] == "Names and fields of the form must be UTF-8."
 
 
 async def test_the_smallest_of_images_are_taken(client: httpx.AsyncClient) -> None:
@@ -391,6 +391,36 @@ async def test_a_truncated_form_is_malformed(client: httpx.AsyncClient) -> None:
         problem(await send(client, whole[:cut], end=b""), 400)
 
 
+async def test_a_field_may_have_a_file_name_as_that_of_a_blob(client: httpx.AsyncClient) -> None:
+    attributes = part('name="attributes"; filename="blob"', b'{"a": 1}')
+
+    response = await send(client, attributes, FILE)
+
+    assert response.status_code == 201, response.text
+    assert response.json()["attributes"] == {"a": 1}
+
+
+async def test_a_preamble_is_ignored(client: httpx.AsyncClient) -> None:
+    response = await send(client, b"This is a multi-part message in MIME format.\r\n\r\n", FILE)
+
+    assert response.status_code == 201, response.text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kept"),
+    [
+        ("filename=\"=?utf-8?B?54yrLmpwZw==?=\"; filename*=utf-8''%E7%8C%AB.jpg", "猫.jpg"),
+        ("filename*=UTF-8''a%2Fb%2F%E7%8C%AB.jpg", "猫.jpg"),
+        ('filename="100%25.jpg"', "100%25.jpg"),
+    ],
+)
+async def test_filename_extended_is_the_name_of_the_file(parameters: str, kept: str, client: httpx.AsyncClient) -> None:
+    response = await send(client, part(f'name="file"; {parameters}', picture()))
+
+    assert response.status_code == 201, response.text
+    assert response.json()["filename"] == kept
+
+
 WRONG_FIELDS = [
     ([], ["/file"]),
     ([part('name="title"', b"x")], ["/file"]),
@@ -400,7 +430,8 @@ WRONG_FIELDS = [
     ([FILE, part('name="a/b~c"', b"x")], ["/a~1b~0c"]),
     ([FILE, part('name=""', b"x")], ["/"]),
     ([FILE, part('name="title"', b"x"), part('name="title"', b"y")], ["/title"]),
-    ([part('name="title"; filename="x"', b"x")], ["/title"]),
+    ([part('name="title"; filename="x"', b"x")], ["/file"]),
+    ([FILE, part('name="title"; filename="blob"', b"x" * 201)], ["/title"]),
     ([FILE, part('name="title"', b"x" * 201)], ["/title"]),
     ([FILE, part('name="title"', b"a\x00b")], ["/title"]),
     ([FILE, part('name="description"', b"a\x00b")], ["/description"]),

@@ -14,7 +14,7 @@ from app.decoder.formats import EXTENSIONS
 from app.errors import AppError, ContentMissingError, ImageNotFoundError
 from app.observability.logs import logger
 from app.storage import keys, store
-from app.web.conditional import byte_range, not_modified, wants_range
+from app.web.conditional import byte_range, not_modified, validators, wants_range
 from app.web.limits import patient
 
 # The bytes never change; but who may not ask for them is not to have them from a shared cache.
@@ -28,13 +28,13 @@ async def get_content(request: Request) -> Response:
     shown = row["content_type"] in EXTENSIONS
     disposition = "inline" if shown else "attachment"
     headers = {
-        "ETag": f'"{quote(row["sha256"], safe="")}"',
+        **validators(f'"{quote(row["sha256"], safe="")}"', row["created_at"]),
         "Accept-Ranges": "bytes",
         "Cache-Control": FOR_EVER,
         "Content-Disposition": _disposition(disposition, row["filename"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    if not_modified(request, headers["ETag"]):
+    if not_modified(request, headers):
         return Response(status_code=304, headers=headers)
     objects, key, part = request.state["store"], row["storage_key"], None
     redirect = request.state["settings"].content_redirect
@@ -45,7 +45,7 @@ async def get_content(request: Request) -> Response:
             await store.sign(objects, key, redirect), 307, {"Cache-Control": f"private, max-age={redirect // 2}"}
         )
     headers["Content-Type"] = row["content_type"] if shown else "application/octet-stream"
-    if request.method == "HEAD" or wants_range(request, headers["ETag"]):
+    if request.method == "HEAD" or wants_range(request, headers):
         size = await store.size(objects, key)
         if size is None:
             raise await _missing(request, key)

@@ -23,7 +23,7 @@ from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
 from app.observability.logs import logger
 from app.storage import store
-from app.web.conditional import entity_tags, not_modified
+from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators
 from app.web.pagination import page
 from app.web.parameters import parameters
 from app.web.problems import FieldError, ProblemError, invalid
@@ -52,36 +52,49 @@ async def get_image(request: Request) -> Response:
     row = await queries.get_image(request.state["reads"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
-    headers = {"ETag": _etag(row)}
-    if not_modified(request, headers["ETag"]):
+    headers = _validators(row)
+    if not_modified(request, headers, "version-conflict"):
         return Response(status_code=304, headers=headers)
     return Response(row["image"], headers=headers, media_type="application/json")
 
 
 async def update_image(request: Request) -> Response:
-    """One statement. Attributes are merged here: they are read first, and written only onto what was read."""
+    """Change the image with one statement.
+
+    The image is read first if its attributes are merged, or if the request has conditions that SQL does not check. Then
+    only the version that was read is changed.
+    """
     pool, id = request.state["pool"], request.path_params["id"]
     patch, most = await _patch(request), request.state["settings"].max_attributes_bytes
+    versions, attributes = _versions(request), "{}"
     if not patch.model_fields_set:
         return _image(await _current(request))
     values = {**patch.model_dump(exclude={"attributes"}), "tags": patch.tags or []}
+    reads_first = patch.attributes is not None or has_condition(request, EXCEPT_IF_MATCH)
     while True:
-        versions, attributes = _versions(request), "{}"
-        if patch.attributes is not None:
+        if reads_first:
             row = await _current(request, queries.get_attributes)
-            versions, attributes = [row["updated_at"]], _merged(row["attributes"], patch.attributes, most)
+            versions = [row["updated_at"]]
+            if patch.attributes is not None:
+                attributes = _merged(row["attributes"], patch.attributes, most)
         updated = await queries.update_image(
             pool, id, versions, patch.model_fields_set, **values, attributes=attributes
         )
         if updated is not None:
             return _image(updated)
-        await _current(request)  # or it has changed in between
+        await _current(request)  # The conditions still hold: it changed in between.
 
 
 async def delete_image(request: Request) -> Response:
     pool, objects, id = request.state["pool"], request.state["store"], request.path_params["id"]
-    while (gone := await queries.delete_image(pool, id, _versions(request))) is None:
-        await _current(request)
+    reads_first, versions = has_condition(request, EXCEPT_IF_MATCH), _versions(request)
+    while True:
+        if reads_first:
+            versions = [(await _current(request))["updated_at"]]
+        gone = await queries.delete_image(pool, id, versions)
+        if gone is not None:
+            break
+        await _current(request)  # The conditions still hold: it changed in between.
     # The row is the truth and it is gone. If the bytes cannot follow they are an orphan, which harms nobody.
     try:
         async with pool.transaction() as connection:
@@ -96,20 +109,23 @@ async def delete_image(request: Request) -> Response:
 
 
 def _image(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(row["image"], status, {"ETag": _etag(row), **(headers or {})}, media_type="application/json")
+    return Response(row["image"], status, _validators(row) | (headers or {}), media_type="application/json")
 
 
-def _etag(row: Record) -> str:
-    """updated_at, in microseconds since 1970: each change moves it."""
-    return f'"{microseconds(row["updated_at"])}"'
+def _validators(row: Record) -> dict[str, str]:
+    """Return the headers of a version. The ETag is updated_at in microseconds since 1970: each change increases it."""
+    return validators(f'"{microseconds(row["updated_at"])}"', row["updated_at"])
 
 
 def _versions(request: Request) -> list[datetime] | None:
-    """The versions that If-Match lists, as updated_at; None where any will do. Raises ProblemError: 428."""
-    tags = entity_tags(request, "if-match")
-    if not tags and request.state["settings"].require_if_match:
-        raise ProblemError(428, detail="If-Match is required: the ETag of the version that this is to change.")
-    if not tags or "*" in tags:
+    """Return the versions that If-Match lists, as updated_at, or None if it allows any.
+
+    Raises ProblemError: 400 if an ETag has no quotes, 428 if If-Match is missing and the settings require it.
+    """
+    tags = entity_tags(request, "If-Match")
+    if tags is None and request.state["settings"].require_if_match:
+        raise ProblemError(428, detail="Send If-Match with the ETag of the version that you want to change.")
+    if tags is None or "*" in tags:
         return None
     versions = []
     for tag in tags:
@@ -122,13 +138,14 @@ def _versions(request: Request) -> list[datetime] | None:
 async def _current(
     request: Request, read: Callable[[Pool, UUID], Awaitable[Record | None]] = queries.get_image
 ) -> Record:
-    """The image. Raises ProblemError: 404 where there is none, 412 where If-Match names other versions."""
+    """Return the image as `read` finds it.
+
+    Raises ProblemError: 404 if there is no such image, 412 if a condition of the request is false.
+    """
     row = await read(request.state["pool"], request.path_params["id"])
     if row is None:
         raise ProblemError(404)
-    versions = _versions(request)
-    if versions is not None and row["updated_at"] not in versions:
-        raise ProblemError(412, "version-conflict", "If-Match names another version.", headers={"ETag": _etag(row)})
+    not_modified(request, _validators(row), "version-conflict")
     return row
 
 

@@ -1,5 +1,7 @@
-"""The pages for people: the gallery, and the schema. Each is a file of app/static/, and asks the API for all that it
-shows."""
+"""HTML pages: the gallery, the database schema, and the API documentation (Swagger UI), with their static files.
+
+The gallery and the schema page are files of app/static/. Their scripts get all data from the API.
+"""
 
 from os import PathLike
 from urllib.parse import urlsplit
@@ -9,37 +11,60 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.settings import ROOT
 from app.storage import store
-from app.web.endpoints.docs import STATIC
 from app.web.security import secure
 
-# Thumbnails are fetched with the token and shown as blob: URLs, since an <img> cannot send one.
+STATIC = ROOT / "app" / "static"
+# An <img> cannot send a token. The scripts fetch thumbnails with the token and show them as blob: URLs.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# Swagger UI sets style attributes, and its style sheet contains images as data: URLs.
+DOCUMENTATION_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 async def gallery(request: Request) -> Response:
     settings = request.state["settings"]
     policy = POLICY
-    if settings.content_redirect:  # a download is sent to the object store
+    if settings.content_redirect:  # the API redirects a download to the object store
         url = urlsplit(await store.sign(request.state["store"], "any", settings.content_redirect))
         policy = policy.replace("connect-src 'self'", f"connect-src 'self' {url.scheme}://{url.netloc}")
-    return Response((STATIC / "gallery.html").read_bytes(), 200, {"Content-Security-Policy": policy}, "text/html")
+    return _html("gallery.html", policy)
 
 
 async def schema(request: Request) -> Response:
-    return Response((STATIC / "schema.html").read_bytes(), 200, {"Content-Security-Policy": POLICY}, "text/html")
+    return _html("schema.html", POLICY)
+
+
+async def documentation(request: Request) -> Response:
+    return _html("docs.html", DOCUMENTATION_POLICY)
+
+
+def _html(name: str, policy: str) -> Response:
+    return Response((STATIC / name).read_bytes(), 200, {"Content-Security-Policy": policy}, "text/html")
 
 
 class Files(StaticFiles):
-    """Style sheet and modules."""
-
-    def __init__(self) -> None:
-        super().__init__(directory=STATIC)
+    """Static files with the security headers of every response."""
 
     async def get_response(self, path: str | PathLike[str], scope: Scope) -> Response:
         response = await super().get_response(str(path), scope)
+        if "etag" in response.headers:  # strong, although GZipMiddleware sends two encodings of a file
+            response.headers["ETag"] = f"W/{response.headers['ETag']}"
         secure(response)
         return response
+
+
+def static_files() -> Files:
+    """Return the service's own style sheets and scripts."""
+    return Files(directory=STATIC)
+
+
+def documentation_files() -> Files:
+    """Return the files of Swagger UI."""
+    return Files(packages=[("openapi_ui_bundles.swagger_ui", "vendor")])

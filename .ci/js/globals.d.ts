@@ -1,0 +1,10 @@
+// Globals that a script of /docs/assets defines: Swagger UI's bundle.
+declare global {
+  function SwaggerUIBundle(options: {
+    url: string;
+    dom_id: string;
+    deepLinking: boolean;
+    validatorUrl: string | null;
+  }): void;
+}
+export {};

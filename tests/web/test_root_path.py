@@ -1,0 +1,33 @@
+"""The service below a path of a proxy: UVICORN_ROOT_PATH."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.test_entrypoint import free_port, ready, service
+from tests.migrations.test_backend import wait_until
+from tests.support.pictures import picture
+
+PNG = {"Content-Type": "image/png"}
+
+
+@pytest.mark.parametrize("root", ["/catalogue"])
+def test_the_links_of_the_answers_carry_the_root_path(root: str, database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        service(database, port, tmp_path / "objects", UVICORN_ROOT_PATH=root),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        wait_until(lambda: ready(port))
+        first, other, again = (
+            client.post("/v1/images", content=picture("PNG", seed=seed), headers=PNG) for seed in (0, 1, 0)
+        )
+        page = client.get("/v1/images?limit=1")
+        tags = client.get("/v1/tags?limit=1")
+
+    assert (first.status_code, other.status_code, again.status_code) == (201, 201, 200)
+    assert first.headers["location"] == f"{root}/v1/images/{first.json()['id']}"
+    assert again.headers["content-location"] == first.headers["location"]
+    assert page.headers["link"].startswith(f"<{root}/v1/images?limit=1&cursor=")
+    assert tags.status_code == 200
