@@ -26,7 +26,7 @@ def show_status(format: str) -> ExitCode:
         print(as_json(status))
     else:
         print_verdicts(as_text(status))
-    return ExitCode(status.exit_status)
+    return status.exit_code
 
 
 def check_files(files: Collection[Path], format: str) -> ExitCode:
