@@ -41,7 +41,7 @@ def wait(migrate: bool, timeout: float) -> None:
     from app.cli.wait import wait_for_database
     from app.settings import read_settings
 
-    asyncio.run(wait_for_database(timeout))
+    asyncio.run(wait_for_database(timeout, is_start=migrate))
     if migrate and read_settings().migrate:
         os.execvp("yoyo", ["yoyo", "apply"])  # noqa: S606, S607
 
