@@ -26,7 +26,7 @@ REWRITING = {
     Alter.AT_SetAccessMethod: "SET ACCESS METHOD",
     Alter.AT_SetTableSpace: "SET TABLESPACE",
 }
-# PostgreSQL runs the subcommands of one statement in this order; all others come after these.
+# PostgreSQL runs the subcommands of one statement in this order. All others come after these.
 ORDER = {Alter.AT_DropConstraint: 0, Alter.AT_DropColumn: 0, Alter.AT_AlterColumnType: 1}
 TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_FOREIGN_TABLE}
 EXCLUDE_HINT = (

@@ -1,4 +1,4 @@
-"""Check of sql/ without a database: what `images schema check` reports, file by file.
+"""Check of sql/ without a database: the findings of `images schema check`, file by file.
 
 The findings have three sources: the faults for which the migrator rejects a file (app/migrations/validation.py), the
 rules of this package, and squawk.

@@ -18,7 +18,7 @@ from app.lint.release_rules import release_faults
 from app.lint.state import MigrationState
 from app.lint.write_rules import note_writes, write_faults
 
-# Statements that may stand in a DO block: they do not change the schema.
+# Statements that a DO block may contain, because they do not change the schema.
 NOT_DDL = (
     *(ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt, ast.CallStmt, ast.DoStmt),
     *(ast.VariableSetStmt, ast.VariableShowStmt, ast.LockStmt, ast.CopyStmt, ast.ExplainStmt, ast.NotifyStmt),

@@ -128,7 +128,7 @@ OUR_SCAN_RULES = (
 OUR_NOT_NULL_RULES = "our not-null-scan knows the valid CHECKs, and our insert-breaks the INSERTs"
 OUR_INDEX_RULES = "our blocking-index, blocking-index-drop and blocking-reindex know which tables are in use"
 OUR_RENAME_RULE = "our rename-breaks permits new names for indexes"
-MIGRATOR_REJECTS = "the migrator rejects these itself: concurrently-alone, transaction-control"
+MIGRATOR_REJECTS = "the migrator rejects these itself: `concurrently-alone`, `transaction-control`"
 MIGRATOR_SETS = "the migrator sets lock_timeout for each statement, and must not cut off a long VALIDATE"
 
 SQUAWK_OFF = {
