@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import re
-=======
->>>>>>> f8b7b85 (The rules of images schema check by subject: locks, ALTER TABLE, writes, the running release; findings have a hint line; check.py returns them and prints nothing; EXCLUDE has its own advice)
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,23 +11,16 @@ from app.settings import ROOT
 if TYPE_CHECKING:
     from pglast import ast  # at run time only inside the functions: the import takes 65 ms
 
-<<<<<<< HEAD
 # A string constant may go on after a line break: 'a' then, on the next line, 'b' are one constant of PostgreSQL.
 PLAIN_PART = re.compile(r"'(?:[^']|'')*'")
 ESCAPED_PART = re.compile(r"'(?:[^'\\]|''|\\.)*'", re.DOTALL)
 BETWEEN_PARTS = re.compile(r"(?:\s|--[^\n]*(?:\n|$))*")
 
-=======
->>>>>>> f8b7b85 (The rules of images schema check by subject: locks, ALTER TABLE, writes, the running release; findings have a hint line; check.py returns them and prints nothing; EXCLUDE has its own advice)
 
 class Statement(NamedTuple):
     """One statement of a file."""
 
-<<<<<<< HEAD
     node: ast.Node
-=======
-    node: ast.Node | None
->>>>>>> f8b7b85 (The rules of images schema check by subject: locks, ALTER TABLE, writes, the running release; findings have a hint line; check.py returns them and prints nothing; EXCLUDE has its own advice)
     text: str  # without the semicolon; comments between the statement before and this one may come first
     line: int  # of the file, from 1
     start: int  # offset in the file, in characters
@@ -62,7 +52,6 @@ def parse(text: str) -> list[Statement]:
 def statements(text: str) -> list[tuple[int, str]]:
     """Return each statement of a file as its line and its text. Raises pglast.parser.ParseError."""
     return [(each.line, each.text.strip()) for each in parse(text)]
-<<<<<<< HEAD
 
 
 def tokens(text: str) -> list[str]:
@@ -92,5 +81,3 @@ def _joined(constant: str) -> str:
         between = BETWEEN_PARTS.match(constant, match.end())
         start = between.end() if between else len(constant)
     return constant[: constant.find("'")] + "\n".join(words) if start == len(constant) else constant
-=======
->>>>>>> f8b7b85 (The rules of images schema check by subject: locks, ALTER TABLE, writes, the running release; findings have a hint line; check.py returns them and prints nothing; EXCLUDE has its own advice)

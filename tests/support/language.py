@@ -27,7 +27,8 @@ NOT_COVERED = re.compile(
 MAX_WORDS = 30  # in one sentence
 SUBJECTS = r"(?:who|whoever|what|whatever)(?!:)\b(?! to\b)(?!.*\?$)"
 # Prepositions and conjunctions. A question word after them stands for a noun that is missing.
-LINKS = "of|by|for|from|than|with|and|or|but|then|unless|besides?"
+LINKS = "of|by|than|besides?"
+LINKS_OF_WHO = "for|from|with|but|then|unless|to|if"
 # Nouns and verbs after which "where" means a place.
 PLACES = (
     "folder|directory|file|line|place|page|path|position|point|column|table|list|here|there|database|server|host|"
@@ -36,13 +37,13 @@ PLACES = (
 )
 RULES: dict[str, re.Pattern[str]] = {
     "subject": re.compile(
-        rf"^{SUBJECTS}|[;:] {SUBJECTS}|\b(?:{LINKS}) {SUBJECTS}|\b(?:nobody|somebody|no one|whom|whoever)\b|"
+        rf"^{SUBJECTS}|[;:] {SUBJECTS}|\b(?:{LINKS}) {SUBJECTS}|\b(?:{LINKS_OF_WHO}) who\b(?!.*\?$)|\b(?:nobody|somebody|no one|whom|whoever)\b|"
         r"\bnone (?!of\b)(?:is|are|was|waits?|has|have|can|that|finds?)\b|^None of\b|"
         r"^One (?:that|who|which|may|can|has|is)\b",
         re.IGNORECASE,
     ),
     "idiom": re.compile(
-        r"\b(?:alone|anew|mend(?:s|ed|ing)?|in force|at work|no more(?! than\b)|any more(?=[.,;:)]|$)|as ever|"
+        r"\b(?:(?<!-)alone|anew|mend(?:s|ed|ing)?|in force|at work|no more(?! than\b)|any more(?=[.,;:)]|$)|as ever|"
         r"(?:unless|if not|when) (?:told|said|asked)(?: otherwise)?|to be had|can be had|in vain|comes? by|"
         r"but for|lest|thereof|in silence|for good(?=[.,;:)]|$)|make good|makes good|"
         r"(?:is|are|was|were|be|been|being) (?:told|said|had)(?! to\b)|stands? (?:in|beside|before|above|below|under)|"
