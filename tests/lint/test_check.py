@@ -261,10 +261,10 @@ def test_the_command_prints_the_findings_and_returns_1(
     write(sql, "0901_case", INDEX)
     monkeypatch.setattr(check, "findings", functools.partial(findings, sql))
 
-    assert check_files("text") == ExitCode.ACTION_NEEDED
+    assert check_files((), "text") == ExitCode.ACTION_NEEDED
     assert "0901_case.sql:5: blocking-index (unsafe): " in capsys.readouterr().out
 
-    assert check_files("json") == ExitCode.ACTION_NEEDED
+    assert check_files((), "json") == ExitCode.ACTION_NEEDED
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["path"] == f"{sql}/migrations/0901_case.sql"
     assert (finding["line"], finding["rule"], finding["level"]) == (5, "blocking-index", "unsafe")

@@ -37,7 +37,8 @@ PLACES = (
 )
 RULES: dict[str, re.Pattern[str]] = {
     "subject": re.compile(
-        rf"^{SUBJECTS}|[;:] {SUBJECTS}|\b(?:{LINKS}) {SUBJECTS}|\b(?:{LINKS_OF_WHO}) who\b(?!.*\?$)|\b(?:nobody|somebody|no one|whom|whoever)\b|"
+        rf"^{SUBJECTS}|[;:] {SUBJECTS}|\b(?:{LINKS}) {SUBJECTS}|"
+        rf"\b(?:{LINKS_OF_WHO}) who\b(?!.*\?$)|\b(?:nobody|somebody|no one|whom|whoever)\b|"
         r"\bnone (?!of\b)(?:is|are|was|waits?|has|have|can|that|finds?)\b|^None of\b|"
         r"^One (?:that|who|which|may|can|has|is)\b",
         re.IGNORECASE,
