@@ -164,7 +164,7 @@ def test_what_is_young_is_left_alone(settings: Settings) -> None:
 async def test_nothing_is_removed_that_the_service_did_not_write(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
 ) -> None:
-    """An adopted image may have its bytes anywhere, even where the service would write other ones."""
+    """An adopted image may have its bytes anywhere, even under a key of the service's own."""
     strange = [
         "sha256/readme.txt",
         "sha256/ab/cd/2019.jpg",
@@ -243,7 +243,7 @@ async def test_more_than_a_page_of_each(connection: psycopg.Connection, settings
     assert keys(settings) == sorted(map(storage_key, sha256s[1:1050]))
 
 
-# Others at work
+# Other processes that run at the same time
 
 
 def waiting(connection: psycopg.Connection) -> bool:
@@ -315,7 +315,7 @@ def test_an_image_that_is_deleted_meanwhile_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The check has read the row; when it asks the store the bytes are gone, and then so is the row."""
+    """The check has read the row. When it asks the store, the bytes are gone, and then the row is gone too."""
     insert(connection, sha256=NONE, storage_key=storage_key(NONE))
     look = store.look
 
@@ -332,7 +332,7 @@ def test_an_image_that_is_deleted_meanwhile_is_not_missed(
     assert capsys.readouterr().out == "1 images, 0 contents, 0 thumbnails: nothing is wrong\n"
 
 
-# What an interrupted write leaves
+# Files that an interrupted write leaves
 
 
 @files_only
@@ -353,7 +353,7 @@ def test_what_a_broken_write_left_among_files_is_removed(settings: Settings) -> 
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == sorted(other)
 
 
-# What ends it
+# Errors and signals
 
 
 def ended(settings: Settings, *arguments: str, **also: str) -> str:
@@ -386,9 +386,10 @@ def test_without_a_store_it_says_so(settings: Settings, connection: psycopg.Conn
 
     assert "error sending request" in ended(settings, STORAGE_URL=f"s3://{BUCKET}/x", **away)
     assert "NoSuchBucket" in ended(settings, STORAGE_URL="s3://nowhere/x", **s3.variables)
-    not_set = "settings: STORAGE_URL is not set (see .env.example and the README's table)\n"
-    assert ended(settings, STORAGE_URL="") == not_set
-    assert ended(settings, DATABASE_URL="").startswith("settings: DATABASE_URL is not set")
+    for name in ("STORAGE_URL", "DATABASE_URL"):
+        status, stdout, stderr = check(settings, **{name: ""})
+        assert (status, stdout) in {(1, ""), (2, "")}
+        assert f"{name} is not set" in stderr
 
 
 @files_only
