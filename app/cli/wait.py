@@ -13,7 +13,6 @@ from obstore.store import ObjectStore
 from app.cli.failures import cannot_connect
 from app.cli.output import note
 from app.cli.port import check_port
-from app.cli.settings import warn_of_unknown_names
 from app.database.connect import asyncpg_urls, connect, refuse_pooler
 from app.database.errors import ELSEWHERE, PoolerError
 from app.embedded_postgres import connectable
@@ -42,11 +41,10 @@ class _NotYetError(Exception):
 async def wait_for_database(timeout: float, *, is_start: bool = False) -> None:  # noqa: ASYNC109
     """Check the settings, and return once the service and the migrator can connect.
 
-    `timeout` is in seconds, for each server. `is_start` tells that uvicorn starts next, so that its port has to be free.
+    `timeout` is in seconds, for each server. `is_start` tells that uvicorn starts next: its port has to be free.
     Raises CommandError after the time-out, and at once for what waiting cannot fix.
     """
     # A wrong setting shows here, once, and not in each worker again and again.
-    warn_of_unknown_names()
     settings = read_settings(needs_store=True)
     if is_start:
         check_port(ServerSettings())

@@ -11,9 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from hypothesis import example
 from psycopg.conninfo import conninfo_to_dict
 from pydantic_settings import BaseSettings
 
@@ -29,6 +27,8 @@ from app.storage.store import reason
 from app.urls import mask_url, mask_urls
 from tests.conftest import environment
 from tests.support import forked
+from tests.support.properties import given, st
+from tests.support.properties import settings as hypothesis_settings
 
 URL = "postgresql://app@localhost/images"
 PORT_THAT_REFUSES = 1
@@ -260,7 +260,7 @@ def said_by(work: Callable[[], object]) -> str:
 @example(password="qxqx@zkzkzk")
 @example(password="qxqx/zkzkzk")
 @example(password="qxqx:zkzkzk")
-@hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=40)
 def test_no_part_of_a_password_is_in_a_message(name: str, password: str) -> None:
     url = f"postgresql://images:{password}@127.0.0.1:{PORT_THAT_REFUSES}/images"
     with pytest.MonkeyPatch.context() as patch:
@@ -279,7 +279,7 @@ def test_no_part_of_a_password_is_in_a_message(name: str, password: str) -> None
 
 
 @given(password=PASSWORDS)
-@hypothesis_settings(max_examples=200, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=200)
 def test_an_escaped_password_reaches_both_drivers(password: str) -> None:
     url = f"postgresql://images:{quote(password, safe='')}@db.example/images"
     with pytest.MonkeyPatch.context() as patch:
@@ -293,7 +293,7 @@ def test_an_escaped_password_reaches_both_drivers(password: str) -> None:
 
 
 @given(password=PASSWORDS)
-@hypothesis_settings(max_examples=200, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=200)
 def test_no_part_of_a_secret_in_a_url_is_in_a_message_of_the_store(password: str) -> None:
     secret = quote(password, safe="@/:?#[]&+=,;$!*")
     for url in (f"https://someone:{secret}@store.example/x", f"https://store.example/x?sig={secret}"):
