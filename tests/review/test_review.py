@@ -556,7 +556,7 @@ def test_without_the_tools_of_a_review_it_says_how_to_get_them(library: str) -> 
             {},
             "there is no migration 0002_set_images_default; is it 0002_set_images_defaults?",
         ),
-        ([], {"DATABASE_URL": "mysql://x"}, "settings: DATABASE_URL must start with"),
+        ([], {"DATABASE_URL": "mysql://x"}, "error: DATABASE_URL must start with"),
         (["0002_set_images_defaults"], {"REVIEW_DATABASE_URL": "mysql://x"}, "REVIEW_DATABASE_URL must start with"),
         (
             ["0002_set_images_defaults"],

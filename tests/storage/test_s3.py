@@ -426,9 +426,8 @@ def test_a_store_that_does_not_answer_is_told(database: str) -> None:
     status, said = wait(database, STORAGE_URL="s3://images/x", AWS_ENDPOINT=endpoint, **variables)
 
     assert status == 3
-    assert said.startswith("error: the object store does not answer: Generic S3 error: ")
+    assert said.startswith(f"error: the object store at {endpoint} does not answer: error sending request.\n")
     assert said.endswith(".\nhint: waited 0.5 s; is the server up, and the network?\n")
-    assert endpoint in said
     assert "hunter2" not in said
 
 

@@ -5,17 +5,17 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.observability.multiprocess import _counted
+from app.observability.multiprocess import all_workers
 
 
 async def page(request: Request) -> Response:
     """Public: without a database no token could be looked up, and just then it is needed."""
     found = await request.state["look"].look()
-    request.state["metrics"].hand_on()
+    request.state["metrics"].publish()
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
 
     def work() -> bytes:
-        collected = _counted()
+        collected = all_workers()
         collected.register(found)
         return encode(collected)
 
