@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
 
-from app.settings import split_url
+from app.urls import split_url
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     Record = asyncpg.Record

@@ -197,8 +197,8 @@ async def touch_token(pool: Pool, id: UUID) -> None:
     await pool.fetch("touch_token", id)
 
 
-async def insert_token(connection: Connection, id: UUID, name: str, scope: str, sha256: bytes) -> Record | None:
-    return await connection.fetchrow("insert_token", id, name, scope, sha256)
+async def insert_token(database: Pool | Connection, id: UUID, name: str, scope: str, sha256: bytes) -> Record | None:
+    return await database.fetchrow("insert_token", id, name, scope, sha256)
 
 
 async def list_tokens(pool: Pool) -> list[Record]:

@@ -16,8 +16,8 @@ from app.database.pool import Pool
 from app.database.replica import Reads
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
-from app.settings import is_loopback
 from app.single_flight import SingleFlight
+from app.urls import is_loopback
 from app.web.problems import ProblemError
 
 NOTED = 60.0  # seconds between two notes of its use

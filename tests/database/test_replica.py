@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from app.cli.wait import _wait_for
+from app.cli.wait import _reach_postgresql
 from app.database import replica
 from app.database.connection import Connection
 from app.database.pool import MARGIN
@@ -287,7 +287,7 @@ async def test_another_host_takes_over(death: str, attributes: str, settings: Se
                 assert await change() == 503
                 pair.standby.promote()
                 assert await change() == 200
-                await _wait_for(hosts, 2, direct=True)
+                await _reach_postgresql(settings, hosts, 2, as_owner=False)
             if death == "killed":
                 with psycopg.connect(hosts) as connection:
                     assert connection.info.host == str(pair.standby.data)
