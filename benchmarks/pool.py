@@ -171,7 +171,7 @@ def main() -> None:
             variables = os.environ | {"DATABASE_URL": server.url(), "MIGRATION_DATABASE_URL": ""}
             subprocess.run([YOYO, "apply"], cwd=ROOT, env=variables, check=True, stdout=subprocess.DEVNULL)
             with psycopg.connect(server.url(), autocommit=True) as connection:
-                scratch.fill(connection, arguments.rows, quiet=True)
+                scratch.fill(connection, arguments.rows)
             postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
             uvloop.run(measure(server.url(), postmaster, arguments.rounds, arguments.seconds))
         finally:

@@ -53,7 +53,7 @@ def test_the_previous_release_works_on_this_schema(database: str) -> None:
     if release is None:
         pytest.skip("git does not tell which queries the previous release had")
     with scratch.connect(database) as connection:
-        scratch.fill(connection, 200, quiet=True)
+        scratch.fill(connection, 200)
 
         answers = ask(connection, release.queries.values())
 
