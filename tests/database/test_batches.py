@@ -84,6 +84,7 @@ async def test_of_changes_to_the_same_version_one_is_made(
     assert (await client.get(f"/v1/images/{id}")).json() == made
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_who_fails_fails_alone(settings: Settings, connection: psycopg.Connection) -> None:
     """One row is locked by another session for longer than a statement may take."""
     ids = [insert(connection) for _ in range(5)]
@@ -99,6 +100,7 @@ async def test_who_fails_fails_alone(settings: Settings, connection: psycopg.Con
     assert changed == {*ids} - {ids[2]}
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_who_goes_away_leaves_the_others_their_answers(
     client: httpx.AsyncClient, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,10 +18,10 @@ from app.database.connect import asyncpg_urls
 from app.database.pool import MARGIN
 from app.settings import Settings
 from tests.conftest import client_of
-from tests.migrations.test_backend import wait_until
 from tests.support.api import problem, upload
 from tests.support.cluster import DATABASE, Mortal, migrated, url
 from tests.support.pictures import picture
+from tests.support.waiting import wait_until
 
 TIMEOUT = 1.0  # seconds a statement may take
 IN_TIME = TIMEOUT + MARGIN + 1.2  # for two cores that do other things, too

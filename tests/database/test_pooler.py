@@ -1,13 +1,10 @@
-"""All but migrations goes through PgBouncer in transaction mode, where many clients share few sessions.
+"""PgBouncer in transaction mode between the service and PostgreSQL. Only migrations need a direct connection.
 
-The tests that are imported run here once more, on the `settings` below.
+Tests elsewhere that also run through PgBouncer are marked `routes("direct", "pgbouncer")`: see tests/conftest.py.
 """
-
-# ruff: noqa: F401
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,48 +21,11 @@ from app.cli.wait import wait_for_database
 from app.embedded_postgres import Server
 from app.settings import Settings
 from tests.conftest import as_role, client_of, yoyo_on
-from tests.database.test_batches import (
-    messages,
-    test_who_fails_fails_alone,
-    test_who_goes_away_leaves_the_others_their_answers,
-)
-from tests.database.test_outages import test_lost_connections_are_made_anew
 from tests.support.api import insert, objects, problem, upload
 from tests.support.pgbouncer import SERVERS, PgBouncer, pgbouncer
 from tests.support.pictures import picture
-from tests.web.test_health import test_a_database_without_any_migration_is_not_ready, test_it_is_alive_and_ready
-from tests.web.test_images import (
-    test_a_deletion_waits_for_an_upload_of_the_same_bytes,
-    test_no_order_of_uploads_and_deletions_leaves_a_row_without_its_bytes,
-    test_patches_at_the_same_time_lose_nothing,
-)
-from tests.web.test_imports import (
-    test_a_delete_leaves_the_bytes_while_an_import_is_at_work,
-    test_a_late_fault_undoes_all_before_it,
-    test_many_batches_make_one_import,
-    test_what_was_exported_can_be_imported,
-)
-from tests.web.test_thumbnails import (
-    made,
-    test_one_that_is_made_while_the_image_is_deleted_is_not_left_behind,
-    test_so_do_those_of_several_workers,
-)
-from tests.web.test_tokens import closed, test_its_last_use_is_noted
-from tests.web.test_uploads import test_the_same_bytes_at_the_same_time_are_stored_once
 
 NOT_TOLD = "this connection goes through a pooler: set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to "
-
-
-@pytest.fixture(scope="session")
-def pooler(server: Server) -> Iterator[PgBouncer]:
-    with pgbouncer(server) as started:
-        yield started
-
-
-@pytest.fixture
-def settings(settings: Settings, database: str, pooler: PgBouncer) -> Settings:
-    url = SecretStr(pooler.url(as_role(database, "images_app")))
-    return settings.model_copy(update={"database_url": url, "database_pooler": "transaction"})
 
 
 @pytest.fixture
@@ -79,6 +39,7 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings
     return settings
 
 
+@pytest.mark.routes("pgbouncer")
 async def test_many_clients_share_few_sessions_and_leave_nothing_there(
     settings: Settings, pooler: PgBouncer, connection: psycopg.Connection
 ) -> None:
@@ -124,6 +85,7 @@ LEFT = """
 """
 
 
+@pytest.mark.routes("pgbouncer")
 async def test_a_statement_has_its_time_limit(settings: Settings, connection: psycopg.Connection) -> None:
     short = settings.model_copy(update={"database_statement_timeout": 1.0})
     async with client_of(short) as client:
@@ -137,6 +99,7 @@ async def test_a_statement_has_its_time_limit(settings: Settings, connection: ps
         assert (await client.patch(f"/v1/images/{id}", json={"title": "y"})).status_code == 200
 
 
+@pytest.mark.routes("pgbouncer")
 async def test_a_column_that_becomes_of_another_type_is_met_as_it_is(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
@@ -150,6 +113,7 @@ async def test_a_column_that_becomes_of_another_type_is_met_as_it_is(
     assert len((await client.get("/v1/images?sort=largest")).json()["images"]) == 2
 
 
+@pytest.mark.routes("pgbouncer")
 def test_commands_go_through_it(
     environment: Settings, connection: psycopg.Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +137,7 @@ def test_commands_go_through_it(
 
 
 @pytest.mark.parametrize("ignored", ["", "jit, plan_cache_mode, statement_timeout"])
+@pytest.mark.routes("pgbouncer")
 async def test_without_the_setting_one_line_names_it(
     ignored: str,
     server: Server,

@@ -17,10 +17,10 @@ from app.database.connection import Connection
 from app.database.pool import MARGIN
 from app.settings import Settings
 from tests.conftest import client_of
-from tests.migrations.test_backend import wait_until
 from tests.support.api import problem, upload
 from tests.support.cluster import Mortal, migrated, url
 from tests.support.pictures import picture
+from tests.support.waiting import wait_until
 
 TIMEOUT = 1.0
 IN_TIME = TIMEOUT + MARGIN + 1.2
