@@ -7,7 +7,7 @@ import psycopg
 from obstore.exceptions import BaseError
 from psycopg.conninfo import conninfo_to_dict
 
-from app.database.errors import BEHIND, UNAVAILABLE, PoolerError
+from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE, PoolerError
 from app.embedded_postgres import connectable
 from app.errors import CannotConnectError, CommandError
 from app.settings import Settings
@@ -33,7 +33,7 @@ def failure(error: BaseException, settings: Settings, *, as_owner: bool = False)
 
     `as_owner` tells that the connection was the one of MIGRATION_DATABASE_URL, if that is set.
     """
-    if isinstance(error, BEHIND):
+    if isinstance(error, SCHEMA_BEHIND):
         return CommandError("the database lacks migrations of this release.", "apply them: yoyo apply")
     if isinstance(error, PoolerError):
         return CommandError(f"{error}.")
