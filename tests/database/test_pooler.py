@@ -16,21 +16,25 @@ from pydantic import SecretStr
 
 from app.cli import check_objects as checks
 from app.cli import export, import_files, tokens
-from app.cli.schema import dump_schema
+from app.cli.main import leave
 from app.cli.wait import wait_for_database
 from app.embedded_postgres import Server
+from app.errors import CommandError
 from app.settings import Settings
-from tests.conftest import as_role, client_of, yoyo_on
+from tests.conftest import as_role, client_of
+from tests.conftest import environment as command_environment
+from tests.support import forked
 from tests.support.api import insert, objects, problem, upload
 from tests.support.pgbouncer import SERVERS, PgBouncer, pgbouncer
 from tests.support.pictures import picture
 
-NOT_TOLD = "this connection goes through a pooler: set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to "
+POOLED = "this connection goes through a pooler"
+SET_POOLER = f"{POOLED}: set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to PostgreSQL itself"
 
 
 @pytest.fixture
 def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """For commands in this process, the token's too: all through the pooler."""
+    """Set the variables of commands in this process, so that each connects through the pooler."""
     url = settings.database_url.get_secret_value()
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("MIGRATION_DATABASE_URL", url.replace("images_app@", "images_owner@"))
@@ -40,7 +44,7 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings
 
 
 @pytest.mark.routes("pgbouncer")
-async def test_many_clients_share_few_sessions_and_leave_nothing_there(
+async def test_many_clients_share_few_sessions_and_leave_no_settings_behind(
     settings: Settings, pooler: PgBouncer, connection: psycopg.Connection
 ) -> None:
     name = connection.info.dbname
@@ -72,7 +76,7 @@ async def test_many_clients_share_few_sessions_and_leave_nothing_there(
     with ExitStack() as stack:
         url = settings.database_url.get_secret_value()
         others = [stack.enter_context(psycopg.connect(url, prepare_threshold=None)) for _ in servers]
-        for other in others:  # each has a server to itself until its transaction ends
+        for other in others:  # each has a session of PostgreSQL until its transaction ends
             other.execute("SELECT")
         left = [other.execute(LEFT).fetchone() for other in others]
     assert left == [("0", "auto", "Asia/Tokyo", 0, 0)] * len(servers)
@@ -100,10 +104,10 @@ async def test_a_statement_has_its_time_limit(settings: Settings, connection: ps
 
 
 @pytest.mark.routes("pgbouncer")
-async def test_a_column_that_becomes_of_another_type_is_met_as_it_is(
+async def test_a_statement_follows_a_column_that_changes_its_type(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    """Were the types of a statement kept, its parameters would be sent as of the old one, and refused for ever."""
+    """If the types of a statement were kept, its parameters would be sent as the old type, and be rejected forever."""
     await upload(client)
     assert (await client.get("/v1/images?sort=largest")).status_code == 200
 
@@ -114,7 +118,7 @@ async def test_a_column_that_becomes_of_another_type_is_met_as_it_is(
 
 
 @pytest.mark.routes("pgbouncer")
-def test_commands_go_through_it(
+def test_commands_run_through_a_pooler(
     environment: Settings, connection: psycopg.Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "photos").mkdir()
@@ -122,69 +126,58 @@ def test_commands_go_through_it(
         (tmp_path / "photos" / f"{number}.jpg").write_bytes(picture(seed=number))
 
     asyncio.run(wait_for_database(10))
-    assert import_files.import_folders([tmp_path / "photos"], ["few"]) == 0
-    assert export.export_images({"tag": ["few"]}, None, tmp_path / "all.ndjson") == 0
+    assert import_files.import_folders([tmp_path / "photos"], ["few"], leave) == 0
+    export.export_images({"tag": ["few"]}, None, tmp_path / "all.ndjson")
     tokens.create("gallery", "read")
     tokens.revoke("gallery")
     tokens.show("text")
     assert checks.check_objects(86_400, False, "text") == 0
 
     assert (tmp_path / "all.ndjson").read_text().count("\n") == len(objects(environment)) == 3
-    said = capsys.readouterr().out
-    assert "3 new, 0 known, 0 refused" in said
-    assert "revoked" in said
-    assert "3 images, 3 contents, 0 thumbnails: nothing is wrong" in said
+    printed = "".join(capsys.readouterr())
+    assert "3 new, 0 known, 0 rejected" in printed
+    assert "revoked" in printed
+    assert "3 images, 3 contents, 0 thumbnails: nothing is wrong" in printed
 
 
 @pytest.mark.parametrize("ignored", ["", "jit, plan_cache_mode, statement_timeout"])
 @pytest.mark.routes("pgbouncer")
-async def test_without_the_setting_one_line_names_it(
+async def test_without_the_setting_the_error_names_it(
     ignored: str,
     server: Server,
     environment: Settings,
     database: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """PgBouncer refuses what the service sets when it connects, or was told to drop it in silence."""
+    """PgBouncer rejects what the service sets when it connects. If it is configured to ignore it, it drops it."""
     with pgbouncer(server, ignored=ignored) as pooler:
         url = pooler.url(as_role(database, "images_app"))
-        untold = environment.model_copy(update={"database_url": SecretStr(url), "database_pooler": "none"})
+        without = environment.model_copy(update={"database_url": SecretStr(url), "database_pooler": "none"})
         monkeypatch.setenv("DATABASE_URL", url)
         monkeypatch.delenv("DATABASE_POOLER")
 
-        async with client_of(untold) as client:
+        async with client_of(without) as client:
             problem(await client.get("/readyz"), 503)
-        with pytest.raises(SystemExit):
+        with pytest.raises(CommandError) as raised:
             await wait_for_database(10)
 
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
-        f"503 GET /readyz: PoolerError: {NOT_TOLD}PostgreSQL itself"
+        f"503 GET /readyz: PoolerError: {SET_POOLER}"
     ]
-    assert capsys.readouterr().err == f"images wait: {NOT_TOLD}PostgreSQL itself\n"
+    assert raised.value.message == f"{SET_POOLER}."
 
 
-@pytest.mark.parametrize(("mode", "command"), [("transaction", "apply"), ("session", "rollback")])
-def test_a_migration_through_it_is_refused(
-    mode: str,
-    command: str,
-    server: Server,
-    database: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.mark.parametrize(
+    ("mode", "command"),
+    [("transaction", "yoyo apply"), ("session", "yoyo rollback"), ("session", "images schema dump")],
+)
+def test_the_migrator_rejects_a_pooler(mode: str, command: str, server: Server, database: str) -> None:
     with pgbouncer(server, mode) as pooler:
         url = pooler.url(as_role(database, "images_owner"))
-        done = yoyo_on(url, command)
-        monkeypatch.setenv("DATABASE_URL", url)
-        with pytest.raises(SystemExit):
-            dump_schema()
+        done = forked.run(command_environment(DATABASE_URL=url), *command.split())
 
-    direct = "set MIGRATION_DATABASE_URL to PostgreSQL itself\n"
-    pooled = "this connection goes through a pooler"
-    assert done.returncode == 1
-    assert done.stderr == f"yoyo: {pooled}, which would lose the migrator's lock: {direct}"
-    assert capsys.readouterr().err == (
-        f"images schema dump: {pooled}, where what pg_dump sets would stay behind: {direct}"
-    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert POOLED in done.stderr
+    assert "MIGRATION_DATABASE_URL to PostgreSQL itself" in done.stderr

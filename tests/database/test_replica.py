@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from app.cli.wait import _wait_for
 from app.database import replica
+from app.database.connect import asyncpg_urls, connect
 from app.database.connection import Connection
 from app.database.pool import TIMEOUT_MARGIN
 from app.settings import Settings
@@ -287,7 +287,8 @@ async def test_another_host_takes_over(death: str, attributes: str, settings: Se
                 assert await change() == 503
                 pair.standby.promote()
                 assert await change() == 200
-                await _wait_for(hosts, 2, direct=True)
+                found, _ = await connect(asyncpg_urls(hosts), 2)
+                await found.close()
             if death == "killed":
                 with psycopg.connect(hosts) as connection:
                     assert connection.info.host == str(pair.standby.data)
