@@ -15,7 +15,7 @@ from app.catalogue.export import NDJSON
 from app.catalogue.thumbnails import Thumbnails
 from app.database import probe
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.decoder.client import Codec
 from app.errors import CommandError, describe
 from app.observability import logs
@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> Starlette:
             async with (
                 Pool(settings) as pool,
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
-                Reads(settings, pool) as reads,
+                ReadRouter(settings, pool) as reads,
                 Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as measured,
                 nullcontext() if settings.migrate else health.telling(reads),
             ):
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> Starlette:
                     "reads": reads,
                     "metrics": measured,
                     "log": log,
-                    "look": probe.Look(settings),
+                    "look": probe.DatabaseProbe(settings),
                     "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                 }

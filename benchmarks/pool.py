@@ -26,8 +26,7 @@ import psycopg
 import uvloop
 from pydantic import SecretStr
 
-from app.database.pool import TOGETHER as BATCH_SIZE
-from app.database.pool import Pool
+from app.database.pool import BATCH_SIZE, Pool
 from app.embedded_postgres import Server
 from app.review import scratch
 from app.schema.statements import statement

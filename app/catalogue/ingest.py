@@ -31,7 +31,7 @@ async def store_image(
         row = await queries.get_image_by_sha256(pool, found.sha256)
         if row is not None:
             return row, False
-        async with pool.alone(found.sha256) as waited:
+        async with pool.exclusive(found.sha256) as waited:
             if waited:
                 continue  # whoever was at these bytes may have stored them
             # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the

@@ -13,7 +13,7 @@ from app.catalogue.tokens import FRESH, SCOPES, TOKEN, Scope, digest
 from app.database import queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
 from app.single_flight import SingleFlight
@@ -35,7 +35,7 @@ class Known(NamedTuple):
 class Tokens:
     """What a worker knows of the tokens that are in use, each read again every FRESH seconds."""
 
-    def __init__(self, pool: Pool, reads: Reads) -> None:
+    def __init__(self, pool: Pool, reads: ReadRouter) -> None:
         self._pool = pool
         self._reads = reads
         self._known: dict[UUID, Known] = {}

@@ -10,7 +10,7 @@ from obstore.store import ObjectStore
 from app.catalogue.thumbnails import Thumbnails
 from app.database import probe
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.decoder.client import Codec
 from app.observability import logs
 from app.observability.metrics import Metrics
@@ -29,9 +29,9 @@ class State(TypedDict):
     uploads: CapacityLimiter
     transfers: CapacityLimiter
     pool: Pool
-    reads: Reads
+    reads: ReadRouter
     metrics: Metrics
     log: logs.Handler | None
-    look: probe.Look
+    look: probe.DatabaseProbe
     tokens: Tokens | None  # where everybody is let in
     store: ObjectStore

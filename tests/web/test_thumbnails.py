@@ -290,6 +290,7 @@ async def test_a_hundred_who_ask_at_once_share_one(client: httpx.AsyncClient, ma
     assert len(made) == 1
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_so_do_those_of_several_workers(
     client: httpx.AsyncClient, settings: Settings, made: list[object]
 ) -> None:
@@ -387,6 +388,7 @@ async def test_uploads_go_on_while_thumbnails_are_made(
     assert [(await response).content for response in waiting] == [b"made"] * 5
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_one_that_is_made_while_the_image_is_deleted_is_not_left_behind(
     client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

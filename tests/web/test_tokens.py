@@ -190,6 +190,7 @@ async def test_a_token_in_use_is_looked_up_once_for_many_requests(
     assert len(looked) == 1
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_its_last_use_is_noted(
     closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
 ) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.database import queries
 from app.database.errors import UNAVAILABLE
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.observability.logs import logger
 from app.schema import history
 from app.web.problems import RETRY_AFTER, ProblemError
@@ -39,7 +39,7 @@ async def readyz(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def telling(reads: Reads) -> AsyncIterator[None]:
+async def telling(reads: ReadRouter) -> AsyncIterator[None]:
     """Meanwhile log for which migrations /readyz waits, where it does, and that they are there."""
     task = asyncio.create_task(_tell(reads))
     try:
@@ -48,7 +48,7 @@ async def telling(reads: Reads) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _tell(reads: Reads) -> None:
+async def _tell(reads: ReadRouter) -> None:
     told: list[str] = []
     while True:
         try:
@@ -65,7 +65,7 @@ async def _tell(reads: Reads) -> None:
         await asyncio.sleep(POLL)
 
 
-async def _pending(reads: Reads) -> list[str]:
+async def _pending(reads: ReadRouter) -> list[str]:
     rows = await queries.read_history(reads)
     entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
     return [entry.id for entry in entries if not entry.applied]
