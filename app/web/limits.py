@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Send
 
 from app.web.problems import RETRY_AFTER, ProblemError
+from app.web.state import State
 
 STALLED = 60.0  # seconds a client may take nothing of an answer that does not fit into memory
 SLOWEST = 16 * 1024  # bytes a second: each of a body's gives its client as much more time
 
 
-def limited(request: Request, receive: Receive, max_bytes: int) -> Receive:
+def limited(request: Request[State], receive: Receive, max_bytes: int) -> Receive:
     """`receive`, for a body of at most `max_bytes` that comes in time.
 
     Raises ProblemError: 413, before the body is read where its length is declared, else as it arrives; 408.
@@ -61,7 +62,7 @@ def too_large(max_bytes: int) -> ProblemError:
 
 
 @asynccontextmanager
-async def turn(request: Request) -> AsyncIterator[None]:
+async def turn(request: Request[State]) -> AsyncIterator[None]:
     """One of MAX_UPLOADS at once. Who comes later waits, its body unread, for REQUEST_TIMEOUT.
 
     Raises ProblemError: 503.
@@ -79,7 +80,7 @@ async def turn(request: Request) -> AsyncIterator[None]:
 
 
 @contextmanager
-def transfer(request: Request) -> Iterator[None]:
+def transfer(request: Request[State]) -> Iterator[None]:
     """One of the few imports and exports at once: each holds a connection until it ends. Raises ProblemError: 503."""
     transfers = request.state["transfers"]
     try:

@@ -17,6 +17,11 @@ def weights(header: str) -> dict[str, float]:
     return found
 
 
+def media_type(content_type: str) -> str:
+    """Return the media type in a Content-Type header, in lower case and without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def quality(header: str, media_type: str) -> float:
     """How welcome a media type is, by the range that fits it best; an Accept with nothing in it takes all."""
     found = weights(header if header.strip() else "*/*")

@@ -1,6 +1,7 @@
-"""State: what each request finds in `request.state`, typed."""
+"""State of the application: the typed values that each request finds in `request.state`."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypedDict
 
@@ -19,19 +20,20 @@ from app.web.auth import Tokens
 
 
 class State(TypedDict):
-    """What the endpoints find in `request.state`."""
+    """The values that the lifespan makes once for each worker. An endpoint takes a `Request[State]`."""
 
     settings: Settings
-    draining: asyncio.Event  # this process has been told to stop
+    draining: asyncio.Event  # set when the process shall stop
     codec: Codec
     decoders: Executor
     thumbnails: Thumbnails
-    uploads: CapacityLimiter
-    transfers: CapacityLimiter
+    uploads: CapacityLimiter  # uploads at the same time
+    transfers: CapacityLimiter  # imports and exports at the same time
     pool: Pool
     reads: Reads
     metrics: Metrics
     log: logs.Handler | None
     look: probe.Look
-    tokens: Tokens | None  # where everybody is let in
+    tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
+    openapi: Callable[[str], bytes]  # the document as JSON, for a root path

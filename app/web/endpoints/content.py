@@ -1,10 +1,11 @@
-"""The endpoints of the bytes: /v1/images/{id}/content and its thumbnails."""
+"""Content: the bytes of an image (GET /v1/images/{id}/content)."""
 
 import re
 from urllib.parse import quote
 
 from asyncpg import Record
 from obstore.exceptions import BaseError
+from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
@@ -16,13 +17,47 @@ from app.observability.logs import logger
 from app.storage import keys, store
 from app.web.conditional import byte_range, not_modified, validators, wants_range
 from app.web.limits import patient
+from app.web.operations import (
+    IF_RANGE,
+    NOT_MODIFIED,
+    RANGE,
+    READ_CONDITIONS,
+    Answer,
+    Tag,
+    operation,
+)
+from app.web.state import State
 
 # The bytes never change; but who may not ask for them is not to have them from a shared cache.
 FOR_EVER = "private, max-age=31536000, immutable"
 NOT_QUOTABLE = re.compile(r'[^ -~]|["\\%]')  # nor what some clients decode
+BYTES: dict[str, JsonValue] = {"type": "string", "format": "binary"}
+HEADERS = ("ETag", "Last-Modified", "Content-Disposition")
 
 
-async def get_content(request: Request) -> Response:
+@operation(
+    "GET",
+    "/v1/images/{id:uuid}/content",
+    "getContent",
+    tag=Tag.CONTENT,
+    scope="read",
+    summary="Get the bytes of an image",
+    description="Returns the bytes exactly as they were uploaded.",
+    headers=(*READ_CONDITIONS, RANGE, IF_RANGE),
+    answers=(
+        Answer(200, "All bytes.", {"image/*": BYTES}, (*HEADERS, "Accept-Ranges")),
+        Answer(206, "The bytes of the range.", {"image/*": BYTES}, (*HEADERS, "Content-Range")),
+        NOT_MODIFIED,
+        Answer(
+            307,
+            "If CONTENT_REDIRECT is set: Location is a signed URL of the object store, valid for CONTENT_REDIRECT "
+            "seconds. The object store also accepts Range. The service itself answers HEAD.",
+            headers=("Location", "Cache-Control"),
+        ),
+    ),
+    problems=("404", "404 content-missing", "412", "416"),
+)
+async def get_content(request: Request[State]) -> Response:
     row = await content_row(request)
     # The type of an adopted row is hearsay: what this service did not find to be an image is for no browser to show.
     shown = row["content_type"] in EXTENSIONS
@@ -77,14 +112,14 @@ class _Content(StreamingResponse):
             logger.error("a content was cut off: %s", store.reason(error) or "its client took none of it")
 
 
-async def content_row(request: Request) -> Record:
+async def content_row(request: Request[State]) -> Record:
     row = await queries.get_content(request.state["reads"], request.path_params["id"])
     if row is None:
         raise ImageNotFoundError
     return row
 
 
-async def _missing(request: Request, key: str) -> AppError:
+async def _missing(request: Request[State], key: str) -> AppError:
     """Return the error for content that the object store does not have: the image may be deleted by now."""
     await content_row(request)
     return ContentMissingError(key)

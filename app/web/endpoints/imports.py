@@ -1,6 +1,7 @@
 """Images whose bytes are in the object store already, as NDJSON: POST /v1/images/import."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any
@@ -18,20 +19,31 @@ from app.database import queries
 from app.database.connection import Connection
 from app.storage.keys import storage_key
 from app.web.limits import transfer
+from app.web.operations import JSON, Answer, Body, Tag, operation
 from app.web.problems import MAX_ERRORS, FieldError, ProblemError, invalid
+from app.web.state import State
 
-TAKES = {"Accept-Post": NDJSON}
 BATCH = 250  # records written at once
 
 Image = dict[str, Any]  # a row of images, by its columns
 Batch = list[tuple[int, bool, Image]]  # with the numbers of their lines, and whether those give an id
 
 
-async def import_images(request: Request) -> Response:
+@operation(
+    "POST",
+    "/v1/images/import",
+    "importImages",
+    tag=Tag.TRANSFER,
+    scope="admin",
+    summary="Import images whose bytes are in the object store",
+    description="Adds an image for each line of the body, or none if a line is wrong. Copy the bytes to "
+    "`sha256/ab/cd/abcd...` in the object store first: the import does not check that they exist.",
+    body=Body({NDJSON: ImageRecord}, max_bytes=lambda settings: sys.maxsize),
+    answers=(Answer(200, "All lines are imported.", {JSON: ImportResult}),),
+    problems=("409",),
+)
+async def import_images(request: Request[State]) -> Response:
     """One transaction: all of it or nothing."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != NDJSON:
-        raise ProblemError(415, detail=f"Send {NDJSON}.", headers=TAKES)
     result = ImportResult(new=0, known=0)
     faults = Faults()
     with transfer(request):
@@ -49,7 +61,7 @@ async def import_images(request: Request) -> Response:
         except UniqueViolationError:
             detail = "An image of these was stored by another request meanwhile. Nothing was imported: send it again."
             raise ProblemError(409, detail=detail) from None
-    return Response(result.model_dump_json(), media_type="application/json")
+    return Response(result.model_dump_json(), media_type=JSON)
 
 
 class Faults:
@@ -72,7 +84,7 @@ class Faults:
         return ProblemError(422, "invalid-request", "Nothing was imported.", errors=errors, headers=headers)
 
 
-async def _lines(request: Request, faults: Faults) -> AsyncGenerator[tuple[int, bytes], None]:
+async def _lines(request: Request[State], faults: Faults) -> AsyncGenerator[tuple[int, bytes], None]:
     """The lines of the body that are not blank, with their numbers; the last one may lack its end."""
     number, rest, most = 1, b"", request.state["settings"].max_record_bytes
     async for chunk in request.stream():
@@ -88,7 +100,7 @@ async def _lines(request: Request, faults: Faults) -> AsyncGenerator[tuple[int, 
         yield number, rest
 
 
-async def _batches(request: Request, moment: datetime, faults: Faults) -> AsyncGenerator[Batch, None]:
+async def _batches(request: Request[State], moment: datetime, faults: Faults) -> AsyncGenerator[Batch, None]:
     """The records of the body, as long as all are valid, and faults."""
     batch: Batch = []
     settings = request.state["settings"]
