@@ -2,10 +2,12 @@ from io import BytesIO
 
 import pytest
 
-from app.storage.spool import IN_MEMORY, SMALL, Spool
+from app.storage.spool import IN_MEMORY, SMALL_PIECE, Spool
 
 
-@pytest.mark.parametrize("sizes", [[], [1], [SMALL], [1, SMALL, 2, 3, SMALL - 1, 0, SMALL + 1, 5], [1] * 10_000])
+@pytest.mark.parametrize(
+    "sizes", [[], [1], [SMALL_PIECE], [1, SMALL_PIECE, 2, 3, SMALL_PIECE - 1, 0, SMALL_PIECE + 1, 5], [1] * 10_000]
+)
 def test_the_content_is_what_was_written(sizes: list[int]) -> None:
     pieces = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
     with Spool() as spool:

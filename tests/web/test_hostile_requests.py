@@ -427,7 +427,7 @@ def test_a_wrong_host_is_answered_after_the_request_before_it(port: int) -> None
 
 
 def test_a_client_of_http_1_0_gets_no_chunks(port: int) -> None:
-    for path in (b"/v1/images/export", b"/static/gallery.css", b"/healthz"):
+    for path in (b"/v1/images/export", b"/static/style.css", b"/healthz"):
         accept = b"accept-encoding: gzip\r\n" if path.startswith(b"/static") else b""
         head, _, body = exchange(port, b"GET " + path + b" HTTP/1.0\r\n" + accept + b"\r\n").partition(b"\r\n\r\n")
 

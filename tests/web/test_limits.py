@@ -13,7 +13,7 @@ import pytest
 
 from app.database.pool import Pool
 from app.settings import Settings
-from app.web.limits import SLOWEST
+from app.web.limits import MIN_BODY_RATE
 from tests.cli.test_entrypoint import free_port, ready, service
 from tests.conftest import client_of
 from tests.migrations.test_backend import wait_until
@@ -49,7 +49,7 @@ def test_a_body_that_stops_is_answered_408_and_closed(port: int, connection: psy
         received = answer(client)
 
     assert received.startswith(b"HTTP/1.1 408 ")
-    assert b'"The body came too slowly."' in received
+    assert b'"The body arrived too slowly."' in received
     assert rows(connection) == 0
     assert ready(port)
 
@@ -69,7 +69,7 @@ def test_a_body_that_drips_has_no_more_time_than_one_that_stops(port: int) -> No
 
 
 def test_a_body_that_comes_fast_enough_has_more_time(port: int) -> None:
-    content = picture() + b"\0" * SLOWEST * 4
+    content = picture() + b"\0" * MIN_BODY_RATE * 4
     head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {len(content)}\r\n\r\n"
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", port)) as client:
@@ -122,7 +122,7 @@ async def test_who_waits_too_long_for_a_turn_is_told_when_to_come_back(settings:
     waiting, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
-        yield b"\0" * SLOWEST * 30  # so that it has time
+        yield b"\0" * MIN_BODY_RATE * 30  # so that it has time
         waiting.set()
         await go_on.wait()
 
@@ -172,7 +172,7 @@ async def test_a_client_that_takes_nothing_is_given_up(
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    monkeypatch.setattr("app.web.limits.STALLED", 0.1)
+    monkeypatch.setattr("app.web.limits.STALL_TIMEOUT", 0.1)
     async with asyncio.timeout(10):
         await app(scope, receive, send)
 
