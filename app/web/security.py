@@ -17,7 +17,7 @@ SECURITY = [
 
 
 def cross_origin(settings: Settings) -> Middleware:
-    """Return the middleware that lets the pages of CORS_ORIGINS use the API, with a token and all headers of answers."""
+    """Return the middleware that lets the pages of CORS_ORIGINS use the API with a token."""
     return Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins.replace(",", " ").split(),

@@ -111,13 +111,13 @@ def test_new_known_and_refused_are_told(folder: Path, settings: Settings, connec
     status, stdout, stderr = run(settings, folder, folder / "none")
 
     assert (status, stdout) == (1, "4 new, 1 known, 7 refused\n")
-    taken = "Taken are image/jpeg, image/png, image/webp, image/gif, image/tiff, image/avif."
+    taken = "Supported types: image/jpeg, image/png, image/webp, image/gif, image/tiff, image/avif."
     assert sorted(line for line in stderr.splitlines() if str(broken) not in line) == sorted(
         [
             f"{text}: Not an image of a supported format: {taken}",
             f"{empty}: Not an image of a supported format: {taken}",
             f"{large}: At most 5000000 bytes are taken.",
-            f"{wide}: The image has too many pixels: 1001 x 1000 pixels; at most 1000000 in all are taken.",
+            f"{wide}: The image has too many pixels: 1001 x 1000 pixels exceed the limit of 1000000.",
             f"{gone}: No such file or directory",
             f"{folder / 'none'}: No such file or directory",
         ]

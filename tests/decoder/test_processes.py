@@ -64,7 +64,7 @@ def test_what_ends_the_decoder_is_refused(deed: str, caplog: pytest.LogCaptureFi
     """By a process that has just begun, and by one that has done well before."""
     with Codec(1_000_000, 30) as codec:
         for _ in range(2):
-            assert refusal(codec, harmful(deed)) == "The decoder crashed on it."
+            assert refusal(codec, harmful(deed)) == "The decoder crashed."
             assert codec.measure(picture()) == SOUND
 
     assert len(caplog.messages) == 2
@@ -78,7 +78,7 @@ def test_what_takes_too_long_is_refused(deed: str, caplog: pytest.LogCaptureFixt
         codec._idle[0]._seconds = 0.3
         began = time.monotonic()
 
-        assert refusal(codec, harmful(deed)) == "Decoding it takes too long."
+        assert refusal(codec, harmful(deed)) == "Decoding takes too long."
 
         assert time.monotonic() - began < 20
         assert codec.measure(picture()) == SOUND
@@ -87,12 +87,12 @@ def test_what_takes_too_long_is_refused(deed: str, caplog: pytest.LogCaptureFixt
 
 def test_a_jpeg_of_more_scans_than_there_is_time_for_is_refused() -> None:
     with Codec(1_000_000, 0.02) as codec:
-        assert refusal(codec, scans(881)) == "Decoding it takes too long."
+        assert refusal(codec, scans(881)) == "Decoding takes too long."
 
 
 def test_what_takes_too_much_memory_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     with Codec(1_000_000, 30) as codec:
-        assert refusal(codec, harmful("gorge")) == "Decoding it takes too much memory."
+        assert refusal(codec, harmful("gorge")) == "Decoding takes too much memory."
         assert codec.measure(picture()) == SOUND
 
     assert "ran out of memory" in caplog.text
@@ -121,7 +121,7 @@ def test_a_decoder_that_is_killed_at_work_is_replaced() -> None:
 
         decoders()[0].kill()
 
-        assert refused.result() == "The decoder crashed on it."
+        assert refused.result() == "The decoder crashed."
         assert codec.measure(picture()) == SOUND
 
 
@@ -225,7 +225,7 @@ async def test_of_many_uploads_the_one_that_crashes_is_refused(
     responses = await asyncio.gather(*(client.post("/v1/images", files={"file": image}) for image in images))
 
     assert [response.status_code for response in responses] == [201] * 7 + [422] + [201] * 12
-    assert problem(responses[7], 422, "broken-image")["detail"] == "The decoder crashed on it."
+    assert problem(responses[7], 422, "broken-image")["detail"] == "The decoder crashed."
     assert rows(connection) == len(objects(settings)) == 19
 
 
