@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from app.settings import Settings
-from app.web.endpoints.imports import BATCH
+from app.web.endpoints.imports import BATCH_SIZE
 from app.web.problems import MAX_ERRORS
 from tests.migrations.test_backend import wait_until
 from tests.support.api import insert, objects, problem, rows, upload
@@ -150,7 +150,7 @@ async def test_a_wrong_line_is_named_and_nothing_stored(
 async def test_the_first_faults_of_all_lines_are_named(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    body = lines(*(record(n, width=0 if n % 2 else 1) for n in range(3 * BATCH)))
+    body = lines(*(record(n, width=0 if n % 2 else 1) for n in range(3 * BATCH_SIZE)))
 
     response = await send(client, body)
 
@@ -162,11 +162,11 @@ async def test_the_first_faults_of_all_lines_are_named(
 
 
 async def test_a_late_fault_undoes_all_before_it(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
-    body = lines(*map(record, range(2 * BATCH))) + b"{}\n"
+    body = lines(*map(record, range(2 * BATCH_SIZE))) + b"{}\n"
 
     response = await send(client, body)
 
-    assert {error["line"] for error in problem(response, 422, "invalid-request")["errors"]} == {2 * BATCH + 1}
+    assert {error["line"] for error in problem(response, 422, "invalid-request")["errors"]} == {2 * BATCH_SIZE + 1}
     assert "connection" not in response.headers
     assert rows(connection) == 0
 
@@ -179,20 +179,20 @@ async def test_an_id_of_other_bytes_is_refused(client: httpx.AsyncClient, connec
 
     errors = problem(response, 422, "invalid-request")["errors"]
     assert [(error["line"], error["pointer"], error["detail"]) for error in errors] == [
-        (2, "/id", "is the id of other bytes"),
-        (4, "/id", "is the id of other bytes"),
+        (2, "/id", "is the ID of other bytes"),
+        (4, "/id", "is the ID of other bytes"),
     ]
     assert rows(connection) == 1
 
 
 async def test_many_batches_make_one_import(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     async def body() -> AsyncIterator[bytes]:
-        text = lines(*map(record, range(2 * BATCH + 10)))
+        text = lines(*map(record, range(2 * BATCH_SIZE + 10)))
         for start in range(0, len(text), 10_007):
             yield text[start : start + 10_007]
 
-    assert (await send(client, body())).json() == {"new": 2 * BATCH + 10, "known": 0}
-    assert rows(connection) == 2 * BATCH + 10
+    assert (await send(client, body())).json() == {"new": 2 * BATCH_SIZE + 10, "known": 0}
+    assert rows(connection) == 2 * BATCH_SIZE + 10
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ async def test_a_client_that_goes_away_leaves_nothing(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     async def body() -> AsyncIterator[bytes]:
-        yield lines(*map(record, range(2 * BATCH)))
+        yield lines(*map(record, range(2 * BATCH_SIZE)))
         raise ClientDisconnect
 
     assert (await send(client, body())).status_code == 400
@@ -242,7 +242,7 @@ async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        yield lines(*map(record, range(BATCH)))
+        yield lines(*map(record, range(BATCH_SIZE)))
         begun.set()
         await go_on.wait()
         yield lines(image)
@@ -254,6 +254,6 @@ async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
     assert (await client.delete(f"/v1/images/{image['id']}")).status_code == 204
     go_on.set()
 
-    assert (await sending).json() == {"new": BATCH + 1, "known": 0}
+    assert (await sending).json() == {"new": BATCH_SIZE + 1, "known": 0}
     assert len(objects(settings)) == 1
     assert (await client.get(f"/v1/images/{image['id']}/content")).status_code == 200

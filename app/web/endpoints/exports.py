@@ -38,10 +38,10 @@ async def export_images(request: Request[State]) -> Response:
 
 
 class _Export(StreamingResponse):
-    """Begins with the first bytes, so that what fails before them is a problem like any other.
+    """A response that begins with the first bytes, so that an error before them is answered as a problem.
 
-    What fails later ends the connection: the client sees that it has not got all. When the client goes away Starlette
-    cancels it, and with it the COPY.
+    An error after them closes the connection: without the last chunk the client knows that bytes are missing. If the
+    client goes away, Starlette cancels the response, and with it the COPY.
     """
 
     def __init__(self, request: Request[State], filters: Filters, coding: str | None, headers: dict[str, str]) -> None:

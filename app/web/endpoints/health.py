@@ -41,7 +41,7 @@ def _status(*values: str) -> dict[str, JsonValue]:
     answers=(Answer(200, "The process runs.", {JSON: _status("alive")}),),
 )
 async def healthz(request: Request[State]) -> Response:
-    """Alive: this process answers. It asks nobody else, so that a database's death restarts no container."""
+    """Return 200. The database is not asked, so that an orchestrator does not restart containers when it is down."""
     return JSONResponse({"status": "alive"})
 
 
@@ -58,10 +58,10 @@ async def healthz(request: Request[State]) -> Response:
     problems=("503", "503 migrations-pending", "503 draining"),
 )
 async def readyz(request: Request[State]) -> Response:
-    """Ready: the database answers, and has every migration that this build ships. A newer database is ready too.
+    """Return 200 if the database answers and has all migrations of this release. It may have newer ones too.
 
-    So is a replica alone: it serves every read, and to take this process out would make nobody's write succeed. Not so
-    once this process has been told to stop.
+    If only a replica answers, the service is ready: reads succeed, and writes would fail on other instances too. After
+    SIGTERM the service is not ready.
     """
     if request.state["draining"].is_set():
         raise ProblemError(503, "draining", headers={"Retry-After": RETRY_AFTER})
@@ -75,7 +75,7 @@ async def readyz(request: Request[State]) -> Response:
 
 @asynccontextmanager
 async def telling(reads: Reads) -> AsyncIterator[None]:
-    """Meanwhile log for which migrations /readyz waits, where it does, and that they are there."""
+    """While the context is open, log which migrations are missing, and when all are applied."""
     task = asyncio.create_task(_tell(reads))
     try:
         yield

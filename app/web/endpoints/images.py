@@ -116,7 +116,7 @@ async def update_image(request: Request[State]) -> Response:
     only the version that was read is changed.
     """
     pool, id = request.state["pool"], request.path_params["id"]
-    patch, most = await _patch(request), request.state["settings"].max_attributes_bytes
+    patch, max_bytes = await _patch(request), request.state["settings"].max_attributes_bytes
     versions, attributes = _versions(request), "{}"
     if not patch.model_fields_set:
         return _image(await _current(request))
@@ -127,7 +127,7 @@ async def update_image(request: Request[State]) -> Response:
             row = await _current(request, queries.get_attributes)
             versions = [row["updated_at"]]
             if patch.attributes is not None:
-                attributes = _merged(row["attributes"], patch.attributes, most)
+                attributes = _merged(row["attributes"], patch.attributes, max_bytes)
         updated = await queries.update_image(
             pool, id, versions, patch.model_fields_set, **values, attributes=attributes
         )
@@ -158,12 +158,12 @@ async def delete_image(request: Request[State]) -> Response:
         if gone is not None:
             break
         await _current(request)  # The conditions still hold: it changed in between.
-    # The row is the truth and it is gone. If the bytes cannot follow they are an orphan, which harms nobody.
+    # The row is deleted. If its bytes cannot be deleted, they are an orphan, which `images objects check` finds.
     try:
         async with pool.transaction() as connection:
             free = await queries.lock_content_to_remove(connection, gone["sha256"])
             if not free:
-                logger.warning("left %r in the object store: an import or a backup is at work", gone["storage_key"])
+                logger.warning("left %r in the object store: an import or a backup is running", gone["storage_key"])
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:
@@ -219,16 +219,17 @@ async def _patch(request: Request[State]) -> ImagePatch:
         raise invalid(error) from None
 
 
-def _merged(attributes: str, patch: dict[str, Any], most: int) -> str:
+def _merged(attributes: str, patch: dict[str, Any], max_bytes: int) -> str:
+    """Return the attributes as JSON with the patch applied. Raises ProblemError 422 if they are too large."""
     try:
-        return to_json(attributes_within(merge(from_json(attributes), patch), most)).decode()
+        return to_json(attributes_within(merge(from_json(attributes), patch), max_bytes)).decode()
     except ValueError as error:
         fault = FieldError(pointer="/attributes", detail=str(error))
         raise ProblemError(422, "invalid-request", errors=[fault]) from None
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """JSON merge patch, the algorithm of RFC 7396, section 2."""
+    """Return the target with a JSON merge patch applied: the algorithm of RFC 7396, section 2."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

@@ -9,7 +9,7 @@ from app.catalogue.models import ThumbnailQuery
 from app.catalogue.thumbnails import thumbnail_name
 from app.decoder.formats import THUMBNAIL_EXTENSIONS, ThumbnailType
 from app.web.conditional import not_modified, validators
-from app.web.endpoints.content import BYTES, FOR_EVER, content_row
+from app.web.endpoints.content import BYTES, CACHE_CONTROL, content_row
 from app.web.negotiation import quality, weights
 from app.web.operations import NOT_MODIFIED, READ_CONDITIONS, Answer, Tag, operation
 from app.web.parameters import parameters
@@ -41,7 +41,7 @@ async def get_thumbnail(request: Request[State]) -> Response:
     row = await content_row(request)
     headers = {
         **validators(f'"{quote(row["sha256"], safe="")}-{thumbnail_name(size, format)}"', row["created_at"]),
-        "Cache-Control": FOR_EVER,
+        "Cache-Control": CACHE_CONTROL,
         "Vary": "Accept",
     }
     if not_modified(request, headers):

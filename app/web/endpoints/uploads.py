@@ -1,5 +1,4 @@
-"""The body of POST /v1/images: into memory, or a temporary file where it is large, then hashed and measured off the
-event loop."""
+"""Upload: receive the bytes of an image and its metadata, then store them (POST /v1/images)."""
 
 import re
 from collections.abc import AsyncIterator
@@ -33,6 +32,8 @@ _filename = TypeAdapter(Filename)
 
 
 class Upload(NamedTuple):
+    """The bytes of an image, its file name, and its metadata, as the client sent them."""
+
     content: Content
     filename: str | None
     fields: UploadFields
@@ -40,7 +41,7 @@ class Upload(NamedTuple):
 
 @asynccontextmanager
 async def receive(request: Request[State], settings: Settings) -> AsyncIterator[Upload]:
-    """The upload in the request, as multipart/form-data or a raw image/* body; its file is gone afterwards."""
+    """Receive the upload: a form, or the bytes as the body. Its temporary file is deleted with the context."""
     content_type = request.headers["content-type"]
     if media_type(content_type) == FORM:
         limits = Limits(settings.max_upload_bytes, settings.max_record_bytes, OTHER_FIELDS + settings.max_tags)
@@ -67,7 +68,7 @@ def _from_form(form: Form, settings: Settings) -> Upload:
 
 
 def _last_component(filename: str, settings: Settings) -> str | None:
-    """The file's own name: some clients send its folders too (RFC 7578, section 4.2)."""
+    """Return the name without folders, which some clients send (RFC 7578, section 4.2), or None if nothing is left."""
     name = re.split(r"[/\\]", filename)[-1]
     if name in {"", ".", ".."}:
         return None
