@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from app.catalogue.fields import Attributes, Description, Filename, Moment, Tags, Title
-from app.decoder.formats import SIZES, ContentType
+from app.decoder.formats import EXTENSIONS, SIZES, ContentType
 
 # What the description shows of an image: the red rectangle of the README.
 EXAMPLE: dict[str, JsonValue] = {
@@ -68,6 +68,12 @@ class UploadFields(BaseModel):
         BeforeValidator(lambda text: from_json(text) if isinstance(text, str) else text),
         Field(description="A JSON object."),
     ] = {}
+
+
+class UploadForm(UploadFields):
+    """An image as multipart/form-data: one part for each field, and the bytes in the part `file`."""
+
+    file: Annotated[bytes, Field(description=f"One of {', '.join(EXTENSIONS)}.")]
 
 
 def _described(example: dict[str, JsonValue]) -> Callable[[dict[str, Any]], None]:

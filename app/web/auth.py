@@ -7,8 +7,6 @@ from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
-from starlette.requests import Request
-
 from app.catalogue.tokens import FRESH, SCOPES, TOKEN, Scope, digest
 from app.database import queries
 from app.database.errors import UNAVAILABLE
@@ -99,17 +97,18 @@ def _unauthorized(detail: str, error: str = "") -> ProblemError:
     return ProblemError(401, detail=detail, headers={"WWW-Authenticate": CHALLENGE + error})
 
 
-async def admit(request: Request, wanted: Scope) -> None:
-    """Returns if the request may do what needs that scope. Raises ProblemError: 401, 403.
+async def admit(
+    tokens: Tokens | None, authorization: str | None, server: tuple[str, int | None] | None, wanted: Scope
+) -> None:
+    """Return if the request may do what needs the scope `wanted`. Raises ProblemError: 401, 403.
 
-    Without authentication only who reaches the service by the loopback interface, or by a socket, is let in, whatever
-    address it was told to listen on.
+    `tokens` is None with AUTH=none. Then a request is allowed only if `server`, the address at which it arrived, is on
+    the loopback interface or a Unix socket, whatever address the service listens on.
     """
-    known: Tokens | None = request.state["tokens"]
-    if known is not None:
-        await known.require(request.headers.get("authorization"), wanted)
-    elif (server := request.scope.get("server")) and server[1] is not None and not _is_loopback(server[0]):
-        raise ProblemError(403, detail="AUTH=none serves the loopback interface alone.")
+    if tokens is not None:
+        await tokens.require(authorization, wanted)
+    elif server is not None and server[1] is not None and not _is_loopback(server[0]):
+        raise ProblemError(403, detail="AUTH=none allows requests only on the loopback interface. Set AUTH=token.")
 
 
-_is_loopback = cache(is_loopback)  # of the machine's addresses, which are few
+_is_loopback = cache(is_loopback)  # a machine has few addresses

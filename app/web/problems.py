@@ -40,6 +40,7 @@ TITLES = {
 }
 
 
+PROBLEM = "application/problem+json"
 RETRY_AFTER = "5"  # seconds
 MAX_ERRORS = 20  # of one answer
 
@@ -94,7 +95,7 @@ class ProblemError(Exception):
             self.problem.model_dump_json(exclude_none=True),
             self.problem.status,
             self.headers,
-            media_type="application/problem+json",
+            media_type=PROBLEM,
         )
         response.raw_headers += SECURITY
         return response

@@ -1,6 +1,7 @@
-"""State: what each request finds in `request.state`, typed."""
+"""State of the application: the typed values that each request finds in `request.state`."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypedDict
 
@@ -19,15 +20,15 @@ from app.web.auth import Tokens
 
 
 class State(TypedDict):
-    """What the endpoints find in `request.state`."""
+    """The values that the lifespan makes once for each worker. An endpoint takes a `Request[State]`."""
 
     settings: Settings
-    draining: asyncio.Event  # this process has been told to stop
+    draining: asyncio.Event  # set when the process shall stop
     codec: Codec
     decoders: Executor
     thumbnails: Thumbnails
-    uploads: CapacityLimiter
-    transfers: CapacityLimiter
+    uploads: CapacityLimiter  # uploads at the same time
+    transfers: CapacityLimiter  # imports and exports at the same time
     pool: Pool
     reads: ReadRouter
     metrics: Metrics
@@ -35,3 +36,4 @@ class State(TypedDict):
     look: probe.DatabaseProbe
     tokens: Tokens | None  # where everybody is let in
     store: ObjectStore
+    openapi: Callable[[str], bytes]  # the document as JSON, for a root path

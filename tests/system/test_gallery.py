@@ -165,7 +165,7 @@ def test_a_folder_that_is_dropped_is_uploaded_each_file_with_its_result(site: Si
     expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new, 1 already here, 1 refused")
     lines = page.locator("#tray li")
     expect(lines.filter(has_text="notes.txt")).to_contain_text(
-        "Not an image of a supported format: Taken are image/jpeg"
+        "Not an image of a supported format: Supported types: image/jpeg"
     )
     expect(lines.filter(has_text="notes.txt").get_by_role("button")).to_have_count(0)
     expect(lines.filter(has_text="again.jpg")).to_contain_text("Already here")

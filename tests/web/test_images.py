@@ -443,7 +443,7 @@ async def test_only_the_version_that_if_match_names_is_changed(client: httpx.Asy
     first = (await client.get(f"/v1/images/{id}")).headers["etag"]
     second = (await change(client, id, {"title": "a"}, **{"If-Match": first})).headers["etag"]
 
-    for stale in (first, '"x"', f"W/{second}", ""):
+    for stale in (first, '"x"', f"W/{second}"):
         problem(await change(client, id, {"title": "b"}, **{"If-Match": stale}), 412, "version-conflict")
         problem(await client.delete(f"/v1/images/{id}", headers={"If-Match": stale}), 412, "version-conflict")
     assert (await client.get(f"/v1/images/{id}")).json()["title"] == "a"

@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from app.settings import Settings
-from app.web.endpoints.imports import BATCH
+from app.web.endpoints.imports import BATCH_SIZE
 from app.web.problems import MAX_ERRORS
 from tests.migrations.test_backend import wait_until
 from tests.support.api import insert, objects, problem, rows, upload
@@ -68,7 +68,7 @@ async def test_records_become_images(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.routes("direct", "pgbouncer")
-async def test_what_was_exported_can_be_imported(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+async def test_an_export_can_be_imported(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     for n in range(3):
         await send(client, lines(record(n, title=f"Title {n}", tags=[f"t{n}"], attributes={"n": n})))
     exported = (await client.get("/v1/images/export")).content
@@ -79,9 +79,7 @@ async def test_what_was_exported_can_be_imported(client: httpx.AsyncClient, conn
     assert (await client.get("/v1/images/export")).content == exported
 
 
-async def test_the_bytes_that_are_in_the_store_are_found(
-    client: httpx.AsyncClient, connection: psycopg.Connection
-) -> None:
+async def test_bytes_in_the_store_are_found(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     image = await upload(client)
     content = (await client.get(f"/v1/images/{image['id']}/content")).content
     connection.execute("DELETE FROM images")
@@ -91,7 +89,7 @@ async def test_the_bytes_that_are_in_the_store_are_found(
     assert (await client.get(f"/v1/images/{image['id']}/content")).content == content
 
 
-async def test_what_is_known_stays_as_it_is(client: httpx.AsyncClient) -> None:
+async def test_known_images_do_not_change(client: httpx.AsyncClient) -> None:
     await send(client, lines(record(1, title="First")))
 
     response = await send(client, lines(record(2), record(1, title="Second"), record(2, title="Again")))
@@ -107,7 +105,7 @@ async def test_blank_lines_and_ends_do_not_matter(end: bytes, client: httpx.Asyn
     assert (await send(client, body)).json() == {"new": 2, "known": 0}
 
 
-async def test_nothing_is_no_error(client: httpx.AsyncClient) -> None:
+async def test_an_empty_import_is_not_an_error(client: httpx.AsyncClient) -> None:
     assert (await send(client, b"")).json() == {"new": 0, "known": 0}
 
 
@@ -134,7 +132,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-async def test_a_wrong_line_is_named_and_nothing_stored(
+async def test_a_wrong_line_is_named_and_nothing_is_stored(
     case: str, client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     line, pointer, detail = WRONG[case]
@@ -148,10 +146,10 @@ async def test_a_wrong_line_is_named_and_nothing_stored(
     assert rows(connection) == 0
 
 
-async def test_the_first_faults_of_all_lines_are_named(
+async def test_the_first_errors_of_all_lines_are_named(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    body = lines(*(record(n, width=0 if n % 2 else 1) for n in range(3 * BATCH)))
+    body = lines(*(record(n, width=0 if n % 2 else 1) for n in range(3 * BATCH_SIZE)))
 
     response = await send(client, body)
 
@@ -163,17 +161,19 @@ async def test_the_first_faults_of_all_lines_are_named(
 
 
 @pytest.mark.routes("direct", "pgbouncer")
-async def test_a_late_fault_undoes_all_before_it(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
-    body = lines(*map(record, range(2 * BATCH))) + b"{}\n"
+async def test_a_wrong_line_at_the_end_rolls_back_all_lines(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    body = lines(*map(record, range(2 * BATCH_SIZE))) + b"{}\n"
 
     response = await send(client, body)
 
-    assert {error["line"] for error in problem(response, 422, "invalid-request")["errors"]} == {2 * BATCH + 1}
+    assert {error["line"] for error in problem(response, 422, "invalid-request")["errors"]} == {2 * BATCH_SIZE + 1}
     assert "connection" not in response.headers
     assert rows(connection) == 0
 
 
-async def test_an_id_of_other_bytes_is_refused(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+async def test_an_id_of_other_bytes_is_rejected(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     id, other = "7f1f3f80-0000-4000-8000-000000000001", "7f1f3f80-0000-4000-8000-000000000002"
     await send(client, lines(record(1, id=id)))
 
@@ -181,8 +181,8 @@ async def test_an_id_of_other_bytes_is_refused(client: httpx.AsyncClient, connec
 
     errors = problem(response, 422, "invalid-request")["errors"]
     assert [(error["line"], error["pointer"], error["detail"]) for error in errors] == [
-        (2, "/id", "is the id of other bytes"),
-        (4, "/id", "is the id of other bytes"),
+        (2, "/id", "is the ID of other bytes"),
+        (4, "/id", "is the ID of other bytes"),
     ]
     assert rows(connection) == 1
 
@@ -190,18 +190,18 @@ async def test_an_id_of_other_bytes_is_refused(client: httpx.AsyncClient, connec
 @pytest.mark.routes("direct", "pgbouncer")
 async def test_many_batches_make_one_import(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     async def body() -> AsyncIterator[bytes]:
-        text = lines(*map(record, range(2 * BATCH + 10)))
+        text = lines(*map(record, range(2 * BATCH_SIZE + 10)))
         for start in range(0, len(text), 10_007):
             yield text[start : start + 10_007]
 
-    assert (await send(client, body())).json() == {"new": 2 * BATCH + 10, "known": 0}
-    assert rows(connection) == 2 * BATCH + 10
+    assert (await send(client, body())).json() == {"new": 2 * BATCH_SIZE + 10, "known": 0}
+    assert rows(connection) == 2 * BATCH_SIZE + 10
 
 
 @pytest.mark.parametrize(
     "headers", [{"Content-Type": "application/json"}, {"Content-Type": ""}, {"Content-Encoding": "gzip"}]
 )
-async def test_other_bodies_are_refused(headers: dict[str, str], client: httpx.AsyncClient) -> None:
+async def test_other_media_types_are_rejected(headers: dict[str, str], client: httpx.AsyncClient) -> None:
     response = await send(client, lines(record()), **headers)
 
     problem(response, 415)
@@ -212,7 +212,7 @@ async def test_a_client_that_goes_away_leaves_nothing(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     async def body() -> AsyncIterator[bytes]:
-        yield lines(*map(record, range(2 * BATCH)))
+        yield lines(*map(record, range(2 * BATCH_SIZE)))
         raise ClientDisconnect
 
     assert (await send(client, body())).status_code == 400
@@ -238,7 +238,7 @@ async def test_an_upload_that_comes_in_between_is_a_conflict(
 
 
 @pytest.mark.routes("direct", "pgbouncer")
-async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
+async def test_a_delete_leaves_the_bytes_while_an_import_runs(
     client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
 ) -> None:
     """They may be those of a record on its way."""
@@ -246,7 +246,7 @@ async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        yield lines(*map(record, range(BATCH)))
+        yield lines(*map(record, range(BATCH_SIZE)))
         begun.set()
         await go_on.wait()
         yield lines(image)
@@ -258,6 +258,6 @@ async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
     assert (await client.delete(f"/v1/images/{image['id']}")).status_code == 204
     go_on.set()
 
-    assert (await sending).json() == {"new": BATCH + 1, "known": 0}
+    assert (await sending).json() == {"new": BATCH_SIZE + 1, "known": 0}
     assert len(objects(settings)) == 1
     assert (await client.get(f"/v1/images/{image['id']}/content")).status_code == 200
