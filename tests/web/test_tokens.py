@@ -101,7 +101,7 @@ async def test_a_scope_allows_what_needs_it_or_less(
         if tokens.SCOPES.index(has) < tokens.SCOPES.index(scope):
             problem(response, 403, "insufficient-scope")
             assert f'scope="{scope}"' in response.headers["www-authenticate"]
-            assert f"The scope {scope} is needed" in response.json()["detail"]
+            assert f"needs a token with scope {scope}." in response.json()["detail"]
         else:
             assert response.status_code in {200, 404, 415}, response.text
 
