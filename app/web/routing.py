@@ -22,7 +22,7 @@ from app.web.limits import limited
 from app.web.negotiation import coding, media_type, quality
 from app.web.operations import JSON, Body, Operation
 from app.web.parameters import NoParameters, parameters
-from app.web.problems import RETRY_AFTER, ProblemError
+from app.web.problems import ProblemError, unavailable
 from app.web.security import secure
 from app.web.state import State
 
@@ -71,8 +71,7 @@ class _Resource:
                 raise
             # uvicorn has waited as long as it may. If the response has begun, it ends early.
             if response is None:
-                refusal = ProblemError(503, detail="The service has stopped.", headers={"Retry-After": RETRY_AFTER})
-                await refusal.response()(scope, receive, send)
+                await unavailable("The service is stopping.").response()(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         method = scope["method"]
@@ -84,7 +83,7 @@ class _Resource:
         if method == "OPTIONS":
             response = Response(status_code=204, headers={"Allow": self._allow, **self._accepted})
         elif operation is None:
-            raise HTTPException(405, headers={"Allow": self._allow})
+            raise HTTPException(405, f"This path allows only {self._allow}.", {"Allow": self._allow})
         else:
             if operation.method != "GET":
                 self._require_plain(request)

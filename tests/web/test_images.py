@@ -644,4 +644,4 @@ async def test_what_is_given_twice_is_said_so(client: httpx.AsyncClient) -> None
     response = await client.get("/v1/images?limit=1&limit=2")
 
     errors = problem(response, 422, "invalid-request")["errors"]
-    assert errors == [{"parameter": "limit", "detail": "is given more than once"}]
+    assert errors == [{"parameter": "limit", "detail": "must be given only once"}]

@@ -21,6 +21,7 @@ from app.catalogue.thumbnails import objects_of
 from app.database import queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
+from app.errors import ImageNotFoundError
 from app.observability.logs import logger
 from app.storage import store
 from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators
@@ -88,7 +89,7 @@ async def list_images(request: Request[State]) -> Response:
 async def get_image(request: Request[State]) -> Response:
     row = await queries.get_image(request.state["reads"], request.path_params["id"])
     if row is None:
-        raise ProblemError(404)
+        raise ImageNotFoundError
     headers = _validators(row)
     if not_modified(request, headers, "version-conflict"):
         return Response(status_code=304, headers=headers)
@@ -207,7 +208,7 @@ async def _current(
     """
     row = await read(request.state["pool"], request.path_params["id"])
     if row is None:
-        raise ProblemError(404)
+        raise ImageNotFoundError
     not_modified(request, _validators(row), "version-conflict")
     return row
 
