@@ -46,16 +46,9 @@ addEventListener("paste", (event) => uploads.add([...(event.clipboardData?.files
  */
 async function filesWithin(entry) {
   if (entry.name.startsWith(".")) return [];
-  if (entry instanceof FileSystemFileEntry) {
-    try {
-      return [await new Promise((done, fail) => entry.file(done, fail))];
-    } catch {
-      toast(`The file ${entry.name} cannot be read.`);
-      return [];
-    }
-  }
-  if (!(entry instanceof FileSystemDirectoryEntry)) return [];
-  const reader = entry.createReader();
+  // Chromium does not define the interfaces' names, so instanceof cannot tell them.
+  if (entry.isFile) return fileOf(/** @type {FileSystemFileEntry} */ (entry));
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   /** @type {File[]} */
   const found = [];
   for (;;) {
@@ -65,4 +58,18 @@ async function filesWithin(entry) {
     for (const inner of batch) found.push(...(await filesWithin(inner)));
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Return the file, or nothing and a message if it cannot be read.
+ * @param {FileSystemFileEntry} entry
+ * @returns {Promise<File[]>}
+ */
+async function fileOf(entry) {
+  try {
+    return [await new Promise((done, fail) => entry.file(done, fail))];
+  } catch {
+    toast(`The file ${entry.name} cannot be read.`);
+    return [];
+  }
 }

@@ -1,4 +1,4 @@
-// Tag suggestions: a combobox of the catalog's tags, each with the number of its images.
+// Tag suggestions: a combobox of the tags in use, each with the number of its images.
 import { ask } from "../api.js";
 import { closest, make } from "../dom.js";
 import { count } from "../format.js";

@@ -45,7 +45,7 @@ function card(migration, id) {
     facts([
       ["Locks", migration.locks],
       ["Cost", migration.cost],
-      ["Rollback loses", loses && make("span", { class: kind, text: loses })],
+      ["Loses", loses && make("span", { class: kind, text: loses })],
     ]),
     ...problems(migration).map((text) => make("p", { class: "note bad", text, dir: "auto" })),
     sql && disclosure(`sql-${id}`, rollback ? "SQL and rollback" : "SQL", () => files(migration, sql)),
