@@ -196,7 +196,7 @@ def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migr
     assert waiter.returncode == 3
     host = re.escape(socket.gethostname()[:30])
     assert re.match(
-        rf"error: gave up after \d+\.\d s \(MIGRATION_LOCK_WAIT\): another migrator holds the lock: yoyo 0001 on {host}",
+        rf"error: gave up after \d+\.\d s \(MIGRATION_LOCK_WAIT\): another migrator holds the lock: yoyo 0001 on {host}",  # noqa: E501
         waiter.stderr,
     )
     assert "at: SELECT pg_sleep(60);).\nhint: " in waiter.stderr
