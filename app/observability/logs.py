@@ -165,7 +165,7 @@ FORMATTER = logging.Formatter()
 
 
 @contextmanager
-def written_aside() -> Iterator[Handler | None]:
+def write_in_background() -> Iterator[Handler | None]:
     """Write log lines in a thread meanwhile. Yield the handler of app/logging.json.
 
     If uvicorn uses another handler, yield None: there is no access log then.

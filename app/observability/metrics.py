@@ -120,7 +120,7 @@ def error_of(error: BaseException) -> str:
 
 @contextmanager
 def measured_upload() -> Iterator[dict[str, Any]]:
-    """Count an upload. The caller sets `new` and `bytes` in the dictionary; an exception counts as refused or failed."""
+    """Count an upload. The caller sets `new` and `bytes`. An exception counts as refused or failed."""
     found: dict[str, Any] = {}
     try:
         yield found
