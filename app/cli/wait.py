@@ -61,8 +61,7 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
         if await _has_images(database_url, timeout):
             raise UsageError(
                 f"the database has images, but the object store folder {folder} is empty.",
-                "check STORAGE_URL, and that its volume is mounted; if the bytes are really to be missing, make the "
-                f"folder {folder / 'sha256'}",
+                f"check STORAGE_URL, and that its volume is mounted. To start without the bytes, make {folder / 'sha256'}",
             )
         await _open_and_reach_store(settings, timeout)
 

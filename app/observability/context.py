@@ -16,7 +16,7 @@ _numbers = count(1)
 
 
 class Context:
-    """What the log lines of one request have in common."""
+    """Fields that the log lines of one request share."""
 
     __slots__ = ("queries", "request_id", "token", "trace")
 

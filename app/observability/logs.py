@@ -22,7 +22,7 @@ from pydantic_core import to_json
 from app.observability.context import CONTEXT, Context
 
 WRITE_INTERVAL = 0.05  # seconds between two writes to stderr
-MAX_WAITING_LINES = 10_000  # lines, if stderr is not read; more are dropped
+MAX_WAITING_LINES = 10_000  # if stderr is not read, further lines are dropped
 MAX_PATH = 1000  # characters
 STALL_TIMEOUT = 1.0  # seconds that a line waits for stderr to be read at the end of a process
 

@@ -1,7 +1,7 @@
 """Metrics of the service for Prometheus: GET /metrics.
 
 The numbers are right across workers: in prometheus-client's multiprocess mode, each worker has a file in
-PROMETHEUS_MULTIPROC_DIR. Writing to it costs 4 µs each time. What happens with every request is therefore counted in
+PROMETHEUS_MULTIPROC_DIR. Writing to it costs 4 µs each time. The metrics of every request are therefore counted in
 plain numbers (0.4 µs). They are published once a second, and before an answer to GET /metrics. The last second of a
 worker that is killed is lost.
 """
@@ -78,7 +78,7 @@ ACQUIRED = Durations(
 CONNECTIONS = gauge("images_database_connections", "Open database connections, by state (used, idle).", "pool", "state")
 MOST_CONNECTIONS = gauge("images_database_connections_max", "Maximum number of database connections.", "pool")
 WAITING = gauge("images_database_connections_waiting", "Requests that wait for a database connection.", "pool")
-UPLOADS = Counter("images_uploads", "Uploads, by result (new, known, refused, failed).", ["result"], registry=registry)
+UPLOADS = Counter("images_uploads", "Uploads, by result (new, known, rejected, failed).", ["result"], registry=registry)
 UPLOADED = Counter("images_upload_bytes", "Bytes of uploaded images, new or known.", registry=registry)
 THUMBNAILS = Counter(
     "images_thumbnails_made", "Thumbnails that were made because the object store had none.", registry=registry
@@ -98,7 +98,7 @@ WORKERS = gauge("images_workers", "Worker processes that are running.")
 
 TALLIES = (REQUESTS, SENT, QUERIES, QUERY_ERRORS, ACQUIRED)
 
-for result in ("new", "known", "refused", "failed"):
+for result in ("new", "known", "rejected", "failed"):
     UPLOADS.labels(result)
 for reason in ("time", "memory", "crash", "start"):
     DECODER_FAILURES.labels(reason)
@@ -120,14 +120,14 @@ def error_of(error: BaseException) -> str:
 
 @contextmanager
 def measured_upload() -> Iterator[dict[str, Any]]:
-    """Count an upload. The caller sets `new` and `bytes`. An exception counts as refused or failed."""
+    """Count an upload. The caller sets `new` and `bytes`. An exception counts as rejected or failed."""
     found: dict[str, Any] = {}
     try:
         yield found
     except BaseException as error:
         problem = getattr(error, "problem", None)
         rejected = isinstance(error, RejectedImageError) or (problem is not None and problem.status < 500)
-        UPLOADS.labels("refused" if rejected else "failed").inc()
+        UPLOADS.labels("rejected" if rejected else "failed").inc()
         raise
     UPLOADS.labels("new" if found["new"] else "known").inc()
     UPLOADED.inc(found["bytes"])

@@ -82,6 +82,12 @@ def test_it_serves_with_several_workers_and_stops_when_told(empty_database: str,
         assert not is_healthy(port)
 
 
+def test_an_empty_number_of_workers_means_one(database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with service(database, port, tmp_path, WEB_CONCURRENCY=""):
+        wait_until(lambda: ready(port))
+
+
 def test_ctrl_c_lets_an_upload_finish_and_leaves_no_process(database: str, tmp_path: Path) -> None:
     """A terminal sends it to each process of the group, at a moment when an image is decoded."""
     port = free_port()

@@ -1,4 +1,4 @@
-"""Settings: where they come from, what is said of wrong ones, and that no secret is in any message."""
+"""Settings: their sources, the errors of wrong values, and that no message contains a secret."""
 
 import asyncio
 import io
@@ -144,7 +144,7 @@ def test_a_folder_without_a_scheme_is_completed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("STORAGE_URL", "/srv/photos")
 
-    assert faults()[1] == "hint: for a folder write file:/srv/photos; other stores are s3://, gs:// and az://"
+    assert faults()[1] == "hint: for a folder write file:/srv/photos (other stores are s3://, gs:// and az://)"
 
 
 def test_the_migrator_has_the_applications_url_unless_it_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_a_url_is_rejected_that_the_two_drivers_would_not_read_alike(url: str, m
     assert "hunter" not in error + hint
 
 
-# Letters of no message; the other characters have a meaning in a URL, or for a shell.
+# Letters that no message contains, and characters with a meaning in a URL or for a shell.
 PASSWORDS = st.text("qxzjkQXZJK" + "@/:?#[]%& +=,;'\"<>()\\^`{|}~$!*-_.é", min_size=4, max_size=24)
 
 

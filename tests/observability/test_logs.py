@@ -1,4 +1,4 @@
-"""What the log has: a line for each request and for all else, and nothing that is secret or forged."""
+"""Log: a line for each request and each other event, without secrets and without forged lines."""
 
 import asyncio
 import json
