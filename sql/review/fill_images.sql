@@ -4,11 +4,11 @@
 -- Half have a title, a third have a description. Every tenth image has the same time as the image before it.
 -- Media types, of 100 images:
 -- * image/jpeg 70, image/png 18, image/webp 12
--- * image/tiff only in the first 2,000 rows; image/avif one in 50,000; no image/gif
+-- * image/tiff only in the first 2,000 rows, image/avif one in 50,000, no image/gif
 -- Tags, of 100 images:
 -- * street 30, night 10, city-0 to city-49 2 each
 -- * place-0 to place-3999 about one in 8,000 each
--- * eclipse one in 50,000, over all years; archive only in the first 1,000 rows
+-- * eclipse one in 50,000 over all years, archive only in the first 1,000 rows
 INSERT INTO images (
     id,
     filename,
