@@ -30,7 +30,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "sha256": "77acae2b11bceed61246a1d1ab22649e5cd35fd947a999f77e9627635729f96a",
     "title": "Red",
     "description": None,
-    "tags": ["colour", "flat"],
+    "tags": ["color", "flat"],
     "created_at": "2026-01-31T12:00:00.123456+00:00",
     "updated_at": "2026-01-31T12:00:00.123456+00:00",
     "attributes": {"sensor": {"iso": 100}},
@@ -184,7 +184,7 @@ class TagPage(BaseModel):
     """A page of the tags that images have, in the order of their characters' numbers."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"tags": [{"tag": "colour", "images": 7, "estimated": False}], "next": None}]}
+        json_schema_extra={"examples": [{"tags": [{"tag": "color", "images": 7, "estimated": False}], "next": None}]}
     )
 
     tags: list[TagCount]

@@ -112,7 +112,7 @@ DRIFTS = {
     "CREATE RULE r AS ON INSERT TO images DO ALSO NOTHING": "rule images.r: not in schema.sql",
     'ALTER TABLE images ALTER sha256 TYPE text COLLATE "C"': "column images.sha256: expected text, not null, ",
     "ALTER TABLE images ALTER width SET DEFAULT 1": "column images.width: expected integer, not null, found integer, ",
-    "CREATE TYPE colour AS ENUM ('red')": "type colour: not in schema.sql",
+    "CREATE TYPE color AS ENUM ('red')": "type color: not in schema.sql",
     "CREATE DOMAIN d AS text": "type d: not in schema.sql",
     "CREATE SEQUENCE s": "table s: not in schema.sql",
     "CREATE STATISTICS st ON width, height FROM images": "statistics st: not in schema.sql",

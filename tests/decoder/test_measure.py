@@ -52,7 +52,7 @@ def test_an_image_at_the_limit_of_pixels_is_accepted(measured: Measured) -> None
 
 
 def test_the_first_picture_of_an_animation_is_measured(measured: Measured) -> None:
-    frames = [Image.new("P", (30, 20), colour) for colour in (1, 2, 3)]
+    frames = [Image.new("P", (30, 20), color) for color in (1, 2, 3)]
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
 

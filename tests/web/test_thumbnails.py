@@ -45,12 +45,12 @@ async def thumbnail(
     return opened
 
 
-def near(image: Image.Image, colour: tuple[int, ...], at: tuple[float, float] = (0.5, 0.5)) -> bool:
-    """Whether the colour at a place, in parts of width and height, is about this one."""
+def near(image: Image.Image, color: tuple[int, ...], at: tuple[float, float] = (0.5, 0.5)) -> bool:
+    """Whether the color at a place, in parts of width and height, is about this one."""
     place = int(image.width * at[0]), int(image.height * at[1])
-    found = image.convert("RGBA" if len(colour) == 4 else "RGB").getpixel(place)
+    found = image.convert("RGBA" if len(color) == 4 else "RGB").getpixel(place)
     assert isinstance(found, tuple)
-    return all(abs(a - b) <= 8 for a, b in zip(found, colour, strict=True))
+    return all(abs(a - b) <= 8 for a, b in zip(found, color, strict=True))
 
 
 # What is made
@@ -124,8 +124,8 @@ async def test_transparent_areas_are_white_in_jpeg(client: httpx.AsyncClient) ->
     assert near(await thumbnail(client, encoded(image, "PNG")), WHITE)
 
 
-async def test_colours_are_those_of_the_profile(client: httpx.AsyncClient) -> None:
-    """The same numbers are another colour in Display P3, as telephones write it, than in sRGB."""
+async def test_colors_are_those_of_the_profile(client: httpx.AsyncClient) -> None:
+    """The same numbers are another color in Display P3, as telephones write it, than in sRGB."""
     p3 = bytes(pyvips.Operation.call("profile_load", "p3"))
     image = Image.new("RGB", (400, 300), (200, 100, 50))
 
@@ -147,14 +147,14 @@ async def test_all_kinds_of_pixels_become_srgb(client: httpx.AsyncClient) -> Non
         (Image.new("1", (400, 300), 1), "PNG", WHITE),
         (Image.new("P", (400, 300), 0), "GIF", (0, 0, 0)),
     ]
-    for image, format, colour in pixels:
+    for image, format, color in pixels:
         small = await thumbnail(client, encoded(image, format))
 
-        assert near(small, colour), (image.mode, small.getpixel((80, 60)))
+        assert near(small, color), (image.mode, small.getpixel((80, 60)))
 
 
 async def test_the_thumbnail_of_an_animation_is_its_first_picture(client: httpx.AsyncClient) -> None:
-    frames = [Image.new("RGB", (300, 200), colour) for colour in (RED, (0, 255, 0))]
+    frames = [Image.new("RGB", (300, 200), color) for color in (RED, (0, 255, 0))]
 
     for format in ("GIF", "WebP", "AVIF"):
         image = encoded(frames[0], format, save_all=True, append_images=frames[1:])
