@@ -151,7 +151,7 @@ async def measure(url: str, server: psutil.Process, rounds: int, seconds: float)
             for name, each in found.items():
                 columns = []
                 for kind in range(3):
-                    ratio = median(one[kind] / base[kind] for one, base in zip(each, first, strict=True))
+                    ratio = median(one[kind] / base[kind] for one, base in zip(each, first, strict=True) if base[kind])
                     columns.append(f"{median(one[kind] for one in each):8.0f} {ratio:5.2f}")
                 print(f"  {name:38}", *columns, flush=True)
 
