@@ -11,15 +11,14 @@ import sys
 from functools import partial
 from statistics import median
 from time import process_time
+from typing import Any
 
 import psutil
 import uvloop
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
-
-from app.web.server.protocol import HttpProtocol
 
 BODY = b"x" * 700  # bytes: an image as JSON
 CONNECTIONS = 32
@@ -28,11 +27,41 @@ REQUEST = b"GET /v1/images/x HTTP/1.1\r\nHost: images.test\r\n\r\n"
 answered = 0
 
 
-class TwoWrites(HttpProtocol):
+class Joined:
+    """A transport that sends the head of a response together with what follows in the same step of the event loop."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._call_soon = loop.call_soon
+        self._head = b""
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class OneWrite(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.transport = transport
-        self.flow = FlowControl(transport)
+        super().connection_made(Joined(transport, self.loop))  # type: ignore[arg-type]
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +102,7 @@ async def measure(rounds: int, seconds: float) -> None:
     found: dict[str, list[tuple[float, float]]] = {}
     server = psutil.Process()
     ports, servers = {}, []
-    for name, protocol in {"two writes": TwoWrites, "one write": HttpProtocol}.items():
+    for name, protocol in {"two writes": HttpToolsProtocol, "one write": OneWrite}.items():
         found[name] = []
         make = partial(protocol, config=config, server_state=ServerState(), app_state={})
         servers.append(await loop.create_server(make, "127.0.0.1"))
