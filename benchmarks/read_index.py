@@ -1,8 +1,8 @@
-"""What the read index of app/database/replica.py costs: `python -m benchmarks.read_index`, about a minute.
+"""Cost of the read index of app/database/replica.py: `python -m benchmarks.read_index`, about a minute.
 
 Callers get the newest images from a primary, from its standby without the read index, and with it. The variants take
-turns. Printed are medians of the turns: milliseconds for each read, CPU of this process in microseconds for each read,
-and the ratios to a read of the standby without the read index. The last column is the questions for each read.
+turns. Printed are medians of the turns for each read: milliseconds, microseconds of this process's CPU, and the number
+of questions. Beside a time is its ratio to a read of the standby without the read index.
 """
 
 import argparse
