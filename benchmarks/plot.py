@@ -1,4 +1,4 @@
-"""results.json as a plot: what was measured against the targets, and the latencies. Run by Python with matplotlib."""
+"""Plot of results.json: the measurements against the targets, and the latencies. Run by Python with matplotlib."""
 
 import json
 import sys
