@@ -36,7 +36,7 @@ def test_up_to_date_is_0(database: str) -> None:
     assert [line.split()[:2] for line in lines[:-1]] == [["applied", name] for name in IDS]
     who = re.escape(f" UTC by {getpass.getuser()} on {socket.gethostname()} in ")
     assert re.search(rf"{who}\d+\.\d{{3}} s$", lines[0])
-    assert lines[-1] == "drift: none; the schema is that of schema.sql"
+    assert lines[-1] == "drift: none, the schema is that of schema.sql"
 
 
 def test_pending_is_1(empty_database: str) -> None:

@@ -150,8 +150,9 @@ def test_a_table_that_is_aside_with_its_indexes_keeps_them(empty_database: str) 
 
         renamed = yoyo_on(empty_database, "apply")
 
-        assert renamed.returncode == 1
-        assert '0001_create_images was not applied: relation "images_pkey" already exists\n' in renamed.stderr
+        assert renamed.returncode == 3
+        assert '0001_create_images was not applied: relation "images_pkey" already exists.\n' in renamed.stderr
+        assert "hint: if the database already has this change, compare: images schema status\n" in renamed.stderr
         assert connection.execute("SELECT to_regclass('images')").fetchone() == (None,)
 
         connection.execute("CREATE SCHEMA aside; ALTER TABLE images_old SET SCHEMA aside")
@@ -171,7 +172,7 @@ def test_a_table_of_another_owner_is_refused(admin: psycopg.Connection, empty_da
 
         done = yoyo_on(empty_database.replace("postgres@", "migrator@"), "apply")
 
-        assert done.returncode == 1
+        assert done.returncode == 3
         assert (
             "owner of images: expected the role that migrates, or one that it is a member of, found postgres"
             in done.stderr
@@ -189,8 +190,8 @@ def test_a_divergent_database_is_refused_and_left_alone(empty_database: str, cas
 
         done = yoyo_on(empty_database, "apply")
 
-        assert done.returncode == 1
-        assert done.stderr.startswith("yoyo: 0001_create_images was not applied: the table images is not the one")
+        assert done.returncode == 3
+        assert done.stderr.startswith("error: 0001_create_images was not applied: the table images is not the one")
         for words in said:
             assert words in done.stderr
         assert "Traceback" not in done.stderr

@@ -87,7 +87,7 @@ def test_a_build_that_was_not_recorded_is_not_repeated(
         done = run(database, migration, operation)
 
         assert done.returncode == 0, done.stderr
-        assert f"{migration}: the index {index} is there already, and whole\n" in done.stdout
+        assert f"{migration}: the index {index} exists already and is valid\n" in done.stdout
         assert connection.execute("SELECT %s::regclass::oid", [index]).fetchone() == identity
         recorded = connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall()
         assert len(recorded) == (operation == "apply")
@@ -101,8 +101,9 @@ def test_another_index_of_that_name_is_refused(database: str) -> None:
 
         done = run(database, migration, operation)
 
-        assert done.returncode == 1
-        assert f"{migration} was not applied: there is another index {index} (CREATE INDEX " in done.stderr
+        assert done.returncode == 3
+        assert f"{migration} was not applied: another index has the name {index}: CREATE INDEX " in done.stderr
+        assert done.stderr.endswith(".\nhint: drop or rename that index\n")
         assert connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall() == []
 
 
@@ -112,7 +113,7 @@ def test_a_build_that_waits_says_for_whom(
     """And goes on when they have ended. It is the watcher's question that shows the builder to wait."""
     migration, operation, index = BUILDS[0]
     before(database, migration, operation)
-    monkeypatch.setattr(progress, "PATIENCE", 0.1)
+    monkeypatch.setattr(progress, "REPORT_INTERVAL", 0.1)
     asked = "SELECT FROM pg_stat_activity WHERE query LIKE '-- find_progress%%' AND datname = current_database()"
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
         writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")
@@ -149,12 +150,14 @@ def test_a_build_gives_up_in_the_end_and_is_mended(database: str) -> None:
 
         given_up = yoyo_on(database, operation, MIGRATION_LOCK_WAIT="0.5", MIGRATION_LOCK_TIMEOUT="0.1")
 
-        assert given_up.returncode == 1
+        assert given_up.returncode == 3
         assert given_up.stderr.startswith(
-            f"yoyo: {migration} was not applied: canceling statement due to lock timeout; "
+            f"error: {migration} was not applied: canceling statement due to lock timeout; "
             f"process {writer.info.backend_pid} (no application_name) holds images, "
         )
-        assert given_up.stderr.endswith("run the command again to mend it\n")
+        assert given_up.stderr.endswith(
+            "hint: run the command again: it drops the INVALID index that this may have left, which slows writes\n"
+        )
         assert watcher.execute(STATE, [index]).fetchall() == [(index, False)]
         assert ledger(database)[-1] == (migration, operation, "started")
 

@@ -69,7 +69,8 @@ FAULTS: dict[str, tuple[Files, str]] = {
     "down.sql": ({**FIRST, "0001_make_t.down.sql": DOWN}, "down.sql:1: yoyo does not support .up.sql and .down.sql"),
     "down.sql, its name": (
         {**FIRST, "0002_u.down.sql": DOWN},
-        "0002_u.down.sql:1: yoyo does not support .up.sql and .down.sql, and would apply both: rename it to 0002_u.rollback.sql",
+        "0002_u.down.sql:1: yoyo does not support .up.sql and .down.sql, and would apply both: "
+        "rename it to 0002_u.rollback.sql",
     ),
     "up.sql": (
         {**FIRST, "0002_u.up.sql": UP},
