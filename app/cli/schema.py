@@ -57,7 +57,7 @@ def show_review(names: Sequence[str], rows: int, format: str) -> int:
 
 
 def accept_migrations(names: Sequence[str]) -> None:
-    """Accept the edited files of migrations; of all if none is named."""
+    """Accept the edited files of the named migrations. Without a name, accept every edited file."""
     with get_backend("settings:") as backend, backend.lock():
         backend.accept(names)
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -21,14 +20,7 @@ from app.schema.history import Record
 from app.settings import ROOT
 from tests.conftest import BIN, backend_on, environment, yoyo_on
 from tests.schema.test_migrations import IDS
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, 30 s at most."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
+from tests.support.waiting import wait_until as wait_until
 
 
 def applied(url: str) -> list[str]:
