@@ -1,4 +1,4 @@
-"""What a migrator needs of its connection, and what it says where it does not get it."""
+"""The migrator's connection: what it needs, and the errors if it does not get that."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ from tests.schema.test_history import ledger, state, write
 
 @pytest.fixture
 def pooler(database: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of a relay that does what tells a pooler: it gives the client a process number of its own."""
+    """The URL of a relay that looks like a pooler: it gives the client a process number of its own."""
     path = tmp_path / ".s.PGSQL.5432"
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(path))
@@ -52,7 +52,7 @@ def pooler(database: str, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("command", ["apply", "rollback", "list"])
-def test_a_pooler_is_refused(pooler: str, database: str, command: str) -> None:
+def test_a_pooler_is_rejected(pooler: str, database: str, command: str) -> None:
     before = state(database)
 
     done = yoyo_on(pooler, command)
@@ -65,7 +65,7 @@ def test_a_pooler_is_refused(pooler: str, database: str, command: str) -> None:
     assert state(database) == before
 
 
-def test_a_role_without_rights_is_told_whose_they_are(
+def test_a_role_without_rights_gets_a_hint_to_the_owner(
     admin: psycopg.Connection, empty_database: str, database: str
 ) -> None:
     admin.execute("DROP ROLE IF EXISTS guest")
@@ -82,7 +82,7 @@ def test_a_role_without_rights_is_told_whose_they_are(
     assert state(database) == before
 
 
-def test_what_a_role_has_set_for_itself_does_not_matter(admin: psycopg.Connection, database: str) -> None:
+def test_settings_of_the_role_do_not_matter(admin: psycopg.Connection, database: str) -> None:
     name = Identifier(database.partition("@/")[2].partition("?")[0])
     for setting in ("DateStyle = 'German, DMY'", "quote_all_identifiers = on", "standard_conforming_strings = off"):
         admin.execute(SQL("ALTER DATABASE {} SET {}").format(name, SQL(setting)))
@@ -101,7 +101,7 @@ def test_a_database_in_another_encoding_is_migrated(admin: psycopg.Connection, s
         admin.execute("DROP DATABASE ascii WITH (FORCE)")
 
 
-def test_a_schema_of_any_name_will_do(empty_database: str) -> None:
+def test_a_schema_can_have_any_name(empty_database: str) -> None:
     with psycopg.connect(empty_database) as connection:
         connection.execute('CREATE SCHEMA "We ird"')
         connection.execute("CREATE TABLE images ()")  # in public, which is not looked at
@@ -112,7 +112,7 @@ def test_a_schema_of_any_name_will_do(empty_database: str) -> None:
     assert (status(url).returncode, status(url).stderr) == (0, "")
 
 
-def test_a_search_path_that_hides_an_installation_is_told(database: str) -> None:
+def test_a_search_path_that_hides_an_installation_is_rejected(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("CREATE SCHEMA postgres")  # which "$user" leads to
 
@@ -126,7 +126,7 @@ def test_a_search_path_that_hides_an_installation_is_told(database: str) -> None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_an_output_that_cannot_be_written_is_told(empty_database: str) -> None:
+def test_an_output_that_cannot_be_written_is_an_error(empty_database: str) -> None:
     with Path("/dev/full").open("w") as full:
         for command in (["yoyo", "apply"], ["yoyo", "list"], ["images", "schema", "status"]):
             done = subprocess.run(
@@ -145,7 +145,7 @@ def test_an_output_that_cannot_be_written_is_told(empty_database: str) -> None:
             assert "Exception ignored" not in done.stderr
 
 
-def test_a_standby_is_told(database: str) -> None:
+def test_a_standby_is_an_error(database: str) -> None:
     yoyo_on(database, "rollback")
     before = state(database)
 
@@ -156,7 +156,7 @@ def test_a_standby_is_told(database: str) -> None:
     assert state(database) == before
 
 
-def test_a_server_that_goes_away_in_the_middle_is_told(empty_database: str, slow_migration: Path) -> None:
+def test_a_server_that_goes_away_in_the_middle_is_an_error(empty_database: str, slow_migration: Path) -> None:
     migrator = subprocess.Popen(
         [BIN / "yoyo", "apply", slow_migration],
         env=environment(DATABASE_URL=empty_database),
@@ -193,7 +193,7 @@ def small_disk(server: Server, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(
+def test_a_full_disk_is_an_error_and_leaves_nothing(
     admin: psycopg.Connection, empty_database: str, small_disk: Path, tmp_path: Path
 ) -> None:
     for parent in small_disk.parents:
