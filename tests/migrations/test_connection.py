@@ -1,4 +1,4 @@
-"""The migrator's connection: what it needs, and the errors if it does not get that."""
+"""Connection of the migrator: its requirements, and the errors if they are not met."""
 
 import os
 import socket

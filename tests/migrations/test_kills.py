@@ -1,4 +1,4 @@
-"""Kills of the migrator or of the server at any statement: the next command reaches the same state as without a kill."""
+"""Kills of the migrator or of the server at any statement: the next command reaches the state of a calm run."""
 
 import asyncio
 import os
