@@ -47,7 +47,7 @@ def release(revision: str, folder: Path) -> Path:
         sys.exit(f"make soak: OLD={revision} has each migration that there is: name an older one")
     if edited(folder):
         sys.exit(
-            f"make soak: OLD={revision} checks whole files, and their comments were edited since: name a newer one"
+            f"make soak: OLD={revision} compares whole files, whose comments have changed: name a newer one"
         )
     return folder
 
