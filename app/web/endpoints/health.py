@@ -75,7 +75,7 @@ async def readyz(request: Request[State]) -> Response:
 
 @asynccontextmanager
 async def telling(reads: ReadRouter) -> AsyncIterator[None]:
-    """While the context is open, log which migrations are missing, and when all are applied."""
+    """Log which migrations are missing, and when all are applied, while the context is open."""
     task = asyncio.create_task(_tell(reads))
     try:
         yield
