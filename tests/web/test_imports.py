@@ -233,7 +233,7 @@ async def test_an_upload_that_comes_in_between_is_a_conflict(
 
     connection.execute("COMMIT")
 
-    assert "send it again" in problem(await sending, 409)["detail"]
+    assert "Send the request again" in problem(await sending, 409)["detail"]
     assert (await send(client, lines(record(1), record(2)))).json() == {"new": 1, "known": 1}
 
 
