@@ -90,7 +90,7 @@ def segment(marker: int, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_without_its_end_is_rejected(measured: Measured, progressive: bool) -> None:
-    """Wherever it is cut. An end inside a segment, such as that of a preview, does not count. Bytes after the end are ignored."""
+    """An end inside a segment, such as that of a preview, does not count. Bytes after the end are ignored."""
     plain = picture(size=(1000, 700), progressive=progressive, quality=95)
     whole = plain[:2] + segment(0xE1, END * 100) + b"\xff" + segment(0xFE, b"") + plain[2:]
 
