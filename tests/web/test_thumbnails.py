@@ -53,7 +53,7 @@ def near(image: Image.Image, color: tuple[int, ...], at: tuple[float, float] = (
     return all(abs(a - b) <= 8 for a, b in zip(found, color, strict=True))
 
 
-# What is made
+# The thumbnails
 
 
 @pytest.mark.parametrize("accept", FORMATS)
@@ -79,7 +79,7 @@ async def test_a_small_image_is_not_enlarged(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 async def test_a_thumbnail_is_upright(client: httpx.AsyncClient, orientation: int) -> None:
-    """A red left half, displayed where the EXIF orientation says, and nothing left that would turn it again."""
+    """The left half is red, turned as the EXIF orientation says. No metadata is left that would turn it again."""
     image = Image.new("RGB", (400, 200), (0, 0, 255))
     image.paste(RED, (0, 0, 200, 200))
     exif = Image.Exif()
@@ -171,7 +171,7 @@ async def test_the_thumbnail_is_the_first_page_even_if_the_second_is_half_its_si
 
 
 async def test_a_gif_is_shown_on_its_screen(client: httpx.AsyncClient) -> None:
-    """Of 800 x 600, which libvips takes for that of a monitor; the frame covers a quarter."""
+    """The screen has 800 x 600 pixels, the size of an old monitor. The frame covers a quarter of it."""
     image = encoded(Image.new("RGB", (400, 300), RED), "GIF")
     image = image[:6] + struct.pack("<HH", 800, 600) + image[10:]
 
@@ -182,7 +182,7 @@ async def test_a_gif_is_shown_on_its_screen(client: httpx.AsyncClient) -> None:
     assert not near(small, (254, 0, 0), (0.75, 0.75))
 
 
-# What is asked
+# The requests
 
 
 ACCEPTS = [
@@ -269,7 +269,7 @@ async def test_a_missing_image_has_no_thumbnail(client: httpx.AsyncClient) -> No
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What is asked of the decoder."""
+    """The thumbnails that the decoder has made."""
     calls: list[tuple[object, ...]] = []
     make = Codec.thumbnail
 
