@@ -18,6 +18,7 @@ from app.catalogue.fields import NOT_IN_A_NAME
 from app.catalogue.ingest import Digest, store_image
 from app.catalogue.models import UploadFields
 from app.cli.failures import FAILURES, failure
+from app.cli.output import note
 from app.database import queries
 from app.database.pool import Pool
 from app.decoder.client import Codec
@@ -61,7 +62,8 @@ def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], No
         failed = failure(group.exceptions[0], settings)
         failed.__cause__ = group.exceptions[0]
     if failed is not None:
-        failed.hint = f"{run} so far. Run the command again to continue"
+        note(f"{run} so far")
+        failed.hint = failed.hint or "run the command again to continue"
         raise failed
     print(run)
     if run.stopped:

@@ -42,7 +42,7 @@ class _NotYetError(Exception):
 async def wait_for_database(timeout: float, *, is_start: bool = False) -> None:  # noqa: ASYNC109
     """Check the settings, and return once the service and the migrator can connect.
 
-    `timeout` is in seconds, for each server. `is_start` tells that uvicorn starts next, so that its port has to be free.
+    `timeout` is in seconds, for each server. `is_start` tells that uvicorn starts next, so its port has to be free.
     Raises CommandError after the time-out, and at once for what waiting cannot fix.
     """
     # A wrong setting shows here, once, and not in each worker again and again.

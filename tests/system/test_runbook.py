@@ -42,7 +42,7 @@ OTHERS = [  # what is no argument of such a call, or has too few words
     "KEY: SIZE bytes of an interrupted write",
     "N images, N contents, N thumbnails so far",
     "PATH: WHY IT IS REJECTED",
-    "hint: N new, N known, N rejected so far. Run the command again to continue",
+    "N new, N known, N rejected so far",
     "error: FILE: REASON.",
     "error: unexpected ERROR: REASON",
     "error: --OPTION WHAT.",
