@@ -94,7 +94,7 @@ async def test_a_run_that_is_closed_to_newcomers_is_followed_by_another() -> Non
     await asyncio.sleep(0)
     work.may_end.set()
 
-    assert await asyncio.gather(first, second, third) == [1, 2, 2]
+    assert list(await asyncio.gather(first, second, third)) == [1, 2, 2]
 
 
 async def test_cancel_ends_the_runs() -> None:

@@ -1,4 +1,4 @@
-"""app.catalogue.export: to be described."""
+"""Export: all images that match the filters, as NDJSON, compressed if the client wants it."""
 
 import zlib
 from collections.abc import Callable, Coroutine
@@ -10,27 +10,32 @@ from anyio import to_thread
 from app.catalogue.cursors import EARLIEST, LATEST
 from app.catalogue.listing import Filters
 from app.database import queries
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 
 NDJSON = "application/x-ndjson"
 Write = Callable[[bytes], Coroutine[None, None, None]]
 
 
 class Encoder(Protocol):
+    """A compressor, such as those of zlib and zstandard."""
+
     def compress(self, data: bytes, /) -> bytes: ...
 
     def flush(self) -> bytes: ...
 
 
-# Content codings, best first. Both at a level at which the coder is no slower than PostgreSQL.
+# Content codings, best first. At these levels neither is slower than PostgreSQL.
 ENCODERS: dict[str, Callable[[], Encoder]] = {
     "zstd": lambda: zstandard.ZstdCompressor(level=3).compressobj(),
     "gzip": lambda: zlib.compressobj(level=1, wbits=31),
 }
 
 
-async def export(reads: Reads, filters: Filters, coding: str | None, write: Write) -> None:
-    """Hand all of it to `write`, in the coding; one transaction, so that it is of one moment."""
+async def export(reads: ReadRouter, filters: Filters, coding: str | None, write: Write) -> None:
+    """Pass the export to `write`, in the coding. One transaction reads all of it, so it shows one moment.
+
+    If the database fails before the first bytes, the export starts again. Otherwise its error is raised.
+    """
     encoder = ENCODERS[coding]() if coding else None
     begun = False
 

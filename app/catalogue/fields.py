@@ -49,6 +49,25 @@ class AtMost:
         return value
 
 
+@dataclass(frozen=True)
+class Between:
+    """A number from `low` to `high`."""
+
+    low: int
+    high: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(schema) | {"minimum": self.low, "maximum": self.high}
+
+    def _check(self, value: int) -> int:
+        if not self.low <= value <= self.high:
+            raise ValueError(f"must be from {self.low} to {self.high}")
+        return value
+
+
 def _without_nul(value: str) -> str:
     # PostgreSQL's text holds every character but this one.
     if "\x00" in value:
@@ -107,7 +126,7 @@ def _distinct(tags: list[str]) -> list[str]:
 def _rfc3339(value: Any) -> Any:
     # pydantic would also take a number of seconds, or a date alone.
     if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
-        raise ValueError("must be a time as in 2026-01-31T12:00:00Z")
+        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
     return value
 
 

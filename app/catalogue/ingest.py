@@ -1,4 +1,4 @@
-"""How an image comes into the catalogue: for POST /v1/images and `images import`."""
+"""Ingest: measure the bytes of an image, store them, and insert the row. For POST /v1/images and `images import`."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ from app.decoder.formats import EXTENSIONS, Measure
 from app.storage import keys, store
 from app.storage.spool import Content
 
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
+if TYPE_CHECKING:  # asyncpg's classes are generic only in its stubs
     from asyncpg import Record
 
 
 async def store_image(
     pool: Pool, objects: ObjectStore, content: Content, found: Digest, filename: str | None, fields: UploadFields
 ) -> tuple[Record, bool]:
-    """The row, and whether it is new: the same bytes are stored once. Where there is no name the hash makes one."""
+    """Store an image. Return its row and whether it is new, because the same bytes are stored once.
+
+    Without a file name, the hash becomes the name. Raises errors of obstore and of PostgreSQL.
+    """
     key = keys.storage_key(found.sha256)
     while True:
         row = await queries.get_image_by_sha256(pool, found.sha256)
         if row is not None:
             return row, False
-        async with pool.alone(found.sha256) as waited:
+        async with pool.exclusive(found.sha256) as waited:
             if waited:
-                continue  # whoever was at these bytes may have stored them
-            # Until the row is committed the lock keeps a DELETE from removing the bytes that are written here; and the
-            # row is committed after they are written, so that a crash leaves bytes without a row, never the reverse.
+                continue  # Another request in this process may have stored these bytes.
+            # Until the row is committed, the lock keeps a DELETE from removing the bytes that are written here. The row
+            # is committed after the bytes are written, so a crash can leave bytes without a row, but no row without
+            # bytes.
             async with pool.transaction() as connection:
                 await queries.lock_content(connection, found.sha256)
                 await store.put(objects, key, content, found.measure.content_type)
@@ -51,20 +55,22 @@ async def store_image(
                 )
         if row is not None:
             return row, True
-        # Another process has stored them in between.
+        # Another process has stored the same bytes in between.
 
 
 class Digest(NamedTuple):
+    """The size in bytes of an image, its SHA-256 in hexadecimal, and its measure."""
+
     byte_size: int
     sha256: str
     measure: Measure
 
 
 async def digest(content: Content, codec: Codec, decoders: Executor) -> Digest:
-    """Size, SHA-256 and measure of the content, in a worker thread. Raises ProblemError as `Codec.measure` does.
+    """Return the digest of the content, made in a thread. Raises the same errors as `Codec.measure`.
 
-    `decoders` bounds how many images are decoded at once: one of MAX_IMAGE_PIXELS may take 15 bytes a pixel. It has a
-    queue, so that a thread goes on with the next image without waiting for the event loop.
+    `decoders` limits how many images are decoded at the same time: an image of MAX_IMAGE_PIXELS may take 15 bytes per
+    pixel. The executor has a queue, so a thread starts the next image without waiting for the event loop.
     """
 
     def work() -> Digest:

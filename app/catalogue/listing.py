@@ -14,8 +14,10 @@ from pydantic import (
 )
 
 from app.catalogue.cursors import EARLIEST, FIRST_ID, LAST_ID, LATEST, MAX_BIGINT, Position, cursor_of, place_of
-from app.catalogue.fields import MAX_TAG, AtMost, Moment, Tags, Text
+from app.catalogue.fields import MAX_TAG, AtMost, Between, Moment, Tags, Text
 from app.database.queries import Sort
+
+MAX_LIMIT = 200  # items on a page
 
 
 class Filters(BaseModel):
@@ -48,7 +50,7 @@ class ListQuery(Filters):
     sort: Annotated[
         Sort, Field(description="By time, by size, or by name in the order of the characters' numbers.")
     ] = "newest"
-    limit: Annotated[int, Field(ge=1, le=200, description="Images on a page.")] = 50
+    limit: Annotated[int, Between(1, MAX_LIMIT), Field(description="The largest number of images on the page.")] = 50
     cursor: Annotated[
         Annotated[str, Field(json_schema_extra={"format": "cursor"})] | None,
         Field(description="`next` of the page before, of the same `sort`."),
@@ -95,7 +97,7 @@ class TagQuery(BaseModel):
     prefix: Annotated[
         Annotated[Text, StringConstraints(max_length=MAX_TAG)], Field(description="What each tag begins with.")
     ] = ""
-    limit: Annotated[int, Field(ge=1, le=200, description="Tags on a page.")] = 50
+    limit: Annotated[int, Between(1, MAX_LIMIT), Field(description="The largest number of tags on the page.")] = 50
     cursor: Annotated[str | None, Field(description="`next` of the page before.")] = None
 
     @field_validator("cursor")

@@ -16,8 +16,8 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from app.catalogue.fields import Attributes, Description, Filename, Moment, Tags, Title
-from app.decoder.formats import SIZES, ContentType
+from app.catalogue.fields import Attributes, Between, Description, Filename, Moment, Tags, Title
+from app.decoder.formats import EXTENSIONS, SIZES, ContentType
 
 # What the description shows of an image: the red rectangle of the README.
 EXAMPLE: dict[str, JsonValue] = {
@@ -55,6 +55,16 @@ class ThumbnailQuery(BaseModel):
     ] = 320
 
 
+def _parsed(value: object) -> object:
+    """Return the JSON in a part of a form. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return from_json(value)
+    except ValueError:
+        raise ValueError("must be a JSON object") from None
+
+
 class UploadFields(BaseModel):
     """What may come with the bytes of an image, in the other parts of multipart/form-data."""
 
@@ -65,9 +75,15 @@ class UploadFields(BaseModel):
     tags: Annotated[Tags, Field(description="One part each.")] = []
     attributes: Annotated[
         Attributes,
-        BeforeValidator(lambda text: from_json(text) if isinstance(text, str) else text),
+        BeforeValidator(_parsed),
         Field(description="A JSON object."),
     ] = {}
+
+
+class UploadForm(UploadFields):
+    """An image as multipart/form-data: one part for each field, and the bytes in the part `file`."""
+
+    file: Annotated[bytes, Field(description=f"One of {', '.join(EXTENSIONS)}.")]
 
 
 def _described(example: dict[str, JsonValue]) -> Callable[[dict[str, Any]], None]:
@@ -104,9 +120,9 @@ class ImageRecord(BaseModel):
     id: Annotated[UUID | None, Field(description="Kept where it is given.")] = None
     filename: Filename
     content_type: ContentType
-    byte_size: Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-    width: Annotated[int, Field(strict=True, ge=1, lt=2**31)]
-    height: Annotated[int, Field(strict=True, ge=1, lt=2**31)]
+    byte_size: Annotated[int, Field(strict=True), Between(0, 2**63 - 1)]
+    width: Annotated[int, Field(strict=True), Between(1, 2**31 - 1)]
+    height: Annotated[int, Field(strict=True), Between(1, 2**31 - 1)]
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     title: Title | None = None
     description: Description | None = None

@@ -1,4 +1,4 @@
-"""Thumbnails: read from the object store, or made by a decoder and then kept there."""
+"""Thumbnails: read from the object store, or made by a decoder and then stored."""
 
 import asyncio
 from concurrent.futures import Executor
@@ -26,7 +26,7 @@ def thumbnail_name(size: int, format: ThumbnailType) -> str:
 
 
 def objects_of(row: Record) -> list[str]:
-    """Return the keys under which the object store may hold something of an image: its content, then its thumbnails."""
+    """Return the keys that an image may have in the object store: that of its content, then those of its thumbnails."""
     names = (thumbnail_name(size, format) for size in SIZES for format in THUMBNAIL_EXTENSIONS)
     return [row["storage_key"], *(keys.thumbnail_key(row["sha256"], name) for name in names)]
 
@@ -34,7 +34,7 @@ def objects_of(row: Record) -> list[str]:
 class Thumbnails:
     """The thumbnails of one worker. Requests for the same thumbnail share one task.
 
-    `threads` run the decoding, at most `most` thumbnails at once. `pool` has a connection for each of them.
+    `threads` run the decoding of at most `most` thumbnails at the same time. `pool` has a connection for each of them.
     """
 
     def __init__(self, objects: ObjectStore, codec: Codec, pool: Pool, threads: Executor, most: int) -> None:
@@ -46,10 +46,10 @@ class Thumbnails:
         self._flight: SingleFlight[str, bytes] = SingleFlight()
 
     async def get(self, row: Record, size: int, format: ThumbnailType) -> bytes:
-        """Return the bytes of a thumbnail: `size` pixels on its longer side, at most.
+        """Return the bytes of a thumbnail with at most `size` pixels on its longer side.
 
-        `row` has storage_key and sha256. The task that makes the thumbnail continues if the client goes away. It also
-        looks into the store: a request that looked there by itself could start over after another has just made it.
+        `row` has storage_key and sha256. The task continues if the client goes away. The task itself reads the store.
+        If the requests did, one of them could start a task just after another task has stored the thumbnail.
 
         Raises ImageNotFoundError, ContentMissingError, or NoThumbnailError.
         """
@@ -67,12 +67,12 @@ class Thumbnails:
                     return None
                 try:
                     return self._codec.thumbnail(spool.content(), size, format)
-                except RejectedImageError as error:  # of adopted bytes, which were never decoded before
+                except RejectedImageError as error:  # adopted bytes, which were never decoded before
                     raise NoThumbnailError(error.detail) from None
 
         async with self._making, self._pool.transaction() as connection:
-            # This lock lets one of all workers make it, and the others find it. A DELETE takes the same lock before it
-            # removes the objects, so either the image is gone here, or the DELETE removes this thumbnail too.
+            # With this lock one worker makes the thumbnail and the others find it. A DELETE takes the same lock before
+            # it removes the objects. So either the image is gone here, or the DELETE removes this thumbnail too.
             await queries.lock_content(connection, row["sha256"])
             if await queries.get_image_by_sha256(connection, row["sha256"]) is None:
                 raise ImageNotFoundError
@@ -86,5 +86,5 @@ class Thumbnails:
             try:
                 await store.put(self._objects, key, content, format)
             except UNAVAILABLE as error:
-                logger.error("could not keep %r in the object store: %s", key, store.reason(error))
+                logger.error("could not store %r in the object store: %s", key, store.reason(error))
             return content

@@ -6,7 +6,7 @@ import asyncpg
 import psycopg
 from obstore.exceptions import BaseError
 
-from app.database.errors import BEHIND, UNAVAILABLE, PoolerError
+from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE, PoolerError
 from app.errors import CommandError
 from app.migrations.connection import cannot_connect as cannot_connect
 from app.settings import Settings
@@ -32,7 +32,7 @@ def failure(error: BaseException, settings: Settings, *, as_owner: bool = False)
 
     `as_owner` tells that the connection was the one of MIGRATION_DATABASE_URL, if that is set.
     """
-    if isinstance(error, BEHIND):
+    if isinstance(error, SCHEMA_BEHIND):
         return CommandError("the database lacks migrations of this release.", "apply them: yoyo apply")
     if isinstance(error, PoolerError):
         return CommandError(f"{error}.")

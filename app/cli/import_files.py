@@ -5,12 +5,13 @@ import hashlib
 import os
 import signal
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock, Thread
 from typing import NoReturn, ParamSpec, TypeVar
 
+from asyncpg import InterfaceError, InternalClientError
 from obstore.store import ObjectStore
 from pydantic import ValidationError
 
@@ -59,8 +60,9 @@ def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], No
     try:
         asyncio.run(run.work())
     except* FAILURES as group:
-        failed = failure(group.exceptions[0], settings)
-        failed.__cause__ = group.exceptions[0]
+        error = _first_cause(group.exceptions)
+        failed = failure(error, settings)
+        failed.__cause__ = error
     if failed is not None:
         note(f"{run} so far")
         failed.hint = failed.hint or "run the command again to continue"
@@ -69,6 +71,11 @@ def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], No
     if run.stopped:
         return INTERRUPTED
     return ExitCode.ACTION_NEEDED if run.rejected else ExitCode.DONE
+
+
+def _first_cause(errors: Sequence[BaseException]) -> BaseException:
+    """Return the error that tells most: a driver's own state matters only if there is no other error."""
+    return next((error for error in errors if not isinstance(error, InterfaceError | InternalClientError)), errors[0])
 
 
 class Import:

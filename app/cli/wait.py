@@ -14,8 +14,8 @@ from app.cli.failures import cannot_connect
 from app.cli.output import note
 from app.cli.port import check_port
 from app.cli.settings import warn_of_unknown_names
-from app.database.connect import asyncpg_urls, connect, refuse_pooler
-from app.database.errors import ELSEWHERE, PoolerError
+from app.database.connect import asyncpg_urls, connect, reject_pooler
+from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.embedded_postgres import connectable
 from app.errors import CommandError, UsageError
 from app.schema.statements import statement
@@ -42,7 +42,8 @@ class _NotYetError(Exception):
 async def wait_for_database(timeout: float, *, is_start: bool = False) -> None:  # noqa: ASYNC109
     """Check the settings, and return once the service and the migrator can connect.
 
-    `timeout` is in seconds, for each server. `is_start` tells that uvicorn starts next, so its port has to be free.
+    `timeout` is in seconds, for each server. If `is_start` is true, uvicorn starts next: its port has to be
+    free.
     Raises CommandError after the time-out, and at once for what waiting cannot fix.
     """
     # A wrong setting shows here, once, and not in each worker again and again.
@@ -122,11 +123,11 @@ async def _reach_postgresql(settings: Settings, url: str, timeout: float, *, as_
     try:
         connection, _ = await connect(asyncpg_urls(url), timeout)
         if not as_owner and settings.database_pooler == "none":
-            await refuse_pooler(connection, timeout)
+            await reject_pooler(connection, timeout)
         await connection.close()
     except PoolerError as error:
         raise CommandError(f"{error}.") from error
-    except ELSEWHERE as error:
+    except TRY_NEXT_HOST as error:
         failure = cannot_connect(error, settings, as_owner=as_owner)
         raise _NotYetError(f"PostgreSQL at {failure.place}", failure) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:

@@ -1,7 +1,7 @@
-"""A process that decodes images, so that what a hostile one does to the decoder is done to nobody else.
+"""Decoder process: decodes images apart from the service, so that a hostile image harms only this process.
 
-`python -m app.decoder MEMORY MAX_PIXELS SECONDS`, with a socket as its standard input. It ends when the other end does.
-MEMORY is the descriptor of a file that the content of small images is written to.
+`python -m app.decoder MEMORY MAX_PIXELS SECONDS`, with a socket as its standard input. It ends with the socket.
+MEMORY is the descriptor of a file into which the worker writes the content of small images.
 """
 
 import json
@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from app.decoder.formats import LENGTHS, OUT_OF_MEMORY
-from app.decoder.vips import Data, RefusedError, measure, prepare, thumbnail
+from app.decoder.vips import Data, measure, prepare, thumbnail
+from app.errors import RejectedImageError
 
-# Bytes of address space that it may have: for each pixel more than any format was seen to take, for each core the
-# stack of a thread that the decoder of AVIF starts, and the rest.
-PER_PIXEL = 24
-PER_CORE = 16 * 1024**2
-BESIDE = 512 * 1024**2
-OPEN_FILES = 16
-MESSAGE = 4096  # bytes; a job has less
+# The limit of the address space is the sum of these.
+BYTES_PER_PIXEL = 24  # no format was seen to need as many
+BYTES_PER_CORE = 16 * 1024**2  # the stack of a thread, which the decoder of AVIF starts on each core
+OTHER_BYTES = 512 * 1024**2
+MAX_OPEN_FILES = 16
+MAX_JOB_BYTES = 4096
 
 
 def main() -> None:
+    """Answer jobs, within the limits, until the socket is closed."""
     memory_file, max_pixels, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    address_space = BESIDE + PER_CORE * (os.cpu_count() or 1) + PER_PIXEL * max_pixels
+    address_space = OTHER_BYTES + BYTES_PER_CORE * (os.cpu_count() or 1) + BYTES_PER_PIXEL * max_pixels
     peer = socket.socket(fileno=0)
     memory = memoryview(mmap(memory_file, 0, access=ACCESS_READ))
     confine()
@@ -37,7 +38,7 @@ def main() -> None:
     answer(peer, {}, b"")  # ready
     while received := receive(peer):
         job, descriptors = received
-        # Whoever asks has lost patience by then, or is gone. Nothing here handles the signal: it ends the process.
+        # By then the worker has given up or is gone. No code handles the signal, so it ends the process.
         signal.setitimer(signal.ITIMER_REAL, seconds + 1)
         size = os.fstat(descriptors[0]).st_size if descriptors else 0
         resource.setrlimit(resource.RLIMIT_AS, (address_space + size, resource.RLIM_INFINITY))
@@ -51,44 +52,46 @@ def main() -> None:
 
 
 def work(job: dict[str, Any], content: Data, max_pixels: int) -> tuple[dict[str, object], bytes]:
-    """The answer to a job, and its bytes."""
+    """Return the answer to a job, and the bytes that go with it."""
     try:
         if job["operation"] == "measure":
             return measure(content, max_pixels)._asdict(), b""
         return {}, thumbnail(content, job["size"], job["format"], max_pixels)
-    except RefusedError as refused:
-        return {"kind": refused.kind, "detail": refused.detail}, b""
+    except RejectedImageError as rejected:
+        return {"kind": rejected.kind, "detail": rejected.detail}, b""
 
 
 def confine() -> None:
-    """No core dump, no file written, few open; and where the machine's memory runs out, this process goes first."""
-    with suppress(OSError):  # Linux alone has it
+    """Forbid core dumps, writing and many open files. If memory runs out, the kernel ends this process first."""
+    with suppress(OSError):  # only Linux has it
         Path("/proc/self/oom_score_adj").write_text("1000")
-    for limit, most in (
+    for limit, maximum in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
     ):
-        resource.setrlimit(limit, (most, most))
+        resource.setrlimit(limit, (maximum, maximum))
 
 
 def receive(peer: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """The next job, and the descriptor of its content where that is in a file; None where there are no more."""
-    message, descriptors, _, _ = socket.recv_fds(peer, MESSAGE, 1)  # a job is sent as one, and comes as one
+    """Return the next job and, if its content is in a file, the descriptor. Return None if there are no more jobs."""
+    message, descriptors, _, _ = socket.recv_fds(peer, MAX_JOB_BYTES, 1)  # a job is sent in one message
     return (json.loads(message[LENGTHS.size :]), descriptors) if message else None
 
 
 def answer(peer: socket.socket, about: dict[str, object], content: bytes) -> None:
+    """Send the answer to a job."""
     encoded = json.dumps(about).encode()
     peer.sendall(LENGTHS.pack(len(encoded), len(content)) + encoded + content)
 
 
 def run() -> None:
+    """Work until the socket is closed or memory runs out."""
     try:
         main()
     except MemoryError:
-        os._exit(OUT_OF_MEMORY)  # at once: the socket ends with the process, and not before
-    except ConnectionError:  # nobody is there any more
+        os._exit(OUT_OF_MEMORY)  # at once: the socket is closed with the process, not before
+    except ConnectionError:  # the worker is gone
         pass
 
 

@@ -1,4 +1,4 @@
-"""The processes that decode images for this one, which does not even load the decoder."""
+"""Decoder processes: start them, send them images, and survive their crashes. This process does not load libvips."""
 
 import hashlib
 import json
@@ -24,8 +24,8 @@ from app.settings import ROOT
 from app.storage.spool import IN_MEMORY, Content
 
 COMMAND = [sys.executable, "-m", "app.decoder"]
-# All that they get of this process's environment, which has its secrets: how Python and its libraries are found. Of
-# freed memory glibc is to keep little, and libvips is to keep nothing on disk, which it may not.
+# The only variables that a decoder inherits: they say where Python and its libraries are. The others may be secrets.
+# Those of ENVIRONMENT make glibc return freed memory, and keep libvips from the disk, where it may not write.
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
@@ -33,15 +33,15 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "VIPS_DISC_THRESHOLD": "1000g",
 }
-START = 30.0  # seconds that a start may take; on an idle machine it is 0.05
-MOST = 16 * 1024**2  # bytes of a thumbnail
-MOST_JSON = 4096  # bytes of the JSON of an answer
-REASONS = {None: "Decoding it takes too long.", OUT_OF_MEMORY: "Decoding it takes too much memory."}
-FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # of metrics; others are crashes
+START_TIMEOUT = 30.0  # seconds; on an idle machine a start takes 0.05
+MAX_THUMBNAIL_BYTES = 16 * 1024**2
+MAX_JSON_BYTES = 4096  # of the JSON object in an answer
+REASONS = {None: "Decoding takes too long.", OUT_OF_MEMORY: "Decoding takes too much memory."}
+FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # labels of the metric; other failures are crashes
 
 
-class FailedError(Exception):
-    """The process has ended in the middle of a job, with this exit status; None where it took too long."""
+class DecoderError(Exception):
+    """The process ended during a job. `status` is its exit status, or None if the job took too long."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
@@ -56,7 +56,7 @@ class FailedError(Exception):
 
 
 class Codec:
-    """As many processes as threads ask at once, each started when it is first wanted."""
+    """Pool of decoder processes: one for each thread that asks at the same time, started on first use."""
 
     def __init__(self, max_pixels: int, seconds: float) -> None:
         self._max_pixels, self._seconds = max_pixels, seconds
@@ -68,7 +68,7 @@ class Codec:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """A thread that still asks, and whoever asks later, gets StoppingError."""
+        """End the processes. Threads that still wait for an answer, or ask later, get StoppingError."""
         self._closed = True
         for process in tuple(self._living):
             process.kill()
@@ -76,28 +76,28 @@ class Codec:
             self._idle.pop().end()
 
     def measure(self, content: Content) -> Measure:
-        """Type, and width and height as displayed, of the first picture in the content.
+        """Return the measure of the first picture in the content.
 
-        Raises RejectedImageError, StoppingError, and OSError if no process starts.
+        Raises RejectedImageError, StoppingError, or OSError if no process starts.
         """
         about, _ = self._ask({"operation": "measure"}, content)
         return Measure(about["content_type"], about["width"], about["height"])
 
     def thumbnail(self, content: Content, size: int, format: ThumbnailType) -> bytes:
-        """The bytes of the thumbnail. Raises as `measure` does."""
+        """Return the bytes of the thumbnail. Raises the same errors as `measure`."""
         return self._ask({"operation": "thumbnail", "size": size, "format": format}, content)[1]
 
     def _ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
         if not isinstance(content, bytes):
             content.flush()
-        failed = FailedError(None)
+        failed = DecoderError(None)
         for process in self._processes():
             self._living.add(process)
             if self._closed:
                 process.kill()
             try:
                 about, made = process.ask(job, content)
-            except FailedError as error:
+            except DecoderError as error:
                 self._living.discard(process)
                 if self._closed:
                     raise StoppingError from None
@@ -111,47 +111,50 @@ class Codec:
                     raise RejectedImageError(about["kind"], about["detail"])
                 return about, made
         logger.error("the decoder %s, at %s", failed, _name(content))
-        raise RejectedImageError("broken-image", REASONS.get(failed.status, "The decoder crashed on it."))
+        raise RejectedImageError("broken-image", REASONS.get(failed.status, "The decoder crashed."))
 
     def _processes(self) -> Iterator["Process"]:
-        """An idle one, where there is one, and then a new one: what ends the first need not be the image. It may have
-        been killed while it had nothing to do, or its memory have gone to the images before."""
+        """Yield an idle process, if there is one, and then a new one.
+
+        The image need not be the cause if the first one fails. It may have been killed while it was idle, or earlier
+        images may have used up its memory.
+        """
         with suppress(IndexError):
             yield self._idle.pop()
         yield Process(self._max_pixels, self._seconds)
 
 
 class Process:
-    """One of them; it does one thing at a time. What it says is believed only as far as it can be true."""
+    """One decoder process. It does one job at a time. Its answers are checked, because an image may control it."""
 
     def __init__(self, max_pixels: int, seconds: float) -> None:
-        """Raises ChildProcessError where it does not start, or what the system raises."""
+        """Start the process. Raises ChildProcessError if it ends before it is ready, or another OSError."""
         self._max_pixels, self._seconds = max_pixels, seconds
         with ExitStack() as opened, _memory_file() as file:
             file.truncate(IN_MEMORY)
             self._memory = opened.enter_context(mmap(file.fileno(), IN_MEMORY))
-            self._socket, its = socket.socketpair()
+            self._socket, remote = socket.socketpair()
             opened.enter_context(self._socket)
-            with its:
+            with remote:
                 self._process = subprocess.Popen(
                     [*COMMAND, str(file.fileno()), str(max_pixels), str(seconds)],
-                    stdin=its.fileno(),
+                    stdin=remote.fileno(),
                     stdout=subprocess.DEVNULL,
                     pass_fds=[file.fileno()],
                     cwd=ROOT,
                     env={name: os.environ[name] for name in INHERITED if name in os.environ} | ENVIRONMENT,
-                    process_group=0,  # Ctrl-C is for this process, which may have work for them until its end
+                    process_group=0,  # Ctrl+C must not end it: this process may need it until the end
                 )
             self._opened = opened.pop_all()
         metrics.DECODERS.inc()
         try:
-            self._receive(START)
+            self._receive(START_TIMEOUT)
         except (OSError, EOFError, ValueError):
             metrics.DECODER_FAILURES.labels("start").inc()
             raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
 
     def ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
-        """Its answer. Raises FailedError."""
+        """Return the answer to a job. Raises DecoderError."""
         descriptors = []
         if isinstance(content, bytes):
             self._memory[: len(content)] = content
@@ -165,17 +168,17 @@ class Process:
             self._check(job, about, made)
         except TimeoutError:
             self.end()
-            raise FailedError(None) from None
+            raise DecoderError(None) from None
         except (OSError, EOFError, ValueError):
-            raise FailedError(self.end()) from None
+            raise DecoderError(self.end()) from None
         return about, made
 
     def kill(self) -> None:
-        """Whoever asks it has FailedError."""
+        """Kill the process. A thread that waits for its answer gets DecoderError."""
         self._process.kill()
 
     def end(self) -> int:
-        """Its exit status."""
+        """Kill the process if it still runs, and return its exit status."""
         self._opened.close()
         self._process.kill()
         return self._process.wait()
@@ -184,7 +187,7 @@ class Process:
         self._socket.settimeout(seconds)
         deadline = time.monotonic() + seconds
         length, size = LENGTHS.unpack(self._read(LENGTHS.size, deadline))
-        if length > MOST_JSON or size > MOST:
+        if length > MAX_JSON_BYTES or size > MAX_THUMBNAIL_BYTES:
             raise ValueError("the answer is too large")
         about = from_json(self._read(length, deadline))
         return about, bytes(self._read(size, deadline))
@@ -201,7 +204,7 @@ class Process:
         return read
 
     def _check(self, job: dict[str, object], about: object, made: bytes) -> None:
-        """Raises ValueError where this can be no answer to the job."""
+        """Raise ValueError if this cannot be an answer to the job."""
         match job["operation"], about:
             case _, {"kind": str(kind), "detail": str(detail)} if kind in REJECTED_IMAGES and detail.isprintable():
                 return
@@ -210,18 +213,18 @@ class Process:
                     return
             case "thumbnail", {} if made:
                 return
-        raise ValueError("no answer to this")
+        raise ValueError("not an answer to the job")
 
 
 def _memory_file() -> IO[bytes]:
-    """A file that is in memory, where the system has such."""
+    """Return a file that is in memory, if the system has such files."""
     if sys.platform == "linux":
         return open(os.memfd_create("image"), "r+b", buffering=0)  # noqa: PTH123
     return TemporaryFile(buffering=0)
 
 
 def _name(content: Content) -> str:
-    """What the log tells of it."""
+    """Return what the log says about the content."""
     if not isinstance(content, bytes):
         content.seek(0)
         content = content.read()

@@ -1,4 +1,4 @@
-"""Image formats and thumbnail formats, and the messages between a worker and its decoder. Imports nothing heavy."""
+"""Image formats, thumbnail formats, and the messages between a worker and its decoder. It imports nothing large."""
 
 import struct
 from typing import Literal, NamedTuple
@@ -14,21 +14,21 @@ EXTENSIONS: dict[ContentType, str] = {
     "image/avif": "avif",
 }
 
-SIZES = (160, 320, 640, 1280)  # pixels of a thumbnail's longer side
+SIZES = (160, 320, 640, 1280)  # pixels of the longer side of a thumbnail
 
 ThumbnailType = Literal["image/avif", "image/webp", "image/jpeg"]
 
-# In order of preference: AVIF is a third smaller than a JPEG that looks the same.
+# In order of preference. An AVIF is a third smaller than a JPEG that looks the same.
 THUMBNAIL_EXTENSIONS: dict[ThumbnailType, str] = {"image/avif": "avif", "image/webp": "webp", "image/jpeg": "jpg"}
 
-# A message in either direction is these two lengths, a JSON object, then bytes. A job carries the descriptor of a file
-# that has the content. Its answer carries the bytes of the thumbnail.
+# A message in either direction is two lengths, a JSON object, and bytes. A job carries the descriptor of a file with
+# the content. Its answer carries the bytes of the thumbnail.
 LENGTHS = struct.Struct("!II")
-OUT_OF_MEMORY = 3  # exit status
+OUT_OF_MEMORY = 3  # exit status of the decoder
 
 
 class Measure(NamedTuple):
-    """Media type, and width and height in pixels as displayed."""
+    """The media type of an image, and its width and height in pixels as displayed."""
 
     content_type: ContentType
     width: int

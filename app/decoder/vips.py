@@ -1,4 +1,4 @@
-"""What is done with an image, by libvips, in a process of its own: to measure it, and to make a thumbnail of it."""
+"""Measure images and make thumbnails with libvips, in the decoder process."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import logging
 import re
 import struct
 from mmap import mmap
-from typing import TYPE_CHECKING
 
 import pyvips
 
-from app.decoder.formats import EXTENSIONS, Measure
-
-if TYPE_CHECKING:
-    from app.decoder.formats import ContentType, ThumbnailType
+from app.decoder.formats import EXTENSIONS, ContentType, Measure, ThumbnailType
+from app.errors import RejectedImageError
 
 Data = memoryview | mmap
 
-# libvips' loaders that may run, and the media type of what each reads. All others stay blocked: SVG above all, which
-# may hold scripts, and whatever a later libvips learns to read.
+# The loaders of libvips that may run, and the media type that each reads. All others stay blocked: SVG, which may
+# contain scripts, and formats that a later libvips learns to read.
 LOADERS: dict[str, ContentType] = {
     "jpegload_source": "image/jpeg",
     "pngload_source": "image/png",
@@ -29,89 +26,84 @@ LOADERS: dict[str, ContentType] = {
 }
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 
-AVIF_SEQUENCE = b"ftypavis"  # an animation, whose first picture libvips reads, but which it does not look for
-# How an image of a supported format begins, even where no loader takes it.
+AVIF_SEQUENCE = b"ftypavis"  # an animation: libvips reads its first picture, but does not recognize the format
+# The first bytes of the supported formats, even if no loader accepts the image.
 BEGINNING = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]|....ftypavi[fs]", re.DOTALL
 )
-# For a thumbnail libvips would take of the first two what it believes to be a smaller copy, another page or an embedded
-# preview, and of a GIF no more than its frames cover.
-WHOLE = {"tiffload_source", "heifload_source", "gifload_source"}
+# These loaders have to read the whole picture for a thumbnail. From the first two, libvips would use another page or an
+# embedded preview if it takes them for smaller copies. Of a GIF it would use only the area that the frames cover.
+WHOLE_PICTURE_LOADERS = {"tiffload_source", "heifload_source", "gifload_source"}
 FLOATS = {"float", "double", "complex", "dpcomplex"}
 
-# libvips' saver of each thumbnail and its options. With more effort, WebP and AVIF take longer than all the rest.
+# The saver of libvips for each format, and its options. With more effort, WebP and AVIF take longer than all the rest.
 SAVERS: dict[ThumbnailType, tuple[str, dict[str, object]]] = {
     "image/avif": ("heifsave_buffer", {"compression": "av1", "Q": 60, "effort": 0}),
     "image/webp": ("webpsave_buffer", {"Q": 80, "effort": 2}),
     "image/jpeg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True}),
 }
 
-# What begins a segment of a JPEG. FF00 is data, FFD0 to FFD7 mark places in it, FF01 and FFD8 have no length, FF fills.
+# The beginning of a segment of a JPEG. FF00 is data, FFD0 to FFD7 are marks in it, FF01 and FFD8 have no length, FF is
+# padding.
 MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 END_OF_IMAGE = b"\xd9"
 
-LONGEST = 200  # letters of what libvips says
-SCREEN = struct.Struct("<HH")  # of a GIF
+MAX_DETAIL = 200  # characters of a message of libvips
+SCREEN = struct.Struct("<HH")  # width and height in the head of a GIF
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
 
-class RefusedError(Exception):
-    """The content is no image that can be taken: unsupported-image, broken-image or too-many-pixels, and why."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(kind, detail)
-        self.kind, self.detail = kind, detail
-
-
 def prepare() -> None:
-    """Once in a process, before the first image."""
+    """Configure libvips, once in a process, before the first image."""
     pyvips.operation_block_set("VipsForeignLoad", True)
     for name in CLASSES:
         pyvips.operation_block_set(f"VipsForeignLoad{name}", False)
-    pyvips.cache_set_max(0)  # no image is asked for twice
-    pyvips.concurrency_set(1)  # there are as many processes as are wanted; threads of libvips' own only cost
-    logging.getLogger("pyvips").addHandler(logging.NullHandler())  # warnings about images are of use to nobody
-    # libvips quotes bytes of a broken file in its words. pyvips, which reads them even where all went well, would
-    # raise UnicodeDecodeError, for sound images too.
+    pyvips.cache_set_max(0)  # no image comes twice
+    pyvips.concurrency_set(1)  # The processes already use all cores, so threads of libvips only cost time.
+    logging.getLogger("pyvips").addHandler(logging.NullHandler())  # no warnings about images
+    # libvips quotes bytes of a broken file in its messages. pyvips reads them even after a success, and would raise
+    # UnicodeDecodeError for valid images too.
     pyvips.error._to_string = lambda text: pyvips.ffi.string(text).decode(errors="replace")
 
 
 def measure(content: Data, max_pixels: int) -> Measure:
-    """Type, and width and height as displayed, of the first picture in the content.
+    """Return the measure of the first picture in the content.
 
-    The whole picture is decoded once, as a stream, to know that it can be. Of a JPEG only the first rows: the decoder
-    takes any data for the others, with a warning, and that they are all there its markers tell, in a tenth of the time.
-    Raises RefusedError.
+    The whole picture is decoded once, as a stream, to find out whether it can be decoded. Of a JPEG only the first rows
+    are decoded: for the others the decoder accepts any data with a warning. The markers of a JPEG show whether all rows
+    are there, in a tenth of the time.
+
+    Raises RejectedImageError.
     """
     image = _open(content, max_pixels)
     loader = image.get("vips-loader")
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     try:
         if loader == "jpegload_source":
-            pyvips.Region.new(image).fetch(0, 0, 1, 1)  # in this thread: any other operation would start two more
+            pyvips.Region.new(image).fetch(0, 0, 1, 1)  # In this thread. Any other operation would start two threads.
         else:
-            # Of numbers that may be none there is no average.
+            # There is no average if a number may be NaN.
             (image.cast("uchar") if image.format in FLOATS else image).avg()
     except pyvips.Error as error:
         raise _broken(error) from None
-    if loader == "jpegload_source" and not _comes_to_end(content):
-        raise RefusedError("broken-image", "The data ends before the picture does.")
+    if loader == "jpegload_source" and not _is_complete(content):
+        raise RejectedImageError("broken-image", "The data ends before the picture does.")
     width, height = _size(image, content)
     return Measure(LOADERS[loader], *((height, width) if orientation in TURNED else (width, height)))
 
 
 def thumbnail(content: Data, size: int, format: ThumbnailType, max_pixels: int) -> bytes:
-    """The bytes of the thumbnail: upright, never enlarged, in sRGB, without metadata. Raises RefusedError."""
+    """Return the bytes of the thumbnail: upright, not enlarged, sRGB, without metadata. Raises RejectedImageError."""
     image = _open(content, max_pixels)
-    # Only where there is a profile: the way through lcms takes longer than all the rest.
+    # Only if the image has a profile: the conversion by lcms takes longer than all the rest.
     profile = {"output_profile": "srgb"} if image.get_typeof("icc-profile-data") else {}
     saver, options = SAVERS[format]
     try:
-        if image.get("vips-loader") in WHOLE:
+        if image.get("vips-loader") in WHOLE_PICTURE_LOADERS:
             image = image.embed(0, 0, *_size(image, content))
             image = image.thumbnail_image(size, height=size, size="down", **profile)
         else:
-            # fail_on is for the loader: as an argument of its own libvips 8.18 leaves it out of account.
+            # fail_on is an option of the loader. As an argument of thumbnail_source, libvips 8.18 ignores it.
             source = pyvips.Source.new_from_memory(content)
             image = pyvips.Image.thumbnail_source(
                 source, size, height=size, size="down", option_string="[fail_on=error]", **profile
@@ -127,7 +119,7 @@ def thumbnail(content: Data, size: int, format: ThumbnailType, max_pixels: int) 
 
 
 def _open(content: Data, max_pixels: int) -> pyvips.Image:
-    """The first picture, of which nothing but the header is read yet."""
+    """Return the first picture, of which only the header is read. Raises RejectedImageError."""
     source = pyvips.Source.new_from_memory(content)
     found = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
     if not found and not BEGINNING.match(content):
@@ -141,26 +133,28 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
         raise _broken(error) from None
     width, height = _size(image, content)
     if width * height > max_pixels:
-        detail = f"{width} x {height} pixels; at most {max_pixels} in all are taken."
-        raise RefusedError("too-many-pixels", detail)
+        detail = f"{width} x {height} pixels exceed the limit of {max_pixels}."
+        raise RejectedImageError("too-many-pixels", detail)
     return image
 
 
 def _size(image: pyvips.Image, content: Data) -> tuple[int, int]:
-    """Width and height; of a GIF no less than its screen, whose size libvips 8.18 does not believe where it is one that
-    monitors once had, or more than 2048."""
+    """Return width and height in pixels. A GIF has at least the size of its screen.
+
+    libvips 8.18 ignores the screen if it has the size of an old monitor, or is larger than 2048.
+    """
     if image.get("vips-loader") != "gifload_source":
         return image.width, image.height
     across, down = SCREEN.unpack_from(content, 6)
     return max(image.width, across), max(image.height, down)
 
 
-def _unsupported() -> RefusedError:
-    return RefusedError("unsupported-image", f"Taken are {', '.join(EXTENSIONS)}.")
+def _unsupported() -> RejectedImageError:
+    return RejectedImageError("unsupported-image", f"Supported types: {', '.join(EXTENSIONS)}.")
 
 
-def _comes_to_end(data: Data) -> bool:
-    """Whether a JPEG comes to its end: the segments of ITU-T T.81, annex B, with the scans between them."""
+def _is_complete(data: Data) -> bool:
+    """Return whether a JPEG is complete: its segments (ITU-T T.81, annex B) lead to the end of the image."""
     position = 2  # after the start of the image
     while marker := MARKER.search(data, position):
         if marker[1] == END_OF_IMAGE:
@@ -169,11 +163,11 @@ def _comes_to_end(data: Data) -> bool:
     return False
 
 
-def _broken(error: pyvips.Error) -> RefusedError:
+def _broken(error: pyvips.Error) -> RejectedImageError:
     said = str(error)
     if "out of memory" in said:
         raise MemoryError
-    if "heif: " in said and "has not been built in" in said:  # HEIC, which is in the same boxes as AVIF
+    if "heif: " in said and "has not been built in" in said:  # HEIC, in the same container as AVIF
         return _unsupported()
-    said = said.strip().splitlines()[-1].strip()[:LONGEST]
-    return RefusedError("broken-image", "".join(letter if letter.isprintable() else "\ufffd" for letter in said))
+    said = said.strip().splitlines()[-1].strip()[:MAX_DETAIL]
+    return RejectedImageError("broken-image", "".join(letter if letter.isprintable() else "\ufffd" for letter in said))

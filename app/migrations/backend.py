@@ -55,7 +55,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     _waited: float | None = None  # seconds for the lock; None if the ledger cannot record them
 
     def connect(self, dburi: object) -> Connection:
-        # yoyo looks for its ini in the parent folders too, but for the migrations only in the current folder.
+        # yoyo finds its ini from a folder below the project too, but the migrations only from the project's folder.
         if not Path("sql/migrations").is_dir():
             os.chdir(ROOT)
         with command_edge():
@@ -187,8 +187,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     ) -> tuple[set[str], list[Entry]]:
         """Return the IDs that yoyo chose, and the history.
 
-        Take the lock if there is something to write: a chosen migration, an entry for which `must_hold` is true, or a
-        lock row that was left and would make stock yoyo wait.
+        Take the lock if there is something to write: a chosen migration, or an entry for which `must_hold` is true. A
+        lock row that was left is also removed, because it would make stock yoyo wait.
         """
         chosen = self._remember(migrations)
         if not self._known:
@@ -280,7 +280,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             raise CommandError(
                 f"nothing was unmarked: this would unmark {len(names)} migrations, from {names[0]} down to "
                 f"{names[-1]}.",
-                f"for the last one: yoyo unmark -m {names[0]}; for all of them, add --all",
+                f"unmark the last one: yoyo unmark -m {names[0]}. To unmark all of them, add --all",
                 ExitCode.ACTION_NEEDED,
             )
         super().unmark_migrations(self._by_name(names))

@@ -18,7 +18,7 @@ from app.text import one_line
 # died or that the network is cut.
 DEFAULTS: dict[str, Any] = {
     "application_name": "images-migrations",
-    "client_encoding": "UTF8",  # as the files; with a database in SQL_ASCII psycopg would return bytes
+    "client_encoding": "UTF8",  # of the files. With a database in SQL_ASCII psycopg would return bytes
     "connect_timeout": 10,  # seconds
     "keepalives_idle": 10,  # seconds
     "keepalives_interval": 5,  # seconds

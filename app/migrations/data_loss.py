@@ -53,7 +53,7 @@ def reject_new_losses(connection: Connection, settings: Settings, migration: Mig
 
 
 def _acceptance(ids: str) -> str:
-    return f"back up first; to lose the rows, set ACCEPT_DATA_LOSS={ids}"
+    return f"back up first. To lose the rows, set ACCEPT_DATA_LOSS={ids}"
 
 
 def _rows(count: int) -> str:

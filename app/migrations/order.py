@@ -13,7 +13,7 @@ def reject_problems(entries: Sequence[Entry]) -> None:
         raise CommandError(f"{wrong[0].problem}.", wrong[0].advice, ExitCode.ACTION_NEEDED)
     if all(entry.state == "edited" for entry in wrong):
         advice = (
-            "restore the files and write a new migration for the change; or, if the edits do not change the schema, "
+            "restore the files and write a new migration for the change. If the edits do not change the schema, "
             "accept them: images schema accept --all"
         )
         reject_faults([f"{entry.problem}." for entry in wrong], advice)

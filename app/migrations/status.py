@@ -62,7 +62,7 @@ def as_text(status: Status) -> str:
 
 
 def _run(entry: Entry) -> str:
-    """Return when the migration was applied, by whom, and in what time, or how it failed."""
+    """Return the time of the last run, its user, its duration, and how it ended."""
     record = entry.record
     if record is None:
         return ""

@@ -1,4 +1,4 @@
-"""Bytes as they come, until all are there: in memory, or in a temporary file where they are many."""
+"""Spool: bytes that arrive in pieces, kept in memory or, if they are many, in a temporary file."""
 
 from contextlib import ExitStack
 from tempfile import TemporaryFile
@@ -6,18 +6,21 @@ from typing import IO, Self
 
 from anyio import to_thread
 
-IN_MEMORY = 1024 * 1024  # bytes
-SMALL = 4096  # bytes: fewer at a time are gathered, or what each takes to keep would be more than the bytes
+IN_MEMORY = 1024 * 1024  # bytes; more are in a file
+SMALL_PIECE = (
+    4096  # bytes; smaller pieces are joined, because a Python object for each would take more memory than they
+)
 
-Content = bytes | IO[bytes]  # all of them: in memory, or in a file on disk
+Piece = bytes | memoryview
+Content = bytes | IO[bytes]  # all the bytes of an image: in memory, or in a file on disk
 
 
 class Spool:
-    """Pieces are put together once, at the end: a buffer that grows would copy them again and again."""
+    """Bytes that are joined once, at the end. A growing buffer would copy them again and again."""
 
     def __init__(self) -> None:
-        self.size = 0
-        self._pieces: list[bytes | bytearray] = []
+        self.size = 0  # bytes
+        self._pieces: list[Piece | bytearray] = []
         self._file: IO[bytes] | None = None
         self._opened = ExitStack()
 
@@ -27,9 +30,10 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: Piece) -> None:
+        """Append a piece. This blocks if the bytes are in a file."""
         self.size += len(piece)
-        if len(piece) >= SMALL:
+        if len(piece) >= SMALL_PIECE:
             self._pieces.append(piece)
         elif self._pieces and isinstance(self._pieces[-1], bytearray):
             self._pieces[-1] += piece
@@ -41,15 +45,15 @@ class Spool:
             self._file.writelines(self._pieces)
             self._pieces.clear()
 
-    async def receive(self, piece: bytes) -> None:
-        """`write`, in a thread where that is to disk."""
+    async def receive(self, piece: Piece) -> None:
+        """Append a piece, in a thread if the bytes are in a file."""
         if self.size + len(piece) > IN_MEMORY:
             await to_thread.run_sync(self.write, piece)
         else:
             self.write(piece)
 
     def content(self) -> Content:
-        """All of it, at its beginning."""
+        """Return all the bytes. A file is at its beginning, and is closed with the spool."""
         if self._file is not None:
             self._file.seek(0)
             return self._file
@@ -58,6 +62,6 @@ class Spool:
         return whole
 
     def close(self) -> None:
-        """It is gone."""
+        """Forget the bytes and delete the file."""
         self._pieces.clear()
         self._opened.close()

@@ -1,4 +1,4 @@
-"""The object store, where the bytes of the images are: files, memory, S3, Google or Azure by STORAGE_URL."""
+"""Object store, which has the bytes of the images: files, memory, S3, Google or Azure, as STORAGE_URL says."""
 
 import asyncio
 import os
@@ -21,25 +21,26 @@ from app.settings import ROOT
 from app.storage.spool import Spool
 from app.urls import mask_urls
 
-if TYPE_CHECKING:  # in obstore's stubs alone
+if TYPE_CHECKING:  # only in the stubs of obstore
     from obstore import Attributes
     from obstore.store import ClientConfig, RetryConfig
 
-CHUNK = 256 * 1024  # bytes of a stream held at once
-PART = 5 * 1024 * 1024  # bytes of a large object written at once: the least that S3 takes
-PAGE = 1000  # objects that a listing tells of at once: as many as S3 does
+CHUNK = 256 * 1024  # bytes of a stream in memory at once
+PART = 5 * 1024 * 1024  # bytes of a large object written at once: the minimum of S3
+PAGE = 1000  # objects in one page of a listing, as in S3
 UNFINISHED = re.compile(r"#[0-9]+$")
-# What obstore raises for a key without bytes, or for what can be no key, as an adopted row may have.
+# obstore raises these for a key without bytes, and for text that cannot be a key, as an adopted row may have.
 ABSENT = (FileNotFoundError, ValueError, TypeError)
 NO_SIGNING = "CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL."
-SIGNING = (S3Store, GCSStore, AzureStore)  # those that can sign a URL
 
-# By itself obstore tries again for three minutes. A request is answered in seconds, whether or not the store does; and
-# what a slow client takes of an object may take its time.
+SIGNING = (S3Store, GCSStore, AzureStore)  # stores that can sign a URL
+
+# By default obstore retries for three minutes. A request is answered in seconds, even if the store does not answer. A
+# slow client may take long to read an object, so the whole answer has a long time-out.
 RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}
 CLIENT: "ClientConfig" = {"connect_timeout": "2s", "read_timeout": "5s", "timeout": "1day"}
-VARIABLES = {"s3": "AWS", "s3a": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # what the store's own begin with, by scheme
-# Those of the HTTP client, which obstore no longer reads once it is given any of them.
+VARIABLES = {"s3": "AWS", "s3a": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # prefix of its environment variables, by scheme
+# Variables of the HTTP client. As soon as obstore gets one option for the client, it reads none of these.
 CLIENT_VARIABLES = (
     "allow_http",
     "allow_invalid_certificates",
@@ -53,7 +54,7 @@ CLIENT_VARIABLES = (
 
 
 class Object(NamedTuple):
-    """What a listing tells of an object."""
+    """An object: its key, its size in bytes, and the time of its last modification."""
 
     key: str
     size: int
@@ -131,25 +132,25 @@ async def reach(store: ObjectStore) -> None:
 
 
 async def put(store: ObjectStore, key: str, content: bytes | IO[bytes], content_type: str) -> None:
-    """Write all of the content; until it is complete the key keeps what it had.
+    """Store the content under the key. Until all of it is written, the key keeps its former content.
 
-    The type is for who gets the object from the store itself. Files have none.
+    Clients that read the object from the store itself get the content type. Files have none.
     """
     attributes: Attributes | None = None if isinstance(store, LocalStore) else {"Content-Type": content_type}
     if not isinstance(content, bytes) and content.seek(0, os.SEEK_END) <= PART:
         content.seek(0)
-        content = await asyncio.to_thread(content.read)  # one part is one request, where an upload in parts is three
+        content = await asyncio.to_thread(content.read)  # one request instead of the three of an upload in parts
     if isinstance(content, bytes):
         await obstore.put_async(store, key, content, attributes=attributes, use_multipart=False)
     else:
         content.seek(0)
-        # Chunk by chunk: of a file obstore would hold three parts in memory, by itself 36.
+        # Chunk by chunk: from a file, obstore would read three parts into memory, or 36 by default.
         chunks = iter(partial(content.read, CHUNK), b"")
         await obstore.put_async(store, key, chunks, attributes=attributes, chunk_size=PART, max_concurrency=1)
 
 
 async def delete(store: ObjectStore, keys: Iterable[str]) -> None:
-    """Remove the bytes of each key; it is no error if they are gone."""
+    """Delete the bytes under each key. Keys without bytes are ignored."""
 
     async def remove(key: str) -> None:
         with suppress(*ABSENT):
@@ -159,7 +160,7 @@ async def delete(store: ObjectStore, keys: Iterable[str]) -> None:
 
 
 async def look(store: ObjectStore, key: str) -> Object | None:
-    """What is there under the key; None where it has no bytes."""
+    """Return the object under the key, or None if it has no bytes."""
     try:
         found = await obstore.head_async(store, key)
     except ABSENT:
@@ -168,36 +169,38 @@ async def look(store: ObjectStore, key: str) -> Object | None:
 
 
 async def size(store: ObjectStore, key: str) -> int | None:
-    """In bytes; None where the key has none."""
+    """Return the size in bytes of the object under the key, or None if it has no bytes."""
     found = await look(store, key)
     return found and found.size
 
 
 async def sign(store: ObjectStore, key: str, seconds: int) -> str:
-    """A URL that anybody may GET the object from, that long. The store is one of SIGNING."""
+    """Return a URL from which any client can GET the object, for so many seconds. The store is one of SIGNING."""
     assert isinstance(store, SIGNING)
     return await obstore.sign_async(store, "GET", key, timedelta(seconds=seconds))
 
 
 async def listing(store: ObjectStore, prefix: str) -> AsyncIterator[list[Object]]:
-    """The objects in the folder of this name and below, in no order, a page at a time."""
+    """Yield the objects in a folder and below it, page by page, in no order."""
     async for page in obstore.list(store, prefix, chunk_size=PAGE):
         yield [Object(found["path"], found["size"], found["last_modified"]) for found in page]
 
 
 async def folders(store: ObjectStore, prefix: str) -> list[str]:
-    """The folders in a folder, by their whole names."""
+    """Return the full names of the folders in a folder."""
     return list((await obstore.list_with_delimiter_async(store, prefix))["common_prefixes"])
 
 
 def unfinished(store: ObjectStore, prefix: str) -> Iterator[tuple[Object, Path]]:
-    """What writes that were broken off have left among files: KEY#1 and the like, which obstore neither lists nor
-    removes. What they leave in another store, that has its own ways to remove."""
+    """Yield the files that interrupted writes have left, such as KEY#1. obstore neither lists nor deletes them.
+
+    Other stores have their own ways to delete such leftovers.
+    """
     if not isinstance(store, LocalStore) or store.prefix is None:
         return
     root = Path(store.prefix)
     for path in (root / prefix).rglob("*#*"):
-        with suppress(FileNotFoundError):  # it was finished meanwhile
+        with suppress(FileNotFoundError):  # The write has finished meanwhile.
             if UNFINISHED.search(path.name) and path.is_file():
                 about = path.stat()
                 modified = datetime.fromtimestamp(about.st_mtime, UTC)
@@ -207,7 +210,7 @@ def unfinished(store: ObjectStore, prefix: str) -> Iterator[tuple[Object, Path]]
 async def stream(
     store: ObjectStore, key: str, part: tuple[int, int] | None = None
 ) -> tuple[int, AsyncIterator[Any]] | None:
-    """How many bytes come, and they in chunks: all, or those from start to end; None where the key has none."""
+    """Return the number of bytes and an iterator of chunks, or None if the key has no bytes. `part` is (start, end)."""
     try:
         result = await obstore.get_async(store, key, options={"range": part} if part else None)
     except ABSENT:
@@ -217,7 +220,7 @@ async def stream(
 
 
 async def read(store: ObjectStore, key: str) -> bytes | None:
-    """All the bytes of a small object; None where the key has none."""
+    """Return all the bytes of a small object, or None if the key has no bytes."""
     try:
         return bytes(await (await obstore.get_async(store, key)).bytes_async())
     except ABSENT:
@@ -225,7 +228,7 @@ async def read(store: ObjectStore, key: str) -> bytes | None:
 
 
 def copy(store: ObjectStore, key: str, spool: Spool) -> bool:
-    """Append the bytes of an object to the spool, in the calling thread; False where the key has none."""
+    """Append the bytes of an object to the spool, in the calling thread. Return False if the key has no bytes."""
     try:
         result = obstore.get(store, key)
     except ABSENT:

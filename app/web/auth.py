@@ -1,4 +1,4 @@
-"""Bearer tokens (RFC 6750): what they are made of, and what the one of a request allows."""
+"""Authentication: check the bearer token (RFC 6750) of a request and its scope, or the address with AUTH=none."""
 
 import hmac
 import time
@@ -7,89 +7,88 @@ from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
-from starlette.requests import Request
-
 from app.catalogue.tokens import FRESH, SCOPES, TOKEN, Scope, digest
 from app.database import queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
 from app.single_flight import SingleFlight
 from app.urls import is_loopback
 from app.web.problems import ProblemError
 
-NOTED = 60.0  # seconds between two notes of its use
+USE_INTERVAL = 60.0  # seconds between two writes of a token's last use
 CHALLENGE = 'Bearer realm="images"'
+MISSING = "Send a bearer token: Authorization: Bearer images_..."
 
 
 class Known(NamedTuple):
-    """What the database had of a token."""
+    """A token as the database had it."""
 
-    since: float
+    since: float  # time.monotonic() of the look-up
     scope: Scope
     sha256: bytes
 
 
 class Tokens:
-    """What a worker knows of the tokens that are in use, each read again every FRESH seconds."""
+    """Cache of a worker: the tokens in use. The database is asked again after FRESH seconds."""
 
-    def __init__(self, pool: Pool, reads: Reads) -> None:
+    def __init__(self, pool: Pool, reads: ReadRouter) -> None:
         self._pool = pool
         self._reads = reads
         self._known: dict[UUID, Known] = {}
-        self._noted: dict[UUID, float] = {}
+        self._used: dict[UUID, float] = {}  # time.monotonic() when the last use was written
         self._flight: SingleFlight[UUID, Known | None] = SingleFlight()
 
     async def require(self, authorization: str | None, wanted: Scope) -> None:
-        """Returns if the Authorization header has a token that allows it. Raises ProblemError: 401, 403.
+        """Return if the Authorization header has a valid token with the scope `wanted`. Raises ProblemError: 401, 403.
 
-        An unknown id and a wrong secret go the same way. What cannot be a token does not get to the database.
+        An unknown ID and a wrong secret take the same path. A malformed token does not reach the database.
         """
-        if authorization is None:
-            raise _unauthorized("A bearer token is needed: Authorization: Bearer images_...")
-        scheme, _, text = authorization.partition(" ")
+        scheme, _, text = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise _unauthorized(MISSING)
         text = text.strip()
         id, known = None, None
-        if scheme.lower() == "bearer" and TOKEN.fullmatch(text):
+        if TOKEN.fullmatch(text):
             id = UUID(bytes=urlsafe_b64decode(text.removeprefix("images_"))[:16])
             known = await self._find(id)
         expected = known.sha256 if known else bytes(32)
         if not hmac.compare_digest(digest(text), expected) or known is None or id is None:
-            raise _unauthorized("The token is none that is in force.", ', error="invalid_token"')
+            raise _unauthorized("The token is unknown or revoked.", ', error="invalid_token"')
         if context := CONTEXT.get():
             context.token = str(id)
-        await self._note(id)
+        await self._write_use(id)
         if SCOPES.index(known.scope) < SCOPES.index(wanted):
             challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'
-            detail = f"The scope {wanted} is needed, and the token has {known.scope}."
+            detail = f"This request needs a token with scope {wanted}. Your token has scope {known.scope}."
             raise ProblemError(403, "insufficient-scope", detail, headers={"WWW-Authenticate": challenge})
 
     async def _find(self, id: UUID) -> Known | None:
-        """One look for all who ask at once."""
+        """Return the token from the cache or the database. Requests at the same time share one look-up."""
         known = self._known.get(id)
         if known is not None and time.monotonic() - known.since < FRESH:
             return known
-        return await self._flight.share(id, lambda: self._look(id))
+        return await self._flight.share(id, lambda: self._look_up(id))
 
-    async def _note(self, id: UUID) -> None:
-        """That the token was used: by who has its secret, and once in NOTED seconds."""
+    async def _write_use(self, id: UUID) -> None:
+        """Write the time of use of a token whose secret was right, at most once in USE_INTERVAL."""
         now = time.monotonic()
-        if now - self._noted.get(id, -NOTED) < NOTED or not self._reads.primary_answers:
+        if now - self._used.get(id, -USE_INTERVAL) < USE_INTERVAL or not self._reads.primary_answers:
             return
-        self._noted[id] = now
+        self._used[id] = now
         try:
             await queries.touch_token(self._pool, id)
-        except UNAVAILABLE as error:  # as on a standby: it is used all the same
-            logger.error("could not note the use of token %s: %s", id, error)
+        except UNAVAILABLE as error:  # for example on a standby: the token is valid anyway
+            logger.error("could not write the last use of token %s: %s", id, error)
 
-    async def _look(self, id: UUID) -> Known | None:
+    async def _look_up(self, id: UUID) -> Known | None:
         since = time.monotonic()
         row = await queries.find_token(self._reads, id)
         if row is None:
             self._known.pop(id, None)
-            self._noted.pop(id, None)
+            self._used.pop(id, None)
             return None
         self._known[id] = Known(since, row["scope"], row["sha256"])
         return self._known[id]
@@ -99,17 +98,18 @@ def _unauthorized(detail: str, error: str = "") -> ProblemError:
     return ProblemError(401, detail=detail, headers={"WWW-Authenticate": CHALLENGE + error})
 
 
-async def admit(request: Request, wanted: Scope) -> None:
-    """Returns if the request may do what needs that scope. Raises ProblemError: 401, 403.
+async def admit(
+    tokens: Tokens | None, authorization: str | None, server: tuple[str, int | None] | None, wanted: Scope
+) -> None:
+    """Return if the request may do what needs the scope `wanted`. Raises ProblemError: 401, 403.
 
-    Without authentication only who reaches the service by the loopback interface, or by a socket, is let in, whatever
-    address it was told to listen on.
+    `tokens` is None with AUTH=none. Then a request is allowed only if `server`, the address at which it arrived, is on
+    the loopback interface or a Unix socket, whatever address the service listens on.
     """
-    known: Tokens | None = request.state["tokens"]
-    if known is not None:
-        await known.require(request.headers.get("authorization"), wanted)
-    elif (server := request.scope.get("server")) and server[1] is not None and not _is_loopback(server[0]):
-        raise ProblemError(403, detail="AUTH=none serves the loopback interface alone.")
+    if tokens is not None:
+        await tokens.require(authorization, wanted)
+    elif server is not None and server[1] is not None and not _is_loopback(server[0]):
+        raise ProblemError(403, detail="AUTH=none allows requests only on the loopback interface. Set AUTH=token.")
 
 
-_is_loopback = cache(is_loopback)  # of the machine's addresses, which are few
+_is_loopback = cache(is_loopback)  # a machine has few addresses

@@ -7,6 +7,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from starlette.requests import Request
 
 from app.web.problems import ProblemError
+from app.web.state import State
 
 CONDITIONS = frozenset({b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"})
 EXCEPT_IF_MATCH = frozenset({b"if-none-match", b"if-unmodified-since"})  # on methods that change something
@@ -22,12 +23,12 @@ def validators(etag: str, modified: datetime) -> dict[str, str]:
     return {"ETag": etag, "Last-Modified": format_datetime(modified, usegmt=True)}
 
 
-def has_condition(request: Request, conditions: frozenset[bytes] = CONDITIONS) -> bool:
+def has_condition(request: Request[State], conditions: frozenset[bytes] = CONDITIONS) -> bool:
     """Return whether the request has one of these headers."""
     return not conditions.isdisjoint([name for name, _ in request.scope["headers"]])
 
 
-def entity_tags(request: Request, name: str) -> list[str] | None:
+def entity_tags(request: Request[State], name: str) -> list[str] | None:
     """Return the ETags that the header If-Match or If-None-Match lists, or None if the request does not have it.
 
     The ETag of compressed bytes counts as that of the others. Raises ProblemError 400 if an ETag has no quotes.
@@ -45,7 +46,7 @@ def entity_tags(request: Request, name: str) -> list[str] | None:
     return [tag.replace('-gzip"', '"') for tag in tags]
 
 
-def not_modified(request: Request, headers: dict[str, str], conflict: str | None = None) -> bool:
+def not_modified(request: Request[State], headers: dict[str, str], conflict: str | None = None) -> bool:
     """Evaluate the conditions of a request in the order of RFC 9110, section 13.2.2. Return whether the answer is 304.
 
     `headers` are the validators of what the path has now. `conflict` is the kind of the problem if it is another
@@ -79,7 +80,7 @@ def not_modified(request: Request, headers: dict[str, str], conflict: str | None
     return matches
 
 
-def _date(request: Request, name: str) -> datetime | None:
+def _date(request: Request[State], name: str) -> datetime | None:
     """Return the date in a header. None if there is none, or if it is malformed: RFC 9110 ignores it then."""
     value = request.headers.get(name)
     if value is None:
@@ -91,7 +92,7 @@ def _date(request: Request, name: str) -> datetime | None:
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
-def wants_range(request: Request, headers: dict[str, str]) -> bool:
+def wants_range(request: Request[State], headers: dict[str, str]) -> bool:
     """Return whether a GET asks for a range of the representation with these validators.
 
     If-Range compares strongly: a weak ETag never matches, and a date only if it is the same.

@@ -1,4 +1,4 @@
-"""How much a client may send, how slowly, and how much of it at once."""
+"""Limits on clients: how much they may send, how slowly, and how many uploads, imports and exports run at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -9,33 +9,35 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Send
 
 from app.web.problems import RETRY_AFTER, ProblemError
+from app.web.state import State
 
-STALLED = 60.0  # seconds a client may take nothing of an answer that does not fit into memory
-SLOWEST = 16 * 1024  # bytes a second: each of a body's gives its client as much more time
+STALL_TIMEOUT = 60.0  # seconds without progress, after which a client that does not read its answer is given up
+MIN_BODY_RATE = 16 * 1024  # bytes per second: a body at this rate or above never times out
 
 
-def limited(request: Request, receive: Receive, max_bytes: int) -> Receive:
-    """`receive`, for a body of at most `max_bytes` that comes in time.
+def limited(request: Request[State], receive: Receive, max_bytes: int) -> Receive:
+    """Return `receive` for a body of at most `max_bytes` that arrives in time.
 
-    Raises ProblemError: 413, before the body is read where its length is declared, else as it arrives; 408.
+    The client has REQUEST_TIMEOUT for the body, and a second more for each MIN_BODY_RATE bytes that arrive.
 
-    Starlette's own limit does the same as to length, but answers a declared one in plain text instead of problem+json.
+    Raises ProblemError: 413 at once if the declared length is too large, or when too many bytes have arrived, and 408.
+    Starlette has the same limit, but answers in plain text instead of application/problem+json.
     """
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared[:20]) > max_bytes:
         raise too_large(max_bytes)
     clock = asyncio.get_running_loop().time
-    begun: float | None = None  # when the first of it was asked for: until then the client has no part in it
+    begun: float | None = None  # when the body was first asked for: the client is not slow before that
     received = 0
 
     async def receive_limited() -> Message:
         nonlocal begun, received
         begun = begun or clock()
         try:
-            async with asyncio.timeout_at(begun + request.state["settings"].request_timeout + received / SLOWEST):
+            async with asyncio.timeout_at(begun + request.state["settings"].request_timeout + received / MIN_BODY_RATE):
                 message = await receive()
         except TimeoutError:
-            detail = "The body came too slowly."
+            detail = "The body arrived too slowly."
             raise ProblemError(408, detail=detail, headers={"Connection": "close"}) from None
         received += len(message.get("body", b""))
         if received > max_bytes:
@@ -46,23 +48,25 @@ def limited(request: Request, receive: Receive, max_bytes: int) -> Receive:
 
 
 def patient(send: Send) -> Send:
-    """`send`, to a client that takes something of it within STALLED. Raises TimeoutError."""
+    """Return `send` for a slow client. It raises TimeoutError if the client reads nothing for STALL_TIMEOUT."""
 
     async def send_in_time(message: Message) -> None:
-        async with asyncio.timeout(STALLED):
+        async with asyncio.timeout(STALL_TIMEOUT):
             await send(message)
 
     return send_in_time
 
 
 def too_large(max_bytes: int) -> ProblemError:
-    """413; the connection is closed, since the rest of the body is still on its way."""
-    return ProblemError(413, detail=f"At most {max_bytes} bytes are taken.", headers={"Connection": "close"})
+    """Return a 413. It closes the connection, because the rest of the body may still arrive."""
+    return ProblemError(
+        413, detail=f"The request is larger than the limit of {max_bytes} bytes.", headers={"Connection": "close"}
+    )
 
 
 @asynccontextmanager
-async def turn(request: Request) -> AsyncIterator[None]:
-    """One of MAX_UPLOADS at once. Who comes later waits, its body unread, for REQUEST_TIMEOUT.
+async def turn(request: Request[State]) -> AsyncIterator[None]:
+    """Run as one of at most MAX_UPLOADS uploads. If there are more, wait for REQUEST_TIMEOUT with the body unread.
 
     Raises ProblemError: 503.
     """
@@ -71,7 +75,7 @@ async def turn(request: Request) -> AsyncIterator[None]:
         async with asyncio.timeout(request.state["settings"].request_timeout):
             await uploads.acquire_on_behalf_of(request)
     except TimeoutError:
-        raise too_busy("Too many uploads at once.") from None
+        raise too_busy("Too many uploads are running.") from None
     try:
         yield
     finally:
@@ -79,13 +83,16 @@ async def turn(request: Request) -> AsyncIterator[None]:
 
 
 @contextmanager
-def transfer(request: Request) -> Iterator[None]:
-    """One of the few imports and exports at once: each holds a connection until it ends. Raises ProblemError: 503."""
+def transfer(request: Request[State]) -> Iterator[None]:
+    """Run as one of the few imports and exports: each holds a database connection until it ends.
+
+    Raises ProblemError: 503.
+    """
     transfers = request.state["transfers"]
     try:
         transfers.acquire_on_behalf_of_nowait(request)
     except WouldBlock:
-        raise too_busy("Too many imports and exports at once.") from None
+        raise too_busy("Too many imports and exports are running.") from None
     try:
         yield
     finally:
@@ -93,4 +100,5 @@ def transfer(request: Request) -> Iterator[None]:
 
 
 def too_busy(detail: str) -> ProblemError:
+    """Return a 503. It closes the connection, because the body is unread."""
     return ProblemError(503, detail=detail, headers={"Retry-After": RETRY_AFTER, "Connection": "close"})

@@ -1,4 +1,4 @@
-"""What a client takes: Accept and Accept-Encoding (RFC 9110, 12.5)."""
+"""Content negotiation: the headers Accept and Accept-Encoding (RFC 9110, section 12.5)."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ WEIGHT = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 
 def weights(header: str) -> dict[str, float]:
-    """The quality of each name that the header lists; what is malformed is passed over."""
+    """Return the quality, from 0 to 1, of each name that the header lists. Malformed items are ignored."""
     found: dict[str, float] = {}
     for item in header.lower().split(","):
         name, *parameters = (token.strip() for token in item.split(";"))
@@ -17,14 +17,19 @@ def weights(header: str) -> dict[str, float]:
     return found
 
 
+def media_type(content_type: str) -> str:
+    """Return the media type in a Content-Type header, in lower case and without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def quality(header: str, media_type: str) -> float:
-    """How welcome a media type is, by the range that fits it best; an Accept with nothing in it takes all."""
+    """Return the quality of a media type in an Accept header: that of the most specific range. If empty, 1 for all."""
     found = weights(header if header.strip() else "*/*")
     kind = media_type.partition("/")[0]
     return found.get(media_type, found.get(f"{kind}/*", found.get("*/*", 0.0)))
 
 
 def coding(header: str, known: Sequence[str]) -> str | None:
-    """The first content coding of those known that the client names."""
+    """Return the first of the known content codings that an Accept-Encoding header names, or None."""
     found = weights(header)
     return next((name for name in known if found.get(name)), None)

@@ -1,84 +1,63 @@
-"""The API's description, OpenAPI 3.1, made from the models that validate the requests."""
+"""OpenAPI 3.1 document: assembled from the operations that the endpoints declare, and the models that validate."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from pydantic_core import to_json
-from starlette.requests import Request
-from starlette.responses import Response
 
-from app.catalogue.export import NDJSON
-from app.catalogue.listing import Filters, ListQuery, TagQuery
-from app.catalogue.models import (
-    Image,
-    ImagePage,
-    ImagePatch,
-    ImageRecord,
-    ImportResult,
-    Stats,
-    TagPage,
-    ThumbnailQuery,
-    UploadFields,
-)
-from app.catalogue.tokens import Scope
-from app.decoder.formats import EXTENSIONS, THUMBNAIL_EXTENSIONS
-from app.schema.models import Schema
 from app.settings import Settings
-from app.web.problems import Problem, ProblemError
-from app.web.routing import JSON, Endpoint
+from app.web.operations import IF_MATCH, Answer, Body, Operation, RequestHeader, Schema, Tag
+from app.web.problems import PROBLEM, Problem, ProblemError
 
-PROBLEM = "application/problem+json"
-METRICS = ("text/plain", "application/openmetrics-text")
-REFUSED = {
-    400: "Malformed: not JSON, not multipart/form-data.",
-    401: "No token, or none that is in force.",
-    403: "The token's scope does not allow it; or, without authentication, not from this machine.",
-    404: "No such image, or nothing of it there.",
-    406: "None of the formats that there are is in Accept.",
-    408: "The body came too slowly.",
-    409: "Another request stored one of the images meanwhile: send it again.",
-    412: "If-Match names another version of the image.",
-    413: "More bytes than are taken.",
-    415: "Not a media type that is taken, or not an image of a supported format; or compressed.",
-    416: "The range begins after the last byte; Content-Range tells the size.",
-    422: "Well-formed and not valid; `errors` names each field. Or an image that is broken or too large.",
-    428: "If-Match is required here.",
-    503: "The database or the object store cannot be reached, there is too much to do, or a migration is missing; try "
-    "again after Retry-After.",
+Json = dict[str, Any]  # a node of the document
+
+INFO = """\
+Times are RFC 3339 in UTC.
+
+Errors are `application/problem+json` (RFC 9457). The service rejects unknown fields and unknown query parameters, and \
+names them in the error.
+
+If `Accept-Encoding` contains gzip, JSON is compressed.
+
+Each response has an `X-Request-ID`, under which the log has the request. If your request has an `X-Request-ID` of 1 \
+to 128 printable ASCII characters without blanks, the response has the same.
+"""
+TAGS = {
+    Tag.IMAGES: "Store, list, read, change, and delete images.",
+    Tag.CONTENT: "The bytes of an image, and its thumbnails.",
+    Tag.TRANSFER: "Many images at once, as NDJSON.",
+    Tag.FIGURES: "Tags with their numbers of images, and totals of the catalogue.",
+    Tag.SERVICE: "Health, metrics, the database schema, and the pages for people.",
 }
-HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 503: "Retry-After"}
-TOKENS = (
-    "A token from `images token create`, as `Authorization: Bearer images_...`. Its scope is read; write, which may "
-    "read too; or admin, which may do all."
+BEARER = (
+    "A token from `images token create`, sent as `Authorization: Bearer images_...`. It has one of three scopes: "
+    "`read`, `write` (may also read), or `admin` (may do everything)."
 )
-IF_MATCH = {
-    "in": "header",
-    "name": "If-Match",
-    "description": "Only this version.",
-    "schema": {"type": "string"},
+REFUSALS = {
+    400: "The request is malformed, for example not JSON, or an ETag without quotes.",
+    401: "The token is missing, unknown, or revoked.",
+    403: "The scope of the token does not allow this. Without authentication: the request does not come from loopback.",
+    404: "The image does not exist, or it does not have what you asked for.",
+    406: "Accept allows none of the available media types.",
+    408: "The body arrived too slowly.",
+    409: "Another request stored one of the images at the same time. Send the request again.",
+    412: "A condition of the request is false, for example because the image has changed since you read it.",
+    413: "The body is too large.",
+    415: "The service does not accept this media type, this image format, or a compressed body.",
+    416: "The range begins after the last byte. Content-Range contains the size.",
+    422: "The request is well-formed but not valid. `errors` names each field. Or the image is damaged or too large.",
+    428: "This request needs an If-Match header.",
+    503: "The database or the object store is not available, the service is busy, or a migration is pending. Try again "
+    "after the seconds in Retry-After.",
 }
-IF_NONE_MATCH = {
-    "in": "header",
-    "name": "If-None-Match",
-    "description": "304 for it.",
-    "schema": {"type": "string"},
-}
-RANGE = {
-    "in": "header",
-    "name": "Range",
-    "description": "One range of bytes. Several, or what is malformed, are answered with all the bytes.",
-    "schema": {"type": "string"},
-}
-IF_RANGE = {
-    "in": "header",
-    "name": "If-Range",
-    "description": "The ETag that the Range is meant for; all the bytes where they have another.",
-    "schema": {"type": "string"},
-}
+REFUSAL_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 503: "Retry-After"}
 NO_NUL = {"pattern": r"^[^\u0000]*$"}
-# What jsonb holds: no U+0000 in strings and names.
+# The values that jsonb can store: strings and names without U+0000.
 ANY_JSON = {
     "anyOf": [
         {"type": ["null", "boolean", "number"]},
@@ -91,236 +70,155 @@ ANY_JSON = {
         },
     ]
 }
-ID = {"in": "path", "name": "id", "required": True, "schema": {"type": "string", "format": "uuid"}}
+PATH_PARAMETER = re.compile(r"{(\w+):(\w+)}")  # as Starlette writes it: name and converter
+PATH_SCHEMAS = {"uuid": {"type": "string", "format": "uuid"}}
 
 
-def document(settings: Settings) -> Endpoint:
-    """The endpoint of the description, which tells what this service was set to do."""
-    body = to_json(description(settings))
+class Document:
+    """The OpenAPI document of a service with these operations and settings."""
 
-    async def get_description(request: Request) -> Response:
-        return Response(body, media_type=JSON)
+    def __init__(self, operations: Sequence[Operation], settings: Settings) -> None:
+        self._document = describe(operations, settings)
+        self.at = lru_cache(maxsize=4)(self._at)
 
-    return get_description
+    def _at(self, root_path: str) -> bytes:
+        """Return the document as JSON, for a service that a proxy offers under `root_path`."""
+        return to_json(self._document | {"servers": [{"url": root_path or "/"}]})
 
 
-def description(settings: Settings) -> dict[str, Any]:
-    _, definitions = models_json_schema(
-        [(model, "serialization") for model in (Image, ImagePage, ImportResult, Problem, Schema, Stats, TagPage)]
-        + [
-            (model, "validation")
-            for model in (Filters, ImagePatch, ImageRecord, ListQuery, TagQuery, ThumbnailQuery, UploadFields)
-        ],
-        ref_template="#/components/schemas/{model}",
-    )
+def describe(operations: Sequence[Operation], settings: Settings) -> Json:
+    """Return the document without `servers`."""
+    models = sorted(_models(operations), key=str)
+    _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")
     schemas = _with_limits(definitions["$defs"], settings)
-    filters, query, tags, thumbnail, fields = (
-        schemas.pop(model.__name__)["properties"]
-        for model in (Filters, ListQuery, TagQuery, ThumbnailQuery, UploadFields)
-    )
+    queries = {model: schemas.pop(model.__name__) for model in {operation.query for operation in operations} if model}
     if "JsonValue" in schemas:
         schemas["JsonValue"] = ANY_JSON
-    components: dict[str, Any] = {"schemas": schemas}
-    if settings.auth == "token":
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": TOKENS}}
-
-    def operation(
-        name: str,
-        summary: str,
-        answers: dict[str, Any],
-        refusals: Iterable[str] = (),
-        *,
-        scope: Scope | None = "read",
-        changes: bool = False,
-        parameters: Iterable[dict[str, Any]] = (),
-        body: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """`refusals` are a status each, and the kind of problem where it has one; those of all are added.
-
-        `scope` is None where no token is asked for; `changes` says that If-Match holds for it.
-        """
-        refused = [*refusals, "422 invalid-request"]
-        if any(JSON in answer.get("content", {}) for answer in answers.values()):
-            refused.append("406")
-        if scope is not None:
-            refused += ["401", "403 insufficient-scope"] if settings.auth == "token" else ["403"]
-            refused += ["503", "503 migrations-pending"]
-        if body is not None:
-            refused += ["408", "413", "415"]
-        if changes:
-            refused += ["412 version-conflict", *(["428"] if settings.require_if_match else [])]
-            parameters = [*parameters, IF_MATCH | {"required": settings.require_if_match}]
-        responses = {
-            status: answer | {"headers": answer.get("headers", {}) | _headers("X-Request-ID")}
-            for status, answer in (answers | _refusals(refused)).items()
-        }
-        described = {
-            "operationId": name,
-            "summary": summary,
-            "parameters": [*parameters],
-            "responses": responses,
-        }
-        if scope is not None and settings.auth == "token":
-            described |= {"description": f"Needs the scope `{scope}`.", "security": [{"token": []}]}
-        if body is not None:
-            described["requestBody"] = {"required": True, "content": body}
-        return described
-
+    paths: dict[str, Json] = {}
+    for operation in operations:
+        path = PATH_PARAMETER.sub(r"{\1}", operation.path)
+        query = queries[operation.query]["properties"] if operation.query else {}
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, query, settings)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Image catalogue",
-            "version": version("image-catalogue"),
-            "description": "Times are RFC 3339 in UTC. Errors are application/problem+json (RFC 9457). Unknown fields "
-            "and query parameters are refused. JSON is compressed by gzip where Accept-Encoding names it. Each answer "
-            "has an X-Request-ID, by which the log knows it: that of the request where it is 1 to 128 printable "
-            "characters of ASCII without blanks, or a new one.",
+        "info": {"title": "Image catalogue", "version": version("image-catalogue"), "description": INFO},
+        "tags": [{"name": tag, "description": description} for tag, description in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": BEARER}},
         },
-        "paths": {
-            "/v1/images": {
-                "get": operation("listImages", "List images", _page("ImagePage"), parameters=_query(query)),
-                "post": operation(
-                    "createImage",
-                    "Store an image; the same bytes are stored once",
-                    {
-                        "201": _answer("The image was stored.", "Image", "Location", "ETag"),
-                        "200": _answer("These bytes were here already.", "Image", "Content-Location", "ETag"),
-                    },
-                    ["400", "415 unsupported-image", "422 broken-image", "422 too-many-pixels"],
-                    scope="write",
-                    body=_upload(fields),
-                ),
-            },
-            "/v1/images/{id}": {
-                "parameters": [ID],
-                "get": operation(
-                    "getImage", "Get an image", _image() | _not_modified(), ["404"], parameters=[IF_NONE_MATCH]
-                ),
-                "patch": operation(
-                    "updateImage",
-                    "Change filename, title, description, tags or attributes",
-                    _image(),
-                    ["400 invalid-request", "404"],
-                    scope="write",
-                    changes=True,
-                    body={
-                        media_type: {"schema": _ref("ImagePatch")}
-                        for media_type in ("application/merge-patch+json", JSON)
-                    },
-                ),
-                "delete": operation(
-                    "deleteImage",
-                    "Delete an image and its bytes",
-                    {"204": {"description": "The image is gone."}},
-                    ["404"],
-                    scope="write",
-                    changes=True,
-                ),
-            },
-            "/v1/images/{id}/content": {
-                "parameters": [ID],
-                "get": operation(
-                    "getContent",
-                    "Get the bytes",
-                    _content() | _not_modified(),
-                    ["404", "404 content-missing", "416"],
-                    parameters=[IF_NONE_MATCH, RANGE, IF_RANGE],
-                ),
-            },
-            "/v1/images/{id}/thumbnail": {
-                "parameters": [ID],
-                "get": operation(
-                    "getThumbnail",
-                    "Get a small picture of it: upright, never enlarged, in sRGB, without metadata",
-                    _thumbnail() | _not_modified(),
-                    ["404", "404 content-missing", "404 no-thumbnail", "406"],
-                    parameters=[*_query(thumbnail), IF_NONE_MATCH],
-                ),
-            },
-            "/v1/images/import": {
-                "post": operation(
-                    "importImages",
-                    "Record images whose bytes are in the object store: all of them, or none",
-                    {"200": _answer("All lines were taken.", "ImportResult")},
-                    ["409"],
-                    scope="admin",
-                    body={NDJSON: {"schema": _ref("ImageRecord")}},
-                )
-            },
-            "/v1/images/export": {
-                "get": operation(
-                    "exportImages",
-                    "All images that match, newest first, as of one moment",
-                    {
-                        "200": {
-                            "description": "A line for each image, compressed as Accept-Encoding has it: gzip or zstd.",
-                            "content": {NDJSON: {"schema": _ref("Image")}},
-                        }
-                    },
-                    ["406"],
-                    parameters=_query(filters),
-                )
-            },
-            "/v1/tags": {
-                "get": operation("listTags", "List the tags of images", _page("TagPage"), parameters=_query(tags))
-            },
-            "/v1/stats": {
-                "get": operation(
-                    "getStats",
-                    "How many images, bytes and tags there are",
-                    {"200": _answer("The figures; `estimated` names those that are estimates.", "Stats")},
-                )
-            },
-            "/v1/schema": {
-                "get": operation(
-                    "getSchema",
-                    "The database's migrations, tables and queries, as they are",
-                    {"200": _answer("What /schema shows. It only reads.", "Schema")},
-                    scope="admin",
-                )
-            },
-            "/healthz": {"get": operation("getHealth", "Alive", _status("The process answers."), scope=None)},
-            "/readyz": {
-                "get": operation(
-                    "getReadiness",
-                    "Ready",
-                    _status(
-                        "`ready`: the database is reachable, its migrations applied. `read-only`: a replica alone is."
-                    ),
-                    ["503", "503 migrations-pending", "503 draining"],
-                    scope=None,
-                )
-            },
-            "/": {"get": _for_people("getGallery", "The images, as a page")},
-            "/schema": {"get": _for_people("getSchemaPage", "The schema, as a page")},
-            "/metrics": {
-                "get": operation(
-                    "getMetrics",
-                    "What is counted and measured, for Prometheus",
-                    {
-                        "200": {
-                            "description": "The format that Accept prefers. Nothing in it tells of images or clients.",
-                            "content": {name: {"schema": {"type": "string"}} for name in METRICS},
-                        }
-                    },
-                    scope=None,
-                )
-            },
-            "/docs": {
-                "get": operation(
-                    "getDocumentation", "This document, as a page", _html("By Swagger UI."), ["406"], scope=None
-                )
-            },
-            "/openapi.json": {"get": operation("getDescription", "This document", _status("OpenAPI 3.1."), scope=None)},
-        },
-        "components": components,
     }
 
 
-def _refusals(refused: Iterable[str]) -> dict[str, Any]:
-    """A response for each status, with an example of each problem that it may be."""
+def _models(operations: Iterable[Operation]) -> set[tuple[type[BaseModel], JsonSchemaMode]]:
+    """Return each model, and whether the service validates or serializes it."""
+    found: set[tuple[type[BaseModel], JsonSchemaMode]] = {(Problem, "serialization")}
+    for operation in operations:
+        if operation.query is not None:
+            found.add((operation.query, "validation"))
+        if operation.body is not None:
+            found |= {(model, "validation") for model in _models_of(operation.body)}
+        found |= {(model, "serialization") for answer in operation.answers for model in _models_of(answer)}
+    return found
+
+
+def _models_of(part: Answer | Body) -> Iterator[type[BaseModel]]:
+    yield from (schema for schema in part.content.values() if isinstance(schema, type))
+
+
+def _operation(operation: Operation, query: Json, settings: Settings) -> Json:
+    authentication = settings.auth == "token"
+    description = operation.description
+    if operation.scope is not None and authentication:
+        description = f"{description}\n\nThis operation needs a token with scope `{operation.scope}`.".strip()
+    described = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": description,
+        "parameters": [*_path(operation.path), *_query(query), *_headers(operation.headers, operation, settings)],
+        "responses": {
+            status: response | {"headers": response["headers"] | _response_headers("X-Request-ID")}
+            for status, response in (_answers(operation) | _problems(_refusals(operation, settings))).items()
+        },
+    }
+    if operation.scope is not None:
+        token = {"token": [operation.scope]}
+        described["security"] = [token] if authentication else [{}, token]
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": _content(operation.body)}
+    return described
+
+
+def _path(path: str) -> list[Json]:
+    return [
+        {"in": "path", "name": name, "required": True, "schema": PATH_SCHEMAS[converter]}
+        for name, converter in PATH_PARAMETER.findall(path)
+    ]
+
+
+def _query(properties: Json) -> list[Json]:
+    """Return the parameters. A query string cannot contain null, so an optional parameter is described without it."""
+    parameters = []
+    for name, described in properties.items():
+        schema = {key: value for key, value in described.items() if key != "description"}
+        if schema.get("default", ...) is None:
+            schema = schema["anyOf"][0] | ({"examples": schema["examples"]} if "examples" in schema else {})
+        parameters.append({"in": "query", "name": name, "description": described["description"], "schema": schema})
+    return parameters
+
+
+def _headers(headers: Iterable[RequestHeader], operation: Operation, settings: Settings) -> list[Json]:
+    return [
+        {
+            "in": "header",
+            "name": header.name,
+            "description": header.description,
+            "required": header is IF_MATCH and _needs_if_match(operation, settings),
+            "schema": {"type": "string"} | ({"pattern": header.pattern} if header.pattern else {}),
+        }
+        for header in headers
+    ]
+
+
+def _needs_if_match(operation: Operation, settings: Settings) -> bool:
+    return settings.require_if_match and IF_MATCH in operation.headers and operation.method in {"PATCH", "DELETE"}
+
+
+def _answers(operation: Operation) -> Json:
+    responses = {}
+    for answer in operation.answers:
+        response: Json = {"description": answer.description, "headers": _response_headers(*answer.headers)}
+        if answer.content:
+            response["content"] = _content(answer)
+        responses[str(answer.status)] = response
+    return responses
+
+
+def _refusals(operation: Operation, settings: Settings) -> set[str]:
+    """Return the declared problems, and those that follow from the other fields of the operation."""
+    refusals = {*operation.problems}
+    if operation.query is not None:
+        refusals.add("422 invalid-request")
+    if operation.media_type is not None:
+        refusals.add("406")
+    if operation.scope is not None:
+        refusals |= {"503", "503 migrations-pending"}
+        refusals |= {"401", "403 insufficient-scope"} if settings.auth == "token" else {"403"}
+    if operation.body is not None:
+        refusals |= {"408", "413", "415"}
+    if IF_MATCH in operation.headers:
+        refusals.add("400")
+    if _needs_if_match(operation, settings):
+        refusals.add("428")
+    return refusals
+
+
+def _problems(refusals: Iterable[str]) -> Json:
+    """Return a response for each status, with an example of each problem that it may be."""
     kinds: dict[int, list[str | None]] = {}
-    for refusal in sorted(set(refused)):
+    for refusal in sorted(refusals):
         number, _, kind = refusal.partition(" ")
         kinds.setdefault(int(number), []).append(kind or None)
     responses = {}
@@ -329,15 +227,27 @@ def _refusals(refused: Iterable[str]) -> dict[str, Any]:
         types = {"type": {"enum": [problem["type"] for problem in problems]}}
         examples = {kind or "plain": {"value": problem} for kind, problem in zip(found, problems, strict=True)}
         responses[str(status)] = {
-            "description": REFUSED[status],
-            "headers": _headers(*([HEADERS[status]] if status in HEADERS else [])),
-            "content": {PROBLEM: {"schema": {"allOf": [_ref("Problem")], "properties": types}, "examples": examples}},
+            "description": REFUSALS[status],
+            "headers": _response_headers(*([REFUSAL_HEADERS[status]] if status in REFUSAL_HEADERS else [])),
+            "content": {PROBLEM: {"schema": {"allOf": [_schema(Problem)], "properties": types}, "examples": examples}},
         }
     return responses
 
 
+def _response_headers(*names: str) -> Json:
+    return {name: {"schema": {"type": "string"}} for name in names}
+
+
+def _content(part: Answer | Body) -> Json:
+    return {media_type: {"schema": _schema(schema)} for media_type, schema in part.content.items()}
+
+
+def _schema(schema: Schema) -> Json:
+    return {"$ref": f"#/components/schemas/{schema.__name__}"} if isinstance(schema, type) else dict(schema)
+
+
 def _with_limits(schemas: Any, settings: Settings) -> Any:
-    """The schemas, with the settings' values where app/catalogue/models.py has their names."""
+    """Return the schemas with the values of the settings whose names app/catalogue/fields.py put there."""
     if isinstance(schemas, dict):
         return {
             key: int(getattr(settings, value))
@@ -346,93 +256,3 @@ def _with_limits(schemas: Any, settings: Settings) -> Any:
             for key, value in schemas.items()
         }
     return [_with_limits(item, settings) for item in schemas] if isinstance(schemas, list) else schemas
-
-
-def _ref(model: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model}"}
-
-
-def _headers(*names: str) -> dict[str, Any]:
-    return {name: {"schema": {"type": "string"}} for name in names}
-
-
-def _answer(description: str, model: str, *headers: str) -> dict[str, Any]:
-    return {"description": description, "headers": _headers(*headers), "content": {JSON: {"schema": _ref(model)}}}
-
-
-def _image() -> dict[str, Any]:
-    return {"200": _answer("The image.", "Image", "ETag")}
-
-
-def _page(model: str) -> dict[str, Any]:
-    return {"200": _answer("A page, and a link to the next in `Link`.", model, "Link")}
-
-
-def _status(description: str) -> dict[str, Any]:
-    return {"200": {"description": description, "content": {JSON: {"schema": {"type": "object"}}}}}
-
-
-def _html(description: str) -> dict[str, Any]:
-    return {"200": {"description": description, "content": {"text/html": {"schema": {"type": "string"}}}}}
-
-
-def _for_people(name: str, summary: str) -> dict[str, Any]:
-    """A page that takes any query: it is for the page's own script, as a search is."""
-    answers = _html("It asks the API for all that it shows.") | _refusals(["406"])
-    return {"operationId": name, "summary": summary, "parameters": [], "responses": answers}
-
-
-def _not_modified() -> dict[str, Any]:
-    return {"304": {"description": "If-None-Match names this version.", "headers": _headers("ETag")}}
-
-
-def _content() -> dict[str, Any]:
-    return {
-        "200": _bytes("The bytes as they were stored.", "Accept-Ranges", "Content-Disposition"),
-        "206": _bytes("The bytes of the range.", "Content-Range", "Content-Disposition"),
-        "307": {
-            "description": "Where CONTENT_REDIRECT is set: the bytes are at Location, a signed URL of the object store "
-            "that is valid for so many seconds. It takes Range; a HEAD is answered here.",
-            "headers": {name: {"schema": {"type": "string"}} for name in ("Location", "Cache-Control")},
-        },
-    }
-
-
-def _thumbnail() -> dict[str, Any]:
-    description = "The format that Accept prefers: WebP where all are as welcome, AVIF only where it is named."
-    return {"200": _bytes(description, "Vary", media_types=tuple(THUMBNAIL_EXTENSIONS))}
-
-
-def _bytes(description: str, *headers: str, media_types: tuple[str, ...] = ("image/*",)) -> dict[str, Any]:
-    return {
-        "description": description,
-        "headers": _headers("ETag", *headers),
-        "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in media_types},
-    }
-
-
-def _query(properties: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parameters; one that may be left out has no null, which a query string cannot say."""
-    parameters = []
-    for name, schema in properties.items():
-        description = schema.pop("description")
-        if schema.get("default", ...) is None:
-            schema = schema["anyOf"][0]
-        parameters.append({"in": "query", "name": name, "description": description, "schema": schema})
-    return parameters
-
-
-def _upload(fields: dict[str, Any]) -> dict[str, Any]:
-    file = {"type": "string", "format": "binary", "description": f"One of {', '.join(EXTENSIONS)}."}
-    return {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "properties": {"file": file} | fields,
-                "additionalProperties": False,
-            },
-            "encoding": {"attributes": {"contentType": JSON}},
-        },
-        "image/*": {"schema": file},
-    }

@@ -1,4 +1,4 @@
-"""A page of a list, as JSON, and the link to the next one."""
+"""Pagination: a page of a list as JSON, and the Link header to the next page (RFC 8288)."""
 
 import json
 from collections.abc import Sequence
@@ -7,13 +7,16 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.web.operations import JSON
+from app.web.state import State
 
-def page(request: Request, path: str, name: str, items: Sequence[str], cursor: str | None) -> Response:
-    """The items, each as JSON, under their name; the link has the parameters of the request, and the cursor."""
+
+def page(request: Request[State], path: str, name: str, items: Sequence[str], cursor: str | None) -> Response:
+    """Return a page. Each item is JSON. The link repeats the parameters of the request with the next cursor."""
     headers = {}
     if cursor is not None:
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         url = f"{request.scope.get('root_path', '')}{path}?{urlencode([*kept, ('cursor', cursor)])}"
         headers["Link"] = f'<{url}>; rel="next"'
     body = f'{{"{name}":[{",".join(items)}],"next":{json.dumps(cursor)}}}'
-    return Response(body, headers=headers, media_type="application/json")
+    return Response(body, headers=headers, media_type=JSON)

@@ -1,4 +1,4 @@
-"""Names and values as a query string or a form has them, into a model."""
+"""Query parameters and form fields: validated by a pydantic model."""
 
 from collections.abc import Collection, Iterable
 from typing import TypeVar
@@ -7,18 +7,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
 from app.web.problems import Repeated, invalid
+from app.web.state import State
 
 Query = TypeVar("Query", bound=BaseModel)
 
 
 class NoParameters(BaseModel):
-    """The query parameters of a request that has none."""
+    """The query parameters of an operation without parameters: each one is rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def values(items: Iterable[tuple[str, object]], repeatable: Collection[str]) -> dict[str, object]:
-    """One value a name, a list where the name is repeatable."""
+    """Return one value for each name, or a list if the name is repeatable."""
     lists: dict[str, list[object]] = {}
     for name, value in items:
         lists.setdefault(name, []).append(value)
@@ -28,8 +29,8 @@ def values(items: Iterable[tuple[str, object]], repeatable: Collection[str]) -> 
     }
 
 
-def parameters(request: Request, model: type[Query]) -> Query:
-    """The query string as the model has it. Raises ProblemError 422, which names each parameter at fault."""
+def parameters(request: Request[State], model: type[Query]) -> Query:
+    """Return the query string as a model. Raises ProblemError: 422, with an error for each wrong parameter."""
     try:
         given = values(request.query_params.multi_items(), repeatable={"tag"})
         return model.model_validate(given, context=request.state["settings"])

@@ -1,20 +1,17 @@
-"""Errors as `application/problem+json` (RFC 9457), each made in one place."""
+"""Errors as `application/problem+json` (RFC 9457): the only module that turns exceptions into HTTP statuses."""
 
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from app.database.errors import BEHIND, UNAVAILABLE
+from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE
 from app.errors import (
     REJECTED_IMAGES,
     ContentMissingError,
@@ -23,52 +20,62 @@ from app.errors import (
     RejectedImageError,
     StoppingError,
 )
+from app.observability.context import CONTEXT
 from app.observability.logs import logger
 from app.storage.store import reason
 from app.web.security import SECURITY
 
-# The problems that a status code alone does not tell apart, by the last part of their type.
+# The problems that share a status code with others, by the last part of their type.
 TITLES = {
     "invalid-request": "The request is not valid",
-    "insufficient-scope": "The token does not allow it",
+    "insufficient-scope": "The scope of the token is too small",
     **REJECTED_IMAGES,
     "content-missing": "The bytes of the image are missing",
-    "no-thumbnail": "There is no thumbnail of these bytes",
+    "no-thumbnail": "These bytes have no thumbnail",
     "version-conflict": "The image has changed",
-    "migrations-pending": "The database is not migrated yet",
-    "draining": "The process is about to end",
+    "migrations-pending": "Migrations are pending",
+    "draining": "The process is stopping",
 }
+# The names of RFC 9110. Python before 3.13 has older ones.
+PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 
-
+PROBLEM = "application/problem+json"
 RETRY_AFTER = "5"  # seconds
-MAX_ERRORS = 20  # of one answer
+TRY_AGAIN = f"Try again in {RETRY_AFTER} seconds."
+MAX_ERRORS = 20  # of one response
 
 
 class FieldError(BaseModel):
-    """What is wrong with one field of a request."""
+    """A fault of one field of a request. The detail continues the name of the field: "must be from 1 to 200"."""
 
     pointer: Annotated[str | None, Field(description="JSON pointer (RFC 6901) into the body.")] = None
-    parameter: Annotated[str | None, Field(description="The query parameter.")] = None
-    line: Annotated[int | None, Field(description="The line of NDJSON, from 1.")] = None
-    detail: str
+    parameter: Annotated[str | None, Field(description="The name of the query parameter.")] = None
+    line: Annotated[int | None, Field(description="The line of the NDJSON body, from 1.")] = None
+    detail: Annotated[str, Field(description="The rule that the field breaks.", examples=["must be from 1 to 200"])]
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it."""
+    """An error as RFC 9457 describes it."""
 
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    errors: list[FieldError] | None = None
+    type: Annotated[str, Field(description="The kind of the problem. It is stable, so programs can compare it.")]
+    title: Annotated[str, Field(description="The kind of the problem, for people.")]
+    status: Annotated[int, Field(description="The status code of the response.")]
+    detail: Annotated[str | None, Field(description="The reason, and what you can do.")] = None
+    errors: Annotated[list[FieldError] | None, Field(description="The first twenty fields that are wrong.")] = None
+    request_id: Annotated[
+        str | None, Field(description="The X-Request-ID of the response, under which the log has the request.")
+    ] = None
 
 
 class Repeated(list[object]):
-    """The values of a name that was given several times where one is wanted; no model takes it."""
+    """The values of a name that was given more than once but allows one value. Every model rejects it."""
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem. `kind` is one of TITLES, or None where the status says it all."""
+    """End a request with a problem.
+
+    `kind` is one of TITLES, or None if the status is enough. `detail` is a sentence for the client.
+    """
 
     def __init__(
         self,
@@ -83,43 +90,90 @@ class ProblemError(Exception):
         self.headers = headers
         self.problem = Problem(
             type=f"/problems/{kind}" if kind else "about:blank",
-            title=TITLES[kind] if kind else HTTPStatus(status).phrase,
+            title=TITLES[kind] if kind else PHRASES.get(status) or HTTPStatus(status).phrase,
             status=status,
             detail=detail,
             errors=errors,
         )
 
     def response(self) -> Response:
+        """Return the response, with the ID of the present request in its body."""
+        if context := CONTEXT.get():
+            self.problem.request_id = context.request_id
         response = Response(
             self.problem.model_dump_json(exclude_none=True),
             self.problem.status,
             self.headers,
-            media_type="application/problem+json",
+            media_type=PROBLEM,
         )
         response.raw_headers += SECURITY
         return response
 
 
+def unavailable(detail: str, kind: str | None = None) -> ProblemError:
+    """Return a 503 that says when to try again."""
+    return ProblemError(503, kind, f"{detail} {TRY_AGAIN}", headers={"Retry-After": RETRY_AFTER})
+
+
 def invalid(error: ValidationError, *, parameters: bool = False) -> ProblemError:
-    """422 with an entry for each fault: by JSON pointer into the body, or by the name of the query parameter."""
-    faults = error.errors(include_url=False, include_context=False)
+    """Return a 422 with an entry for each fault: a JSON pointer into the body, or the name of the query parameter.
+
+    Return a 400 if the body is not JSON.
+    """
+    faults = error.errors(include_url=False)
     if faults[0]["type"] == "json_invalid":
-        return ProblemError(400, "invalid-request", faults[0]["msg"])
+        return ProblemError(400, "invalid-request", f"This is not valid JSON: {faults[0]['ctx']['error']}.")
     return ProblemError(
         422, "invalid-request", errors=[_field_error(fault, parameters) for fault in faults[:MAX_ERRORS]]
     )
 
 
 def _field_error(fault: ErrorDetails, parameters: bool) -> FieldError:
-    detail = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        detail = "is not known"
-    elif isinstance(fault["input"], Repeated):
-        detail = "is given more than once"
     if parameters:
-        return FieldError(parameter=str(fault["loc"][0]), detail=detail)
+        return FieldError(parameter=str(fault["loc"][0]), detail=explain(fault))
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in fault["loc"])
-    return FieldError(pointer="".join(f"/{step}" for step in steps), detail=detail)
+    return FieldError(pointer="".join(f"/{step}" for step in steps), detail=explain(fault))
+
+
+TIME = "must be a time such as 2026-01-31T12:00:00Z"
+# The texts of pydantic's errors by their type, with the names in their context.
+FAULTS = {
+    "extra_forbidden": "is unknown",
+    "missing": "is required",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "literal_error": "must be one of {expected}",
+    "timezone_aware": TIME,
+    "datetime_parsing": TIME,
+    "datetime_object_invalid": TIME,
+    "datetime_from_date_parsing": TIME,
+    "value_error": "{error}",
+}
+
+
+def explain(fault: ErrorDetails) -> str:
+    """Return what is wrong with a field, as the predicate of a sentence: "must be a whole number"."""
+    if isinstance(fault["input"], Repeated):
+        return "must be given only once"
+    context = dict(fault.get("ctx", {}))
+    if "expected" in context:  # 'newest', 'oldest' or 'name'
+        context["expected"] = ", ".join(re.findall(r"'([^']*)'", context["expected"]))
+    text = FAULTS.get(fault["type"])
+    detail = fault["msg"] if text is None else text.format(**context)
+    if "must be a time" in detail and " " in str(fault["input"]):
+        detail += " (in a URL, write + as %2B)"
+    return detail
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -128,23 +182,29 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: no such path, no such method, malformed multipart."""
+    """Answer for an exception of Starlette, or of the router: an unknown path, or a method that it does not allow."""
     assert isinstance(error, HTTPException)
-    known = error.detail != HTTPStatus(error.status_code).phrase
-    headers = dict(error.headers) if error.headers else None
-    return ProblemError(error.status_code, detail=error.detail if known else None, headers=headers).response()
+    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
+    if error.status_code == 404 and detail is None:
+        detail = "There is nothing at this path."
+    return ProblemError(
+        error.status_code, detail=detail, headers=dict(error.headers) if error.headers else None
+    ).response()
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    """PostgreSQL or the object store cannot be reached, or took too long: a passing state, not a fault of ours."""
+    """Answer 503 if PostgreSQL or the object store cannot be reached, or takes too long."""
     logger.error("503 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, reason(error))
-    return ProblemError(503, headers={"Retry-After": RETRY_AFTER}).response()
+    detail = f"The database or the object store is not available. {TRY_AGAIN}"
+    if request.method not in {"GET", "HEAD"}:
+        detail += " The change may have been saved, so read before you try again."
+    return ProblemError(503, detail=detail, headers={"Retry-After": RETRY_AFTER}).response()
 
 
 async def _behind(request: Request, error: Exception) -> Response:
-    """The schema is older than this release."""
-    logger.error("503 %s %s: a migration is missing: %s", request.method, request.scope["path"], error)
-    return ProblemError(503, "migrations-pending", headers={"Retry-After": RETRY_AFTER}).response()
+    """Answer 503 if the schema is older than this release."""
+    logger.error("503 %s %s: a migration is pending: %s", request.method, request.scope["path"], error)
+    return unavailable("The database does not have all migrations of this release.", "migrations-pending").response()
 
 
 async def _rejected_image(request: Request, error: Exception) -> Response:
@@ -158,26 +218,27 @@ async def _no_thumbnail(request: Request, error: Exception) -> Response:
 
 
 async def _content_missing(request: Request, error: Exception) -> Response:
-    logger.error("no bytes in the object store under %r", str(error))
-    return ProblemError(404, "content-missing").response()
+    logger.error("the object store has no bytes under %r", str(error))
+    detail = "The image exists, but the object store does not have its bytes."
+    return ProblemError(404, "content-missing", detail).response()
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    return ProblemError(404).response()
+    return ProblemError(404, detail="No image has this ID.").response()
 
 
 async def _stopping(request: Request, error: Exception) -> Response:
-    return ProblemError(503, headers={"Retry-After": RETRY_AFTER}).response()
+    return unavailable("The service is stopping.").response()
 
 
 async def _disconnected(request: Request, error: Exception) -> Response:
-    """The client went away while it sent: nobody reads this, and nothing is at fault."""
+    """Answer a client that closed the connection while it sent the body. The log shows the status."""
     return ProblemError(400).response()
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    """A fault of ours; the server logs the traceback, the client learns nothing of it."""
-    return ProblemError(500).response()
+    """Answer 500 without the reason. The server logs the traceback."""
+    return ProblemError(500, detail="The service failed. Its log has the reason under the request ID.").response()
 
 
 EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
@@ -190,6 +251,6 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     StoppingError: _stopping,
     ClientDisconnect: _disconnected,
     **dict.fromkeys(UNAVAILABLE, _unavailable),
-    **dict.fromkeys(BEHIND, _behind),
+    **dict.fromkeys(SCHEMA_BEHIND, _behind),
     Exception: _fault,
 }

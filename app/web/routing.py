@@ -1,8 +1,12 @@
-"""A path with its methods: what holds for every request before an endpoint has it, and for every answer after."""
+"""Router: a route for each path, from the operations that the endpoints' modules declare.
+
+It checks everything that holds for each request before the endpoint runs: token, method, media types, body size,
+query string. It adds compression and the security headers to each response.
+"""
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterable, Sequence
 
 from anyio import to_thread
 from starlette.exceptions import HTTPException
@@ -12,61 +16,50 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.catalogue import tokens
+from app.settings import Settings
 from app.web.auth import admit
 from app.web.limits import limited
-from app.web.negotiation import coding, quality
+from app.web.negotiation import coding, media_type, quality
+from app.web.operations import JSON, Body, Operation
 from app.web.parameters import NoParameters, parameters
-from app.web.problems import RETRY_AFTER, ProblemError
+from app.web.problems import ProblemError, unavailable
 from app.web.security import secure
+from app.web.state import State
 
-JSON = "application/json"
-WORTHWHILE = 1024  # bytes: fewer are sent as they are
-QUICK = 256 * 1024  # bytes that are compressed without a thread
-
-Endpoint = Callable[[Request], Awaitable[Response]]
+MIN_COMPRESSED_BYTES = 1024  # a smaller body is sent as it is
+MAX_INLINE_BYTES = 256 * 1024  # a larger body is compressed in a thread
 
 
-def resource(
-    path: str,
-    *,
-    public: bool = False,
-    scope: tokens.Scope | None = None,
-    answers: str | None = JSON,
-    takes_query: bool = False,
-    max_body_bytes: int = 0,
-    takes: Mapping[str, str] | None = None,
-    **methods: Endpoint,
-) -> Route:
-    """One route for all methods of a path.
-
-    `scope` is what a token needs, unless read for GET and write for the others; a public path needs none. `answers` is
-    the media type that Accept has to take, or None where the endpoint looks itself. `takes_query` is for GET. `takes`
-    are the headers by which OPTIONS and 415 tell what the path takes.
-    """
-    return Route(path, _Resource(methods, public, scope, answers, takes_query, max_body_bytes, takes or {}))
+def routes(operations: Iterable[Operation], settings: Settings) -> list[Route]:
+    """Return one route for each path. It answers all methods of the path, OPTIONS and HEAD included."""
+    paths: dict[str, list[Operation]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, []).append(operation)
+    return [Route(path, _Resource(declared, settings)) for path, declared in paths.items()]
 
 
 class _Resource:
-    """An ASGI application: a function would come with a layer for its errors, which the outermost handles as well."""
+    """The ASGI application of a path.
 
-    def __init__(
-        self,
-        methods: Mapping[str, Endpoint],
-        public: bool,
-        scope: tokens.Scope | None,
-        answers: str | None,
-        takes_query: bool,
-        max_body_bytes: int,
-        takes: Mapping[str, str],
-    ) -> None:
-        self._endpoints = {**methods, **({"HEAD": methods["GET"]} if "GET" in methods else {})}
-        self._public = public
-        self._scope = scope
-        self._answers = answers
-        self._takes_query = takes_query
-        self._max_body_bytes = max_body_bytes
-        self._takes = takes
-        self._allow = ", ".join(sorted({*self._endpoints, "OPTIONS"}))
+    Starlette would wrap a function in another layer of error handling, which the outermost layer already does.
+    """
+
+    def __init__(self, operations: Sequence[Operation], settings: Settings) -> None:
+        self._operations: dict[str, Operation] = {operation.method: operation for operation in operations}
+        if "GET" in self._operations:
+            self._operations["HEAD"] = self._operations["GET"]
+        self._media_types = {method: operation.media_type for method, operation in self._operations.items()}
+        bodies = [operation.body for operation in operations if operation.body is not None]
+        self._max_body_bytes = max((body.max_bytes(settings) for body in bodies), default=0)
+        self._allow = ", ".join(sorted({*self._operations, "OPTIONS"}))
+        self._accepted = _accepted_bodies(operations)
+        # OPTIONS needs the lowest scope of the path, an unknown method the highest. No scope: the path is public.
+        needed = {operation.scope for operation in operations}
+        scopes: list[tokens.Scope | None] = [scope for scope in tokens.SCOPES if scope in needed] or [None]
+        self._scopes = {method: operation.scope for method, operation in self._operations.items()} | {
+            "OPTIONS": scopes[0]
+        }
+        self._highest = scopes[-1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = None
@@ -76,57 +69,83 @@ class _Resource:
         except asyncio.CancelledError:
             if not scope["state"]["draining"].is_set():
                 raise
-            # uvicorn has waited for as long as it is told to. An answer that has begun ends short.
+            # uvicorn has waited as long as it may. If the response has begun, it ends early.
             if response is None:
-                refusal = ProblemError(503, detail="The service has stopped.", headers={"Retry-After": RETRY_AFTER})
-                await refusal.response()(scope, receive, send)
+                await unavailable("The service is stopping.").response()(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         method = scope["method"]
-        reads = method in {"GET", "HEAD", "OPTIONS"}
-        request = Request(scope, receive, send)
-        if not self._public:
-            await admit(request, self._scope or ("read" if reads else "write"))
+        request: Request[State] = Request(scope, receive, send)
+        operation = self._operations.get(method)
+        wanted = self._scopes.get(method, self._highest)
+        if wanted is not None:
+            await admit(request.state["tokens"], request.headers.get("authorization"), scope.get("server"), wanted)
         if method == "OPTIONS":
-            response = Response(status_code=204, headers={"Allow": self._allow, **self._takes})
-        elif method not in self._endpoints:
-            raise HTTPException(405, headers={"Allow": self._allow})
+            response = Response(status_code=204, headers={"Allow": self._allow, **self._accepted})
+        elif operation is None:
+            raise HTTPException(405, f"This path allows only {self._allow}.", {"Allow": self._allow})
         else:
-            if not reads:
-                if request.headers.get("content-encoding", "identity").lower() != "identity":
-                    refusal = {"Accept-Encoding": "identity", **self._takes}
-                    raise ProblemError(415, detail="Send the body without a Content-Encoding.", headers=refusal)
+            if operation.method != "GET":
+                self._require_plain(request)
                 request = Request(scope, limited(request, receive, self._max_body_bytes), send)
-            if scope["query_string"] and not (self._takes_query and reads):
+                if operation.body is not None:
+                    self._require_media_type(request, operation.body)
+            if scope["query_string"] and operation.query is NoParameters:
                 parameters(request, NoParameters)
-            if self._answers and method != "DELETE":
-                _require_acceptable(request, self._answers)
-            response = await self._endpoints[method](request)
+            if produced := self._media_types[method]:
+                _require_acceptable(request, produced)
+            response = await operation.endpoint(request)
             if response.media_type == JSON:
                 await _compress(request, response)
         secure(response)
         return response
 
+    def _require_plain(self, request: Request[State]) -> None:
+        """Raise ProblemError 415 if the body is compressed."""
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            headers = {"Accept-Encoding": "identity", **self._accepted}
+            raise ProblemError(415, detail="Send the body without a Content-Encoding.", headers=headers)
+
+    def _require_media_type(self, request: Request[State], body: Body) -> None:
+        """Raise ProblemError 415 if the body is of no media type that the operation declares."""
+        sent = media_type(request.headers.get("content-type", ""))
+        if not any(sent in {known, known.replace("*", sent.partition("/")[2])} for known in body.content):
+            detail = f"Send a body of type {' or '.join(body.content)}, and name the type in Content-Type."
+            raise ProblemError(415, detail=detail, headers=self._accepted)
+
+
+def _accepted_bodies(operations: Iterable[Operation]) -> dict[str, str]:
+    """Return the headers that name the media types of the bodies: Accept-Post, Accept-Patch (RFC 5789, section 3.1)."""
+    headers = {}
+    for operation in operations:
+        if operation.body is not None:
+            headers[f"Accept-{operation.method.capitalize()}"] = ", ".join(operation.body.content)
+    return headers
+
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    """Where there is no path: who has no token does not learn that."""
-    await admit(Request(scope, receive, send), "read")
-    raise HTTPException(404)
+    """Raise HTTPException 404 for a path that does not exist. A client without a token does not learn that: 401."""
+    request: Request[State] = Request(scope, receive, send)
+    await admit(request.state["tokens"], request.headers.get("authorization"), scope.get("server"), "read")
+    raise HTTPException(404, "There is nothing at this path. See /docs for the paths of the API.")
 
 
-def _require_acceptable(request: Request, media_type: str) -> None:
+def _require_acceptable(request: Request[State], produced: str) -> None:
     accept = request.headers.get("accept", "*/*")
-    if accept != "*/*" and not quality(", ".join(request.headers.getlist("accept")), media_type):
-        raise ProblemError(406, detail=f"There is {media_type} alone.")
+    if accept != "*/*" and not quality(", ".join(request.headers.getlist("accept")), produced):
+        raise ProblemError(406, detail=f"This resource is available only as {produced}. Change the Accept header.")
 
 
-async def _compress(request: Request, response: Response) -> None:
-    """gzip where the client names it. Those bytes have an ETag of their own; entity_tags knows it for the other."""
+async def _compress(request: Request[State], response: Response) -> None:
+    """Compress the body with gzip if the client accepts it.
+
+    The compressed bytes have an ETag of their own, from which entity_tags() removes the suffix again.
+    """
     response.raw_headers.append((b"vary", b"Accept-Encoding"))
     body = bytes(response.body)
-    if len(body) < WORTHWHILE or not coding(request.headers.get("accept-encoding", ""), ["gzip"]):
+    if len(body) < MIN_COMPRESSED_BYTES or not coding(request.headers.get("accept-encoding", ""), ["gzip"]):
         return
-    if len(body) <= QUICK:
+    if len(body) <= MAX_INLINE_BYTES:
         response.body = gzip.compress(body, compresslevel=1, mtime=0)
     else:
         response.body = await to_thread.run_sync(lambda: gzip.compress(body, compresslevel=1, mtime=0))

@@ -1,4 +1,4 @@
-"""app.web.security: to be described."""
+"""Security headers of all answers, and CORS: which pages of other origins may use the API."""
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -6,8 +6,7 @@ from starlette.responses import Response
 
 from app.settings import Settings
 
-# What each answer says to a browser, unless it says something else: nothing in it is to be run, framed, guessed at, or
-# kept for anybody else.
+# A browser must not run, frame or sniff an answer, nor share it with other users. An answer may have its own values.
 SECURITY = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -18,7 +17,7 @@ SECURITY = [
 
 
 def cross_origin(settings: Settings) -> Middleware:
-    """Lets pages of CORS_ORIGINS use the API from a browser, with a token and all that its answers tell."""
+    """Return the middleware that lets the pages of CORS_ORIGINS use the API with a token."""
     return Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins.replace(",", " ").split(),
@@ -51,6 +50,6 @@ def cross_origin(settings: Settings) -> Middleware:
 
 
 def secure(response: Response) -> None:
-    """With SECURITY, but for what the answer says itself."""
+    """Add the headers of SECURITY that the response does not have."""
     present = {name for name, _ in response.raw_headers}
     response.raw_headers.extend(header for header in SECURITY if header[0] not in present)

@@ -1,6 +1,7 @@
-"""State: what each request finds in `request.state`, typed."""
+"""State of the application: the typed values that each request finds in `request.state`."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypedDict
 
@@ -10,7 +11,7 @@ from obstore.store import ObjectStore
 from app.catalogue.thumbnails import Thumbnails
 from app.database import probe
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.decoder.client import Codec
 from app.observability import logs
 from app.observability.metrics import Metrics
@@ -19,19 +20,20 @@ from app.web.auth import Tokens
 
 
 class State(TypedDict):
-    """What the endpoints find in `request.state`."""
+    """The values that the lifespan makes once for each worker. An endpoint takes a `Request[State]`."""
 
     settings: Settings
-    draining: asyncio.Event  # this process has been told to stop
+    draining: asyncio.Event  # set when the process shall stop
     codec: Codec
     decoders: Executor
     thumbnails: Thumbnails
-    uploads: CapacityLimiter
-    transfers: CapacityLimiter
+    uploads: CapacityLimiter  # uploads at the same time
+    transfers: CapacityLimiter  # imports and exports at the same time
     pool: Pool
-    reads: Reads
+    reads: ReadRouter
     metrics: Metrics
     log: logs.Handler | None
-    look: probe.Look
+    look: probe.DatabaseProbe
     tokens: Tokens | None  # where everybody is let in
     store: ObjectStore
+    openapi: Callable[[str], bytes]  # the document as JSON, for a root path

@@ -5,14 +5,14 @@
 --        rejected before anything is changed, and the error names each difference.
 -- Why:   from here on every change of the schema is a file in this folder. The migrations after this one can rely on
 --        one starting point, whether create_all() or this file made the table.
--- Locks: on a new table, none that another session could meet. On an adopted table, ACCESS SHARE while the catalog is
+-- Locks: no other session can meet the locks on a new table. An adopted table gets ACCESS SHARE while the catalog is
 --        read.
 -- Cost:  the same for any number of rows, ten million included: an adopted table is neither scanned nor written.
 
 -- This is one block without IF NOT EXISTS. With that, an index of the same name on another table would count as the
--- wanted one, and an adopted table would be locked against writes for nothing. "expected" is what create_all() made, in
--- PostgreSQL's own words. "actual" is what the database has. The names of the primary key and of the indexes are compared
--- too, because the migrations after this one use them.
+-- wanted one, and an adopted table would be locked against writes for nothing. The list "expected" has the objects of
+-- create_all() in PostgreSQL's own words. The list "actual" has those of the database. The names of the primary key and
+-- of the indexes are also compared, because the migrations after this one use them.
 -- allow: hidden-ddl because it creates the table only if there is none, and locks nothing that is in use
 DO $$
 DECLARE

@@ -13,7 +13,7 @@ ALTER TABLE images
     DROP CONSTRAINT images_sha256_check,
     DROP CONSTRAINT images_storage_key_check,
     DROP CONSTRAINT images_title_check,
-    -- allow: type-rewrite because there is no other way back; the header says when not to use it
+    -- allow: type-rewrite because there is no other way back, and the header says when to avoid it
     ALTER COLUMN filename TYPE varchar(255),
     ALTER COLUMN content_type TYPE varchar(100),
     ALTER COLUMN sha256 TYPE varchar(64),

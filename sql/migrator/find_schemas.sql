@@ -1,5 +1,5 @@
--- find_schemas: the schema that new tables go to, and the schema that yoyo's tables are found in. The migrator rejects a
--- connection whose search_path makes the two differ.
+-- find_schemas: the schema that new tables go to, and the schema that yoyo's tables are found in. The migrator rejects
+-- a connection whose search_path makes the two differ.
 SELECT
     current_schema() AS current,
     (

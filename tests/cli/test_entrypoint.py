@@ -174,13 +174,13 @@ def test_it_waits_for_a_postgresql_that_is_not_there_yet(memory: Path, tmp_path:
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("STORAGE_URL", "nonsense", "settings: STORAGE_URL cannot be used: "),
+        ("STORAGE_URL", "nonsense", "error: STORAGE_URL has no scheme."),
         (
             "DATABASE_URL",
             "mysql://localhost/images",
-            "settings: DATABASE_URL must start with postgresql:// or embedded: ",
+            "error: DATABASE_URL must start with postgresql:// or embedded:.",
         ),
-        ("DATABASE_POOL_SIZE", "0", "settings: DATABASE_POOL_SIZE input should be greater than or equal to 1 "),
+        ("DATABASE_POOL_SIZE", "0", 'error: DATABASE_POOL_SIZE must be from 1 to 1000, not "0".'),
     ],
 )
 def test_a_wrong_setting_ends_it_with_one_line(

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -22,14 +21,7 @@ from app.schema.history import Record
 from app.settings import ROOT
 from tests.conftest import BIN, backend_on, environment, yoyo_on
 from tests.schema.test_migrations import IDS
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, 30 s at most."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
+from tests.support.waiting import wait_until as wait_until
 
 
 def applied(url: str) -> list[str]:
@@ -204,7 +196,7 @@ def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migr
     assert waiter.returncode == 3
     host = re.escape(socket.gethostname()[:30])
     assert re.match(
-        rf"error: gave up after \d+\.\d s \(MIGRATION_LOCK_WAIT\): another migrator holds the lock: yoyo 0001 on {host}",
+        rf"error: gave up after \d+\.\d s \(MIGRATION_LOCK_WAIT\): another migrator holds the lock: yoyo 0001 on {host}",  # noqa: E501
         waiter.stderr,
     )
     assert "at: SELECT pg_sleep(60);).\nhint: " in waiter.stderr

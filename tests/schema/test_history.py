@@ -102,7 +102,7 @@ DISAGREEMENTS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         edit,
         [
             f"{NAMES[0]} was edited after it was applied",
-            "restore the file and write a new migration for the change; or, if the edit does not change the schema, "
+            "restore the file and write a new migration for the change. If the edit does not change the schema, "
             f"accept it: images schema accept {NAMES[0]}\n",
         ],
     ),
@@ -314,7 +314,7 @@ def test_an_edit_is_accepted_by_name_and_recorded(database: str, tmp_path: Path)
     assert rejected.stderr == (
         f"error: nothing was done:\n  {IDS[1]} was edited after it was applied.\n"
         f"  {IDS[3]} was edited after it was applied.\n"
-        "hint: restore the files and write a new migration for the change; or, if the edits do not change the schema, "
+        "hint: restore the files and write a new migration for the change. If the edits do not change the schema, "
         "accept them: images schema accept --all\n"
     )
     assert (other.returncode, other.stdout) == (2, "")
@@ -468,7 +468,7 @@ def test_unmarking_several_needs_all(empty_database: str) -> None:
     assert [done.returncode for done in rejected] == [1, 1]
     assert rejected[1].stderr == (
         f"error: nothing was unmarked: this would unmark 3 migrations, from {IDS[4]} down to {IDS[2]}.\n"
-        f"hint: for the last one: yoyo unmark -m {IDS[4]}; for all of them, add --all\n"
+        f"hint: unmark the last one: yoyo unmark -m {IDS[4]}. To unmark all of them, add --all\n"
     )
     assert state(empty_database) == before
 

@@ -2,10 +2,12 @@ from io import BytesIO
 
 import pytest
 
-from app.storage.spool import IN_MEMORY, SMALL, Spool
+from app.storage.spool import IN_MEMORY, SMALL_PIECE, Spool
 
 
-@pytest.mark.parametrize("sizes", [[], [1], [SMALL], [1, SMALL, 2, 3, SMALL - 1, 0, SMALL + 1, 5], [1] * 10_000])
+@pytest.mark.parametrize(
+    "sizes", [[], [1], [SMALL_PIECE], [1, SMALL_PIECE, 2, 3, SMALL_PIECE - 1, 0, SMALL_PIECE + 1, 5], [1] * 10_000]
+)
 def test_the_content_is_what_was_written(sizes: list[int]) -> None:
     pieces = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
     with Spool() as spool:
@@ -16,7 +18,7 @@ def test_the_content_is_what_was_written(sizes: list[int]) -> None:
         assert spool.size == sum(sizes)
 
 
-def test_small_pieces_do_not_each_take_their_room() -> None:
+def test_small_pieces_are_joined() -> None:
     with Spool() as spool:
         for _ in range(IN_MEMORY):
             spool.write(b"x")

@@ -146,7 +146,7 @@ def is_where_for_if(sentence: str) -> bool:
 
 CODE = re.compile(r"``.+?``|`[^`]*`", re.DOTALL)
 LINK = re.compile(r"\]\([^)]*\)|https?://\S+")
-END = r"(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)(?<=[.!?])[\"')*]*\s+(?=[\"'(*]*[A-Z`0-9])|(?<=[.!?])\n"
+END = r"(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)(?<=[.!?])[\"')*]*\s+(?=[\"'(*]*(?:[A-Z`0-9]|psycopg|yoyo|squawk|asyncpg|uvicorn))|(?<=[.!?])\n"
 BREAK = r"\n\s*\n|\n(?=\s*(?:[*+-]|\d+[.)]|\$\d|[A-Za-z][\w ]{0,14}:)\s)"
 SPLIT = re.compile(rf"(?:{END}|{BREAK})")
 BULLET = re.compile(r"^\s*(?:[*+-]|\d+[.)])\s+")

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from app.settings import Settings
 from app.web.conditional import not_modified, validators
 from app.web.problems import ProblemError
+from app.web.state import State
 from tests.support.api import insert, problem, put, upload
 from tests.support.properties import given, st
 
@@ -172,7 +173,7 @@ VALUES = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), ma
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES), st.sampled_from(["GET", "HEAD", "PATCH", "DELETE"]))
 def test_any_conditions_are_met_or_not_or_malformed(conditions: dict[str, str], method: str) -> None:
     raw = [(name.encode(), value.encode("latin-1")) for name, value in conditions.items()]
-    request = Request({"type": "http", "method": method, "headers": raw})
+    request: Request[State] = Request({"type": "http", "method": method, "headers": raw})
 
     try:
         result = not_modified(request, HEADERS)
@@ -190,5 +191,5 @@ def test_the_headers_of_a_version_meet_each_other(moment: datetime) -> None:
     headers = validators('"1"', moment)
     for name in ("if-modified-since", "if-unmodified-since"):
         raw = [(name.encode(), headers["Last-Modified"].encode())]
-        request = Request({"type": "http", "method": "GET", "headers": raw})
+        request: Request[State] = Request({"type": "http", "method": "GET", "headers": raw})
         assert not_modified(request, headers) == (name == "if-modified-since")

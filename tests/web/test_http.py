@@ -73,7 +73,7 @@ async def test_so_does_a_fault_of_ours(settings: Settings, monkeypatch: pytest.M
         (
             f"/v1/images/{FIRST_ID}",
             "DELETE, GET, HEAD, OPTIONS, PATCH",
-            {"accept-patch": "application/merge-patch+json"},
+            {"accept-patch": "application/merge-patch+json, application/json"},
         ),
         ("/v1/images/import", "OPTIONS, POST", {"accept-post": "application/x-ndjson"}),
         ("/healthz", "GET, HEAD, OPTIONS", {}),

@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from app.settings import Settings
-from app.web.endpoints.imports import BATCH
+from app.web.endpoints.imports import BATCH_SIZE
 from app.web.problems import MAX_ERRORS
 from tests.migrations.test_backend import wait_until
 from tests.support.api import insert, objects, problem, rows, upload
@@ -67,7 +67,8 @@ async def test_records_become_images(client: httpx.AsyncClient) -> None:
     assert [image["id"] for image in (await client.get("/v1/images?tag=b, c")).json()["images"]] == [full["id"]]
 
 
-async def test_what_was_exported_can_be_imported(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+@pytest.mark.routes("direct", "pgbouncer")
+async def test_an_export_can_be_imported(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     for n in range(3):
         await send(client, lines(record(n, title=f"Title {n}", tags=[f"t{n}"], attributes={"n": n})))
     exported = (await client.get("/v1/images/export")).content
@@ -78,9 +79,7 @@ async def test_what_was_exported_can_be_imported(client: httpx.AsyncClient, conn
     assert (await client.get("/v1/images/export")).content == exported
 
 
-async def test_the_bytes_that_are_in_the_store_are_found(
-    client: httpx.AsyncClient, connection: psycopg.Connection
-) -> None:
+async def test_bytes_in_the_store_are_found(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     image = await upload(client)
     content = (await client.get(f"/v1/images/{image['id']}/content")).content
     connection.execute("DELETE FROM images")
@@ -90,7 +89,7 @@ async def test_the_bytes_that_are_in_the_store_are_found(
     assert (await client.get(f"/v1/images/{image['id']}/content")).content == content
 
 
-async def test_what_is_known_stays_as_it_is(client: httpx.AsyncClient) -> None:
+async def test_known_images_do_not_change(client: httpx.AsyncClient) -> None:
     await send(client, lines(record(1, title="First")))
 
     response = await send(client, lines(record(2), record(1, title="Second"), record(2, title="Again")))
@@ -106,34 +105,34 @@ async def test_blank_lines_and_ends_do_not_matter(end: bytes, client: httpx.Asyn
     assert (await send(client, body)).json() == {"new": 2, "known": 0}
 
 
-async def test_nothing_is_no_error(client: httpx.AsyncClient) -> None:
+async def test_an_empty_import_is_not_an_error(client: httpx.AsyncClient) -> None:
     assert (await send(client, b"")).json() == {"new": 0, "known": 0}
 
 
 WRONG = {
-    "no JSON": (b"{", None, "Invalid JSON"),
-    "not UTF-8": (b'{"filename": "\xff"}', None, "Invalid JSON"),
-    "no object": (b"[]", "", "Input should be an object"),
+    "no JSON": (b"{", None, "not valid JSON"),
+    "not UTF-8": (b'{"filename": "\xff"}', None, "not valid JSON"),
+    "no object": (b"[]", "", "must be an object"),
     "NUL": (lines(record(title="a\x00b")), "/title", "U+0000"),
     "NUL in attributes": (lines(record(attributes={"a": "\x00"})), "/attributes", "U+0000"),
     "a folder": (lines(record(filename="a/b.jpg")), "/filename", "file's name"),
-    "no filename": (lines({k: v for k, v in record().items() if k != "filename"}), "/filename", "Field required"),
+    "no filename": (lines({k: v for k, v in record().items() if k != "filename"}), "/filename", "is required"),
     "a type that is not taken": (lines(record(content_type="image/svg+xml")), "/content_type", "image/jpeg"),
-    "a hash that is none": (lines(record(sha256="A" * 64)), "/sha256", "pattern"),
-    "no pixels": (lines(record(width=0)), "/width", "greater"),
-    "too many bytes": (lines(record(byte_size=2**63)), "/byte_size", "less"),
-    "more pixels than an integer holds": (lines(record(height=2**31)), "/height", "less"),
+    "a hash that is none": (lines(record(sha256="A" * 64)), "/sha256", "must match"),
+    "no pixels": (lines(record(width=0)), "/width", "from 1 to"),
+    "too many bytes": (lines(record(byte_size=2**63)), "/byte_size", "from 0 to"),
+    "more pixels than an integer holds": (lines(record(height=2**31)), "/height", "from 1 to"),
     "a number without end": (lines(record(byte_size=1)).replace(b"1,", b"1" * 5000 + b",", 1), None, ""),
-    "a time without zone": (lines(record(created_at="2020-01-01T00:00:00")), "/created_at", "timezone"),
+    "a time without zone": (lines(record(created_at="2020-01-01T00:00:00")), "/created_at", "must be a time such as"),
     "an id that is none": (lines(record(id="1")), "/id", "UUID"),
-    "what is not known": (lines(record(storage_key="x")), "/storage_key", "is not known"),
+    "what is not known": (lines(record(storage_key="x")), "/storage_key", "is unknown"),
     "depth": (b'{"attributes": ' + b'{"a": ' * 10_000 + b"1" + b"}" * 10_001, None, ""),
     "a line without end": (b'{"title": "' + b"a" * (1_000_000), None, "longer"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-async def test_a_wrong_line_is_named_and_nothing_stored(
+async def test_a_wrong_line_is_named_and_nothing_is_stored(
     case: str, client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     line, pointer, detail = WRONG[case]
@@ -147,10 +146,10 @@ async def test_a_wrong_line_is_named_and_nothing_stored(
     assert rows(connection) == 0
 
 
-async def test_the_first_faults_of_all_lines_are_named(
+async def test_the_first_errors_of_all_lines_are_named(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    body = lines(*(record(n, width=0 if n % 2 else 1) for n in range(3 * BATCH)))
+    body = lines(*(record(n, width=0 if n % 2 else 1) for n in range(3 * BATCH_SIZE)))
 
     response = await send(client, body)
 
@@ -161,17 +160,20 @@ async def test_the_first_faults_of_all_lines_are_named(
     assert rows(connection) == 0
 
 
-async def test_a_late_fault_undoes_all_before_it(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
-    body = lines(*map(record, range(2 * BATCH))) + b"{}\n"
+@pytest.mark.routes("direct", "pgbouncer")
+async def test_a_wrong_line_at_the_end_rolls_back_all_lines(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    body = lines(*map(record, range(2 * BATCH_SIZE))) + b"{}\n"
 
     response = await send(client, body)
 
-    assert {error["line"] for error in problem(response, 422, "invalid-request")["errors"]} == {2 * BATCH + 1}
+    assert {error["line"] for error in problem(response, 422, "invalid-request")["errors"]} == {2 * BATCH_SIZE + 1}
     assert "connection" not in response.headers
     assert rows(connection) == 0
 
 
-async def test_an_id_of_other_bytes_is_refused(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+async def test_an_id_of_other_bytes_is_rejected(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     id, other = "7f1f3f80-0000-4000-8000-000000000001", "7f1f3f80-0000-4000-8000-000000000002"
     await send(client, lines(record(1, id=id)))
 
@@ -179,26 +181,27 @@ async def test_an_id_of_other_bytes_is_refused(client: httpx.AsyncClient, connec
 
     errors = problem(response, 422, "invalid-request")["errors"]
     assert [(error["line"], error["pointer"], error["detail"]) for error in errors] == [
-        (2, "/id", "is the id of other bytes"),
-        (4, "/id", "is the id of other bytes"),
+        (2, "/id", "is the ID of other bytes"),
+        (4, "/id", "is the ID of other bytes"),
     ]
     assert rows(connection) == 1
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_many_batches_make_one_import(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     async def body() -> AsyncIterator[bytes]:
-        text = lines(*map(record, range(2 * BATCH + 10)))
+        text = lines(*map(record, range(2 * BATCH_SIZE + 10)))
         for start in range(0, len(text), 10_007):
             yield text[start : start + 10_007]
 
-    assert (await send(client, body())).json() == {"new": 2 * BATCH + 10, "known": 0}
-    assert rows(connection) == 2 * BATCH + 10
+    assert (await send(client, body())).json() == {"new": 2 * BATCH_SIZE + 10, "known": 0}
+    assert rows(connection) == 2 * BATCH_SIZE + 10
 
 
 @pytest.mark.parametrize(
     "headers", [{"Content-Type": "application/json"}, {"Content-Type": ""}, {"Content-Encoding": "gzip"}]
 )
-async def test_other_bodies_are_refused(headers: dict[str, str], client: httpx.AsyncClient) -> None:
+async def test_other_media_types_are_rejected(headers: dict[str, str], client: httpx.AsyncClient) -> None:
     response = await send(client, lines(record()), **headers)
 
     problem(response, 415)
@@ -209,7 +212,7 @@ async def test_a_client_that_goes_away_leaves_nothing(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     async def body() -> AsyncIterator[bytes]:
-        yield lines(*map(record, range(2 * BATCH)))
+        yield lines(*map(record, range(2 * BATCH_SIZE)))
         raise ClientDisconnect
 
     assert (await send(client, body())).status_code == 400
@@ -234,7 +237,8 @@ async def test_an_upload_that_comes_in_between_is_a_conflict(
     assert (await send(client, lines(record(1), record(2)))).json() == {"new": 1, "known": 1}
 
 
-async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
+@pytest.mark.routes("direct", "pgbouncer")
+async def test_a_delete_leaves_the_bytes_while_an_import_runs(
     client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
 ) -> None:
     """They may be those of a record on its way."""
@@ -242,7 +246,7 @@ async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        yield lines(*map(record, range(BATCH)))
+        yield lines(*map(record, range(BATCH_SIZE)))
         begun.set()
         await go_on.wait()
         yield lines(image)
@@ -254,6 +258,6 @@ async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
     assert (await client.delete(f"/v1/images/{image['id']}")).status_code == 204
     go_on.set()
 
-    assert (await sending).json() == {"new": BATCH + 1, "known": 0}
+    assert (await sending).json() == {"new": BATCH_SIZE + 1, "known": 0}
     assert len(objects(settings)) == 1
     assert (await client.get(f"/v1/images/{image['id']}/content")).status_code == 200

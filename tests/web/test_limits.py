@@ -13,7 +13,7 @@ import pytest
 
 from app.database.pool import Pool
 from app.settings import Settings
-from app.web.limits import SLOWEST
+from app.web.limits import MIN_BODY_RATE
 from tests.cli.test_entrypoint import free_port, ready, service
 from tests.conftest import client_of
 from tests.migrations.test_backend import wait_until
@@ -49,12 +49,12 @@ def test_a_body_that_stops_is_answered_408_and_closed(port: int, connection: psy
         received = answer(client)
 
     assert received.startswith(b"HTTP/1.1 408 ")
-    assert b'"The body came too slowly."' in received
+    assert b'"The body arrived too slowly."' in received
     assert rows(connection) == 0
     assert ready(port)
 
 
-def test_a_body_that_drips_has_no_more_time_than_one_that_stops(port: int) -> None:
+def test_a_slow_body_has_no_more_time_than_one_that_stops(port: int) -> None:
     head = b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: 900\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(head)
@@ -68,8 +68,8 @@ def test_a_body_that_drips_has_no_more_time_than_one_that_stops(port: int) -> No
             pytest.fail("it was taken")
 
 
-def test_a_body_that_comes_fast_enough_has_more_time(port: int) -> None:
-    content = picture() + b"\0" * SLOWEST * 4
+def test_a_body_that_arrives_fast_enough_has_more_time(port: int) -> None:
+    content = picture() + b"\0" * MIN_BODY_RATE * 4
     head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {len(content)}\r\n\r\n"
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", port)) as client:
@@ -90,7 +90,7 @@ def test_a_head_that_stops_ends_the_connection(sent: bytes, port: int) -> None:
         assert answer(client)[:13] == (b"HTTP/1.1 408 " if sent else b"")
 
 
-def test_so_does_that_of_a_second_request(port: int) -> None:
+def test_the_head_of_a_second_request_that_stops_ends_the_connection(port: int) -> None:
     whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(whole)
@@ -103,7 +103,7 @@ def test_so_does_that_of_a_second_request(port: int) -> None:
         assert answer(client).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_head_without_end_is_refused(port: int) -> None:
+def test_a_head_without_end_is_rejected(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"GET /healthz HTTP/1.1\r\n" + b"x: y\r\n" * 20_000)
 
@@ -118,11 +118,11 @@ async def test_uploads_beyond_the_limit_wait_their_turn(settings: Settings, conn
     assert rows(connection) == 30
 
 
-async def test_who_waits_too_long_for_a_turn_is_told_when_to_come_back(settings: Settings) -> None:
+async def test_an_upload_that_waits_too_long_gets_retry_after(settings: Settings) -> None:
     waiting, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
-        yield b"\0" * SLOWEST * 30  # so that it has time
+        yield b"\0" * MIN_BODY_RATE * 30  # so that it has time
         waiting.set()
         await go_on.wait()
 
@@ -137,7 +137,7 @@ async def test_who_waits_too_long_for_a_turn_is_told_when_to_come_back(settings:
     assert second.headers["retry-after"]
 
 
-async def test_the_queue_for_a_connection_has_an_end(settings: Settings) -> None:
+async def test_the_queue_for_a_connection_is_limited(settings: Settings) -> None:
     settings = settings.model_copy(update={"database_pool_size": 1, "database_pool_queue": 3})
     async with client_of(settings) as client:
         answers = await asyncio.gather(*(client.get("/v1/images") for _ in range(20)))
@@ -149,7 +149,7 @@ async def test_the_queue_for_a_connection_has_an_end(settings: Settings) -> None
         assert await pool.fetch("prepare_import")
 
 
-async def test_a_client_that_takes_nothing_is_given_up(
+async def test_a_client_that_reads_nothing_is_given_up(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     id = (await upload(client))["id"]
@@ -172,8 +172,8 @@ async def test_a_client_that_takes_nothing_is_given_up(
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    monkeypatch.setattr("app.web.limits.STALLED", 0.1)
+    monkeypatch.setattr("app.web.limits.STALL_TIMEOUT", 0.1)
     async with asyncio.timeout(10):
         await app(scope, receive, send)
 
-    assert "its client took none of it" in caplog.text
+    assert "the client stopped reading" in caplog.text

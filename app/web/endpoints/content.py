@@ -1,10 +1,11 @@
-"""The endpoints of the bytes: /v1/images/{id}/content and its thumbnails."""
+"""Content: the bytes of an image (GET /v1/images/{id}/content)."""
 
 import re
 from urllib.parse import quote
 
 from asyncpg import Record
 from obstore.exceptions import BaseError
+from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
@@ -16,21 +17,55 @@ from app.observability.logs import logger
 from app.storage import keys, store
 from app.web.conditional import byte_range, not_modified, validators, wants_range
 from app.web.limits import patient
+from app.web.operations import (
+    IF_RANGE,
+    NOT_MODIFIED,
+    RANGE,
+    READ_CONDITIONS,
+    Answer,
+    Tag,
+    operation,
+)
+from app.web.state import State
 
-# The bytes never change; but who may not ask for them is not to have them from a shared cache.
-FOR_EVER = "private, max-age=31536000, immutable"
-NOT_QUOTABLE = re.compile(r'[^ -~]|["\\%]')  # nor what some clients decode
+# The bytes never change. Shared caches must not store them, because they would serve clients that have no token.
+CACHE_CONTROL = "private, max-age=31536000, immutable"
+NOT_QUOTABLE = re.compile(r'[^ -~]|["\\%]')  # some clients decode %
+BYTES: dict[str, JsonValue] = {"type": "string", "format": "binary"}
+HEADERS = ("ETag", "Last-Modified", "Content-Disposition")
 
 
-async def get_content(request: Request) -> Response:
+@operation(
+    "GET",
+    "/v1/images/{id:uuid}/content",
+    "getContent",
+    tag=Tag.CONTENT,
+    scope="read",
+    summary="Get the bytes of an image",
+    description="Returns the bytes exactly as they were uploaded.",
+    headers=(*READ_CONDITIONS, RANGE, IF_RANGE),
+    answers=(
+        Answer(200, "All bytes.", {"image/*": BYTES}, (*HEADERS, "Accept-Ranges")),
+        Answer(206, "The bytes of the range.", {"image/*": BYTES}, (*HEADERS, "Content-Range")),
+        NOT_MODIFIED,
+        Answer(
+            307,
+            "If CONTENT_REDIRECT is set: Location is a signed URL of the object store, valid for CONTENT_REDIRECT "
+            "seconds. The object store also accepts Range. The service itself answers HEAD.",
+            headers=("Location", "Cache-Control"),
+        ),
+    ),
+    problems=("404", "404 content-missing", "412", "416"),
+)
+async def get_content(request: Request[State]) -> Response:
     row = await content_row(request)
-    # The type of an adopted row is hearsay: what this service did not find to be an image is for no browser to show.
+    # The type of an adopted row may be wrong. Browsers show only the types that this service accepts.
     shown = row["content_type"] in EXTENSIONS
     disposition = "inline" if shown else "attachment"
     headers = {
         **validators(f'"{quote(row["sha256"], safe="")}"', row["created_at"]),
         "Accept-Ranges": "bytes",
-        "Cache-Control": FOR_EVER,
+        "Cache-Control": CACHE_CONTROL,
         "Content-Disposition": _disposition(disposition, row["filename"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
@@ -38,8 +73,8 @@ async def get_content(request: Request) -> Response:
         return Response(status_code=304, headers=headers)
     objects, key, part = request.state["store"], row["storage_key"], None
     redirect = request.state["settings"].content_redirect
-    # The store sends what it was given with the bytes: of adopted ones, and of types that are hearsay, anything. And a
-    # URL is signed for one method: a HEAD stays here.
+    # The store sends the content type that was stored with the bytes. For adopted bytes it may be any. A signed URL is
+    # for one method, so the service answers HEAD itself.
     if redirect and request.method == "GET" and shown and key == keys.storage_key(row["sha256"]):
         return RedirectResponse(
             await store.sign(objects, key, redirect), 307, {"Cache-Control": f"private, max-age={redirect // 2}"}
@@ -62,29 +97,30 @@ async def get_content(request: Request) -> Response:
 
 
 def _disposition(kind: str, filename: str) -> str:
-    """Content-Disposition (RFC 6266): the name as it is, and in ASCII for who knows no other."""
+    """Return Content-Disposition (RFC 6266) with the file name, and an ASCII form of it for old clients."""
     fallback = NOT_QUOTABLE.sub("_", filename)
     return f"{kind}; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 class _Content(StreamingResponse):
-    """Where the store fails on the way, or the client stalls, the connection ends: it sees that it has not got all."""
+    """A response that closes the connection early if the store fails or the client stops reading."""
 
     async def stream_response(self, send: Send) -> None:
         try:
             await super().stream_response(patient(send))
         except (BaseError, TimeoutError) as error:
-            logger.error("a content was cut off: %s", store.reason(error) or "its client took none of it")
+            logger.error("a content was cut off: %s", store.reason(error) or "the client stopped reading")
 
 
-async def content_row(request: Request) -> Record:
+async def content_row(request: Request[State]) -> Record:
+    """Return storage_key, content_type, filename, sha256 and created_at. Raises ImageNotFoundError."""
     row = await queries.get_content(request.state["reads"], request.path_params["id"])
     if row is None:
         raise ImageNotFoundError
     return row
 
 
-async def _missing(request: Request, key: str) -> AppError:
-    """Return the error for content that the object store does not have: the image may be deleted by now."""
+async def _missing(request: Request[State], key: str) -> AppError:
+    """Return the error for content that the object store does not have. Raises if the image was deleted meanwhile."""
     await content_row(request)
     return ContentMissingError(key)

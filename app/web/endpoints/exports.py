@@ -1,4 +1,4 @@
-"""Every image that matches, as NDJSON, newest first: GET /v1/images/export and `images export`."""
+"""Export: all images that match, as NDJSON (GET /v1/images/export)."""
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -6,14 +6,29 @@ from starlette.types import Send
 
 from app.catalogue.export import ENCODERS, NDJSON, export
 from app.catalogue.listing import Filters
+from app.catalogue.models import Image
 from app.database.errors import UNAVAILABLE
 from app.observability.logs import logger
 from app.web import negotiation
 from app.web.limits import patient, transfer
+from app.web.operations import Answer, Tag, operation
 from app.web.parameters import parameters
+from app.web.state import State
 
 
-async def export_images(request: Request) -> Response:
+@operation(
+    "GET",
+    "/v1/images/export",
+    "exportImages",
+    tag=Tag.TRANSFER,
+    scope="read",
+    summary="Export all images that match",
+    description="Returns one line for each image, newest first, as of one moment. If `Accept-Encoding` names gzip or "
+    "zstd, the body is compressed. If the connection closes before the last chunk, the export is incomplete.",
+    query=Filters,
+    answers=(Answer(200, "One line for each image.", {NDJSON: Image}),),
+)
+async def export_images(request: Request[State]) -> Response:
     filters = parameters(request, Filters)
     coding = negotiation.coding(request.headers.get("accept-encoding", ""), [*ENCODERS])
     headers = {"Content-Type": NDJSON, "Vary": "Accept-Encoding"} | ({"Content-Encoding": coding} if coding else {})
@@ -23,13 +38,13 @@ async def export_images(request: Request) -> Response:
 
 
 class _Export(StreamingResponse):
-    """Begins with the first bytes, so that what fails before them is a problem like any other.
+    """A response that begins with the first bytes, so that an error before them is answered as a problem.
 
-    What fails later ends the connection: the client sees that it has not got all. When the client goes away Starlette
-    cancels it, and with it the COPY.
+    An error after them closes the connection: without the last chunk the client knows that bytes are missing. If the
+    client goes away, Starlette cancels the response, and with it the COPY.
     """
 
-    def __init__(self, request: Request, filters: Filters, coding: str | None, headers: dict[str, str]) -> None:
+    def __init__(self, request: Request[State], filters: Filters, coding: str | None, headers: dict[str, str]) -> None:
         super().__init__((), headers=headers)
         self.request, self.filters, self.coding = request, filters, coding
 

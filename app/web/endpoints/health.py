@@ -1,32 +1,67 @@
-"""Whether the service is alive, and whether it is ready."""
+"""Health: liveness and readiness probes (GET /healthz, GET /readyz)."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.database import queries
 from app.database.errors import UNAVAILABLE
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.observability.logs import logger
 from app.schema import history
+from app.web.operations import JSON, Answer, Tag, operation
 from app.web.problems import RETRY_AFTER, ProblemError
+from app.web.state import State
 
-POLL = 1.0  # seconds between two looks for migrations that somebody else applies
+POLL_INTERVAL = 1.0  # seconds between two looks for migrations that another process applies
 
 
-async def healthz(request: Request) -> Response:
-    """Alive: this process answers. It asks nobody else, so that a database's death restarts no container."""
+def _status(*values: str) -> dict[str, JsonValue]:
+    """Return the JSON schema of {"status": VALUE}."""
+    return {
+        "type": "object",
+        "required": ["status"],
+        "properties": {"status": {"enum": [*values]}},
+        "examples": [{"status": value} for value in values],
+    }
+
+
+@operation(
+    "GET",
+    "/healthz",
+    "getHealth",
+    tag=Tag.SERVICE,
+    scope=None,
+    summary="Check liveness",
+    description="Returns 200 while the process runs. It does not ask the database.",
+    answers=(Answer(200, "The process runs.", {JSON: _status("alive")}),),
+)
+async def healthz(request: Request[State]) -> Response:
+    """Return 200. The database is not asked, so that an orchestrator does not restart containers when it is down."""
     return JSONResponse({"status": "alive"})
 
 
-async def readyz(request: Request) -> Response:
-    """Ready: the database answers, and has every migration that this build ships. A newer database is ready too.
+@operation(
+    "GET",
+    "/readyz",
+    "getReadiness",
+    tag=Tag.SERVICE,
+    scope=None,
+    summary="Check readiness",
+    description="Returns 200 when the database answers and all migrations of this release are applied. The status is "
+    "`read-only` if only a replica answers.",
+    answers=(Answer(200, "The service is ready.", {JSON: _status("ready", "read-only")}),),
+    problems=("503", "503 migrations-pending", "503 draining"),
+)
+async def readyz(request: Request[State]) -> Response:
+    """Return 200 if the database answers and has all migrations of this release. It may have newer ones too.
 
-    So is a replica alone: it serves every read, and to take this process out would make nobody's write succeed. Not so
-    once this process has been told to stop.
+    If only a replica answers, the service is ready: reads succeed, and writes would fail on other instances too. After
+    SIGTERM the service is not ready.
     """
     if request.state["draining"].is_set():
         raise ProblemError(503, "draining", headers={"Retry-After": RETRY_AFTER})
@@ -39,8 +74,8 @@ async def readyz(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def telling(reads: Reads) -> AsyncIterator[None]:
-    """Meanwhile log for which migrations /readyz waits, where it does, and that they are there."""
+async def telling(reads: ReadRouter) -> AsyncIterator[None]:
+    """While the context is open, log which migrations are missing, and when all are applied."""
     task = asyncio.create_task(_tell(reads))
     try:
         yield
@@ -48,7 +83,7 @@ async def telling(reads: Reads) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _tell(reads: Reads) -> None:
+async def _tell(reads: ReadRouter) -> None:
     told: list[str] = []
     while True:
         try:
@@ -62,10 +97,10 @@ async def _tell(reads: Reads) -> None:
             if missing != told:
                 logger.warning("not ready before these migrations are applied: %s", ", ".join(missing))
             told = missing
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-async def _pending(reads: Reads) -> list[str]:
+async def _pending(reads: ReadRouter) -> list[str]:
     rows = await queries.read_history(reads)
     entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
     return [entry.id for entry in entries if not entry.applied]

@@ -1,4 +1,4 @@
-"""The endpoints of /v1/images."""
+"""Images: list, get, change, and delete (/v1/images and /v1/images/{id})."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -16,23 +16,49 @@ from starlette.responses import Response
 from app.catalogue.cursors import EARLIEST, EPOCH, microseconds
 from app.catalogue.fields import attributes_within
 from app.catalogue.listing import ListQuery
-from app.catalogue.models import ImagePatch
+from app.catalogue.models import Image, ImagePage, ImagePatch
 from app.catalogue.thumbnails import objects_of
 from app.database import queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
+from app.errors import ImageNotFoundError
 from app.observability.logs import logger
 from app.storage import store
 from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators
+from app.web.operations import (
+    JSON,
+    MERGE_PATCH,
+    NOT_MODIFIED,
+    READ_CONDITIONS,
+    WRITE_CONDITIONS,
+    Answer,
+    Body,
+    Tag,
+    operation,
+)
 from app.web.pagination import page
 from app.web.parameters import parameters
 from app.web.problems import FieldError, ProblemError, invalid
+from app.web.state import State
 
 PATH = "/v1/images"
-TAKES = {"Accept-Patch": "application/merge-patch+json"}
+IMAGE = f"{PATH}/{{id:uuid}}"
+ONE_IMAGE = Answer(200, "The image.", {JSON: Image}, ("ETag", "Last-Modified"))
 
 
-async def list_images(request: Request) -> Response:
+@operation(
+    "GET",
+    PATH,
+    "listImages",
+    tag=Tag.IMAGES,
+    scope="read",
+    summary="List images",
+    description="Returns the images that match all filters, one page at a time. To get the next page, follow `Link` "
+    "or send `next` as `cursor` with the same `sort` and the same filters.",
+    query=ListQuery,
+    answers=(Answer(200, "A page. If there is a next page, `Link` points to it.", {JSON: ImagePage}, ("Link",)),),
+)
+async def list_images(request: Request[State]) -> Response:
     query = parameters(request, ListQuery)
     rows = await queries.list_images(
         request.state["reads"],
@@ -48,24 +74,50 @@ async def list_images(request: Request) -> Response:
     return page(request, PATH, "images", [row["image"] for row in rows[: query.limit]], cursor)
 
 
-async def get_image(request: Request) -> Response:
+@operation(
+    "GET",
+    IMAGE,
+    "getImage",
+    tag=Tag.IMAGES,
+    scope="read",
+    summary="Get an image",
+    description="Returns the metadata of an image. Its bytes are at `/v1/images/{id}/content`.",
+    headers=READ_CONDITIONS,
+    answers=(ONE_IMAGE, NOT_MODIFIED),
+    problems=("404", "412 version-conflict"),
+)
+async def get_image(request: Request[State]) -> Response:
     row = await queries.get_image(request.state["reads"], request.path_params["id"])
     if row is None:
-        raise ProblemError(404)
+        raise ImageNotFoundError
     headers = _validators(row)
     if not_modified(request, headers, "version-conflict"):
         return Response(status_code=304, headers=headers)
     return Response(row["image"], headers=headers, media_type="application/json")
 
 
-async def update_image(request: Request) -> Response:
+@operation(
+    "PATCH",
+    IMAGE,
+    "updateImage",
+    tag=Tag.IMAGES,
+    scope="write",
+    summary="Change filename, title, description, tags, or attributes",
+    description="Applies a JSON merge patch (RFC 7396): a missing field stays, and null removes a value. The service "
+    "merges attributes at every depth. Send `If-Match` to change only the version that you read.",
+    headers=WRITE_CONDITIONS,
+    body=Body({MERGE_PATCH: ImagePatch, JSON: ImagePatch}, max_bytes=lambda settings: settings.max_record_bytes),
+    answers=(ONE_IMAGE,),
+    problems=("400 invalid-request", "404", "412", "412 version-conflict"),
+)
+async def update_image(request: Request[State]) -> Response:
     """Change the image with one statement.
 
     The image is read first if its attributes are merged, or if the request has conditions that SQL does not check. Then
     only the version that was read is changed.
     """
     pool, id = request.state["pool"], request.path_params["id"]
-    patch, most = await _patch(request), request.state["settings"].max_attributes_bytes
+    patch, max_bytes = await _patch(request), request.state["settings"].max_attributes_bytes
     versions, attributes = _versions(request), "{}"
     if not patch.model_fields_set:
         return _image(await _current(request))
@@ -76,7 +128,7 @@ async def update_image(request: Request) -> Response:
             row = await _current(request, queries.get_attributes)
             versions = [row["updated_at"]]
             if patch.attributes is not None:
-                attributes = _merged(row["attributes"], patch.attributes, most)
+                attributes = _merged(row["attributes"], patch.attributes, max_bytes)
         updated = await queries.update_image(
             pool, id, versions, patch.model_fields_set, **values, attributes=attributes
         )
@@ -85,7 +137,19 @@ async def update_image(request: Request) -> Response:
         await _current(request)  # The conditions still hold: it changed in between.
 
 
-async def delete_image(request: Request) -> Response:
+@operation(
+    "DELETE",
+    IMAGE,
+    "deleteImage",
+    tag=Tag.IMAGES,
+    scope="write",
+    summary="Delete an image and its bytes",
+    description="Deletes the image, its bytes, and its thumbnails.",
+    headers=WRITE_CONDITIONS,
+    answers=(Answer(204, "The image is deleted."),),
+    problems=("404", "412", "412 version-conflict"),
+)
+async def delete_image(request: Request[State]) -> Response:
     pool, objects, id = request.state["pool"], request.state["store"], request.path_params["id"]
     reads_first, versions = has_condition(request, EXCEPT_IF_MATCH), _versions(request)
     while True:
@@ -95,12 +159,12 @@ async def delete_image(request: Request) -> Response:
         if gone is not None:
             break
         await _current(request)  # The conditions still hold: it changed in between.
-    # The row is the truth and it is gone. If the bytes cannot follow they are an orphan, which harms nobody.
+    # The row is deleted. If its bytes cannot be deleted, they are an orphan, which `images objects check` finds.
     try:
         async with pool.transaction() as connection:
             free = await queries.lock_content_to_remove(connection, gone["sha256"])
             if not free:
-                logger.warning("left %r in the object store: an import or a backup is at work", gone["storage_key"])
+                logger.warning("left %r in the object store: an import or a backup is running", gone["storage_key"])
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:
@@ -117,7 +181,7 @@ def _validators(row: Record) -> dict[str, str]:
     return validators(f'"{microseconds(row["updated_at"])}"', row["updated_at"])
 
 
-def _versions(request: Request) -> list[datetime] | None:
+def _versions(request: Request[State]) -> list[datetime] | None:
     """Return the versions that If-Match lists, as updated_at, or None if it allows any.
 
     Raises ProblemError: 400 if an ETag has no quotes, 428 if If-Match is missing and the settings require it.
@@ -136,7 +200,7 @@ def _versions(request: Request) -> list[datetime] | None:
 
 
 async def _current(
-    request: Request, read: Callable[[Pool, UUID], Awaitable[Record | None]] = queries.get_image
+    request: Request[State], read: Callable[[Pool, UUID], Awaitable[Record | None]] = queries.get_image
 ) -> Record:
     """Return the image as `read` finds it.
 
@@ -144,31 +208,29 @@ async def _current(
     """
     row = await read(request.state["pool"], request.path_params["id"])
     if row is None:
-        raise ProblemError(404)
+        raise ImageNotFoundError
     not_modified(request, _validators(row), "version-conflict")
     return row
 
 
-async def _patch(request: Request) -> ImagePatch:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in {"application/merge-patch+json", "application/json"}:
-        raise ProblemError(415, headers=TAKES)
+async def _patch(request: Request[State]) -> ImagePatch:
     try:
         return ImagePatch.model_validate_json(await request.body(), context=request.state["settings"])
     except ValidationError as error:
         raise invalid(error) from None
 
 
-def _merged(attributes: str, patch: dict[str, Any], most: int) -> str:
+def _merged(attributes: str, patch: dict[str, Any], max_bytes: int) -> str:
+    """Return the attributes as JSON with the patch applied. Raises ProblemError 422 if they are too large."""
     try:
-        return to_json(attributes_within(merge(from_json(attributes), patch), most)).decode()
+        return to_json(attributes_within(merge(from_json(attributes), patch), max_bytes)).decode()
     except ValueError as error:
         fault = FieldError(pointer="/attributes", detail=str(error))
         raise ProblemError(422, "invalid-request", errors=[fault]) from None
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """JSON merge patch, the algorithm of RFC 7396, section 2."""
+    """Return the target with a JSON merge patch applied: the algorithm of RFC 7396, section 2."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

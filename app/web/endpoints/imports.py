@@ -1,6 +1,7 @@
-"""Images whose bytes are in the object store already, as NDJSON: POST /v1/images/import."""
+"""Import: add images whose bytes are already in the object store, from NDJSON (POST /v1/images/import)."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any
@@ -18,25 +19,36 @@ from app.database import queries
 from app.database.connection import Connection
 from app.storage.keys import storage_key
 from app.web.limits import transfer
+from app.web.operations import JSON, Answer, Body, Tag, operation
 from app.web.problems import MAX_ERRORS, FieldError, ProblemError, invalid
+from app.web.state import State
 
-TAKES = {"Accept-Post": NDJSON}
-BATCH = 250  # records written at once
+BATCH_SIZE = 250  # records that one statement writes
 
 Image = dict[str, Any]  # a row of images, by its columns
-Batch = list[tuple[int, bool, Image]]  # with the numbers of their lines, and whether those give an id
+Batch = list[tuple[int, bool, Image]]  # the number of the line, whether the line has an ID, and the row
 
 
-async def import_images(request: Request) -> Response:
-    """One transaction: all of it or nothing."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != NDJSON:
-        raise ProblemError(415, detail=f"Send {NDJSON}.", headers=TAKES)
+@operation(
+    "POST",
+    "/v1/images/import",
+    "importImages",
+    tag=Tag.TRANSFER,
+    scope="admin",
+    summary="Import images whose bytes are in the object store",
+    description="Adds an image for each line of the body, or none if a line is wrong. Copy the bytes to "
+    "`sha256/ab/cd/abcd...` in the object store first: the import does not check that they exist.",
+    body=Body({NDJSON: ImageRecord}, max_bytes=lambda settings: sys.maxsize),
+    answers=(Answer(200, "All lines are imported.", {JSON: ImportResult}),),
+    problems=("409",),
+)
+async def import_images(request: Request[State]) -> Response:
+    """Import all lines in one transaction, or none if a line is wrong."""
     result = ImportResult(new=0, known=0)
     faults = Faults()
     with transfer(request):
         try:
-            async with request.state["pool"].transaction() as connection, connection.without_limit():
+            async with request.state["pool"].transaction() as connection, connection.without_time_limit():
                 moment = await queries.prepare_import(connection)
                 async for batch in _ahead(_batches(request, moment, faults)):
                     new = await _new(connection, batch, faults)
@@ -47,49 +59,54 @@ async def import_images(request: Request) -> Response:
                 if faults.errors:
                     raise faults.refusal()
         except UniqueViolationError:
-            detail = "An image of these was stored by another request meanwhile. Nothing was imported: send it again."
+            detail = (
+                "Another request stored one of these images meanwhile. Nothing was imported. Send the request again."
+            )
             raise ProblemError(409, detail=detail) from None
-    return Response(result.model_dump_json(), media_type="application/json")
+    return Response(result.model_dump_json(), media_type=JSON)
 
 
 class Faults:
-    """What is wrong, line by line: as much of it as one answer has."""
+    """What is wrong, line by line, up to the number of errors that fit into one answer."""
 
     def __init__(self) -> None:
         self.errors: list[FieldError] = []
-        self.unread = False  # more of the body may be on its way
+        self.unread = False  # whether the rest of the body was not read
 
     def add(self, line: int, errors: list[FieldError]) -> None:
+        """Add the errors of a line."""
         self.errors += [error.model_copy(update={"line": line}) for error in errors]
 
     @property
     def full(self) -> bool:
+        """Whether the answer has room for no more errors."""
         return self.unread or len(self.errors) >= MAX_ERRORS
 
     def refusal(self) -> ProblemError:
+        """Return the 422 with the errors, in the order of the lines."""
         errors = sorted(self.errors, key=lambda error: error.line or 0)[:MAX_ERRORS]
         headers = {"Connection": "close"} if self.unread else None
         return ProblemError(422, "invalid-request", "Nothing was imported.", errors=errors, headers=headers)
 
 
-async def _lines(request: Request, faults: Faults) -> AsyncGenerator[tuple[int, bytes], None]:
-    """The lines of the body that are not blank, with their numbers; the last one may lack its end."""
-    number, rest, most = 1, b"", request.state["settings"].max_record_bytes
+async def _lines(request: Request[State], faults: Faults) -> AsyncGenerator[tuple[int, bytes], None]:
+    """Yield the lines of the body that are not blank, with their numbers from 1. The last line needs no line feed."""
+    number, rest, max_bytes = 1, b"", request.state["settings"].max_record_bytes
     async for chunk in request.stream():
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if line.strip():
                 yield number, line
             number += 1
-        if faults.full or len(rest) > most:
+        if faults.full or len(rest) > max_bytes:
             faults.unread = True
             break
     if rest.strip():
         yield number, rest
 
 
-async def _batches(request: Request, moment: datetime, faults: Faults) -> AsyncGenerator[Batch, None]:
-    """The records of the body, as long as all are valid, and faults."""
+async def _batches(request: Request[State], moment: datetime, faults: Faults) -> AsyncGenerator[Batch, None]:
+    """Yield the records of the body in batches. After the first fault, only collect more faults."""
     batch: Batch = []
     settings = request.state["settings"]
     async for number, line in _lines(request, faults):
@@ -102,7 +119,7 @@ async def _batches(request: Request, moment: datetime, faults: Faults) -> AsyncG
         except ValidationError as error:
             problem = invalid(error).problem
             faults.add(number, problem.errors or [FieldError(detail=problem.detail or "")])
-        if len(batch) == BATCH and not faults.errors:
+        if len(batch) == BATCH_SIZE and not faults.errors:
             yield batch
             batch = []
     if batch and not faults.errors:
@@ -110,7 +127,7 @@ async def _batches(request: Request, moment: datetime, faults: Faults) -> AsyncG
 
 
 async def _ahead(batches: AsyncGenerator[Batch, None]) -> AsyncGenerator[Batch, None]:
-    """The same, each made while PostgreSQL is busy with the one before it."""
+    """Yield the same batches, but parse the next one while PostgreSQL writes the last one."""
     coming = asyncio.ensure_future(anext(batches, None))
     try:
         while batch := await coming:
@@ -122,7 +139,10 @@ async def _ahead(batches: AsyncGenerator[Batch, None]) -> AsyncGenerator[Batch, 
 
 
 async def _new(connection: Connection, batch: Batch, faults: Faults) -> list[Image]:
-    """Those whose bytes are neither in the catalogue nor on a line before. An id of other bytes is a fault."""
+    """Return the images whose bytes are neither in the catalogue nor on an earlier line.
+
+    If the ID of an image belongs to other bytes, add a fault.
+    """
     rows = await queries.find_known(
         connection, [image["sha256"] for _, _, image in batch], [image["id"] for _, given, image in batch if given]
     )
@@ -131,7 +151,7 @@ async def _new(connection: Connection, batch: Batch, faults: Faults) -> list[Ima
     new = []
     for line, _, image in batch:
         if taken.setdefault(image["id"], image["sha256"]) != image["sha256"]:
-            faults.add(line, [FieldError(pointer="/id", detail="is the id of other bytes")])
+            faults.add(line, [FieldError(pointer="/id", detail="is the ID of other bytes")])
         elif image["sha256"] not in known:
             known.add(image["sha256"])
             new.append(image)
@@ -139,7 +159,7 @@ async def _new(connection: Connection, batch: Batch, faults: Faults) -> list[Ima
 
 
 def _image(record: ImageRecord, moment: datetime) -> Image:
-    """The record as a row of images."""
+    """Return the record as a row of images. `moment` is the time of the import."""
     created_at = record.created_at or moment
     return {
         "id": record.id or uuid4(),

@@ -1,15 +1,33 @@
-"""GET /metrics: what all workers have counted, and what the database tells when it is asked."""
+"""Metrics for Prometheus: the counts of all workers and the values from the database (GET /metrics)."""
 
 from anyio import to_thread
 from prometheus_client.exposition import choose_encoder
+from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.observability.multiprocess import _counted
+from app.web.operations import Answer, Tag, operation
+from app.web.state import State
+
+TEXT: dict[str, JsonValue] = {"type": "string"}
 
 
-async def page(request: Request) -> Response:
-    """Public: without a database no token could be looked up, and just then it is needed."""
+@operation(
+    "GET",
+    "/metrics",
+    "getMetrics",
+    tag=Tag.SERVICE,
+    scope=None,
+    summary="Get the metrics for Prometheus",
+    description="`Accept` chooses the format. The metrics contain nothing about single images or clients.",
+    answers=(Answer(200, "The metrics.", {"text/plain": TEXT, "application/openmetrics-text": TEXT}),),
+)
+async def get_metrics(request: Request[State]) -> Response:
+    """Return the metrics of all workers.
+
+    The operation is public. When the database is down, the service cannot look up a token, but you need the metrics.
+    """
     found = await request.state["look"].look()
     request.state["metrics"].hand_on()
     encode, media_type = choose_encoder(request.headers.get("accept", ""))

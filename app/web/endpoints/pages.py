@@ -13,7 +13,9 @@ from starlette.types import Scope
 
 from app.settings import ROOT
 from app.storage import store
+from app.web.operations import HTML, JSON, Answer, Tag, operation
 from app.web.security import secure
+from app.web.state import State
 
 STATIC = ROOT / "app" / "static"
 # An <img> cannot send a token. The scripts fetch thumbnails with the token and show them as blob: URLs.
@@ -28,7 +30,21 @@ DOCUMENTATION_POLICY = (
 )
 
 
-async def gallery(request: Request) -> Response:
+PAGE = Answer(200, "The page.", {HTML: {"type": "string"}})
+
+
+@operation(
+    "GET",
+    "/",
+    "getGallery",
+    tag=Tag.SERVICE,
+    scope=None,
+    summary="Open the gallery",
+    description="Returns an HTML page to search, view, upload, and change images.",
+    query=None,  # the search, which the script of the page reads
+    answers=(PAGE,),
+)
+async def gallery(request: Request[State]) -> Response:
     settings = request.state["settings"]
     policy = POLICY
     if settings.content_redirect:  # the API redirects a download to the object store
@@ -37,16 +53,51 @@ async def gallery(request: Request) -> Response:
     return _html("gallery.html", policy)
 
 
-async def schema(request: Request) -> Response:
+@operation(
+    "GET",
+    "/schema",
+    "getSchemaPage",
+    tag=Tag.SERVICE,
+    scope=None,
+    summary="Open the schema page",
+    description="Returns an HTML page that shows the migrations, tables, and queries of the database.",
+    query=None,
+    answers=(PAGE,),
+)
+async def schema(request: Request[State]) -> Response:
     return _html("schema.html", POLICY)
 
 
-async def documentation(request: Request) -> Response:
+@operation(
+    "GET",
+    "/docs",
+    "getDocumentation",
+    tag=Tag.SERVICE,
+    scope=None,
+    summary="Open the API documentation",
+    description="Returns an HTML page that shows this document with Swagger UI.",
+    answers=(PAGE,),
+)
+async def documentation(request: Request[State]) -> Response:
     return _html("docs.html", DOCUMENTATION_POLICY)
 
 
+@operation(
+    "GET",
+    "/openapi.json",
+    "getDescription",
+    tag=Tag.SERVICE,
+    scope=None,
+    summary="Get this document",
+    description="Returns the OpenAPI document of this service, with the limits of its settings.",
+    answers=(Answer(200, "OpenAPI 3.1.", {JSON: {"type": "object"}}),),
+)
+async def description(request: Request[State]) -> Response:
+    return Response(request.state["openapi"](request.scope.get("root_path", "")), media_type=JSON)
+
+
 def _html(name: str, policy: str) -> Response:
-    return Response((STATIC / name).read_bytes(), 200, {"Content-Security-Policy": policy}, "text/html")
+    return Response((STATIC / name).read_bytes(), 200, {"Content-Security-Policy": policy}, HTML)
 
 
 class Files(StaticFiles):

@@ -17,7 +17,8 @@ from app.observability import multiprocess
 from app.schema import headers, history, models
 from app.schema.drift import drift
 from app.settings import ROOT
-from app.web.routing import JSON
+from app.web.operations import JSON, Answer, Tag, operation
+from app.web.state import State
 
 if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
     from asyncpg import Record
@@ -82,11 +83,23 @@ class Reading:
             return None
 
 
-async def read_schema(request: Request) -> Response:
+@operation(
+    "GET",
+    "/v1/schema",
+    "getSchema",
+    tag=Tag.SERVICE,
+    scope="admin",
+    summary="Get the database schema",
+    description="Returns the migrations, the tables, and the queries of the database as they are now. It changes "
+    "nothing. The page `/schema` shows this.",
+    answers=(Answer(200, "The schema.", {JSON: models.Schema}),),
+)
+async def read_schema(request: Request[State]) -> Response:
     async with request.state["pool"].transaction() as connection:
         await connection.fetch("prepare_schema")
         reading = Reading(connection)
-        database = models.Database(**dict(await connection.fetchrow("read_database")))
+        [row] = await connection.fetch("read_database")
+        database = models.Database(**dict(row))
         holders = await reading.rows("who is at work", "find_holder")
         holder = history.Holder(*holders[0]) if holders else None
         records = await reading.history()

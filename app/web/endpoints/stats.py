@@ -1,12 +1,26 @@
-"""GET /v1/stats: the catalogue in figures."""
+"""Statistics: totals of the catalogue (GET /v1/stats)."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.catalogue.models import Stats
 from app.database import queries
+from app.web.operations import JSON, Answer, Tag, operation
+from app.web.state import State
 
-FEW = 10_000  # images, up to which all are read and every figure is exact
+EXACT_IMAGES = 10_000  # up to this number of images, all are read and every total is exact
 
 
-async def read_stats(request: Request) -> Response:
-    return Response(await queries.read_stats(request.state["reads"], FEW), media_type="application/json")
+@operation(
+    "GET",
+    "/v1/stats",
+    "getStats",
+    tag=Tag.FIGURES,
+    scope="read",
+    summary="Get the totals of the catalogue",
+    description=f"Returns the numbers of images, bytes, media types, and tags. With more than {EXACT_IMAGES:,} images, "
+    "the service estimates the totals and lists the estimated fields in `estimated`.",
+    answers=(Answer(200, "The totals.", {JSON: Stats}),),
+)
+async def read_stats(request: Request[State]) -> Response:
+    return Response(await queries.read_stats(request.state["reads"], EXACT_IMAGES), media_type=JSON)

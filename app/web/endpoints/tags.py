@@ -1,18 +1,33 @@
-"""GET /v1/tags: the tags that images have."""
+"""Tags of the images, with counts (GET /v1/tags)."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.catalogue.cursors import cursor_of
 from app.catalogue.listing import TagQuery
+from app.catalogue.models import TagPage
 from app.database import queries
+from app.web.operations import JSON, Answer, Tag, operation
 from app.web.pagination import page
 from app.web.parameters import parameters
+from app.web.state import State
 
 PATH = "/v1/tags"
 
 
-async def list_tags(request: Request) -> Response:
+@operation(
+    "GET",
+    PATH,
+    "listTags",
+    tag=Tag.FIGURES,
+    scope="read",
+    summary="List tags",
+    description="Returns the tags that images have, in the order of their Unicode code points, with the number of "
+    "images of each.",
+    query=TagQuery,
+    answers=(Answer(200, "A page. If there is a next page, `Link` points to it.", {JSON: TagPage}, ("Link",)),),
+)
+async def list_tags(request: Request[State]) -> Response:
     query = parameters(request, TagQuery)
     rows = await queries.list_tags(
         request.state["reads"], prefix=query.prefix, last=query.last(), after=query.after(), limit=query.limit + 1

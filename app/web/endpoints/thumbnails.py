@@ -9,19 +9,39 @@ from app.catalogue.models import ThumbnailQuery
 from app.catalogue.thumbnails import thumbnail_name
 from app.decoder.formats import THUMBNAIL_EXTENSIONS, ThumbnailType
 from app.web.conditional import not_modified, validators
-from app.web.endpoints.content import FOR_EVER, content_row
+from app.web.endpoints.content import BYTES, CACHE_CONTROL, content_row
 from app.web.negotiation import quality, weights
+from app.web.operations import NOT_MODIFIED, READ_CONDITIONS, Answer, Tag, operation
 from app.web.parameters import parameters
 from app.web.problems import ProblemError
+from app.web.state import State
 
 
-async def get_thumbnail(request: Request) -> Response:
+@operation(
+    "GET",
+    "/v1/images/{id:uuid}/thumbnail",
+    "getThumbnail",
+    tag=Tag.CONTENT,
+    scope="read",
+    summary="Get a thumbnail",
+    description="Returns a small copy of the image: upright, in sRGB, and without metadata. An image that is smaller "
+    "than `size` is not enlarged. `Accept` chooses the format. The default is WebP. AVIF is sent only if `Accept` "
+    "names it. In JPEG, transparent areas are white.",
+    query=ThumbnailQuery,
+    headers=READ_CONDITIONS,
+    answers=(
+        Answer(200, "The thumbnail.", dict.fromkeys(THUMBNAIL_EXTENSIONS, BYTES), ("ETag", "Last-Modified", "Vary")),
+        NOT_MODIFIED,
+    ),
+    problems=("404", "404 content-missing", "404 no-thumbnail", "406", "412"),
+)
+async def get_thumbnail(request: Request[State]) -> Response:
     size = parameters(request, ThumbnailQuery).size
     format = accepted(",".join(request.headers.getlist("accept")))
     row = await content_row(request)
     headers = {
         **validators(f'"{quote(row["sha256"], safe="")}-{thumbnail_name(size, format)}"', row["created_at"]),
-        "Cache-Control": FOR_EVER,
+        "Cache-Control": CACHE_CONTROL,
         "Vary": "Accept",
     }
     if not_modified(request, headers):

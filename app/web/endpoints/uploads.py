@@ -1,5 +1,4 @@
-"""The body of POST /v1/images: into memory, or a temporary file where it is large, then hashed and measured off the
-event loop."""
+"""Upload: receive the bytes of an image and its metadata, then store them (POST /v1/images)."""
 
 import re
 from collections.abc import AsyncIterator
@@ -12,46 +11,49 @@ from starlette.responses import Response
 
 from app.catalogue.fields import Filename
 from app.catalogue.ingest import digest, store_image
-from app.catalogue.models import UploadFields
+from app.catalogue.models import Image, UploadFields, UploadForm
+from app.decoder.formats import EXTENSIONS
 from app.observability.metrics import measured_upload
 from app.settings import Settings
 from app.storage.spool import Content, Spool
 from app.web.endpoints.images import PATH, _image
 from app.web.limits import too_large, turn
 from app.web.multipart import Form, Limits, file_error, read_form
+from app.web.negotiation import media_type
+from app.web.operations import JSON, Answer, Body, Tag, operation
 from app.web.parameters import values
-from app.web.problems import ProblemError, invalid
+from app.web.problems import invalid
+from app.web.state import State
 
-TAKES = {"Accept-Post": "multipart/form-data, image/*"}
+FORM = "multipart/form-data"
 OTHER_FIELDS = 3  # title, description and attributes, beside the tags
 
 _filename = TypeAdapter(Filename)
 
 
 class Upload(NamedTuple):
+    """The bytes of an image, its file name, and its metadata, as the client sent them."""
+
     content: Content
     filename: str | None
     fields: UploadFields
 
 
 @asynccontextmanager
-async def receive(request: Request, settings: Settings) -> AsyncIterator[Upload]:
-    """The upload in the request, as multipart/form-data or a raw image/* body; its file is gone afterwards."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "multipart/form-data":
+async def receive(request: Request[State], settings: Settings) -> AsyncIterator[Upload]:
+    """Receive the upload: a form, or the bytes as the body. Its temporary file is deleted with the context."""
+    content_type = request.headers["content-type"]
+    if media_type(content_type) == FORM:
         limits = Limits(settings.max_upload_bytes, settings.max_record_bytes, OTHER_FIELDS + settings.max_tags)
-        async with read_form(request.headers["content-type"], request.stream(), limits) as form:
+        async with read_form(content_type, request.stream(), limits) as form:
             yield _from_form(form, settings)
-    elif media_type.startswith("image/"):
+    else:
         with Spool() as spool:
             async for chunk in request.stream():
                 if spool.size + len(chunk) > settings.max_upload_bytes:
                     raise too_large(settings.max_upload_bytes)
                 await spool.receive(chunk)
             yield Upload(spool.content(), None, UploadFields())
-    else:
-        detail = "Send the image as multipart/form-data or as the body, with its image/* type."
-        raise ProblemError(415, detail=detail, headers=TAKES)
 
 
 def _from_form(form: Form, settings: Settings) -> Upload:
@@ -66,7 +68,7 @@ def _from_form(form: Form, settings: Settings) -> Upload:
 
 
 def _last_component(filename: str, settings: Settings) -> str | None:
-    """The file's own name: some clients send its folders too (RFC 7578, section 4.2)."""
+    """Return the name without folders, which some clients send (RFC 7578, section 4.2), or None if nothing is left."""
     name = re.split(r"[/\\]", filename)[-1]
     if name in {"", ".", ".."}:
         return None
@@ -76,7 +78,29 @@ def _last_component(filename: str, settings: Settings) -> str | None:
         raise file_error(f"file name: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
-async def create_image(request: Request) -> Response:
+@operation(
+    "POST",
+    PATH,
+    "createImage",
+    tag=Tag.IMAGES,
+    scope="write",
+    summary="Store an image",
+    description="Stores the bytes of an image and its metadata. The service finds the media type, the width, and the "
+    "height in the bytes. It stores the same bytes only once: a second upload returns the first image unchanged.",
+    body=Body(
+        {
+            FORM: UploadForm,
+            "image/*": {"type": "string", "format": "binary", "description": f"One of {', '.join(EXTENSIONS)}."},
+        },
+        max_bytes=lambda settings: settings.max_upload_bytes + 2 * settings.max_record_bytes,
+    ),
+    answers=(
+        Answer(201, "The image is stored.", {JSON: Image}, ("Location", "ETag")),
+        Answer(200, "The catalogue already has these bytes.", {JSON: Image}, ("Content-Location", "ETag")),
+    ),
+    problems=("400", "415 unsupported-image", "422 broken-image", "422 too-many-pixels"),
+)
+async def create_image(request: Request[State]) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     with measured_upload() as measured:
         async with turn(request), receive(request, settings) as upload:

@@ -89,7 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
         if HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else is_old and not hosts:
             super().on_headers_complete()
         else:
-            app, self.app = self.app, reject_host  # type: ignore[assignment]
+            app, self.app = self.app, reject_host
             super().on_headers_complete()
             self.app = app
         if is_old:

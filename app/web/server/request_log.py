@@ -1,4 +1,4 @@
-"""Every request, watched from outside all else: measured, counted, told in a line of the log, and given its id."""
+"""Access log: measure, count and log each request, and give it an ID. This runs outside all other layers."""
 
 from collections.abc import Awaitable, Iterable
 from logging import DEBUG, ERROR, INFO
@@ -11,17 +11,19 @@ from app.observability import logs, metrics
 from app.observability.context import CONTEXT, Context
 from app.observability.metrics import METHODS, OTHER
 
-PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # told at level debug, unless they fail
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # logged at level debug unless they fail
 
 
 class Watched(Starlette):
-    """Starlette, watched from outside its own handlers of errors: what they answer counts."""
+    """Starlette with the access log outside its handlers of errors, so that their answers are logged too."""
 
     def build_middleware_stack(self) -> ASGIApp:
         return Watch(super().build_middleware_stack())
 
 
 class Watch:
+    """ASGI middleware that logs each request."""
+
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
@@ -31,7 +33,7 @@ class Watch:
             return
         started = perf_counter()
         exchange = Exchange(scope["headers"], send)
-        # Nobody takes it away again: what the server logs of an exception comes after us, in the same task.
+        # It is not reset: later, in the same task, the server logs exceptions, and needs the ID.
         CONTEXT.set(exchange)
         metrics.progress.running += 1
         try:
@@ -52,7 +54,7 @@ class Watch:
 
 
 class Exchange(Context):
-    """A request's context, and the `send` that its application gets."""
+    """The context of a request, and the `send` of its application, which notes status and size."""
 
     __slots__ = ("_send", "sent", "status")
 
@@ -60,7 +62,7 @@ class Exchange(Context):
         super().__init__(headers)
         self._send = send
         self.status = 0
-        self.sent = 0  # bytes
+        self.sent = 0  # bytes of the body
 
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":

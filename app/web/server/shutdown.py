@@ -1,4 +1,4 @@
-"""The end of a process that is told to stop, where uvicorn alone would take no connection from that moment on."""
+"""Graceful shutdown: after SIGTERM, serve on for SHUTDOWN_DELAY while /readyz answers 503, then let uvicorn stop."""
 
 import asyncio
 import signal
@@ -10,11 +10,13 @@ from app.observability.logs import logger
 
 
 def on_sigterm(delay: float) -> asyncio.Event:
-    """Set once SIGTERM has come: /readyz is not ready any more, and everything else is served as before, each answer
-    with `Connection: close`, so that a proxy goes elsewhere. After `delay` seconds, or at a second SIGTERM, uvicorn
-    stops as it always does; the exit status is 0, where its own handler would raise the signal again at the end.
+    """Return an event that SIGTERM sets. From then on /readyz answers 503.
 
-    Never set where uvicorn does not run this process.
+    Other paths are served as before, but each answer has `Connection: close`, so that a proxy uses another instance.
+    After `delay` seconds, or at a second SIGTERM, uvicorn stops. The exit status is 0. uvicorn's own handler would not
+    accept connections after the signal, and would raise the signal again at the end.
+
+    If uvicorn does not run this process, the event is never set.
     """
     draining = asyncio.Event()
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
@@ -30,7 +32,7 @@ def on_sigterm(delay: float) -> asyncio.Event:
             stop()
             return
         draining.set()
-        logger.info("SIGTERM: not ready any more; stops in %g s", delay)
+        logger.info("SIGTERM: not ready any more, stops in %g s", delay)
         for connection in server.server_state.connections:
             if isinstance(connection, HttpToolsProtocol) and connection.cycle is not None:
                 connection.cycle.keep_alive = False
