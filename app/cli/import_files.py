@@ -60,9 +60,9 @@ def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], No
     try:
         asyncio.run(run.work())
     except* FAILURES as group:
-        error = _first_cause(group.exceptions)
-        failed = failure(error, settings)
-        failed.__cause__ = error
+        cause = _main_cause(group.exceptions)
+        failed = failure(cause, settings)
+        failed.__cause__ = cause
     if failed is not None:
         note(f"{run} so far")
         failed.hint = failed.hint or "run the command again to continue"
@@ -73,7 +73,7 @@ def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], No
     return ExitCode.ACTION_NEEDED if run.rejected else ExitCode.DONE
 
 
-def _first_cause(errors: Sequence[BaseException]) -> BaseException:
+def _main_cause(errors: Sequence[BaseException]) -> BaseException:
     """Return the error that tells most: a driver's own state matters only if there is no other error."""
     return next((error for error in errors if not isinstance(error, InterfaceError | InternalClientError)), errors[0])
 

@@ -64,7 +64,7 @@ def is_said(call: ast.Call, path: Path) -> bool:
     function = ast.unparse(call.func)
     keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
     match function:
-        case "fail" | "CommandError" | "UsageError" | "logger.error" | "logger.warning" | "note":
+        case "CommandError" | "UsageError" | "logger.error" | "logger.warning" | "note":
             return True
         case "super().__init__":
             return path.name == "errors.py" and path.parent.name == "app"
