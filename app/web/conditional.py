@@ -15,12 +15,11 @@ ENTITY_TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')
 
 
 def validators(etag: str, modified: datetime) -> dict[str, str]:
-    """Return the headers ETag and Last-Modified of a representation.
-
-    RFC 9110, section 8.8.2.1, forbids a Last-Modified in the future.
-    """
-    modified = min(modified.replace(tzinfo=UTC), datetime.now(UTC))  # asyncpg's infinity has no zone
-    return {"ETag": etag, "Last-Modified": format_datetime(modified, usegmt=True)}
+    """Return the headers ETag and Last-Modified. RFC 9110, section 8.8.2.1, forbids a Last-Modified in the future."""
+    if modified.tzinfo is None:  # only asyncpg's infinity has no zone
+        modified = modified.replace(tzinfo=UTC)
+    now = datetime.now(UTC)
+    return {"ETag": etag, "Last-Modified": format_datetime(min(now, modified), usegmt=True)}
 
 
 def has_condition(request: Request[State], conditions: frozenset[bytes] = CONDITIONS) -> bool:

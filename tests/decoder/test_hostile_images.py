@@ -99,7 +99,7 @@ async def test_each_has_its_answer(running: Service, name: str) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_the_beginning_alone_is_refused(running: Service, format: str) -> None:
+async def test_the_beginning_of_an_image_is_rejected(running: Service, format: str) -> None:
     """Each of the first 64 lengths."""
     content = picture(format, (300, 200))
 
@@ -113,7 +113,7 @@ async def test_the_beginning_alone_is_refused(running: Service, format: str) -> 
 
 @pytest.mark.parametrize("hundredths", [5, 10, 25, 50, 75, 90, 97, 99])
 @pytest.mark.parametrize("format", FORMATS)
-async def test_what_is_cut_is_refused(running: Service, format: str, hundredths: int) -> None:
+async def test_a_cut_image_is_rejected(running: Service, format: str, hundredths: int) -> None:
     content = noise(format)
 
     problem(await sent(running, content[: len(content) * hundredths // 100]), 422, BROKEN)
@@ -121,9 +121,7 @@ async def test_what_is_cut_is_refused(running: Service, format: str, hundredths:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("format", FORMATS)
-async def test_what_is_damaged_is_refused_or_of_the_size_that_is_displayed(
-    running: Service, format: str, seed: int
-) -> None:
+async def test_a_damaged_image_is_rejected_or_has_its_displayed_size(running: Service, format: str, seed: int) -> None:
     """Ten times: one to eight bytes of it are others."""
     chance = random.Random(seed)  # noqa: S311
     for _ in range(10):

@@ -46,12 +46,12 @@ def test_orientation_turns_every_format_that_has_it(measured: Measured, format: 
         assert measured(content)[1:] == displayed.size, orientation
 
 
-def test_an_image_is_taken_at_the_limit_of_pixels(measured: Measured) -> None:
+def test_an_image_at_the_limit_of_pixels_is_accepted(measured: Measured) -> None:
     assert measured(picture("PNG", (1000, 1000)))[1:] == (1000, 1000)
     assert refusal(measured, picture("PNG", (1000, 1001))) == "too-many-pixels"
 
 
-def test_of_an_animation_the_first_picture_counts(measured: Measured) -> None:
+def test_the_first_picture_of_an_animation_is_measured(measured: Measured) -> None:
     frames = [Image.new("P", (30, 20), colour) for colour in (1, 2, 3)]
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
@@ -59,7 +59,7 @@ def test_of_an_animation_the_first_picture_counts(measured: Measured) -> None:
     assert measured(file.getvalue()) == ("image/gif", 30, 20)
 
 
-def test_a_field_whose_name_is_no_text_does_no_harm(measured: Measured) -> None:
+def test_a_metadata_field_whose_name_is_not_text_does_no_harm(measured: Measured) -> None:
     exif = Image.Exif()
     exif[0x010E] = "a description"
     content = picture("AVIF", exif=exif).replace(b"Exif", b"E\xffif", 1)
@@ -89,7 +89,7 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_has_to_come_to_its_end(measured: Measured, progressive: bool) -> None:
+def test_a_jpeg_without_its_end_is_rejected(measured: Measured, progressive: bool) -> None:
     """Wherever it is cut. An end within a segment, as of a preview, is not its own; what comes after it is nobody's."""
     plain = picture(size=(1000, 700), progressive=progressive, quality=95)
     whole = plain[:2] + segment(0xE1, END * 100) + b"\xff" + segment(0xFE, b"") + plain[2:]

@@ -60,7 +60,7 @@ CRASHES = [*SIGNALS, "exit", "hang-up", *ANSWERS]
 
 
 @pytest.mark.parametrize("deed", CRASHES)
-def test_what_ends_the_decoder_is_refused(deed: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_image_that_ends_the_decoder_is_rejected(deed: str, caplog: pytest.LogCaptureFixture) -> None:
     """By a process that has just begun, and by one that has done well before."""
     with Codec(1_000_000, 30) as codec:
         for _ in range(2):
@@ -72,7 +72,7 @@ def test_what_ends_the_decoder_is_refused(deed: str, caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize("deed", ["sleep", "spin", "dribble"])
-def test_what_takes_too_long_is_refused(deed: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_image_that_takes_too_long_is_rejected(deed: str, caplog: pytest.LogCaptureFixture) -> None:
     with Codec(1_000_000, 30) as codec:
         codec.measure(picture())
         codec._idle[0]._seconds = 0.3
@@ -85,12 +85,12 @@ def test_what_takes_too_long_is_refused(deed: str, caplog: pytest.LogCaptureFixt
     assert "took too long" in caplog.text
 
 
-def test_a_jpeg_of_more_scans_than_there_is_time_for_is_refused() -> None:
+def test_a_jpeg_with_too_many_scans_is_rejected() -> None:
     with Codec(1_000_000, 0.02) as codec:
         assert refusal(codec, scans(881)) == "Decoding takes too long."
 
 
-def test_what_takes_too_much_memory_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_image_that_takes_too_much_memory_is_rejected(caplog: pytest.LogCaptureFixture) -> None:
     with Codec(1_000_000, 30) as codec:
         assert refusal(codec, harmful("gorge")) == "Decoding takes too much memory."
         assert codec.measure(picture()) == SOUND
@@ -104,7 +104,7 @@ def test_a_large_image_is_decoded_without_a_file() -> None:
         assert codec.measure(picture("WebP", (6000, 6000), method=0)) == ("image/webp", 6000, 6000)
 
 
-def test_a_decoder_that_was_killed_while_idle_costs_no_request() -> None:
+def test_a_decoder_that_was_killed_while_idle_fails_no_request() -> None:
     with Codec(1_000_000, 30) as codec, ThreadPoolExecutor(4) as threads:
         list(threads.map(codec.measure, [picture()] * 40))
         for _ in range(2):
@@ -114,7 +114,7 @@ def test_a_decoder_that_was_killed_while_idle_costs_no_request() -> None:
             assert codec.measure(picture()) == SOUND
 
 
-def test_a_decoder_that_is_killed_at_work_is_replaced() -> None:
+def test_a_decoder_that_is_killed_during_a_job_is_replaced() -> None:
     with Codec(1_000_000, 30) as codec, ThreadPoolExecutor(1) as threads:
         refused = threads.submit(refusal, codec, harmful("sleep"))
         wait_until(lambda: [process for process in decoders() if process.name() == "sleep"])
@@ -125,7 +125,7 @@ def test_a_decoder_that_is_killed_at_work_is_replaced() -> None:
         assert codec.measure(picture()) == SOUND
 
 
-def test_a_decoder_that_stands_still_is_replaced() -> None:
+def test_a_decoder_that_hangs_is_replaced() -> None:
     with Codec(1_000_000, 30) as codec:
         codec.measure(picture())
         codec._idle[0]._seconds = 0.5
@@ -136,14 +136,14 @@ def test_a_decoder_that_stands_still_is_replaced() -> None:
         assert codec.measure(picture()) == SOUND
 
 
-def test_a_decoder_that_does_not_start_is_no_fault_of_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_does_not_start_rejects_no_image(monkeypatch: pytest.MonkeyPatch) -> None:
     for command in (["false"], ["true"], ["echo", "nonsense"], ["no such program"]):
         monkeypatch.setattr(decoder_client, "COMMAND", command)
         with Codec(1_000_000, 30) as codec, pytest.raises(OSError, match=r"did not start|No such file"):
             codec.measure(picture())
 
 
-def test_as_many_decoders_run_as_images_come_at_once() -> None:
+def test_one_decoder_runs_for_each_image_at_the_same_time() -> None:
     with Codec(1_000_000, 30) as codec:
         for _ in range(5):
             codec.measure(picture())
@@ -154,7 +154,7 @@ def test_as_many_decoders_run_as_images_come_at_once() -> None:
         assert 1 < len(decoders()) <= 3
 
 
-def test_a_decoder_has_little_and_may_little(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_has_few_resources_and_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter2@localhost/images")
     with Codec(1_000_000, 30) as codec:
         codec.measure(picture())
@@ -216,7 +216,7 @@ def test_the_worker_does_not_load_the_decoder_nor_the_decoder_the_service() -> N
 # In the service
 
 
-async def test_of_many_uploads_the_one_that_crashes_is_refused(
+async def test_only_the_upload_that_crashes_the_decoder_is_rejected(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
 ) -> None:
     images = [picture("PNG", seed=seed) for seed in range(19)]
@@ -229,7 +229,7 @@ async def test_of_many_uploads_the_one_that_crashes_is_refused(
     assert rows(connection) == len(objects(settings)) == 19
 
 
-async def test_a_thumbnail_that_crashes_is_none(client: httpx.AsyncClient) -> None:
+async def test_a_thumbnail_that_crashes_the_decoder_is_not_found(client: httpx.AsyncClient) -> None:
     id = (await upload(client, harmful("no-thumbnail")))["id"]
 
     assert problem(await client.get(f"/v1/images/{id}/thumbnail"), 404, "no-thumbnail")["detail"]

@@ -70,7 +70,7 @@ async def redirecting(s3: S3, settings: Settings) -> AsyncIterator[httpx.AsyncCl
 
 
 @pytest.mark.parametrize("content", [picture(), MIDDLE, LARGE], ids=["small", "middle", "large"])
-async def test_what_is_uploaded_is_there_under_the_prefix(
+async def test_an_upload_is_stored_under_the_prefix(
     content: bytes, client: httpx.AsyncClient, s3: S3, settings: Settings, prefix: str
 ) -> None:
     image = await upload(client, content)
@@ -107,7 +107,7 @@ async def test_ranges_and_heads(client: httpx.AsyncClient) -> None:
     assert (head.status_code, head.headers["content-length"]) == (200, str(size))
 
 
-async def test_of_a_large_object_a_range_is_read(client: httpx.AsyncClient) -> None:
+async def test_a_range_of_a_large_object_is_read(client: httpx.AsyncClient) -> None:
     url = f"/v1/images/{(await upload(client, LARGE))['id']}/content"
 
     response = await client.get(url, headers={"Range": f"bytes={PART - 5}-{PART + 4}"})
@@ -115,7 +115,7 @@ async def test_of_a_large_object_a_range_is_read(client: httpx.AsyncClient) -> N
     assert (response.status_code, response.content) == (206, LARGE[PART - 5 : PART + 5])
 
 
-async def test_a_thumbnail_is_kept_and_goes_with_its_image(client: httpx.AsyncClient, s3: S3, prefix: str) -> None:
+async def test_a_thumbnail_is_stored_and_deleted_with_its_image(client: httpx.AsyncClient, s3: S3, prefix: str) -> None:
     image = await upload(client)
     url = f"/v1/images/{image['id']}"
 
@@ -143,7 +143,7 @@ async def test_an_adopted_row_is_served_and_deleted_by_its_own_key(
 
 
 @pytest.mark.parametrize("key", ["../secret", "a//b", ".", "none"])
-async def test_a_key_that_leads_nowhere_is_missing_content(
+async def test_a_key_without_bytes_is_missing_content(
     key: str, client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     url = f"/v1/images/{insert(connection, storage_key=key)}"
@@ -204,7 +204,7 @@ async def test_a_store_that_freezes_makes_it_unavailable(mortal: S3, settings: S
         assert (await client.get(f"/v1/images/{id}/content")).content == picture()
 
 
-async def test_a_bucket_that_is_not_there_makes_it_unavailable(s3: S3, settings: Settings) -> None:
+async def test_a_missing_bucket_makes_it_unavailable(s3: S3, settings: Settings) -> None:
     async with client_of(settings.model_copy(update={"storage_url": "s3://nowhere/images"})) as client:
         unavailable(await client.post("/v1/images", files={"file": picture()}))
 
@@ -272,7 +272,7 @@ def falling(server: S3, method: str, after: int, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-async def test_of_an_upload_that_breaks_off_nothing_is_seen(
+async def test_an_interrupted_upload_leaves_nothing(
     parts: int,
     s3: S3,
     settings: Settings,
@@ -293,7 +293,7 @@ async def test_of_an_upload_that_breaks_off_nothing_is_seen(
     assert s3.keys(prefix) == [storage_key(hashlib.sha256(LARGE).hexdigest())]
 
 
-def test_content_that_breaks_off_is_seen_to(
+def test_interrupted_content_ends_the_connection(
     s3: S3, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client has less than it was promised, and the log the reason."""
@@ -351,7 +351,7 @@ async def test_the_gallery_may_fetch_from_the_store_what_is_redirected_there(
     )
 
 
-async def test_what_needs_no_bytes_is_answered_here(redirecting: httpx.AsyncClient) -> None:
+async def test_answers_without_bytes_are_not_redirected(redirecting: httpx.AsyncClient) -> None:
     """And a URL is signed for one method, which is GET."""
     image = await upload(redirecting)
     url = f"/v1/images/{image['id']}/content"
@@ -374,7 +374,7 @@ async def test_what_needs_no_bytes_is_answered_here(redirecting: httpx.AsyncClie
     ],
     ids=["key", "type", "bytes"],
 )
-async def test_what_the_service_did_not_store_comes_through_it(
+async def test_content_that_the_service_did_not_store_is_not_redirected(
     columns: dict[str, str],
     redirecting: httpx.AsyncClient,
     connection: psycopg.Connection,
@@ -419,7 +419,7 @@ def test_a_store_that_answers_is_waited_for(s3: S3, database: str, settings: Set
     assert wait(database, timeout="30", **variables) == (0, "")
 
 
-def test_a_store_that_does_not_answer_is_told(database: str) -> None:
+def test_images_wait_names_a_store_that_does_not_answer(database: str) -> None:
     variables = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_ALLOW_HTTP": "true"}
     endpoint = f"http://127.0.0.1:{free_port()}"
 
@@ -432,14 +432,14 @@ def test_a_store_that_does_not_answer_is_told(database: str) -> None:
     assert said.count("\n") == 1
 
 
-def test_a_bucket_that_is_not_there_is_told(s3: S3, database: str) -> None:
+def test_images_wait_names_a_missing_bucket(s3: S3, database: str) -> None:
     status, said = wait(database, STORAGE_URL="s3://nowhere/x", **s3.variables)
 
     assert (status, said.count("\n")) == (1, 1)
     assert "NoSuchBucket" in said
 
 
-def test_credentials_that_are_refused_end_it_at_once(s3: S3, database: str) -> None:
+def test_rejected_credentials_end_images_wait_at_once(s3: S3, database: str) -> None:
     class Refusing(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.send_error(403)
@@ -467,7 +467,7 @@ def test_credentials_that_are_refused_end_it_at_once(s3: S3, database: str) -> N
         ({"AWS_ENDPOINT_URL": "http://minio:9000"}, "AWS_ENDPOINT_URL is http://, which needs AWS_ALLOW_HTTP=true\n"),
     ],
 )
-def test_an_endpoint_that_cannot_be_used_is_named(variables: dict[str, str], said: str, database: str) -> None:
+def test_an_unusable_endpoint_is_named_in_the_error(variables: dict[str, str], said: str, database: str) -> None:
     said = f"settings: STORAGE_URL cannot be used: {said}"
 
     assert wait(database, STORAGE_URL="s3://images/x", **variables) == (1, said)
@@ -485,7 +485,7 @@ async def test_each_name_of_the_endpoint_is_read(
 
 
 @pytest.mark.usefixtures("s3")
-async def test_a_time_out_of_the_operators_is_kept(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_time_out_of_the_operator_is_used(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours would be 5 s."""
     monkeypatch.setenv("AWS_ENDPOINT", silent)
     monkeypatch.setenv("AWS_READ_TIMEOUT", "100ms")

@@ -18,7 +18,7 @@ def test_the_content_is_what_was_written(sizes: list[int]) -> None:
         assert spool.size == sum(sizes)
 
 
-def test_small_pieces_do_not_each_take_their_room() -> None:
+def test_small_pieces_are_joined() -> None:
     with Spool() as spool:
         for _ in range(IN_MEMORY):
             spool.write(b"x")

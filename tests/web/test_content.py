@@ -21,7 +21,7 @@ from tests.support.api import insert, objects, place, problem, put, upload
 from tests.support.pictures import picture
 
 
-async def test_content_is_for_ever_and_not_for_running(client: httpx.AsyncClient) -> None:
+async def test_content_is_cached_and_cannot_run_as_a_script(client: httpx.AsyncClient) -> None:
     image = await upload(client)
     url = f"/v1/images/{image['id']}/content"
 
@@ -77,7 +77,7 @@ async def test_an_adopted_row_is_served_and_deleted_by_its_own_key(
 
 
 @pytest.mark.parametrize("key", ["../secret", "a/../../secret", "a//b", ".", "a\nb", "none"])
-async def test_a_key_that_leads_nowhere_is_missing_content(
+async def test_a_key_without_bytes_is_missing_content(
     client: httpx.AsyncClient, connection: psycopg.Connection, tmp_path: Path, key: str
 ) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
@@ -89,7 +89,7 @@ async def test_a_key_that_leads_nowhere_is_missing_content(
 
 
 @pytest.mark.parametrize("type", ["text/html", "image/svg+xml", "", "тип", "a\r\nSet-Cookie: a=b", "IMAGE/JPEG"])
-async def test_what_may_be_no_image_is_for_no_browser_to_show(
+async def test_browsers_do_not_show_content_that_may_not_be_an_image(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings, type: str
 ) -> None:
     put(settings, "old", b"<script>alert(1)</script>")
@@ -127,7 +127,7 @@ RANGES = [
 ]
 
 
-async def test_a_range_of_the_bytes_comes_alone(client: httpx.AsyncClient) -> None:
+async def test_only_the_range_is_sent(client: httpx.AsyncClient) -> None:
     url = f"/v1/images/{(await upload(client, CONTENT))['id']}/content"
 
     for range, start, end in RANGES:
@@ -144,7 +144,7 @@ async def test_a_range_of_the_bytes_comes_alone(client: httpx.AsyncClient) -> No
 BEYOND = [f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE + 9}", "bytes=-0", f"bytes={10**30}-", f"bytes={HUGE}-{HUGE}"]
 
 
-async def test_a_range_beyond_the_end_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_range_beyond_the_end_is_rejected(client: httpx.AsyncClient) -> None:
     url = f"/v1/images/{(await upload(client, CONTENT))['id']}/content"
 
     for range in BEYOND:
@@ -168,7 +168,7 @@ async def test_several_ranges_and_malformed_ones_are_ignored(client: httpx.Async
         assert "content-range" not in response.headers
 
 
-async def test_if_range_has_to_name_the_very_bytes(client: httpx.AsyncClient) -> None:
+async def test_if_range_has_to_name_the_same_bytes(client: httpx.AsyncClient) -> None:
     image = await upload(client, CONTENT)
     url, etag = f"/v1/images/{image['id']}/content", f'"{image["sha256"]}"'
 
@@ -269,7 +269,7 @@ def bytes_read(pid: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
-def test_of_a_large_object_no_more_than_the_range_is_read(connection: psycopg.Connection, settings: Settings) -> None:
+def test_only_the_range_of_a_large_object_is_read(connection: psycopg.Connection, settings: Settings) -> None:
     put(settings, "huge", b"")
     os.truncate(place(settings, "huge"), 2**30)  # of which nothing is on disk
     url = f"/v1/images/{insert(connection, storage_key='huge')}/content"
@@ -307,7 +307,7 @@ def test_an_upload_of_50_mib_adds_less_than_10_mib(
         assert hashlib.sha256(content).hexdigest() == first.json()["sha256"]
 
 
-def test_the_largest_of_uploads_hold_nobody_up(settings: Settings) -> None:
+def test_the_largest_uploads_do_not_delay_other_requests(settings: Settings) -> None:
     """The event loop answers while bodies are received, parsed, hashed, decoded and stored."""
     content = picture(seed=1) + bytes(50 * 2**20 - 4096)
     with serving(settings) as (client, _), ThreadPoolExecutor(2) as threads:

@@ -49,9 +49,7 @@ def all_of(client: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_it_is_not_ready_and_serves_on_until_the_delay_is_over_or_cut_short(
-    workers: int, database: str, tmp_path: Path
-) -> None:
+def test_it_serves_until_the_delay_ends_but_is_not_ready(workers: int, database: str, tmp_path: Path) -> None:
     port, content = free_port(), picture("PNG")
     base = f"http://127.0.0.1:{port}"
     with (
@@ -84,7 +82,7 @@ def test_it_is_not_ready_and_serves_on_until_the_delay_is_over_or_cut_short(
         assert process.wait(timeout=20) == 0
 
 
-def test_what_does_not_end_is_cut_off(database: str, connection: psycopg.Connection, tmp_path: Path) -> None:
+def test_a_request_that_does_not_end_is_cut_off(database: str, connection: psycopg.Connection, tmp_path: Path) -> None:
     """An upload that stalls, one whose decoder does, a content that is not read, a list whose PostgreSQL is frozen."""
     port, content = free_port(), picture("PNG", (1000, 1000))
     base = f"http://127.0.0.1:{port}"
@@ -119,7 +117,7 @@ def test_what_does_not_end_is_cut_off(database: str, connection: psycopg.Connect
         assert "Traceback" not in process.stderr.read()
 
 
-async def test_no_request_fails_while_a_proxy_goes_over_to_the_new_one(database: str, tmp_path: Path) -> None:
+async def test_no_request_fails_while_a_proxy_changes_to_the_new_instance(database: str, tmp_path: Path) -> None:
     """The proxy looks at /readyz, keeps its connections, and tries nothing twice."""
     old_port, new_port = free_port(), free_port()
     up, asked, served, failed = list[int](), Counter[int](), Counter[int](), list[str]()
@@ -171,7 +169,7 @@ async def test_no_request_fails_while_a_proxy_goes_over_to_the_new_one(database:
     assert failed == []
 
 
-def test_migrations_that_somebody_else_applies_are_waited_for(empty_database: str, tmp_path: Path) -> None:
+def test_the_service_waits_for_migrations_that_another_process_applies(empty_database: str, tmp_path: Path) -> None:
     port = free_port()
     with service(empty_database, port, tmp_path, MIGRATE="false", UVICORN_LOG_LEVEL="info") as process:
         assert process.stderr is not None

@@ -43,7 +43,7 @@ async def some(client: httpx.AsyncClient) -> None:
         await upload(client, picture(form, seed=n), title=word, tags=["all", f"only {n}"], description=f"word{n % 2}")
 
 
-async def test_each_line_is_an_image_as_it_is_got(client: httpx.AsyncClient) -> None:
+async def test_each_line_is_an_image_as_get_returns_it(client: httpx.AsyncClient) -> None:
     images = [
         await upload(client, picture(seed=n), title='\\ "quoted" \n\t\u2028 é', attributes='{"a\\\\b": "\\u0001\\n"}')
         for n in range(2)
@@ -73,7 +73,7 @@ async def test_each_filter_of_the_list_filters(client: httpx.AsyncClient) -> Non
     assert await exported(client, created_before=beta["created_at"], tag="all") == ["Alpha"]
 
 
-async def test_nothing_is_an_empty_body(client: httpx.AsyncClient) -> None:
+async def test_an_export_of_no_images_is_an_empty_body(client: httpx.AsyncClient) -> None:
     for headers in ({}, {"Accept-Encoding": "gzip"}):
         response = await client.get(PATH, headers=headers)
         assert (response.status_code, response.content) == (200, b"")
@@ -93,9 +93,7 @@ async def test_nothing_is_an_empty_body(client: httpx.AsyncClient) -> None:
         ("*", None),
     ],
 )
-async def test_it_is_compressed_as_the_client_likes_it(
-    accepted: str, coding: str | None, client: httpx.AsyncClient
-) -> None:
+async def test_the_client_chooses_the_compression(accepted: str, coding: str | None, client: httpx.AsyncClient) -> None:
     plain = (await client.get(PATH, headers={"Accept-Encoding": "identity"})).content
 
     async with client.stream("GET", PATH, headers={"Accept-Encoding": accepted}) as response:
@@ -119,7 +117,7 @@ async def test_head_reads_nothing(client: httpx.AsyncClient, connection: psycopg
     assert response.headers["content-type"] == "application/x-ndjson"
 
 
-async def test_what_fails_before_the_first_line_is_a_problem(
+async def test_an_error_before_the_first_line_is_a_problem(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     problem(await client.get(PATH, params={"created_after": "yesterday"}), 422, "invalid-request")
@@ -141,7 +139,7 @@ async def test_the_wait_for_a_lock_has_a_limit(settings: Settings, connection: p
         problem(await client.get(PATH), 503)
 
 
-async def test_only_few_run_at_once(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+async def test_only_a_few_exports_run_at_once(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     connection.execute("BEGIN")
     connection.execute("LOCK TABLE images")
     waiting = [asyncio.create_task(client.get(PATH)) for _ in range(2)]
@@ -170,7 +168,7 @@ def test_a_client_that_goes_away_ends_the_copy(database: str, connection: psycop
             wait_until(lambda: not connection.execute(COPYING).fetchall())
 
 
-def test_a_connection_that_breaks_in_the_middle_breaks_off_the_answer(
+def test_a_database_connection_that_breaks_ends_the_answer_early(
     database: str, connection: psycopg.Connection, tmp_path: Path
 ) -> None:
     connection.execute(LARGE.encode())

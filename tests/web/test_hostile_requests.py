@@ -277,7 +277,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Any:
 
 
 @pytest.mark.parametrize("name", PATCHES)
-async def test_a_patch_that_is_none_changes_nothing(name: str, client: httpx.AsyncClient, url: str) -> None:
+async def test_an_invalid_patch_changes_nothing(name: str, client: httpx.AsyncClient, url: str) -> None:
     body, status = PATCHES[name]
     before = (await client.get(url)).json()
 
@@ -289,9 +289,7 @@ async def test_a_patch_that_is_none_changes_nothing(name: str, client: httpx.Asy
 
 
 @pytest.mark.parametrize("name", GOOD_PATCHES)
-async def test_a_patch_that_only_looks_bad_is_taken_to_the_letter(
-    name: str, client: httpx.AsyncClient, url: str
-) -> None:
+async def test_a_patch_that_only_looks_invalid_is_applied(name: str, client: httpx.AsyncClient, url: str) -> None:
     body, expected = GOOD_PATCHES[name]
 
     response = await client.patch(url, content=body, headers={"Content-Type": "application/merge-patch+json"})
@@ -302,7 +300,7 @@ async def test_a_patch_that_only_looks_bad_is_taken_to_the_letter(
 
 
 @pytest.mark.parametrize("place", PLACES, ids=[place[:80] for place in PLACES])
-async def test_a_place_that_is_none_is_answered_as_documented(place: str, client: httpx.AsyncClient) -> None:
+async def test_an_odd_url_is_answered_as_documented(place: str, client: httpx.AsyncClient) -> None:
     response = await client.get(httpx.URL(f"http://images.test{place}"))
 
     assert response.status_code == PLACES[place], response.text
@@ -310,16 +308,14 @@ async def test_a_place_that_is_none_is_answered_as_documented(place: str, client
 
 
 @pytest.mark.parametrize("name", HEADERS)
-async def test_headers_of_nonsense_are_passed_over(name: str, client: httpx.AsyncClient, url: str) -> None:
+async def test_malformed_headers_are_ignored(name: str, client: httpx.AsyncClient, url: str) -> None:
     headers, status = HEADERS[name]
 
     assert (await client.get(f"{url}/content", headers=headers)).status_code == status
 
 
 @pytest.mark.parametrize("name", FORMS)
-async def test_a_form_that_is_none_stores_nothing(
-    name: str, client: httpx.AsyncClient, url: str, shared: Settings
-) -> None:
+async def test_an_invalid_form_stores_nothing(name: str, client: httpx.AsyncClient, url: str, shared: Settings) -> None:
     body, end, status = FORMS[name]
     before = objects(shared)
 
@@ -332,7 +328,7 @@ async def test_a_form_that_is_none_stores_nothing(
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "C:\\fakepath\\passwd"])
-async def test_of_a_path_the_last_name_alone_is_kept(name: str, settings: Settings) -> None:
+async def test_only_the_last_name_of_a_path_is_stored(name: str, settings: Settings) -> None:
     async with client_of(settings) as client:
         image = await upload(client, IMAGE, filename=name)
 
@@ -340,7 +336,9 @@ async def test_of_a_path_the_last_name_alone_is_kept(name: str, settings: Settin
     assert objects(settings) == [f"sha256/{image['sha256'][:2]}/{image['sha256'][2:4]}/{image['sha256']}"]
 
 
-async def test_a_thousand_uploads_of_the_same_bytes_are_one(settings: Settings, connection: psycopg.Connection) -> None:
+async def test_a_thousand_uploads_of_the_same_bytes_make_one_image(
+    settings: Settings, connection: psycopg.Connection
+) -> None:
     patient = settings.model_copy(update={"database_statement_timeout": 60.0})
     async with client_of(patient) as client:
         sent = [client.post("/v1/images", files={"file": IMAGE}) for _ in range(1000)]

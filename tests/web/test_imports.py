@@ -67,7 +67,7 @@ async def test_records_become_images(client: httpx.AsyncClient) -> None:
     assert [image["id"] for image in (await client.get("/v1/images?tag=b, c")).json()["images"]] == [full["id"]]
 
 
-async def test_what_was_exported_can_be_imported(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+async def test_an_export_can_be_imported(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     for n in range(3):
         await send(client, lines(record(n, title=f"Title {n}", tags=[f"t{n}"], attributes={"n": n})))
     exported = (await client.get("/v1/images/export")).content
@@ -78,9 +78,7 @@ async def test_what_was_exported_can_be_imported(client: httpx.AsyncClient, conn
     assert (await client.get("/v1/images/export")).content == exported
 
 
-async def test_the_bytes_that_are_in_the_store_are_found(
-    client: httpx.AsyncClient, connection: psycopg.Connection
-) -> None:
+async def test_bytes_in_the_store_are_found(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     image = await upload(client)
     content = (await client.get(f"/v1/images/{image['id']}/content")).content
     connection.execute("DELETE FROM images")
@@ -90,7 +88,7 @@ async def test_the_bytes_that_are_in_the_store_are_found(
     assert (await client.get(f"/v1/images/{image['id']}/content")).content == content
 
 
-async def test_what_is_known_stays_as_it_is(client: httpx.AsyncClient) -> None:
+async def test_known_images_do_not_change(client: httpx.AsyncClient) -> None:
     await send(client, lines(record(1, title="First")))
 
     response = await send(client, lines(record(2), record(1, title="Second"), record(2, title="Again")))
@@ -106,7 +104,7 @@ async def test_blank_lines_and_ends_do_not_matter(end: bytes, client: httpx.Asyn
     assert (await send(client, body)).json() == {"new": 2, "known": 0}
 
 
-async def test_nothing_is_no_error(client: httpx.AsyncClient) -> None:
+async def test_an_empty_import_is_not_an_error(client: httpx.AsyncClient) -> None:
     assert (await send(client, b"")).json() == {"new": 0, "known": 0}
 
 
@@ -133,7 +131,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-async def test_a_wrong_line_is_named_and_nothing_stored(
+async def test_a_wrong_line_is_named_and_nothing_is_stored(
     case: str, client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     line, pointer, detail = WRONG[case]
@@ -147,7 +145,7 @@ async def test_a_wrong_line_is_named_and_nothing_stored(
     assert rows(connection) == 0
 
 
-async def test_the_first_faults_of_all_lines_are_named(
+async def test_the_first_errors_of_all_lines_are_named(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     body = lines(*(record(n, width=0 if n % 2 else 1) for n in range(3 * BATCH_SIZE)))
@@ -161,7 +159,9 @@ async def test_the_first_faults_of_all_lines_are_named(
     assert rows(connection) == 0
 
 
-async def test_a_late_fault_undoes_all_before_it(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+async def test_a_wrong_line_at_the_end_rolls_back_all_lines(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
     body = lines(*map(record, range(2 * BATCH_SIZE))) + b"{}\n"
 
     response = await send(client, body)
@@ -171,7 +171,7 @@ async def test_a_late_fault_undoes_all_before_it(client: httpx.AsyncClient, conn
     assert rows(connection) == 0
 
 
-async def test_an_id_of_other_bytes_is_refused(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+async def test_an_id_of_other_bytes_is_rejected(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     id, other = "7f1f3f80-0000-4000-8000-000000000001", "7f1f3f80-0000-4000-8000-000000000002"
     await send(client, lines(record(1, id=id)))
 
@@ -198,7 +198,7 @@ async def test_many_batches_make_one_import(client: httpx.AsyncClient, connectio
 @pytest.mark.parametrize(
     "headers", [{"Content-Type": "application/json"}, {"Content-Type": ""}, {"Content-Encoding": "gzip"}]
 )
-async def test_other_bodies_are_refused(headers: dict[str, str], client: httpx.AsyncClient) -> None:
+async def test_other_media_types_are_rejected(headers: dict[str, str], client: httpx.AsyncClient) -> None:
     response = await send(client, lines(record()), **headers)
 
     problem(response, 415)
@@ -234,7 +234,7 @@ async def test_an_upload_that_comes_in_between_is_a_conflict(
     assert (await send(client, lines(record(1), record(2)))).json() == {"new": 1, "known": 1}
 
 
-async def test_a_delete_leaves_the_bytes_while_an_import_is_at_work(
+async def test_a_delete_leaves_the_bytes_while_an_import_runs(
     client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
 ) -> None:
     """They may be those of a record on its way."""

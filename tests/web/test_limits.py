@@ -54,7 +54,7 @@ def test_a_body_that_stops_is_answered_408_and_closed(port: int, connection: psy
     assert ready(port)
 
 
-def test_a_body_that_drips_has_no_more_time_than_one_that_stops(port: int) -> None:
+def test_a_slow_body_has_no_more_time_than_one_that_stops(port: int) -> None:
     head = b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: 900\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(head)
@@ -68,7 +68,7 @@ def test_a_body_that_drips_has_no_more_time_than_one_that_stops(port: int) -> No
             pytest.fail("it was taken")
 
 
-def test_a_body_that_comes_fast_enough_has_more_time(port: int) -> None:
+def test_a_body_that_arrives_fast_enough_has_more_time(port: int) -> None:
     content = picture() + b"\0" * MIN_BODY_RATE * 4
     head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {len(content)}\r\n\r\n"
     started = time.monotonic()
@@ -90,7 +90,7 @@ def test_a_head_that_stops_ends_the_connection(sent: bytes, port: int) -> None:
         assert answer(client)[:13] == (b"HTTP/1.1 408 " if sent else b"")
 
 
-def test_so_does_that_of_a_second_request(port: int) -> None:
+def test_the_head_of_a_second_request_that_stops_ends_the_connection(port: int) -> None:
     whole = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(whole)
@@ -103,7 +103,7 @@ def test_so_does_that_of_a_second_request(port: int) -> None:
         assert answer(client).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_head_without_end_is_refused(port: int) -> None:
+def test_a_head_without_end_is_rejected(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"GET /healthz HTTP/1.1\r\n" + b"x: y\r\n" * 20_000)
 
@@ -118,7 +118,7 @@ async def test_uploads_beyond_the_limit_wait_their_turn(settings: Settings, conn
     assert rows(connection) == 30
 
 
-async def test_who_waits_too_long_for_a_turn_is_told_when_to_come_back(settings: Settings) -> None:
+async def test_an_upload_that_waits_too_long_gets_retry_after(settings: Settings) -> None:
     waiting, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -137,7 +137,7 @@ async def test_who_waits_too_long_for_a_turn_is_told_when_to_come_back(settings:
     assert second.headers["retry-after"]
 
 
-async def test_the_queue_for_a_connection_has_an_end(settings: Settings) -> None:
+async def test_the_queue_for_a_connection_is_limited(settings: Settings) -> None:
     settings = settings.model_copy(update={"database_pool_size": 1, "database_pool_queue": 3})
     async with client_of(settings) as client:
         answers = await asyncio.gather(*(client.get("/v1/images") for _ in range(20)))
@@ -149,7 +149,7 @@ async def test_the_queue_for_a_connection_has_an_end(settings: Settings) -> None
         assert await pool.fetch("prepare_import")
 
 
-async def test_a_client_that_takes_nothing_is_given_up(
+async def test_a_client_that_reads_nothing_is_given_up(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     id = (await upload(client))["id"]

@@ -65,11 +65,11 @@ async def test_a_thumbnail_fits_its_size(client: httpx.AsyncClient, format: str,
     assert near(small, (90, 0, 90))
 
 
-async def test_of_a_tall_image_the_height_counts(client: httpx.AsyncClient) -> None:
+async def test_the_height_of_a_tall_image_fits_the_size(client: httpx.AsyncClient) -> None:
     assert (await thumbnail(client, picture(size=(600, 900)))).size == (107, 160)
 
 
-async def test_the_thinnest_of_images_has_a_thumbnail(client: httpx.AsyncClient) -> None:
+async def test_the_thinnest_image_has_a_thumbnail(client: httpx.AsyncClient) -> None:
     assert (await thumbnail(client, picture("PNG", size=(60_000, 1)))).size == (160, 1)
 
 
@@ -118,7 +118,7 @@ async def test_transparency_is_kept(client: httpx.AsyncClient, accept: str) -> N
     assert small.convert("RGBA").getpixel((140, 60))[3] == 0  # type: ignore[index]
 
 
-async def test_in_jpeg_what_is_transparent_is_white(client: httpx.AsyncClient) -> None:
+async def test_transparent_areas_are_white_in_jpeg(client: httpx.AsyncClient) -> None:
     image = Image.new("RGBA", (400, 300), (0, 0, 0, 0))
 
     assert near(await thumbnail(client, encoded(image, "PNG")), WHITE)
@@ -153,7 +153,7 @@ async def test_all_kinds_of_pixels_become_srgb(client: httpx.AsyncClient) -> Non
         assert near(small, colour), (image.mode, small.getpixel((80, 60)))
 
 
-async def test_of_an_animation_the_first_picture_is_shown(client: httpx.AsyncClient) -> None:
+async def test_the_thumbnail_of_an_animation_is_its_first_picture(client: httpx.AsyncClient) -> None:
     frames = [Image.new("RGB", (300, 200), colour) for colour in (RED, (0, 255, 0))]
 
     for format in ("GIF", "WebP", "AVIF"):
@@ -161,7 +161,7 @@ async def test_of_an_animation_the_first_picture_is_shown(client: httpx.AsyncCli
         assert near(await thumbnail(client, image), (254, 0, 0))
 
 
-async def test_of_pages_the_first_is_shown_though_the_next_is_half_its_size(client: httpx.AsyncClient) -> None:
+async def test_the_thumbnail_is_the_first_page_even_if_the_second_is_half_its_size(client: httpx.AsyncClient) -> None:
     """As in a pyramid, of which libvips would take the smaller picture."""
     pages = [Image.new("RGB", (600, 400), RED), Image.new("RGB", (300, 200), (0, 255, 0))]
 
@@ -213,7 +213,7 @@ def test_the_format_is_the_one_that_accept_prefers(accept: str, format: str) -> 
 PROBLEMS_NOT = "application/problem+json;q=0"
 
 
-async def test_what_accept_does_not_have_is_not_acceptable(client: httpx.AsyncClient) -> None:
+async def test_a_thumbnail_is_not_acceptable_if_accept_has_none_of_its_formats(client: httpx.AsyncClient) -> None:
     url = f"/v1/images/{(await upload(client))['id']}/thumbnail"
 
     for accept in (
@@ -239,7 +239,7 @@ async def test_sizes_are_those_of_the_list(client: httpx.AsyncClient) -> None:
     assert faults(await client.get(f"{url}?size=160&size=320")) == ["size"]
 
 
-async def test_a_thumbnail_is_for_ever(client: httpx.AsyncClient) -> None:
+async def test_a_thumbnail_is_cached(client: httpx.AsyncClient) -> None:
     image = await upload(client, picture(size=(900, 600)))
     url = f"/v1/images/{image['id']}/thumbnail"
 
@@ -259,7 +259,7 @@ async def test_a_thumbnail_is_for_ever(client: httpx.AsyncClient) -> None:
     assert (head.status_code, head.content, head.headers) == (200, b"", response.headers)
 
 
-async def test_what_is_no_image_has_no_thumbnail(client: httpx.AsyncClient) -> None:
+async def test_a_missing_image_has_no_thumbnail(client: httpx.AsyncClient) -> None:
     problem(await client.get(f"/v1/images/{FIRST_ID}/thumbnail"), 404)
     problem(await client.get("/v1/images/x/thumbnail"), 404)
 
@@ -281,7 +281,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     return calls
 
 
-async def test_a_hundred_who_ask_at_once_share_one(client: httpx.AsyncClient, made: list[object]) -> None:
+async def test_a_hundred_requests_at_once_share_one_thumbnail(client: httpx.AsyncClient, made: list[object]) -> None:
     url = f"/v1/images/{(await upload(client, picture(size=(900, 600))))['id']}/thumbnail"
 
     responses = await asyncio.gather(*(client.get(url) for _ in range(100)))
@@ -290,7 +290,7 @@ async def test_a_hundred_who_ask_at_once_share_one(client: httpx.AsyncClient, ma
     assert len(made) == 1
 
 
-async def test_so_do_those_of_several_workers(
+async def test_requests_to_several_workers_share_one_thumbnail(
     client: httpx.AsyncClient, settings: Settings, made: list[object]
 ) -> None:
     url = f"/v1/images/{(await upload(client, picture(size=(900, 600))))['id']}/thumbnail"
@@ -319,7 +319,9 @@ async def test_a_thumbnail_is_kept_in_the_store(
     assert len(made) == 2
 
 
-async def test_who_goes_away_takes_it_from_nobody(client: httpx.AsyncClient, made: list[object]) -> None:
+async def test_a_client_that_goes_away_does_not_end_the_work_for_others(
+    client: httpx.AsyncClient, made: list[object]
+) -> None:
     url = f"/v1/images/{(await upload(client, picture('PNG', size=(900, 900))))['id']}/thumbnail"
     first, second = (asyncio.create_task(client.get(url)) for _ in range(2))
     while not made:  # noqa: ASYNC110
@@ -332,7 +334,7 @@ async def test_who_goes_away_takes_it_from_nobody(client: httpx.AsyncClient, mad
     assert len(made) == 1
 
 
-async def test_a_deleted_image_takes_its_thumbnails_along(client: httpx.AsyncClient, settings: Settings) -> None:
+async def test_the_thumbnails_of_a_deleted_image_are_deleted(client: httpx.AsyncClient, settings: Settings) -> None:
     kept = (await upload(client, picture(seed=1)))["id"]
     url = f"/v1/images/{(await upload(client))['id']}"
     await client.get(f"/v1/images/{kept}/thumbnail")
@@ -387,7 +389,7 @@ async def test_uploads_go_on_while_thumbnails_are_made(
     assert [(await response).content for response in waiting] == [b"made"] * 5
 
 
-async def test_one_that_is_made_while_the_image_is_deleted_is_not_left_behind(
+async def test_a_thumbnail_that_is_made_while_its_image_is_deleted_does_not_stay(
     client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     making, go_on = threading.Event(), threading.Event()
@@ -410,7 +412,7 @@ async def test_one_that_is_made_while_the_image_is_deleted_is_not_left_behind(
     assert objects(settings) == []
 
 
-async def test_one_that_was_deleted_a_moment_ago_is_no_fault(
+async def test_a_thumbnail_of_an_image_deleted_a_moment_ago_is_not_found(
     client: httpx.AsyncClient,
     connection: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
@@ -443,7 +445,7 @@ BROKEN = [
 ]
 
 
-async def test_of_broken_bytes_there_is_no_thumbnail(
+async def test_broken_bytes_have_no_thumbnail(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
 ) -> None:
     for number, old in enumerate(BROKEN):
@@ -455,7 +457,7 @@ async def test_of_broken_bytes_there_is_no_thumbnail(
 
 
 @pytest.mark.parametrize("key", ["../secret", "a//b", "none"])
-async def test_of_missing_bytes_there_is_no_thumbnail(
+async def test_missing_bytes_have_no_thumbnail(
     client: httpx.AsyncClient, connection: psycopg.Connection, key: str
 ) -> None:
     id = insert(connection, storage_key=key)
@@ -464,7 +466,7 @@ async def test_of_missing_bytes_there_is_no_thumbnail(
 
 
 @pytest.mark.parametrize("sha256", ["", "..", "a/../b", "тест \r\n", "A" * 64])
-async def test_an_adopted_row_may_have_anything_for_its_sha256(
+async def test_an_adopted_row_may_have_any_text_as_its_sha256(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings, sha256: str
 ) -> None:
     put(settings, "old", turned(6))

@@ -38,7 +38,7 @@ def nothing_stored(connection: psycopg.Connection, settings: Settings) -> Iterat
 
 
 @pytest.mark.parametrize("format", TYPES)
-async def test_type_and_size_come_from_the_bytes(client: httpx.AsyncClient, format: str) -> None:
+async def test_the_service_finds_type_and_size_in_the_bytes(client: httpx.AsyncClient, format: str) -> None:
     content = picture(format, size=(61, 43))
 
     response = await client.post("/v1/images", files={"file": ("misnamed.txt", content, "text/plain")})
@@ -60,7 +60,7 @@ async def test_width_and_height_are_as_displayed(client: httpx.AsyncClient, orie
     assert (image["width"], image["height"]) == displayed.size
 
 
-async def test_an_upload_takes_what_comes_with_the_bytes(client: httpx.AsyncClient) -> None:
+async def test_an_upload_stores_the_metadata_of_the_form(client: httpx.AsyncClient) -> None:
     fields = {
         "title": "Кот",
         "description": "猫",
@@ -143,7 +143,7 @@ PATHS = [
 ]
 
 
-async def test_of_a_path_the_last_component_is_kept(client: httpx.AsyncClient) -> None:
+async def test_only_the_last_component_of_a_path_is_stored(client: httpx.AsyncClient) -> None:
     for seed, (given, kept) in enumerate(PATHS):
         response = await send(client, part(f'name="file"; filename="{given}"', picture(seed=seed)))
 
@@ -152,7 +152,7 @@ async def test_of_a_path_the_last_component_is_kept(client: httpx.AsyncClient) -
 
 
 @pytest.mark.parametrize("given", ["", ".", "..", "photos/", "a/.."])
-async def test_what_is_no_name_is_replaced_by_the_hash(client: httpx.AsyncClient, given: str) -> None:
+async def test_a_missing_file_name_is_replaced_by_the_hash(client: httpx.AsyncClient, given: str) -> None:
     response = await send(client, part(f'name="file"; filename="{given}"', picture()))
 
     image = response.json()
@@ -163,7 +163,7 @@ WRONG_NAMES = [b"a\x00b.jpg", b"a\x1bb.jpg", b"a\x7f.jpg", b"a" * 256]
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_name_that_cannot_be_kept_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_file_name_that_cannot_be_stored_is_rejected(client: httpx.AsyncClient) -> None:
     for name in WRONG_NAMES:
         response = await send(client, part(b'name="file"; filename="' + name + b'"', picture()))
 
@@ -186,7 +186,7 @@ NO_IMAGES = [
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_what_is_no_supported_image_is_refused(client: httpx.AsyncClient) -> None:
+async def test_an_unsupported_format_is_rejected(client: httpx.AsyncClient) -> None:
     for content in NO_IMAGES:
         in_a_form = await client.post("/v1/images", files={"file": ("cat.jpg", content, "image/jpeg")})
         raw = await client.post("/v1/images", content=content, headers={"Content-Type": "image/jpeg"})
@@ -197,7 +197,7 @@ async def test_what_is_no_supported_image_is_refused(client: httpx.AsyncClient) 
 
 @pytest.mark.parametrize("format", TYPES)
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_truncated_image_is_refused(client: httpx.AsyncClient, format: str) -> None:
+async def test_a_truncated_image_is_rejected(client: httpx.AsyncClient, format: str) -> None:
     content = picture(format, (300, 200))
 
     for tenths in (3, 6, 9):
@@ -207,7 +207,7 @@ async def test_a_truncated_image_is_refused(client: httpx.AsyncClient, format: s
 
 @pytest.mark.parametrize("format", ["PNG", "GIF", "AVIF"])
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_corrupt_image_is_refused(client: httpx.AsyncClient, format: str) -> None:
+async def test_a_corrupt_image_is_rejected(client: httpx.AsyncClient, format: str) -> None:
     content = picture(format, (300, 200))
     middle = len(content) // 2
     corrupt = content[:middle] + b"\xff" * 60 + content[middle + 60 :]
@@ -216,7 +216,7 @@ async def test_a_corrupt_image_is_refused(client: httpx.AsyncClient, format: str
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_an_image_whose_faults_libvips_quotes_is_refused(client: httpx.AsyncClient) -> None:
+async def test_an_image_that_libvips_quotes_in_its_message_is_rejected(client: httpx.AsyncClient) -> None:
     responses = [await client.post("/v1/images", files={"file": unspeakable()}) for _ in range(3)]
 
     for response in responses:
@@ -225,7 +225,7 @@ async def test_an_image_whose_faults_libvips_quotes_is_refused(client: httpx.Asy
 
 @pytest.mark.parametrize("size", [(1001, 1000), (1_000_001, 1)])
 @pytest.mark.usefixtures("nothing_stored")
-async def test_an_image_of_too_many_pixels_is_refused(client: httpx.AsyncClient, size: tuple[int, int]) -> None:
+async def test_an_image_with_too_many_pixels_is_rejected(client: httpx.AsyncClient, size: tuple[int, int]) -> None:
     response = await client.post("/v1/images", files={"file": picture("PNG", size)})
 
     assert f"{size[0]} x {size[1]}" in problem(response, 422, "too-many-pixels")["detail"]
@@ -244,7 +244,7 @@ async def endless() -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", f"multipart/form-data; boundary={BOUNDARY}"])
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_body_declared_too_large_is_refused_unread(client: httpx.AsyncClient, media_type: str) -> None:
+async def test_a_body_that_is_declared_too_large_is_rejected_unread(client: httpx.AsyncClient, media_type: str) -> None:
     for length in ("6048577", "9" * 30):
         headers = {"Content-Type": media_type, "Content-Length": length}
         response = await client.post("/v1/images", content=unread(), headers=headers)
@@ -255,7 +255,7 @@ async def test_a_body_declared_too_large_is_refused_unread(client: httpx.AsyncCl
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", f"multipart/form-data; boundary={BOUNDARY}"])
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_body_that_grows_too_large_is_refused(client: httpx.AsyncClient, media_type: str) -> None:
+async def test_a_body_that_grows_too_large_is_rejected(client: httpx.AsyncClient, media_type: str) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield part('name="file"; filename="cat.jpg"', b"")[:-2]
         async for chunk in endless():
@@ -281,7 +281,7 @@ OTHER_MEDIA_TYPES = ["application/octet-stream", "text/html", "application/json"
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_another_media_type_is_refused(client: httpx.AsyncClient) -> None:
+async def test_another_media_type_is_rejected(client: httpx.AsyncClient) -> None:
     for media_type in OTHER_MEDIA_TYPES:
         response = await client.post(
             "/v1/images", content=picture(), headers=[(b"content-type", media_type.encode("latin-1"))]
@@ -295,7 +295,7 @@ OTHER_CHARSETS = ["utf-16", "unicode_escape", "undefined", "idna", "zlib", "nons
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_form_in_another_charset_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_form_in_another_charset_is_rejected(client: httpx.AsyncClient) -> None:
     for charset in OTHER_CHARSETS:
         title = part('name="title"', b"\\ud800")
 
@@ -308,7 +308,7 @@ async def test_a_form_may_say_that_it_is_in_utf_8(client: httpx.AsyncClient) -> 
     assert response.json()["title"] == "Кот"
 
 
-async def test_text_that_is_no_utf_8_is_refused(client: httpx.AsyncClient) -> None:
+async def test_text_that_is_not_utf_8_is_rejected(client: httpx.AsyncClient) -> None:
     title = await send(client, FILE, part('name="title"', b"caf\xe9 \xed\xa0\x80"))
     name = part('name="file"; filename="café.png"', picture("PNG")).replace("é".encode(), b"\xe9")
     filename = await send(client, name)
@@ -317,7 +317,7 @@ async def test_text_that_is_no_utf_8_is_refused(client: httpx.AsyncClient) -> No
         assert problem(response, 400)["detail"] == "Names and fields of the form must be UTF-8."
 
 
-async def test_the_smallest_of_images_are_taken(client: httpx.AsyncClient) -> None:
+async def test_the_smallest_images_are_accepted(client: httpx.AsyncClient) -> None:
     for number, size in enumerate([(1, 1), (2, 2), (7, 7), (9, 1), (1, 300), (8, 8)]):
         for progressive in (False, True):
             content = picture(size=size, seed=2 * number + progressive, progressive=progressive)
@@ -326,9 +326,7 @@ async def test_the_smallest_of_images_are_taken(client: httpx.AsyncClient) -> No
             assert (response.json()["width"], response.json()["height"]) == size
 
 
-async def test_no_more_images_are_decoded_at_once_than_a_worker_can_hold(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_worker_decodes_two_images_at_once(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     running = most = 0
     decode = Codec.measure
 
@@ -349,7 +347,7 @@ async def test_no_more_images_are_decoded_at_once_than_a_worker_can_hold(
     assert most == 2
 
 
-async def test_numbers_count_as_long_as_they_are_answered(client: httpx.AsyncClient) -> None:
+async def test_the_size_of_attributes_is_that_of_the_answer(client: httpx.AsyncClient) -> None:
     """jsonb writes 1e308 with its 308 zeros."""
     for number in ("1e308", "1e-300"):
         fitting, longer = (f'{{"n": [{", ".join([number] * count)}]}}' for count in (150, 300))
@@ -445,7 +443,7 @@ WRONG_FIELDS = [
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_field_that_is_not_valid_is_named(client: httpx.AsyncClient) -> None:
+async def test_a_field_that_is_not_valid_is_named_in_the_error(client: httpx.AsyncClient) -> None:
     for parts, pointers in WRONG_FIELDS:
         response = await send(client, *parts)
 
@@ -461,7 +459,7 @@ TOO_MUCH = [
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_form_of_too_much_is_malformed(client: httpx.AsyncClient) -> None:
+async def test_a_form_with_too_many_or_too_long_parts_is_rejected(client: httpx.AsyncClient) -> None:
     for parts in TOO_MUCH:
         problem(await send(client, *parts), 400)
 
@@ -489,7 +487,7 @@ WRONG_ATTRIBUTES = [
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_attributes_that_cannot_be_kept_are_refused(client: httpx.AsyncClient) -> None:
+async def test_attributes_that_cannot_be_stored_are_rejected(client: httpx.AsyncClient) -> None:
     for attributes in WRONG_ATTRIBUTES:
         response = await client.post("/v1/images", files={"file": picture()}, data={"attributes": attributes})
 
@@ -517,14 +515,14 @@ async def test_attributes_are_kept_as_they_are(client: httpx.AsyncClient, attrib
     assert again.json()["attributes"] == json.loads(attributes) | {"new": 1}
 
 
-async def test_of_repeated_keys_the_last_counts(client: httpx.AsyncClient) -> None:
+async def test_the_last_of_repeated_keys_counts(client: httpx.AsyncClient) -> None:
     image = await upload(client, attributes='{"a": 1, "a": 2}')
 
     assert image["attributes"] == {"a": 2}
 
 
 @pytest.mark.usefixtures("nothing_stored")
-async def test_a_client_that_goes_away_is_no_fault(settings: Settings) -> None:
+async def test_a_client_that_goes_away_is_not_an_error(settings: Settings) -> None:
     app = create_app(settings)
     sent = []
 
@@ -549,7 +547,7 @@ async def test_a_client_that_goes_away_is_no_fault(settings: Settings) -> None:
     assert len(sent) == 4
 
 
-async def test_uploads_of_the_same_bytes_leave_the_connections_to_others(
+async def test_uploads_of_the_same_bytes_use_one_connection(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writing, go_on = asyncio.Event(), asyncio.Event()
