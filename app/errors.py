@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NoReturn
 
@@ -46,6 +47,14 @@ class UsageError(CommandError):
     """An argument or a setting of the command is wrong."""
 
     exit_code = ExitCode.USAGE
+
+
+class WrongSettingsError(UsageError):
+    """Settings are wrong or missing: each of `errors` is one of them, with its own message and hint."""
+
+    def __init__(self, errors: Sequence[UsageError]) -> None:
+        super().__init__(" ".join(error.message for error in errors))
+        self.errors = errors
 
 
 class CannotConnectError(CommandError):
@@ -116,6 +125,8 @@ class StoppingError(AppError):
 
 def describe(error: CommandError) -> str:
     """Return the lines that a command prints to stderr: `error: ...` and, if there is one, `hint: ...`."""
+    if isinstance(error, WrongSettingsError):
+        return "\n".join(describe(one) for one in error.errors)
     lines = [f"error: {error.message}"]
     if error.hint:
         lines.append(f"hint: {error.hint}")

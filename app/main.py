@@ -1,6 +1,7 @@
 """Application: create_app() wires the routes, the error handlers, and the objects that live from start to end."""
 
 import gc
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
@@ -13,8 +14,9 @@ from starlette.routing import Mount
 from app.catalogue.thumbnails import Thumbnails
 from app.database import probe
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.decoder.client import Codec
+from app.errors import CommandError, describe
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings, read_settings
@@ -88,7 +90,7 @@ def create_app(settings: Settings) -> Starlette:
             async with (
                 Pool(settings) as pool,
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
-                Reads(settings, pool) as reads,
+                ReadRouter(settings, pool) as reads,
                 Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as measured,
                 nullcontext() if settings.migrate else health.telling(reads),
             ):
@@ -104,7 +106,7 @@ def create_app(settings: Settings) -> Starlette:
                     "reads": reads,
                     "metrics": measured,
                     "log": log,
-                    "look": probe.Look(settings),
+                    "look": probe.DatabaseProbe(settings),
                     "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                     "openapi": document.at,
@@ -126,8 +128,17 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def from_environment() -> Starlette:
-    """Return the application with the settings of the environment: `uvicorn --factory app.main:from_environment`."""
-    app = create_app(read_settings())
+    """Return the application for uvicorn: `uvicorn --factory app.main:from_environment`.
+
+    If a setting is wrong, log each fault and end the process: a traceback of uvicorn would hide them.
+    """
+    try:
+        settings = read_settings(needs_store=True)
+    except CommandError as error:
+        for line in describe(error).splitlines():
+            logs.logger.error("%s", line)
+        sys.exit(error.exit_code)
+    app = create_app(settings)
     # All objects so far live as long as the process, so the garbage collector skips them: p99 of a GET is 5 ms with
     # this, 20 ms without. The default of 700 new objects between two collections is less than open requests hold.
     gc.collect()

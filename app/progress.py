@@ -19,8 +19,9 @@ LINE_INTERVAL = 10.0  # seconds between two lines if stderr is not a terminal
 class Progress:
     """Progress of one piece of work.
 
-    `unit` is the plural noun of what is counted. `total` is how many there will be, if known. `summary` returns how
-    far the work has come, for the lines. `is_bar_hidden` is for work whose data goes to the same terminal.
+    The `unit` is a plural noun, such as "files". The `total` is the expected number, if it is known. The `summary`
+    returns the text of a line. `is_bar_hidden` is for work whose data goes to the same terminal. `is_scaled` writes
+    1.5M for 1,500,000.
     """
 
     def __init__(

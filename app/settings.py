@@ -1,85 +1,89 @@
-"""The settings of the service: from the environment, then from `.env` in the project's folder, then from files."""
+"""Settings: read from the environment, then from `.env` in the project's folder, then from files of secrets.
+
+All wrong settings are reported at once. No message contains a URL, because a URL may contain a password.
+"""
 
 import os
 import re
 import warnings
-from ipaddress import ip_address
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from app.errors import fail
-
-# What libpq takes in no URL: a blank, and a % that encodes nothing.
-UNSAFE = re.compile(r"\s|%(?![0-9A-Fa-f]{2})|%00")
+from app.errors import UsageError, WrongSettingsError
+from app.text import printable
+from app.urls import WrongURLError, check_database_url, is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
-SECRETS = Path("/run/secrets")  # where Docker puts them; another folder is named by SECRETS_DIR
+SECRETS = Path("/run/secrets")  # Docker's folder; SECRETS_DIR names another one
+MAX_SHOWN = 60  # characters of a wrong value in a message
+
+STORES = {"file", "memory", "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https"}
+CONTAINER_AT_ACCOUNT = {"az", "azure", "adl", "abfs", "abfss"}  # schemes whose URLs may contain an @
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+PATH = re.compile(r"[./][\w./ -]*")
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    url = value.get_secret_value()
-    if url.startswith("embedded:"):
-        if url == "embedded:":
-            raise ValueError("needs a folder: embedded:DIR")
-        return value
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must start with postgresql:// or embedded:")
-    try:
-        understood = not UNSAFE.search(url) and all(port.isdecimal() and int(port) < 65_536 for port in _ports(url))
-    except ValueError:  # whose words may show the password
-        understood = False
-    if not understood:
-        raise ValueError("is no URL that libpq understands; in a password write @ as %40, / as %2F and so on")
+    check_database_url(value.get_secret_value())
     return value
 
 
-def split_url(url: str) -> SplitResult:
-    """The parts of a URL as libpq takes it, where # is a character like another."""
-    return urlsplit(url.replace("#", "%23"))
+def _storage_url(url: str) -> str:
+    if url == "memory:":
+        return url
+    scheme, separator, rest = url.partition(":")
+    if not separator or not SCHEME.fullmatch(scheme):
+        example = f"file:{url}" if PATH.fullmatch(url) else "file:/srv/images"
+        raise WrongURLError("has no scheme", f"for a folder write {example}; other stores are s3://, gs:// and az://")
+    if scheme not in STORES:
+        raise WrongURLError(f"has the unknown scheme {scheme}:", "use file:, s3://, gs://, az:// or memory:")
+    userinfo, at, _ = rest.removeprefix("//").partition("@")
+    if scheme != "file" and at and (":" in userinfo or scheme not in CONTAINER_AT_ACCOUNT):
+        raise WrongURLError("contains an @", "credentials come from variables of the store, such as AWS_ACCESS_KEY_ID")
+    return url
 
 
-def _ports(url: str) -> list[str]:
-    """Those that the URL names, for each of its hosts."""
-    parts = split_url(url)
-    named = [value for name, value in parse_qsl(parts.query, strict_parsing=bool(parts.query)) if name == "port"]
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
-    return [port for port in [*ports, *",".join(named).split(",")] if port]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine reaches a server that listens there."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _digits(value: object) -> object:
+    """Reject what uvicorn rejects, although pydantic accepts it, as "4.0"."""
+    if isinstance(value, str) and not re.fullmatch(r"\s*[0-9]+\s*", value):
+        raise ValueError("must be a whole number")
+    return value
 
 
 Read = TypeVar("Read", bound=BaseSettings)
 DatabaseURL = Annotated[SecretStr, AfterValidator(_database_url)]
+StorageURL = Annotated[str, AfterValidator(_storage_url)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Digits = BeforeValidator(_digits)
 
 
 class Settings(BaseSettings):
-    """One field a setting, named as its variable in lower case; the README's table says what each means."""
+    """One field for each setting, named as its variable in lower case. The README's table explains them."""
 
     model_config = SettingsConfigDict(
-        env_file=ROOT / ".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+        env_file=ROOT / ".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     database_url: DatabaseURL
     read_database_url: DatabaseURL | None = None
     migration_database_url: DatabaseURL | None = None
-    storage_url: str | None = None
+    storage_url: StorageURL | None = None
     content_redirect: Annotated[int, Field(ge=0, le=604_800)] = 0
     auth: Literal["token", "none"] = "token"
     migrate: bool = True
     shutdown_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
-    uvicorn_host: str = "127.0.0.1"
     database_pooler: Literal["none", "transaction"] = "none"
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
     database_statement_timeout: Seconds = 5.0
@@ -102,74 +106,168 @@ class Settings(BaseSettings):
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
     accept_data_loss: str = ""
-    log_format: Literal["json", "text"] | None = None  # read by app/observability/logs.py; here it is checked
+    log_format: Literal["json", "text"] | None = None  # app/observability/logs.py reads it; it is checked here
 
     @property
     def max_record_bytes(self) -> int:
-        """More than what is known of an image takes as JSON, where each character may be escaped."""
+        """Return an upper bound for an image's metadata as JSON, in which each character may be escaped."""
         text = self.max_title_length + self.max_description_length + self.max_tags * self.max_tag_length
         return 64 * 1024 + 12 * text + 4 * self.max_attributes_bytes
 
-    @field_validator("uvicorn_host")
-    @classmethod
-    def _open_on_loopback_alone(cls, host: str, info: ValidationInfo) -> str:
-        if info.data.get("auth") == "none" and not is_loopback(host):
-            raise ValueError("is no loopback address, where AUTH=none is refused: set AUTH=token")
-        return host
-
     @property
     def migrator_url(self) -> SecretStr:
-        """The URL that yoyo connects to: the owner's, where there is one."""
+        """Return the URL that yoyo connects to: the owner's if it is set."""
         return self.migration_database_url or self.database_url
 
     def accepts_loss_of(self, migration_id: str) -> bool:
-        """Whether ACCEPT_DATA_LOSS, a list of ids with commas or blanks between, or `all`, names this migration."""
+        """Return whether ACCEPT_DATA_LOSS names this migration, or is `all`. Commas or blanks separate its IDs."""
         return not {"all", migration_id}.isdisjoint(self.accept_data_loss.replace(",", " ").split())
 
 
 class ReviewSettings(BaseSettings):
-    """What `images schema review` alone reads: it needs no service."""
+    """Settings that only `images schema review` reads. It needs no service."""
 
     model_config = Settings.model_config
 
     review_database_url: DatabaseURL | None = None
 
 
-def read_settings() -> Settings:
-    """Read the settings, or end the command with one line that names each wrong one and no value."""
-    return _read(Settings)
+class ServerSettings(BaseSettings):
+    """Settings that uvicorn reads, from the environment only. They are checked here, before uvicorn starts."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    uvicorn_host: str = "127.0.0.1"
+    uvicorn_port: Annotated[int, Digits, Field(ge=0, le=65_535)] = 8000
+    web_concurrency: Annotated[int, Digits, Field(ge=1, le=1000)] = 1
+
+
+class _Unchecked(BaseSettings):
+    """Settings that are compared with others, as they are written."""
+
+    model_config = Settings.model_config
+
+    storage_url: str | None = None
+    auth: str | None = None
+
+
+MODELS: tuple[type[BaseSettings], ...] = (Settings, ReviewSettings, ServerSettings)
+EXAMPLES = {
+    "database_url": "example: DATABASE_URL=postgresql://images@db.example/images",
+    "storage_url": "example: STORAGE_URL=file:/srv/images",
+}
+NAMES = [name.upper() for model in MODELS for name in model.model_fields]
+
+
+def read_settings(*, needs_store: bool = False) -> Settings:
+    """Read the settings. Raises WrongSettingsError with every wrong or missing one.
+
+    `needs_store` tells that a missing STORAGE_URL is an error, too.
+    """
+    settings, faults = _read(Settings)
+    server, server_faults = _read(ServerSettings)
+    faults += server_faults
+    unchecked, _ = _read(_Unchecked)  # also if another setting is wrong: all faults are reported at once
+    if needs_store and unchecked is not None and unchecked.storage_url is None:
+        faults.append(UsageError("STORAGE_URL is not set.", EXAMPLES["storage_url"]))
+    if (
+        unchecked is not None
+        and unchecked.auth == "none"
+        and server is not None
+        and not is_loopback(server.uvicorn_host)
+    ):
+        host = printable(server.uvicorn_host)
+        faults.append(
+            UsageError(f"AUTH=none is allowed only on loopback, but UVICORN_HOST is {host}.", "set AUTH=token")
+        )
+    if settings is None or faults:
+        raise WrongSettingsError(faults)
+    return settings
 
 
 def read_review_settings() -> ReviewSettings:
-    """The same for what `images schema review` needs."""
-    return _read(ReviewSettings)
+    """Read the settings of `images schema review`. Raises WrongSettingsError with every wrong one."""
+    settings, faults = _read(ReviewSettings)
+    if settings is None:
+        raise WrongSettingsError(faults)
+    return settings
 
 
 def secrets_folder() -> Path | None:
-    """The folder with a file for a setting: where none is named, and there is none that may be read, there is none."""
+    """Return the folder with a file for each secret: SECRETS_DIR, else /run/secrets if it can be read, else None."""
     named = os.environ.get("SECRETS_DIR")
     if named:
         return Path(named)
     return SECRETS if SECRETS.is_dir() and os.access(SECRETS, os.R_OK | os.X_OK) else None
 
 
-def _read(settings: type[Read]) -> Read:
+def _read(model: type[Read]) -> tuple[Read | None, list[UsageError]]:
+    """Return the settings, or None and what is wrong with them. Raises UsageError if a source cannot be read."""
+    folder = None if model is ServerSettings else secrets_folder()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # pydantic-settings only warns of a folder or a file that it cannot take
-            return settings(_secrets_dir=secrets_folder())
-    except (OSError, UnicodeError, SettingsError, UserWarning) as error:
-        match error.__cause__ or error:
-            case OSError() as cause:
-                fail(f"settings: {cause.filename} cannot be read: {cause.strerror}")
-            case UnicodeError() as cause:
-                fail(f"settings: .env, or the file of a secret, is no UTF-8: {cause}")
-            case cause:
-                fail(f"settings: SECRETS_DIR: {cause}")
+            warnings.simplefilter("error")  # pydantic-settings only warns of a folder or a file that it cannot read
+            return model(_secrets_dir=folder), []
     except ValidationError as error:
-        wrong = []
-        for fault in error.errors(include_url=False, include_input=False, include_context=False):
-            name = str(fault["loc"][0]).upper()
-            reason = "is not set" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
-            wrong.append(f"{name} {reason[0].lower()}{reason[1:]}")
-        fail(f"settings: {'; '.join(wrong)} (see .env.example and the README's table)")
+        return None, [_fault(model, fault) for fault in error.errors(include_url=False)]
+    except (OSError, UnicodeError, SettingsError, UserWarning) as error:
+        cause = error.__cause__ or error
+    match cause:
+        case OSError():
+            raise UsageError(f"{cause.filename} cannot be read: {cause.strerror}.")
+        case UnicodeError():  # its message may show the bytes of a secret
+            raise UsageError(".env or the file of a secret is not UTF-8.")
+    raise UsageError(f"SECRETS_DIR: {cause}.")
+
+
+def _fault(model: type[BaseSettings], fault: ErrorDetails) -> UsageError:
+    """Return one fault of pydantic as a sentence with the name of the setting, its value, and an example."""
+    field = str(fault["loc"][0])
+    name, value = field.upper(), printable(str(fault["input"]))
+    shown = f'"{value[:MAX_SHOWN]}"' + ("..." if len(value) > MAX_SHOWN else "")
+    info = model.model_fields[field]
+    default = info.default
+    cause = fault.get("ctx", {}).get("error")
+    if isinstance(cause, WrongURLError):
+        return UsageError(f"{name} {cause}.", cause.hint)
+    match fault["type"]:
+        case "missing":
+            return UsageError(f"{name} is not set.", EXAMPLES.get(field))
+        case "bool_parsing" | "bool_type":
+            return UsageError(f"{name} must be true or false, not {shown}.")
+        case "literal_error":
+            return UsageError(f"{name} must be {' or '.join(_choices(info.annotation))}, not {shown}.")
+        case "byte_size" | "byte_size_unit":
+            return UsageError(f"{name}: {shown} is not a size. Examples: {int(default)}, {format_size(default)}.")
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" | "finite_number":
+            return UsageError(f"{name} must be {_range(info)}, not {shown}.")
+        case "float_parsing" | "float_type":
+            return UsageError(f"{name} must be a number, not {shown}. Example: {default:g}.")
+        case "int_parsing" | "int_from_float" | "int_type" | "value_error" | "int_parsing_size":
+            return UsageError(f"{name} must be a whole number, not {shown}. Example: {default}.")
+    return UsageError(f"{name} must not be {shown}.")
+
+
+def _choices(annotation: object) -> Iterator[str]:
+    for part in get_args(annotation):
+        yield from [part] if isinstance(part, str) else _choices(part)
+
+
+def _range(info: FieldInfo) -> str:
+    """Return the limits of a number in words: "from 1 to 1000", "more than 0"."""
+    limits = {type(limit): limit for limit in info.metadata}
+    low, above, high = limits.get(Ge), limits.get(Gt), limits.get(Le)
+    least = f"from {_number(info, low.ge)}" if low else f"more than {_number(info, above.gt)}" if above else ""
+    if high is None:
+        return least
+    return f"{least} {'to' if low else 'and at most'} {_number(info, high.le)}"
+
+
+def _number(info: FieldInfo, limit: float) -> str:
+    return format_size(int(limit)) if info.annotation is ByteSize else f"{limit:.16g}"
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes in the largest unit that divides it, as "50 MiB"."""
+    units = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+    return next((f"{size // unit} {name}" for unit, name in units if size and size % unit == 0), f"{size} bytes")

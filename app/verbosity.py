@@ -2,7 +2,7 @@
 
 
 class Verbosity:
-    """What the user asked for."""
+    """Verbosity: the default is neither quiet nor verbose."""
 
     def __init__(self) -> None:
         self.reset()

@@ -73,6 +73,6 @@ def _fill(server: Server, admin: psycopg.Connection, rows: int) -> None:
     for arguments in ["--revision", "0001_create_images"], []:
         subprocess.run([YOYO, "apply", *arguments], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
         with psycopg.connect(server.url("filling"), autocommit=True) as connection:
-            scratch.fill(connection, rows, quiet=True)
+            scratch.fill(connection, rows)
             connection.execute("VACUUM (FREEZE, ANALYZE)")
     admin.execute("ALTER DATABASE filling RENAME TO filled")

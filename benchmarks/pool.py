@@ -26,8 +26,7 @@ import psycopg
 import uvloop
 from pydantic import SecretStr
 
-from app.database.pool import TOGETHER as BATCH_SIZE
-from app.database.pool import Pool
+from app.database.pool import BATCH_SIZE, Pool
 from app.embedded_postgres import Server
 from app.review import scratch
 from app.schema.statements import statement
@@ -171,7 +170,7 @@ def main() -> None:
             variables = os.environ | {"DATABASE_URL": server.url(), "MIGRATION_DATABASE_URL": ""}
             subprocess.run([YOYO, "apply"], cwd=ROOT, env=variables, check=True, stdout=subprocess.DEVNULL)
             with psycopg.connect(server.url(), autocommit=True) as connection:
-                scratch.fill(connection, arguments.rows, quiet=True)
+                scratch.fill(connection, arguments.rows)
             postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
             uvloop.run(measure(server.url(), postmaster, arguments.rounds, arguments.seconds))
         finally:

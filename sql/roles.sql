@@ -1,13 +1,17 @@
--- Two roles, for the DBA to run once on the service's database, as a superuser or as its owner with CREATEROLE, who then
--- becomes a member of images_owner, if there are tables to hand over:
+-- The two roles of the service: images_owner and images_app.
+--
+-- A DBA runs this file once on the service's database, as a superuser or as its owner with CREATEROLE:
+--
 --     psql -d images -f sql/roles.sql
--- Idempotent, before or after the first migration. It holds short ACCESS EXCLUSIVE locks where tables get another owner;
--- if it cannot have them in 3 s it changes nothing: run it again.
+--
+-- It can be repeated, and runs before or after the first migration. If there are tables to hand over, the DBA's role
+-- becomes a member of images_owner. While tables change their owner, it holds short ACCESS EXCLUSIVE locks. If it does
+-- not get a lock within 3 s, it changes nothing: run it again.
 --
 -- images_owner  owns the schema. MIGRATION_DATABASE_URL names it: yoyo and the `images token` commands connect as it.
--- images_app    changes rows, and nothing else. DATABASE_URL names it: the service connects as it. What it may do with
---               which table is in the migrations NNNN_grant_images_app.sql, where it can be reviewed.
--- They come without a password: \password images_owner, \password images_app, or a line of pg_hba.conf.
+-- images_app    changes rows, and nothing else. DATABASE_URL names it: the service connects as it. The migrations
+--               NNNN_grant_images_app.sql contain its rights on each table, so that you can review them.
+-- The roles have no password. Set one with \password images_owner and \password images_app, or use pg_hba.conf.
 
 \set ON_ERROR_STOP on
 
@@ -28,7 +32,7 @@ CREATE ROLE images_owner LOGIN;
 CREATE ROLE images_app LOGIN;
 \endif
 
--- Nobody but the owner makes anything: not even a temporary table.
+-- Only the owner creates objects, temporary tables included.
 REVOKE TEMPORARY ON DATABASE :"DBNAME" FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO images_owner;
 GRANT CONNECT ON DATABASE :"DBNAME" TO images_app;
@@ -36,8 +40,8 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO images_owner;
 GRANT USAGE ON SCHEMA public TO images_app;
 
--- Where migrations came first, under another role: its tables and functions become the owner's, and what the migration
--- could not grant yet is granted now. A service that still runs as that role goes on, as a member of images_app.
+-- If another role ran migrations before: its tables and functions become the owner's, and the rights that a migration
+-- could not grant yet are granted now. A service that still runs as that role continues, as a member of images_app.
 SELECT
     to_regclass('images') IS NOT NULL AS images_are_here,
     to_regclass('tokens') IS NOT NULL AS tokens_are_here

@@ -26,6 +26,7 @@ from app.main import create_app
 from app.migrations.backend import SettingsBackend
 from app.settings import ROOT, Settings
 from tests.support import forked
+from tests.support.pgbouncer import PgBouncer, pgbouncer
 from tests.support.s3 import S3
 
 VERSION = int(os.environ.get("PG", "18"))
@@ -61,6 +62,15 @@ class OneProcessForSome(LoadScopeScheduling):  # type: ignore[misc]
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForSome:
     return OneProcessForSome(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "routes(*names): run the test once for each route to PostgreSQL; see `route`")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if marker := metafunc.definition.get_closest_marker("routes"):
+        metafunc.parametrize("route", marker.args, indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -199,12 +209,37 @@ def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
     return s3_server
 
 
+@pytest.fixture(scope="session")
+def pooler(server: Server) -> Iterator[PgBouncer]:
+    """A PgBouncer in transaction mode, where many clients share few sessions."""
+    with pgbouncer(server) as started:
+        yield started
+
+
 @pytest.fixture
-def settings(database: str, tmp_path: Path) -> Settings:
-    """The service as the role that sql/roles.sql makes for it: each test of the API shows that it may enough."""
+def route(request: pytest.FixtureRequest) -> PgBouncer | None:
+    """The pooler between the service and PostgreSQL: None unless the test is marked with the route "pgbouncer".
+
+    `pytest.mark.routes("direct", "pgbouncer")` runs a test with both.
+    """
+    match getattr(request, "param", "direct"):
+        case "direct":
+            return None
+        case "pgbouncer":
+            pooler: PgBouncer = request.getfixturevalue("pooler")
+            return pooler
+        case other:
+            raise ValueError(f"no such route to PostgreSQL: {other}")
+
+
+@pytest.fixture
+def settings(database: str, route: PgBouncer | None, tmp_path: Path) -> Settings:
+    """The service as the role that sql/roles.sql makes for it, so each test shows that its rights suffice."""
+    url = as_role(database, "images_app")
     return Settings(
         _env_file=None,
-        database_url=SecretStr(as_role(database, "images_app")),
+        database_url=SecretStr(route.url(url) if route else url),
+        database_pooler="transaction" if route else "none",
         migration_database_url=SecretStr(as_role(database, "images_owner")),
         storage_url=f"file:{tmp_path / 'objects'}",
         auth="none",

@@ -10,7 +10,7 @@ from anyio import to_thread
 from app.catalogue.cursors import EARLIEST, LATEST
 from app.catalogue.listing import Filters
 from app.database import queries
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 
 NDJSON = "application/x-ndjson"
 Write = Callable[[bytes], Coroutine[None, None, None]]
@@ -31,7 +31,7 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
 }
 
 
-async def export(reads: Reads, filters: Filters, coding: str | None, write: Write) -> None:
+async def export(reads: ReadRouter, filters: Filters, coding: str | None, write: Write) -> None:
     """Pass the export to `write`, in the coding. One transaction reads all of it, so it shows one moment.
 
     If the database fails before the first bytes, the export starts again. Otherwise its error is raised.

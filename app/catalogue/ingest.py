@@ -38,7 +38,7 @@ async def store_image(
         row = await queries.get_image_by_sha256(pool, found.sha256)
         if row is not None:
             return row, False
-        async with pool.alone(found.sha256) as waited:
+        async with pool.exclusive(found.sha256) as waited:
             if waited:
                 continue  # Another request in this process may have stored these bytes.
             # Until the row is committed, the lock keeps a DELETE from removing the bytes that are written here. The row

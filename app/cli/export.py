@@ -14,7 +14,7 @@ from app.catalogue.listing import Filters
 from app.cli.failures import FAILURES, failure
 from app.cli.output import STDOUT, open_output
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.embedded_postgres import connectable
 from app.errors import UsageError
 from app.progress import Progress
@@ -59,5 +59,5 @@ async def _export(
         write(chunk)
         progress.advance(len(chunk))
 
-    async with Pool(settings) as pool, Reads(settings, pool) as reads:
+    async with Pool(settings) as pool, ReadRouter(settings, pool) as reads:
         await export(reads, filters, coding, send)

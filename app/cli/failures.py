@@ -5,16 +5,15 @@ import socket
 import asyncpg
 import psycopg
 from obstore.exceptions import BaseError
-from psycopg.conninfo import conninfo_to_dict
 
-from app.database.errors import BEHIND, UNAVAILABLE, PoolerError
-from app.embedded_postgres import connectable
-from app.errors import CannotConnectError, CommandError
+from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE, PoolerError
+from app.errors import CommandError
+from app.migrations.connection import cannot_connect as cannot_connect
 from app.settings import Settings
 from app.storage.store import reason
 from app.text import one_line
 
-# What a command expects to fail. Other exceptions are faults of the program.
+# Exceptions of a server that fails. Other exceptions are faults of the program.
 FAILURES = (*UNAVAILABLE, asyncpg.PostgresError, psycopg.Error)
 CONNECTING = (
     ConnectionRefusedError,
@@ -33,7 +32,7 @@ def failure(error: BaseException, settings: Settings, *, as_owner: bool = False)
 
     `as_owner` tells that the connection was the one of MIGRATION_DATABASE_URL, if that is set.
     """
-    if isinstance(error, BEHIND):
+    if isinstance(error, SCHEMA_BEHIND):
         return CommandError("the database lacks migrations of this release.", "apply them: yoyo apply")
     if isinstance(error, PoolerError):
         return CommandError(f"{error}.")
@@ -44,15 +43,6 @@ def failure(error: BaseException, settings: Settings, *, as_owner: bool = False)
     if isinstance(error, OSError) and error.filename is not None:
         return CommandError(f"{error.filename}: {error.strerror}.")
     return CommandError(f"PostgreSQL failed: {one_line(str(error)).rstrip('.') or type(error).__name__}.")
-
-
-def cannot_connect(error: BaseException, settings: Settings, *, as_owner: bool = False) -> CannotConnectError:
-    """Return the error for a connection that failed, with the place and the setting that names it."""
-    is_own = as_owner and settings.migration_database_url is not None
-    place = conninfo_to_dict(connectable(settings.migrator_url if as_owner else settings.database_url))
-    setting = "MIGRATION_DATABASE_URL" if is_own else "DATABASE_URL"
-    host, port = place.get("host"), place.get("port")
-    return CannotConnectError(None if host is None else str(host), port, setting, error)
 
 
 def _is_connecting(error: BaseException) -> bool:

@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 
 class UnreadableError(Exception):
-    """The file cannot be read; the message says why."""
+    """The file cannot be read. The message says why."""
 
 
 def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], NoReturn]) -> int:
@@ -96,7 +96,7 @@ class Import:
         return f"{self.new} new, {self.known} known, {self.rejected} rejected"
 
     async def work(self) -> None:
-        """Import all files. Raises an ExceptionGroup of what PostgreSQL or the object store raises."""
+        """Import all files. Raises an ExceptionGroup of FAILURES."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._stop)
         if self._progress.has_bar:
             Thread(target=self._count, daemon=True).start()
@@ -203,7 +203,7 @@ def _chunks(path: Path, max_bytes: int) -> Iterator[bytes]:
 
 
 def filename(path: Path) -> str:
-    """Return the file's own name. What is not UTF-8, or not allowed in a name, becomes U+FFFD."""
+    """Return the file's own name. Characters that are not UTF-8, or not allowed in a name, become U+FFFD."""
     return NOT_IN_A_NAME.sub("\ufffd", os.fsencode(path.name).decode(errors="replace"))
 
 

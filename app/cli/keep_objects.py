@@ -8,7 +8,7 @@ from app.cli.child import run_child
 from app.cli.failures import cannot_connect
 from app.errors import CommandError
 from app.migrations import lock
-from app.migrations.connection import explained, open_connection, run
+from app.migrations.connection import explained, open_connection, reject_pooler, run
 from app.settings import read_settings
 
 LOCK_TIMEOUT = 60.0  # seconds to wait for a DELETE that is removing bytes; another backup takes longer
@@ -28,12 +28,7 @@ def keep_objects(command: Sequence[str]) -> int:
         raise cannot_connect(error, settings, as_owner=True) from error
     with connection:
         try:
-            process, *_ = run(connection, "find_session").fetchone() or (None,)
-            if process != connection.info.backend_pid:
-                raise CommandError(
-                    f"this connection goes through a pooler: {NOT_RUN}.",
-                    "set MIGRATION_DATABASE_URL to PostgreSQL itself",
-                )
+            reject_pooler(connection)
             lock.prepare_session(connection, LOCK_TIMEOUT)
             run(connection, "keep_objects")
         except psycopg.errors.LockNotAvailable as error:
@@ -48,7 +43,7 @@ def keep_objects(command: Sequence[str]) -> int:
         except OSError as error:
             raise CommandError(f"{command[0]} cannot be run: {error.strerror}.") from error
         try:
-            run(connection, "find_session")
+            run(connection, "find_process", "pooler")
         except psycopg.Error as error:
             raise CommandError(
                 f"the connection to PostgreSQL was lost while the command ran: {explained(error)}.",

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.shell_completion import shell_complete
 
 from app.cli.commands import images
 from app.cli.output import guard_streams
 from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, ExitCode, OutputError, UsageError, describe
 from app.verbosity import verbosity
+
+COMPLETION = "_IMAGES_COMPLETE"  # environment variable in which a shell asks for completions
 
 
 def main() -> NoReturn:
@@ -28,23 +31,27 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. Errors are printed to stderr."""
     verbosity.reset()
     try:
-        status = images.main(arguments, prog_name="images", standalone_mode=False, obj=leave)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        if instruction := os.environ.get(COMPLETION):
+            return shell_complete(images, {}, "images", COMPLETION, instruction)
+        with images.make_context("images", list(arguments), obj=leave) as context:
+            status = images.invoke(context)
+        sys.stdout.flush()
         return status if isinstance(status, int) else ExitCode.DONE
+    except click.exceptions.Exit as end:  # after --help
+        return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.message, file=sys.stderr)
         return ExitCode.USAGE
     except click.UsageError as error:
         return _report(_as_ours(error))
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except OutputError as error:
         return CLOSED_PIPE if error.is_closed_pipe else _report(error)
     except CommandError as error:
         return _report(error)
-    except SystemExit as end:  # of the completion in a shell, and of what still ends by itself
+    except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.DONE
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"

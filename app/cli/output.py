@@ -30,7 +30,7 @@ COLORS = {
     "wrong:": RED,
     "unsafe": RED,
 }
-# A verdict begins a line, follows the name of what it is about, or stands in parentheses.
+# A verdict is the first word of a line, or follows the name of a migration, or is in parentheses.
 VERDICT = re.compile(
     r"(?:^ *|^drift: |^ *(?:apply|up|down|rollback): |^[0-9]{4}_\w+ +|  rollback )"
     r"(?P<first>applied|pending|running|failed|edited|missing|wrong:|none;|unsafe|safe|care)(?=[ :,]|$)"
@@ -96,8 +96,8 @@ def guard_streams() -> None:
 def open_output(path: Path | None) -> Iterator[Callable[[bytes], None]]:
     """Yield a function that writes bytes to a file, or to stdout if `path` is None.
 
-    A file appears, or replaces the one before, only when it is complete and on the disk. What is not a regular file,
-    such as /dev/null, is written to directly. Raises OutputError.
+    A file appears, or replaces the one before, only when it is complete and on the disk. A device, such as
+    /dev/null, is written to directly. Raises OutputError.
     """
     if path is None:
         yield _writer(STDOUT, "stdout")

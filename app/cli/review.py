@@ -1,113 +1,94 @@
-"""`images schema review`, from its arguments to its exit status."""
+"""Review command: `images schema review`, from its arguments to the report and the exit code."""
 
 import logging
 import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
 
 import psycopg
-from tqdm import tqdm
 
-from app.errors import fail
-from app.lint import check, findings
+from app.cli.output import note
+from app.errors import CommandError, ExitCode, UsageError
+from app.lint import check
 from app.migrations.connection import explained
 from app.migrations.status import read_status
 from app.migrations.validation import faults
+from app.progress import Progress
 from app.review import releases, scratch
 from app.review.report import render, report
-from app.review.review import STAGES
+from app.review.review import STAGES, Reviewed
 from app.review.review import review as review_migrations
 from app.schema.history import MIGRATIONS
-from app.settings import read_review_settings, read_settings
-from app.text import one_line
-
-MOST_ROWS = 100_000_000
+from app.settings import ReviewSettings, read_review_settings, read_settings
 
 
-def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIONS) -> int:
-    """Review migrations of a folder and print the report. Returns 1 where one is not safe, and 0.
+def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIONS) -> ExitCode:
+    """Review migrations of a folder, and print the report. Return ACTION_NEEDED if one is unsafe, otherwise DONE.
 
-    Ends the command with one line, or one for each fault of the files, where they cannot be reviewed.
+    `names` are IDs or files. Without names, the pending migrations are reviewed. Raises CommandError if they cannot be
+    reviewed.
     """
-    if not 0 < rows <= MOST_ROWS:
-        fail(f"images schema review: --rows is a number from 1 to {MOST_ROWS:,}")
     if wrong := faults(folder):
-        fail("\n".join(f"images schema review: {fault}" for fault in wrong))
+        lines = "\n".join(str(fault) for fault in wrong)
+        raise CommandError(f"the migrations cannot be reviewed:\n{lines}")
     settings = read_review_settings()
     paths = sorted(path for path in folder.glob("*.sql") if ".rollback" not in path.name)
     chosen = _chosen(names, [path.stem for path in paths]) if names else _pending()
     if not chosen:
-        print("images schema review: nothing is pending; name the migrations to review", file=sys.stderr)
-        return 0
-    logging.getLogger("psycopg").disabled = True  # what fails after an interruption is of no interest
-    for ending in (
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # as Ctrl-C: the statement is cancelled, and the scratch database goes
-        signal.signal(ending, signal.default_int_handler)
-    quiet = not sys.stderr.isatty()
+        note("nothing is pending: name the migrations to review")
+        return ExitCode.DONE
+    found, allowed = check.findings_and_allowed(folder.parent)
+    reviewed, server = _measure(settings, paths, chosen, rows)
+    for each in reviewed:
+        files = {each.path, each.path.with_suffix(".rollback.sql")}
+        each.findings = [finding for finding in found if finding.path in files]
+        each.allowed = [(finding, why) for finding, why in allowed.items() if finding.path in files]
+    skipped = sorted(chosen - {each.id for each in reviewed})
+    outcome = report(reviewed, rows, server, datetime.now(UTC), skipped)
+    print(render(outcome, format), flush=True)
+    return ExitCode.ACTION_NEEDED if outcome.is_unsafe else ExitCode.DONE
+
+
+def _measure(
+    settings: ReviewSettings, paths: Sequence[Path], chosen: set[str], rows: int
+) -> tuple[list[Reviewed], str]:
+    """Return the measured migrations, and the version of PostgreSQL."""
+    logging.getLogger("psycopg").disabled = True  # its warnings about statements that Ctrl-C has cancelled
+    for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: cancel the statement, and drop the scratch database
+        signal.signal(number, signal.default_int_handler)
     try:
         with (
             scratch.scratch(settings) as url,
             closing(scratch.connect(url)) as connection,
-            tqdm(total=len(chosen) * len(STAGES), disable=quiet, leave=False) as bar,
+            Progress("stages", len(chosen) * len(STAGES)) as progress,
         ):
-            reviewed = review_migrations(
-                connection,
-                paths,
-                chosen,
-                rows,
-                releases.present(folder.parent / "queries"),
-                releases.previous,
-                _say(bar),
-                quiet,
-            )
-            server = str(connection.info.parameter_status("server_version"))
+
+            def show(migration: str, stage: str) -> None:
+                if stage == STAGES[0] and not progress.has_bar:
+                    note(f"reviewing {migration}")
+                progress.advance(label=f"{migration}: {stage}")
+
+            release = releases.present(paths[0].parent.parent / "queries")
+            reviewed = review_migrations(connection, paths, chosen, rows, release, releases.previous, show)
+            return reviewed, str(connection.info.parameter_status("server_version"))
     except psycopg.Error as error:
-        fail(f"images schema review: {one_line(explained(error))}")
-    try:
-        found, allowed = check.judge(folder.parent)
-    except findings.CannotCheckError as error:
-        fail(f"images schema review: {error}")
-    for one in reviewed:
-        twins = {one.path, one.path.with_suffix(".rollback.sql")}
-        one.findings = [finding for finding in found if finding.path in twins]
-        one.allowed = [(finding, why) for finding, why in allowed.items() if finding.path in twins]
-    skipped = sorted(chosen - {one.id for one in reviewed})
-    outcome = report(reviewed, rows, server, datetime.now(UTC), skipped)
-    print(render(outcome, format), flush=True)
-    return 1 if outcome.is_unsafe else 0
+        raise CommandError(f"the review failed: {explained(error).rstrip('.')}.") from error
 
 
 def _chosen(names: Sequence[str], known: Sequence[str]) -> set[str]:
-    """Ids from ids and from files, a migration's or its rollback's."""
+    """Return the IDs for IDs and files, a migration's or its rollback's. Raises UsageError if one does not exist."""
     chosen = set()
     for name in names:
         id = Path(name).name.removesuffix(".sql").removesuffix(".rollback")
         if id not in known:
             near = get_close_matches(id, known, 1) or [other for other in known if other.startswith(id)]
-            fail(f"images schema review: there is no migration {id}{f'; is it {near[0]}?' if near else ''}")
+            raise UsageError(f'there is no migration "{id}".', f"did you mean {near[0]}?" if near else None)
         chosen.add(id)
     return chosen
 
 
 def _pending() -> set[str]:
     return {entry.id for entry in read_status(read_settings()).entries if entry.state in {"pending", "failed"}}
-
-
-def _say(bar: "tqdm[NoReturn]") -> Callable[[str, str], None]:
-    """Each stage moves the bar on; where there is no terminal, each migration is a line."""
-
-    def say(migration: str, stage: str) -> None:
-        if not bar.disable:
-            bar.set_description(f"{migration}: {stage}")
-            bar.update()
-        elif stage == STAGES[0]:
-            print(f"reviewing {migration}", file=sys.stderr, flush=True)
-
-    return say

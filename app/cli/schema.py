@@ -26,7 +26,7 @@ def show_status(format: str) -> ExitCode:
         print(as_json(status))
     else:
         print_verdicts(as_text(status))
-    return ExitCode(status.exit_status)
+    return status.exit_code
 
 
 def check_files(files: Collection[Path], format: str) -> ExitCode:
@@ -57,7 +57,7 @@ def show_review(names: Sequence[str], rows: int, format: str) -> int:
 
 
 def accept_migrations(names: Sequence[str]) -> None:
-    """Accept the edited files of migrations; of all if none is named."""
+    """Accept the edited files of the named migrations. Without a name, accept every edited file."""
     with get_backend("settings:") as backend, backend.lock():
         backend.accept(names)
 

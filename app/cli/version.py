@@ -7,7 +7,7 @@ from app.verbosity import verbosity
 
 
 def print_version() -> None:
-    """Print the version; with --verbose also those of Python, the drivers, libpq, libvips and yoyo."""
+    """Print the version. With --verbose, print also those of Python, the drivers, libpq, libvips and yoyo."""
     print(f"images {version('image-catalogue')}")
     if not verbosity.is_verbose:
         return

@@ -1,7 +1,9 @@
 """Wait for PostgreSQL and the object store, `images wait`: the first step of a container's start."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from time import monotonic
 
 import asyncpg
@@ -10,15 +12,22 @@ from obstore.store import ObjectStore
 
 from app.cli.failures import cannot_connect
 from app.cli.output import note
-from app.database.connect import asyncpg_urls, connect, refuse_pooler
-from app.database.errors import ELSEWHERE, PoolerError
+from app.cli.port import check_port
+from app.cli.settings import warn_of_unknown_names
+from app.database.connect import asyncpg_urls, connect, reject_pooler
+from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.embedded_postgres import connectable
-from app.errors import CommandError
-from app.settings import Settings, read_settings
-from app.storage.store import open_store, reach, reason
+from app.errors import CommandError, UsageError
+from app.schema.statements import statement
+from app.settings import ServerSettings, Settings, read_settings
+from app.storage.store import open_store, reach, reason, store_folder
 
 RETRY_INTERVAL = 0.2  # seconds between two attempts
 MESSAGE_INTERVAL = 5.0  # seconds between two lines that say what the command waits for
+
+
+# obstore's words for a request that failed: its URL, and the reason at the end.
+REQUEST = re.compile(r"Error performing \w+ (\S+) in .* - (?:HTTP error: )?(.+)")
 
 
 class _NotYetError(Exception):
@@ -30,20 +39,55 @@ class _NotYetError(Exception):
         self.failure = failure
 
 
-async def wait_for_database(timeout: float) -> None:  # noqa: ASYNC109
+async def wait_for_database(timeout: float, *, is_start: bool = False) -> None:  # noqa: ASYNC109
     """Check the settings, and return once the service and the migrator can connect.
 
-    `timeout` is in seconds, for each server. Raises CommandError after it, and at once for what waiting cannot fix.
+    `timeout` is in seconds, for each server. `is_start` tells that uvicorn starts next, so that its port has to be free.
+    Raises CommandError after the time-out, and at once for what waiting cannot fix.
     """
-    settings = read_settings()
     # A wrong setting shows here, once, and not in each worker again and again.
-    store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
-    await _retry(lambda: _reach_store(store), timeout)
+    warn_of_unknown_names()
+    settings = read_settings(needs_store=True)
+    if is_start:
+        check_port(ServerSettings())
+    assert settings.storage_url is not None
+    folder = store_folder(settings.storage_url)
+    if folder is None or folder.exists():
+        await _open_and_reach_store(settings, timeout)
     database_url = connectable(settings.database_url)
     migrator_url = connectable(settings.migrator_url) if settings.migrate else database_url
     await _retry(lambda: _reach_postgresql(settings, database_url, timeout, as_owner=False), timeout)
     if migrator_url != database_url:
         await _retry(lambda: _reach_postgresql(settings, migrator_url, timeout, as_owner=True), timeout)
+    if folder is not None and _is_empty(folder):
+        if await _has_images(database_url, timeout):
+            raise UsageError(
+                f"the database has images, but the object store folder {folder} is empty.",
+                "check STORAGE_URL, and that its volume is mounted; if the bytes are really to be missing, make the "
+                f"folder {folder / 'sha256'}",
+            )
+        await _open_and_reach_store(settings, timeout)
+
+
+async def _open_and_reach_store(settings: Settings, timeout: float) -> None:  # noqa: ASYNC109
+    store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
+    await _retry(lambda: _reach_store(store), timeout)
+
+
+def _is_empty(folder: Path) -> bool:
+    """Return whether a folder is empty or does not exist. A new volume has lost+found."""
+    return not folder.exists() or all(path.name == "lost+found" for path in folder.iterdir())
+
+
+async def _has_images(url: str, timeout: float) -> bool:  # noqa: ASYNC109
+    """Return whether the table has an image. A database that is not migrated, or hides the table, has none."""
+    connection, _ = await connect(asyncpg_urls(url), timeout)
+    try:
+        return await connection.execute(statement("has_images"), timeout=timeout) == "SELECT 1"
+    except asyncpg.PostgresError:
+        return False
+    finally:
+        connection.terminate()
 
 
 async def _retry(attempt: Callable[[], Awaitable[None]], timeout: float) -> None:  # noqa: ASYNC109
@@ -68,19 +112,21 @@ async def _reach_store(store: ObjectStore) -> None:
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise CommandError(f"the object store rejects the credentials: {reason(error)}.") from error
     except (BaseError, OSError) as error:
-        failure = CommandError(f"the object store does not answer: {reason(error)}.")
-        raise _NotYetError(f"the object store: {reason(error)}", failure) from error
+        request = REQUEST.search(reason(error))
+        place, why = (f" at {request[1]}", request[2]) if request else ("", reason(error))
+        failure = CommandError(f"the object store{place} does not answer: {why}.")
+        raise _NotYetError(f"the object store{place}: {why}", failure) from error
 
 
 async def _reach_postgresql(settings: Settings, url: str, timeout: float, *, as_owner: bool) -> None:  # noqa: ASYNC109
     try:
         connection, _ = await connect(asyncpg_urls(url), timeout)
         if not as_owner and settings.database_pooler == "none":
-            await refuse_pooler(connection, timeout)
+            await reject_pooler(connection, timeout)
         await connection.close()
     except PoolerError as error:
         raise CommandError(f"{error}.") from error
-    except ELSEWHERE as error:
+    except TRY_NEXT_HOST as error:
         failure = cannot_connect(error, settings, as_owner=as_owner)
         raise _NotYetError(f"PostgreSQL at {failure.place}", failure) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:

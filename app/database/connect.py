@@ -1,21 +1,18 @@
-"""app.database.connect: to be described."""
+"""Connect to PostgreSQL with asyncpg: hosts of the URL in turn, options of libpq, a check for a pooler."""
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
 
-from app.settings import split_url
-
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
-    Record = asyncpg.Record
-from app.database.errors import ELSEWHERE, PoolerError
+from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.schema.statements import statement
+from app.urls import split_url
 
-# What libpq, under yoyo, takes in a URL and asyncpg would send to the server as a setting of its own.
+# Options of a URL that libpq, under yoyo, reads. asyncpg would send them to the server as settings of its own.
 LIBPQ_ONLY = {
     "channel_binding",
     "connect_timeout",
@@ -36,17 +33,17 @@ LIBPQ_ONLY = {
 
 
 def asyncpg_url(url: str) -> str:
-    """The URL as libpq reads it, less the options that asyncpg does not know; how long to wait is a setting."""
+    """Return the URL as libpq reads it, without the options that asyncpg does not know."""
     parts = split_url(url)
     options = [(name, value) for name, value in parse_qsl(parts.query) if name not in LIBPQ_ONLY]
     return f"postgresql://{parts.netloc}{parts.path}?{urlencode(options)}"
 
 
 def asyncpg_urls(url: str) -> list[str]:
-    """The same for each host of the URL by itself. Raises ValueError where it has other than a port for each.
+    """Return one URL for each host of the URL. Raise ValueError if it has neither one port nor one for each host.
 
-    Given all of them, asyncpg would wait for one that is frozen until no time is left for the others. Only for which
-    standby is preferred to a primary it has to know them all.
+    With all hosts in one URL, asyncpg would wait for a frozen host until no time is left for the others. The exception
+    is target_session_attrs=prefer-standby: to prefer one, asyncpg must know all hosts.
     """
     parts = split_url(asyncpg_url(url))
     options = dict(parse_qsl(parts.query))
@@ -64,18 +61,22 @@ def asyncpg_urls(url: str) -> list[str]:
     return urls
 
 
-async def connect(urls: list[str], timeout: float, **options: Any) -> tuple[asyncpg.Connection[Record], str]:  # noqa: ASYNC109
-    """A connection to the first host that is there and is what target_session_attrs asks for, and its URL.
+async def connect(
+    urls: list[str],
+    timeout: float,  # noqa: ASYNC109
+    **options: Any,
+) -> tuple[asyncpg.Connection[asyncpg.Record], str]:
+    """Return a connection to the first host that answers and has the requested target_session_attrs, and its URL.
 
-    Each has an equal share of the time that is left. The one that was found goes to the front of `urls`: the next
-    connection does not wait again for one that is frozen.
+    `timeout` is in seconds. Each host gets an equal share of the time that is left. The URL of the connected host moves
+    to the front of `urls`, so the next connection does not wait again for a frozen host. Raise the last host's error.
     """
     deadline = monotonic() + timeout
     failed: Exception | None = None
     for left, url in zip(range(len(urls), 0, -1), tuple(urls), strict=True):
         try:
             connection = await asyncpg.connect(url, timeout=(deadline - monotonic()) / left, **options)
-        except ELSEWHERE as error:
+        except TRY_NEXT_HOST as error:
             failed = error
             continue
         urls.remove(url)
@@ -85,18 +86,20 @@ async def connect(urls: list[str], timeout: float, **options: Any) -> tuple[asyn
     raise failed
 
 
-async def refuse_pooler(driver: asyncpg.Connection[Record], timeout: float) -> None:  # noqa: ASYNC109
-    """Raises PoolerError where the process that PostgreSQL has for us is not the one that it named when we connected:
-    a pooler names one of its own, and may give each statement to another. COPY is one message, and prepares nothing."""
+async def reject_pooler(driver: asyncpg.Connection[asyncpg.Record], timeout: float) -> None:  # noqa: ASYNC109
+    """Raise PoolerError if a pooler is between this process and PostgreSQL.
+
+    PostgreSQL names the process of a session when the session starts. A pooler names one of its own, and may give each
+    statement to another process. The question is a COPY: COPY is one message, and prepares no statement.
+    """
     answer: list[bytes] = []
 
     async def keep(chunk: bytes) -> None:
         answer.append(chunk)
 
     try:
-        await driver.copy_from_query(
-            statement("find_process", "pooler").rstrip().removesuffix(";"), output=keep, timeout=timeout
-        )
+        query = statement("find_process", "pooler").rstrip().removesuffix(";")
+        await driver.copy_from_query(query, output=keep, timeout=timeout)
         if int(b"".join(answer)) != driver.get_server_pid():
             raise PoolerError
     except BaseException:

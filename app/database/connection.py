@@ -1,4 +1,4 @@
-"""app.database.connection: to be described."""
+"""Database connection: asyncpg's, with the statements of sql/queries/ prepared, time limits, and transactions."""
 
 from __future__ import annotations
 
@@ -6,60 +6,65 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
+from asyncpg.prepared_stmt import PreparedStatement
 
-from app.observability import queries
-
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
-    from asyncpg.prepared_stmt import PreparedStatement
-
-    from app.database.connect import Record
-
-    Statement = PreparedStatement[Record]
 from app.database.connect import connect
+from app.observability import queries
 from app.schema.statements import statement
 
-ENDLESS = 30 * 86_400.0  # seconds: who copies is stopped by the one who reads or sends, or by PostgreSQL's death
+# Seconds, 30 days. The reader or the sender ends a copy earlier, or PostgreSQL's death does.
+COPY_TIMEOUT = 30 * 86_400.0
 
 
 class Connection:
-    """A connection, and each statement that it has run so far, prepared: found again by the name of its file.
+    """A connection with prepared statements, each found by the name of its file in sql/queries/.
 
-    A statement may take `timeout` seconds; the first one after `deadline` was set, until then.
+    A statement may take `timeout` seconds. If `deadline` is set, the next statement must end by it instead: a value of
+    time.monotonic().
 
-    Behind a pooler two transactions may be two sessions. There `begin` is given and begins each of them; no statement
-    is outside, and each is prepared anew, without a name: what were kept of one, its types, would outlive their change.
+    Behind a pooler, two transactions may be two sessions. There `begin` is the statement that begins a transaction, and
+    every statement runs in one. No prepared statement is kept, because its types would outlive a change of the schema.
     """
 
     def __init__(
-        self, connection: asyncpg.Connection[Record], url: str, timeout: float, begin: str | None = None
+        self,
+        connection: asyncpg.Connection[asyncpg.Record],
+        url: str,
+        timeout: float,
+        begin: str | None = None,
     ) -> None:
         self.driver = connection
         self.url = url
         self.deadline: float | None = None
+        self.interrupted = False  # the last statement did not end, and PostgreSQL may still run it
+        self.lost = False  # the server is gone, frozen, or no longer a primary
         self._begin = begin
-        self.spoilt = False
-        self.lost = False  # its server is gone, frozen, or no longer the one for it
         self._timeout = timeout
-        self._statements: dict[str, Statement] = {}
+        self._statements: dict[str, PreparedStatement[asyncpg.Record]] = {}
 
-    async def fetch(self, name: str, *arguments: object, timeout: float | None = None) -> list[Record]:  # noqa: ASYNC109
-        """The rows of sql/queries/NAME.sql, in `timeout` seconds where that is given."""
+    async def fetch(self, name: str, *arguments: object, timeout: float | None = None) -> list[asyncpg.Record]:  # noqa: ASYNC109
+        """Return the rows of sql/queries/NAME.sql. If `timeout` is given, it replaces the connection's time limit."""
         return await self._run(name, lambda prepared, left: prepared.fetch(*arguments, timeout=left), timeout)
 
-    async def fetchmany(self, name: str, calls: Sequence[Sequence[object]]) -> list[Record]:
-        """The rows of all calls of sql/queries/NAME.sql, which go out as one message and are one transaction."""
+    async def fetchmany(self, name: str, calls: Sequence[Sequence[object]]) -> list[asyncpg.Record]:
+        """Return the rows of all calls of sql/queries/NAME.sql. They are one message and one transaction."""
         return await self._run(name, lambda prepared, left: prepared.fetchmany(calls, timeout=left))
+
+    async def fetchrow(self, name: str, *arguments: object) -> asyncpg.Record | None:
+        """Return the only row of sql/queries/NAME.sql, or None if there is none."""
+        rows = await self.fetch(name, *arguments)
+        return rows[0] if rows else None
 
     async def _run(
         self,
         name: str,
-        call: Callable[[Statement, float], Coroutine[Any, Any, list[Record]]],
+        call: Callable[[PreparedStatement[asyncpg.Record], float], Coroutine[Any, Any, list[asyncpg.Record]]],
         timeout: float | None = None,  # noqa: ASYNC109
-    ) -> list[Record]:
+    ) -> list[asyncpg.Record]:
         deadline = self._take_deadline() if timeout is None else monotonic() + timeout
         if self._begin is not None and not self.driver.is_in_transaction():
             self.deadline = deadline
@@ -71,26 +76,27 @@ class Connection:
                 prepared = self._statements.get(name) or await self._prepare(name, deadline)
                 return await call(prepared, deadline - monotonic())
             except (InvalidCachedStatementError, OutdatedSchemaCacheError):
-                # A migration has changed a table under the statements: they are prepared anew, and nothing was done.
+                # A migration has changed a table of a prepared statement. The statement did nothing: prepare it again.
                 self._statements.clear()
                 if self.driver.is_in_transaction():
                     raise
                 return await call(await self._prepare(name, deadline), deadline - monotonic())
         except BaseException as error:
             failure = error
-            self._judge(error)
+            self._note_failure(error)
             raise
         finally:
             queries.query(name, started, failure)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """Committed at the end, rolled back on an error."""
+        """Run a transaction: commit at the end, roll back on an error."""
         await self._control(self._begin or "BEGIN")
         try:
             yield
         except BaseException:
-            if not (self.spoilt or self.lost or self.driver.is_closed()):  # or it will be closed, which does it too
+            # A connection that cannot be used again is closed, which rolls back too.
+            if not (self.interrupted or self.lost or self.driver.is_closed()):
                 await self._control("ROLLBACK")
             raise
         await self._control("COMMIT")
@@ -99,17 +105,12 @@ class Connection:
         try:
             await self.driver.execute(text, timeout=self._take_deadline() - monotonic())
         except BaseException as error:
-            self._judge(error)
+            self._note_failure(error)
             raise
 
-    async def fetchrow(self, name: str, *arguments: object) -> Record | None:
-        """The only row of sql/queries/NAME.sql; None where there is none."""
-        rows = await self.fetch(name, *arguments)
-        return rows[0] if rows else None
-
     @asynccontextmanager
-    async def without_limit(self) -> AsyncIterator[None]:
-        """For statements that may take any time: when the server takes no other connection in time, this one ends."""
+    async def without_time_limit(self) -> AsyncIterator[None]:
+        """Watch the server while statements run that may take any time. If it stops answering, close this one."""
         watch = asyncio.create_task(self._watch())
         try:
             yield
@@ -127,62 +128,66 @@ class Connection:
                 self.driver.terminate()
                 return
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-                pass  # that is an answer too
+                pass  # The server answers.
 
     async def copy_out(self, name: str, write: Callable[[bytes], Coroutine[None, None, None]]) -> None:
-        """Hand the one column of sql/queries/NAME.sql to `write`, a line for each row, by COPY.
+        """Pass the one column of sql/queries/NAME.sql to `write` by COPY, a line for each row.
 
-        The text format would double each backslash. CSV is verbatim where quote and delimiter are characters that the
-        value cannot hold: JSON writes both as \\u0001 and \\u0002.
+        The text format would double each backslash. CSV leaves a value as it is if it holds neither the quote nor the
+        delimiter. JSON holds neither \\x01 nor \\x02: it writes them as \\u0001 and \\u0002.
         """
         query = statement(name).rstrip().removesuffix(";")
         started, failure = perf_counter(), None
         try:
             await self.driver.copy_from_query(
-                query, output=write, format="csv", delimiter="\x01", quote="\x02", timeout=ENDLESS
+                query, output=write, format="csv", delimiter="\x01", quote="\x02", timeout=COPY_TIMEOUT
             )
         except BaseException as error:
             failure = error
-            self._judge(error)
-            if self.spoilt and not isinstance(error, asyncio.CancelledError):
-                # `write` has failed. asyncpg would wait for an answer to its cancelling, in vain where all had come.
+            self._note_failure(error)
+            if self.interrupted and not isinstance(error, asyncio.CancelledError):
+                # `write` has failed. asyncpg would wait for the answer to its cancel request, which never comes if
+                # PostgreSQL had sent everything.
                 self.driver.terminate()
             raise
         finally:
             queries.query(name, started, failure)
 
     async def copy_in(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> None:
-        """Write the records into the columns of the table, by COPY."""
+        """Write the records into the columns of the table by COPY."""
         started, failure = perf_counter(), None
         try:
-            await self.driver.copy_records_to_table(table, columns=columns, records=records, timeout=ENDLESS)
+            await self.driver.copy_records_to_table(table, columns=columns, records=records, timeout=COPY_TIMEOUT)
         except BaseException as error:
             failure = error
-            self._judge(error)
+            self._note_failure(error)
             raise
         finally:
             queries.query(f"copy_{table}", started, failure)
 
-    def _judge(self, error: BaseException) -> None:
-        """After an answer of PostgreSQL the connection is as good as before, but for its last one, and for that of a
-        former primary. After anything else, a time-out, a client that went away, PostgreSQL may still be at it."""
+    def _note_failure(self, error: BaseException) -> None:
+        """Note whether the connection can be used again.
+
+        It can after an error of PostgreSQL, unless that ended the session, or came from a former primary. After any
+        other error, such as a time-out or a cancellation, PostgreSQL may still run the statement.
+        """
         if isinstance(error, asyncpg.PostgresError):
-            last = error.severity_en != "ERROR"  # FATAL, or the driver's own word that there was no answer
+            last = error.severity_en != "ERROR"  # FATAL, or the driver's own error for a closed connection
             self.lost = self.lost or last or isinstance(error, asyncpg.ReadOnlySQLTransactionError)
         else:
             self.lost = self.lost or isinstance(error, OSError)
-            self.spoilt = True
+            self.interrupted = True
 
     def _take_deadline(self) -> float:
         deadline, self.deadline = self.deadline, None
         return deadline or monotonic() + self._timeout
 
-    async def _prepare(self, name: str, deadline: float) -> Statement:
+    async def _prepare(self, name: str, deadline: float) -> PreparedStatement[asyncpg.Record]:
         prepared = await self.driver.prepare(statement(name), timeout=deadline - monotonic())
         if self._begin is None:
             self._statements[name] = prepared
         return prepared
 
-    def is_fit(self) -> bool:
-        """Whether the next one may have it: nothing of the last one is left, since no statement changes the session."""
-        return not (self.spoilt or self.lost or self.driver.is_closed() or self.driver.is_in_transaction())
+    def is_reusable(self) -> bool:
+        """Return whether the next caller may have it. No reset is necessary: no statement changes the session."""
+        return not (self.interrupted or self.lost or self.driver.is_closed() or self.driver.is_in_transaction())

@@ -1,37 +1,11 @@
-"""app.database.errors: to be described."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-import asyncpg
-
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
-    from asyncpg.prepared_stmt import PreparedStatement
-
-    Record = asyncpg.Record
-    Statement = PreparedStatement[Record]
-from typing import TYPE_CHECKING
+"""Errors of the database and of the object store, in groups: unavailable, connection lost, migration missing."""
 
 import asyncpg
 from obstore.exceptions import BaseError
 
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
-    from asyncpg import Record
-
-
-# After these another host of the URL may do better.
-ELSEWHERE = (
-    OSError,  # no answer in time, too
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.TargetServerAttributeNotMatched,
-)
-
 
 class PoolerError(asyncpg.InterfaceError):
-    """A pooler is between here and PostgreSQL, and no setting says so."""
+    """A pooler is between this process and PostgreSQL, and DATABASE_POOLER does not say so."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -40,7 +14,16 @@ class PoolerError(asyncpg.InterfaceError):
         )
 
 
-# What PostgreSQL or the object store raise where they cannot be reached, or not now.
+# Errors of connecting after which another host of the URL may answer.
+TRY_NEXT_HOST = (
+    OSError,  # time-outs, too
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
+# PostgreSQL or the object store cannot be reached, or cannot serve at the moment.
 UNAVAILABLE = (
     OSError,  # connection refused or reset, time-outs, a full disk
     BaseError,  # the object store's
@@ -52,23 +35,28 @@ UNAVAILABLE = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,  # time-outs, shutdown, start-up
-    asyncpg.PostgresSystemError,  # the disk's errors
-    asyncpg.TransactionRollbackError,  # a deadlock; a standby that could not wait any longer for who reads
-    asyncpg.LockNotAvailableError,  # an export's limit for a table's lock
-    asyncpg.InternalServerError,  # a table or an index that was dropped beneath the statement
+    asyncpg.PostgresSystemError,  # errors of the disk
+    asyncpg.TransactionRollbackError,  # a deadlock, or a standby that canceled the query of a reader
+    asyncpg.LockNotAvailableError,  # the time limit of an export for a table's lock
+    asyncpg.InternalServerError,  # a table or an index was dropped while the statement ran
     asyncpg.ReadOnlySQLTransactionError,  # a former primary
     asyncpg.InvalidCachedStatementError,  # a migration changed a column's type while a transaction was open
 )
-# What it raises where its schema lacks what this release needs: a migration is missing, or was rolled back.
-BEHIND = (
+
+# The schema lacks something that this release needs: a migration is missing, or was rolled back.
+SCHEMA_BEHIND = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
     asyncpg.UndefinedFunctionError,
     asyncpg.UndefinedObjectError,
     asyncpg.InvalidColumnReferenceError,  # ON CONFLICT without its index
-    asyncpg.NotNullViolationError,  # a column without its default: nobody sends null for one
+    asyncpg.NotNullViolationError,  # a column without its default: no statement sends null for one
 )
 
-
-# The connection was lost: a pooled one of a server that has been restarted, most often.
-LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+# The connection was lost. Most often it was an idle one of a server that has been restarted.
+CONNECTION_LOST = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)

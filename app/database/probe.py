@@ -1,4 +1,4 @@
-"""app.database.probe: to be described."""
+"""Database probe for /metrics: whether PostgreSQL answers, and which migrations it has."""
 
 import asyncio
 import time
@@ -22,12 +22,12 @@ from app.settings import Settings
 from app.single_flight import SingleFlight
 from app.storage.store import reason
 
-FRESH = 5.0  # seconds that an answer of the database holds
-LIMIT = 1.0  # seconds that it may take
+CACHE_TIME = 5.0  # seconds that an answer of the database is used again
+PROBE_TIMEOUT = 1.0  # seconds
 
 
-class Found(Collector):
-    """What the database has told, and which release asks."""
+class DatabaseMetrics(Collector):
+    """Metrics of one answer of the database, and of this release. `records` is None if the database did not answer."""
 
     def __init__(self, records: list[history.Record] | None, lock_wait: float | None) -> None:
         self._records, self._lock_wait = records, lock_wait
@@ -35,7 +35,9 @@ class Found(Collector):
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("images_build", "The release.", {"version": version("image-catalogue")})
         up = self._records is not None
-        yield GaugeMetricFamily("images_database_up", "1 where the database has just answered, else 0.", int(up))
+        yield GaugeMetricFamily(
+            "images_database_up", "1 if the database answered within the last seconds, otherwise 0.", int(up)
+        )
         if self._records is None:
             return
         entries = history.compare(history.shipped(), self._records)
@@ -45,9 +47,13 @@ class Found(Collector):
             migrations.add_metric([state], states[state])
         yield migrations
         pending = sum(not entry.applied for entry in entries)
-        yield GaugeMetricFamily("images_migrations_pending", "Migrations of this release not applied.", pending)
+        yield GaugeMetricFamily(
+            "images_migrations_pending", "Migrations of this release that are not applied.", pending
+        )
         if applied := [entry for entry in entries if entry.applied]:
-            yield InfoMetricFamily("images_migration_last", "The last one applied.", {"migration": applied[-1].id})
+            yield InfoMetricFamily(
+                "images_migration_last", "The last applied migration.", {"migration": applied[-1].id}
+            )
         runs = [
             (record.finished_at, record.finished_at - record.started_at)
             for record in self._records
@@ -55,54 +61,57 @@ class Found(Collector):
         ]
         if runs:
             moment, took = max(runs)
-            words = "What the last run of a migration took."
+            words = "Duration of the last run of a migration."
             yield GaugeMetricFamily("images_migration_last_duration_seconds", words, took.total_seconds())
-            words = "When the last run of a migration ended."
+            words = "Unix time at which the last run of a migration ended."
             yield GaugeMetricFamily("images_migration_last_timestamp_seconds", words, moment.timestamp())
         if self._lock_wait is not None:
-            words = "What the last migrator waited for another one."
+            words = "Seconds that the last migrator waited for another migrator."
             yield GaugeMetricFamily("images_migration_lock_wait_seconds", words, self._lock_wait)
 
 
-class Look:
-    """Asks the database, at most once in FRESH seconds, by a connection of its own: it is to tell whether a new one is
-    to be had, and not to wait for those that the requests hold."""
+class DatabaseProbe:
+    """Ask the database, at most once in CACHE_TIME seconds.
+
+    The probe opens a connection of its own each time. So it shows whether a new connection can be opened, and does not
+    wait for those that requests hold.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings.model_copy(
             update={
                 "database_pool_size": 1,
-                "database_statement_timeout": min(settings.database_statement_timeout, LIMIT),
+                "database_statement_timeout": min(settings.database_statement_timeout, PROBE_TIMEOUT),
             }
         )
-        self._flight: SingleFlight[str, Found] = SingleFlight()
-        self._found: Found | None = None  # the last answer
+        self._flight: SingleFlight[str, DatabaseMetrics] = SingleFlight()
+        self._found: DatabaseMetrics | None = None  # the last answer
         self._since = 0.0  # when it was asked for
 
-    async def look(self) -> Found:
-        """What is known within LIMIT."""
-        if self._found is not None and time.monotonic() - self._since <= FRESH:
+    async def look(self) -> DatabaseMetrics:
+        """Return the answer of the database, or that it did not answer within PROBE_TIMEOUT."""
+        if self._found is not None and time.monotonic() - self._since <= CACHE_TIME:
             return self._found
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 return await self._flight.share("look", self._ask)
         except TimeoutError:
-            return Found(None, None)
+            return DatabaseMetrics(None, None)
 
-    async def _ask(self) -> Found:
+    async def _ask(self) -> DatabaseMetrics:
         since = time.monotonic()
         found = await self._read()
         self._found, self._since = found, since
         return found
 
-    async def _read(self) -> Found:
+    async def _read(self) -> DatabaseMetrics:
         try:
             async with Pool(self._settings, "metrics") as pool:
                 records = [history.Record(*row) for row in await queries.read_history(pool)]
                 lock_wait = None
                 with suppress(UndefinedTableError):
                     lock_wait = await queries.read_lock_wait(pool)
-                return Found(records, lock_wait)
+                return DatabaseMetrics(records, lock_wait)
         except (*UNAVAILABLE, PostgresError) as error:
             logger.warning("/metrics: the database did not answer: %s: %s", type(error).__name__, reason(error))
-            return Found(None, None)
+            return DatabaseMetrics(None, None)

@@ -1,7 +1,7 @@
-"""One function for each statement of sql/queries/, whose header tells parameters, index and caller.
+"""Queries: one function for each statement of sql/queries/. The header of the file says parameters, index, and caller.
 
-A row comes back as an asyncpg.Record with the columns that the statement lists; no row as None. An image comes as the
-JSON that the client gets, in the column `image`. jsonb goes in as text.
+A row is an asyncpg.Record with the columns that the statement lists. No row is None. An image is the JSON that the
+client gets, in the column `image`. Parameters of type jsonb are text.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 from uuid import UUID
 
-from asyncpg import UndefinedTableError
+from asyncpg import Record, UndefinedTableError
 
-from app.database.connection import ENDLESS, Connection
+from app.database.connection import COPY_TIMEOUT, Connection
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
-    from asyncpg import Record
+Database = Pool | Connection | ReadRouter
+Sort = Literal["newest", "oldest", "largest", "name"]
 
-Database = Pool | Connection | Reads
+AFTER_ALL_NAMES = chr(0x10FFFF) * 256  # sorts after every name that an image may have
 
 
-async def get_image(database: Pool | Reads, id: UUID) -> Record | None:
+async def get_image(database: Pool | ReadRouter, id: UUID) -> Record | None:
     return await database.fetch_by_id("get_image", id)
 
 
@@ -36,7 +36,7 @@ async def get_attributes(pool: Pool, id: UUID) -> Record | None:
     return await pool.fetch_by_id("get_attributes", id)
 
 
-async def get_content(database: Pool | Reads, id: UUID) -> Record | None:
+async def get_content(database: Pool | ReadRouter, id: UUID) -> Record | None:
     return await database.fetch_by_id("get_content", id)
 
 
@@ -51,7 +51,7 @@ async def list_images(
     words: str | None,
     limit: int,
 ) -> list[Record]:
-    """One statement for each shape of search, so that each has a plan of its own."""
+    """Return a page of images. Each shape of search has a statement of its own, so each has a plan of its own."""
     page: tuple[object, ...]
     match sort:
         case "newest":
@@ -61,7 +61,7 @@ async def list_images(
         case "largest":
             name, page = "list_images_largest", (*position, created_after, *end, limit)
         case "name":
-            name, page = "list_images_by_name", (*position, created_after, *end, limit, LAST_NAME)
+            name, page = "list_images_by_name", (*position, created_after, *end, limit, AFTER_ALL_NAMES)
     if terms or words is not None:
         return await database.fetch(f"{name}_matching", *page, terms, words)
     return await database.fetch(name, *page)
@@ -82,7 +82,7 @@ async def list_tags(database: Database, *, prefix: str, last: str, after: str, l
 
 
 async def read_stats(database: Database, few: int) -> str:
-    """The JSON that the client gets."""
+    """Return the statistics as the JSON that the client gets."""
     [row] = await database.fetch("read_stats", few)
     return cast("str", row["stats"])
 
@@ -92,7 +92,7 @@ async def lock_content(database: Database, sha256: str) -> None:
 
 
 async def lock_content_to_remove(database: Database, sha256: str) -> bool:
-    """Whether the bytes may be removed."""
+    """Lock the bytes of a content, and return whether they may be removed."""
     [row] = await database.fetch("lock_content_to_remove", sha256)
     return bool(row["free"])
 
@@ -157,8 +157,8 @@ async def find_contents(database: Database, sha256s: Sequence[str]) -> list[Reco
 
 
 async def prepare_import(connection: Connection) -> datetime:
-    """The moment that its images are stored."""
-    [row] = await connection.fetch("prepare_import", timeout=ENDLESS)
+    """Begin an import, and return the time that its images will have as `created_at`."""
+    [row] = await connection.fetch("prepare_import", timeout=COPY_TIMEOUT)
     return cast("datetime", row["moment"])
 
 
@@ -167,7 +167,7 @@ async def find_known(connection: Connection, sha256s: Sequence[str], ids: Sequen
 
 
 async def copy_images(connection: Connection, images: Sequence[Mapping[str, object]]) -> None:
-    """Records, each with the same columns."""
+    """Insert images by COPY. All must have the same columns."""
     await connection.copy_in("images", list(images[0]), [tuple(image.values()) for image in images])
 
 
@@ -180,16 +180,16 @@ async def export_images(
     words: str | None,
     write: Callable[[bytes], Coroutine[None, None, None]],
 ) -> None:
-    """One transaction, until whose end the filters hold."""
+    """Export in one transaction: the filters are settings that end with it."""
     async with connection.transaction():
         await connection.fetch("prepare_export", created_after, created_before, terms, words)
-        async with connection.without_limit():
+        async with connection.without_time_limit():
             await connection.copy_out(
                 "export_images_matching" if terms or words is not None else "export_images", write
             )
 
 
-async def find_token(database: Pool | Reads, id: UUID) -> Record | None:
+async def find_token(database: Pool | ReadRouter, id: UUID) -> Record | None:
     return await database.fetchrow("find_token", id)
 
 
@@ -197,8 +197,8 @@ async def touch_token(pool: Pool, id: UUID) -> None:
     await pool.fetch("touch_token", id)
 
 
-async def insert_token(connection: Connection, id: UUID, name: str, scope: str, sha256: bytes) -> Record | None:
-    return await connection.fetchrow("insert_token", id, name, scope, sha256)
+async def insert_token(database: Pool | Connection, id: UUID, name: str, scope: str, sha256: bytes) -> Record | None:
+    return await database.fetchrow("insert_token", id, name, scope, sha256)
 
 
 async def list_tokens(pool: Pool) -> list[Record]:
@@ -210,7 +210,7 @@ async def revoke_token(pool: Pool, name: str) -> Record | None:
 
 
 async def read_history(database: Database) -> list[Record]:
-    """One statement; another where there is no ledger yet, and nothing where no migrator has been."""
+    """Return the history of the migrations: from the ledger, or else from yoyo's table, or else an empty list."""
     for name in ("read_history", "read_applied"):
         with suppress(UndefinedTableError):
             return await database.fetch(name)
@@ -218,12 +218,6 @@ async def read_history(database: Database) -> list[Record]:
 
 
 async def read_lock_wait(database: Database) -> float | None:
-    """Seconds; None where no migrator has told."""
+    """Return the seconds that the last migrator waited, or None if no migrator has recorded any."""
     row = await database.fetchrow("read_lock_wait")
     return row["seconds"] if row else None
-
-
-LAST_NAME = chr(0x10FFFF) * 256  # more than a name may have
-
-
-Sort = Literal["newest", "oldest", "largest", "name"]

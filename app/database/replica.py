@@ -1,8 +1,9 @@
-"""Statements that only read: they may be made twice, and where READ_DATABASE_URL says so on a replica.
+"""Read replica: route reads to READ_DATABASE_URL, and never serve a client older data than it could have seen.
 
-What a client reads is never older than what was acknowledged, to anybody, before it asked: as in Raft's ReadIndex the
-primary is asked how far its log has come, and the replica has to have replayed that much. No cookie, no clock, no state
-that the workers would share. Only while the primary does not answer the replica is read as it stands.
+Before a read on the replica, the service asks the primary how far its log has come (a read index, as in Raft). The
+replica must have replayed that much. So a read sees every write that was acknowledged to any client before the read
+began, without cookies, clocks, or state that workers would share. If the primary does not answer, the service reads the
+replica as it is. docs/decisions/0002-read-index.md has the costs.
 """
 
 from __future__ import annotations
@@ -11,50 +12,49 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 from uuid import UUID
 
 import asyncpg
 
 from app.database.connection import Connection
-from app.database.errors import BEHIND, LOST, UNAVAILABLE
-from app.database.pool import MARGIN, Pool
+from app.database.errors import CONNECTION_LOST, SCHEMA_BEHIND, UNAVAILABLE
+from app.database.pool import TIMEOUT_MARGIN, Pool
 from app.observability.logs import logger
 from app.settings import Settings
 from app.single_flight import SingleFlight
 
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
-    from asyncpg import Record
-
-PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)  # seconds between two looks at how far the replica has come
-AVOIDED = 1.0  # seconds that nobody asks a replica which has failed, or is too far behind
-DOUBTED = 0.05  # seconds in which a primary that did not answer has to answer the next question
+REPLAY_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)  # seconds between checks of how far the replica is
+REPLICA_RETRY_INTERVAL = 1.0  # seconds in which a replica that failed, or is too far behind, is not asked
+DOUBTED_PRIMARY_TIMEOUT = 0.05  # seconds: a primary that did not answer must answer the next question faster
 
 
 T = TypeVar("T")
 
 
-class Reads:
-    """Without a replica all of it goes to the primary's pool. With one, lists go to the replica; what is found by its
-    id goes to the primary, since the question would cost as much as the answer, and to the replica when that fails."""
+class ReadRouter:
+    """Route reads to the primary or to the replica, and repeat a read whose connection was lost.
+
+    Without a replica, the primary serves all reads. With a replica, it serves lists. The primary serves reads by ID,
+    because the read index would cost as much as the read. If the primary fails, the replica serves these too.
+    """
 
     def __init__(self, settings: Settings, primary: Pool) -> None:
         self._primary = primary
         self._replica: Pool | None = None
         timeout = settings.database_statement_timeout
-        self._timeout = timeout + MARGIN
-        self._patience = max(
-            timeout / 5, 0.5
-        )  # for the question, which takes no lock: longer, and the primary is taken for dead
+        self._timeout = timeout + TIMEOUT_MARGIN
+        # Seconds for the read index, a query that takes no lock. If it takes longer, the primary counts as down.
+        self._index_timeout = max(timeout / 5, 0.5)
         if settings.read_database_url is not None:
             self._replica = Pool(settings.model_copy(update={"database_url": settings.read_database_url}), "replica")
-        # A connection of its own, so that the question does not wait for others' statements.
-        asking = {"database_pool_size": 1, "database_statement_timeout": self._patience}
+        # A connection of its own, so that the question does not wait for statements of requests.
+        asking = {"database_pool_size": 1, "database_statement_timeout": self._index_timeout}
         self._questions = Pool(settings.model_copy(update=asking), "questions")
         self._turn = asyncio.Lock()
-        self._flight: SingleFlight[str, Record] = SingleFlight()
-        self._away = False  # the primary has not answered
-        self._avoided = 0.0  # until when the replica is; 0 after it was of use
+        self._flight: SingleFlight[str, asyncpg.Record] = SingleFlight()
+        self._primary_down = False  # the primary did not answer the last question
+        self._replica_avoided_until = 0.0  # of time.monotonic(), or 0 if the last read on the replica succeeded
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,19 +65,19 @@ class Reads:
         if self._replica is not None:
             await self._replica.__aexit__()
 
-    async def fetch(self, name: str, *arguments: object) -> list[Record]:
-        """The rows of sql/queries/NAME.sql."""
+    async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Return the rows of sql/queries/NAME.sql, from the replica if there is one."""
         return await self.run(lambda connection: connection.fetch(name, *arguments))
 
-    async def fetchrow(self, name: str, *arguments: object) -> Record | None:
-        """The only row of sql/queries/NAME.sql, from the primary where it answers; None where there is none."""
+    async def fetchrow(self, name: str, *arguments: object) -> asyncpg.Record | None:
+        """Return the only row of sql/queries/NAME.sql, from the primary if it answers, or None if there is none."""
         return await self._current(
             lambda: self._primary.fetchrow(name, *arguments),
             lambda connection: connection.fetchrow(name, *arguments),
         )
 
-    async def fetch_by_id(self, name: str, id: UUID, *arguments: object) -> Record | None:
-        """As `Pool.fetch_by_id`, from the primary where it answers."""
+    async def fetch_by_id(self, name: str, id: UUID, *arguments: object) -> asyncpg.Record | None:
+        """Return what `Pool.fetch_by_id` does, from the primary if it answers."""
         return await self._current(
             lambda: self._primary.fetch_by_id(name, id, *arguments),
             lambda connection: connection.fetchrow(name, id, 0, *arguments),
@@ -85,13 +85,13 @@ class Reads:
 
     @property
     def pools(self) -> dict[str, Pool]:
-        """Those that are its own, by name, for /metrics."""
+        """Return the router's own pools by name, for /metrics."""
         return {"replica": self._replica, "questions": self._questions} if self._replica is not None else {}
 
     @property
     def primary_answers(self) -> bool:
-        """As of the last question; yes where nobody asks."""
-        return not self._away
+        """Return whether the primary answered the last question. Without a replica, there are no questions: True."""
+        return not self._primary_down
 
     async def run(
         self,
@@ -100,29 +100,33 @@ class Reads:
         again: Callable[[], bool] = lambda: True,
         deadline: float | None = None,
     ) -> T:
-        """What `read` makes of a connection. It is called once more, with another one, while `again` allows it."""
+        """Return what `read` returns for a connection.
+
+        If the replica fails, or the primary's connection is lost, call `read` again with another connection of the
+        primary. Do so only if `again` returns true, and raise the error otherwise. `deadline` is of time.monotonic().
+        """
         deadline = deadline or monotonic() + self._timeout
-        if self._replica is not None and self._avoided < monotonic():
-            if self._avoided:
-                self._avoided = monotonic() + AVOIDED  # one looks whether it is back
+        if self._replica is not None and self._replica_avoided_until < monotonic():
+            if self._replica_avoided_until:  # only this caller tries whether the replica is back
+                self._replica_avoided_until = monotonic() + REPLICA_RETRY_INTERVAL
             position = await self._position()
             try:
-                limit = deadline if position is None else min(deadline, monotonic() + self._patience)
+                limit = deadline if position is None else min(deadline, monotonic() + self._index_timeout)
                 async with self._replica.connection(limit) as connection:
                     if position is None or await _has_replayed(connection, position):
-                        self._avoided = 0.0
+                        self._replica_avoided_until = 0.0
                         connection.deadline = deadline
                         return await read(connection)
-                logger.warning("the replica is behind, or none of this primary: it is not read")
-            except (*UNAVAILABLE, *BEHIND) as error:
+                logger.warning("the replica is behind, or does not follow this primary: reads go to the primary")
+            except (*UNAVAILABLE, *SCHEMA_BEHIND) as error:
                 if not again():
                     raise
                 logger.warning("the replica cannot be read: %s: %s", type(error).__name__, error)
-            self._avoided = monotonic() + AVOIDED
+            self._replica_avoided_until = monotonic() + REPLICA_RETRY_INTERVAL
         try:
             async with self._primary.connection(deadline) as connection:
                 return await read(connection)
-        except LOST:
+        except CONNECTION_LOST:
             if not again():
                 raise
         async with self._primary.connection(deadline) as connection:
@@ -132,42 +136,46 @@ class Reads:
         if self._replica is None:
             try:
                 return await read()
-            except LOST:
+            except CONNECTION_LOST:
                 return await read()
         deadline = monotonic() + self._timeout
-        if not self._away:
+        if not self._primary_down:
             with suppress(*UNAVAILABLE):
                 async with asyncio.timeout(self._timeout / 2):
                     return await read()
         return await self.run(elsewhere, deadline=deadline)
 
-    async def _position(self) -> Record | None:
-        """How far the primary's log has come by now, or later; None where it does not say.
+    async def _position(self) -> asyncpg.Record | None:
+        """Return how far the primary's log has come by now, or later. Return None if the primary does not answer.
 
-        One question is under way at a time. Callers that come meanwhile share the next one.
+        One question runs at a time. Callers that come meanwhile share the next one.
         """
         try:
-            async with asyncio.timeout(DOUBTED if self._away else self._patience):
+            async with asyncio.timeout(DOUBTED_PRIMARY_TIMEOUT if self._primary_down else self._index_timeout):
                 position = await self._flight.share("position", self._ask)
-        except (*UNAVAILABLE, asyncpg.ObjectNotInPrerequisiteStateError) as error:  # the latter from a standby
-            if not self._away:
+        except (*UNAVAILABLE, asyncpg.ObjectNotInPrerequisiteStateError) as error:  # the last one comes from a standby
+            if not self._primary_down:
                 logger.warning("the primary does not answer: %s: %s", type(error).__name__, error)
-            self._away = True
+            self._primary_down = True
             return None
-        if self._away:
+        if self._primary_down:
             logger.warning("the primary answers again")
-        self._away = False
+        self._primary_down = False
         return position
 
-    async def _ask(self) -> Record:
+    async def _ask(self) -> asyncpg.Record:
         async with self._turn:
             self._flight.close_to_newcomers("position")
             [row] = await self._questions.fetch("read_position")
             return row
 
 
-async def _has_replayed(connection: Connection, position: Record) -> bool:
-    for pause in (*PAUSES, None):
+async def _has_replayed(connection: Connection, position: asyncpg.Record) -> bool:
+    """Return whether the replica follows this primary and has replayed its log up to a position.
+
+    If the replica is behind, wait for it, 0.13 s at most.
+    """
+    for pause in (*REPLAY_PAUSES, None):
         [row] = await connection.fetch("has_replayed", *position)
         if pause is None or row["replayed"] or not row["follows"]:
             return bool(row["replayed"] and row["follows"])

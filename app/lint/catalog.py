@@ -1,10 +1,9 @@
-"""A model of the schema, made by replaying migrations: what PostgreSQL would know, as far as the files tell it.
+"""Catalog: a model of the schema, built by applying the statements of the migrations to it.
 
-What is not known here (a table of an extension, a column of a CREATE TABLE AS) is None or absent, never a guess: the
-rules then stay on the careful side.
+A part of the schema that the files do not tell (a table of an extension, a column of CREATE TABLE AS) is None or
+missing. The rules then assume the worse case.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +11,22 @@ from pglast import ast
 from pglast.enums import AlterTableType as Alter
 from pglast.enums import ConstrType, ObjectType
 
-SERIALS = {"serial": "int4", "serial4": "int4", "bigserial": "int8", "serial8": "int8"}
-SERIALS |= {"smallserial": "int2", "serial2": "int2"}
+from app.lint.nodes import (
+    RELATIONS,
+    SERIALS,
+    Type,
+    columns_in,
+    constraint_columns,
+    dropped_names,
+    is_virtual,
+    qualified,
+    qualified_name,
+    relation_name,
+    replaced,
+    type_name,
+    type_of,
+)
+
 KINDS = {
     ConstrType.CONSTR_PRIMARY: "pkey",
     ConstrType.CONSTR_UNIQUE: "key",
@@ -22,75 +35,71 @@ KINDS = {
     ConstrType.CONSTR_EXCLUSION: "excl",
     ConstrType.CONSTR_NOTNULL: "not_null",
 }
-RELATIONS = {
-    ObjectType.OBJECT_TABLE,
-    ObjectType.OBJECT_VIEW,
-    ObjectType.OBJECT_MATVIEW,
-    ObjectType.OBJECT_FOREIGN_TABLE,
-}
-
-
-@dataclass(frozen=True)
-class Type:
-    name: str  # as in pg_type: int4, varchar, timestamptz
-    mods: tuple[int | None, ...] = ()
-    array: bool = False
-    collation: str = ""
 
 
 @dataclass(frozen=True)
 class Column:
+    """Column of a table."""
+
     name: str
     type: Type | None
     not_null: bool = False
     default: Any = None  # a node
-    filled: bool = False  # GENERATED or serial: PostgreSQL gives the value
+    is_generated: bool = False  # GENERATED or serial, so PostgreSQL sets the value
     virtual: bool = False
-    made: str = ""  # by which file; so below
+    created_by: str = ""  # name of the migration file
 
 
 @dataclass(frozen=True)
 class Constraint:
+    """Constraint of a table."""
+
     name: str
     kind: str  # a value of KINDS
     columns: tuple[str, ...]
     valid: bool
     expression: Any = None  # a node
     target: str = ""  # the other table of a foreign key
-    made: str = ""
+    created_by: str = ""
 
 
 @dataclass(frozen=True)
 class Index:
+    """Index of a table."""
+
     name: str
     table: str
     columns: tuple[str, ...]  # "" for an expression
-    mentioned: frozenset[str]  # by expressions and the predicate too
+    mentioned: frozenset[str]  # columns, including those in expressions and in the predicate
     unique: bool
-    simple: bool  # neither expressions nor a predicate
-    made: str = ""
+    is_plain: bool  # without expressions and predicate
+    created_by: str = ""
 
 
 @dataclass
 class Table:
+    """Table or view."""
+
     kind: str  # table, partitioned, view
-    made: str
-    whole: bool = True  # all columns are known
+    created_by: str
+    is_complete: bool = True  # all columns are known
     columns: dict[str, Column] = field(default_factory=dict)
     constraints: dict[str, Constraint] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Routine:
+    """Function or procedure. `body` is None if it is not a string."""
+
     volatility: str
     language: str
     body: str | None
-    made: str
+    created_by: str
 
 
 @dataclass
 class Catalog:
-    """Keyed by name; a schema other than public stands before it, with a full stop."""
+    """Schema, by name. A name has its schema in front if that is not public: audit.events."""
 
     tables: dict[str, Table] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
@@ -99,6 +108,7 @@ class Catalog:
     temporary: set[str] = field(default_factory=set)
 
     def copy(self) -> "Catalog":
+        """Return a copy that can change independently."""
         tables = {
             name: replace(table, columns=dict(table.columns), constraints=dict(table.constraints))
             for name, table in self.tables.items()
@@ -106,35 +116,38 @@ class Catalog:
         return Catalog(tables, dict(self.indexes), dict(self.routines), dict(self.domains), set(self.temporary))
 
     def column(self, table: str, name: str | None) -> Column | None:
+        """Return a column, or None if the table or the column is not known."""
         return self.tables[table].columns.get(name or "") if table in self.tables else None
 
     def constraints(self, table: str) -> list[Constraint]:
+        """Return the constraints of a table."""
         return list(self.tables[table].constraints.values()) if table in self.tables else []
 
     def indexes_of(self, table: str) -> list[Index]:
+        """Return the indexes of a table."""
         return [index for index in self.indexes.values() if index.table == table]
 
-    def apply(self, node: Any, made: str) -> None:
-        """Take in what one statement does; what it does elsewhere than to the model is passed over."""
+    def apply(self, node: Any, created_by: str) -> None:
+        """Apply a statement to the model. A statement that changes nothing in it is ignored."""
         match node:
             case ast.CreateStmt():
-                self._create(node, made)
+                self._create(node, created_by)
             case (
                 ast.CreateTableAsStmt(into=ast.IntoClause(rel=relation))
                 | ast.SelectStmt(intoClause=ast.IntoClause(rel=relation))
             ):
-                self.tables.setdefault(key(relation), Table("table", made, whole=False))
+                self.tables.setdefault(relation_name(relation), Table("table", created_by, is_complete=False))
             case ast.ViewStmt(view=relation):
-                self.tables[key(relation)] = Table("view", made, whole=False)
+                self.tables[relation_name(relation)] = Table("view", created_by, is_complete=False)
             case ast.IndexStmt():
-                self._index(node, made)
+                self._index(node, created_by)
             case ast.AlterTableStmt(relation=relation):
                 for command in node.cmds or ():
-                    self.alter(key(relation), command, made)
+                    self.alter(relation_name(relation), command, created_by)
             case ast.RenameStmt():
                 self._rename(node)
             case ast.AlterObjectSchemaStmt(relation=ast.RangeVar(relname=str(name)) as relation):
-                self._move(key(relation), join(node.newschema, name))
+                self._move(relation_name(relation), qualified(node.newschema, name))
             case ast.DropStmt():
                 self._drop(node)
             case ast.CreateFunctionStmt():
@@ -143,41 +156,45 @@ class Catalog:
                 language = getattr(options.get("language"), "sval", "sql")
                 body = options.get("as")
                 text = getattr(body[0], "sval", None) if body else None
-                self.routines[names(node.funcname)] = Routine(volatility, language, text, made)
+                self.routines[qualified_name(node.funcname)] = Routine(volatility, language, text, created_by)
             case ast.CreateDomainStmt():
                 kinds = {constraint.contype for constraint in node.constraints or ()}
-                self.domains[names(node.domainname)] = bool(kinds & KINDS.keys())
+                self.domains[qualified_name(node.domainname)] = bool(kinds & KINDS.keys())
             case ast.AlterDomainStmt(subtype="C"):  # ADD CONSTRAINT
-                self.domains[names(node.typeName)] = True
+                self.domains[qualified_name(node.typeName)] = True
             case _:
                 pass
 
-    def _create(self, node: Any, made: str) -> None:
-        name = key(node.relation)
-        if name in self.tables:  # IF NOT EXISTS, or an error that PostgreSQL will tell
+    def _create(self, node: Any, created_by: str) -> None:
+        name = relation_name(node.relation)
+        if name in self.tables:  # IF NOT EXISTS, or an error of PostgreSQL
             return
-        table = self.tables[name] = Table("partitioned" if node.partspec else "table", made, whole=not node.ofTypename)
+        table = self.tables[name] = Table(
+            "partitioned" if node.partspec else "table", created_by, is_complete=not node.ofTypename
+        )
         if node.relation.relpersistence == "t":
             self.temporary.add(name)
         for parent in node.inhRelations or ():
-            above = self.tables.get(key(parent))
-            table.whole = table.whole and above is not None and above.whole
-            table.columns |= {each.name: replace(each, made=made) for each in above.columns.values()} if above else {}
+            above = self.tables.get(relation_name(parent))
+            table.is_complete = table.is_complete and above is not None and above.is_complete
+            table.columns |= (
+                {each.name: replace(each, created_by=created_by) for each in above.columns.values()} if above else {}
+            )
         for element in node.tableElts or ():
             match element:
                 case ast.ColumnDef():
-                    self._add_column(name, element, made)
+                    self._add_column(name, element, created_by)
                 case ast.Constraint():
-                    self._add_constraint(name, element, (), made, new=True)
+                    self._add_constraint(name, element, (), created_by, new=True)
                 case _:  # LIKE
-                    table.whole = False
+                    table.is_complete = False
 
-    def _add_column(self, table: str, node: Any, made: str) -> None:
+    def _add_column(self, table: str, node: Any, created_by: str) -> None:
         if table not in self.tables or node.colname in self.tables[table].columns:
             return
         constraints = {constraint.contype: constraint for constraint in node.constraints or ()}
         default = constraints.get(ConstrType.CONSTR_DEFAULT)
-        filled = bool({ConstrType.CONSTR_IDENTITY, ConstrType.CONSTR_GENERATED} & constraints.keys())
+        is_generated = bool({ConstrType.CONSTR_IDENTITY, ConstrType.CONSTR_GENERATED} & constraints.keys())
         required = {ConstrType.CONSTR_NOTNULL, ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_IDENTITY}
         serial = type_name(node.typeName) in SERIALS
         self.tables[table].columns[node.colname] = Column(
@@ -185,15 +202,17 @@ class Catalog:
             type_of(node.typeName, node.collClause),
             serial or bool(required & constraints.keys()),
             default and default.raw_expr,
-            filled or serial,
+            is_generated or serial,
             is_virtual(constraints),
-            made,
+            created_by,
         )
         for constraint in node.constraints or ():
             if constraint.contype != ConstrType.CONSTR_NOTNULL:
-                self._add_constraint(table, constraint, (node.colname,), made, new=True)
+                self._add_constraint(table, constraint, (node.colname,), created_by, new=True)
 
-    def _add_constraint(self, table: str, node: Any, columns: tuple[str, ...], made: str, *, new: bool = False) -> None:
+    def _add_constraint(
+        self, table: str, node: Any, columns: tuple[str, ...], created_by: str, *, new: bool = False
+    ) -> None:
         kind = KINDS.get(node.contype)
         if kind is None or table not in self.tables:
             return
@@ -206,42 +225,42 @@ class Catalog:
         )
         taken = self.tables[table].constraints.keys() | self.indexes.keys()
         name = node.conname or next(each for each in [stem, *(f"{stem}{n}" for n in range(1, 99))] if each not in taken)
-        target = key(node.pktable) if node.pktable else ""
+        target = relation_name(node.pktable) if node.pktable else ""
         valid = new or not node.skip_validation
-        self.tables[table].constraints[name] = Constraint(name, kind, columns, valid, node.raw_expr, target, made)
+        self.tables[table].constraints[name] = Constraint(name, kind, columns, valid, node.raw_expr, target, created_by)
         if kind in {"pkey", "key", "excl"}:
             if node.indexname:
                 self.indexes.pop(node.indexname, None)
-            self.indexes[name] = Index(name, table, columns, frozenset(columns), kind != "excl", True, made)
+            self.indexes[name] = Index(name, table, columns, frozenset(columns), kind != "excl", True, created_by)
         for column in columns if kind in {"pkey", "not_null"} and valid else ():
             self._change(table, column, not_null=True)
 
-    def _index(self, node: Any, made: str) -> None:
-        table = key(node.relation)
+    def _index(self, node: Any, created_by: str) -> None:
+        table = relation_name(node.relation)
         columns = tuple(each.name or "" for each in node.indexParams or ())
         parts = [each.name or "expr" for each in node.indexParams or ()]
         name = node.idxname or "_".join([table.rpartition(".")[2], *parts, "idx"])
         mentioned = columns_in(node.whereClause) | {c for each in node.indexParams or () for c in columns_in(each.expr)}
-        simple = "" not in columns and node.whereClause is None
+        is_plain = "" not in columns and node.whereClause is None
         if name not in self.indexes:
             every = frozenset(mentioned | set(columns) - {""})
-            self.indexes[name] = Index(name, table, columns, every, bool(node.unique), simple, made)
+            self.indexes[name] = Index(name, table, columns, every, bool(node.unique), is_plain, created_by)
 
-    def alter(self, table: str, command: Any, made: str) -> None:
-        """Take in one subcommand of an ALTER TABLE."""
+    def alter(self, table: str, command: Any, created_by: str) -> None:
+        """Apply one subcommand of an ALTER TABLE."""
         kind, name, definition = command.subtype, command.name, command.def_
         known = self.tables.get(table)
         if known is None:
             return
         if kind == Alter.AT_AddColumn:
-            self._add_column(table, definition, made)
+            self._add_column(table, definition, created_by)
         elif kind == Alter.AT_DropColumn:
             known.columns.pop(name, None)
             known.constraints = {key: each for key, each in known.constraints.items() if name not in each.columns}
             gone = [each.name for each in self.indexes_of(table) if name in each.mentioned]
             self.indexes = {key: each for key, each in self.indexes.items() if key not in gone}
         elif kind == Alter.AT_AddConstraint:
-            self._add_constraint(table, definition, (), made)
+            self._add_constraint(table, definition, (), created_by)
         elif kind == Alter.AT_DropConstraint:
             known.constraints.pop(name, None)
             self.indexes.pop(name, None)
@@ -257,7 +276,7 @@ class Catalog:
         elif kind == Alter.AT_AlterColumnType:
             self._change(table, name, type=type_of(definition.typeName, definition.collClause))
         elif kind in {Alter.AT_AddIdentity, Alter.AT_DropIdentity}:
-            self._change(table, name, filled=kind == Alter.AT_AddIdentity)
+            self._change(table, name, is_generated=kind == Alter.AT_AddIdentity)
 
     def _change(self, table: str, column: str, **changes: Any) -> None:
         known = self.column(table, column)
@@ -266,16 +285,16 @@ class Catalog:
 
     def _rename(self, node: Any) -> None:
         old, new = node.subname, node.newname
-        table = key(node.relation) if node.relation else ""
+        table = relation_name(node.relation) if node.relation else ""
         known = self.tables.get(table)
         if node.renameType == ObjectType.OBJECT_COLUMN and known and old in known.columns:
             known.columns = {new if k == old else k: v for k, v in known.columns.items()}
             known.columns[new] = replace(known.columns[new], name=new)
             for name, each in list(known.constraints.items()):
-                known.constraints[name] = replace(each, columns=swap(each.columns, old, new))
+                known.constraints[name] = replace(each, columns=replaced(each.columns, old, new))
             for index in self.indexes_of(table):
-                mentioned = frozenset(swap(tuple(index.mentioned), old, new))
-                renamed = replace(index, columns=swap(index.columns, old, new), mentioned=mentioned)
+                mentioned = frozenset(replaced(tuple(index.mentioned), old, new))
+                renamed = replace(index, columns=replaced(index.columns, old, new), mentioned=mentioned)
                 self.indexes[index.name] = renamed
         elif node.renameType == ObjectType.OBJECT_TABCONSTRAINT and known and old in known.constraints:
             known.constraints[new] = replace(known.constraints.pop(old), name=new)
@@ -286,7 +305,7 @@ class Catalog:
             if index_name in self.indexes:
                 self.indexes[new] = replace(self.indexes.pop(index_name), name=new)
         elif node.renameType in RELATIONS:
-            self._move(table, join(node.relation.schemaname, new))
+            self._move(table, qualified(node.relation.schemaname, new))
 
     def _move(self, old: str, new: str) -> None:
         if old in self.tables:
@@ -295,7 +314,7 @@ class Catalog:
                 self.indexes[index.name] = replace(index, table=new)
 
     def _drop(self, node: Any) -> None:
-        for name in dropped(node):
+        for name in dropped_names(node):
             if node.removeType in RELATIONS:
                 self.tables.pop(name, None)
                 self.indexes = {key: each for key, each in self.indexes.items() if each.table != name}
@@ -303,82 +322,3 @@ class Catalog:
                 self.indexes.pop(name.rpartition(".")[2], None)
             elif node.removeType in {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE}:
                 self.routines.pop(name, None)
-
-
-def walk(node: Any) -> Iterator[Any]:
-    """A node and all under it, in the order of the text; however deep it is."""
-    stack = [node]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.Node):
-            yield node
-            stack += [getattr(node, name) for name in reversed(list(node))]
-        elif isinstance(node, tuple | list):
-            stack += reversed(node)
-
-
-def is_virtual(constraints: dict[Any, Any]) -> bool:
-    generated = constraints.get(ConstrType.CONSTR_GENERATED)
-    return generated is not None and generated.generated_kind == "v"
-
-
-def join(schema: str | None, name: str) -> str:
-    return f"{schema}.{name}" if schema and schema != "public" else name
-
-
-def key(relation: Any) -> str:
-    return join(relation.schemaname, relation.relname)
-
-
-def names(parts: Any) -> str:
-    strings = [part.sval or "" for part in parts or () if isinstance(part, ast.String)]
-    return join(strings[-2] if len(strings) > 1 else None, strings[-1]) if strings else ""
-
-
-def dropped(node: Any) -> list[str]:
-    """The names that a DROP takes away."""
-    found = []
-    for each in node.objects or ():
-        if isinstance(each, ast.ObjectWithArgs):
-            found.append(names(each.objname))
-        elif isinstance(each, tuple):
-            found.append(names(each))
-        elif isinstance(each, ast.TypeName):
-            found.append(names(each.names))
-        elif isinstance(each, ast.String):
-            found.append(each.sval or "")
-    return found
-
-
-def swap(columns: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:
-    return tuple(new if column == old else column for column in columns)
-
-
-def columns_in(node: Any) -> set[str]:
-    """The columns that an expression names, whatever stands before them."""
-    fields = [each.fields[-1] for each in walk(node) if isinstance(each, ast.ColumnRef) and each.fields]
-    return {each.sval or "" for each in fields if isinstance(each, ast.String)}
-
-
-def constraint_columns(node: Any) -> tuple[str, ...]:
-    if node.contype == ConstrType.CONSTR_CHECK:
-        return tuple(sorted(columns_in(node.raw_expr)))
-    if node.contype == ConstrType.CONSTR_EXCLUSION:
-        return tuple(each[0].name or "" for each in node.exclusions or ())
-    return tuple(each.sval for each in node.keys or node.fk_attrs or ())
-
-
-def type_name(node: Any) -> str:
-    return node.names[-1].sval if node and node.names else ""
-
-
-def type_of(node: Any, collation: Any = None) -> Type | None:
-    name = type_name(node)
-    if not name or node.pct_type:
-        return None
-    mods = tuple(
-        getattr(getattr(mod, "val", None), "ival", None) if isinstance(mod, ast.A_Const) else None
-        for mod in node.typmods or ()
-    )
-    collated = names(collation.collname) if collation else ""
-    return Type(SERIALS.get(name, name), mods, bool(node.arrayBounds), collated)

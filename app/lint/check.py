@@ -1,227 +1,217 @@
-"""`images schema check`: what can be told of sql/ without a database, of all that a review would ask first.
+"""Check of sql/ without a database: the findings of `images schema check`, file by file.
 
-Three sources: what the migrator refuses (app/migrations/validation.py), our own rules (rules.py) and squawk's.
+The findings have three sources: the faults for which the migrator rejects a file (app/migrations/validation.py), the
+rules of this package, and squawk.
 """
 
-import json
-import os
 import re
-import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from app.lint.findings import CannotCheckError, Finding
-from app.lint.rules import KEPT
-from app.lint.squawk import _squawk
+from pglast import parse_sql
+from pglast.parser import ParseError
+
+from app.lint import parser
+from app.lint.catalog import Catalog
+from app.lint.findings import Fault, Faults, Finding
+from app.lint.migration_rules import migration_faults
+from app.lint.query_rules import parameter_count, query_faults
+from app.lint.rules import RULES, SQUAWK_RULES, UNSAFE
+from app.lint.squawk import squawk_findings
+from app.lint.state import MigrationState
+from app.lint.usage import Use, use_of
 from app.migrations.validation import NAME, faults
 from app.schema.headers import transactional
 from app.settings import ROOT
 from app.text import one_line
 
-if TYPE_CHECKING:  # the import of pglast takes 50 ms
-    from app.lint.usage import Use
-
-FOLDERS = ("queries", "pooler", "migrator", "inspect", "review")  # beside migrations
-NEEDED = ("queries",)
+QUERIES = "queries"  # the folder that must exist
+FOLDERS = (QUERIES, "pooler", "migrator", "inspect", "review")  # beside migrations
+EXAMPLE = re.compile(r"--\s*example\b\s*([^:]*):(.*)")
+ALLOW_HINT = "write `-- allow: RULE because REASON` above the line, or remove the comment"
 
 
 def findings(sql: Path = ROOT / "sql") -> list[Finding]:
-    """All of a folder like sql/, sorted by file and line. Raises CannotCheckError where squawk is not there."""
-    return judge(sql)[0]
+    """Return the findings in a folder like sql/, by file and line. Raises CannotCheckError if squawk does not run."""
+    return Check(sql).run()[0]
 
 
-def judge(sql: Path = ROOT / "sql") -> tuple[list[Finding], dict[Finding, str]]:
-    """The findings, and those that an `-- allow:` has silenced, each with its reason. Raises CannotCheckError."""
-    folder = sql / "migrations"
-    found = {Finding(each.path, each.line, each.rule, "unsafe", each.what, each.todo) for each in faults(folder)}
-    texts: dict[Path, str] = {}
-    uses = list(_check_queries(sql, texts, found))
-    _check_migrations(folder, uses, texts, found)
-    found |= set(_squawk([path for path in texts if path.parent == folder and not path.name.endswith(".rollback.sql")]))
-    allowed: dict[Finding, str] = {}
-    for path, text in texts.items():
-        allowed |= _silence(path, text, found)
-    return sorted(found), allowed
+def findings_and_allowed(sql: Path = ROOT / "sql") -> tuple[list[Finding], dict[Finding, str]]:
+    """Return the findings, and those that an `-- allow:` comment silences, with its reason. Raises CannotCheckError."""
+    return Check(sql).run()
 
 
-def main(format: str, sql: Path = ROOT / "sql") -> int:
-    """Print the findings. Returns 0: none, 1: some, 2: it could not be run."""
-    try:
-        found = findings(sql)
-    except CannotCheckError as error:
-        print(f"images schema check: {error}", file=sys.stderr)
-        return 2
-    try:
-        if format == "json":
-            objects = [asdict(each) | {"path": each.place, "link": each.link} for each in found]
-            print(json.dumps({"findings": objects}, indent=2), flush=True)
-        elif found:
-            print(*found, sep="\n", flush=True)
-        else:
-            print("no findings", flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more at its end
-        print(f"images schema check: the output cannot be written: {error.strerror}", file=sys.stderr)
-        return 2
-    return int(bool(found))
+class Check:
+    """One check of a folder like sql/."""
 
+    def __init__(self, sql: Path) -> None:
+        self.sql = sql
+        self.migrations = sql / "migrations"
+        self.texts: dict[Path, str] = {}  # of the files that can be read
+        self.found: set[Finding] = set()
 
-def _told(path: Path, line: int, rule: str, why: str, instead: str = "") -> Finding:
-    from app.lint.rules import RULES
+    def run(self) -> tuple[list[Finding], dict[Finding, str]]:
+        """Return the findings, and the allowed ones with their reasons."""
+        self.found = {
+            Finding(each.path, each.line, each.rule, UNSAFE, each.what, each.todo) for each in faults(self.migrations)
+        }
+        uses = list(self._check_queries())
+        self._check_migrations(uses)
+        migrations = [path for path in self.texts if path.parent == self.migrations]
+        self.found |= set(squawk_findings([path for path in migrations if not path.name.endswith(".rollback.sql")]))
+        allowed: dict[Finding, str] = {}
+        for path, text in self.texts.items():
+            allowed |= self._silence(path, text)
+        return sorted(self.found), allowed
 
-    return Finding(path, line, rule, RULES[rule].level, why, RULES[rule].instead or instead)
+    def _add(self, path: Path, fault: Fault) -> None:
+        rule = RULES[fault.rule]
+        self.found.add(Finding(path, fault.line, fault.rule, rule.level, fault.why, fault.hint or rule.hint))
 
-
-def _read(path: Path, texts: dict[Path, str], found: set[Finding], *, say: bool) -> str | None:
-    """A file's text, with \n for each line's end; None, with a finding if asked to say it, where it is no text."""
-    try:
-        text = re.sub("\r\n?", "\n", path.read_bytes().decode())
-    except OSError as error:
-        why, instead = f"cannot be read: {error.strerror}", "put a file here that may be read, or remove it"
-    except UnicodeDecodeError as error:
-        why, instead = f"byte 0x{error.object[error.start]:02x} is not UTF-8", "save the file as UTF-8"
-    else:
-        if not text.startswith("\ufeff") and "\0" not in text:
-            texts[path] = text
-            return text
-        why, instead = "begins with a byte order mark or holds a NUL character", "take it out"
-    if say:
-        found.add(_told(path, 1, "file-text", why, instead))
-    return None
-
-
-def _check_queries(sql: Path, texts: dict[Path, str], found: set[Finding]) -> Iterator["Use"]:
-    from pglast.parser import ParseError
-
-    from app.lint.parser import numbered, statements
-    from app.lint.query_rules import parameters, query_faults
-    from app.lint.usage import use_of
-
-    for name in FOLDERS:
+    def _read(self, path: Path) -> Fault | None:
+        """Read a file into `texts`, with \\n as line end. Return the fault if it is not plain UTF-8 text."""
         try:
-            paths = sorted(path for path in (sql / name).iterdir() if path.suffix == ".sql")
+            text = re.sub("\r\n?", "\n", path.read_bytes().decode())
         except OSError as error:
-            if name in NEEDED or not isinstance(error, FileNotFoundError):
-                why = f"cannot be read: {error.strerror}"
-                found.add(_told(sql / name, 1, "file-text", why, "put the folder back, or let it be read"))
-            continue
-        for path in paths:
-            text = _read(path, texts, found, say=True)
-            if text is None:
-                continue
+            return Fault(1, "file-text", f"it cannot be read: {error.strerror}", "make it readable, or remove it")
+        except UnicodeDecodeError as error:
+            why = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+            return Fault(1, "file-text", why, "save the file as UTF-8")
+        if text.startswith("\ufeff") or "\0" in text:
+            why = "it begins with a byte order mark or contains a NUL character"
+            return Fault(1, "file-text", why, "remove the character")
+        self.texts[path] = text
+        return None
+
+    def _check_queries(self) -> Iterator[Use]:
+        """Check the files beside the migrations. Yield what each query of the service uses."""
+        for name in FOLDERS:
+            folder = self.sql / name
             try:
-                read = statements(text if name == "queries" else numbered(text))
-            except ParseError as error:
-                line = text.count("\n", 0, error.args[1] or 0) + 1
-                why = one_line(str(error.args[0]))[:150]
-                found.add(_told(path, line, "syntax-error", why, "mend the statement"))
+                paths = sorted(path for path in folder.iterdir() if path.suffix == ".sql")
+            except OSError as error:
+                if name == QUERIES or not isinstance(error, FileNotFoundError):
+                    why = f"it cannot be read: {error.strerror}"
+                    self._add(folder, Fault(1, "file-text", why, "restore the folder, or make it readable"))
                 continue
-            told = list(query_faults(read))
-            if not text.startswith(f"-- {path.stem}: "):
-                why = "the first line is what pg_stat_activity shows of a query, and does not name it"
-                found.add(_told(path, 1, "query-header", why, f"begin with `-- {path.stem}: `"))
-            if not read:
-                found.add(_told(path, 1, "syntax-error", "holds no statement", "write one, or remove the file"))
-            if name == "queries":
-                told += _examples(text, parameters(read))
-                yield use_of(path.stem, read)
-            found |= {_told(path, *each) for each in told}
+            for path in paths:
+                if fault := self._read(path):
+                    self._add(path, fault)
+                elif (statements := self._parse_query(path)) is not None:
+                    self._check_query(path, statements)
+                    if name == QUERIES:
+                        yield use_of(path.stem, statements)
+
+    def _parse_query(self, path: Path) -> list[parser.Statement] | None:
+        text = self.texts[path]
+        try:
+            return parser.statements(text if path.parent.name == QUERIES else parser.numbered(text))
+        except ParseError as error:
+            line = text.count("\n", 0, error.args[1] or 0) + 1
+            why = one_line(str(error.args[0]))[:150]
+            self._add(path, Fault(line, "syntax-error", why, "correct the statement"))
+            return None
+
+    def _check_query(self, path: Path, statements: list[parser.Statement]) -> None:
+        text = self.texts[path]
+        for fault in query_faults(statements):
+            self._add(path, fault)
+        if not text.startswith(f"-- {path.stem}: "):
+            why = "pg_stat_activity shows the first line of a query, and this one does not contain its name"
+            self._add(path, Fault(1, "query-header", why, f"begin the file with `-- {path.stem}: `"))
+        if not statements:
+            self._add(path, Fault(1, "syntax-error", "it contains no statement", "add one, or remove the file"))
+        if path.parent.name == QUERIES:
+            for fault in _example_faults(text, parameter_count(statements)):
+                self._add(path, fault)
+
+    def _check_migrations(self, uses: list[Use]) -> None:
+        try:
+            names = sorted(path.name for path in self.migrations.iterdir() if NAME.fullmatch(path.name))
+        except OSError:
+            return  # faults() reports it
+        parsed = {name: self._parse_migration(self.migrations / name) for name in names}
+        catalog = Catalog()
+        for name in names:
+            if name.endswith(".rollback.sql"):
+                continue
+            path = self.migrations / name
+            before = catalog.copy()
+            in_transaction = transactional(path) if path in self.texts else True
+            up = MigrationState(name, catalog, uses, transactional=in_transaction)
+            for fault in migration_faults(up, parsed[name]):
+                self._add(path, fault)
+            twin = f"{path.stem}.rollback.sql"
+            if twin in parsed:
+                down = MigrationState(twin, catalog.copy(), uses, before, in_transaction)
+                for fault in migration_faults(down, parsed[twin]):
+                    self._add(path.with_name(twin), fault)
+
+    def _parse_migration(self, path: Path) -> list[parser.Statement]:
+        """Return the statements of a migration. It has none if it cannot be read or parsed, which faults() reports."""
+        if self._read(path):
+            return []
+        text = self.texts[path]
+        for number, line in enumerate(text.split("\n"), 1):
+            if re.search(r"(--|/\*).*squawk-ignore", line):
+                why = "squawk's own comment for this gives no reason"
+                self._add(path, Fault(number, "allow", why, "write `-- allow: RULE because REASON` above the line"))
+        try:
+            return parser.statements(text)
+        except ParseError:
+            del self.texts[path]
+            return []
+
+    def _silence(self, path: Path, text: str) -> dict[Finding, str]:
+        """Remove the findings that comments allow from `found`, and return them with their reasons.
+
+        A comment that allows nothing is a finding itself.
+        """
+        silenced: dict[Finding, str] = {}
+        for comment in parser.allowed(text):
+            place = (path, comment.target, comment.rule)
+            matches = {each for each in self.found if (each.path, each.line, each.rule) == place}
+            why = _why_not_allowed(comment, has_matches=bool(matches))
+            if why:
+                self._add(path, Fault(comment.line, "allow", why, ALLOW_HINT))
+            else:
+                silenced |= dict.fromkeys(matches, comment.reason)
+        self.found.difference_update(silenced)
+        return silenced
 
 
-def _examples(text: str, count: int) -> Iterator[tuple[int, str, str]]:
-    """The `-- example WORDS: EXPR, ...` lines, each with an expression for each parameter."""
-    from pglast.parser import ParseError
+def _why_not_allowed(comment: parser.Allowed, *, has_matches: bool) -> str:
+    if comment.rule not in RULES.keys() | SQUAWK_RULES.keys():
+        return f"there is no rule {comment.rule!r}" if comment.rule else "it names no rule"
+    if comment.rule in RULES and not RULES[comment.rule].can_be_allowed:
+        return f"{comment.rule} cannot be silenced"
+    if not comment.reason:
+        return "it gives no reason"
+    return "" if has_matches else f"it silences nothing: line {comment.target} has no finding of {comment.rule}"
 
+
+def _example_faults(text: str, parameters: int) -> Faults:
+    """Yield the faults of the `-- example WORDS: EXPRESSION, ...` lines, which need an expression per parameter."""
     examples = 0
     for number, line in enumerate(text.split("\n")[1:], 2):
         if not line.startswith("--"):
             break
-        if match := re.fullmatch(r"--\s*example\b\s*([^:]*):(.*)", line):
+        if match := EXAMPLE.fullmatch(line):
             examples += 1
-            try:
-                given = _length(match[2])
-            except ParseError:
-                given = -1
+            count = _expression_count(match[2])
             if not match[1]:
-                yield number, "query-example", "the example does not say what is typical of it"
-            elif given != count:
-                says = "what cannot be parsed" if given < 0 else f"{given} of {count} expressions"
-                yield number, "query-example", f"the example has {says}"
-    if count and not examples:
-        yield 1, "query-example", "without an example nobody can ask PostgreSQL for its plan"
+                yield Fault(number, "query-example", "the example does not say which case it is")
+            elif count is None:
+                yield Fault(number, "query-example", "the expressions of the example cannot be parsed")
+            elif count != parameters:
+                yield Fault(number, "query-example", f"the example has {count} expressions for {parameters} parameters")
+    if parameters and not examples:
+        yield Fault(1, "query-example", "without an example, PostgreSQL cannot be asked for the plan of this query")
 
 
-def _length(expressions: str) -> int:
-    from pglast import parse_sql
-
-    statement: Any = parse_sql(f"SELECT {expressions}")[0].stmt
-    return len(statement.targetList or ())
-
-
-def _check_migrations(folder: Path, uses: list["Use"], texts: dict[Path, str], found: set[Finding]) -> None:
-    from pglast.parser import ParseError
-
-    from app.lint.catalog import Catalog
-    from app.lint.migration_rules import Judge
-    from app.lint.parser import statements
-
-    catalog = Catalog()
+def _expression_count(expressions: str) -> int | None:
     try:
-        names = sorted(path.name for path in folder.iterdir() if NAME.fullmatch(path.name))
-    except OSError:
-        return
-    read = {}
-    for name in names:
-        text = _read(folder / name, texts, found, say=False)  # faults() has said it
-        try:
-            read[name] = statements(text) if text is not None else []
-        except ParseError:
-            texts.pop(folder / name)
-            read[name] = []
-        for number, line in enumerate((text or "").split("\n"), 1):
-            if re.search(r"(--|/\*).*squawk-ignore", line):
-                why = "squawk's own way of silencing gives no reason"
-                instead = "write `-- allow: RULE because REASON` above the line"
-                found.add(_told(folder / name, number, "allow", why, instead))
-    for name in names:
-        if name.endswith(".rollback.sql"):
-            continue
-        before = catalog.copy()
-        runs = transactional(folder / name) if (folder / name) in texts else True
-        up = Judge(name, catalog, uses, transactional=runs)
-        found |= {_told(folder / name, *each) for each in up.judge(read[name])}
-        twin = name.removesuffix(".sql") + ".rollback.sql"
-        if twin in read:
-            down = Judge(twin, catalog.copy(), uses, before, runs)
-            found |= {_told(folder / twin, *each) for each in down.judge(read[twin])}
-
-
-def _silence(path: Path, text: str, found: set[Finding]) -> dict[Finding, str]:
-    """Take out what `-- allow:` comments allow, and return it with the reasons; add what is wrong with the comments."""
-    from app.lint.parser import allowed
-    from app.lint.rules import RULES
-
-    silenced: dict[Finding, str] = {}
-    for each in allowed(text):
-        there = {
-            finding for finding in found if (finding.path, finding.line, finding.rule) == (path, each.target, each.rule)
-        }
-        fixed = each.rule in RULES and RULES[each.rule].fixed
-        if each.rule not in RULES.keys() | KEPT.keys():
-            why = f"there is no rule {each.rule!r}" if each.rule else "it names no rule"
-        elif fixed:
-            why = f"{each.rule} cannot be silenced"
-        elif not each.reason:
-            why = "it gives no reason"
-        elif not there:
-            why = f"it silences nothing: line {each.target} has no finding of {each.rule}"
-        else:
-            silenced |= dict.fromkeys(there, each.reason)
-            continue
-        found.add(
-            _told(path, each.line, "allow", why, "write `-- allow: RULE because REASON` above the line, or take it out")
-        )
-    found.difference_update(silenced)
-    return silenced
+        statement = parse_sql(f"SELECT {expressions}")[0].stmt
+    except ParseError:
+        return None
+    return len(getattr(statement, "targetList", None) or ())

@@ -1,21 +1,23 @@
-"""What PostgreSQL 15 to 18 does for a change of type, a default, a NOT NULL: known from its source, held by measuring.
+"""Costs of a schema change in PostgreSQL 15 to 18: whether a type, a default or a NOT NULL rewrites or scans a table.
 
-Each function answers on the careful side where the catalog does not know.
+The rules come from PostgreSQL's source, and tests compare them with a server. If the catalog does not know the answer,
+each function assumes the worse case.
 """
 
 from typing import Any
 
 from pglast import ast, enums
 
-from app.lint.catalog import Catalog, Column, Type, columns_in, key, names, type_of, walk
+from app.lint.catalog import Catalog, Column
+from app.lint.nodes import Type, columns_in, qualified_name, relation_name, type_of, walk
 
 UNLIMITED = {"varchar", "text"}
-# A wider limit is a matter of the catalogue alone for these; timestamp(3) has its precision there.
+# A wider limit of these types changes only the system catalog. The precision of timestamp(3) is such a limit.
 WIDENING = {"varchar", "varbit", "time", "timetz", "timestamp", "timestamptz"}
-FINEST = 6  # of the times: microseconds
-# Functions that a default may call without a rewrite. All others of pg_catalog, and all of our own that are not
-# declared STABLE or IMMUTABLE, are taken to be volatile.
-STEADY = {
+MAX_PRECISION = 6  # digits of a second in a time or timestamp
+# Functions that a default may call without a rewrite. The check assumes that all other functions of pg_catalog are
+# volatile, and functions of this schema if they are not declared STABLE or IMMUTABLE.
+NOT_VOLATILE = {
     *("now", "transaction_timestamp", "statement_timestamp", "current_setting", "to_timestamp", "to_date", "to_char"),
     *("date_trunc", "timezone", "make_interval", "make_date", "make_timestamptz", "age", "extract", "date_part"),
     *("lower", "upper", "md5", "left", "right", "concat", "concat_ws", "format", "replace", "substring", "btrim"),
@@ -59,15 +61,16 @@ COMPATIBLE = [
 ]
 
 
-def spelled(type: Type | None) -> str:
+def type_text(type: Type | None) -> str:
+    """Return a type as SQL spells it."""
     if type is None:
-        return "a type that is not known"
+        return "an unknown type"
     mods = f"({', '.join(str(mod) for mod in type.mods)})" if type.mods else ""
     return f"{type.name}{mods}{'[]' if type.array else ''}"
 
 
 def rewrites(old: Type | None, new: Type | None) -> bool:
-    """Whether a change of type writes each row anew."""
+    """Return whether a change of type rewrites the table."""
     if old is None or new is None or old.array != new.array:
         return True
     if (old.name, old.mods) == (new.name, new.mods):
@@ -80,7 +83,7 @@ def rewrites(old: Type | None, new: Type | None) -> bool:
     if not new.mods:
         return old.name not in {*WIDENING, "numeric", "interval"}
     if not old.mods and old.name in WIDENING and old.name.startswith("time"):
-        return new.mods[0] != FINEST
+        return new.mods[0] != MAX_PRECISION
     if not old.mods or None in old.mods or None in new.mods:
         return True
     before, after = [mod or 0 for mod in old.mods], [mod or 0 for mod in new.mods]
@@ -92,25 +95,26 @@ def rewrites(old: Type | None, new: Type | None) -> bool:
 
 
 def type_change(catalog: Catalog, table: str, name: str, definition: Any) -> str:
-    """What ALTER COLUMN ... TYPE costs, in words; "" where it is a matter of the catalogue alone."""
+    """Return the cost of ALTER COLUMN ... TYPE in words, or "" if it changes only the system catalog."""
     column = catalog.column(table, name)
     old, new = column.type if column else None, type_of(definition.typeName, definition.collClause)
     if rewrites(old, new) or not _plain(definition.raw_default, name, new):
-        return f"from {spelled(old)} to {spelled(new)} writes the table and its indexes anew"
+        return f"from {type_text(old)} to {type_text(new)} rewrites the table and its indexes"
     if column and column.virtual:
         return ""
     if any(each.kind == "check" and each.valid and name in each.columns for each in catalog.constraints(table)):
-        return "a CHECK on the column is held against each row again"
+        return "a CHECK on the column is checked again for each row"
     indexes = [index for index in catalog.indexes_of(table) if name in index.mentioned]
     collated = old and new and old.collation != new.collation
-    rebuilt = [index.name for index in indexes if collated or not index.simple]
+    rebuilt = [index.name for index in indexes if collated or not index.is_plain]
     if rebuilt:
-        return f"{', '.join(rebuilt)} is built anew: it has another collation, an expression or a predicate"
+        why = "its collation changes" if collated else "it has an expression or a predicate"
+        return f"{', '.join(rebuilt)} is rebuilt, because {why}"
     return ""
 
 
 def _plain(using: Any, name: str, new: Type | None) -> bool:
-    """Whether USING says what PostgreSQL would do without."""
+    """Return whether USING is missing, or says what PostgreSQL does by default."""
     if isinstance(using, ast.TypeCast):
         using = using.arg if type_of(using.typeName) == new else None
         return using is not None and _plain(using, name, new)
@@ -118,12 +122,12 @@ def _plain(using: Any, name: str, new: Type | None) -> bool:
 
 
 def volatile(catalog: Catalog, default: Any) -> bool:
-    """Whether a default may give each row another value, so that ADD COLUMN writes them all."""
+    """Return whether a default may differ from row to row, so that ADD COLUMN rewrites the table."""
     for node in walk(default):
         if isinstance(node, ast.FuncCall):
-            name = names(node.funcname)
+            name = qualified_name(node.funcname)
             known = catalog.routines.get(name)
-            if known.volatility == "volatile" if known else name.removeprefix("pg_catalog.") not in STEADY:
+            if known.volatility == "volatile" if known else name.removeprefix("pg_catalog.") not in NOT_VOLATILE:
                 return True
         elif isinstance(node, ast.A_Expr) and _own_operator(node):
             return True
@@ -135,13 +139,14 @@ def _own_operator(node: Any) -> bool:
 
 
 def is_null(node: Any) -> bool:
+    """Return whether a default is missing or is the constant NULL."""
     while isinstance(node, ast.TypeCast):
         node = node.arg
     return node is None or (isinstance(node, ast.A_Const) and bool(node.isnull))
 
 
 def never_null(catalog: Catalog, table: str, name: str) -> bool:
-    """Whether a valid constraint has it already, so that SET NOT NULL need not look."""
+    """Return whether a valid constraint excludes NULL, so that SET NOT NULL needs no scan."""
     column = catalog.column(table, name)
     if column and column.not_null:
         return True
@@ -156,7 +161,7 @@ def _ands(node: Any) -> list[Any]:
 
 
 def required(check: Any) -> set[str]:
-    """The columns that a CHECK wants not to be NULL."""
+    """Return the columns that a CHECK requires to be NOT NULL."""
     found = set()
     for part in _ands(check):
         match part:
@@ -168,7 +173,7 @@ def required(check: Any) -> set[str]:
 
 
 def breaks_clients(old: Type | None, new: Type | None) -> bool:
-    """Whether a client that sends and expects the old type may fail with the new one."""
+    """Return whether a client of the old type may fail with the new one."""
     if old is None or new is None or old.array != new.array:
         return True
     if old.name == new.name:
@@ -177,7 +182,7 @@ def breaks_clients(old: Type | None, new: Type | None) -> bool:
 
 
 def without_where(where: Any) -> bool:
-    """No WHERE, or one that is true of each row."""
+    """Return whether a WHERE clause is missing, or is true for each row."""
     match where:
         case None | ast.A_Const(val=ast.Boolean(boolval=True)):
             return True
@@ -190,7 +195,7 @@ def without_where(where: Any) -> bool:
 
 
 def few_rows(catalog: Catalog, table: str, node: Any, where: Any) -> bool:
-    """Whether a statement is held to a batch: by a LIMIT somewhere in it, or by constants for a unique column."""
+    """Return whether a statement touches few rows: it has a LIMIT, or compares a unique column with constants."""
     if any(isinstance(each, ast.SelectStmt) and each.limitCount is not None for each in walk(node)):
         return True
     unique = {index.columns[0] for index in catalog.indexes_of(table) if index.unique and len(index.columns) == 1}
@@ -206,14 +211,18 @@ def few_rows(catalog: Catalog, table: str, node: Any, where: Any) -> bool:
 
 
 def same_columns(known: dict[str, Column], wanted: dict[str, Column]) -> bool:
-    def told(columns: dict[str, Column]) -> dict[str, tuple[object, ...]]:
-        return {name: (each.type, each.not_null, repr(each.default), each.filled) for name, each in columns.items()}
+    """Return whether the columns have the same names, types, defaults and NOT NULLs."""
 
-    return told(known) == told(wanted)
+    def definitions(columns: dict[str, Column]) -> dict[str, tuple[object, ...]]:
+        return {
+            name: (each.type, each.not_null, repr(each.default), each.is_generated) for name, each in columns.items()
+        }
+
+    return definitions(known) == definitions(wanted)
 
 
 def tables_read(node: Any) -> set[str]:
-    """The tables in the FROM of a SELECT, and in the SELECTs inside it; the names of its WITH are not tables."""
+    """Return the tables that a SELECT and its subqueries read. The names of its WITH queries are not tables."""
     nodes = list(walk(node))
     within = {each.ctename for each in nodes if isinstance(each, ast.CommonTableExpr)}
-    return {key(each) for each in nodes if isinstance(each, ast.RangeVar)} - within
+    return {relation_name(each) for each in nodes if isinstance(each, ast.RangeVar)} - within

@@ -1,37 +1,52 @@
-"""app.lint.findings: to be described."""
+"""Findings of `images schema check`: file, line, rule, reason and hint."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+from app.errors import CommandError
+from app.lint.rules import SQUAWK_DOCS, SQUAWK_RULES
 from app.settings import ROOT
 
-if TYPE_CHECKING:  # the import of pglast takes 50 ms
-    pass
-from app.lint.rules import KEPT, ON
+
+class CannotCheckError(CommandError):
+    """The files cannot be checked, so there are no findings to report."""
 
 
-class CannotCheckError(Exception):
-    """One line: why there is no verdict."""
+class Fault(NamedTuple):
+    """A rule that a line breaks. `hint` replaces the rule's own hint if it is not empty."""
+
+    line: int  # of the file, from 1
+    rule: str
+    why: str
+    hint: str = ""
+
+
+Faults = Iterator[Fault]
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
+    """A rule that a line of a file breaks, with the reason and the safe way."""
+
     path: Path
     line: int  # from 1
     rule: str
-    level: str  # "unsafe", or "care": safe where somebody has looked
+    level: str  # "unsafe", or "care": safe if a person has looked at it
     why: str
     instead: str
 
     @property
     def link(self) -> str:
-        return f"{ON}{self.rule}" if self.rule in KEPT else f"sql/README.md#{self.rule}"
+        """Return the page about the rule: a section of sql/README.md, or a page of squawk."""
+        return f"{SQUAWK_DOCS}{self.rule}" if self.rule in SQUAWK_RULES else f"sql/README.md#{self.rule}"
 
     @property
     def place(self) -> str:
+        """Return the path, relative to the project if the file is in it."""
         path = self.path.absolute()
         return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
     def __str__(self) -> str:
-        return f"{self.place}:{self.line}: {self.rule} ({self.level}): {self.why}: {self.instead} ({self.link})"
+        return f"{self.place}:{self.line}: {self.rule} ({self.level}): {self.why}\n  hint: {self.instead} ({self.link})"

@@ -1,4 +1,4 @@
-"""The SQL files as they are read: statements with their lines, those inside DO blocks too, and what comments allow."""
+"""SQL files for the rules: statements with their lines, also those inside DO blocks, and the `-- allow:` comments."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ from typing import Any
 from pglast import ast, parse_plpgsql, parse_sql
 from pglast.parser import ParseError, scan
 
-from app.lint.catalog import walk
+from app.lint.nodes import walk
+from app.schema.statements import parse
 
 NAMED = re.compile(r"('(?:[^']|'')*'|--[^\n]*|::)|:([a-z_]+)")
 ALLOW = re.compile(r"--\s*allow\s*:(.*)", re.IGNORECASE)
@@ -19,23 +20,23 @@ OPENING = re.compile(r"\$[^$]*\$|[eE]?'")
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement. `text` is the statement alone, `line` where it begins in its file, `block` the line of its DO."""
+    """One statement. `line` is its first line in the file, and `block` is the line of the DO that contains it."""
 
     node: Any
     text: str
     line: int
-    start: int = 0  # where it begins in the text that was parsed, for the locations of its nodes
+    start: int = 0  # its offset in the parsed text, from which the locations of its nodes count
     block: int | None = None
-    unreadable: bool = False  # put together at run time, or in another language
+    unreadable: bool = False  # built at run time, or not in PL/pgSQL
 
     @cached_property
     def nodes(self) -> list[Any]:
-        """The statement's node and all under it, in the order of the text."""
+        """Return the statement's node and all nodes under it, in the order of the text."""
         return list(walk(self.node))
 
     @cached_property
     def lines(self) -> list[int]:
-        """The lines of an ALTER TABLE's subcommands; where they cannot be told, the statement's own."""
+        """Return the lines of an ALTER TABLE's subcommands, or the statement's own line if they are not found."""
         commands = len(self.node.cmds or ())
         starts, depth, expected = [], 0, False
         for token in scan(self.text):
@@ -52,7 +53,7 @@ class Statement:
         return lines if len(lines) == commands else [self.line] * commands
 
     def line_of(self, node: Any) -> int:
-        """The line of a part that has a location."""
+        """Return the line of a node that has a location."""
         return self.line + self.text.count("\n", 0, max((node.location or 0) - self.start, 0))
 
     def _first_command(self) -> int:
@@ -72,7 +73,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Allowed:
-    """`-- allow: RULE because REASON`: `line` is the comment's, `target` the line it speaks of."""
+    """Comment `-- allow: RULE because REASON`. `line` is its own line, and `target` the line that it allows."""
 
     line: int
     target: int
@@ -81,15 +82,12 @@ class Allowed:
 
 
 def statements(text: str) -> list[Statement]:
-    """Every statement of a file, with those inside DO after it. Raises ParseError."""
+    """Return the statements of a file. Those inside a DO follow it. Raises ParseError."""
     found = []
-    for raw in parse_sql(text):
-        start = raw.stmt_location or 0
-        own = text[start : start + raw.stmt_len] if raw.stmt_len else text[start:]
-        line = text.count("\n", 0, start) + 1
-        found.append(Statement(raw.stmt, own, line, start))
-        if isinstance(raw.stmt, ast.DoStmt):
-            found += _inside(raw.stmt, own, line)
+    for each in parse(text):
+        found.append(Statement(each.node, each.text, each.line, each.start))
+        if isinstance(each.node, ast.DoStmt):
+            found += _inside(each.node, each.text, each.line)
     return found
 
 
@@ -110,7 +108,7 @@ def _inside(node: Any, text: str, line: int) -> list[Statement]:
 
 
 def _queries(tree: Any, line: int, kind: str = "") -> Iterator[tuple[str, int, int]]:
-    """The queries of a PL/pgSQL parse tree with their lines; what EXECUTE runs has the mode -1."""
+    """Yield the queries of a PL/pgSQL parse tree: text, line, parse mode. The argument of EXECUTE has the mode -1."""
     if isinstance(tree, list):
         for each in tree:
             yield from _queries(each, line, kind)
@@ -125,7 +123,7 @@ def _queries(tree: Any, line: int, kind: str = "") -> Iterator[tuple[str, int, i
 
 
 def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iterator[Statement]:
-    if mode == -1:  # EXECUTE: a constant can be read
+    if mode == -1:  # EXECUTE of a constant can be read
         try:
             select: Any = parse_sql(f"SELECT {query}")[0].stmt
             query = str(select.targetList[0].val.val.sval)
@@ -145,14 +143,14 @@ def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iter
 
 
 def allowed(text: str) -> list[Allowed]:
-    """What the comments allow, well formed or not. Comments inside a DO block count too."""
+    """Return the `-- allow:` comments, also malformed ones and those inside DO blocks."""
     comments = [(text.count("\n", 0, start) + 1, start, text[start:end]) for start, end in sorted(_comments(text))]
-    alone = {line for line, start, _ in comments if not text[text.rfind("\n", 0, start) + 1 : start].strip()}
+    whole_lines = {line for line, start, _ in comments if not text[text.rfind("\n", 0, start) + 1 : start].strip()}
     found = []
     for line, _, comment in comments:
         if match := ALLOW.fullmatch(comment):
             rule, because, reason = match[1].partition(" because ")
-            target = next(number for number in count(line) if number not in alone)
+            target = next(number for number in count(line) if number not in whole_lines)
             found.append(Allowed(line, target, rule.strip(), reason.strip() if because else ""))
     return found
 
@@ -173,6 +171,6 @@ def _comments(text: str) -> list[tuple[int, int]]:
 
 
 def numbered(text: str) -> str:
-    """The text with `$1` for each `:name`, as the migrator's statements have them; strings and lines stay."""
+    """Return the text with `$1` for each `:name`, the parameters of the migrator. Strings and lines stay the same."""
     order: dict[str, int] = {}
     return NAMED.sub(lambda m: m[1] or f"${order.setdefault(m[2], len(order) + 1)}", text)

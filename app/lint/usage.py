@@ -1,17 +1,17 @@
-"""What the service's queries read and write: a release stands on it until the next one is out."""
+"""Usage: which tables, columns and functions the queries of the service use. A migration must not break them."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from pglast import ast
 
-from app.lint.catalog import key, names
+from app.lint.nodes import qualified_name, relation_name
 from app.lint.parser import Statement
 
 
 @dataclass
 class Use:
-    """One query file. A column without a table may be of any table that the query names."""
+    """Usage of one query file. A column without a table may belong to any table in the query."""
 
     name: str
     relations: set[str] = field(default_factory=set)
@@ -22,18 +22,20 @@ class Use:
     functions: set[str] = field(default_factory=set)
 
     def reads(self, table: str, column: str) -> bool:
+        """Return whether the query may use the column."""
         named = (table, column) in self.columns or ("", column) in self.columns
         return table in self.relations and (named or self.stars)
 
 
 def use_of(name: str, statements: list[Statement]) -> Use:
+    """Return the usage of a query from its statements."""
     use = Use(name)
     everything = [node for statement in statements for node in statement.nodes]
     relations = {}
     for node in everything:
         if isinstance(node, ast.RangeVar):
-            use.relations.add(key(node))
-            relations[node.alias.aliasname if node.alias else node.relname] = key(node)
+            use.relations.add(relation_name(node))
+            relations[node.alias.aliasname if node.alias else node.relname] = relation_name(node)
     for node in everything:
         match node:
             case ast.ColumnRef(fields=[*before, ast.String(sval=str(column))]):
@@ -50,11 +52,11 @@ def use_of(name: str, statements: list[Statement]) -> Use:
             case ast.IndexElem(name=str(column)):
                 use.columns.add(("", column))
             case ast.FuncCall():
-                use.functions.add(names(node.funcname))
+                use.functions.add(qualified_name(node.funcname))
             case ast.UpdateStmt(relation=relation):
-                use.columns |= {(key(relation), target.name) for target in node.targetList or ()}
+                use.columns |= {(relation_name(relation), target.name) for target in node.targetList or ()}
             case ast.InsertStmt(relation=relation):
-                _insert(use, node, key(relation))
+                _insert(use, node, relation_name(relation))
             case _:
                 pass
     return use

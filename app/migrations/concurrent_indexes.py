@@ -1,4 +1,4 @@
-"""What CREATE INDEX CONCURRENTLY makes: a statement that an interruption leaves half done, or done and not recorded."""
+"""CREATE INDEX CONCURRENTLY: recognize what an interruption left, an INVALID index or one that was not recorded."""
 
 import re
 
@@ -6,20 +6,21 @@ BUILD = re.compile(r"^\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(\w+)\s+O
 
 
 def built_by(sql: str) -> str | None:
-    """The name of the index that the statement builds; None where it is no such statement."""
+    """Return the name of the index that the statement builds. Return None for any other statement."""
     match = BUILD.match(sql)
     return match and match[1]
 
 
 def same(sql: str, definition: str) -> bool:
-    """Whether the statement would build what pg_get_indexdef() tells of an index that is there."""
+    """Return whether the statement would build an index with this definition, as pg_get_indexdef() writes it."""
     return _bare(sql) == _bare(definition)
 
 
 def _bare(definition: str) -> str:
-    """Without what PostgreSQL adds or leaves out: CONCURRENTLY, schemas, the default method, blanks and quotes.
+    """Return the definition without what PostgreSQL adds or leaves out: CONCURRENTLY, schemas, the default method.
 
-    Single quotes go from numbers alone: WITH (a = 1) is told as WITH (a='1').
+    Blanks, double quotes, and semicolons go too. Single quotes go only from numbers: PostgreSQL writes WITH (a = 1) as
+    WITH (a='1').
     """
     text = re.sub(r'--[^\n]*|"', " ", definition.lower())
     text = re.sub(r"\bconcurrently\b|\busing\s+btree\b|\b\w+\.(?=\w)", " ", text)

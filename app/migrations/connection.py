@@ -1,4 +1,4 @@
-"""The migrator's connection to PostgreSQL, its statements, and what went wrong in words."""
+"""Connection of the migrator to PostgreSQL, its statements, and its errors in words."""
 
 from typing import Any
 
@@ -9,90 +9,109 @@ from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
 
 from app.embedded_postgres import connectable
-from app.errors import fail
-from app.settings import ROOT, Settings
+from app.errors import CannotConnectError, CommandError
+from app.schema.statements import statement
+from app.settings import Settings
 from app.text import one_line
 
-# What the URL does not say otherwise. A server whose host has died, or whose network is cut, is noticed by both ends
-# within half a minute.
+# Used if the URL does not set them. With these time-outs both ends notice within half a minute that the other host has
+# died or that the network is cut.
 DEFAULTS: dict[str, Any] = {
     "application_name": "images-migrations",
-    "client_encoding": "UTF8",  # as the files are; of a database in SQL_ASCII psycopg would make bytes
+    "client_encoding": "UTF8",  # of the files. With a database in SQL_ASCII psycopg would return bytes
     "connect_timeout": 10,  # seconds
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
     "keepalives_count": 4,
-    "tcp_user_timeout": 30_000,
+    "tcp_user_timeout": 30_000,  # milliseconds
 }
 
-POOLED = "this connection goes through a pooler"
-DIRECT = "set MIGRATION_DATABASE_URL to PostgreSQL itself"
+OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL"
 
 Connection = psycopg.Connection[TupleRow]
 
 
-class RefusedError(Exception):
-    """A migration is not run, for a reason that the database gives and the message tells."""
-
-
 def open_connection(settings: Settings) -> Connection:
-    """Connect as MIGRATION_DATABASE_URL says, or DATABASE_URL. Raises psycopg.Error."""
+    """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set. Raises psycopg.Error."""
     return psycopg.connect(autocommit=True, **DEFAULTS | conninfo_to_dict(connectable(settings.migrator_url)))
 
 
-def connect(settings: Settings, command: str = "yoyo") -> Connection:
-    """Connect, or end the command with one line."""
+def connect(settings: Settings) -> Connection:
+    """Connect as `open_connection` does. Raises CannotConnectError."""
     try:
         return open_connection(settings)
     except psycopg.Error as error:
-        fail(f"{command}: cannot connect to PostgreSQL: {one_line(str(error))}")
-    except KeyboardInterrupt:
-        fail(f"{command}: interrupted; nothing was done")
+        raise cannot_connect(error, settings, as_owner=True) from error
 
 
-def refuse_wrong_session(connection: Connection) -> None:
-    """End the command where the connection is not one to migrate by.
+def cannot_connect(error: BaseException, settings: Settings, *, as_owner: bool = False) -> CannotConnectError:
+    """Return the error for a connection that failed, with the place and the setting that names it."""
+    is_own = as_owner and settings.migration_database_url is not None
+    setting = "MIGRATION_DATABASE_URL" if is_own else "DATABASE_URL"
+    url = connectable(settings.migrator_url if as_owner else settings.database_url)
+    try:
+        place = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:  # libpq cannot read the URL
+        place = {}
+    host, port = place.get("host"), place.get("port")
+    return CannotConnectError(None if host is None else str(host), port, setting, error)
 
-    PostgreSQL tells the number of its process when a connection begins; a pooler puts one of its own there, and may
-    give each statement to another server process. And where a search path has a schema before that of an older
-    installation, as "$user" may be, half of the statements would see the one and half the other.
+
+def reject_pooler(connection: Connection) -> None:
+    """Raise CommandError if a pooler is between this process and PostgreSQL.
+
+    When a connection begins, PostgreSQL names its server process. A pooler names another one, and may give each
+    statement to a different server process. Session locks and settings would then be lost.
     """
-    process, current, found = run(connection, "find_session").fetchone() or (None, None, None)
+    (process,) = run(connection, "find_process", "pooler").fetchone() or (None,)
     if process != connection.info.backend_pid:
-        fail(f"yoyo: {POOLED}, which would lose the migrator's lock: {DIRECT}")
-    if found not in (None, current):
-        fail(
-            f"yoyo: the search_path leads to schema {current}, but there is an installation in schema {found}: "
-            "set it to one of them, as with ?options=-csearch_path%3DSCHEMA in the URL"
+        raise CommandError(
+            "this connection goes through a pooler, which can give each statement to another session.",
+            "set MIGRATION_DATABASE_URL to PostgreSQL itself",
         )
 
 
-def statement(name: str, folder: str = "migrator") -> str:
-    """The text of one of sql/migrator/*.sql, or of another folder's."""
-    return (ROOT / "sql" / folder / f"{name}.sql").read_text(encoding="utf-8")
+def reject_other_schema(connection: Connection) -> None:
+    """Raise CommandError if the search_path finds yoyo's tables in another schema than new tables would go to.
+
+    Then half of the statements would use one schema, and half the other. "$user" in a search_path can cause this.
+    """
+    current, found = run(connection, "find_schemas").fetchone() or (None, None)
+    if found not in (None, current):
+        raise CommandError(
+            f"the search_path leads to schema {current}, but schema {found} has an installation.",
+            "set the search_path to one of them: ?options=-csearch_path%3DSCHEMA in the URL",
+        )
 
 
 def run(connection: Connection, name: str, folder: str = "migrator", /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
-    """Execute sql/FOLDER/NAME.sql, whose parameters are written `:name` as psql and yoyo have them."""
+    """Execute sql/FOLDER/NAME.sql. Its parameters are written `:name`, as in psql and yoyo. Raises psycopg.Error."""
     sql, values = change_param_style("pyformat", statement(name, folder), parameters)
     return connection.execute(sql, values or None)
 
 
 def is_interrupted(error: psycopg.Error) -> bool:
-    """Whether it is a signal that cut the statement off, and with a second signal the connection."""
+    """Return whether a signal cut the statement off. A second signal also cuts the connection."""
     return isinstance(error.__context__, KeyboardInterrupt)
 
 
-def explained(error: psycopg.Error) -> str:
-    """What PostgreSQL said: the message, each line of its detail, the hint; one line where there is no detail."""
+def explain(error: psycopg.Error) -> tuple[str, str | None]:
+    """Return the message of PostgreSQL and its hint. Each line of its detail is a line of the message."""
     if error.diag.message_primary is None:
-        # "the connection is closed", to which a clean-up came, says less than what closed it.
+        # A clean-up that found the connection closed says less than the error that closed it.
         cause = error.__context__
-        return explained(cause) if isinstance(cause, psycopg.Error) else one_line(str(error))
+        return explain(cause) if isinstance(cause, psycopg.Error) else (one_line(str(error)).rstrip("."), None)
     details = (error.diag.message_detail or "").splitlines()
-    hint = error.diag.message_hint
-    if isinstance(error, InsufficientPrivilege):
-        hint = "migrate as the role that owns the schema: MIGRATION_DATABASE_URL"
-    if not details:
-        return error.diag.message_primary + (f" ({hint})" if hint else "")
-    return "\n  ".join([error.diag.message_primary, *details, *([hint] if hint else [])])
+    hint = OWNER_HINT if isinstance(error, InsufficientPrivilege) else error.diag.message_hint
+    return "\n  ".join([error.diag.message_primary, *details]), hint
+
+
+def explained(error: psycopg.Error) -> str:
+    """Return the message of PostgreSQL with its hint in parentheses."""
+    message, hint = explain(error)
+    return f"{message} ({hint})" if hint else message
+
+
+def sentence(text: str) -> str:
+    """Return the text with a full stop at the end of its first line, unless its details have lines of their own."""
+    return text if "\n" in text or text.endswith((".", "!", "?")) else f"{text}."

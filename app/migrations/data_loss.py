@@ -1,41 +1,59 @@
-"""A rollback loses nothing by surprise: where its file says `-- loses:`, and there are rows to lose, it is refused."""
+"""Data loss: reject a rollback that would lose rows, except if the operator accepts it."""
 
 from pathlib import Path
 
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from yoyo.migrations import Migration, MigrationList
 
-from app.errors import fail
-from app.migrations.connection import Connection, RefusedError, run
+from app.errors import CommandError, ExitCode
+from app.migrations.connection import Connection, run
 from app.schema.headers import rollback_of
 from app.settings import Settings
 
 
-def refuse_losses(connection: Connection, settings: Settings, migrations: MigrationList) -> None:
-    """Before anything is rolled back: end the command if one of the rollbacks is none, or would lose rows."""
+def reject_losses(connection: Connection, settings: Settings, migrations: MigrationList) -> None:
+    """Raise CommandError if one of the migrations is irreversible, or if its rollback would lose rows.
+
+    Call this before anything is rolled back.
+    """
     losses = []
     for migration in migrations:
         rollback = rollback_of(Path(migration.path))
         if rollback.irreversible:
-            fail(f"yoyo: nothing was rolled back: {migration.id} is irreversible: {rollback.irreversible}")
+            raise CommandError(
+                f"nothing was rolled back: {migration.id} is irreversible: {rollback.irreversible.rstrip('.')}.",
+                exit_code=ExitCode.ACTION_NEEDED,
+            )
         try:
             count = _count(connection, settings, migration)
-        except (UndefinedTable, UndefinedColumn):  # as a migration above it left things; it is asked again at its turn
+        except (UndefinedTable, UndefinedColumn):
+            # A migration above it dropped or renamed them. The rows are counted again before this rollback runs.
             continue
         if count:
             losses.append((migration.id, f"{migration.id} would lose {rollback.loses}: {_rows(count)}"))
     if losses:
         ids = ",".join(name for name, _ in losses)
         reasons = "; ".join(reason for _, reason in losses)
-        fail(f"yoyo: nothing was rolled back: {reasons}. To lose them set ACCEPT_DATA_LOSS={ids}")
+        raise CommandError(f"nothing was rolled back: {reasons}.", _acceptance(ids), ExitCode.ACTION_NEEDED)
 
 
-def refuse_new_losses(connection: Connection, settings: Settings, migration: Migration) -> None:
-    """In the transaction of the rollback: let no more rows in. Raises RefusedError if some have come in by then."""
+def reject_new_losses(connection: Connection, settings: Settings, migration: Migration) -> None:
+    """Lock the counted tables against new rows, and raise CommandError if rows have come in meanwhile.
+
+    Call this in the transaction of the rollback.
+    """
     if _count(connection, settings, migration) == 0:
         run(connection, "lock_counted")
     if count := _count(connection, settings, migration):
-        raise RefusedError(f"it would lose {_rows(count)}. To lose them set ACCEPT_DATA_LOSS={migration.id}")
+        raise CommandError(
+            f"{migration.id} was not rolled back: it would lose {_rows(count)}.",
+            _acceptance(migration.id),
+            ExitCode.ACTION_NEEDED,
+        )
+
+
+def _acceptance(ids: str) -> str:
+    return f"back up first. To lose the rows, set ACCEPT_DATA_LOSS={ids}"
 
 
 def _rows(count: int) -> str:
@@ -43,7 +61,10 @@ def _rows(count: int) -> str:
 
 
 def _count(connection: Connection, settings: Settings, migration: Migration) -> int | None:
-    """The rows that the rollback would lose; None where it loses none by its file, or the operator accepts it."""
+    """Return how many rows the rollback would lose.
+
+    Return None if its file says that it loses nothing, or if the operator accepts the loss.
+    """
     query = rollback_of(Path(migration.path)).rows_to_lose
     if query is None or settings.accepts_loss_of(migration.id):
         return None

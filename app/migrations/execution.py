@@ -1,151 +1,197 @@
-"""Runs one migration, forwards or backwards, so that the database and the record of it agree whatever happens."""
-
-from __future__ import annotations
+"""Execution of one migration, forward or back, so that the database and its record always agree."""
 
 import contextlib
 import random
 import time
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import psycopg
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from yoyo.migrations import Migration
 
-from app.errors import fail
+from app.errors import CommandError
 from app.migrations import lock
 from app.migrations.concurrent_indexes import built_by, same
-from app.migrations.connection import RefusedError, explained, is_interrupted, run
-from app.migrations.data_loss import refuse_new_losses
+from app.migrations.connection import Connection, explain, is_interrupted, run, sentence
+from app.migrations.data_loss import reject_new_losses
 from app.migrations.progress import watched
+from app.settings import Settings
 
-if TYPE_CHECKING:
-    from app.migrations.backend import SettingsBackend
-
-LONGEST_PAUSE = 10.0  # seconds between two attempts
+MAX_PAUSE = 10.0  # seconds between two attempts
 DONE = {"apply": "applied", "rollback": "rolled back"}
+COMPARE = "if the database already has this change, compare: images schema status"
+SCHEMA_CHANGED = ("0A", "2B", "42")  # SQLSTATE classes of statements that do not fit the schema as it is
 
 
-def execute(backend: SettingsBackend, migration: Migration, operation: str) -> None:
-    """Apply a migration or roll it back, inside the lock; end the command where that fails.
+class Migrator(Protocol):
+    """Migrator as the execution needs it: app/migrations/backend.py is one."""
 
-    The steps, yoyo's log and mark and the ledger are one transaction. A failure is in the ledger too.
+    @property
+    def connection(self) -> Connection: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def report(self, text: str) -> None: ...
+
+    # From here on a part of yoyo's DatabaseBackend, which has no types.
+    def transaction(self) -> Any: ...
+    def is_applied(self, migration: Migration) -> bool: ...
+    def log_migration(self, migration: Migration, operation: str) -> None: ...
+    def mark_one(self, migration: Migration, log: bool = True) -> None: ...
+    def unmark_one(self, migration: Migration, log: bool = True) -> None: ...
+
+    def record_run(
+        self,
+        migration: Migration,
+        operation: str,
+        outcome: str,
+        started: datetime | None = None,
+        error: str | None = None,
+    ) -> None: ...
+
+
+def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
+    """Apply a migration or roll it back, inside the lock.
+
+    The steps, yoyo's log and mark, and the ledger are one transaction. A failure is recorded in the ledger too. Raises
+    CommandError, or psycopg.Error if a signal interrupted the statement.
     """
     started = datetime.now(UTC)
-    lock.name_session(backend.connection, migration.id)
+    lock.name_session(migrator.connection, migration.id)
     migration.load()
     try:
-        with watched(backend.connection, backend.settings, migration.id):
-            _execute_patiently(backend, migration, operation, started)
-    except RefusedError as error:
-        backend.record_run(migration, operation, "failed", started, str(error))
-        fail(f"yoyo: {migration.id} was not {DONE[operation]}: {error}")
+        with watched(migrator.connection, migrator.settings, migration.id, migrator.report):
+            _execute_with_retries(migrator, migration, operation, started)
+    except CommandError as error:
+        _record_failure(migrator, migration, operation, started, error.message, is_undone=True)
+        raise
     except KeyboardInterrupt:
-        _record_failure(backend, migration, operation, started, None)
+        _record_failure(migrator, migration, operation, started, None)
         raise
     except psycopg.Error as error:
         if is_interrupted(error):
             raise
-        if backend.connection.closed:
-            fail(
-                f"yoyo: the connection was lost while {migration.id} was at work: {explained(error)}. "
-                "Once PostgreSQL is back, run the command again: it carries on from what the database has"
-            )
-        _record_failure(backend, migration, operation, started, explained(error).splitlines()[0])
-        words = [f"yoyo: {migration.id} was not {DONE[operation]}: {explained(error)}"]
-        words += _blockers(backend) if isinstance(error, LockNotAvailable) else []
-        if not migration.use_transactions:
-            words.append("an INVALID index that it may have left costs writes: run the command again to mend it")
-        fail("; ".join(words))
-    print(f"{DONE[operation]} {migration.id} in {(datetime.now(UTC) - started).total_seconds():.3f} s", flush=True)
+        raise _failure(migrator, migration, operation, started, error) from error
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    migrator.report(f"{DONE[operation]} {migration.id} in {seconds:.3f} s")
 
 
-def _execute_patiently(backend: SettingsBackend, migration: Migration, operation: str, started: datetime) -> None:
-    """Again, MIGRATION_RETRIES times, where a lock was not granted and all was undone."""
-    execute_once = _execute_in_transaction if migration.use_transactions else _execute_alone
+def _failure(
+    migrator: Migrator, migration: Migration, operation: str, started: datetime, error: psycopg.Error
+) -> CommandError:
+    """Record the failure in the ledger, if the connection lives, and return the error to raise."""
+    reason, hint = explain(error)
+    if migrator.connection.closed:
+        return CommandError(
+            f"the connection was lost while {migration.id} was running: {reason}.",
+            "when PostgreSQL is back, run the command again: it continues from the state of the database",
+        )
+    _record_failure(migrator, migration, operation, started, reason.splitlines()[0])
+    if isinstance(error, LockNotAvailable):
+        reason = "; ".join([reason, *_blockers(migrator)])
+    if not migration.use_transactions:
+        hint = "run the command again: it drops the INVALID index that this may have left, which slows writes"
+    elif hint is None and (error.sqlstate or "").startswith(SCHEMA_CHANGED):
+        hint = COMPARE
+    return CommandError(sentence(f"{migration.id} was not {DONE[operation]}: {reason}"), hint)
+
+
+def _execute_with_retries(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+    """Run the migration. If a lock is not granted, roll it back and retry, up to MIGRATION_RETRIES times."""
+    execute_once = _execute_in_transaction if migration.use_transactions else _execute_without_transaction
     for attempt in count(1):
         try:
-            execute_once(backend, migration, operation, started)
+            execute_once(migrator, migration, operation, started)
             return
         except (LockNotAvailable, DeadlockDetected) as error:
             # A build CONCURRENTLY has had its own, longer limit.
             has_waited = isinstance(error, LockNotAvailable) and not migration.use_transactions
-            if has_waited or attempt > backend.settings.migration_retries:
+            if has_waited or attempt > migrator.settings.migration_retries:
                 raise
-            pause = min(0.1 * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
-            print(
-                f"{migration.id} was undone: {'; '.join([str(error.diag.message_primary), *_blockers(backend)])}; "
-                f"again in {pause:.1f} s ({attempt} of {backend.settings.migration_retries})",
-                flush=True,
+            pause = min(0.1 * 2**attempt, MAX_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
+            reasons = "; ".join([str(error.diag.message_primary), *_blockers(migrator)])
+            migrator.report(
+                f"{migration.id} was undone: {reasons}; retry in {pause:.1f} s "
+                f"({attempt} of {migrator.settings.migration_retries})"
             )
             time.sleep(pause)
 
 
-def _execute_in_transaction(backend: SettingsBackend, migration: Migration, operation: str, started: datetime) -> None:
-    with backend.transaction():
+def _execute_in_transaction(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+    with migrator.transaction():
         if operation == "rollback":
-            refuse_new_losses(backend.connection, backend.settings, migration)
-        migration.process_steps(backend, operation)
-        _record(backend, migration, operation, started)
+            reject_new_losses(migrator.connection, migrator.settings, migration)
+        migration.process_steps(migrator, operation)
+        _record(migrator, migration, operation, started)
 
 
-def _execute_alone(backend: SettingsBackend, migration: Migration, operation: str, started: datetime) -> None:
-    """One statement that cannot run in a transaction: begun in the ledger, run, and recorded."""
-    backend.record_run(migration, operation, "started", started)
-    settings = backend.settings
-    lock.prepare_session(backend.connection, max(settings.migration_lock_wait, settings.migration_lock_timeout))
+def _execute_without_transaction(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+    """Run one statement that cannot run in a transaction. The ledger has it as started before it runs."""
+    migrator.record_run(migration, operation, "started", started)
+    settings = migrator.settings
+    lock.prepare_session(migrator.connection, max(settings.migration_lock_wait, settings.migration_lock_timeout))
     try:
-        if _is_to_run(backend, migration, operation):
-            migration.process_steps(backend, operation)
+        if _must_run(migrator, migration, operation):
+            migration.process_steps(migrator, operation)
     finally:
-        if not backend.connection.closed:
-            lock.prepare_session(backend.connection, settings.migration_lock_timeout)
-    with backend.transaction():
-        _record(backend, migration, operation, started)
+        if not migrator.connection.closed:
+            lock.prepare_session(migrator.connection, settings.migration_lock_timeout)
+    with migrator.transaction():
+        _record(migrator, migration, operation, started)
 
 
-def _is_to_run(backend: SettingsBackend, migration: Migration, operation: str) -> bool:
-    """Decide from the database what a migrator that died left of a build CONCURRENTLY.
+def _must_run(migrator: Migrator, migration: Migration, operation: str) -> bool:
+    """Return whether the statement has to run, as the database shows what an interrupted run left.
 
-    An INVALID index is dropped, by the statement that undoes this one. An index that is whole, and what this
-    migration would build, is not built again: it needs to be recorded alone.
+    An INVALID index is dropped by the statement that reverses this one. If the index is valid and is the one that this
+    migration builds, only its record is missing. Raises CommandError if another index has the name.
     """
     step = migration.steps[0].step
-    sql, undo = {"apply": (step._apply, "rollback"), "rollback": (step._rollback, "apply")}[operation]
+    sql, reverse = {"apply": (step._apply, "rollback"), "rollback": (step._rollback, "apply")}[operation]
     name = built_by(sql or "")
-    row = name and run(backend.connection, "find_index", name=name).fetchone()
+    row = name and run(migrator.connection, "find_index", name=name).fetchone()
     if not row:
         return True
-    whole, definition = row
-    if not whole:
-        print(f"{migration.id}: dropping the INVALID index {name} that an interrupted build left", flush=True)
-        migration.process_steps(backend, undo)
+    is_valid, definition = row
+    if not is_valid:
+        migrator.report(f"{migration.id}: dropping the INVALID index {name} that an interrupted build left")
+        migration.process_steps(migrator, reverse)
         return True
     if not same(sql, definition):
-        raise RefusedError(f"there is another index {name} ({definition}); drop or rename it")
-    print(f"{migration.id}: the index {name} is there already, and whole", flush=True)
+        raise CommandError(
+            f"{migration.id} was not {DONE[operation]}: another index has the name {name}: {definition}.",
+            "drop or rename that index",
+        )
+    migrator.report(f"{migration.id}: the index {name} exists already and is valid")
     return False
 
 
-def _record(backend: SettingsBackend, migration: Migration, operation: str, started: datetime) -> None:
-    """In yoyo's log, in its table of what is applied, and in the ledger."""
-    backend.log_migration(migration, operation)
+def _record(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+    """Record the run in yoyo's log, in yoyo's table of applied migrations, and in the ledger."""
+    migrator.log_migration(migration, operation)
     if operation == "rollback":
-        backend.unmark_one(migration, log=False)
-    elif not backend.is_applied(migration):  # it is, where a rollback of it was interrupted
-        backend.mark_one(migration, log=False)
-    backend.record_run(migration, operation, "done", started)
+        migrator.unmark_one(migration, log=False)
+    elif not migrator.is_applied(migration):  # it is applied if a rollback of it was interrupted
+        migrator.mark_one(migration, log=False)
+    migrator.record_run(migration, operation, "done", started)
 
 
 def _record_failure(
-    backend: SettingsBackend, migration: Migration, operation: str, started: datetime, error: str | None
+    migrator: Migrator,
+    migration: Migration,
+    operation: str,
+    started: datetime,
+    error: str | None,
+    is_undone: bool = False,
 ) -> None:
-    """What ran in a transaction is undone; what did not may have left something behind, and stays `started`."""
-    outcome = "started" if not migration.use_transactions else "failed" if error else "interrupted"
-    with contextlib.suppress(psycopg.Error):  # the first error is the one to tell
-        backend.record_run(migration, operation, outcome, started, error)
+    """Record a failure. Without a transaction, the statement may have left something behind, and stays `started`."""
+    outcome = "started" if not migration.use_transactions and not is_undone else "failed" if error else "interrupted"
+    with contextlib.suppress(psycopg.Error):  # the first error is the one to report
+        migrator.record_run(migration, operation, outcome, started, error)
 
 
-def _blockers(backend: SettingsBackend) -> list[str]:
-    return [blocker for (blocker,) in run(backend.connection, "find_blockers").fetchall()]
+def _blockers(migrator: Migrator) -> list[str]:
+    return [blocker for (blocker,) in run(migrator.connection, "find_blockers").fetchall()]

@@ -1,4 +1,4 @@
-"""The ledger, beside yoyo's tables: every run of a migration, and the SHA-256 of its file at that time."""
+"""Migration ledger, beside yoyo's tables: every run of a migration, and the digest of its file at that time."""
 
 import getpass
 import os
@@ -8,18 +8,24 @@ from datetime import UTC, datetime
 
 from psycopg.errors import LockNotAvailable
 
-from app.migrations.connection import Connection, run, statement
+from app.migrations.connection import Connection, run
+from app.schema.digest import Digest
 from app.schema.history import Record
+from app.schema.statements import statement
 
 TABLE = "_yoyo_ledger"
 
 
 def create(connection: Connection) -> None:
+    """Create the ledger's table."""
     run(connection, "create_ledger")
 
 
 def extend(connection: Connection) -> bool:
-    """Add what older releases had not; False where the table is in use, and a later migrator will have to."""
+    """Add the column that earlier releases did not have.
+
+    Return False if a reader holds the table. Then a later migrator adds the column.
+    """
     if run(connection, "find_lock_wait").fetchone() is None:
         try:
             run(connection, "extend_ledger")
@@ -29,46 +35,42 @@ def extend(connection: Connection) -> bool:
 
 
 def record_wait(connection: Connection, seconds: float) -> None:
-    """Write how long the lock was waited for into the newest row, where there is one."""
+    """Record how long the migrator waited for the lock, in the newest row. Do nothing if there is no row."""
     run(connection, "record_wait", seconds=seconds)
 
 
 def read(connection: Connection) -> list[Record]:
-    """What the database knows of each migration."""
+    """Return what the database records of each migration."""
     has_marks, has_ledger = run(connection, "find_tables").fetchone() or (False, False)
     if not has_marks:
         return []
-    sql = statement("read_history" if has_ledger else "read_applied", "queries")
+    sql = statement("read_history" if has_ledger else "read_applied")
     return [Record(*row) for row in connection.execute(sql.encode()).fetchall()]
 
 
-def adopt(connection: Connection, files: Mapping[str, str], records: list[Record]) -> None:
-    """Take in the migrations that are applied and that the ledger does not have."""
+def adopt(connection: Connection, files: Mapping[str, Digest], records: list[Record]) -> None:
+    """Add the applied migrations that the ledger does not have, such as those that stock yoyo applied."""
     for record in records:
         if record.applied_at and not record.sha256 and record.migration_id in files:
-            run(
-                connection,
-                "adopt_migration",
-                migration_id=record.migration_id,
-                sha256=files[record.migration_id],
-            )
+            digest = files[record.migration_id].current
+            run(connection, "adopt_migration", migration_id=record.migration_id, sha256=digest)
 
 
 def record_run(
     connection: Connection,
     migration_id: str,
-    sha256: str,
+    digest: str,
     operation: str,
     outcome: str,
     started_at: datetime | None = None,
     error: str | None = None,
 ) -> None:
-    """Write one run; `operation` and `outcome` as sql/migrator/create_ledger.sql tells them."""
+    """Record one run. sql/migrator/create_ledger.sql describes `operation` and `outcome`."""
     run(
         connection,
         "record_run",
         migration_id=migration_id,
-        sha256=sha256,
+        sha256=digest,
         operation=operation,
         outcome=outcome,
         started_at=started_at or datetime.now(UTC),
@@ -80,8 +82,8 @@ def record_run(
 
 
 def username() -> str:
-    """The user's name, or the number of one that has no name in the password file."""
+    """Return the user's name. Return the user's number if the password file has no name for it."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # before Python 3.13, and since
+    except (KeyError, OSError):  # KeyError before Python 3.13, OSError since
         return f"uid {os.getuid()}"

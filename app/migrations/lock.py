@@ -1,62 +1,71 @@
-"""The lock that lets one migrator work on a database, and lives exactly as long as its holder.
+"""Migration lock: one migrator works on a database at a time, and the lock lives exactly as long as its holder.
 
-It is an advisory lock of the session that does the work: it ends with the server process, whatever ends that.
+It is an advisory lock of the session that migrates. The lock ends with the server process.
 """
 
 import os
 import socket
 import time
+from collections.abc import Callable
 
-from app.errors import fail
+from app.errors import CommandError
 from app.migrations.connection import Connection, run
 from app.schema.history import Holder, number
 from app.settings import Settings
 from app.text import one_line
 
-POLL = 0.1  # seconds between two attempts at the lock
-PATIENCE = 5.0  # seconds between two lines that say we wait
+POLL_INTERVAL = 0.1  # seconds between two attempts to take the lock
+REPORT_INTERVAL = 5.0  # seconds between two lines about the wait
+MAX_NAME = 63  # characters of an application_name, in PostgreSQL
 
 
 def prepare_session(connection: Connection, lock_timeout: float) -> None:
-    """Set what holds for the one connection that migrates; lock_timeout in seconds."""
+    """Set what a session that migrates needs. `lock_timeout` is in seconds."""
     run(connection, "prepare_session", lock_timeout=f"{lock_timeout * 1000:.0f}")
 
 
 def name_session(connection: Connection, migration_id: str = "") -> None:
-    """Say in pg_stat_activity, and to who waits for the lock, who this is and what it is at."""
+    """Show the migration, the host, and the process in pg_stat_activity, and to migrators that wait for this one."""
     at = f"{number(migration_id)[:10]} on" if migration_id else "on"
     process = f"process {os.getpid()}"
-    host = socket.gethostname()[: 63 - len(f"yoyo {at} , {process}")]
+    host = socket.gethostname()[: MAX_NAME - len(f"yoyo {at} , {process}")]
     run(connection, "name_session", name=one_line(f"yoyo {at} {host}, {process}"))
 
 
-def take(connection: Connection, settings: Settings) -> float:
-    """Take the lock, or wait for it; end the command after MIGRATION_LOCK_WAIT seconds. Returns the seconds waited."""
+def take(connection: Connection, settings: Settings, report: Callable[[str], None]) -> float:
+    """Take the lock, wait for it if another migrator holds it, and return the seconds waited.
+
+    `report` gets a line about the wait every few seconds. Raises CommandError after MIGRATION_LOCK_WAIT seconds.
+    """
     name_session(connection)
-    started = said = time.monotonic()
+    started = reported = time.monotonic()
     while run(connection, "take_lock").fetchone() != (True,):
         waited = time.monotonic() - started
         if waited > settings.migration_lock_wait:
-            who = find_holder(connection) or "another migrator"
-            fail(f"yoyo: gave up after {waited:.1f} s (MIGRATION_LOCK_WAIT): {who} is at work")
-        if time.monotonic() - said >= PATIENCE:
-            print(f"waiting for {find_holder(connection) or 'another migrator'}, {waited:.0f} s so far", flush=True)
-            said = time.monotonic()
-        time.sleep(POLL)
+            raise CommandError(
+                f"gave up after {waited:.1f} s (MIGRATION_LOCK_WAIT): another migrator holds the lock: "
+                f"{find_holder(connection) or 'it has just ended'}.",
+                "run the command again when that process has ended",
+            )
+        if time.monotonic() - reported >= REPORT_INTERVAL:
+            report(f"waiting for {find_holder(connection) or 'another migrator'}, {waited:.0f} s so far")
+            reported = time.monotonic()
+        time.sleep(POLL_INTERVAL)
     return time.monotonic() - started
 
 
 def find_row(connection: Connection) -> int | None:
-    """The process in yoyo's own lock row. Raises UndefinedTable where there is no such table."""
+    """Return the process in yoyo's own lock row, or None. Raises UndefinedTable if there is no such table."""
     row = run(connection, "find_lock_row").fetchone()
     return row[0] if row else None
 
 
 def release(connection: Connection) -> None:
+    """Release the lock."""
     run(connection, "release_lock")
 
 
 def find_holder(connection: Connection) -> Holder | None:
-    """Who has the lock; None where it is free."""
+    """Return the session that holds the lock, or None if the lock is free."""
     row = run(connection, "find_holder", "queries").fetchone()
     return Holder(*row) if row else None

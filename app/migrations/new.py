@@ -1,27 +1,34 @@
-"""What `yoyo new --sql -m "Index images title"` runs on the file it made: the project's name, header and twin.
+"""New migration: make NNNN_verb_object.sql and its rollback file from templates.
 
-yoyo names a file by date and chance; here it becomes NNNN_verb_object.sql, beside NNNN_verb_object.rollback.sql.
+`images schema new "Index images title"` calls `create`. `yoyo new --sql -m "Index images title"` runs this module on
+the file that it made, whose name is a date and random letters.
 """
 
+import os
 import re
+import signal
 import sys
 from pathlib import Path
 
-from app.errors import fail
+from app.errors import CommandError, UsageError, describe
+from app.schema.history import MIGRATIONS
 
-HEADER = """\
--- {message}.
+EXAMPLE = 'images schema new "Index images title"'
+NAMED = "[0-9][0-9][0-9][0-9]_*.sql"
+MAX_NAME = 100  # characters of a file's name, without its endings
+
+MIGRATION = """\
+-- {title}.
 --
 -- What:
 -- Why:
 -- Locks:
 -- Cost:
 {depends}
-
 """
 
 ROLLBACK = """\
--- Undoes {name}.
+-- Rolls back {name}.
 --
 -- loses:
 -- Locks:
@@ -30,25 +37,57 @@ ROLLBACK = """\
 """
 
 
-def main() -> None:
-    made = Path(sys.argv[1])
-    if made.suffix != ".sql":
-        made.unlink()
-        fail('yoyo new: migrations are plain SQL: yoyo new --sql -m "Index images title"')
-    lines = made.read_text(encoding="utf-8").splitlines()
-    message = lines[0].removeprefix("--").strip()
-    words = re.findall(r"[a-z0-9]+", message.lower())
+def create(message: str, folder: Path = MIGRATIONS) -> Path:
+    """Create the files of a migration and of its rollback, and return the path of the migration.
+
+    The message begins with a verb. It becomes the name of the files and the title of the header. Raises UsageError if
+    it has no letters or digits, or is too long. Raises CommandError if the files cannot be written.
+    """
+    title = " ".join(message.split()).rstrip(".")
+    words = re.findall(r"[a-z0-9]+", title.lower())
     if not words:
-        made.unlink()
-        fail('yoyo new: say what it does, verb first: yoyo new --sql -m "Index images title"')
-    others = [path.name for path in made.parent.glob("[0-9][0-9][0-9][0-9]_*.sql")]
-    number = max((int(name[:4]) for name in others), default=0) + 1
-    name = f"{number:04}_{'_'.join(words)}"
-    rollback = made.with_name(f"{name}.rollback.sql")
-    made.write_text(HEADER.format(message=message, depends=lines[1].strip()), encoding="utf-8")
-    made.rename(made.with_name(f"{name}.sql"))
-    rollback.write_text(ROLLBACK.format(name=name), encoding="utf-8")
-    print(f"Named it {made.with_name(f'{name}.sql')}, and made its twin {rollback}")
+        raise UsageError("the message has no letters or digits.", f"say what it does, verb first: {EXAMPLE}")
+    numbered = "_".join(words)
+    if len(numbered) > MAX_NAME:
+        raise UsageError(f"the message is longer than {MAX_NAME} characters.", f"for example: {EXAMPLE}")
+    before = sorted(path.name for path in folder.glob(NAMED) if not path.name.endswith(".rollback.sql"))
+    number = max((int(name[:4]) for name in before), default=0) + 1
+    name = f"{number:04}_{numbered}"
+    depends = f"-- depends: {before[-1].removesuffix('.sql')}\n" if before else ""
+    path = folder / f"{name}.sql"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(MIGRATION.format(title=title, depends=depends))
+        with path.with_suffix(".rollback.sql").open("x", encoding="utf-8") as file:
+            file.write(ROLLBACK.format(name=name))
+    except OSError as error:
+        raise CommandError(f"{error.filename} cannot be written: {error.strerror}.") from error
+    return path
+
+
+def replace(made: Path) -> Path:
+    """Replace the file that `yoyo new` made by the two files of `create`. Raises CommandError."""
+    text = made.read_text(encoding="utf-8")
+    made.unlink()
+    if made.suffix != ".sql":
+        raise UsageError("migrations are plain SQL.", EXAMPLE)
+    return create(text.partition("\n")[0].removeprefix("--"), made.parent)
+
+
+def main() -> None:
+    """Run as yoyo's post_create_command.
+
+    yoyo ignores the exit code of this command, and prints `Created file` with the name that it chose. So if no file
+    was created, this ends yoyo as well.
+    """
+    try:
+        path = replace(Path(sys.argv[1]))
+    except CommandError as error:
+        print(describe(error), file=sys.stderr, flush=True)
+        os.kill(os.getppid(), signal.SIGTERM)
+        raise SystemExit(error.exit_code) from error
+    print(f"created {path} and {path.with_suffix('.rollback.sql').name}")
+    print("The name in yoyo's own next line is that of its draft, which is gone.", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Says, while a long statement of a migration runs, how far it is and for whom it waits."""
+"""Progress of a migration: while a long statement runs, report how far it is and which sessions it waits for."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -10,18 +10,20 @@ import psycopg
 from app.migrations.connection import Connection, open_connection, run
 from app.settings import Settings
 
-PATIENCE = 5.0  # seconds between two lines
+REPORT_INTERVAL = 5.0  # seconds between two lines
 
 
 @contextmanager
-def watched(connection: Connection, settings: Settings, migration_id: str) -> Iterator[None]:
-    """Print a line every few seconds about what the connection is doing, as seen from another one.
+def watched(
+    connection: Connection, settings: Settings, migration_id: str, report: Callable[[str], None]
+) -> Iterator[None]:
+    """Report a line every few seconds about the statement that the connection runs, as seen from another connection.
 
-    A courtesy: where the other connection cannot be had, nothing is said.
+    Without a second connection, the migration runs without these lines.
     """
     done = threading.Event()
     watcher = threading.Thread(
-        target=_watch, args=(done, connection.info.backend_pid, settings, migration_id), daemon=True
+        target=_watch, args=(done, connection.info.backend_pid, settings, migration_id, report), daemon=True
     )
     watcher.start()
     try:
@@ -31,18 +33,20 @@ def watched(connection: Connection, settings: Settings, migration_id: str) -> It
         watcher.join(timeout=1)
 
 
-def _watch(done: threading.Event, process: int, settings: Settings, migration_id: str) -> None:
+def _watch(
+    done: threading.Event, process: int, settings: Settings, migration_id: str, report: Callable[[str], None]
+) -> None:
     started = time.monotonic()
-    if done.wait(PATIENCE):
+    if done.wait(REPORT_INTERVAL):
         return
     try:
         with open_connection(settings) as connection:
             while True:
                 blockers, progress = run(connection, "find_progress", process=process).fetchone() or (None, None)
                 waiting = f"waiting for {blockers}" if blockers else None
-                told = ", ".join(filter(None, [progress, waiting, f"{time.monotonic() - started:.0f} s so far"]))
-                print(f"{migration_id}: {told}", flush=True)
-                if done.wait(PATIENCE):
+                text = ", ".join(filter(None, [progress, waiting, f"{time.monotonic() - started:.0f} s so far"]))
+                report(f"{migration_id}: {text}")
+                if done.wait(REPORT_INTERVAL):
                     return
-    except (psycopg.Error, OSError):  # an OSError of the output; the migration will meet it too
+    except (psycopg.Error, OSError):  # an OSError comes from the output, and the migration will get it too
         return

@@ -1,4 +1,4 @@
-"""`images schema status`: each migration, who is at work, and where the schema has drifted. It only reads."""
+"""Migration status, for `images schema status`: each migration, the running migrator, and schema drift."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,33 +6,33 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from app.errors import fail
+from app.errors import CommandError, ExitCode
 from app.migrations import ledger, lock
-from app.migrations.connection import connect, explained, run
+from app.migrations.connection import connect, explain, run, sentence
 from app.migrations.dump import drift
-from app.schema.history import Entry, Holder, Standing, comparable, compare, shipped, standing
+from app.schema.history import Entry, Holder, comparable, compare, shipped, standing
 from app.settings import Settings
-
-UP_TO_DATE, PENDING, WRONG = 0, 1, 2
-EXIT_STATUS: dict[Standing, int] = {"up-to-date": UP_TO_DATE, "pending": PENDING, "wrong": WRONG}
 
 
 @dataclass(frozen=True)
 class Status:
+    """Status of a database."""
+
     entries: list[Entry]
-    holder: Holder | None
-    drift: list[str] | None  # None: not compared, since migrations are to be applied, or were by a newer release
+    holder: Holder | None  # the migrator that is running
+    drift: list[str] | None  # None: not compared, because the database has other migrations than sql/schema.sql
 
     @property
-    def exit_status(self) -> int:
-        """0: up to date, with this release or a newer one; 1: migrations are to be applied, or are being; 2: wrong."""
-        return EXIT_STATUS[standing(self.entries, self.drift)]
+    def exit_code(self) -> ExitCode:
+        """Return DONE if the database is up to date with this release or a newer one, otherwise ACTION_NEEDED."""
+        is_done = standing(self.entries, self.drift) == "up-to-date"
+        return ExitCode.DONE if is_done else ExitCode.ACTION_NEEDED
 
 
 def read_status(settings: Settings) -> Status:
-    """Read the status, or end the command with one line and exit status 2."""
+    """Read the status. Raises CommandError if it cannot be read."""
+    connection = connect(settings)
     try:
-        connection = connect(settings, "images schema status")
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection, connection.transaction():
@@ -41,18 +41,19 @@ def read_status(settings: Settings) -> Status:
             entries = compare(shipped(), ledger.read(connection), holder.migration if holder else None)
             return Status(entries, holder, drift(connection) if comparable(entries) else None)
     except psycopg.Error as error:
-        fail(f"images schema status: {explained(error)}")
+        message, hint = explain(error)
+        raise CommandError(sentence(f"the status cannot be read: {message}"), hint) from error
 
 
 def as_text(status: Status) -> str:
-    """A line for each migration, then what is wrong, who is at work, and the drift."""
+    """Return a line for each migration, then the problems, the running migrator, and the drift."""
     width = max((len(entry.id) for entry in status.entries), default=0)
     lines = [f"{entry.state:8} {entry.id:{width}} {_run(entry)}".rstrip() for entry in status.entries]
-    lines += [f"wrong: {entry.fault}" for entry in status.entries if entry.fault]
+    lines += [f"wrong: {entry.fault}" for entry in status.entries if entry.problem]
     if status.holder:
-        lines.append(f"at work: {status.holder}")
+        lines.append(f"migrating: {status.holder}")
     if status.drift is None:
-        lines.append("drift: not compared with schema.sql, which has other migrations")
+        lines.append("drift: not compared, because schema.sql has other migrations")
     elif status.drift:
         lines += [f"drift: {line}" for line in status.drift]
     else:
@@ -61,7 +62,7 @@ def as_text(status: Status) -> str:
 
 
 def _run(entry: Entry) -> str:
-    """When, by whom and in what time; or how it went wrong."""
+    """Return the time of the last run, its user, its duration, and how it ended."""
     record = entry.record
     if record is None:
         return ""
@@ -73,13 +74,13 @@ def _run(entry: Entry) -> str:
     if (seconds := record.seconds) is not None:
         words.append(f"in {seconds:.3f} s")
     if record.operation != "apply" or record.outcome != "done":
-        went = "not finished" if record.outcome == "started" else record.outcome
-        words.append(f"({record.operation}: {went}{f', {record.error}' if record.error else ''})")
+        outcome = "not finished" if record.outcome == "started" else record.outcome
+        words.append(f"({record.operation}: {outcome}{f', {record.error}' if record.error else ''})")
     return " ".join(words)
 
 
 def as_json(status: Status) -> str:
-    """The same for programs; times in RFC 3339, durations in seconds."""
+    """Return the status for programs, with times in RFC 3339 and durations in seconds."""
     migrations = []
     for entry in status.entries:
         record = asdict(entry.record) if entry.record else {}
@@ -89,7 +90,7 @@ def as_json(status: Status) -> str:
             {"id": entry.id, "state": entry.state, "fault": entry.fault or None, "seconds": seconds} | record
         )
     text = {
-        "exit_status": status.exit_status,
+        "exit_status": status.exit_code,
         "migrations": migrations,
         "holder": asdict(status.holder) if status.holder else None,
         "drift": status.drift,

@@ -1,4 +1,4 @@
-"""Runs the statements of a migration on a scratch database, and tells of each what PostgreSQL says that it did."""
+"""Measurement of a migration: run each statement on a scratch database, and read its locks and work from PostgreSQL."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from app.migrations.connection import Connection, explained, run
 from app.schema.statements import statements
 from app.text import one_line
 
-# What each mode keeps other sessions from, by the table of conflicts in PostgreSQL's manual ("Explicit Locking").
+# The requests that each mode blocks, from the table of conflicts in PostgreSQL's manual ("Explicit Locking").
 BLOCKS = {
     "AccessShareLock": "",
     "RowShareLock": "",
@@ -31,55 +31,61 @@ WORDS = {
     for mode in BLOCKS
 }
 MODES = list(WORDS.values())  # from the weakest to the strongest
-POLL = 0.0005  # seconds between two looks at the locks of a statement that cannot run in a transaction
+POLL_INTERVAL = 0.0005  # seconds between two reads of the locks of a statement that cannot run in a transaction
 
 
 @dataclass
 class Lock:
-    """A lock on a table or index that was there before; held from its statement to the end of the transaction."""
+    """Lock on an existing table or index, from its statement to the end of the transaction."""
 
     relation: str
-    table: str  # the relation itself, where it is no index
-    mode: str  # as the manual writes it: ACCESS EXCLUSIVE
-    blocks: str  # of reads, writes, other DDL; or nothing
+    table: str  # the relation itself if it is not an index
+    mode: str  # as in the manual: ACCESS EXCLUSIVE
+    blocks: str  # "reads", "writes", "other DDL", with commas, or ""
     milliseconds: float
 
     @property
     def waiting(self) -> str:
-        """Whose requests wait: reads, writes, both; or nobody's."""
+        """Return which requests wait: "reads", "writes", "reads and writes", or ""."""
         return " and ".join(what for what in ("reads", "writes") if what in self.blocks)
 
 
 @dataclass
 class Step:
+    """One statement of a migration, with its time, locks and work on existing tables."""
+
     line: int
     sql: str
     milliseconds: float = 0.0
     wal: int = 0  # bytes
-    disk: int = 0  # bytes that the database grew by, old files included that go with the commit
-    locks: list[Lock] = field(default_factory=list)  # those that the statements before it did not hold
-    rewritten: list[str] = field(default_factory=list)  # tables and indexes that were there before
-    built: list[str] = field(default_factory=list)  # new indexes of tables that were there before
-    read: dict[str, int] = field(default_factory=dict)  # rows read in whole tables that were there before
-    changed: dict[str, int] = field(default_factory=dict)  # rows changed in them
-    waits: bool = False  # for the transactions that began before it, while it blocks nobody
+    disk: int = 0  # bytes that the database grew by, including old files that the commit removes
+    locks: list[Lock] = field(default_factory=list)  # without those that earlier statements took
+    rewritten: list[str] = field(default_factory=list)  # existing tables and indexes
+    built: list[str] = field(default_factory=list)  # new indexes of existing tables
+    read: dict[str, int] = field(default_factory=dict)  # rows read by full scans, by existing table
+    changed: dict[str, int] = field(default_factory=dict)  # rows changed, by existing table
+    waits: bool = False  # for earlier transactions, without blocking others
 
     @property
     def work(self) -> list[str]:
-        """What it did to what was there before, in words."""
+        """Return in words what it did to existing tables."""
         words = [f"rewrites {', '.join(self.rewritten)}"] if self.rewritten else []
         words += [f"builds {', '.join(self.built)}"] if self.built else []
         words += [f"reads {count:,} rows of {table}" for table, count in self.read.items()]
         words += [f"changes {count:,} rows of {table}" for table, count in self.changed.items()]
-        return words + (["waits for the transactions that began before it"] if self.waits else [])
+        return words + (["waits for earlier transactions"] if self.waits else [])
 
     @property
     def is_notable(self) -> bool:
+        """Return whether the statement did work on existing tables, or blocked reads or writes."""
         return bool(self.work or any(lock.waiting for lock in self.locks))
 
     @property
     def grouped(self) -> list[tuple[Lock, list[str]]]:
-        """The locks that say something: the strongest on each relation, those on indexes where they block; by mode."""
+        """Return the strongest lock on each relation, grouped by mode, with the names of the relations.
+
+        A lock on an index counts only if it blocks.
+        """
         strongest = {lock.relation: lock for lock in sorted(self.locks, key=lambda lock: MODES.index(lock.mode))}
         groups: dict[str, tuple[Lock, list[str]]] = {}
         for lock in sorted(strongest.values(), key=lambda lock: (lock.relation != lock.table, lock.relation)):
@@ -90,42 +96,43 @@ class Step:
 
 @dataclass
 class Run:
-    """One direction of a migration; where it failed, up to the statement that did."""
+    """Run of a migration or of its rollback. If a statement failed, it is the last step."""
 
     transactional: bool
     steps: list[Step] = field(default_factory=list)
     milliseconds: float = 0.0
-    error: str = ""  # what PostgreSQL said, and at which line, or that it was the commit
-    renamed: dict[str, str] = field(default_factory=dict)  # tables and indexes, from the old name to the new one
+    error: str = ""  # the place (a line, or the commit) and PostgreSQL's message
+    renamed: dict[str, str] = field(default_factory=dict)  # tables and indexes: old name to new name
 
     @property
     def wal(self) -> int:
+        """Return the bytes of WAL that the run wrote."""
         return sum(step.wal for step in self.steps)
 
     @property
     def disk(self) -> int:
-        """Bytes that the volume needs beside what is there, at the worst moment."""
+        """Return the additional disk space at the worst moment, in bytes."""
         grown = [sum(step.disk for step in self.steps[: number + 1]) for number in range(len(self.steps))]
         return max([0, *grown])
 
     def blocks(self, what: str) -> float:
-        """The longest time in milliseconds that reads, or writes, of one table wait."""
+        """Return the longest time, in milliseconds, that "reads" or "writes" of one table wait."""
         return max(
             (lock.milliseconds for step in self.steps for lock in step.locks if what in lock.blocks), default=0.0
         )
 
 
 def execute(connection: Connection, text: str, transactional: bool) -> None:
-    """Run the statements of a file and measure nothing. Raises psycopg.Error."""
+    """Run the statements of a file without measuring them. Raises psycopg.Error."""
     with connection.transaction() if transactional else nullcontext():
         for _, sql in statements(text):
             connection.execute(sql.encode())
 
 
 def measure(connection: Connection, path: Path, transactional: bool) -> Run:
-    """Run the statements of a file, in one transaction where it is one; where one fails, what it did is undone.
+    """Run the statements of a file and measure them. If one fails in a transaction, PostgreSQL rolls all of them back.
 
-    The times are those of the statements and of the commit, without what it takes to look at them.
+    The times are those of the statements and of the commit, without the time of the measurements.
     """
     done = Run(transactional)
     before = _relations(connection)
@@ -155,7 +162,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Run:
                 done.steps.append(Step(line, sql))
                 with _watched(connection, before, done.steps[-1]):
                     _measure(connection, before, done.steps[-1])
-                done.steps[-1].read.clear()  # it has committed, and so part of the count is gone
+                done.steps[-1].read.clear()  # it has committed, so the count is incomplete
                 done.milliseconds += done.steps[-1].milliseconds
         after = _relations(connection)
         done.renamed = {
@@ -196,7 +203,7 @@ def _measure(connection: Connection, before: dict[int, Any], step: Step) -> None
 @dataclass(frozen=True)
 class _Relation:
     name: str
-    table: str  # its own name, where it is no index
+    table: str  # its own name if it is not an index
     file: int | None
     is_view: bool  # materialized
 
@@ -230,9 +237,9 @@ def _lock(relation: _Relation, mode: str) -> Lock:
 
 @contextmanager
 def _watched(connection: Connection, before: dict[int, _Relation], step: Step) -> Iterator[None]:
-    """Look from a second session at the locks, which a statement of several transactions takes and leaves again.
+    """Read the locks from a second session, because a statement of several transactions takes and releases them.
 
-    That session is, to begin with, a transaction that every such statement waits for: so even the shortest is seen.
+    That session first holds a transaction open. Every such statement waits for it, so even the shortest lock is seen.
     """
     seen: dict[tuple[int, str], list[float]] = {}
     stop, ready = Event(), Event()
@@ -243,16 +250,16 @@ def _watched(connection: Connection, before: dict[int, _Relation], step: Step) -
             for relation in before.values():
                 if relation.name == relation.table:
                     watcher.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(relation.name)))
-            _locks(watcher, connection)  # takes the snapshot, which LOCK does not, and which a build waits for
+            _locks(watcher, connection)  # takes a snapshot, for which an index build waits
             ready.set()
-            looked = time.perf_counter()
-            while not stop.wait(POLL):
+            polled = time.perf_counter()
+            while not stop.wait(POLL_INTERVAL):
                 locks = _locks(watcher, connection)
                 now = time.perf_counter()
                 for oid, mode, granted in locks:
                     if granted and oid in before:
-                        seen.setdefault((oid, mode), [looked, now])[1] = now
-                looked = now
+                        seen.setdefault((oid, mode), [polled, now])[1] = now
+                polled = now
                 if not all(granted for _, _, granted in locks):
                     step.waits = True
                     watcher.commit()

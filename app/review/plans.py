@@ -1,4 +1,4 @@
-"""How PostgreSQL answers a query of sql/queries/: the shape of its plan, and what that touched."""
+"""Query plans: run a query of sql/queries/ with EXPLAIN, and return the shape of its plan and the work that it did."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,31 +9,31 @@ from psycopg.sql import SQL, Literal
 from app.migrations.connection import Connection
 
 COSTS = re.compile(r"\(cost=[\d.]+\.\.([\d.]+) rows=\d+ width=\d+\)")
-SLOW = 20.0  # milliseconds
+SLOW_PLAN = 20.0  # milliseconds from which a plan is not measured again if its estimate is the same
 
 
 @dataclass
 class Plan:
-    """One execution. Figures are of the whole plan."""
+    """One execution of a query. The figures are of the whole plan."""
 
     shape: tuple[str, ...]  # a line for each node, indented by its depth
-    cost: float  # as the planner has it
+    cost: float  # the planner's
     rows: int  # returned
     buffers: int  # pages of 8 kB, found in the cache or not
     milliseconds: float
-    read: int = 0  # rows that were fetched from tables, those included that a filter then dropped
+    read: int = 0  # rows fetched from tables, including those that a filter dropped
     indexes: set[str] = field(default_factory=set)
-    sequential: set[str] = field(default_factory=set)  # tables read from end to end
-    estimate: str = ""  # the whole plan as the planner sees it beforehand
+    sequential: set[str] = field(default_factory=set)  # tables with a sequential scan
+    estimate: str = ""  # the output of EXPLAIN before the execution
 
 
 def explain(
     connection: Connection, sql: str, arguments: str, mode: str = "force_custom_plan", known: Plan | None = None
 ) -> Plan:
-    """Execute a query with arguments, as SQL has them, under a plan_cache_mode; nothing of what it does stays.
+    """Run a query under a plan_cache_mode, roll it back, and return its plan.
 
-    Where that takes long, and the planner sees what it saw for `known`, at a like cost, that is returned instead.
-    Without arguments that it needs, a query is only parsed. Raises psycopg.Error where it does not fit the schema.
+    `arguments` are SQL expressions. If the query needs some and gets none, it is only parsed. If `known` was slow and
+    the planner estimates the same plan, return `known`. Raises psycopg.Error if the query does not fit the schema.
     """
     connection.execute(f"PREPARE query AS {sql}".encode())
     try:
@@ -44,7 +44,7 @@ def explain(
             connection.execute(SQL("SET LOCAL plan_cache_mode = {}").format(Literal(mode)))
             connection.execute("SET LOCAL jit = off")
             estimate = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {call}".encode()))
-            if known and known.milliseconds > SLOW and _alike(estimate, known.estimate):
+            if known and known.milliseconds > SLOW_PLAN and _alike(estimate, known.estimate):
                 return known
             [[plan]] = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {call}".encode()).fetchone() or [[]]
     finally:
@@ -63,7 +63,7 @@ def explain(
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether two estimates are the same plan, at costs that differ by less than a hundredth."""
+    """Return whether two estimates have the same plan, and their costs differ by less than 1 %."""
     if COSTS.sub("", one) != COSTS.sub("", other):
         return False
     first, second = (float(match[1]) for match in map(COSTS.search, (one, other)) if match)
@@ -71,7 +71,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _lines(node: dict[str, Any], depth: int, plan: Plan) -> list[str]:
-    """The lines of a node and of those under it that were executed; their tables and indexes go into the plan."""
+    """Return the lines of a node and of the executed nodes under it. Add their tables and indexes to the plan."""
     if node["Actual Loops"] == 0:
         return []
     words = [node["Node Type"]]

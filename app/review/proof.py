@@ -1,4 +1,4 @@
-"""What a database holds, before and after: its schema line by line, its rows as digests. And what was lost between."""
+"""Proof of a rollback: snapshots of schema and rows before and after, and the losses between two snapshots."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,27 +8,33 @@ from app.migrations.dump import inspect
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnDigest:
+    """Digest of the values of a column. Each value counts with the primary key of its row."""
+
     type: str
     values: int  # not NULL
-    digest: int  # of the values, each with its row's primary key
+    digest: int
 
 
 @dataclass(frozen=True)
-class Table:
-    is_view: bool  # materialized: nobody but PostgreSQL writes to it
+class TableDigest:
+    """Digest of the rows of a table."""
+
+    is_view: bool  # materialized: only PostgreSQL writes to it
     rows: int
-    columns: dict[str, Column]
+    columns: dict[str, ColumnDigest]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    schema: list[str]  # take_schema()
-    tables: dict[str, Table]
+    """Schema and rows of a database at one moment."""
+
+    schema: list[str]  # read_schema()
+    tables: dict[str, TableDigest]
 
 
-def take(connection: Connection) -> Snapshot:
-    """Read every row of every table. Raises psycopg.Error."""
+def take_snapshot(connection: Connection) -> Snapshot:
+    """Read every row of every table, and return the snapshot. Raises psycopg.Error."""
     tables = {}
     with connection.transaction():
         run(connection, "prepare_reading")
@@ -36,36 +42,36 @@ def take(connection: Connection) -> Snapshot:
         for name, is_view, columns, types, digest in run(connection, "write_digests", "review").fetchall():
             rows, *figures = connection.execute(digest.encode()).fetchone() or [0]
             pairs: list[Any] = [figures[i : i + 2] for i in range(0, len(figures), 2)]
-            tables[name] = Table(
+            tables[name] = TableDigest(
                 is_view,
                 rows,
                 {
-                    column: Column(type, values, int(digest or 0))
+                    column: ColumnDigest(type, values, int(digest or 0))
                     for column, type, (values, digest) in zip(columns or [], types or [], pairs, strict=True)
                 },
             )
-    return Snapshot(take_schema(connection), tables)
+    return Snapshot(read_schema(connection), tables)
 
 
-def take_schema(connection: Connection) -> list[str]:
-    """Each thing of the current schema, and each comment, in a line: sql/inspect/schema.sql."""
+def read_schema(connection: Connection) -> list[str]:
+    """Return a line for each object of the current schema and each comment: sql/inspect/schema.sql."""
     with connection.transaction():
         run(connection, "prepare_reading")
         return inspect(connection, comments=True)
 
 
 def schema_changes(before: list[str], after: list[str]) -> list[str]:
-    """Each thing that came, went or became another, as a diff has it."""
+    """Return the removed lines with "- ", and the added lines with "+ "."""
     removed, added = set(before) - set(after), set(after) - set(before)
     lines = [(line, f"- {line}") for line in removed] + [(line, f"+ {line}") for line in added]
     return [text for _, text in sorted(lines, key=lambda pair: (pair[0].partition(": ")[0], pair[1][0] == "+"))]
 
 
 def losses(before: Snapshot, after: Snapshot) -> list[str]:
-    """What the rows of `before` miss in `after`, in words.
+    """Return in words which rows and values of `before` are not in `after`.
 
-    A table or column that is gone has lost what was in it, unless one that has come has the very same: a new name for
-    it. Where a column's type is another, the numbers of its values are compared, and not the values.
+    A table or column that is missing is lost, unless a new one has the same digest: then it was renamed. If the type of
+    a column changed, only the number of its values is compared.
     """
     lost = []
     new_tables = [table for name, table in after.tables.items() if name not in before.tables]
@@ -84,15 +90,14 @@ def losses(before: Snapshot, after: Snapshot) -> list[str]:
             if values < column.values:
                 lost.append(f"{name}.{column_name}: {column.values - values:,} of {column.values:,} values")
             elif there and there.type == column.type and there.digest != column.digest and now.rows == table.rows:
-                lost.append(f"{name}.{column_name}: its values, which are others now")
+                lost.append(f"{name}.{column_name}: its former values")
     return lost
 
 
 def at_stake(before: Snapshot, above: Snapshot, below: Snapshot) -> list[str]:
-    """What applications may have written once a migration is applied, and its rollback takes away, in words.
+    """Return in words the data that a rollback deletes if applications have written it since the migration.
 
-    That is each table and column that it brings: not what PostgreSQL generates by itself, nor what was there before
-    under another name.
+    That is each table and column that the migration adds, except generated columns and renamed ones.
     """
     generated = {line.partition(": ")[0] for line in above.schema if ", generated " in line}
     stake = []

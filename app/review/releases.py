@@ -1,4 +1,7 @@
-"""The queries of the release before a migration, from git: the running service still sends them while it is applied."""
+"""Releases: the queries of this release, and those of the release before a migration, from git.
+
+While a migration is applied, the running service still sends the queries of the previous release.
+"""
 
 import subprocess
 import tarfile
@@ -13,20 +16,23 @@ QUERIES = "sql/queries"
 
 @dataclass(frozen=True)
 class Release:
-    name: str  # what git calls it, or a folder
+    """Release of the service, as its queries."""
+
+    name: str  # for people: the commit and its subject
     queries: dict[str, str]  # name to text
 
 
 def present(folder: Path = ROOT / QUERIES) -> Release:
+    """Return this release, from the files of the folder."""
     return Release(
         "this release", {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
     )
 
 
 def previous(migration: Path) -> Release | None:
-    """The commit before the one that brought the file; HEAD, where none has it yet. None where git does not tell.
+    """Return the release before the commit that added the migration. If no commit has added it yet, that is HEAD.
 
-    None as well where that commit had no queries: there was no service to break.
+    Return None if git does not answer, or if that commit has no queries: then there was no service to break.
     """
     project = migration.parent.parent.parent
     brought = _git(project, "log", "--diff-filter=A", "--format=%h", "-1", "--", migration)
@@ -47,7 +53,7 @@ def previous(migration: Path) -> Release | None:
 
 
 def _git(folder: Path, *arguments: str | Path) -> bytes | None:
-    """What git says; None where it is not here, or says no."""
+    """Return the output of git, or None if it is not installed or fails."""
     try:
         return subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True).stdout  # noqa: S607
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""The outcome of a review as text, Markdown, HTML or JSON: report.txt, report.md and report.html beside this file."""
+"""Report of a review as text, Markdown, HTML or JSON, with the templates report.txt, report.md and report.html."""
 
 import json
 import re
@@ -20,13 +20,13 @@ from app.settings import ROOT
 
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}
 SIZES = ("B", "kB", "MB", "GB", "TB")
-SHADES = {"safe": "good", "care": "care", "unsafe": "bad", "none": ""}  # of the style sheet of the pages
+SHADES = {"safe": "good", "care": "care", "unsafe": "bad", "none": ""}  # classes of the pages' style sheet
 KINDS = {Comment: "c", String: "s", Number: "n", Keyword: "k"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One migration, with what it means."""
+    """One migration of the report, with its verdicts."""
 
     reviewed: Reviewed
     apply: Verdict
@@ -35,85 +35,89 @@ class Part:
 
     @property
     def proved(self) -> str:
-        """What up, down, up has shown."""
+        """Return in words the result of up, down, and up again."""
         one, found = self.reviewed, self.reviewed.proof
         if one.header.irreversible is not None:
             return f"none: irreversible: {one.header.irreversible}"
         if one.down is None or one.down.error:
-            return "none: it did not come to that"
-        same = "up, down, up: the schema and every row that was there before are the same"
+            return "none: the migration or its rollback failed"
+        same = "up, down, up: the schema and all earlier rows are the same"
         if found.left or found.again or found.lost:
             same = "up, down, up: NOT the same, see the verdicts"
-        same += " (but for rights, storage and statistics, which are not compared)"
+        same += " (rights, storage and statistics are not compared)"
         counted = f" (counted just before: {found.counted:,} rows)" if found.counted is not None else ""
-        return f"{same}; the rollback says that it loses {one.header.loses}{counted}"
+        return f"{same}. By its header, the rollback loses {one.header.loses}{counted}"
 
     @property
     def is_unproved(self) -> bool:
-        """Whether the rollback does not undo, or loses something without a word."""
+        """Return whether the rollback does not undo the migration, or loses data that its header does not name."""
         one, found = self.reviewed, self.reviewed.proof
         return bool(one.stuck or found.left or found.again or verdict.silent_losses(one))
 
     @property
     def tables(self) -> str:
-        """What was there to try it on."""
+        """Return the rows of each table before the migration."""
         rows = [f"{name} {count:,}" for name, count in self.reviewed.rows.items()]
         return f"rows before: {', '.join(rows)}" if rows else "no table before"
 
     @property
     def release(self) -> str:
-        """Whose queries were held against the new schema."""
+        """Return how many queries of the previous release fail on the new schema."""
         one = self.reviewed
         if one.up.error:
-            return "what runs on the new schema is not known"
-        whose = (
-            f"the previous release, {one.previous}" if one.previous else "this release (git tells of none before it)"
-        )
-        return f"of the queries of {whose}, {len(one.broken) or 'none'} fail on the new schema"
+            return "it is not known which queries fail on the new schema"
+        whose = f"the previous release, {one.previous}," if one.previous else "this release (git knows no earlier one)"
+        return f"{len(one.broken) or 'no'} queries of {whose} fail on the new schema"
 
 
 @dataclass(frozen=True)
 class Report:
+    """Report on all reviewed migrations."""
+
     parts: Sequence[Part]
-    rows: int  # asked for
+    rows: int  # requested for each table
     server: str  # PostgreSQL's version
     at: datetime
-    skipped: Sequence[str] = ()  # asked for, after one that failed
+    skipped: Sequence[str] = ()  # not reviewed, because an earlier migration failed
 
     @property
     def width(self) -> int:
+        """Return the length of the longest migration ID."""
         return max(len(part.reviewed.id) for part in self.parts)
 
     @property
     def level(self) -> str:
-        """The worst verdict on applying."""
+        """Return the worst verdict on applying."""
         return verdict.highest(part.apply.level for part in self.parts)
 
     @property
     def rollback_level(self) -> str:
+        """Return the worst verdict on a rollback."""
         return verdict.highest(part.rollback.level for part in self.parts if part.rollback)
 
     @property
     def words(self) -> dict[str, str]:
-        """Of each level."""
+        """Return the words of each level."""
         return verdict.WORDS
 
     def most(self, what: str) -> float:
-        """The largest figure of a way up, for the bars."""
+        """Return the largest figure of an apply, for the bars."""
         return max(float(getattr(part.reviewed.up, what)) for part in self.parts)
 
     @property
     def is_unsafe(self) -> bool:
-        """Whether a migration is not to be applied as it stands, or its rollback does not undo what it says."""
+        """Return whether a migration is unsafe, or a rollback does not do what its header says."""
         return self.level == "unsafe" or any(part.is_unproved for part in self.parts)
 
 
 def report(reviewed: Sequence[Reviewed], rows: int, server: str, at: datetime, skipped: Sequence[str] = ()) -> Report:
+    """Return the report on reviewed migrations. `rows` were requested for each table."""
     parts = [Part(one, verdict.of_migration(one), verdict.of_rollback(one), verdict.order(one)) for one in reviewed]
     return Report(parts, rows, server, at, skipped)
 
 
 def render(outcome: Report, format: str) -> str:
+    """Return the report in a format: "text", "markdown", "html" or "json"."""
     if format == "json":
         return json.dumps(to_jsonable_python(_plain(outcome)), indent=2)
     environment = Environment(
@@ -155,7 +159,7 @@ def _count(number: float) -> str:
 
 
 def _size(count: int) -> str:
-    """Bytes for people, in steps of 1024."""
+    """Return a number of bytes for people, in steps of 1024."""
     size = float(count)
     if not count:
         return "0"
@@ -180,7 +184,7 @@ def _short(sql: str, length: int = 90) -> str:
 
 
 def _sql(text: str) -> Markup:
-    """Highlighted as on the schema's page."""
+    """Return SQL with highlighting, as on the schema's page."""
     lexer = PostgresLexer(stripnl=False, ensurenl=False)
     return Markup("").join(_token(kind, word) for kind, word in lexer.get_tokens(text))
 
@@ -191,5 +195,5 @@ def _token(kind: object, word: str) -> str | Markup:
 
 
 def _markdown(text: str) -> str:
-    """What Markdown would take for its own, as it is."""
+    """Return the text with the characters escaped that Markdown would read as markup."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)

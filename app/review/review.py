@@ -1,4 +1,4 @@
-"""`images schema review`: migrations tried on a scratch database with rows, forwards, backwards and forwards again."""
+"""Schema review: apply each migration to a scratch database with rows, roll it back, and apply it again."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,55 +16,56 @@ from app.review.scratch import fill
 from app.schema.headers import Rollback, examples, rollback_of, transactional
 from app.text import one_line
 
-STAGES = ("rows", "before", "up", "after", "down", "up again")  # as `say` is told them
-Answers = dict[tuple[str, str], Plan | str]  # by query text and example: its plan, or what PostgreSQL refused it for
+STAGES = ("rows", "before", "up", "after", "down", "up again")
+Report = Callable[[str, str], None]  # called with a migration and each of its stages
+Answers = dict[tuple[str, str], Plan | str]  # by query text and example: its plan, or PostgreSQL's error
 
 
 @dataclass
 class PlanChange:
-    """One query with one example. A plan is None where the query does not fit the schema."""
+    """Plans of one query with one example. A plan is None if the query does not fit the schema."""
 
     query: str
     example: str
     before: Plan | None
     after: Plan | None
-    changed: bool  # and not only the names of its indexes
+    changed: bool  # in more than the names of indexes
 
 
 @dataclass
 class Proof:
-    """Up, down and up again. Empty lists are as it should be, but for `changes`, which is what the migration is for."""
+    """Result of up, down and up again. If the rollback is right, all lists are empty except `changes`."""
 
-    changes: list[str] = field(default_factory=list)  # of the schema, upwards, as a diff has it
-    left: list[str] = field(default_factory=list)  # of the schema, from before to after the rollback
-    again: list[str] = field(default_factory=list)  # of the schema, from the first way up to the second
-    lost_upwards: list[str] = field(default_factory=list)  # rows and values, from before to after
-    lost: list[str] = field(default_factory=list)  # rows and values, from before to after the rollback
-    at_stake: list[str] = field(
-        default_factory=list
-    )  # what may be written once it is applied, and goes with the rollback
-    counted: int | None = None  # what `-- rows to lose:` said just before
+    changes: list[str] = field(default_factory=list)  # of the schema by the migration, as lines of a diff
+    left: list[str] = field(default_factory=list)  # differences of the schema before and after the rollback
+    again: list[str] = field(default_factory=list)  # differences of the schema after the first and the second apply
+    lost_upwards: list[str] = field(default_factory=list)  # rows and values, by the migration
+    lost: list[str] = field(default_factory=list)  # rows and values, by migration and rollback together
+    at_stake: list[str] = field(default_factory=list)  # data written after the migration that the rollback deletes
+    counted: int | None = None  # the result of `-- rows to lose:` just before the rollback
 
 
 @dataclass
 class Reviewed:
+    """Migration that was reviewed, with everything that was measured."""
+
     id: str
     path: Path
     header: Rollback
-    rows: dict[str, int]  # of each table, before
+    rows: dict[str, int]  # by table, before the migration
     up: Run
     down: Run | None = None
     proof: Proof = field(default_factory=Proof)
-    previous: str | None = None  # the release whose queries `broken` is about
-    broken: dict[str, str] = field(default_factory=dict)  # the previous release's queries that fail afterwards: why
-    needed: dict[str, str] = field(default_factory=dict)  # this release's queries that failed before: why
-    unfit: dict[str, str] = field(
+    previous: str | None = None  # the release of the queries in `broken`
+    broken: dict[str, str] = field(
         default_factory=dict
-    )  # this release's queries that fail after its last migration: why
+    )  # queries of the previous release that fail afterwards, with the error
+    needed: dict[str, str] = field(default_factory=dict)  # queries of this release that failed before, with the error
+    unfit: dict[str, str] = field(default_factory=dict)  # queries of this release that fail on its last schema
     plans: list[PlanChange] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)  # of the static check, for the migration and for its rollback
-    allowed: list[tuple[Finding, str]] = field(default_factory=list)  # what it would have found, and why it does not
-    stuck: bool = False  # at a statement that failed: the database is not what the next migration expects
+    findings: list[Finding] = field(default_factory=list)  # of the static check, for both files
+    allowed: list[tuple[Finding, str]] = field(default_factory=list)  # findings that a comment allows, with its reason
+    stuck: bool = False  # a statement failed, so the next migration cannot be reviewed
 
 
 def review(
@@ -74,17 +75,16 @@ def review(
     rows: int,
     release: Release,
     previous: Callable[[Path], Release | None],
-    say: Callable[[str, str], None],
-    quiet: bool = True,
+    report: Report,
 ) -> list[Reviewed]:
-    """Apply the migrations of a release in order, and review the chosen ones. It ends with the first that fails.
+    """Apply the migrations of a release in order, and review the chosen ones up to the first that fails.
 
-    Raises psycopg.Error where one that is not chosen fails, or the tables cannot be filled.
+    Raises psycopg.Error if a migration that is not chosen fails, or the tables cannot be filled.
     """
     run(connection, "make_history", "review")
     run(connection, "create_ledger")
     done: list[Reviewed] = []
-    answers: Answers = {}  # on the schema as the last one left it
+    answers: Answers = {}  # on the current schema
     for path in migrations:
         if chosen <= {reviewed.id for reviewed in done}:
             break
@@ -93,9 +93,9 @@ def review(
             execute(connection, text, transactional(path))
             answers = {}
             continue
-        say(path.stem, "rows")
-        fill(connection, rows, quiet)
-        reviewed, answers = _review(connection, path, rows, release, previous(path), answers, say, quiet)
+        report(path.stem, "rows")
+        fill(connection, rows)
+        reviewed, answers = _review(connection, path, rows, release, previous(path), answers, report)
         done.append(reviewed)
         if path == migrations[-1]:
             reviewed.unfit = _fails(release, answers, unless={})
@@ -111,18 +111,17 @@ def _review(
     release: Release,
     previous: Release | None,
     before: Answers,
-    say: Callable[[str, str], None],
-    quiet: bool,
+    report: Report,
 ) -> tuple[Reviewed, Answers]:
-    """Also returns what the queries are answered afterwards, as far as it is known."""
+    """Return the reviewed migration, and the answers of the queries on the new schema as far as they are known."""
     old = previous or release
     queries = [*old.queries.values(), *release.queries.values()]
     in_transaction = transactional(path)
 
-    say(path.stem, "before")
-    start = proof.take(connection)
+    report(path.stem, "before")
+    start = proof.take_snapshot(connection)
     before = ask(connection, queries, known=before)
-    say(path.stem, "up")
+    report(path.stem, "up")
     reviewed = Reviewed(
         id=path.stem,
         path=path,
@@ -134,9 +133,9 @@ def _review(
     if reviewed.up.error:
         reviewed.stuck = True
         return reviewed, {}
-    fill(connection, rows, quiet, known=start.tables)
-    say(path.stem, "after")
-    above = proof.take(connection)
+    fill(connection, rows, known=start.tables)
+    report(path.stem, "after")
+    above = proof.take_snapshot(connection)
     after = ask(connection, queries, known=before)
     reviewed.broken = _fails(old, after, unless=before)
     reviewed.needed = _fails(release, before, unless=after)
@@ -153,7 +152,7 @@ def _review(
     if reviewed.header.irreversible is not None or not rollback.exists():
         found.lost = found.lost_upwards
         return reviewed, after
-    say(path.stem, "down")
+    report(path.stem, "down")
     try:
         found.counted = _count(connection, reviewed.header.rows_to_lose)
         reviewed.down = measure(connection, rollback, in_transaction)
@@ -162,14 +161,14 @@ def _review(
     if reviewed.down.error:
         reviewed.stuck = True
         return reviewed, {}
-    below = proof.take(connection)
+    below = proof.take_snapshot(connection)
     found.left = proof.schema_changes(start.schema, below.schema)
     found.lost = proof.losses(start, below)
     found.at_stake = proof.at_stake(start, above, below)
-    say(path.stem, "up again")
+    report(path.stem, "up again")
     try:
         execute(connection, path.read_text(encoding="utf-8"), in_transaction)
-        found.again = proof.schema_changes(above.schema, proof.take_schema(connection))
+        found.again = proof.schema_changes(above.schema, proof.read_schema(connection))
     except psycopg.Error as error:
         reviewed.stuck = True
         found.again = [f"it fails: {one_line(explained(error))}"]
@@ -177,9 +176,9 @@ def _review(
 
 
 def ask(connection: Connection, queries: Iterable[str], known: Answers | None = None) -> Answers:
-    """Try each query with each of its examples on the present schema; nothing of what it does stays.
+    """Run each query with each of its examples on the current schema, and roll it back.
 
-    What is known from before is measured anew only where the planner sees a difference.
+    A slow query with an answer in `known` runs again only if the planner's estimate has changed.
     """
     answers: Answers = {}
     for text in dict.fromkeys(queries):
@@ -193,7 +192,7 @@ def ask(connection: Connection, queries: Iterable[str], known: Answers | None = 
 
 
 def _fails(release: Release, answers: Answers, unless: Answers) -> dict[str, str]:
-    """Each query of a release that is refused in the one state of the schema and not in the other."""
+    """Return the queries of a release that fail by `answers` but not by `unless`, each with its error."""
     failing: dict[str, str] = {}
     for name, text in release.queries.items():
         for words, _ in examples(text):

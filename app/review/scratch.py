@@ -1,4 +1,4 @@
-"""A PostgreSQL to try migrations on: a database of its own, which goes when the work is done, with rows in it."""
+"""Scratch database: an own database to try migrations on, with rows, dropped when the work is done."""
 
 import os
 import tempfile
@@ -10,26 +10,27 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
-from tqdm import tqdm
 
 from app.embedded_postgres import Server, connectable
-from app.errors import fail
+from app.errors import CannotConnectError, CommandError
 from app.migrations.connection import Connection, run
+from app.progress import Progress
 from app.settings import ROOT, ReviewSettings
 from app.text import one_line
 
-# Not to be safe, and nothing beside the work: what is measured is the work.
+# For measurements: no durability, and no background work.
 OPTIONS = "-c fsync=off -c autovacuum=off -c max_wal_size=16GB -c shared_buffers=256MB"
-# What a role may have for its services is not for this.
-PATIENT = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
-CHUNKS = 20  # in which a table is filled, for the progress bar
+# A role may have time limits for its services. They are not for a review.
+NO_TIMEOUTS = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
+CHUNKS = 20  # statements that fill a table, for the progress
 
 
 @contextmanager
 def scratch(settings: ReviewSettings) -> Iterator[str]:
-    """The URL of an empty database: on the server of REVIEW_DATABASE_URL, or on one that starts and goes with it.
+    """Create an empty database, yield its URL, and drop it.
 
-    Ends the command with one line where that cannot be had.
+    It is on the server of REVIEW_DATABASE_URL, or on an embedded server that stops afterwards. Raises CommandError if
+    the database cannot be created.
     """
     if settings.review_database_url is None:
         with tempfile.TemporaryDirectory(prefix="images-review-", ignore_cleanup_errors=True) as folder:
@@ -44,10 +45,16 @@ def scratch(settings: ReviewSettings) -> Iterator[str]:
     url = connectable(settings.review_database_url)
     name = f"images_review_{os.getpid()}"
     try:
-        connection = psycopg.connect(url, autocommit=True, application_name="images schema review", options=PATIENT)
+        connection = psycopg.connect(url, autocommit=True, application_name="images schema review", options=NO_TIMEOUTS)
+    except psycopg.OperationalError as error:
+        place = conninfo_to_dict(url)
+        host, port = place.get("host"), place.get("port")
+        raise CannotConnectError(str(host) if host else None, port, "REVIEW_DATABASE_URL", error) from error
+    try:
         connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(Identifier(name)))
     except psycopg.Error as error:
-        fail(f"images schema review: REVIEW_DATABASE_URL: {one_line(str(error))}")
+        connection.close()
+        raise CommandError(f"the scratch database cannot be created: {one_line(str(error))}.") from error
     with connection:
         try:
             yield make_conninfo("", **conninfo_to_dict(url) | {"dbname": name})
@@ -56,20 +63,21 @@ def scratch(settings: ReviewSettings) -> Iterator[str]:
 
 
 def connect(url: str) -> Connection:
-    """Without parallel workers: PostgreSQL does not tell of what they read in the sessions they work for.
+    """Connect to a scratch database, without time limits.
 
-    Nothing is prepared unasked: it would not outlive a change of the schema.
+    There are no parallel workers, because PostgreSQL does not count their reads in the session. psycopg prepares no
+    statement by itself, because a prepared statement would fail after a change of the schema.
     """
-    options = f"{PATIENT} -c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0"
+    options = f"{NO_TIMEOUTS} -c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0"
     return psycopg.connect(
         url, autocommit=True, prepare_threshold=None, application_name="images schema review", options=options
     )
 
 
-def fill(connection: Connection, rows: int, quiet: bool, known: Container[str] = ()) -> None:
-    """Give each empty table that sql/review/fill_TABLE.sql knows its rows, and the planner its statistics.
+def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
+    """Fill each empty table that has a file sql/review/fill_TABLE.sql, and analyze it.
 
-    Not those that are known already: what they have lost is not to be made good.
+    The tables in `known` are left as they are: a migration may have emptied them.
     """
     for path in sorted((ROOT / "sql" / "review").glob("fill_*.sql")):
         name = path.stem.removeprefix("fill_")
@@ -83,8 +91,8 @@ def fill(connection: Connection, rows: int, quiet: bool, known: Container[str] =
         if found:
             continue
         bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
-        with tqdm(total=rows, desc=path.stem.replace("_", " "), unit=" rows", disable=quiet, leave=False) as bar:
+        with Progress("rows", rows, is_scaled=True) as progress:
             for first, last in pairwise(bounds):
                 run(connection, path.stem, "review", first=first + 1, last=last)
-                bar.update(last - first)
+                progress.advance(last - first, f"fill {name}")
         connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))

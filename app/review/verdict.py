@@ -1,4 +1,4 @@
-"""From what was measured to what it means: the reasons against a migration, and the verdict."""
+"""Verdict of a review: the reasons against a migration, and the order in which code and schema are released."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,45 +11,50 @@ from app.schema.headers import NOTHING
 LEVELS = ("safe", "care", "unsafe")
 WORDS = {"safe": "safe under traffic", "care": "needs care", "unsafe": "not safe under traffic"}
 
-LARGE = 1000  # rows: what is done to a smaller table takes no time
-LONG = 1000.0  # milliseconds that reads or writes may wait while nothing is scanned or rewritten
-MANY = 0.5  # of a table's rows: so many read or changed is work that grows with the table
-SOME = 0.01
-WORSE = 4  # times the buffers a query took before
-FEW = 4  # lines of a difference: more say no more
-FEW_BUFFERS = 1000  # more than before: less is noise
+LARGE_TABLE = 1000  # rows: work on a smaller table takes no time
+LONG_WAIT = 1000.0  # milliseconds that reads or writes may wait if nothing is scanned or rewritten
+LARGE_SHARE = 0.5  # of a table's rows: so much work grows with the table
+NOTABLE_SHARE = 0.01  # of a table's rows
+WORSE_FACTOR = 4  # times the buffers that a query needed before
+MAX_DIFF_LINES = 4  # of a difference in a reason
+NOISE = 1000  # buffers that a query may need more than before
 
 
 @dataclass(frozen=True)
 class Reason:
+    """Reason against a migration."""
+
     level: str  # care or unsafe
     text: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one direction: what was measured, what the static check says, and where the two differ."""
+    """Verdict on a migration or on its rollback: measured reasons, the static check's level, and the difference."""
 
     measured: list[Reason]
-    found: str  # the static check's level
+    found: str  # the highest level of the static check
     disagreement: str
 
     @property
     def level(self) -> str:
-        """The worse of the two: a measurement shows what happened, not that nothing else could."""
+        """Return the worse level. A measurement shows what happened once, not everything that can happen."""
         return highest([self.found, *(reason.level for reason in self.measured)])
 
     @property
     def words(self) -> str:
+        """Return the verdict in words."""
         return WORDS[self.level]
 
 
 def of_migration(reviewed: Reviewed) -> Verdict:
+    """Return the verdict on applying the migration."""
     reasons = [*_of_run(reviewed.up, reviewed.rows), *_of_losses(reviewed), *_of_queries(reviewed)]
     return _verdict(reasons, reviewed, rollback=False)
 
 
 def of_rollback(reviewed: Reviewed) -> Verdict | None:
+    """Return the verdict on the rollback, or None if it was not run."""
     if reviewed.down is None:
         return None
     reasons = [*_of_run(reviewed.down, reviewed.rows), *_of_proof(reviewed)]
@@ -57,7 +62,7 @@ def of_rollback(reviewed: Reviewed) -> Verdict | None:
 
 
 def order(reviewed: Reviewed) -> str:
-    """In which order code and schema go out."""
+    """Return the order in which code and schema must be released, with the reason."""
     if reviewed.up.error:
         return "not known: it was not applied"
     if reviewed.unfit:
@@ -65,9 +70,9 @@ def order(reviewed: Reviewed) -> str:
     if reviewed.broken and reviewed.needed:
         return "no order works: each release needs its own schema. Split the change: expand, migrate, contract"
     if reviewed.broken:
-        return "code first: every instance of the previous release must be gone before the schema changes"
+        return "code first: stop every instance of the previous release before the schema changes"
     if reviewed.needed:
-        return "schema first, then the code, as the entrypoint does it"
+        return "schema first, then the code, as the entrypoint does"
     return "any: each release runs on both schemas"
 
 
@@ -85,7 +90,7 @@ def _verdict(reasons: list[Reason], reviewed: Reviewed, *, rollback: bool) -> Ve
         disagreement = "the static check finds nothing"
     elif measured == "safe" != found:
         rules = ", ".join(sorted({finding.rule for finding in findings}))
-        disagreement = f"the static check finds {rules}; measured, no large table was read, written or blocked for long"
+        disagreement = f"the static check finds {rules}, but no large table was read, written or blocked for long"
     return Verdict(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)), found, disagreement)
 
 
@@ -94,44 +99,45 @@ def _is_rollback(finding: Finding) -> bool:
 
 
 def highest(levels: Iterable[str]) -> str:
+    """Return the worst of the levels, or "safe" if there are none."""
     return max(levels, key=LEVELS.index, default="safe")
 
 
 def _of_run(run: Run, rows: dict[str, int]) -> Iterator[Reason]:
-    """What other sessions would have met meanwhile."""
+    """Yield what other sessions would have met during the run."""
     if run.error:
-        invalid = "" if run.transactional else "; an INVALID index that it may leave costs writes"
+        invalid = "" if run.transactional else ", and may leave an INVALID index that slows down writes"
         yield Reason("unsafe", f"it fails: {run.error}{invalid}")
         return
     empty = {lock.table for step in run.steps for lock in step.locks if lock.waiting and not rows.get(lock.table)}
     if empty:
         yield Reason("care", f"it was tried without rows in {', '.join(sorted(empty))}, which may have many")
-    against: dict[str, Reason] = {}  # by table: the worst
+    worst: dict[str, Reason] = {}  # by table
     for number, step in enumerate(run.steps):
         for lock in sorted(step.locks, key=lambda lock: "reads" not in lock.blocks):
             reason = _of_lock(lock, run.steps[number:], rows) if lock.waiting else None
-            if reason and (lock.table not in against or against[lock.table].level == "care"):
-                against[lock.table] = reason
-    yield from against.values()
+            if reason and (lock.table not in worst or worst[lock.table].level == "care"):
+                worst[lock.table] = reason
+    yield from worst.values()
     for step in run.steps:
         for table, changed in step.changed.items():
-            if changed < max(LARGE, SOME * rows.get(table, 0)):
+            if changed < max(LARGE_TABLE, NOTABLE_SHARE * rows.get(table, 0)):
                 continue
-            level = "unsafe" if changed >= MANY * rows.get(table, 0) else "care"
+            level = "unsafe" if changed >= LARGE_SHARE * rows.get(table, 0) else "care"
             text = f"line {step.line} changes {changed:,} of {rows.get(table, 0):,} rows of {table}"
-            yield Reason(level, f"{text}: whoever writes to one of them waits until the commit")
+            yield Reason(level, f"{text}, and other writes to these rows wait until the commit")
 
 
 def _of_lock(lock: Lock, steps: list[Step], rows: dict[str, int]) -> Reason | None:
-    """Whether work that grows with a table is done while a lock that blocks reads or writes is held."""
+    """Return a reason if work that grows with a table is done under a blocking lock, or if the wait is long."""
     wait = f"{lock.waiting} of {lock.table} wait {lock.milliseconds:,.0f} ms"
     for step in steps:
-        scanned = any(count >= max(LARGE, MANY * rows.get(table, 0)) for table, count in step.read.items())
-        rewritten = any(rows.get(name, 0) >= LARGE for name in step.rewritten)
-        changed = any(count >= LARGE for count in step.changed.values())
+        scanned = any(count >= max(LARGE_TABLE, LARGE_SHARE * rows.get(table, 0)) for table, count in step.read.items())
+        rewritten = any(rows.get(name, 0) >= LARGE_TABLE for name in step.rewritten)
+        changed = any(count >= LARGE_TABLE for count in step.changed.values())
         if scanned or rewritten or changed:
             return Reason("unsafe", f"{wait} while line {step.line} {step.work[0]}")
-    if lock.milliseconds >= LONG:
+    if lock.milliseconds >= LONG_WAIT:
         return Reason("care", wait)
     return None
 
@@ -141,14 +147,17 @@ def _and(names: list[str]) -> str:
 
 
 def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
-    """What is lost upwards for good. Where it is meant a header says so: `irreversible`, or the rollback's `loses`."""
-    for_good = [loss for loss in reviewed.proof.lost_upwards if loss in reviewed.proof.lost]
+    """Yield the permanent losses of the migration.
+
+    A header may declare them: `irreversible`, or the rollback's `loses`.
+    """
+    permanent = [loss for loss in reviewed.proof.lost_upwards if loss in reviewed.proof.lost]
     declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(reviewed.header.loses or "nothing")
-    for loss in for_good:
+    for loss in permanent:
         if declared:
-            yield Reason("care", f"it loses {loss}, for good; the header says so")
+            yield Reason("care", f"it permanently loses {loss}, as its header says")
         else:
-            yield Reason("unsafe", f"it loses {loss}, for good, and no header says so")
+            yield Reason("unsafe", f"it permanently loses {loss}, and no header says so")
 
 
 def _of_queries(reviewed: Reviewed) -> Iterator[Reason]:
@@ -167,41 +176,47 @@ def _of_plan(plan: PlanChange, rows: dict[str, int]) -> Reason | None:
         return None
     name = f"{plan.query} ({plan.example})" if plan.example else plan.query
     buffers = f"{plan.before.buffers:,} buffers before, {plan.after.buffers:,} after"
-    scanned = [table for table in plan.after.sequential - plan.before.sequential if rows.get(table, 0) >= LARGE]
+    scanned = [table for table in plan.after.sequential - plan.before.sequential if rows.get(table, 0) >= LARGE_TABLE]
     if scanned and plan.after.buffers > plan.before.buffers:
         return Reason("unsafe", f"{name} now reads the whole of {_and(scanned)}: {buffers}")
-    if plan.after.buffers > WORSE * plan.before.buffers + FEW_BUFFERS:
+    if plan.after.buffers > WORSE_FACTOR * plan.before.buffers + NOISE:
         return Reason("care", f"{name} reads more: {buffers}")
     return None
 
 
 def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
-    """Whether the rollback undoes, and loses what it says."""
+    """Yield the faults of the rollback: changes that it does not undo, and losses that its header does not name."""
     assert reviewed.down
     if reviewed.down.error:
         return
     found, loses = reviewed.proof, reviewed.header.loses
     for lines, what in (
         (found.left, "the schema is not as before"),
-        (found.again, "up again is not as the first time"),
+        (found.again, "the second apply differs from the first"),
     ):
         if lines:
-            more = f"; and {len(lines) - FEW} more" if len(lines) > FEW else ""
-            yield Reason("unsafe", f"{what}: {'; '.join(lines[:FEW])}{more}")
+            more = f"; and {len(lines) - MAX_DIFF_LINES} more" if len(lines) > MAX_DIFF_LINES else ""
+            yield Reason("unsafe", f"{what}: {'; '.join(lines[:MAX_DIFF_LINES])}{more}")
     silent = silent_losses(reviewed)
     for loss in [*_lost_downwards(reviewed), *found.at_stake]:
         if loss in silent:
-            yield Reason("unsafe", f"it loses {loss}, and says `-- loses: {loses}`")
+            yield Reason("unsafe", f"it loses {loss}, but its header says `-- loses: {loses}`")
         elif NOTHING.fullmatch(loses):
-            yield Reason("care", f"it loses {loss}; judge its reason: `-- loses: {loses}`")
+            yield Reason("care", f"it loses {loss}: confirm the reason in `-- loses: {loses}`")
         else:
-            yield Reason("care", f"it loses {loss}, as it says")
+            yield Reason("care", f"it loses {loss}, as its header says")
     if found.counted == 0 and _lost_downwards(reviewed):
-        yield Reason("unsafe", "`-- rows to lose:` counts 0, with rows there: the migrator would lose them unasked")
+        yield Reason(
+            "unsafe",
+            "`-- rows to lose:` counts 0 although there are rows: the migrator would not ask before it loses them",
+        )
 
 
 def silent_losses(reviewed: Reviewed) -> list[str]:
-    """What the rollback loses against its word. Of rows yet to come its header may say why their loss is none."""
+    """Return the losses of the rollback that its header denies.
+
+    For rows that applications may still write, `nothing (REASON)` is enough.
+    """
     if reviewed.down is None or not NOTHING.fullmatch(reviewed.header.loses):
         return []
     return [*_lost_downwards(reviewed), *(reviewed.proof.at_stake if reviewed.header.loses == "nothing" else [])]

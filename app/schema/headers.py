@@ -7,9 +7,9 @@ from pathlib import Path
 
 SECTION = re.compile(r"(What|Why|Locks|Cost|loses|rows to lose|transactional|depends|irreversible):\s+(.*)")
 SENTENCE = re.compile(r".*?[.](?=\s|$)", re.DOTALL)
-AFTER_PURPOSE = ("$", "Index:", "example ")  # what a line of a query's header after its purpose begins with
+AFTER_PURPOSE = ("$", "Index:", "example ")  # how the lines after the purpose of a query begin
 
-# The directives, and what their values begin with: so `-- depend: 0001_x` differs from prose.
+# The directives, and patterns for the beginning of their values: `-- depend: 0001_x` is a misspelt one, and not prose.
 KEYS = {"transactional": "true|false|on|off", "depends": "[0-9]", "irreversible": "", "loses": "", "rows to lose": ""}
 HEADER_LINE = re.compile(r"\s*(--.*)?")
 DIRECTIVE = re.compile(rf"\s*--\s*({'|'.join(KEYS)})\s*:\s*(.*)")

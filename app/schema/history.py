@@ -1,8 +1,8 @@
 """Migration history: the migrations that this release ships, compared with those that a database has.
 
 The migrator, `images schema status`, /readyz and /v1/schema read sql/queries/read_history.sql, each with its own
-driver, and interpret the rows here. yoyo's table decides which migrations are applied. The ledger tells by whom, when,
-and with which digest.
+driver, and interpret the rows here. yoyo's table decides which migrations are applied. The ledger has the user, the
+time, and the digest of each run.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -158,7 +158,7 @@ def _applied(name: str, file: Digest, record: Record, running: str | None) -> En
             "edited",
             record,
             f"{name} was edited after it was applied",
-            "restore the file and write a new migration for the change; or, if the edit does not change the schema, "
+            "restore the file and write a new migration for the change. If the edit does not change the schema, "
             f"accept it: images schema accept {name}",
         )
     if running == number(name):
@@ -179,7 +179,7 @@ def _pending(
             advice = f"apply it with the release that has {above[-1]}"
         elif record is not None and record.operation == "unmark":
             advice = (
-                f"if the database already has this change: yoyo mark -m {name}; otherwise roll back first: "
+                f"if the database already has this change: yoyo mark -m {name}. If not, roll back first: "
                 f"yoyo rollback -r {above[0]}"
             )
     if running == number(name):

@@ -11,7 +11,7 @@ from app.settings import ROOT
 if TYPE_CHECKING:
     from pglast import ast  # at run time only inside the functions: the import takes 65 ms
 
-# A string constant may go on after a line break: 'a' then, on the next line, 'b' are one constant of PostgreSQL.
+# A string constant may have parts on several lines: 'a', a line break, and 'b' are one constant of PostgreSQL.
 PLAIN_PART = re.compile(r"'(?:[^']|'')*'")
 ESCAPED_PART = re.compile(r"'(?:[^'\\]|''|\\.)*'", re.DOTALL)
 BETWEEN_PARTS = re.compile(r"(?:\s|--[^\n]*(?:\n|$))*")

@@ -15,9 +15,11 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
-from app.errors import fail
+from app.errors import UsageError
+from app.observability.logs import logger
 from app.settings import ROOT
 from app.storage.spool import Spool
+from app.urls import mask_urls
 
 if TYPE_CHECKING:  # only in the stubs of obstore
     from obstore import Attributes
@@ -29,6 +31,8 @@ PAGE = 1000  # objects in one page of a listing, as in S3
 UNFINISHED = re.compile(r"#[0-9]+$")
 # obstore raises these for a key without bytes, and for text that cannot be a key, as an adopted row may have.
 ABSENT = (FileNotFoundError, ValueError, TypeError)
+NO_SIGNING = "CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL."
+
 SIGNING = (S3Store, GCSStore, AzureStore)  # stores that can sign a URL
 
 # By default obstore retries for three minutes. A request is answered in seconds, even if the store does not answer. A
@@ -58,23 +62,37 @@ class Object(NamedTuple):
 
 
 def open_store(url: str | None, *, signing: bool = False) -> ObjectStore:
-    """The store at STORAGE_URL, and one that signs URLs if need be; ends the command with one line where it cannot."""
+    """Return the store at STORAGE_URL. The folder of a `file:` store is created, and the log says so.
+
+    `signing` tells that the store has to sign URLs. Raises UsageError if the store cannot be used.
+    """
     if url is None:
-        fail("settings: STORAGE_URL is not set (see .env.example and the README's table)")
+        raise UsageError("STORAGE_URL is not set.", "example: STORAGE_URL=file:/srv/images")
+    if signing and url.startswith(("file:", "memory:")):
+        raise UsageError(NO_SIGNING)
+    folder = store_folder(url)
+    is_new = folder is not None and not folder.exists()
     try:
         store = _open(url)
     except (BaseError, ValueError, OSError) as error:
-        fail(f"settings: STORAGE_URL cannot be used: {reason(error)}")
+        raise UsageError(f"STORAGE_URL cannot be used: {reason(error)}.") from None
+    if is_new:
+        logger.warning("created the object store folder %s", folder)
     if signing and not isinstance(store, SIGNING):
-        fail("settings: CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL")
+        raise UsageError(NO_SIGNING)
     return store
+
+
+def store_folder(url: str) -> Path | None:
+    """Return the folder of a `file:` store. Other stores have none."""
+    return ROOT / url.removeprefix("file:").removeprefix("//") if url.startswith("file:") else None
 
 
 def _open(url: str) -> ObjectStore:
     if url == "memory:":
         return MemoryStore()
-    if url.startswith("file:"):
-        return LocalStore(ROOT / url.removeprefix("file:").removeprefix("//"), mkdir=True)
+    if (folder := store_folder(url)) is not None:
+        return LocalStore(folder, mkdir=True)
     prefix = VARIABLES.get(urlsplit(url).scheme)
     client: Any = dict(CLIENT)
     if prefix is not None:
@@ -99,14 +117,15 @@ def _check_endpoint(allow_http: bool) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Return the message of an error on one line, without the many lines for debugging that obstore adds."""
-    return " ".join(str(error).partition("\n\nDebug source:")[0].split())
+    """Return the message of an error on one line, without obstore's lines for debugging and without secrets in URLs."""
+    return mask_urls(" ".join(str(error).partition("\n\nDebug source:")[0].split()))
 
 
 async def reach(store: ObjectStore) -> None:
-    """Raise an error of obstore if the store cannot be reached or rejects requests.
+    """Raise what obstore raises if the store cannot be reached, or rejects the credentials.
 
-    Only a single object shows missing rights (PermissionDeniedError). Only a listing shows a missing bucket.
+    Two requests are needed. Without rights, reading one object raises PermissionDeniedError, and a listing does not. If
+    the bucket does not exist, a listing raises, and reading one object does not.
     """
     await look(store, "sha256/none")
     await obstore.list_with_delimiter_async(store, "sha256")

@@ -11,11 +11,11 @@ from app.catalogue.tokens import FRESH, SCOPES, TOKEN, Scope, digest
 from app.database import queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
-from app.settings import is_loopback
 from app.single_flight import SingleFlight
+from app.urls import is_loopback
 from app.web.problems import ProblemError
 
 USE_INTERVAL = 60.0  # seconds between two writes of a token's last use
@@ -34,7 +34,7 @@ class Known(NamedTuple):
 class Tokens:
     """Cache of a worker: the tokens in use. The database is asked again after FRESH seconds."""
 
-    def __init__(self, pool: Pool, reads: Reads) -> None:
+    def __init__(self, pool: Pool, reads: ReadRouter) -> None:
         self._pool = pool
         self._reads = reads
         self._known: dict[UUID, Known] = {}

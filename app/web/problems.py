@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from app.database.errors import BEHIND, UNAVAILABLE
+from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE
 from app.errors import (
     REJECTED_IMAGES,
     ContentMissingError,
@@ -251,6 +251,6 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     StoppingError: _stopping,
     ClientDisconnect: _disconnected,
     **dict.fromkeys(UNAVAILABLE, _unavailable),
-    **dict.fromkeys(BEHIND, _behind),
+    **dict.fromkeys(SCHEMA_BEHIND, _behind),
     Exception: _fault,
 }

@@ -11,7 +11,7 @@ from obstore.store import ObjectStore
 from app.catalogue.thumbnails import Thumbnails
 from app.database import probe
 from app.database.pool import Pool
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.decoder.client import Codec
 from app.observability import logs
 from app.observability.metrics import Metrics
@@ -30,10 +30,10 @@ class State(TypedDict):
     uploads: CapacityLimiter  # uploads at the same time
     transfers: CapacityLimiter  # imports and exports at the same time
     pool: Pool
-    reads: Reads
+    reads: ReadRouter
     metrics: Metrics
     log: logs.Handler | None
-    look: probe.Look
-    tokens: Tokens | None  # None: AUTH=none
+    look: probe.DatabaseProbe
+    tokens: Tokens | None  # where everybody is let in
     store: ObjectStore
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

@@ -1,7 +1,7 @@
--- blocking: who waits for a lock, for how long, and who holds it up; the one who waits longest first. What holds up all
--- others stands under `held up by` and nowhere under `process`.
--- For psql: psql -f sql/inspect/blocking.sql. Of other roles' sessions it tells times and statements to a superuser and
--- to members of pg_read_all_stats alone.
+-- blocking: shows the sessions that wait for a lock, for how long, and which session blocks them, the longest wait
+-- first. The session that blocks all others is in `held up by` and never in `process`.
+-- For psql: psql -f sql/inspect/blocking.sql. Only a superuser and members of pg_read_all_stats see the times and
+-- statements of other roles' sessions.
 SELECT
     waiting.pid AS process,
     waiting.application_name AS program,

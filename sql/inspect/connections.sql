@@ -1,5 +1,5 @@
--- connections: who has how many of the server's connections, in all databases, beside how many there are. The service
--- takes WEB_CONCURRENCY * (DATABASE_POOL_SIZE + 2) for each instance, at most.
+-- connections: shows how many of the server's connections each role uses, in all databases, and the maximum. The
+-- service uses at most WEB_CONCURRENCY * (DATABASE_POOL_SIZE + 2) for each instance.
 -- For psql: psql -f sql/inspect/connections.sql
 SELECT
     datname AS database,

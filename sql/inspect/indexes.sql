@@ -1,6 +1,6 @@
--- indexes: each index with its size and how often it was used since the figures were reset, here alone: a replica has
--- figures of its own. One that is not `valid` is what an interrupted CREATE INDEX CONCURRENTLY has left: it costs writes
--- and serves nobody, until yoyo apply builds it anew.
+-- indexes: shows each index with its size, and how often this server used it since the figures were reset. A replica
+-- has its own figures. If an index is not `valid`, CREATE INDEX CONCURRENTLY was interrupted. Writes still update it,
+-- but no query uses it, until `yoyo apply` builds it again.
 -- For psql: psql -f sql/inspect/indexes.sql
 SELECT
     indrelid::regclass AS of_table,

@@ -1,6 +1,6 @@
--- replication: on the primary a row for each standby that is connected, and for each slot, with how far it is behind; on a
--- standby a row for itself; and what holds up WAL on the disk. A slot that nobody uses, and an archive that fails, do so
--- until the disk is full.
+-- replication: shows how far each standby and each slot is behind, and what keeps WAL on the disk. On the primary there
+-- is a row for each connected standby and for each slot. On a standby there is a row for itself. An unused slot, or an
+-- archive that fails, keeps WAL until the disk is full.
 -- For psql: psql -f sql/inspect/replication.sql, as a superuser or a member of pg_monitor.
 SELECT
     'standby ' || application_name AS what,

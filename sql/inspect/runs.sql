@@ -1,4 +1,4 @@
--- runs: the last twenty runs of migrations, from the ledger: which, how it went, by whom, when, in what time.
+-- runs: shows the last 20 runs of migrations from the ledger: migration, result, user, time and duration.
 -- For psql: psql -f sql/inspect/runs.sql
 SELECT
     migration_id,

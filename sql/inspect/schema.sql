@@ -1,8 +1,8 @@
--- schema: what this schema is made of, a line for each thing, in PostgreSQL's own words.
--- For psql (psql -f sql/inspect/schema.sql), for `images schema status`, which compares a live database with the lines
--- at the end of sql/schema.sql, and for the tests, which hold the schema before and after a rollback to be the same.
--- The migrator's own tables and what extensions brought are left out. The order of the columns is not looked at: no
--- query of ours stands on it.
+-- schema: describes the current schema, one line for each object, in PostgreSQL's own words.
+-- For psql (psql -f sql/inspect/schema.sql). `images schema status` compares a live database with the lines at the end
+-- of sql/schema.sql. The tests compare the schema before a migration and after its rollback.
+-- It leaves out the migrator's own tables and objects of extensions. It ignores the order of columns, because no query
+-- depends on it.
 WITH relations AS (
     SELECT oid, relname, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relreplident, reloptions
     FROM pg_class
@@ -51,7 +51,7 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
-    -- Since PostgreSQL 18 NOT NULL is a constraint too; the columns above tell it on every version.
+    -- Since PostgreSQL 18 NOT NULL is a constraint too. The columns above show it on every version.
     SELECT
         'constraint ' || relname || '.' || conname,
         pg_get_constraintdef(pg_constraint.oid),
@@ -121,7 +121,7 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
-    -- A table's own type, and the array of each type, come with it.
+    -- Leave out a table's own type and the array of each type, which PostgreSQL creates with it.
     SELECT
         'type ' || typname,
         CONCAT_WS(

@@ -1,5 +1,5 @@
--- sizes: what takes the disk of this database: tables, with their indexes and their dead rows, which VACUUM has not been
--- at yet. For the WAL, which may take more than all of them, see replication.sql.
+-- sizes: shows what uses the disk of this database: tables with their indexes, and dead rows that VACUUM has not
+-- removed yet. For the WAL, which may be larger than all of them, see replication.sql.
 -- For psql: psql -f sql/inspect/sizes.sql
 SELECT
     pg_class.oid::regclass::text AS what,

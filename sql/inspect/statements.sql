@@ -1,6 +1,6 @@
--- statements: what PostgreSQL has counted of each statement that this role runs, where pg_stat_statements is there.
--- For psql (psql -U images_app -f sql/inspect/statements.sql), and for GET /v1/schema, which finds the queries again by the
--- fingerprint of their text: constants, spaces and comments do not count.
+-- statements: shows PostgreSQL's figures for each statement that this role runs, if pg_stat_statements is installed.
+-- For psql (psql -U images_app -f sql/inspect/statements.sql), and for GET /v1/schema, which finds the queries by the
+-- fingerprint of their text. The fingerprint ignores constants, white space and comments.
 SELECT
     query,
     calls,

@@ -1,5 +1,6 @@
--- transactions: the transactions that have been open longest, with what they are at. An old one keeps VACUUM from what was
--- deleted since, and CREATE INDEX CONCURRENTLY waits for it; one that is `idle in transaction` was forgotten.
+-- transactions: shows the transactions that have been open longest, with their current statement. An old transaction
+-- keeps VACUUM from removing rows that were deleted since, and CREATE INDEX CONCURRENTLY waits for it. If its state is
+-- `idle in transaction`, its client has forgotten it.
 -- For psql: psql -f sql/inspect/transactions.sql
 SELECT
     pid AS process,

@@ -1,18 +1,19 @@
--- The images table, exactly as the former service's create_all() made it.
+-- Creates the images table, exactly as the former service's create_all() made it.
 --
--- What:  14 columns, the primary key and 3 indexes. On an empty database they are made; a table that create_all()
---        left is adopted with its rows, after it was compared column by column, constraint by constraint and index
---        by index. One that differs is refused here, before anything is changed, with each difference in words.
--- Why:   from here on every change of the schema is a file of this folder. Two histories, "made by create_all()" and
---        "made by 0001", must not exist: what follows can then rely on one starting point.
--- Locks: on a new table none that anyone could meet; on an adopted one ACCESS SHARE while the catalogue is read.
--- Cost:  none that depends on the number of rows: an adopted table is neither scanned nor written.
+-- What:  14 columns, the primary key, and 3 indexes. On an empty database they are created. A table that create_all()
+--        left is adopted with its rows, after each column, constraint, and index was compared. A table that differs is
+--        rejected before anything is changed, and the error names each difference.
+-- Why:   from here on every change of the schema is a file in this folder. The migrations after this one can rely on
+--        one starting point, whether create_all() or this file made the table.
+-- Locks: no other session can meet the locks on a new table. An adopted table gets ACCESS SHARE while the catalog is
+--        read.
+-- Cost:  the same for any number of rows, ten million included: an adopted table is neither scanned nor written.
 
--- One block, and no IF NOT EXISTS: that would take an index of the same name on another table for the wanted one, and
--- lock an adopted table against writes only to find that there is nothing to do. "expected" is what create_all() made,
--- in PostgreSQL's own words for it; "actual" is what is here. The names of the primary key and of the indexes are
--- compared too: the migrations after this one use them.
--- allow: hidden-ddl because it makes the table only where there is none, and locks nothing that anyone uses
+-- This is one block without IF NOT EXISTS. With that, an index of the same name on another table would count as the
+-- wanted one, and an adopted table would be locked against writes for nothing. The list "expected" has the objects of
+-- create_all() in PostgreSQL's own words. The list "actual" has those of the database. The names of the primary key and
+-- of the indexes are also compared, because the migrations after this one use them.
+-- allow: hidden-ddl because it creates the table only if there is none, and locks nothing that is in use
 DO $$
 DECLARE
     differences text;

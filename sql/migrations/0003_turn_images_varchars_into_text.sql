@@ -1,13 +1,13 @@
--- Replaces varchar(n) by text with a named CHECK of the same length.
+-- Replaces varchar(n) with text and a named CHECK of the same length.
 --
--- What:  five columns become text; five CHECKs take over their limits, as NOT VALID.
--- Why:   to widen a CHECK is a catalogue change with a name in the error message. To narrow or widen varchar(n) is a
---        change of type, and one that a view or a function on the column can forbid.
--- Locks: ACCESS EXCLUSIVE on images, for the catalogue alone: a few milliseconds once it is granted.
--- Cost:  no rewrite, since varchar and text are stored alike; no index is rebuilt, since varchar's index order is
---        text's; no scan, since NOT VALID holds new rows to the CHECK and leaves the present ones to 0004. One
---        statement does it all, so that no row can be too long in between. The planner's statistics of the five
---        columns are lost with their type; 0004 takes them anew.
+-- What:  five columns become text. Five CHECKs take over their limits, as NOT VALID.
+-- Why:   a CHECK can be widened with a catalog change, and error messages contain its name. To widen varchar(n) changes
+--        the type, which a view or a function that uses the column can prevent.
+-- Locks: ACCESS EXCLUSIVE on images for a catalog change: a few milliseconds after it is granted.
+-- Cost:  the same for any number of rows. No rewrite, because varchar and text are stored alike. No index is rebuilt,
+--        because both types sort alike. No scan, because NOT VALID checks only new rows, and 0004 checks the others.
+--        One statement does all of it, so that no row can be too long in between. The planner's statistics of the five
+--        columns are lost with their type. 0004 collects them again.
 -- depends: 0002_set_images_defaults
 
 ALTER TABLE images

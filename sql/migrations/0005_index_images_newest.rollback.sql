@@ -1,8 +1,8 @@
--- Drops the newest-first index. The list falls back on created_at alone and sorts the images of one moment.
+-- Drops the newest-first index. The list then uses the index on created_at, and sorts the images of the same moment.
 --
 -- loses: nothing
--- Locks: SHARE UPDATE EXCLUSIVE on images; it waits for the transactions that may still use the index.
--- Cost:  no scan. IF EXISTS, so that it may be repeated when it was interrupted halfway.
+-- Locks: SHARE UPDATE EXCLUSIVE on images. The drop waits for the transactions that may still use the index.
+-- Cost:  no scan. With IF EXISTS an interrupted drop can be repeated.
 -- transactional: false
 
 DROP INDEX CONCURRENTLY IF EXISTS images_created_at_id_idx;

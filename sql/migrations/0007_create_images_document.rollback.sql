@@ -1,4 +1,4 @@
--- Drops the function. Nothing stands on it any more: 0008, the index, was rolled back before.
+-- Drops the function. Its index is gone by then: the rollback of 0008 ran before.
 --
 -- loses: nothing
 -- Locks: none on images.

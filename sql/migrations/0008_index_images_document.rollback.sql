@@ -1,8 +1,8 @@
--- Drops the full-text index. A search by words reads the whole table from here on.
+-- Drops the full-text index. From here on a search by words reads the whole table.
 --
 -- loses: nothing
--- Locks: SHARE UPDATE EXCLUSIVE on images; it waits for the transactions that may still use the index.
--- Cost:  no scan. IF EXISTS, so that it may be repeated when it was interrupted halfway.
+-- Locks: SHARE UPDATE EXCLUSIVE on images. The drop waits for the transactions that may still use the index.
+-- Cost:  no scan. With IF EXISTS an interrupted drop can be repeated.
 -- transactional: false
 
 DROP INDEX CONCURRENTLY IF EXISTS images_document_idx;

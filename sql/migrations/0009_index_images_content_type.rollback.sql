@@ -1,8 +1,8 @@
--- Drops the index of the list of one media type. That list reads past images of other types from here on.
+-- Drops the index of the list of one media type. From here on that list reads past the images of other types.
 --
 -- loses: nothing
--- Locks: SHARE UPDATE EXCLUSIVE on images; it waits for the transactions that may still use the index.
--- Cost:  no scan. IF EXISTS, so that it may be repeated when it was interrupted halfway.
+-- Locks: SHARE UPDATE EXCLUSIVE on images. The drop waits for the transactions that may still use the index.
+-- Cost:  no scan. With IF EXISTS an interrupted drop can be repeated.
 -- transactional: false
 
 DROP INDEX CONCURRENTLY IF EXISTS images_content_type_created_at_id_idx;

@@ -1,7 +1,7 @@
--- Gives the two indexes the names that create_all() gave them.
+-- Gives the two indexes the names from create_all() again.
 --
 -- loses: nothing
--- Locks: SHARE UPDATE EXCLUSIVE on each index: reads and writes go on.
+-- Locks: SHARE UPDATE EXCLUSIVE on each index: reads and writes continue.
 -- Cost:  none.
 
 ALTER INDEX images_tags_idx RENAME TO ix_images_tags;

@@ -1,7 +1,7 @@
--- Takes the comments away again.
+-- Removes the comments.
 --
 -- loses: nothing (the words are in 0011_comment_images.sql)
--- Locks: SHARE UPDATE EXCLUSIVE on images and on each index, for the catalogue alone: reads and writes go on.
+-- Locks: SHARE UPDATE EXCLUSIVE on images and on each index for a catalog change: reads and writes continue.
 -- Cost:  none.
 
 COMMENT ON FUNCTION images_document(text, text, text, text[]) IS NULL;

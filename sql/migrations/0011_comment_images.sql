@@ -1,9 +1,9 @@
--- Says in the database itself what each thing is for.
+-- Adds comments that explain each part of the schema in the database itself.
 --
--- What:  a comment on the table, each column, index and constraint, and on the function.
--- Why:   whoever stands before this database at night has psql (\d+ images) and perhaps nothing else. A comment tells
---        what a row means, what is not promised, and which query an index serves.
--- Locks: SHARE UPDATE EXCLUSIVE on images and on each index, for the catalogue alone: reads and writes go on.
+-- What:  a comment on the table, on each column, index, and constraint, and on the function.
+-- Why:   an operator on call may have only psql (\d+ images). A comment tells what a row means, what is not guaranteed,
+--        and which query an index serves.
+-- Locks: SHARE UPDATE EXCLUSIVE on images and on each index for a catalog change: reads and writes continue.
 -- Cost:  none.
 -- depends: 0010_rename_images_indexes
 

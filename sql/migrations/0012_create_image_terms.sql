@@ -1,17 +1,19 @@
--- Where lists by tag and by media type will be read from: each term's images, in the order of every list.
+-- Creates the table for lists by tag and by media type: the images of each term, in the order of every list.
 --
--- What:  the table image_terms, one row for each tag and for the media type of each image, and the function that tells
---        which terms those are. Empty yet: 0014 keeps it, 0015 fills it.
--- Why:   GIN finds the images with a tag, but in no order: a page of the newest means to read and sort them all, or to
---        walk the list past all that lack the tag. Here a page of any term, at any depth, is as many entries of the
---        primary key as the page has images.
---        * No foreign key to images: it would want an index by image_id, as large as the table, to do what a trigger
---          does with the primary key.
---        * `tag:` and `type:` keep the tag "image/png" and the media type apart, and the words of 0013.
---        * No client can ask for a tag of more than 100 characters; an adopted row may have one too long for an index.
---        * PL/pgSQL, which plans once a session: in SQL it would be planned for each call, since it has a SELECT in it.
+-- What:  the table image_terms, with one row for each tag and one for the media type of each image, and the function
+--        that returns these terms. The table is empty: the triggers of 0014 maintain it, and 0015 fills it.
+-- Why:   GIN finds the images with a tag, but in no order. To show the newest page, PostgreSQL has to read and sort
+--        them all, or to walk the list past all images without the tag. With this table, a page of any term at any
+--        depth reads as many entries of the primary key as the page has images.
+--        * No foreign key to images: it would need an index by image_id, as large as the table. A trigger does the same
+--          with the primary key.
+--        * `tag:` and `type:` separate the tag "image/png" from the media type, and both from the words of 0013.
+--        * No client can ask for a tag of more than 100 characters. An adopted row may have one too long for an index.
+--        * PL/pgSQL, which plans once a session. A function in SQL would be planned for each call, because it contains
+--          a SELECT.
 -- Locks: none on images.
--- Cost:  none yet. With 1.9 tags an image: 190 MB and an index of 160 MB for a million images.
+-- Cost:  none yet. With 1.9 tags an image: 190 MB and an index of 160 MB for a million images, and ten times that for
+--        ten million.
 -- depends: 0011_comment_images
 
 CREATE FUNCTION images_terms(tags text[], content_type text)

@@ -1,7 +1,7 @@
--- Drops the table and its functions. Nothing stands on them any more: 0014, the triggers, was rolled back before.
+-- Drops the table and its functions. The triggers that used them are gone by then: the rollback of 0014 ran before.
 --
 -- loses: nothing (each row follows from images)
--- Locks: none on images; ACCESS EXCLUSIVE on image_documents, which nothing reads by now.
+-- Locks: none on images. ACCESS EXCLUSIVE on image_documents, which no query reads by then.
 -- Cost:  none.
 
 DROP TABLE image_documents;

@@ -1,18 +1,18 @@
--- Where searches will be answered: the document of each image, ready made, in the order of every list.
+-- Creates the table for searches: the search document of each image, in the order of every list.
 --
--- What:  the table image_documents, one row for each image; the function that makes a document, of the words of 0007 and
---        the terms of 0012; and the one that makes a query of terms and words. Empty yet: 0014 keeps it, 0015 fills it,
---        0016 gives it its index.
--- Why:   what many images match is found among the newest, and to look there each one's document is needed: made anew it
---        takes 8 us, here it is read. What few match is found by the index. Terms among the words, since a search is
---        for words and tags and type at once, and one look-up answers it.
---        * A table beside images, rather than a column of it: a new column would write every row anew, and make
---          every list read it. And an edit of a title leaves the indexes of images alone: none is on a column that
---          changes, once 0019 and 0020 have dropped those of the words and tags.
+-- What:  the table image_documents, with one row for each image. One function makes a document from the words of 0007
+--        and the terms of 0012. Another function makes a query from terms and words. The table is empty: the triggers
+--        of 0014 maintain it, 0015 fills it, and 0016 adds its index.
+-- Why:   if many images match, a search reads the newest documents until a page is full. To make a document takes 8 us,
+--        and here it is stored. If few images match, the index finds them. A document contains the terms too, because a
+--        search can combine words, tags, and a type, and one look-up then answers it.
+--        * A table beside images instead of a column of it: a new column would rewrite every row, and every list would
+--          read it. An edit of a title does not touch the indexes of images after 0019 and 0020, because no index is on
+--          a column that changes.
 --        * No foreign key, as in 0012.
 -- Locks: none on images.
--- Cost:  none yet. 320 MB and an index of 40 MB for a million images, half of which have a title and a third a
---        description.
+-- Cost:  none yet. 320 MB and an index of 40 MB for a million images, and ten times that for ten million. Half of the
+--        measured images have a title, and a third have a description.
 -- depends: 0012_create_image_terms
 
 CREATE FUNCTION images_search_document(

@@ -1,7 +1,7 @@
--- Drops the triggers and their functions. Nothing reads the two tables any more, and 0015 is to fill them again.
+-- Drops the triggers and their functions. From then on the two tables are out of date, and 0015 has to fill them again.
 --
 -- loses: nothing
--- Locks: ACCESS EXCLUSIVE on images until this is committed, for the catalogue alone: reads and writes wait that long.
+-- Locks: ACCESS EXCLUSIVE on images until the commit, for a catalog change: reads and writes wait that long.
 -- Cost:  none.
 
 DROP TRIGGER images_list_truncated ON images;

@@ -1,14 +1,16 @@
--- Keeps image_terms and image_documents as images is.
+-- Creates the triggers that keep image_terms and image_documents up to date with images.
 --
--- What:  four triggers on images, and the functions that they call.
--- Why:   whoever writes to images, the application, a COPY or a DBA in psql, writes to both tables in the same
---        transaction. INSERT and DELETE are answered once a statement, for all its rows: a COPY of 100,000 rows fires
---        once. An UPDATE is answered for each row that changed in what the two tables hold, and for no other.
---        * The terms are written only where they have changed: an edit of a title costs one row of image_documents.
---        * The document is inserted where there is none, as may be before 0015 is done.
---        * What has changed the function asks itself: a WHEN is parsed and prepared anew for each statement.
--- Locks: SHARE ROW EXCLUSIVE on images until this is committed: reads go on, writes wait for the catalogue alone.
--- Cost:  none here. From now on an INSERT of one row takes 0.1 ms longer, an edit of a title 0.2 ms.
+-- What:  four triggers on images, and their functions.
+-- Why:   every writer to images (the application, COPY, or a DBA in psql) also writes to both tables, in the same
+--        transaction. The triggers for INSERT and DELETE fire once a statement, for all its rows: a COPY of 100,000
+--        rows fires once. The trigger for UPDATE writes only for rows that changed in what the two tables contain.
+--        * It writes the terms only if they changed: an edit of a title writes one row of image_documents.
+--        * It inserts the document if there is none, which can happen before 0015 is done.
+--        * The function itself compares the old and the new row: PostgreSQL parses and prepares a WHEN for each
+--          statement.
+-- Locks: SHARE ROW EXCLUSIVE on images until the commit: reads continue, and writes wait for the catalog change.
+-- Cost:  none here, also with ten million rows. From now on an INSERT of one row takes 0.1 ms longer, and an edit of a
+--        title 0.2 ms.
 -- depends: 0013_create_image_documents
 
 CREATE FUNCTION images_list_inserted()

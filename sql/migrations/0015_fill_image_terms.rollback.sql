@@ -1,5 +1,5 @@
--- Leaves the rows: the triggers of 0014 keep them true, and a release that still reads them finds what it expects. The
--- rollback of 0012 and 0013 drops them with their tables.
+-- Keeps the rows: the triggers of 0014 still maintain them, and a release that reads them finds what it expects. The
+-- rollbacks of 0012 and 0013 drop them with their tables.
 --
 -- loses: nothing
 -- Locks: none.

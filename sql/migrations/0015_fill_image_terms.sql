@@ -1,12 +1,13 @@
--- Lists the images that were there before the triggers.
+-- Fills image_terms and image_documents with the images that were there before the triggers.
 --
--- What:  the rows of image_terms and image_documents for all images, a thousand images a transaction; then statistics.
--- Why:   in one transaction it would hold a lock on every row it had seen until the end. FOR SHARE, because an edit
---        between the reading of a row and the writing of its terms would be undone by it: this way either waits for
---        the other, and what waits sees what the other has done. What a trigger has listed is left as it is.
--- Locks: on each thousand images in turn FOR SHARE, which lets them be read, but not edited or deleted, for some 60 ms.
--- Cost:  50 to 60 s and 1.3 GB of WAL for a million images. It may be repeated: should it be interrupted, the next
---        `yoyo apply` begins anew, passes over what is listed, and goes on.
+-- What:  the rows of both tables for all images, a thousand images a transaction, and then statistics.
+-- Why:   one transaction for all would hold a lock on every row until the end. FOR SHARE, because otherwise an edit
+--        between the reading of a row and the writing of its terms would be lost. With it each waits for the other, and
+--        the one that waited sees the other's result. Rows that a trigger has written are kept.
+-- Locks: FOR SHARE on a thousand images at a time, for about 60 ms. These images can be read, but not edited or
+--        deleted.
+-- Cost:  50 to 60 s and 1.3 GB of WAL for a million images. For ten million expect ten minutes. If it is interrupted,
+--        the next `yoyo apply` starts from the beginning, skips the rows that exist, and continues.
 -- transactional: false
 -- depends: 0014_create_images_triggers
 

@@ -1,8 +1,8 @@
--- Drops the index of searches. A search for what few images match reads all documents from here on.
+-- Drops the index of searches. From here on a search that few images match reads all documents.
 --
 -- loses: nothing
--- Locks: SHARE UPDATE EXCLUSIVE on image_documents; it waits for the transactions that may still use the index.
--- Cost:  no scan. IF EXISTS, so that it may be repeated when it was interrupted halfway.
+-- Locks: SHARE UPDATE EXCLUSIVE on image_documents. The drop waits for the transactions that may still use the index.
+-- Cost:  no scan. With IF EXISTS an interrupted drop can be repeated.
 -- transactional: false
 
 DROP INDEX CONCURRENTLY IF EXISTS image_documents_document_idx;

@@ -1,7 +1,7 @@
--- Says again what the indexes are for.
+-- Restores the comments of the indexes.
 --
 -- loses: nothing
--- Locks: SHARE UPDATE EXCLUSIVE on each index, for the catalogue alone: reads and writes go on.
+-- Locks: SHARE UPDATE EXCLUSIVE on each index for a catalog change: reads and writes continue.
 -- Cost:  none.
 
 COMMENT ON INDEX images_pkey IS

@@ -1,9 +1,10 @@
--- Takes leave of three indexes that no query stands on any more: their comments go before they do.
+-- Removes the comments of three indexes that no query uses, before the next migrations drop these indexes.
 --
--- What:  no comment on the indexes by media type, document and tags; another on the primary key.
--- Why:   the lists by filters read image_terms and image_documents. In a file of its own, since the rollback of a DROP
---        INDEX CONCURRENTLY builds the index again, and can say nothing of it in the same file: this one's rollback does.
--- Locks: SHARE UPDATE EXCLUSIVE on each index, for the catalogue alone: reads and writes go on.
+-- What:  no comment on the indexes by media type, document, and tags. A new comment on the primary key.
+-- Why:   the lists by filters read image_terms and image_documents. This has its own file because the rollback of DROP
+--        INDEX CONCURRENTLY builds the index again, and cannot add a comment in the same file. This file's rollback
+--        can.
+-- Locks: SHARE UPDATE EXCLUSIVE on each index for a catalog change: reads and writes continue.
 -- Cost:  none.
 -- depends: 0016_index_image_documents
 

@@ -1,9 +1,9 @@
--- Drops the index that create_all() made, whose lists image_terms and image_documents serve.
+-- Drops the tags index of create_all(): image_terms and image_documents serve its lists.
 --
--- What:  images_tags_idx goes.
+-- What:  images_tags_idx is dropped.
 -- Why:   no query uses it.
--- Locks: SHARE UPDATE EXCLUSIVE on images: reads and writes go on; it waits for the transactions that may use it.
--- Cost:  no scan. It cannot run in a transaction; IF EXISTS lets an interrupted drop be repeated.
+-- Locks: SHARE UPDATE EXCLUSIVE on images: reads and writes continue. The drop waits for transactions that may use it.
+-- Cost:  no scan. It cannot run in a transaction. With IF EXISTS an interrupted drop can be repeated.
 -- transactional: false
 -- depends: 0019_drop_images_document_index
 

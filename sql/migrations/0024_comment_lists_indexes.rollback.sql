@@ -1,7 +1,7 @@
--- Says again what two indexes are for, and nothing of the three others.
+-- Restores the comments of two indexes, and removes those of the three others.
 --
 -- loses: nothing
--- Locks: SHARE UPDATE EXCLUSIVE on each index, for the catalogue alone: reads and writes go on.
+-- Locks: SHARE UPDATE EXCLUSIVE on each index for a catalog change: reads and writes continue.
 -- Cost:  none.
 
 COMMENT ON INDEX image_documents_pkey IS

@@ -1,8 +1,8 @@
--- Says what the indexes of the lists are for.
+-- Adds comments that explain the indexes of the lists.
 --
--- What:  a comment on each of the three new indexes; another on two that serve more lists than before.
--- Why:   in a file of its own, since a build CONCURRENTLY is alone in its file.
--- Locks: SHARE UPDATE EXCLUSIVE on each index, for the catalogue alone: reads and writes go on.
+-- What:  a comment on each of the three new indexes, and another on two indexes that serve more lists than before.
+-- Why:   this has its own file because a build CONCURRENTLY must be the only statement of its file.
+-- Locks: SHARE UPDATE EXCLUSIVE on each index for a catalog change: reads and writes continue.
 -- Cost:  none.
 -- depends: 0023_index_image_terms_term
 

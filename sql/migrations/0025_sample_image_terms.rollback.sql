@@ -1,7 +1,8 @@
--- Lets ANALYZE look at as many rows as of any table. What it knows by now stays until the next one.
+-- Resets the number of rows that ANALYZE reads to that of any table. The present statistics stay until the next
+-- ANALYZE.
 --
 -- loses: nothing
--- Locks: SHARE UPDATE EXCLUSIVE on image_terms, for the catalogue alone: reads and writes go on.
+-- Locks: SHARE UPDATE EXCLUSIVE on image_terms for a catalog change: reads and writes continue.
 -- Cost:  none.
 
 ALTER TABLE image_terms ALTER COLUMN term SET STATISTICS -1;

@@ -1,8 +1,9 @@
--- Drops the tokens: with AUTH=token nobody is let in until there are new ones, and the release that has them.
+-- Drops the tokens. With AUTH=token the service then rejects every client, until there are new tokens and a release
+-- that knows them.
 --
--- loses: every token, in force or revoked
+-- loses: every token, valid or revoked
 -- rows to lose: SELECT count(*) FROM tokens
--- Locks: ACCESS EXCLUSIVE on tokens; requests of a release that asks for tokens fail from then on.
+-- Locks: ACCESS EXCLUSIVE on tokens. From then on the requests of a release that checks tokens fail.
 -- Cost:  none.
 
 DROP TABLE tokens;

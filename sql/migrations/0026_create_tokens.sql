@@ -1,13 +1,14 @@
--- Who may call the API: bearer tokens, of which the database knows the SHA-256 alone.
+-- Creates the table of bearer tokens. The database has only the SHA-256 of each token.
 --
 -- What:  the table tokens, empty. `images token create` fills it, as the owner of the schema.
--- Why:   * A token is 256 random bits, so that a hash without salt tells nothing of it: not to who reads this table,
---          nor a backup of it. The id is in the token; the row is found by it, and the hashes are compared by the
---          service, in constant time.
---        * Revoked tokens stay, so that it is known whose they were and when they were last used. Of those in force a
---          name is unique.
+-- Why:   * A token has 256 random bits, so its hash needs no salt. The hash does not reveal the token to a reader of
+--          this table or of a backup. The token contains the ID. The service finds the row by it, and compares the
+--          hashes in constant time.
+--        * Revoked tokens stay, so that you can see their names and when they were last used. The name of a valid token
+--          is unique.
 -- Locks: none on images.
--- Cost:  none. One row a client; a lookup is one page of the primary key.
+-- Cost:  none, also with ten million images. There is one row for each client, and a look-up reads one page of the
+--        primary key.
 -- depends: 0025_sample_image_terms
 
 CREATE TABLE tokens (

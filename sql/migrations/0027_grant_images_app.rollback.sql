@@ -1,10 +1,10 @@
--- Takes from images_app what it was granted: a service that runs as it fails from then on, until the next apply.
+-- Revokes the rights of images_app. A service that runs as this role fails from then on, until the next apply.
 --
 -- loses: nothing
--- Locks: ACCESS SHARE on each table, for the catalogue alone: reads and writes go on.
+-- Locks: ACCESS SHARE on each table for a catalog change: reads and writes continue.
 -- Cost:  none.
 
--- allow: hidden-ddl because a role is the cluster's, not the database's: REVOKE from one that is not there would fail
+-- allow: hidden-ddl because roles belong to the cluster, and REVOKE from a role that does not exist would fail
 DO $$
 BEGIN
     IF to_regrole('images_app') IS NOT NULL THEN

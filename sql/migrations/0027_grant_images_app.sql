@@ -1,13 +1,14 @@
--- Lets the role of the service, images_app, at what it uses, and at nothing else.
+-- Grants the role of the service, images_app, the rights that it needs, and no others.
 --
--- What:  GRANTs, where there is such a role: sql/roles.sql makes it, and runs this file again where it came too late.
--- Why:   the service changes rows. It makes, changes and empties no table, and of the tokens it needs to find one by
---        its id and to note its use: it sees no name and makes or revokes none. yoyo's tables it may read, as all may.
--- Locks: ACCESS SHARE on each table, for the catalogue alone: reads and writes go on.
+-- What:  GRANTs, if the role exists. sql/roles.sql creates the role, and runs this file again if the role came later.
+-- Why:   the service changes rows. It creates, alters, and truncates no table. Of tokens it needs only to find one by
+--        its ID and to record its use: it cannot read names, and cannot create or revoke tokens. Every role may read
+--        yoyo's tables.
+-- Locks: ACCESS SHARE on each table for a catalog change: reads and writes continue.
 -- Cost:  none.
 -- depends: 0026_create_tokens
 
--- allow: hidden-ddl because a role is the cluster's, not the database's: GRANT to one that is not there would fail
+-- allow: hidden-ddl because roles belong to the cluster, and GRANT to a role that does not exist would fail
 DO $$
 BEGIN
     IF to_regrole('images_app') IS NOT NULL THEN

@@ -1,7 +1,7 @@
--- adopt_migration: takes a migration that is applied, but not by this migrator, into the ledger: from now on its text is
--- held to be the one it was applied with. By whom and when is what yoyo's own log knows.
--- :migration_id  the migration
--- :sha256        of its file
+-- adopt_migration: adds a migration that stock yoyo applied, or an earlier release, to the ledger. From now on its file
+-- is checked against this digest. yoyo's own log tells who applied it, and when.
+-- :migration_id  ID of the migration
+-- :sha256        digest of its file
 INSERT INTO _yoyo_ledger
     (migration_id, operation, outcome, sha256, applied_at_utc, username, hostname, started_at, finished_at)
 SELECT

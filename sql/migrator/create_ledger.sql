@@ -1,7 +1,8 @@
--- create_ledger: beside yoyo's tables, what they do not tell: of which text a migration was applied, and every run that
--- was begun, those that failed too. One row a run; rows are only added, but for a run that ends.
--- Every role of the database may read it, as the service does for GET /readyz: it holds no rows of anyone's, and no
--- secret. The same goes for yoyo's own tables that `yoyo list` and `yoyo apply` look at when there is nothing to do.
+-- create_ledger: creates the ledger beside yoyo's tables. It records what they do not: the digest of the file that was
+-- applied, and every run that began, failed ones too. Each run is a row. Rows are only added, or updated when a run
+-- ends. Every role of the database may read the ledger, as the service does for GET /readyz: it has no rows of clients
+-- and no secret. The same holds for yoyo's own tables, which `yoyo list` and `yoyo apply` read when there is nothing to
+-- do.
 CREATE TABLE _yoyo_ledger (
     id bigint GENERATED ALWAYS AS IDENTITY,
     migration_id text NOT NULL,
@@ -26,17 +27,18 @@ COMMENT ON TABLE _yoyo_ledger IS
     'Every run of a migration by the image catalogue''s migrator. images schema status reads it.';
 
 COMMENT ON COLUMN _yoyo_ledger.operation IS
-    'adopt: it was applied before this table was there, or by stock yoyo. accept: its edited file was accepted.';
+    'adopt: it was applied before this table existed, or by stock yoyo. accept: its edited file was accepted.';
 
 COMMENT ON COLUMN _yoyo_ledger.outcome IS
-    'started: running; or cut off where it could not be undone, and the next command carries it on. '
-    'failed: undone, see error. interrupted: undone, or overtaken by a later run.';
+    'started: running, or cut off without being undone, and the next command continues it. '
+    'failed: undone, see error. interrupted: undone, or replaced by a later run.';
 
 COMMENT ON COLUMN _yoyo_ledger.sha256 IS
-    'Of the migration''s file at that time, in hex, with line endings as LF.';
+    'Digest of the migration''s file at that time. s1: and hex: SHA-256 of its statements and directives. '
+    'Only hex: SHA-256 of the whole file, as earlier releases recorded it.';
 
 COMMENT ON COLUMN _yoyo_ledger.applied_at_utc IS
-    'When the mark was set that stood in _yoyo_migration after this run: it ties a mark to the run that set it. '
-    'Null where none stood.';
+    'The applied_at_utc of _yoyo_migration after this run: it ties a mark to the run that set it. '
+    'Null if the migration was not marked as applied.';
 
 GRANT SELECT ON _yoyo_ledger, _yoyo_migration, _yoyo_version, yoyo_lock TO PUBLIC;

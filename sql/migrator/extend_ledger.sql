@@ -1,4 +1,5 @@
--- extend_ledger: what releases before this one did not make with the ledger, asked for first by find_lock_wait. The column
--- is null in the rows that are there, so that nothing is rewritten; their statements name their columns, and go on. It
--- waits for readers as a migration does: where one keeps at it, a backup for example, the ledger stays as it is for now.
+-- extend_ledger: adds the column that earlier releases did not create. The migrator runs find_lock_wait first. The
+-- column is null in present rows, so the table is not rewritten. Statements of earlier releases name their columns, and
+-- continue to work. The statement waits for readers as a migration does. If a reader, such as a backup, holds the
+-- table, the ledger stays as it is for now.
 ALTER TABLE _yoyo_ledger ADD COLUMN lock_wait_seconds double precision;

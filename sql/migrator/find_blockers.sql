@@ -1,6 +1,6 @@
--- find_blockers: the three oldest transactions that hold a lock on a table of ours, as words. One of them is, in all
--- likelihood, what a statement of a migration has just waited for in vain. The times of another role's session are seen
--- with pg_read_all_stats alone.
+-- find_blockers: the three oldest transactions that hold a lock on a table of this project, in words. When a statement
+-- of a migration has timed out on a lock, one of them probably held it. The times of other roles' sessions need the
+-- rights of pg_read_all_stats.
 SELECT
     CONCAT(
         'process ', pid,

@@ -1,4 +1,4 @@
--- find_lock_row: the process in yoyo's own lock row. One that find_holder does not have behind it was left by a migrator
--- that died; or stock yoyo is at work.
+-- find_lock_row: the process in yoyo's own lock row. If find_holder finds no session, a migrator that died left the
+-- row, or stock yoyo is running.
 SELECT pid
 FROM yoyo_lock;

@@ -1,5 +1,5 @@
--- find_progress: what a migrator's server process is at: whom it waits for, and how far a build of an index is. Asked
--- from another connection while a statement takes long.
+-- find_progress: which sessions a migrator's server process waits for, and how far its build of an index is. The
+-- migrator asks from another connection while a statement takes long.
 -- :process  pg_backend_pid() of the migrator
 SELECT
     (

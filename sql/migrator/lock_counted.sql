@@ -1,5 +1,6 @@
--- lock_counted: in the transaction of a rollback that loses rows, once they were counted and there were none: locks the
--- tables that were counted, so that none can come in before it is done. They are known by the locks that counting took.
+-- lock_counted: locks the tables that were counted, so that no rows can come in before the end of the transaction. It
+-- runs in the transaction of a rollback that can lose rows, when the count is zero. The locks that the count took show
+-- which tables these are.
 DO $$
 DECLARE
     counted regclass;

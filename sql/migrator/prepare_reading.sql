@@ -1,5 +1,5 @@
--- prepare_reading: for a transaction that reads the schema or the history: PostgreSQL is to write names, strings and
--- times in one way, whatever a role has set.
+-- prepare_reading: settings of a transaction that reads the schema or the history. With them PostgreSQL writes names,
+-- strings, and times in the same way for every role.
 SELECT
     set_config('DateStyle', 'ISO', true),
     set_config('standard_conforming_strings', 'on', true),

@@ -1,13 +1,13 @@
--- prepare_session: what holds for the one connection that migrates; called after it is opened, and around a migration
--- that cannot run in a transaction.
--- A server process whose client has closed the connection, or was killed, notices within half a second, even in the
--- middle of a statement, and ends: so the lock lives no longer than the migrator. One whose client's host or network has
--- died notices within half a minute. A statement queues for a table's lock for a short time only, so that traffic does
--- not pile up behind it. Time-outs that a role or a database has for its services are not for migrations: a long
--- VALIDATE would never end. A commit is on disk when it is said, and a string is read as it is written, whatever a role
--- has set.
--- :lock_timeout  in milliseconds: MIGRATION_LOCK_TIMEOUT; MIGRATION_LOCK_WAIT where the statement holds up nobody while
---                it waits, as CREATE INDEX CONCURRENTLY
+-- prepare_session: settings of the connection that migrates. The migrator runs it when the connection opens, and before
+-- and after a migration that cannot run in a transaction.
+-- * If the client closes the connection or is killed, the server process notices within half a second, even during a
+--   statement, and ends. So the lock lives no longer than the migrator. If the client's host or network dies, the
+--   server process notices within half a minute.
+-- * A statement waits only a short time for a table's lock, so that other sessions do not queue behind it for long.
+-- * Time-outs that a role or a database has for services do not apply: otherwise a long VALIDATE could never finish.
+-- * A commit is on disk before PostgreSQL confirms it, and backslashes in strings are plain characters.
+-- :lock_timeout  in milliseconds: MIGRATION_LOCK_TIMEOUT; or MIGRATION_LOCK_WAIT if the statement blocks no other
+--                session while it waits, such as CREATE INDEX CONCURRENTLY
 SELECT
     set_config('DateStyle', 'ISO', false),
     set_config('standard_conforming_strings', 'on', false),

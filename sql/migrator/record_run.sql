@@ -1,10 +1,13 @@
--- record_run: writes one run of a migration into the ledger, at its end; and at its start too, where it cannot run in a
--- transaction. It goes on with a run of the same kind that was started and cut off; one of the other kind it overtakes.
--- :migration_id, :sha256, :username, :hostname, :process  what was run, and by whom
--- :operation   apply, rollback, mark, unmark, accept
--- :outcome     started, done, failed, interrupted
--- :started_at  when
--- :error       what went wrong, or null
+-- record_run: records a run of a migration in the ledger when it ends. If the migration cannot run in a transaction, it
+-- is also recorded when it starts. A run that was started and cut off is continued by a run of the same operation, and
+-- becomes interrupted by a run of the other operation.
+-- :migration_id  ID of the migration
+-- :sha256        digest of its file
+-- :operation     apply, rollback, mark, unmark, accept
+-- :outcome       started, done, failed, interrupted
+-- :started_at    when the run started
+-- :error         the error, or null
+-- :username, :hostname, :process  the migrator
 WITH overtaken AS (
     UPDATE _yoyo_ledger
     SET

@@ -1,2 +1,2 @@
--- release_lock: gives back what take_lock took.
+-- release_lock: releases the lock of take_lock.
 SELECT pg_advisory_unlock(hashtextextended('yoyo_lock', 0));

@@ -1,4 +1,4 @@
--- begin: begins each transaction behind a pooler (DATABASE_POOLER), where settings of a session would reach others.
+-- begin: begins each transaction behind a pooler (DATABASE_POOLER), because session settings would reach other clients.
 -- :statement_timeout  DATABASE_STATEMENT_TIMEOUT in milliseconds, as text
 BEGIN;
 SET LOCAL jit = off;

@@ -1,2 +1,2 @@
--- find_process: the number of the server process that answers, by which a pooler is noticed.
+-- find_process: returns the process number of the server, for the check whether a pooler is in between.
 SELECT pg_backend_pid();

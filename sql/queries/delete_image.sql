@@ -1,7 +1,7 @@
--- delete_image: forgets an image, for DELETE /v1/images/{id}. Its bytes are removed once this is committed.
+-- delete_image: deletes an image, for DELETE /v1/images/{id}. The service removes its bytes after the commit.
 -- $1 uuid           the id
--- $2 timestamptz[]  delete only if updated_at is one of these; NULL deletes whatever is there
--- Index: images_pkey.
+-- $2 timestamptz[]  delete only if updated_at is one of these; NULL deletes any version
+-- Index: images_pkey, one row.
 -- example an image: md5('image 1')::uuid, NULL
 -- example no such image: md5('no image')::uuid, NULL
 -- example another version: md5('image 1')::uuid, '{2000-01-01Z}'

@@ -1,7 +1,7 @@
--- export_images: all images of a time, newest first, for GET /v1/images/export and `images export` without filters.
--- prepare_export has set the time. It is the inside of COPY (...) TO STDOUT.
--- Index: images_created_at_id_idx, read from end to end: as many entries as there are images. A million of them take 9 s,
--- most of it the making of the JSON.
+-- export_images: returns all images of a period, newest first, for GET /v1/images/export and `images export` without
+-- filters. prepare_export has set the period. It is the query in COPY (...) TO STDOUT.
+-- Index: images_created_at_id_idx, a full scan: as many entries as there are images. A million images take 9 s, most of
+-- it to build the JSON.
 SELECT row_to_json(image)
 FROM (
     SELECT

@@ -1,7 +1,8 @@
--- export_images_matching: all images of a time that match, newest first, for GET /v1/images/export and `images export` with
--- filters. prepare_export has set time and query. It is the inside of COPY (...) TO STDOUT.
--- Index: image_documents_document_idx where few images match, else image_documents from end to end; images_pkey, or all
--- of images, for what was found, which is sorted.
+-- export_images_matching: returns all images of a period that match, newest first, for GET /v1/images/export and
+-- `images export` with filters. prepare_export has set the period and the query. It is the query in COPY (...) TO
+-- STDOUT.
+-- Index: image_documents_document_idx if few images match, otherwise a full scan of image_documents. For the matches
+-- images_pkey, or a scan of images. The matches are sorted.
 SELECT row_to_json(image)
 FROM (
     SELECT

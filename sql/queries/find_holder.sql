@@ -1,7 +1,7 @@
--- find_holder: who has the lock that take_lock wants, since when, and the statement it is at, for the migrator, for
--- `images schema status` and for GET /v1/schema. No row where it was free again by then.
--- Of another role's session, time and statement are for who has pg_read_all_stats.
--- Index: none; a row for each lock.
+-- find_holder: finds the holder of the lock that take_lock acquires, its start time and its current statement, for the
+-- migrator, for `images schema status` and for GET /v1/schema. It returns no row if the lock is free.
+-- Only members of pg_read_all_stats see time and statement of another role's session.
+-- Index: none, one row for each lock.
 SELECT
     application_name,
     to_char(backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS') AS since,

@@ -1,6 +1,6 @@
--- find_token: what a bearer token allows, for each request to the API that comes with one (app/web/auth.py).
+-- find_token: returns a bearer token with its scope, for each request to the API that has one (app/web/auth.py).
 -- $1 uuid  the id in the token
--- Index: tokens_pkey.
+-- Index: tokens_pkey, one row.
 -- example no such token: md5('no token')::uuid
 SELECT
     scope,

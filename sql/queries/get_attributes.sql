@@ -1,7 +1,7 @@
--- get_attributes: what a merge patch of the attributes starts from, for PATCH /v1/images/{id}.
+-- get_attributes: returns the attributes to which a merge patch applies, for PATCH /v1/images/{id}.
 -- $1 uuid     the id
--- $2 integer  the number of the call, which comes back: several may go out together (Pool.fetch_by_id)
--- Index: images_pkey.
+-- $2 integer  the number of the call, which is returned: several may go out together (Pool.fetch_by_id)
+-- Index: images_pkey, one row.
 -- example an image: md5('image 1')::uuid, 1
 -- example no such image: md5('no image')::uuid, 1
 SELECT

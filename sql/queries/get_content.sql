@@ -1,7 +1,8 @@
--- get_content: where the bytes of an image are and how to serve them, for GET /v1/images/{id}/content and .../thumbnail.
+-- get_content: returns the storage key of an image and the headers of its content, for GET /v1/images/{id}/content and
+-- .../thumbnail.
 -- $1 uuid     the id
--- $2 integer  the number of the call, which comes back: several may go out together (Pool.fetch_by_id)
--- Index: images_pkey.
+-- $2 integer  the number of the call, which is returned: several may go out together (Pool.fetch_by_id)
+-- Index: images_pkey, one row.
 -- example an image: md5('image 1')::uuid, 1
 -- example no such image: md5('no image')::uuid, 1
 SELECT

@@ -1,6 +1,6 @@
--- get_image_by_sha256: the image with these bytes, for an upload of bytes that are here already.
+-- get_image_by_sha256: returns the image with these bytes, for an upload of bytes that exist already.
 -- $1 text  SHA-256 in lower-case hexadecimal
--- Index: images_sha256_key.
+-- Index: images_sha256_key, one row.
 -- example an image: encode(sha256('7'), 'hex')
 -- example no such image: encode(sha256('none'), 'hex')
 SELECT

@@ -1,7 +1,8 @@
--- has_replayed: whether a read here sees all that the primary had written when it was asked (app/database/replica.py).
--- It does not where this is no standby any more, or of another timeline: what it has may not be what the primary has.
--- A standby knows its new timeline from its next restartpoint on, within checkpoint_timeout.
--- $1 pg_lsn   the position that read_position has told
+-- has_replayed: returns whether a read on this replica sees everything that the primary had written when it was asked
+-- (app/database/replica.py). It returns false if this server is no longer a standby, or has another timeline: its data
+-- may then differ from the primary's. A standby knows its new timeline after its next restartpoint, within
+-- checkpoint_timeout.
+-- $1 pg_lsn   the position that read_position has returned
 -- $2 integer  its timeline
 -- Index: none, no table is read. Privileges: none.
 -- example a position that any server has: '0/0', 1

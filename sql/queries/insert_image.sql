@@ -1,12 +1,12 @@
--- insert_image: records an upload, for POST /v1/images. No row comes back where the same bytes are recorded already.
+-- insert_image: records an upload, for POST /v1/images. It returns no row if the same bytes are recorded already.
 -- $1 text    file name           $6 text    SHA-256 in lower-case hexadecimal
 -- $2 text    media type          $7 text    key in the object store
 -- $3 bigint  size in bytes       $8 text    title, or NULL
 -- $4 integer width in pixels     $9 text    description, or NULL
 -- $5 integer height in pixels    $10 text[] tags            $11 jsonb attributes
--- The moment is that of the statement, not of its transaction, which first wrote the bytes: images are to be committed
--- in the order of created_at as nearly as may be, for clients that ask for what came later.
--- Index: images_sha256_key decides the conflict.
+-- created_at is the time of the statement, not of its transaction, which first wrote the bytes. So the order of the
+-- commits is close to the order of created_at, for clients that poll for new images.
+-- Index: images_sha256_key decides the conflict, one row.
 -- example a new image: 'a.png', 'image/png', 1, 1, 1, encode(sha256('none'), 'hex'), 'key', NULL, NULL, '{}', '{}'
 -- example bytes that are there: 'a', 'image/png', 1, 1, 1, encode(sha256('7'), 'hex'), 'key', 'A', NULL, '{a}', '{}'
 INSERT INTO images (

@@ -1,6 +1,6 @@
--- list_contents: where the bytes of all images are, page by page, for `images objects check`.
--- $1 text    the page begins with this SHA-256, or the next one that there is: '' for the first page
--- $2 bigint  rows at most; the last one begins the next page
+-- list_contents: returns the storage keys of all images, page by page, for `images objects check`.
+-- $1 text    the page begins with this SHA-256, or with the next one; '' for the first page
+-- $2 bigint  maximum of rows; the last one begins the next page
 -- Index: images_sha256_key, as many entries as the page has.
 -- example first page: '', 50
 -- example a page: encode(sha256('7'), 'hex'), 50

@@ -1,9 +1,9 @@
--- list_images: a page of the newest-first list, for GET /v1/images.
--- The position is compared as a row: written with OR it would read the index from its beginning.
--- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
--- $3 timestamptz           images later than this
--- $4 bigint                rows at most
--- Index: images_created_at_id_idx, read from the position on, as many entries as the page has.
+-- list_images: returns a page of the newest-first list, for GET /v1/images.
+-- The position is compared as a row. With OR, PostgreSQL would read the index from its beginning.
+-- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
+-- $3 timestamptz           only images later than this
+-- $4 bigint                maximum of rows
+-- Index: images_created_at_id_idx, from the position on, as many entries as the page has.
 -- example first page: 'infinity', md5('')::uuid, '-infinity', 50
 -- example the last pages: '2020-01-01 08:00Z', md5('image 960')::uuid, '-infinity', 50
 -- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50

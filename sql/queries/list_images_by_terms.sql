@@ -1,20 +1,22 @@
--- list_images_by_terms: a page of the newest-first list of images with all the given terms, and words if there are any,
--- for GET /v1/images?tag=&content_type=&q=.
--- Two ways, each the worst where the other is best. The images of one term are walked, newest first, and what lacks
--- another term or word is passed over: that of the terms whose hundredth image from the position on lies deepest, so that
--- a common term is not walked past images that only old ones share. Or the index of documents finds all that match, and
--- they are sorted. The walk is right where many match: where one of the first 4 images for each one asked for does. If 50
--- for each are not enough then, few match after all, and the index is asked as well.
--- Which way it is turns out as it runs. The planner could not tell: statistics do not know which terms meet.
--- OFFSET 0 keeps the position out of the look-up, for which the planner would read another index from end to end.
--- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
--- $3 timestamptz           images later than this
--- $4 bigint                rows at most
+-- list_images_by_terms: returns a page of the newest-first list of images with all the given terms, and with words if
+-- there are any, for GET /v1/images?tag=&content_type=&q=.
+-- There are two ways, and each is slow if the other is fast:
+-- * Walk the images of one term, newest first, and skip those without the other terms and words. The term is the one
+--   whose hundredth image from the position on is the oldest. So the walk of a common term does not pass many images if
+--   only old images have all terms. This is fast if at least one in 4 of the first images matches. It stops after 50
+--   images for each.
+-- * Find all matches with the index of documents, and sort them. This runs if few of the first match, or the first way
+--   does not fill the page.
+-- The statement decides while it runs. The planner cannot: statistics do not know which terms occur together. OFFSET 0
+-- keeps the position out of the look-up. Otherwise the planner would scan another index in full.
+-- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
+-- $3 timestamptz           only images later than this
+-- $4 bigint                maximum of rows
 -- $5 text[]                the terms, at least one: tag:..., type:...
 -- $6 text                  words in web-search syntax, or NULL
--- Index: image_terms_pkey, then image_documents_document_idx; image_documents_pkey and images_pkey for each image.
--- Not bounded: of terms and words that many images have, but few of the newest from the position on have together,
--- all that meet are sorted; and where hardly any meet, the index's entries of the rarest are read: 2 ms for 20,000.
+-- Index: image_terms_pkey, then image_documents_document_idx. image_documents_pkey and images_pkey for each image. Not
+-- bounded: terms and words that many images have, but few of the newest have together. All their matches are sorted. If
+-- there are hardly any matches, the index entries of the rarest term are read: 2 ms for 20,000.
 -- example a common tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', NULL
 -- example a tag of 2 in 100: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:city-7}', NULL
 -- example a rare tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:eclipse}', NULL

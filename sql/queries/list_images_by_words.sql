@@ -1,16 +1,17 @@
--- list_images_by_words: a page of the newest-first list of images that match words, for GET /v1/images?q=.
--- Two ways, each the worst where the other is best. The newest documents are read, and what does not match is passed
--- over. Or the index of documents finds all that match, and they are sorted. To read is right where many match: where one
--- of the first 10 documents for each image asked for does. If 100 for each are not enough then, few match after all, and
--- the index is asked as well. Which way it is turns out as it runs. The planner could not tell: statistics know common
--- words alone, a generic plan none.
--- OFFSET 0 keeps the position out of the look-up, for which the planner would read another index from end to end.
--- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or the like for the first page
--- $3 timestamptz           images later than this
--- $4 bigint                rows at most
+-- list_images_by_words: returns a page of the newest-first list of images that match words, for GET /v1/images?q=.
+-- There are two ways, and each is slow if the other is fast:
+-- * Read the newest documents, and skip those that do not match. This is fast if at least one in 10 of the first
+--   documents matches. It stops after 100 documents for each.
+-- * Find all matches with the index of documents, and sort them. This runs if few of the first match, or the first way
+--   does not fill the page.
+-- The statement decides while it runs. The planner cannot: statistics know only common words, and a generic plan none.
+-- OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index in full.
+-- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
+-- $3 timestamptz           only images later than this
+-- $4 bigint                maximum of rows
 -- $5 text                  words in web-search syntax
--- Index: image_documents_pkey, then image_documents_document_idx; images_pkey for each image. Not bounded: words that
--- many images match, but fewer than one in 100 of the newest from the position on, are sorted in full.
+-- Index: image_documents_pkey, then image_documents_document_idx. images_pkey for each image. Not bounded: words that
+-- many images have, but fewer than one in 100 of the newest from the position on. All their matches are sorted.
 -- example a common word: 'infinity', md5('')::uuid, '-infinity', 50, 'harbour'
 -- example a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '777777'
 -- example no such word: 'infinity', md5('')::uuid, '-infinity', 50, 'none'

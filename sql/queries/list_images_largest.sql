@@ -1,17 +1,17 @@
--- list_images_largest: a page of the largest-first list, for GET /v1/images?sort=largest.
--- Two ways, each the worst where the other is best: where the times that are asked for have fewer than 200 images for
--- each one of the page, those are read and sorted. Else the images are walked in their order, and those of other times
--- passed over. Which way it is turns out as it runs.
--- OFFSET 0 keeps the conditions out of a look-up, and created_at <= $4, which the line after it implies, tells the planner
--- that it is a narrow one: it would read the whole of another index.
--- The bounds of byte_size, which all are within, tell it that the walk is short: it would sort the whole table where VACUUM
--- has not been for long.
+-- list_images_largest: returns a page of the list by size, largest first, for GET /v1/images?sort=largest. There are
+-- two ways, and each is slow if the other is fast. If the period has fewer than 200 images for each image of the page,
+-- it reads them and sorts them. Otherwise it walks the images in their order, and skips those outside the period. The
+-- statement decides while it runs.
+-- OFFSET 0 keeps the conditions out of a look-up. The condition created_at <= $4 follows from the next line, and tells
+-- the planner that the period is narrow. Otherwise it would scan another index in full.
+-- The bounds of byte_size, within which all images are, tell the planner that the walk is short. Otherwise it would
+-- sort the whole table if VACUUM has not run for long.
 -- $1 bigint, $2 uuid       the page ends before this position; the highest bigint for the first page
--- $3 timestamptz           images later than this
--- $4 timestamptz, $5 uuid  and before this place in time; 'infinity' or the like where nothing is asked for
--- $6 bigint                rows at most
--- Index: images_created_at_id_idx for short times, images_byte_size_id_created_at_idx for others; images_pkey for each
--- image. Not bounded: what is passed over, entries of the index alone, 80 ms for a million.
+-- $3 timestamptz           only images later than this
+-- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
+-- $6 bigint                maximum of rows
+-- Index: images_created_at_id_idx for short periods, images_byte_size_id_created_at_idx for others. images_pkey for
+-- each image. Not bounded: the skipped images, of which only index entries are read, 80 ms for a million.
 -- example first page: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
 -- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
 -- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50

@@ -1,24 +1,27 @@
--- list_images_largest_matching: a page of the largest-first list of images with all the given terms and the words, for
--- GET /v1/images?sort=largest with tag, content_type or q.
--- Three ways, each the worst where another is best. Where the times that are asked for have fewer than 200 images for
--- each one of the page, the documents of those are read, and what matches is sorted. Else the images are walked in their
--- order, those of other times are passed over, and so is what does not match: right where many match, that is where one
--- of the first 10 for each one of the page does. If 100 for each are not enough then, few match after all; or the index of
--- documents finds all that match, and they are sorted. Which way it is turns out as it runs.
--- OFFSET 0 keeps the conditions out of a look-up, LIMIT 1 makes each document one of its own, and created_at <= $4, which
--- the line after it implies, tells that the times are short: the planner would read other indexes or tables from end to
--- end.
--- The bounds of byte_size, which all are within, tell it that the walk is short: it would sort the whole table where VACUUM
--- has not been for long.
+-- list_images_largest_matching: returns a page of the list by size, largest first, of images with all the given terms
+-- and the words, for GET /v1/images?sort=largest with tag, content_type or q.
+-- There are three ways, and each is slow if another is fast:
+-- * If the period has fewer than 200 images for each image of the page, read their documents, and sort the matches.
+-- * Otherwise walk the images in their order, and skip those outside the period and those that do not match. This is
+--   fast if at least one in 10 of the first images matches. It stops after 100 for each.
+-- * Find all matches with the index of documents, and sort them. This runs if few of the first match, or the walk does
+--   not fill the page.
+-- The statement decides while it runs.
+-- OFFSET 0 keeps the conditions out of a look-up, and LIMIT 1 makes each document a look-up of its own. The condition
+-- created_at <= $4 follows from the next line, and tells the planner that the period is short. Otherwise it would scan
+-- other indexes or tables in full.
+-- The bounds of byte_size, within which all images are, tell the planner that the walk is short. Otherwise it would
+-- sort the whole table if VACUUM has not run for long.
 -- $1 bigint, $2 uuid       the page ends before this position; the highest bigint for the first page
--- $3 timestamptz           images later than this
--- $4 timestamptz, $5 uuid  and before this place in time; 'infinity' or the like where nothing is asked for
--- $6 bigint                rows at most
--- $7 text[]                the terms: tag:..., type:...; may be empty where there are words
--- $8 text                  words in web-search syntax, or NULL where there are terms
--- Index: image_documents_pkey for short times; else images_byte_size_id_created_at_idx with image_documents_pkey, then
--- image_documents_document_idx; images_pkey for each image. Not bounded: what many images match, but fewer than one in
--- 100 from the position on, is sorted in full; and what is passed over, entries of the index alone, 80 ms for a million.
+-- $3 timestamptz           only images later than this
+-- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
+-- $6 bigint                maximum of rows
+-- $7 text[]                the terms: tag:..., type:...; may be empty if there are words
+-- $8 text                  words in web-search syntax, or NULL if there are terms
+-- Index: image_documents_pkey for short periods. Otherwise images_byte_size_id_created_at_idx with
+-- image_documents_pkey, then image_documents_document_idx. images_pkey for each image. Not bounded: terms and words
+-- that many images have, but fewer than one in 100 from the position on, because all their matches are sorted. Nor the
+-- skipped images, of which only index entries are read, 80 ms for a million.
 -- example a common tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
 -- example a tag of 2 in 100: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:city-7}', NULL
 -- example a rare tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:eclipse}', NULL

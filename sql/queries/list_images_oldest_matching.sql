@@ -1,15 +1,17 @@
--- list_images_oldest_matching: a page of the oldest-first list of images with all the given terms and the words, for
--- GET /v1/images?sort=oldest with tag, content_type or q.
--- Two ways, as in list_images_by_words: the oldest documents are read, and what does not match is passed over; or the
--- index of documents finds all that match, and they are sorted. Which way it is turns out as it runs.
--- OFFSET 0 keeps the position out of the look-up, for which the planner would read another index from end to end.
--- $1 timestamptz, $2 uuid  the page begins after this position; '-infinity' or the like for the first page
--- $3 timestamptz, $4 uuid  and ends before this one; 'infinity' or the like where nothing is asked for
--- $5 bigint                rows at most
--- $6 text[]                the terms: tag:..., type:...; may be empty where there are words
--- $7 text                  words in web-search syntax, or NULL where there are terms
--- Index: image_documents_pkey, then image_documents_document_idx; images_pkey for each image. Not bounded: what many
--- images match, but fewer than one in 100 of the oldest from the position on, is sorted in full.
+-- list_images_oldest_matching: returns a page of the oldest-first list of images with all the given terms and the
+-- words, for GET /v1/images?sort=oldest with tag, content_type or q.
+-- There are two ways, as in list_images_by_words. It reads the oldest documents, and skips those that do not match. If
+-- few of the first match, or that does not fill the page, it finds all matches with the index of documents, and sorts
+-- them. It decides while it runs. OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan
+-- another index in full.
+-- $1 timestamptz, $2 uuid  the page begins after this position; '-infinity' or similar for the first page
+-- $3 timestamptz, $4 uuid  and ends before this position; 'infinity' or similar for no limit
+-- $5 bigint                maximum of rows
+-- $6 text[]                the terms: tag:..., type:...; may be empty if there are words
+-- $7 text                  words in web-search syntax, or NULL if there are terms
+-- Index: image_documents_pkey, then image_documents_document_idx. images_pkey for each image. Not bounded: terms and
+-- words that many images have, but fewer than one in 100 of the oldest from the position on. All their matches are
+-- sorted.
 -- example a common tag: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
 -- example a tag of 2 in 100: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:city-7}', NULL
 -- example a rare tag: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:eclipse}', NULL

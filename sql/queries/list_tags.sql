@@ -1,12 +1,12 @@
--- list_tags: a page of the tags that images have, in the order of their characters' numbers, for GET /v1/tags.
--- The index is not read through: each term is found by a look-up from the one before. Its images are counted up to 1,001.
--- What has more is estimated: by the share that ANALYZE found, of as many entries as image_terms has now if its pages
--- are as full as they were then; 1,001 where that is less, or where ANALYZE has not met the term.
--- $1 text    what each tag begins with; '' for all tags
--- $2 text    the last text that begins so: $1 and U+10FFFF, as often as a tag may have characters
--- $3 text    tags after this one; '' for the first page
--- $4 bigint  rows at most
--- Index: image_terms_term_idx: a look-up and 1,001 entries at most for each tag; pg_statistic for the shares.
+-- list_tags: returns a page of the tags that images have, in the order of their code points, for GET /v1/tags. It does
+-- not read the whole index: it finds each term with a look-up from the term before. It counts up to 1,001 images of
+-- each. For more it estimates: the share that ANALYZE found, of the current number of entries in image_terms. That
+-- number assumes that the pages are as full as ANALYZE found them. The estimate is at least 1,001.
+-- $1 text    the beginning of each tag; '' for all tags
+-- $2 text    the last text with this beginning: $1 and U+10FFFF, as often as a tag may have characters
+-- $3 text    only tags after this one; '' for the first page
+-- $4 bigint  maximum of rows
+-- Index: image_terms_term_idx, a look-up and at most 1,001 entries for each tag. pg_statistic for the shares.
 -- example first page: '', repeat(U&'\+10FFFF', 100), '', 50
 -- example the last pages: '', repeat(U&'\+10FFFF', 100), 'place-995', 50
 -- example common tags: 'city-', 'city-' || repeat(U&'\+10FFFF', 100), '', 50

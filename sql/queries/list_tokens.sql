@@ -1,5 +1,5 @@
--- list_tokens: all bearer tokens, revoked ones too, for `images token list`.
--- Reads the whole table: one row a client.
+-- list_tokens: returns all bearer tokens, including revoked ones, for `images token list`.
+-- Index: none, it reads the whole table: one row for each token.
 SELECT
     id,
     name,

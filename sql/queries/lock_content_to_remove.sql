@@ -1,5 +1,5 @@
--- lock_content_to_remove: lock_content for a DELETE that is about to remove the bytes. It says whether it may: not while an
--- import is at work, or a backup (keep_objects); the bytes then stay behind, which harms nobody.
+-- lock_content_to_remove: acquires lock_content for a DELETE that wants to remove the bytes, and returns whether it
+-- may. It may not during an import or a backup (keep_objects). Then the bytes stay as orphans, which do no harm.
 -- $1 text  SHA-256 in lower-case hexadecimal
 -- Index: none, no table is read.
 -- example some bytes: encode(sha256('7'), 'hex')

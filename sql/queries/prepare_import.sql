@@ -1,7 +1,7 @@
--- prepare_import: begins an import, for POST /v1/images/import: one at a time, for as long as it takes. It tells the moment
--- that its images are stored, and lifts the limit until the transaction ends.
--- While it holds its lock no DELETE removes bytes (lock_content_to_remove): they may be those of a record that is on its
--- way, and that no other transaction sees yet.
+-- prepare_import: begins an import, for POST /v1/images/import. Only one runs at a time, for as long as it takes. It
+-- returns the time that the images get as created_at, and lifts the time limit until the transaction ends. While it
+-- holds its lock, no DELETE removes bytes (lock_content_to_remove). They may belong to a record of the import that
+-- other transactions do not see yet.
 -- Index: none, no table is read.
 SELECT
     clock_timestamp() AS moment,

@@ -1,6 +1,6 @@
--- prepare_schema: sets up the transaction of GET /v1/schema. PostgreSQL is to write names, strings and times in one way,
--- whatever a role has set (as migrator/prepare_reading has it), and nobody is waited for: sizes and defaults need a lock
--- that a migration may hold up. Nothing is written.
+-- prepare_schema: sets up the transaction of GET /v1/schema. PostgreSQL prints names, strings and times in one format,
+-- independent of the role's settings, as in migrator/prepare_reading. The transaction does not wait for long: sizes and
+-- defaults need a lock that a migration may hold. It is read-only.
 -- Index: none, no table is read.
 SELECT
     set_config('DateStyle', 'ISO', true),

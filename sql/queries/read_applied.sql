@@ -1,5 +1,5 @@
--- read_applied: what read_history tells where there is no ledger yet: stock yoyo made these tables.
--- Index: none; a row for each migration.
+-- read_applied: returns the columns of read_history if there is no ledger yet, because stock yoyo made the tables.
+-- Index: none, one row for each migration.
 SELECT
     migration_id,
     applied_at_utc AT TIME ZONE 'UTC' AS applied_at,

@@ -1,5 +1,5 @@
--- read_database: which database this is, for GET /v1/schema.
--- Index: none; a row of pg_database.
+-- read_database: returns the name and size of this database, and the server's version, for GET /v1/schema.
+-- Index: none, one row of pg_database.
 SELECT
     current_database()::text AS name,
     current_setting('server_version') AS version,

@@ -1,5 +1,6 @@
--- read_lock_wait: how long the last migrator waited for the lock, for GET /metrics. The migrator writes it into the newest
--- row of its ledger. One that an older release made has no such column, which is no error in JSON; nor is it a row.
+-- read_lock_wait: returns how long the last migrator waited for the lock, for GET /metrics. The migrator writes the
+-- time into the newest row of its ledger. It reads the row as JSON, because the ledger of an older release has no such
+-- column.
 -- Index: none, it reads the whole ledger: a few rows for each migration.
 SELECT (to_jsonb(_yoyo_ledger) ->> 'lock_wait_seconds')::float AS seconds
 FROM _yoyo_ledger

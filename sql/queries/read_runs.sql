@@ -1,6 +1,6 @@
--- read_runs: the last runs of each migration, newest first, for GET /v1/schema.
+-- read_runs: returns the last runs of each migration, newest first, for GET /v1/schema.
 -- $1 text[]  ids of migrations
--- $2 bigint  runs of each at most
+-- $2 bigint  maximum of runs for each
 -- Index: _yoyo_ledger_pkey, $2 entries for each.
 -- example two of them: ARRAY['0001_create_images', '0014_create_images_triggers'], 10
 SELECT

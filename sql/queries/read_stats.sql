@@ -1,16 +1,19 @@
--- read_stats: how many images, bytes and tags there are, for GET /v1/stats.
--- Few images are all read. Of more, what would take longer with each of them is estimated, and said to be:
--- * images: as many as there are if the pages of the table are as full as the last ANALYZE or VACUUM found them; where
---   there was none, as the first 100 are.
--- * bytes and content_types: as of a thousand images from a random id on, which are a sample, since ids are random. A media
---   type of at most 1,000 images is counted.
--- * tags: as ANALYZE estimates the number of distinct terms, a number that is the better the more often each is given; at
---   least those of the sample.
--- The bounds of created_at and of the ids, which all are within, tell the planner that few are read, where no statistics
--- say otherwise: it would sort the whole table. (In a SELECT of its own a bound is one that it does not know.)
--- $1 bigint  images that are few
--- Index: images_created_at_id_idx, $1 entries and the first and the last; images_pkey, a thousand rows, or all if they
--- are few; image_terms_term_idx, a look-up and 1,001 entries at most for each media type. Not more with more images.
+-- read_stats: returns how many images, bytes and tags there are, for GET /v1/stats.
+-- If there are few images, it reads all of them. Otherwise it estimates the figures that would take longer with each
+-- image, and returns their names:
+-- * images: the number if the pages of the table are as full as the last ANALYZE or VACUUM found them. Without such a
+--   run, the number if all pages are as full as the first 100.
+-- * bytes and content_types: from a sample of 1,000 images from a random id on. The ids are random, so it is a random
+--   sample. A media type of at most 1,000 images is counted.
+-- * tags: ANALYZE's estimate of the distinct terms, at least the number in the sample. The estimate is better for terms
+--   that occur more often.
+-- Bounds of created_at and of the ids, within which all images are, tell the planner that few rows are read. Without
+-- statistics it would otherwise sort the whole table. (It does not know a bound that comes from a SELECT of its own.)
+-- $1 bigint  the number of images up to which all are read
+-- Index: three, and more images do not cost more:
+-- * images_created_at_id_idx: $1 entries, and the first and the last
+-- * images_pkey: 1,000 rows, or all if they are few
+-- * image_terms_term_idx: a look-up and at most 1,001 entries for each media type
 -- example many images: 10000
 WITH RECURSIVE large (yes) AS MATERIALIZED (
     SELECT

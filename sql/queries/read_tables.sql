@@ -1,8 +1,8 @@
--- read_tables: each table with its columns, constraints, indexes and triggers, their comments, sizes and use, as JSON,
--- for GET /v1/schema. The migrator's own tables and what extensions brought are left out, as in inspect/schema.sql.
--- Rows are those that PostgreSQL counted as they came and went; where it has forgotten, what ANALYZE estimated.
--- It takes ACCESS SHARE on each table, for sizes and defaults.
--- Index: those of PostgreSQL's catalogues, of which it reads what belongs to the tables.
+-- read_tables: returns each table with its columns, constraints, indexes and triggers, their comments, sizes and use,
+-- as JSON, for GET /v1/schema. It leaves out the migrator's own tables and those of extensions, as inspect/schema.sql
+-- does. The number of rows is PostgreSQL's own count. After a crash, which resets the count, it is the estimate of
+-- ANALYZE. It takes ACCESS SHARE on each table, for sizes and defaults.
+-- Index: those of PostgreSQL's system catalogs, of which it reads the entries of these tables.
 SELECT
     relname AS name,
     json_build_object(

@@ -1,7 +1,6 @@
--- revoke_token: a bearer token allows nothing from now on, for `images token revoke`. No row comes back where none in
--- force has the name.
+-- revoke_token: revokes a bearer token, for `images token revoke`. It returns no row if no valid token has the name.
 -- $1 text  name
--- Index: tokens_name_key.
+-- Index: tokens_name_key, one row.
 -- example no such token: 'none'
 UPDATE tokens
 SET revoked_at = now()

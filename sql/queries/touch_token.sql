@@ -1,6 +1,6 @@
--- touch_token: note that a bearer token is in use, once a minute at most, whichever worker sees it (app/web/auth.py).
+-- touch_token: records that a bearer token is in use, at most once a minute for all workers (app/web/auth.py).
 -- $1 uuid  the id in the token
--- Index: tokens_pkey. HOT: no index has the column.
+-- Index: tokens_pkey, one row. The update is HOT, because no index has the column.
 -- example no such token: md5('no token')::uuid
 UPDATE tokens
 SET last_used_at = now()

@@ -1,14 +1,14 @@
--- update_image: a merge patch, for PATCH /v1/images/{id}. No row comes back where the image is none of the versions that
--- the client names, or is gone.
+-- update_image: applies a merge patch, for PATCH /v1/images/{id}. It returns no row if the image has none of the
+-- versions that the client names, or does not exist.
 -- $1 uuid           the id                             $5 text    file name
 -- $2 integer        the number of the call, which      $6 text    title, or NULL
---                   comes back (Pool.fetch_by_id)      $7 text    description, or NULL
+--                   is returned (Pool.fetch_by_id)     $7 text    description, or NULL
 -- $3 timestamptz[]  change it only if updated_at is    $8 text[]  tags
---                   one of these; NULL: whatever it is $9 jsonb   attributes
+--                   one of these; NULL: any version    $9 jsonb   attributes
 -- $4 text[]         the columns to change, by name
--- updated_at moves forward even where the clock does not: it is the image's version.
--- Index: images_pkey. No index has a column that changes here but filename: the row is updated in place (HOT) unless that
--- changes. The triggers write the image's row of image_documents, and its terms where the tags change.
+-- updated_at increases even if the clock does not, because it is the image's version.
+-- Index: images_pkey, one row. The update is HOT unless filename changes, because no index has another column that
+-- changes here. The triggers write the image's row of image_documents, and its terms if the tags change.
 -- example a title: md5('image 1')::uuid, 1, NULL, '{title}', NULL, 'A', NULL, NULL, NULL
 -- example all of it: md5('image 1')::uuid, 1, '{2020-01-01 00:00:30Z}', '{filename,title,description,tags,attributes}', 'a.png', 'A', NULL, '{a}', '{}'
 -- example another version: md5('image 1')::uuid, 1, '{2000-01-01Z}', '{title}', NULL, 'A', NULL, NULL, NULL

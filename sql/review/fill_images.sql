@@ -1,11 +1,13 @@
--- fill_images: rows for images that look like a catalogue's, for a review and for the tests of plans. Each row follows
--- from its number alone, so that an example in a query's header can name one: the id of row 7 is md5('image 7')::uuid.
+-- fill_images: inserts realistic images, for a review and for the tests of plans. Each row depends only on its number,
+-- so an example in a query's header can name one: the id of row 7 is md5('image 7')::uuid.
 -- :first, :last  the numbers of the rows, from 1; older images have smaller numbers
--- Half have a title, a third a description. Every tenth image is of the same moment as the one before it.
--- Media types: image/jpeg 70 in 100, image/png 18, image/webp 12; image/tiff in the first 2,000 rows alone; image/avif
--- one in 50,000; image/gif none.
--- Tags: street 3 in 10; night 1 in 10; city-0 to city-49 2 in 100 each; place-0 to place-3999 one in 8,000 each, or so;
--- eclipse one in 50,000, over all years; archive the first 1,000 rows alone.
+-- Half have a title, a third have a description. Every tenth image has the same time as the image before it. Media
+-- types: image/jpeg 70 %, image/png 18 %, image/webp 12 %. image/tiff only in the first 2,000 rows. image/avif one in
+-- 50,000. No image/gif.
+-- Tags:
+-- * street 30 %, night 10 %, city-0 to city-49 2 % each
+-- * place-0 to place-3999 about one in 8,000 each
+-- * eclipse one in 50,000, over all years; archive only in the first 1,000 rows
 INSERT INTO images (
     id,
     filename,
@@ -45,7 +47,7 @@ SELECT
         WHEN mod(n, 3) = 0
             THEN 'Seen from bridge ' || mod(n, 700) || ' on the way to harbour ' || mod(n, 90) || ', with house '
                 || mod(n * 17, 30000) || ' on the left; scanned as sheet ' || n || ' of the series, kept in box '
-                || mod(n, 1200) || ', without any correction of colour.'
+                || mod(n, 1200) || ', without any correction of color.'
     END,
     array_remove(
         ARRAY[

@@ -1,6 +1,6 @@
--- find_relations: the tables and indexes that others' sessions could meet, with the file that each lies in. Nobody writes
--- to a materialized view, but for REFRESH. A file of another number is a relation written anew: rewritten, truncated or
--- rebuilt. A name has its schema where the search path does not lead to it.
+-- find_relations: finds the tables and indexes that other sessions could use, each with the number of its file. If the
+-- number changes, the relation was rewritten, truncated or rebuilt. Only REFRESH writes to a materialized view. A name
+-- has its schema if the search path does not include it.
 SELECT
     relation.oid::bigint,
     relation.oid::regclass::text AS name,

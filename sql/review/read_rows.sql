@@ -1,5 +1,6 @@
--- read_rows: the rows that this transaction has read in whole tables, and changed. A table that it has not touched has
--- no line. Rows that were added hold up nobody. ALTER TABLE and CREATE INDEX count here as well as SELECT.
+-- read_rows: returns how many rows this transaction has read by full scans, and changed. A table that it has not used
+-- has no row. Added rows do not count, because they block no other session. ALTER TABLE and CREATE INDEX count like
+-- SELECT.
 SELECT
     relid::regclass::text AS name,
     seq_tup_read AS read,

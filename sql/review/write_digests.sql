@@ -1,7 +1,7 @@
--- write_digests: for each table of any schema, the SELECT that tells its rows apart from any others: their number, and of each column
--- the number of values that are not NULL and the sum of their hashes. The hash of the primary key is the seed of each:
--- so values that change places show as well, which the hash of a whole row does not tell, as it adds up its columns'.
--- A type that has no hash function of its own is hashed as text, and varchar too, so that it compares with text.
+-- write_digests: writes, for each table of any schema, the SELECT that returns a digest of its rows. It returns the
+-- number of rows and, for each column, the number of values that are not NULL and the sum of their hashes. The hash of
+-- the primary key is the seed of each hash, so the digest also changes if two rows exchange values. A type without a
+-- hash function is hashed as text. varchar is too, so that it compares with text.
 WITH columns AS (
     SELECT
         attrelid,

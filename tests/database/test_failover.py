@@ -15,16 +15,16 @@ import pytest
 from pydantic import SecretStr
 
 from app.database.connect import asyncpg_urls
-from app.database.pool import MARGIN
+from app.database.pool import TIMEOUT_MARGIN
 from app.settings import Settings
 from tests.conftest import client_of
-from tests.migrations.test_backend import wait_until
 from tests.support.api import problem, upload
 from tests.support.cluster import DATABASE, Mortal, migrated, url
 from tests.support.pictures import picture
+from tests.support.waiting import wait_until
 
 TIMEOUT = 1.0  # seconds a statement may take
-IN_TIME = TIMEOUT + MARGIN + 1.2  # for two cores that do other things, too
+IN_TIME = TIMEOUT + TIMEOUT_MARGIN + 1.2  # for two cores that do other things, too
 NUMBER = iter(range(1000, 1_000_000))
 
 
@@ -166,7 +166,7 @@ async def test_an_export_ends_with_its_server(settings: Settings, primary: Morta
             await in_thread(lambda: wait_until(lambda: primary.run(waiting)))
 
             with primary.frozen():
-                async with asyncio.timeout(2 * (TIMEOUT + MARGIN) + IN_TIME):
+                async with asyncio.timeout(2 * (TIMEOUT + TIMEOUT_MARGIN) + IN_TIME):
                     problem(await export, 503)
 
 

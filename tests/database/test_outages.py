@@ -125,6 +125,7 @@ async def test_a_connection_that_freezes_makes_it_unavailable(
                 assert (await client.get("/v1/images")).status_code == 200
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_lost_connections_are_made_anew(client: httpx.AsyncClient, admin: psycopg.Connection) -> None:
     await asyncio.gather(*(client.get("/v1/images") for _ in range(8)))
 

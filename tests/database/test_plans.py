@@ -44,6 +44,7 @@ PINNED = {
     "get_content": ({"images_pkey"}, 1, 5),
     "get_image": ({"images_pkey"}, 1, 5),
     "get_image_by_sha256": ({"images_sha256_key"}, 1, 6),
+    "has_images": ({"images_pkey"}, 1, 5),
     "has_replayed": (set(), 0, 0),
     "insert_image": ({"images_sha256_key"}, 0, 100),
     "insert_token": ({"tokens_name_key"}, 0, 20),

@@ -1,13 +1,10 @@
-"""All but migrations goes through PgBouncer in transaction mode, where many clients share few sessions.
+"""PgBouncer in transaction mode between the service and PostgreSQL. Only migrations need a direct connection.
 
-The tests that are imported run here once more, on the `settings` below.
+Tests elsewhere that also run through PgBouncer are marked `routes("direct", "pgbouncer")`: see tests/conftest.py.
 """
-
-# ruff: noqa: F401
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,58 +16,25 @@ from pydantic import SecretStr
 
 from app.cli import check_objects as checks
 from app.cli import export, import_files, tokens
-from app.cli.schema import dump_schema
+from app.cli.main import leave
 from app.cli.wait import wait_for_database
 from app.embedded_postgres import Server
+from app.errors import CommandError
 from app.settings import Settings
-from tests.conftest import as_role, client_of, yoyo_on
-from tests.database.test_batches import (
-    messages,
-    test_who_fails_fails_alone,
-    test_who_goes_away_leaves_the_others_their_answers,
-)
-from tests.database.test_outages import test_lost_connections_are_made_anew
+from tests.conftest import as_role, client_of
+from tests.conftest import environment as command_environment
+from tests.support import forked
 from tests.support.api import insert, objects, problem, upload
 from tests.support.pgbouncer import SERVERS, PgBouncer, pgbouncer
 from tests.support.pictures import picture
-from tests.web.test_health import test_a_database_without_any_migration_is_not_ready, test_it_is_alive_and_ready
-from tests.web.test_images import (
-    test_a_deletion_waits_for_an_upload_of_the_same_bytes,
-    test_no_order_of_uploads_and_deletions_leaves_a_row_without_its_bytes,
-    test_patches_at_the_same_time_lose_nothing,
-)
-from tests.web.test_imports import (
-    test_a_delete_leaves_the_bytes_while_an_import_is_at_work,
-    test_a_late_fault_undoes_all_before_it,
-    test_many_batches_make_one_import,
-    test_what_was_exported_can_be_imported,
-)
-from tests.web.test_thumbnails import (
-    made,
-    test_one_that_is_made_while_the_image_is_deleted_is_not_left_behind,
-    test_so_do_those_of_several_workers,
-)
-from tests.web.test_tokens import closed, test_its_last_use_is_noted
-from tests.web.test_uploads import test_the_same_bytes_at_the_same_time_are_stored_once
 
-NOT_TOLD = "this connection goes through a pooler: set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to "
-
-
-@pytest.fixture(scope="session")
-def pooler(server: Server) -> Iterator[PgBouncer]:
-    with pgbouncer(server) as started:
-        yield started
-
-
-@pytest.fixture
-def settings(settings: Settings, database: str, pooler: PgBouncer) -> Settings:
-    url = SecretStr(pooler.url(as_role(database, "images_app")))
-    return settings.model_copy(update={"database_url": url, "database_pooler": "transaction"})
+POOLED = "this connection goes through a pooler"
+SET_POOLER = f"{POOLED}: set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to PostgreSQL itself"
 
 
 @pytest.fixture
 def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """For commands in this process, the token's too: all through the pooler."""
+    """Set the variables of commands in this process, so that each connects through the pooler."""
     url = settings.database_url.get_secret_value()
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("MIGRATION_DATABASE_URL", url.replace("images_app@", "images_owner@"))
@@ -79,7 +43,8 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings
     return settings
 
 
-async def test_many_clients_share_few_sessions_and_leave_nothing_there(
+@pytest.mark.routes("pgbouncer")
+async def test_many_clients_share_few_sessions_and_leave_no_settings_behind(
     settings: Settings, pooler: PgBouncer, connection: psycopg.Connection
 ) -> None:
     name = connection.info.dbname
@@ -111,7 +76,7 @@ async def test_many_clients_share_few_sessions_and_leave_nothing_there(
     with ExitStack() as stack:
         url = settings.database_url.get_secret_value()
         others = [stack.enter_context(psycopg.connect(url, prepare_threshold=None)) for _ in servers]
-        for other in others:  # each has a server to itself until its transaction ends
+        for other in others:  # each has a session of PostgreSQL until its transaction ends
             other.execute("SELECT")
         left = [other.execute(LEFT).fetchone() for other in others]
     assert left == [("0", "auto", "Asia/Tokyo", 0, 0)] * len(servers)
@@ -124,6 +89,7 @@ LEFT = """
 """
 
 
+@pytest.mark.routes("pgbouncer")
 async def test_a_statement_has_its_time_limit(settings: Settings, connection: psycopg.Connection) -> None:
     short = settings.model_copy(update={"database_statement_timeout": 1.0})
     async with client_of(short) as client:
@@ -137,10 +103,11 @@ async def test_a_statement_has_its_time_limit(settings: Settings, connection: ps
         assert (await client.patch(f"/v1/images/{id}", json={"title": "y"})).status_code == 200
 
 
-async def test_a_column_that_becomes_of_another_type_is_met_as_it_is(
+@pytest.mark.routes("pgbouncer")
+async def test_a_statement_follows_a_column_that_changes_its_type(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    """Were the types of a statement kept, its parameters would be sent as of the old one, and refused for ever."""
+    """If the types of a statement were kept, its parameters would be sent as the old type, and be rejected forever."""
     await upload(client)
     assert (await client.get("/v1/images?sort=largest")).status_code == 200
 
@@ -150,7 +117,8 @@ async def test_a_column_that_becomes_of_another_type_is_met_as_it_is(
     assert len((await client.get("/v1/images?sort=largest")).json()["images"]) == 2
 
 
-def test_commands_go_through_it(
+@pytest.mark.routes("pgbouncer")
+def test_commands_run_through_a_pooler(
     environment: Settings, connection: psycopg.Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "photos").mkdir()
@@ -158,68 +126,58 @@ def test_commands_go_through_it(
         (tmp_path / "photos" / f"{number}.jpg").write_bytes(picture(seed=number))
 
     asyncio.run(wait_for_database(10))
-    assert import_files.import_folders([tmp_path / "photos"], ["few"]) == 0
-    assert export.export_images({"tag": ["few"]}, None, tmp_path / "all.ndjson") == 0
+    assert import_files.import_folders([tmp_path / "photos"], ["few"], leave) == 0
+    export.export_images({"tag": ["few"]}, None, tmp_path / "all.ndjson")
     tokens.create("gallery", "read")
     tokens.revoke("gallery")
     tokens.show("text")
     assert checks.check_objects(86_400, False, "text") == 0
 
     assert (tmp_path / "all.ndjson").read_text().count("\n") == len(objects(environment)) == 3
-    said = capsys.readouterr().out
-    assert "3 new, 0 known, 0 refused" in said
-    assert "revoked" in said
-    assert "3 images, 3 contents, 0 thumbnails: nothing is wrong" in said
+    printed = "".join(capsys.readouterr())
+    assert "3 new, 0 known, 0 rejected" in printed
+    assert "revoked" in printed
+    assert "3 images, 3 contents, 0 thumbnails: nothing is wrong" in printed
 
 
 @pytest.mark.parametrize("ignored", ["", "jit, plan_cache_mode, statement_timeout"])
-async def test_without_the_setting_one_line_names_it(
+@pytest.mark.routes("pgbouncer")
+async def test_without_the_setting_the_error_names_it(
     ignored: str,
     server: Server,
     environment: Settings,
     database: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """PgBouncer refuses what the service sets when it connects, or was told to drop it in silence."""
+    """PgBouncer rejects what the service sets when it connects. If it is configured to ignore it, it drops it."""
     with pgbouncer(server, ignored=ignored) as pooler:
         url = pooler.url(as_role(database, "images_app"))
-        untold = environment.model_copy(update={"database_url": SecretStr(url), "database_pooler": "none"})
+        without = environment.model_copy(update={"database_url": SecretStr(url), "database_pooler": "none"})
         monkeypatch.setenv("DATABASE_URL", url)
         monkeypatch.delenv("DATABASE_POOLER")
 
-        async with client_of(untold) as client:
+        async with client_of(without) as client:
             problem(await client.get("/readyz"), 503)
-        with pytest.raises(SystemExit):
+        with pytest.raises(CommandError) as raised:
             await wait_for_database(10)
 
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
-        f"503 GET /readyz: PoolerError: {NOT_TOLD}PostgreSQL itself"
+        f"503 GET /readyz: PoolerError: {SET_POOLER}"
     ]
-    assert capsys.readouterr().err == f"images wait: {NOT_TOLD}PostgreSQL itself\n"
+    assert raised.value.message == f"{SET_POOLER}."
 
 
-@pytest.mark.parametrize(("mode", "command"), [("transaction", "apply"), ("session", "rollback")])
-def test_a_migration_through_it_is_refused(
-    mode: str,
-    command: str,
-    server: Server,
-    database: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.mark.parametrize(
+    ("mode", "command"),
+    [("transaction", "yoyo apply"), ("session", "yoyo rollback"), ("session", "images schema dump")],
+)
+def test_the_migrator_rejects_a_pooler(mode: str, command: str, server: Server, database: str) -> None:
     with pgbouncer(server, mode) as pooler:
         url = pooler.url(as_role(database, "images_owner"))
-        done = yoyo_on(url, command)
-        monkeypatch.setenv("DATABASE_URL", url)
-        with pytest.raises(SystemExit):
-            dump_schema()
+        done = forked.run(command_environment(DATABASE_URL=url), *command.split())
 
-    direct = "set MIGRATION_DATABASE_URL to PostgreSQL itself\n"
-    pooled = "this connection goes through a pooler"
-    assert done.returncode == 1
-    assert done.stderr == f"yoyo: {pooled}, which would lose the migrator's lock: {direct}"
-    assert capsys.readouterr().err == (
-        f"images schema dump: {pooled}, where what pg_dump sets would stay behind: {direct}"
-    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert POOLED in done.stderr
+    assert "MIGRATION_DATABASE_URL to PostgreSQL itself" in done.stderr

@@ -11,21 +11,21 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from app.cli.wait import _wait_for
 from app.database import replica
+from app.database.connect import asyncpg_urls, connect
 from app.database.connection import Connection
-from app.database.pool import MARGIN
+from app.database.pool import TIMEOUT_MARGIN
 from app.settings import Settings
 from tests.conftest import client_of
-from tests.migrations.test_backend import wait_until
 from tests.support.api import problem, upload
 from tests.support.cluster import Mortal, migrated, url
 from tests.support.pictures import picture
+from tests.support.waiting import wait_until
 
 TIMEOUT = 1.0
-IN_TIME = TIMEOUT + MARGIN + 1.2
+IN_TIME = TIMEOUT + TIMEOUT_MARGIN + 1.2
 NUMBER = iter(range(1, 60_000))
-PATIENT = (*replica.PAUSES, *[0.064] * 10)  # 0.8 s: processes of a busy machine take turns
+PATIENT = (*replica.REPLAY_PAUSES, *[0.064] * 10)  # 0.8 s: processes of a busy machine take turns
 LISTS = ("/v1/images", "/v1/tags", "/v1/stats", "/v1/images/export")
 
 
@@ -102,7 +102,7 @@ def asked(server: Mortal) -> set[str]:
 async def test_lists_are_read_from_the_replica_and_images_from_the_primary(
     settings: Settings, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "PAUSES", PATIENT)
+    monkeypatch.setattr(replica, "REPLAY_PAUSES", PATIENT)
     async with client_of(settings) as client:
         id = (await upload(client, unique()))["id"]
 
@@ -120,7 +120,7 @@ async def test_who_has_written_reads_it_whichever_worker_answers(
     settings: Settings, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a replica that is behind by more than a request takes."""
-    monkeypatch.setattr(replica, "PAUSES", PATIENT)
+    monkeypatch.setattr(replica, "REPLAY_PAUSES", PATIENT)
     pair.standby.set("recovery_min_apply_delay", "20ms")
     try:
         async with client_of(settings) as one, client_of(settings) as other:
@@ -170,7 +170,7 @@ async def test_one_question_is_under_way_and_who_came_before_it_shares_the_answe
 async def test_without_its_replica_the_primary_is_read(
     settings: Settings, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "AVOIDED", 0.1)
+    monkeypatch.setattr(replica, "REPLICA_RETRY_INTERVAL", 0.1)
     async with client_of(settings) as client:
         await upload(client, unique())
         await get(client, "/v1/images")
@@ -186,7 +186,7 @@ async def test_without_its_replica_the_primary_is_read(
 
         async with asyncio.timeout(30):
             while "list_images" not in asked(pair.standby):
-                await asyncio.sleep(replica.AVOIDED)
+                await asyncio.sleep(replica.REPLICA_RETRY_INTERVAL)
                 await get(client, "/v1/images")
 
 
@@ -287,7 +287,8 @@ async def test_another_host_takes_over(death: str, attributes: str, settings: Se
                 assert await change() == 503
                 pair.standby.promote()
                 assert await change() == 200
-                await _wait_for(hosts, 2, direct=True)
+                found, _ = await connect(asyncpg_urls(hosts), 2)
+                await found.close()
             if death == "killed":
                 with psycopg.connect(hosts) as connection:
                     assert connection.info.host == str(pair.standby.data)

@@ -8,7 +8,7 @@ import pytest
 
 from app.settings import ROOT
 from tests.conftest import yoyo_on
-from tests.migrations.test_backend import wait_until
+from tests.support.waiting import wait_until
 
 LISTED = """
     SELECT 'term', term, created_at, image_id FROM image_terms

@@ -1,4 +1,4 @@
-"""What `images schema check` says: of each case of the corpus, of the README's examples, of what is allowed."""
+"""`images schema check`: the cases of the corpus, the examples of sql/README.md, and `-- allow:` comments."""
 
 import functools
 import json
@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import sqlparse
 
-from app.lint import check, parser
+from app.cli.schema import check_files
+from app.errors import ExitCode, describe
+from app.lint import check, parser, squawk
 from app.lint.check import findings
 from app.lint.findings import CannotCheckError, Finding
-from app.lint.rules import KEPT, OFF, RULES
+from app.lint.rules import RULES, SQUAWK_OFF, SQUAWK_RULES
 from app.migrations.validation import NAME
 from app.settings import ROOT
 from tests.conftest import BIN
@@ -28,7 +30,7 @@ README = (SHIPPED / "README.md").read_text()
 
 @pytest.fixture(scope="module", autouse=True)
 def read_once() -> Iterator[None]:
-    """All files but one or two are the same for each test: each text is cut and parsed once."""
+    """Parse each text once: most files are the same for each test."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name in ((sqlparse, "split"), (parser, "statements"), (parser, "allowed")):
             read = functools.cache(getattr(module, name))
@@ -37,7 +39,7 @@ def read_once() -> Iterator[None]:
 
 
 def copy(folder: Path) -> Path:
-    """A copy of sql/, for a test to change."""
+    """Copy sql/, for a test to change."""
     shutil.copytree(SHIPPED, folder / "sql")
     return folder / "sql"
 
@@ -84,14 +86,14 @@ def test_a_case_is_judged_without_a_miss_or_a_false_alarm(tmp_path: Path, case: 
 
 def test_the_corpus_has_each_rule() -> None:
     covered = set().union(*(case.finds for case in CASES))
-    refused = {rule for rule, each in RULES.items() if each.fixed}
+    rejected = {rule for rule, each in RULES.items() if not each.can_be_allowed}
 
-    assert RULES.keys() - covered <= refused
+    assert RULES.keys() - covered <= rejected
     assert len({case.name for case in CASES}) == len(CASES) >= 70
 
 
 def examples() -> list[tuple[str, str, str]]:
-    """Each example of the README: its rule, whether it is bad or good, and the SQL."""
+    """Return each example of sql/README.md: its rule, Bad or Good, and the SQL."""
     sections = re.split(r"^### (.+)\n", README.partition("\n## Rules\n")[2], flags=re.MULTILINE)[1:]
     return [
         (rule, kind, sql)
@@ -128,13 +130,13 @@ def test_the_readme_has_a_heading_for_each_rule() -> None:
 
     assert sorted(headings) == sorted(RULES)
     assert RULES.keys() - shown == {"file-name", "file-text", "depends", "rollback", "allow"}
-    assert re.findall(r"^\| \[(\S+)\]\(https://squawkhq.com/docs/\1\)", README, re.MULTILINE) == list(KEPT)
+    assert re.findall(r"^\| \[(\S+)\]\(https://squawkhq.com/docs/\1\)", README, re.MULTILINE) == list(SQUAWK_RULES)
 
 
 def test_each_rule_of_squawk_is_on_or_off_for_a_reason() -> None:
-    """What squawk says of its own when asked for a rule that it does not have."""
-    assert not KEPT.keys() & OFF.keys()
-    for rule in [*KEPT, *OFF]:
+    """squawk itself rejects the name of a rule that it does not have."""
+    assert not SQUAWK_RULES.keys() & SQUAWK_OFF.keys()
+    for rule in [*SQUAWK_RULES, *SQUAWK_OFF]:
         if rule != "syntax-error":
             done = subprocess.run([BIN / "squawk", "-e", rule, "-"], capture_output=True, text=True, input="SELECT 1;")
             assert "invalid rule name" not in done.stderr, rule
@@ -143,7 +145,7 @@ def test_each_rule_of_squawk_is_on_or_off_for_a_reason() -> None:
 ALLOWED = {
     "above": "-- allow: blocking-index because it is small\nCREATE INDEX a ON images (width);",
     "above, with more words": (
-        "-- allow: blocking-index because it is small,\n-- and nobody writes.\nCREATE INDEX a ON images (width);"
+        "-- allow: blocking-index because it is small,\n-- and has no writers.\nCREATE INDEX a ON images (width);"
     ),
     "beside": "CREATE INDEX a ON images (width); -- allow: blocking-index because it is small",
     "two above": (
@@ -163,12 +165,12 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_is_allowed_with_a_reason_is_no_finding(tmp_path: Path, name: str) -> None:
+def test_an_allowed_line_with_a_reason_has_no_finding(tmp_path: Path, name: str) -> None:
     assert one(tmp_path, ALLOWED[name]) == []
 
 
 INDEX = "CREATE INDEX a ON images (width);"
-REFUSED = {
+INVALID_ALLOWS = {
     f"-- allow: blocking-index\n{INDEX}": ("no reason", {"allow", "blocking-index"}),
     f"-- allow: blocking-index because \n{INDEX}": ("no reason", {"allow", "blocking-index"}),
     f"-- allow: blocking-index, it is small\n{INDEX}": ("no rule", {"allow", "blocking-index"}),
@@ -184,9 +186,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("body", REFUSED)
-def test_an_allow_that_does_not_hold_is_a_finding(tmp_path: Path, body: str) -> None:
-    words, rules = REFUSED[body]
+@pytest.mark.parametrize("body", INVALID_ALLOWS)
+def test_an_invalid_allow_comment_is_a_finding(tmp_path: Path, body: str) -> None:
+    words, rules = INVALID_ALLOWS[body]
 
     found = one(tmp_path, body)
 
@@ -200,17 +202,17 @@ def test_words_in_a_string_allow_nothing(tmp_path: Path) -> None:
     assert [finding.rule for finding in found] == ["blocking-index"]
 
 
-def test_a_finding_names_its_place_and_the_safe_way(tmp_path: Path) -> None:
+def test_a_finding_names_its_place_and_has_a_hint(tmp_path: Path) -> None:
     (finding,) = one(tmp_path, f"COMMENT ON TABLE images IS 'é';\n\n{INDEX}")
 
     assert str(finding) == (
         f"{tmp_path}/sql/migrations/0901_case.sql:7: blocking-index (unsafe): writes to images wait until the index is "
-        "built: CREATE INDEX CONCURRENTLY, alone in a file that says `-- transactional: false` "
+        "built\n  hint: use CREATE INDEX CONCURRENTLY, as the only statement of a file with `-- transactional: false` "
         "(sql/README.md#blocking-index)"
     )
 
 
-def test_a_subcommand_is_told_by_its_own_line(tmp_path: Path) -> None:
+def test_a_finding_of_a_subcommand_has_its_line(tmp_path: Path) -> None:
     found = one(
         tmp_path,
         "ALTER TABLE ONLY public.images -- (a, b)\n    ADD COLUMN a numeric(3, 1) DEFAULT 1,\n"
@@ -218,6 +220,17 @@ def test_a_subcommand_is_told_by_its_own_line(tmp_path: Path) -> None:
     )
 
     assert [(finding.line, finding.rule) for finding in found] == [(7, "check-scan"), (8, "constraint-index")]
+
+
+def test_an_exclude_constraint_has_a_hint_of_its_own(tmp_path: Path) -> None:
+    """ADD CONSTRAINT ... EXCLUDE USING INDEX is a syntax error, so the rule's own hint would be wrong."""
+    (exclude,) = one(tmp_path / "a", "ALTER TABLE images ADD EXCLUDE USING btree (id WITH =);")
+    (unique,) = one(tmp_path / "b", "ALTER TABLE images ADD UNIQUE (id, width);")
+
+    assert exclude.rule == unique.rule == "constraint-index"
+    assert "USING INDEX" in unique.instead
+    assert "USING INDEX" not in exclude.instead
+    assert "EXCLUDE" in exclude.instead
 
 
 def test_squawk_s_findings_link_to_squawk(tmp_path: Path) -> None:
@@ -234,21 +247,24 @@ def test_a_configuration_beside_the_files_turns_no_rule_off(tmp_path: Path) -> N
     assert [finding.rule for finding in findings(sql)] == ["prefer-text-field"]
 
 
-def test_the_rows_that_a_rollback_of_0001_loses_are_its_own_to_lose() -> None:
-    """DROP TABLE images, which every query uses, in the rollback of the file that made it."""
+def test_the_rollback_of_a_file_may_drop_the_table_that_the_file_created() -> None:
     text = (SHIPPED / "migrations" / "0001_create_images.rollback.sql").read_text()
 
     assert "DROP TABLE images" in text
     assert not [finding for finding in findings() if "0001" in finding.path.name]
 
 
-def test_json_has_each_finding_with_its_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_findings_and_returns_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     sql = copy(tmp_path)
-    assert check.main("json", sql) == 0
-    assert json.loads(capsys.readouterr().out) == {"findings": []}
-
     write(sql, "0901_case", INDEX)
-    assert check.main("json", sql) == 1
+    monkeypatch.setattr(check, "findings", functools.partial(findings, sql))
+
+    assert check_files((), "text") == ExitCode.ACTION_NEEDED
+    assert "0901_case.sql:5: blocking-index (unsafe): " in capsys.readouterr().out
+
+    assert check_files((), "json") == ExitCode.ACTION_NEEDED
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["path"] == f"{sql}/migrations/0901_case.sql"
     assert (finding["line"], finding["rule"], finding["level"]) == (5, "blocking-index", "unsafe")
@@ -256,27 +272,26 @@ def test_json_has_each_finding_with_its_link(tmp_path: Path, capsys: pytest.Capt
     assert finding.keys() == {"path", "line", "rule", "level", "why", "instead", "link"}
 
 
-def test_without_squawk_there_is_no_verdict(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(check, "SQUAWK", "no-such-program")
+def test_without_squawk_the_files_could_not_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(squawk, "SQUAWK", "no-such-program")
 
-    with pytest.raises(CannotCheckError):
+    with pytest.raises(CannotCheckError) as error:
         findings()
-    assert check.main("text") == 2
-    assert capsys.readouterr().err == ("images schema check: squawk is not installed: run `make .venv/development`\n")
+
+    assert error.value.exit_code == ExitCode.FAILED
+    assert describe(error.value) == "error: squawk is not installed.\nhint: make .venv/development"
 
 
 def test_a_squawk_that_fails_gives_no_verdict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "squawk").write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     (tmp_path / "squawk").chmod(0o755)
-    monkeypatch.setattr(check, "SQUAWK", str(tmp_path / "squawk"))
+    monkeypatch.setattr(squawk, "SQUAWK", str(tmp_path / "squawk"))
 
     with pytest.raises(CannotCheckError, match="squawk failed: broken"):
         findings()
 
 
-def test_what_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
     assert [finding.rule for finding in findings(tmp_path / "missing")] == ["file-name", "file-text"]
 
     sql = copy(tmp_path)
@@ -303,8 +318,7 @@ def test_what_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
     ]
 
 
-def test_chaos_is_told_and_never_a_traceback(tmp_path: Path) -> None:
-    """Each statement of the corpus upon none of the tables that it is about."""
+def test_statements_about_unknown_tables_are_findings_without_a_traceback(tmp_path: Path) -> None:
     sql = copy(tmp_path)
     for path in (sql / "migrations").iterdir():
         path.unlink()
@@ -315,7 +329,7 @@ def test_chaos_is_told_and_never_a_traceback(tmp_path: Path) -> None:
     assert {finding.rule for finding in findings(sql)} >= {"rename-breaks", "type-rewrite", "not-null-scan"}
 
 
-def test_the_command_tells_by_its_exit_status() -> None:
+def test_the_exit_code_is_0_without_findings_and_2_for_a_wrong_option() -> None:
     def images(*arguments: str) -> subprocess.CompletedProcess[str]:
         command: list[str | Path] = [BIN / "images", "schema", "check", *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=60)

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 from yoyo.migrations import read_sql_migration
 
-from app.migrations.validation import Fault, faults
+from app.migrations.migration_file import Fault
+from app.migrations.validation import faults
 from app.schema import headers
 from app.schema.headers import Rollback, rollback_of
 from app.settings import ROOT
@@ -49,7 +50,7 @@ def told(folder: Path) -> list[str]:
     return [str(fault).removeprefix(f"{folder}/").removeprefix("0001_make_t.") for fault in faults(folder)]
 
 
-ELSEWHERE = "is not named NNNN_verb_object.sql or .rollback.sql; yoyo would"
+ELSEWHERE = "is not named NNNN_verb_object.sql or .rollback.sql, and yoyo would"
 # The case, the files, and what is told: "up" and "rollback" are the first migration's.
 FAULTS: dict[str, tuple[Files, str]] = {
     "a name without a number": ({**FIRST, "make_u.sql": UP}, f"make_u.sql:1: {ELSEWHERE} apply it as a migration"),
@@ -65,21 +66,21 @@ FAULTS: dict[str, tuple[Files, str]] = {
     "psql": ({**FIRST, "make_u.psql": UP}, f"make_u.psql:1: {ELSEWHERE} ignore it"),
     "sql.txt": ({**FIRST, "make_u.sql.txt": UP}, f"make_u.sql.txt:1: {ELSEWHERE} ignore it"),
     "no ending": ({**FIRST, "0002_make_u": UP}, f"0002_make_u:1: {ELSEWHERE} ignore it"),
-    "down.sql": ({**FIRST, "0001_make_t.down.sql": DOWN}, "down.sql:1: yoyo knows no .up.sql and .down.sql"),
+    "down.sql": ({**FIRST, "0001_make_t.down.sql": DOWN}, "down.sql:1: yoyo does not support .up.sql and .down.sql"),
     "down.sql, its name": (
         {**FIRST, "0002_u.down.sql": DOWN},
-        "0002_u.down.sql:1: yoyo knows no .up.sql and .down.sql, and would apply both: call it 0002_u.rollback.sql",
+        "0002_u.down.sql:1: yoyo does not support .up.sql and .down.sql, and would apply both: rename it to 0002_u.rollback.sql",
     ),
     "up.sql": (
         {**FIRST, "0002_u.up.sql": UP},
-        "0002_u.up.sql:1: yoyo knows no .up.sql and .down.sql, and would apply both: call it 0002_u.sql",
+        "0002_u.up.sql:1: yoyo does not support .up.sql and .down.sql, and would apply both: rename it to 0002_u.sql",
     ),
     "Python": ({**FIRST, "0002_make_u.py": ""}, "0002_make_u.py:1: migrations are plain SQL"),
     "post-apply": ({**FIRST, "post-apply.sql": UP}, "post-apply.sql:1: yoyo would run it after every apply"),
     "post-apply of Python": ({**FIRST, "post-apply-x.py": UP}, "post-apply-x.py:1: yoyo would run it after every"),
     "one number twice": (
         {**FIRST, "0001_make_u.sql": UP, "0001_make_u.rollback.sql": DOWN},
-        "0001_make_u.sql:1: 0001_make_t.sql has the number 0001 too",
+        "0001_make_u.sql:1: 0001_make_t.sql also has the number 0001",
     ),
     "no migrations": ({"README.md": "x"}, ""),
     # depends
@@ -112,7 +113,7 @@ FAULTS: dict[str, tuple[Files, str]] = {
     ),
     "the first depends": (
         up("-- depends: 0000_x\n" + UP),
-        "sql:1: depends on 0000_x, which does not exist: take it out",
+        "sql:1: depends on 0000_x, which does not exist: remove it",
     ),
     # rollbacks
     "no rollback": ({"0001_make_t.sql": UP}, "sql:1: has no 0001_make_t.rollback.sql"),
@@ -122,12 +123,12 @@ FAULTS: dict[str, tuple[Files, str]] = {
     ),
     "irreversible with a rollback": (
         up("-- irreversible: a\n" + UP),
-        "rollback.sql:1: is there, though 0001_make_t.sql",
+        "rollback.sql:1: exists, but 0001_make_t.sql",
     ),
     "a rollback of nothing": ({**FIRST, "0002_u.rollback.sql": DOWN}, "0002_u.rollback.sql:1: there is no 0002_u.sql"),
-    "an empty rollback": (down("-- loses: nothing\n"), "rollback.sql:1: holds no statement"),
-    "an empty migration": (up(""), "sql:1: holds no statement"),
-    "comments alone": (up("-- CREATE TABLE t ();\n/* x */;\n"), "sql:1: holds no statement"),
+    "an empty rollback": (down("-- loses: nothing\n"), "rollback.sql:1: has no statement"),
+    "an empty migration": (up(""), "sql:1: has no statement"),
+    "comments alone": (up("-- CREATE TABLE t ();\n/* x */;\n"), "sql:1: has no statement"),
     # directives
     "another case": (
         {**alone(""), "0001_make_t.sql": "-- Transactional: false\n" + INDEX[24:]},
@@ -163,33 +164,33 @@ FAULTS: dict[str, tuple[Files, str]] = {
         down("-- loses: t\n-- rows_to_lose: SELECT count(*) FROM t\nDROP TABLE t;"),
         "rollback.sql:2: `-- rows_to_lose: SELECT count(*) FROM t` is ignored",
     ),
-    "loses in a migration": (up("-- loses: nothing\n" + UP), "sql:1: `loses` means nothing in a migration"),
-    "rows to lose in a migration": (up("-- rows to lose: SELECT 1\n" + UP), "sql:1: `rows to lose` means nothing in a"),
+    "loses in a migration": (up("-- loses: nothing\n" + UP), "sql:1: `loses` has no effect in a migration"),
+    "rows to lose in a migration": (up("-- rows to lose: SELECT 1\n" + UP), "sql:1: `rows to lose` has no effect in a"),
     "depends in a rollback": (
         down("-- depends: 0001_make_t\n" + DOWN),
-        "rollback.sql:1: `depends` means nothing in a roll",
+        "rollback.sql:1: `depends` has no effect in a roll",
     ),
     "irreversible in a rollback": (
         down("-- irreversible: a\n" + DOWN),
-        "rollback.sql:1: `irreversible` means nothing in",
+        "rollback.sql:1: `irreversible` has no effect in",
     ),
     "transactional in the migration alone": (
         {"0001_make_t.sql": INDEX, "0001_make_t.rollback.sql": DROP.replace("-- transactional: false\n", "")},
-        "rollback.sql:1: yoyo takes `transactional` from 0001_make_t.sql alone, which says otherwise: write `-- tran"
+        "rollback.sql:1: yoyo reads `transactional` only from 0001_make_t.sql, which has another value: write `-- tran"
         "sactional: false` here",
     ),
     "transactional in the rollback alone": (
         down("-- transactional: false\n" + DOWN),
-        "rollback.sql:1: yoyo takes `transactional` from 0001_make_t.sql alone, which says otherwise: write `-- tran"
+        "rollback.sql:1: yoyo reads `transactional` only from 0001_make_t.sql, which has another value: write `-- tran"
         "sactional: true` here",
     ),
     "no loses": (down("DROP TABLE t;"), "rollback.sql:1: does not say what it loses"),
-    "an empty loses": (down("-- loses:\nDROP TABLE t;"), "rollback.sql:1: `-- loses:` is empty: say what is lost"),
+    "an empty loses": (down("-- loses:\nDROP TABLE t;"), "rollback.sql:1: `-- loses:` is empty: name the loss"),
     "no rows to lose": (down("-- loses: t\nDROP TABLE t;"), "rollback.sql:1: does not say how to count what it loses"),
     "nothing but": (down("-- loses: nothing but t\nDROP TABLE t;"), "rollback.sql:1: does not say how to count what"),
     "rows to lose of nothing": (
         down(DOWN.replace("loses: nothing", "loses: nothing\n-- rows to lose: SELECT 1")),
-        "rollback.sql:3: `-- rows to lose:` where nothing is lost",
+        "rollback.sql:3: `-- rows to lose:` is there, but nothing is lost",
     ),
     "to lose without a transaction": (
         {"0001_make_t.sql": INDEX, "0001_make_t.rollback.sql": DROP.replace("nothing", "t\n-- rows to lose: SELECT 1")},
@@ -221,14 +222,14 @@ FAULTS: dict[str, tuple[Files, str]] = {
             "SAVEPOINT a": "yoyo begins and ends",
             "START TRANSACTION": "yoyo begins and ends",
             "PREPARE TRANSACTION 'a'": "yoyo begins and ends",
-            "SET search_path = a": "would hold for the migrations after this one too",
-            "SET SESSION search_path = a": "would hold",
-            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY": "would hold",
-            "SET ROLE a": "would hold",
-            "SET SESSION AUTHORIZATION a": "would hold",
-            "RESET ALL": "would hold",
-            "RESET search_path": "would hold",
-            "DISCARD ALL": "would change the session that the migrator works in",
+            "SET search_path = a": "would also apply to the migrations after this one",
+            "SET SESSION search_path = a": "would also apply",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY": "would also apply",
+            "SET ROLE a": "would also apply",
+            "SET SESSION AUTHORIZATION a": "would also apply",
+            "RESET ALL": "would also apply",
+            "RESET search_path": "would also apply",
+            "DISCARD ALL": "would change the migrator's session",
             "COPY t FROM STDIN": "COPY FROM STDIN and COPY TO STDOUT are for psql",
             "COPY (SELECT 1) TO STDOUT": "COPY FROM STDIN and COPY TO STDOUT are for psql",
             "COPY t FROM STDIN;\n1\n\\.\n": "COPY FROM STDIN and COPY TO STDOUT are for psql",
@@ -238,9 +239,9 @@ FAULTS: dict[str, tuple[Files, str]] = {
             "SELECT :a": 'syntax error at or near ":"',
             "SELEC 1": 'syntax error at or near "SELEC"',
             "SELECT 'a": "unterminated quoted string",
-            "CREATE INDEX CONCURRENTLY a ON t (a)": "cannot run in a transaction: put it alone",
-            "DROP INDEX CONCURRENTLY a": "cannot run in a transaction: put it alone",
-            "VACUUM t": "cannot run in a transaction: put it alone",
+            "CREATE INDEX CONCURRENTLY a ON t (a)": "cannot run in a transaction: move it to a file of its own",
+            "DROP INDEX CONCURRENTLY a": "cannot run in a transaction: move it to a file of its own",
+            "VACUUM t": "cannot run in a transaction: move it to a file of its own",
             "REINDEX INDEX CONCURRENTLY a": "cannot run in a transaction, and",
             "REINDEX (VERBOSE, CONCURRENTLY) TABLE t": "cannot run in a transaction, and",
             "REINDEX SCHEMA public": "cannot run in a transaction, and",
@@ -270,31 +271,31 @@ FAULTS: dict[str, tuple[Files, str]] = {
     **{
         f"{sql} alone": (alone(sql), words)
         for sql, words in {
-            "ALTER TABLE t ADD a integer;": "sql:2: after an interruption nobody could tell",
-            "CREATE INDEX a ON t (a);": "sql:2: after an interruption nobody could tell",
-            "REINDEX INDEX a;": "sql:2: after an interruption nobody could tell",
-            "ANALYZE t;": "sql:2: after an interruption nobody could tell",
-            "REFRESH MATERIALIZED VIEW CONCURRENTLY t;": "sql:2: after an interruption nobody could tell",
+            "ALTER TABLE t ADD a integer;": "sql:2: after an interruption the migrator cannot tell",
+            "CREATE INDEX a ON t (a);": "sql:2: after an interruption the migrator cannot tell",
+            "REINDEX INDEX a;": "sql:2: after an interruption the migrator cannot tell",
+            "ANALYZE t;": "sql:2: after an interruption the migrator cannot tell",
+            "REFRESH MATERIALIZED VIEW CONCURRENTLY t;": "sql:2: after an interruption the migrator cannot tell",
             "REINDEX INDEX CONCURRENTLY a;": "sql:2: cannot run in a transaction, and",
             "SET LOCAL a = 1;": "sql:2: SET LOCAL has no effect outside a transaction",
             "CREATE INDEX CONCURRENTLY ON t (a);": "sql:2: gives the index no name",
-            "CREATE INDEX CONCURRENTLY IF NOT EXISTS a ON t (a);": "sql:2: IF NOT EXISTS would take an INVALID index",
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS a ON t (a);": "sql:2: IF NOT EXISTS would accept an INVALID index",
             "CREATE INDEX CONCURRENTLY a ON ONLY t (a);": "sql:2: ONLY leaves an INVALID index",
             "DROP INDEX CONCURRENTLY a, b;": "sql:2: drops more than one index",
             "VACUUM t;\nVACUUM u;": "sql:3: is a second statement in a file without a transaction",
-            "VACUUM t;\n\n-- vacuumed\n": "sql:4: yoyo would run what stands beside the one statement",
-            "VACUUM t;\n;": "sql:3: yoyo would run what stands beside the one statement",
+            "VACUUM t;\n\n-- vacuumed\n": "sql:4: is text after the statement, which yoyo would run",
+            "VACUUM t;\n;": "sql:3: is text after the statement, which yoyo would run",
         }.items()
     },
     "a rollback that needs its transaction": (
         {"0001_make_t.sql": INDEX, "0001_make_t.rollback.sql": "-- transactional: false\n" + DOWN},
-        "rollback.sql:4: after an interruption nobody could tell",
+        "rollback.sql:4: after an interruption the migrator cannot tell",
     ),
     # bytes
     "a byte order mark": (up(b"\xef\xbb\xbf" + UP.encode()), "sql:1: begins with a byte order mark"),
     "UTF-16": (up(UP.encode("utf-16")), "sql:1: byte 0xff is not UTF-8"),
     "Latin-1": (up("-- a\r\n-- b\r-- c\n-- é\n".encode("latin-1")), "sql:4: byte 0xe9 is not UTF-8"),
-    "NUL": (up("SELECT 1;\n\0SELECT 2;\n"), "sql:2: holds a NUL character"),
+    "NUL": (up("SELECT 1;\n\0SELECT 2;\n"), "sql:2: contains a NUL character"),
 }
 
 

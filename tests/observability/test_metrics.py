@@ -38,7 +38,7 @@ REQUESTS = "images_http_request_duration_seconds_count"
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that is slow to answer here is not away."""
-    monkeypatch.setattr(probe, "LIMIT", 30.0)
+    monkeypatch.setattr(probe, "PROBE_TIMEOUT", 30.0)
 
 
 def parsed(text: str) -> list[Sample]:

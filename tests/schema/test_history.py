@@ -1,6 +1,7 @@
 """What the migrator makes of files and database that do not agree, and what the ledger tells of it all."""
 
 import getpass
+import hashlib
 import re
 import shutil
 import socket
@@ -73,8 +74,15 @@ def state(url: str) -> object:
 
 
 def edit(folder: Path) -> None:
+    """Change a statement."""
     with (folder / f"{NAMES[0]}.sql").open("a") as file:
-        file.write("-- edited\n")
+        file.write("SELECT 'edited';\n")
+
+
+def comment(folder: Path) -> None:
+    """Correct the header."""
+    path = folder / f"{NAMES[0]}.sql"
+    path.write_text("-- A header.\n" + path.read_text())
 
 
 def rename(folder: Path) -> None:
@@ -89,14 +97,26 @@ def delete(folder: Path) -> None:
     second.write_text(second.read_text().partition("\n")[2])  # what depends on it would be told first
 
 
-DISAGREEMENTS: dict[str, tuple[Callable[[Path], None], str]] = {
+DISAGREEMENTS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "edited": (
         edit,
-        f"{NAMES[0]} was edited after it was applied: bring the file back, and make a new migration for the change; "
-        f"or accept it as it is: images schema accept {NAMES[0]}",
+        [
+            f"{NAMES[0]} was edited after it was applied",
+            "restore the file and write a new migration for the change. If the edit does not change the schema, "
+            f"accept it: images schema accept {NAMES[0]}\n",
+        ],
     ),
-    "renamed": (rename, f"{NAMES[1]} is applied, and its file is now called 0002_create_d: give it its name back"),
-    "deleted": (delete, f"{NAMES[0]} is applied, and its file is gone: bring it back, with its rollback"),
+    "renamed": (
+        rename,
+        [
+            f"{NAMES[1]} is applied, but its file was renamed to 0002_create_d",
+            f"rename the file back to {NAMES[1]}.sql\n",
+        ],
+    ),
+    "deleted": (
+        delete,
+        [f"{NAMES[0]} is applied, but its file is missing", "restore the file and its rollback file\n"],
+    ),
 }
 
 
@@ -105,7 +125,7 @@ DISAGREEMENTS: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_what_was_applied_and_is_another_now_is_refused(
     case: str, to_apply: int, empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spoil, words = DISAGREEMENTS[case]
+    spoil, lines = DISAGREEMENTS[case]
     apply(empty_database, folder, *NAMES[: 3 - to_apply])
     before = state(empty_database)
     spoil(folder)
@@ -117,7 +137,8 @@ def test_what_was_applied_and_is_another_now_is_refused(
     with pytest.raises(SystemExit):
         apply(empty_database, folder)
 
-    assert words in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert all(line in said for line in lines)
     assert state(empty_database) == before
 
 
@@ -134,6 +155,46 @@ def test_the_same_is_refused_when_it_is_to_be_rolled_back(
 
     assert f"{NAMES[0]} was edited after it was applied" in capsys.readouterr().err
     assert state(empty_database) == before
+
+
+def test_a_comment_is_no_edit(empty_database: str, folder: Path) -> None:
+    apply(empty_database, folder)
+    before = state(empty_database)
+    comment(folder)
+
+    apply(empty_database, folder)
+
+    assert state(empty_database) == before
+
+
+def former_digests(url: str, folder: Path) -> None:
+    """Make the ledger one of an earlier release, which recorded the SHA-256 of each whole file."""
+    with psycopg.connect(url) as connection:
+        for name in NAMES:
+            whole_file = hashlib.sha256((folder / f"{name}.sql").read_bytes()).hexdigest()
+            connection.execute("UPDATE _yoyo_ledger SET sha256 = %s WHERE migration_id = %s", [whole_file, name])
+
+
+def test_a_digest_of_an_earlier_release_holds_until_the_file_is_edited(
+    empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply(empty_database, folder)
+    former_digests(empty_database, folder)
+    before = state(empty_database)
+
+    apply(empty_database, folder)
+    assert state(empty_database) == before
+
+    comment(folder)
+    with pytest.raises(SystemExit):
+        apply(empty_database, folder)
+    assert f"images schema accept {NAMES[0]}\n" in capsys.readouterr().err
+
+    with backend_on(empty_database) as backend:
+        backend.to_apply(read_migrations(str(folder)))  # as the command does: the backend learns the folder
+        backend.accept([])
+    comment(folder)
+    apply(empty_database, folder)
 
 
 def test_line_endings_are_no_edit(empty_database: str, folder: Path) -> None:
@@ -157,8 +218,8 @@ def test_a_file_that_comes_too_late_is_refused(
         apply(empty_database, folder)
 
     assert capsys.readouterr().err == (
-        f"yoyo: {NAMES[1]} is not applied, but {NAMES[2]}, which comes after it, is: "
-        f"give the file a number after 0003, or roll back first: yoyo rollback -r {NAMES[2]}\n"
+        f"error: {NAMES[1]} is not applied, but a later migration is: {NAMES[2]}.\n"
+        f"hint: give the file a number after 0003, or roll back first: yoyo rollback -r {NAMES[2]}\n"
     )
     assert state(empty_database) == before
 
@@ -170,7 +231,7 @@ def test_one_is_not_applied_without_those_before_it(
         apply(empty_database, folder, NAMES[2])
 
     assert capsys.readouterr().err == (
-        f"yoyo: {NAMES[2]} stands on {NAMES[0]}, which is not applied: yoyo apply -r {NAMES[2]}\n"
+        f"error: {NAMES[2]} needs {NAMES[0]}, which is not applied.\nhint: yoyo apply -r {NAMES[2]}\n"
     )
     assert ledger(empty_database) == []
 
@@ -185,7 +246,7 @@ def test_one_is_not_rolled_back_from_under_another(
         rollback(empty_database, folder, NAMES[0], NAMES[2])
 
     assert capsys.readouterr().err == (
-        f"yoyo: {NAMES[1]} stands on {NAMES[0]}: roll it back first, yoyo rollback -r {NAMES[0]}\n"
+        f"error: {NAMES[1]} is applied and needs {NAMES[0]}.\nhint: yoyo rollback -r {NAMES[0]}\n"
     )
     assert state(empty_database) == before
 
@@ -203,12 +264,13 @@ def test_a_newer_database_is_fine_and_said_aloud(
     apply(empty_database, folder)
 
     assert capsys.readouterr().out == (
-        "this build does not know 0004_create_d, which a newer release has applied\nnothing to apply\n"
+        "a newer release applied migrations that this release does not know: 0004_create_d\nnothing to apply\n"
     )
     with pytest.raises(SystemExit):
         rollback(empty_database, folder, NAMES[2])
     assert capsys.readouterr().err == (
-        f"yoyo: 0004_create_d stands on {NAMES[2]}: roll it back first, by the release that has it\n"
+        f"error: 0004_create_d is applied and needs {NAMES[2]}.\n"
+        "hint: roll back 0004_create_d first, with the release that has it\n"
     )
     assert state(empty_database) == before
 
@@ -225,8 +287,9 @@ def test_an_edit_is_accepted_by_name_and_recorded(database: str, tmp_path: Path)
     for name in ("app", "sql"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "yoyo.ini", project)
-    with (project / "sql" / "migrations" / f"{IDS[1]}.sql").open("a") as file:
-        file.write("-- edited\n")
+    for name in (IDS[1], IDS[3], IDS[4]):
+        with (project / "sql" / "migrations" / f"{name}.sql").open("a") as file:
+            file.write("SELECT 'edited';\n" if name != IDS[4] else "-- a comment\n")
 
     def command(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         script = f"import sys; from {name} import main; sys.exit(main())"
@@ -239,16 +302,29 @@ def test_an_edit_is_accepted_by_name_and_recorded(database: str, tmp_path: Path)
             timeout=60,
         )
 
-    refused = command("yoyo.scripts.main", "apply")
-    other = command("app.cli.main", "schema", "accept", IDS[2])
+    rejected = command("yoyo.scripts.main", "apply")
+    other = command("app.cli.main", "schema", "accept", IDS[1], IDS[2])
     accepted = command("app.cli.main", "schema", "accept", IDS[1])
+    again = command("yoyo.scripts.main", "apply")
+    rest = command("app.cli.main", "schema", "accept", "--all")
     after = command("yoyo.scripts.main", "apply")
+    none = command("app.cli.main", "schema", "accept", "--all")
 
-    assert f"images schema accept {IDS[1]}" in refused.stderr
-    assert (other.returncode, other.stderr) == (1, f"images schema accept: nothing to accept: {IDS[2]} is applied\n")
-    assert (accepted.returncode, accepted.stdout) == (0, f"accepted {IDS[1]} as it is now\n")
+    assert rejected.returncode == 1
+    assert rejected.stderr == (
+        f"error: nothing was done:\n  {IDS[1]} was edited after it was applied.\n"
+        f"  {IDS[3]} was edited after it was applied.\n"
+        "hint: restore the files and write a new migration for the change. If the edits do not change the schema, "
+        "accept them: images schema accept --all\n"
+    )
+    assert (other.returncode, other.stdout) == (2, "")
+    assert other.stderr.startswith(f"error: {IDS[2]} is applied, not edited.\n")
+    assert (accepted.returncode, accepted.stdout) == (0, f"accepted {IDS[1]}\n")
+    assert f"images schema accept {IDS[3]}" in again.stderr
+    assert (rest.returncode, rest.stdout) == (0, f"accepted {IDS[3]}\n")
     assert (after.returncode, after.stdout) == (0, "nothing to apply\n")
-    assert ledger(database)[-1] == (IDS[1], "accept", "done")
+    assert (none.returncode, none.stdout) == (0, "nothing to accept\n")
+    assert ledger(database)[-2:] == [(IDS[1], "accept", "done"), (IDS[3], "accept", "done")]
 
 
 def test_the_ledger_tells_who_where_when_and_of_which_text(database: str) -> None:
@@ -261,13 +337,13 @@ def test_the_ledger_tells_who_where_when_and_of_which_text(database: str) -> Non
         """).fetchall()
 
     digests = shipped()
-    assert [row[:2] for row in rows] == [(name, digests[name]) for name in IDS]
+    assert [row[:2] for row in rows] == [(name, digests[name].current) for name in IDS]
     assert {row[2:4] for row in rows} == {(getpass.getuser(), socket.gethostname())}
     assert all(process > 0 and in_order and error is None for *_, process, in_order, error in rows)
 
 
 def test_a_file_that_is_edited_while_it_runs_is_recorded_as_it_ran(empty_database: str, folder: Path) -> None:
-    before = shipped(folder)[NAMES[0]]
+    before = shipped(folder)[NAMES[0]].current
     with backend_on(empty_database) as backend:
         pending = backend.to_apply(read_migrations(str(folder)))[:1]
         process_steps = pending[0].process_steps
@@ -335,7 +411,7 @@ def test_stock_yoyo_and_ours_may_alternate(empty_database: str, folder: Path) ->
         apply(empty_database, folder)
         by_stock(empty_database, folder, NAMES[2])
         with (folder / f"{NAMES[2]}.sql").open("a") as file:
-            file.write("-- edited\n")
+            file.write("SELECT 'edited';\n")
 
         apply_by_stock(empty_database, folder)
         apply(empty_database, folder)
@@ -358,15 +434,15 @@ def rollback_by_stock(url: str, folder: Path, name: str) -> None:
 def test_a_folder_without_migrations_is_no_success(empty_database: str, command: str) -> None:
     done = yoyo_on(empty_database, command, "sql/migration")
 
-    assert done.returncode == 1
-    assert done.stderr == "yoyo: no migration found: is the folder the right one, and the pattern of -m?\n"
+    assert done.returncode == 2
+    assert done.stderr == "error: no migration found.\nhint: check the folder and the pattern of -m\n"
 
 
 def test_a_pattern_that_is_none_is_told(empty_database: str) -> None:
     done = yoyo_on(empty_database, "apply", "-m", "(")
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("yoyo: -m takes a regular expression, which this is not: ")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: -m takes a regular expression: ")
     assert done.stderr.count("\n") == 1
 
 
@@ -376,20 +452,41 @@ def test_marks_have_no_gaps(empty_database: str) -> None:
     from_under = yoyo_on(empty_database, "unmark", "-m", IDS[1])
     unmarked = yoyo_on(empty_database, "unmark", "-m", IDS[4])
 
-    assert gap.stderr == f"yoyo: {IDS[4]} stands on {IDS[0]}, which is not applied: yoyo mark -r {IDS[4]}\n"
+    assert gap.returncode == 1
+    assert gap.stderr == f"error: {IDS[4]} needs {IDS[0]}, which is not applied.\nhint: yoyo mark -r {IDS[4]}\n"
     assert marked.stdout == f"marked {', '.join(IDS[:5])}\n"
-    assert from_under.stderr == f"yoyo: {IDS[2]} stands on {IDS[1]}: roll it back first, yoyo unmark -r {IDS[1]}\n"
-    assert unmarked.stdout == f"unmarked {IDS[4]}\n"
+    assert from_under.stderr == f"error: {IDS[2]} is applied and needs {IDS[1]}.\nhint: yoyo unmark -r {IDS[1]}\n"
+    assert unmarked.stdout == f"unmarked {IDS[4]}\nundo: yoyo mark -r {IDS[4]}\n"
+
+
+def test_unmarking_several_needs_all(empty_database: str) -> None:
+    yoyo_on(empty_database, "mark", "-r", IDS[4])
+    before = state(empty_database)
+
+    rejected = [yoyo_on(empty_database, "unmark", *arguments) for arguments in ((), ("-r", IDS[2]))]
+
+    assert [done.returncode for done in rejected] == [1, 1]
+    assert rejected[1].stderr == (
+        f"error: nothing was unmarked: this would unmark 3 migrations, from {IDS[4]} down to {IDS[2]}.\n"
+        f"hint: unmark the last one: yoyo unmark -m {IDS[4]}. To unmark all of them, add --all\n"
+    )
+    assert state(empty_database) == before
+
+    unmarked = yoyo_on(empty_database, "unmark", "-r", IDS[2], "--all")
+    undone = yoyo_on(empty_database, *unmarked.stdout.splitlines()[-1].removeprefix("undo: yoyo ").split())
+
+    assert unmarked.stdout.splitlines()[0] == f"unmarked {', '.join(IDS[4:1:-1])}"
+    assert undone.stdout == f"marked {', '.join(IDS[2:5])}\n"
 
 
 def test_a_gap_that_stock_yoyo_left_is_closed_by_what_is_advised(database: str, connection: psycopg.Connection) -> None:
     connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = %s", [IDS[9]])
 
-    refused = yoyo_on(database, "apply")
+    rejected = yoyo_on(database, "apply")
     marked = yoyo_on(database, "mark", "-m", IDS[9])
     after = yoyo_on(database, "apply")
 
-    assert refused.stderr.endswith(f"or roll back first: yoyo rollback -r {IDS[10]}\n")
+    assert rejected.stderr.endswith(f"or roll back first: yoyo rollback -r {IDS[10]}\n")
     assert marked.stdout == f"marked {IDS[9]}\n"
     assert (after.returncode, after.stdout) == (0, "nothing to apply\n")
 
@@ -403,5 +500,5 @@ def test_nothing_to_do_writes_nothing(database: str) -> None:
 def test_force_is_refused(empty_database: str) -> None:
     done = yoyo_on(empty_database, "apply", "--force")
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("yoyo: --force would record as done what failed")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --force is not supported, because it records failed migrations as applied.\n")

@@ -89,7 +89,7 @@ class Stage:
             admin.execute(f"CREATE DATABASE {DATABASE}".encode())
         self.yoyo("apply", "--revision", "0001_create_images", release=release)
         with psycopg.connect(self.primary.url(DATABASE), autocommit=True) as connection:
-            scratch.fill(connection, rows, quiet=True)
+            scratch.fill(connection, rows)
         self.yoyo("apply", release=release)
         self.primary.run("VACUUM ANALYZE")
         self.standby = self.primary.standby(self.standby.data)

@@ -15,7 +15,7 @@ import psycopg
 
 from app.embedded_postgres import Server
 from tests.conftest import VERSION, as_role, make_roles, yoyo_on
-from tests.migrations.test_backend import wait_until
+from tests.support.waiting import wait_until
 
 OPTIONS = "-c fsync=off -c max_connections=40 -c shared_buffers=16MB -c wal_retrieve_retry_interval=50ms"
 DATABASE = "images"

@@ -1,4 +1,4 @@
-"""The commands `yoyo` and `images`, forked from a process that has imported them: that takes 40 ms instead of 500."""
+"""Commands `yoyo` and `images`, forked from a process that has imported them: 40 ms instead of 500."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ processes.set_forkserver_preload(["tests.support.preload", "tests.support.forked
 
 
 def run(environment: dict[str, str], *command: str | Path) -> "CompletedProcess[str]":
-    """As subprocess.run, with what it says as text. Raises TimeoutError after 60 s."""
+    """Run a command and return its exit code and its output as text. Raises TimeoutError after 60 s."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "command")
         process = start(output, environment, *command)
@@ -29,9 +29,9 @@ def run(environment: dict[str, str], *command: str | Path) -> "CompletedProcess[
 
 
 def start(output: Path, environment: dict[str, str], *command: str | Path) -> ForkServerProcess:
-    """Start it in the project's folder; what it says goes to two files, output.out and output.err.
+    """Start a command in the project's folder. Its output goes to two files, output.out and output.err.
 
-    `exitcode` is None while it runs, and negative where a signal ended it.
+    `exitcode` is None while it runs, and negative if a signal ended it.
     """
     for suffix in (".out", ".err"):
         output.with_suffix(suffix).touch()  # it may be killed before it has opened them

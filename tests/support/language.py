@@ -20,14 +20,15 @@ from tests.support.prose import MESSAGE, Passage, passages
 ROOT = Path(__file__).parents[2]
 PENDING = Path(__file__).with_name("language_pending.txt")
 NOT_COVERED = re.compile(
-    r"(README|RUNBOOK|CHANGELOG|SECURITY)\.md$|^benchmarks/(README\.md|results/|peers/)|^sql/schema\.sql$"
+    r"^(README|RUNBOOK|CHANGELOG|SECURITY)\.md$|^benchmarks/(README\.md|results/|peers/)|^sql/schema\.sql$"
     r"|^requirements/|^tests/support/(language|prose|language_pending)|^tests/test_language\.py$|^LICENSE$"
 )
 
 MAX_WORDS = 30  # in one sentence
 SUBJECTS = r"(?:who|whoever|what|whatever)(?!:)\b(?! to\b)(?!.*\?$)"
 # Prepositions and conjunctions. A question word after them stands for a noun that is missing.
-LINKS = "of|by|for|from|than|with|and|or|but|then|unless|besides?"
+LINKS = "of|by|than|besides?"
+LINKS_OF_WHO = "for|from|with|but|then|unless|to|if"
 # Nouns and verbs after which "where" means a place.
 PLACES = (
     "folder|directory|file|line|place|page|path|position|point|column|table|list|here|there|database|server|host|"
@@ -36,13 +37,14 @@ PLACES = (
 )
 RULES: dict[str, re.Pattern[str]] = {
     "subject": re.compile(
-        rf"^{SUBJECTS}|[;:] {SUBJECTS}|\b(?:{LINKS}) {SUBJECTS}|\b(?:nobody|somebody|no one|whom|whoever)\b|"
+        rf"^{SUBJECTS}|[;:] {SUBJECTS}|\b(?:{LINKS}) {SUBJECTS}|"
+        rf"\b(?:{LINKS_OF_WHO}) who\b(?!.*\?$)|\b(?:nobody|somebody|no one|whom|whoever)\b|"
         r"\bnone (?!of\b)(?:is|are|was|waits?|has|have|can|that|finds?)\b|^None of\b|"
         r"^One (?:that|who|which|may|can|has|is)\b",
         re.IGNORECASE,
     ),
     "idiom": re.compile(
-        r"\b(?:alone|anew|mend(?:s|ed|ing)?|in force|at work|no more(?! than\b)|any more(?=[.,;:)]|$)|as ever|"
+        r"\b(?:(?<!-)alone|anew|mend(?:s|ed|ing)?|in force|at work|no more(?! than\b)|any more(?=[.,;:)]|$)|as ever|"
         r"(?:unless|if not|when) (?:told|said|asked)(?: otherwise)?|to be had|can be had|in vain|comes? by|"
         r"but for|lest|thereof|in silence|for good(?=[.,;:)]|$)|make good|makes good|"
         r"(?:is|are|was|were|be|been|being) (?:told|said|had)(?! to\b)|stands? (?:in|beside|before|above|below|under)|"
@@ -144,7 +146,7 @@ def is_where_for_if(sentence: str) -> bool:
 
 CODE = re.compile(r"``.+?``|`[^`]*`", re.DOTALL)
 LINK = re.compile(r"\]\([^)]*\)|https?://\S+")
-END = r"(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)(?<=[.!?])[\"')*]*\s+(?=[\"'(*]*[A-Z`0-9])|(?<=[.!?])\n"
+END = r"(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)(?<=[.!?])[\"')*]*\s+(?=[\"'(*]*(?:[A-Z`0-9]|psycopg|yoyo|squawk|asyncpg|uvicorn))|(?<=[.!?])\n"
 BREAK = r"\n\s*\n|\n(?=\s*(?:[*+-]|\d+[.)]|\$\d|[A-Za-z][\w ]{0,14}:)\s)"
 SPLIT = re.compile(rf"(?:{END}|{BREAK})")
 BULLET = re.compile(r"^\s*(?:[*+-]|\d+[.)])\s+")

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from app.embedded_postgres import Server
-from tests.migrations.test_backend import wait_until
+from tests.support.waiting import wait_until
 
 PORT = 6432  # of a socket: it is part of a file's name
 SERVERS = 3  # connections to PostgreSQL, for each database and role

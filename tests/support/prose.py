@@ -185,6 +185,7 @@ def _javascript(path: str, text: str) -> Iterator[Passage]:
 
 
 def _markdown(path: str, text: str) -> Iterator[Passage]:
+    text = _without_template(text)
     text = re.sub(r"^(```|~~~).*?^\1", lambda code: "\n" * code[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE)
     line = 1
     for part in re.split(r"(\n\s*\n|\n(?=\s*(?:[|#]|[*+-] |\d+\. )))", text):
@@ -223,8 +224,14 @@ class _Html(HTMLParser):
 
 def _html(path: str, text: str) -> Iterator[Passage]:
     parser = _Html(path)
-    parser.feed(re.sub(r"\{[{%#].*?[}%#]\}", "X", text, flags=re.DOTALL) if "{{" in text else text)
+    parser.feed(_without_template(text))
     yield from parser.found
+
+
+def _without_template(text: str) -> str:
+    """Return the text without the statements of a Jinja template, and with X for its expressions."""
+    text = re.sub(r"\{[%#].*?[%#]\}", lambda tag: "\n" * tag[0].count("\n"), text, flags=re.DOTALL)
+    return re.sub(r"\{\{.*?\}\}", "X", text)
 
 
 def _without_code(text: str) -> str:

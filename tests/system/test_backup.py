@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from app.cli import keep_objects as cli_keep_objects
 from app.cli.keep_objects import keep_objects
 from app.embedded_postgres import Server, binaries
+from app.errors import CommandError
 from app.settings import ROOT, Settings
 from tests.conftest import BIN, VERSION, as_role, client_of, environment, yoyo_on
 from tests.migrations.test_backend import wait_until
@@ -42,7 +43,7 @@ def other_server(memory: Path, request: pytest.FixtureRequest) -> Iterator[Serve
 
 
 def session(text: str, url: str, folder: Path, name: str) -> tuple[str, dict[str, str]]:
-    """The commands for a database of this server and this name, with a folder of the test; and their environment."""
+    """Return the commands for a database of this name, with a folder of the test, and their environment."""
     text = text.replace(".venv/bin/", "").replace("/backup/2026-01-31", f"{folder}/backup")
     text = re.sub(r"\bobjects=\S+", f"objects={folder}/objects", text)
     text = re.sub(r"(createdb |--quiet |dump\" |--dbname=)images", rf"\1{name}", text)
@@ -157,39 +158,34 @@ def kept(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return database
 
 
-def test_it_ends_as_its_command_does(kept: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_ends_as_its_command_does(kept: str) -> None:
     assert keep_objects(["sh", "-c", "exit 7"]) == 7
     assert keep_objects(["sh", "-c", "kill -9 $$"]) == 137
-    with pytest.raises(SystemExit):
+    with pytest.raises(CommandError, match=r"^/no/such/command cannot be run: No such file or directory\.$"):
         keep_objects(["/no/such/command"])
 
-    assert capfd.readouterr().err == "images objects keep: /no/such/command cannot be run: No such file or directory\n"
 
-
-def test_what_ran_in_vain_is_told(kept: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_lock_is_an_error(kept: str) -> None:
     end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
-    with pytest.raises(SystemExit):
-        keep_objects(
-            [str(binaries(VERSION) / "psql"), "--quiet", "--no-psqlrc", f"--dbname={kept}", f"--command={end}"]
-        )
+    psql = [str(binaries(VERSION) / "psql"), "--quiet", "--no-psqlrc", f"--dbname={kept}", f"--command={end}"]
+    with pytest.raises(
+        CommandError, match=r"^the connection to PostgreSQL was lost while the command ran: .*"
+    ) as raised:
+        keep_objects(psql)
 
-    said = capfd.readouterr().err
-    assert re.fullmatch(
-        r"images objects keep: the connection to PostgreSQL was lost meanwhile: .*: make it again\n", said
-    )
+    assert raised.value.hint == "make the backup again: a DELETE may have removed bytes that it needs"
 
 
-def test_two_at_once_are_refused(kept: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(keep_objects, "PATIENCE", 0.1)
+def test_a_second_backup_is_rejected(
+    kept: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli_keep_objects, "LOCK_TIMEOUT", 0.1)
     with psycopg.connect(kept, autocommit=True) as other:
         other.execute((ROOT / "sql" / "migrator" / "keep_objects.sql").read_bytes())
-        with pytest.raises(SystemExit):
+        with pytest.raises(CommandError, match=r"^another backup is running, .*: the command was not run\.$"):
             keep_objects(["echo", "in vain"])
 
-    assert capfd.readouterr() == (
-        "",
-        f"{cli_keep_objects.NAME}: another one is at work, or a DELETE hangs in the object store; nothing was run\n",
-    )
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_signal_to_it_reaches_the_command(database: str, tmp_path: Path) -> None:
@@ -209,8 +205,8 @@ def test_a_signal_as_the_command_starts_reaches_it(kept: str, monkeypatch: pytes
     monkeypatch.setattr(signal, "signal", lambda _, handler: handlers.append(handler))
 
     class Started(subprocess.Popen[bytes]):
-        def __init__(self, command: list[str]) -> None:
-            super().__init__(command)
+        def __init__(self, command: list[str], env: dict[str, str] | None) -> None:
+            super().__init__(command, env=env)
             handlers[-1](signal.SIGTERM, None)
 
     monkeypatch.setattr(subprocess, "Popen", Started)

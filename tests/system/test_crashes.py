@@ -16,7 +16,8 @@ import httpx
 import psycopg
 import pytest
 
-from app.cli.check_objects import CLEAN, FOUND, check_objects
+from app.cli.check_objects import check_objects
+from app.errors import ExitCode
 from app.settings import ROOT, Settings
 from app.storage.keys import storage_key
 from app.storage.store import PART
@@ -109,7 +110,7 @@ async def found(settings: Settings, connection: psycopg.Connection, remove: bool
         patch.setenv("STORAGE_URL", str(settings.storage_url))
         status = await asyncio.to_thread(check_objects, 0, remove, "json")
     kinds = Counter(finding["kind"] for finding in json.loads(told.getvalue())["findings"])
-    assert status == (FOUND if kinds and not remove else CLEAN)
+    assert status == (ExitCode.ACTION_NEEDED if kinds and not remove else ExitCode.DONE)
     return dict(kinds)
 
 

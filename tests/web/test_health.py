@@ -7,6 +7,7 @@ from app.review.review import ask
 from tests.schema.test_migrations import FILES
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).status_code == 200
     assert (await client.get("/readyz")).status_code == 200
@@ -36,6 +37,7 @@ async def test_a_database_of_stock_yoyo_is_ready(client: httpx.AsyncClient, conn
     assert (await client.get("/readyz")).status_code == 200
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_a_database_without_any_migration_is_not_ready(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
@@ -53,7 +55,7 @@ def test_the_previous_release_works_on_this_schema(database: str) -> None:
     if release is None:
         pytest.skip("git does not tell which queries the previous release had")
     with scratch.connect(database) as connection:
-        scratch.fill(connection, 200, quiet=True)
+        scratch.fill(connection, 200)
 
         answers = ask(connection, release.queries.values())
 

@@ -455,6 +455,7 @@ async def test_only_the_version_that_if_match_names_is_changed(client: httpx.Asy
     problem(await client.delete(f"/v1/images/{id}", headers={"If-Match": third}), 404)
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_patches_at_the_same_time_lose_nothing(client: httpx.AsyncClient) -> None:
     id = (await upload(client))["id"]
 
@@ -505,6 +506,7 @@ async def test_deleted_bytes_may_be_stored_again(client: httpx.AsyncClient) -> N
     assert (await client.get(f"/v1/images/{response.json()['id']}/content")).content == picture()
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_no_order_of_uploads_and_deletions_leaves_a_row_without_its_bytes(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
 ) -> None:
@@ -524,6 +526,7 @@ async def test_no_order_of_uploads_and_deletions_leaves_a_row_without_its_bytes(
         assert rows(connection) == len(objects(settings)) == 1
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_a_deletion_waits_for_an_upload_of_the_same_bytes(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
 ) -> None:

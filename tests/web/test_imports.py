@@ -67,6 +67,7 @@ async def test_records_become_images(client: httpx.AsyncClient) -> None:
     assert [image["id"] for image in (await client.get("/v1/images?tag=b, c")).json()["images"]] == [full["id"]]
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_an_export_can_be_imported(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     for n in range(3):
         await send(client, lines(record(n, title=f"Title {n}", tags=[f"t{n}"], attributes={"n": n})))
@@ -159,6 +160,7 @@ async def test_the_first_errors_of_all_lines_are_named(
     assert rows(connection) == 0
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_a_wrong_line_at_the_end_rolls_back_all_lines(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
@@ -185,6 +187,7 @@ async def test_an_id_of_other_bytes_is_rejected(client: httpx.AsyncClient, conne
     assert rows(connection) == 1
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_many_batches_make_one_import(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     async def body() -> AsyncIterator[bytes]:
         text = lines(*map(record, range(2 * BATCH_SIZE + 10)))
@@ -234,6 +237,7 @@ async def test_an_upload_that_comes_in_between_is_a_conflict(
     assert (await send(client, lines(record(1), record(2)))).json() == {"new": 1, "known": 1}
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_a_delete_leaves_the_bytes_while_an_import_runs(
     client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
 ) -> None:

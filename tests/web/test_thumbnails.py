@@ -290,6 +290,7 @@ async def test_a_hundred_requests_at_once_share_one_thumbnail(client: httpx.Asyn
     assert len(made) == 1
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_requests_to_several_workers_share_one_thumbnail(
     client: httpx.AsyncClient, settings: Settings, made: list[object]
 ) -> None:
@@ -389,6 +390,7 @@ async def test_uploads_go_on_while_thumbnails_are_made(
     assert [(await response).content for response in waiting] == [b"made"] * 5
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_a_thumbnail_that_is_made_while_its_image_is_deleted_does_not_stay(
     client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

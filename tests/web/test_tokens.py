@@ -192,6 +192,7 @@ async def test_a_token_in_use_is_looked_up_once_for_many_requests(
     assert len(looked) == 1
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_its_last_use_is_noted(
     closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
 ) -> None:
@@ -244,8 +245,11 @@ def test_the_command_makes_lists_and_revokes(database: str, connection: psycopg.
     assert "shown once" in made.stderr
 
     again = images(database, "create", "gallery")
-    assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr.count("\n") == 1
+    assert (again.returncode, again.stdout) == (3, "")
+    assert again.stderr == (
+        'error: a token named "gallery" exists.\n'
+        "hint: revoke it first (images token revoke gallery), or choose another name\n"
+    )
 
     [listed] = json.loads(images(database, "list", "--format", "json").stdout)
     assert (listed["name"], listed["scope"], listed["last_used_at"]) == ("gallery", "write", None)
@@ -253,7 +257,11 @@ def test_the_command_makes_lists_and_revokes(database: str, connection: psycopg.
 
     assert images(database, "revoke", "gallery").returncode == 0
     assert "revoked" in images(database, "list").stdout
-    assert images(database, "revoke", "gallery").returncode == 1
+    unknown = images(database, "revoke", "gallery")
+    assert (unknown.returncode, unknown.stderr) == (
+        3,
+        'error: no valid token is named "gallery".\nhint: list tokens: images token list\n',
+    )
     assert images(database, "create", "gallery").returncode == 0
 
     stored = connection.execute("SELECT sha256 FROM tokens WHERE revoked_at IS NOT NULL").fetchone()
@@ -264,13 +272,16 @@ def test_the_command_makes_lists_and_revokes(database: str, connection: psycopg.
 def test_a_name_is_one_line(name: str, database: str) -> None:
     done = images(database, "create", name)
 
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
 def test_before_the_migrations_the_command_says_so(empty_database: str) -> None:
     done = images(empty_database, "list")
 
-    assert (done.returncode, done.stderr) == (1, "images token list: the database is not migrated yet: yoyo apply\n")
+    assert (done.returncode, done.stderr) == (
+        3,
+        "error: the database lacks migrations of this release.\nhint: apply them: yoyo apply\n",
+    )
 
 
 def test_none_is_refused_beyond_loopback(database: str) -> None:

@@ -110,6 +110,7 @@ async def test_the_same_bytes_are_stored_once(
     assert rows(connection) == len(objects(settings)) == 1
 
 
+@pytest.mark.routes("direct", "pgbouncer")
 async def test_the_same_bytes_at_the_same_time_are_stored_once(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
 ) -> None:

@@ -14,7 +14,7 @@ from app.cli.commands.token import token
     cls=Group,
     name="images",
     params=common_options(),
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     invoke_without_command=True,
     no_args_is_help=True,
     epilog="Settings come from the environment, from .env, and from files in /run/secrets: see images settings."

@@ -1,5 +1,6 @@
 """Command and group of the `images` command line: help with examples and exit codes, --quiet and --verbose."""
 
+import math
 from typing import Any
 
 import click
@@ -51,6 +52,18 @@ class PassingCommand(Command):
         end = next((number for number, argument in enumerate(args) if argument not in own), len(args))
         rest = args[end + 1 :] if args[end : end + 1] == ["--"] else args[end:]
         return super().parse_args(ctx, [*args[:end], "--", *rest])
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds within limits."""
+
+    name = "number of seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return seconds
 
 
 class Group(click.Group):

@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli.commands.classes import Command, Group, format_option
+from app.cli.commands.classes import Command, Group, Seconds, format_option
 from app.errors import UsageError
 
 
@@ -18,7 +18,7 @@ def objects() -> None:
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0, max=3_155_760_000),
+    type=Seconds(min=0, max=3_155_760_000),
     default=86_400,
     show_default=True,
     metavar="SECONDS",
@@ -36,7 +36,7 @@ def check(grace: float, remove_orphans: bool, format: str) -> int:
     cls=Command,
     context_settings={"allow_interspersed_args": False},
     examples="images objects keep -- ./backup.sh\nimages objects keep sh -c 'pg_dump -Fc images > images.dump'",
-    exit_codes={0: "the command succeeded", 3: "failed; the command was not run, or ran without protection"},
+    exit_codes={0: "the command succeeded", 3: "the command was not run, or ran without the lock"},
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND [ARG]...")
 def keep(command: tuple[str, ...]) -> int:

@@ -27,7 +27,7 @@ def schema() -> None:
     exit_codes={0: "up to date", 1: "migrations are pending, or something is wrong", 3: "could not be read"},
 )
 def status(format: str) -> int:
-    """Show each migration, who is migrating, and drift of the live schema."""
+    """Show each migration, the running migrator, and drift."""
     from app.cli.schema import show_status
 
     return show_status(format)

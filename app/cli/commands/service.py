@@ -5,7 +5,7 @@ import os
 import click
 from click.shell_completion import get_completion_class
 
-from app.cli.commands.classes import Command, PassingCommand, format_option
+from app.cli.commands.classes import Command, PassingCommand, Seconds, format_option
 
 
 @click.command(cls=Command, examples="images dev\nUVICORN_PORT=8001 images dev")
@@ -24,24 +24,24 @@ def dev() -> int:
 @click.option("--migrate", is_flag=True, help="Run `yoyo apply` afterwards (skipped if MIGRATE=false).")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
     help="Fail if PostgreSQL or the object store does not answer in this time.",
 )
 def wait(migrate: bool, timeout: float) -> None:
-    """Check the settings and wait for PostgreSQL and the object store.
+    """Check the settings, and wait until all servers answer.
 
-    A container starts with this command, so that a wrong setting shows once and not in each worker. An error that
-    waiting cannot fix, such as a wrong password, ends the command at once.
+    The servers are PostgreSQL and the object store. A container starts with this command, so that a wrong setting shows
+    once and not in each worker. An error that waiting cannot fix, such as a wrong password, ends the command at once.
     """
     import asyncio
 
     from app.cli.wait import wait_for_database
     from app.settings import read_settings
 
-    asyncio.run(wait_for_database(timeout))
+    asyncio.run(wait_for_database(timeout, is_start=migrate))
     if migrate and read_settings().migrate:
         os.execvp("yoyo", ["yoyo", "apply"])  # noqa: S606, S607
 

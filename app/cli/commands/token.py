@@ -17,7 +17,7 @@ def token() -> None:
     type=click.Choice(["read", "write", "admin"]),
     default="read",
     show_default=True,
-    help="What the token allows.",
+    help="Scope of the token: write includes read, admin includes both.",
 )
 def create(name: str, scope: str) -> None:
     """Create a token and print it once.

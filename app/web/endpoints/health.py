@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.database import queries
 from app.database.errors import UNAVAILABLE
-from app.database.replica import Reads
+from app.database.replica import ReadRouter
 from app.observability.logs import logger
 from app.schema import history
 from app.web.operations import JSON, Answer, Tag, operation
@@ -74,7 +74,7 @@ async def readyz(request: Request[State]) -> Response:
 
 
 @asynccontextmanager
-async def telling(reads: Reads) -> AsyncIterator[None]:
+async def telling(reads: ReadRouter) -> AsyncIterator[None]:
     """While the context is open, log which migrations are missing, and when all are applied."""
     task = asyncio.create_task(_tell(reads))
     try:
@@ -83,7 +83,7 @@ async def telling(reads: Reads) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _tell(reads: Reads) -> None:
+async def _tell(reads: ReadRouter) -> None:
     told: list[str] = []
     while True:
         try:
@@ -100,7 +100,7 @@ async def _tell(reads: Reads) -> None:
         await asyncio.sleep(POLL_INTERVAL)
 
 
-async def _pending(reads: Reads) -> list[str]:
+async def _pending(reads: ReadRouter) -> list[str]:
     rows = await queries.read_history(reads)
     entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
     return [entry.id for entry in entries if not entry.applied]

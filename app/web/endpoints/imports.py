@@ -48,7 +48,7 @@ async def import_images(request: Request[State]) -> Response:
     faults = Faults()
     with transfer(request):
         try:
-            async with request.state["pool"].transaction() as connection, connection.without_limit():
+            async with request.state["pool"].transaction() as connection, connection.without_time_limit():
                 moment = await queries.prepare_import(connection)
                 async for batch in _ahead(_batches(request, moment, faults)):
                     new = await _new(connection, batch, faults)

@@ -1,0 +1,43 @@
+"""Port of the service: check that uvicorn will be able to listen on it, before the start goes on."""
+
+import errno
+import os
+import socket
+
+from app.errors import CommandError, UsageError
+from app.settings import ServerSettings
+from app.text import printable
+
+
+def check_port(server: ServerSettings) -> None:
+    """Raise CommandError if another program listens on UVICORN_PORT, or UsageError if the address cannot be used."""
+    if os.environ.get("UVICORN_UDS") or os.environ.get("UVICORN_FD"):
+        return  # uvicorn listens somewhere else
+    host, port = server.uvicorn_host, server.uvicorn_port
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise UsageError(
+            f"UVICORN_HOST: the host name {printable(host)} was not found.", "example: 127.0.0.1"
+        ) from None
+    for family, kind, protocol, _, address in addresses:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does
+                probe.bind(address)
+        except OSError as error:
+            _raise(error, host, port)
+
+
+def _raise(error: OSError, host: str, port: int) -> None:
+    match error.errno:
+        case errno.EADDRINUSE:
+            raise CommandError(f"port {port} on {host} is in use.", "choose another port: UVICORN_PORT=8001 make run")
+        case errno.EADDRNOTAVAIL:
+            raise UsageError(f"UVICORN_HOST: {host} is not an address of this machine.", "example: 127.0.0.1")
+        case errno.EACCES:
+            raise UsageError(f"UVICORN_PORT: this user may not listen on port {port}.", "choose a port above 1023")
+        case _:
+            return  # such as a machine without IPv6: uvicorn decides

@@ -1,0 +1,90 @@
+"""`images settings`: shows every setting, its value and its source, with secrets masked."""
+
+import json
+import re
+import sys
+from typing import NamedTuple
+
+from pydantic import ByteSize
+from pydantic_core import PydanticUndefinedType
+
+from app.setting_sources import Found, Sources, unknown_names
+from app.settings import MODELS, NAMES, format_size, read_review_settings, read_settings
+from app.text import printable
+from app.urls import MASK, WrongURLError, check_database_url, mask_url
+
+# Variables of uvicorn, the object store's client and the service itself that are shown if they are set.
+OTHERS = re.compile(r"(UVICORN|AWS|GOOGLE|AZURE)_\w+|SECRETS_DIR|PROMETHEUS_MULTIPROC_DIR")
+# Of the object store's variables, only these are shown unmasked. Others may be credentials.
+SHOWN = re.compile(r"UVICORN_(?!.*PASSWORD)\w+|\w+_(REGION|ALLOW_HTTP|TIMEOUT)|SECRETS_DIR|PROMETHEUS_MULTIPROC_DIR")
+URL = re.compile(r"\w+_(ENDPOINT\w*|URL)")
+
+
+class Row(NamedTuple):
+    """A line of the list. `source` is "default", "environment", ".env" or the path of a file."""
+
+    name: str
+    value: str | None
+    source: str
+
+
+def show(format: str) -> None:
+    """Print every setting. Raises WrongSettingsError after that if settings are wrong."""
+    rows, unknown = settings_rows(Sources()), unknown_names()
+    if format == "json":
+        settings = [row._asdict() for row in rows]
+        print(json.dumps({"settings": settings, "warnings": unknown}))
+    else:
+        for row in rows:
+            value = "" if row.value is None else printable(row.value)
+            print(f"{row.name:<27} {value:<40} {row.source}")
+        warn_of_unknown_names()
+    read_review_settings()
+    read_settings()
+
+
+def settings_rows(sources: Sources) -> list[Row]:
+    """Return a row for each setting, and for each variable of others that is set."""
+    rows = []
+    for model in MODELS:
+        for field, info in model.model_fields.items():
+            found = sources.find(field.upper())
+            rows.append(_row(field.upper(), found) if found else Row(field.upper(), _default(info.default), "default"))
+    others = [name for name in sources.environment if OTHERS.fullmatch(name) and name not in NAMES]
+    return rows + [_row(name, Found(sources.environment[name], "environment")) for name in sorted(others)]
+
+
+def warn_of_unknown_names() -> None:
+    """Print a warning to stderr for each unknown name in a source of the settings. Call it once per command."""
+    for sentence in unknown_names():
+        print(f"warning: {sentence}", file=sys.stderr)
+
+
+def _row(name: str, found: Found) -> Row:
+    return Row(name, _masked(name, found.text), found.source)
+
+
+def _masked(name: str, text: str) -> str:
+    """Return the value without secrets. A database URL that is wrong is masked as a whole."""
+    if name.endswith("DATABASE_URL"):
+        try:
+            check_database_url(text)
+        except WrongURLError:
+            return MASK
+        return mask_url(text)
+    if URL.fullmatch(name):
+        return mask_url(text)
+    return text if name in NAMES or SHOWN.fullmatch(name) else MASK
+
+
+def _default(value: object) -> str | None:
+    match value:
+        case PydanticUndefinedType() | None | "":
+            return None
+        case bool():
+            return str(value).lower()
+        case ByteSize():
+            return format_size(value)
+        case float():
+            return f"{value:g}"
+    return str(value)

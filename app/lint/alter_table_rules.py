@@ -1,0 +1,202 @@
+"""Rules about ALTER TABLE: rewrites, scans and index builds under ACCESS EXCLUSIVE, and constraints."""
+
+from typing import Any
+
+from pglast import ast
+from pglast.enums import AlterTableType as Alter
+from pglast.enums import ConstrType, DropBehavior, ObjectType
+
+from app.lint import costs
+from app.lint.catalog import Catalog
+from app.lint.findings import Fault, Faults
+from app.lint.lock_rules import foreign_key_lock
+from app.lint.nodes import SERIALS, is_virtual, qualified_name, relation_name, type_name
+from app.lint.parser import Statement
+from app.lint.release_rules import CASCADE, change_type, drop_column, drop_default, drop_unique_index, require
+from app.lint.state import MigrationState
+
+# Subcommands whose lock lets reads and writes continue.
+LIGHT = {
+    *(Alter.AT_ValidateConstraint, Alter.AT_SetStatistics, Alter.AT_SetRelOptions, Alter.AT_ResetRelOptions),
+    *(Alter.AT_ClusterOn, Alter.AT_DropCluster, Alter.AT_SetOptions, Alter.AT_ResetOptions, Alter.AT_AttachPartition),
+}
+REWRITING = {
+    Alter.AT_SetLogged: "SET LOGGED",
+    Alter.AT_SetUnLogged: "SET UNLOGGED",
+    Alter.AT_SetAccessMethod: "SET ACCESS METHOD",
+    Alter.AT_SetTableSpace: "SET TABLESPACE",
+}
+# PostgreSQL runs the subcommands of one statement in this order. All others come after these.
+ORDER = {Alter.AT_DropConstraint: 0, Alter.AT_DropColumn: 0, Alter.AT_AlterColumnType: 1}
+TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_FOREIGN_TABLE}
+EXCLUDE_HINT = (
+    "PostgreSQL cannot add an EXCLUDE constraint without this lock: create a new table with the constraint, copy the "
+    "rows in batches, and switch the code over"
+)
+
+
+def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of an ALTER TABLE, and apply its subcommands to the catalog in PostgreSQL's order."""
+    node, table = statement.node, relation_name(statement.node.relation)
+    commands = list(zip(statement.lines, node.cmds or (), strict=True))
+    if node.objtype == ObjectType.OBJECT_INDEX:
+        if moved := [line for line, command in commands if command.subtype in REWRITING]:
+            yield Fault(moved[0], "table-rewrite", f"the index {table} is copied, and queries that use it wait")
+        return
+    if node.objtype not in TABLES:
+        return
+    busy = state.is_busy(table)
+    if busy and not all(command.subtype in LIGHT for _, command in commands):
+        state.locked.append(table)
+    costly_types: list[tuple[int, str]] = []
+    added = {command.def_.colname for _, command in commands if command.subtype == Alter.AT_AddColumn}
+    for line, command in sorted(commands, key=lambda pair: ORDER.get(pair[1].subtype, 2)):
+        if busy and command.subtype == Alter.AT_AlterColumnType:
+            if cost := costs.type_change(state.catalog, table, command.name, command.def_):
+                costly_types.append((line, f"{command.name}: {cost}"))
+            yield from change_type(state, line, table, command)
+        elif command.subtype == Alter.AT_AddColumn:
+            yield from _add_column(state, line, table, command)
+        elif command.subtype == Alter.AT_AddConstraint:
+            yield from _add_constraint(state, line, table, command.def_)
+        elif busy:
+            yield from _other_command(state, line, table, command, added)
+        state.catalog.alter(table, command, state.file)
+    if costly_types:  # PostgreSQL rewrites the table once for all of them
+        why = f"under ACCESS EXCLUSIVE on {table}, {'; '.join(cost for _, cost in sorted(costly_types))}"
+        yield Fault(min(costly_types)[0], "type-rewrite", why)
+
+
+def _add_column(state: MigrationState, line: int, table: str, command: Any) -> Faults:
+    definition = command.def_
+    name = definition.colname
+    known = state.catalog.column(table, name)
+    if known and command.missing_ok:
+        other = Catalog(routines=state.catalog.routines)
+        other.apply(ast.CreateStmt(relation=ast.RangeVar(relname="t"), tableElts=(definition,)), state.file)
+        if not costs.same_columns({name: known}, other.tables["t"].columns):
+            why = f"{known.created_by or 'another file'} creates {table}.{name} with another definition"
+            yield Fault(line, "create-if-not-exists", why)
+        return
+    constraints = {constraint.contype: constraint for constraint in definition.constraints or ()}
+    default = constraints[ConstrType.CONSTR_DEFAULT].raw_expr if ConstrType.CONSTR_DEFAULT in constraints else None
+    has_value = (
+        not costs.is_null(default)
+        or not {ConstrType.CONSTR_GENERATED, ConstrType.CONSTR_IDENTITY}.isdisjoint(constraints)
+        or type_name(definition.typeName) in SERIALS
+    )
+    if state.is_busy(table):
+        yield from _add_column_in_use(state, line, table, definition, constraints, default, has_value=has_value)
+    foreign = constraints.get(ConstrType.CONSTR_FOREIGN)
+    if foreign:
+        target = relation_name(foreign.pktable)
+        if has_value and state.is_busy(table):
+            why = f"{table} is scanned under ACCESS EXCLUSIVE, and writes to {target} wait"
+            yield Fault(line, "foreign-key-scan", why)
+        elif target != table and state.is_busy(target):
+            yield foreign_key_lock(state, line, target)
+
+
+def _add_column_in_use(
+    state: MigrationState, line: int, table: str, definition: Any, constraints: Any, default: Any, *, has_value: bool
+) -> Faults:
+    name, scan = definition.colname, f"{table} is scanned under ACCESS EXCLUSIVE"
+    if cause := _rewrite_cause(state, definition, constraints, default):
+        yield Fault(line, "default-rewrite", f"{cause}, so {table} is rewritten under ACCESS EXCLUSIVE")
+    required = not {ConstrType.CONSTR_NOTNULL, ConstrType.CONSTR_PRIMARY}.isdisjoint(constraints)
+    if required and not has_value:
+        why = f"{name} has no DEFAULT: the statement fails if {table} has rows, and so does an INSERT without {name}"
+        yield Fault(line, "insert-breaks", why)
+    elif required and is_virtual(constraints):
+        yield Fault(line, "not-null-scan", scan)
+    if not {ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_PRIMARY}.isdisjoint(constraints):
+        yield Fault(line, "constraint-index", f"its index is built under ACCESS EXCLUSIVE on {table}")
+    if ConstrType.CONSTR_CHECK in constraints and ConstrType.CONSTR_ATTR_NOT_ENFORCED not in constraints:
+        yield Fault(line, "check-scan", scan)
+
+
+def _rewrite_cause(state: MigrationState, definition: Any, constraints: Any, default: Any) -> str:
+    """Return why ADD COLUMN rewrites the table, or "" if it changes only the system catalog."""
+    if type_name(definition.typeName) in SERIALS or ConstrType.CONSTR_IDENTITY in constraints:
+        return "a sequence numbers each row"
+    if ConstrType.CONSTR_GENERATED in constraints and not is_virtual(constraints):
+        return "a stored column is computed for each row"
+    if costs.volatile(state.catalog, default):
+        return "the default is volatile, or may be"
+    if state.catalog.domains.get(qualified_name(definition.typeName.names)):
+        return "the domain has constraints"
+    return ""
+
+
+def _add_constraint(state: MigrationState, line: int, table: str, node: Any) -> Faults:
+    busy = state.is_busy(table)
+    if node.contype == ConstrType.CONSTR_FOREIGN:
+        target = relation_name(node.pktable)
+        if not busy and target != table and state.is_busy(target):
+            yield foreign_key_lock(state, line, target)
+        elif busy and not node.skip_validation:
+            yield Fault(line, "foreign-key-scan", f"{table} is scanned while writes to it and to {target} wait")
+    elif not busy:
+        return
+    elif node.contype == ConstrType.CONSTR_CHECK:
+        for name in sorted(costs.required(node.raw_expr)):
+            yield from require(state, line, table, name)
+        if not node.skip_validation:
+            yield Fault(line, "check-scan", f"{table} is scanned under ACCESS EXCLUSIVE")
+    elif node.contype == ConstrType.CONSTR_NOTNULL:
+        yield from _set_not_null(state, line, table, node.keys[0].sval, scans=not node.skip_validation)
+    elif node.contype in {ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_EXCLUSION}:
+        if not node.indexname:
+            hint = EXCLUDE_HINT if node.contype == ConstrType.CONSTR_EXCLUSION else ""
+            yield Fault(line, "constraint-index", f"its index is built under ACCESS EXCLUSIVE on {table}", hint)
+        elif node.contype == ConstrType.CONSTR_PRIMARY and (nullable := _nullable(state, table, node.indexname)):
+            why = f"{table} is scanned under ACCESS EXCLUSIVE, because {nullable} may be NULL"
+            yield Fault(line, "not-null-scan", why)
+
+
+def _nullable(state: MigrationState, table: str, index: str) -> str:
+    """Return the columns of an index that may be NULL, or ""."""
+    known = state.catalog.indexes.get(index)
+    if known is None:
+        return "a column"
+    return ", ".join(each for each in known.columns if not costs.never_null(state.catalog, table, each))
+
+
+def _set_not_null(state: MigrationState, line: int, table: str, name: str, *, scans: bool) -> Faults:
+    column = state.catalog.column(table, name)
+    if column and column.not_null:
+        return
+    if scans and not costs.never_null(state.catalog, table, name):
+        why = f"{table} is scanned under ACCESS EXCLUSIVE, because no valid CHECK has {name} IS NOT NULL"
+        yield Fault(line, "not-null-scan", why)
+    yield from require(state, line, table, name)
+
+
+def _other_command(state: MigrationState, line: int, table: str, command: Any, added: set[str]) -> Faults:
+    """Yield the faults of a subcommand. `added` are the columns that the same statement adds."""
+    kind, name = command.subtype, command.name
+    if kind in {Alter.AT_DropColumn, Alter.AT_DropConstraint} and command.behavior == DropBehavior.DROP_CASCADE:
+        yield Fault(line, "drop-cascade", CASCADE)
+    if kind == Alter.AT_DropColumn:
+        yield from drop_column(state, line, table, name, if_exists=command.missing_ok)
+    elif kind == Alter.AT_DropConstraint:
+        yield from drop_unique_index(state, line, name)
+    elif kind == Alter.AT_SetNotNull and name not in added:
+        yield from _set_not_null(state, line, table, name, scans=True)
+    elif kind == Alter.AT_ColumnDefault and command.def_ is None:
+        yield from drop_default(state, line, table, name)
+    elif kind == Alter.AT_ValidateConstraint:
+        known = next((each for each in state.catalog.constraints(table) if each.name == name), None)
+        if state.transactional and state.locked and not (known and known.valid):
+            yield Fault(line, "validate-apart", f"{table} is scanned in the transaction that locks {state.held}")
+    elif kind in REWRITING:
+        yield Fault(line, "table-rewrite", f"{REWRITING[kind]} rewrites {table}, and reads and writes wait")
+    elif kind == Alter.AT_SetExpression:
+        column = state.catalog.column(table, name)
+        if not (column and column.virtual):
+            yield Fault(line, "default-rewrite", f"{name} is computed again for each row of {table}")
+    elif kind == Alter.AT_AttachPartition:
+        why = f"ATTACH scans the partition unless a CHECK matches its bounds, and {table} and its DEFAULT may wait"
+        yield Fault(line, "partition-locks", why)
+    elif kind == Alter.AT_DetachPartition:
+        yield Fault(line, "partition-locks", f"DETACH blocks reads and writes of {table} and its DEFAULT partition")

@@ -1,0 +1,92 @@
+"""Rules about locks and rewrites outside ALTER TABLE: CREATE INDEX, REINDEX, CLUSTER, LOCK TABLE, triggers, TRUNCATE.
+
+They forbid a statement that blocks reads or writes of a table in use for longer than a moment.
+"""
+
+from pglast import ast
+from pglast.enums import ConstrType
+
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import constant_text, relation_name
+from app.lint.parser import Statement
+from app.lint.state import MigrationState
+
+SHARE_LOCK = 5  # the number, in LockStmt, of the weakest mode that blocks writes
+
+
+def lock_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of a statement, and note the tables that it locks."""
+    node, line = statement.node, statement.line
+    match node:
+        case ast.CreateStmt() if relation_name(node.relation) not in state.catalog.tables:
+            yield from _create_table(state, statement)
+        case ast.IndexStmt(relation=ast.RangeVar() as relation) if not node.concurrent:
+            yield from _create_index(state, line, node, relation_name(relation))
+        case ast.ClusterStmt(relation=relation) if relation is None or state.is_busy(relation_name(relation)):
+            yield Fault(line, "table-rewrite", "CLUSTER rewrites the table, and reads and writes wait")
+        case ast.VacuumStmt(is_vacuumcmd=True) if any(
+            option.defname == "full" and constant_text(option.arg) not in {"false", "off", "0"}
+            for option in node.options or ()
+        ):
+            yield Fault(line, "table-rewrite", "VACUUM FULL rewrites the table, and reads and writes wait")
+        case ast.ReindexStmt(relation=ast.RangeVar()) if not any(
+            each.defname == "concurrently" for each in node.params or ()
+        ):
+            name = relation_name(node.relation)
+            index = state.catalog.indexes.get(name)
+            if state.is_busy(index.table if index else name):
+                why = f"writes wait until {name} is rebuilt, and so do queries that would use it"
+                yield Fault(line, "blocking-reindex", why)
+        case ast.RefreshMatViewStmt(relation=relation) if not node.concurrent:
+            if state.is_busy(relation_name(relation)):
+                why = f"reads of {relation_name(relation)} wait until it is filled again"
+                yield Fault(line, "blocking-refresh", why)
+        case ast.LockStmt(relations=[*relations], mode=int(mode)) if mode >= SHARE_LOCK:
+            for table in filter(state.is_busy, map(relation_name, relations)):
+                state.locked.append(table)
+                yield Fault(line, "lock-table", f"{table} is locked until the migration ends")
+        case ast.CreateTrigStmt(relation=relation) | ast.RuleStmt(relation=relation):
+            table = relation_name(relation)
+            if state.is_busy(table):
+                state.locked.append(table)
+                why = f"writes to {table} wait for it, and each later write runs it"
+                yield Fault(line, "new-trigger", why)
+        case ast.TruncateStmt(relations=[*relations]):
+            for table in filter(state.is_busy, map(relation_name, relations)):
+                state.locked.append(table)
+                why = f"it deletes every row of {table}, so the running release finds an empty table"
+                yield Fault(line, "whole-table-write", why)
+        case _:
+            pass
+
+
+def _create_index(state: MigrationState, line: int, node: ast.IndexStmt, table: str) -> Faults:
+    known = state.catalog.tables.get(table)
+    is_on_only = known is not None and known.kind == "partitioned" and not getattr(node.relation, "inh", True)
+    if state.is_busy(table) and not is_on_only:
+        state.locked.append(table)
+        yield Fault(line, "blocking-index", f"writes to {table} wait until the index is built")
+
+
+def _create_table(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the locks that a new table takes on others: the targets of its foreign keys, and its partitioned parent."""
+    node, table = statement.node, relation_name(statement.node.relation)
+    for element in node.tableElts or ():
+        constraints = [element] if isinstance(element, ast.Constraint) else getattr(element, "constraints", None) or ()
+        for constraint in constraints:
+            if constraint.contype == ConstrType.CONSTR_FOREIGN:
+                target = relation_name(constraint.pktable)
+                if target != table and state.is_busy(target):
+                    yield foreign_key_lock(state, statement.line_of(constraint), target)
+    if node.partbound:
+        for parent in map(relation_name, node.inhRelations or ()):
+            if state.is_busy(parent):
+                state.locked.append(parent)
+                why = f"reads and writes of {parent} wait while its DEFAULT partition is scanned"
+                yield Fault(statement.line, "partition-locks", why)
+
+
+def foreign_key_lock(state: MigrationState, line: int, target: str) -> Fault:
+    """Return the fault of a foreign key that locks the table it refers to, and note the lock."""
+    state.locked.append(target)
+    return Fault(line, "foreign-key-locks", f"writes to {target} wait from here until the migration ends")

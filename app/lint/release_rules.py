@@ -1,0 +1,175 @@
+"""Rules about the running release: DROP, RENAME, type changes and NOT NULL that its queries do not survive.
+
+The queries in sql/queries/ are those of the running release: it serves while the migration is applied.
+"""
+
+from typing import Any
+
+from pglast import ast
+from pglast.enums import DropBehavior, ObjectType
+
+from app.lint import costs
+from app.lint.catalog import Catalog, Table
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, type_of
+from app.lint.parser import Statement
+from app.lint.state import MigrationState
+
+CASCADE = "CASCADE also drops dependent objects, which differ from database to database"
+
+
+def release_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of a statement other than ALTER TABLE."""
+    match statement.node:
+        case ast.CreateStmt():
+            yield from _create(state, statement)
+        case ast.DropStmt():
+            yield from _drop(state, statement)
+        case ast.RenameStmt() | ast.AlterObjectSchemaStmt():
+            yield from _rename(state, statement)
+        case _:
+            pass
+
+
+def _create(state: MigrationState, statement: Statement) -> Faults:
+    node, table = statement.node, relation_name(statement.node.relation)
+    known = state.catalog.tables.get(table)
+    if known is not None and node.if_not_exists and not _is_same(state, node, known):
+        why = f"{known.created_by} creates {table} with another definition, so this statement silently does nothing"
+        yield Fault(statement.line, "create-if-not-exists", why)
+
+
+def _is_same(state: MigrationState, node: ast.CreateStmt, known: Table) -> bool:
+    other = Catalog(routines=state.catalog.routines)
+    other.apply(node, state.file)
+    wanted = other.tables[relation_name(node.relation)]
+    constraints = [
+        {(each.kind, each.columns, repr(each.expression), each.target) for each in table.constraints.values()}
+        for table in (known, wanted)
+    ]
+    is_known = known.is_complete and wanted.is_complete and known.kind == wanted.kind
+    return is_known and constraints[0] == constraints[1] and costs.same_columns(known.columns, wanted.columns)
+
+
+def _drop(state: MigrationState, statement: Statement) -> Faults:
+    node, line = statement.node, statement.line
+    if node.behavior == DropBehavior.DROP_CASCADE:
+        yield Fault(line, "drop-cascade", CASCADE)
+    for name in dropped_names(node):
+        if node.removeType == ObjectType.OBJECT_INDEX:
+            yield from _drop_index(state, line, name, concurrent=bool(node.concurrent))
+        elif node.removeType in RELATIONS:
+            yield from _drop_relation(state, line, name, is_table=node.removeType == ObjectType.OBJECT_TABLE)
+        elif node.removeType in {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE}:
+            if (callers := state.callers(name)) and not (state.before and name not in state.before.routines):
+                yield Fault(line, "drop-breaks", f"{callers} calls {name}")
+        elif node.removeType == ObjectType.OBJECT_TRIGGER:
+            state.locked.append(name.rpartition(".")[0] or name)
+
+
+def _drop_index(state: MigrationState, line: int, name: str, *, concurrent: bool) -> Faults:
+    short = name.rpartition(".")[2]
+    index = state.catalog.indexes.get(short)
+    if not concurrent and (index is None or state.is_busy(index.table)):
+        state.locked.append(index.table if index else name)
+        why = f"reads and writes of {index.table if index else 'its table'} wait for it"
+        yield Fault(line, "blocking-index-drop", why)
+    yield from drop_unique_index(state, line, short)
+
+
+def _drop_relation(state: MigrationState, line: int, name: str, *, is_table: bool) -> Faults:
+    if name in state.catalog.tables and not state.is_busy(name):
+        return
+    state.locked.append(name)
+    if users := state.users(name):
+        yield Fault(line, "drop-breaks", f"{users} uses {name}")
+    elif is_table:
+        yield Fault(line, "drop-loses", f"the rows of {name} are lost, and a rollback cannot restore them")
+
+
+def drop_unique_index(state: MigrationState, line: int, name: str) -> Faults:
+    """Yield a fault if an ON CONFLICT needs this unique index and no other index can replace it."""
+    index = state.catalog.indexes.get(name)
+    if index is None or not index.unique or (state.before and name not in state.before.indexes):
+        return
+    others = [
+        each
+        for each in state.catalog.indexes_of(index.table)
+        if each.name != name and each.unique and each.is_plain and set(each.columns) == set(index.columns)
+    ]
+    users = [use.name for use in state.uses if (index.table, frozenset(index.columns)) in use.conflicts]
+    if users and not others:
+        yield Fault(line, "drop-breaks", f"ON CONFLICT of {', '.join(users)} needs {name}")
+
+
+def _rename(state: MigrationState, statement: Statement) -> Faults:
+    node, line, before = statement.node, statement.line, state.before
+    kind = node.renameType if isinstance(node, ast.RenameStmt) else node.objectType
+    relation: Any = getattr(node, "relation", None)
+    table = relation_name(relation) if relation else ""
+    if kind == ObjectType.OBJECT_COLUMN and state.is_busy(table):
+        state.locked.append(table)
+        column = state.catalog.column(table, node.subname)
+        is_back = before and before.column(table, node.newname) and not before.column(table, node.subname)
+        if not is_back and not (column and column.created_by == state.file):
+            why = f"the running release knows {table}.{node.newname} as {node.subname}"
+            yield Fault(line, "rename-breaks", why)
+    elif kind in RELATIONS and table not in state.catalog.indexes and state.is_busy(table):
+        state.locked.append(table)
+        new = node.newname if isinstance(node, ast.RenameStmt) else f"{node.newschema}.{relation.relname}"
+        if not (before and new in before.tables):
+            yield Fault(line, "rename-breaks", f"the running release knows {new} as {table}")
+    elif kind == ObjectType.OBJECT_SCHEMA:
+        yield Fault(line, "rename-breaks", f"the running release knows schema {node.newname} as {node.subname}")
+    elif kind == ObjectType.OBJECT_FUNCTION:
+        name = qualified_name(node.object.objname)
+        if (callers := state.callers(name)) and not (before and name not in before.routines):
+            yield Fault(line, "rename-breaks", f"{callers} calls {name}")
+
+
+def change_type(state: MigrationState, line: int, table: str, command: ast.AlterTableCmd) -> Faults:
+    """Yield a fault if queries use the column, and their clients may fail with the new type."""
+    definition: Any = command.def_
+    column = state.catalog.column(table, command.name)
+    old, new = column.type if column else None, type_of(definition.typeName)
+    former = state.before.column(table, command.name) if state.before else None
+    readers = state.readers(table, command.name or "")
+    if readers and costs.breaks_clients(old, new) and not (former and new and former.type == new):
+        change = f"{costs.type_text(old)} becomes {costs.type_text(new)}"
+        yield Fault(line, "type-breaks", f"{readers} uses {command.name}, and {change}")
+
+
+def require(state: MigrationState, line: int, table: str, name: str) -> Faults:
+    """Yield a fault if a column becomes NOT NULL, has no DEFAULT, and an INSERT leaves it out."""
+    column = state.catalog.column(table, name)
+    former = state.before.column(table, name) if state.before else None
+    has_value = column and (column.is_generated or not costs.is_null(column.default))
+    inserts = state.inserts_without(table, name)
+    if inserts and not has_value and not (former and former.not_null):
+        yield Fault(line, "insert-breaks", f"{inserts} leaves {name} out, and it has no DEFAULT")
+
+
+def drop_default(state: MigrationState, line: int, table: str, name: str) -> Faults:
+    """Yield a fault if an INSERT leaves the column out and so needs its DEFAULT."""
+    column = state.catalog.column(table, name)
+    before = state.before
+    former = before.column(table, name) if before else None
+    is_back = before and table in before.tables and not (former and former.default is not None)
+    inserts = state.inserts_without(table, name)
+    if inserts and not (column and column.default is None) and not is_back:
+        yield Fault(line, "insert-breaks", f"{inserts} leaves {name} out, and needs its DEFAULT")
+
+
+def drop_column(state: MigrationState, line: int, table: str, name: str, *, if_exists: bool) -> Faults:
+    """Yield a fault if queries use the column, or if its values are lost."""
+    column = state.catalog.column(table, name)
+    known = state.catalog.tables.get(table)
+    if (column and column.created_by == state.file) or (if_exists and known and known.is_complete and not column):
+        return
+    former = state.before.tables.get(table) if state.before else None
+    if former and former.is_complete and name not in former.columns:
+        return
+    if readers := state.readers(table, name):
+        yield Fault(line, "drop-breaks", f"{readers} uses {table}.{name}")
+    else:
+        yield Fault(line, "drop-loses", f"the values of {table}.{name} are lost, and a rollback cannot restore them")

@@ -1,0 +1,58 @@
+"""Rules about data: backfills without batches, and writes of a whole table."""
+
+from typing import Any
+
+from pglast import ast
+
+from app.lint import costs
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import relation_name
+from app.lint.parser import Statement
+from app.lint.state import MigrationState, Write
+
+
+def note_writes(state: MigrationState, statement: Statement) -> None:
+    """Add the unlimited writes and copies of a statement to the state. `write_faults` judges them at the end."""
+    if isinstance(statement.node, ast.CreateFunctionStmt | ast.RuleStmt | ast.ViewStmt):
+        return
+    may_loop = statement.block is not None
+    for node in statement.nodes:
+        match node:
+            case (
+                ast.UpdateStmt(relation=relation) | ast.DeleteStmt(relation=relation) | ast.MergeStmt(relation=relation)
+            ):
+                table = relation_name(relation)
+                where = getattr(node, "whereClause", None)
+                is_joined = getattr(node, "fromClause", None) or getattr(node, "usingClause", None)
+                whole = not isinstance(node, ast.MergeStmt) and costs.without_where(where) and not is_joined
+                verb = "deletes from" if isinstance(node, ast.DeleteStmt) else "writes"
+                if state.is_busy(table) and (may_loop or not costs.few_rows(state.catalog, table, node, where)):
+                    state.writes.append(Write(statement.line, verb, table, whole))
+            case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=[*_]) as select):
+                _note_copy(state, statement, select)
+            case ast.CreateTableAsStmt(query=ast.SelectStmt(fromClause=[*_]) as select):
+                _note_copy(state, statement, select)
+            case ast.SelectStmt(intoClause=ast.IntoClause(), fromClause=[*_]):
+                _note_copy(state, statement, node)
+            case _:
+                pass
+
+
+def _note_copy(state: MigrationState, statement: Statement, select: Any) -> None:
+    for table in sorted(costs.tables_read(select)):
+        is_system = table not in state.catalog.tables and table.startswith(("pg_", "information_schema."))
+        few = statement.block is None and costs.few_rows(state.catalog, table, select, select.whereClause)
+        if state.is_busy(table) and not is_system and not few:
+            state.writes.append(Write(statement.line, "copies the rows of", table, has_no_where=False))
+            break
+
+
+def write_faults(state: MigrationState) -> Faults:
+    """Yield the faults of all writes of a file, once its locks are known."""
+    for write in state.writes:
+        if state.locked and state.transactional:
+            why = f"{write.verb} {write.table} in the transaction that locks {state.held}, so the lock lasts as long"
+            yield Fault(write.line, "unbatched-backfill", why)
+        elif write.has_no_where:
+            why = f"{write.verb} every row of {write.table} in one transaction"
+            yield Fault(write.line, "whole-table-write", why)

@@ -1,0 +1,56 @@
+"""Edge of the yoyo command: an expected failure becomes `error:` and `hint:` on stderr, and an exit code.
+
+yoyo's own main() lets exceptions through, and Python would print a traceback. Besides app/cli/main.py, this is the only
+place that ends a process.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from app.errors import INTERRUPTED, CommandError, OutputError, UsageError, describe
+from app.migrations.connection import explain, is_interrupted, sentence
+
+KEPT = "Migrations that were applied before stay applied"
+
+
+@contextmanager
+def command_edge() -> Iterator[None]:
+    """End the process if the block raises an error that the operator can act on. Other exceptions pass."""
+    try:
+        try:
+            yield
+            sys.stdout.flush()
+        except psycopg.Error as error:
+            if is_interrupted(error):
+                raise KeyboardInterrupt from error
+            raise _postgres_failed(error) from error
+        except re.error as error:
+            raise UsageError(f"-m takes a regular expression: {error}.") from error
+        except OSError as error:
+            raise _system_failed(error) from error
+    except CommandError as error:
+        if isinstance(error, OutputError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python writes again when it exits, and complains
+        print(describe(error), file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        print(f"error: interrupted. {KEPT}.\nhint: run the command again to continue", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from error
+
+
+def _postgres_failed(error: psycopg.Error) -> CommandError:
+    message, hint = explain(error)
+    return CommandError(sentence(f"PostgreSQL failed: {message}"), hint)
+
+
+def _system_failed(error: OSError) -> CommandError:
+    if error.filename is None:  # of the output: a closed pipe, or a full disk
+        failed = OutputError("stdout", error)
+        failed.hint = KEPT.lower()
+        return failed
+    return CommandError(f"{error.filename} cannot be read: {error.strerror}.")

@@ -1,0 +1,49 @@
+"""Order of migrations: which of them may be applied, rolled back, marked, or unmarked now."""
+
+from collections.abc import Sequence
+
+from app.errors import CommandError, ExitCode
+from app.schema.history import Entry
+
+
+def reject_problems(entries: Sequence[Entry]) -> None:
+    """Raise CommandError if one of these migrations has a problem, with all of them."""
+    wrong = [entry for entry in entries if entry.problem]
+    if len(wrong) == 1:
+        raise CommandError(f"{wrong[0].problem}.", wrong[0].advice, ExitCode.ACTION_NEEDED)
+    if all(entry.state == "edited" for entry in wrong):
+        advice = (
+            "restore the files and write a new migration for the change. If the edits do not change the schema, "
+            "accept them: images schema accept --all"
+        )
+        reject_faults([f"{entry.problem}." for entry in wrong], advice)
+    reject_faults([entry.fault for entry in wrong])
+
+
+def reject_faults(faults: Sequence[str], hint: str | None = None) -> None:
+    """Raise CommandError if there are faults, with one line for each."""
+    if faults:
+        raise CommandError("\n  ".join(["nothing was done:", *faults]), hint, ExitCode.ACTION_NEEDED)
+
+
+def reject_gap(names: Sequence[str], entries: Sequence[Entry], command: str) -> None:
+    """Raise CommandError if one of the names, in order, needs a migration that is not applied."""
+    skipped = [entry.id for entry in entries if not entry.applied and entry.id not in names]
+    if names and skipped and skipped[0] < names[-1]:
+        raise CommandError(
+            f"{names[-1]} needs {skipped[0]}, which is not applied.",
+            f"{command} {names[-1]}",
+            ExitCode.ACTION_NEEDED,
+        )
+
+
+def reject_needed(names: Sequence[str], entries: Sequence[Entry], command: str) -> None:
+    """Raise CommandError if a migration that stays applied needs one of the names. The names are in reverse order."""
+    above = [entry for entry in entries if names and entry.applied and entry.id >= names[-1]]
+    reject_problems(above)
+    for entry in above:
+        if entry.id not in names:
+            how = f"{command} {names[-1]}"
+            if entry.state == "newer":
+                how = f"roll back {entry.id} first, with the release that has it"
+            raise CommandError(f"{entry.id} is applied and needs {names[-1]}.", how, ExitCode.ACTION_NEEDED)

@@ -1,0 +1,121 @@
+"""Database URLs and other URLs: check, split and mask them.
+
+No message of this module contains a part of a URL except its scheme, host and port.
+"""
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+ESCAPES = "in a user name and a password, write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23, % as %25"
+MASK = "***"
+MAX_PORT = 65_535
+
+# RFC 3986, 3.2.1. libpq and Python read these characters in different ways if they are not encoded.
+RESERVED = re.compile(r"[/?#\[\]\s]|%(?![0-9A-Fa-f]{2})|%00")
+BROKEN = re.compile(r"\s|%(?![0-9A-Fa-f]{2})|%00")
+SECRET_OPTION = re.compile(r"pass|secret|token|sig|key|credential", re.IGNORECASE)
+ANY_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s\"'<>()]*")
+
+
+class WrongURLError(ValueError):
+    """A URL cannot be used. The message is the end of a sentence that begins with the name of its setting."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the parts of a database URL as libpq reads them: # is an ordinary character there."""
+    return urlsplit(url.replace("#", "%23"))
+
+
+def check_database_url(url: str) -> None:
+    """Raise WrongURLError if this is not `embedded:DIR` and not a `postgresql://` URL that both drivers read alike."""
+    if url.startswith("embedded:"):
+        if url == "embedded:":
+            raise WrongURLError("needs a folder: embedded:DIR")
+        return
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgresql", "postgres"}:
+        raise WrongURLError(
+            "must start with postgresql:// or embedded:", "example: postgresql://images@db.example/images"
+        )
+    userinfo, at, _ = rest.rpartition("@")
+    if at:
+        _check_userinfo(userinfo)
+    try:
+        understood = not BROKEN.search(url) and all(port.isdecimal() and int(port) <= MAX_PORT for port in _ports(url))
+    except ValueError:  # its message may contain the password
+        understood = False
+    if not understood:
+        raise WrongURLError("is not a URL that libpq understands", ESCAPES)
+
+
+def _check_userinfo(userinfo: str) -> None:
+    """Raise WrongURLError if the text before the last @ is more than a user name and a password."""
+    found = "@" if "@" in userinfo else None
+    if found is None and (match := RESERVED.search(userinfo)):
+        found = match[0] if match[0] in "/?#[]" else "%" if match[0].startswith("%") else "blank"
+    if found is None and userinfo.count(":") > 1:
+        found = ":"
+    if found is not None:
+        character = "a blank" if found == "blank" else f'an unescaped "{found}"'
+        raise WrongURLError(f"contains {character} in the user name or the password", ESCAPES)
+
+
+def _ports(url: str) -> list[str]:
+    """Return the ports that the URL names, for each of its hosts."""
+    parts = split_url(url)
+    named = [value for name, value in parse_qsl(parts.query, strict_parsing=bool(parts.query)) if name == "port"]
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    return [port for port in [*ports, *",".join(named).split(",")] if port]
+
+
+def mask_url(url: str) -> str:
+    """Return the URL with *** for its password and its secret options.
+
+    Of a URL that cannot be split safely, only the scheme is left.
+    """
+    scheme, separator, rest = url.partition(":")
+    if not separator:
+        return MASK
+    if scheme in {"embedded", "file", "memory"}:
+        return url  # a folder
+    userinfo, at, place = rest.removeprefix("//").rpartition("@")
+    if at and (RESERVED.search(userinfo) or "@" in userinfo or userinfo.count(":") > 1):
+        return f"{scheme}://{MASK}"
+    place, question, query = place.partition("?")
+    user, colon, _ = userinfo.partition(":")
+    masked = [_masked_option(option) for option in query.split("&")] if question else []
+    if None in masked:
+        return f"{scheme}://{MASK}"
+    slashes = "//" if rest.startswith("//") else ""
+    return f"{scheme}:{slashes}{user}{f':{MASK}' if colon else ''}{at}{place}{question}" + "&".join(map(str, masked))
+
+
+def _masked_option(option: str) -> str | None:
+    name, equals, value = option.partition("=")
+    if not equals:
+        return None  # the rest of a secret that contains an unescaped &
+    return f"{name}={MASK if SECRET_OPTION.search(name) else value}"
+
+
+def mask_urls(text: str) -> str:
+    """Return the text with each URL in it cut down to its scheme and its host: a message of a library."""
+
+    def place(match: re.Match[str]) -> str:
+        host = re.split(r"[/?#]", match[0].partition("://")[2], maxsplit=1)[0]
+        return f"{match[1]}://{MASK if '@' in match[0] else host}"
+
+    return ANY_URL.sub(place, text)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server that listens on this host."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
