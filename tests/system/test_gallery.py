@@ -611,7 +611,9 @@ def test_a_token_is_asked_for_once_and_kept_for_the_tab(
         tile(page, "One.jpg").click()
         page.get_by_role("textbox", name="Title").fill("Mine")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("This request needs a token with scope write. Your token has scope read.")
+        expect(page.get_by_role("alert")).to_contain_text(
+            "This request needs a token with scope write. Your token has scope read."
+        )
         page.get_by_role("button", name="Discard changes").click()
         page.keyboard.press("Escape")
         page.locator("#files").set_input_files({"name": "b.jpg", "mimeType": "image/jpeg", "buffer": picture(seed=1)})
