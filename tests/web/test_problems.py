@@ -10,7 +10,7 @@ import pytest
 from asyncpg import InterfaceError
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from pydantic import ByteSize, ValidationError
+from pydantic import BaseModel, ByteSize, ValidationError
 
 from app.catalogue.cursors import FIRST_ID
 from app.catalogue.listing import Filters, ListQuery, TagQuery

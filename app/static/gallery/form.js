@@ -132,7 +132,7 @@ class Form {
     this.changed();
   }
 
-  /** Make a tag of what is typed in the tag field. */
+  /** Add the text of the tag field as a tag. */
   takeTypedTag() {
     const typed = tag.value.trim();
     tag.value = "";
