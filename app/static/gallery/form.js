@@ -132,7 +132,7 @@ class Form {
     this.changed();
   }
 
-  /** Add the text of the tag field as a tag. */
+  /** Make a tag of the text in the tag field. */
   takeTypedTag() {
     const typed = tag.value.trim();
     tag.value = "";

@@ -1,4 +1,4 @@
-// Shared parts of the gallery: the API's images, object URLs of their bytes, and small elements.
+// Helpers that several parts of the gallery use: the API's images, object URLs of their bytes, and small elements.
 import { ask, Problem } from "../api.js";
 import { make } from "../dom.js";
 

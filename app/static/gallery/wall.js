@@ -66,7 +66,7 @@ class Wall {
     return this.#problem !== null;
   }
 
-  /** Remember the view and where it is scrolled to. */
+  /** Remember the view and its scroll position. */
   remember() {
     if (this.next === "" || this.query === null) return;
     this.#views.delete(this.query);
