@@ -75,7 +75,7 @@ async def test_each_state_has_its_words(client: httpx.AsyncClient, connection: p
     }
     found = {migration["id"]: migration for migration in schema["migrations"]}
     assert "images schema accept" in found[IDS[2]]["fault"]
-    assert "its file is gone: bring it back" in found["0003_of_another_name"]["fault"]
+    assert "its file is missing: restore the file" in found["0003_of_another_name"]["fault"]
     assert found["0003_of_another_name"]["sql"] is None
     assert [(each["outcome"], each["error"]) for each in found[IDS[-1]]["runs"]] == [("failed", "why"), ("done", None)]
     assert found[IDS[-2]]["applied_at"] is None
@@ -131,7 +131,7 @@ async def test_what_cannot_be_read_is_said(client: httpx.AsyncClient, connection
     assert (schema["state"], schema["migrations"], schema["tables"]) == (None, [], [])
     assert schema["unknown"] == [
         "history of the migrations: permission denied for table _yoyo_ledger",
-        "tables: a table is locked, as by a migration; look again in a moment",
+        "tables: a table is locked, for example by a migration. Look again in a moment",
     ]
     assert (await read(client))["tables"]  # the connection is as good as before
 
