@@ -41,7 +41,8 @@ class _NotYetError(Exception):
 async def wait_for_database(timeout: float, *, is_start: bool = False) -> None:  # noqa: ASYNC109
     """Check the settings, and return once the service and the migrator can connect.
 
-    `timeout` is in seconds, for each server. If `is_start` is true, uvicorn starts next, and its port has to be free.
+    `timeout` is in seconds, for each server. If `is_start` is true, uvicorn starts next: its port has to be
+    free.
     Raises CommandError after the time-out, and at once for what waiting cannot fix.
     """
     # A wrong setting shows here, once, and not in each worker again and again.

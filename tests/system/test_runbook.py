@@ -43,7 +43,7 @@ OTHERS = [  # what is no argument of such a call, or has too few words
     "KEY: SIZE bytes of an interrupted write",
     "N images, N contents, N thumbnails so far",
     "PATH: WHY IT IS REJECTED",
-    "hint: N new, N known, N rejected so far. Run the command again to continue",
+    "N new, N known, N rejected so far",
     "error: FILE: REASON.",
     "error: unexpected ERROR: REASON",
     "error: --OPTION WHAT.",
@@ -66,14 +66,14 @@ def is_said(call: ast.Call, path: Path) -> bool:
     function = ast.unparse(call.func)
     keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
     match function:
-        case "fail" | "CommandError" | "UsageError" | "WrongURLError" | "logger.error" | "logger.warning" | "note":
+        case "CommandError" | "UsageError" | "WrongURLError" | "logger.error" | "logger.warning" | "note":
             return True
         case "super().__init__":
             return path.name == "errors.py" and path.parent.name == "app"
         case "print" | "self._progress.message":
             migrator = path.parent.name == "migrations" and path.name != "status.py"
             return keywords.get("file") == "sys.stderr" or migrator or "message" in function
-        case "RefusedError":
+        case "self.report" | "migrator.report" | "report":
             return path.parent.name == "migrations"
         case "ValueError":
             return path.name in CHECKED
