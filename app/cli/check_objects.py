@@ -70,7 +70,7 @@ def check_objects(grace: float, remove: bool, format: str) -> ExitCode:
     `grace` is in seconds: younger objects are ignored. Return ACTION_NEEDED if a finding was not removed. Raises
     CommandError if PostgreSQL or the object store fails.
     """
-    settings = read_settings()
+    settings = read_settings(needs_store=True)
     objects = store.open_store(settings.storage_url)
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
     check = Check(settings, objects, datetime.now(UTC) - timedelta(seconds=grace), remove, format)

@@ -46,7 +46,7 @@ def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], No
 
     `leave` ends the process at once, after a second Ctrl-C. Raises CommandError if PostgreSQL or the store fails.
     """
-    settings = read_settings()
+    settings = read_settings(needs_store=True)
     if not all(tags):
         raise UsageError("--tag must not be empty.")
     try:
