@@ -9,10 +9,8 @@ import os
 import re
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import NoReturn
 
 
 class ExitCode(IntEnum):
@@ -151,9 +149,3 @@ def connection_reason(error: BaseException) -> str:
     if "Connection refused" in text:
         return "connection refused"
     return text.rpartition("FATAL: ")[2].strip().rstrip(".") or type(error).__name__
-
-
-def fail(message: str) -> NoReturn:
-    """End the command: one line on stderr, exit status 1. To be replaced by CommandError."""
-    print(message, file=sys.stderr)
-    raise SystemExit(1)

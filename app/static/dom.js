@@ -31,7 +31,7 @@ export function closest(event, selector) {
  */
 
 /**
- * What an element may contain. Empty values are left out.
+ * A child of an element. Empty values are left out.
  * @typedef {Node | string | false | null | undefined} Child
  */
 

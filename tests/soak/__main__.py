@@ -46,9 +46,7 @@ def release(revision: str, folder: Path) -> Path:
     if not later(folder):
         sys.exit(f"make soak: OLD={revision} has each migration that there is: name an older one")
     if edited(folder):
-        sys.exit(
-            f"make soak: OLD={revision} compares whole files, whose comments have changed: name a newer one"
-        )
+        sys.exit(f"make soak: OLD={revision} compares whole files, whose comments have changed: name a newer one")
     return folder
 
 

@@ -132,7 +132,7 @@ class Form {
     this.changed();
   }
 
-  /** Make a tag of what is typed in the tag field. */
+  /** Make a tag of the text in the tag field. */
   takeTypedTag() {
     const typed = tag.value.trim();
     tag.value = "";

@@ -20,7 +20,7 @@ export function ratio(image) {
 }
 
 /**
- * Lay out the images from an index on. Rows before it stay, except the last one: it ended where it did for this image.
+ * Lay out the images from an index on. Rows before it stay, except the last one: its end depended on this image.
  * @param {Row[]} rows changed in place
  * @param {WallImage[]} images
  * @param {number} from

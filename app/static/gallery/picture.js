@@ -209,7 +209,7 @@ class Picture {
       wall.update(image);
       if (this.id !== id) return true;
       this.entityTag = entityTag(response);
-      form.refill(image, sent); // what the user typed since then stays
+      form.refill(image, sent); // later input of the user stays
       this.#show(image);
       showNote();
       form.saved();

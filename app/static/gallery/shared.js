@@ -1,4 +1,4 @@
-// What several parts of the gallery use: the API's images, object URLs of their bytes, and small elements.
+// Helpers that several parts of the gallery use: the API's images, object URLs of their bytes, and small elements.
 import { ask, Problem } from "../api.js";
 import { make } from "../dom.js";
 
@@ -23,7 +23,7 @@ export const API = "v1/images";
  */
 
 /**
- * What the wall keeps of an image.
+ * The part of an image that the wall keeps.
  * @typedef {Pick<ApiImage, "id" | "title" | "filename" | "width" | "height">} WallImage
  */
 

@@ -1,4 +1,4 @@
-// Where uploads come from: the file dialog, files and folders that are dropped on the page, and the clipboard.
+// Sources of uploads: the file dialog, files and folders that are dropped on the page, and the clipboard.
 import { find } from "../dom.js";
 import { toast } from "./toasts.js";
 import { uploads } from "./uploads.js";

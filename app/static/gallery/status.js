@@ -1,4 +1,4 @@
-// The status below the wall: loading, how many images there are, none yet, none that match, or a problem.
+// The status below the wall: loading, the number of images, an empty result, or a problem.
 import { find, make } from "../dom.js";
 import { plural } from "../format.js";
 import { clearFilters } from "./address.js";

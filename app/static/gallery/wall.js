@@ -66,7 +66,7 @@ class Wall {
     return this.#problem !== null;
   }
 
-  /** Remember the view and where it is scrolled to. */
+  /** Remember the view and its scroll position. */
   remember() {
     if (this.next === "" || this.query === null) return;
     this.#views.delete(this.query);
@@ -271,7 +271,7 @@ class Wall {
   }
 
   /**
-   * Lay out from an index on, and keep the first visible row where it is in the window.
+   * Lay out from an index on, and keep the position of the first visible row in the window.
    * @param {number} from
    * @param {() => unknown} [change]
    */

@@ -4,7 +4,7 @@ import { moment } from "../format.js";
 
 /** @typedef {import("../dom.js").Child} Child */
 
-/** The IDs of what the user opened. It stays open when the page is refreshed. */
+/** The IDs of the elements that the user opened. They stay open when the page is refreshed. */
 const opened = new Set();
 
 /** @param {string} id */

@@ -54,7 +54,7 @@ function card(migration, id) {
 }
 
 /**
- * Return when a migration was applied, by whom, and how long it took.
+ * Return the time, the user and the duration of a migration's last run.
  * @param {Migration} migration
  */
 function history(migration) {
