@@ -124,8 +124,7 @@ class Pool:
             del self._batches[name]
         connection = await self._acquire()
         try:
-            calls = sorted(batch.calls)
-            rows = await (connection.fetchmany(name, calls) if len(calls) > 1 else connection.fetch(name, *calls[0]))
+            rows = await connection.fetchmany(name, sorted(batch.calls))
         finally:
             batch.rolled_back = len(batch.calls) > 1 and connection.is_reusable()
             self._release(connection)
