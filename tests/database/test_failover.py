@@ -156,7 +156,7 @@ async def test_a_crash_of_one_session_is_over_when_the_server_has_recovered(
 
 
 async def test_an_export_ends_with_its_server(settings: Settings, primary: Mortal) -> None:
-    """An export has no time limit, and sends nothing while it sorts. The service asks whether the server is alive."""
+    """An export has no time limit, and sends nothing while it sorts. So the service asks if the server is alive."""
     async with client_of(settings) as client:
         await upload(client, unique())
         with psycopg.connect(primary.url(DATABASE)) as other:
