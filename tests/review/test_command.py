@@ -140,7 +140,7 @@ def test_an_interrupted_review_leaves_nothing(ending: signal.Signals, short_path
         assert review.stderr.readline() == f"reviewing {FILES[-1].stem}\n"
         review.send_signal(ending)
         assert review.wait(60) == 128 + signal.SIGINT
-        assert review.stderr.read() == ""
+        assert review.stderr.read() == "interrupted\n"
     assert left_of(short_path) == []
 
 
