@@ -52,7 +52,8 @@ def show_review(names: Sequence[str], rows: int, format: str) -> int:
     try:
         from app.cli.review import review  # needs the libraries of development
     except ModuleNotFoundError as error:
-        raise CommandError(f"{error.name} is not installed.", "make .venv/development") from error
+        package = str(error.name).partition(".")[0]
+        raise CommandError(f"{package} is not installed.", "make .venv/development") from error
     return review(names, rows, format)
 
 

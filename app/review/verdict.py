@@ -142,10 +142,6 @@ def _of_lock(lock: Lock, steps: list[Step], rows: dict[str, int]) -> Reason | No
     return None
 
 
-def _and(names: list[str]) -> str:
-    return ", ".join(names)
-
-
 def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
     """Yield the permanent losses of the migration.
 
@@ -178,7 +174,7 @@ def _of_plan(plan: PlanChange, rows: dict[str, int]) -> Reason | None:
     buffers = f"{plan.before.buffers:,} buffers before, {plan.after.buffers:,} after"
     scanned = [table for table in plan.after.sequential - plan.before.sequential if rows.get(table, 0) >= LARGE_TABLE]
     if scanned and plan.after.buffers > plan.before.buffers:
-        return Reason("unsafe", f"{name} now reads the whole of {_and(scanned)}: {buffers}")
+        return Reason("unsafe", f"{name} now reads the whole of {', '.join(scanned)}: {buffers}")
     if plan.after.buffers > WORSE_FACTOR * plan.before.buffers + NOISE:
         return Reason("care", f"{name} reads more: {buffers}")
     return None
@@ -195,7 +191,7 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
         (found.again, "the second apply differs from the first"),
     ):
         if lines:
-            more = f"; and {len(lines) - MAX_DIFF_LINES} more" if len(lines) > MAX_DIFF_LINES else ""
+            more = f", and {len(lines) - MAX_DIFF_LINES} more" if len(lines) > MAX_DIFF_LINES else ""
             yield Reason("unsafe", f"{what}: {'; '.join(lines[:MAX_DIFF_LINES])}{more}")
     silent = silent_losses(reviewed)
     for loss in [*_lost_downwards(reviewed), *found.at_stake]:

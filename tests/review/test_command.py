@@ -52,7 +52,7 @@ def test_the_command_needs_no_settings_and_leaves_nothing(short_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert "0005_index_images_newest  safe under traffic" in done.stdout
     assert "line 16: CREATE INDEX CONCURRENTLY images_created_at_id_idx" in done.stdout
-    assert done.stderr == "reviewing 0005_index_images_newest\n"
+    assert done.stderr.splitlines()[0] == "reviewing 0005_index_images_newest"
     assert left_of(short_path) == []
 
 
@@ -84,7 +84,7 @@ def test_the_command_reviews_the_pending_migrations(empty_database: str) -> None
     yoyo_on(empty_database, "apply")
     nothing = run_review("--rows", "100", DATABASE_URL=empty_database, REVIEW_DATABASE_URL=empty_database)
 
-    assert pending.stderr == f"reviewing {FILES[-1].stem}\n"
+    assert pending.stderr.splitlines()[0] == f"reviewing {FILES[-1].stem}"
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert nothing.stderr == "nothing is pending: name the migrations to review\n"
 
@@ -140,7 +140,7 @@ def test_an_interrupted_review_leaves_nothing(ending: signal.Signals, short_path
         assert review.stderr.readline() == f"reviewing {FILES[-1].stem}\n"
         review.send_signal(ending)
         assert review.wait(60) == 128 + signal.SIGINT
-        assert review.stderr.read() == ""
+        assert review.stderr.read() == "interrupted\n"
     assert left_of(short_path) == []
 
 
