@@ -53,7 +53,7 @@ lock: $(VENV)/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) benchmarks/requirements.in -o benchmarks/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastapi/requirements.in -o benchmarks/peers/fastapi/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
-	cd .ci/js && $(NPM) update --save --save-exact --package-lock-only --silent
+	cd .ci/js && $(NPM) update --package-lock-only --silent
 	cd benchmarks/peers/fastify && PATH=$(CURDIR)/.data/bench/fastify/bin:$$PATH npm update --package-lock-only --silent
 
 clean:

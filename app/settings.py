@@ -178,7 +178,7 @@ def read_settings(*, needs_store: bool = False) -> Settings:
     ):
         host = printable(server.uvicorn_host)
         faults.append(
-            UsageError(f"AUTH=none is allowed only on loopback, but UVICORN_HOST is {host}.", "set AUTH=token")
+            UsageError(f"UVICORN_HOST must be a loopback address with AUTH=none, not {host}.", "set AUTH=token")
         )
     if settings is None or faults:
         raise WrongSettingsError(faults)

@@ -1,4 +1,4 @@
-"""The places in a list: what `cursor` holds, and how it is read."""
+"""Cursors of pagination: encode a place in a list as the text of the parameter `cursor`, and decode it."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -11,10 +11,10 @@ from pydantic import Field, TypeAdapter
 from app.catalogue.fields import Moment, Text
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)  # asyncpg's infinity
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)  # asyncpg returns it for PostgreSQL's infinity
 LAST_ID = UUID(int=2**128 - 1)
 FIRST_ID = UUID(int=0)
-MAX_BIGINT = 2**63 - 1
+MAX_BIGINT = 2**63 - 1  # the largest value of PostgreSQL's type bigint
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -22,18 +22,21 @@ ID_AND_MOMENT = re.compile(r'{"id":"([^"]+)".*?,"created_at":"([^"]+)"', re.DOTA
 
 
 def microseconds(moment: datetime) -> int:
-    """Since 1970, in UTC, where asyncpg's times are: all but PostgreSQL's infinity, which comes without a zone."""
+    """Return the microseconds since 1970.
+
+    Every time from asyncpg is in UTC, except PostgreSQL's infinity, which has no zone.
+    """
     return (moment.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
 class Position(tuple[datetime, UUID]):
-    """A place in the newest-first list, (created_at, id); a cursor is its 24 bytes in base64url."""
+    """A place in the newest-first list: (created_at, id). Its cursor is these 24 bytes in base64url."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, cursor: str) -> Self:
-        """Raises ValueError for anything that `cursor()` did not write."""
+        """Decode a cursor. Raises ValueError for any text that cursor() did not write."""
         try:
             packed = urlsafe_b64decode(cursor)
             moment = EPOCH + timedelta(microseconds=int.from_bytes(packed[:8], signed=True))
@@ -41,15 +44,15 @@ class Position(tuple[datetime, UUID]):
         except (ValueError, OverflowError):
             position = None
         if position is None or position.cursor() != cursor:
-            raise ValueError("is not a cursor that this service gave")
+            raise ValueError("must be a cursor from this service")
         return position
 
     @classmethod
     def after(cls, image: str) -> Self:
-        """The place of an image, of which this is the JSON, as PostgreSQL writes it.
+        """Return the place of an image. `image` is its JSON as PostgreSQL writes it.
 
-        It is not parsed: the attributes, which come last, may be more than a parser takes. No text before them has an
-        unescaped quote after a comma.
+        A regular expression reads it, because a JSON parser may reject the attributes, which come last. No text before
+        them contains an unescaped quote after a comma.
         """
         found = ID_AND_MOMENT.match(image)
         assert found
@@ -57,10 +60,11 @@ class Position(tuple[datetime, UUID]):
         return cls((LATEST if created_at == "infinity" else datetime.fromisoformat(created_at), UUID(id)))
 
     def cursor(self) -> str:
+        """Return the cursor of the page that begins after this place."""
         return urlsafe_b64encode(microseconds(self[0]).to_bytes(8, signed=True) + self[1].bytes).decode()
 
 
-# What a cursor of each other list holds: the list, and what its last row is sorted by.
+# The contents of the cursors of the other lists: the name of the list, and the sort key of the last row.
 PLACES: dict[str, TypeAdapter[Any]] = {
     "oldest": TypeAdapter(tuple[Literal["oldest"], Moment, UUID]),
     "largest": TypeAdapter(tuple[Literal["largest"], Annotated[int, Field(ge=-MAX_BIGINT - 1, le=MAX_BIGINT)], UUID]),
@@ -70,16 +74,16 @@ PLACES: dict[str, TypeAdapter[Any]] = {
 
 
 def cursor_of(name: str, *place: object) -> str:
-    """The cursor of a place in a list: JSON in base64url."""
+    """Encode a place in a list as a cursor: JSON in base64url."""
     return urlsafe_b64encode(PLACES[name].dump_json((name, *place))).decode()
 
 
 def place_of(name: str, cursor: str) -> tuple[Any, ...]:
-    """The place in the list. Raises ValueError for anything that `cursor_of()` did not write for it."""
+    """Decode the cursor of a list. Raises ValueError for any text that cursor_of() did not write for this list."""
     try:
         place = tuple(PLACES[name].validate_json(urlsafe_b64decode(cursor))[1:])
     except ValueError:
         place = ()
     if not place or cursor_of(name, *place) != cursor:
-        raise ValueError("is not a cursor that this service gave for this list")
+        raise ValueError("must be a cursor from this service, of the same list")
     return place

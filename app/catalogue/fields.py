@@ -1,4 +1,4 @@
-"""The fields of an image: what each may hold, how it is described, and where a client's word for it is refused."""
+"""Fields of an image: types that validate the values of a client, and describe them in OpenAPI."""
 
 import re
 from collections.abc import Sized
@@ -21,15 +21,16 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema, to_json
 
-MAX_TAG = 100
+MAX_TAG_LENGTH = 100  # characters that the database allows in a tag
 NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
 @dataclass(frozen=True)
 class AtMost:
-    """As many characters of a string, or items of a list, as a setting says: the context of a validation is Settings.
+    """Limit the characters of a string, or the items of a list, to the value of a setting.
 
-    In the schema stands the setting's name, for app/web/openapi.py to replace.
+    The context of a validation is Settings. The JSON schema contains the name of the setting. app/web/openapi.py puts
+    the value there.
     """
 
     setting: str
@@ -69,7 +70,7 @@ class Between:
 
 
 def _without_nul(value: str) -> str:
-    # PostgreSQL's text holds every character but this one.
+    # PostgreSQL's type text can store every character except this one.
     if "\x00" in value:
         raise ValueError("must not contain the character U+0000")
     return value
@@ -77,16 +78,16 @@ def _without_nul(value: str) -> str:
 
 def _a_name(value: str) -> str:
     if NOT_IN_A_NAME.search(value) or value in {".", ".."}:
-        raise ValueError("must be a file's name, without folders and control characters")
+        raise ValueError("must be a file name without folders and control characters")
     return value
 
 
 def _storable(value: JsonValue) -> JsonValue:
-    """jsonb has neither U+0000 nor numbers beyond the finite."""
+    """Return the value. Raises ValueError if jsonb cannot store it: U+0000, or a number that is not finite."""
     if isinstance(value, str):
         _without_nul(value)
     elif isinstance(value, float) and not isfinite(value):
-        raise ValueError("must not contain a number beyond the range of a double")
+        raise ValueError("must not contain a number that is too large for a double")
     elif isinstance(value, list):
         for item in value:
             _storable(item)
@@ -98,7 +99,7 @@ def _storable(value: JsonValue) -> JsonValue:
 
 
 def attributes_within(value: dict[str, JsonValue], most: int) -> dict[str, JsonValue]:
-    """The attributes, where they can be stored, and have that many bytes at most. Raises ValueError."""
+    """Return the attributes. Raises ValueError if they cannot be stored, or have more than `most` bytes as JSON."""
     _storable(value)
     if len(to_json(value)) + _zeros(value) > most:
         raise ValueError(f"must have at most {most} bytes as JSON, numbers without exponent")
@@ -111,7 +112,7 @@ def _attributes(value: dict[str, JsonValue], info: ValidationInfo) -> dict[str, 
 
 
 def _zeros(value: JsonValue) -> int:
-    """The bytes that numbers gain in PostgreSQL, where jsonb writes 1e300 as a 1 and 300 zeros."""
+    """Return the bytes that numbers gain in PostgreSQL: jsonb writes 1e300 as a 1 and 300 zeros."""
     if isinstance(value, float):
         return max(0, len(f"{Decimal(repr(value)):f}") - len(repr(value)))
     if isinstance(value, dict):
@@ -124,7 +125,7 @@ def _distinct(tags: list[str]) -> list[str]:
 
 
 def _rfc3339(value: Any) -> Any:
-    # pydantic would also take a number of seconds, or a date alone.
+    # pydantic also accepts a number of seconds, and a date without a time.
     if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
         raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
     return value
@@ -134,7 +135,7 @@ def _utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("must lie in the years 1 to 9999 UTC") from None
+        raise ValueError("must be in the years 1 to 9999 UTC") from None
 
 
 WITHOUT_NUL = AfterValidator(_without_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})

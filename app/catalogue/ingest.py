@@ -1,12 +1,11 @@
 """Ingest: measure the bytes of an image, store them, and insert the row. For POST /v1/images and `images import`."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from asyncpg import Record
 from obstore.store import ObjectStore
 from pydantic_core import to_json
 
@@ -18,8 +17,13 @@ from app.decoder.formats import EXTENSIONS, Measure
 from app.storage import keys, store
 from app.storage.spool import Content
 
-if TYPE_CHECKING:  # asyncpg's classes are generic only in its stubs
-    from asyncpg import Record
+
+class Digest(NamedTuple):
+    """The size in bytes of an image, its SHA-256 in hexadecimal, and its measure."""
+
+    byte_size: int
+    sha256: str
+    measure: Measure
 
 
 async def store_image(
@@ -56,14 +60,6 @@ async def store_image(
         if row is not None:
             return row, True
         # Another process has stored the same bytes in between.
-
-
-class Digest(NamedTuple):
-    """The size in bytes of an image, its SHA-256 in hexadecimal, and its measure."""
-
-    byte_size: int
-    sha256: str
-    measure: Measure
 
 
 async def digest(content: Content, codec: Codec, decoders: Executor) -> Digest:

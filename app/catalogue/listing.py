@@ -1,4 +1,4 @@
-"""app.catalogue.listing: to be described."""
+"""Filters, sorting, and pages of the lists: the query parameters, and the values of the SQL statements."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,32 +14,39 @@ from pydantic import (
 )
 
 from app.catalogue.cursors import EARLIEST, FIRST_ID, LAST_ID, LATEST, MAX_BIGINT, Position, cursor_of, place_of
-from app.catalogue.fields import MAX_TAG, AtMost, Between, Moment, Tags, Text
+from app.catalogue.fields import MAX_TAG_LENGTH, AtMost, Between, Moment, Tags, Text
 from app.database.queries import Sort
 
 MAX_LIMIT = 200  # items on a page
 
 
 class Filters(BaseModel):
-    """Which images: the query parameters of GET /v1/images/export, and of GET /v1/images beside the page."""
+    """Filters of images: the query parameters of GET /v1/images/export. GET /v1/images has them too."""
 
     model_config = ConfigDict(extra="forbid")
 
-    tag: Annotated[Tags, Field(description="Images that have each of these tags.")] = []
+    tag: Annotated[Tags, Field(description="Images that have all of these tags.", examples=[["flat"]])] = []
     content_type: Annotated[
-        Annotated[Text, StringConstraints(to_lower=True)] | None, Field(description="Images of this media type.")
+        Annotated[Text, StringConstraints(to_lower=True)] | None,
+        Field(description="Images of this media type.", examples=["image/png"]),
     ] = None
     q: Annotated[
         Annotated[Text, AtMost("max_query_length")] | None,
         Field(
-            description='Words of title, tags, file name or description: all of them, "a phrase", this or that, -not.'
+            description="Words in the title, the tags, the file name, or the description. Images match if they contain "
+            'all words. Write "a phrase" in quotes, `or` between two words, and `-` before a word to exclude.',
+            examples=["red -blue"],
         ),
     ] = None
-    created_after: Annotated[Moment | None, Field(description="Images stored later than this.")] = None
-    created_before: Annotated[Moment | None, Field(description="Images stored earlier than this.")] = None
+    created_after: Annotated[
+        Moment | None, Field(description="Images stored after this time.", examples=["2026-01-31T12:00:00Z"])
+    ] = None
+    created_before: Annotated[
+        Moment | None, Field(description="Images stored before this time.", examples=["2026-01-31T12:00:00Z"])
+    ] = None
 
     def terms(self) -> list[str]:
-        """The filters as the terms of image_terms."""
+        """Return the filters as terms of the SQL function image_terms."""
         types = [] if self.content_type is None else [f"type:{self.content_type}"]
         return [*types, *(f"tag:{tag}" for tag in self.tag)]
 
@@ -48,24 +55,24 @@ class ListQuery(Filters):
     """The query parameters of GET /v1/images."""
 
     sort: Annotated[
-        Sort, Field(description="By time, by size, or by name in the order of the characters' numbers.")
+        Sort, Field(description="By time, by size in bytes, or by file name in the order of Unicode code points.")
     ] = "newest"
     limit: Annotated[int, Between(1, MAX_LIMIT), Field(description="The largest number of images on the page.")] = 50
     cursor: Annotated[
         Annotated[str, Field(json_schema_extra={"format": "cursor"})] | None,
-        Field(description="`next` of the page before, of the same `sort`."),
+        Field(description="`next` of the page before, with the same `sort`."),
     ] = None
 
     @field_validator("cursor")
     @classmethod
     def _of_this_sort(cls, value: str | None, info: ValidationInfo) -> str | None:
-        sort = info.data.get("sort")  # is missing where it is at fault itself
+        sort = info.data.get("sort")  # missing if its own value is wrong
         if value is not None and sort is not None:
             Position.of(value) if sort == "newest" else place_of(sort, value)
         return value
 
     def position(self) -> tuple[Any, UUID]:
-        """Where the page starts: what comes after it in the list, itself not included."""
+        """Return the place after which the page begins: (sort key, ID)."""
         if self.sort == "newest":
             return min(self.end(), Position.of(self.cursor)) if self.cursor else self.end()
         start: tuple[Any, UUID] = {
@@ -79,11 +86,11 @@ class ListQuery(Filters):
         return max(start, (key, id)) if self.sort == "oldest" else (key, id)
 
     def end(self) -> tuple[datetime, UUID]:
-        """Before which place in time all images lie."""
+        """Return the place in time before which all images are: (created_at, ID)."""
         return (LATEST, LAST_ID) if self.created_before is None else (self.created_before, FIRST_ID)
 
     def cursor_after(self, image: str, *place: object) -> str:
-        """The cursor of the page after an image: its JSON, and its place in the list where the statement tells that."""
+        """Return the cursor of the page after an image: its JSON, and its sort key and ID if they were selected."""
         if self.sort == "newest":
             return Position.after(image).cursor()
         return cursor_of(self.sort, *(place or Position.after(image)))
@@ -95,7 +102,8 @@ class TagQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     prefix: Annotated[
-        Annotated[Text, StringConstraints(max_length=MAX_TAG)], Field(description="What each tag begins with.")
+        Annotated[Text, StringConstraints(max_length=MAX_TAG_LENGTH)],
+        Field(description="Tags that begin with this text.", examples=["fl"]),
     ] = ""
     limit: Annotated[int, Between(1, MAX_LIMIT), Field(description="The largest number of tags on the page.")] = 50
     cursor: Annotated[str | None, Field(description="`next` of the page before.")] = None
@@ -108,9 +116,9 @@ class TagQuery(BaseModel):
         return value
 
     def after(self) -> str:
-        """The last tag of the page before."""
+        """Return the last tag of the page before."""
         return place_of("tags", self.cursor)[0] if self.cursor else ""
 
     def last(self) -> str:
-        """The last text that begins with the prefix and is as long as a tag may be, or longer."""
-        return self.prefix + chr(0x10FFFF) * MAX_TAG
+        """Return a text after every tag that begins with the prefix."""
+        return self.prefix + chr(0x10FFFF) * MAX_TAG_LENGTH

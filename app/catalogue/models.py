@@ -1,4 +1,4 @@
-"""What clients send and get: pydantic models, which validate requests and describe them in OpenAPI."""
+"""Models of requests and responses: pydantic validates requests with them, and OpenAPI shows them."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from pydantic_core import from_json
 from app.catalogue.fields import Attributes, Between, Description, Filename, Moment, Tags, Title
 from app.decoder.formats import EXTENSIONS, SIZES, ContentType
 
-# What the description shows of an image: the red rectangle of the README.
+# The example in the OpenAPI document: the red rectangle of the README.
 EXAMPLE: dict[str, JsonValue] = {
     "id": "0b6f3a52-6d5e-4c0e-9d52-1f6f0f5c2a11",
     "filename": "red.png",
@@ -30,7 +30,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "sha256": "77acae2b11bceed61246a1d1ab22649e5cd35fd947a999f77e9627635729f96a",
     "title": "Red",
     "description": None,
-    "tags": ["colour", "flat"],
+    "tags": ["color", "flat"],
     "created_at": "2026-01-31T12:00:00.123456+00:00",
     "updated_at": "2026-01-31T12:00:00.123456+00:00",
     "attributes": {"sensor": {"iso": 100}},
@@ -51,7 +51,7 @@ class ThumbnailQuery(BaseModel):
     size: Annotated[
         int,
         AfterValidator(_a_size),
-        Field(description="Pixels of the longer side, at most.", json_schema_extra={"enum": list(SIZES)}),
+        Field(description="The largest number of pixels on the longer side.", json_schema_extra={"enum": list(SIZES)}),
     ] = 320
 
 
@@ -66,13 +66,13 @@ def _parsed(value: object) -> object:
 
 
 class UploadFields(BaseModel):
-    """What may come with the bytes of an image, in the other parts of multipart/form-data."""
+    """Metadata in a multipart/form-data upload: the parts besides the file."""
 
     model_config = ConfigDict(extra="forbid")
 
     title: Title | None = None
     description: Description | None = None
-    tags: Annotated[Tags, Field(description="One part each.")] = []
+    tags: Annotated[Tags, Field(description="Send one part for each tag.")] = []
     attributes: Annotated[
         Attributes,
         BeforeValidator(_parsed),
@@ -81,13 +81,16 @@ class UploadFields(BaseModel):
 
 
 class UploadForm(UploadFields):
-    """An image as multipart/form-data: one part for each field, and the bytes in the part `file`."""
+    """An upload as multipart/form-data: one part for each field, and the bytes in the part `file`."""
 
     file: Annotated[bytes, Field(description=f"One of {', '.join(EXTENSIONS)}.")]
 
 
 def _described(example: dict[str, JsonValue]) -> Callable[[dict[str, Any]], None]:
-    """With an example, and without defaults: what is left out is not set to them."""
+    """Return a function that adds an example to a JSON schema, and removes the defaults.
+
+    A field that is left out of a patch or a record does not get the default.
+    """
 
     def extra(schema: dict[str, Any]) -> None:
         schema["examples"] = [example]
@@ -98,7 +101,7 @@ def _described(example: dict[str, JsonValue]) -> Callable[[dict[str, Any]], None
 
 
 class ImagePatch(BaseModel):
-    """A JSON merge patch (RFC 7396): what is left out stays, null takes away."""
+    """A JSON merge patch (RFC 7396): a missing field stays, and null removes a value."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -113,11 +116,11 @@ class ImagePatch(BaseModel):
 
 
 class ImageRecord(BaseModel):
-    """A line of POST /v1/images/import: an image whose bytes are in the object store already, under its SHA-256."""
+    """A line of an import: an image whose bytes are already in the object store under their SHA-256."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_described(EXAMPLE))
 
-    id: Annotated[UUID | None, Field(description="Kept where it is given.")] = None
+    id: Annotated[UUID | None, Field(description="The default is a new ID.")] = None
     filename: Filename
     content_type: ContentType
     byte_size: Annotated[int, Field(strict=True), Between(0, 2**63 - 1)]
@@ -127,72 +130,76 @@ class ImageRecord(BaseModel):
     title: Title | None = None
     description: Description | None = None
     tags: Tags = []
-    created_at: Annotated[Moment | None, Field(description="Now, where it is not given.")] = None
-    updated_at: Annotated[Moment | None, Field(description="As created_at, where it is not given.")] = None
+    created_at: Annotated[Moment | None, Field(description="The default is the time of the import.")] = None
+    updated_at: Annotated[Moment | None, Field(description="The default is created_at.")] = None
     attributes: Attributes = {}
 
 
 class ImportResult(BaseModel):
-    """What an import has done."""
+    """The result of an import."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"new": 1, "known": 2}]})
 
-    new: Annotated[int, Field(description="Images that are in the catalogue now, and were not.")]
-    known: Annotated[int, Field(description="Lines whose SHA-256 was in the catalogue, or on a line before.")]
+    new: Annotated[int, Field(description="The number of images that the import added.")]
+    known: Annotated[
+        int, Field(description="The number of lines whose SHA-256 was in the catalogue or on an earlier line.")
+    ]
 
 
 class Image(BaseModel):
-    """An image of the catalogue."""
+    """An image."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: UUID
     filename: str
-    content_type: Annotated[str, Field(description="As found in the bytes.", examples=["image/jpeg"])]
+    content_type: Annotated[
+        str, Field(description="The media type that the service found in the bytes.", examples=["image/jpeg"])
+    ]
     byte_size: Annotated[int, Field(ge=0)]
-    width: Annotated[int, Field(description="Pixels across as displayed, with EXIF orientation applied.")]
-    height: Annotated[int, Field(description="Pixels down as displayed, with EXIF orientation applied.")]
-    sha256: Annotated[str, Field(description="SHA-256 of the bytes, in hexadecimal.")]
+    width: Annotated[int, Field(description="The width in pixels as displayed, with the EXIF orientation applied.")]
+    height: Annotated[int, Field(description="The height in pixels as displayed, with the EXIF orientation applied.")]
+    sha256: Annotated[str, Field(description="The SHA-256 of the bytes in hexadecimal.")]
     title: Title | None
     description: str | None
     tags: list[str]
     attributes: Annotated[
-        JsonValue, Field(description="An object; of an adopted image whatever the former service stored.")
+        JsonValue, Field(description="An object. An adopted image may have any JSON value of the former service.")
     ]
     created_at: AwareDatetime
     updated_at: AwareDatetime
 
 
 class ImagePage(BaseModel):
-    """A page of a list."""
+    """A page of images."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": [EXAMPLE], "next": None}]})
 
     images: list[Image]
-    next: Annotated[str | None, Field(description="The `cursor` of the next page; null on the last one.")]
+    next: Annotated[str | None, Field(description="The `cursor` of the next page. Null on the last page.")]
 
 
 class TagCount(BaseModel):
-    """A tag, and how many images have it."""
+    """A tag and its number of images."""
 
     tag: str
-    images: Annotated[int, Field(ge=1, description="Counted up to 1,000; from 1,001 on estimated.")]
-    estimated: bool
+    images: Annotated[int, Field(ge=1, description="The number of images. Above 1,000 it is an estimate.")]
+    estimated: Annotated[bool, Field(description="True if `images` is an estimate.")]
 
 
 class TagPage(BaseModel):
-    """A page of the tags that images have, in the order of their characters' numbers."""
+    """A page of tags in the order of Unicode code points."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"tags": [{"tag": "colour", "images": 7, "estimated": False}], "next": None}]}
+        json_schema_extra={"examples": [{"tags": [{"tag": "color", "images": 7, "estimated": False}], "next": None}]}
     )
 
     tags: list[TagCount]
-    next: Annotated[str | None, Field(description="The `cursor` of the next page; null on the last one.")]
+    next: Annotated[str | None, Field(description="The `cursor` of the next page. Null on the last page.")]
 
 
 class Stats(BaseModel):
-    """The catalogue in figures."""
+    """The totals of the catalogue."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -210,15 +217,13 @@ class Stats(BaseModel):
         }
     )
 
-    images: Annotated[int, Field(ge=0)]
-    bytes: Annotated[int, Field(description="Of the content of all images.")]
-    content_types: Annotated[dict[str, int], Field(description="Images by media type.")]
-    tags: Annotated[int, Field(ge=0, description="Different ones that images have.")]
-    oldest: Annotated[
-        AwareDatetime | None, Field(description="The first `created_at`; null where there are no images.")
-    ]
-    newest: Annotated[AwareDatetime | None, Field(description="The last `created_at`.")]
+    images: Annotated[int, Field(ge=0, description="The number of images.")]
+    bytes: Annotated[int, Field(description="The size of all images together.")]
+    content_types: Annotated[dict[str, int], Field(description="The number of images of each media type.")]
+    tags: Annotated[int, Field(ge=0, description="The number of different tags.")]
+    oldest: Annotated[AwareDatetime | None, Field(description="The first `created_at`. Null if there are no images.")]
+    newest: Annotated[AwareDatetime | None, Field(description="The last `created_at`. Null if there are no images.")]
     estimated: Annotated[
         list[Literal["images", "bytes", "content_types", "tags"]],
-        Field(description="Which of these figures are estimates: none of up to 10,000 images."),
+        Field(description="The fields that are estimates. Empty up to 10,000 images."),
     ]

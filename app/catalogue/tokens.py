@@ -1,4 +1,4 @@
-"""app.catalogue.tokens: to be described."""
+"""Tokens: create one, its format, its digest, and the scopes."""
 
 import hashlib
 import re
@@ -8,14 +8,14 @@ from typing import Literal, NamedTuple, get_args
 from uuid import UUID, uuid4
 
 Scope = Literal["read", "write", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)  # each allows what those before it do
-FRESH = 0.5  # seconds that a worker goes by what it read of a token: that long a revoked one works
-# `images_`, so that who finds one knows what it is; 16 bytes of id and 32 of secret in base64url.
+SCOPES: tuple[Scope, ...] = get_args(Scope)  # each scope includes the ones before it
+CACHE_TIME = 0.5  # seconds that a worker caches a token. A revoked token works for up to this time.
+# The prefix tells people who find a token what it is for. Then 16 bytes of ID and 32 bytes of secret in base64url.
 TOKEN = re.compile(r"images_[A-Za-z0-9_-]{64}")
 
 
 class Token(NamedTuple):
-    """A new token; `text` is what the client sends, and nobody can tell it again."""
+    """A new token. The client sends `text`. The database has only its digest."""
 
     id: UUID
     text: str
@@ -23,10 +23,12 @@ class Token(NamedTuple):
 
 
 def make() -> Token:
+    """Create a token."""
     id = uuid4()
     text = "images_" + urlsafe_b64encode(id.bytes + secrets.token_bytes(32)).decode()
     return Token(id, text, digest(text))
 
 
 def digest(text: str) -> bytes:
+    """Return the SHA-256 of a token as the client sends it."""
     return hashlib.sha256(text.encode()).digest()

@@ -47,7 +47,7 @@ def revoke(name: str) -> None:
     """Revoke a token by its name. Raises CommandError."""
     if _run(lambda pool: queries.revoke_token(pool, name)) is None:
         raise CommandError(f'no valid token is named "{name}".', "list tokens: images token list")
-    note(f"{name} is revoked. It stops working within {tokens.FRESH:g} s.")
+    note(f"{name} is revoked. It stops working within {tokens.CACHE_TIME:g} s.")
 
 
 def show(format: str) -> None:

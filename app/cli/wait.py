@@ -62,7 +62,8 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
         if await _has_images(database_url, timeout):
             raise UsageError(
                 f"the database has images, but the object store folder {folder} is empty.",
-                f"check STORAGE_URL, and that its volume is mounted. To start without the bytes, make {folder / 'sha256'}",
+                "check STORAGE_URL, and that its volume is mounted. To start without the bytes, "
+                f"make the folder {folder / 'sha256'}",
             )
         await _open_and_reach_store(settings, timeout)
 

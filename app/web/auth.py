@@ -7,7 +7,7 @@ from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
-from app.catalogue.tokens import FRESH, SCOPES, TOKEN, Scope, digest
+from app.catalogue.tokens import CACHE_TIME, SCOPES, TOKEN, Scope, digest
 from app.database import queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
@@ -32,7 +32,7 @@ class Known(NamedTuple):
 
 
 class Tokens:
-    """Cache of a worker: the tokens in use. The database is asked again after FRESH seconds."""
+    """Cache of a worker: the tokens in use. The database is asked again after CACHE_TIME seconds."""
 
     def __init__(self, pool: Pool, reads: ReadRouter) -> None:
         self._pool = pool
@@ -68,7 +68,7 @@ class Tokens:
     async def _find(self, id: UUID) -> Known | None:
         """Return the token from the cache or the database. Requests at the same time share one look-up."""
         known = self._known.get(id)
-        if known is not None and time.monotonic() - known.since < FRESH:
+        if known is not None and time.monotonic() - known.since < CACHE_TIME:
             return known
         return await self._flight.share(id, lambda: self._look_up(id))
 

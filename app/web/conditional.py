@@ -15,12 +15,11 @@ ENTITY_TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')
 
 
 def validators(etag: str, modified: datetime) -> dict[str, str]:
-    """Return the headers ETag and Last-Modified of a representation.
-
-    RFC 9110, section 8.8.2.1, forbids a Last-Modified in the future.
-    """
-    modified = min(modified.replace(tzinfo=UTC), datetime.now(UTC))  # asyncpg's infinity has no zone
-    return {"ETag": etag, "Last-Modified": format_datetime(modified, usegmt=True)}
+    """Return the headers ETag and Last-Modified. RFC 9110, section 8.8.2.1, forbids a Last-Modified in the future."""
+    if modified.tzinfo is None:  # only asyncpg's infinity has no zone
+        modified = modified.replace(tzinfo=UTC)
+    now = datetime.now(UTC)
+    return {"ETag": etag, "Last-Modified": format_datetime(min(now, modified), usegmt=True)}
 
 
 def has_condition(request: Request[State], conditions: frozenset[bytes] = CONDITIONS) -> bool:
@@ -49,8 +48,8 @@ def entity_tags(request: Request[State], name: str) -> list[str] | None:
 def not_modified(request: Request[State], headers: dict[str, str], conflict: str | None = None) -> bool:
     """Evaluate the conditions of a request in the order of RFC 9110, section 13.2.2. Return whether the answer is 304.
 
-    `headers` are the validators of what the path has now. `conflict` is the kind of the problem if it is another
-    version than the client expects.
+    `headers` are the validators of the current version. `conflict` is the kind of the problem if the client expects
+    another version.
 
     Raises ProblemError: 412 if a condition is false and the answer is not 304, 400 if an ETag has no quotes.
     """

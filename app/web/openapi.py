@@ -38,7 +38,7 @@ BEARER = (
     "A token from `images token create`, sent as `Authorization: Bearer images_...`. It has one of three scopes: "
     "`read`, `write` (may also read), or `admin` (may do everything)."
 )
-REFUSALS = {
+PROBLEMS = {
     400: "The request is malformed, for example not JSON, or an ETag without quotes.",
     401: "The token is missing, unknown, or revoked.",
     403: "The scope of the token does not allow this. Without authentication: the request does not come from loopback.",
@@ -55,7 +55,7 @@ REFUSALS = {
     503: "The database or the object store is not available, the service is busy, or a migration is pending. Try again "
     "after the seconds in Retry-After.",
 }
-REFUSAL_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 503: "Retry-After"}
+PROBLEM_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 503: "Retry-After"}
 NO_NUL = {"pattern": r"^[^\u0000]*$"}
 # The values that jsonb can store: strings and names without U+0000.
 ANY_JSON = {
@@ -140,7 +140,7 @@ def _operation(operation: Operation, query: Json, settings: Settings) -> Json:
         "parameters": [*_path(operation.path), *_query(query), *_headers(operation.headers, operation, settings)],
         "responses": {
             status: response | {"headers": response["headers"] | _response_headers("X-Request-ID")}
-            for status, response in (_answers(operation) | _problems(_refusals(operation, settings))).items()
+            for status, response in (_answers(operation) | _problems(_problem_kinds(operation, settings))).items()
         },
     }
     if operation.scope is not None:
@@ -196,30 +196,30 @@ def _answers(operation: Operation) -> Json:
     return responses
 
 
-def _refusals(operation: Operation, settings: Settings) -> set[str]:
+def _problem_kinds(operation: Operation, settings: Settings) -> set[str]:
     """Return the declared problems, and those that follow from the other fields of the operation."""
-    refusals = {*operation.problems}
+    kinds = {*operation.problems}
     if operation.query is not None:
-        refusals.add("422 invalid-request")
+        kinds.add("422 invalid-request")
     if operation.media_type is not None:
-        refusals.add("406")
+        kinds.add("406")
     if operation.scope is not None:
-        refusals |= {"503", "503 migrations-pending"}
-        refusals |= {"401", "403 insufficient-scope"} if settings.auth == "token" else {"403"}
+        kinds |= {"503", "503 migrations-pending"}
+        kinds |= {"401", "403 insufficient-scope"} if settings.auth == "token" else {"403"}
     if operation.body is not None:
-        refusals |= {"408", "413", "415"}
+        kinds |= {"408", "413", "415"}
     if IF_MATCH in operation.headers:
-        refusals.add("400")
+        kinds.add("400")
     if _needs_if_match(operation, settings):
-        refusals.add("428")
-    return refusals
+        kinds.add("428")
+    return kinds
 
 
-def _problems(refusals: Iterable[str]) -> Json:
+def _problems(declared: Iterable[str]) -> Json:
     """Return a response for each status, with an example of each problem that it may be."""
     kinds: dict[int, list[str | None]] = {}
-    for refusal in sorted(refusals):
-        number, _, kind = refusal.partition(" ")
+    for problem in sorted(declared):
+        number, _, kind = problem.partition(" ")
         kinds.setdefault(int(number), []).append(kind or None)
     responses = {}
     for status, found in kinds.items():
@@ -227,8 +227,8 @@ def _problems(refusals: Iterable[str]) -> Json:
         types = {"type": {"enum": [problem["type"] for problem in problems]}}
         examples = {kind or "plain": {"value": problem} for kind, problem in zip(found, problems, strict=True)}
         responses[str(status)] = {
-            "description": REFUSALS[status],
-            "headers": _response_headers(*([REFUSAL_HEADERS[status]] if status in REFUSAL_HEADERS else [])),
+            "description": PROBLEMS[status],
+            "headers": _response_headers(*([PROBLEM_HEADERS[status]] if status in PROBLEM_HEADERS else [])),
             "content": {PROBLEM: {"schema": {"allOf": [_schema(Problem)], "properties": types}, "examples": examples}},
         }
     return responses

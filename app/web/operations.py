@@ -61,7 +61,7 @@ class RequestHeader:
 
     name: str
     description: str
-    pattern: str | None = None  # regular expression of the values that are not rejected; None if none is
+    pattern: str | None = None  # a regular expression, if the service rejects other values
 
 
 @dataclass(frozen=True)

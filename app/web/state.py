@@ -34,6 +34,6 @@ class State(TypedDict):
     metrics: Metrics
     log: logs.Handler | None
     look: probe.DatabaseProbe
-    tokens: Tokens | None  # where everybody is let in
+    tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

@@ -135,7 +135,7 @@ def test_auth_none_is_rejected_beyond_loopback_also_beside_other_faults(monkeypa
     monkeypatch.setenv("UVICORN_HOST", "0.0.0.0")  # noqa: S104
 
     assert faults()[2:] == [
-        "error: AUTH=none is allowed only on loopback, but UVICORN_HOST is 0.0.0.0.",
+        "error: UVICORN_HOST must be a loopback address with AUTH=none, not 0.0.0.0.",
         "hint: set AUTH=token",
     ]
 

@@ -233,7 +233,7 @@ def test_workers_count_together_and_one_that_is_killed_takes_nothing_back(databa
         wait_until(lambda: counted() == 30)
         assert process.stderr is not None
         lines: list[dict[str, Any]] = []
-        while sum(line.get("route") == "/v1/images" for line in lines) < 30:  # a killed worker writes no more lines
+        while sum(line.get("route") == "/v1/images" for line in lines) < 30:  # a killed worker writes nothing
             lines.append(json.loads(process.stderr.readline()))
         most = total(look(), "images_database_connections_max", pool="requests")
         assert most == 2 * 10

@@ -159,7 +159,7 @@ async def test_a_key_without_bytes_is_missing_content(
 
 
 async def refused(client: httpx.AsyncClient, id: str, within: float) -> None:
-    """Each request that needs the store is told so, soon, and the others are answered."""
+    """Each request that needs the store gets a 503 soon. The others are answered."""
     url = f"/v1/images/{id}"
     async with asyncio.timeout(within):
         responses = await asyncio.gather(
@@ -380,7 +380,7 @@ async def test_content_that_the_service_did_not_store_is_not_redirected(
     connection: psycopg.Connection,
     settings: Settings,
 ) -> None:
-    """The store would send it as whatever it was told."""
+    """The store would send any content type that was stored with it."""
     put(str(settings.storage_url), columns["storage_key"], b"<script>alert(1)</script>")
     id = insert(connection, **columns)
 

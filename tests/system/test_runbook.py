@@ -73,7 +73,7 @@ def is_said(call: ast.Call, path: Path) -> bool:
         case "print" | "self._progress.message":
             migrator = path.parent.name == "migrations" and path.name != "status.py"
             return keywords.get("file") == "sys.stderr" or migrator or "message" in function
-        case "RefusedError":
+        case "self.report" | "migrator.report" | "report":
             return path.parent.name == "migrations"
         case "ValueError":
             return path.name in CHECKED

@@ -23,7 +23,7 @@ from tests.support.api import problem, upload
 # A detail continues the name of the field.
 PREDICATE = re.compile(r"(must|is|has) ", re.IGNORECASE)
 SENTENCE = re.compile(r"[A-Z].*\.", re.DOTALL)
-MODELS = [Filters, ListQuery, TagQuery, ThumbnailQuery, UploadFields, ImagePatch, ImageRecord]
+MODELS: list[type[BaseModel]] = [Filters, ListQuery, TagQuery, ThumbnailQuery, UploadFields, ImagePatch, ImageRecord]
 CHARACTERS = 'aZ09+-:./{}[]" \0é'
 TEXTS = st.text(CHARACTERS, max_size=9) | st.sampled_from(
     ["", "0", "1.5", "2026-01-31", "2026-01-31T12:00:00", "2026-13-01T00:00:00Z", "a/b", "\0", "9" * 5000, "{", "[1]"]
@@ -68,7 +68,7 @@ def test_every_error_of_every_field_is_in_our_words(value: object) -> None:
         ("limit=1.5", "must be a whole number"),
         ("limit=1&limit=2", "must be given only once"),
         ("sort=color", "must be one of newest, oldest, largest, name"),
-        ("colour=red", "is unknown"),
+        ("color=red", "is unknown"),
         ("tag=", "must not be empty"),
         ("created_after=yesterday", "must be a time such as 2026-01-31T12:00:00Z"),
         (

@@ -183,7 +183,7 @@ async def test_a_token_in_use_is_looked_up_once_for_many_requests(
         return await find(pool, id)
 
     monkeypatch.setattr(queries, "find_token", look)
-    monkeypatch.setattr(tokens, "FRESH", 60.0)
+    monkeypatch.setattr("app.web.auth.CACHE_TIME", 60.0)
     token = await made(settings, "read")
 
     answers = await asyncio.gather(*(closed.get(f"/v1/images/{ID}", headers=bearer(token)) for _ in range(20)))
@@ -294,7 +294,7 @@ def test_none_is_refused_beyond_loopback(database: str) -> None:
 
     assert done.returncode == 2
     assert done.stderr == (
-        "error: AUTH=none is allowed only on loopback, but UVICORN_HOST is 0.0.0.0.\nhint: set AUTH=token\n"
+        "error: UVICORN_HOST must be a loopback address with AUTH=none, not 0.0.0.0.\nhint: set AUTH=token\n"
     )
 
 

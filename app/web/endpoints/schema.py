@@ -1,4 +1,4 @@
-"""GET /v1/schema: how the schema came about, what it is, and what its queries take. It only reads."""
+"""Database schema: migrations, tables, indexes, and the times of the queries (GET /v1/schema). It only reads."""
 
 from __future__ import annotations
 
@@ -20,25 +20,30 @@ from app.settings import ROOT
 from app.web.operations import JSON, Answer, Tag, operation
 from app.web.state import State
 
-if TYPE_CHECKING:  # asyncpg's classes are generic in its stubs alone
+if TYPE_CHECKING:  # only the stubs of asyncpg have generic classes
     from asyncpg import Record
 
-RUNS = 10  # of each migration
+MAX_RUNS = 10  # of each migration
 QUERIES = ROOT / "sql" / "queries"
-COPY = re.compile(r"\A\s*COPY \((.*)\) TO STDOUT.*", re.DOTALL)  # as asyncpg writes it around an export
+COPY = re.compile(r"\A\s*COPY \((.*)\) TO STDOUT.*", re.DOTALL)  # asyncpg wraps an export in it
 
 
 class Reading:
-    """What is read in one transaction, each part as far as the role may and nobody is in the way."""
+    """The parts that one transaction reads.
+
+    If the role may not read a part, or a lock or the time-out prevents it, the other parts are read.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.unknown: list[str] = []
 
     async def rows(self, what: str, name: str, *arguments: object) -> list[Record] | None:
-        """The rows of a statement; None where they cannot be had, which `unknown` then tells. Raises
-        UndefinedTableError: then too the transaction goes on."""
-        # asyncpg's own savepoints have a new name each time, and pg_stat_statements would keep all of them.
+        """Return the rows of a statement. If they cannot be read, return None and add the reason to `unknown`.
+
+        Raises UndefinedTableError. The transaction continues after that too.
+        """
+        # asyncpg gives each savepoint a new name, so pg_stat_statements would keep a row for each.
         await self._connection.driver.execute("SAVEPOINT part")
         try:
             return await self._connection.fetch(name, *arguments)
@@ -47,7 +52,7 @@ class Reading:
             if isinstance(error, asyncpg.InsufficientPrivilegeError):
                 self.unknown.append(f"{what}: {error}")
             elif isinstance(error, asyncpg.LockNotAvailableError):
-                self.unknown.append(f"{what}: a table is locked, as by a migration; look again in a moment")
+                self.unknown.append(f"{what}: a table is locked, for example by a migration. Look again in a moment")
             elif isinstance(error, asyncpg.QueryCanceledError):
                 self.unknown.append(f"{what}: it took longer than DATABASE_STATEMENT_TIMEOUT")
             else:
@@ -55,6 +60,7 @@ class Reading:
         return None
 
     async def history(self) -> list[history.Record] | None:
+        """Return the history of the migrations. Return None if the role may not read it."""
         for name in ("read_history", "read_applied"):
             try:
                 rows = await self.rows("history of the migrations", name)
@@ -64,10 +70,10 @@ class Reading:
         return []
 
     async def runs(self, ids: list[str]) -> dict[str, list[models.Run]]:
-        """By migration; without a ledger there are none."""
+        """Return the last runs of each migration. Without a ledger there are none."""
         found = defaultdict(list)
         try:
-            rows = await self.rows("earlier runs", "read_runs", ids, RUNS) or []
+            rows = await self.rows("earlier runs", "read_runs", ids, MAX_RUNS) or []
         except asyncpg.UndefinedTableError:
             rows = []
         for row in rows:
@@ -76,7 +82,7 @@ class Reading:
         return found
 
     async def statements(self) -> list[Record] | None:
-        """What pg_stat_statements has; None where it is not there."""
+        """Return the rows of pg_stat_statements. Return None if the database does not have it."""
         try:
             return await self.rows("pg_stat_statements", "inspect/statements")
         except (asyncpg.UndefinedTableError, asyncpg.ObjectNotInPrerequisiteStateError):
@@ -100,7 +106,7 @@ async def read_schema(request: Request[State]) -> Response:
         reading = Reading(connection)
         [row] = await connection.fetch("read_database")
         database = models.Database(**dict(row))
-        holders = await reading.rows("who is at work", "find_holder")
+        holders = await reading.rows("the migrator that runs", "find_holder")
         holder = history.Holder(*holders[0]) if holders else None
         records = await reading.history()
         entries = []
@@ -110,7 +116,7 @@ async def read_schema(request: Request[State]) -> Response:
         lines = None
         if records is not None and history.comparable(entries):
             lines = await reading.rows("drift", "inspect/schema")
-            if await reading.history() != records:  # a migration was committed in between
+            if await reading.history() != records:  # a migration was committed meanwhile
                 lines = None
         tables = await reading.rows("tables", "read_tables")
         statements = await reading.statements()
@@ -188,8 +194,11 @@ def _by_service() -> dict[str, models.Measured]:
 
 
 def _by_database(statements: list[Record]) -> dict[str, models.Measured]:
-    """What pg_stat_statements has counted of the files of sql/queries/. PostgreSQL keeps their texts with `$1` for each
-    constant, since 18 without the header: a fingerprint is the same for all of them."""
+    """Return the calls and times of the files of sql/queries/ in pg_stat_statements.
+
+    PostgreSQL keeps a text with `$1` for each constant, since version 18 without the header. All these texts have the
+    same fingerprint.
+    """
     if not statements:
         return {}
     names = {print: name for name, text in _queries().items() if (print := _fingerprint(text))}
@@ -203,7 +212,10 @@ def _by_database(statements: list[Record]) -> dict[str, models.Measured]:
 
 
 def _fingerprint(text: str) -> str:
-    """Of a COPY that of what it copies; "" where the text cannot be parsed. The parser is loaded once it is needed."""
+    """Return the fingerprint of a statement, of a COPY that of its query. Return "" if it cannot be parsed.
+
+    The parser is large, so it is imported on the first call.
+    """
     from pglast.parser import ParseError, fingerprint
 
     try:
