@@ -37,7 +37,6 @@ NOTHING = "0 images, 0 contents, 0 thumbnails: nothing is wrong\n"
 @pytest.fixture(params=["files", "s3"])
 def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
     if request.param == "files":
-        Path(str(settings.storage_url).removeprefix("file:")).mkdir()  # a new folder would be a line on stderr
         return settings
     request.getfixturevalue("s3")
     return settings.model_copy(update={"storage_url": f"s3://{BUCKET}/{uuid4()}/objects"})

@@ -27,7 +27,6 @@ CONTINUE = "hint: run the command again to continue\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "objects").mkdir()  # a new folder would be a line on stderr
     folder = tmp_path / "photos"
     folder.mkdir()
     return folder

@@ -14,6 +14,7 @@ import pytest
 from app.cli.commands import images
 from app.cli.main import run
 from app.cli.output import color_verdicts
+from app.migrations import new
 from app.settings import ROOT
 from tests.conftest import BIN, environment, free_port
 
@@ -179,6 +180,16 @@ def test_one_wording_for_a_server_that_is_not_there(tmp_path: Path) -> None:
     assert "hunter2" not in verbose.stderr
 
 
+@pytest.mark.parametrize("url", ["postgresql://images:Winter@Sommer2027@db/images", "mysql://images:Winter@x/Sommer"])
+def test_verbose_shows_no_secret(url: str) -> None:
+    for command in ("wait", "token list", "schema status", "objects keep true", "psql -l", "settings"):
+        done = start("-v", *command.split(), DATABASE_URL=url, STORAGE_URL="memory:")
+
+        assert done.returncode == 2, command
+        assert "Winter" not in done.stdout + done.stderr
+        assert "Sommer" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
@@ -262,3 +273,20 @@ def test_only_verdicts_are_colored() -> None:
     assert color_verdicts(plain).count("\033") == 2  # the first word of a line only
     assert re.sub(r"\033\[\d+m", "", color_verdicts(text)) == text
     assert color_verdicts(text).count("\033") == 8
+
+
+def test_a_new_migration_is_two_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create = new.create
+    monkeypatch.setattr(new, "create", lambda message: create(message, tmp_path))
+
+    assert run(["schema", "new", "Index images title"]) == 0
+
+    files = capsys.readouterr().out.splitlines()
+    assert [Path(file).name for file in files] == [
+        "0001_index_images_title.sql",
+        "0001_index_images_title.rollback.sql",
+    ]
+    assert sorted(map(str, tmp_path.iterdir())) == sorted(files)
+    assert run(["schema", "new", "?!"]) == 2

@@ -79,7 +79,9 @@ def new(message: str) -> None:
     """
     from app.migrations.new import create
 
-    print(create(message))
+    path = create(message)
+    print(path)
+    print(path.with_suffix(".rollback.sql"))
 
 
 @schema.command(warns=False, examples="images schema accept 0005_index_images_newest\nimages schema accept --all")
