@@ -1,6 +1,5 @@
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -69,16 +68,14 @@ async def test_the_run_continues_if_its_first_caller_is_canceled() -> None:
     assert first.cancelled()
 
 
-@pytest.mark.parametrize("work", [fail])
-async def test_an_exception_without_a_caller_is_not_logged_as_unretrieved(
-    work: Callable[[], Coroutine[None, None, int]], caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_exception_without_a_caller_is_not_logged_as_unretrieved(caplog: pytest.LogCaptureFixture) -> None:
     flight: SingleFlight[str, int] = SingleFlight()
-    caller = asyncio.create_task(flight.share("key", work))
+    caller = asyncio.create_task(flight.share("key", fail))
     await asyncio.sleep(0)
     caller.cancel()
     for _ in range(5):
         await asyncio.sleep(0)
+    del caller  # its traceback refers to the run
     gc.collect()
 
     assert caplog.records == []
@@ -95,6 +92,24 @@ async def test_a_run_that_is_closed_to_newcomers_is_followed_by_another() -> Non
     work.may_end.set()
 
     assert list(await asyncio.gather(first, second, third)) == [1, 2, 2]
+
+
+async def test_the_end_of_a_run_does_not_close_the_next_one_to_newcomers() -> None:
+    flight: SingleFlight[str, int] = SingleFlight()
+    first, second = Work(), Work()
+    early = asyncio.create_task(flight.share("key", first))
+    await asyncio.sleep(0)
+    flight.close_to_newcomers("key")
+    late = asyncio.create_task(flight.share("key", second))
+    await asyncio.sleep(0)
+    first.may_end.set()
+    await early
+
+    last = asyncio.create_task(flight.share("key", second))
+    await asyncio.sleep(0)
+    second.may_end.set()
+
+    assert list(await asyncio.gather(late, last)) == [1, 1]
 
 
 async def test_cancel_ends_the_runs() -> None:

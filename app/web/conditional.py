@@ -58,18 +58,18 @@ def not_modified(request: Request[State], headers: dict[str, str], conflict: str
     etag, modified = headers["ETag"], parsedate_to_datetime(headers["Last-Modified"])
     reads = request.method in {"GET", "HEAD"}
     wanted = entity_tags(request, "If-Match")
+    try:
+        known = entity_tags(request, "If-None-Match")
+    except ProblemError:
+        if not reads:
+            raise
+        known = []  # A malformed ETag does not match. The client gets the whole answer.
     if wanted is not None:
         if etag not in wanted and "*" not in wanted:
             raise ProblemError(412, conflict, f"If-Match does not list the ETag {etag}.", headers={"ETag": etag})
     elif (since := _date(request, "if-unmodified-since")) is not None and modified > since:
         detail = f"The last modification was later: {headers['Last-Modified']}."
         raise ProblemError(412, conflict, detail, headers={"ETag": etag})
-    try:
-        known = entity_tags(request, "If-None-Match")
-    except ProblemError:
-        if not reads:
-            raise
-        return False  # A malformed ETag is not the one that this is. The client gets all the bytes.
     if known is None:
         since = _date(request, "if-modified-since") if reads else None
         return since is not None and modified <= since

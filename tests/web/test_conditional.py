@@ -82,6 +82,8 @@ async def test_an_etag_without_quotes_is_malformed(client: httpx.AsyncClient) ->
         for method in CHANGES:
             response = await change(client, method, url, {"If-None-Match": value})
             assert "If-None-Match must list ETags in quotes" in problem(response, 400)["detail"], value
+            response = await change(client, method, url, {"If-None-Match": value, "If-Match": '"x"'})
+            problem(response, 400)
         assert (await client.get(url, headers={"If-None-Match": value})).status_code == 200
     assert (await client.get(url)).json()["title"] is None
 
