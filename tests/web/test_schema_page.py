@@ -132,7 +132,7 @@ async def test_what_cannot_be_read_is_said(client: httpx.AsyncClient, connection
     assert (schema["state"], schema["migrations"], schema["tables"]) == (None, [], [])
     assert schema["unknown"] == [
         "history of the migrations: permission denied for table _yoyo_ledger",
-        "tables: a table is locked, as by a migration; look again in a moment",
+        "tables: a table is locked, for example by a migration. Look again in a moment",
     ]
     assert (await read(client))["tables"]  # the connection is as good as before
 
@@ -169,7 +169,7 @@ async def test_with_pg_stat_statements_times_are_the_database_s_too(client: http
 
 
 def test_a_query_is_found_again_in_pg_stat_statements() -> None:
-    """As PostgreSQL 15 and 18 keep it: constants are parameters; with the header, and without."""
+    """PostgreSQL 15 keeps the text with its header, and PostgreSQL 18 without. Constants are parameters."""
     text = QUERIES["lock_content"]
     bare = re.sub(r"(?m)^--.*\n", "", text).replace(", 0)", ", $2)")
     export = QUERIES["export_images"].rstrip().removesuffix(";")
