@@ -76,7 +76,7 @@ async def test_each_state_has_its_words(client: httpx.AsyncClient, connection: p
     }
     found = {migration["id"]: migration for migration in schema["migrations"]}
     assert "images schema accept" in found[IDS[2]]["fault"]
-    assert "its file is gone: bring it back" in found["0003_of_another_name"]["fault"]
+    assert "its file is missing: restore the file" in found["0003_of_another_name"]["fault"]
     assert found["0003_of_another_name"]["sql"] is None
     assert [(each["outcome"], each["error"]) for each in found[IDS[-1]]["runs"]] == [("failed", "why"), ("done", None)]
     assert found[IDS[-2]]["applied_at"] is None
