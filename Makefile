@@ -53,7 +53,7 @@ lock: $(VENV)/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) benchmarks/requirements.in -o benchmarks/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastapi/requirements.in -o benchmarks/peers/fastapi/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
-	cd .ci/js && $(NPM) update --save --save-exact --package-lock-only --silent
+	cd .ci/js && $(NPM) update --package-lock-only --silent
 	cd benchmarks/peers/fastify && PATH=$(CURDIR)/.data/bench/fastify/bin:$$PATH npm update --package-lock-only --silent
 
 clean:
@@ -96,7 +96,7 @@ $(VENV)/development: $(VENV)/service requirements/development.txt
 		exit 3; }
 	@touch $@
 
-# What only the benchmark needs, each in an environment of its own.
+# Packages that only the benchmark needs, each in an environment of its own.
 .data/bench/plot/ready: benchmarks/requirements.txt
 .data/bench/fastapi/ready: benchmarks/peers/fastapi/requirements.txt
 .data/bench/plot/ready .data/bench/fastapi/ready:
@@ -104,7 +104,7 @@ $(VENV)/development: $(VENV)/service requirements/development.txt
 	$(@D)/bin/$(PIP) --require-hashes -r $<
 	@touch $@
 
-# The wheel is Node.js and npm. Where it cannot be had the benchmark goes on, and says that this peer is missing.
+# The wheel is Node.js and npm. If pip cannot install it, the benchmark runs without this peer and says so.
 .data/bench/fastify/ready: benchmarks/peers/fastify/*
 	-$(PYTHON) -m venv $(@D) \
 		&& $(@D)/bin/$(PIP) --require-hashes -r benchmarks/peers/fastify/requirements.txt \

@@ -1,24 +1,26 @@
 #!/bin/sh
-# Without arguments: wait for PostgreSQL, migrate once (unless MIGRATE=false), become uvicorn. With arguments: become that
-# command.
-# WEB_CONCURRENCY, UVICORN_HOST, UVICORN_PORT and the like are uvicorn's own and keep their meaning.
+# Start the service: wait for PostgreSQL, migrate once (unless MIGRATE=false), become uvicorn. With arguments, become that
+# command instead.
+# uvicorn reads WEB_CONCURRENCY, UVICORN_HOST, UVICORN_PORT and its other variables by itself.
 set -eu
 
 cd "$(dirname "$0")"
 
 if [ "$#" -eq 0 ]; then
-    # A shell passes no signal on while it waits for a child, and as PID 1 it would not even end.
+    # While a shell waits for a child, it passes no signal on. As PID 1 it would not even end.
     trap 'kill -TERM "$child"; wait "$child"' TERM INT
     images wait --migrate &
     child=$!
     wait "$child"
     trap - TERM INT
-    # How many seconds running requests have to finish once it is told to stop; then they are cut off.
+    # uvicorn fails if this is set and empty.
+    [ -n "${WEB_CONCURRENCY-}" ] || unset WEB_CONCURRENCY
+    # Seconds that running requests have to finish after SIGTERM. Then they are cut off.
     export UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="${UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN-30}"
-    # glibc keeps an arena of freed memory for each thread, and buffers of up to 32 MiB in them, unless told otherwise.
+    # By default, glibc keeps an arena of freed memory for each thread, with buffers of up to 32 MiB.
     export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX-1}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_-262144}" \
         MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_-131072}"
-    # The workers count in files that they share, which are of this start alone.
+    # The workers share their metrics in files, in a new folder for each start.
     PROMETHEUS_MULTIPROC_DIR="${PROMETHEUS_MULTIPROC_DIR:-$(mktemp -d "${TMPDIR:-/tmp}/images-metrics-XXXXXXXX")}"
     export PROMETHEUS_MULTIPROC_DIR UVICORN_LOG_CONFIG="${UVICORN_LOG_CONFIG:-app/logging.json}"
     set -- uvicorn --http app.web.server.protocol:HttpProtocol --factory app.main:from_environment

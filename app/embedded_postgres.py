@@ -93,7 +93,7 @@ class Server:
             self.as_user += ["--securebits=+no_setuid_fixup", "--"]
 
     def url(self, database: str = "postgres") -> str:
-        """Return a libpq URL. If the data folder's name is too long for a socket's, a link to the folder stands in."""
+        """Return a libpq URL. If the folder's name is too long for a socket's, the URL names a link to the folder."""
         host = self.data
         if len(os.fsencode(host)) > MAX_SOCKET_FOLDER or "," in str(host):
             name = sha256(os.fsencode(host)).hexdigest()[:16]

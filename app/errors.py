@@ -1,17 +1,16 @@
 """Exceptions: the one tree that every package raises from, and the exit codes of the commands.
 
-Libraries raise. Only the edges end something: app/cli/main.py ends a command with `error:` and `hint:`, and
-app/web/problems.py answers a request with application/problem+json.
+Libraries raise. Only the edges end something: app/cli/main.py ends a command with `error:` and `hint:`,
+app/migrations/edge.py does so for the yoyo command, and app/web/problems.py answers a request with
+application/problem+json.
 """
 
 import os
 import re
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import NoReturn
 
 
 class ExitCode(IntEnum):
@@ -150,9 +149,3 @@ def connection_reason(error: BaseException) -> str:
     if "Connection refused" in text:
         return "connection refused"
     return text.rpartition("FATAL: ")[2].strip().rstrip(".") or type(error).__name__
-
-
-def fail(message: str) -> NoReturn:
-    """End the command: one line on stderr, exit status 1. To be replaced by CommandError."""
-    print(message, file=sys.stderr)
-    raise SystemExit(1)

@@ -81,7 +81,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
         with (
-            logs.written_aside() as log,
+            logs.write_in_background() as log,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
             ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
             Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
@@ -92,7 +92,7 @@ def create_app(settings: Settings) -> Starlette:
                 Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
                 ReadRouter(settings, pool) as reads,
                 Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as measured,
-                nullcontext() if settings.migrate else health.telling(reads),
+                nullcontext() if settings.migrate else health.log_pending_migrations(reads),
             ):
                 yield {
                     "settings": settings,

@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from app.settings import NAMES, ServerSettings, Settings, secrets_folder
 from app.text import printable
 
+WARNED = "IMAGES_WARNED"  # set for yoyo if the command that started it has warned of unknown names
 SIMILAR = 0.8  # of difflib's ratio: names in .env and in the folder of secrets
 ALMOST_EQUAL = 0.88  # the same for the environment, which holds names of other programs
 

@@ -41,7 +41,7 @@ def _storage_url(url: str) -> str:
     scheme, separator, rest = url.partition(":")
     if not separator or not SCHEME.fullmatch(scheme):
         example = f"file:{url}" if PATH.fullmatch(url) else "file:/srv/images"
-        raise WrongURLError("has no scheme", f"for a folder write {example}; other stores are s3://, gs:// and az://")
+        raise WrongURLError("has no scheme", f"for a folder write {example} (other stores are s3://, gs:// and az://)")
     if scheme not in STORES:
         raise WrongURLError(f"has the unknown scheme {scheme}:", "use file:, s3://, gs://, az:// or memory:")
     userinfo, at, _ = rest.removeprefix("//").partition("@")
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
     accept_data_loss: str = ""
-    log_format: Literal["json", "text"] | None = None  # app/observability/logs.py reads it; it is checked here
+    log_format: Literal["json", "text"] | None = None  # app/observability/logs.py reads it
 
     @property
     def max_record_bytes(self) -> int:
@@ -178,7 +178,7 @@ def read_settings(*, needs_store: bool = False) -> Settings:
     ):
         host = printable(server.uvicorn_host)
         faults.append(
-            UsageError(f"AUTH=none is allowed only on loopback, but UVICORN_HOST is {host}.", "set AUTH=token")
+            UsageError(f"UVICORN_HOST must be a loopback address with AUTH=none, not {host}.", "set AUTH=token")
         )
     if settings is None or faults:
         raise WrongSettingsError(faults)

@@ -138,7 +138,7 @@ def import_over_http(server: Server, file: Path) -> float:
 
 
 def export_over_http(server: Server, rows: int) -> float:
-    """What comes is counted and thrown away."""
+    """The answer is counted and discarded."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=600)
     buffer, lines = bytearray(1024 * 1024), 0
     begun = perf_counter()
@@ -152,7 +152,7 @@ def export_over_http(server: Server, rows: int) -> float:
 
 
 def forget(filled: Database) -> None:
-    """What was added since the database was filled: rows, and the photos of all servers."""
+    """Delete the rows and photos that were added since the database was filled."""
     filled.forget()
     for folder in filter(Path.is_dir, STORAGE.iterdir()):
         for stored in folder.iterdir():

@@ -10,7 +10,7 @@ from benchmarks.works import form, make_photo
 
 
 def check(servers: dict[str, Server]) -> None:
-    """Compare the peers' answers with ours. Ends the command where they differ."""
+    """Compare the peers' answers with ours. End the command if they differ."""
     ours, peers = servers[US], [server for name, server in servers.items() if name not in {US, STARLETTE}]
     photo = make_photo()
     path, title = f"/v1/images/{image_id(5)}", b'{"title": "The same for all"}'

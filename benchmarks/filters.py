@@ -50,7 +50,7 @@ HELD = {words for words, _ in SINGLE + PAIRS}
 
 
 def pages(server: Server, database: Database, rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Latencies in seconds, by what is asked for, in turns so that what disturbs the machine disturbs all."""
+    """Return latencies in seconds, by request. They take turns, so other load on the machine disturbs all of them."""
     asked = [(FIRST, []), (DEEP, [("cursor", _deep(server, database))]), *SINGLE, *PAIRS, *THREE]
     latencies: dict[str, list[float]] = {words: [] for words, _ in asked}
     for _ in range(rounds):

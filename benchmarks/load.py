@@ -1,7 +1,7 @@
 """The load: connections that each send a request, wait for its answer, and send the next (a closed loop).
 
-It shares the cores with what it measures, and so does little: requests are made beforehand, and of an answer it reads
-the status, the length, and whether it has what it must have.
+It shares the cores with the servers, so it does little. The requests are made beforehand. Of an answer it reads the
+status, the length, and whether it contains the expected bytes.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from typing import cast
 
 import uvloop
 
-Requests = Iterator[tuple[bytes, bytes]]  # what is sent, and what the answer's body must have in it
+Requests = Iterator[tuple[bytes, bytes]]  # a request, and bytes that the body of the answer must contain
 
-PATIENCE = 60  # seconds, for the last answers
+LAST_ANSWERS_TIMEOUT = 60  # seconds
 
 
 @dataclass
 class Figures:
-    """What one run measured."""
+    """The measurements of one run."""
 
     requests: int = 0  # answered within the time
     seconds: float = 0.0
@@ -88,7 +88,7 @@ class Load:
         self.done: asyncio.Future[None]
 
     def answered(self, sent: float) -> bool:
-        """Count it. Returns whether to go on."""
+        """Count it. Return whether the load continues."""
         now = perf_counter()
         if sent >= self.begun:
             self.figures.latencies.append(now - sent)
@@ -120,7 +120,7 @@ class Load:
         self.figures.seconds = perf_counter() - self.begun
         after = cpu()
         self.figures.cpu = after[0] - before[0], after[1] - before[1]
-        await asyncio.wait_for(self.done, PATIENCE)
+        await asyncio.wait_for(self.done, LAST_ANSWERS_TIMEOUT)
         return self.figures
 
 

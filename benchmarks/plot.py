@@ -1,4 +1,4 @@
-"""results.json as a plot: what was measured against the targets, and the latencies. Run by Python with matplotlib."""
+"""Plot of results.json: the measurements against the targets, and the latencies. Run by Python with matplotlib."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib import pyplot, rcParams
 from matplotlib.ticker import NullLocator
 
-COLOURS = {"this service": "#1b7837", "FastAPI + SQLAlchemy": "#5e7fb8", "Fastify + postgres.js": "#d08a2e"}
+COLORS = {"this service": "#1b7837", "FastAPI + SQLAlchemy": "#5e7fb8", "Fastify + postgres.js": "#d08a2e"}
 MET, NOT_MET = "#1b7837", "#b2182b"
 
 
@@ -54,11 +54,11 @@ def draw_targets(axes: Any, targets: list[dict[str, Any]]) -> None:
 
 def draw_latencies(axes: Any, works: list[dict[str, Any]]) -> None:
     """From p50, a dot, to p99, a line's end."""
-    shown = [work for work in reversed(works) if work["who"] in COLOURS]
+    shown = [work for work in reversed(works) if work["who"] in COLORS]
     shown.sort(key=lambda work: [other["work"] for other in works].index(work["work"]), reverse=True)
     for row, work in enumerate(shown):
         p50, p99 = (work["latencies"][share] * 1000 for share in ("p50", "p99"))
-        axes.plot([p50, p99], [row, row], color=COLOURS[work["who"]], linewidth=3, marker="o", markevery=[0])
+        axes.plot([p50, p99], [row, row], color=COLORS[work["who"]], linewidth=3, marker="o", markevery=[0])
         axes.text(p99, row, f"  {p50:.1f} to {p99:.1f} ms", va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), [f"{work['work']}: {work['who']}" for work in shown])
     axes.set_xscale("log")

@@ -2,8 +2,8 @@
 
 Each variant gets images by random IDs, with a number of callers at a time. The variants run interleaved, in rounds that
 begin with another variant each time. Printed are medians of the rounds, in microseconds for each call: wall clock, this
-process's CPU, and PostgreSQL's CPU; and the median of the rounds' ratios to the first variant. On a machine that others
-use too, only CPU tells something.
+process's CPU, and PostgreSQL's CPU. Each has the median of the rounds' ratios to the first variant beside it. On a
+shared machine, only the CPU is comparable.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ async def measure(url: str, server: psutil.Process, rounds: int, seconds: float)
             for name, each in found.items():
                 columns = []
                 for kind in range(3):
-                    ratio = median(one[kind] / base[kind] for one, base in zip(each, first, strict=True))
+                    ratio = median(one[kind] / base[kind] for one, base in zip(each, first, strict=True) if base[kind])
                     columns.append(f"{median(one[kind] for one in each):8.0f} {ratio:5.2f}")
                 print(f"  {name:38}", *columns, flush=True)
 

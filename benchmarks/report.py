@@ -50,7 +50,7 @@ def as_markdown(results: Results) -> str:
     return "\n".join(
         [
             f"{setting}\n\n{asked}",
-            f"The rate is the median of the rounds; the rest, for one request, is of all of them.\n\n{works}",
+            f"The rate is the median of the rounds. The other figures are for one request, over all rounds.\n\n{works}",
             f"Pages of the list for one client, and the ten slowest filters.\n\n{pages}",
             f"{versions()}\n",
         ]
@@ -134,7 +134,7 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """Of what runs, from the lock files where it is not ours."""
+    """Return the versions of all programs that were measured. Those of the peers come from their lock files."""
     postgres = subprocess.run([binaries(18) / "postgres", "--version"], check=True, capture_output=True, text=True)
     found = [f"Python {platform.python_version()}", f"PostgreSQL {postgres.stdout.split()[-1]}"]
     found += [f"{name} {version(name)}" for name in ("starlette", "uvicorn", "asyncpg")]

@@ -1,4 +1,4 @@
-"""What was measured, and what it is held to."""
+"""Results of the benchmark, and their targets."""
 
 from dataclasses import dataclass, field
 from statistics import median, quantiles
@@ -14,28 +14,28 @@ MIB = 1024 * 1024
 
 @dataclass
 class Results:
-    """All times in seconds."""
+    """The measurements. All times are in seconds."""
 
     rows: int
-    runs: dict[tuple[str, str], list[Figures]] = field(default_factory=dict)  # by work, and by whom
-    pages: dict[str, list[float]] = field(default_factory=dict)  # latencies, by what was asked for
+    runs: dict[tuple[str, str], list[Figures]] = field(default_factory=dict)  # by work and server
+    pages: dict[str, list[float]] = field(default_factory=dict)  # latencies, by request
     imports: dict[str, list[float]] = field(default_factory=dict)
     exports: dict[str, list[float]] = field(default_factory=dict)
     memory: int = 0  # bytes, of our one worker in the end
 
     def rate(self, work: str, who: str) -> float | None:
-        """The median of the rounds, a second."""
+        """Return the median of the rounds, in requests per second."""
         return _middle([figures.rate for figures in self.runs.get((work, who), [])])
 
     def latencies(self, work: str, who: str) -> list[float]:
-        """Of all rounds."""
+        """Return the latencies of all rounds, in seconds."""
         return [latency for figures in self.runs.get((work, who), []) for latency in figures.latencies]
 
 
 class Target(NamedTuple):
     what: str
     bound: float
-    measured: float | None  # None where it was not
+    measured: float | None  # None if it was not measured
     at_most: bool = False
     unit: str = ""
 
@@ -47,7 +47,7 @@ class Target(NamedTuple):
 
 
 def targets(results: Results) -> list[Target]:
-    """A ratio of rates is the median of the rounds' ratios: what was measured one after the other is held together."""
+    """Return the targets. A ratio of rates is the median of the ratios of the rounds."""
 
     def rate(work: str, who: str, bound: float) -> Target:
         pairs = zip(results.runs.get((work, US), []), results.runs.get((work, who), []), strict=False)

@@ -64,7 +64,7 @@ def cpu(process: psutil.Process) -> float:
 
 @contextmanager
 def servers(database: Database) -> Iterator[dict[str, Server]]:
-    """All of them, by name, started; without those whose programs are not there.
+    """Start all servers, and yield them by name. Skip those whose programs are missing.
 
     For all the same: the database, ten connections to it by its socket, a folder for the photos. Only ours logs its
     requests.
@@ -103,7 +103,7 @@ def servers(database: Database) -> Iterator[dict[str, Server]]:
 
 @contextmanager
 def _server(name: str, command: Sequence[str | Path], variables: dict[str, str]) -> Iterator[Server]:
-    """Where a server is uvicorn, its own variables apply; the others read PORT and STORAGE."""
+    """A server that is uvicorn reads its own variables. The others read PORT and STORAGE."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder = STORAGE / f"{port}"

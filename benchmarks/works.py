@@ -1,4 +1,4 @@
-"""What is asked of each server: the requests of the four works, the photo to upload, the rows to import."""
+"""Works: the requests of each of the four works, the photo to upload, the rows to import."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ BOUNDARY = "a-boundary-that-is-in-no-photo"
 class Work(NamedTuple):
     requests: Callable[[], Requests]
     status: int
-    by: list[str]  # who does it
+    by: list[str]  # servers and limits
 
 
 def works(rows: int, last_of_page: str) -> dict[str, Work]:
@@ -75,7 +75,7 @@ def make_photo() -> bytes:
 
 
 def form(photo: bytes, number: int) -> tuple[bytes, str]:
-    """multipart/form-data with the photo, which a comment of JPEG's makes one that nobody has sent; and its type."""
+    """Return a multipart/form-data body with the photo, and its type. A JPEG comment makes each photo unique."""
     start = (
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="title"\r\n\r\nPhoto {number}\r\n--{BOUNDARY}\r\n'
         f'Content-Disposition: form-data; name="file"; filename="{number}.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'

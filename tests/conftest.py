@@ -32,31 +32,31 @@ from tests.support.s3 import S3
 VERSION = int(os.environ.get("PG", "18"))
 BIN = Path(sys.executable).parent
 NUMBER = count(1)
-# Below those that the kernel gives away, and others for each process: nobody else takes one before it is used.
+# Below the ports that the kernel assigns, and different for each process, so no other program takes one meanwhile.
 PORTS = count(10_000 + os.getpid() * 256 % 20_000)
 MEMORY = Path("/dev/shm")  # noqa: S108
-# Nothing outlives the tests, and nobody but a test vacuums or analyzes a table.
+# No data outlives the tests. Only a test vacuums or analyzes a table.
 UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
-ENOUGH = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images
+MIN_FREE_MEMORY = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images
 
-TOGETHER = {"test_failover.py", "test_gallery.py", "test_plans.py", "test_replica.py"}
+# Modules that fill a large table, or start servers or a browser of their own.
+ONE_PROCESS_MODULES = {"test_failover.py", "test_gallery.py", "test_plans.py", "test_replica.py"}
 
-# Who is started in the background by a shell ignores it, and so would all that the tests start.
+# A process that a shell starts in the background ignores SIGINT, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class OneProcessForSome(LoadScopeScheduling):  # type: ignore[misc]
-    """One process, and no other tests between, for all of a module that fills a large table or has servers or a browser
-    of its own; any for each other test.
+    """Run all tests of a module in ONE_PROCESS_MODULES in one process, without others between. Spread the other tests.
 
     xdist_group would say so, but xdist 3.8 writes it to where pytest 9.2 does not read it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0].rpartition("/")[2]
-        return module if module in TOGETHER else nodeid
+        return module if module in ONE_PROCESS_MODULES else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -85,9 +85,11 @@ def server(memory: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for databases: in memory where there is enough, since a test's own one is 300 files, made ten times as
-    fast there as on some disks."""
-    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ENOUGH:
+    """A folder for databases, in memory if there is enough.
+
+    The database of a test is 300 files. Memory makes them ten times as fast as some disks.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MIN_FREE_MEMORY:
         yield tmp_path_factory.mktemp("postgres")
         return
     for left in MEMORY.glob("images-tests-*"):  # by a process that was killed
@@ -159,12 +161,12 @@ def free_port() -> int:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment of a command under test: what a bare terminal has, and what the test sets."""
+    """Return the environment of a command under test: that of a bare terminal, and the variables of the test."""
     return {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")} | variables
 
 
 def yoyo_on(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """The plain yoyo command on a database, in the project's folder."""
+    """Run the plain yoyo command on a database, in the project's folder."""
     return forked.run(environment(DATABASE_URL=url, **variables), "yoyo", *arguments)
 
 
@@ -179,13 +181,13 @@ def make_roles(url: str) -> None:
 
 
 def as_role(url: str, role: str) -> str:
-    """The same database, as one of the two roles."""
+    """Return the URL of the same database, for one of the two roles."""
     return url.replace("postgres@", f"{role}@", 1)
 
 
 @contextmanager
 def backend_on(url: str) -> Iterator[SettingsBackend]:
-    """The project's yoyo backend in this process, inside its lock: what the yoyo command calls, and faster."""
+    """Yield the project's yoyo backend, inside its lock. It runs in this process, faster than the yoyo command."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
         patch.chdir(ROOT)
@@ -203,7 +205,7 @@ def s3_server() -> Iterator[S3]:
 
 @pytest.fixture
 def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
-    """The server of all tests, and its variables in the environment; each test has a prefix of its own."""
+    """The server of all tests, and its variables in the environment. Each test has a prefix of its own."""
     for name, value in s3_server.variables.items():
         monkeypatch.setenv(name, value)
     return s3_server
@@ -211,7 +213,7 @@ def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
 
 @pytest.fixture(scope="session")
 def pooler(server: Server) -> Iterator[PgBouncer]:
-    """A PgBouncer in transaction mode, where many clients share few sessions."""
+    """A PgBouncer in transaction mode: many clients share few sessions."""
     with pgbouncer(server) as started:
         yield started
 
@@ -236,6 +238,7 @@ def route(request: pytest.FixtureRequest) -> PgBouncer | None:
 def settings(database: str, route: PgBouncer | None, tmp_path: Path) -> Settings:
     """The service as the role that sql/roles.sql makes for it, so each test shows that its rights suffice."""
     url = as_role(database, "images_app")
+    (tmp_path / "objects").mkdir()  # the service logs that it creates a folder
     return Settings(
         _env_file=None,
         database_url=SecretStr(route.url(url) if route else url),

@@ -80,9 +80,8 @@ def check_objects(grace: float, remove: bool, format: str) -> ExitCode:
         note(f"{check} so far")
         raise
     except FAILURES as error:
-        failed = failure(error, settings)
-        failed.hint = f"{check} so far. Run the command again"
-        raise failed from error
+        note(f"{check} so far")
+        raise failure(error, settings) from error
     return ExitCode.DONE if check.found == check.removed else ExitCode.ACTION_NEEDED
 
 

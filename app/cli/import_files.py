@@ -5,12 +5,13 @@ import hashlib
 import os
 import signal
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock, Thread
 from typing import NoReturn, ParamSpec, TypeVar
 
+from asyncpg import InterfaceError, InternalClientError
 from obstore.store import ObjectStore
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from app.catalogue.fields import NOT_IN_A_NAME
 from app.catalogue.ingest import Digest, store_image
 from app.catalogue.models import UploadFields
 from app.cli.failures import FAILURES, failure
+from app.cli.output import note
 from app.database import queries
 from app.database.pool import Pool
 from app.decoder.client import Codec
@@ -58,15 +60,22 @@ def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], No
     try:
         asyncio.run(run.work())
     except* FAILURES as group:
-        failed = failure(group.exceptions[0], settings)
-        failed.__cause__ = group.exceptions[0]
+        cause = _main_cause(group.exceptions)
+        failed = failure(cause, settings)
+        failed.__cause__ = cause
     if failed is not None:
-        failed.hint = f"{run} so far. Run the command again to continue"
+        note(f"{run} so far")
+        failed.hint = failed.hint or "run the command again to continue"
         raise failed
     print(run)
     if run.stopped:
         return INTERRUPTED
     return ExitCode.ACTION_NEEDED if run.rejected else ExitCode.DONE
+
+
+def _main_cause(errors: Sequence[BaseException]) -> BaseException:
+    """Return the error that tells most: a driver's own state matters only if there is no other error."""
+    return next((error for error in errors if not isinstance(error, InterfaceError | InternalClientError)), errors[0])
 
 
 class Import:

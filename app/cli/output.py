@@ -20,7 +20,7 @@ GREEN, YELLOW, RED = 32, 33, 31  # ANSI codes
 COLORS = {
     "applied": GREEN,
     "safe": GREEN,
-    "none;": GREEN,
+    "none,": GREEN,
     "pending": YELLOW,
     "running": YELLOW,
     "care": YELLOW,
@@ -33,7 +33,7 @@ COLORS = {
 # A verdict is the first word of a line, or follows the name of a migration, or is in parentheses.
 VERDICT = re.compile(
     r"(?:^ *|^drift: |^ *(?:apply|up|down|rollback): |^[0-9]{4}_\w+ +|  rollback )"
-    r"(?P<first>applied|pending|running|failed|edited|missing|wrong:|none;|unsafe|safe|care)(?=[ :,]|$)"
+    r"(?P<first>applied|pending|running|failed|edited|missing|wrong:|none,|unsafe|safe|care)(?=[ :,]|$)"
     r"|\((?P<level>unsafe|care)\)(?=:)",
     re.MULTILINE,
 )

@@ -1,4 +1,4 @@
-"""Port of the service: check that uvicorn will be able to listen on it, before the start goes on."""
+"""Port of the service: check, before the start, that uvicorn will be able to listen on it."""
 
 import errno
 import os

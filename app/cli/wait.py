@@ -13,7 +13,6 @@ from obstore.store import ObjectStore
 from app.cli.failures import cannot_connect
 from app.cli.output import note
 from app.cli.port import check_port
-from app.cli.settings import warn_of_unknown_names
 from app.database.connect import asyncpg_urls, connect, reject_pooler
 from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.embedded_postgres import connectable
@@ -42,11 +41,11 @@ class _NotYetError(Exception):
 async def wait_for_database(timeout: float, *, is_start: bool = False) -> None:  # noqa: ASYNC109
     """Check the settings, and return once the service and the migrator can connect.
 
-    `timeout` is in seconds, for each server. `is_start` tells that uvicorn starts next, so that its port has to be free.
+    `timeout` is in seconds, for each server. If `is_start` is true, uvicorn starts next: its port has to be
+    free.
     Raises CommandError after the time-out, and at once for what waiting cannot fix.
     """
     # A wrong setting shows here, once, and not in each worker again and again.
-    warn_of_unknown_names()
     settings = read_settings(needs_store=True)
     if is_start:
         check_port(ServerSettings())
@@ -63,8 +62,8 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
         if await _has_images(database_url, timeout):
             raise UsageError(
                 f"the database has images, but the object store folder {folder} is empty.",
-                "check STORAGE_URL, and that its volume is mounted; if the bytes are really to be missing, make the "
-                f"folder {folder / 'sha256'}",
+                "check STORAGE_URL, and that its volume is mounted. To start without the bytes, "
+                f"make the folder {folder / 'sha256'}",
             )
         await _open_and_reach_store(settings, timeout)
 

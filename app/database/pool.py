@@ -119,7 +119,7 @@ class Pool:
         return rows.get(number)
 
     async def _fetch_batch(self, name: str, batch: Batch) -> dict[int, asyncpg.Record]:
-        """Run a batch and return its rows by number. It starts in the next turn, when no more calls can join it."""
+        """Run a batch and return its rows by number. It starts in the next turn, when the batch is complete."""
         if self._batches[name] is batch:
             del self._batches[name]
         connection = await self._acquire()

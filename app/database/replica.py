@@ -146,7 +146,7 @@ class ReadRouter:
         return await self.run(elsewhere, deadline=deadline)
 
     async def _position(self) -> asyncpg.Record | None:
-        """Return how far the primary's log has come by now, or later. Return None if the primary does not answer.
+        """Return how far the primary's log is, now or a moment later. Return None if the primary does not answer.
 
         One question runs at a time. Callers that come meanwhile share the next one.
         """

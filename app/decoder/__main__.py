@@ -23,7 +23,7 @@ from app.errors import RejectedImageError
 BYTES_PER_PIXEL = 24  # no format was seen to need as many
 BYTES_PER_CORE = 16 * 1024**2  # the stack of a thread, which the decoder of AVIF starts on each core
 OTHER_BYTES = 512 * 1024**2
-MAX_OPEN_FILES = 16
+MAX_OPEN_FILES = 16  # files
 MAX_JOB_BYTES = 4096
 
 
@@ -74,7 +74,7 @@ def confine() -> None:
 
 
 def receive(peer: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Return the next job and, if its content is in a file, the descriptor. Return None if there are no more jobs."""
+    """Return the next job and, if its content is in a file, the descriptor. Return None at the end."""
     message, descriptors, _, _ = socket.recv_fds(peer, MAX_JOB_BYTES, 1)  # a job is sent in one message
     return (json.loads(message[LENGTHS.size :]), descriptors) if message else None
 

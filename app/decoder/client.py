@@ -25,7 +25,7 @@ from app.storage.spool import IN_MEMORY, Content
 
 COMMAND = [sys.executable, "-m", "app.decoder"]
 # The only variables that a decoder inherits: they say where Python and its libraries are. The others may be secrets.
-# Those of ENVIRONMENT make glibc return freed memory, and keep libvips from the disk, where it may not write.
+# Those of ENVIRONMENT make glibc return freed memory, and keep libvips from the disk, which is not writable.
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
@@ -33,11 +33,11 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "VIPS_DISC_THRESHOLD": "1000g",
 }
-START_TIMEOUT = 30.0  # seconds; on an idle machine a start takes 0.05
+START_TIMEOUT = 30.0  # seconds. On an idle machine a start takes 0.05 seconds.
 MAX_THUMBNAIL_BYTES = 16 * 1024**2
 MAX_JSON_BYTES = 4096  # of the JSON object in an answer
 REASONS = {None: "Decoding takes too long.", OUT_OF_MEMORY: "Decoding takes too much memory."}
-FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # labels of the metric; other failures are crashes
+FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # Labels of the metric. Other failures are crashes.
 
 
 class DecoderError(Exception):

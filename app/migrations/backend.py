@@ -36,6 +36,7 @@ from app.migrations.order import reject_faults, reject_gap, reject_needed, rejec
 from app.migrations.validation import faults
 from app.schema.digest import Digest
 from app.schema.history import MIGRATIONS, Entry, compare, shipped
+from app.setting_sources import WARNED, unknown_names
 from app.settings import ROOT, read_settings
 
 ALL = {"-a", "--all"}  # options of yoyo
@@ -59,6 +60,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if not Path("sql/migrations").is_dir():
             os.chdir(ROOT)
         with command_edge():
+            for warning in unknown_names() if WARNED not in os.environ else []:
+                print(f"warning: {warning}", file=sys.stderr)
             self.settings = read_settings()
             return connect(self.settings)
 

@@ -39,7 +39,8 @@ def command_edge() -> Iterator[None]:
         print(describe(error), file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
-        print(f"error: interrupted. {KEPT}.\nhint: run the command again to continue", file=sys.stderr)
+        stopped = CommandError(f"interrupted. {KEPT}.", "run the command again to continue")
+        print(describe(stopped), file=sys.stderr)
         raise SystemExit(INTERRUPTED) from error
 
 

@@ -58,7 +58,7 @@ class MigrationFile:
     text: str | None = None  # with \n as line end; None if it cannot be read
     directives: dict[str, tuple[int, str]] = field(default_factory=dict)  # line and value by key
     statements: list[tuple[int, ast.Node]] = field(default_factory=list)  # line and node; empty if it does not parse
-    steps: list[int] = field(default_factory=list)  # lines of what yoyo would run
+    steps: list[int] = field(default_factory=list)  # lines of the statements that yoyo would run
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -132,7 +132,7 @@ def _add_syntax_error(file: MigrationFile, text: str, end: int, message: str) ->
 
 
 def _read_directives(file: MigrationFile, text: str, comments: list[Span]) -> None:
-    """Read the directives, and what was meant as one. It is a fault if yoyo or `directives` would read it otherwise."""
+    """Read the directives, misspelt ones too. It is a fault if yoyo or `directives` would read it otherwise."""
     rollback = ".rollback" in file.path.name
     lines = text.split("\n")
     header = len(list(takewhile(HEADER_LINE.fullmatch, lines)))

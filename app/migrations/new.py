@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.errors import CommandError, UsageError, describe
 from app.schema.history import MIGRATIONS
+from app.text import one_line, printable
 
 EXAMPLE = 'images schema new "Index images title"'
 NAMED = "[0-9][0-9][0-9][0-9]_*.sql"
@@ -43,7 +44,7 @@ def create(message: str, folder: Path = MIGRATIONS) -> Path:
     The message begins with a verb. It becomes the name of the files and the title of the header. Raises UsageError if
     it has no letters or digits, or is too long. Raises CommandError if the files cannot be written.
     """
-    title = " ".join(message.split()).rstrip(".")
+    title = printable(one_line(message)).rstrip(".")
     words = re.findall(r"[a-z0-9]+", title.lower())
     if not words:
         raise UsageError("the message has no letters or digits.", f"say what it does, verb first: {EXAMPLE}")

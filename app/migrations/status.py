@@ -57,7 +57,7 @@ def as_text(status: Status) -> str:
     elif status.drift:
         lines += [f"drift: {line}" for line in status.drift]
     else:
-        lines.append("drift: none; the schema is that of schema.sql")
+        lines.append("drift: none, the schema is that of schema.sql")
     return "\n".join(lines)
 
 

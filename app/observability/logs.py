@@ -1,6 +1,6 @@
-"""Logs, one line each: as JSON, or short for a terminal, as LOG_FORMAT says.
+"""Log lines and the access log: one line each, as JSON or as text for a terminal (LOG_FORMAT).
 
-app/logging.json names the handler for uvicorn, its supervisor too; so nothing large is imported here.
+app/logging.json names the handler for uvicorn. uvicorn's supervisor loads it too, so nothing large is imported here.
 """
 
 import logging
@@ -21,17 +21,17 @@ from pydantic_core import to_json
 
 from app.observability.context import CONTEXT, Context
 
-INTERVAL = 0.05  # seconds in which lines are gathered, to be written at once
-MOST_LINES = 10_000  # that wait for a reader who has stalled; more are dropped
-LONGEST = 1000  # characters of a path
-PATIENCE = 1.0  # seconds that the last lines of a process wait for a reader
+WRITE_INTERVAL = 0.05  # seconds between two writes to stderr
+MAX_WAITING_LINES = 10_000  # if stderr is not read, further lines are dropped
+MAX_PATH = 1000  # characters
+STALL_TIMEOUT = 1.0  # seconds that a line waits for stderr to be read at the end of a process
 
 
-requests = logging.getLogger("uvicorn.access")  # only asked for its level, which is uvicorn's log level
+requests = logging.getLogger("uvicorn.access")  # has uvicorn's log level
 
 
 class Handler(logging.Handler):
-    """Writes to stderr. Between `start` and `stop` a thread of its own does, so that nobody waits for a slow reader."""
+    """Handler that writes to stderr. Between `start` and `stop`, a thread writes: a slow reader delays no request."""
 
     def __init__(self, format: str | None = None, descriptor: int = 2) -> None:
         super().__init__()
@@ -59,8 +59,8 @@ class Handler(logging.Handler):
         seconds: float,
         sent: int,
     ) -> None:
-        """The line of a request that has been answered: as LogRecord, and by a writer of JSON, it would cost thrice."""
-        path, client = scope["path"][:LONGEST], scope["client"]
+        """Write the line of an answered request. A LogRecord and a JSON library would take three times as long."""
+        path, client = scope["path"][:MAX_PATH], scope["client"]
         if not self.json:
             names = " ".join(f"{name}:{times:.0f}" for name, (times, _) in context.queries.items())
             words = f"{scope['method']} {_visible(path)} {status or '-'} {seconds * 1000:.1f} ms {sent} B {names}"
@@ -82,9 +82,10 @@ class Handler(logging.Handler):
         )
 
     def write(self, line: bytes) -> None:
+        """Write a line now, or hand it to the thread. If too many lines wait, drop it."""
         if self._thread is None:
             self._write_now(line)
-        elif len(self._lines) < MOST_LINES:
+        elif len(self._lines) < MAX_WAITING_LINES:
             self._lines.append(line)
             if not self._wanted.is_set():
                 self._wanted.set()
@@ -92,31 +93,33 @@ class Handler(logging.Handler):
             self.dropped += 1
 
     def start(self) -> None:
+        """Start the thread that writes."""
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """What is there is written, if somebody reads it."""
+        """Stop the thread, and write the lines that still wait, if stderr is read."""
         thread, self._thread = self._thread, None
         self._wanted.set()
         if thread is not None:
-            thread.join(PATIENCE)
+            thread.join(STALL_TIMEOUT)
             if not thread.is_alive():
                 self._drain()
 
     def _run(self) -> None:
-        told = self.dropped
+        reported = self.dropped
         while self._thread is not None:
             self._wanted.wait()
             if self._thread is not None:
-                time.sleep(INTERVAL)
+                time.sleep(WRITE_INTERVAL)
             self._wanted.clear()
             self._drain()
-            if self.dropped > told:
+            if self.dropped > reported:
                 record = logging.makeLogRecord(
                     {"name": "app.observability.logs", "levelno": logging.WARNING, "levelname": "WARNING"}
                 )
-                record.msg, told = f"{self.dropped - told} lines were dropped: nobody read them in time", self.dropped
+                record.msg = f"{self.dropped - reported} log lines were dropped: stderr was not read in time"
+                reported = self.dropped
                 self.emit(record)
 
     def _drain(self) -> None:
@@ -124,7 +127,7 @@ class Handler(logging.Handler):
             self._write_all(b"".join(self._lines.popleft() for _ in range(min(number, 1000))))
 
     def _write_now(self, line: bytes) -> None:
-        if select.select([], [self._descriptor], [], PATIENCE)[1]:
+        if select.select([], [self._descriptor], [], STALL_TIMEOUT)[1]:
             self._write_all(line)
         else:
             self.dropped += 1
@@ -133,7 +136,7 @@ class Handler(logging.Handler):
         try:
             while text:
                 text = text[os.write(self._descriptor, text) :]
-        except OSError:  # nobody reads any more, or the disk is full
+        except OSError:  # stderr is closed, or the disk is full
             self.dropped += text.count(b"\n")
 
     def _json(self, record: logging.LogRecord) -> bytes:
@@ -144,14 +147,14 @@ class Handler(logging.Handler):
         if record.exc_info:
             line["traceback"] = FORMATTER.formatException(record.exc_info)
         line["logger"] = record.name
-        # A name of a file may have half a character, which JSON has not.
+        # A file name may contain a lone surrogate, which JSON cannot.
         return to_json({name: _whole(value) for name, value in line.items()}, ensure_ascii=True) + b"\n"
 
     def _text(self, record: logging.LogRecord) -> bytes:
         line = f"{_clock(record.created)} {record.levelname.lower():<8}{_visible(record.getMessage().strip())}\n"
-        if record.exc_info:  # indented: a line that begins at the margin is one of ours
+        if record.exc_info:  # indented: only a log line begins at the margin
             traceback = FORMATTER.formatException(record.exc_info).splitlines()
-            line += "".join(f"  {_visible(said)}\n" for said in traceback)
+            line += "".join(f"  {_visible(text)}\n" for text in traceback)
         return line.encode(errors="backslashreplace")
 
 
@@ -162,10 +165,12 @@ FORMATTER = logging.Formatter()
 
 
 @contextmanager
-def written_aside() -> Iterator[Handler | None]:
-    """A time in which writing a log line takes no time of the event loop. Gives the handler that uvicorn was told to
-    use; None where it was told to use another, which gets no lines of requests."""
-    found = next((one for one in logging.getLogger().handlers if isinstance(one, Handler)), None)
+def write_in_background() -> Iterator[Handler | None]:
+    """Write log lines in a thread meanwhile. Yield the handler of app/logging.json.
+
+    If uvicorn uses another handler, yield None: there is no access log then.
+    """
+    found = next((handler for handler in logging.getLogger().handlers if isinstance(handler, Handler)), None)
     if found is not None:
         found.start()
     try:
@@ -180,7 +185,7 @@ def _dotenv() -> Mapping[str, str | None]:
     try:
         return dotenv_values(file) if file.exists() else {}
     except (OSError, UnicodeError):
-        return {}  # which app/settings.py tells of
+        return {}  # app/settings.py reports it
 
 
 @lru_cache(2)
@@ -189,7 +194,7 @@ def _second(seconds: int) -> str:
 
 
 def _time(moment: float) -> str:
-    """RFC 3339, in UTC, to the millisecond."""
+    """Return a time as RFC 3339, in UTC, with milliseconds."""
     seconds = int(moment)
     return f"{_second(seconds)}.{int((moment - seconds) * 1000):03}Z"
 
@@ -203,7 +208,7 @@ def _whole(value: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Without what would move a terminal's cursor or end the line."""
+    """Return the text with escapes for characters that would move a terminal's cursor or end the line."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

@@ -1,4 +1,4 @@
-"""app.observability.multiprocess: to be described."""
+"""Metrics across workers: the registry, and the files that the workers share in PROMETHEUS_MULTIPROC_DIR."""
 
 import os
 from collections import defaultdict
@@ -11,19 +11,17 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from app.observability import multiprocess
-
 registry = CollectorRegistry()
 
 
 def folder() -> Path | None:
-    """Where the workers' files are; None where there is but one worker, which needs none."""
+    """Return the folder of the workers' files, or None if there is only one worker, which needs no files."""
     path = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(path) if path else None
 
 
-def forget_the_dead() -> None:
-    """What a killed worker's gauges said is so no more; what it has counted stays."""
+def forget_dead_workers() -> None:
+    """Remove the gauges of workers that were killed. Their counters stay."""
     if (files := folder()) is None:
         return
     for file in files.glob("gauge_live*_*.db"):
@@ -41,29 +39,29 @@ QUERY_TIMES = "images_database_query_duration_seconds"
 
 
 def query_times() -> dict[str, dict[str, float]]:
-    """What the workers have counted of each query, by the name of its file: messages as `count`, seconds as `sum`."""
+    """Return the totals of all workers by query: `count` is the number of messages, `sum` their seconds."""
     times: defaultdict[str, dict[str, float]] = defaultdict(lambda: {"count": 0, "sum": 0})
-    for metric in _counted().collect():
+    for metric in all_workers().collect():
         if metric.name == QUERY_TIMES:
             for sample in metric.samples:
-                if (what := sample.name.removeprefix(f"{QUERY_TIMES}_")) in {"count", "sum"}:
-                    times[sample.labels["query"]][what] = sample.value
+                if (kind := sample.name.removeprefix(f"{QUERY_TIMES}_")) in {"count", "sum"}:
+                    times[sample.labels["query"]][kind] = sample.value
     return times
 
 
-def _counted() -> CollectorRegistry:
-    """What all workers have counted."""
+def all_workers() -> CollectorRegistry:
+    """Return the registry with the metrics of all workers."""
     collected = CollectorRegistry()
-    if multiprocess.folder() is None:
-        collected.register(_Own())
+    if folder() is None:
+        collected.register(_OwnMetrics())
     else:
-        multiprocess.forget_the_dead()
+        forget_dead_workers()
         MultiProcessCollector(collected)  # type: ignore[no-untyped-call]
     return collected
 
 
-class _Own(Collector):
-    """What this process has measured, where it is the only one."""
+class _OwnMetrics(Collector):
+    """Collector of this process's metrics, if it is the only worker."""
 
     def collect(self) -> Iterator[Metric]:
-        yield from multiprocess.registry.collect()
+        yield from registry.collect()

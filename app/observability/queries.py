@@ -1,4 +1,4 @@
-"""app.observability.queries: to be described."""
+"""Query timings: of each statement of sql/queries/, for the metrics and for the log line of the request."""
 
 from time import perf_counter
 
@@ -7,7 +7,7 @@ from app.observability.context import CONTEXT
 
 
 def query(name: str, started: float, error: BaseException | None = None) -> None:
-    """A statement has been run, or has failed."""
+    """Record a statement that began at `started` (perf_counter) and has ended now, or has failed with `error`."""
     seconds = perf_counter() - started
     metrics.QUERIES.observe(seconds, (name,))
     if error is not None:
@@ -16,7 +16,7 @@ def query(name: str, started: float, error: BaseException | None = None) -> None
 
 
 def waited(name: str, seconds: float) -> None:
-    """The request that this runs in has waited for a statement; what many wait for together runs in none."""
+    """Add the time to the current request. A query that several requests share runs outside of any request."""
     context = CONTEXT.get()
     if context is not None:
         context.add_query(name, seconds)

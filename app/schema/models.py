@@ -1,4 +1,4 @@
-"""app.schema.models: to be described."""
+"""Models of GET /v1/schema: the database, its migrations, tables, and queries."""
 
 from typing import Annotated, Literal
 
@@ -12,31 +12,33 @@ from app.schema import history
 
 
 class Database(BaseModel):
-    """Which database it is, and as whom the service looks at it."""
+    """The database, and the role that the service uses to read it."""
 
     name: str
-    version: Annotated[str, Field(description="PostgreSQL's.")]
+    version: Annotated[str, Field(description="Version of PostgreSQL.")]
     role: str
-    bytes: Annotated[int, Field(description="Of the whole database.")]
+    bytes: Annotated[int, Field(description="Size of the whole database.")]
     counted_since: Annotated[
-        AwareDatetime | None, Field(description="When the counts of scans began; null: with the database.")
+        AwareDatetime | None, Field(description="Start of the scan counts. Null: since the database was created.")
     ]
 
 
 class Migrator(BaseModel):
-    """Who is changing the schema at this moment."""
+    """The migrator that is changing the schema now."""
 
-    name: Annotated[str, Field(description="With the migration, the host and the process.")]
-    migration: Annotated[str | None, Field(description="Number of the one that it is at; null between two.")]
-    since: Annotated[str | None, Field(description="HH:MM:SS in UTC; null where this role may not know.")]
-    statement: Annotated[str | None, Field(description="Null where this role may not know.")]
+    name: Annotated[str, Field(description="Name of its session: migration, host, and process.")]
+    migration: Annotated[str | None, Field(description="Number of the migration that it runs. Null between two.")]
+    since: Annotated[
+        str | None, Field(description="When it connected, HH:MM:SS in UTC. Null if this role may not know.")
+    ]
+    statement: Annotated[str | None, Field(description="Its current statement. Null if this role may not know.")]
 
 
 class Run(BaseModel):
-    """One run of a migration, as the ledger has it."""
+    """One run of a migration, as the ledger records it."""
 
-    operation: Annotated[str, Field(description="apply, rollback, mark, unmark, adopt or accept.")]
-    outcome: Annotated[str, Field(description="done, failed, interrupted; started: running, or cut off.")]
+    operation: Annotated[str, Field(description="apply, rollback, mark, unmark, adopt, or accept.")]
+    outcome: Annotated[str, Field(description="done, failed, interrupted, or started: running, or cut off.")]
     username: str
     hostname: str
     process: int | None
@@ -47,26 +49,28 @@ class Run(BaseModel):
 
 
 class Migration(BaseModel):
-    """A migration that this build ships, or that the database has had."""
+    """A migration that this release ships, or that the database has."""
 
     id: str
     state: history.State
-    fault: Annotated[str | None, Field(description="Why nothing may be applied while it stands so, and what to do.")]
-    title: Annotated[str | None, Field(description="From the file's header, as what follows; null without a file.")]
+    fault: Annotated[str | None, Field(description="Problem that blocks the migrator, and what to do.")]
+    title: Annotated[str | None, Field(description="Title in the header of its file. Null without a file.")]
     what: str | None
     why: str | None
     locks: str | None
     cost: str | None
-    loses: Annotated[str | None, Field(description="What its rollback loses.")]
-    irreversible: Annotated[str | None, Field(description="Why there is no rollback.")]
+    loses: Annotated[str | None, Field(description="Data that its rollback loses.")]
+    irreversible: Annotated[str | None, Field(description="Reason that it has no rollback.")]
     transactional: bool | None
     sql: str | None
     rollback: str | None
     applied_at: AwareDatetime | None
-    runs: Annotated[list[Run], Field(description="The last ten, newest first.")]
+    runs: Annotated[list[Run], Field(description="The last ten runs, newest first.")]
 
 
 class Column(BaseModel):
+    """A column of a table."""
+
     name: str
     type: str
     nullable: bool
@@ -76,22 +80,28 @@ class Column(BaseModel):
 
 
 class Constraint(BaseModel):
+    """A constraint of a table."""
+
     name: str
     definition: str
-    valid: Annotated[bool, Field(description="Whether the rows that were there before are held to it too.")]
+    valid: Annotated[bool, Field(description="False: rows from before the constraint are not checked.")]
     comment: str | None
 
 
 class Index(BaseModel):
+    """An index of a table."""
+
     name: str
     definition: str
     bytes: int
-    scans: Annotated[int, Field(description="Since `counted_since` of the database.")]
-    valid: Annotated[bool, Field(description="False: it costs writes and serves nobody.")]
+    scans: Annotated[int, Field(description="Scans since `counted_since` of the database.")]
+    valid: Annotated[bool, Field(description="False: the index slows writes and is not used.")]
     comment: str | None
 
 
 class Trigger(BaseModel):
+    """A trigger of a table."""
+
     name: str
     definition: str
     enabled: bool
@@ -99,15 +109,15 @@ class Trigger(BaseModel):
 
 
 class Table(BaseModel):
-    """A table as it is now."""
+    """A table in its present state."""
 
     name: str
     comment: str | None
-    rows: Annotated[int, Field(description="Estimated.")]
+    rows: Annotated[int, Field(description="Estimated number of rows.")]
     dead_rows: int
-    table_bytes: Annotated[int, Field(description="With what is stored aside, without the indexes.")]
+    table_bytes: Annotated[int, Field(description="Size with TOAST, without the indexes.")]
     index_bytes: int
-    scans: Annotated[int, Field(description="Readings from end to end, since `counted_since` of the database.")]
+    scans: Annotated[int, Field(description="Sequential scans since `counted_since` of the database.")]
     last_vacuum: AwareDatetime | None
     last_autovacuum: AwareDatetime | None
     last_analyze: AwareDatetime | None
@@ -119,7 +129,7 @@ class Table(BaseModel):
 
 
 class Measured(BaseModel):
-    """How often something was done, and the seconds that it took in all."""
+    """Number of calls of a query, and their total time in seconds."""
 
     calls: int
     seconds: float
@@ -133,29 +143,29 @@ class Query(BaseModel):
     sql: str
     service: Annotated[
         Measured | None,
-        Field(description="As all workers have measured it; what went out together counts as one call."),
+        Field(description="Measured by all workers. A batch counts as one call."),
     ]
-    database: Annotated[Measured | None, Field(description="As pg_stat_statements has it, for this role.")]
+    database: Annotated[Measured | None, Field(description="From pg_stat_statements, for this role.")]
 
 
 class Schema(BaseModel):
-    """The database's schema: how it came about, what it is, and what is asked of it."""
+    """The database's schema: its history, its present state, and the queries on it."""
 
     database: Database
     state: Annotated[
         history.Standing | None,
-        Field(description="Of the migrations and the drift together; null where the history may not be read."),
+        Field(description="State of migrations and drift. Null if this role may not read the history."),
     ]
     migrator: Migrator | None
-    migrations: Annotated[list[Migration], Field(description="By id.")]
+    migrations: Annotated[list[Migration], Field(description="Migrations by ID.")]
     drift: Annotated[
         list[str] | None,
-        Field(description="Each difference from schema.sql; null: not compared, since that has other migrations."),
+        Field(description="Differences from schema.sql. Null: not compared, because that has other migrations."),
     ]
     tables: list[Table]
-    queries: Annotated[list[Query], Field(description="By name.")]
+    queries: Annotated[list[Query], Field(description="Queries by name.")]
     sources: Annotated[
         list[Literal["service", "database"]],
-        Field(description="Who measures the queries: pg_stat_statements is not in each database."),
+        Field(description="Sources of the figures. A database may lack pg_stat_statements."),
     ]
-    unknown: Annotated[list[str], Field(description="What this role could not read, and why.")]
+    unknown: Annotated[list[str], Field(description="Parts that this role could not read, with the reason.")]

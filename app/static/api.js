@@ -1,33 +1,62 @@
-// What both pages share: to ask the API, with the tab's token where it wants one.
+// Requests to the API with the tab's access token, and the dialog that asks for the token.
+import { find } from "./dom.js";
 
+/** @typedef {{ detail: string, pointer?: string, parameter?: string }} FieldError */
+/** @typedef {{ title?: string, detail?: string, errors?: FieldError[] }} ProblemBody */
+
+/** An answer that is no success: problem+json (RFC 9457). Status 0: the service did not answer. */
 export class Problem extends Error {
-  constructor(status, body, headers) {
-    const fields = (body?.errors ?? []).map((error) => `${error.pointer?.slice(1) ?? error.parameter ?? ""} ${error.detail}`);
-    super([body?.detail, ...fields].filter(Boolean).join("; ") || body?.title || `The service answered ${status}.`);
+  /**
+   * @param {number} status
+   * @param {ProblemBody | null} [body]
+   * @param {string | null} [retryAfter] the header Retry-After: seconds
+   */
+  constructor(status, body, retryAfter) {
+    const errors = body?.errors ?? [];
+    const fields = errors.map((error) => `${error.pointer?.slice(1) ?? error.parameter ?? ""} ${error.detail}`);
+    const sentences = [body?.detail, ...fields].filter(Boolean).join("; ");
+    super(sentences || body?.title || `The service answered with status ${status}.`);
     this.status = status;
     this.title = body?.title;
-    this.errors = body?.errors ?? [];
-    this.retryAfter = Number(headers?.get("Retry-After")) || 0;
+    this.retryAfter = Number(retryAfter) || 0;
+  }
+
+  /**
+   * Return an error as a Problem. If an answer breaks off, the browser throws an error of its own.
+   * @param {unknown} error
+   */
+  static from(error) {
+    if (error instanceof Problem) return error;
+    return new Problem(0, { detail: error instanceof Error ? error.message : String(error) });
   }
 }
 
-const UNREACHABLE = { detail: "The service cannot be reached." };
-const dialog = document.getElementById("token");
-const form = dialog.querySelector("form");
-let asking; // while the dialog is open: for everybody who needs a token
-let entered; // ends it
+const UNREACHABLE = { detail: "The service cannot be reached. Check your network connection." };
+const dialog = find("#token", HTMLDialogElement);
+const form = find("form", HTMLFormElement, dialog);
+const input = find("input", HTMLInputElement, form);
+const message = find("[role=alert]", HTMLElement, form);
 
+/** @type {Promise<void> | undefined} While the dialog is open, all requests wait for this one token. */
+let asking;
+/** @type {() => void} */
+let answered = () => {};
+
+/** @returns {Record<string, string>} */
 export function authorization() {
   const token = sessionStorage.getItem("token");
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-// Returns once there is another token than the one that was refused.
-export async function login(refused) {
-  if (refused !== sessionStorage.getItem("token")) return;
+/**
+ * Ask for a token. Return when the tab has another token than the rejected one.
+ * @param {string | null} rejected
+ */
+export async function login(rejected) {
+  if (rejected !== sessionStorage.getItem("token")) return;
   asking ??= new Promise((done) => {
-    entered = done;
-    form.querySelector("[role=alert]").textContent = refused ? "That token is not in force, or not any more." : "";
+    answered = done;
+    message.textContent = rejected ? "The token is unknown or revoked. Enter another token." : "";
     form.reset();
     dialog.showModal();
   });
@@ -35,14 +64,21 @@ export async function login(refused) {
 }
 
 form.addEventListener("submit", () => {
-  sessionStorage.setItem("token", form.elements.token.value.trim());
+  sessionStorage.setItem("token", input.value.trim());
   asking = undefined;
-  entered();
+  answered();
 });
 dialog.addEventListener("keydown", (event) => event.key === "Escape" && event.preventDefault());
-dialog.addEventListener("close", () => asking && dialog.showModal()); // by another way back than Esc
+// A browser can close a dialog without the Escape key, for example with Android's back gesture.
+dialog.addEventListener("close", () => asking && dialog.showModal());
 
-// The answer; for all but 2xx a Problem is thrown. A 401 is asked again, with another token.
+/**
+ * Send a request. Return the answer if its status is 2xx, and throw a Problem otherwise.
+ * If the service rejects the token, ask for another one and send the request again.
+ * @param {string} url
+ * @param {RequestInit & { headers?: Record<string, string> }} [options]
+ * @returns {Promise<Response>}
+ */
 export async function ask(url, { headers, ...options } = {}) {
   for (;;) {
     const token = sessionStorage.getItem("token");
@@ -50,60 +86,13 @@ export async function ask(url, { headers, ...options } = {}) {
     try {
       response = await fetch(url, { ...options, headers: { ...headers, ...authorization() } });
     } catch (error) {
-      throw error.name === "AbortError" ? error : new Problem(0, UNREACHABLE);
+      throw error instanceof DOMException && error.name === "AbortError" ? error : new Problem(0, UNREACHABLE);
     }
     if (response.ok) return response;
-    if (response.status !== 401) throw new Problem(response.status, await response.json().catch(() => null), response.headers);
+    if (response.status !== 401) {
+      const body = await response.json().catch(() => null);
+      throw new Problem(response.status, body, response.headers.get("Retry-After"));
+    }
     await login(token);
   }
 }
-
-// An element with attributes (or properties, as "text" and "onclick"), and what is in it.
-export function make(tag, attributes = {}, ...inside) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") element.textContent = value;
-    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value === true || value === false) element.toggleAttribute(name, value);
-    else if (value != null) element.setAttribute(name, value);
-  }
-  element.append(...inside.filter((one) => one != null));
-  return element;
-}
-
-export const bytes = (count) => {
-  const units = ["bytes", "KB", "MB", "GB", "TB"];
-  let unit = 0;
-  for (; count >= 1000 && unit < 4; unit++) count /= 1000;
-  return `${count.toLocaleString(undefined, { maximumSignificantDigits: unit ? 3 : 21 })} ${units[unit]}`;
-};
-
-export const moment = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-
-// A message at the foot of the page, for some seconds; with an action, which is not gone while one is at it.
-// Returns whether the action was taken.
-export function toast(message, seconds = 5, action) {
-  return new Promise((done) => {
-    const end = (how) => {
-      stop();
-      element.remove();
-      done(how);
-    };
-    let timer;
-    const stop = () => clearTimeout(timer);
-    const start = () => (stop(), (timer = setTimeout(end, seconds * 1000, false)));
-    const element = make("div", { class: "toast", onmouseenter: stop, onmouseleave: start, onfocusin: stop, onfocusout: start });
-    element.append(make("span", { text: message, dir: "auto" }));
-    if (action) element.append(make("button", { type: "button", text: action, onclick: () => end(true) }));
-    document.getElementById("toasts").append(element);
-    start();
-  });
-}
-
-// Within the uppermost dialog: all else is out of reach while one is open.
-const lift = () => {
-  const toasts = document.getElementById("toasts");
-  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
-  if (toasts && toasts.parentElement !== place) place.append(toasts);
-};
-new MutationObserver(lift).observe(document.body, { subtree: true, attributeFilter: ["open"] });

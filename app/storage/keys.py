@@ -1,9 +1,9 @@
-"""Storage keys: where the object store has the bytes of an image and its thumbnails."""
+"""Storage keys: the names of the bytes of an image, and of its thumbnails, in the object store."""
 
 import hashlib
 import re
 
-# The keys that the service writes. Other keys in these folders may belong to adopted images, and are left alone.
+# The keys that the service writes. It does not touch other keys in these folders: they may belong to adopted images.
 CONTENT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{60})")
 THUMBNAIL = re.compile(r"thumbnails/([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{60})-[0-9]+\.[a-z]+")
 

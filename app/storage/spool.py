@@ -6,10 +6,8 @@ from typing import IO, Self
 
 from anyio import to_thread
 
-IN_MEMORY = 1024 * 1024  # bytes; more are in a file
-SMALL_PIECE = (
-    4096  # bytes; smaller pieces are joined, because a Python object for each would take more memory than they
-)
+IN_MEMORY = 1024 * 1024  # bytes, of which more are in a file
+SMALL_PIECE = 4096  # bytes. Smaller pieces are joined, because an object for each takes more memory than its bytes.
 
 Piece = bytes | memoryview
 Content = bytes | IO[bytes]  # all the bytes of an image: in memory, or in a file on disk

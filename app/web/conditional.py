@@ -48,8 +48,8 @@ def entity_tags(request: Request[State], name: str) -> list[str] | None:
 def not_modified(request: Request[State], headers: dict[str, str], conflict: str | None = None) -> bool:
     """Evaluate the conditions of a request in the order of RFC 9110, section 13.2.2. Return whether the answer is 304.
 
-    `headers` are the validators of what the path has now. `conflict` is the kind of the problem if it is another
-    version than the client expects.
+    `headers` are the validators of the current version. `conflict` is the kind of the problem if the client expects
+    another version.
 
     Raises ProblemError: 412 if a condition is false and the answer is not 304, 400 if an ETag has no quotes.
     """

@@ -47,7 +47,7 @@ def limited(request: Request[State], receive: Receive, max_bytes: int) -> Receiv
     return receive_limited
 
 
-def patient(send: Send) -> Send:
+def with_stall_timeout(send: Send) -> Send:
     """Return `send` for a slow client. It raises TimeoutError if the client reads nothing for STALL_TIMEOUT."""
 
     async def send_in_time(message: Message) -> None:

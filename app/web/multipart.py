@@ -49,8 +49,11 @@ async def read_form(content_type: str, chunks: AsyncIterator[bytes], limits: Lim
     A part with the name `file` is the file, and needs a file name. All other parts are fields, even if they have a file
     name: browsers give one to every Blob.
 
-    Raises ProblemError: 400 if the form is malformed, 413 if the file is too large, 415 if the charset is not UTF-8, or
-    422 if the file has no file name.
+    Raises ProblemError:
+        400: the form is malformed.
+        413: the file is too large.
+        415: the charset is not UTF-8.
+        422: the file has no file name.
     """
     with Spool() as spool:
         form = Form(spool)
@@ -83,7 +86,7 @@ class _Parser:
         self._limits = limits
         self._header_name = self._header_value = b""
         self._disposition = b""
-        self._add = self._ignore  # what the data of the present part goes to
+        self._add = self._ignore  # the consumer of the data of the present part
         self._name = ""  # of the present field
         self._text = bytearray()
         self._file_bytes = 0

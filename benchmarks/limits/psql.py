@@ -1,4 +1,4 @@
-"""Limits: what PostgreSQL's own programs, psql and pgbench, do with the same rows and statements."""
+"""Limits: PostgreSQL's own programs, psql and pgbench, with the same rows and statements."""
 
 import re
 import subprocess
@@ -14,9 +14,9 @@ SQL = Path(__file__).parents[1] / "sql"
 
 
 def pgbench(database: Database, query: str, seconds: float) -> Figures:
-    """A statement of sql/queries/, prepared, by 32 clients, with the arguments of the first example in its header.
+    """Run a prepared statement of sql/queries/ with 32 clients and the arguments of the first example in its header.
 
-    Where that names image 1 it is a random one, and the title A is one of its own.
+    Each call replaces image 1 by a random image, and the title A by a title of its own.
     """
     statement = (ROOT / "sql" / "queries" / f"{query}.sql").read_text()
     example = examples(statement)[0][1].replace("'image 1'", "'image ' || :n").replace("'A'", "'A ' || :n")

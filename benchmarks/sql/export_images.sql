@@ -1,4 +1,4 @@
--- export_images: what psql needs for the JSON that the service exports over HTTP, a line for each image.
+-- export_images: statement of psql for the JSON that the service exports over HTTP, a line for each image.
 COPY (
     SELECT row_to_json(image)
     FROM (

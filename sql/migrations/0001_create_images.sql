@@ -116,7 +116,7 @@ BEGIN
 
         UNION ALL
 
-        -- Since PostgreSQL 18 NOT NULL is a constraint too; the columns above have told it already.
+        -- Since PostgreSQL 18 NOT NULL is also a constraint. The columns above include it.
         SELECT 'constraint ' || conname, pg_get_constraintdef(oid)
         FROM pg_constraint
         WHERE conrelid = to_regclass('images') AND contype <> 'n'

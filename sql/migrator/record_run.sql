@@ -1,13 +1,13 @@
 -- record_run: records a run of a migration in the ledger when it ends. If the migration cannot run in a transaction, it
 -- is also recorded when it starts. A run that was started and cut off is continued by a run of the same operation, and
 -- becomes interrupted by a run of the other operation.
--- :migration_id  ID of the migration
--- :sha256        digest of its file
--- :operation     apply, rollback, mark, unmark, accept
--- :outcome       started, done, failed, interrupted
--- :started_at    when the run started
--- :error         the error, or null
--- :username, :hostname, :process  the migrator
+-- :migration_id  ID of the migration.
+-- :sha256        digest of its file.
+-- :operation     apply, rollback, mark, unmark, accept.
+-- :outcome       started, done, failed, interrupted.
+-- :started_at    when the run started.
+-- :error         the error, or null.
+-- :username, :hostname, :process  the migrator.
 WITH overtaken AS (
     UPDATE _yoyo_ledger
     SET

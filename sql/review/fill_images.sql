@@ -1,13 +1,14 @@
 -- fill_images: inserts realistic images, for a review and for the tests of plans. Each row depends only on its number,
 -- so an example in a query's header can name one: the id of row 7 is md5('image 7')::uuid.
 -- :first, :last  the numbers of the rows, from 1; older images have smaller numbers
--- Half have a title, a third have a description. Every tenth image has the same time as the image before it. Media
--- types: image/jpeg 70 %, image/png 18 %, image/webp 12 %. image/tiff only in the first 2,000 rows. image/avif one in
--- 50,000. No image/gif.
--- Tags:
--- * street 30 %, night 10 %, city-0 to city-49 2 % each
+-- Half have a title, a third have a description. Every tenth image has the same time as the image before it.
+-- Media types, of 100 images:
+-- * image/jpeg 70, image/png 18, image/webp 12
+-- * image/tiff only in the first 2,000 rows, image/avif one in 50,000, no image/gif
+-- Tags, of 100 images:
+-- * street 30, night 10, city-0 to city-49 2 each
 -- * place-0 to place-3999 about one in 8,000 each
--- * eclipse one in 50,000, over all years; archive only in the first 1,000 rows
+-- * eclipse one in 50,000 over all years, archive only in the first 1,000 rows
 INSERT INTO images (
     id,
     filename,

@@ -37,6 +37,7 @@ NOTHING = "0 images, 0 contents, 0 thumbnails: nothing is wrong\n"
 @pytest.fixture(params=["files", "s3"])
 def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
     if request.param == "files":
+        Path(str(settings.storage_url).removeprefix("file:")).mkdir()  # a new folder would be a line on stderr
         return settings
     request.getfixturevalue("s3")
     return settings.model_copy(update={"storage_url": f"s3://{BUCKET}/{uuid4()}/objects"})
@@ -367,15 +368,15 @@ def test_without_a_database_it_says_so(settings: Settings) -> None:
     said = ended(settings, DATABASE_URL="postgresql://images:hunter2@127.0.0.1:1/images")
 
     assert said == (
+        "0 images, 0 contents, 0 thumbnails so far\n"
         "error: cannot connect to PostgreSQL at 127.0.0.1:1 (DATABASE_URL): connection refused.\n"
-        "hint: 0 images, 0 contents, 0 thumbnails so far. Run the command again\n"
     )
 
 
 def test_without_tables_it_says_so(settings: Settings, empty_database: str) -> None:
     said = ended(settings, DATABASE_URL=empty_database)
 
-    assert said.startswith("error: the database lacks migrations of this release.\n")
+    assert "error: the database lacks migrations of this release.\nhint: apply them: yoyo apply\n" in said
 
 
 @files_only
@@ -388,7 +389,7 @@ def test_without_a_store_it_says_so(settings: Settings, connection: psycopg.Conn
     assert "NoSuchBucket" in ended(settings, STORAGE_URL="s3://nowhere/x", **s3.variables)
     for name in ("STORAGE_URL", "DATABASE_URL"):
         status, stdout, stderr = check(settings, **{name: ""})
-        assert (status, stdout) in {(1, ""), (2, "")}
+        assert (status, stdout) == (2, "")
         assert f"{name} is not set" in stderr
 
 

@@ -82,6 +82,12 @@ def test_it_serves_with_several_workers_and_stops_when_told(empty_database: str,
         assert not is_healthy(port)
 
 
+def test_an_empty_number_of_workers_means_one(database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with service(database, port, tmp_path, WEB_CONCURRENCY=""):
+        wait_until(lambda: ready(port))
+
+
 def test_ctrl_c_lets_an_upload_finish_and_leaves_no_process(database: str, tmp_path: Path) -> None:
     """A terminal sends it to each process of the group, at a moment when an image is decoded."""
     port = free_port()
@@ -166,7 +172,7 @@ def test_it_waits_for_a_postgresql_that_is_not_there_yet(memory: Path, tmp_path:
 
     try:
         assert waiting.wait(timeout=30) == 0, waiting.communicate()[1]
-        assert waiting.communicate()[1] == ""
+        assert waiting.communicate()[1] == f"created the object store folder {tmp_path / 'objects'}\n"
     finally:
         late.release()
 
@@ -183,15 +189,15 @@ def test_it_waits_for_a_postgresql_that_is_not_there_yet(memory: Path, tmp_path:
         ("DATABASE_POOL_SIZE", "0", 'error: DATABASE_POOL_SIZE must be from 1 to 1000, not "0".'),
     ],
 )
-def test_a_wrong_setting_ends_it_with_one_line(
+def test_a_wrong_setting_ends_it_with_one_error(
     database: str, tmp_path: Path, variable: str, value: str, said: str
 ) -> None:
     variables = {"DATABASE_URL": database, "STORAGE_URL": f"file:{tmp_path}", variable: value}
     done = subprocess.run([ROOT / "entrypoint.sh"], env=environment(**variables), capture_output=True, text=True)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(said)
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.count("error: ") == 1
 
 
 def test_a_signal_while_it_migrates_ends_it(empty_database: str, tmp_path: Path) -> None:

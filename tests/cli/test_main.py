@@ -169,7 +169,7 @@ def test_one_wording_for_a_server_that_is_not_there(tmp_path: Path) -> None:
         done = start(*command.split(), **variables)
 
         assert (done.returncode, done.stdout) == (3, ""), command
-        assert done.stderr.startswith(said), command
+        assert said in done.stderr, command
         assert "hunter2" not in done.stderr
 
     verbose = start("token", "list", "--verbose", **variables)
@@ -257,7 +257,7 @@ def test_verdicts_are_colored_on_a_terminal_only(empty_database: str) -> None:
 
 def test_only_verdicts_are_colored() -> None:
     plain = "title: safe words\n0001_apply_unsafe_things is here\npending changes are applied"
-    text = "applied  0001_x\nx.sql:1: rule (unsafe): why\n    care: why\ndrift: none; the schema"
+    text = "applied  0001_x\nx.sql:1: rule (unsafe): why\n    care: why\ndrift: none, the schema"
 
     assert color_verdicts(plain).count("\033") == 2  # the first word of a line only
     assert re.sub(r"\033\[\d+m", "", color_verdicts(text)) == text

@@ -41,6 +41,7 @@ def variables(database: str, tmp_path: Path) -> dict[str, str]:
 
 def shell(command: str, database: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     """Run a command line in a shell, with `images` for the command and PICTURE for an image file."""
+    (tmp_path / "objects").mkdir(exist_ok=True)
     image = tmp_path / "picture.png"
     image.write_bytes(picture("PNG"))
     command = command.replace("PICTURE", str(image)).replace("images ", f"{BIN / 'images'} ")
@@ -61,12 +62,12 @@ def test_a_full_disk_is_one_line(command: str, database: str, connection: psycop
     assert (done.returncode, done.stderr) == (3, FULL)
 
 
-@pytest.mark.parametrize("command", PRINTING)
+@pytest.mark.parametrize("command", ["--help", "token list", "token create x", "schema dump", "import PICTURE"])
 def test_a_closed_pipe_ends_the_command_silently(command: str, database: str, tmp_path: Path) -> None:
     done = shell(f"images {command} | true; exit ${{PIPESTATUS[0]}}", database, tmp_path)
 
     # The command may be faster than `true`, and its output may fit into the pipe.
-    assert done.returncode in {0, 141} or (done.returncode, command) == (1, "schema check")
+    assert done.returncode in {0, 141}
     assert done.stderr in {"", "x has scope read. The token is shown once: keep it now.\n"}
 
 

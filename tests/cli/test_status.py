@@ -1,4 +1,4 @@
-"""`images schema status`, as an operator reads it and as a program does."""
+"""`images schema status`, as text and as JSON."""
 
 import getpass
 import json
@@ -36,7 +36,7 @@ def test_up_to_date_is_0(database: str) -> None:
     assert [line.split()[:2] for line in lines[:-1]] == [["applied", name] for name in IDS]
     who = re.escape(f" UTC by {getpass.getuser()} on {socket.gethostname()} in ")
     assert re.search(rf"{who}\d+\.\d{{3}} s$", lines[0])
-    assert lines[-1] == "drift: none; the schema is that of schema.sql"
+    assert lines[-1] == "drift: none, the schema is that of schema.sql"
 
 
 def test_pending_is_1(empty_database: str) -> None:
@@ -81,7 +81,7 @@ def test_a_newer_database_is_0(database: str, connection: psycopg.Connection) ->
     assert status(database).returncode == 0
 
 
-def test_drift_is_1_and_each_difference_is_told(database: str, connection: psycopg.Connection) -> None:
+def test_drift_is_1_and_each_difference_is_a_line(database: str, connection: psycopg.Connection) -> None:
     connection.execute("""
         ALTER TABLE images ALTER COLUMN width TYPE bigint;
         DROP INDEX images_created_at_id_idx;
@@ -112,7 +112,7 @@ DRIFTS = {
     "CREATE RULE r AS ON INSERT TO images DO ALSO NOTHING": "rule images.r: not in schema.sql",
     'ALTER TABLE images ALTER sha256 TYPE text COLLATE "C"': "column images.sha256: expected text, not null, ",
     "ALTER TABLE images ALTER width SET DEFAULT 1": "column images.width: expected integer, not null, found integer, ",
-    "CREATE TYPE colour AS ENUM ('red')": "type colour: not in schema.sql",
+    "CREATE TYPE color AS ENUM ('red')": "type color: not in schema.sql",
     "CREATE DOMAIN d AS text": "type d: not in schema.sql",
     "CREATE SEQUENCE s": "table s: not in schema.sql",
     "CREATE STATISTICS st ON width, height FROM images": "statistics st: not in schema.sql",
@@ -132,7 +132,7 @@ def test_drift_of_every_kind_is_seen(database: str) -> None:
             assert [line for line in found if line.startswith(words)], change
 
 
-def test_what_stock_yoyo_applied_is_applied(database: str, connection: psycopg.Connection) -> None:
+def test_migrations_of_stock_yoyo_are_applied(database: str, connection: psycopg.Connection) -> None:
     connection.execute("DROP TABLE _yoyo_ledger")
 
     assert status(database).returncode == 0
@@ -155,7 +155,7 @@ def test_the_running_migrator_is_shown(empty_database: str, slow_migration: Path
     assert text["holder"]["query"] == "SELECT pg_sleep(60);"
 
 
-def test_it_tells_by_whom_when_and_how_long(database: str) -> None:
+def test_it_shows_the_user_the_time_and_the_duration(database: str) -> None:
     first = json.loads(status(database, "--format", "json").stdout)["migrations"][0]
 
     assert first["operation"] == "apply"

@@ -1,4 +1,4 @@
-"""`images wait`: what it checks before a service starts."""
+"""Checks of `images wait` before a service starts: the port, and the folder of the object store."""
 
 import socket
 from pathlib import Path

@@ -20,7 +20,7 @@ MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """What goes out together: the statement, and how many calls of it."""
+    """The messages that are sent: the statement, and the number of its calls."""
     sent: list[tuple[str, int]] = []
     fetchmany = Connection.fetchmany
 
@@ -71,7 +71,7 @@ async def test_each_change_is_made_once_and_answered_with_its_own_image(
     assert dict(titles) == {id: f"Title {id}" for id in ids}
 
 
-async def test_of_changes_to_the_same_version_one_is_made(
+async def test_only_one_change_to_the_same_version_succeeds(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     id = insert(connection)
@@ -85,7 +85,7 @@ async def test_of_changes_to_the_same_version_one_is_made(
 
 
 @pytest.mark.routes("direct", "pgbouncer")
-async def test_who_fails_fails_alone(settings: Settings, connection: psycopg.Connection) -> None:
+async def test_a_failing_call_does_not_fail_its_batch(settings: Settings, connection: psycopg.Connection) -> None:
     """One row is locked by another session for longer than a statement may take."""
     ids = [insert(connection) for _ in range(5)]
     async with client_of(settings.model_copy(update={"database_statement_timeout": 0.5})) as client:
@@ -101,7 +101,7 @@ async def test_who_fails_fails_alone(settings: Settings, connection: psycopg.Con
 
 
 @pytest.mark.routes("direct", "pgbouncer")
-async def test_who_goes_away_leaves_the_others_their_answers(
+async def test_a_canceled_call_does_not_cancel_its_batch(
     client: httpx.AsyncClient, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [insert(connection) for _ in range(3)]
@@ -140,7 +140,7 @@ async def test_changes_in_any_order_do_not_block_each_other(
     assert messages == [("update_image", BATCH_SIZE)] * 40
 
 
-async def test_a_migration_under_it_is_not_noticed(
+async def test_a_migration_does_not_fail_a_batch(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings, messages: list[tuple[str, int]]
 ) -> None:
     """It makes the prepared statement's rows other ones, as a change of a column's type does."""

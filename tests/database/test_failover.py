@@ -69,7 +69,7 @@ def requests(client: httpx.AsyncClient, id: str) -> list[Awaitable[httpx.Respons
 
 
 async def statuses(client: httpx.AsyncClient, id: str) -> set[int]:
-    """Of one request of each kind, all at once; those of 503 say when to come again."""
+    """Send one request of each kind, all at once, and return the statuses. Each 503 must have a Retry-After."""
     async with asyncio.timeout(IN_TIME):
         responses = await asyncio.gather(*requests(client, id))
     for response in responses:
@@ -156,7 +156,7 @@ async def test_a_crash_of_one_session_is_over_when_the_server_has_recovered(
 
 
 async def test_an_export_ends_with_its_server(settings: Settings, primary: Mortal) -> None:
-    """It has no limit, and says nothing while it sorts; so it is the server that is asked whether it is still there."""
+    """An export has no time limit, and sends nothing while it sorts. The service asks whether the server is alive."""
     async with client_of(settings) as client:
         await upload(client, unique())
         with psycopg.connect(primary.url(DATABASE)) as other:
@@ -171,7 +171,7 @@ async def test_an_export_ends_with_its_server(settings: Settings, primary: Morta
 
 
 async def test_without_a_connection_that_is_free_it_is_unavailable(settings: Settings, primary: Mortal) -> None:
-    """To others than a superuser the last few are refused; then they are to all."""
+    """PostgreSQL rejects other roles before superusers: first for the last few connections, then for all."""
     with ExitStack() as taken:
         for left in ("remaining connection slots are reserved", "too many clients"):
             role = "images_app" if "reserved" in left else "postgres"
@@ -191,7 +191,7 @@ async def test_without_a_connection_that_is_free_it_is_unavailable(settings: Set
 
 @contextmanager
 def small(folder: Path, size: str = "2m") -> Iterator[Path]:
-    """A file system of its own; the test is skipped where nobody may have one."""
+    """A file system of its own. If this user may not mount one, skip the test."""
     folder.mkdir()
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True
@@ -226,7 +226,7 @@ async def test_on_a_full_disk_it_reads_and_writes_again_when_there_is_room(
             try:
                 filler = fill(folder)
                 full = False
-                for _ in range(50):  # until the page that there is has no more room
+                for _ in range(50):  # until the last page is full
                     response = await client.patch(f"/v1/images/{id}", json={"description": os.urandom(4000).hex()})
                     if full := response.status_code == 503:
                         break

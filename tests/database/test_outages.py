@@ -31,7 +31,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 async def without_database(settings: Settings, silent_port: int) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application whose PostgreSQL takes connections and never says a word."""
+    """A client of the application whose PostgreSQL accepts connections and never answers."""
     url = f"postgresql://images:secret@127.0.0.1:{silent_port}/images"
     async with client_of(settings.model_copy(update={"database_url": SecretStr(url)})) as client:
         yield client
@@ -72,7 +72,7 @@ async def test_a_database_that_never_answers_makes_it_unavailable(without_databa
         assert (await without_database.get("/healthz")).status_code == 200
 
 
-async def test_bad_input_is_refused_without_a_database(without_database: httpx.AsyncClient) -> None:
+async def test_bad_input_is_rejected_without_a_database(without_database: httpx.AsyncClient) -> None:
     problem(await without_database.get("/v1/images?limit=0"), 422, "invalid-request")
     problem(await without_database.post("/v1/images", files={"file": b"text"}), 415, "unsupported-image")
 
@@ -100,7 +100,7 @@ async def test_a_statement_that_takes_too_long_makes_it_unavailable(
 
 
 async def test_the_wait_for_a_connection_has_a_limit(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
-    """Forty rounds of the pool would take forty time-outs; whoever does not get a connection in one is told so."""
+    """Forty rounds of the pool would take forty time-outs. A caller without a connection gets an error after one."""
     with connection.transaction():
         connection.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
         started = asyncio.get_running_loop().time()
@@ -115,7 +115,7 @@ async def test_the_wait_for_a_connection_has_a_limit(client: httpx.AsyncClient, 
 async def test_a_connection_that_freezes_makes_it_unavailable(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    """One request finds out; the other connections that were idle then go with that one."""
+    """One request finds out. Then the pool closes the idle connections too."""
     await asyncio.gather(*(client.get("/v1/images") for _ in range(8)))
 
     with stopped(connection):
@@ -126,7 +126,7 @@ async def test_a_connection_that_freezes_makes_it_unavailable(
 
 
 @pytest.mark.routes("direct", "pgbouncer")
-async def test_lost_connections_are_made_anew(client: httpx.AsyncClient, admin: psycopg.Connection) -> None:
+async def test_lost_connections_are_replaced(client: httpx.AsyncClient, admin: psycopg.Connection) -> None:
     await asyncio.gather(*(client.get("/v1/images") for _ in range(8)))
 
     admin.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'images'")
@@ -136,7 +136,7 @@ async def test_lost_connections_are_made_anew(client: httpx.AsyncClient, admin: 
     assert (await client.post("/v1/images", files={"file": picture()})).status_code == 201
 
 
-async def test_a_read_that_loses_its_connection_is_made_once_more_and_a_change_is_not(
+async def test_a_read_that_loses_its_connection_is_repeated_and_a_change_is_not(
     settings: Settings, connection: psycopg.Connection, admin: psycopg.Connection
 ) -> None:
     waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'images' AND wait_event_type = 'Lock'"
@@ -174,7 +174,7 @@ async def test_a_database_that_is_read_only_makes_it_unavailable(
 async def test_a_column_that_changes_its_type_is_met_again_as_it_is(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    """The statements that were prepared on the old type are prepared anew, and no request fails."""
+    """The statements that were prepared for the old type are prepared again, and no request fails."""
     content = f"/v1/images/{(await upload(client))['id']}/content"
     assert (await client.get(content)).status_code == 200
 
@@ -209,7 +209,7 @@ async def test_a_schema_that_lacks_a_migration_makes_it_unavailable_until_it_is_
 async def test_a_table_that_is_dropped_beneath_a_statement_makes_it_unavailable(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    """Only some moments are too late for "does not exist"; a trigger says what PostgreSQL says in these."""
+    """Only at some moments PostgreSQL raises this error instead of "does not exist". A trigger raises it here."""
     connection.execute("""
         CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN

@@ -1,4 +1,4 @@
-"""The plan of each query at a million rows: its indexes, and bounds of what it touches, for good parameters and bad."""
+"""Plans of the queries at a million rows: indexes, and bounds of the rows and pages, for good and bad parameters."""
 
 import subprocess
 from collections.abc import Iterator
@@ -77,9 +77,10 @@ PINNED = {
     "read_stats": ({NEWEST, TAGS, "images_pkey"}, 16_000, 1400),
     "update_image": ({"images_pkey"}, 1, 100),
 }
-# Where few images match, the walk is in vain, and the index is asked after it. Short times are read, and sorted; with
-# long ones images of others are passed over: many by name, since here the names go with the times.
-IN_VAIN = {
+# If few images match, the walk over the list finds too few, and the query then reads the index. A short time window is
+# read and sorted. With a long window, the walk by name skips many images outside of it, because here the names follow
+# the times.
+FRUITLESS_WALKS = {
     ("list_images_by_words", words): (1200, 400)
     for words in ("a rare word", "no such word", "no words", "two words that never meet")
 } | {
@@ -124,7 +125,7 @@ LISTED = """
 
 @pytest.fixture(scope="module")
 def million(server: Server, admin: psycopg.Connection, template: str) -> Iterator[psycopg.Connection]:
-    """What the migrations made, loaded as a dump is: indexes and triggers come after the rows, in half of the time."""
+    """Load the schema as a dump is loaded: indexes and triggers come after the rows, which takes half of the time."""
     name = f"million_{next(NUMBER)}"
     admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     with psycopg.connect(server.url(name), autocommit=True, prepare_threshold=None) as connection:
@@ -164,7 +165,7 @@ def test_a_query_touches_the_page_and_not_the_table(
     name: str, words: str, arguments: str, mode: str, million: psycopg.Connection
 ) -> None:
     indexes, *bounds = PINNED[name]
-    read, buffers = IN_VAIN.get((name, words), bounds)
+    read, buffers = FRUITLESS_WALKS.get((name, words), bounds)
 
     plan = explain(million, QUERIES[name], arguments, mode)
 
@@ -203,7 +204,7 @@ PLAIN = """
 def test_a_list_is_what_the_plain_query_finds(
     tags: str, type: str | None, words: str | None, million: psycopg.Connection
 ) -> None:
-    """At positions among the newest images, in the middle, where just so many are left, and past the oldest."""
+    """Ask at positions among the newest images, in the middle, one page before the end, and after the oldest image."""
     terms = [f"tag:{tag}" for tag in tags.split(",") if tag] + [f"type:{type}"] * (type is not None)
     name = "list_images_by_terms" if terms else "list_images" if words is None else "list_images_by_words"
     million.execute("DEALLOCATE ALL")
@@ -235,7 +236,7 @@ def test_a_list_is_what_the_plain_query_finds(
 
 
 def test_a_table_that_vacuum_has_not_seen_is_not_sorted(connection: psycopg.Connection) -> None:
-    """Entries of an index alone cost more there, and nobody tells the planner how few of them are read."""
+    """Index entries cost more there, and the planner does not know how few of them the query reads."""
     run(connection, "fill_images", "review", first=1, last=20_000)
     connection.execute("ANALYZE")
     for name, words, arguments in CASES:

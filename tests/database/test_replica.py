@@ -25,7 +25,7 @@ from tests.support.waiting import wait_until
 TIMEOUT = 1.0
 IN_TIME = TIMEOUT + TIMEOUT_MARGIN + 1.2
 NUMBER = iter(range(1, 60_000))
-PATIENT = (*replica.REPLAY_PAUSES, *[0.064] * 10)  # 0.8 s: processes of a busy machine take turns
+LONG_PAUSES = (*replica.REPLAY_PAUSES, *[0.064] * 10)  # 0.8 s: processes of a busy machine take turns
 LISTS = ("/v1/images", "/v1/tags", "/v1/stats", "/v1/images/export")
 
 
@@ -37,7 +37,7 @@ class Pair:
         self.standby = self.primary.standby(folder / "two")
 
     def renew(self) -> None:
-        """After a failover: what was the primary begins again as a copy of what is."""
+        """Make the former primary a standby of the new one, after a failover."""
         data = self.primary.data
         self.primary.leave()
         self.primary, self.standby = self.standby, self.standby.standby(data)
@@ -102,7 +102,7 @@ def asked(server: Mortal) -> set[str]:
 async def test_lists_are_read_from_the_replica_and_images_from_the_primary(
     settings: Settings, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "REPLAY_PAUSES", PATIENT)
+    monkeypatch.setattr(replica, "REPLAY_PAUSES", LONG_PAUSES)
     async with client_of(settings) as client:
         id = (await upload(client, unique()))["id"]
 
@@ -116,11 +116,11 @@ async def test_lists_are_read_from_the_replica_and_images_from_the_primary(
         assert asked(pair.standby) <= {"COMMIT", "read_stats", "list_tags"}
 
 
-async def test_who_has_written_reads_it_whichever_worker_answers(
+async def test_a_writer_reads_its_write_from_any_worker(
     settings: Settings, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a replica that is behind by more than a request takes."""
-    monkeypatch.setattr(replica, "REPLAY_PAUSES", PATIENT)
+    monkeypatch.setattr(replica, "REPLAY_PAUSES", LONG_PAUSES)
     pair.standby.set("recovery_min_apply_delay", "20ms")
     try:
         async with client_of(settings) as one, client_of(settings) as other:
@@ -136,7 +136,7 @@ async def test_who_has_written_reads_it_whichever_worker_answers(
         pair.standby.set("recovery_min_apply_delay", "0")
 
 
-async def test_of_a_replica_that_stands_still_nobody_reads(settings: Settings, pair: Pair) -> None:
+async def test_a_replica_that_does_not_replay_is_not_read(settings: Settings, pair: Pair) -> None:
     async with client_of(settings) as client:
         id = (await upload(client, unique()))["id"]
         pair.standby.run("SELECT pg_wal_replay_pause()")
@@ -149,9 +149,7 @@ async def test_of_a_replica_that_stands_still_nobody_reads(settings: Settings, p
             pair.standby.run("SELECT pg_wal_replay_resume()")
 
 
-async def test_one_question_is_under_way_and_who_came_before_it_shares_the_answer(
-    settings: Settings, pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_callers_share_one_question(settings: Settings, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     questions = []
     fetch = Connection.fetch
 
@@ -219,10 +217,10 @@ async def test_reads_survive_the_primary(frozen: bool, settings: Settings, pair:
     wait_until(lambda: pair.primary.run("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"))
 
 
-async def test_an_export_that_the_replica_cannot_go_on_with_is_the_primarys(
+async def test_an_export_that_the_replica_cancels_is_read_from_the_primary(
     settings: Settings, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The standby cancels who is in the way of what it has to replay."""
+    """The standby cancels queries that conflict with the log that it replays."""
     pair.standby.set("max_standby_streaming_delay", "0")
     copy_out, tries = Connection.copy_out, []
 
@@ -297,9 +295,9 @@ async def test_another_host_takes_over(death: str, attributes: str, settings: Se
 
 
 async def write(client: httpx.AsyncClient, acknowledged: dict[str, int | None]) -> None:
-    """Store, change and delete images, and note of each what was acknowledged last: its title, or None: it is gone.
+    """Store, change and delete images, and note what was acknowledged last: the title, or None after a deletion.
 
-    Of what is on its way when PostgreSQL dies nobody knows. A later change that was not acknowledged may be there.
+    A change that was not acknowledged before PostgreSQL died may be stored or not.
     """
     while True:
         response = await client.post("/v1/images", files={"file": unique()}, data={"title": "0"})
@@ -318,7 +316,7 @@ async def write(client: httpx.AsyncClient, acknowledged: dict[str, int | None]) 
 
 
 async def test_no_acknowledged_write_is_lost(settings: Settings, pair: Pair) -> None:
-    """By a crash, and by a failover where the standby is synchronous."""
+    """After a crash, and after a failover with a synchronous standby."""
     pair.primary.set("synchronous_standby_names", "*")
     hosts = url(pair.primary, pair.standby, options="&target_session_attrs=read-write")
     acknowledged: dict[str, int | None] = {}

@@ -1,4 +1,4 @@
-"""image_terms and image_documents, which the lists by filters read: whatever is done to images, they follow."""
+"""Search tables image_terms and image_documents, which filtered lists read: they follow every change of images."""
 
 import threading
 from collections.abc import Callable

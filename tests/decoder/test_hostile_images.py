@@ -1,4 +1,4 @@
-"""Hostile, odd and broken images: each has its documented answer, and then what was accepted is there, and no more."""
+"""Hostile, odd and broken images: each gets its documented answer. Only accepted images are stored."""
 
 import asyncio
 import io
@@ -69,7 +69,7 @@ async def sent(running: Service, content: bytes) -> httpx.Response:
 
 
 def displayed(content: bytes) -> tuple[int, int] | None:
-    """The size that Pillow has it displayed in; None where it does not read it."""
+    """Return the displayed size according to Pillow, or None if Pillow cannot read the image."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

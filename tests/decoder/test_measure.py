@@ -19,7 +19,7 @@ Measured = Callable[[bytes], Measure]
 
 @pytest.fixture(scope="module", params=["memory", "file"])
 def measured(request: pytest.FixtureRequest) -> Iterator[Measured]:
-    """What the decoder says of bytes, which it gets in memory or in a file."""
+    """The decoder, which gets the bytes in memory or in a file."""
     with Codec(PIXELS, 30) as codec:
 
         def from_file(content: bytes) -> Measure:
@@ -52,7 +52,7 @@ def test_an_image_at_the_limit_of_pixels_is_accepted(measured: Measured) -> None
 
 
 def test_the_first_picture_of_an_animation_is_measured(measured: Measured) -> None:
-    frames = [Image.new("P", (30, 20), colour) for colour in (1, 2, 3)]
+    frames = [Image.new("P", (30, 20), color) for color in (1, 2, 3)]
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
 
@@ -90,7 +90,7 @@ def segment(marker: int, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_without_its_end_is_rejected(measured: Measured, progressive: bool) -> None:
-    """Wherever it is cut. An end within a segment, as of a preview, is not its own; what comes after it is nobody's."""
+    """An end inside a segment, such as that of a preview, does not count. Bytes after the end are ignored."""
     plain = picture(size=(1000, 700), progressive=progressive, quality=95)
     whole = plain[:2] + segment(0xE1, END * 100) + b"\xff" + segment(0xFE, b"") + plain[2:]
 

@@ -1,4 +1,4 @@
-"""What a hostile image does to the process that decodes it, and what that does to nobody else."""
+"""Decoder processes: a hostile image may end or block its process, but it does not harm other requests."""
 
 import asyncio
 import os
@@ -99,7 +99,7 @@ def test_an_image_that_takes_too_much_memory_is_rejected(caplog: pytest.LogCaptu
 
 
 def test_a_large_image_is_decoded_without_a_file() -> None:
-    """Of more than 100 MB, where libvips would go to disk."""
+    """The image has more than 100 MB. By default libvips would use the disk."""
     with Codec(100_000_000, 30) as codec:
         assert codec.measure(picture("WebP", (6000, 6000), method=0)) == ("image/webp", 6000, 6000)
 
@@ -171,7 +171,7 @@ def test_a_decoder_has_few_resources_and_rights(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("deed", ["", "sleep", "spin"])
 def test_a_decoder_does_not_outlive_a_worker_that_is_killed(deed: str) -> None:
-    """At once where it has nothing to do; where it hangs, when the time for an image is over."""
+    """An idle decoder ends at once. A decoder that hangs ends when the time for an image is over."""
     program = """
 import sys
 from app.decoder import client

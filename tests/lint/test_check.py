@@ -11,13 +11,19 @@ from pathlib import Path
 
 import pytest
 import sqlparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.cli.schema import check_files
 from app.errors import ExitCode, describe
 from app.lint import check, parser, squawk
+from app.lint.catalog import Catalog
 from app.lint.check import findings
 from app.lint.findings import CannotCheckError, Finding
+from app.lint.migration_rules import migration_faults
 from app.lint.rules import RULES, SQUAWK_OFF, SQUAWK_RULES
+from app.lint.state import MigrationState
+from app.migrations import migration_file
 from app.migrations.validation import NAME
 from app.settings import ROOT
 from tests.conftest import BIN
@@ -32,9 +38,11 @@ README = (SHIPPED / "README.md").read_text()
 def read_once() -> Iterator[None]:
     """Parse each text once: most files are the same for each test."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((sqlparse, "split"), (parser, "statements"), (parser, "allowed")):
+        modules = ((sqlparse, "split"), (migration_file, "parse"), (parser, "statements"), (parser, "allowed"))
+        for module, name in modules:
             read = functools.cache(getattr(module, name))
             patch.setattr(module, name, lambda text, read=read: [*read(text)])
+        patch.setattr(check, "_expression_count", functools.cache(check._expression_count))
         yield
 
 
@@ -327,6 +335,19 @@ def test_statements_about_unknown_tables_are_findings_without_a_traceback(tmp_pa
     )
 
     assert {finding.rule for finding in findings(sql)} >= {"rename-breaks", "type-rewrite", "not-null-scan"}
+
+
+@given(st.lists(st.sampled_from([case.before + case.sql for case in CASES]), min_size=1, max_size=8))
+@settings(deadline=None, max_examples=100)
+def test_statements_in_any_order_have_findings_and_no_error(bodies: list[str]) -> None:
+    """Each fault names a rule and a line of the file, whatever the statements before it did to the schema."""
+    text = "\n".join(bodies)
+    state = MigrationState("0901_case.sql", Catalog(), [])
+
+    for fault in migration_faults(state, parser.statements(text)):
+        assert fault.rule in RULES
+        assert 1 <= fault.line <= text.count("\n") + 1
+        assert fault.why
 
 
 def test_the_exit_code_is_0_without_findings_and_2_for_a_wrong_option() -> None:

@@ -1,4 +1,4 @@
-"""A database that create_all() made goes through the same `yoyo apply`; one that differs is refused, in words."""
+"""Adoption: `yoyo apply` takes over a database of create_all(), and rejects one that differs, with each difference."""
 
 import psycopg
 import pytest
@@ -13,7 +13,7 @@ ROW = (
     '"updated_at": "now"}'
 )
 
-# What was done to the table since create_all(), and what the refusal must say of it.
+# Changes to the table since create_all(), and the words that the error must contain.
 DIVERGENT = {
     "a column is missing": (
         "ALTER TABLE images DROP COLUMN title",
@@ -116,7 +116,7 @@ def test_a_legacy_database_keeps_every_row(empty_database: str) -> None:
     assert "\nU" not in yoyo_on(empty_database, "list").stdout
 
 
-def test_a_table_that_is_used_is_adopted_without_a_lock(empty_database: str) -> None:
+def test_a_table_in_use_is_adopted_without_a_lock(empty_database: str) -> None:
     with psycopg.connect(empty_database) as writer:
         writer.execute(CREATE_ALL.encode())
         writer.commit()
@@ -128,7 +128,7 @@ def test_a_table_that_is_used_is_adopted_without_a_lock(empty_database: str) -> 
 
 
 def test_the_table_that_was_compared_is_the_one_that_is_adopted(empty_database: str) -> None:
-    """Where another schema comes first in the search path, no empty table is made there to hide the one with rows."""
+    """If another schema comes first in the search path, no empty table there hides the table with rows."""
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.encode())
@@ -150,8 +150,9 @@ def test_a_table_that_is_aside_with_its_indexes_keeps_them(empty_database: str) 
 
         renamed = yoyo_on(empty_database, "apply")
 
-        assert renamed.returncode == 1
-        assert '0001_create_images was not applied: relation "images_pkey" already exists\n' in renamed.stderr
+        assert renamed.returncode == 3
+        assert '0001_create_images was not applied: relation "images_pkey" already exists.\n' in renamed.stderr
+        assert "hint: if the database already has this change, compare: images schema status\n" in renamed.stderr
         assert connection.execute("SELECT to_regclass('images')").fetchone() == (None,)
 
         connection.execute("CREATE SCHEMA aside; ALTER TABLE images_old SET SCHEMA aside")
@@ -162,7 +163,7 @@ def test_a_table_that_is_aside_with_its_indexes_keeps_them(empty_database: str) 
         assert connection.execute("SELECT to_regclass('aside.ix_images_tags') IS NOT NULL").fetchone() == (True,)
 
 
-def test_a_table_of_another_owner_is_refused(admin: psycopg.Connection, empty_database: str) -> None:
+def test_a_table_of_another_owner_is_rejected(admin: psycopg.Connection, empty_database: str) -> None:
     admin.execute("DROP ROLE IF EXISTS migrator")
     admin.execute("CREATE ROLE migrator LOGIN")
     with psycopg.connect(empty_database, autocommit=True) as connection:
@@ -171,7 +172,7 @@ def test_a_table_of_another_owner_is_refused(admin: psycopg.Connection, empty_da
 
         done = yoyo_on(empty_database.replace("postgres@", "migrator@"), "apply")
 
-        assert done.returncode == 1
+        assert done.returncode == 3
         assert (
             "owner of images: expected the role that migrates, or one that it is a member of, found postgres"
             in done.stderr
@@ -179,7 +180,7 @@ def test_a_table_of_another_owner_is_refused(admin: psycopg.Connection, empty_da
 
 
 @pytest.mark.parametrize("case", DIVERGENT)
-def test_a_divergent_database_is_refused_and_left_alone(empty_database: str, case: str) -> None:
+def test_a_divergent_database_is_rejected_and_not_changed(empty_database: str, case: str) -> None:
     divergence, said = DIVERGENT[case]
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(CREATE_ALL.encode())
@@ -189,8 +190,8 @@ def test_a_divergent_database_is_refused_and_left_alone(empty_database: str, cas
 
         done = yoyo_on(empty_database, "apply")
 
-        assert done.returncode == 1
-        assert done.stderr.startswith("yoyo: 0001_create_images was not applied: the table images is not the one")
+        assert done.returncode == 3
+        assert done.stderr.startswith("error: 0001_create_images was not applied: the table images is not the one")
         for words in said:
             assert words in done.stderr
         assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""What an interrupted build CONCURRENTLY leaves, and what the next `yoyo apply` makes of it."""
+"""Interrupted builds CONCURRENTLY: the next `yoyo apply` repairs or records what they left."""
 
 import re
 import signal
@@ -33,7 +33,7 @@ MIGRATORS = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'yoyo%' AN
 
 
 def before(url: str, migration: str, operation: str) -> None:
-    """Bring a migrated database to where the operation is the next one."""
+    """Roll a migrated database back until the operation is the next one."""
     migrations = read_migrations(str(ROOT / "sql" / "migrations"))
     position = [migration.id for migration in migrations].index(migration)
     with backend_on(url) as backend:
@@ -43,7 +43,7 @@ def before(url: str, migration: str, operation: str) -> None:
 
 
 def run(url: str, migration: str, operation: str) -> "subprocess.CompletedProcess[str]":
-    """The operation by the yoyo command."""
+    """Run the operation with the yoyo command."""
     return yoyo_on(url, operation, "--revision", migration)
 
 
@@ -87,13 +87,13 @@ def test_a_build_that_was_not_recorded_is_not_repeated(
         done = run(database, migration, operation)
 
         assert done.returncode == 0, done.stderr
-        assert f"{migration}: the index {index} is there already, and whole\n" in done.stdout
+        assert f"{migration}: the index {index} exists already and is valid\n" in done.stdout
         assert connection.execute("SELECT %s::regclass::oid", [index]).fetchone() == identity
         recorded = connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall()
         assert len(recorded) == (operation == "apply")
 
 
-def test_another_index_of_that_name_is_refused(database: str) -> None:
+def test_another_index_of_that_name_is_rejected(database: str) -> None:
     migration, operation, index = BUILDS[0]
     before(database, migration, operation)
     with psycopg.connect(database, autocommit=True) as connection:
@@ -101,18 +101,19 @@ def test_another_index_of_that_name_is_refused(database: str) -> None:
 
         done = run(database, migration, operation)
 
-        assert done.returncode == 1
-        assert f"{migration} was not applied: there is another index {index} (CREATE INDEX " in done.stderr
+        assert done.returncode == 3
+        assert f"{migration} was not applied: another index has the name {index}: CREATE INDEX " in done.stderr
+        assert done.stderr.endswith(".\nhint: drop or rename that index\n")
         assert connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall() == []
 
 
-def test_a_build_that_waits_says_for_whom(
+def test_a_build_that_waits_reports_the_blockers(
     database: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And goes on when they have ended. It is the watcher's question that shows the builder to wait."""
+    """It continues when they have ended. The query of the progress watcher shows that the build waits."""
     migration, operation, index = BUILDS[0]
     before(database, migration, operation)
-    monkeypatch.setattr(progress, "PATIENCE", 0.1)
+    monkeypatch.setattr(progress, "REPORT_INTERVAL", 0.1)
     asked = "SELECT FROM pg_stat_activity WHERE query LIKE '-- find_progress%%' AND datname = current_database()"
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
         writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")
@@ -141,7 +142,7 @@ def test_a_build_that_waits_says_for_whom(
         assert watcher.execute(STATE, [index]).fetchall() == [(index, True)]
 
 
-def test_a_build_gives_up_in_the_end_and_is_mended(database: str) -> None:
+def test_a_build_that_gave_up_is_repaired_by_the_next_command(database: str) -> None:
     migration, operation, index = BUILDS[0]
     before(database, migration, operation)
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
@@ -149,25 +150,27 @@ def test_a_build_gives_up_in_the_end_and_is_mended(database: str) -> None:
 
         given_up = yoyo_on(database, operation, MIGRATION_LOCK_WAIT="0.5", MIGRATION_LOCK_TIMEOUT="0.1")
 
-        assert given_up.returncode == 1
+        assert given_up.returncode == 3
         assert given_up.stderr.startswith(
-            f"yoyo: {migration} was not applied: canceling statement due to lock timeout; "
+            f"error: {migration} was not applied: canceling statement due to lock timeout; "
             f"process {writer.info.backend_pid} (no application_name) holds images, "
         )
-        assert given_up.stderr.endswith("run the command again to mend it\n")
+        assert given_up.stderr.endswith(
+            "hint: run the command again: it drops the INVALID index that this may have left, which slows writes\n"
+        )
         assert watcher.execute(STATE, [index]).fetchall() == [(index, False)]
         assert ledger(database)[-1] == (migration, operation, "started")
 
-    mended = run(database, migration, operation)
+    repaired = run(database, migration, operation)
 
-    assert mended.returncode == 0, mended.stderr
+    assert repaired.returncode == 0, repaired.stderr
     assert ledger(database)[-1] == (migration, operation, "done")
 
 
 @pytest.mark.parametrize("started", ["apply", "rollback"])
 @pytest.mark.parametrize("left", ["INVALID", "whole", "nothing"])
-def test_what_was_begun_may_be_ended_either_way(database: str, started: str, left: str) -> None:
-    """An apply that was cut off, then a rollback; a rollback that was cut off, then an apply."""
+def test_an_interrupted_operation_can_be_completed_or_reversed(database: str, started: str, left: str) -> None:
+    """An apply is cut off before a rollback, and a rollback is cut off before an apply."""
     migration, _, index = BUILDS[0]
     opposite = {"apply": "rollback", "rollback": "apply"}[started]
     before(database, migration, started)
@@ -190,7 +193,7 @@ def test_what_was_begun_may_be_ended_either_way(database: str, started: str, lef
         assert len(marks) == is_applied
 
 
-def test_definitions_are_told_apart() -> None:
+def test_definitions_are_compared() -> None:
     statement = "CREATE INDEX CONCURRENTLY i ON t (a, b DESC);"
     assert same(statement, "CREATE INDEX i ON public.t USING btree (a, b DESC)")
     assert not same(statement, "CREATE INDEX i ON public.t USING btree (a, b)")

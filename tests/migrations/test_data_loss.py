@@ -1,4 +1,4 @@
-"""Rollbacks that lose rows: refused with their number, unless the operator names the migration."""
+"""Rollbacks that lose rows are rejected with the number of rows, except if the operator names the migration."""
 
 import subprocess
 from pathlib import Path
@@ -35,26 +35,26 @@ def test_the_rows_are_counted_and_nothing_is_rolled_back(full: str, command: tup
     assert count > 1
     assert done.returncode == 1
     assert done.stderr == (
-        f"yoyo: nothing was rolled back: {IDS[0]} would lose every row of images (the bytes stay in the object store): "
-        f"{count} rows. To lose them set ACCEPT_DATA_LOSS={IDS[0]}\n"
+        f"error: nothing was rolled back: {IDS[0]} would lose every row of images (the bytes stay in the object "
+        f"store): {count} rows.\nhint: back up first. To lose the rows, set ACCEPT_DATA_LOSS={IDS[0]}\n"
     )
     assert state(full) == before
 
 
 @pytest.mark.parametrize("accepted", [IDS[0], "all", f"0002_x, {IDS[0]}"])
-def test_who_names_the_migration_may_lose_its_rows(full: str, accepted: str) -> None:
+def test_an_operator_who_names_the_migration_can_lose_its_rows(full: str, accepted: str) -> None:
     done = yoyo_on(full, "rollback", "--all", ACCEPT_DATA_LOSS=accepted)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("rolled back") == len(IDS)
 
 
-def test_what_loses_nothing_asks_nothing(full: str) -> None:
+def test_a_rollback_that_loses_nothing_needs_no_acceptance(full: str) -> None:
     assert yoyo_on(full, "rollback", "-r", IDS[1]).returncode == 0
 
 
 def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
-    """The table is empty when the rollback is asked for; a writer who was there before it commits a row."""
+    """The table is empty when the rollback begins. Then a writer that began before it commits a row."""
     yoyo_on(database, "rollback", "-r", IDS[1])
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
         writer.execute("""
@@ -76,7 +76,10 @@ def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
         _, stderr = migrator.communicate(timeout=30)
 
     assert migrator.returncode == 1
-    assert stderr.endswith(f"it would lose 1 row. To lose them set ACCEPT_DATA_LOSS={IDS[0]}\n")
+    assert stderr == (
+        f"error: {IDS[0]} was not rolled back: it would lose 1 row.\n"
+        f"hint: back up first. To lose the rows, set ACCEPT_DATA_LOSS={IDS[0]}\n"
+    )
     assert ledger(database)[-1] == (IDS[0], "rollback", "failed")
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM images").fetchone() == (1,)
@@ -93,6 +96,6 @@ def test_an_irreversible_migration_is_not_rolled_back(
         rollback(empty_database, tmp_path, "0001_create_a")
 
     assert capsys.readouterr().err == (
-        "yoyo: nothing was rolled back: 0001_create_a is irreversible: what it deletes is gone\n"
+        "error: nothing was rolled back: 0001_create_a is irreversible: what it deletes is gone.\n"
     )
     assert state(empty_database) == before

@@ -1,4 +1,4 @@
-"""How yoyo's splitter, sqlparse, cuts a file: what the migrations may rely on, and what they may not."""
+"""yoyo's splitter, sqlparse: the constructs that it splits correctly, and one that it does not."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_these_stay_whole(tmp_path: Path, case: str, ending: str) -> None:
     assert [statement.strip() for statement in statements] == ["SELECT 0;", WHOLE[case], "SELECT 9;"]
 
 
-def test_nested_block_comments_are_cut_wrongly_and_not_to_be_used(tmp_path: Path) -> None:
+def test_nested_block_comments_are_cut_wrongly(tmp_path: Path) -> None:
     path = tmp_path / "0001_split.sql"
     path.write_text("SELECT /* one /* two */ three; */ 1;\n")
 

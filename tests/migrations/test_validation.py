@@ -1,4 +1,4 @@
-"""What is wrong with migrations is told before they run: each rule broken once, and what looks alike but is right."""
+"""Validation of migrations: each rule broken once, and similar files that are right."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +36,7 @@ def second(text: str) -> Files:
 
 
 def alone(text: str) -> Files:
-    """A migration without a transaction, with a rollback to match."""
+    """Return a migration without a transaction, with its rollback."""
     return {"0001_make_t.sql": f"-- transactional: false\n{text}\n", "0001_make_t.rollback.sql": DROP}
 
 
@@ -51,7 +51,7 @@ def told(folder: Path) -> list[str]:
 
 
 ELSEWHERE = "is not named NNNN_verb_object.sql or .rollback.sql, and yoyo would"
-# The case, the files, and what is told: "up" and "rollback" are the first migration's.
+# The case, the files, and the fault. "up" and "rollback" are those of the first migration.
 FAULTS: dict[str, tuple[Files, str]] = {
     "a name without a number": ({**FIRST, "make_u.sql": UP}, f"make_u.sql:1: {ELSEWHERE} apply it as a migration"),
     "a short number": ({**FIRST, "02_u.sql": UP}, f"02_u.sql:1: {ELSEWHERE} apply"),
@@ -69,7 +69,8 @@ FAULTS: dict[str, tuple[Files, str]] = {
     "down.sql": ({**FIRST, "0001_make_t.down.sql": DOWN}, "down.sql:1: yoyo does not support .up.sql and .down.sql"),
     "down.sql, its name": (
         {**FIRST, "0002_u.down.sql": DOWN},
-        "0002_u.down.sql:1: yoyo does not support .up.sql and .down.sql, and would apply both: rename it to 0002_u.rollback.sql",
+        "0002_u.down.sql:1: yoyo does not support .up.sql and .down.sql, and would apply both: "
+        "rename it to 0002_u.rollback.sql",
     ),
     "up.sql": (
         {**FIRST, "0002_u.up.sql": UP},
@@ -300,7 +301,7 @@ FAULTS: dict[str, tuple[Files, str]] = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_one_fault_is_told_with_its_line(tmp_path: Path, case: str) -> None:
+def test_a_fault_is_reported_with_its_line(tmp_path: Path, case: str) -> None:
     contents, words = FAULTS[case]
 
     (fault,) = told(write(tmp_path, contents))
@@ -373,7 +374,7 @@ RIGHT: dict[str, Files] = {
 
 
 @pytest.mark.parametrize("case", RIGHT)
-def test_what_only_looks_wrong_is_not_told(tmp_path: Path, case: str) -> None:
+def test_files_that_only_look_wrong_have_no_fault(tmp_path: Path, case: str) -> None:
     (tmp_path / "archive.sql").mkdir()
 
     assert told(write(tmp_path, RIGHT[case])) == []
@@ -395,13 +396,13 @@ def test_faults_come_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
     ]
 
 
-def test_a_path_is_told_from_the_project_s_folder() -> None:
+def test_a_path_is_relative_to_the_project_s_folder() -> None:
     path = ROOT / "sql" / "migrations" / "0003_x.sql"
 
-    assert str(Fault(path, 4, "is wrong", "mend it")) == "sql/migrations/0003_x.sql:4: is wrong: mend it"
+    assert str(Fault(path, 4, "is wrong", "fix it")) == "sql/migrations/0003_x.sql:4: is wrong: fix it"
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no migrations in this folder" in told(tmp_path / "missing")[0]
     (tmp_path / "0001_make_t.sql").mkdir()
     (tmp_path / "0001_make_t.rollback.sql").symlink_to(tmp_path / "missing")
@@ -419,7 +420,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "cannot be read: Permission denied" in told(tmp_path)[0]
 
 
-def test_a_rollback_is_told_from_the_headers(tmp_path: Path) -> None:
+def test_a_rollback_is_read_from_the_headers(tmp_path: Path) -> None:
     migration = tmp_path / "0001_make_t.sql"
     write(
         tmp_path,
@@ -437,7 +438,7 @@ def test_a_rollback_is_told_from_the_headers(tmp_path: Path) -> None:
 
 
 def test_the_header_is_what_yoyo_reads(tmp_path: Path) -> None:
-    """Lines put together by chance: of two readers, none sees a directive that the other does not."""
+    """Both readers see the same directives in random lines."""
     random = Random(7)  # noqa: S311
     lines = [
         "",

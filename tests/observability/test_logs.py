@@ -1,4 +1,4 @@
-"""What the log has: a line for each request and for all else, and nothing that is secret or forged."""
+"""Log: a line for each request and each other event, without secrets and without forged lines."""
 
 import asyncio
 import json
@@ -273,8 +273,8 @@ def test_it_is_json_unless_a_terminal_reads_it(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_who_does_not_read_holds_up_nobody_and_is_told_what_was_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.observability.logs.PATIENCE", 0.1)
-    monkeypatch.setattr("app.observability.logs.MOST_LINES", 100)
+    monkeypatch.setattr("app.observability.logs.STALL_TIMEOUT", 0.1)
+    monkeypatch.setattr("app.observability.logs.MAX_WAITING_LINES", 100)
     reader, writer = os.pipe()
     handler = logs.Handler("json", writer)
     handler.start()
@@ -292,7 +292,7 @@ def test_who_does_not_read_holds_up_nobody_and_is_told_what_was_dropped(monkeypa
             read += 1
         handler.stop()
         os.close(writer)
-    told = re.match(r"(\d+) lines were dropped", json.loads(text)["message"])
+    told = re.match(r"(\d+) log lines were dropped", json.loads(text)["message"])
     assert told
     assert read + int(told[1]) == 1000
 

@@ -1,4 +1,4 @@
-"""GET /metrics: what it counts, by how many names, across workers, and with a database that is away."""
+"""GET /metrics: counters, number of label values, several workers, and a database that is down."""
 
 import asyncio
 import json
@@ -111,7 +111,7 @@ async def test_uploads_are_counted_by_what_became_of_them(client: httpx.AsyncCli
     await upload(client, content)
     await client.post("/v1/images", files={"file": b"no image"})
 
-    for result in ("new", "known", "refused"):
+    for result in ("new", "known", "rejected"):
         assert await grown(client, before, "images_uploads_total", result=result) == 1, result
     assert await grown(client, before, "images_upload_bytes_total") == 2 * len(content)
     assert await grown(client, before, "images_decoder_starts_total") == 1
@@ -233,7 +233,7 @@ def test_workers_count_together_and_one_that_is_killed_takes_nothing_back(databa
         wait_until(lambda: counted() == 30)
         assert process.stderr is not None
         lines: list[dict[str, Any]] = []
-        while sum(line.get("route") == "/v1/images" for line in lines) < 30:  # who is killed writes no more
+        while sum(line.get("route") == "/v1/images" for line in lines) < 30:  # a killed worker writes nothing
             lines.append(json.loads(process.stderr.readline()))
         most = total(look(), "images_database_connections_max", pool="requests")
         assert most == 2 * 10

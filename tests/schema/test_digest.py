@@ -5,11 +5,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.schema.digest import digest
 from app.schema.history import MIGRATIONS, Record, compare
+from tests.support.properties import given, st
 
 NAMES = st.text("abcxyzäß_", min_size=1, max_size=5)
 TEXTS = st.text("ab'\"$;-/*:\\ é\n", max_size=8)

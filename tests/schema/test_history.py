@@ -1,4 +1,4 @@
-"""What the migrator makes of files and database that do not agree, and what the ledger tells of it all."""
+"""Migration history: files and databases that do not agree, and the records of the ledger."""
 
 import getpass
 import hashlib
@@ -23,7 +23,7 @@ NAMES = ["0001_create_a", "0002_create_b", "0003_create_c"]
 
 
 def write(folder: Path, name: str, before: str | None = None, sql: str | None = None) -> Path:
-    """A migration that makes a table, and its rollback."""
+    """Write a migration that creates a table, and its rollback."""
     table = name.rpartition("_")[2]
     depends = f"-- depends: {before}\n" if before else ""
     (folder / f"{name}.rollback.sql").write_text(f"-- loses: nothing\n\nDROP TABLE {table};\n")
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def apply(url: str, folder: Path, *names: str) -> None:
-    """Those of the names, or everything."""
+    """Apply the named migrations, or all."""
     with backend_on(url) as backend:
         pending = backend.to_apply(read_migrations(str(folder)))
         backend.apply_migrations(pending.filter(lambda migration: not names or migration.id in names))
@@ -61,7 +61,7 @@ def ledger(url: str) -> list[tuple[object, ...]]:
 
 
 def state(url: str) -> object:
-    """Every table there is, what is applied, and the whole ledger."""
+    """Return all tables, the applied migrations, and the whole ledger."""
     with psycopg.connect(url) as connection:
         return [
             connection.execute(query).fetchall()
@@ -94,7 +94,7 @@ def delete(folder: Path) -> None:
     for suffix in (".sql", ".rollback.sql"):
         (folder / f"{NAMES[0]}{suffix}").unlink()
     second = folder / f"{NAMES[1]}.sql"
-    second.write_text(second.read_text().partition("\n")[2])  # what depends on it would be told first
+    second.write_text(second.read_text().partition("\n")[2])  # a migration that depends on it would be reported first
 
 
 DISAGREEMENTS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
@@ -122,7 +122,7 @@ DISAGREEMENTS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
 
 @pytest.mark.parametrize("case", DISAGREEMENTS)
 @pytest.mark.parametrize("to_apply", [0, 1])
-def test_what_was_applied_and_is_another_now_is_refused(
+def test_an_applied_file_that_changed_is_rejected(
     case: str, to_apply: int, empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil, lines = DISAGREEMENTS[case]
@@ -142,7 +142,7 @@ def test_what_was_applied_and_is_another_now_is_refused(
     assert state(empty_database) == before
 
 
-def test_the_same_is_refused_when_it_is_to_be_rolled_back(
+def test_an_applied_file_that_changed_is_not_rolled_back(
     empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     apply(empty_database, folder)
@@ -205,7 +205,7 @@ def test_line_endings_are_no_edit(empty_database: str, folder: Path) -> None:
     apply(empty_database, folder)
 
 
-def test_a_file_that_comes_too_late_is_refused(
+def test_a_file_that_comes_too_late_is_rejected(
     empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     apply(empty_database, folder)
@@ -224,7 +224,7 @@ def test_a_file_that_comes_too_late_is_refused(
     assert state(empty_database) == before
 
 
-def test_one_is_not_applied_without_those_before_it(
+def test_a_migration_is_not_applied_without_those_before_it(
     empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -236,7 +236,7 @@ def test_one_is_not_applied_without_those_before_it(
     assert ledger(empty_database) == []
 
 
-def test_one_is_not_rolled_back_from_under_another(
+def test_a_migration_that_another_needs_is_not_rolled_back(
     empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     apply(empty_database, folder)
@@ -251,7 +251,7 @@ def test_one_is_not_rolled_back_from_under_another(
     assert state(empty_database) == before
 
 
-def test_a_newer_database_is_fine_and_said_aloud(
+def test_a_newer_database_is_accepted_and_reported(
     empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newer = write(folder, "0004_create_d", NAMES[2])
@@ -282,7 +282,7 @@ def test_rolling_back_to_a_revision_takes_everything_above_it(database: str) -> 
 
 
 def test_an_edit_is_accepted_by_name_and_recorded(database: str, tmp_path: Path) -> None:
-    """By the command, in a copy of the project."""
+    """The commands run in a copy of the project."""
     project = tmp_path / "project"
     for name in ("app", "sql"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -327,7 +327,7 @@ def test_an_edit_is_accepted_by_name_and_recorded(database: str, tmp_path: Path)
     assert ledger(database)[-2:] == [(IDS[1], "accept", "done"), (IDS[3], "accept", "done")]
 
 
-def test_the_ledger_tells_who_where_when_and_of_which_text(database: str) -> None:
+def test_the_ledger_has_user_host_time_and_digest(database: str) -> None:
     with psycopg.connect(database) as connection:
         rows = connection.execute("""
             SELECT migration_id, sha256, username, hostname, process, started_at <= finished_at, error
@@ -361,7 +361,7 @@ def test_a_file_that_is_edited_while_it_runs_is_recorded_as_it_ran(empty_databas
         apply(empty_database, folder)
 
 
-def test_the_ledger_tells_of_failures_too(empty_database: str, folder: Path) -> None:
+def test_the_ledger_has_failures_too(empty_database: str, folder: Path) -> None:
     write(folder, NAMES[1], NAMES[0], "CREATE TABLE b ();\nINSERT INTO nowhere VALUES (1);")
 
     with pytest.raises(SystemExit):
@@ -391,7 +391,7 @@ def test_every_role_may_read_the_ledger(admin: psycopg.Connection, database: str
             connection.execute("DELETE FROM _yoyo_ledger")
 
 
-def test_what_stock_yoyo_applied_is_taken_into_the_ledger(empty_database: str, folder: Path) -> None:
+def test_migrations_of_stock_yoyo_are_added_to_the_ledger(empty_database: str, folder: Path) -> None:
     apply_by_stock(empty_database, folder)
 
     apply(empty_database, folder)
@@ -406,7 +406,7 @@ def test_what_stock_yoyo_applied_is_taken_into_the_ledger(empty_database: str, f
 
 
 def test_stock_yoyo_and_ours_may_alternate(empty_database: str, folder: Path) -> None:
-    """What was edited while it was rolled back is not edited, whoever rolled back and whoever applied it again."""
+    """A file that changes while it is rolled back was not edited, with stock yoyo and with ours."""
     for by_stock in (rollback_by_stock, rollback):
         apply(empty_database, folder)
         by_stock(empty_database, folder, NAMES[2])
@@ -431,14 +431,14 @@ def rollback_by_stock(url: str, folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["apply", "rollback", "mark", "unmark"])
-def test_a_folder_without_migrations_is_no_success(empty_database: str, command: str) -> None:
+def test_a_folder_without_migrations_is_an_error(empty_database: str, command: str) -> None:
     done = yoyo_on(empty_database, command, "sql/migration")
 
     assert done.returncode == 2
     assert done.stderr == "error: no migration found.\nhint: check the folder and the pattern of -m\n"
 
 
-def test_a_pattern_that_is_none_is_told(empty_database: str) -> None:
+def test_a_wrong_pattern_is_a_usage_error(empty_database: str) -> None:
     done = yoyo_on(empty_database, "apply", "-m", "(")
 
     assert done.returncode == 2
@@ -479,7 +479,7 @@ def test_unmarking_several_needs_all(empty_database: str) -> None:
     assert undone.stdout == f"marked {', '.join(IDS[2:5])}\n"
 
 
-def test_a_gap_that_stock_yoyo_left_is_closed_by_what_is_advised(database: str, connection: psycopg.Connection) -> None:
+def test_a_gap_that_stock_yoyo_left_is_closed_as_the_hint_says(database: str, connection: psycopg.Connection) -> None:
     connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = %s", [IDS[9]])
 
     rejected = yoyo_on(database, "apply")
@@ -497,7 +497,7 @@ def test_nothing_to_do_writes_nothing(database: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "nothing to apply\n", "")
 
 
-def test_force_is_refused(empty_database: str) -> None:
+def test_force_is_rejected(empty_database: str) -> None:
     done = yoyo_on(empty_database, "apply", "--force")
 
     assert done.returncode == 2

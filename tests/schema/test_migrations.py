@@ -1,4 +1,4 @@
-"""The migrations themselves: what they make, what they undo, what they cost."""
+"""The migrations: their schema, their rollbacks, and their cost."""
 
 import re
 import subprocess
@@ -61,7 +61,7 @@ def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
         for migration in read_migrations("sql/migrations"):
             states.append(schema(connection))
             backend.apply_migrations(MigrationList([migration]))
-            if migration.id != IDS[0]:  # whose rollback drops the table, as it declares
+            if migration.id != IDS[0]:  # its rollback drops the table, as it declares
                 above = schema(connection)
                 backend.rollback_migrations(MigrationList([migration]))
                 assert schema(connection) == states[-1], migration.id
@@ -94,7 +94,7 @@ def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:
 
 
 def test_nothing_is_rewritten_on_the_way_up(empty_database: str) -> None:
-    """The files of the table, and of each index that stays, are the ones they were."""
+    """The files of the table, and of each index that stays, do not change."""
     files = "SELECT relname, relfilenode FROM pg_class WHERE relname IN ('images', 'images_pkey') OR relname ~ %s"
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(CREATE_ALL.encode())
@@ -131,7 +131,7 @@ def test_stock_yoyo_applies_and_rolls_back_the_same_files(empty_database: str) -
         assert schema(connection) == []
         yoyo_on(empty_database, "apply")
         assert schema(connection) == made_by_stock_yoyo
-        stock_yoyo("rollback")  # follows after the project's own backend
+        stock_yoyo("rollback")  # after the project's own backend
         assert len(yoyo_on(empty_database, "list").stdout.split("\nU")) == 2
 
 
@@ -154,7 +154,7 @@ def test_everything_has_a_comment(connection: psycopg.Connection) -> None:
     assert bare == []
 
 
-def test_a_value_too_long_is_refused_by_a_named_check(connection: psycopg.Connection) -> None:
+def test_a_value_too_long_violates_a_named_check(connection: psycopg.Connection) -> None:
     limits = {"filename": 255, "content_type": 100, "sha256": 64, "storage_key": 512, "title": 200}
     fitting = dict.fromkeys(limits, "x") | {"byte_size": 1, "width": 1, "height": 1}
     for column, limit in limits.items():

@@ -1,4 +1,4 @@
-"""The two roles of sql/roles.sql. That the service's may all it needs, every other test of the application shows."""
+"""The two roles of sql/roles.sql. Every other test of the application runs with the rights of the service's role."""
 
 from pathlib import Path
 

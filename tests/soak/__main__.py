@@ -14,7 +14,7 @@ from app.text import one_line
 from tests.conftest import MEMORY
 from tests.soak.play import FULL, QUICK, play
 from tests.soak.report import as_text
-from tests.soak.stage import later
+from tests.soak.stage import edited, later
 
 
 def main() -> None:
@@ -45,6 +45,8 @@ def release(revision: str, folder: Path) -> Path:
         tar.extractall(folder, filter="data")
     if not later(folder):
         sys.exit(f"make soak: OLD={revision} has each migration that there is: name an older one")
+    if edited(folder):
+        sys.exit(f"make soak: OLD={revision} compares whole files, whose comments have changed: name a newer one")
     return folder
 
 

@@ -159,7 +159,7 @@ async def test_a_key_without_bytes_is_missing_content(
 
 
 async def refused(client: httpx.AsyncClient, id: str, within: float) -> None:
-    """Each request that needs the store is told so, soon, and the others are answered."""
+    """Each request that needs the store gets a 503 soon. The others are answered."""
     url = f"/v1/images/{id}"
     async with asyncio.timeout(within):
         responses = await asyncio.gather(
@@ -380,7 +380,7 @@ async def test_content_that_the_service_did_not_store_is_not_redirected(
     connection: psycopg.Connection,
     settings: Settings,
 ) -> None:
-    """The store would send it as whatever it was told."""
+    """The store would send any content type that was stored with it."""
     put(str(settings.storage_url), columns["storage_key"], b"<script>alert(1)</script>")
     id = insert(connection, **columns)
 
@@ -409,8 +409,8 @@ def wait(database: str, *, timeout: str = "0.5", **variables: str) -> tuple[int,
 def test_redirects_need_a_store_that_signs(storage: str, database: str, tmp_path: Path) -> None:
     variables = {"STORAGE_URL": storage.format(tmp_path), "CONTENT_REDIRECT": "60"}
 
-    said = "settings: CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL\n"
-    assert wait(database, **variables) == (1, said)
+    said = "error: CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL.\n"
+    assert wait(database, **variables) == (2, said)
 
 
 def test_a_store_that_answers_is_waited_for(s3: S3, database: str, settings: Settings) -> None:
@@ -426,9 +426,8 @@ def test_images_wait_names_a_store_that_does_not_answer(database: str) -> None:
     status, said = wait(database, STORAGE_URL="s3://images/x", AWS_ENDPOINT=endpoint, **variables)
 
     assert status == 3
-    assert said.startswith("error: the object store does not answer: Generic S3 error: ")
+    assert said.startswith(f"error: the object store at {endpoint} does not answer: error sending request.\n")
     assert said.endswith(".\nhint: waited 0.5 s; is the server up, and the network?\n")
-    assert endpoint in said
     assert "hunter2" not in said
 
 
@@ -463,14 +462,14 @@ def test_rejected_credentials_end_images_wait_at_once(s3: S3, database: str) -> 
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"AWS_ENDPOINT": "minio:9000"}, "AWS_ENDPOINT must be a URL: https://host or http://host:port\n"),
-        ({"AWS_ENDPOINT_URL": "http://minio:9000"}, "AWS_ENDPOINT_URL is http://, which needs AWS_ALLOW_HTTP=true\n"),
+        ({"AWS_ENDPOINT": "minio:9000"}, "AWS_ENDPOINT must be a URL: https://host or http://host:port.\n"),
+        ({"AWS_ENDPOINT_URL": "http://minio:9000"}, "AWS_ENDPOINT_URL is http://, which needs AWS_ALLOW_HTTP=true.\n"),
     ],
 )
 def test_an_unusable_endpoint_is_named_in_the_error(variables: dict[str, str], said: str, database: str) -> None:
-    said = f"settings: STORAGE_URL cannot be used: {said}"
+    said = f"error: STORAGE_URL cannot be used: {said}"
 
-    assert wait(database, STORAGE_URL="s3://images/x", **variables) == (1, said)
+    assert wait(database, STORAGE_URL="s3://images/x", **variables) == (2, said)
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])

@@ -1,4 +1,4 @@
-"""PostgreSQL servers that may die, and a standby that takes over."""
+"""Cluster for tests: PostgreSQL servers that can be killed, and a standby that takes over."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ class Mortal(Server):
         self._own = options
 
     def up(self) -> None:
-        """Run again. What a killed one has left attached to its memory ends a moment later."""
+        """Start again. Processes that a killed server has left attached to its memory end a moment later."""
         started = time.monotonic()
         while self._run("pg_ctl", "start", "-w", "-l", self.data / "server.log", "-o", self.options, check=False):
             assert time.monotonic() - started < 30, (self.data / "server.log").read_text()[-2000:]
@@ -38,7 +38,7 @@ class Mortal(Server):
         self._run("pg_ctl", "stop", "-w", "-m", mode)
 
     def leave(self) -> None:
-        """For good, whether it runs or was killed."""
+        """Stop the server forever, whether it runs or was killed."""
         if alive(self.postmaster()):
             self.down("immediate")
         else:
@@ -49,21 +49,21 @@ class Mortal(Server):
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def processes(self) -> list[int]:
-        """The postmaster's first."""
+        """Return the IDs of all processes, the postmaster's first."""
         return [self.postmaster(), *(pid for (pid,) in self.run("SELECT pid FROM pg_stat_activity"))]
 
     def kill(self) -> None:
-        """-9, as the kernel does when memory is short. The others end when they see that it is gone."""
+        """Kill the postmaster with SIGKILL, as the kernel does when memory is short. Wait until all processes ended."""
         pids = self.processes()
         os.kill(pids[0], signal.SIGKILL)
         wait_until(lambda: not any(map(alive, pids)))
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """All of its processes are there and do nothing."""
+        """Stop all processes with SIGSTOP, and let them continue at the end."""
         pids = self.processes()
         for pid in pids:
-            with suppress(ProcessLookupError):  # that of the look itself
+            with suppress(ProcessLookupError):  # the session that asked
                 os.kill(pid, signal.SIGSTOP)
         try:
             yield
@@ -84,7 +84,7 @@ class Mortal(Server):
             return False
 
     def standby(self, data: Path) -> "Mortal":
-        """A copy that follows, started."""
+        """Start a standby of this server, and return it when it streams."""
         shutil.rmtree(data, ignore_errors=True)
         source = f"host={self.data} user=postgres"
         command = [str(self.bin / "pg_basebackup"), "-D", str(data), "-d", source, "-R", "-c", "fast", "--no-sync"]
@@ -99,7 +99,7 @@ class Mortal(Server):
         self._run("pg_ctl", "promote", "-w")
 
     def set(self, name: str, value: str) -> None:
-        """Change what a reload changes, and wait until every session that is to come has it."""
+        """Change a setting that a reload changes, and wait until new sessions have it."""
         self.run(f"ALTER SYSTEM SET {name} = '{value}'")
         self.run("SELECT pg_reload_conf()")
         wait_until(lambda: self.run("SELECT 1 WHERE current_setting(%s) = %s", name, value))
@@ -117,7 +117,7 @@ def migrated(data: Path) -> Mortal:
 
 
 def url(*servers: Mortal, options: str = "") -> str:
-    """Of the database on these hosts, for the service's role."""
+    """Return the URL of the database on these servers, for the role of the service."""
     hosts = quote(",".join(str(server.data) for server in servers), safe="")
     return f"postgresql://images_app@/{DATABASE}?host={hosts}{options}"
 

@@ -1,7 +1,7 @@
-"""Migrations as somebody might write them, each with the rules that are to speak of it: no more and no fewer.
+"""Corpus of migrations, each with the exact set of rules that it breaks.
 
-Each `sql` is the body of the migration after the shipped ones, and runs on PostgreSQL 18 with rows in `images`. Of a
-rule there is what it forbids, and next to it what looks alike but is safe.
+Each `sql` is the body of a migration after the shipped ones. It runs on PostgreSQL 18 with rows in `images`. For each
+rule there are statements that it forbids, and similar statements that are safe.
 """
 
 from dataclasses import dataclass
@@ -28,13 +28,15 @@ INTO_ALBUMS = "-- insert_album: for the corpus.\n-- example one: 'a'\nINSERT INT
 
 @dataclass(frozen=True)
 class Case:
+    """One migration: `finds` are the rules that it breaks."""
+
     name: str
     sql: str
     finds: frozenset[str] = frozenset()
     rollback: str | None = None
     transactional: bool = True
     before: str = ""  # an earlier migration
-    queries: dict[str, str] | None = None  # of sql/queries/, added or put in another's place
+    queries: dict[str, str] | None = None  # files of sql/queries/ to add or replace
 
     def __str__(self) -> str:
         return self.name
@@ -527,7 +529,7 @@ CASES = [
         "DO $$\nBEGIN\n    IF EXISTS (SELECT FROM images WHERE width < 0) THEN\n"
         "        RAISE EXCEPTION 'a width below 0';\n    END IF;\nEND\n$$;",
     ),
-    # What a release meets.
+    # The running release.
     case("another name for a column", "ALTER TABLE images RENAME COLUMN title TO heading;", "rename-breaks"),
     case("another name for a table", "ALTER TABLE images RENAME TO pictures;", "rename-breaks"),
     case("another schema", "CREATE SCHEMA aside;\nALTER TABLE images SET SCHEMA aside;", "rename-breaks"),

@@ -36,9 +36,9 @@ def chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def png(width: int, height: int, data: bytes = b"", *before: bytes, depth: int = 8, colour: int = 0) -> bytes:
-    """Grey unless `colour` says otherwise, with this for its pixels."""
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+def png(width: int, height: int, data: bytes = b"", *before: bytes, depth: int = 8, color: int = 0) -> bytes:
+    """Gray unless `color` says otherwise, with this for its pixels."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + b"".join(before) + chunk(b"IDAT", zlib.compress(data, 9)) + chunk(b"IEND", b"")
 
 
@@ -48,7 +48,7 @@ def zeros(megabytes: int) -> bytes:
     return b"".join([*(compressor.compress(bytes(1_000_000)) for _ in range(megabytes)), compressor.flush()])
 
 
-PIXEL = b"\0\0"  # a filter and a grey
+PIXEL = b"\0\0"  # a filter and a gray
 
 
 # TIFF
@@ -70,7 +70,7 @@ def tiff(
 def strip(
     width: int, height: int, size: int, bits: int = 8, **also: tuple[int, int, int]
 ) -> dict[int, tuple[int, int, int]]:
-    """The tags of a grey picture in one strip."""
+    """The tags of a gray picture in one strip."""
     tags = {256: (4, 1, width), 257: (4, 1, height), 258: (3, 1, bits), 259: (3, 1, 1), 262: (3, 1, 1)}
     tags |= {273: (4, 1, 2000), 277: (3, 1, 1), 278: (4, 1, height), 279: (4, 1, size)}
     return tags | {int(tag[1:]): value for tag, value in also.items()}
@@ -178,7 +178,7 @@ BOMBS: dict[str, Case] = {
     "png-100000x100000": (TOO_MANY, lambda: png(100_000, 100_000, PIXEL)),
     "png-largest": (BROKEN, lambda: png(2**31 - 1, 2**31 - 1, PIXEL)),
     "png-beyond-largest": (BROKEN, lambda: png(2**32 - 1, 1, PIXEL)),
-    "png-16-bit-rgba-of-zeros": ((PNG, 1000, 1000), lambda: png(1000, 1000, bytes(8001 * 1000), depth=16, colour=6)),
+    "png-16-bit-rgba-of-zeros": ((PNG, 1000, 1000), lambda: png(1000, 1000, bytes(8001 * 1000), depth=16, color=6)),
     "png-more-data-than-pixels": ((PNG, 1, 1), lambda: png(1, 1, PIXEL + bytes(30_000_000))),
     "png-ztxt": ((PNG, 1, 1), lambda: png(1, 1, PIXEL, chunk(b"zTXt", b"a\0\0" + zeros(60)))),
     "png-itxt": ((PNG, 1, 1), lambda: png(1, 1, PIXEL, chunk(b"iTXt", b"a\0\1\0\0\0" + zeros(60)))),
@@ -245,8 +245,8 @@ LIES: dict[str, Case] = {
     "jpeg-of-more-rows-than-data": ((JPEG, 60, 400), lambda: jpeg_claims(60, 400)),
     "jpeg-of-fewer-rows-than-data": ((JPEG, 60, 16), lambda: jpeg_claims(60, 16)),
     "gif-of-more-rows-than-data": ((GIF, 10, 100), lambda: gif(10, 100)),
-    "png-without-palette": (BROKEN, lambda: png(1, 1, PIXEL, colour=3)),
-    "png-of-colours-beyond-its-palette": ((PNG, 1, 1), lambda: png(1, 1, b"\0\xff", chunk(b"PLTE", b"abc"), colour=3)),
+    "png-without-palette": (BROKEN, lambda: png(1, 1, PIXEL, color=3)),
+    "png-of-colors-beyond-its-palette": ((PNG, 1, 1), lambda: png(1, 1, b"\0\xff", chunk(b"PLTE", b"abc"), color=3)),
     "png-of-7-bits": (BROKEN, lambda: png(1, 1, PIXEL, depth=7)),
     "png-with-a-wrong-checksum": (BROKEN, lambda: png(9, 9, bytes(90)).replace(b"IDAT", b"IDAT", 1)[:-20] + bytes(20)),
     "png-without-data": (BROKEN, lambda: png(9, 9, b"")),
@@ -315,11 +315,11 @@ KINDS: dict[str, Case] = {
     "avif-sequence": ((AVIF, 30, 20), lambda: frames("AVIF")),
     "mpo": ((JPEG, 30, 20), lambda: frames("MPO")),
     "jpeg-cmyk": ((JPEG, 9, 9), lambda: encoded(Image.new("CMYK", (9, 9), (1, 2, 3, 4)), "JPEG")),
-    "jpeg-grey": ((JPEG, 9, 9), lambda: encoded(Image.new("L", (9, 9)), "JPEG")),
+    "jpeg-gray": ((JPEG, 9, 9), lambda: encoded(Image.new("L", (9, 9)), "JPEG")),
     "jpeg-progressive": ((JPEG, 60, 40), lambda: picture(progressive=True)),
     "jpeg-with-restarts": ((JPEG, 60, 40), lambda: picture(restart_marker_rows=1)),
     "png-16-bit": ((PNG, 9, 9), lambda: encoded(Image.new("I;16", (9, 9), 9), "PNG")),
-    "png-grey-alpha": ((PNG, 9, 9), lambda: encoded(Image.new("LA", (9, 9)), "PNG")),
+    "png-gray-alpha": ((PNG, 9, 9), lambda: encoded(Image.new("LA", (9, 9)), "PNG")),
     "png-1-bit": ((PNG, 9, 9), lambda: encoded(Image.new("1", (9, 9)), "PNG")),
     "png-transparent-palette": ((PNG, 9, 9), lambda: encoded(Image.new("P", (9, 9)), "PNG", transparency=0)),
     "webp-lossless-alpha": ((WEBP, 9, 9), lambda: encoded(Image.new("RGBA", (9, 9)), "WebP", lossless=True)),

@@ -37,7 +37,7 @@ PLACES = (
 )
 RULES: dict[str, re.Pattern[str]] = {
     "subject": re.compile(
-        rf"^{SUBJECTS}|[;:] {SUBJECTS}|\b(?:{LINKS}) {SUBJECTS}|"
+        rf"^{SUBJECTS}|; {SUBJECTS}|: who(?:ever)?\b(?! to\b)(?!.*\?$)|\b(?:{LINKS}) {SUBJECTS}|"
         rf"\b(?:{LINKS_OF_WHO}) who\b(?!.*\?$)|\b(?:nobody|somebody|no one|whom|whoever)\b|"
         r"\bnone (?!of\b)(?:is|are|was|waits?|has|have|can|that|finds?)\b|^None of\b|"
         r"^One (?:that|who|which|may|can|has|is)\b",
@@ -58,7 +58,7 @@ RULES: dict[str, re.Pattern[str]] = {
         re.IGNORECASE,
     ),
 }
-PLACE_BEFORE = re.compile(rf"(?:{PLACES})[`\"')]*$", re.IGNORECASE)
+PLACE_BEFORE = re.compile(rf"(?:{PLACES}|[^,;] and)[`\"')]*$", re.IGNORECASE)
 WHERE = re.compile(r"\bwhere\b")
 
 # Words that no imperative sentence begins with.
@@ -146,7 +146,9 @@ def is_where_for_if(sentence: str) -> bool:
 
 CODE = re.compile(r"``.+?``|`[^`]*`", re.DOTALL)
 LINK = re.compile(r"\]\([^)]*\)|https?://\S+")
-END = r"(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)(?<=[.!?])[\"')*]*\s+(?=[\"'(*]*(?:[A-Z`0-9]|psycopg|yoyo|squawk|asyncpg|uvicorn))|(?<=[.!?])\n"
+# A sentence may begin with the name of a library.
+START = r"(?=[\"'(*]*(?:[A-Z`0-9]|psycopg|yoyo|squawk|asyncpg|uvicorn))"
+END = rf"(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)(?<=[.!?])[\"')*]*\s+{START}|(?<=[.!?])\n"
 BREAK = r"\n\s*\n|\n(?=\s*(?:[*+-]|\d+[.)]|\$\d|[A-Za-z][\w ]{0,14}:)\s)"
 SPLIT = re.compile(rf"(?:{END}|{BREAK})")
 BULLET = re.compile(r"^\s*(?:[*+-]|\d+[.)])\s+")

@@ -1,4 +1,4 @@
-"""A PgBouncer in front of the tests' PostgreSQL, as README's "Behind PgBouncer" has it, with few connections."""
+"""PgBouncer in front of the tests' PostgreSQL, as README's "Behind PgBouncer" describes it, with few connections."""
 
 import os
 import shutil
@@ -47,11 +47,11 @@ class PgBouncer:
         self.folder = folder
 
     def url(self, direct: str) -> str:
-        """The same database and role through it."""
+        """Return the URL of the same database and role through the pooler."""
         return f"{direct.partition('?')[0]}?host={quote(str(self.folder), safe='')}&port={PORT}"
 
     def ask(self, command: str) -> list[dict[str, object]]:
-        """What its console says to a SHOW."""
+        """Return the rows that its console returns for a SHOW command."""
         url = self.url("postgresql://postgres@/pgbouncer?")
         with psycopg.connect(url, autocommit=True, row_factory=dict_row) as console:
             return psycopg.ClientCursor(console, row_factory=dict_row).execute(command.encode()).fetchall()

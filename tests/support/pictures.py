@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def picture(format: str = "JPEG", size: tuple[int, int] = (60, 40), seed: int = 0, **options: Any) -> bytes:
-    """The bytes of an image that is no other's: its colours come from `seed`."""
+    """The bytes of an image that is no other's: its colors come from `seed`."""
     image = Image.new("RGB", size, (seed % 256, seed // 256 % 256, 90))
     image.putpixel((0, 0), (255, 0, seed % 256))
     file = io.BytesIO()

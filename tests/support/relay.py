@@ -20,7 +20,7 @@ NUMBER = count(1)
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, 60 s at most, while the relay works."""
+    """Wait for a condition while the relay runs. Raise TimeoutError after 60 s."""
     async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -29,8 +29,8 @@ async def until(condition: Callable[[], object]) -> None:
 class Command:
     """A plain yoyo command on the database at a libpq URL, in a process of its own.
 
-    `status` is None while it runs, and negative where a signal killed it. A relay adds each statement that arrives to
-    `statements`; the one at position `stop`, counted from 1, it never forwards, and the command is `held`.
+    `status` is None while it runs, and negative if a signal killed it. A relay adds each statement that arrives to
+    `statements`. It never forwards the statement at position `stop`, counted from 1, and then the command is `held`.
     """
 
     def __init__(self, folder: Path, url: str, *arguments: str, stop: int | None = None) -> None:
@@ -54,13 +54,13 @@ class Command:
         return self.output.with_suffix(".err").read_text(encoding="utf-8")
 
     def kill(self) -> None:
-        """SIGKILL; it has ended when this returns."""
+        """Kill it with SIGKILL, and wait for its end."""
         self.process.kill()
         self.process.join(30)
 
 
 class Relay:
-    """A socket in front of a server's. Either end that is closed closes the other at once, as the kernel would."""
+    """A socket in front of that of a server. If one end is closed, the relay closes the other one at once."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = f"{conninfo_to_dict(server.url())['host']}/{SOCKET}"
@@ -69,7 +69,7 @@ class Relay:
         self.connections = 0
 
     def start(self, database: str, *arguments: str, stop: int | None = None) -> Command:
-        """Start a command on a database, the only one there."""
+        """Start a command on a database. It must be the only one there."""
         url = f"postgresql://postgres@/{database}?host={quote(str(self.folder), safe='')}"
         self.commands[database] = Command(self.folder, url, *arguments, stop=stop)
         return self.commands[database]
@@ -89,7 +89,7 @@ class Relay:
         self.connections -= 1
 
     async def _forward(self, client: StreamReader, to_server: StreamWriter) -> None:
-        """Messages by chunks that end in a Query or a Sync: see "Message Formats" in PostgreSQL's manual."""
+        """Forward messages in chunks that end in a Query or a Sync: see "Message Formats" in PostgreSQL's manual."""
         startup = await client.readexactly(4)
         startup += await client.readexactly(int.from_bytes(startup) - 4)
         words = startup[8:].split(b"\0")
@@ -130,7 +130,7 @@ async def _copy(reader: StreamReader, writer: StreamWriter) -> None:
 
 @asynccontextmanager
 async def relay_to(server: Server) -> AsyncIterator[Relay]:
-    """A relay, and at its end no command that is left."""
+    """Yield a relay, and kill the commands that are left at the end."""
     with tempfile.TemporaryDirectory(prefix="relay") as folder:
         relay = Relay(server, Path(folder))
         async with await asyncio.start_unix_server(relay.serve, Path(folder, SOCKET)):

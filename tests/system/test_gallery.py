@@ -1,6 +1,6 @@
-"""The gallery and the page of the schema in a real browser, Debian's Chromium, on the service as a container runs it.
+"""Browser tests of the gallery and the schema page: Debian's Chromium, and the service as a container runs it.
 
-Screenshots for the eye are left in .data/screenshots.
+The tests save screenshots in .data/screenshots.
 """
 
 import io
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: a
 
 
 class Site:
-    """A service, and the database under it."""
+    """A running service, and its database."""
 
     def __init__(self, port: int, database: str) -> None:
         self.port = port
@@ -48,14 +48,14 @@ class Site:
         self.connection = psycopg.connect(database, autocommit=True, row_factory=scalar_row)
 
     def upload(self, seed: int = 0, size: tuple[int, int] = (640, 427), content: bytes = b"", **fields: Any) -> str:
-        """The id of an image that is stored now."""
+        """Upload an image. Return its ID."""
         files = {"file": (fields.pop("filename", f"{seed}.png"), content or picture("PNG", size, seed))}
         response = httpx.post(self.api, files=files, data=fields, timeout=60)
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
     def rows(self, count: int) -> None:
-        """Rows whose bytes are nowhere, the oldest images of all."""
+        """Insert rows without bytes. They are older than all other images."""
         self.connection.execute(
             """
             INSERT INTO images (id, filename, content_type, byte_size, width, height, sha256, storage_key, created_at)
@@ -67,13 +67,14 @@ class Site:
         )
 
     def token(self, scope: str) -> str:
-        """The text of a new token, named after its scope."""
+        """Create a token, named after its scope. Return its text."""
         token = tokens.make()
         row = [token.id, scope, scope, token.sha256]
         self.connection.execute("INSERT INTO tokens (id, name, scope, sha256) VALUES (%s, %s, %s, %s)", row)
         return token.text
 
     def titles(self) -> list[str | None]:
+        """Return all titles, oldest image first."""
         return self.connection.execute("SELECT title FROM images ORDER BY created_at, id").fetchall()
 
 
@@ -100,7 +101,7 @@ def running(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def site(running: Site) -> Site:
-    """The service, with an empty catalogue."""
+    """The service, with an empty database."""
     running.connection.execute("TRUNCATE images CASCADE")
     return running
 
@@ -115,7 +116,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A tab in which no script may fail, and the policy forbid nothing."""
+    """Browser tab. The test fails if a script fails or if the content security policy blocks something."""
     page = context.new_page()
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -133,7 +134,7 @@ def tile(page: Page, name: str) -> Locator:
 
 
 def drop(page: Page, *paths: Path) -> None:
-    """Drag files and folders from elsewhere over the window, and let go of them."""
+    """Drag files and folders from another window over the page, and drop them."""
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
@@ -143,12 +144,12 @@ def drop(page: Page, *paths: Path) -> None:
 
 
 def axe(page: Page) -> list[str]:
-    """What is wrong for who cannot see the page, or not well."""
+    """Return the accessibility violations that axe-core finds."""
     found = Axe().run(page).response
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found["violations"] for node in rule["nodes"]]
 
 
-def test_a_folder_that_is_dropped_is_uploaded_each_file_with_its_result(site: Site, page: Page, tmp_path: Path) -> None:
+def test_a_dropped_folder_is_uploaded_and_each_file_shows_its_result(site: Site, page: Page, tmp_path: Path) -> None:
     site.upload(seed=1, filename="old.jpg")
     folder = tmp_path / "holiday"
     (folder / "more").mkdir(parents=True)
@@ -162,11 +163,10 @@ def test_a_folder_that_is_dropped_is_uploaded_each_file_with_its_result(site: Si
 
     drop(page, folder)
 
-    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new, 1 already here, 1 refused")
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new, 1 already here, 1 rejected")
     lines = page.locator("#tray li")
-    expect(lines.filter(has_text="notes.txt")).to_contain_text(
-        "Not an image of a supported format: Supported types: image/jpeg"
-    )
+    problem = httpx.post(site.api, files={"file": ("notes.txt", b"These are no pictures.")}).json()
+    expect(lines.filter(has_text="notes.txt")).to_contain_text(f"{problem['title']}: {problem['detail']}")
     expect(lines.filter(has_text="notes.txt").get_by_role("button")).to_have_count(0)
     expect(lines.filter(has_text="again.jpg")).to_contain_text("Already here")
     expect(tiles(page)).to_have_count(3)
@@ -175,7 +175,9 @@ def test_a_folder_that_is_dropped_is_uploaded_each_file_with_its_result(site: Si
     assert axe(page) == []
 
 
-def test_a_view_is_searched_filtered_shared_and_come_back_to(site: Site, context: BrowserContext, page: Page) -> None:
+def test_the_address_holds_search_and_filters_and_the_back_button_restores_them(
+    site: Site, context: BrowserContext, page: Page
+) -> None:
     site.upload(seed=1, title="Lighthouse in the fog", tags=["coast", "night"])
     site.upload(seed=2, title="Lighthouse at noon", tags=["coast", "noon"])
     site.upload(seed=3, title="Bridge", tags=["night"])
@@ -203,7 +205,7 @@ def test_a_view_is_searched_filtered_shared_and_come_back_to(site: Site, context
 
     page.get_by_role("button", name="Remove the tag night").click()
     expect(tiles(page)).to_have_count(2)
-    page.get_by_label("Order").select_option("By name")
+    page.get_by_label("Sort by").select_option("Name")
     expect(tiles(page)).to_have_text(["Lighthouse in the fog", "Lighthouse at noon"])
     page.go_back()
     page.go_back()
@@ -218,7 +220,7 @@ def test_a_view_is_searched_filtered_shared_and_come_back_to(site: Site, context
     expect(tiles(page)).to_have_count(3)
 
 
-def test_ten_thousand_images_are_scrolled_to_the_end_and_back(site: Site, page: Page) -> None:
+def test_a_user_scrolls_through_ten_thousand_images_and_back(site: Site, page: Page) -> None:
     site.rows(10_000)
     site.upload(title="The newest")
     page.add_init_script(
@@ -248,7 +250,7 @@ def test_ten_thousand_images_are_scrolled_to_the_end_and_back(site: Site, page: 
     assert page.evaluate("shifts") < 0.01
 
 
-def test_who_comes_back_to_a_view_is_where_one_was(site: Site, page: Page) -> None:
+def test_the_back_button_restores_the_scroll_position(site: Site, page: Page) -> None:
     site.rows(1000)
     site.upload(title="Bridge")
     page.goto(site.url)
@@ -269,7 +271,7 @@ def test_who_comes_back_to_a_view_is_where_one_was(site: Site, page: Page) -> No
     assert abs(page.evaluate("scrollY") - y) < 2
 
 
-def test_an_image_is_downloaded_and_its_link_copied(site: Site, context: BrowserContext, page: Page) -> None:
+def test_a_user_downloads_an_image_and_copies_its_link(site: Site, context: BrowserContext, page: Page) -> None:
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     content = picture("GIF")
     id = site.upload(content=content, filename="kätzchen.gif")
@@ -287,7 +289,7 @@ def test_an_image_is_downloaded_and_its_link_copied(site: Site, context: Browser
     assert page.evaluate("navigator.clipboard.readText()") == f"{site.url}?image={id}"
 
 
-def test_an_edit_is_saved_and_one_that_somebody_else_was_faster_with_is_asked_about(site: Site, page: Page) -> None:
+def test_an_edit_is_saved_and_a_conflicting_edit_of_another_user_is_shown(site: Site, page: Page) -> None:
     id = site.upload(title="Harbor", tags=["sea"])
     page.goto(f"{site.url}?image={id}")
     title = page.get_by_role("textbox", name="Title")
@@ -308,7 +310,7 @@ def test_an_edit_is_saved_and_one_that_somebody_else_was_faster_with_is_asked_ab
     expect(page.get_by_role("alert").filter(has_text="Their title")).to_contain_text("Port")
     expect(page.get_by_role("alert")).to_contain_text("Haven")
     assert axe(page) == []
-    page.get_by_role("button", name="Keep mine").click()
+    page.get_by_role("button", name="Keep yours").click()
     expect(page.locator("#saved")).to_have_text("Saved")
     image = httpx.get(f"{site.api}/{id}").json()
     assert (image["title"], image["description"]) == ("Haven", "Theirs")
@@ -316,19 +318,19 @@ def test_an_edit_is_saved_and_one_that_somebody_else_was_faster_with_is_asked_ab
     httpx.patch(f"{site.api}/{id}", json={"title": "Port"}, headers=MERGE)
     title.fill("Quay")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Take theirs").click()
+    page.get_by_role("button", name="Use theirs").click()
     expect(title).to_have_value("Port")
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
 
     httpx.patch(f"{site.api}/{id}", json={"title": "Pier"}, headers=MERGE)
     page.get_by_role("textbox", name="Description").fill("Mine")
     page.keyboard.press("Control+s")
-    expect(page.get_by_text("Both changes are kept")).to_be_visible()
+    expect(page.get_by_text("Both changes are saved")).to_be_visible()
     image = httpx.get(f"{site.api}/{id}").json()
     assert (image["title"], image["description"]) == ("Pier", "Mine")
 
 
-# Of the page and all that it is made of, before it shows an image: bytes as they come over the line.
+# Bytes on the network, compressed, of the page and its files.
 WEIGHT = """
     performance.getEntries().filter((entry) => entry.entryType === "navigation" || entry.name.includes("/static/"))
         .reduce((sum, { transferSize }) => sum + transferSize, 0)
@@ -336,7 +338,7 @@ WEIGHT = """
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
-def test_what_is_not_saved_is_asked_about_whichever_way_it_is_left(site: Site, page: Page) -> None:
+def test_the_gallery_asks_about_unsaved_changes_before_it_leaves_an_image(site: Site, page: Page) -> None:
     site.upload(seed=1, title="One")
     site.upload(seed=2, title="Two")
     page.goto(site.url)
@@ -361,7 +363,7 @@ def test_what_is_not_saved_is_asked_about_whichever_way_it_is_left(site: Site, p
     assert site.titles() == ["First", "Two"]
 
 
-def test_a_deleted_image_can_be_had_back_until_the_page_is_left(site: Site, page: Page) -> None:
+def test_a_delete_can_be_undone_until_the_user_leaves_the_page(site: Site, page: Page) -> None:
     site.upload(seed=1, title="One")
     site.upload(seed=2, title="Two")
     site.upload(seed=3, title="Three")
@@ -387,7 +389,7 @@ def test_a_deleted_image_can_be_had_back_until_the_page_is_left(site: Site, page
     wait_until(lambda: site.titles() == ["One", "Two"])
 
 
-def test_a_delete_that_is_refused_brings_the_image_back(site: Site, page: Page) -> None:
+def test_a_rejected_delete_restores_the_image(site: Site, page: Page) -> None:
     id = site.upload(title="One")
     page.goto(site.url)
     page.clock.install()
@@ -399,12 +401,12 @@ def test_a_delete_that_is_refused_brings_the_image_back(site: Site, page: Page) 
 
     page.clock.fast_forward(10_000)
 
-    expect(page.get_by_text("changed meanwhile, and is not deleted")).to_be_visible()
+    expect(page.get_by_text("One was not deleted. Another user changed it.")).to_be_visible()
     expect(tiles(page)).to_have_count(1)
     assert site.titles() == ["One, improved"]
 
 
-def test_all_of_it_can_be_done_by_the_keyboard(site: Site, page: Page) -> None:
+def test_the_keyboard_reaches_every_image(site: Site, page: Page) -> None:
     for seed in range(1, 9):
         site.upload(seed=seed, title=f"Image {seed}")
     page.goto(site.url)
@@ -434,12 +436,12 @@ def test_all_of_it_can_be_done_by_the_keyboard(site: Site, page: Page) -> None:
     expect(page.get_by_role("dialog", name="Image 2")).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
-    expect(page.locator("#grid :focus")).to_have_count(0)  # one stop for all images
+    expect(page.locator("#grid :focus")).to_have_count(0)  # all images are one tab stop
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 
-def test_a_picture_that_is_loaded_ahead_may_break_off_in_the_middle(site: Site, page: Page) -> None:
+def test_an_image_that_cannot_be_loaded_ahead_shows_no_message(site: Site, page: Page) -> None:
     ahead = site.upload(seed=1, title="Ahead")
     site.upload(seed=2, title="Open")
     page.goto(site.url)
@@ -461,7 +463,7 @@ def test_a_picture_that_is_loaded_ahead_may_break_off_in_the_middle(site: Site, 
     expect(page.get_by_role("dialog", name="Ahead")).to_be_visible()
 
 
-def test_while_the_api_is_away_the_page_says_so_and_goes_on_after(site: Site, page: Page) -> None:
+def test_the_gallery_says_that_the_service_cannot_be_reached_and_recovers(site: Site, page: Page) -> None:
     id = site.upload(title="One")
     away = threading.Event()
     page.route("**/v1/**", lambda route: route.abort("connectionrefused") if away.is_set() else route.continue_())
@@ -469,7 +471,7 @@ def test_while_the_api_is_away_the_page_says_so_and_goes_on_after(site: Site, pa
     page.goto(site.url)
     expect(page.get_by_role("alert").filter(has_text="cannot be reached")).to_be_visible()
     assert axe(page) == []
-    page.get_by_role("button", name="Try again").click()  # from now on it is 5 s until the page does so by itself
+    page.get_by_role("button", name="Try again").click()  # the page itself tries again after 5 s
     expect(page.get_by_role("alert").filter(has_text="cannot be reached")).to_be_visible()
     away.clear()
     page.get_by_role("button", name="Try again").click()
@@ -479,7 +481,7 @@ def test_while_the_api_is_away_the_page_says_so_and_goes_on_after(site: Site, pa
 
     away.set()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("Not saved. The service cannot be reached.")
+    expect(page.get_by_role("alert")).to_contain_text("Your changes were not saved. The service cannot be reached.")
     away.clear()
     page.keyboard.press("Enter")
     expect(page.locator("#saved")).to_have_text("Saved")
@@ -490,11 +492,11 @@ def test_while_the_api_is_away_the_page_says_so_and_goes_on_after(site: Site, pa
     expect(page.get_by_text("The database cannot be reached. Trying again…")).to_be_visible()
     expect(tile(page, "Two")).to_be_visible()
     page.goto(f"{site.url}?image={id[:-4]}0000")
-    expect(page.get_by_text("This image is not here, or not any more.")).to_be_visible()
+    expect(page.get_by_text("This image does not exist, or it was deleted.")).to_be_visible()
 
 
 def busy_once() -> Callable[[Route], None]:
-    """A service that cannot answer just now, the first time that it is asked."""
+    """Return a handler that answers the first request with 503 and lets the others through."""
     answers = iter([503])
 
     def answer(route: Route) -> None:
@@ -508,7 +510,7 @@ def busy_once() -> Callable[[Route], None]:
 
 
 class Line:
-    """A line to a port. While it is `held`, little comes in by it; once it is `cut`, nothing, until it is mended."""
+    """TCP relay to a port. While it is `held`, it drops large chunks. After `cut`, it closes every connection."""
 
     def __init__(self, port: int) -> None:
         self.to = ("127.0.0.1", port)
@@ -550,7 +552,7 @@ class Line:
         self.ends.clear()
 
 
-def test_an_upload_that_the_network_dies_in_can_be_tried_again(site: Site, page: Page, tmp_path: Path) -> None:
+def test_a_user_retries_an_upload_after_a_lost_connection(site: Site, page: Page, tmp_path: Path) -> None:
     line = Line(site.port)
     paths = [tmp_path / f"{seed}.tiff" for seed in range(2)]
     for seed, path in enumerate(paths):
@@ -580,7 +582,7 @@ def test_an_upload_that_the_network_dies_in_can_be_tried_again(site: Site, page:
     line.cut()
 
 
-def test_a_token_is_asked_for_once_and_kept_for_the_tab(
+def test_the_gallery_asks_for_a_token_once_per_tab(
     site: Site, context: BrowserContext, page: Page, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -590,14 +592,14 @@ def test_a_token_is_asked_for_once_and_kept_for_the_tab(
         url = f"http://127.0.0.1:{port}/"
         assert httpx.post(f"{url}v1/images", files={"file": ("One.jpg", picture())}, headers=bearer(writer)).is_success
         page.goto(url)
-        asked = page.get_by_role("dialog", name="Your token")
+        asked = page.get_by_role("dialog", name="Access token")
         expect(asked).to_be_visible()
         assert axe(page) == []
         page.keyboard.press("Escape")
         page.keyboard.press("Escape")
         asked.get_by_label("Token").fill("images_wrong")
         page.keyboard.press("Enter")
-        expect(asked).to_contain_text("not in force")
+        expect(asked).to_contain_text("unknown or revoked")
         asked.get_by_label("Token").fill(reader)
         page.keyboard.press("Enter")
         expect(page.locator("#grid img.there")).to_have_count(1)
@@ -606,31 +608,29 @@ def test_a_token_is_asked_for_once_and_kept_for_the_tab(
         expect(page.locator("#grid img.there")).to_have_count(1)
         other = context.new_page()
         other.goto(url)
-        expect(other.get_by_role("dialog", name="Your token")).to_be_visible()
+        expect(other.get_by_role("dialog", name="Access token")).to_be_visible()
 
         tile(page, "One.jpg").click()
         page.get_by_role("textbox", name="Title").fill("Mine")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text(
-            "This request needs a token with scope write. Your token has scope read."
-        )
+        expect(page.get_by_role("alert")).to_contain_text("scope write")
         page.get_by_role("button", name="Discard changes").click()
         page.keyboard.press("Escape")
         page.locator("#files").set_input_files({"name": "b.jpg", "mimeType": "image/jpeg", "buffer": picture(seed=1)})
-        expect(page.locator("#tray li")).to_contain_text("This request needs a token with scope write.")
+        expect(page.locator("#tray li")).to_contain_text("scope write")
 
         site.connection.execute("DELETE FROM tokens WHERE name = 'read'")
         wait_until(lambda: httpx.get(f"{url}v1/images", headers=bearer(reader)).status_code == 401)
         page.locator("#files").set_input_files({"name": "c.jpg", "mimeType": "image/jpeg", "buffer": picture(seed=1)})
-        expect(asked).to_contain_text("not in force")
+        expect(asked).to_contain_text("unknown or revoked")
         asked.get_by_label("Token").fill(writer)
         page.keyboard.press("Enter")
-        expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new, 1 refused")
+        expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new, 1 rejected")
         expect(page.locator("#grid img.there")).to_have_count(2)
 
 
 def landscape(seed: int, size: tuple[int, int]) -> bytes:
-    """A sun in the haze."""
+    """Return a PNG with a colored gradient."""
     turns = [(0, 85), (50, 50), (160, 15)]
     light, middle, dark = (f"hsl({(seed * 47 + turn) % 360}, 70%, {part}%)" for turn, part in turns)
     haze = Image.radial_gradient("L").resize(size)
@@ -639,7 +639,7 @@ def landscape(seed: int, size: tuple[int, int]) -> bytes:
     return file.getvalue()
 
 
-def test_pictures_for_the_eye(site: Site, page: Page) -> None:
+def test_the_gallery_fits_every_width_in_light_and_dark(site: Site, page: Page) -> None:
     names = ["Harbour at dawn", "שוק הכרמל בבוקר", "صورة من السوق", "Corner of the old mill " + "m" * 170]
     sizes = [(640, 427), (427, 640), (900, 60), (40, 900), (500, 500)]
     for seed in range(20):
@@ -669,7 +669,7 @@ def test_pictures_for_the_eye(site: Site, page: Page) -> None:
             page.keyboard.press("Escape")
 
 
-def test_the_schema_is_shown(site: Site, page: Page) -> None:
+def test_the_schema_page_shows_and_filters_the_schema(site: Site, page: Page) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.goto(f"{site.url}schema#0014")
     expect(page.get_by_text("Up to date")).to_be_visible()

@@ -104,7 +104,7 @@ def test_each_alert_says_how_bad_what_and_where_to_read_on() -> None:
 
 
 def test_the_dashboard_can_be_imported() -> None:
-    """What Grafana would trip over: ids, places, a data source that is somebody else's."""
+    """Grafana rejects equal IDs, overlapping panels and an unknown data source."""
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert {variable["name"] for variable in DASHBOARD["templating"]["list"]} == {"datasource", "job", "instance"}

@@ -31,6 +31,7 @@ from tests.system.test_backup import other_server as other_server  # a fixture
 RUNBOOK = ROOT / "RUNBOOK.md"
 EXCEPTIONS = {"ChildProcessError", "TimeoutError", "too_busy"}
 CHECKED = ("settings.py", "store.py")
+HINTED = {"CommandError", "UsageError", "WrongURLError"}  # their second argument is a hint
 LEAST = 2  # words of a message
 OTHERS = [  # what is no argument of such a call, or has too few words
     "503 METHOD PATH: ERROR: REASON",
@@ -42,11 +43,12 @@ OTHERS = [  # what is no argument of such a call, or has too few words
     "KEY: SIZE bytes of an interrupted write",
     "N images, N contents, N thumbnails so far",
     "PATH: WHY IT IS REJECTED",
-    "hint: N new, N known, N rejected so far. Run the command again to continue",
+    "N new, N known, N rejected so far",
     "error: FILE: REASON.",
     "error: unexpected ERROR: REASON",
     "error: --OPTION WHAT.",
     "error: --tag WHAT.",
+    "error: SECRETS_DIR: REASON.",
     "sql/migrations/FILE:LINE: WHAT: TODO",
 ]
 PROMOTE = 'psql -c "SELECT pg_promote()"'
@@ -64,14 +66,14 @@ def is_said(call: ast.Call, path: Path) -> bool:
     function = ast.unparse(call.func)
     keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
     match function:
-        case "fail" | "CommandError" | "UsageError" | "logger.error" | "logger.warning" | "note":
+        case "CommandError" | "UsageError" | "WrongURLError" | "logger.error" | "logger.warning" | "note":
             return True
         case "super().__init__":
             return path.name == "errors.py" and path.parent.name == "app"
         case "print" | "self._progress.message":
             migrator = path.parent.name == "migrations" and path.name != "status.py"
             return keywords.get("file") == "sys.stderr" or migrator or "message" in function
-        case "RefusedError":
+        case "self.report" | "migrator.report" | "report":
             return path.parent.name == "migrations"
         case "ValueError":
             return path.name in CHECKED
@@ -114,7 +116,7 @@ def messages() -> dict[str, str]:
         functions = [node for node in ast.walk(module) if isinstance(node, Function)]
         for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and is_said(node, path)):
             around = [node for node in functions if node.lineno <= call.lineno <= (node.end_lineno or 0)]
-            hinted = ast.unparse(call.func) in {"CommandError", "UsageError"}  # the second argument is a hint
+            hinted = ast.unparse(call.func) in HINTED
             for argument in call.args[:1] if hinted else [*call.args, *call.keywords]:
                 for text in texts(argument, [*around, module]):
                     words = re.findall(r"\w*[a-z]{2,}\w*", text, re.IGNORECASE)

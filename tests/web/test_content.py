@@ -41,7 +41,7 @@ async def test_content_is_cached_and_cannot_run_as_a_script(client: httpx.AsyncC
     assert (head.status_code, head.content, head.headers) == (200, b"", response.headers)
 
 
-FILENAMES = {  # and what those get who know ASCII alone
+FILENAMES = {  # file names, and their ASCII forms for old clients
     "cat.jpg": "cat.jpg",
     "猫 кот 🐈.jpg": "_ ___ _.jpg",
     "a\"b;c%41'd.jpg": "a_b;c_41'd.jpg",
@@ -234,7 +234,7 @@ async def test_a_range_of_missing_content_is_missing(client: httpx.AsyncClient, 
     assert (await client.head(url)).status_code == 404
 
 
-# What it costs
+# Memory and time
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""SIGTERM, as an orchestrator sends it: not ready first, then what runs is finished, or cut off, and then the end."""
+"""Graceful shutdown: SIGTERM makes the service not ready. Requests that run are finished or cut off. Then it ends."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ PNG = {"Content-Type": "image/png"}
 
 @contextmanager
 def beginning(port: int, content: bytes, sent: int) -> Iterator[socket.socket]:
-    """A connection on which so many bytes of an upload have been sent."""
+    """Send so many bytes of an upload, and yield the connection."""
     head = f"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(content)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.settimeout(30)
@@ -44,7 +44,7 @@ def refused(port: int) -> bool:
 
 
 def all_of(client: socket.socket) -> bytes:
-    """What comes until the server closes."""
+    """Return all bytes that the server sends before it closes the connection."""
     return b"".join(iter(lambda: client.recv(65_536), b""))
 
 

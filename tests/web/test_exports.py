@@ -157,6 +157,7 @@ async def test_only_a_few_exports_run_at_once(client: httpx.AsyncClient, connect
 
 def test_a_client_that_goes_away_ends_the_copy(database: str, connection: psycopg.Connection, tmp_path: Path) -> None:
     connection.execute(LARGE.encode())
+    (tmp_path / "objects" / "sha256").mkdir(parents=True)  # a store without it would not belong to these images
     port = free_port()
     with service(database, port, tmp_path / "objects"):
         wait_until(lambda: ready(port))
@@ -172,6 +173,7 @@ def test_a_database_connection_that_breaks_ends_the_answer_early(
     database: str, connection: psycopg.Connection, tmp_path: Path
 ) -> None:
     connection.execute(LARGE.encode())
+    (tmp_path / "objects" / "sha256").mkdir(parents=True)  # a store without it would not belong to these images
     port = free_port()
     with service(database, port, tmp_path / "objects"):
         wait_until(lambda: ready(port))

@@ -1,5 +1,7 @@
-"""Requests that mean harm, or make no sense: each gets its documented answer, leaves everything as it was, and at most
-a line in the log. The images that do are in test_hostile_images.py."""
+"""Hostile and malformed requests: each gets its documented answer, changes nothing, and logs at most one line.
+
+Hostile images are in tests/decoder/test_hostile_images.py.
+"""
 
 import asyncio
 import gzip
@@ -29,7 +31,7 @@ from tests.support.pictures import picture
 DEEP = 10_000
 TITLE = "as it was"
 
-# What is sent as a patch, and the status it gets.
+# Bodies of a PATCH, and the status of the answer.
 PATCHES: dict[str, tuple[bytes, int]] = {
     "nothing": (b"", 400),
     "a blank": (b" ", 400),
@@ -84,7 +86,7 @@ PATCHES: dict[str, tuple[bytes, int]] = {
     "zeros that jsonb would write": (b'{"attributes": {"a": [%b]}}' % (b",".join([b"1e300"] * 300)), 422),
     "more than a patch can be": (b'{"title": "%b"}' % (b"a" * 2_000_000), 413),
 }
-# What looks as bad and is right.
+# Bodies of a PATCH that look invalid and are valid.
 GOOD_PATCHES = {
     "of a name given twice the last counts": (b'{"title": "a", "title": "b"}', {"title": "b"}),
     "numbers beyond int64": (b'{"attributes": {"a": 123456789012345678901234567890}}', None),
@@ -94,7 +96,7 @@ GOOD_PATCHES = {
     "a text that turns its direction": ('{"title": "\u202egnp.exe"}'.encode(), {"title": "\u202egnp.exe"}),
     "characters that are none yet": ('{"tags": ["\uffff\U0010ffff"]}'.encode(), {"tags": ["\uffff\U0010ffff"]}),
 }
-# Where a GET goes, and the status it gets.
+# URLs of a GET, and the status of the answer.
 PLACES: dict[str, int] = {
     "/v1/images?limit=0": 422,
     "/v1/images?limit=-1": 422,
@@ -147,7 +149,7 @@ PLACES: dict[str, int] = {
     "/docs/assets/%00": 404,
     "/openapi.json?x": 422,
 }
-# What headers a GET of an image's bytes has, and the status it gets.
+# Headers of a GET of an image's bytes, and the status of the answer.
 HEADERS: dict[str, tuple[dict[str, str], int]] = {
     "a range of nonsense": ({"Range": "bytes=a-b"}, 200),
     "a range of another unit": ({"Range": "lines=1-2"}, 200),
@@ -164,7 +166,7 @@ HEADERS: dict[str, tuple[dict[str, str], int]] = {
     "a method in a header": ({"X-HTTP-Method-Override": "DELETE"}, 200),
     "a token where none is asked for": ({"Authorization": "Bearer x"}, 200),
 }
-# The whole of a multipart form, its Content-Type's end, and the status it gets.
+# A multipart form, the end of its Content-Type, and the status of the answer.
 IMAGE = picture("PNG")
 FILE = part('name="file"; filename="a.png"', IMAGE)
 END = f"--{BOUNDARY}--\r\n".encode()
@@ -209,7 +211,7 @@ FORMS: dict[str, tuple[bytes, str, int]] = {
     ),
     "a charset that is none": (FILE + END, f"; boundary={BOUNDARY}; charset=utf-7", 415),
 }
-# What is sent over the wire, byte by byte, and how the answer begins: nothing where the server may just close.
+# Bytes over the wire, and the first bytes of the answer. They are empty if the server may just close.
 WIRE: dict[str, tuple[bytes, bytes]] = {
     "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"HTTP/1.1 400 "),
     "a name with a blank": (b"GET /healthz HTTP/1.1\r\nhost : x\r\n\r\n", b"HTTP/1.1 400 "),

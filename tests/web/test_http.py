@@ -1,9 +1,6 @@
 """Rules for every path: methods, negotiation, compression, and the security headers."""
 
-import asyncio
 import gzip
-from typing import Any
-from unittest.mock import Mock
 
 import httpx
 import psycopg
@@ -11,7 +8,6 @@ import pytest
 
 from app.catalogue.cursors import FIRST_ID
 from app.settings import Settings
-from app.web.server.protocol import Joined
 from tests.conftest import client_of
 from tests.support.api import insert, problem, upload
 from tests.support.pictures import picture
@@ -198,31 +194,3 @@ async def test_origins_of_the_setting_are_let_in(settings: Settings) -> None:
     assert answer.headers["access-control-allow-origin"] == "https://a.example"
     assert "ETag" in answer.headers["access-control-expose-headers"]
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-
-
-async def test_head_and_body_are_sent_together_and_none_waits_for_the_other() -> None:
-    transport = Mock(spec=asyncio.Transport)
-    joined: Any = Joined(transport, asyncio.get_running_loop())
-    head = b"HTTP/1.1 200 OK\r\n\r\n"
-
-    def sent() -> list[tuple[str, tuple[bytes, ...]]]:
-        calls = [(name, arguments) for name, arguments, _ in transport.mock_calls]
-        transport.reset_mock()
-        return calls
-
-    for part in (head, b"body", b"more"):
-        joined.write(part)
-    assert sent() == [("write", (head + b"body",)), ("write", (b"more",))]
-
-    joined.write(head)
-    await asyncio.sleep(0)
-    joined.write(b"body")
-    assert sent() == [("write", (head,)), ("write", (b"body",))]
-
-    joined.write(head)
-    joined.close()
-    await asyncio.sleep(0)
-    assert sent() == [("write", (head,)), ("close", ())]
-
-    joined.pause_reading()
-    assert sent() == [("pause_reading", ())]

@@ -224,7 +224,7 @@ async def test_a_client_that_goes_away_leaves_nothing(
 async def test_an_upload_that_comes_in_between_is_a_conflict(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
-    """It is stored, and not committed yet, when the import looks; the COPY waits for it."""
+    """The row is inserted but not committed when the import looks for known images. The COPY waits for it."""
     connection.execute("BEGIN")
     insert(connection, sha256=record(1)["sha256"])
     sending = asyncio.create_task(send(client, lines(record(1), record(2))))
@@ -233,7 +233,7 @@ async def test_an_upload_that_comes_in_between_is_a_conflict(
 
     connection.execute("COMMIT")
 
-    assert "again" in problem(await sending, 409)["detail"]
+    assert "Send the request again" in problem(await sending, 409)["detail"]
     assert (await send(client, lines(record(1), record(2)))).json() == {"new": 1, "known": 1}
 
 

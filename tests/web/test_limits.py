@@ -1,4 +1,4 @@
-"""How much a client may ask at once, and how slowly: over real sockets where the server's own part is in it."""
+"""Limits on the number and the speed of requests, over real sockets if the server itself applies them."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ JPEG = {"Content-Type": "image/jpeg"}
 
 @pytest.fixture
 def port(database: str, tmp_path: Path) -> Iterator[int]:
-    """The port of a service that is impatient."""
+    """The port of a service with a short REQUEST_TIMEOUT."""
     port = free_port()
     with service(database, port, tmp_path / "objects", REQUEST_TIMEOUT="0.5"):
         wait_until(lambda: ready(port))
@@ -33,7 +33,7 @@ def port(database: str, tmp_path: Path) -> Iterator[int]:
 
 
 def answer(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """Return all bytes that the server sends before it closes the connection."""
     connection.settimeout(20)
     received = b""
     while piece := connection.recv(65_536):

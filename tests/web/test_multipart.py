@@ -15,7 +15,7 @@ BOUNDARY = b"0a1b2c"
 
 
 class Result(NamedTuple):
-    """What a form held."""
+    """The contents of a form."""
 
     fields: list[tuple[str, str]]
     filename: str | None

@@ -68,7 +68,7 @@ def test_every_error_of_every_field_is_in_our_words(value: object) -> None:
         ("limit=1.5", "must be a whole number"),
         ("limit=1&limit=2", "must be given only once"),
         ("sort=color", "must be one of newest, oldest, largest, name"),
-        ("colour=red", "is unknown"),
+        ("color=red", "is unknown"),
         ("tag=", "must not be empty"),
         ("created_after=yesterday", "must be a time such as 2026-01-31T12:00:00Z"),
         (

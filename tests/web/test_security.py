@@ -1,4 +1,4 @@
-"""What the answers say to browsers of other origins (CORS)."""
+"""CORS and caches: which headers pages of other origins may send and read, and the ETags of static files."""
 
 import httpx
 import pytest

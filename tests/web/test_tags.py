@@ -120,7 +120,7 @@ async def test_a_prefix_is_taken_by_its_characters(
 
 
 async def test_a_language_does_not_move_the_tags(settings: Settings, database: str) -> None:
-    """One in whose order the tags with a prefix are no neighbours. The embedded PostgreSQL has no ICU."""
+    """One in whose order the tags with a prefix are no neighbors. The embedded PostgreSQL has no ICU."""
     given = ["a", "a-b", "ab", "A", "a_c", "Ab", "ä", "b", "B"]
     with psycopg.connect(database, autocommit=True) as connection:
         try:

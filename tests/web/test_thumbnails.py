@@ -45,15 +45,15 @@ async def thumbnail(
     return opened
 
 
-def near(image: Image.Image, colour: tuple[int, ...], at: tuple[float, float] = (0.5, 0.5)) -> bool:
-    """Whether the colour at a place, in parts of width and height, is about this one."""
+def near(image: Image.Image, color: tuple[int, ...], at: tuple[float, float] = (0.5, 0.5)) -> bool:
+    """Whether the color at a place, in parts of width and height, is about this one."""
     place = int(image.width * at[0]), int(image.height * at[1])
-    found = image.convert("RGBA" if len(colour) == 4 else "RGB").getpixel(place)
+    found = image.convert("RGBA" if len(color) == 4 else "RGB").getpixel(place)
     assert isinstance(found, tuple)
-    return all(abs(a - b) <= 8 for a, b in zip(found, colour, strict=True))
+    return all(abs(a - b) <= 8 for a, b in zip(found, color, strict=True))
 
 
-# What is made
+# The thumbnails
 
 
 @pytest.mark.parametrize("accept", FORMATS)
@@ -79,7 +79,7 @@ async def test_a_small_image_is_not_enlarged(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 async def test_a_thumbnail_is_upright(client: httpx.AsyncClient, orientation: int) -> None:
-    """A red left half, displayed where the EXIF orientation says, and nothing left that would turn it again."""
+    """The left half is red, turned as the EXIF orientation says. No metadata is left that would turn it again."""
     image = Image.new("RGB", (400, 200), (0, 0, 255))
     image.paste(RED, (0, 0, 200, 200))
     exif = Image.Exif()
@@ -124,8 +124,8 @@ async def test_transparent_areas_are_white_in_jpeg(client: httpx.AsyncClient) ->
     assert near(await thumbnail(client, encoded(image, "PNG")), WHITE)
 
 
-async def test_colours_are_those_of_the_profile(client: httpx.AsyncClient) -> None:
-    """The same numbers are another colour in Display P3, as telephones write it, than in sRGB."""
+async def test_colors_are_those_of_the_profile(client: httpx.AsyncClient) -> None:
+    """The same numbers are another color in Display P3, as telephones write it, than in sRGB."""
     p3 = bytes(pyvips.Operation.call("profile_load", "p3"))
     image = Image.new("RGB", (400, 300), (200, 100, 50))
 
@@ -147,14 +147,14 @@ async def test_all_kinds_of_pixels_become_srgb(client: httpx.AsyncClient) -> Non
         (Image.new("1", (400, 300), 1), "PNG", WHITE),
         (Image.new("P", (400, 300), 0), "GIF", (0, 0, 0)),
     ]
-    for image, format, colour in pixels:
+    for image, format, color in pixels:
         small = await thumbnail(client, encoded(image, format))
 
-        assert near(small, colour), (image.mode, small.getpixel((80, 60)))
+        assert near(small, color), (image.mode, small.getpixel((80, 60)))
 
 
 async def test_the_thumbnail_of_an_animation_is_its_first_picture(client: httpx.AsyncClient) -> None:
-    frames = [Image.new("RGB", (300, 200), colour) for colour in (RED, (0, 255, 0))]
+    frames = [Image.new("RGB", (300, 200), color) for color in (RED, (0, 255, 0))]
 
     for format in ("GIF", "WebP", "AVIF"):
         image = encoded(frames[0], format, save_all=True, append_images=frames[1:])
@@ -171,7 +171,7 @@ async def test_the_thumbnail_is_the_first_page_even_if_the_second_is_half_its_si
 
 
 async def test_a_gif_is_shown_on_its_screen(client: httpx.AsyncClient) -> None:
-    """Of 800 x 600, which libvips takes for that of a monitor; the frame covers a quarter."""
+    """The screen has 800 x 600 pixels, the size of an old monitor. The frame covers a quarter of it."""
     image = encoded(Image.new("RGB", (400, 300), RED), "GIF")
     image = image[:6] + struct.pack("<HH", 800, 600) + image[10:]
 
@@ -182,7 +182,7 @@ async def test_a_gif_is_shown_on_its_screen(client: httpx.AsyncClient) -> None:
     assert not near(small, (254, 0, 0), (0.75, 0.75))
 
 
-# What is asked
+# The requests
 
 
 ACCEPTS = [
@@ -269,7 +269,7 @@ async def test_a_missing_image_has_no_thumbnail(client: httpx.AsyncClient) -> No
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What is asked of the decoder."""
+    """The thumbnails that the decoder has made."""
     calls: list[tuple[object, ...]] = []
     make = Codec.thumbnail
 

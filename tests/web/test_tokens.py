@@ -294,7 +294,7 @@ def test_none_is_refused_beyond_loopback(database: str) -> None:
 
     assert done.returncode == 2
     assert done.stderr == (
-        "error: AUTH=none is allowed only on loopback, but UVICORN_HOST is 0.0.0.0.\nhint: set AUTH=token\n"
+        "error: UVICORN_HOST must be a loopback address with AUTH=none, not 0.0.0.0.\nhint: set AUTH=token\n"
     )
 
 

@@ -31,7 +31,7 @@ FILE = part('name="file"; filename="cat.jpg"', picture())
 
 @pytest.fixture
 def nothing_stored(connection: psycopg.Connection, settings: Settings) -> Iterator[None]:
-    """For a test of a refusal: afterwards there is neither a row nor an object."""
+    """Check after the test that a rejected upload left neither a row nor an object."""
     yield
     assert rows(connection) == 0
     assert objects(settings) == []

@@ -18,7 +18,8 @@ class Command(click.Command):
     """A command whose help shows examples, one a line, and exit codes.
 
     `exit_codes` maps a code to what it means here. Codes that are left out mean what they mean everywhere.
-    `common` adds --quiet and --verbose.
+    `common` adds --quiet and --verbose. `warns` tells that the command reads the settings and does not warn of unknown
+    names in them by itself.
     """
 
     def __init__(
@@ -27,13 +28,22 @@ class Command(click.Command):
         examples: str = "",
         exit_codes: dict[int, str] | None = None,
         common: bool = True,
+        warns: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(name, **options)
         self.examples = examples
+        self.warns = warns
         self.exit_codes = {code: EXIT_CODES[code] for code in (0, 2, 3)} | (exit_codes or {})
         if common:
             self.params += common_options()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if self.warns:
+            from app.cli.settings import warn_of_unknown_names
+
+            warn_of_unknown_names()
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:

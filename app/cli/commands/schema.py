@@ -34,6 +34,7 @@ def status(format: str) -> int:
 
 
 @schema.command(
+    warns=False,
     params=[format_option("text", "json")],
     examples="images schema check\nimages schema check sql/migrations/0028_index_images_title.sql",
     exit_codes={0: "no findings", 1: "findings", 3: "could not be checked"},
@@ -69,7 +70,7 @@ def review(migrations: tuple[str, ...], rows: int, format: str) -> int:
     return show_review(list(migrations), rows, format)
 
 
-@schema.command(examples='images schema new "Index images title"')
+@schema.command(warns=False, examples='images schema new "Index images title"')
 @click.argument("message")
 def new(message: str) -> None:
     """Create the files of a migration and of its rollback.
@@ -81,7 +82,7 @@ def new(message: str) -> None:
     print(create(message))
 
 
-@schema.command(examples="images schema accept 0005_index_images_newest\nimages schema accept --all")
+@schema.command(warns=False, examples="images schema accept 0005_index_images_newest\nimages schema accept --all")
 @click.argument("migrations", nargs=-1, metavar="[MIGRATION]...", shell_complete=complete_migration)
 @click.option("--all", "every", is_flag=True, help="Accept every edited migration.")
 def accept(migrations: tuple[str, ...], every: bool) -> None:

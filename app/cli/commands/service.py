@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 from app.cli.commands.classes import Command, PassingCommand, Seconds, format_option
 
 
-@click.command(cls=Command, examples="images dev\nUVICORN_PORT=8001 images dev")
+@click.command(cls=Command, warns=False, examples="images dev\nUVICORN_PORT=8001 images dev")
 def dev() -> int:
     """Run the service with an embedded PostgreSQL.
 
@@ -39,15 +39,19 @@ def wait(migrate: bool, timeout: float) -> None:
     import asyncio
 
     from app.cli.wait import wait_for_database
+    from app.setting_sources import WARNED
     from app.settings import read_settings
 
     asyncio.run(wait_for_database(timeout, is_start=migrate))
     if migrate and read_settings().migrate:
-        os.execvp("yoyo", ["yoyo", "apply"])  # noqa: S606, S607
+        os.execvpe("yoyo", ["yoyo", "apply"], os.environ | {WARNED: "1"})  # noqa: S606, S607
 
 
 @click.command(
-    cls=Command, params=[format_option("text", "json")], examples="images settings\nimages settings --format json"
+    cls=Command,
+    warns=False,
+    params=[format_option("text", "json")],
+    examples="images settings\nimages settings --format json",
 )
 def settings(format: str) -> None:
     """Show every setting, its value and its source.
@@ -87,6 +91,7 @@ def psql(owner: bool, arguments: tuple[str, ...]) -> int:
 
 @click.command(
     cls=Command,
+    warns=False,
     examples="images completion bash > ~/.local/share/bash-completion/completions/images\n"
     'eval "$(images completion zsh)"\n'
     "images completion fish > ~/.config/fish/completions/images.fish",

@@ -16,7 +16,7 @@ from app.errors import AppError, ContentMissingError, ImageNotFoundError
 from app.observability.logs import logger
 from app.storage import keys, store
 from app.web.conditional import byte_range, not_modified, validators, wants_range
-from app.web.limits import patient
+from app.web.limits import with_stall_timeout
 from app.web.operations import (
     IF_RANGE,
     NOT_MODIFIED,
@@ -107,7 +107,7 @@ class _Content(StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         try:
-            await super().stream_response(patient(send))
+            await super().stream_response(with_stall_timeout(send))
         except (BaseError, TimeoutError) as error:
             logger.error("a content was cut off: %s", store.reason(error) or "the client stopped reading")
 

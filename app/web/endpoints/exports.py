@@ -10,7 +10,7 @@ from app.catalogue.models import Image
 from app.database.errors import UNAVAILABLE
 from app.observability.logs import logger
 from app.web import negotiation
-from app.web.limits import patient, transfer
+from app.web.limits import transfer, with_stall_timeout
 from app.web.operations import Answer, Tag, operation
 from app.web.parameters import parameters
 from app.web.state import State
@@ -49,7 +49,7 @@ class _Export(StreamingResponse):
         self.request, self.filters, self.coding = request, filters, coding
 
     async def stream_response(self, send: Send) -> None:
-        started, in_time = False, patient(send)
+        started, in_time = False, with_stall_timeout(send)
 
         async def write(chunk: bytes) -> None:
             nonlocal started

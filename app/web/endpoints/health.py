@@ -74,8 +74,8 @@ async def readyz(request: Request[State]) -> Response:
 
 
 @asynccontextmanager
-async def telling(reads: ReadRouter) -> AsyncIterator[None]:
-    """While the context is open, log which migrations are missing, and when all are applied."""
+async def log_pending_migrations(reads: ReadRouter) -> AsyncIterator[None]:
+    """Log, while the context is open, which migrations are missing, and when all are applied."""
     task = asyncio.create_task(_tell(reads))
     try:
         yield

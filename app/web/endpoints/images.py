@@ -120,7 +120,7 @@ async def update_image(request: Request[State]) -> Response:
     patch, max_bytes = await _patch(request), request.state["settings"].max_attributes_bytes
     versions, attributes = _versions(request), "{}"
     if not patch.model_fields_set:
-        return _image(await _current(request))
+        return image_response(await _current(request))
     values = {**patch.model_dump(exclude={"attributes"}), "tags": patch.tags or []}
     reads_first = patch.attributes is not None or has_condition(request, EXCEPT_IF_MATCH)
     while True:
@@ -133,7 +133,7 @@ async def update_image(request: Request[State]) -> Response:
             pool, id, versions, patch.model_fields_set, **values, attributes=attributes
         )
         if updated is not None:
-            return _image(updated)
+            return image_response(updated)
         await _current(request)  # The conditions still hold: it changed in between.
 
 
@@ -172,7 +172,8 @@ async def delete_image(request: Request[State]) -> Response:
     return Response(status_code=204)
 
 
-def _image(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def image_response(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return an image as JSON with its ETag and Last-Modified."""
     return Response(row["image"], status, _validators(row) | (headers or {}), media_type="application/json")
 
 

@@ -57,7 +57,7 @@ async def import_images(request: Request[State]) -> Response:
                     result.new += len(new)
                     result.known += len(batch) - len(new)
                 if faults.errors:
-                    raise faults.refusal()
+                    raise faults.problem()
         except UniqueViolationError:
             detail = (
                 "Another request stored one of these images meanwhile. Nothing was imported. Send the request again."
@@ -67,7 +67,7 @@ async def import_images(request: Request[State]) -> Response:
 
 
 class Faults:
-    """What is wrong, line by line, up to the number of errors that fit into one answer."""
+    """The errors of an import by line, up to the number that fits into one answer."""
 
     def __init__(self) -> None:
         self.errors: list[FieldError] = []
@@ -79,10 +79,10 @@ class Faults:
 
     @property
     def full(self) -> bool:
-        """Whether the answer has room for no more errors."""
+        """Return whether more errors would not fit into the answer."""
         return self.unread or len(self.errors) >= MAX_ERRORS
 
-    def refusal(self) -> ProblemError:
+    def problem(self) -> ProblemError:
         """Return the 422 with the errors, in the order of the lines."""
         errors = sorted(self.errors, key=lambda error: error.line or 0)[:MAX_ERRORS]
         headers = {"Connection": "close"} if self.unread else None

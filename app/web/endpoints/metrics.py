@@ -6,7 +6,7 @@ from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.observability.multiprocess import _counted
+from app.observability.multiprocess import all_workers
 from app.web.operations import Answer, Tag, operation
 from app.web.state import State
 
@@ -29,11 +29,11 @@ async def get_metrics(request: Request[State]) -> Response:
     The operation is public. When the database is down, the service cannot look up a token, but you need the metrics.
     """
     found = await request.state["look"].look()
-    request.state["metrics"].hand_on()
+    request.state["metrics"].publish()
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
 
     def work() -> bytes:
-        collected = _counted()
+        collected = all_workers()
         collected.register(found)
         return encode(collected)
 

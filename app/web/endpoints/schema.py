@@ -120,7 +120,7 @@ async def read_schema(request: Request[State]) -> Response:
                 lines = None
         tables = await reading.rows("tables", "read_tables")
         statements = await reading.statements()
-    request.state["metrics"].hand_on()
+    request.state["metrics"].publish()
     by_service, by_database = await to_thread.run_sync(lambda: (_by_service(), _by_database(statements or [])))
     differences = None if lines is None else drift(line for (line,) in lines)
     schema = models.Schema(

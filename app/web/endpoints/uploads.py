@@ -16,7 +16,7 @@ from app.decoder.formats import EXTENSIONS
 from app.observability.metrics import measured_upload
 from app.settings import Settings
 from app.storage.spool import Content, Spool
-from app.web.endpoints.images import PATH, _image
+from app.web.endpoints.images import PATH, image_response
 from app.web.limits import too_large, turn
 from app.web.multipart import Form, Limits, file_error, read_form
 from app.web.negotiation import media_type
@@ -108,4 +108,4 @@ async def create_image(request: Request[State]) -> Response:
             row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
         measured |= {"new": new, "bytes": found.byte_size}
     url = f"{request.scope.get('root_path', '')}{PATH}/{row['id']}"
-    return _image(row, 201, {"Location": url}) if new else _image(row, 200, {"Content-Location": url})
+    return image_response(row, 201, {"Location": url}) if new else image_response(row, 200, {"Content-Location": url})

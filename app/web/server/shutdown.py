@@ -32,7 +32,7 @@ def on_sigterm(delay: float) -> asyncio.Event:
             stop()
             return
         draining.set()
-        logger.info("SIGTERM: not ready any more, stops in %g s", delay)
+        logger.info("SIGTERM: /readyz now answers 503, the service stops in %g s", delay)
         for connection in server.server_state.connections:
             if isinstance(connection, HttpToolsProtocol) and connection.cycle is not None:
                 connection.cycle.keep_alive = False

@@ -1,0 +1,35 @@
+// Numbers, sizes and times in the words of the reader's language settings.
+
+/** @param {number} number */
+export const count = (number) => number.toLocaleString();
+
+/**
+ * Return a number with its noun, as "1 image" or "2 images".
+ * @param {number} number
+ * @param {string} noun
+ */
+export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+/**
+ * Return a size in decimal units, as "1.25 MB".
+ * @param {number} size bytes
+ */
+export function bytes(size) {
+  const units = ["bytes", "KB", "MB", "GB", "TB"];
+  let unit = 0;
+  let value = size;
+  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000;
+  return `${value.toLocaleString(undefined, { maximumSignificantDigits: unit ? 3 : 21 })} ${units[unit]}`;
+}
+
+/** @param {string | Date} time */
+export const moment = (time) => new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** @param {number} seconds */
+export function duration(seconds) {
+  if (seconds >= 60) return `${count(Math.floor(seconds / 60))} min ${Math.floor(seconds % 60)} s`;
+  const [value, unit] = seconds >= 1 ? [seconds, "s"] : [seconds * 1000, "ms"];
+  const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
+  const text = value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${text} ${unit}`;
+}

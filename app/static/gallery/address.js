@@ -1,0 +1,80 @@
+// The address bar holds the gallery's state: the list's filters, and `image`, the ID of the open image.
+
+/** The parameters of GET /v1/images that the gallery uses. */
+const FILTERS = ["q", "tag", "content_type", "created_after", "created_before", "sort"];
+
+/** @type {() => void} */
+let listener = () => {};
+
+/**
+ * Call a function each time that go() has changed the address.
+ * @param {() => void} callback
+ */
+export function onChange(callback) {
+  listener = callback;
+}
+
+export function address() {
+  return new URLSearchParams(location.search);
+}
+
+/** Return the address's filters, in a fixed order: they name a view. */
+export function filters() {
+  const kept = new URLSearchParams();
+  for (const name of FILTERS) for (const value of address().getAll(name)) if (value) kept.append(name, value);
+  return kept;
+}
+
+/**
+ * Change the address, as a new entry of the browser's history unless it replaces the current one.
+ * @param {(parameters: URLSearchParams) => void} change
+ * @param {{ replace?: boolean }} [options]
+ */
+export function go(change, { replace = false } = {}) {
+  const next = address();
+  change(next);
+  const query = next.toString();
+  if (query === address().toString()) return;
+  const opened = next.has("image") && !address().has("image"); // history.back() then leads to the wall
+  const url = query ? `?${query}` : location.pathname;
+  if (replace) history.replaceState(history.state, "", url);
+  else history.pushState({ opened }, "", url);
+  listener();
+}
+
+/**
+ * Set a filter, or remove it if the value is empty.
+ * @param {string} name
+ * @param {string} value
+ */
+export function setFilter(name, value) {
+  go((to) => (value ? to.set(name, value) : to.delete(name)));
+}
+
+/** @param {string} tag */
+export function removeTag(tag) {
+  go((to) => to.delete("tag", tag));
+}
+
+/** @param {string[]} names */
+export function clearFilters(names = FILTERS) {
+  go((to) => {
+    for (const name of names) to.delete(name);
+  });
+}
+
+/**
+ * Open an image. A step from one open image to the next adds no entry to the history.
+ * @param {string} id
+ * @param {{ replace?: boolean }} [options]
+ */
+export function openImage(id, options) {
+  go((to) => to.set("image", id), options);
+}
+
+/** @param {string} id */
+export function withImage(id) {
+  const to = address();
+  to.set("image", id);
+  return `?${to}`;
+}

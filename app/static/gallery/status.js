@@ -1,0 +1,47 @@
+// The status below the wall: loading, the number of images, an empty result, or a problem.
+import { find, make } from "../dom.js";
+import { plural } from "../format.js";
+import { clearFilters } from "./address.js";
+import { button } from "./shared.js";
+
+const status = find("#state", HTMLElement);
+const files = find("#files", HTMLInputElement);
+
+/** @param {string} selector */
+const icon = (selector) => find(selector, SVGElement).cloneNode(true);
+const showAll = () => button("Show all images", () => clearFilters());
+
+/**
+ * @param {number} count of all images of the view
+ * @param {string | null} query
+ */
+export function summary(count, query) {
+  if (count) return plural(count, "image");
+  return query ? "No images match." : "No images yet. Drop image files anywhere on this page.";
+}
+
+/**
+ * @param {object} view
+ * @param {number} view.count of the images so far
+ * @param {string | null} view.query
+ * @param {string | null} view.next the cursor of the next page: "" is the first page, null the end
+ * @param {boolean} view.loading
+ * @param {import("../api.js").Problem | null} view.problem
+ * @param {() => unknown} view.retry
+ */
+export function showStatus({ count, query, next, loading, problem, retry }) {
+  document.body.classList.toggle("busy", loading && !count);
+  status.className = count ? "" : "empty";
+  status.hidden = !problem && next === "";
+  if (problem) {
+    const text = problem.message + (problem.retryAfter || !problem.status ? " Trying again…" : "");
+    const all = query && problem.status === 422 ? [showAll()] : [];
+    status.replaceChildren(make("span", { class: "bad", role: "alert", text }), button("Try again", retry), ...all);
+  } else if (next !== null) status.replaceChildren("Loading…");
+  else if (count) status.replaceChildren(summary(count, query));
+  else if (query) status.replaceChildren(icon("#search svg"), summary(count, query), showAll());
+  else {
+    const select = button("Select images", () => files.click(), "primary");
+    status.replaceChildren(icon("h1 svg"), summary(count, query), select);
+  }
+}

@@ -1,0 +1,242 @@
+// Uploads: a queue of files, a few at a time, each with its line in the list of uploads.
+import { authorization, login, Problem } from "../api.js";
+import { find, make } from "../dom.js";
+import { count } from "../format.js";
+import { openImage } from "./address.js";
+import { API, button, sleep } from "./shared.js";
+import { toast } from "./toasts.js";
+import { wall } from "./wall.js";
+
+const CONCURRENCY = 3;
+const MAX_LINES = 100; // of successful uploads, and of waiting ones
+const ATTEMPTS = 5; // while the service is busy
+const RETRYABLE = [408, 429]; // client errors that a later attempt may not meet
+
+const tray = find("#tray", HTMLElement);
+const heading = find("#tray-title", HTMLElement);
+const list = find("ul", HTMLUListElement, tray);
+const retryAll = find("#again", HTMLButtonElement);
+
+/** @typedef {import("./shared.js").ApiImage} ApiImage */
+
+/** One file to upload, and its line in the list. */
+class Upload {
+  #bar;
+  #result;
+  /** @type {HTMLButtonElement | undefined} */
+  #retry;
+
+  /** @param {File} file */
+  constructor(file) {
+    this.file = file;
+    this.#bar = make("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
+    this.#result = make("span", { class: "result faint", text: "Waiting" });
+    const name = make("span", { class: "name", text: file.name, title: file.name, dir: "auto" });
+    this.line = make("li", {}, name, this.#result, this.#bar);
+  }
+
+  begin() {
+    if (!this.line.parentElement) list.append(this.line);
+    this.#bar.hidden = false;
+  }
+
+  wait() {
+    this.#retry?.remove();
+    this.#result.className = "result faint";
+    this.#result.textContent = "Waiting";
+  }
+
+  /** @param {number} share of the file that is sent, 0 to 1 */
+  progress(share) {
+    this.#bar.value = share;
+    this.#result.textContent = share < 1 ? `${Math.floor(share * 100)} %` : "Checking…";
+  }
+
+  /** @param {string} text */
+  show(text) {
+    this.#result.textContent = text;
+  }
+
+  /**
+   * @param {ApiImage} image
+   * @param {boolean} isNew
+   */
+  succeed(image, isNew) {
+    this.#bar.hidden = true;
+    /** @param {Event} event */
+    const onclick = (event) => {
+      event.preventDefault();
+      openImage(image.id);
+    };
+    const text = isNew ? "New" : "Already here";
+    this.#result.replaceChildren(make("a", { href: `?image=${image.id}`, text, onclick }));
+  }
+
+  /**
+   * @param {Problem} problem
+   * @param {(() => unknown) | null} retry
+   */
+  fail({ status, title, message }, retry) {
+    this.#bar.hidden = true;
+    this.#result.className = "result bad";
+    this.#result.textContent = status && title && title !== message ? `${title}: ${message}` : message;
+    if (!retry) return;
+    this.#retry = button("Retry", retry);
+    this.#retry.setAttribute("aria-label", `Retry ${this.file.name}`);
+    this.line.append(this.#retry);
+  }
+}
+
+class Uploads {
+  /** @type {Upload[]} */
+  #waiting = [];
+  #running = 0;
+  #counts = { new: 0, existing: 0, rejected: 0 };
+  /** @type {Upload[]} Successful ones, oldest first. */
+  #done = [];
+  /** @type {Set<Upload>} Those to try again. */
+  #failed = new Set();
+
+  /** Return how many uploads have not ended. */
+  left() {
+    return this.#running + this.#waiting.length;
+  }
+
+  /** @param {File[]} files */
+  add(files) {
+    if (!files.length) return;
+    if (tray.hidden && !this.left()) this.#clear();
+    tray.hidden = false;
+    for (const file of files) {
+      const upload = new Upload(file);
+      if (this.#waiting.length < MAX_LINES) list.append(upload.line);
+      this.#waiting.push(upload);
+    }
+    this.#start();
+  }
+
+  #clear() {
+    this.#counts = { new: 0, existing: 0, rejected: 0 };
+    this.#failed.clear();
+    this.#done = [];
+    list.replaceChildren();
+  }
+
+  #start() {
+    while (this.#running < CONCURRENCY) {
+      const upload = this.#waiting.shift();
+      if (!upload) break;
+      this.#run(upload);
+    }
+    this.#showCounts();
+  }
+
+  /** @param {Upload} upload */
+  async #run(upload) {
+    this.#running++;
+    upload.begin();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { image, isNew } = await send(upload.file, (share) => upload.progress(share));
+        this.#succeed(upload, image, isNew);
+        break;
+      } catch (error) {
+        const problem = Problem.from(error);
+        if (!problem.retryAfter || attempt === ATTEMPTS) {
+          this.#fail(upload, problem);
+          break;
+        }
+        upload.show(`${problem.message} Trying again…`);
+        await sleep(problem.retryAfter);
+      }
+    }
+    this.#running--;
+    this.#start();
+    if (this.left() || !tray.hidden) return;
+    if (await toast(heading.textContent ?? "", 8, "Show")) tray.hidden = false;
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {ApiImage} image
+   * @param {boolean} isNew
+   */
+  #succeed(upload, image, isNew) {
+    this.#counts[isNew ? "new" : "existing"]++;
+    upload.succeed(image, isNew);
+    this.#done.push(upload);
+    if (this.#done.length > MAX_LINES) this.#done.shift()?.line.remove();
+    if (isNew && !wall.query && wall.next !== "") wall.insert(image, 0);
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {Problem} problem
+   */
+  #fail(upload, problem) {
+    const { status } = problem;
+    if (status >= 400 && status < 500 && !RETRYABLE.includes(status)) {
+      this.#counts.rejected++;
+      return upload.fail(problem, null);
+    }
+    this.#failed.add(upload);
+    upload.fail(problem, () => this.#retry([upload]));
+  }
+
+  /** @param {Upload[]} uploads */
+  #retry(uploads) {
+    for (const upload of uploads) {
+      this.#failed.delete(upload);
+      upload.wait();
+      this.#waiting.push(upload);
+    }
+    list.focus();
+    this.#start();
+  }
+
+  retryAll() {
+    this.#retry([...this.#failed]);
+  }
+
+  #showCounts() {
+    const { new: added, existing, rejected } = this.#counts;
+    const counts = { new: added, "already here": existing, rejected, failed: this.#failed.size };
+    const results = Object.entries(counts).filter(([, number]) => number);
+    const left = this.left();
+    const text = results.map(([name, number]) => `${count(number)} ${name}`).join(", ");
+    heading.textContent = [left ? `Uploading ${count(left)}` : "Uploads", text].filter(Boolean).join(": ");
+    retryAll.hidden = this.#failed.size < 2;
+  }
+}
+
+/**
+ * Upload a file. fetch() does not tell how much of the body is sent, so this is an XMLHttpRequest.
+ * @param {File} file
+ * @param {(share: number) => void} onProgress
+ * @returns {Promise<{ image: ApiImage, isNew: boolean }>}
+ */
+async function send(file, onProgress) {
+  for (;;) {
+    const token = sessionStorage.getItem("token");
+    const request = new XMLHttpRequest();
+    const body = new FormData();
+    body.append("file", file);
+    request.open("POST", API);
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
+    request.responseType = "json";
+    request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));
+    await new Promise((done) => {
+      request.addEventListener("loadend", done);
+      request.send(body);
+    });
+    const { status, response } = request;
+    if (status === 200 || status === 201) return { image: response, isNew: status === 201 };
+    if (!status) throw new Problem(0, { detail: "The connection was lost, or the file cannot be read." });
+    if (status !== 401) throw new Problem(status, response, request.getResponseHeader("Retry-After"));
+    await login(token);
+  }
+}
+
+export const uploads = new Uploads();
+
+retryAll.addEventListener("click", () => uploads.retryAll());

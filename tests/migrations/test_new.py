@@ -1,0 +1,103 @@
+"""New migrations: `images schema new` and `yoyo new --sql` make both files by the project's pattern."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from app.errors import UsageError
+from app.migrations.new import MAX_NAME, create
+from app.migrations.validation import NAME, faults
+from app.settings import ROOT
+from tests.conftest import BIN, environment
+from tests.schema.test_migrations import IDS
+from tests.support.properties import given, st
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project, with this environment."""
+    for name in ("app", "sql"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "yoyo.ini", tmp_path)
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    return tmp_path
+
+
+def yoyo_new(project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(BIN / "yoyo"), "new", *arguments]
+    return subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, timeout=60)
+
+
+def test_create_makes_a_migration_and_its_rollback_with_headers(tmp_path: Path) -> None:
+    first = create("Create a table.", tmp_path)
+    second = create("Index images' title, soon", tmp_path)
+
+    assert first.name == "0001_create_a_table.sql"
+    assert "depends" not in first.read_text()
+    assert second.name == "0002_index_images_title_soon.sql"
+    assert second.read_text() == (
+        "-- Index images' title, soon.\n--\n-- What:\n-- Why:\n-- Locks:\n-- Cost:\n-- depends: 0001_create_a_table\n\n"
+    )
+    assert second.with_suffix(".rollback.sql").read_text() == (
+        "-- Rolls back 0002_index_images_title_soon.\n--\n-- loses:\n-- Locks:\n-- Cost:\n\n"
+    )
+
+
+@given(st.text(max_size=150))
+def test_any_message_makes_a_right_name_or_is_rejected(message: str) -> None:
+    with TemporaryDirectory() as folder:
+        try:
+            path = create(message, Path(folder))
+        except UsageError:
+            assert list(Path(folder).iterdir()) == []
+            return
+
+        assert NAME.fullmatch(path.name)
+        assert len(path.stem) <= MAX_NAME + len("0001_")
+        # A line break in the message adds no line to the header, and so no statement and no directive.
+        assert len(path.read_text().split("\n")) == 8
+        assert {fault.what for fault in faults(Path(folder))} <= {"has no statement", "`-- loses:` is empty"}
+
+
+@pytest.mark.parametrize("message", ["", "...", "-- \n", "x" * (MAX_NAME + 1)])
+def test_a_message_without_a_name_is_rejected(message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        create(message, tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_yoyo_new_makes_both_files(project: Path) -> None:
+    folder = project / "sql" / "migrations"
+    before = set(folder.iterdir())
+
+    done = yoyo_new(project, "--sql", "-m", "Index images' title, soon")
+
+    name = f"{len(IDS) + 1:04}_index_images_title_soon"
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in set(folder.iterdir()) - before) == [f"{name}.rollback.sql", f"{name}.sql"]
+    assert done.stdout.startswith(f"created sql/migrations/{name}.sql and {name}.rollback.sql\n")
+    assert f"\n-- depends: {IDS[-1]}\n" in (folder / f"{name}.sql").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-m", "Index images title"], "error: migrations are plain SQL.\n"),
+        (["--sql", "-m", "..."], "error: the message has no letters or digits.\n"),
+    ],
+)
+def test_yoyo_new_says_that_it_created_nothing(project: Path, arguments: list[str], message: str) -> None:
+    folder = project / "sql" / "migrations"
+    before = set(folder.iterdir())
+
+    done = yoyo_new(project, *arguments)
+
+    assert done.returncode != 0
+    assert "Created file" not in done.stdout
+    assert done.stderr.startswith(message)
+    assert done.stderr.splitlines()[1].startswith("hint: ")
+    assert set(folder.iterdir()) == before

@@ -1,0 +1,67 @@
+"""Fixtures of the review: a database with rows, a copy of it, and a function that reviews one more migration."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from app.embedded_postgres import Server
+from app.review import releases, scratch
+from app.review.measure import execute
+from app.review.releases import Release
+from app.review.report import Part, report
+from app.review.review import review
+from app.schema.headers import transactional
+from tests.conftest import NUMBER
+from tests.schema.test_migrations import FILES
+from tests.support.reviews import ROWS, Try
+
+
+@pytest.fixture(scope="module")
+def filled(server: Server, admin: psycopg.Connection) -> Iterator[str]:
+    """Create a database with the shipped schema and rows, to clone from."""
+    name = f"filled_{next(NUMBER)}"
+    admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    with scratch.connect(server.url(name)) as connection:
+        for path in FILES:
+            execute(connection, path.read_text(), transactional(path))
+        scratch.fill(connection, ROWS)
+    yield name
+    admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def copy(server: Server, admin: psycopg.Connection, filled: str) -> Iterator[psycopg.Connection]:
+    name = f"review_{next(NUMBER)}"
+    admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(filled)))
+    with scratch.connect(server.url(name)) as connection:
+        yield connection
+    admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def tried(copy: psycopg.Connection, tmp_path: Path) -> Try:
+    """Return a function that reviews one more migration than the shipped ones."""
+
+    def try_it(
+        up: str,
+        down: str | None = None,
+        header: str = "",
+        queries: dict[str, str] | None = None,
+        loses: str = "nothing",
+        kept: bool = True,
+    ) -> Part:
+        path = tmp_path / "0012_try_it.sql"
+        mode = "-- transactional: false\n" if "CONCURRENTLY" in up else ""
+        path.write_text(f"-- Try.\n{mode}{header}\n{up}")
+        if down:
+            path.with_suffix(".rollback.sql").write_text(f"-- loses: {loses}\n{mode}\n{down}")
+        old = releases.present()
+        new = Release("new", (old.queries if kept else {}) | (queries or {}))
+        done = review(copy, [path], {path.stem}, ROWS, new, lambda _: old, lambda *_: None)
+        return report(done, ROWS, "18", datetime.now(UTC)).parts[0]
+
+    return try_it

@@ -1,0 +1,108 @@
+"""Corpus: each migration is measured, and the measurement agrees with the static check."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.lint.rules import RULES
+from app.review import releases
+from app.review.measure import execute
+from app.review.releases import Release
+from app.review.report import report
+from app.review.review import review
+from app.schema.headers import EXAMPLE
+from tests.conftest import VERSION
+from tests.support.corpus import CASES, Case
+from tests.support.reviews import ROWS, reasons, rollback_reasons
+
+ALBUM_ROWS = """INSERT INTO albums (name, rating, code, address, seen_at)
+    SELECT 'name', 1, n, '10.0.0.0/8', now() FROM generate_series(1, 5000) AS n"""
+
+
+# Rules of the static check whose harm a measurement on a quiet server cannot show.
+UNSEEN = {
+    "blocking-index-drop": "it takes a moment, once the lock is granted",
+    "concurrently-whole": "there is no INVALID index that it could accept",
+    "create-if-not-exists": "a statement that does nothing harms no other session",
+    "hidden-ddl": "the hidden statements are measured themselves",
+    "lock-table": "the lock lasts for a moment",
+    "lock-timeout-off": "no other session holds a lock",
+    "session-setting": "it changes only the migrations after it",
+}
+UNSEEN_CASES = {
+    "a primary key by an index of what may be NULL": "the table is empty",
+    "a merge beside DDL": "the lock comes last, and is short",
+    "batches in a loop, in one transaction": "they are few, for a test",
+    "a table put in another's place": "only rows that other sessions add are lost, and there are none",
+    "a query that deletes all": "it is a query, not a migration",
+}
+# The planner chooses whether it reads the whole table, and the view that it locks has five rows.
+EITHER = {"a refresh"}
+# A batch is a large part of such a small table.
+SMALL = {"a batch beside its column", "a batch by WITH"}
+# Harm that only a measurement shows.
+PROVED = {
+    "a drop of an index": "list_images (first page) now reads the whole of images",
+    "a drop that blocks nobody": "list_images (first page) now reads the whole of images",
+    "a rollback that takes more than was brought": "the schema is not as before",
+    "an example that is too short": "the query count_images of this release fails",
+}
+
+
+# One query of each kind that reads or writes images and its derived tables. The others use the same columns, and would
+# double the time of the test.
+FEW = {
+    "delete_image",
+    "find_contents",
+    "get_content",
+    "get_image",
+    "get_image_by_sha256",
+    "insert_image",
+    "list_images",
+    "list_images_by_terms",
+    "update_image",
+}
+
+
+def with_one_example(query: str) -> str:
+    for example in reversed(list(EXAMPLE.finditer(query))[1:]):
+        query = query[: example.start()] + query[example.end() :]
+    return query
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_measurement_of_each_case_of_the_corpus_agrees_with_the_check(
+    case: Case, copy: psycopg.Connection, tmp_path: Path
+) -> None:
+    if case.before:
+        execute(copy, case.before, transactional=True)
+    if copy.execute("SELECT to_regclass('albums')").fetchone() != (None,):
+        copy.execute(ALBUM_ROWS)
+        copy.execute("VACUUM ANALYZE albums")
+    path = tmp_path / "0901_case.sql"
+    mode = "" if case.transactional else "-- transactional: false\n"
+    path.write_text(f"{mode}{'' if case.rollback else '-- irreversible: a case'}\n\n{case.sql}")
+    if case.rollback:
+        path.with_suffix(".rollback.sql").write_text(f"-- loses: what was brought\n{mode}\n{case.rollback}")
+    queries = {Path(name).stem: text for name, text in (case.queries or {}).items()}
+    few = {name: text for name, text in releases.present().queries.items() if name in FEW}
+    release = Release("this", {name: with_one_example(text) for name, text in (few | queries).items()})
+
+    done = review(copy, [path], {path.stem}, ROWS, release, lambda _: release, lambda *_: None)
+
+    part = report(done, ROWS, "18", datetime.now(UTC)).parts[0]
+    if VERSION < 18 and part.reviewed.up.error:
+        pytest.skip("it needs PostgreSQL 18")
+    measured = [part.apply.level] + ([part.rollback.level] if part.rollback else [])
+    judged = {RULES[rule].level for rule in case.finds - UNSEEN.keys() if rule in RULES}
+    if case.name in UNSEEN_CASES:
+        assert ("unsafe" in measured, "unsafe" in judged) == (False, True)
+    elif case.name in SMALL:
+        assert f"reads {ROWS:,} rows of images" in reasons(part)
+    elif case.name in PROVED:
+        assert ("unsafe" in measured, "unsafe" in judged) == (True, False)
+        assert PROVED[case.name] in reasons(part) + (rollback_reasons(part) if part.rollback else "")
+    elif case.name not in EITHER:
+        assert ("unsafe" in measured) == ("unsafe" in judged), reasons(part)

@@ -1,0 +1,119 @@
+"""Measured harm: rewrites, scans, locks and index builds that block reads or writes."""
+
+import psycopg
+
+from tests.support.reviews import ROWS, Try, reasons
+
+
+def test_a_rewrite_is_caught(tried: Try) -> None:
+    part = tried("ALTER TABLE images ALTER COLUMN byte_size TYPE numeric;")
+
+    assert "unsafe: reads and writes of images wait" in reasons(part)
+    assert "rewrites images, images_pkey" in reasons(part)
+    [step] = part.reviewed.up.steps
+    assert step.wal > 1_000_000
+    assert step.disk > 1_000_000
+    assert ("images", "ACCESS EXCLUSIVE", "reads, writes, other DDL") in [
+        (lock.relation, lock.mode, lock.blocks) for lock in step.locks
+    ]
+
+
+def test_a_scan_that_blocks_reads_is_caught(tried: Try) -> None:
+    part = tried("ALTER TABLE images ADD CONSTRAINT images_size_check CHECK (byte_size > 0);")
+
+    assert "unsafe: reads and writes of images wait" in reasons(part)
+    assert f"line 3 reads {ROWS:,} rows of images" in reasons(part)
+
+
+def test_a_scan_under_a_lock_of_the_statement_before_is_caught(tried: Try) -> None:
+    part = tried("""ALTER TABLE images ADD CONSTRAINT images_size_check CHECK (byte_size > 0) NOT VALID;
+        ALTER TABLE images VALIDATE CONSTRAINT images_size_check;""")
+
+    assert f"line 4 reads {ROWS:,} rows of images" in reasons(part)
+
+
+def test_a_lock_is_held_to_the_end_of_the_transaction(tried: Try) -> None:
+    part = tried("ALTER TABLE images ALTER COLUMN title SET DEFAULT ''; SELECT pg_sleep(0.2) FROM images LIMIT 1;")
+
+    first, second = part.reviewed.up.steps
+    [lock] = [lock for lock in first.locks if lock.mode == "ACCESS EXCLUSIVE"]
+    assert lock.milliseconds > first.milliseconds + second.milliseconds > 200
+    assert [lock.mode for lock in second.locks if lock.relation == "images"] == ["ACCESS SHARE"]
+
+
+def test_an_index_built_while_writes_wait_is_caught(tried: Try) -> None:
+    part = tried("CREATE INDEX images_width_idx ON images (width);", "DROP INDEX images_width_idx;")
+
+    assert "unsafe: writes of images wait" in reasons(part)
+    assert "builds images_width_idx" in reasons(part)
+    assert part.reviewed.up.blocks("reads") == 0
+
+
+def test_a_change_of_every_row_is_caught(tried: Try) -> None:
+    part = tried("UPDATE images SET description = NULL WHERE width > 0;")
+
+    assert f"unsafe: line 3 changes {ROWS:,} of {ROWS:,} rows of images" in reasons(part)
+
+
+def test_a_statement_that_fails_on_the_rows_is_caught(tried: Try) -> None:
+    part = tried("CREATE TABLE other (id bigint); ALTER TABLE images ADD CONSTRAINT one_type UNIQUE (content_type);")
+
+    assert "unsafe: it fails: line 3: could not create unique index" in reasons(part)
+    assert part.rollback is None
+
+
+def test_a_table_without_rows_is_reported(tried: Try, copy: psycopg.Connection) -> None:
+    copy.execute("CREATE TABLE notes (id bigint)")
+
+    part = tried("CREATE INDEX notes_id_idx ON notes (id);")
+
+    assert "care: it was tried without rows in notes, which may have many" in reasons(part)
+    assert "notes 0" in part.tables
+
+
+def test_a_failed_migration_has_no_order_and_no_proof(tried: Try) -> None:
+    part = tried("ALTER TABLE images ALTER COLUMN title SET NOT NULL;")
+
+    assert "unsafe: it fails: line 3: column" in reasons(part)
+    assert part.order == "not known: it was not applied"
+    assert part.proved == "none: the migration or its rollback failed"
+
+
+def test_a_failure_of_the_commit_is_not_blamed_on_the_last_statement(tried: Try) -> None:
+    part = tried(
+        "CREATE TABLE other (id uuid REFERENCES images DEFERRABLE INITIALLY DEFERRED);"
+        "INSERT INTO other VALUES (md5('none')::uuid); COMMENT ON TABLE other IS 'x';"
+    )
+
+    assert "unsafe: it fails: at the commit: insert or update on table" in reasons(part)
+
+
+def test_a_build_concurrently_is_safe_and_waits(tried: Try) -> None:
+    part = tried(
+        "CREATE INDEX CONCURRENTLY images_width_idx ON images (width);",
+        "DROP INDEX CONCURRENTLY IF EXISTS images_width_idx;",
+    )
+
+    for run in (part.reviewed.up, part.reviewed.down):
+        assert run
+        [step] = run.steps
+        assert step.waits
+        assert ("images", "SHARE UPDATE EXCLUSIVE") in [(lock.relation, lock.mode) for lock in step.locks]
+        assert run.blocks("reads") == run.blocks("writes") == 0
+    assert part.apply.level == "safe"
+    assert part.rollback
+    assert part.rollback.level == "safe"
+
+
+def test_a_change_of_only_the_system_catalog_is_safe(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images ALTER COLUMN title SET DEFAULT '';", "ALTER TABLE images ALTER COLUMN title DROP DEFAULT;"
+    )
+
+    assert part.apply.level == "safe"
+    assert part.reviewed.up.blocks("reads") > 0
+    assert part.reviewed.proof.changes == [
+        "- column images.title: text",
+        "+ column images.title: text, default ''::text",
+    ]
+    assert "the same" in part.proved
