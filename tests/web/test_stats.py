@@ -135,7 +135,7 @@ async def test_the_estimate_follows_the_table(pool: Pool, connection: psycopg.Co
 
     connection.execute("DELETE FROM images WHERE sha256::integer > 500 AND sha256::integer < 7999")
     connection.execute("VACUUM ANALYZE images")
-    fill(connection, 501, 1000)  # the pages of the others: no more pages
+    fill(connection, 501, 1000)  # into the same pages, so that the table does not grow
 
     assert (await stats(pool, 1001))["images"] == 1002
 
