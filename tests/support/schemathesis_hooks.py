@@ -1,4 +1,4 @@
-"""What Schemathesis cannot make by itself: bytes that are an image, cursors, lines of JSON."""
+"""Hooks of Schemathesis: values that it cannot generate itself, such as images, cursors, and lines of JSON."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ for media_type in ("image/*", "image/jpeg"):
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, *_: Any) -> None:
-    """No schema says which cursor goes with which list: here it is that of the newest-first one."""
+    """Remove a cursor of another list. No schema can say that the generated cursors belong to the newest-first list."""
     query = case.query or {}
     if "cursor" in query and case.meta.generation.mode.is_positive:
         newest_first = case.path == "/v1/images" and query.get("sort", "newest") == "newest"
@@ -42,5 +42,5 @@ def lines(context: Any, value: Any) -> bytes:
 
 @schemathesis.deserializer("application/x-ndjson")
 def last_line(context: Any, response: Any) -> Any:
-    """The schema is that of a line; where there is none, there is nothing to find fault with."""
+    """Return the last line, because the schema is that of a line. Return an example if there is no line."""
     return json.loads(response.content.splitlines()[-1]) if response.content else EXAMPLE

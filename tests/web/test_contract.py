@@ -1,4 +1,4 @@
-"""The API held to its own description, from outside: Schemathesis against a running service."""
+"""Schemathesis tests a running service against its OpenAPI document."""
 
 import re
 import subprocess
@@ -10,10 +10,10 @@ from tests.conftest import BIN, environment
 from tests.migrations.test_backend import wait_until
 from tests.web.test_tokens import images
 
-EXAMPLES = 15  # for each operation and kind of request; what a whole run takes is not for each change
+EXAMPLES = 15  # for each operation and kind of request. A whole run takes too long for each change
 
 
-def test_the_description_and_the_service_do_not_differ(database: str, tmp_path: Path) -> None:
+def test_the_service_does_what_its_document_says(database: str, tmp_path: Path) -> None:
     port, token = free_port(), images(database, "create", "schemathesis", "--scope", "admin").stdout.strip()
     with service(database, port, tmp_path / "objects", AUTH="token"):
         wait_until(lambda: ready(port))

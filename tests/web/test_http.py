@@ -1,4 +1,4 @@
-"""What holds for every path, as the RFCs have it: methods, negotiation, compression, headers for browsers."""
+"""Rules for every path: methods, negotiation, compression, and the security headers."""
 
 import gzip
 

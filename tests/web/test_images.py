@@ -412,7 +412,7 @@ async def test_a_patch_of_another_media_type_is_refused(client: httpx.AsyncClien
     for media_type in ("text/plain", "application/json-patch+json", ""):
         response = await client.patch(url, content="{}", headers={"Content-Type": media_type})
         problem(response, 415)
-        assert response.headers["accept-patch"] == MERGE_PATCH
+        assert response.headers["accept-patch"] == f"{MERGE_PATCH}, application/json"
 
 
 async def test_a_patch_that_is_too_large_is_refused(client: httpx.AsyncClient) -> None:

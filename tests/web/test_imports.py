@@ -115,7 +115,7 @@ WRONG = {
     "no object": (b"[]", "", "must be an object"),
     "NUL": (lines(record(title="a\x00b")), "/title", "U+0000"),
     "NUL in attributes": (lines(record(attributes={"a": "\x00"})), "/attributes", "U+0000"),
-    "a folder": (lines(record(filename="a/b.jpg")), "/filename", "file's name"),
+    "a folder": (lines(record(filename="a/b.jpg")), "/filename", "must be a file name"),
     "no filename": (lines({k: v for k, v in record().items() if k != "filename"}), "/filename", "is required"),
     "a type that is not taken": (lines(record(content_type="image/svg+xml")), "/content_type", "image/jpeg"),
     "a hash that is none": (lines(record(sha256="A" * 64)), "/sha256", "must match"),

@@ -20,7 +20,8 @@ ORDERS = {
     "largest": "byte_size DESC, id DESC",
     "name": 'filename COLLATE "C", id',
 }
-# Five of a moment, some fifteen of a size, and of a name; the order of each is another. The last eighth is marked.
+# Five images have the same time, and about fifteen the same size and the same name. Each sort gives another order.
+# The last eighth is marked.
 FILL = r"""
     INSERT INTO images
         (filename, content_type, byte_size, width, height, sha256, storage_key, title, tags, created_at)
@@ -90,7 +91,7 @@ def plain(connection: psycopg.Connection, sort: str, filters: dict[str, str]) ->
 async def test_each_order_with_each_filter_has_each_image_once(
     client: httpx.AsyncClient, filled: psycopg.Connection, sort: str
 ) -> None:
-    """With one image a page also where few of those after it match: each way of a statement is gone."""
+    """With one image on a page, few of the images after it match. Every branch of a statement is used."""
     for filters in FILTERS:
         expected = plain(filled, sort, filters)
         for limit in (1, 3, 200) if len(expected) <= 40 else (17, 200):

@@ -350,7 +350,7 @@ async def test_answers_are_described(client: httpx.AsyncClient, connection: psyc
         (path, method, status)
         for path, method, operation in operations(document)
         for status in operation["responses"]
-        # Of a setting; for which something else has to happen meanwhile.
+        # 307 and 403 depend on a setting. For the others, something else has to happen at the same time.
         if status not in {"307", "403", "408", "409", "503"}
     }
     assert promised == seen

@@ -135,7 +135,7 @@ async def test_the_estimate_follows_the_table(pool: Pool, connection: psycopg.Co
 
     connection.execute("DELETE FROM images WHERE sha256::integer > 500 AND sha256::integer < 7999")
     connection.execute("VACUUM ANALYZE images")
-    fill(connection, 501, 1000)  # where the others were: no page more
+    fill(connection, 501, 1000)  # into the same pages, so that the table does not grow
 
     assert (await stats(pool, 1001))["images"] == 1002
 
@@ -149,7 +149,7 @@ async def test_the_beginning_of_the_table_does_not_stand_for_all(pool: Pool, con
 
 
 async def test_the_sample_goes_round(pool: Pool, connection: psycopg.Connection) -> None:
-    """Whatever id it begins at, it has all of what is there, up to a thousand."""
+    """The sample has all images, up to a thousand, whatever ID it begins at."""
     fill(connection, 1, 900)
     connection.execute(
         "UPDATE images SET id = ('ffffffff-ffff-4000-8000-' || lpad(sha256, 12, '0'))::uuid WHERE sha256 < '5'"

@@ -1,4 +1,4 @@
-"""Who may call the API, and who may not."""
+"""Tokens and scopes: the requests that each of them allows."""
 
 import asyncio
 import json
@@ -45,13 +45,13 @@ EVERYTHING = [
 
 @pytest.fixture
 async def closed(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application as it is by default: with tokens."""
+    """Yield a client of an application that needs tokens, which is the default."""
     async with client_of(settings.model_copy(update={"auth": "token"})) as client:
         yield client
 
 
 async def made(settings: Settings, scope: str, name: str = "a client") -> str:
-    """The text of a new token."""
+    """Create a token and return its text."""
     token = tokens.make()
     owner = settings.model_copy(update={"database_url": settings.migrator_url})
     async with Pool(owner) as pool, pool.transaction() as connection:
@@ -67,7 +67,7 @@ def images(database: str, *arguments: str) -> "subprocess.CompletedProcess[str]"
     return forked.run(environment(DATABASE_URL=database), "images", "token", *arguments)
 
 
-def test_every_path_is_in_the_list_of_those_that_want_a_token(settings: Settings) -> None:
+def test_every_path_of_the_api_is_in_this_list(settings: Settings) -> None:
     paths = {getattr(route, "path", "").replace("{id:uuid}", str(ID)) for route in create_app(settings).routes}
 
     assert paths - {path for _, path, _ in EVERYTHING} == {
