@@ -1,18 +1,19 @@
-# Two stages: the first installs, with pip; the second has the virtual environment and the project, and no pip in it.
-# Any uid will do: nothing is written but what STORAGE_URL names and temporary files in /tmp.
+# The first stage installs the packages with pip. The second stage has the virtual environment and the project.
+# The container runs with any uid. It writes only to the place that STORAGE_URL names, and temporary files to /tmp.
 
 FROM python:3.13-slim AS build
 WORKDIR /srv/images
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/service.txt requirements/
-# The wheels' libraries come with the names of their parts for debuggers: 70 MB. Those in *.libs are left as they are, since
-# auditwheel has moved what strip would break.
+# strip removes the debug symbols of the wheels' libraries: 70 MB. It skips *.libs, because auditwheel has patched those
+# libraries, and strip would break them.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --require-hashes -r requirements/service.txt \
     && find /opt/venv -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
-# The project stays in its folder, where app/ and sql/ are; this registers its command and its yoyo backend.
+# The project is installed editable, so it stays in its folder with app/ and sql/. This registers the `images` command
+# and the yoyo backend.
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 RUN pip --python /opt/venv/bin/python install --no-deps --no-build-isolation --editable . \
@@ -25,8 +26,8 @@ COPY --from=build /opt/venv /opt/venv
 COPY pyproject.toml yoyo.ini entrypoint.sh ./
 COPY sql sql
 COPY app app
-# /objects is for STORAGE_URL=file:/objects: a container's group is root whatever its uid, and a new volume takes the
-# folder's mode over. Nothing is installed from here on, so pip goes.
+# /objects is for STORAGE_URL=file:/objects. With any uid, the group of a container is root, so the folder is writable
+# for the group. A new volume copies this mode. This stage needs no pip, so it removes it.
 RUN python -m compileall -q app && install -d -m 0770 /objects \
     && pip uninstall --yes --quiet --root-user-action=ignore pip
 USER 10001

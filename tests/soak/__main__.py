@@ -1,4 +1,4 @@
-"""`make soak`: two workers under mixed load, through all that an operator and a machine do to them, and a count."""
+"""Soak test (`make soak`): mixed load during deploys, migrations, crashes and a failover, and a report of failures."""
 
 import argparse
 import asyncio
@@ -19,10 +19,18 @@ from tests.soak.stage import edited, later
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute, and fewer rows")
-    parser.add_argument("--rows", type=int, metavar="N", help="in the table (default: 200000, or 20000)")
-    parser.add_argument("--old", metavar="REVISION", help="a former release, of git, that is deployed from and back to")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the instances' logs and metrics")
+    parser.add_argument("--quick", action="store_true", help="run for a minute, with fewer rows")
+    parser.add_argument(
+        "--rows", type=int, metavar="N", help="rows in the table (default: 200000, or 20000 with --quick)"
+    )
+    parser.add_argument(
+        "--old",
+        metavar="REVISION",
+        help="git revision of an older release: upgrade from it, roll back to it, upgrade again",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder for the logs and metrics of the instances"
+    )
     arguments = parser.parse_args()
     place = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(dir=place) as memory, tempfile.TemporaryDirectory() as temporary:
@@ -37,16 +45,16 @@ def main() -> None:
 
 
 def release(revision: str, folder: Path) -> Path:
-    """The revision's files, in the folder. Ends the command with one line where it is none to deploy from."""
+    """Extract the files of the revision into the folder. Exit with an error if this revision cannot be upgraded."""
     archive = subprocess.run(["git", "-C", ROOT, "archive", revision], capture_output=True)
     if archive.returncode:
         sys.exit(f"make soak: {one_line(archive.stderr.decode())}")
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")
     if not later(folder):
-        sys.exit(f"make soak: OLD={revision} has each migration that there is: name an older one")
+        sys.exit(f"make soak: OLD={revision} has no pending migration. Name an older revision.")
     if edited(folder):
-        sys.exit(f"make soak: OLD={revision} compares whole files, whose comments have changed: name a newer one")
+        sys.exit(f"make soak: OLD={revision} rejects migrations whose comments changed since. Name a newer revision.")
     return folder
 
 

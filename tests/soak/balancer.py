@@ -1,4 +1,4 @@
-"""A proxy in front of several instances of the service, as a deploy needs one: it asks each for /readyz."""
+"""Load balancer: a TCP proxy in front of the instances of the service, which polls /readyz of each."""
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Self
 
-EVERY = 0.1  # seconds between two looks at an instance
+EVERY = 0.1  # seconds between two requests for /readyz
 CHUNK = 65_536  # bytes
 
 
@@ -20,9 +20,10 @@ class Backend:
 
 
 class Balancer:
-    """Passes each new connection to the next instance that is ready; where none is, to one that accepts it.
+    """A proxy that forwards each new connection to the next instance that is ready.
 
-    What it passes it does not read: a connection stays with its instance until one of the two closes it.
+    If no instance is ready, it forwards to an instance that accepts the connection. It does not read the requests: a
+    connection stays with its instance until the client or the instance closes it.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class Balancer:
             await asyncio.sleep(EVERY)
 
     async def remove(self, port: int) -> None:
-        """Give it no new connection, and wait until it has none."""
+        """Send no new connection to the instance, wait until its connections are closed, and remove it."""
         self.backends[port].drained = True
         while self.backends[port].connections:  # noqa: ASYNC110
             await asyncio.sleep(EVERY)
@@ -92,7 +93,7 @@ class Balancer:
 
 
 async def _pass(reader: StreamReader, writer: StreamWriter) -> None:
-    """All that comes, and its end."""
+    """Forward bytes until the end of the stream, and then forward the end."""
     with suppress(OSError):
         while chunk := await reader.read(CHUNK):
             writer.write(chunk)

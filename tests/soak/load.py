@@ -1,4 +1,4 @@
-"""Clients that know what the service has told them, and hold every later answer against it."""
+"""Load clients: each remembers the acknowledged writes, and checks every later response against them."""
 
 import asyncio
 import json
@@ -12,17 +12,17 @@ import httpx
 
 from tests.support.pictures import picture
 
-Right = Callable[[httpx.Response], bool]  # whether an answer says what is so
+Right = Callable[[httpx.Response], bool]  # returns whether the content of a response is right
 
 WITHOUT = "503 without Retry-After"
-WRONG = "200, but not what is so"
+WRONG = "200 with wrong content"
 
 IMAGES = "/v1/images"
-PATIENCE = 15.0  # seconds that a client waits for an answer
-MOST = 30  # images of one client
-LARGE = 6 * 1024**2  # bytes of one upload in twenty: more than one part of the object store's
+REQUEST_TIMEOUT = 15.0  # seconds
+MAX_IMAGES = 30  # of one client
+LARGE = 6 * 1024**2  # bytes added to one upload in twenty: more than one part of a multipart upload
 
-# How often a client does what, of a hundred times.
+# Operations of a client, in percent.
 MIX = {
     "get": 22,
     "content": 10,
@@ -42,33 +42,33 @@ MIX = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one request. `result` is `ok`, or what went wrong in a few words."""
+    """Result of one request. `result` is `ok`, or a short description of the failure."""
 
     begun: float  # seconds of the event loop's clock
     ended: float
     work: str
     result: str
-    reset: bool  # the first attempt's connection was lost without an answer; the second one counts
+    reset: bool  # the connection of the first attempt was lost without a response, so the request was sent again
 
 
 @dataclass
 class Known:
-    """An image of the client's, as far as it was acknowledged."""
+    """An image of the client, in the state that the service acknowledged."""
 
     id: str
     content: bytes
-    titles: set[str | None]  # more than one where a change was not answered: any of them may hold
-    gone: bool | None = False  # None: a DELETE was not answered
+    titles: set[str | None]  # has several elements if a change got no response: any of them may be stored
+    gone: bool | None = False  # None: a DELETE got no response
 
 
 class Client:
-    """One that works at random, at its own pace. Nobody else changes its images."""
+    """A client that sends random requests. It is the only one that changes its images."""
 
     def __init__(self, number: int, http: httpx.AsyncClient, outcomes: list[Outcome], pause: float) -> None:
         self.tag = f"client-{number}-{uuid4().hex[:8]}"
         self.known: list[Known] = []
         self.acknowledged = 0  # writes
-        self.spared: Collection[str] = ()  # works that a former release does not know
+        self.spared: Collection[str] = ()  # operations that an older release does not have
         self.http, self._outcomes, self._pause = http, outcomes, pause
         self._random = random.Random(number)  # noqa: S311
 
@@ -78,7 +78,7 @@ class Client:
             [name] = self._random.choices(list(MIX), list(MIX.values()))
             if name in self.spared:
                 continue
-            if len(self._here()) >= MOST and name == "upload":
+            if len(self._here()) >= MAX_IMAGES and name == "upload":
                 name = "delete"
             await getattr(self, f"_{name}")()
 
@@ -114,7 +114,7 @@ class Client:
         await self._ask("export", "GET", f"{IMAGES}/export?tag={self.tag}", {200}, complete)
 
     def _complete(self, read: Callable[[httpx.Response], list[dict[str, Any]]]) -> Right:
-        """Whether these are the client's own images: all that was acknowledged, and nothing that was deleted."""
+        """Return a check that a response has all acknowledged images of the client, and no deleted image."""
 
         def right(answer: httpx.Response) -> bool:
             images = {image["id"]: image for image in read(answer)}
@@ -180,15 +180,18 @@ class Client:
         also: Collection[int] = (),
         **options: Any,
     ) -> httpx.Response | None:
-        """The answer, if it is as expected and right. A request whose connection is lost without an answer is sent once
-        more, as HTTP clients do with what may be repeated; `also` are the statuses that are expected then."""
+        """Return the response if its status is expected and its content is right, otherwise None.
+
+        If the connection is lost without a response, the request is sent a second time, as HTTP clients do with requests
+        that are safe to repeat. `also` are the statuses that are expected only then.
+        """
         clock = asyncio.get_running_loop().time
         begun, reset, answer = clock(), False, None
         while True:
             try:
                 answer = await self.http.request(method, path, **options)
             except httpx.TimeoutException:
-                result = f"no answer in {PATIENCE:g} s"
+                result = f"no response in {REQUEST_TIMEOUT:g} s"
             except httpx.TransportError as error:
                 if not reset:
                     reset = True
@@ -201,22 +204,22 @@ class Client:
         return answer if result == "ok" else None
 
     async def verify(self) -> list[str]:
-        """What was acknowledged and is not so, in words."""
+        """Return a description of each acknowledged write that is lost."""
         lost = []
         for image in self.known:
             answer = await self.http.get(f"{IMAGES}/{image.id}")
             content = await self.http.get(f"{IMAGES}/{image.id}/content")
             if answer.status_code == 404:
                 if image.gone is False:
-                    lost.append(f"{image.id} was stored and is not there")
+                    lost.append(f"{image.id} was stored, but the service returns 404")
             elif answer.status_code != 200:
                 lost.append(f"{image.id}: {answer.status_code}")
             elif image.gone is True:
-                lost.append(f"{image.id} was deleted and is there")
+                lost.append(f"{image.id} was deleted, but the service returns it")
             elif not _title(image, answer.json()):
                 lost.append(f"{image.id} has the title {answer.json()['title']}, not one of {image.titles}")
             elif content.content != image.content:
-                lost.append(f"{image.id} has not its bytes")
+                lost.append(f"{image.id} has different bytes")
         return lost
 
 

@@ -1,4 +1,4 @@
-"""What GET /metrics of the instances told meanwhile, each second, as a Prometheus would have it."""
+"""Metrics of the instances: samples of GET /metrics, one per second, as Prometheus would collect them."""
 
 import asyncio
 from collections import defaultdict
@@ -21,16 +21,18 @@ GAUGES = (
 
 @dataclass
 class Sample:
-    """Of one instance."""
+    """The metrics of one instance at one time."""
 
     moment: float  # seconds of the event loop's clock
     instance: str
-    requests: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # so far, by hundreds of the status
+    requests: dict[str, float] = field(
+        default_factory=lambda: defaultdict(float)
+    )  # since the start, by class of the status, such as 2xx
     gauges: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 async def watch(stage: Stage, samples: list[Sample]) -> None:
-    """Until it is cancelled. The last answer of each instance lies beside its log."""
+    """Collect samples until cancelled. Write the last response of each instance to a file beside its log."""
     clock = asyncio.get_running_loop().time
     async with httpx.AsyncClient(timeout=2 * EVERY) as client:
         while True:
@@ -40,7 +42,7 @@ async def watch(stage: Stage, samples: list[Sample]) -> None:
                     answer = await client.get(f"http://127.0.0.1:{instance.port}/metrics")
                 except httpx.TransportError:
                     continue
-                if answer.status_code == 200:  # a former release may have none
+                if answer.status_code == 200:  # an older release may not have /metrics
                     samples.append(read(clock(), instance.name, answer.text))
                     instance.log.with_suffix(".prom").write_text(answer.text)
             await asyncio.sleep(next_one - clock())

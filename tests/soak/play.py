@@ -1,4 +1,4 @@
-"""The acts of a soak, one after the other, while clients work."""
+"""Scenario of the soak test: the acts, one after the other, while clients send requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ import httpx
 
 from app.settings import ROOT
 from tests.soak.balancer import Balancer
-from tests.soak.load import PATIENCE, Client, Outcome
+from tests.soak.load import REQUEST_TIMEOUT, Client, Outcome
 from tests.soak.metrics import Sample, watch
 from tests.soak.report import Absence, Act, Report
 from tests.soak.stage import DRAIN, Instance, Stage, later
@@ -21,20 +21,20 @@ class Size(NamedTuple):
     rows: int
     clients: int
     pause: float  # seconds between two requests of a client
-    hold: float  # seconds that each act lasts beside what is done in it
-    away: float  # seconds that PostgreSQL is stopped for
+    hold: float  # seconds that each act lasts after its events
+    away: float  # seconds between the stop and the start of PostgreSQL
 
 
 FULL = Size(200_000, 24, 0.25, 25.0, 60.0)
 QUICK = Size(20_000, 12, 0.25, 2.0, 3.0)
 
-SPARED = ("tags", "stats")  # works that not every former release knows
+SPARED = ("tags", "stats")  # operations that older releases may not have
 
 FIRST = "0002_set_images_defaults"  # the lowest migration whose rollback keeps the rows
 
 
 async def play(size: Size, folder: Path, memory: Path, old: Path | None = None) -> Report:
-    """Play all acts; the folder gets the instances' logs. `old` is a former release's folder."""
+    """Run all acts and return the report. Write the logs of the instances to `folder`. `old` is the folder of an older release."""
     stage = Stage(folder, memory)
     try:
         await asyncio.to_thread(stage.prepare, old or ROOT, size.rows)
@@ -56,14 +56,14 @@ class Play:
     async def all(self, old: Path | None) -> Report:
         samples: list[Sample] = []
         current = await self.start(old or ROOT)
-        # Every other client opens a connection for each request; all do where a former release is, which may close one
-        # that it has kept without a word. None keeps one idle until an instance that drains closes it.
+        # Half of the clients open a connection for each request. While an older release runs, all clients do, because it
+        # may close an idle connection without a notice. No client keeps a connection idle for as long as DRAIN.
         async with (
             httpx.AsyncClient(
-                base_url=self.balancer.url, timeout=PATIENCE, limits=httpx.Limits(keepalive_expiry=DRAIN / 2)
+                base_url=self.balancer.url, timeout=REQUEST_TIMEOUT, limits=httpx.Limits(keepalive_expiry=DRAIN / 2)
             ) as keeping,
             httpx.AsyncClient(
-                base_url=self.balancer.url, timeout=PATIENCE, limits=httpx.Limits(max_keepalive_connections=0)
+                base_url=self.balancer.url, timeout=REQUEST_TIMEOUT, limits=httpx.Limits(max_keepalive_connections=0)
             ) as closing,
         ):
             clients = [
@@ -75,7 +75,7 @@ class Play:
                     client.http, client.spared = closing, SPARED
             working = [asyncio.create_task(client.work()) for client in clients]
             watching = asyncio.create_task(watch(self.stage, samples))
-            await asyncio.sleep(2)  # what is slow at first is no part of it
+            await asyncio.sleep(2)  # warm up: the first requests are slow
             async with self.act("quiet"):
                 await asyncio.sleep(self.size.hold)
             if old is not None:
@@ -111,7 +111,7 @@ class Play:
 
     @asynccontextmanager
     async def act(self, name: str, resets: bool = False) -> AsyncIterator[None]:
-        """What is done in it, and `hold` seconds more. `resets`: connections may be lost without an answer."""
+        """Record an act: its events, and then `hold` seconds. With `resets`, connections may be lost without a response."""
         begun = self.clock()
         yield
         await asyncio.sleep(self.size.hold)
@@ -124,7 +124,7 @@ class Play:
         self.absences.append(Absence(of, begun, self.clock()))
 
     async def start(self, release: Path = ROOT) -> Instance:
-        """A new instance, once the balancer has found it ready."""
+        """Start an instance, wait until the balancer finds it ready, and return it."""
         instance = self.stage.start(f"instance-{next(self._numbers)}", release)
         self.balancer.add(instance.port)
         ready = asyncio.create_task(self.balancer.until_ready(instance.port))
@@ -136,33 +136,32 @@ class Play:
         return instance
 
     async def stop(self, instance: Instance) -> None:
-        """SIGTERM, as a container gets it: the balancer has to find out by itself."""
+        """Stop an instance with SIGTERM, as a container is stopped. The balancer only notices it by polling /readyz."""
         status = await instance.stop()
         await self.balancer.remove(instance.port)
         if status != 0:
             raise RuntimeError(f"{instance.name} ended with {status}: {instance.log.read_text()[-2000:]}")
 
     async def deploy_and_back(self, current: Instance, old: Path) -> Instance:
-        """A former release gives way to this one, whose entrypoint migrates; takes over again, and the migrations are
-        rolled back; and gives way once more."""
+        """Upgrade from an older release, roll back to it with its migrations, and upgrade again."""
         first, *_ = await asyncio.to_thread(later, old)
-        async with self.act("new release, migrating"):
+        async with self.act("upgrade, with migrations"):
             new = await self.start()
             await self.retire(current)
-        async with self.act("former release again"):
+        async with self.act("older release again"):
             current = await self.start(old)
             await self.stop(new)
-        async with self.act("rolling back under it"):
+        async with self.act("rollback of the migrations"):
             await self.yoyo("rollback", "--revision", first)
-        async with self.act("applying under it"):
+        async with self.act("migrations again"):
             await self.yoyo("apply")
-        async with self.act("new release again"):
+        async with self.act("upgrade again"):
             new = await self.start()
             await self.retire(current)
         return new
 
     async def retire(self, instance: Instance) -> None:
-        """Of a former release, which may not know how to go: first it gets no more to do."""
+        """Stop an instance of an older release, which may not drain: first take it out of the balancer."""
         await self.balancer.remove(instance.port)
         await instance.stop()
 
@@ -179,7 +178,7 @@ class Play:
 
     async def lose_postgres(self) -> None:
         primary = self.stage.primary
-        # While it is away the standby is read as it stands, which has to have all that was acknowledged.
+        # While the primary is stopped, the service reads from the standby, so it needs all acknowledged writes.
         await asyncio.to_thread(self.stage.wait_for_standby)
         for name, end in (
             ("restart of PostgreSQL", primary.down),

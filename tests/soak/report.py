@@ -1,4 +1,4 @@
-"""The count at the end of a soak."""
+"""Report of the soak test: requests, failures, latency and lost writes, for each act."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tests.soak.load import WITHOUT, WRONG, Outcome
 from tests.soak.metrics import GAUGES, Sample
 
-GRACE = 2.0  # seconds after PostgreSQL's return in which the service has to be back
+GRACE = 2.0  # seconds in which the service has to recover after PostgreSQL is up again
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,17 @@ class Act:
 
 @dataclass(frozen=True)
 class Absence:
-    """Of PostgreSQL, or of the schema that the release needs: then 503 is the right answer. While its migrations are
-    undone and done, lists may also be short of what the tables behind them do not hold yet."""
+    """A time without PostgreSQL, or without the schema that the release needs: the right response is 503.
+
+    While migrations are rolled back and applied, lists may also be incomplete, because their tables are not filled yet.
+    """
 
     of: str
     begun: float
     ended: float
 
     def excuses(self, outcome: Outcome) -> bool:
-        """Whether the request met it, and was answered as it may be then."""
+        """Return whether the request ran in this time, and its failure is an allowed one."""
         right = outcome.result.startswith("503") and outcome.result != WITHOUT
         short = self.of == "schema" and outcome.work in ("own", "export") and outcome.result == WRONG
         return (right or short) and outcome.begun < self.ended + GRACE and outcome.ended > self.begun
@@ -50,13 +52,13 @@ class Report:
         return [outcome for outcome in self.outcomes if act.begun <= outcome.begun < act.ended]
 
     def fault(self, outcome: Outcome) -> str:
-        """What is wrong with it; nothing where it is as it should be."""
+        """Return a description of the failure of a request, or an empty string."""
         if outcome.result != "ok":
             return "" if self.excused(outcome) else outcome.result
         if outcome.reset and not any(
             act.resets and act.begun <= outcome.ended and outcome.begun <= act.ended for act in self.acts
         ):
-            return "connection lost without an answer"
+            return "connection lost without a response"
         return ""
 
     def excused(self, outcome: Outcome) -> bool:
@@ -64,20 +66,20 @@ class Report:
 
     @property
     def failed(self) -> Counter[str]:
-        """Requests by what went wrong with them, outside the absences."""
+        """Return the number of requests for each failure that no absence excuses."""
         faults = ((outcome.work, self.fault(outcome)) for outcome in self.outcomes)
         return Counter(f"{work}: {fault}" for work, fault in faults if fault)
 
 
 def p99(outcomes: list[Outcome]) -> float:
-    """Of those that were answered as they should, in ms."""
+    """Return the 99th percentile of the latency of the successful requests, in ms."""
     times = sorted(outcome.ended - outcome.begun for outcome in outcomes if outcome.result == "ok")
     return 1000 * times[min(len(times) * 99 // 100, len(times) - 1)] if times else 0.0
 
 
 def as_text(report: Report) -> str:
     quiet = p99(report.of(report.acts[0]))
-    columns = ("seconds", "requests", "failed", "excused", "resent", "p99 ms", "of quiet")
+    columns = ("seconds", "requests", "failed", "excused", "resent", "p99 ms", "/ quiet")
     lines = [f"{'':32}" + "".join(f"{column:>10}" for column in columns)]
     for act in report.acts:
         outcomes = report.of(act)
@@ -96,22 +98,22 @@ def as_text(report: Report) -> str:
         last = max((outcome.begun for outcome in excused), default=absence.begun) - absence.ended
         slowest = max((outcome.ended - outcome.begun for outcome in excused), default=0.0)
         lines.append(
-            f"{absence.of} away for {absence.ended - absence.begun:.1f} s: {len(excused):,} answered 503 or short,"
-            f" the slowest in {slowest:.1f} s, the last one asked {max(last, 0):.1f} s after the return"
+            f"{absence.of} down for {absence.ended - absence.begun:.1f} s: {len(excused):,} excused requests,"
+            f" the slowest took {slowest:.1f} s, the last began {max(last, 0):.1f} s after the recovery"
         )
     lines += [f"failed: {number:,} {what}" for what, number in report.failed.most_common()]
     lines += [f"lost: {what}" for what in report.lost]
     lines.append(
-        f"{len(report.outcomes):,} requests, {report.failed.total():,} failed; {report.acknowledged:,} acknowledged"
-        f" writes, {len(report.lost):,} lost; {report.tracebacks} tracebacks"
+        f"{len(report.outcomes):,} requests, {report.failed.total():,} failed. {report.acknowledged:,} acknowledged"
+        f" writes, {len(report.lost):,} lost. {report.tracebacks} tracebacks."
     )
-    return "\n".join([*lines, "", *as_metrics_tell(report)])
+    return "\n".join([*lines, "", *metrics_table(report)])
 
 
-def as_metrics_tell(report: Report) -> list[str]:
-    """The same acts, by GET /metrics alone: requests of the API by their status, and the worst of what was so."""
+def metrics_table(report: Report) -> list[str]:
+    """Return the same acts as GET /metrics shows them: API requests by status, and the worst value of each gauge."""
     columns = ("2xx", "4xx", "5xx", "none", "up", "pending", "workers", "waiting")
-    lines = [f"{'by the metrics':32}" + "".join(f"{column:>10}" for column in columns)]
+    lines = [f"{'from /metrics':32}" + "".join(f"{column:>10}" for column in columns)]
     for act in report.acts:
         within = [sample for sample in report.samples if act.begun <= sample.moment < act.ended]
         if not within:

@@ -1,4 +1,4 @@
-"""What a soak plays on: a primary with a hot standby, an object store, and instances of the service behind a proxy."""
+"""Servers of the soak test: a primary with a hot standby, an object store, and instances of the service."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.migrations.test_backend import wait_until
 from tests.support.cluster import DATABASE, Mortal
 
 WORKERS = 2
-DRAIN = 2.0  # seconds between /readyz's 503 and the end of an instance's accepting
+DRAIN = 2.0  # seconds that an instance still accepts connections after its /readyz returns 503
 
 OPTIONS = (
     "-c max_connections=100 -c shared_buffers=512MB -c max_wal_size=1GB -c maintenance_work_mem=256MB "
@@ -29,14 +29,14 @@ OPTIONS = (
 
 
 def later(release: Path) -> list[str]:
-    """The migrations that a former release does not have, in order."""
+    """Return the migrations that an older release does not have, in order."""
     return sorted(shipped().keys() - shipped(release / "sql" / "migrations").keys())
 
 
 def edited(release: Path) -> list[str]:
-    """Return the migrations that the migrator of a former release would take for edited, in order.
+    """Return the migrations that the migrator of an older release would report as edited, in order.
 
-    Before app/schema/digest.py it compared whole files.
+    Releases without app/schema/digest.py compare whole files, with their comments.
     """
     if (release / "app" / "schema" / "digest.py").exists():
         return []
@@ -45,7 +45,7 @@ def edited(release: Path) -> list[str]:
 
 
 class Instance:
-    """The service as a container has it: the entrypoint, in a process group of its own."""
+    """An instance of the service, started by its entrypoint as in a container, in its own process group."""
 
     def __init__(self, name: str, release: Path, folder: Path, variables: dict[str, str]) -> None:
         self.name, self.port = name, free_port()
@@ -60,12 +60,12 @@ class Instance:
             )
 
     async def stop(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM, wait, and return the exit status."""
         self.process.terminate()
         return await asyncio.to_thread(self.process.wait, 60)
 
     def kill_worker(self) -> None:
-        """kill -9 of one of its workers."""
+        """Kill one worker with SIGKILL."""
         workers = [
             child for child in psutil.Process(self.process.pid).children() if "spawn_main" in child.cmdline()[-2]
         ]
@@ -94,7 +94,7 @@ class Stage:
         }
 
     def prepare(self, release: Path, rows: int) -> None:
-        """A database at the release's schema with rows, and a standby of it."""
+        """Create a database with the schema of the release and with rows, and a standby of it."""
         self.primary.start()
         with psycopg.connect(self.primary.url(), autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {DATABASE}".encode())
@@ -120,9 +120,9 @@ class Stage:
         return instance
 
     def wait_for_standby(self) -> None:
-        """From now on a write is acknowledged once the standby has it: what a failover needs, to lose nothing.
+        """Make replication synchronous, so that a failover loses no acknowledged write.
 
-        Returns when the standby has all from before.
+        Return when the standby also has all earlier writes.
         """
         self.primary.set("synchronous_standby_names", "*")
         [[end]] = self.primary.run("SELECT pg_current_wal_insert_lsn()")
