@@ -1,5 +1,7 @@
-"""`python -m tests.thrown FOLDER...`: each file of the folders thrown at the service, two workers of it as a container
-runs them; where its answer differs from what Pillow reads, a line. The suite does without: it has no such files.
+"""Corpus test, run by hand: upload all files of folders to the service, and print the differences from Pillow.
+
+`python -m tests.thrown FOLDER...` starts the service with two workers, as a container does. The test suite does not run
+it, because the project contains no such files.
 """
 
 import asyncio
@@ -19,8 +21,8 @@ from app.embedded_postgres import Server
 from tests.cli.test_entrypoint import free_port, ready, service
 from tests.migrations.test_backend import wait_until
 
-AT_ONCE = 12
-LARGEST = 50 * 1024**2  # bytes
+MAX_CONCURRENT_UPLOADS = 12
+MAX_SIZE = 50 * 1024**2  # bytes
 FORMATS = {"JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "AVIF"}
 
 Size = tuple[int, int]
@@ -29,7 +31,7 @@ Size = tuple[int, int]
 def main() -> None:
     contents: dict[bytes, Path] = {}
     for path in (path for folder in sys.argv[1:] for path in sorted(Path(folder).rglob("*")) if path.is_file()):
-        if path.stat().st_size <= LARGEST:
+        if path.stat().st_size <= MAX_SIZE:
             contents.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
     paths = list(contents.values())
     with tempfile.TemporaryDirectory() as folder:
@@ -48,17 +50,20 @@ def main() -> None:
         if status >= 500:
             print(f"{path}: {status}")
         elif status >= 400 and size is not None:
-            print(f"{path}: {status} {answer['detail']}, where Pillow reads {size}")
+            print(f"{path}: {status} {answer['detail']} Pillow reads {size}.")
         elif status < 400 and size is None:
-            print(f"{path}: {answer['width'], answer['height']}, which Pillow does not read")
+            print(f"{path}: {answer['width'], answer['height']}. Pillow cannot read it.")
         elif status < 400 and size != (answer["width"], answer["height"]):
-            print(f"{path}: {answer['width'], answer['height']}, where Pillow reads {size}")
+            print(f"{path}: {answer['width'], answer['height']}. Pillow reads {size}.")
     print(f"{len(paths)} files, {dict(Counter(status for status, _ in answers))}, {len(lost)} workers lost")
 
 
 async def throw(port: int, paths: list[Path]) -> list[tuple[int, dict[str, Any]]]:
-    """Status and JSON of the answer to each, and of what is accepted its thumbnail's where there is none."""
-    gate = asyncio.Semaphore(AT_ONCE)
+    """Upload each file and return the status and JSON of the response.
+
+    If the service accepts a file but cannot make its thumbnail, return the response to the thumbnail request.
+    """
+    gate = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
 
     async def one(path: Path) -> tuple[int, dict[str, Any]]:
         async with gate:
@@ -76,13 +81,13 @@ async def throw(port: int, paths: list[Path]) -> list[tuple[int, dict[str, Any]]
 
 
 def read(path: Path) -> Size | None:
-    """The size that Pillow displays it in, of one of our formats."""
+    """Return the size in which Pillow displays the image, or None if it cannot read it or the format is not ours."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with Image.open(path) as image:
                 return ImageOps.exif_transpose(image).size if image.format in FORMATS else None
-        except Exception:  # of which it has many
+        except Exception:  # Pillow raises many types
             return None
 
 

@@ -34,7 +34,7 @@ FIRST = "0002_set_images_defaults"  # the lowest migration whose rollback keeps 
 
 
 async def play(size: Size, folder: Path, memory: Path, old: Path | None = None) -> Report:
-    """Run all acts and return the report. Write the logs of the instances to `folder`. `old` is the folder of an older release."""
+    """Run all acts and return the report. Write the logs to `folder`. `old` is the folder of an older release."""
     stage = Stage(folder, memory)
     try:
         await asyncio.to_thread(stage.prepare, old or ROOT, size.rows)
@@ -56,8 +56,8 @@ class Play:
     async def all(self, old: Path | None) -> Report:
         samples: list[Sample] = []
         current = await self.start(old or ROOT)
-        # Half of the clients open a connection for each request. While an older release runs, all clients do, because it
-        # may close an idle connection without a notice. No client keeps a connection idle for as long as DRAIN.
+        # Half of the clients open a connection for each request. While an older release runs, all clients do, because
+        # it may close an idle connection without a notice. No client keeps a connection idle for as long as DRAIN.
         async with (
             httpx.AsyncClient(
                 base_url=self.balancer.url, timeout=REQUEST_TIMEOUT, limits=httpx.Limits(keepalive_expiry=DRAIN / 2)
@@ -111,7 +111,7 @@ class Play:
 
     @asynccontextmanager
     async def act(self, name: str, resets: bool = False) -> AsyncIterator[None]:
-        """Record an act: its events, and then `hold` seconds. With `resets`, connections may be lost without a response."""
+        """Record an act: its events, and then `hold` seconds. With `resets`, requests may lose their connection."""
         begun = self.clock()
         yield
         await asyncio.sleep(self.size.hold)

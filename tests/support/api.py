@@ -1,4 +1,4 @@
-"""What the tests of the HTTP API share: to upload, to add rows, to look at what is stored, to check a problem."""
+"""Helpers for tests of the HTTP API: upload, insert rows, list stored objects, check a problem response."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ BOUNDARY = "0a1b2c"
 
 
 async def upload(client: httpx.AsyncClient, content: bytes | None = None, **fields: Any) -> dict[str, Any]:
-    """The image that POST /v1/images answers with."""
+    """Upload with POST /v1/images and return the image."""
     files = {"file": (fields.pop("filename", "cat.jpg"), content or picture())}
     response = await client.post("/v1/images", files=files, data=fields)
     assert response.status_code in {200, 201}, response.text
@@ -26,7 +26,7 @@ async def upload(client: httpx.AsyncClient, content: bytes | None = None, **fiel
 
 
 def part(disposition: str | bytes, content: bytes) -> bytes:
-    """A part of multipart/form-data, byte by byte as it is told."""
+    """Return a part of multipart/form-data with exactly these bytes."""
     encoded = disposition.encode() if isinstance(disposition, str) else disposition
     return b"--%b\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (BOUNDARY.encode(), encoded, content)
 
@@ -34,13 +34,13 @@ def part(disposition: str | bytes, content: bytes) -> bytes:
 async def send(
     client: httpx.AsyncClient, *parts: bytes, end: bytes = b"--0a1b2c--\r\n", also: str = ""
 ) -> httpx.Response:
-    """The answer to a form of these parts; `also` goes to the Content-Type."""
+    """Send a form with these parts and return the response. `also` is appended to the Content-Type."""
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}{also}"}
     return await client.post("/v1/images", content=b"".join(parts) + end, headers=headers)
 
 
 def insert(connection: psycopg.Connection, **columns: Any) -> str:
-    """The id of a row as another program may have left it."""
+    """Insert a row, as another program may do, and return its ID."""
     unique = uuid4()
     row = {
         "id": unique,
@@ -66,7 +66,7 @@ def rows(connection: psycopg.Connection) -> int:
 
 
 def place(settings: Settings, key: str) -> Path:
-    """The file where the object store has the bytes of a key."""
+    """Return the file where the object store keeps the bytes of a key."""
     return Path(str(settings.storage_url).removeprefix("file:"), key)
 
 
@@ -81,13 +81,13 @@ def remove(settings: Settings, key: str) -> None:
 
 
 def objects(settings: Settings) -> list[str]:
-    """The keys in the object store."""
+    """Return the keys in the object store."""
     folder = place(settings, "")
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def problem(response: httpx.Response, status: int, kind: str | None = None) -> dict[str, Any]:
-    """The problem in the response, after the checks that hold for each."""
+    """Return the problem in the response, after the checks that are the same for every problem."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()
@@ -99,6 +99,6 @@ def problem(response: httpx.Response, status: int, kind: str | None = None) -> d
 
 
 def faults(response: httpx.Response) -> list[str]:
-    """The JSON pointers or query parameters that a 422 names."""
+    """Return the JSON pointers or query parameters that a 422 names."""
     errors = problem(response, 422, "invalid-request")["errors"]
     return [error.get("pointer", error.get("parameter")) for error in errors]

@@ -1,4 +1,4 @@
-"""What the files for a deployment say: Dockerfile, compose.yaml and deploy/."""
+"""Readers of the deployment files: Dockerfile, compose.yaml and deploy/."""
 
 import json
 import os
@@ -16,12 +16,12 @@ DOCKERFILE = re.sub(r"\\\n", "", (ROOT / "Dockerfile").read_text())
 
 
 def instructions(name: str) -> list[str]:
-    """The arguments of each of these instructions, from the first stage to the last."""
+    """Return the arguments of each instruction with this name, from the first stage to the last."""
     return re.findall(rf"^{name} (.*)$", DOCKERFILE, re.MULTILINE)
 
 
 def is_healthy(port: int) -> bool:
-    """What the image's own health check says of a service of this machine."""
+    """Return whether the health check of the Dockerfile succeeds for a service on this machine."""
     [check] = instructions("HEALTHCHECK")
     command = json.loads(check.partition("CMD ")[2])
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -29,5 +29,5 @@ def is_healthy(port: int) -> bool:
 
 
 def documents(name: str) -> list[dict[str, Any]]:
-    """Those of a YAML file."""
+    """Return the documents of a YAML file."""
     return list(yaml.safe_load_all((ROOT / name).read_text()))

@@ -1,4 +1,7 @@
-"""The service, which kills itself at the step that the variable DYING names: `uvicorn --factory tests.dying:create`."""
+"""A service that kills itself at a step of an upload or a DELETE, for crash tests. The variable DYING names the step.
+
+Run it with `uvicorn --factory tests.support.dying:create`.
+"""
 
 import os
 import signal
@@ -21,7 +24,7 @@ def die() -> None:
 
 
 def before(owner: Any, name: str, call: int = 1) -> Callable[[], None]:
-    """Die where the function is called for this time."""
+    """Return a patch that kills the process at the given call of the function, counted from 1."""
 
     def patch() -> None:
         left, function = [None] * (call - 1), getattr(owner, name)
@@ -38,7 +41,7 @@ def before(owner: Any, name: str, call: int = 1) -> Callable[[], None]:
 
 
 def after(owner: Any, name: str) -> Callable[[], None]:
-    """Die once the function has done all that it does."""
+    """Return a patch that kills the process when the function has returned."""
 
     def patch() -> None:
         function = getattr(owner, name)
@@ -53,7 +56,7 @@ def after(owner: Any, name: str) -> Callable[[], None]:
 
 
 class Half:
-    """A file that is read no further than somewhere in its second part."""
+    """A file that kills the process when a read reaches the middle of its second part."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.seek = file, file.seek
@@ -71,11 +74,14 @@ def half_written() -> None:
         assert not isinstance(content, bytes)
         await put(objects, key, Half(content), content_type)
 
-    setattr(store, "put", dying)  # noqa: B010  # which mypy lets pass
+    setattr(store, "put", dying)  # noqa: B010  # mypy rejects an assignment
 
 
 def half_removed(first: bool) -> Callable[[], None]:
-    """Die when the bytes of the image are gone and its thumbnails are not; or the other way round."""
+    """Return a patch that kills the process between two removals.
+
+    If `first`, the bytes of the image are removed and its thumbnails are not, otherwise the opposite.
+    """
 
     def patch() -> None:
         delete = store.delete

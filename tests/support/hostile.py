@@ -1,4 +1,4 @@
-"""Hostile and odd images, each with what POST /v1/images is to answer: 201 with type and size, 415, or 422 and why."""
+"""Hostile and unusual images, with the expected response of POST /v1/images: type and size, or the kind of problem."""
 
 import gzip
 import io
@@ -37,18 +37,18 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, data: bytes = b"", *before: bytes, depth: int = 8, color: int = 0) -> bytes:
-    """Gray unless `color` says otherwise, with this for its pixels."""
+    """Return a PNG with these pixels, gray by default. `before` are chunks in front of the pixels."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + b"".join(before) + chunk(b"IDAT", zlib.compress(data, 9)) + chunk(b"IEND", b"")
 
 
 def zeros(megabytes: int) -> bytes:
-    """That much, compressed."""
+    """Return this many megabytes of zeros, compressed."""
     compressor = zlib.compressobj(9)
     return b"".join([*(compressor.compress(bytes(1_000_000)) for _ in range(megabytes)), compressor.flush()])
 
 
-PIXEL = b"\0\0"  # a filter and a gray
+PIXEL = b"\0\0"  # a filter type and a gray value
 
 
 # TIFF
@@ -57,7 +57,7 @@ PIXEL = b"\0\0"  # a filter and a gray
 def tiff(
     tags: dict[int, tuple[int, int, int]], data: bytes = b"", *, following: int = 0, big: bool = False, offset: int = 8
 ) -> bytes:
-    """One directory, of tags with type, count and value; then the data, which begins at byte 2000."""
+    """Return a TIFF with one directory and, from byte 2000, the data. A tag maps to its type, count and value."""
     if big:
         head = struct.pack("<2sHHHQQ", b"II", 43, 8, 0, 16, len(tags))
         body = b"".join(struct.pack("<HHQQ", tag, *rest) for tag, rest in sorted(tags.items()))
@@ -70,7 +70,7 @@ def tiff(
 def strip(
     width: int, height: int, size: int, bits: int = 8, **also: tuple[int, int, int]
 ) -> dict[int, tuple[int, int, int]]:
-    """The tags of a gray picture in one strip."""
+    """Return the tags of a gray picture in one strip."""
     tags = {256: (4, 1, width), 257: (4, 1, height), 258: (3, 1, bits), 259: (3, 1, 1), 262: (3, 1, 1)}
     tags |= {273: (4, 1, 2000), 277: (3, 1, 1), 278: (4, 1, height), 279: (4, 1, size)}
     return tags | {int(tag[1:]): value for tag, value in also.items()}
@@ -91,7 +91,7 @@ def gif(
 
 
 def webp_canvas(width: int, height: int) -> bytes:
-    """A header that claims a canvas, before a small picture."""
+    """Return a small picture with a header that claims a canvas of this size."""
     small = picture("WebP")[12:]
     canvas = (
         b"VP8X" + struct.pack("<IB3x", 10, 0) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
@@ -138,12 +138,11 @@ def jpeg_claims(width: int, height: int) -> bytes:
 
 
 def scans(most: int) -> bytes:
-    """A progressive JPEG of up to this many scans where a few would do: one for each bit of each coefficient."""
+    """Return a progressive JPEG with up to this many scans: one for each bit of each coefficient."""
     sound = encoded(Image.new("L", (1000, 1000), 9), "JPEG", progressive=True)
-    first = sound[: sound.index(b"\xff", sound.index(b"\xff\xda") + 12)]  # up to the end of the scan of DC
-    tables = segment(
-        0xC4, b"\x10\x01" + bytes(15) + b"\xd0"
-    )  # of one symbol: so many blocks, up to 16383, are at an end
+    first = sound[: sound.index(b"\xff", sound.index(b"\xff\xda") + 12)]  # up to the end of the DC scan
+    # A Huffman table with one symbol, which ends a run of up to 16,383 blocks.
+    tables = segment(0xC4, b"\x10\x01" + bytes(15) + b"\xd0")
     zeros = int(f"0{125 * 125 - 8192:013b}11", 2).to_bytes(2)
     turns = [(k, 0 if bit == 13 else bit + 1, bit) for bit in range(13, -1, -1) for k in range(1, 64)][:most]
     coefficients = [segment(0xDA, bytes([1, 1, 0, k, k, high << 4 | low])) + zeros for k, high, low in turns]
@@ -151,7 +150,7 @@ def scans(most: int) -> bytes:
 
 
 def exif(*entries: tuple[int, int, int, int], following: int = 0, also: bytes = b"") -> bytes:
-    """The content of a segment: entries of tag, type, count and value."""
+    """Return the content of an EXIF segment. An entry is tag, type, count and value."""
     body = b"".join(
         struct.pack(">HHIHxx" if kind == 3 else ">HHII", tag, kind, count, value) for tag, kind, count, value in entries
     )
@@ -163,7 +162,7 @@ def jpeg_exif(*entries: tuple[int, int, int, int], **options: Any) -> bytes:
 
 
 def profiles(size: int) -> list[bytes]:
-    """An ICC profile of so many zeros, in as many segments as that takes."""
+    """Return the segments of an ICC profile that has this many zeros."""
     number = -(-size // 65_000)
     return [segment(0xE2, b"ICC_PROFILE\0" + bytes([n + 1, number]) + bytes(65_000)) for n in range(number)]
 

@@ -1,4 +1,4 @@
-"""The program of app.decoder, in which an image may do harm: `harmful` makes one."""
+"""A decoder process that an image makes crash, hang or send garbage, for tests of app.decoder."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ work = program.work
 
 
 def harmful(deed: str, seed: int = 0) -> bytes:
-    """A sound image with which the decoder does this."""
+    """Return a valid image that makes the decoder do the deed, such as "abort" or "endless"."""
     return picture(seed=seed) + MARK + deed.encode()
 
 
@@ -47,7 +47,7 @@ def harm(job: dict[str, Any], content: Any, max_pixels: int) -> tuple[dict[str, 
     deed = bytes(content).rpartition(MARK)[2].decode(errors="replace")
     peer = socket.socket(fileno=os.dup(0))
     if deed in {"sleep", "spin"}:
-        Path("/proc/self/comm").write_text(deed)  # the process's name, for who waits until it is at it
+        Path("/proc/self/comm").write_text(deed)  # the name of the process: a test waits for it
     if deed in SIGNALS:
         os.kill(os.getpid(), SIGNALS[deed])
     elif deed == "exit":
@@ -71,7 +71,7 @@ def harm(job: dict[str, Any], content: Any, max_pixels: int) -> tuple[dict[str, 
     elif deed == "no-thumbnail" and job["operation"] == "thumbnail":
         os.abort()
     elif deed in ANSWERS:
-        with suppress(ConnectionError):  # it may be more than anybody reads
+        with suppress(ConnectionError):  # the service may close the connection before it has read everything
             peer.sendall(ANSWERS[deed])
         time.sleep(60)
     return work(job, content, max_pixels)

@@ -1,4 +1,4 @@
-"""The database as the former service's create_all() left it, and rows in it."""
+"""The schema that create_all() of the former service created, and rows for it."""
 
 CREATE_ALL = """
 CREATE TABLE images (
@@ -23,7 +23,7 @@ CREATE UNIQUE INDEX ix_images_sha256 ON images (sha256);
 CREATE INDEX ix_images_tags ON images USING gin (tags);
 """
 
-# Among them what only the old types allowed: every limit reached, nothing where something is expected.
+# These rows use the limits of the old types, and have values that only the old types allowed, such as empty arrays.
 ROWS = """
 INSERT INTO images
     (id, filename, content_type, byte_size, width, height, sha256, storage_key, title, description, tags, attributes)

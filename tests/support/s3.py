@@ -1,4 +1,4 @@
-"""An S3 server on loopback, moto's, in a process of its own: reached over HTTP, and killed or frozen as one."""
+"""S3 server for tests: moto on loopback, in its own process, so that a test can kill or freeze it."""
 
 import re
 import signal
@@ -17,7 +17,7 @@ BUCKET = "images"
 
 
 class S3:
-    """With a bucket in it, for as long as it lives: moto has all in memory."""
+    """An S3 server with one bucket. moto keeps everything in memory, so a restart loses it."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -55,16 +55,16 @@ class S3:
             self._process.send_signal(signal.SIGCONT)
 
     def keys(self, prefix: str) -> list[str]:
-        """What is there for a client to see, as the server itself lists it."""
+        """Return the keys below the prefix, as the server lists them."""
         listed = httpx.get(f"{self.url}/{BUCKET}", params={"list-type": "2", "prefix": prefix}).text
         return sorted(key.removeprefix(prefix) for key in re.findall("<Key>([^<]*)</Key>", listed))
 
     def uploads(self, prefix: str) -> list[str]:
-        """The uploads in parts that have neither been completed nor aborted."""
+        """Return the keys of the multipart uploads that are neither completed nor aborted."""
         listed = httpx.get(f"{self.url}/{BUCKET}", params={"uploads": ""}).text
         return [key for key in re.findall("<Key>([^<]*)</Key>", listed) if key.startswith(prefix)]
 
 
 def put(url: str, key: str, content: bytes) -> None:
-    """The bytes as another program may have left them, without a type."""
+    """Store bytes without a content type, as another program may do."""
     obstore.put(open_store(url), key, content)

@@ -1,5 +1,7 @@
-"""The service is killed at each step of an upload and of a DELETE: no image is ever without its bytes, and what is left
-in the object store is found afterwards."""
+"""Crash tests: the service is killed at each step of an upload and of a DELETE.
+
+An image always has its bytes, and the check of the object store finds the orphans.
+"""
 
 import asyncio
 import io
@@ -32,7 +34,7 @@ from tests.support.s3 import BUCKET, S3
 
 CONTENT = picture(seed=5) + bytes(3 * PART)
 
-# For each step: how many images there are afterwards, and what is found that none has.
+# For each step: the number of images afterwards, and the objects without an image, by kind.
 LEFT: dict[str, tuple[int, dict[str, int]]] = {
     "upload: half received": (0, {}),
     "upload: received": (0, {}),
@@ -49,12 +51,12 @@ LEFT: dict[str, tuple[int, dict[str, int]]] = {
 }
 
 
-# What another store could make different: its writes and removals.
+# The steps that another object store could change: writes and removals.
 OVER_S3 = {"upload: half written", "upload: bytes written", "delete: committed", "delete: bytes removed"}
 
 
 def steps(of: str) -> list[tuple[str, str]]:
-    """Where the bytes are, and the step."""
+    """Return pairs of an object store and a step whose name begins with `of`."""
     return [("files", step) for step in LEFT if step.startswith(of)] + [
         ("s3", step) for step in sorted(OVER_S3) if step.startswith(of)
     ]
@@ -71,7 +73,7 @@ def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
 
 @contextmanager
 def service(settings: Settings, step: str = "") -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """The URL of the images of a worker as the entrypoint starts it, that kills itself at the step; and its process."""
+    """Run a worker that kills itself at the step. Yield the URL of its images and its process."""
     port = free_port()
     variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | {
         "DATABASE_URL": settings.database_url.get_secret_value(),
@@ -101,21 +103,21 @@ def service(settings: Settings, step: str = "") -> Iterator[tuple[str, "subproce
 
 
 async def found(settings: Settings, connection: psycopg.Connection, remove: bool = False) -> dict[str, int]:
-    """What the check finds, by kind, once PostgreSQL has seen that the service is gone."""
+    """Wait until the sessions of the service are closed. Return the number of findings of the check, by kind."""
     sessions = "SELECT FROM pg_stat_activity WHERE application_name = 'images' AND datname = current_database()"
     wait_until(lambda: not connection.execute(sessions).fetchall())
-    told = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(told):
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
         patch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
         patch.setenv("STORAGE_URL", str(settings.storage_url))
         status = await asyncio.to_thread(check_objects, 0, remove, "json")
-    kinds = Counter(finding["kind"] for finding in json.loads(told.getvalue())["findings"])
+    kinds = Counter(finding["kind"] for finding in json.loads(output.getvalue())["findings"])
     assert status == (ExitCode.ACTION_NEEDED if kinds and not remove else ExitCode.DONE)
     return dict(kinds)
 
 
 async def converges(settings: Settings, connection: psycopg.Connection, left: dict[str, int]) -> None:
-    """What is left is found, and removed when told to; and the same upload is taken, again or anew."""
+    """Assert that the check finds these objects and removes them, and that the same upload then succeeds."""
     assert await found(settings, connection) == left
     assert await found(settings, connection, remove=True) == left
     assert await found(settings, connection) == {}
@@ -143,7 +145,7 @@ async def test_killed_in_an_upload(step: str, settings: Settings, connection: ps
         assert process.wait(timeout=10) == -9
 
     assert rows(connection) == images
-    # Of parts S3 tells in a listing of their own, which is for the bucket's lifecycle to clear.
+    # S3 lists unfinished parts only in another listing. A lifecycle rule of the bucket removes them.
     await converges(settings, connection, {} if s3 and "unfinished" in left else left)
 
 
@@ -166,7 +168,7 @@ async def test_killed_in_a_delete(step: str, settings: Settings, connection: psy
 
 @pytest.mark.parametrize("settings", ["files"], indirect=True)
 async def test_killed_while_postgresql_deletes(settings: Settings, connection: psycopg.Connection) -> None:
-    """It goes on without the service, and commits."""
+    """PostgreSQL finishes the DELETE without the service, and commits."""
     async with client_of(settings) as client:
         id = (await upload(client, CONTENT))["id"]
     with service(settings) as (url, process):
@@ -188,10 +190,10 @@ async def test_killed_while_postgresql_deletes(settings: Settings, connection: p
 
 
 @pytest.mark.parametrize("settings", ["s3"], indirect=True)
-def test_of_an_upload_in_parts_that_was_killed_nothing_is_seen(settings: Settings, s3: S3) -> None:
+def test_a_killed_multipart_upload_leaves_no_object(settings: Settings, s3: S3) -> None:
     prefix = str(settings.storage_url).removeprefix(f"s3://{BUCKET}/")
     with service(settings, "upload: half written") as (url, _), suppress(httpx.TransportError):
         httpx.post(url, content=CONTENT, headers={"Content-Type": "image/jpeg"}, timeout=60)
 
     assert s3.keys(f"{prefix}/") == []
-    assert len(s3.uploads(prefix)) == 1  # which a lifecycle rule of the bucket aborts
+    assert len(s3.uploads(prefix)) == 1  # a lifecycle rule of the bucket aborts it

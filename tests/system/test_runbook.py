@@ -1,10 +1,16 @@
-"""RUNBOOK.md: an entry for each alert and for each message that the code has for an operator, and commands that work.
+"""RUNBOOK.md has an entry for each alert and for each message to an operator, and its commands work.
 
-Collected from the sources of app/, except app/review/ and `yoyo new` (for authors of migrations: sql/README.md): the
-arguments of CommandError and note(), of the log's errors and warnings, and of print to stderr; everything that the
-migrator prints; exceptions whose words come into such a line; and the details of a 503. A message is what is literal in
-it: strings, f-strings, the log's formats. A name stands for what is assigned to it in its function, or in its module.
-Not collected: the words of PostgreSQL, libpq, the object store, uvicorn, yoyo and click.
+The test collects these messages from the sources of app/:
+
+- the arguments of CommandError and note(), of logged errors and warnings, and of print to stderr
+- everything that the migrator prints
+- the exceptions whose text becomes part of such a line
+- the details of a 503
+
+app/review/ and `yoyo new` are left out, because sql/README.md describes their messages for authors of migrations.
+A message is its literal text: strings, f-strings, the formats of the log. A name is replaced with the text that its
+function or its module assigns to it. Messages of PostgreSQL, libpq, the object store, uvicorn, yoyo and click are not
+collected.
 """
 
 import ast
@@ -32,8 +38,8 @@ RUNBOOK = ROOT / "RUNBOOK.md"
 EXCEPTIONS = {"ChildProcessError", "TimeoutError", "too_busy"}
 CHECKED = ("settings.py", "store.py")
 HINTED = {"CommandError", "UsageError", "WrongURLError"}  # their second argument is a hint
-LEAST = 2  # words of a message
-OTHERS = [  # what is no argument of such a call, or has too few words
+MIN_WORDS = 2  # of a message
+OTHERS = [  # messages that are not an argument of such a call, or have too few words
     "503 METHOD PATH: ERROR: REASON",
     "an INVALID index that it may have left costs writes: run the command again to mend it",
     "image ID: no bytes under KEY",
@@ -65,7 +71,7 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
             yield path, ast.parse(path.read_text())
 
 
-def is_said(call: ast.Call, path: Path) -> bool:
+def is_message(call: ast.Call, path: Path) -> bool:
     function = ast.unparse(call.func)
     keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
     match function:
@@ -88,7 +94,7 @@ def is_said(call: ast.Call, path: Path) -> bool:
 
 
 def texts(node: ast.AST, scopes: list[ast.AST]) -> Iterator[str]:
-    """The strings in an expression, as regular expressions; `scopes` are its function, if any, and its module."""
+    """Yield the strings in an expression as regular expressions. `scopes` are its function, if any, and its module."""
     match node:
         case ast.Constant(value=str(text)):
             yield ".+".join(re.escape(part) for part in re.split("%[srg]", text))
@@ -113,23 +119,23 @@ def assigned(scope: ast.AST) -> Iterator[ast.Assign | ast.AugAssign | ast.AnnAss
 
 @cache
 def messages(with_hints: bool = False) -> dict[str, str]:
-    """Each message, as a regular expression, with the file that says it."""
+    """Return each message, as a regular expression, with the file that prints it."""
     found = {}
     for path, module in sources():
         functions = [node for node in ast.walk(module) if isinstance(node, Function)]
-        for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and is_said(node, path)):
+        for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and is_message(node, path)):
             around = [node for node in functions if node.lineno <= call.lineno <= (node.end_lineno or 0)]
             hinted = ast.unparse(call.func) in HINTED
             for argument in call.args[:1] if hinted and not with_hints else [*call.args, *call.keywords]:
                 for text in texts(argument, [*around, module]):
                     words = re.findall(r"\w*[a-z]{2,}\w*", text, re.IGNORECASE)
-                    if len(words) >= LEAST and " " in text:
+                    if len(words) >= MIN_WORDS and " " in text:
                         found[text.removeprefix(re.escape(" "))] = str(path.relative_to(ROOT))
     return found
 
 
 def blocks(kind: str) -> list[str]:
-    """The lines of all code blocks of a kind, without the comments at their ends."""
+    """Return the lines of all code blocks of a kind, without comments at the end of a line."""
     found = re.findall(rf"^```{kind}\n(.*?)^```", RUNBOOK.read_text(), re.DOTALL | re.MULTILINE)
     return [re.sub(r"\s+# .*", "", line) for block in found for line in block.splitlines()]
 
@@ -142,10 +148,10 @@ def test_each_message_has_an_entry() -> None:
     assert missing == []
 
 
-def test_no_entry_is_of_what_nobody_says() -> None:
-    said = [*messages(with_hints=True), *OTHERS]
+def test_each_entry_is_a_message_of_the_code() -> None:
+    known = [*messages(with_hints=True), *OTHERS]
 
-    assert [line for line in blocks("text") if not any(re.search(text, line) for text in said)] == []
+    assert [line for line in blocks("text") if not any(re.search(text, line) for text in known)] == []
 
 
 def test_each_alert_has_an_entry() -> None:
@@ -165,7 +171,7 @@ def test_each_link_leads_somewhere() -> None:
 
 
 def psql(command: str, url: str) -> str:
-    """What a command of the runbook prints, on a database; nothing goes wrong."""
+    """Run a psql command of the runbook on a database, assert that it succeeds, and return its output."""
     address = conninfo_to_dict(url)
     done = subprocess.run(
         ["sh", "-c", command],
@@ -191,7 +197,7 @@ def test_each_command_works(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """In their order, each once; those of Python in this process."""
+    """Each command runs once, in the order of the runbook. The commands of `images` run in this process."""
     connection.execute("SELECT pg_create_physical_replication_slot('left')")
     connection.execute(
         "INSERT INTO tokens (id, name, scope, sha256) VALUES (gen_random_uuid(), 'gallery', 'read', sha256('a'))"
@@ -215,7 +221,7 @@ def test_each_command_works(
                 assert psql(command, database)
 
 
-def test_who_holds_up_whom_is_seen(database: str) -> None:
+def test_blocking_sql_shows_the_blocked_and_the_blocking_session(database: str) -> None:
     with closing(psycopg.connect(database)) as holder, closing(psycopg.connect(database)) as waiter:
         held_up, by = waiter.info.backend_pid, holder.info.backend_pid
         holder.execute("LOCK TABLE images")
@@ -233,7 +239,7 @@ def test_each_file_for_psql_is_used_by_the_runbook() -> None:
     names = {path.name for path in (ROOT / "sql" / "inspect").glob("*.sql")} - {
         "schema.sql",
         "statements.sql",
-    }  # the programs' own
+    }  # the code uses these
 
     assert names == set(re.findall(r"sql/inspect/(\w+\.sql)", RUNBOOK.read_text()))
 
@@ -251,7 +257,7 @@ def test_a_standby_is_promoted_by_hand(other_server: Server, memory: Path) -> No
         [*copy, "-d", other_server.url(), "-D", standby.data], cwd="/", capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    (standby.data / ".s.PGSQL.5432.lock").unlink()  # of the socket, which is among the data here
+    (standby.data / ".s.PGSQL.5432.lock").unlink()  # the copy includes the lock file of the socket
     standby.start()
     try:
         look = "psql -f sql/inspect/replication.sql"
