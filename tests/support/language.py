@@ -1,8 +1,7 @@
 """Language check: the countable rules of the house style, applied to the project's own text.
 
 Run it by hand: `python -m tests.support.language PATH...` prints `FILE:LINE: RULE: SENTENCE` for each finding, and
-exits with 1 if there is one. Without a path, it checks all files except those that language_pending.txt lists.
-`--shrink` removes from that list each file that has no finding.
+exits with 1 if there is one. Without a path, it checks all files.
 
 The check reads docstrings, comments and messages of Python, comments of SQL, JavaScript, shell, YAML and TOML, and
 pages of Markdown and HTML. It skips code spans in backticks. README.md, RUNBOOK.md and CHANGELOG.md are not covered.
@@ -18,10 +17,9 @@ from pathlib import Path
 from tests.support.prose import MESSAGE, Passage, passages
 
 ROOT = Path(__file__).parents[2]
-PENDING = Path(__file__).with_name("language_pending.txt")
 NOT_COVERED = re.compile(
     r"^(README|RUNBOOK|CHANGELOG|SECURITY)\.md$|^benchmarks/(README\.md|results/|peers/)|^sql/schema\.sql$"
-    r"|^requirements/|^tests/support/(language|prose|language_pending)|^tests/test_language\.py$|^LICENSE$"
+    r"|^requirements/|^tests/support/(language|prose)|^tests/test_language\.py$|^LICENSE$"
 )
 
 MAX_WORDS = 30  # in one sentence
@@ -191,25 +189,10 @@ def check_text(path: str, texts: Iterable[str]) -> list[Finding]:
     return sorted({finding for text in texts for finding in check(Passage(path, 0, MESSAGE, text))})
 
 
-def pending() -> list[str]:
-    """Return the files that are not rewritten yet. The list only shrinks."""
-    return PENDING.read_text(encoding="utf-8").split() if PENDING.exists() else []
-
-
 def main(arguments: list[str]) -> int:
     """Print the findings of the named files and folders. Return 1 if there are any, otherwise 0."""
-    if arguments == ["--shrink"]:
-        rest = [path for path in pending() if (ROOT / path).is_file() and check_file(path)]
-        PENDING.write_text("".join(f"{path}\n" for path in rest), encoding="utf-8")
-        print(f"{len(rest)} files are pending")
-        return 0
     wanted = [Path(argument).resolve() for argument in arguments]
-    skipped = set(pending()) if not wanted else set()
-    chosen = [
-        path
-        for path in covered()
-        if path not in skipped and (not wanted or any((ROOT / path).is_relative_to(each) for each in wanted))
-    ]
+    chosen = [path for path in covered() if not wanted or any((ROOT / path).is_relative_to(each) for each in wanted)]
     found = [finding for path in chosen for finding in check_file(path)]
     for finding in found:
         print(finding)

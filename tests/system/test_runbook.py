@@ -41,7 +41,6 @@ HINTED = {"CommandError", "UsageError", "WrongURLError"}  # their second argumen
 MIN_WORDS = 2  # of a message
 OTHERS = [  # messages that are not an argument of such a call, or have too few words
     "503 METHOD PATH: ERROR: REASON",
-    "an INVALID index that it may have left costs writes: run the command again to mend it",
     "image ID: no bytes under KEY",
     "image ID: SIZE bytes under KEY, its row has OTHER",
     "KEY: SIZE bytes of no image",
