@@ -17,8 +17,9 @@ from app.cli.commands.token import token
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     invoke_without_command=True,
     no_args_is_help=True,
-    epilog="Settings come from the environment, from .env, and from files in /run/secrets: see images settings."
-    " `images COMMAND --help` shows examples and exit codes. With --version, --verbose adds the libraries.",
+    epilog="Settings come from the environment, from .env, and from files in /run/secrets. `images settings` shows"
+    " them. `images COMMAND --help` shows examples and exit codes. `images --verbose --version` also prints the"
+    " versions of the libraries.",
 )
 @click.option("--version", is_flag=True, help="Print the version.")
 @click.pass_context

@@ -17,9 +17,8 @@ EXIT_CODES = {
 class Command(click.Command):
     """A command whose help shows examples, one a line, and exit codes.
 
-    `exit_codes` maps a code to what it means here. Codes that are left out mean what they mean everywhere.
-    `common` adds --quiet and --verbose. `warns` tells that the command reads the settings and does not warn of unknown
-    names in them by itself.
+    `exit_codes` maps a code to its meaning for this command. The other codes have the meaning in EXIT_CODES.
+    `common` adds --quiet and --verbose. With `warns`, it reports unknown names in the settings before it runs.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Command(click.Command):
 
 
 class PassingCommand(Command):
-    """A command that passes its arguments to another program: only its own flags in front are its own."""
+    """A command that passes its arguments to another program, except its own flags before the first argument."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
@@ -110,7 +109,7 @@ def common_options() -> list[click.Parameter]:
             is_eager=True,
             expose_value=False,
             callback=_set_verbose,
-            help="Show the traceback of an error, with the words of the driver.",
+            help="Show the traceback of an error, and the message of the database driver.",
         ),
     ]
 
@@ -118,5 +117,5 @@ def common_options() -> list[click.Parameter]:
 def format_option(*formats: str) -> click.Option:
     """Return the option --format, whose first choice is the default."""
     return click.Option(
-        ["--format"], type=click.Choice(formats), default=formats[0], show_default=True, help="Format of the output."
+        ["--format"], type=click.Choice(formats), default=formats[0], show_default=True, help="Output format."
     )

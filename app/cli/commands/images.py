@@ -16,13 +16,16 @@ from app.cli.commands.classes import Command
     exit_codes={1: "at least one file was rejected"},
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag of each new image. You can repeat it.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="Add this tag to each new image. You can repeat this option."
+)
 @click.pass_obj
 def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tuple[str, ...]) -> int:
     """Import the images of files and folders.
 
-    A folder is imported with everything below it, except hidden files and links to folders. Run the command again to
-    continue after an error: it skips images that are stored already. Each rejected file is a line on stderr.
+    The command imports all files in a folder and its subfolders, except hidden files and links to folders. It prints a
+    line to stderr for each rejected file. To continue after an error, run the command again: it skips images that are
+    already stored.
     """
     from app.cli.import_files import import_folders
 
@@ -33,11 +36,18 @@ def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tup
     cls=Command,
     examples="images export -o images.ndjson\nimages export --tag harbour --compress zstd > harbour.ndjson.zst",
 )
-@click.option("--tag", multiple=True, metavar="TAG", help="Only images with this tag. You can repeat it.")
+@click.option(
+    "--tag",
+    multiple=True,
+    metavar="TAG",
+    help="Only images with this tag. If you repeat this option, images need all the tags.",
+)
 @click.option("--content-type", metavar="TYPE", help="Only images of this media type, such as image/png.")
-@click.option("--q", metavar="WORDS", help="Only images with these words in title, description, file name or tags.")
-@click.option("--created-after", metavar="TIME", help="Only images stored later, such as 2026-01-31T12:00:00Z.")
-@click.option("--created-before", metavar="TIME", help="Only images stored earlier.")
+@click.option("--q", metavar="WORDS", help="Only images with these words in the title, description, file name or tags.")
+@click.option(
+    "--created-after", metavar="TIME", help="Only images stored after this time. Example: 2026-01-31T12:00:00Z."
+)
+@click.option("--created-before", metavar="TIME", help="Only images stored before this time.")
 @click.option("--compress", type=click.Choice(["gzip", "zstd"]), help="Compress the output.")
 @click.option(
     "-o",

@@ -14,7 +14,7 @@ def objects() -> None:
 @objects.command(
     params=[format_option("text", "json")],
     examples="images objects check\nimages objects check --remove-orphans --grace 3600",
-    exit_codes={0: "nothing is wrong, or every finding was removed", 1: "findings"},
+    exit_codes={0: "no findings, or all findings were removed", 1: "findings"},
 )
 @click.option(
     "--grace",
@@ -22,9 +22,9 @@ def objects() -> None:
     default=86_400,
     show_default=True,
     metavar="SECONDS",
-    help="Ignore objects younger than this: an upload or import may still be running.",
+    help="Ignore objects newer than this, because an upload or import may still be running.",
 )
-@click.option("--remove-orphans", is_flag=True, help="Remove bytes that no image has.")
+@click.option("--remove-orphans", is_flag=True, help="Remove bytes that belong to no image.")
 def check(grace: float, remove_orphans: bool, format: str) -> int:
     """Find images without bytes, and bytes without an image."""
     from app.cli.check_objects import check_objects
@@ -36,14 +36,14 @@ def check(grace: float, remove_orphans: bool, format: str) -> int:
     cls=Command,
     context_settings={"allow_interspersed_args": False},
     examples="images objects keep -- ./backup.sh\nimages objects keep sh -c 'pg_dump -Fc images > images.dump'",
-    exit_codes={0: "the command succeeded", 3: "the command was not run, or ran without the lock"},
+    exit_codes={0: "the command succeeded", 3: "the command was not run, or bytes may have been removed while it ran"},
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND [ARG]...")
 def keep(command: tuple[str, ...]) -> int:
     """Run a command, such as a backup, while no DELETE removes bytes.
 
-    While the command runs, a DELETE removes the row of an image but keeps its bytes. The exit code is the one of the
-    command.
+    While the command runs, a DELETE removes the row of an image but keeps its bytes. The exit code is that of
+    COMMAND.
     """
     if not command:
         raise UsageError("no command to run.", "images objects keep -- COMMAND [ARG]...")

@@ -11,7 +11,7 @@ SQL = Path(__file__).resolve().parents[3] / "sql"
 
 
 def complete_migration(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the IDs of migrations that begin so, for the completion in a shell."""
+    """Return the IDs of migrations that begin with `incomplete`, for completion in a shell."""
     names = (path.stem for path in (SQL / "migrations").glob("*.sql") if not path.stem.endswith(".rollback"))
     return sorted(name for name in names if name.startswith(incomplete))
 
@@ -43,8 +43,8 @@ def status(format: str) -> int:
 def check(files: tuple[Path, ...], format: str) -> int:
     """Find unsafe statements in sql/, without a database.
 
-    With FILE, show only the findings in these files. All of sql/ is read in any case, because the migrations before
-    decide what a statement means.
+    With FILE, show only the findings in these files. The command still reads all of sql/, because the effect of a
+    statement depends on earlier migrations.
     """
     from app.cli.schema import check_files
 
@@ -58,12 +58,16 @@ def check(files: tuple[Path, ...], format: str) -> int:
 )
 @click.argument("migrations", nargs=-1, metavar="[MIGRATION]...", shell_complete=complete_migration)
 @click.option(
-    "--rows", type=click.IntRange(1, 100_000_000), default=200_000, show_default=True, help="Rows in each table."
+    "--rows",
+    type=click.IntRange(1, 100_000_000),
+    default=200_000,
+    show_default=True,
+    help="Rows to create in each table.",
 )
 def review(migrations: tuple[str, ...], rows: int, format: str) -> int:
-    """Try migrations on a scratch database, and measure what they do.
+    """Run migrations on a scratch database, and measure locks and time.
 
-    MIGRATION is an ID or a file. Without one, the pending migrations of the database are reviewed.
+    MIGRATION is an ID or a file. Without MIGRATION, the command reviews the pending migrations of the database.
     """
     from app.cli.schema import show_review
 
@@ -75,7 +79,7 @@ def review(migrations: tuple[str, ...], rows: int, format: str) -> int:
 def new(message: str) -> None:
     """Create the files of a migration and of its rollback.
 
-    MESSAGE says what the migration does, verb first. It becomes the name of the files.
+    MESSAGE says what the migration does, and begins with a verb. The names of the files come from it.
     """
     from app.migrations.new import create
 
@@ -90,7 +94,8 @@ def new(message: str) -> None:
 def accept(migrations: tuple[str, ...], every: bool) -> None:
     """Accept edited migration files.
 
-    Records the new checksum of a migration that was edited after it was applied. The migration does not run.
+    Use this if you edited the file of a migration after it was applied. The command records the new checksum. It does
+    not run the migration again.
     """
     if every == bool(migrations):
         raise UsageError("name the edited migrations, or give --all.", "list them: images schema status")
@@ -108,7 +113,7 @@ def accept(migrations: tuple[str, ...], every: bool) -> None:
     help="Write to FILE instead of stdout. FILE is replaced only when the dump is complete.",
 )
 def dump(output: Path | None) -> None:
-    """Print the live schema as the text of sql/schema.sql."""
+    """Print the live schema in the format of sql/schema.sql."""
     from app.cli.schema import dump_schema
 
     dump_schema(output)

@@ -12,8 +12,9 @@ from app.cli.commands.classes import Command, PassingCommand, Seconds, format_op
 def dev() -> int:
     """Run the service with an embedded PostgreSQL.
 
-    Starts PostgreSQL if DATABASE_URL is embedded:DIR, applies the migrations, and serves until Ctrl-C. `make run` calls
-    this. The data stays. The exit code is the one of the service.
+    If DATABASE_URL is embedded:DIR, the command starts PostgreSQL. Then it applies the migrations, and runs the service
+    until you press Ctrl-C. The data in DIR is kept. The exit code is that of the service. `make run` calls this
+    command.
     """
     from app.cli.dev import dev
 
@@ -21,20 +22,20 @@ def dev() -> int:
 
 
 @click.command(cls=Command, examples="images wait --timeout 5\nimages wait --migrate")
-@click.option("--migrate", is_flag=True, help="Run `yoyo apply` afterwards (skipped if MIGRATE=false).")
+@click.option("--migrate", is_flag=True, help="Then run `yoyo apply`, unless MIGRATE is false.")
 @click.option(
     "--timeout",
     type=Seconds(min=0),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="Fail if PostgreSQL or the object store does not answer in this time.",
+    help="Fail if PostgreSQL or the object store does not answer within this time.",
 )
 def wait(migrate: bool, timeout: float) -> None:
     """Check the settings, and wait until all servers answer.
 
-    The servers are PostgreSQL and the object store. A container starts with this command, so that a wrong setting shows
-    once and not in each worker. An error that waiting cannot fix, such as a wrong password, ends the command at once.
+    The servers are PostgreSQL and the object store. If waiting cannot fix an error, such as a wrong password, the
+    command fails at once. A container runs it first, so that a wrong setting is reported once and not by each worker.
     """
     import asyncio
 
@@ -56,7 +57,7 @@ def wait(migrate: bool, timeout: float) -> None:
 def settings(format: str) -> None:
     """Show every setting, its value and its source.
 
-    Passwords and other secrets are masked. Unknown names in .env are listed with the nearest known name.
+    Passwords and other secrets are masked. For an unknown name in .env, the command suggests the nearest known name.
     """
     from app.cli.settings import show
 
@@ -70,10 +71,10 @@ def settings(format: str) -> None:
     "images psql -c 'SELECT count(*) FROM images'\n"
     "images psql --owner -f sql/inspect/blocking.sql",
     exit_codes={
-        0: "psql's own: done",
-        1: "psql's own: fatal error, such as a file that does not exist",
-        2: "wrong settings; psql's own: the connection failed",
-        3: "psql is not installed; psql's own: an error in a script, with ON_ERROR_STOP",
+        0: "done",
+        1: "psql: fatal error, such as a file that does not exist",
+        2: "wrong settings, or psql: the connection failed",
+        3: "psql is not installed, or psql: an error in a script with ON_ERROR_STOP",
     },
 )
 @click.option("--owner", is_flag=True, help="Connect with MIGRATION_DATABASE_URL, as the owner of the schema.")
@@ -81,8 +82,8 @@ def settings(format: str) -> None:
 def psql(owner: bool, arguments: tuple[str, ...]) -> int:
     """Run psql on the database of the settings.
 
-    ARGS are psql's own. The connection comes from DATABASE_URL and goes to psql in environment variables, so that no
-    password is in the list of processes. With embedded:DIR the server runs while psql does.
+    The command passes ARGS to psql. It takes the connection from DATABASE_URL and passes it in environment variables,
+    so that the list of processes shows no password. If DATABASE_URL is embedded:DIR, PostgreSQL runs until psql exits.
     """
     from app.cli.psql import run_psql
 
@@ -99,7 +100,7 @@ def psql(owner: bool, arguments: tuple[str, ...]) -> int:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script for completion in a shell."""
+    """Print the completion script for a shell."""
     script = get_completion_class(shell)
     assert script is not None
     print(script(context.find_root().command, {}, "images", "_IMAGES_COMPLETE").source())

@@ -17,12 +17,13 @@ def token() -> None:
     type=click.Choice(["read", "write", "admin"]),
     default="read",
     show_default=True,
-    help="Scope of the token: write includes read, admin includes both.",
+    help="Scope of the token. write includes read, and admin includes both.",
 )
 def create(name: str, scope: str) -> None:
     """Create a token and print it once.
 
-    NAME says whose token it is. The database has only a hash: keep the token when it is printed.
+    NAME identifies the client that uses the token. Save the token when it is printed. The command cannot show it again,
+    because the database stores only a hash.
     """
     from app.cli import tokens
 
@@ -33,7 +34,7 @@ def create(name: str, scope: str) -> None:
     "list", params=[format_option("text", "json")], examples="images token list\nimages token list --format json"
 )
 def list_(format: str) -> None:
-    """List all tokens, revoked ones too, with their last use."""
+    """List all tokens, including revoked ones, with their last use."""
     from app.cli import tokens
 
     tokens.show(format)
