@@ -79,7 +79,7 @@ def p99(outcomes: list[Outcome]) -> float:
 
 def as_text(report: Report) -> str:
     quiet = p99(report.of(report.acts[0]))
-    columns = ("seconds", "requests", "failed", "excused", "resent", "p99 ms", "/ quiet")
+    columns = ("seconds", "requests", "failed", "excused", "resent", "p99 ms", "vs quiet")
     lines = [f"{'':32}" + "".join(f"{column:>10}" for column in columns)]
     for act in report.acts:
         outcomes = report.of(act)
