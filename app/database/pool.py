@@ -37,7 +37,9 @@ class Batch:
 
     calls: list[tuple[UUID, int, *tuple[object, ...]]]
     rows: asyncio.Task[dict[int, asyncpg.Record]] = field(init=False)  # by the number of the call
-    rolled_back: bool = False  # it failed as a whole, and changed nothing
+    # If the batch fails, each call can run again without the others. The batch had several calls and ended: PostgreSQL
+    # has rolled it back, and runs none of them any more.
+    can_run_singly: bool = False
 
 
 class Pool:
@@ -111,7 +113,7 @@ class Pool:
         try:
             rows = await asyncio.shield(batch.rows)  # a caller that is canceled does not cancel the batch
         except asyncpg.PostgresError as error:
-            if not batch.rolled_back or (isinstance(error, asyncpg.QueryCanceledError) and not changes):
+            if not batch.can_run_singly or (isinstance(error, asyncpg.QueryCanceledError) and not changes):
                 raise
             return await self.fetchrow(name, id, number, *arguments)
         finally:
@@ -126,7 +128,7 @@ class Pool:
         try:
             rows = await connection.fetchmany(name, sorted(batch.calls))
         finally:
-            batch.rolled_back = len(batch.calls) > 1 and connection.is_reusable()
+            batch.can_run_singly = len(batch.calls) > 1 and connection.is_reusable()
             self._release(connection)
         return {row["number"]: row for row in rows}
 

@@ -83,7 +83,11 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def lock(self, timeout: float | None = None) -> Iterator[None]:
-        """Run a yoyo command. `_hold` takes the lock when there is something to write."""
+        """Run a yoyo command and turn its errors into messages. At its end, release the lock if `_hold` took it.
+
+        yoyo calls this around each command. It takes no lock, despite its name. `_hold` does, when there is something
+        to write.
+        """
         if self._is_locked:  # yoyo upgrades its own tables inside the command's lock
             yield
             return

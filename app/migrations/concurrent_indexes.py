@@ -1,8 +1,42 @@
-"""CREATE INDEX CONCURRENTLY: recognize what an interruption left, an INVALID index or one that was not recorded."""
+"""CREATE INDEX CONCURRENTLY: repair an interrupted build. It left an INVALID index, or a valid one without a record."""
 
 import re
 
+from yoyo.migrations import Migration
+
+from app.errors import CommandError
+from app.migrations.connection import run
+from app.migrations.migrator import DONE, Migrator
+
 BUILD = re.compile(r"^\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(\w+)\s+ON\s", re.IGNORECASE)
+
+
+def repair_index(migrator: Migrator, migration: Migration, operation: str) -> bool:
+    """Repair what an interrupted build left, and return whether its index exists already and is valid.
+
+    An INVALID index is dropped by the statement that reverses this one. If the index is valid and has the definition of
+    this statement, only its record is missing. Any other statement returns False.
+
+    Raises CommandError if another index has the name.
+    """
+    step = migration.steps[0].step
+    sql, reverse = {"apply": (step._apply, "rollback"), "rollback": (step._rollback, "apply")}[operation]
+    name = built_by(sql or "")
+    row = name and run(migrator.connection, "find_index", name=name).fetchone()
+    if not row:
+        return False
+    is_valid, definition = row
+    if not is_valid:
+        migrator.report(f"{migration.id}: dropping the INVALID index {name} that an interrupted build left")
+        migration.process_steps(migrator, reverse)
+        return False
+    if not same(sql, definition):
+        raise CommandError(
+            f"{migration.id} was not {DONE[operation]}: another index has the name {name}: {definition}.",
+            "drop or rename that index",
+        )
+    migrator.report(f"{migration.id}: the index {name} exists already and is valid")
+    return True
 
 
 def built_by(sql: str) -> str | None:

@@ -5,7 +5,6 @@ import random
 import time
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, Protocol
 
 import psycopg
 from psycopg.errors import DeadlockDetected, LockNotAvailable
@@ -13,44 +12,15 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError
 from app.migrations import lock
-from app.migrations.concurrent_indexes import built_by, same
-from app.migrations.connection import Connection, explain, is_interrupted, run, sentence
+from app.migrations.concurrent_indexes import repair_index
+from app.migrations.connection import explain, is_interrupted, run, sentence
 from app.migrations.data_loss import reject_new_losses
+from app.migrations.migrator import DONE, Migrator
 from app.migrations.progress import watched
-from app.settings import Settings
 
 MAX_PAUSE = 10.0  # seconds between two attempts
-DONE = {"apply": "applied", "rollback": "rolled back"}
 COMPARE = "if the database already has this change, compare: images schema status"
 SCHEMA_CHANGED = ("0A", "2B", "42")  # SQLSTATE classes of statements that do not fit the schema as it is
-
-
-class Migrator(Protocol):
-    """Migrator as the execution needs it: app/migrations/backend.py is one."""
-
-    @property
-    def connection(self) -> Connection: ...
-
-    @property
-    def settings(self) -> Settings: ...
-
-    def report(self, text: str) -> None: ...
-
-    # From here on a part of yoyo's DatabaseBackend, which has no types.
-    def transaction(self) -> Any: ...
-    def is_applied(self, migration: Migration) -> bool: ...
-    def log_migration(self, migration: Migration, operation: str) -> None: ...
-    def mark_one(self, migration: Migration, log: bool = True) -> None: ...
-    def unmark_one(self, migration: Migration, log: bool = True) -> None: ...
-
-    def record_run(
-        self,
-        migration: Migration,
-        operation: str,
-        outcome: str,
-        started: datetime | None = None,
-        error: str | None = None,
-    ) -> None: ...
 
 
 def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
@@ -134,39 +104,14 @@ def _execute_without_transaction(migrator: Migrator, migration: Migration, opera
     settings = migrator.settings
     lock.prepare_session(migrator.connection, max(settings.migration_lock_wait, settings.migration_lock_timeout))
     try:
-        if _must_run(migrator, migration, operation):
+        is_built = repair_index(migrator, migration, operation)
+        if not is_built:
             migration.process_steps(migrator, operation)
     finally:
         if not migrator.connection.closed:
             lock.prepare_session(migrator.connection, settings.migration_lock_timeout)
     with migrator.transaction():
         _record(migrator, migration, operation, started)
-
-
-def _must_run(migrator: Migrator, migration: Migration, operation: str) -> bool:
-    """Return whether the statement has to run, as the database shows what an interrupted run left.
-
-    An INVALID index is dropped by the statement that reverses this one. If the index is valid and is the one that this
-    migration builds, only its record is missing. Raises CommandError if another index has the name.
-    """
-    step = migration.steps[0].step
-    sql, reverse = {"apply": (step._apply, "rollback"), "rollback": (step._rollback, "apply")}[operation]
-    name = built_by(sql or "")
-    row = name and run(migrator.connection, "find_index", name=name).fetchone()
-    if not row:
-        return True
-    is_valid, definition = row
-    if not is_valid:
-        migrator.report(f"{migration.id}: dropping the INVALID index {name} that an interrupted build left")
-        migration.process_steps(migrator, reverse)
-        return True
-    if not same(sql, definition):
-        raise CommandError(
-            f"{migration.id} was not {DONE[operation]}: another index has the name {name}: {definition}.",
-            "drop or rename that index",
-        )
-    migrator.report(f"{migration.id}: the index {name} exists already and is valid")
-    return False
 
 
 def _record(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:

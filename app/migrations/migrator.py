@@ -1,0 +1,39 @@
+"""Migrator: the part of the yoyo backend that runs migrations and records them."""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from yoyo.migrations import Migration
+
+from app.migrations.connection import Connection
+from app.settings import Settings
+
+DONE = {"apply": "applied", "rollback": "rolled back"}  # by operation, for messages
+
+
+class Migrator(Protocol):
+    """Migrator as the execution needs it. `SettingsBackend` of app/migrations/backend.py is one."""
+
+    @property
+    def connection(self) -> Connection: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def report(self, text: str) -> None: ...
+
+    # From here on a part of yoyo's DatabaseBackend, which has no types.
+    def transaction(self) -> Any: ...
+    def is_applied(self, migration: Migration) -> bool: ...
+    def log_migration(self, migration: Migration, operation: str) -> None: ...
+    def mark_one(self, migration: Migration, log: bool = True) -> None: ...
+    def unmark_one(self, migration: Migration, log: bool = True) -> None: ...
+
+    def record_run(
+        self,
+        migration: Migration,
+        operation: str,
+        outcome: str,
+        started: datetime | None = None,
+        error: str | None = None,
+    ) -> None: ...
