@@ -8,7 +8,7 @@ from anyio import WouldBlock
 from starlette.requests import Request
 from starlette.types import Message, Receive, Send
 
-from app.web.problems import RETRY_AFTER, ProblemError
+from app.web.problems import ProblemError, unavailable
 from app.web.state import State
 
 STALL_TIMEOUT = 60.0  # seconds without progress, after which a client that does not read its answer is given up
@@ -65,7 +65,7 @@ def too_large(max_bytes: int) -> ProblemError:
 
 
 @asynccontextmanager
-async def turn(request: Request[State]) -> AsyncIterator[None]:
+async def upload_slot(request: Request[State]) -> AsyncIterator[None]:
     """Run as one of at most MAX_UPLOADS uploads. If there are more, wait for REQUEST_TIMEOUT with the body unread.
 
     Raises ProblemError: 503.
@@ -75,7 +75,7 @@ async def turn(request: Request[State]) -> AsyncIterator[None]:
         async with asyncio.timeout(request.state["settings"].request_timeout):
             await uploads.acquire_on_behalf_of(request)
     except TimeoutError:
-        raise too_busy("Too many uploads are running.") from None
+        raise unavailable("Too many uploads are running.", closes=True) from None
     try:
         yield
     finally:
@@ -83,7 +83,7 @@ async def turn(request: Request[State]) -> AsyncIterator[None]:
 
 
 @contextmanager
-def transfer(request: Request[State]) -> Iterator[None]:
+def transfer_slot(request: Request[State]) -> Iterator[None]:
     """Run as one of the few imports and exports: each holds a database connection until it ends.
 
     Raises ProblemError: 503.
@@ -92,13 +92,8 @@ def transfer(request: Request[State]) -> Iterator[None]:
     try:
         transfers.acquire_on_behalf_of_nowait(request)
     except WouldBlock:
-        raise too_busy("Too many imports and exports are running.") from None
+        raise unavailable("Too many imports and exports are running.", closes=True) from None
     try:
         yield
     finally:
         transfers.release_on_behalf_of(request)
-
-
-def too_busy(detail: str) -> ProblemError:
-    """Return a 503. It closes the connection, because the body is unread."""
-    return ProblemError(503, detail=detail, headers={"Retry-After": RETRY_AFTER, "Connection": "close"})

@@ -110,9 +110,13 @@ class ProblemError(Exception):
         return response
 
 
-def unavailable(detail: str, kind: str | None = None) -> ProblemError:
-    """Return a 503 that says when to try again."""
-    return ProblemError(503, kind, f"{detail} {TRY_AGAIN}", headers={"Retry-After": RETRY_AFTER})
+def unavailable(detail: str | None = None, kind: str | None = None, *, closes: bool = False) -> ProblemError:
+    """Return a 503 with Retry-After. Every 503 of the service is made here.
+
+    If `closes` is true, it closes the connection, because the body of the request is unread.
+    """
+    headers = {"Retry-After": RETRY_AFTER} | ({"Connection": "close"} if closes else {})
+    return ProblemError(503, kind, detail, headers=headers)
 
 
 def invalid(error: ValidationError, *, parameters: bool = False) -> ProblemError:
@@ -198,13 +202,14 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     detail = f"The database or the object store is not available. {TRY_AGAIN}"
     if request.method not in {"GET", "HEAD"}:
         detail += " The change may have been saved, so read before you try again."
-    return ProblemError(503, detail=detail, headers={"Retry-After": RETRY_AFTER}).response()
+    return unavailable(detail).response()
 
 
 async def _behind(request: Request, error: Exception) -> Response:
     """Answer 503 if the schema is older than this release."""
     logger.error("503 %s %s: a migration is pending: %s", request.method, request.scope["path"], error)
-    return unavailable("The database does not have all migrations of this release.", "migrations-pending").response()
+    detail = f"The database does not have all migrations of this release. {TRY_AGAIN}"
+    return unavailable(detail, "migrations-pending").response()
 
 
 async def _rejected_image(request: Request, error: Exception) -> Response:
@@ -228,7 +233,7 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 
 async def _stopping(request: Request, error: Exception) -> Response:
-    return unavailable("The service is stopping.").response()
+    return unavailable(f"The service is stopping. {TRY_AGAIN}").response()
 
 
 async def _disconnected(request: Request, error: Exception) -> Response:

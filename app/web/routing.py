@@ -22,7 +22,7 @@ from app.web.limits import limited
 from app.web.negotiation import coding, media_type, quality
 from app.web.operations import JSON, Body, Operation
 from app.web.parameters import NoParameters, parameters
-from app.web.problems import ProblemError, unavailable
+from app.web.problems import TRY_AGAIN, ProblemError, unavailable
 from app.web.security import secure
 from app.web.state import State
 
@@ -71,7 +71,7 @@ class _Resource:
                 raise
             # uvicorn has waited as long as it may. If the response has begun, it ends early.
             if response is None:
-                await unavailable("The service is stopping.").response()(scope, receive, send)
+                await unavailable(f"The service is stopping. {TRY_AGAIN}").response()(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         method = scope["method"]

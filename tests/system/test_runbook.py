@@ -35,7 +35,7 @@ from tests.migrations.test_backend import wait_until
 from tests.system.test_backup import other_server as other_server  # a fixture
 
 RUNBOOK = ROOT / "RUNBOOK.md"
-EXCEPTIONS = {"ChildProcessError", "TimeoutError", "too_busy"}
+EXCEPTIONS = {"ChildProcessError", "TimeoutError", "unavailable"}
 CHECKED = ("settings.py", "store.py")
 HINTED = {"CommandError", "UsageError", "WrongURLError"}  # their second argument is a hint
 MIN_WORDS = 2  # of a message
@@ -53,7 +53,6 @@ OTHERS = [  # messages that are not an argument of such a call, or have too few 
     "error: unexpected ERROR: REASON",
     "error: interrupted. Migrations that were applied before stay applied.",
     "hint: see FILE",
-    "The service is stopping.",
     "error: --OPTION WHAT.",
     "error: --tag WHAT.",
     "error: SECRETS_DIR: REASON.",

@@ -10,7 +10,7 @@ from app.catalogue.models import Image
 from app.database.errors import UNAVAILABLE
 from app.observability.logs import logger
 from app.web import negotiation
-from app.web.limits import transfer, with_stall_timeout
+from app.web.limits import transfer_slot, with_stall_timeout
 from app.web.operations import Answer, Tag, operation
 from app.web.parameters import parameters
 from app.web.state import State
@@ -59,7 +59,7 @@ class _Export(StreamingResponse):
             await in_time({"type": "http.response.body", "body": chunk, "more_body": True})
 
         try:
-            with transfer(self.request):
+            with transfer_slot(self.request):
                 await export(self.request.state["reads"], self.filters, self.coding, write)
         except UNAVAILABLE as error:
             if not started:

@@ -14,7 +14,7 @@ from app.database.replica import ReadRouter
 from app.observability.logs import logger
 from app.schema import history
 from app.web.operations import JSON, Answer, Tag, operation
-from app.web.problems import RETRY_AFTER, ProblemError
+from app.web.problems import unavailable
 from app.web.state import State
 
 POLL_INTERVAL = 1.0  # seconds between two looks for migrations that another process applies
@@ -64,12 +64,12 @@ async def readyz(request: Request[State]) -> Response:
     SIGTERM the service is not ready.
     """
     if request.state["draining"].is_set():
-        raise ProblemError(503, "draining", headers={"Retry-After": RETRY_AFTER})
+        raise unavailable(kind="draining")
     reads = request.state["reads"]
     missing = await _pending(reads)
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
-        raise ProblemError(503, "migrations-pending", detail, headers={"Retry-After": RETRY_AFTER})
+        raise unavailable(detail, "migrations-pending")
     return JSONResponse({"status": "ready" if reads.primary_answers else "read-only"})
 
 

@@ -18,7 +18,7 @@ from app.catalogue.models import ImageRecord, ImportResult
 from app.database import queries
 from app.database.connection import Connection
 from app.storage.keys import storage_key
-from app.web.limits import transfer
+from app.web.limits import transfer_slot
 from app.web.operations import JSON, Answer, Body, Tag, operation
 from app.web.problems import MAX_ERRORS, FieldError, ProblemError, invalid
 from app.web.state import State
@@ -46,7 +46,7 @@ async def import_images(request: Request[State]) -> Response:
     """Import all lines in one transaction, or none if a line is wrong."""
     result = ImportResult(new=0, known=0)
     faults = Faults()
-    with transfer(request):
+    with transfer_slot(request):
         try:
             async with request.state["pool"].transaction() as connection, connection.without_time_limit():
                 moment = await queries.prepare_import(connection)

@@ -17,7 +17,7 @@ from app.observability.metrics import measured_upload
 from app.settings import Settings
 from app.storage.spool import Content, Spool
 from app.web.endpoints.images import PATH, image_response
-from app.web.limits import too_large, turn
+from app.web.limits import too_large, upload_slot
 from app.web.multipart import Form, Limits, file_error, read_form
 from app.web.negotiation import media_type
 from app.web.operations import JSON, Answer, Body, Tag, operation
@@ -103,7 +103,7 @@ def _last_component(filename: str, settings: Settings) -> str | None:
 async def create_image(request: Request[State]) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     with measured_upload() as measured:
-        async with turn(request), receive(request, settings) as upload:
+        async with upload_slot(request), receive(request, settings) as upload:
             found = await digest(upload.content, request.state["codec"], request.state["decoders"])
             row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
         measured |= {"new": new, "bytes": found.byte_size}
