@@ -12,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 
 from app.catalogue.thumbnails import Thumbnails
-from app.database import probe
+from app.database.database_metrics import DatabaseProbe
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.decoder.client import Codec
@@ -106,7 +106,7 @@ def create_app(settings: Settings) -> Starlette:
                     "reads": reads,
                     "metrics": measured,
                     "log": log,
-                    "look": probe.DatabaseProbe(settings),
+                    "database_probe": DatabaseProbe(settings),
                     "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                     "openapi": document.at,

@@ -18,7 +18,7 @@ from app.storage import keys, store
 from app.storage.spool import Content
 
 
-class Digest(NamedTuple):
+class MeasuredContent(NamedTuple):
     """The size in bytes of an image, its SHA-256 in hexadecimal, and its measure."""
 
     byte_size: int
@@ -27,33 +27,38 @@ class Digest(NamedTuple):
 
 
 async def store_image(
-    pool: Pool, objects: ObjectStore, content: Content, found: Digest, filename: str | None, fields: UploadFields
+    pool: Pool,
+    objects: ObjectStore,
+    content: Content,
+    measured: MeasuredContent,
+    filename: str | None,
+    fields: UploadFields,
 ) -> tuple[Record, bool]:
     """Store an image. Return its row and whether it is new, because the same bytes are stored once.
 
     Without a file name, the hash becomes the name. Raises errors of obstore and of PostgreSQL.
     """
-    key = keys.storage_key(found.sha256)
+    key = keys.storage_key(measured.sha256)
     while True:
-        row = await queries.get_image_by_sha256(pool, found.sha256)
+        row = await queries.get_image_by_sha256(pool, measured.sha256)
         if row is not None:
             return row, False
-        async with pool.exclusive(found.sha256) as waited:
+        async with pool.exclusive(measured.sha256) as waited:
             if waited:
                 continue  # Another request in this process may have stored these bytes.
             # Until the row is committed, the lock keeps a DELETE from removing the bytes that are written here. The row
             # is committed after the bytes are written, so a crash can leave bytes without a row, but no row without
             # bytes.
             async with pool.transaction() as connection:
-                await queries.lock_content(connection, found.sha256)
-                await store.put(objects, key, content, found.measure.content_type)
+                await queries.lock_content(connection, measured.sha256)
+                await store.put(objects, key, content, measured.measure.content_type)
                 row = await queries.insert_image(
                     connection,
-                    filename=filename or f"{found.sha256[:16]}.{EXTENSIONS[found.measure.content_type]}",
-                    byte_size=found.byte_size,
-                    sha256=found.sha256,
+                    filename=filename or f"{measured.sha256[:16]}.{EXTENSIONS[measured.measure.content_type]}",
+                    byte_size=measured.byte_size,
+                    sha256=measured.sha256,
                     storage_key=key,
-                    **found.measure._asdict(),
+                    **measured.measure._asdict(),
                     **fields.model_dump(exclude={"attributes"}),
                     attributes=to_json(fields.attributes).decode(),
                 )
@@ -62,20 +67,20 @@ async def store_image(
         # Another process has stored the same bytes in between.
 
 
-async def digest(content: Content, codec: Codec, decoders: Executor) -> Digest:
-    """Return the digest of the content, made in a thread. Raises the same errors as `Codec.measure`.
+async def hash_and_measure(content: Content, codec: Codec, decoders: Executor) -> MeasuredContent:
+    """Hash and measure the content in a thread. Raises the same errors as `Codec.measure`.
 
     `decoders` limits how many images are decoded at the same time: an image of MAX_IMAGE_PIXELS may take 15 bytes per
     pixel. The executor has a queue, so a thread starts the next image without waiting for the event loop.
     """
 
-    def work() -> Digest:
+    def work() -> MeasuredContent:
         if isinstance(content, bytes):
             size, sha256 = len(content), hashlib.sha256(content).hexdigest()
         else:
             content.seek(0)
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
             size = content.tell()
-        return Digest(size, sha256, codec.measure(content))
+        return MeasuredContent(size, sha256, codec.measure(content))
 
     return await asyncio.get_running_loop().run_in_executor(decoders, work)

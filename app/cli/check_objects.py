@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # asyncpg's classes are generic only in its stubs
 PAGE = 1000  # rows per query
 CONCURRENT = 8  # images looked up, or objects removed, at once
 
+FOLDER_LENGTH = len("sha256/ab")  # of the part of a content's key that names one of the 256 folders
+
 Orphan = Literal["orphan", "thumbnail", "unfinished"]
 Thing = TypeVar("Thing")
 
@@ -97,9 +99,9 @@ class Check:
         self._pool = Pool(settings)
         self._json = format == "json"
         self._kinds: Counter[str] = Counter()
-        self._claimed: set[str] = set()  # keys of adopted images that look like the service's own
-        self._odd: set[str] = set()  # names of thumbnails of adopted images without a real SHA-256
-        self._listed: set[str] = set()  # folders
+        self._adopted_keys: set[str] = set()  # keys of adopted images that look like the service's own
+        self._adopted_thumbnails: set[str] = set()  # hashes in thumbnail keys of adopted images without a real SHA-256
+        self._listed_folders: set[str] = set()
         self._progress = Progress("objects", summary=self.__str__)
 
     def __str__(self) -> str:
@@ -150,16 +152,16 @@ class Check:
             own = [row for row in rows if row["storage_key"] != storage_keys.storage_key(row["sha256"])]
             for row in own:
                 if CONTENT.fullmatch(row["storage_key"]) or THUMBNAIL.fullmatch(row["storage_key"]):
-                    self._claimed.add(row["storage_key"])
+                    self._adopted_keys.add(row["storage_key"])
             odd = (row["sha256"] for row in rows if not re.fullmatch(r"[0-9a-f]{64}", row["sha256"]))
-            self._odd.update(hashlib.sha256(sha256.encode()).hexdigest() for sha256 in odd)
+            self._adopted_thumbnails.update(hashlib.sha256(sha256.encode()).hexdigest() for sha256 in odd)
             await each(own, self._look)
             self.images += len(own)
             self._progress.advance(len(own))
 
     async def _contents(self) -> None:
         """Compare the other images with the listing of the store, folder by folder: a listing has no order."""
-        folder, there = "", dict[str, int]()
+        folder, sizes = "", dict[str, int]()
         async for rows in self._rows():
             doubtful = []
             for row in rows:
@@ -167,28 +169,28 @@ class Check:
                 if key != storage_keys.storage_key(row["sha256"]):
                     continue
                 self.images += 1
-                if folder != key[:9]:
-                    folder = key[:9]
-                    there = await self._listing(folder)
-                if there.get(key) != row["byte_size"]:
+                if folder != key[:FOLDER_LENGTH]:
+                    folder = key[:FOLDER_LENGTH]
+                    sizes = await self._listing(folder)
+                if sizes.get(key) != row["byte_size"]:
                     doubtful.append(row)
             await each(doubtful, self._look)
             self._progress.advance(len(rows))
         for folder in await store.folders(self._objects, "sha256"):
-            if folder not in self._listed:
+            if folder not in self._listed_folders:
                 await self._listing(folder)
 
     async def _listing(self, folder: str) -> dict[str, int]:
         """Return the size of each content in the folder, by key, and report those that no image has."""
-        there = {}
+        sizes = {}
         async for page in store.listing(self._objects, folder):
             found = [(match[3], object) for object in page if (match := CONTENT.fullmatch(object.key))]
-            there.update({object.key: object.size for _, object in found})
-            if folder not in self._listed:
+            sizes.update({object.key: object.size for _, object in found})
+            if folder not in self._listed_folders:
                 self.contents += len(found)
                 await self._judge("orphan", found)
-        self._listed.add(folder)
-        return there
+        self._listed_folders.add(folder)
+        return sizes
 
     async def _thumbnails(self) -> None:
         async for page in store.listing(self._objects, "thumbnails"):
@@ -209,14 +211,14 @@ class Check:
         The store is asked first and PostgreSQL second, so that an upload or a DELETE in between does not look like a
         loss.
         """
-        there = await store.look(self._objects, row["storage_key"])
-        if there is not None and there.size == row["byte_size"]:
+        stored = await store.look(self._objects, row["storage_key"])
+        if stored is not None and stored.size == row["byte_size"]:
             return
         if await queries.get_content(self._pool, row["id"]) is None:
             return
-        finding = Finding("missing" if there is None else "size", row["storage_key"], row["id"], row["byte_size"])
-        if there is not None:
-            finding.size, finding.modified = there.size, there.modified
+        finding = Finding("missing" if stored is None else "size", row["storage_key"], row["id"], row["byte_size"])
+        if stored is not None:
+            finding.size, finding.modified = stored.size, stored.modified
         self._report(finding)
 
     async def _judge(self, kind: Orphan, found: list[tuple[str, Object]], path: Path | None = None) -> None:
@@ -229,16 +231,17 @@ class Check:
         async def report(orphan: tuple[str, Object]) -> None:
             sha256, object = orphan
             finding = Finding(kind, object.key, size=object.size, modified=object.modified)
-            if not self._remove or await self._still(sha256, finding, path):
+            if not self._remove or await self._remove_if_orphan(sha256, finding, path):
                 self._report(finding)
 
         await each(old, report)
         self._progress.advance(len(found))
 
-    async def _still(self, sha256: str, finding: Finding, path: Path | None) -> bool:
-        """Return whether the object is still an orphan, and remove it if so.
+    async def _remove_if_orphan(self, sha256: str, finding: Finding, path: Path | None) -> bool:
+        """Remove the object. Return False only if it is no orphan: an image now uses it, or it is gone or rewritten.
 
-        It is removed under the lock of a DELETE. If an import runs, or an upload of the same bytes, it stays.
+        It is removed under the lock of a DELETE. If an import runs, or an upload of the same bytes, it stays, and this
+        returns True.
         """
         with suppress(QueryCanceledError):  # the upload takes longer than the statement timeout
             async with self._pool.transaction() as connection:
@@ -249,8 +252,8 @@ class Check:
                 if path is not None:
                     await asyncio.to_thread(path.unlink, missing_ok=True)
                 else:
-                    there = await store.look(self._objects, finding.key)
-                    if there is None or there.modified >= self._since:
+                    stored = await store.look(self._objects, finding.key)
+                    if stored is None or stored.modified >= self._since:
                         return False
                     await store.delete(self._objects, [finding.key])
                 finding.removed = True
@@ -261,10 +264,10 @@ class Check:
         if kind == "unfinished":
             return lambda *_: False
         rows = await queries.find_contents(database, sha256s)
-        keys, known = {row["storage_key"] for row in rows}, {row["sha256"] for row in rows} | self._odd
+        keys, known = {row["storage_key"] for row in rows}, {row["sha256"] for row in rows} | self._adopted_thumbnails
         if kind == "orphan":
-            return lambda _, key: key in keys or key in self._claimed
-        return lambda sha256, key: sha256 in known or key in self._claimed
+            return lambda _, key: key in keys or key in self._adopted_keys
+        return lambda sha256, key: sha256 in known or key in self._adopted_keys
 
     def _report(self, finding: Finding) -> None:
         text = str(finding)

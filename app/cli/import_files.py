@@ -16,7 +16,7 @@ from obstore.store import ObjectStore
 from pydantic import ValidationError
 
 from app.catalogue.fields import NOT_IN_A_NAME
-from app.catalogue.ingest import Digest, store_image
+from app.catalogue.ingest import MeasuredContent, store_image
 from app.catalogue.models import UploadFields
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
@@ -133,8 +133,8 @@ class Import:
             if await queries.get_image_by_sha256(self._pool, sha256) is not None:
                 return False
             content = copy.content()
-            found = Digest(size, sha256, await self._in_thread(self._codec.measure, content))
-            _, new = await store_image(self._pool, self._objects, content, found, filename(path), self._fields)
+            measured = MeasuredContent(size, sha256, await self._in_thread(self._codec.measure, content))
+            _, new = await store_image(self._pool, self._objects, content, measured, filename(path), self._fields)
             return new
 
     async def _in_thread(self, work: Callable[P, Result], *arguments: P.args, **_: P.kwargs) -> Result:

@@ -13,7 +13,7 @@ from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheE
 from asyncpg.prepared_stmt import PreparedStatement
 
 from app.database.connect import connect
-from app.observability import queries
+from app.observability.query_timings import record_query
 from app.schema.statements import statement
 
 # Seconds, 30 days. The reader or the sender ends a copy earlier, or PostgreSQL's death does.
@@ -86,7 +86,7 @@ class Connection:
             self._note_failure(error)
             raise
         finally:
-            queries.query(name, started, failure)
+            record_query(name, started, failure)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -110,7 +110,10 @@ class Connection:
 
     @asynccontextmanager
     async def without_time_limit(self) -> AsyncIterator[None]:
-        """Watch the server while statements run that may take any time. If it stops answering, close this one."""
+        """Watch the server while statements without a time limit run.
+
+        Every `timeout` seconds, try a new connection to the server. If that fails, close this connection.
+        """
         watch = asyncio.create_task(self._watch())
         try:
             yield
@@ -151,7 +154,7 @@ class Connection:
                 self.driver.terminate()
             raise
         finally:
-            queries.query(name, started, failure)
+            record_query(name, started, failure)
 
     async def copy_in(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> None:
         """Write the records into the columns of the table by COPY."""
@@ -163,13 +166,13 @@ class Connection:
             self._note_failure(error)
             raise
         finally:
-            queries.query(f"copy_{table}", started, failure)
+            record_query(f"copy_{table}", started, failure)
 
     def _note_failure(self, error: BaseException) -> None:
         """Note whether the connection can be used again.
 
-        It can after an error of PostgreSQL, unless that ended the session, or came from a former primary. After any
-        other error, such as a time-out or a cancellation, PostgreSQL may still run the statement.
+        After most errors of PostgreSQL it can. It cannot if the error ended the session, or if a former primary sent
+        it. After any other error, such as a time-out or a cancellation, PostgreSQL may still run the statement.
         """
         if isinstance(error, asyncpg.PostgresError):
             last = error.severity_en != "ERROR"  # FATAL, or the driver's own error for a closed connection

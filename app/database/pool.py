@@ -22,7 +22,8 @@ from app.database.connect import asyncpg_urls, connect, reject_pooler
 from app.database.connection import Connection
 from app.database.errors import PoolerError
 from app.embedded_postgres import connectable
-from app.observability import metrics, queries
+from app.observability import metrics
+from app.observability.query_timings import add_to_request
 from app.schema.statements import statement
 from app.settings import Settings
 
@@ -37,8 +38,8 @@ class Batch:
 
     calls: list[tuple[UUID, int, *tuple[object, ...]]]
     rows: asyncio.Task[dict[int, asyncpg.Record]] = field(init=False)  # by the number of the call
-    # If the batch fails, each call can run again without the others. The batch had several calls and ended: PostgreSQL
-    # has rolled it back, and runs none of them any more.
+    # Whether each call can run again without the others: there are several, and PostgreSQL runs none of them now. It
+    # counts only if the batch failed, and was therefore rolled back.
     can_run_singly: bool = False
 
 
@@ -117,7 +118,7 @@ class Pool:
                 raise
             return await self.fetchrow(name, id, number, *arguments)
         finally:
-            queries.waited(name, perf_counter() - started)
+            add_to_request(name, perf_counter() - started)
         return rows.get(number)
 
     async def _fetch_batch(self, name: str, batch: Batch) -> dict[int, asyncpg.Record]:

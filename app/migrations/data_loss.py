@@ -27,7 +27,8 @@ def reject_losses(connection: Connection, settings: Settings, migrations: Migrat
         try:
             count = _count(connection, settings, migration)
         except (UndefinedTable, UndefinedColumn):
-            # A migration above it dropped or renamed them. The rows are counted again before this rollback runs.
+            # A later migration renamed or dropped the table or column. The rollback of that one runs first. Then
+            # reject_new_losses() counts the rows.
             continue
         if count:
             losses.append((migration.id, f"{migration.id} would lose {rollback.loses}: {_rows(count)}"))
@@ -38,9 +39,10 @@ def reject_losses(connection: Connection, settings: Settings, migrations: Migrat
 
 
 def reject_new_losses(connection: Connection, settings: Settings, migration: Migration) -> None:
-    """Lock the counted tables against new rows, and raise CommandError if rows have come in meanwhile.
+    """Raise CommandError if the rollback would lose rows that came in after `reject_losses()`.
 
-    Call this in the transaction of the rollback.
+    If there are no such rows, the counted tables are locked against new rows until the transaction ends. Call this in
+    the transaction of the rollback.
     """
     if _count(connection, settings, migration) == 0:
         run(connection, "lock_counted")

@@ -16,7 +16,7 @@ from app.migrations.concurrent_indexes import repair_index
 from app.migrations.connection import explain, is_interrupted, run, sentence
 from app.migrations.data_loss import reject_new_losses
 from app.migrations.migrator import DONE, Migrator
-from app.migrations.progress import watched
+from app.migrations.statement_progress import report_progress
 
 MAX_PAUSE = 10.0  # seconds between two attempts
 COMPARE = "if the database already has this change, compare: images schema status"
@@ -33,7 +33,7 @@ def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
     lock.name_session(migrator.connection, migration.id)
     migration.load()
     try:
-        with watched(migrator.connection, migrator.settings, migration.id, migrator.report):
+        with report_progress(migrator.connection, migrator.settings, migration.id, migrator.report):
             _execute_with_retries(migrator, migration, operation, started)
     except CommandError as error:
         _record_failure(migrator, migration, operation, started, error.message, is_undone=True)

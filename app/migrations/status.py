@@ -10,7 +10,7 @@ from app.errors import CommandError, ExitCode
 from app.migrations import ledger, lock
 from app.migrations.connection import connect, explain, run, sentence
 from app.migrations.dump import drift
-from app.schema.history import Entry, Holder, comparable, compare, shipped, standing
+from app.schema.history import Entry, Holder, comparable, compare, schema_state, shipped
 from app.settings import Settings
 
 
@@ -25,7 +25,7 @@ class Status:
     @property
     def exit_code(self) -> ExitCode:
         """Return DONE if the database is up to date with this release or a newer one, otherwise ACTION_NEEDED."""
-        is_done = standing(self.entries, self.drift) == "up-to-date"
+        is_done = schema_state(self.entries, self.drift) == "up-to-date"
         return ExitCode.DONE if is_done else ExitCode.ACTION_NEEDED
 
 

@@ -1,9 +1,11 @@
-"""Metrics of the service for Prometheus: GET /metrics.
+"""Metrics of the service for Prometheus, declared and published: GET /metrics.
 
 The numbers are right across workers: in prometheus-client's multiprocess mode, each worker has a file in
 PROMETHEUS_MULTIPROC_DIR. Writing to it costs 4 µs each time. The metrics of every request are therefore counted in
 plain numbers (0.4 µs). They are published once a second, and before an answer to GET /metrics. The last second of a
 worker that is killed is lost.
+
+The metrics of the database's state and of its migrations are declared in app/database/database_metrics.py.
 """
 
 import asyncio
@@ -98,6 +100,8 @@ WORKERS = gauge("images_workers", "Worker processes that are running.")
 
 TALLIES = (REQUESTS, SENT, QUERIES, QUERY_ERRORS, ACQUIRED)
 
+requests_running = 0  # requests that this process is answering; app/web/server/request_log.py counts them
+
 for result in ("new", "known", "rejected", "failed"):
     UPLOADS.labels(result)
 for reason in ("time", "memory", "crash", "start"):
@@ -121,16 +125,16 @@ def error_of(error: BaseException) -> str:
 @contextmanager
 def measured_upload() -> Iterator[dict[str, Any]]:
     """Count an upload. The caller sets `new` and `bytes`. An exception counts as rejected or failed."""
-    found: dict[str, Any] = {}
+    outcome: dict[str, Any] = {}
     try:
-        yield found
+        yield outcome
     except BaseException as error:
         problem = getattr(error, "problem", None)
         rejected = isinstance(error, RejectedImageError) or (problem is not None and problem.status < 500)
         UPLOADS.labels("rejected" if rejected else "failed").inc()
         raise
-    UPLOADS.labels("new" if found["new"] else "known").inc()
-    UPLOADED.inc(found["bytes"])
+    UPLOADS.labels("new" if outcome["new"] else "known").inc()
+    UPLOADED.inc(outcome["bytes"])
 
 
 class Metrics:
@@ -168,7 +172,7 @@ class Metrics:
         """Publish the numbers of this worker."""
         for tally in TALLIES:
             tally.publish()
-        RUNNING.set(progress.running)
+        RUNNING.set(requests_running)
         if self._log is not None:
             LINES_DROPPED.inc(self._log.dropped - self._dropped)
             self._dropped = self._log.dropped
@@ -178,12 +182,3 @@ class Metrics:
             CONNECTIONS.labels(name, "idle").set(connections.idle)
             MOST_CONNECTIONS.labels(name).set(connections.most)
             WAITING.labels(name).set(connections.waiting)
-
-
-class _Progress:
-    """Number of requests that this process is answering."""
-
-    running = 0
-
-
-progress = _Progress()

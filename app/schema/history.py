@@ -17,7 +17,7 @@ from app.settings import ROOT
 MIGRATIONS = ROOT / "sql" / "migrations"
 
 State = Literal["applied", "pending", "running", "failed", "edited", "missing", "newer"]
-Standing = Literal["up-to-date", "pending", "wrong"]
+SchemaState = Literal["up-to-date", "pending", "wrong"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        """Return how long the last run took. Return None if it has not ended, or if the migration was adopted."""
+        """Return the duration of the last run, or None: see `seconds()` of this module."""
         return seconds(self.operation, self.started_at, self.finished_at)
 
 
@@ -99,7 +99,7 @@ class Entry:
 
 
 def seconds(operation: str | None, started_at: datetime | None, finished_at: datetime | None) -> float | None:
-    """Return how long a run took. Return None if it has not ended, or if the migration was adopted."""
+    """Return the duration of a run in seconds. Return None if it has not ended, or if the migration was adopted."""
     if started_at is None or finished_at is None or operation == "adopt":
         return None
     return (finished_at - started_at).total_seconds()
@@ -110,7 +110,7 @@ def comparable(entries: Iterable[Entry]) -> bool:
     return all(entry.applied and entry.state != "newer" for entry in entries)
 
 
-def standing(entries: Iterable[Entry], drift: Collection[str] | None) -> Standing:
+def schema_state(entries: Iterable[Entry], drift: Collection[str] | None) -> SchemaState:
     """Return the state of the whole schema.
 
     A database with migrations of a newer release is up to date. A migration that is running counts as pending.

@@ -153,7 +153,7 @@ class Schema(BaseModel):
 
     database: Database
     state: Annotated[
-        history.Standing | None,
+        history.SchemaState | None,
         Field(description="State of migrations and drift. Null if this role may not read the history."),
     ]
     migrator: Migrator | None

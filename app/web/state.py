@@ -9,7 +9,7 @@ from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 
 from app.catalogue.thumbnails import Thumbnails
-from app.database import probe
+from app.database.database_metrics import DatabaseProbe
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.decoder.client import Codec
@@ -33,7 +33,7 @@ class State(TypedDict):
     reads: ReadRouter
     metrics: Metrics
     log: logs.Handler | None
-    look: probe.DatabaseProbe
+    database_probe: DatabaseProbe
     tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

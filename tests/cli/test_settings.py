@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic_settings import BaseSettings
 
 from app import settings
-from app.cli.settings import show
+from app.cli.show_settings import show
 from app.cli.wait import wait_for_database
 from app.database.connect import asyncpg_url
 from app.errors import CommandError, ExitCode, UsageError, describe

@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
 from app.cli import check_objects as checks
-from app.cli import export, import_files, tokens
+from app.cli import export_images, import_files, manage_tokens
 from app.cli.main import leave
 from app.cli.wait import wait_for_database
 from app.embedded_postgres import Server
@@ -127,10 +127,10 @@ def test_commands_run_through_a_pooler(
 
     asyncio.run(wait_for_database(10))
     assert import_files.import_folders([tmp_path / "photos"], ["few"], leave) == 0
-    export.export_images({"tag": ["few"]}, None, tmp_path / "all.ndjson")
-    tokens.create("gallery", "read")
-    tokens.revoke("gallery")
-    tokens.show("text")
+    export_images.export_images({"tag": ["few"]}, None, tmp_path / "all.ndjson")
+    manage_tokens.create("gallery", "read")
+    manage_tokens.revoke("gallery")
+    manage_tokens.show("text")
     assert checks.check_objects(86_400, False, "text") == 0
 
     assert (tmp_path / "all.ndjson").read_text().count("\n") == len(objects(environment)) == 3

@@ -14,7 +14,7 @@ import sqlparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.cli.schema import check_files
+from app.cli.schema_commands import check_files
 from app.errors import ExitCode, describe
 from app.lint import check, parser, squawk
 from app.lint.catalog import Catalog

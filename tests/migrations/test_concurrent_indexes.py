@@ -10,7 +10,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from yoyo import read_migrations
 
-from app.migrations import progress
+from app.migrations import statement_progress
 from app.migrations.concurrent_indexes import built_by, same
 from app.migrations.ledger import record_run
 from app.settings import ROOT
@@ -113,7 +113,7 @@ def test_a_build_that_waits_reports_the_blockers(
     """It continues when they have ended. The query of the progress watcher shows that the build waits."""
     migration, operation, index = BUILDS[0]
     before(database, migration, operation)
-    monkeypatch.setattr(progress, "REPORT_INTERVAL", 0.1)
+    monkeypatch.setattr(statement_progress, "REPORT_INTERVAL", 0.1)
     asked = "SELECT FROM pg_stat_activity WHERE query LIKE '-- find_progress%%' AND datname = current_database()"
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
         writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")

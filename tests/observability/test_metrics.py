@@ -20,7 +20,7 @@ from prometheus_client.samples import Sample
 from pydantic import SecretStr
 
 from app.catalogue.cursors import FIRST_ID
-from app.database import probe, queries
+from app.database import database_metrics, queries
 from app.database.pool import Pool
 from app.observability import metrics
 from app.settings import Settings
@@ -38,7 +38,7 @@ REQUESTS = "images_http_request_duration_seconds_count"
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that is slow to answer here is not away."""
-    monkeypatch.setattr(probe, "PROBE_TIMEOUT", 30.0)
+    monkeypatch.setattr(database_metrics, "PROBE_TIMEOUT", 30.0)
 
 
 def parsed(text: str) -> list[Sample]:

@@ -9,12 +9,12 @@ import yoyo.scripts.migrate
 import yoyo.scripts.newmigration  # noqa: F401
 
 import app.cli.check_objects
-import app.cli.export
+import app.cli.export_images
 import app.cli.import_files
 import app.cli.keep_objects
 import app.cli.main
-import app.cli.schema
-import app.cli.tokens
+import app.cli.manage_tokens
+import app.cli.schema_commands
 import app.cli.wait  # noqa: F401
 from app.migrations.validation import faults
 from app.schema.history import MIGRATIONS

@@ -39,7 +39,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         if self.warns:
-            from app.cli.settings import warn_of_unknown_names
+            from app.cli.show_settings import warn_of_unknown_names
 
             warn_of_unknown_names()
         return super().invoke(ctx)

@@ -58,6 +58,6 @@ def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tup
 )
 def export(compress: str | None, output: Path | None, tag: tuple[str, ...], **filters: str | None) -> None:
     """Export the records of images as NDJSON, newest first."""
-    from app.cli.export import export_images
+    from app.cli.export_images import export_images
 
     export_images({"tag": list(tag), **filters}, compress, output)

@@ -28,7 +28,7 @@ def schema() -> None:
 )
 def status(format: str) -> int:
     """Show each migration, the running migrator, and drift."""
-    from app.cli.schema import show_status
+    from app.cli.schema_commands import show_status
 
     return show_status(format)
 
@@ -46,7 +46,7 @@ def check(files: tuple[Path, ...], format: str) -> int:
     With FILE, show only the findings in these files. The command still reads all of sql/, because the effect of a
     statement depends on earlier migrations.
     """
-    from app.cli.schema import check_files
+    from app.cli.schema_commands import check_files
 
     return check_files(list(files), format)
 
@@ -69,7 +69,7 @@ def review(migrations: tuple[str, ...], rows: int, format: str) -> int:
 
     MIGRATION is an ID or a file. Without MIGRATION, the command reviews the pending migrations of the database.
     """
-    from app.cli.schema import show_review
+    from app.cli.schema_commands import show_review
 
     return show_review(list(migrations), rows, format)
 
@@ -99,7 +99,7 @@ def accept(migrations: tuple[str, ...], every: bool) -> None:
     """
     if every == bool(migrations):
         raise UsageError("name the edited migrations, or give --all.", "list them: images schema status")
-    from app.cli.schema import accept_migrations
+    from app.cli.schema_commands import accept_migrations
 
     accept_migrations(list(migrations))
 
@@ -114,6 +114,6 @@ def accept(migrations: tuple[str, ...], every: bool) -> None:
 )
 def dump(output: Path | None) -> None:
     """Print the live schema in the format of sql/schema.sql."""
-    from app.cli.schema import dump_schema
+    from app.cli.schema_commands import dump_schema
 
     dump_schema(output)

@@ -59,7 +59,7 @@ def settings(format: str) -> None:
 
     Passwords and other secrets are masked. For an unknown name in .env, the command suggests the nearest known name.
     """
-    from app.cli.settings import show
+    from app.cli.show_settings import show
 
     show(format)
 

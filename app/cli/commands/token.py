@@ -25,9 +25,9 @@ def create(name: str, scope: str) -> None:
     NAME identifies the client that uses the token. Save the token when it is printed. The command cannot show it again,
     because the database stores only a hash.
     """
-    from app.cli import tokens
+    from app.cli import manage_tokens
 
-    tokens.create(name, scope)
+    manage_tokens.create(name, scope)
 
 
 @token.command(
@@ -35,15 +35,15 @@ def create(name: str, scope: str) -> None:
 )
 def list_(format: str) -> None:
     """List all tokens, including revoked ones, with their last use."""
-    from app.cli import tokens
+    from app.cli import manage_tokens
 
-    tokens.show(format)
+    manage_tokens.show(format)
 
 
 @token.command(examples="images token revoke gallery")
 @click.argument("name")
 def revoke(name: str) -> None:
     """Revoke a token. It stops working within 0.5 s."""
-    from app.cli import tokens
+    from app.cli import manage_tokens
 
-    tokens.revoke(name)
+    manage_tokens.revoke(name)

@@ -28,13 +28,13 @@ async def get_metrics(request: Request[State]) -> Response:
 
     The operation is public. When the database is down, the service cannot look up a token, but you need the metrics.
     """
-    found = await request.state["look"].look()
+    from_database = await request.state["database_probe"].metrics()
     request.state["metrics"].publish()
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
 
     def work() -> bytes:
         collected = all_workers()
-        collected.register(found)
+        collected.register(from_database)
         return encode(collected)
 
     return Response(await to_thread.run_sync(work), headers={"Content-Type": media_type})

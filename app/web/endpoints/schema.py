@@ -125,7 +125,7 @@ async def read_schema(request: Request[State]) -> Response:
     differences = None if lines is None else drift(line for (line,) in lines)
     schema = models.Schema(
         database=database,
-        state=None if records is None else history.standing(entries, differences),
+        state=None if records is None else history.schema_state(entries, differences),
         migrator=holder and _migrator(holder),
         migrations=[_migration(entry, runs.get(entry.id, [])) for entry in entries],
         drift=differences,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.catalogue.fields import Filename
-from app.catalogue.ingest import digest, store_image
+from app.catalogue.ingest import hash_and_measure, store_image
 from app.catalogue.models import Image, UploadFields, UploadForm
 from app.decoder.formats import EXTENSIONS
 from app.observability.metrics import measured_upload
@@ -102,10 +102,10 @@ def _last_component(filename: str, settings: Settings) -> str | None:
 )
 async def create_image(request: Request[State]) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
-    with measured_upload() as measured:
+    with measured_upload() as outcome:
         async with upload_slot(request), receive(request, settings) as upload:
-            found = await digest(upload.content, request.state["codec"], request.state["decoders"])
-            row, new = await store_image(pool, objects, upload.content, found, upload.filename, upload.fields)
-        measured |= {"new": new, "bytes": found.byte_size}
+            measured = await hash_and_measure(upload.content, request.state["codec"], request.state["decoders"])
+            row, new = await store_image(pool, objects, upload.content, measured, upload.filename, upload.fields)
+        outcome |= {"new": new, "bytes": measured.byte_size}
     url = f"{request.scope.get('root_path', '')}{PATH}/{row['id']}"
     return image_response(row, 201, {"Location": url}) if new else image_response(row, 200, {"Content-Location": url})

@@ -35,11 +35,11 @@ class Watch:
         exchange = Exchange(scope["headers"], send)
         # It is not reset: later, in the same task, the server logs exceptions, and needs the ID.
         CONTEXT.set(exchange)
-        metrics.progress.running += 1
+        metrics.requests_running += 1
         try:
             await self.app(scope, receive, exchange)
         finally:
-            metrics.progress.running -= 1
+            metrics.requests_running -= 1
             self._tell(scope, exchange, perf_counter() - started)
 
     def _tell(self, scope: Scope, exchange: "Exchange", seconds: float) -> None:

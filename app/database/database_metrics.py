@@ -1,4 +1,4 @@
-"""Database probe for /metrics: whether PostgreSQL answers, and which migrations it has."""
+"""Metrics from the database for /metrics, and their probe: whether PostgreSQL answers, and which migrations it has."""
 
 import asyncio
 import time
@@ -85,24 +85,24 @@ class DatabaseProbe:
             }
         )
         self._flight: SingleFlight[str, DatabaseMetrics] = SingleFlight()
-        self._found: DatabaseMetrics | None = None  # the last answer
+        self._last: DatabaseMetrics | None = None
         self._since = 0.0  # when it was asked for
 
-    async def look(self) -> DatabaseMetrics:
-        """Return the answer of the database, or that it did not answer within PROBE_TIMEOUT."""
-        if self._found is not None and time.monotonic() - self._since <= CACHE_TIME:
-            return self._found
+    async def metrics(self) -> DatabaseMetrics:
+        """Return the metrics of the last answer, or that the database did not answer within PROBE_TIMEOUT."""
+        if self._last is not None and time.monotonic() - self._since <= CACHE_TIME:
+            return self._last
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
-                return await self._flight.share("look", self._ask)
+                return await self._flight.share("metrics", self._ask)
         except TimeoutError:
             return DatabaseMetrics(None, None)
 
     async def _ask(self) -> DatabaseMetrics:
         since = time.monotonic()
-        found = await self._read()
-        self._found, self._since = found, since
-        return found
+        self._last = await self._read()
+        self._since = since
+        return self._last
 
     async def _read(self) -> DatabaseMetrics:
         try:

@@ -6,16 +6,16 @@ from app.observability import metrics
 from app.observability.context import CONTEXT
 
 
-def query(name: str, started: float, error: BaseException | None = None) -> None:
+def record_query(name: str, started: float, error: BaseException | None = None) -> None:
     """Record a statement that began at `started` (perf_counter) and has ended now, or has failed with `error`."""
     seconds = perf_counter() - started
     metrics.QUERIES.observe(seconds, (name,))
     if error is not None:
         metrics.QUERY_ERRORS.add(1, (name, metrics.error_of(error)))
-    waited(name, seconds)
+    add_to_request(name, seconds)
 
 
-def waited(name: str, seconds: float) -> None:
+def add_to_request(name: str, seconds: float) -> None:
     """Add the time to the current request. A query that several requests share runs outside of any request."""
     context = CONTEXT.get()
     if context is not None:

@@ -50,7 +50,7 @@ def check_files(files: Collection[Path], format: str) -> ExitCode:
 def show_review(names: Sequence[str], rows: int, format: str) -> int:
     """Review the named migrations, or the pending ones. Return ACTION_NEEDED if one is unsafe."""
     try:
-        from app.cli.review import review  # needs the libraries of development
+        from app.cli.review_migrations import review  # needs the libraries of development
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         raise CommandError(f"{package} is not installed.", "make .venv/development") from error

@@ -14,7 +14,7 @@ REPORT_INTERVAL = 5.0  # seconds between two lines
 
 
 @contextmanager
-def watched(
+def report_progress(
     connection: Connection, settings: Settings, migration_id: str, report: Callable[[str], None]
 ) -> Iterator[None]:
     """Report a line every few seconds about the statement that the connection runs, as seen from another connection.
