@@ -21,13 +21,12 @@ from app.lint.squawk import squawk_findings
 from app.lint.state import MigrationState
 from app.lint.usage import Use, use_of
 from app.migrations.validation import NAME, faults
-from app.schema.headers import transactional
+from app.schema.headers import example_lines, transactional
 from app.settings import ROOT
 from app.text import one_line
 
 QUERIES = "queries"  # the folder that must exist
 FOLDERS = (QUERIES, "pooler", "migrator", "inspect", "review")  # beside migrations
-EXAMPLE = re.compile(r"--\s*example\b\s*([^:]*):(.*)")
 ALLOW_HINT = "write `-- allow: RULE because REASON` above the line, or remove the comment"
 
 
@@ -192,19 +191,18 @@ def _why_not_allowed(comment: parser.Allowed, *, has_matches: bool) -> str:
 
 def _example_faults(text: str, parameters: int) -> Faults:
     """Yield the faults of the `-- example WORDS: EXPRESSION, ...` lines, which need an expression per parameter."""
-    examples = 0
-    for number, line in enumerate(text.split("\n")[1:], 2):
-        if not line.startswith("--"):
-            break
-        if match := EXAMPLE.fullmatch(line):
-            examples += 1
-            count = _expression_count(match[2])
-            if not match[1]:
-                yield Fault(number, "query-example", "the example does not say which case it is")
-            elif count is None:
-                yield Fault(number, "query-example", "the expressions of the example cannot be parsed")
-            elif count != parameters:
-                yield Fault(number, "query-example", f"the example has {count} expressions for {parameters} parameters")
+    examples = example_lines(text)
+    for example in examples:
+        count = _expression_count(example.expressions)
+        if not example.words:
+            why = "the example does not say which case it is"
+        elif count is None:
+            why = "the expressions of the example cannot be parsed"
+        elif count != parameters:
+            why = f"the example has {count} expressions for {parameters} parameters"
+        else:
+            continue
+        yield Fault(example.line, "query-example", why)
     if parameters and not examples:
         yield Fault(1, "query-example", "without an example, PostgreSQL cannot be asked for the plan of this query")
 
