@@ -47,25 +47,25 @@ class Check:
         self.sql = sql
         self.migrations = sql / "migrations"
         self.texts: dict[Path, str] = {}  # of the files that can be read
-        self.found: set[Finding] = set()
+        self.findings: set[Finding] = set()
 
     def run(self) -> tuple[list[Finding], dict[Finding, str]]:
         """Return the findings, and the allowed ones with their reasons."""
-        self.found = {
+        self.findings = {
             Finding(each.path, each.line, each.rule, UNSAFE, each.what, each.todo) for each in faults(self.migrations)
         }
         uses = list(self._check_queries())
         self._check_migrations(uses)
         migrations = [path for path in self.texts if path.parent == self.migrations]
-        self.found |= set(squawk_findings([path for path in migrations if not path.name.endswith(".rollback.sql")]))
+        self.findings |= set(squawk_findings([path for path in migrations if not path.name.endswith(".rollback.sql")]))
         allowed: dict[Finding, str] = {}
         for path, text in self.texts.items():
             allowed |= self._silence(path, text)
-        return sorted(self.found), allowed
+        return sorted(self.findings), allowed
 
     def _add(self, path: Path, fault: Fault) -> None:
         rule = RULES[fault.rule]
-        self.found.add(Finding(path, fault.line, fault.rule, rule.level, fault.why, fault.hint or rule.hint))
+        self.findings.add(Finding(path, fault.line, fault.rule, rule.level, fault.why, fault.hint or rule.hint))
 
     def _read(self, path: Path) -> Fault | None:
         """Read a file into `texts`, with \\n as line end. Return the fault if it is not plain UTF-8 text."""
@@ -162,20 +162,20 @@ class Check:
             return []
 
     def _silence(self, path: Path, text: str) -> dict[Finding, str]:
-        """Remove the findings that comments allow from `found`, and return them with their reasons.
+        """Remove the findings that comments allow from `findings`, and return them with their reasons.
 
         A comment that allows nothing is a finding itself.
         """
         silenced: dict[Finding, str] = {}
         for comment in parser.allowed(text):
             place = (path, comment.target, comment.rule)
-            matches = {each for each in self.found if (each.path, each.line, each.rule) == place}
+            matches = {each for each in self.findings if (each.path, each.line, each.rule) == place}
             why = _why_not_allowed(comment, has_matches=bool(matches))
             if why:
                 self._add(path, Fault(comment.line, "allow", why, ALLOW_HINT))
             else:
                 silenced |= dict.fromkeys(matches, comment.reason)
-        self.found.difference_update(silenced)
+        self.findings.difference_update(silenced)
         return silenced
 
 

@@ -168,9 +168,8 @@ def _read_directives(file: MigrationFile, text: str, comments: list[Span]) -> No
 def _meant(word: str, value: str) -> str | None:
     """Return the directive that a word before a colon stands for. Return None if it stands for no directive."""
     word = re.sub(r"[\s_-]+", " ", word.lower())
-    near = (
-        word if word in DIRECTIVE_VALUES else next(iter(get_close_matches(word, DIRECTIVE_VALUES, 1, SIMILARITY)), "")
-    )
+    close = get_close_matches(word, DIRECTIVE_VALUES, 1, SIMILARITY)
+    near = word if word in DIRECTIVE_VALUES else next(iter(close), "")
     likely = near[:1] == word[:1] and re.match(DIRECTIVE_VALUES.get(near, ""), value, re.IGNORECASE)
     return near if near == word or likely else None
 

@@ -62,8 +62,8 @@ def sections(text: str) -> dict[str, str]:
 
 def purpose(text: str) -> str:
     """Return the purpose of a query: the first sentence of its header, without its name."""
-    comments = takewhile(lambda line: not EXAMPLE.fullmatch(line), _comments(text))
-    lines = takewhile(lambda line: not line.startswith(AFTER_PURPOSE), map(_unmarked, comments))
+    end = next((example.line - 1 for example in example_lines(text)), None)
+    lines = takewhile(lambda line: not line.startswith(AFTER_PURPOSE), _header(text)[:end])
     words = " ".join(line.strip() for line in lines).partition(": ")[2]
     match = SENTENCE.match(words)
     return match[0] if match else words
@@ -120,8 +120,4 @@ def _comments(text: str) -> list[str]:
 
 def _header(text: str) -> list[str]:
     """Return the lines of the comment that the file begins with, without their marks."""
-    return [_unmarked(line) for line in _comments(text)]
-
-
-def _unmarked(line: str) -> str:
-    return re.sub("^-- ?", "", line).rstrip()
+    return [re.sub("^-- ?", "", line).rstrip() for line in _comments(text)]

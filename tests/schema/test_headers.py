@@ -38,3 +38,4 @@ def test_an_example_that_the_check_accepts_is_an_example_of_the_review(line: str
 def test_a_line_that_the_check_does_not_accept_is_no_example_of_the_review(sql: str) -> None:
     assert [fault.rule for fault in _example_faults(sql, 1)] == ["query-example"]
     assert examples(sql) == [("", "")]
+    assert purpose(sql) in {"no.", "the query of this name."}
