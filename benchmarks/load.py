@@ -24,9 +24,7 @@ class Figures:
 
     requests: int = 0  # answered during the measurement
     seconds: float = 0.0
-    latencies: list[float] = field(
-        default_factory=list
-    )  # seconds, of the requests sent during the measurement
+    latencies: list[float] = field(default_factory=list)  # seconds, of the requests sent during the measurement
     cpu: tuple[float, float] = (0.0, 0.0)  # seconds, of the server and of PostgreSQL
 
     @property
