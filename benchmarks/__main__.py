@@ -1,4 +1,4 @@
-"""`make bench`: fills a database, starts the servers, measures them in turns, and reports."""
+"""`make bench`: fill a database, start the servers, measure them in turns, and write the report."""
 
 import argparse
 import shutil
@@ -26,7 +26,7 @@ STATEMENTS = {GET: "get_image", NEWEST: "list_images", PATCH: "update_image"}
 
 
 class Size(NamedTuple):
-    """Of a whole benchmark. Times are in seconds."""
+    """Size of a benchmark. Times are in seconds."""
 
     rows: int
     rounds: int
@@ -46,10 +46,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rows, shorter runs: less than three minutes")
     parser.add_argument(
-        "--only", default="", metavar="NAME", help="the works with NAME in theirs; or pages, export, import"
+        "--only", default="", metavar="NAME", help="only works with NAME in their name, or pages, export, import"
     )
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`: no server is left
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that each `finally` runs, which stops the servers
     try:
         results = measure_all(QUICK if arguments.quick else FULL, arguments.only)
     except (RuntimeError, subprocess.CalledProcessError) as error:
@@ -63,7 +63,7 @@ def measure_all(size: Size, only: str) -> Results:
     results = Results(size.rows)
     with database(size.rows) as filled, servers(filled) as started:
         check(started)
-        forget(filled)
+        delete_added(filled)
         measure_works(results, size, filled, started, only)
         ours = started[US]
         if only in "pages":
@@ -76,30 +76,35 @@ def measure_all(size: Size, only: str) -> Results:
             ndjson, table = import_files(size.imported)
             limit = partial(psql, filled, "import_images.sql", table)
             measure_copies(
-                "import", results.imports, size, partial(import_over_http, ours, ndjson), limit, partial(forget, filled)
+                "import",
+                results.imports,
+                size,
+                partial(import_over_http, ours, ndjson),
+                limit,
+                partial(delete_added, filled),
             )
         results.memory = ours.process.memory_info().rss
     return results
 
 
 def measure_works(results: Results, size: Size, filled: Database, started: dict[str, Server], only: str) -> None:
-    """Each work by all that do it, in turns, each round beginning with another."""
+    """Measure each work on each of its servers, in turns. Each round begins with another server."""
     [(last,)] = filled.execute("SELECT id FROM images ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET 49")
     asked = {name: work for name, work in works(size.rows, f"{last}").items() if only in name}
     for number in range(size.rounds):
         for name, work in asked.items():
-            turn = number % len(work.by)
-            for who in work.by[turn:] + work.by[:turn]:
-                if who == PGBENCH:
+            turn = number % len(work.servers)
+            for server in work.servers[turn:] + work.servers[:turn]:
+                if server == PGBENCH:
                     figures = pgbench(filled, STATEMENTS[name], size.run)
-                elif who in started:
-                    figures = measure(work, started[who], filled, size)
+                elif server in started:
+                    figures = measure(work, started[server], filled, size)
                 else:
                     continue
-                results.runs.setdefault((name, who), []).append(figures)
-                print(f"{number + 1}/{size.rounds}  {name}: {who} {figures.rate:,.0f}/s", flush=True)
+                results.runs.setdefault((name, server), []).append(figures)
+                print(f"{number + 1}/{size.rounds}  {name}: {server} {figures.rate:,.0f}/s", flush=True)
                 if name == UPLOAD:
-                    forget(filled)
+                    delete_added(filled)
 
 
 def measure(work: Work, server: Server, filled: Database, size: Size) -> Figures:
@@ -107,7 +112,7 @@ def measure(work: Work, server: Server, filled: Database, size: Size) -> Figures
         return cpu(server.process), cpu(filled.process)
 
     requests = work.requests()
-    if server.name == STARLETTE:  # which knows no images
+    if server.name == STARLETTE:  # it has no images, so its answers contain none
         requests = ((request, b"") for request, _ in requests)
     return load(server.port, requests, status=work.status, warm_up=size.warm_up, seconds=size.run, cpu=used)
 
@@ -120,25 +125,25 @@ def measure_copies(
     limit: Callable[[], float],
     afterwards: Callable[[], None] = lambda: None,
 ) -> None:
-    """Seconds of each, in turns. Afterwards it is to be as before."""
+    """Measure the seconds of our copy and of its limit, in turns. `afterwards` restores the database after each."""
     for number in range(size.copies):
-        for who, copy in [(US, ours), (PSQL, limit)]:
+        for server, copy in [(US, ours), (PSQL, limit)]:
             taken = copy()
-            seconds.setdefault(who, []).append(taken)
+            seconds.setdefault(server, []).append(taken)
             afterwards()
-            print(f"{number + 1}/{size.copies}  {what}: {who} {taken:.1f} s", flush=True)
+            print(f"{number + 1}/{size.copies}  {what}: {server} {taken:.1f} s", flush=True)
 
 
 def import_over_http(server: Server, file: Path) -> float:
     begun = perf_counter()
     status, body = server.request("POST", "/v1/images/import", file.read_bytes(), "application/x-ndjson")
     if status != 200:
-        raise RuntimeError(f"an import is answered by {status} {body[:500]!r}")
+        raise RuntimeError(f"the answer to an import is {status} {body[:500]!r}")
     return perf_counter() - begun
 
 
 def export_over_http(server: Server, rows: int) -> float:
-    """The answer is counted and discarded."""
+    """Return the seconds of an export. The lines of the answer are counted and discarded."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=600)
     buffer, lines = bytearray(1024 * 1024), 0
     begun = perf_counter()
@@ -147,13 +152,13 @@ def export_over_http(server: Server, rows: int) -> float:
     while size := response.readinto(buffer):
         lines += buffer.count(b"\n", 0, size)
     if (response.status, lines) != (200, rows):
-        raise RuntimeError(f"an export is answered by {response.status} and {lines} lines")
+        raise RuntimeError(f"the answer to an export is {response.status}, with {lines} lines")
     return perf_counter() - begun
 
 
-def forget(filled: Database) -> None:
+def delete_added(filled: Database) -> None:
     """Delete the rows and photos that were added since the database was filled."""
-    filled.forget()
+    filled.delete_added()
     for folder in filter(Path.is_dir, STORAGE.iterdir()):
         for stored in folder.iterdir():
             shutil.rmtree(stored) if stored.is_dir() else stored.unlink()

@@ -1,4 +1,4 @@
-"""Before anything is measured: that all servers do the same work, and answer the same."""
+"""Check before the measurements: all servers do the same work and give the same answers."""
 
 import json
 import sys
@@ -18,39 +18,39 @@ def check(servers: dict[str, Server]) -> None:
     for peer in peers:
         _same(peer, ours.request("GET", path), peer.request("GET", path))
         _same(peer, _two_pages(ours), _two_pages(peer))
-    for peer in peers:  # only now: Node.js knows no microseconds, which the first change brings
+    for peer in peers:  # last, because a change sets updated_at with microseconds, and Node.js cuts them off
         mine, theirs = (server.request("PATCH", path, title, "application/json") for server in (ours, peer))
-        _same(peer, mine, theirs, apart={"updated_at"})
+        _same(peer, mine, theirs, ignored={"updated_at"})
         if peer.request("POST", "/v1/images", *broken)[0] not in range(400, 500):
-            sys.exit(f"make bench: {peer.name} takes half a photo")
+            sys.exit(f"make bench: {peer.name} accepts half a photo")
     uploads = [
         server.request("POST", "/v1/images", *form(photo, number)) for number, server in enumerate([ours, *peers])
     ]
     for peer, answer in zip(peers, uploads[1:], strict=True):
         own = {"id", "filename", "sha256", "title", "created_at", "updated_at"}
-        _same(peer, uploads[0], answer, apart=own)
+        _same(peer, uploads[0], answer, ignored=own)
 
 
 def _two_pages(server: Server) -> tuple[int, bytes]:
-    """The images of the second page."""
+    """Return the status of the second page, and the images of the first two pages as JSON."""
     first = json.loads(server.request("GET", "/v1/images?limit=2")[1])
     status, body = server.request("GET", f"/v1/images?limit=50&cursor={first['next']}")
     return status, json.dumps(first["images"] + json.loads(body)["images"]).encode()
 
 
-def _same(peer: Server, ours: tuple[int, bytes], theirs: tuple[int, bytes], apart: set[str] | None = None) -> None:
-    one, other = ((status, _comparable(json.loads(body), apart or set())) for status, body in (ours, theirs))
+def _same(peer: Server, ours: tuple[int, bytes], theirs: tuple[int, bytes], ignored: set[str] | None = None) -> None:
+    one, other = ((status, _comparable(json.loads(body), ignored or set())) for status, body in (ours, theirs))
     if one != other:
-        sys.exit(f"make bench: {peer.name} answers otherwise than we do:\n{one}\n{other}")
+        sys.exit(f"make bench: {peer.name} gives another answer than this service:\n{one}\n{other}")
 
 
-def _comparable(value: Any, apart: set[str]) -> Any:
-    """Without the fields that cannot be the same, and with times as times, however they are written."""
+def _comparable(value: Any, ignored: set[str]) -> Any:
+    """Return the images without the ignored fields, and with parsed times: servers write the same time differently."""
     if isinstance(value, list):
-        return [_comparable(item, apart) for item in value]
+        return [_comparable(item, ignored) for item in value]
     times = {"created_at", "updated_at"}
     return {
         name: datetime.fromisoformat(item) if name in times else item
         for name, item in value.items()
-        if name not in apart
+        if name not in ignored
     }

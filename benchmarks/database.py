@@ -1,4 +1,4 @@
-"""The database that all share: PostgreSQL 18 as it would run in production, with rows that look like a catalogue's."""
+"""Database of the benchmark: PostgreSQL 18 with settings of production, and rows that resemble real images."""
 
 import os
 import shutil
@@ -37,15 +37,18 @@ class Database:
             cursor = connection.execute(statement.encode(), arguments)
             return cursor.fetchall() if cursor.description else []
 
-    def forget(self) -> None:
-        """Delete what was added to the rows of fill_images.sql, which are all of 2020, and the stored photos."""
+    def delete_added(self) -> None:
+        """Delete the rows that were added. Those of fill_images.sql stay: their created_at is in 2020."""
         self.execute("DELETE FROM images WHERE created_at >= '2026-01-01Z'")
         self.execute("VACUUM (INDEX_CLEANUP ON)")
 
 
 @contextmanager
 def database(rows: int) -> Iterator[Database]:
-    """The database `bench`, a fresh copy of one that was filled, now or by an earlier run from the same files."""
+    """Yield the database `bench`, a new copy of the database `filled`.
+
+    If no earlier run has filled that one from the same SQL files, fill it first.
+    """
     files = [*sorted((ROOT / "sql" / "migrations").glob("*.sql")), ROOT / "sql" / "review" / "fill_images.sql"]
     version = sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     data = DATA / f"postgres-{rows}-{version}"
@@ -65,8 +68,11 @@ def database(rows: int) -> Iterator[Database]:
 
 
 def _fill(server: Server, admin: psycopg.Connection, rows: int) -> None:
-    """Loaded as soon as there is a table: an index is built faster than rows are added to it."""
-    print(f"filling a database with {rows:,} rows, once", flush=True)
+    """Create the database `filled`, and add the rows after the first migration.
+
+    PostgreSQL builds an index faster than it adds row after row to it.
+    """
+    print(f"fill a database with {rows:,} rows, which later runs copy", flush=True)
     admin.execute("DROP DATABASE IF EXISTS filling")
     admin.execute("CREATE DATABASE filling")
     environment = os.environ | {"DATABASE_URL": server.url("filling"), "MIGRATION_DATABASE_URL": ""}

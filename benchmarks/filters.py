@@ -11,7 +11,7 @@ from benchmarks.works import head
 
 FIRST, DEEP = "first page", "page at nine tenths of the depth"
 
-Filter = tuple[str, list[tuple[str, str]]]  # its words, its query parameters
+Filter = tuple[str, list[tuple[str, str]]]  # its name in the report, and its query parameters
 
 TAGS: list[Filter] = [
     ("common tag", [("tag", "street")]),
@@ -33,8 +33,8 @@ WORDS: list[Filter] = [("common word", [("q", "harbour")]), ("rare word", [("q",
 ANOTHER_TAG: list[Filter] = [("another common tag", [("tag", "night")])]
 
 
-def _together(*kinds: list[Filter]) -> list[Filter]:
-    """One of each kind, in each way."""
+def _combined(*kinds: list[Filter]) -> list[Filter]:
+    """Return each combination of one filter from each kind."""
     return [
         (", ".join(words for words, _ in chosen), [*chain.from_iterable(parameters for _, parameters in chosen)])
         for chosen in product(*kinds)
@@ -43,10 +43,10 @@ def _together(*kinds: list[Filter]) -> list[Filter]:
 
 KINDS = [TAGS, TYPES, WINDOW, WORDS]
 SINGLE = [*chain.from_iterable(KINDS)]
-PAIRS = [*chain.from_iterable(_together(*pair) for pair in [*combinations(KINDS, 2), (TAGS, ANOTHER_TAG)])]
-# Of three at once some are known to be slower (sql/queries/list_images_by_terms.sql): shown, and held to nothing.
-THREE = [*chain.from_iterable(_together(TAGS, ANOTHER_TAG, third) for third in (TYPES, WINDOW, WORDS))]
-HELD = {words for words, _ in SINGLE + PAIRS}
+PAIRS = [*chain.from_iterable(_combined(*pair) for pair in [*combinations(KINDS, 2), (TAGS, ANOTHER_TAG)])]
+# Some combinations of three are slower (sql/queries/list_images_by_terms.sql). The report shows them without a target.
+THREE = [*chain.from_iterable(_combined(TAGS, ANOTHER_TAG, third) for third in (TYPES, WINDOW, WORDS))]
+WITH_TARGET = {words for words, _ in SINGLE + PAIRS}
 
 
 def pages(server: Server, database: Database, rounds: int, seconds: float) -> dict[str, list[float]]:
@@ -62,7 +62,7 @@ def pages(server: Server, database: Database, rounds: int, seconds: float) -> di
 
 
 def _deep(server: Server, database: Database) -> str:
-    """The cursor after nine tenths of the images, as the service gives it."""
+    """Return the cursor of the page that follows nine tenths of the images, as the service returns it."""
     nth = "SELECT created_at FROM images ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET %s"
     [(moment,)] = database.execute(nth, database.rows * 9 // 10)
     before = urlencode({"created_before": moment.isoformat(), "limit": 1})

@@ -1,8 +1,8 @@
 """Head and body of a response in one write against two: `python -m benchmarks.joined`, about a minute.
 
-A server in this process answers a GET with JSON of the size of an image, over TCP. Another process sends the requests.
-The variants take turns of a quarter of a second. Printed are medians of the turns: CPU of the server process for each
-request, the ratio to two writes, and the write system calls for each request.
+A server in this process answers each GET over TCP with 700 bytes of JSON, as many as one image has. Another process
+sends the requests. The variants take turns of a quarter of a second. Printed are medians of the turns: CPU of the
+server process for each request, the ratio to two writes, and the write system calls for each request.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 
 BODY = b"x" * 700  # bytes: an image as JSON
 CONNECTIONS = 32
-PAUSE = 0.05  # seconds: the requests of the turn before end
+PAUSE = 0.05  # seconds after which no request of the previous turn is running
 REQUEST = b"GET /v1/images/x HTTP/1.1\r\nHost: images.test\r\n\r\n"
 answered = 0
 
@@ -99,11 +99,11 @@ async def measure(rounds: int, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     config = Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
     config.load()
-    found: dict[str, list[tuple[float, float]]] = {}
+    costs: dict[str, list[tuple[float, float]]] = {}
     server = psutil.Process()
     ports, servers = {}, []
     for name, protocol in {"two writes": HttpToolsProtocol, "one write": OneWrite}.items():
-        found[name] = []
+        costs[name] = []
         make = partial(protocol, config=config, server_state=ServerState(), app_state={})
         servers.append(await loop.create_server(make, "127.0.0.1"))
         ports[name] = servers[-1].sockets[0].getsockname()[1]
@@ -118,11 +118,11 @@ async def measure(rounds: int, seconds: float) -> None:
             await asyncio.sleep(seconds)
             if count := answered - before:  # none while the client starts
                 calls = (server.io_counters().write_count - written) / count
-                found[name].append(((process_time() - started) / count * 1e6, calls))
+                costs[name].append(((process_time() - started) / count * 1e6, calls))
     process.stdin.close()
     await process.wait()
-    first = found["two writes"]
-    for name, each in found.items():
+    first = costs["two writes"]
+    for name, each in costs.items():
         ratio = median(one / base for (one, _), (base, _) in zip(each, first, strict=False))
         cpu, calls = (median(values) for values in zip(*each, strict=True))
         print(f"{name:12} {cpu:7.1f} us  {ratio:5.3f}  {calls:5.2f} writes")

@@ -1,7 +1,7 @@
-"""The load: connections that each send a request, wait for its answer, and send the next (a closed loop).
+"""Load generator: each connection sends a request, waits for its answer, and sends the next one (a closed loop).
 
-It shares the cores with the servers, so it does little. The requests are made beforehand. Of an answer it reads the
-status, the length, and whether it contains the expected bytes.
+It shares the cores with the servers, so it does little work. The requests are built before the run. For each answer,
+it checks the status, the length, and that the expected bytes are in it.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ LAST_ANSWERS_TIMEOUT = 60  # seconds
 class Figures:
     """The measurements of one run."""
 
-    requests: int = 0  # answered within the time
+    requests: int = 0  # answered during the measurement
     seconds: float = 0.0
-    latencies: list[float] = field(default_factory=list)  # seconds, of all requests that were sent within the time
+    latencies: list[float] = field(default_factory=list)  # seconds, of the requests sent during the measurement
     cpu: tuple[float, float] = (0.0, 0.0)  # seconds, of the server and of PostgreSQL
 
     @property
@@ -36,7 +36,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, load: "Load") -> None:
         self.load = load
         self.received = b""
-        self.end = 0  # of the answer; 0 until its head is complete
+        self.end = 0  # length of the answer in bytes, or 0 if its head is not complete
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -71,10 +71,10 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def fail(self, answer: bytes) -> None:
-        self.load.fail(f"{self.request[:100]!r} is answered by {answer[:500]!r}")
+        self.load.fail(f"{self.request[:100]!r} has the answer {answer[:500]!r}")
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.load.left(bool(self.received) or error is not None or not self.load.over)
+        self.load.disconnected(bool(self.received) or error is not None or not self.load.over)
 
 
 class Load:
@@ -88,14 +88,14 @@ class Load:
         self.done: asyncio.Future[None]
 
     def answered(self, sent: float) -> bool:
-        """Count it. Return whether the load continues."""
+        """Count an answered request. Return whether the connection sends another one."""
         now = perf_counter()
         if sent >= self.begun:
             self.figures.latencies.append(now - sent)
         self.figures.requests += now >= self.begun and not self.over
         return not self.over
 
-    def left(self, broken: bool) -> None:
+    def disconnected(self, broken: bool) -> None:
         self.connections -= 1
         if broken:
             self.fail("a connection was closed")
@@ -134,7 +134,7 @@ def load(
     seconds: float,
     cpu: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
 ) -> Figures:
-    """Keep a server busy, first to warm it up, then to measure. Raises RuntimeError for an answer that is not right."""
+    """Send requests to a server, first to warm it up, then to measure. Raises RuntimeError for a wrong answer."""
     gc.collect()
     gc.disable()
     try:

@@ -31,7 +31,7 @@ def main(source: str, plot: str) -> None:
 
 
 def draw_targets(axes: Any, targets: list[dict[str, Any]]) -> None:
-    """How far each goes beyond its target: 1 is the target, on a logarithmic scale, more is better."""
+    """Draw each figure as a multiple of its target, on a logarithmic scale. More than 1 is better than the target."""
     targets = [target for target in reversed(targets) if target["measured"]]
     names = [target["what"] for target in targets]
     ratios = [target["measured"] / target["bound"] for target in targets]
@@ -53,7 +53,7 @@ def draw_targets(axes: Any, targets: list[dict[str, Any]]) -> None:
 
 
 def draw_latencies(axes: Any, works: list[dict[str, Any]]) -> None:
-    """From p50, a dot, to p99, a line's end."""
+    """Draw each latency as a line from p50, with a dot, to p99."""
     shown = [work for work in reversed(works) if work["who"] in COLORS]
     shown.sort(key=lambda work: [other["work"] for other in works].index(work["work"]), reverse=True)
     for row, work in enumerate(shown):

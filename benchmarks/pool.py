@@ -139,16 +139,16 @@ async def measure(url: str, server: psutil.Process, rounds: int, seconds: float)
     ):
         compared = list(variants(own, plain, resetting).items())
         for concurrency in CONCURRENCIES:
-            found: dict[str, list[Costs]] = {name: [] for name, _ in compared}
+            costs_by_variant: dict[str, list[Costs]] = {name: [] for name, _ in compared}
             for turn in range(rounds + 1):  # the first one warms up
                 shift = turn % len(compared)
                 for name, get in compared[shift:] + compared[:shift]:
                     costs = await run(get, ids, concurrency, seconds if turn else seconds / 4, server)
                     if turn:
-                        found[name].append(costs)
+                        costs_by_variant[name].append(costs)
             print(f"{concurrency} at a time, {rounds} rounds of {seconds:g} s{'wall':>22}{'CPU':>17}{'PostgreSQL':>16}")
-            first = found[compared[0][0]]
-            for name, each in found.items():
+            first = costs_by_variant[compared[0][0]]
+            for name, each in costs_by_variant.items():
                 columns = []
                 for kind in range(3):
                     ratio = median(one[kind] / base[kind] for one, base in zip(each, first, strict=True) if base[kind])

@@ -80,16 +80,16 @@ async def measure(primary: Mortal, standby: Mortal, rounds: int, seconds: float)
             ("primary", lambda: pool.fetch(NAME, *PAGE)),
         ]
         for concurrency in CONCURRENCIES:
-            found: dict[str, list[tuple[float, float, float]]] = {name: [] for name, _ in variants}
+            costs_by_variant: dict[str, list[tuple[float, float, float]]] = {name: [] for name, _ in variants}
             for turn in range(rounds + 1):  # the first one warms up
                 for name, read in variants[turn % 3 :] + variants[: turn % 3]:
                     before = asked[0]
                     wall, cpu, reads = await run(read, concurrency, seconds)
                     if turn:
-                        found[name].append((wall, cpu, (asked[0] - before) / reads))
+                        costs_by_variant[name].append((wall, cpu, (asked[0] - before) / reads))
             print(f"{concurrency} at a time, {rounds} rounds of {seconds:g} s")
-            first = found[variants[0][0]]
-            for name, each in found.items():
+            first = costs_by_variant[variants[0][0]]
+            for name, each in costs_by_variant.items():
                 by_wall, by_cpu = (
                     median(one[kind] / base[kind] for one, base in zip(each, first, strict=True)) for kind in (0, 1)
                 )

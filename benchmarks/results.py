@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from benchmarks.filters import DEEP, FIRST, HELD
+from benchmarks.filters import DEEP, FIRST, WITH_TARGET
 from benchmarks.load import Figures
 from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, PSQL, STARLETTE, US
 from benchmarks.works import GET, NEWEST, PATCH, UPLOAD
@@ -21,11 +21,11 @@ class Results:
     pages: dict[str, list[float]] = field(default_factory=dict)  # latencies, by request
     imports: dict[str, list[float]] = field(default_factory=dict)
     exports: dict[str, list[float]] = field(default_factory=dict)
-    memory: int = 0  # bytes, of our one worker in the end
+    memory: int = 0  # bytes of our worker after the last measurement
 
     def rate(self, work: str, who: str) -> float | None:
         """Return the median of the rounds, in requests per second."""
-        return _middle([figures.rate for figures in self.runs.get((work, who), [])])
+        return _median([figures.rate for figures in self.runs.get((work, who), [])])
 
     def latencies(self, work: str, who: str) -> list[float]:
         """Return the latencies of all rounds, in seconds."""
@@ -52,7 +52,7 @@ def targets(results: Results) -> list[Target]:
     def rate(work: str, who: str, bound: float) -> Target:
         pairs = zip(results.runs.get((work, US), []), results.runs.get((work, who), []), strict=False)
         ratios = [ours.rate / theirs.rate for ours, theirs in pairs]
-        return Target(f"{work}: rate, to {who}", bound, _middle(ratios))
+        return Target(f"{work}: rate, to {who}", bound, _median(ratios))
 
     def tail(work: str, who: str, bound: float) -> Target:
         ours, theirs = (percentile(results.latencies(work, server), 99) for server in (US, who))
@@ -60,13 +60,14 @@ def targets(results: Results) -> list[Target]:
 
     def copy(work: str, seconds: dict[str, list[float]], bound: float) -> Target:
         pairs = zip(seconds.get(US, []), seconds.get(PSQL, []), strict=True)
-        return Target(f"{work}: rate, to {PSQL}", bound, _middle([psql / ours for ours, psql in pairs]))
+        return Target(f"{work}: rate, to {PSQL}", bound, _median([psql / ours for ours, psql in pairs]))
 
     def page(words: str, share: int) -> float:
+        """Return a percentile of a page's latencies, as a multiple of that of the first page."""
         ratio = _ratio(percentile(results.pages[words], share), percentile(results.pages[FIRST], share))
         return ratio or 0.0
 
-    filters = [words for words in results.pages if words in HELD]
+    filters = [words for words in results.pages if words in WITH_TARGET]
     worst = {share: max(filters, key=lambda words: page(words, share), default=None) for share in (50, 99)}
     return [
         rate(GET, FASTAPI, 10),
@@ -97,10 +98,11 @@ def targets(results: Results) -> list[Target]:
 
 
 def percentile(values: list[float], share: int) -> float | None:
+    """Return a percentile from 1 to 99, or None if there are fewer than two values."""
     return quantiles(values, n=100, method="inclusive")[share - 1] if len(values) > 1 else None
 
 
-def _middle(values: list[float]) -> float | None:
+def _median(values: list[float]) -> float | None:
     return median(values) if values else None
 
 

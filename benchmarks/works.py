@@ -1,4 +1,4 @@
-"""Works: the requests of each of the four works, the photo to upload, the rows to import."""
+"""Works of the benchmark: the requests of each of the four, the photo to upload, and the rows to import."""
 
 import csv
 import json
@@ -19,20 +19,20 @@ from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, STARLETTE, US, image_i
 
 GET, NEWEST, PATCH, UPLOAD = "get by id", "newest 50", "change a title", "upload a photo"
 
-DIFFERENT = 20_000  # images that are asked for, in an order that is no order
+REQUESTED_IMAGES = 20_000  # random IDs, which the requests repeat in the same order
 BOUNDARY = "a-boundary-that-is-in-no-photo"
 
 
 class Work(NamedTuple):
     requests: Callable[[], Requests]
     status: int
-    by: list[str]  # servers and limits
+    servers: list[str]  # and limits, such as pgbench
 
 
 def works(rows: int, last_of_page: str) -> dict[str, Work]:
-    """`last_of_page` is the id of the fiftieth image, which shows that an answer has the whole page."""
+    """Return the works by name. `last_of_page` is the ID of the image that ends the first page of 50."""
     random = Random(1)  # noqa: S311
-    ids = [image_id(random.randint(1, rows)) for _ in range(DIFFERENT)]
+    ids = [image_id(random.randint(1, rows)) for _ in range(REQUESTED_IMAGES)]
     photo = make_photo()
     serial = count()
 
@@ -67,7 +67,7 @@ def head(method: str, path: str, media_type: str = "", length: int = 0) -> bytes
 
 
 def make_photo() -> bytes:
-    """A JPEG of 1800 x 1200 pixels and about 350 KB: soft shapes with some grain, as a photo has them."""
+    """Return a JPEG of 1800 x 1200 pixels and about 350 KB, with soft shapes and some grain like a photo."""
     noise = Image.frombytes("RGB", (150, 100), Random(1).randbytes(150 * 100 * 3))  # noqa: S311
     file = BytesIO()
     noise.resize((1800, 1200), Image.Resampling.BICUBIC).save(file, "JPEG", quality=76)
@@ -86,7 +86,7 @@ def form(photo: bytes, number: int) -> tuple[bytes, str]:
 
 
 def import_files(rows: int) -> tuple[Path, Path]:
-    """The same new images twice: as NDJSON for the service, and as CSV for psql."""
+    """Write the same new images as NDJSON for the service and as CSV for psql. Return the two paths."""
     ndjson, table = DATA / "import.ndjson", DATA / "import.csv"
     with ndjson.open("w") as lines, table.open("w", newline="") as file:
         writer = csv.writer(file)

@@ -121,8 +121,8 @@ def thumbnail(content: Data, size: int, format: ThumbnailType, max_pixels: int) 
 def _open(content: Data, max_pixels: int) -> pyvips.Image:
     """Return the first picture, of which only the header is read. Raises RejectedImageError."""
     source = pyvips.Source.new_from_memory(content)
-    found = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
-    if not found and not BEGINNING.match(content):
+    has_loader = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
+    if not has_loader and not BEGINNING.match(content):
         raise _unsupported()
     try:
         if content[4:12] != AVIF_SEQUENCE:

@@ -139,7 +139,7 @@ def _add_constraint(state: MigrationState, line: int, table: str, node: Any) -> 
     elif not busy:
         return
     elif node.contype == ConstrType.CONSTR_CHECK:
-        for name in sorted(costs.required(node.raw_expr)):
+        for name in sorted(costs.not_null_columns(node.raw_expr)):
             yield from require(state, line, table, name)
         if not node.skip_validation:
             yield Fault(line, "check-scan", f"{table} is scanned under ACCESS EXCLUSIVE")

@@ -21,13 +21,12 @@ from app.lint.squawk import squawk_findings
 from app.lint.state import MigrationState
 from app.lint.usage import Use, use_of
 from app.migrations.validation import NAME, faults
-from app.schema.headers import transactional
+from app.schema.headers import example_lines, transactional
 from app.settings import ROOT
 from app.text import one_line
 
 QUERIES = "queries"  # the folder that must exist
 FOLDERS = (QUERIES, "pooler", "migrator", "inspect", "review")  # beside migrations
-EXAMPLE = re.compile(r"--\s*example\b\s*([^:]*):(.*)")
 ALLOW_HINT = "write `-- allow: RULE because REASON` above the line, or remove the comment"
 
 
@@ -48,25 +47,25 @@ class Check:
         self.sql = sql
         self.migrations = sql / "migrations"
         self.texts: dict[Path, str] = {}  # of the files that can be read
-        self.found: set[Finding] = set()
+        self.findings: set[Finding] = set()
 
     def run(self) -> tuple[list[Finding], dict[Finding, str]]:
         """Return the findings, and the allowed ones with their reasons."""
-        self.found = {
+        self.findings = {
             Finding(each.path, each.line, each.rule, UNSAFE, each.what, each.todo) for each in faults(self.migrations)
         }
         uses = list(self._check_queries())
         self._check_migrations(uses)
         migrations = [path for path in self.texts if path.parent == self.migrations]
-        self.found |= set(squawk_findings([path for path in migrations if not path.name.endswith(".rollback.sql")]))
+        self.findings |= set(squawk_findings([path for path in migrations if not path.name.endswith(".rollback.sql")]))
         allowed: dict[Finding, str] = {}
         for path, text in self.texts.items():
             allowed |= self._silence(path, text)
-        return sorted(self.found), allowed
+        return sorted(self.findings), allowed
 
     def _add(self, path: Path, fault: Fault) -> None:
         rule = RULES[fault.rule]
-        self.found.add(Finding(path, fault.line, fault.rule, rule.level, fault.why, fault.hint or rule.hint))
+        self.findings.add(Finding(path, fault.line, fault.rule, rule.level, fault.why, fault.hint or rule.hint))
 
     def _read(self, path: Path) -> Fault | None:
         """Read a file into `texts`, with \\n as line end. Return the fault if it is not plain UTF-8 text."""
@@ -163,20 +162,20 @@ class Check:
             return []
 
     def _silence(self, path: Path, text: str) -> dict[Finding, str]:
-        """Remove the findings that comments allow from `found`, and return them with their reasons.
+        """Remove the findings that comments allow from `findings`, and return them with their reasons.
 
         A comment that allows nothing is a finding itself.
         """
         silenced: dict[Finding, str] = {}
         for comment in parser.allowed(text):
             place = (path, comment.target, comment.rule)
-            matches = {each for each in self.found if (each.path, each.line, each.rule) == place}
+            matches = {each for each in self.findings if (each.path, each.line, each.rule) == place}
             why = _why_not_allowed(comment, has_matches=bool(matches))
             if why:
                 self._add(path, Fault(comment.line, "allow", why, ALLOW_HINT))
             else:
                 silenced |= dict.fromkeys(matches, comment.reason)
-        self.found.difference_update(silenced)
+        self.findings.difference_update(silenced)
         return silenced
 
 
@@ -192,19 +191,18 @@ def _why_not_allowed(comment: parser.Allowed, *, has_matches: bool) -> str:
 
 def _example_faults(text: str, parameters: int) -> Faults:
     """Yield the faults of the `-- example WORDS: EXPRESSION, ...` lines, which need an expression per parameter."""
-    examples = 0
-    for number, line in enumerate(text.split("\n")[1:], 2):
-        if not line.startswith("--"):
-            break
-        if match := EXAMPLE.fullmatch(line):
-            examples += 1
-            count = _expression_count(match[2])
-            if not match[1]:
-                yield Fault(number, "query-example", "the example does not say which case it is")
-            elif count is None:
-                yield Fault(number, "query-example", "the expressions of the example cannot be parsed")
-            elif count != parameters:
-                yield Fault(number, "query-example", f"the example has {count} expressions for {parameters} parameters")
+    examples = example_lines(text)
+    for example in examples:
+        count = _expression_count(example.expressions)
+        if not example.words:
+            why = "the example does not say which case it is"
+        elif count is None:
+            why = "the expressions of the example cannot be parsed"
+        elif count != parameters:
+            why = f"the example has {count} expressions for {parameters} parameters"
+        else:
+            continue
+        yield Fault(example.line, "query-example", why)
     if parameters and not examples:
         yield Fault(1, "query-example", "without an example, PostgreSQL cannot be asked for the plan of this query")
 

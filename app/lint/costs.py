@@ -50,8 +50,9 @@ NOT_VOLATILE = {
     *("jsonb_object", "json_object", "jsonb_set", "date_bin", "txid_current", "inet_client_addr", "octet_length"),
     *("current_schema", "pg_backend_pid", "point", "box", "hashtext", "hashtextextended", "to_tsvector", "quote_ident"),
 }
-COMPATIBLE = [
-    ("int2", "int4", "int8"),  # widening only
+# A client of a type can also read the types to the right of it.
+READABLE_CHANGES = [
+    ("int2", "int4", "int8"),
     ("float4", "float8"),
     ("varchar", "text"),
     ("text", "varchar"),
@@ -78,8 +79,8 @@ def rewrites(old: Type | None, new: Type | None) -> bool:
     if old.array:
         return True
     if old.name != new.name:
-        kept = {("varchar", "text"), ("text", "varchar"), ("cidr", "inet"), ("xml", "text")}
-        return (old.name, new.name) not in kept or (new.name == "varchar" and bool(new.mods))
+        same_bytes = {("varchar", "text"), ("text", "varchar"), ("cidr", "inet"), ("xml", "text")}
+        return (old.name, new.name) not in same_bytes or (new.name == "varchar" and bool(new.mods))
     if not new.mods:
         return old.name not in {*WIDENING, "numeric", "interval"}
     if not old.mods and old.name in WIDENING and old.name.startswith("time"):
@@ -98,26 +99,26 @@ def type_change(catalog: Catalog, table: str, name: str, definition: Any) -> str
     """Return the cost of ALTER COLUMN ... TYPE in words, or "" if it changes only the system catalog."""
     column = catalog.column(table, name)
     old, new = column.type if column else None, type_of(definition.typeName, definition.collClause)
-    if rewrites(old, new) or not _plain(definition.raw_default, name, new):
+    if rewrites(old, new) or not _is_default_cast(definition.raw_default, name, new):
         return f"from {type_text(old)} to {type_text(new)} rewrites the table and its indexes"
     if column and column.virtual:
         return ""
     if any(each.kind == "check" and each.valid and name in each.columns for each in catalog.constraints(table)):
         return "a CHECK on the column is checked again for each row"
     indexes = [index for index in catalog.indexes_of(table) if name in index.mentioned]
-    collated = old and new and old.collation != new.collation
-    rebuilt = [index.name for index in indexes if collated or not index.is_plain]
+    is_new_collation = old and new and old.collation != new.collation
+    rebuilt = [index.name for index in indexes if is_new_collation or not index.is_plain]
     if rebuilt:
-        why = "its collation changes" if collated else "it has an expression or a predicate"
-        return f"{', '.join(rebuilt)} is rebuilt, because {why}"
+        why = "the collation changes" if is_new_collation else "of an expression or a predicate"
+        return f"the change rebuilds {', '.join(rebuilt)}, because {why}"
     return ""
 
 
-def _plain(using: Any, name: str, new: Type | None) -> bool:
+def _is_default_cast(using: Any, name: str, new: Type | None) -> bool:
     """Return whether USING is missing, or says what PostgreSQL does by default."""
     if isinstance(using, ast.TypeCast):
         using = using.arg if type_of(using.typeName) == new else None
-        return using is not None and _plain(using, name, new)
+        return using is not None and _is_default_cast(using, name, new)
     return using is None or (isinstance(using, ast.ColumnRef) and columns_in(using) == {name})
 
 
@@ -151,7 +152,7 @@ def never_null(catalog: Catalog, table: str, name: str) -> bool:
     if column and column.not_null:
         return True
     checks = [each.expression for each in catalog.constraints(table) if each.kind == "check" and each.valid]
-    return any(name in required(check) for check in checks)
+    return any(name in not_null_columns(check) for check in checks)
 
 
 def _ands(node: Any) -> list[Any]:
@@ -160,16 +161,16 @@ def _ands(node: Any) -> list[Any]:
     return [node]
 
 
-def required(check: Any) -> set[str]:
+def not_null_columns(check: Any) -> set[str]:
     """Return the columns that a CHECK requires to be NOT NULL."""
-    found = set()
+    columns = set()
     for part in _ands(check):
         match part:
             case ast.NullTest(arg=ast.ColumnRef() as column, nulltesttype=enums.NullTestType.IS_NOT_NULL):
-                found |= columns_in(column)
+                columns |= columns_in(column)
             case _:
                 pass
-    return found
+    return columns
 
 
 def breaks_clients(old: Type | None, new: Type | None) -> bool:
@@ -178,7 +179,7 @@ def breaks_clients(old: Type | None, new: Type | None) -> bool:
         return True
     if old.name == new.name:
         return False
-    return not any(old.name in group and new.name in group[group.index(old.name) + 1 :] for group in COMPATIBLE)
+    return not any(old.name in group and new.name in group[group.index(old.name) + 1 :] for group in READABLE_CHANGES)
 
 
 def without_where(where: Any) -> bool:

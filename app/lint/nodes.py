@@ -63,17 +63,17 @@ def qualified_name(parts: Any) -> str:
 
 def dropped_names(node: Any) -> list[str]:
     """Return the names of the objects that a DROP removes."""
-    found = []
+    names = []
     for each in node.objects or ():
         if isinstance(each, ast.ObjectWithArgs):
-            found.append(qualified_name(each.objname))
+            names.append(qualified_name(each.objname))
         elif isinstance(each, tuple):
-            found.append(qualified_name(each))
+            names.append(qualified_name(each))
         elif isinstance(each, ast.TypeName):
-            found.append(qualified_name(each.names))
+            names.append(qualified_name(each.names))
         elif isinstance(each, ast.String):
-            found.append(each.sval or "")
-    return found
+            names.append(each.sval or "")
+    return names
 
 
 def replaced(columns: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:

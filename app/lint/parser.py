@@ -36,7 +36,7 @@ class Statement:
 
     @cached_property
     def lines(self) -> list[int]:
-        """Return the lines of an ALTER TABLE's subcommands, or the statement's own line if they are not found."""
+        """Return the lines of an ALTER TABLE's subcommands, or the statement's own line if they are not parsed."""
         commands = len(self.node.cmds or ())
         starts, depth, expected = [], 0, False
         for token in scan(self.text):
@@ -83,12 +83,12 @@ class Allowed:
 
 def statements(text: str) -> list[Statement]:
     """Return the statements of a file. Those inside a DO follow it. Raises ParseError."""
-    found = []
+    parsed = []
     for each in parse(text):
-        found.append(Statement(each.node, each.text, each.line, each.start))
+        parsed.append(Statement(each.node, each.text, each.line, each.start))
         if isinstance(each.node, ast.DoStmt):
-            found += _inside(each.node, each.text, each.line)
-    return found
+            parsed += _inside(each.node, each.text, each.line)
+    return parsed
 
 
 def _inside(node: Any, text: str, line: int) -> list[Statement]:
@@ -146,28 +146,29 @@ def allowed(text: str) -> list[Allowed]:
     """Return the `-- allow:` comments, also malformed ones and those inside DO blocks."""
     comments = [(text.count("\n", 0, start) + 1, start, text[start:end]) for start, end in sorted(_comments(text))]
     whole_lines = {line for line, start, _ in comments if not text[text.rfind("\n", 0, start) + 1 : start].strip()}
-    found = []
+    allowed_rules = []
     for line, _, comment in comments:
         if match := ALLOW.fullmatch(comment):
             rule, because, reason = match[1].partition(" because ")
             target = next(number for number in count(line) if number not in whole_lines)
-            found.append(Allowed(line, target, rule.strip(), reason.strip() if because else ""))
-    return found
+            allowed_rules.append(Allowed(line, target, rule.strip(), reason.strip() if because else ""))
+    return allowed_rules
 
 
 def _comments(text: str) -> list[tuple[int, int]]:
+    """Return the start and end of each `--` comment, also of those inside dollar-quoted bodies."""
     try:
         tokens = scan(text)
     except ParseError:
         return []
-    found = [(token.start, token.end + 1) for token in tokens if token.name == "SQL_COMMENT"]
+    spans = [(token.start, token.end + 1) for token in tokens if token.name == "SQL_COMMENT"]
     for token in tokens:
         if token.name == "SCONST" and text.startswith("$", token.start):
             opening = OPENING.match(text, token.start)
             start = opening.end() if opening else token.start
             size = len(opening[0]) if opening else 0
-            found += [(start + a, start + b) for a, b in _comments(text[start : token.end + 1 - size])]
-    return found
+            spans += [(start + a, start + b) for a, b in _comments(text[start : token.end + 1 - size])]
+    return spans
 
 
 def numbered(text: str) -> str:

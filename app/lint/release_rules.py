@@ -18,6 +18,11 @@ from app.lint.state import MigrationState
 CASCADE = "CASCADE also drops dependent objects, which differ from database to database"
 
 
+def _queries(names: list[str], verb: str) -> str:
+    """Return the queries as the subject of a verb in the singular: "a uses", or "a, b use"."""
+    return f"{', '.join(names)} {verb if len(names) == 1 else verb.removesuffix('s')}"
+
+
 def release_faults(state: MigrationState, statement: Statement) -> Faults:
     """Yield the faults of a statement other than ALTER TABLE."""
     match statement.node:
@@ -62,7 +67,7 @@ def _drop(state: MigrationState, statement: Statement) -> Faults:
             yield from _drop_relation(state, line, name, is_table=node.removeType == ObjectType.OBJECT_TABLE)
         elif node.removeType in {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE}:
             if (callers := state.callers(name)) and not (state.before and name not in state.before.routines):
-                yield Fault(line, "drop-breaks", f"{callers} calls {name}")
+                yield Fault(line, "drop-breaks", f"{_queries(callers, 'calls')} {name}")
         elif node.removeType == ObjectType.OBJECT_TRIGGER:
             state.locked.append(name.rpartition(".")[0] or name)
 
@@ -82,7 +87,7 @@ def _drop_relation(state: MigrationState, line: int, name: str, *, is_table: boo
         return
     state.locked.append(name)
     if users := state.users(name):
-        yield Fault(line, "drop-breaks", f"{users} uses {name}")
+        yield Fault(line, "drop-breaks", f"{_queries(users, 'uses')} {name}")
     elif is_table:
         yield Fault(line, "drop-loses", f"the rows of {name} are lost, and a rollback cannot restore them")
 
@@ -97,7 +102,7 @@ def drop_unique_index(state: MigrationState, line: int, name: str) -> Faults:
         for each in state.catalog.indexes_of(index.table)
         if each.name != name and each.unique and each.is_plain and set(each.columns) == set(index.columns)
     ]
-    users = [use.name for use in state.uses if (index.table, frozenset(index.columns)) in use.conflicts]
+    users = [use.name for use in state.uses if (index.table, frozenset(index.columns)) in use.conflict_targets]
     if users and not others:
         yield Fault(line, "drop-breaks", f"ON CONFLICT of {', '.join(users)} needs {name}")
 
@@ -124,7 +129,7 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
     elif kind == ObjectType.OBJECT_FUNCTION:
         name = qualified_name(node.object.objname)
         if (callers := state.callers(name)) and not (before and name not in before.routines):
-            yield Fault(line, "rename-breaks", f"{callers} calls {name}")
+            yield Fault(line, "rename-breaks", f"{_queries(callers, 'calls')} {name}")
 
 
 def change_type(state: MigrationState, line: int, table: str, command: ast.AlterTableCmd) -> Faults:
@@ -136,7 +141,7 @@ def change_type(state: MigrationState, line: int, table: str, command: ast.Alter
     readers = state.readers(table, command.name or "")
     if readers and costs.breaks_clients(old, new) and not (former and new and former.type == new):
         change = f"{costs.type_text(old)} becomes {costs.type_text(new)}"
-        yield Fault(line, "type-breaks", f"{readers} uses {command.name}, and {change}")
+        yield Fault(line, "type-breaks", f"{_queries(readers, 'uses')} {command.name}, and {change}")
 
 
 def require(state: MigrationState, line: int, table: str, name: str) -> Faults:
@@ -146,7 +151,7 @@ def require(state: MigrationState, line: int, table: str, name: str) -> Faults:
     has_value = column and (column.is_generated or not costs.is_null(column.default))
     inserts = state.inserts_without(table, name)
     if inserts and not has_value and not (former and former.not_null):
-        yield Fault(line, "insert-breaks", f"{inserts} leaves {name} out, and it has no DEFAULT")
+        yield Fault(line, "insert-breaks", f"{_queries(inserts, 'leaves')} {name} out, and it has no DEFAULT")
 
 
 def drop_default(state: MigrationState, line: int, table: str, name: str) -> Faults:
@@ -157,7 +162,7 @@ def drop_default(state: MigrationState, line: int, table: str, name: str) -> Fau
     is_back = before and table in before.tables and not (former and former.default is not None)
     inserts = state.inserts_without(table, name)
     if inserts and not (column and column.default is None) and not is_back:
-        yield Fault(line, "insert-breaks", f"{inserts} leaves {name} out, and needs its DEFAULT")
+        yield Fault(line, "insert-breaks", f"{_queries(inserts, 'leaves')} {name} out, so it needs its DEFAULT")
 
 
 def drop_column(state: MigrationState, line: int, table: str, name: str, *, if_exists: bool) -> Faults:
@@ -170,6 +175,6 @@ def drop_column(state: MigrationState, line: int, table: str, name: str, *, if_e
     if former and former.is_complete and name not in former.columns:
         return
     if readers := state.readers(table, name):
-        yield Fault(line, "drop-breaks", f"{readers} uses {table}.{name}")
+        yield Fault(line, "drop-breaks", f"{_queries(readers, 'uses')} {table}.{name}")
     else:
         yield Fault(line, "drop-loses", f"the values of {table}.{name} are lost, and a rollback cannot restore them")

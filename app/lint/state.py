@@ -20,8 +20,8 @@ class Write:
 class MigrationState:
     """State of the check between two statements of one migration or rollback.
 
-    `catalog` changes with each statement. For a rollback, `before` is the schema that its migration found: a rollback
-    may take away everything that is not in it.
+    `catalog` changes with each statement. For a rollback, `before` is the schema before its migration: a rollback may
+    take away everything that is not in it.
     """
 
     file: str
@@ -48,22 +48,22 @@ class MigrationState:
         """Return the names of the tables that the statements so far have locked."""
         return ", ".join(dict.fromkeys(self.locked))
 
-    def callers(self, function: str) -> str:
-        """Return the names of the queries that call a function, or ""."""
-        return ", ".join(use.name for use in self.uses if function in use.functions)
+    def callers(self, function: str) -> list[str]:
+        """Return the names of the queries that call a function."""
+        return [use.name for use in self.uses if function in use.functions]
 
-    def readers(self, table: str, column: str) -> str:
-        """Return the names of the queries that use a column, or ""."""
-        return ", ".join(use.name for use in self.uses if use.reads(table, column))
+    def readers(self, table: str, column: str) -> list[str]:
+        """Return the names of the queries that use a column."""
+        return [use.name for use in self.uses if use.reads(table, column)]
 
-    def users(self, table: str) -> str:
-        """Return the names of the queries that use a table, or ""."""
-        return ", ".join(use.name for use in self.uses if table in use.relations)
+    def users(self, table: str) -> list[str]:
+        """Return the names of the queries that use a table."""
+        return [use.name for use in self.uses if table in use.relations]
 
-    def inserts_without(self, table: str, column: str) -> str:
-        """Return the names of the queries whose INSERT leaves the column out, or ""."""
-        return ", ".join(
+    def inserts_without(self, table: str, column: str) -> list[str]:
+        """Return the names of the queries whose INSERT leaves the column out."""
+        return [
             use.name
             for use in self.uses
-            if any(into == table and column not in columns for into, columns in use.inserts)
-        )
+            if any(into == table and column not in columns for into, columns in use.insert_columns)
+        ]

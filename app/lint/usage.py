@@ -16,15 +16,15 @@ class Use:
     name: str
     relations: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
-    stars: bool = False
-    inserts: list[tuple[str, frozenset[str]]] = field(default_factory=list)
-    conflicts: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    uses_all_columns: bool = False  # SELECT * or NATURAL JOIN
+    insert_columns: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # of each INSERT, after its table
+    conflict_targets: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # columns of each ON CONFLICT
     functions: set[str] = field(default_factory=set)
 
     def reads(self, table: str, column: str) -> bool:
         """Return whether the query may use the column."""
         named = (table, column) in self.columns or ("", column) in self.columns
-        return table in self.relations and (named or self.stars)
+        return table in self.relations and (named or self.uses_all_columns)
 
 
 def use_of(name: str, statements: list[Statement]) -> Use:
@@ -42,13 +42,13 @@ def use_of(name: str, statements: list[Statement]) -> Use:
                 qualifier = getattr(before[-1], "sval", "") if before else ""
                 use.columns.add((relations.get(qualifier, ""), column))
             case ast.ColumnRef():
-                use.stars = True
+                use.uses_all_columns = True
             case ast.A_Indirection(indirection=[ast.String(sval=str(column))]):  # (image).title
                 use.columns.add(("", column))
             case ast.JoinExpr(usingClause=[*columns]):
                 use.columns |= {("", column.sval) for column in columns}
             case ast.JoinExpr(isNatural=True):
-                use.stars = True
+                use.uses_all_columns = True
             case ast.IndexElem(name=str(column)):
                 use.columns.add(("", column))
             case ast.FuncCall():
@@ -66,9 +66,9 @@ def _insert(use: Use, node: Any, table: str) -> None:
     if node.cols is not None:
         columns = frozenset(target.name for target in node.cols)
         use.columns |= {(table, column) for column in columns}
-        use.inserts.append((table, columns))
+        use.insert_columns.append((table, columns))
     conflict = node.onConflictClause
     if conflict:
         use.columns |= {(table, target.name) for target in conflict.targetList or ()}
         if conflict.infer and conflict.infer.indexElems:
-            use.conflicts.append((table, frozenset(each.name or "" for each in conflict.infer.indexElems)))
+            use.conflict_targets.append((table, frozenset(each.name or "" for each in conflict.infer.indexElems)))

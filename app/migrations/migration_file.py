@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import sqlparse
 
-from app.schema.headers import DIRECTIVE, HEADER_LINE, KEYS
+from app.schema.headers import DIRECTIVE, DIRECTIVE_VALUES, HEADER_LINE
 from app.schema.statements import parse
 from app.settings import ROOT
 from app.text import one_line
@@ -168,8 +168,9 @@ def _read_directives(file: MigrationFile, text: str, comments: list[Span]) -> No
 def _meant(word: str, value: str) -> str | None:
     """Return the directive that a word before a colon stands for. Return None if it stands for no directive."""
     word = re.sub(r"[\s_-]+", " ", word.lower())
-    near = word if word in KEYS else next(iter(get_close_matches(word, KEYS, 1, SIMILARITY)), "")
-    likely = near[:1] == word[:1] and re.match(KEYS.get(near, ""), value, re.IGNORECASE)
+    close = get_close_matches(word, DIRECTIVE_VALUES, 1, SIMILARITY)
+    near = word if word in DIRECTIVE_VALUES else next(iter(close), "")
+    likely = near[:1] == word[:1] and re.match(DIRECTIVE_VALUES.get(near, ""), value, re.IGNORECASE)
     return near if near == word or likely else None
 
 

@@ -16,7 +16,7 @@ from app.schema.statements import statements
 from app.text import one_line
 
 # The requests that each mode blocks, from the table of conflicts in PostgreSQL's manual ("Explicit Locking").
-BLOCKS = {
+BLOCKED_BY_MODE = {
     "AccessShareLock": "",
     "RowShareLock": "",
     "RowExclusiveLock": "",
@@ -26,11 +26,11 @@ BLOCKS = {
     "ExclusiveLock": "writes, other DDL",
     "AccessExclusiveLock": "reads, writes, other DDL",
 }
-WORDS = {
+MODE_NAMES = {
     mode: "".join(f" {letter}" if letter.isupper() else letter for letter in mode.removesuffix("Lock")).upper().strip()
-    for mode in BLOCKS
+    for mode in BLOCKED_BY_MODE
 }
-MODES = list(WORDS.values())  # from the weakest to the strongest
+MODES = list(MODE_NAMES.values())  # from the weakest to the strongest
 POLL_INTERVAL = 0.0005  # seconds between two reads of the locks of a statement that cannot run in a transaction
 
 
@@ -95,7 +95,7 @@ class Step:
 
 
 @dataclass
-class Run:
+class MeasuredRun:
     """Run of a migration or of its rollback. If a statement failed, it is the last step."""
 
     transactional: bool
@@ -115,10 +115,10 @@ class Run:
         grown = [sum(step.disk for step in self.steps[: number + 1]) for number in range(len(self.steps))]
         return max([0, *grown])
 
-    def blocks(self, what: str) -> float:
+    def blocked_ms(self, requests: str) -> float:
         """Return the longest time, in milliseconds, that "reads" or "writes" of one table wait."""
         return max(
-            (lock.milliseconds for step in self.steps for lock in step.locks if what in lock.blocks), default=0.0
+            (lock.milliseconds for step in self.steps for lock in step.locks if requests in lock.blocks), default=0.0
         )
 
 
@@ -129,12 +129,12 @@ def execute(connection: Connection, text: str, transactional: bool) -> None:
             connection.execute(sql.encode())
 
 
-def measure(connection: Connection, path: Path, transactional: bool) -> Run:
+def measure(connection: Connection, path: Path, transactional: bool) -> MeasuredRun:
     """Run the statements of a file and measure them. If one fails in a transaction, PostgreSQL rolls all of them back.
 
     The times are those of the statements and of the commit, without the time of the measurements.
     """
-    done = Run(transactional)
+    done = MeasuredRun(transactional)
     before = _relations(connection)
     text = path.read_text(encoding="utf-8")
     committing = 0.0
@@ -153,6 +153,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Run:
                 committing = time.perf_counter()
             remaining = (time.perf_counter() - committing) * 1000
             done.milliseconds = remaining + sum(step.milliseconds for step in done.steps)
+            # A lock is held until the commit: for the time of its statement, of the later ones, and of the commit.
             for step in reversed(done.steps):
                 remaining += step.milliseconds
                 for lock in step.locks:
@@ -162,7 +163,8 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Run:
                 done.steps.append(Step(line, sql))
                 with _watched(connection, before, done.steps[-1]):
                     _measure(connection, before, done.steps[-1])
-                done.steps[-1].read.clear()  # it has committed, so the count is incomplete
+                # PostgreSQL counts rows by transaction. The statement has committed, so the count is incomplete.
+                done.steps[-1].read.clear()
                 done.milliseconds += done.steps[-1].milliseconds
         after = _relations(connection)
         done.renamed = {
@@ -229,10 +231,10 @@ def _locks(connection: Connection, of: Connection) -> list[tuple[int, str, bool]
 
 
 def _lock(relation: _Relation, mode: str) -> Lock:
-    blocks = BLOCKS[mode]
+    blocks = BLOCKED_BY_MODE[mode]
     if relation.is_view:
         blocks = blocks.replace("writes, ", "")
-    return Lock(relation.name, relation.table, WORDS[mode], blocks, 0.0)
+    return Lock(relation.name, relation.table, MODE_NAMES[mode], blocks, 0.0)
 
 
 @contextmanager

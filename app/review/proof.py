@@ -94,27 +94,27 @@ def losses(before: Snapshot, after: Snapshot) -> list[str]:
     return lost
 
 
-def at_stake(before: Snapshot, above: Snapshot, below: Snapshot) -> list[str]:
+def later_data_lost(before: Snapshot, above: Snapshot, below: Snapshot) -> list[str]:
     """Return in words the data that a rollback deletes if applications have written it since the migration.
 
     That is each table and column that the migration adds, except generated columns and renamed ones.
     """
     generated = {line.partition(": ")[0] for line in above.schema if ", generated " in line}
-    stake = []
+    lost = []
     gone_tables = [table for name, table in before.tables.items() if name not in above.tables]
     for name, table in above.tables.items():
         known, left = before.tables.get(name), below.tables.get(name)
         if table.is_view or (known is None and table in gone_tables):
             continue
         if known is None and left is None:
-            stake.append(f"{name}: every row written since")
+            lost.append(f"{name}: every row written since")
         elif known and left:
             gone_columns = [column for column_name, column in known.columns.items() if column_name not in table.columns]
-            stake += [
+            lost += [
                 f"{name}.{column_name}: every value written since"
                 for column_name, column in sorted(table.columns.items())
                 if column_name not in known.columns | left.columns
                 and column not in gone_columns
                 and f"column {name}.{column_name}" not in generated
             ]
-    return stake
+    return lost

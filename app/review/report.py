@@ -36,23 +36,28 @@ class Part:
     @property
     def proved(self) -> str:
         """Return in words the result of up, down, and up again."""
-        one, found = self.reviewed, self.reviewed.proof
-        if one.header.irreversible is not None:
-            return f"none: irreversible: {one.header.irreversible}"
-        if one.down is None or one.down.error:
+        reviewed, proof = self.reviewed, self.reviewed.proof
+        if reviewed.header.irreversible is not None:
+            return f"none: irreversible: {reviewed.header.irreversible}"
+        if reviewed.down is None or reviewed.down.error:
             return "none: the migration or its rollback failed"
         same = "up, down, up: the schema and all earlier rows are the same"
-        if found.left or found.again or found.lost:
+        if proof.schema_not_restored or proof.schema_differs_on_reapply or proof.lost_after_rollback:
             same = "up, down, up: NOT the same, see the verdicts"
         same += " (rights, storage and statistics are not compared)"
-        counted = f" (counted just before: {found.counted:,} rows)" if found.counted is not None else ""
-        return f"{same}. By its header, the rollback loses {one.header.loses}{counted}"
+        counted = f" (counted just before: {proof.counted_rows:,} rows)" if proof.counted_rows is not None else ""
+        return f"{same}. By its header, the rollback loses {reviewed.header.loses}{counted}"
 
     @property
     def is_unproved(self) -> bool:
         """Return whether the rollback does not undo the migration, or loses data that its header does not name."""
-        one, found = self.reviewed, self.reviewed.proof
-        return bool(one.stuck or found.left or found.again or verdict.silent_losses(one))
+        reviewed, proof = self.reviewed, self.reviewed.proof
+        return bool(
+            reviewed.stuck
+            or proof.schema_not_restored
+            or proof.schema_differs_on_reapply
+            or verdict.silent_losses(reviewed)
+        )
 
     @property
     def tables(self) -> str:
@@ -98,7 +103,7 @@ class Report:
     @property
     def words(self) -> dict[str, str]:
         """Return the words of each level."""
-        return verdict.WORDS
+        return verdict.LEVEL_WORDS
 
     def most(self, what: str) -> float:
         """Return the largest figure of an apply, for the bars."""

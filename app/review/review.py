@@ -8,9 +8,9 @@ import psycopg
 
 from app.lint.findings import Finding
 from app.migrations.connection import Connection, explained, run
-from app.review import proof
-from app.review.measure import Run, execute, measure
+from app.review.measure import MeasuredRun, execute, measure
 from app.review.plans import Plan, explain
+from app.review.proof import later_data_lost, losses, read_schema, schema_changes, take_snapshot
 from app.review.releases import Release
 from app.review.scratch import fill
 from app.schema.headers import Rollback, examples, rollback_of, transactional
@@ -37,12 +37,14 @@ class Proof:
     """Result of up, down and up again. If the rollback is right, all lists are empty except `changes`."""
 
     changes: list[str] = field(default_factory=list)  # of the schema by the migration, as lines of a diff
-    left: list[str] = field(default_factory=list)  # differences of the schema before and after the rollback
-    again: list[str] = field(default_factory=list)  # differences of the schema after the first and the second apply
-    lost_upwards: list[str] = field(default_factory=list)  # rows and values, by the migration
-    lost: list[str] = field(default_factory=list)  # rows and values, by migration and rollback together
-    at_stake: list[str] = field(default_factory=list)  # data written after the migration that the rollback deletes
-    counted: int | None = None  # the result of `-- rows to lose:` just before the rollback
+    # Lines of a diff of the schema: before the migration against after the rollback, and first against second apply.
+    schema_not_restored: list[str] = field(default_factory=list)
+    schema_differs_on_reapply: list[str] = field(default_factory=list)
+    # Rows and values, in words.
+    lost_by_migration: list[str] = field(default_factory=list)
+    lost_after_rollback: list[str] = field(default_factory=list)  # by migration and rollback together
+    later_data_lost: list[str] = field(default_factory=list)  # written after the migration, deleted by the rollback
+    counted_rows: int | None = None  # the result of `-- rows to lose:` just before the rollback
 
 
 @dataclass
@@ -53,8 +55,8 @@ class Reviewed:
     path: Path
     header: Rollback
     rows: dict[str, int]  # by table, before the migration
-    up: Run
-    down: Run | None = None
+    up: MeasuredRun
+    down: MeasuredRun | None = None
     proof: Proof = field(default_factory=Proof)
     previous: str | None = None  # the release of the queries in `broken`
     broken: dict[str, str] = field(
@@ -119,7 +121,7 @@ def _review(
     in_transaction = transactional(path)
 
     report(path.stem, "before")
-    start = proof.take_snapshot(connection)
+    start = take_snapshot(connection)
     before = ask(connection, queries, known=before)
     report(path.stem, "up")
     reviewed = Reviewed(
@@ -135,7 +137,7 @@ def _review(
         return reviewed, {}
     fill(connection, rows, known=start.tables)
     report(path.stem, "after")
-    above = proof.take_snapshot(connection)
+    above = take_snapshot(connection)
     after = ask(connection, queries, known=before)
     reviewed.broken = _fails(old, after, unless=before)
     reviewed.needed = _fails(release, before, unless=after)
@@ -144,34 +146,34 @@ def _review(
         for name, text in release.queries.items()
         for words, _ in examples(text)
     ]
-    found = reviewed.proof
-    found.changes = proof.schema_changes(start.schema, above.schema)
-    found.lost_upwards = proof.losses(start, above)
+    proof = reviewed.proof
+    proof.changes = schema_changes(start.schema, above.schema)
+    proof.lost_by_migration = losses(start, above)
 
     rollback = path.with_suffix(".rollback.sql")
     if reviewed.header.irreversible is not None or not rollback.exists():
-        found.lost = found.lost_upwards
+        proof.lost_after_rollback = proof.lost_by_migration
         return reviewed, after
     report(path.stem, "down")
     try:
-        found.counted = _count(connection, reviewed.header.rows_to_lose)
+        proof.counted_rows = _count(connection, reviewed.header.rows_to_lose)
         reviewed.down = measure(connection, rollback, in_transaction)
     except psycopg.Error as error:
-        reviewed.down = Run(in_transaction, error=f"`-- rows to lose:` fails: {one_line(explained(error))}")
+        reviewed.down = MeasuredRun(in_transaction, error=f"`-- rows to lose:` fails: {one_line(explained(error))}")
     if reviewed.down.error:
         reviewed.stuck = True
         return reviewed, {}
-    below = proof.take_snapshot(connection)
-    found.left = proof.schema_changes(start.schema, below.schema)
-    found.lost = proof.losses(start, below)
-    found.at_stake = proof.at_stake(start, above, below)
+    below = take_snapshot(connection)
+    proof.schema_not_restored = schema_changes(start.schema, below.schema)
+    proof.lost_after_rollback = losses(start, below)
+    proof.later_data_lost = later_data_lost(start, above, below)
     report(path.stem, "up again")
     try:
         execute(connection, path.read_text(encoding="utf-8"), in_transaction)
-        found.again = proof.schema_changes(above.schema, proof.read_schema(connection))
+        proof.schema_differs_on_reapply = schema_changes(above.schema, read_schema(connection))
     except psycopg.Error as error:
         reviewed.stuck = True
-        found.again = [f"it fails: {one_line(explained(error))}"]
+        proof.schema_differs_on_reapply = [f"it fails: {one_line(explained(error))}"]
     return reviewed, after
 
 

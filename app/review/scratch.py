@@ -85,10 +85,10 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
             continue
         table = Identifier(name)
         try:
-            found = connection.execute(SQL("SELECT FROM {} LIMIT 1").format(table)).fetchall()
+            first_row = connection.execute(SQL("SELECT FROM {} LIMIT 1").format(table)).fetchall()
         except psycopg.errors.UndefinedTable:
             continue
-        if found:
+        if first_row:
             continue
         bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
         with Progress("rows", rows, is_scaled=True) as progress:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.lint.findings import Finding
-from app.review.measure import Lock, Run, Step
+from app.review.measure import Lock, MeasuredRun, Step
 from app.review.review import PlanChange, Reviewed
 from app.schema.headers import NOTHING
 
 LEVELS = ("safe", "care", "unsafe")
-WORDS = {"safe": "safe under traffic", "care": "needs care", "unsafe": "not safe under traffic"}
+LEVEL_WORDS = {"safe": "safe under traffic", "care": "needs care", "unsafe": "not safe under traffic"}
 
 LARGE_TABLE = 1000  # rows: work on a smaller table takes no time
 LONG_WAIT = 1000.0  # milliseconds that reads or writes may wait if nothing is scanned or rewritten
@@ -33,18 +33,18 @@ class Verdict:
     """Verdict on a migration or on its rollback: measured reasons, the static check's level, and the difference."""
 
     measured: list[Reason]
-    found: str  # the highest level of the static check
+    static_level: str  # the highest level of the static check
     disagreement: str
 
     @property
     def level(self) -> str:
         """Return the worse level. A measurement shows what happened once, not everything that can happen."""
-        return highest([self.found, *(reason.level for reason in self.measured)])
+        return highest([self.static_level, *(reason.level for reason in self.measured)])
 
     @property
     def words(self) -> str:
         """Return the verdict in words."""
-        return WORDS[self.level]
+        return LEVEL_WORDS[self.level]
 
 
 def of_migration(reviewed: Reviewed) -> Verdict:
@@ -81,17 +81,17 @@ def _verdict(reasons: list[Reason], reviewed: Reviewed, *, rollback: bool) -> Ve
     allowed = {
         f"{finding.rule}, because {why}" for finding, why in reviewed.allowed if _is_rollback(finding) is rollback
     }
-    found = highest(finding.level for finding in findings)
+    static_level = highest(finding.level for finding in findings)
     measured = highest(reason.level for reason in reasons)
     disagreement = ""
     if allowed and measured != "safe":
         disagreement = f"a comment allows {'; '.join(sorted(allowed))}"
-    elif found == "safe" and measured == "unsafe":
+    elif static_level == "safe" and measured == "unsafe":
         disagreement = "the static check finds nothing"
-    elif measured == "safe" != found:
+    elif measured == "safe" != static_level:
         rules = ", ".join(sorted({finding.rule for finding in findings}))
         disagreement = f"the static check finds {rules}, but no large table was read, written or blocked for long"
-    return Verdict(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)), found, disagreement)
+    return Verdict(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)), static_level, disagreement)
 
 
 def _is_rollback(finding: Finding) -> bool:
@@ -103,7 +103,7 @@ def highest(levels: Iterable[str]) -> str:
     return max(levels, key=LEVELS.index, default="safe")
 
 
-def _of_run(run: Run, rows: dict[str, int]) -> Iterator[Reason]:
+def _of_run(run: MeasuredRun, rows: dict[str, int]) -> Iterator[Reason]:
     """Yield what other sessions would have met during the run."""
     if run.error:
         invalid = "" if run.transactional else ", and may leave an INVALID index that slows down writes"
@@ -147,7 +147,7 @@ def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
 
     A header may declare them: `irreversible`, or the rollback's `loses`.
     """
-    permanent = [loss for loss in reviewed.proof.lost_upwards if loss in reviewed.proof.lost]
+    permanent = [loss for loss in reviewed.proof.lost_by_migration if loss in reviewed.proof.lost_after_rollback]
     declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(reviewed.header.loses or "nothing")
     for loss in permanent:
         if declared:
@@ -185,23 +185,23 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
     assert reviewed.down
     if reviewed.down.error:
         return
-    found, loses = reviewed.proof, reviewed.header.loses
+    proof, loses = reviewed.proof, reviewed.header.loses
     for lines, what in (
-        (found.left, "the schema is not as before"),
-        (found.again, "the second apply differs from the first"),
+        (proof.schema_not_restored, "the schema is not as before"),
+        (proof.schema_differs_on_reapply, "the second apply differs from the first"),
     ):
         if lines:
             more = f", and {len(lines) - MAX_DIFF_LINES} more" if len(lines) > MAX_DIFF_LINES else ""
             yield Reason("unsafe", f"{what}: {'; '.join(lines[:MAX_DIFF_LINES])}{more}")
     silent = silent_losses(reviewed)
-    for loss in [*_lost_downwards(reviewed), *found.at_stake]:
+    for loss in [*_lost_downwards(reviewed), *proof.later_data_lost]:
         if loss in silent:
             yield Reason("unsafe", f"it loses {loss}, but its header says `-- loses: {loses}`")
         elif NOTHING.fullmatch(loses):
             yield Reason("care", f"it loses {loss}: confirm the reason in `-- loses: {loses}`")
         else:
             yield Reason("care", f"it loses {loss}, as its header says")
-    if found.counted == 0 and _lost_downwards(reviewed):
+    if proof.counted_rows == 0 and _lost_downwards(reviewed):
         yield Reason(
             "unsafe",
             "`-- rows to lose:` counts 0 although there are rows: the migrator would not ask before it loses them",
@@ -215,8 +215,8 @@ def silent_losses(reviewed: Reviewed) -> list[str]:
     """
     if reviewed.down is None or not NOTHING.fullmatch(reviewed.header.loses):
         return []
-    return [*_lost_downwards(reviewed), *(reviewed.proof.at_stake if reviewed.header.loses == "nothing" else [])]
+    return [*_lost_downwards(reviewed), *(reviewed.proof.later_data_lost if reviewed.header.loses == "nothing" else [])]
 
 
 def _lost_downwards(reviewed: Reviewed) -> list[str]:
-    return [loss for loss in reviewed.proof.lost if loss not in reviewed.proof.lost_upwards]
+    return [loss for loss in reviewed.proof.lost_after_rollback if loss not in reviewed.proof.lost_by_migration]

@@ -5,17 +5,31 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-SECTION = re.compile(r"(What|Why|Locks|Cost|loses|rows to lose|transactional|depends|irreversible):\s+(.*)")
-SENTENCE = re.compile(r".*?[.](?=\s|$)", re.DOTALL)
-AFTER_PURPOSE = ("$", "Index:", "example ")  # how the lines after the purpose of a query begin
-
 # The directives, and patterns for the beginning of their values: `-- depend: 0001_x` is a misspelt one, and not prose.
-KEYS = {"transactional": "true|false|on|off", "depends": "[0-9]", "irreversible": "", "loses": "", "rows to lose": ""}
+DIRECTIVE_VALUES = {
+    "transactional": "true|false|on|off",
+    "depends": "[0-9]",
+    "irreversible": "",
+    "loses": "",
+    "rows to lose": "",
+}
 HEADER_LINE = re.compile(r"\s*(--.*)?")
-DIRECTIVE = re.compile(rf"\s*--\s*({'|'.join(KEYS)})\s*:\s*(.*)")
+DIRECTIVE = re.compile(rf"\s*--\s*({'|'.join(DIRECTIVE_VALUES)})\s*:\s*(.*)")
+SECTION = re.compile(rf"(What|Why|Locks|Cost|{'|'.join(DIRECTIVE_VALUES)}):\s+(.*)")
 NOTHING = re.compile(r"nothing\s*([(,;:.].*)?")  # not "nothing but the titles"
 
-EXAMPLE = re.compile(r"^-- example ([^:]+): (.+)$", re.MULTILINE)
+SENTENCE = re.compile(r".*?[.](?=\s|$)", re.DOTALL)
+AFTER_PURPOSE = ("$", "Index:")  # how the lines between the purpose of a query and its examples begin
+EXAMPLE = re.compile(r"--\s*example\b\s*([^:]*?)\s*:\s*(.*?)\s*")
+
+
+@dataclass(frozen=True)
+class Example:
+    """Example of a query's parameters, from a line `-- example WORDS: EXPRESSION, ...` of its header."""
+
+    line: int
+    words: str  # which case it is
+    expressions: str  # SQL, one for each parameter
 
 
 @dataclass(frozen=True)
@@ -35,20 +49,21 @@ def sections(text: str) -> dict[str, str]:
 
     Wrapped lines are joined. Each item of a list has its own line.
     """
-    found = {"": ""}
+    by_name = {"": ""}
     name = ""
     for line in _header(text):
-        word = line.strip()
+        words = line.strip()
         if match := SECTION.fullmatch(line):
-            name, found[match[1]] = match[1], match[2]
-        elif word:
-            found[name] += ("\n" if word.startswith("* ") else " " if found[name] else "") + word
-    return found
+            name, by_name[match[1]] = match[1], match[2]
+        elif words:
+            by_name[name] += ("\n" if words.startswith("* ") else " " if by_name[name] else "") + words
+    return by_name
 
 
 def purpose(text: str) -> str:
     """Return the purpose of a query: the first sentence of its header, without its name."""
-    lines = takewhile(lambda line: not line.startswith(AFTER_PURPOSE), _header(text))
+    end = next((example.line - 1 for example in example_lines(text)), None)
+    lines = takewhile(lambda line: not line.startswith(AFTER_PURPOSE), _header(text)[:end])
     words = " ".join(line.strip() for line in lines).partition(": ")[2]
     match = SENTENCE.match(words)
     return match[0] if match else words
@@ -80,15 +95,29 @@ def transactional(migration: Path) -> bool:
     return directives(migration).get("transactional") != "false"
 
 
+def example_lines(sql: str) -> list[Example]:
+    """Return the examples in a query's header, also those without words or expressions.
+
+    The first line is none, because it has the name and the purpose of the query.
+    """
+    lines = enumerate(_comments(sql), 1)
+    matches = [(number, EXAMPLE.fullmatch(line)) for number, line in lines if number > 1]
+    return [Example(number, match[1], match[2]) for number, match in matches if match]
+
+
 def examples(sql: str) -> list[tuple[str, str]]:
-    """Return the examples in a query's header, each with its words and its arguments.
+    """Return the words and the expressions of each example in a query's header.
 
     Return one example with neither if the header has none.
     """
-    return EXAMPLE.findall(sql) or [("", "")]
+    return [(each.words, each.expressions) for each in example_lines(sql)] or [("", "")]
+
+
+def _comments(text: str) -> list[str]:
+    """Return the lines of the comment that the file begins with."""
+    return list(takewhile(lambda line: line.startswith("--"), text.split("\n")))
 
 
 def _header(text: str) -> list[str]:
     """Return the lines of the comment that the file begins with, without their marks."""
-    comments = takewhile(lambda line: line.startswith("--"), text.splitlines())
-    return [re.sub("^-- ?", "", line).rstrip() for line in comments]
+    return [re.sub("^-- ?", "", line).rstrip() for line in _comments(text)]

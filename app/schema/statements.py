@@ -40,13 +40,13 @@ def parse(text: str) -> list[Statement]:
     """Return the statements of a file in order. Raises pglast.parser.ParseError."""
     from pglast import parse_sql
 
-    found = []
+    parsed = []
     for raw in parse_sql(text):
         assert raw.stmt is not None
         start = raw.stmt_location or 0
         own = text[start : start + raw.stmt_len] if raw.stmt_len else text[start:]
-        found.append(Statement(raw.stmt, own, text.count("\n", 0, start) + 1, start))
-    return found
+        parsed.append(Statement(raw.stmt, own, text.count("\n", 0, start) + 1, start))
+    return parsed
 
 
 def statements(text: str) -> list[tuple[int, str]]:
@@ -61,10 +61,10 @@ def tokens(text: str) -> list[str]:
     """
     from pglast.parser import scan
 
-    found = ((token.name, text[token.start : token.end + 1]) for token in scan(text))
+    scanned = ((token.name, text[token.start : token.end + 1]) for token in scan(text))
     return [
         _joined(word) if name.endswith("CONST") and not word.startswith("$") else word
-        for name, word in found
+        for name, word in scanned
         if not name.endswith("_COMMENT")
     ]
 

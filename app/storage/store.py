@@ -162,16 +162,16 @@ async def delete(store: ObjectStore, keys: Iterable[str]) -> None:
 async def look(store: ObjectStore, key: str) -> Object | None:
     """Return the object under the key, or None if it has no bytes."""
     try:
-        found = await obstore.head_async(store, key)
+        head = await obstore.head_async(store, key)
     except ABSENT:
         return None
-    return Object(key, found["size"], found["last_modified"])
+    return Object(key, head["size"], head["last_modified"])
 
 
 async def size(store: ObjectStore, key: str) -> int | None:
     """Return the size in bytes of the object under the key, or None if it has no bytes."""
-    found = await look(store, key)
-    return found and found.size
+    stored = await look(store, key)
+    return stored and stored.size
 
 
 async def sign(store: ObjectStore, key: str, seconds: int) -> str:
@@ -183,7 +183,7 @@ async def sign(store: ObjectStore, key: str, seconds: int) -> str:
 async def listing(store: ObjectStore, prefix: str) -> AsyncIterator[list[Object]]:
     """Yield the objects in a folder and below it, page by page, in no order."""
     async for page in obstore.list(store, prefix, chunk_size=PAGE):
-        yield [Object(found["path"], found["size"], found["last_modified"]) for found in page]
+        yield [Object(each["path"], each["size"], each["last_modified"]) for each in page]
 
 
 async def folders(store: ObjectStore, prefix: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A limit: Starlette without a database. Each answer is the same, of ANSWER_BYTES bytes."""
+"""Limit that no service with Starlette can pass: the same answer of ANSWER_BYTES bytes, without a database."""
 
 import os
 

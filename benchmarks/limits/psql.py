@@ -1,4 +1,4 @@
-"""Limits: PostgreSQL's own programs, psql and pgbench, with the same rows and statements."""
+"""Limits that no service can pass: PostgreSQL's programs psql and pgbench with the same rows and statements."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ SQL = Path(__file__).parents[1] / "sql"
 def pgbench(database: Database, query: str, seconds: float) -> Figures:
     """Run a prepared statement of sql/queries/ with 32 clients and the arguments of the first example in its header.
 
-    Each call replaces image 1 by a random image, and the title A by a title of its own.
+    Each call uses a random image instead of image 1, and a new title instead of the title A.
     """
     statement = (ROOT / "sql" / "queries" / f"{query}.sql").read_text()
     example = examples(statement)[0][1].replace("'image 1'", "'image ' || :n").replace("'A'", "'A ' || :n")
@@ -43,7 +43,7 @@ def pgbench(database: Database, query: str, seconds: float) -> Figures:
 
 
 def psql(database: Database, file: str, rows: Path | None = None) -> float:
-    """Seconds that psql takes for a file of benchmarks/sql/, with the rows as its input."""
+    """Return the seconds that psql takes for a file of benchmarks/sql/, with the rows as its input."""
     command: list[str | Path] = [
         database.bin / "psql",
         "--no-psqlrc",

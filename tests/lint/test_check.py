@@ -23,6 +23,7 @@ from app.lint.findings import CannotCheckError, Finding
 from app.lint.migration_rules import migration_faults
 from app.lint.rules import RULES, SQUAWK_OFF, SQUAWK_RULES
 from app.lint.state import MigrationState
+from app.lint.usage import Use
 from app.migrations import migration_file
 from app.migrations.validation import NAME
 from app.settings import ROOT
@@ -378,3 +379,20 @@ def test_a_field_of_a_row_is_a_column_in_use(tmp_path: Path) -> None:
     [finding] = [finding for finding in findings(sql) if finding.rule == "drop-breaks"]
 
     assert "list_images_by_terms" in finding.why
+
+
+@pytest.mark.parametrize(
+    ("used_by", "why"),
+    [
+        (["a"], "a uses images.width"),
+        (["a", "b"], "a, b use images.width"),
+    ],
+)
+def test_the_message_agrees_with_the_number_of_queries(used_by: list[str], why: str) -> None:
+    catalog = Catalog()
+    uses = [Use(name, {"images"}, {("images", "width")}) for name in used_by]
+    state = MigrationState("0901_case.sql", catalog, uses)
+
+    [fault] = migration_faults(state, parser.statements("ALTER TABLE images DROP COLUMN width;"))
+
+    assert fault.why == why

@@ -12,7 +12,7 @@ from app.review.measure import execute
 from app.review.releases import Release
 from app.review.report import report
 from app.review.review import review
-from app.schema.headers import EXAMPLE
+from app.schema.headers import example_lines
 from tests.conftest import VERSION
 from tests.support.corpus import CASES, Case
 from tests.support.reviews import ROWS, reasons, rollback_reasons
@@ -67,9 +67,8 @@ FEW = {
 
 
 def with_one_example(query: str) -> str:
-    for example in reversed(list(EXAMPLE.finditer(query))[1:]):
-        query = query[: example.start()] + query[example.end() :]
-    return query
+    removed = {example.line for example in example_lines(query)[1:]}
+    return "".join(line for number, line in enumerate(query.splitlines(keepends=True), 1) if number not in removed)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -46,7 +46,7 @@ def test_an_index_built_while_writes_wait_is_caught(tried: Try) -> None:
 
     assert "unsafe: writes of images wait" in reasons(part)
     assert "builds images_width_idx" in reasons(part)
-    assert part.reviewed.up.blocks("reads") == 0
+    assert part.reviewed.up.blocked_ms("reads") == 0
 
 
 def test_a_change_of_every_row_is_caught(tried: Try) -> None:
@@ -99,7 +99,7 @@ def test_a_build_concurrently_is_safe_and_waits(tried: Try) -> None:
         [step] = run.steps
         assert step.waits
         assert ("images", "SHARE UPDATE EXCLUSIVE") in [(lock.relation, lock.mode) for lock in step.locks]
-        assert run.blocks("reads") == run.blocks("writes") == 0
+        assert run.blocked_ms("reads") == run.blocked_ms("writes") == 0
     assert part.apply.level == "safe"
     assert part.rollback
     assert part.rollback.level == "safe"
@@ -111,7 +111,7 @@ def test_a_change_of_only_the_system_catalog_is_safe(tried: Try) -> None:
     )
 
     assert part.apply.level == "safe"
-    assert part.reviewed.up.blocks("reads") > 0
+    assert part.reviewed.up.blocked_ms("reads") > 0
     assert part.reviewed.proof.changes == [
         "- column images.title: text",
         "+ column images.title: text, default ''::text",

@@ -79,7 +79,7 @@ def test_a_table_that_replaces_another_is_empty(tried: Try) -> None:
         "DROP TABLE images; ALTER TABLE images_old RENAME TO images;",
     )
 
-    assert part.reviewed.proof.lost_upwards == [f"images: {ROWS:,} of {ROWS:,} rows"]
+    assert part.reviewed.proof.lost_by_migration == [f"images: {ROWS:,} of {ROWS:,} rows"]
 
 
 def test_a_table_of_another_schema_is_not_mistaken_for_ours(tried: Try) -> None:
@@ -92,7 +92,7 @@ def test_a_table_of_another_schema_is_not_mistaken_for_ours(tried: Try) -> None:
     assert [step.rewritten for step in part.reviewed.up.steps] == [[], [], []]
     assert part.reviewed.down
     assert [lock.relation for lock in part.reviewed.down.steps[0].locks] == ["archive.images"]
-    assert part.reviewed.proof.at_stake == ["archive.images: every row written since"]
+    assert part.reviewed.proof.later_data_lost == ["archive.images: every row written since"]
 
 
 @pytest.mark.parametrize("also", ["", " DELETE FROM images;"])
@@ -116,7 +116,7 @@ def test_a_name_and_a_view_are_not_lost_with_the_rollback(tried: Try) -> None:
         "DROP MATERIALIZED VIEW n; ALTER TABLE images RENAME COLUMN heading TO title;",
     )
 
-    assert part.reviewed.proof.at_stake == []
+    assert part.reviewed.proof.later_data_lost == []
 
 
 @pytest.mark.parametrize("type", ["point", "json", "money", "int[]", "tsvector"])
@@ -128,7 +128,7 @@ def test_a_changed_value_of_any_type_is_caught(type: str, tried: Try, copy: psyc
     change = "UPDATE odd SET value = 'OTHER';".replace("OTHER", value.replace("1", "3"))
     part = tried(change, "SELECT 1;")
 
-    assert part.reviewed.proof.lost == ["odd.value: its former values"]
+    assert part.reviewed.proof.lost_after_rollback == ["odd.value: its former values"]
 
 
 def test_a_rollback_that_declares_its_loss_needs_care(tried: Try) -> None:
@@ -185,4 +185,4 @@ def test_a_rename_loses_nothing(names: tuple[str, str | None], tried: Try) -> No
         f"ALTER TABLE images RENAME {back};" if back else "ALTER TABLE pictures RENAME TO images;",
     )
 
-    assert part.reviewed.proof.lost_upwards == part.reviewed.proof.lost == []
+    assert part.reviewed.proof.lost_by_migration == part.reviewed.proof.lost_after_rollback == []

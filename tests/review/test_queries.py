@@ -56,7 +56,10 @@ def test_a_column_that_the_previous_release_does_not_fill_is_caught(tried: Try) 
 def test_a_query_that_needs_the_migration_is_released_after_it(tried: Try) -> None:
     part = tried(
         "ALTER TABLE images ADD COLUMN rating smallint;",
-        queries={"get_rating": "-- example any: md5('image 1')::uuid\nSELECT rating FROM images WHERE id = $1;"},
+        queries={
+            "get_rating": "-- get_rating: one image.\n-- example any: md5('image 1')::uuid\n"
+            "SELECT rating FROM images WHERE id = $1;"
+        },
     )
 
     assert part.order.startswith("schema first")

@@ -1,7 +1,16 @@
 // The layout of the wall: rows of images that fill the width, each image in its own proportions.
 
 export const GAP = 6; // pixels
-const NARROWEST = 0.4; // width of a tile, as a share of its height
+
+// Pixels: a wall that is narrower than SMALL_WALL has rows of about the height SMALL_ROW, and so on.
+const SMALL_WALL = 560;
+const SMALL_ROW = 128;
+const MEDIUM_WALL = 1100;
+const MEDIUM_ROW = 190;
+const LARGE_ROW = 230;
+
+// Width of a tile, as a multiple of its height.
+const NARROWEST = 0.4;
 const WIDEST = 4;
 
 /** @typedef {import("./shared.js").WallImage} WallImage */
@@ -28,7 +37,7 @@ export function ratio(image) {
  * @returns {number} the height of all rows, in pixels
  */
 export function layOut(rows, images, from, width) {
-  const target = width < 560 ? 128 : width < 1100 ? 190 : 230;
+  const target = width < SMALL_WALL ? SMALL_ROW : width < MEDIUM_WALL ? MEDIUM_ROW : LARGE_ROW;
   /** @param {number} count */
   const room = (count) => width - GAP * (count - 1);
   rows.length = from && Math.max(0, lastRow(rows, "first", from) - 1);

@@ -30,7 +30,10 @@ export const API = "v1/images";
 /** @param {Pick<ApiImage, "title" | "filename">} image */
 export const nameOf = (image) => image.title || image.filename;
 
-/** @param {Response} response */
+/**
+ * Return the ETag for If-Match. The service adds "-gzip" to the ETag of a compressed answer.
+ * @param {Response} response
+ */
 export const entityTag = (response) => response.headers.get("ETag")?.replace("-gzip", "") ?? null;
 
 /**

@@ -12,7 +12,8 @@ const REMEMBERED_VIEWS = 8;
 const FIRST_PAGE = 50; // images
 const NEXT_PAGE = 200;
 const RETRY_DELAY = 5; // seconds, unless the service names a delay
-const SCROLL_PAUSE = 100; // milliseconds
+const SCROLL_PAUSE = 100; // milliseconds without scrolling, until the thumbnails are requested
+const FAST_SCROLL = 1 / 8; // of the height of the window, between two frames
 
 const grid = find("#grid", HTMLUListElement);
 const announcement = find("#heard", HTMLElement);
@@ -30,7 +31,7 @@ const header = find("body > header", HTMLElement);
  * @param {ApiImage} image
  * @returns {WallImage}
  */
-const brief = ({ id, title, filename, width, height }) => ({ id, title, filename, width, height });
+const toWallImage = ({ id, title, filename, width, height }) => ({ id, title, filename, width, height });
 
 class Wall {
   /** @type {string | null} The filters of this view. */
@@ -58,9 +59,9 @@ class Wall {
   #request = null;
   /** @type {Problem | null} */
   #problem = null;
-  #top = 0; // pixels of the wall above the window
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #pause;
+  #scrolled = 0; // pixels from the top of the wall to the top of the window, negative if the wall begins below it
+  /** @type {ReturnType<typeof setTimeout> | undefined} Loads the thumbnails when the user stops scrolling. */
+  #scrollTimer;
 
   get failed() {
     return this.#problem !== null;
@@ -138,7 +139,7 @@ class Wall {
     for (const image of images) {
       if (this.#ids.has(image.id) || this.deleted.has(image.id)) continue;
       this.#ids.add(image.id);
-      this.images.push(brief(image));
+      this.images.push(toWallImage(image));
     }
   }
 
@@ -167,10 +168,10 @@ class Wall {
     const [from, to] = [lastRow(this.#rows, "y", top - height), lastRow(this.#rows, "y", top + 2 * height)];
     this.#drawRows(this.#rows.slice(from, to + 1), top);
     // While the user scrolls fast, thumbnails are not requested.
-    const fast = Math.abs(top - this.#top) > height / 8;
-    this.#top = top;
-    clearTimeout(this.#pause);
-    if (fast) this.#pause = setTimeout(() => this.#loadThumbnails(), SCROLL_PAUSE);
+    const fast = Math.abs(top - this.#scrolled) > FAST_SCROLL * height;
+    this.#scrolled = top;
+    clearTimeout(this.#scrollTimer);
+    if (fast) this.#scrollTimer = setTimeout(() => this.#loadThumbnails(), SCROLL_PAUSE);
     else this.#loadThumbnails();
     if (!this.#problem && top + 3 * height > grid.clientHeight) this.load();
   }
@@ -212,7 +213,7 @@ class Wall {
 
   /** Request the thumbnails, from the middle of the window outwards. */
   #loadThumbnails() {
-    const middle = this.#top + innerHeight / 2;
+    const middle = this.#scrolled + innerHeight / 2;
     /** @param {Tile} tile */
     const distance = (tile) => Math.abs(tile.y + tile.height / 2 - middle);
     const waiting = [...this.tiles.values()].filter((tile) => !tile.requested);
@@ -244,7 +245,7 @@ class Wall {
   /** @param {ApiImage} image */
   update(image) {
     const index = this.indexOf(image.id);
-    if (index >= 0) this.images[index] = brief(image);
+    if (index >= 0) this.images[index] = toWallImage(image);
     this.tiles.get(image.id)?.show(image);
   }
 
@@ -267,7 +268,7 @@ class Wall {
   insert(image, index) {
     if (this.#ids.has(image.id)) return;
     this.#ids.add(image.id);
-    this.layOutAnchored(index, () => this.images.splice(index, 0, brief(image)));
+    this.layOutAnchored(index, () => this.images.splice(index, 0, toWallImage(image)));
   }
 
   /**
