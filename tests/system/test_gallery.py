@@ -672,7 +672,7 @@ def test_the_gallery_fits_every_width_in_light_and_dark(site: Site, page: Page) 
 def test_the_schema_page_shows_and_filters_the_schema(site: Site, page: Page) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.goto(f"{site.url}schema#0014")
-    expect(page.get_by_text("Up to date")).to_be_visible()
+    expect(page.get_by_text("Up to date", exact=True)).to_be_visible()
     expect(page.get_by_text("create_images_triggers").first).to_be_in_viewport()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
