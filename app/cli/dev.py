@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from app.cli.child import run_child
+from app.cli.output import note
 from app.embedded_postgres import connectable
 from app.settings import ROOT, read_settings
 
@@ -14,6 +15,13 @@ def dev() -> int:
 
     The embedded server runs until the service has ended.
     """
-    connectable(read_settings().database_url)
+    settings = read_settings()
+    url = settings.database_url.get_secret_value()
+    if url.startswith("embedded:"):
+        note(
+            f"Starting PostgreSQL in {url.removeprefix('embedded:')}. The first start creates it, and takes a little longer."
+        )
+    connectable(settings.database_url)
+    note("PostgreSQL runs. The migrations follow, then the service. Ctrl+C stops all of it; the data stays.")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return run_child([ROOT / "entrypoint.sh"], os.environ | {"PATH": path})
