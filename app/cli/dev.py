@@ -18,10 +18,8 @@ def dev() -> int:
     settings = read_settings()
     url = settings.database_url.get_secret_value()
     if url.startswith("embedded:"):
-        note(
-            f"Starting PostgreSQL in {url.removeprefix('embedded:')}. The first start creates it, and takes a little longer."
-        )
+        note(f"Starting PostgreSQL in {url.removeprefix('embedded:')}. The first start creates it.")
     connectable(settings.database_url)
-    note("PostgreSQL runs. The migrations follow, then the service. Ctrl+C stops all of it; the data stays.")
+    note("PostgreSQL runs. The migrations follow, then the service. Ctrl+C stops all of it, and the data stays.")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return run_child([ROOT / "entrypoint.sh"], os.environ | {"PATH": path})
