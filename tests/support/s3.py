@@ -32,10 +32,10 @@ class S3:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline and self._process.poll() is None:
             with suppress(httpx.TransportError):
-                httpx.put(f"{self.url}/{BUCKET}").raise_for_status()
+                httpx.put(f"{self.url}/{BUCKET}", timeout=60).raise_for_status()
                 return
             time.sleep(0.05)
         raise TimeoutError("moto's server does not answer")
