@@ -1,5 +1,7 @@
 """Sources of the settings: which one each value comes from, and names in them that no setting has."""
 
+import io
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from app.settings import NAMES, ServerSettings, Settings, secrets_folder
 from app.text import printable
@@ -73,13 +76,28 @@ class Sources:
 
 
 def unknown_names() -> list[str]:
-    """Return a sentence for each name in a source that no setting has, with the nearest name of a setting.
+    """Return a sentence for each broken line of `.env`, and for each name in a source that no setting has.
 
     In the environment and in the folder of secrets, which hold names of other programs too, only a name that is almost
     one of ours counts.
     """
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # its warnings of broken lines are given here, once
     sources = Sources()
-    return [*_in_dotenv(sources), *_likely("environment", sources.environment, ALMOST_EQUAL), *_in_secrets(sources)]
+    return [
+        *_broken_lines(),
+        *_in_dotenv(sources),
+        *_likely("environment", sources.environment, ALMOST_EQUAL),
+        *_in_secrets(sources),
+    ]
+
+
+def _broken_lines() -> Iterator[str]:
+    file = Settings.model_config.get("env_file")
+    with suppress(OSError, UnicodeError):
+        if isinstance(file, Path) and file.is_file():
+            for binding in parse_stream(io.StringIO(file.read_text(encoding="utf-8"))):
+                if binding.error:
+                    yield f".env: line {binding.original.line} is not NAME=value, and is ignored."
 
 
 def _in_dotenv(sources: Sources) -> Iterator[str]:

@@ -18,6 +18,25 @@ SECRET_OPTION = re.compile(r"pass|secret|token|sig|key|credential", re.IGNORECAS
 ANY_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s\"'<>()]*")
 
 
+# Options of libpq 18. asyncpg would send any other one to PostgreSQL as a setting.
+OPTIONS = set(
+    """
+    application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
+    gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
+    keepalives_interval krbsrvname load_balance_hosts max_protocol_version min_protocol_version
+    oauth_client_id oauth_client_secret oauth_issuer oauth_scope options passfile password port
+    replication require_auth requirepeer scram_client_key scram_server_key service
+    ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir
+    sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs
+    tcp_user_timeout user
+    """.split()
+)
+CHOICES = {
+    "sslmode": {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"},
+    "target_session_attrs": {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"},
+}
+
+
 class WrongURLError(ValueError):
     """A URL cannot be used. The message is the end of a sentence that begins with the name of its setting."""
 
@@ -51,6 +70,19 @@ def check_database_url(url: str) -> None:
         understood = False
     if not understood:
         raise WrongURLError("is not a URL that libpq understands", ESCAPES)
+    _check_options(url)
+
+
+def _check_options(url: str) -> None:
+    """Raise WrongURLError if libpq does not know an option. A name after a secret may be a part of it: do not show it."""
+    after_secret = False
+    for name, value in parse_qsl(split_url(url).query, keep_blank_values=True):
+        shown = "an option" if after_secret or not name.isidentifier() else f"the option {name}"
+        if name not in OPTIONS:
+            raise WrongURLError(f"has {shown} that libpq does not know", "remove it, or correct its name")
+        if name in CHOICES and not CHOICES[name].issuperset([value]):
+            raise WrongURLError(f"has a wrong value of {name}", f"use {', '.join(sorted(CHOICES[name]))}")
+        after_secret = after_secret or bool(SECRET_OPTION.search(name))
 
 
 def _check_userinfo(userinfo: str) -> None:

@@ -14,8 +14,8 @@ import click
 from click.shell_completion import shell_complete
 
 from app.cli.commands import images
-from app.cli.output import guard_streams
 from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, ExitCode, OutputError, UsageError, describe
+from app.streams import guard_streams
 from app.verbosity import verbosity
 
 COMPLETION = "_IMAGES_COMPLETE"  # environment variable in which a shell asks for completions

@@ -1,6 +1,6 @@
 """Standard output and error of the commands: data on stdout, messages on stderr, colors for verdicts.
 
-Output that cannot be written (closed pipe, full disk) becomes an OutputError here, and only here.
+Output that cannot be written (closed pipe, full disk) becomes an OutputError here and in app/streams.py.
 """
 
 import io
@@ -8,14 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from app.errors import CommandError, OutputError
+from app.streams import STDOUT
 from app.verbosity import verbosity
 
-STDOUT, STDERR = 1, 2  # file descriptors
 GREEN, YELLOW, RED = 32, 33, 31  # ANSI codes
 COLORS = {
     "applied": GREEN,
@@ -37,59 +37,6 @@ VERDICT = re.compile(
     r"|\((?P<level>unsafe|care)\)(?=:)",
     re.MULTILINE,
 )
-
-
-class _CheckedStdout(io.TextIOWrapper):
-    """Standard output that raises OutputError instead of OSError. Nothing above it has to catch one."""
-
-    def write(self, text: str) -> int:
-        try:
-            return super().write(text)
-        except OSError as error:
-            raise OutputError("stdout", error) from None
-
-    def flush(self) -> None:
-        try:
-            super().flush()
-        except OSError as error:
-            raise OutputError("stdout", error) from None
-
-
-class _LenientStderr(io.TextIOWrapper):
-    """Standard error that drops what it cannot write: a message must not end the work that it is about."""
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            return super().write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            super().flush()
-
-
-def guard_streams() -> None:
-    """Replace sys.stdout and sys.stderr. A closed descriptor is opened first, so that no connection gets its number."""
-    for descriptor in (STDOUT, STDERR):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            null = os.open(os.devnull, os.O_RDONLY)  # writing to it fails, as writing to a closed stdout does
-            if null != descriptor:
-                os.dup2(null, descriptor)
-                os.close(null)
-    for name, descriptor, kind in (("stdout", STDOUT, _CheckedStdout), ("stderr", STDERR, _LenientStderr)):
-        before: TextIO | None = getattr(sys, name)
-        if before is not None:
-            before.flush()
-        raw = io.FileIO(descriptor, "w", closefd=False)
-        stream = kind(
-            io.BufferedWriter(raw),
-            encoding=before.encoding if before else "utf-8",
-            errors=before.errors if before else "backslashreplace",
-            line_buffering=True,
-        )
-        setattr(sys, name, stream)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from yoyo.connections import get_backend
 from app.cli.failures import failure
 from app.cli.output import open_output, print_verdicts
 from app.embedded_postgres import connectable
-from app.errors import CommandError, ExitCode
+from app.errors import CommandError, ExitCode, UsageError
 from app.migrations.dump import dump
 from app.migrations.status import as_json, as_text, read_status
 from app.settings import read_settings
-from app.text import one_line
+from app.text import one_line, printable
 
 
 def show_status(format: str) -> ExitCode:
@@ -31,12 +32,17 @@ def show_status(format: str) -> ExitCode:
 
 def check_files(files: Collection[Path], format: str) -> ExitCode:
     """Print what is unsafe in sql/, or only in these files. Return ACTION_NEEDED if there are findings."""
-    from app.lint import check  # with pglast, which takes 50 ms
+    with _development_packages():
+        from app.lint import check  # with pglast, which takes 50 ms
 
-    chosen = {path.resolve() for path in files}
-    if missing := sorted(path for path in chosen if not path.exists()):
-        raise CommandError(f"there is no file {missing[0]}.")
+    chosen = {path.resolve(): path for path in files}
+    if missing := [named for path, named in chosen.items() if not path.exists()]:
+        raise UsageError(f"there is no file {printable(str(missing[0]))}.")
     found = [each for each in check.findings() if not chosen or each.path.resolve() in chosen]
+    checked = {each.path.resolve() for each in found}  # a misnamed file has a finding, too
+    if unread := [named for path, named in chosen.items() if path not in checked and not check.reads(path)]:
+        folders = ", ".join(f"sql/{name}" for name in ("migrations", *check.FOLDERS))
+        raise UsageError(f"{printable(str(unread[0]))} is not a .sql file of {folders}.")
     if format == "json":
         objects = [asdict(each) | {"path": each.place, "link": each.link} for each in found]
         print(json.dumps({"findings": objects}, indent=2))
@@ -47,13 +53,21 @@ def check_files(files: Collection[Path], format: str) -> ExitCode:
     return ExitCode.ACTION_NEEDED if found else ExitCode.DONE
 
 
-def show_review(names: Sequence[str], rows: int, format: str) -> int:
-    """Review the named migrations, or the pending ones. Return ACTION_NEEDED if one is unsafe."""
+@contextmanager
+def _development_packages() -> Iterator[None]:
+    """Raise CommandError with a hint if the block imports a package that is not installed."""
     try:
-        from app.cli.review_migrations import review  # needs the libraries of development
+        yield
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         raise CommandError(f"{package} is not installed.", "make .venv/development") from error
+
+
+def show_review(names: Sequence[str], rows: int, format: str) -> int:
+    """Review the named migrations, or the pending ones. Return ACTION_NEEDED if one is unsafe."""
+    with _development_packages():
+        from app.cli.review_migrations import review
+
     return review(names, rows, format)
 
 

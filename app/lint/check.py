@@ -40,6 +40,13 @@ def findings_and_allowed(sql: Path = ROOT / "sql") -> tuple[list[Finding], dict[
     return Check(sql).run()
 
 
+def reads(path: Path, sql: Path = ROOT / "sql") -> bool:
+    """Return whether the check reads this file."""
+    folders = {(sql / name).resolve() for name in ("migrations", *FOLDERS)}
+    path = path.resolve()
+    return path.suffix == ".sql" and path.parent in folders and path.is_file()
+
+
 class Check:
     """One check of a folder like sql/."""
 

@@ -38,6 +38,7 @@ from app.schema.digest import Digest
 from app.schema.history import MIGRATIONS, Entry, compare, shipped
 from app.setting_sources import WARNED, unknown_names
 from app.settings import ROOT, read_settings
+from app.streams import guard_streams
 
 ALL = {"-a", "--all"}  # options of yoyo
 
@@ -59,6 +60,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         # yoyo finds its ini from a folder below the project too, but the migrations only from the project's folder.
         if not Path("sql/migrations").is_dir():
             os.chdir(ROOT)
+        if sys.stdout is sys.__stdout__:  # in the yoyo command: app/cli/main.py has done it for `images`
+            guard_streams()
         with command_edge():
             for warning in unknown_names() if WARNED not in os.environ else []:
                 print(f"warning: {warning}", file=sys.stderr)
@@ -130,15 +133,15 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def accept(self, migration_ids: Sequence[str]) -> None:
         """Record the digests of applied migrations that were edited since; of all of them if no ID is given.
 
-        The migrations do not run. Raises CommandError, before anything is recorded, if one of the IDs is not edited.
+        A unique beginning of an ID is enough, as for `yoyo -r`. The migrations do not run. Raises UsageError, before
+        anything is recorded, if one of the IDs is not edited.
         """
         self._hold()
         states = {entry.id: entry.state for entry in self._history()}
+        migration_ids = [_find_id(name, states) for name in migration_ids]
         if wrong := [name for name in migration_ids if states.get(name) != "edited"]:
             state = states.get(wrong[0], "unknown")
-            raise CommandError(
-                f"{wrong[0]} is {state}, not edited.", "list the migrations: images schema status", ExitCode.USAGE
-            )
+            raise UsageError(f"{wrong[0]} is {state}, not edited.", "list the migrations: images schema status")
         edited = [name for name, state in states.items() if state == "edited"]
         for name in migration_ids or edited:
             ledger.record_run(self.connection, name, self._digests()[name].current, "accept", "done")
@@ -337,6 +340,16 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
             "operation": operation,
         }
+
+
+def _find_id(name: str, known: Iterable[str]) -> str:
+    """Return the only known ID that begins with `name`, or else `name`. Raises UsageError if several do."""
+    found = [id for id in known if id.startswith(name)]
+    if name in found or not found:
+        return name
+    if len(found) > 1:
+        raise UsageError(f"several migrations begin with {name}: {', '.join(found)}.")
+    return found[0]
 
 
 def _reject_force(force: bool) -> None:

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 import psycopg
 
-from app.errors import INTERRUPTED, CommandError, OutputError, UsageError, describe
+from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, UsageError, describe
 from app.migrations.connection import explain, is_interrupted, sentence
 
 KEPT = "Migrations that were applied before stay applied"
+WRITING = {"apply", "rollback", "reapply"}  # subcommands of yoyo
 
 
 @contextmanager
@@ -36,6 +37,10 @@ def command_edge() -> Iterator[None]:
     except CommandError as error:
         if isinstance(error, OutputError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python writes again when it exits, and complains
+            if error.is_closed_pipe:
+                raise SystemExit(CLOSED_PIPE) from error
+            if not WRITING.isdisjoint(sys.argv):
+                error.hint = KEPT.lower()
         print(describe(error), file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
@@ -50,8 +55,6 @@ def _postgres_failed(error: psycopg.Error) -> CommandError:
 
 
 def _system_failed(error: OSError) -> CommandError:
-    if error.filename is None:  # of the output: a closed pipe, or a full disk
-        failed = OutputError("stdout", error)
-        failed.hint = KEPT.lower()
-        return failed
+    if error.filename is None:
+        return CommandError(f"the system failed: {error.strerror or error}.")
     return CommandError(f"{error.filename} cannot be read: {error.strerror}.")

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import unicodedata
 from pathlib import Path
 
 from app.errors import CommandError, UsageError, describe
@@ -42,10 +43,14 @@ def create(message: str, folder: Path = MIGRATIONS) -> Path:
     """Create the files of a migration and of its rollback, and return the path of the migration.
 
     The message begins with a verb. It becomes the name of the files and the title of the header. Raises UsageError if
-    it has no letters or digits, or is too long. Raises CommandError if the files cannot be written.
+    it has no letters or digits, has letters that have no ASCII form, or is too long. Raises CommandError if the files cannot be written.
     """
     title = printable(one_line(message)).rstrip(".")
-    words = re.findall(r"[a-z0-9]+", title.lower())
+    # Without accents: "Größe" becomes "grosse".
+    plain = "".join(each for each in unicodedata.normalize("NFKD", title.casefold()) if not unicodedata.combining(each))
+    if foreign := [each for each in plain if each.isalnum() and not each.isascii()]:
+        raise UsageError(f'a name of a file cannot contain "{foreign[0]}".', f"write the message in English: {EXAMPLE}")
+    words = re.findall(r"[a-z0-9]+", plain)
     if not words:
         raise UsageError("the message has no letters or digits.", f"say what it does, verb first: {EXAMPLE}")
     numbered = "_".join(words)

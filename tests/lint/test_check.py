@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import sqlparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.cli.schema_commands import check_files
-from app.errors import ExitCode, describe
+import app.lint
+from app.cli.schema_commands import check_files, show_review
+from app.errors import CommandError, ExitCode, UsageError, describe
 from app.lint import check, parser, squawk
 from app.lint.catalog import Catalog
 from app.lint.check import findings
@@ -279,6 +281,38 @@ def test_the_command_prints_the_findings_and_returns_1(
     assert (finding["line"], finding["rule"], finding["level"]) == (5, "blocking-index", "unsafe")
     assert finding["link"] == "sql/README.md#blocking-index"
     assert finding.keys() == {"path", "line", "rule", "level", "why", "instead", "link"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "sql/schema.sql", "sql/migrations", "no-such-file.sql"])
+def test_a_file_that_is_not_checked_is_a_usage_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "findings", list)
+
+    with pytest.raises(UsageError) as error:
+        check_files([ROOT / name], "text")
+
+    assert str(ROOT / name) in error.value.message
+    assert check_files([next((SHIPPED / "queries").glob("*.sql"))], "text") == ExitCode.DONE
+
+
+def test_a_misnamed_file_shows_its_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = copy(tmp_path) / "migrations" / "0901_case.py"
+    path.write_text("")
+    monkeypatch.setattr(check, "findings", functools.partial(findings, path.parent.parent))
+
+    assert check_files([path], "text") == ExitCode.ACTION_NEEDED
+
+
+@pytest.mark.parametrize("module", ["app.lint.check", "app.cli.review_migrations"])
+def test_a_package_that_is_not_installed_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("app.lint", "app.cli.review_migrations"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(app.lint, "check", raising=False)
+    monkeypatch.setitem(sys.modules, "pglast", None)
+
+    with pytest.raises(CommandError) as error:
+        check_files([], "text") if module == "app.lint.check" else show_review([], 1, "text")
+
+    assert describe(error.value) == "error: pglast is not installed.\nhint: make .venv/development"
 
 
 def test_without_squawk_the_files_could_not_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
