@@ -18,19 +18,59 @@ SECRET_OPTION = re.compile(r"pass|secret|token|sig|key|credential", re.IGNORECAS
 ANY_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s\"'<>()]*")
 
 
-# Options of libpq 18. asyncpg would send any other one to PostgreSQL as a setting.
-OPTIONS = set(
-    """
-    application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
-    gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
-    keepalives_interval krbsrvname load_balance_hosts max_protocol_version min_protocol_version
-    oauth_client_id oauth_client_secret oauth_issuer oauth_scope options passfile password port
-    replication require_auth requirepeer scram_client_key scram_server_key service
-    ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir
-    sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs
-    tcp_user_timeout user
-    """.split()
-)
+# asyncpg would send any other option to PostgreSQL as a setting.
+OPTIONS = {  # of libpq 18
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_issuer",
+    "oauth_scope",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "scram_client_key",
+    "scram_server_key",
+    "service",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslkeylogfile",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+}
 CHOICES = {
     "sslmode": {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"},
     "target_session_attrs": {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"},
@@ -74,7 +114,7 @@ def check_database_url(url: str) -> None:
 
 
 def _check_options(url: str) -> None:
-    """Raise WrongURLError if libpq does not know an option. A name after a secret may be a part of it: do not show it."""
+    """Raise WrongURLError if libpq does not know an option. Hide a name after a secret: it may be a part of it."""
     after_secret = False
     for name, value in parse_qsl(split_url(url).query, keep_blank_values=True):
         shown = "an option" if after_secret or not name.isidentifier() else f"the option {name}"

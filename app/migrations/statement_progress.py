@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from app.errors import OutputError
 from app.migrations.connection import Connection, open_connection, run
 from app.settings import Settings
 
@@ -48,5 +49,5 @@ def _watch(
                 report(f"{migration_id}: {text}")
                 if done.wait(REPORT_INTERVAL):
                     return
-    except (psycopg.Error, OSError):  # an OSError comes from the output, and the migration will get it too
+    except (psycopg.Error, OutputError):  # an OutputError comes from stdout, and the migration will get it too
         return

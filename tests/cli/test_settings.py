@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import example
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 from pydantic_settings import BaseSettings
 
 from app import settings
@@ -24,7 +25,7 @@ from app.migrations.connection import connect
 from app.setting_sources import unknown_names
 from app.settings import MODELS, Settings, read_settings
 from app.storage.store import reason
-from app.urls import mask_url, mask_urls
+from app.urls import OPTIONS, mask_url, mask_urls
 from tests.conftest import environment
 from tests.support import forked
 from tests.support.properties import given, st
@@ -414,6 +415,36 @@ def test_an_unknown_name_is_told_with_the_nearest_one(
         "environment: unknown setting AUTHH. Did you mean AUTH?",
         f"{tmp_path}: unknown setting MIGRATION_DATABASE_UR. Did you mean MIGRATION_DATABASE_URL?",
     ]
+
+
+def test_a_broken_line_of_dotenv_is_told_once(dotenv: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dotenv.write_text("MAX_TAGS=3\nhunter2 of nobody\nAUTH=none\n")
+
+    assert unknown_names() == [".env: line 2 is not NAME=value, and is ignored."]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("foo=x", "has the option foo that libpq does not know"),
+        ("sslmode=hunter2", "has a wrong value of sslmode"),
+        ("password=a&hunter2=c", "has an option that libpq does not know"),
+    ],
+)
+def test_an_option_that_libpq_rejects_is_a_wrong_setting(
+    options: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://a:hunter2@h/db?{options}")
+
+    error, hint = faults()
+
+    assert error == f"error: DATABASE_URL {message}."
+    assert "hunter2" not in hint
+
+
+def test_the_options_of_libpq_are_known() -> None:
+    assert {option.keyword.decode() for option in Conninfo.get_defaults()} == OPTIONS
 
 
 def test_images_wait_warns_once_of_an_unknown_name(database: str, tmp_path: Path) -> None:

@@ -145,6 +145,29 @@ def test_an_output_that_cannot_be_written_is_an_error(empty_database: str) -> No
             assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [
+        (">&-", 3, "error: cannot write to stdout: Bad file descriptor.\n"),
+        ("> >(true)", 141, ""),
+        ("> /dev/full", 3, "error: cannot write to stdout: No space left on device.\n"),
+    ],
+)
+def test_yoyo_list_ends_as_images_does_without_an_output(
+    redirection: str, code: int, message: str, database: str
+) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"exec {BIN / 'yoyo'} list {redirection}"],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=database),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stderr) == (code, message)
+
+
 def test_a_standby_is_an_error(database: str) -> None:
     yoyo_on(database, "rollback")
     before = state(database)

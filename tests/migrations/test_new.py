@@ -62,6 +62,18 @@ def test_any_message_makes_a_right_name_or_is_rejected(message: str) -> None:
         assert {fault.what for fault in faults(Path(folder))} <= {"has no statement", "`-- loses:` is empty"}
 
 
+def test_accents_are_removed_from_the_name(tmp_path: Path) -> None:
+    assert create("Index Ümlaut, größe", tmp_path).name == "0001_index_umlaut_grosse.sql"
+
+
+def test_letters_that_have_no_ascii_form_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot contain") as raised:
+        create("Index 猫", tmp_path)
+
+    assert raised.value.hint is not None
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("message", ["", "...", "-- \n", "x" * (MAX_NAME + 1)])
 def test_a_message_without_a_name_is_rejected(message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):

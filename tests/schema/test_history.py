@@ -304,7 +304,7 @@ def test_an_edit_is_accepted_by_name_and_recorded(database: str, tmp_path: Path)
 
     rejected = command("yoyo.scripts.main", "apply")
     other = command("app.cli.main", "schema", "accept", IDS[1], IDS[2])
-    accepted = command("app.cli.main", "schema", "accept", IDS[1])
+    accepted = command("app.cli.main", "schema", "accept", IDS[1][:4])
     again = command("yoyo.scripts.main", "apply")
     rest = command("app.cli.main", "schema", "accept", "--all")
     after = command("yoyo.scripts.main", "apply")
