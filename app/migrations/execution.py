@@ -10,7 +10,7 @@ import psycopg
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from yoyo.migrations import Migration
 
-from app.errors import CommandError
+from app.errors import CommandError, OutputError
 from app.migrations import lock
 from app.migrations.concurrent_indexes import repair_index
 from app.migrations.connection import explain, is_interrupted, run, sentence
@@ -35,6 +35,8 @@ def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
     try:
         with report_progress(migrator.connection, migrator.settings, migration.id, migrator.report):
             _execute_with_retries(migrator, migration, operation, started)
+    except OutputError:  # the ledger keeps `started`: the next command continues
+        raise
     except CommandError as error:
         _record_failure(migrator, migration, operation, started, error.message, is_undone=True)
         raise

@@ -43,7 +43,8 @@ def create(message: str, folder: Path = MIGRATIONS) -> Path:
     """Create the files of a migration and of its rollback, and return the path of the migration.
 
     The message begins with a verb. It becomes the name of the files and the title of the header. Raises UsageError if
-    it has no letters or digits, has letters that have no ASCII form, or is too long. Raises CommandError if the files cannot be written.
+    it has no letters or digits, has letters without an ASCII form, or is too long. Raises CommandError if the files
+    cannot be written.
     """
     title = printable(one_line(message)).rstrip(".")
     # Without accents: "Größe" becomes "grosse".
