@@ -148,7 +148,6 @@ def test_an_output_that_cannot_be_written_is_an_error(empty_database: str) -> No
 @pytest.mark.parametrize(
     ("redirection", "code", "message"),
     [
-        (">&-", 3, "error: cannot write to stdout: Bad file descriptor.\n"),
         ("> >(true)", 141, ""),
         ("> /dev/full", 3, "error: cannot write to stdout: No space left on device.\n"),
     ],
