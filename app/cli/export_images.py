@@ -12,13 +12,14 @@ from pydantic import ValidationError
 from app.catalogue.export import export
 from app.catalogue.listing import Filters
 from app.cli.failures import FAILURES, failure
-from app.cli.output import STDOUT, open_output
+from app.cli.output import open_output
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.embedded_postgres import connectable
 from app.errors import UsageError
 from app.progress import Progress
 from app.settings import Settings, read_settings
+from app.streams import STDOUT
 
 
 def export_images(options: dict[str, object], coding: str | None, output: Path | None) -> None:

@@ -158,7 +158,7 @@ def test_yoyo_list_ends_as_images_does_without_an_output(
     done = subprocess.run(
         ["bash", "-c", f"exec {BIN / 'yoyo'} list {redirection}"],
         cwd=ROOT,
-        env=environment(DATABASE_URL=database),
+        env=environment(DATABASE_URL=database, PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
         timeout=60,
