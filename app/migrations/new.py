@@ -85,7 +85,7 @@ def main() -> None:
     """Run as yoyo's post_create_command.
 
     yoyo ignores the exit code of this command, and prints `Created file` with the name that it chose. So if no file
-    was created, this ends yoyo as well.
+    was created, this ends yoyo as well, with exit code 143.
     """
     try:
         path = replace(Path(sys.argv[1]))
