@@ -33,6 +33,7 @@ def ready(port: int) -> bool:
 
 @contextmanager
 def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+    (objects / "sha256").mkdir(parents=True, exist_ok=True)  # an empty store is rejected if the database has images
     usual = {"STORAGE_URL": f"file:{objects}", "AUTH": "none", "UVICORN_LOG_LEVEL": "error"}
     process = subprocess.Popen(
         [ROOT / "entrypoint.sh"],
