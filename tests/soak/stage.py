@@ -83,6 +83,7 @@ class Stage:
         self.primary = Mortal(memory / "primary", OPTIONS)
         self.standby = Mortal(memory / "standby")
         self.instances: list[Instance] = []
+        (folder / "objects" / "sha256").mkdir(parents=True, exist_ok=True)  # the rows of the soak have no bytes
         hosts = quote(f"{self.primary.data},{self.standby.data}", safe="")
         self.variables = {
             "DATABASE_URL": f"postgresql://postgres@/{DATABASE}?host={hosts}&target_session_attrs=read-write",
