@@ -16,7 +16,7 @@ from app.main import from_environment
 from app.storage import store
 from app.storage.spool import Content, Spool
 from app.storage.store import PART
-from app.web.endpoints import images
+from app.web.endpoints import uploads
 
 
 def die() -> None:
@@ -98,11 +98,11 @@ def half_removed(first: bool) -> Callable[[], None]:
 
 STEPS = {
     "upload: half received": before(Spool, "receive", 20),
-    "upload: received": before(images, "digest"),
+    "upload: received": before(uploads, "hash_and_measure"),
     "upload: half written": half_written,
     "upload: bytes written": after(store, "put"),
     "upload: row inserted": after(queries, "insert_image"),
-    "upload: committed": after(images, "store_image"),
+    "upload: committed": after(uploads, "store_image"),
     "delete: received": before(queries, "delete_image"),
     "delete: committed": after(queries, "delete_image"),
     "delete: locked": after(queries, "lock_content_to_remove"),
