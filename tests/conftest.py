@@ -1,5 +1,6 @@
 """A PostgreSQL of the version in PG (18 unless set), a database per test, and the application over it."""
 
+import gc
 import os
 import shutil
 import signal
@@ -42,6 +43,12 @@ MIN_FREE_MEMORY = 8 * 1024**3  # bytes; tests/database/test_plans.py has a milli
 # Modules that fill a large table, or start servers or a browser of their own.
 ONE_PROCESS_MODULES = {"test_failover.py", "test_gallery.py", "test_plans.py", "test_replica.py"}
 
+# They run long, so they start first: at the end, nothing waits for them.
+LONG_MODULES = ONE_PROCESS_MODULES | {"test_contract.py", "test_kills.py", "test_soak.py"}
+
+# httpx reads all certificates for each client, unless it is told of a folder. The tests talk only plain HTTP.
+os.environ |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": os.devnull}
+
 # A process that a shell starts in the background ignores SIGINT, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -66,6 +73,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessFo
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "routes(*names): run the test once for each route to PostgreSQL; see `route`")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG_MODULES)
+    # As in app/main.py: the garbage collector skips all that is there now, a tenth of the time of a test.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, *gc.get_threshold()[1:])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

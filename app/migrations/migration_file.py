@@ -168,10 +168,11 @@ def _read_directives(file: MigrationFile, text: str, comments: list[Span]) -> No
 def _meant(word: str, value: str) -> str | None:
     """Return the directive that a word before a colon stands for. Return None if it stands for no directive."""
     word = re.sub(r"[\s_-]+", " ", word.lower())
-    close = get_close_matches(word, DIRECTIVE_VALUES, 1, SIMILARITY)
-    near = word if word in DIRECTIVE_VALUES else next(iter(close), "")
-    likely = near[:1] == word[:1] and re.match(DIRECTIVE_VALUES.get(near, ""), value, re.IGNORECASE)
-    return near if near == word or likely else None
+    if word in DIRECTIVE_VALUES:
+        return word
+    candidates = [key for key in DIRECTIVE_VALUES if key[:1] == word[:1]]
+    near = next(iter(get_close_matches(word, candidates, 1, SIMILARITY)), None)
+    return near if near and re.match(DIRECTIVE_VALUES[near], value, re.IGNORECASE) else None
 
 
 def _compare_steps(file: MigrationFile, text: str, spans: list[Span], comments: list[Span]) -> None:

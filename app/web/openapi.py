@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -88,9 +88,7 @@ class Document:
 
 def describe(operations: Sequence[Operation], settings: Settings) -> Json:
     """Return the document without `servers`."""
-    models = sorted(_models(operations), key=str)
-    _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")
-    schemas = _with_limits(definitions["$defs"], settings)
+    schemas = _with_limits(_definitions(frozenset(_models(operations))), settings)
     queries = {model: schemas.pop(model.__name__) for model in {operation.query for operation in operations} if model}
     if "JsonValue" in schemas:
         schemas["JsonValue"] = ANY_JSON
@@ -109,6 +107,13 @@ def describe(operations: Sequence[Operation], settings: Settings) -> Json:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": BEARER}},
         },
     }
+
+
+@cache
+def _definitions(models: frozenset[tuple[type[BaseModel], JsonSchemaMode]]) -> Json:
+    """Return the JSON schemas by name. They take most of the time that the document takes: 40 ms."""
+    _, definitions = models_json_schema(sorted(models, key=str), ref_template="#/components/schemas/{model}")
+    return dict(definitions["$defs"])
 
 
 def _models(operations: Iterable[Operation]) -> set[tuple[type[BaseModel], JsonSchemaMode]]:
