@@ -48,7 +48,8 @@ ONE_PROCESS_MODULES = {"test_failover.py", "test_gallery.py", "test_plans.py", "
 LONG_MODULES = ONE_PROCESS_MODULES | {"test_contract.py", "test_kills.py", "test_soak.py"}
 
 # httpx reads all certificates for each client, which takes 50 ms. The tests talk only plain HTTP.
-httpx._transports.default.create_ssl_context = lambda *_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[assignment]
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+httpx._transports.default.create_ssl_context = lambda **_: PLAIN  # type: ignore[attr-defined]
 
 # A process that a shell starts in the background ignores SIGINT, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
