@@ -151,6 +151,14 @@ class _Unchecked(BaseSettings):
     auth: str | None = None
 
 
+class _Address(BaseSettings):
+    """The address that uvicorn listens on. It can be read even if another setting of uvicorn is wrong."""
+
+    model_config = ServerSettings.model_config
+
+    uvicorn_host: str = "127.0.0.1"
+
+
 MODELS: tuple[type[BaseSettings], ...] = (Settings, ReviewSettings, ServerSettings)
 EXAMPLES = {
     "database_url": "example: DATABASE_URL=postgresql://images@db.example/images",
@@ -165,24 +173,31 @@ def read_settings(*, needs_store: bool = False) -> Settings:
     `needs_store` tells that a missing STORAGE_URL is an error, too.
     """
     settings, faults = _read(Settings)
-    server, server_faults = _read(ServerSettings)
-    faults += server_faults
-    unchecked, _ = _read(_Unchecked)  # also if another setting is wrong: all faults are reported at once
+    faults += _read(ServerSettings)[1]
+    # These two can be read even if another setting is wrong: all faults are reported at once.
+    (unchecked, _), (address, _) = _read(_Unchecked), _read(_Address)
     if needs_store and unchecked is not None and unchecked.storage_url is None:
         faults.append(UsageError("STORAGE_URL is not set.", EXAMPLES["storage_url"]))
-    if (
-        unchecked is not None
-        and unchecked.auth == "none"
-        and server is not None
-        and not is_loopback(server.uvicorn_host)
-    ):
-        host = printable(server.uvicorn_host)
+    is_open = unchecked is not None and unchecked.auth == "none"
+    if is_open and address is not None and not is_loopback(address.uvicorn_host):
+        host = printable(address.uvicorn_host)
         faults.append(
             UsageError(f"UVICORN_HOST must be a loopback address with AUTH=none, not {host}.", "set AUTH=token")
         )
     if settings is None or faults:
         raise WrongSettingsError(faults)
     return settings
+
+
+def check_settings() -> None:
+    """Raise WrongSettingsError with every wrong or missing setting, of the review too."""
+    faults = list(_read(ReviewSettings)[1])
+    try:
+        read_settings()
+    except WrongSettingsError as error:
+        faults += error.errors
+    if faults:
+        raise WrongSettingsError(faults)
 
 
 def read_review_settings() -> ReviewSettings:

@@ -4,7 +4,7 @@ No message of this module contains a part of a URL except its scheme, host and p
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 ESCAPES = "in a user name and a password, write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23, % as %25"
@@ -188,6 +188,8 @@ def mask_urls(text: str) -> str:
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach a server that listens on this host."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host.lower() == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # Python 3.11 does not look into it
+    return (mapped or address).is_loopback

@@ -9,7 +9,7 @@ from pydantic import ByteSize
 from pydantic_core import PydanticUndefinedType
 
 from app.setting_sources import Found, Sources, unknown_names
-from app.settings import MODELS, NAMES, format_size, read_review_settings, read_settings
+from app.settings import MODELS, NAMES, check_settings, format_size
 from app.text import printable
 from app.urls import MASK, WrongURLError, check_database_url, mask_url
 
@@ -39,8 +39,7 @@ def show(format: str) -> None:
             value = "" if row.value is None else printable(row.value)
             print(f"{row.name:<27} {value:<40} {row.source}")
         warn_of_unknown_names()
-    read_review_settings()
-    read_settings()
+    check_settings()
 
 
 def settings_rows(sources: Sources) -> list[Row]:

@@ -25,7 +25,7 @@ from app.migrations.connection import connect
 from app.setting_sources import unknown_names
 from app.settings import MODELS, Settings, read_settings
 from app.storage.store import reason
-from app.urls import OPTIONS, mask_url, mask_urls
+from app.urls import OPTIONS, is_loopback, mask_url, mask_urls
 from tests.conftest import environment
 from tests.support import forked
 from tests.support.properties import given, st
@@ -33,7 +33,8 @@ from tests.support.properties import settings as hypothesis_settings
 
 URL = "postgresql://app@localhost/images"
 PORT_THAT_REFUSES = 1
-READ: tuple[type[BaseSettings], ...] = (*MODELS, settings._Unchecked)
+READ: tuple[type[BaseSettings], ...] = (*MODELS, settings._Unchecked, settings._Address)
+ENVIRONMENT_ONLY = {settings.ServerSettings, settings._Address}
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,7 @@ def dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A file that is read as `.env`."""
     file = tmp_path / "dotenv"
     for model in READ:
-        if model is not settings.ServerSettings:
+        if model not in ENVIRONMENT_ONLY:
             monkeypatch.setitem(model.model_config, "env_file", file)
     return file
 
@@ -128,6 +129,7 @@ def test_all_faults_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
         "MAX_TAGS",
         "WEB_CONCURRENCY",
         "STORAGE_URL",
+        "UVICORN_HOST",
     ]
 
 
@@ -139,6 +141,58 @@ def test_auth_none_is_rejected_beyond_loopback_also_beside_other_faults(monkeypa
         "error: UVICORN_HOST must be a loopback address with AUTH=none, not 0.0.0.0.",
         "hint: set AUTH=token",
     ]
+
+
+@pytest.mark.parametrize("fault", ["UVICORN_PORT=abc", "UVICORN_PORT=70000", "WEB_CONCURRENCY=0", "MAX_TAGS=many"])
+def test_no_other_fault_hides_that_auth_none_is_public(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in (f"DATABASE_URL={URL}", "AUTH=none", "UVICORN_HOST=0.0.0.0", fault):
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, value)
+
+    errors = [line for line in faults() if line.startswith("error: ")]
+
+    assert errors[0].startswith(f"error: {fault.partition('=')[0]} must be ")
+    assert errors[1:] == ["error: UVICORN_HOST must be a loopback address with AUTH=none, not 0.0.0.0."]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_accepted"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.2", True),
+        ("127.255.255.254", True),
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("::1", True),
+        ("0:0:0:0:0:0:0:1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::FFFF:7F00:2", True),
+        ("0.0.0.0", False),  # noqa: S104
+        ("::", False),
+        ("::ffff:0.0.0.0", False),
+        ("::ffff:192.0.2.1", False),
+        ("192.0.2.1", False),
+        ("128.0.0.1", False),
+        ("example.org", False),
+        ("localhost.example.org", False),
+        ("127.0.0.1.example.org", False),
+        (" ", False),
+    ],
+)
+def test_auth_none_accepts_loopback_only(host: str, is_accepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("AUTH", "none")
+    monkeypatch.setenv("UVICORN_HOST", host)
+
+    if is_accepted:
+        assert read_settings().auth == "none"
+    else:
+        assert faults()[0] == f"error: UVICORN_HOST must be a loopback address with AUTH=none, not {host}."
+
+
+def test_an_empty_host_is_no_loopback_address() -> None:
+    """uvicorn reads an empty UVICORN_HOST as its default, 127.0.0.1. An empty host itself means all addresses."""
+    assert not is_loopback("")
 
 
 def test_a_folder_without_a_scheme_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -489,6 +543,21 @@ def test_each_setting_is_shown_with_its_source(
     text = capsys.readouterr()
     assert len(text.out.splitlines()) == len(rows)
     assert "hunter2" not in shown + text.out + text.err
+
+
+def test_settings_shows_the_faults_of_all_models_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REVIEW_DATABASE_URL", "mysql://x")
+    monkeypatch.setenv("MAX_TAGS", "many")
+    monkeypatch.setenv("WEB_CONCURRENCY", "abc")
+
+    with pytest.raises(UsageError) as raised:
+        show("text")
+
+    said = describe(raised.value)
+    for name in ("REVIEW_DATABASE_URL", "DATABASE_URL", "MAX_TAGS", "WEB_CONCURRENCY"):
+        assert f"error: {name} " in said
 
 
 def test_wrong_settings_are_shown_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
