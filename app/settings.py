@@ -18,16 +18,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.errors import UsageError, WrongSettingsError
 from app.text import printable
-from app.urls import WrongURLError, check_database_url, is_loopback
+from app.urls import WrongURLError, check_database_url, check_storage_url, is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = Path("/run/secrets")  # Docker's folder; SECRETS_DIR names another one
 MAX_SHOWN = 60  # characters of a wrong value in a message
-
-STORES = {"file", "memory", "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https"}
-CONTAINER_AT_ACCOUNT = {"az", "azure", "adl", "abfs", "abfss"}  # schemes whose URLs may contain an @
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-PATH = re.compile(r"[./][\w./ -]*")
 
 
 def _database_url(value: SecretStr) -> SecretStr:
@@ -36,17 +31,7 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 def _storage_url(url: str) -> str:
-    if url == "memory:":
-        return url
-    scheme, separator, rest = url.partition(":")
-    if not separator or not SCHEME.fullmatch(scheme):
-        example = f"file:{url}" if PATH.fullmatch(url) else "file:/srv/images"
-        raise WrongURLError("has no scheme", f"for a folder write {example} (other stores are s3://, gs:// and az://)")
-    if scheme not in STORES:
-        raise WrongURLError(f"has the unknown scheme {scheme}:", "use file:, s3://, gs://, az:// or memory:")
-    userinfo, at, _ = rest.removeprefix("//").partition("@")
-    if scheme != "file" and at and (":" in userinfo or scheme not in CONTAINER_AT_ACCOUNT):
-        raise WrongURLError("contains an @", "credentials come from variables of the store, such as AWS_ACCESS_KEY_ID")
+    check_storage_url(url)
     return url
 
 

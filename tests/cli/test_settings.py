@@ -96,6 +96,15 @@ WRONG = {
     "UVICORN_PORT=70000": 'UVICORN_PORT must be from 0 to 65535, not "70000".',
     "STORAGE_URL=ftp://someone:hunter2@x": "STORAGE_URL has the unknown scheme ftp:.",
     "STORAGE_URL=s3://someone:hunter2@x": "STORAGE_URL contains an @.",
+    "STORAGE_URL=az://someone:hunter2@x": "STORAGE_URL contains an @.",
+    "STORAGE_URL=file://someone:hunter2@x/y": "STORAGE_URL contains an @.",
+    "STORAGE_URL=file:someone:hunter2@x/y": "STORAGE_URL contains an @.",
+    "STORAGE_URL=s3://someone:hunter2%40x": "STORAGE_URL contains an @.",
+    "STORAGE_URL=s3://x/someone:hunter2@y": "STORAGE_URL contains an @.",
+    "STORAGE_URL=s3://someone:hunter2": "STORAGE_URL has a wrong name of the bucket, the container or the host.",
+    "STORAGE_URL=https://x/?sig=hunter2": "STORAGE_URL contains a ? or a #.",
+    "STORAGE_URL=https://x/#hunter2": "STORAGE_URL contains a ? or a #.",
+    "STORAGE_URL=someone:hunter2@x": "STORAGE_URL has no scheme.",
     "STORAGE_URL=/srv/photos": "STORAGE_URL has no scheme.",
     "DATABASE_URL=mysql://someone:hunter2@x": "DATABASE_URL must start with postgresql:// or embedded:.",
     "DATABASE_URL=embedded:": "DATABASE_URL needs a folder: embedded:DIR.",
@@ -333,6 +342,73 @@ def test_no_part_of_a_password_is_in_a_message(name: str, password: str) -> None
     assert [part for part in parts_of(password) if part in said] == []
 
 
+# `az://NAME@account` is a container, and no secret.
+SECRET_PLACES = st.sampled_from(
+    [
+        *(f"{scheme}://u:{{}}@h/x" for scheme in ("file", "s3", "gs", "az", "abfss", "https", "memory", "ftp")),
+        *(f"{scheme}://{{}}@h/x" for scheme in ("file", "s3", "gs", "https", "ftp")),
+        *(f"{scheme}://{{}}:p@h/x" for scheme in ("file", "s3", "az", "https")),
+        *(f"{scheme}://h/x?sig={{}}" for scheme in ("file", "s3", "az", "https", "memory", "ftp")),
+        *(f"{scheme}://h/x?a=b&{{}}" for scheme in ("file", "s3", "https")),
+        *(f"{scheme}://h/x#{{}}" for scheme in ("file", "s3", "az", "https", "memory", "ftp")),
+        *(f"{scheme}:u:{{}}@h/x" for scheme in ("file", "s3", "memory")),
+        "s3://k:{}%40b/x",
+        "file:/u:{}@h/x",
+        "u:{}@h/x",
+    ]
+)
+
+
+@given(place=SECRET_PLACES, password=PASSWORDS, is_escaped=st.booleans())
+@example(place="s3://{}@h/x", password="qxqxzk", is_escaped=True)
+@hypothesis_settings(max_examples=150)
+def test_no_part_of_a_secret_in_a_url_of_a_store_is_shown(place: str, password: str, is_escaped: bool) -> None:
+    secret = quote(password, safe="") if is_escaped else password
+    url = place.format(secret)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", URL)
+        patch.setenv("STORAGE_URL", url)
+        patch.setenv("AWS_ENDPOINT", url)
+        patch.setenv("GOOGLE_PROXY_URL", url)
+
+        said = said_by(lambda: read_settings(needs_store=True))
+        said += said_by(lambda: show("text"))
+        said += said_by(lambda: show("json"))
+
+    assert "error: STORAGE_URL " in said
+    assert [part for part in parts_of(secret) if part in said] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:/srv/images",
+        "file:///srv/images",
+        "file:.data/objects",
+        "file:/srv/a photo@home/x",
+        "file:/srv/10:30",
+        "s3://photos.example/a prefix/of:it",
+        "s3a://photos",
+        "gs://photos_1/x",
+        "az://container@account/x",
+        "abfss://container@account.dfs.core.windows.net/x",
+        "https://store.example:9000/x",
+        "http://[::1]:9000/x",
+        "memory:",
+    ],
+)
+def test_a_url_of_a_store_without_a_secret_is_shown_as_it_is(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("STORAGE_URL", url)
+
+    show("json")
+
+    rows = {row["name"]: row["value"] for row in json.loads(capsys.readouterr().out)["settings"]}
+    assert rows["STORAGE_URL"] == url
+
+
 @given(password=PASSWORDS)
 @hypothesis_settings(max_examples=200)
 def test_an_escaped_password_reaches_both_drivers(password: str) -> None:
@@ -517,7 +593,7 @@ def test_each_setting_is_shown_with_its_source(
     (tmp_path / "database_url").write_text("postgresql://app:hunter2@db/images?password=hunter2&sslmode=require\n")
     monkeypatch.setenv("AUTH", "token")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
-    monkeypatch.setenv("AWS_ENDPOINT", "https://someone:hunter2@store.example")
+    monkeypatch.setenv("AWS_ENDPOINT", "https://someone:hunter2@store.example:9000/x?sig=hunter2")
     monkeypatch.setenv("UVICORN_SSL_KEYFILE_PASSWORD", "hunter2")
     monkeypatch.setenv("UVICORN_WORKERS", "2")
 
@@ -536,7 +612,7 @@ def test_each_setting_is_shown_with_its_source(
         str(tmp_path / "database_url"),
     )
     assert rows["AWS_SECRET_ACCESS_KEY"] == ("***", "environment")
-    assert rows["AWS_ENDPOINT"] == ("https://someone:***@store.example", "environment")
+    assert rows["AWS_ENDPOINT"] == ("https://***@store.example:9000/x?***", "environment")
     assert rows["UVICORN_WORKERS"] == ("2", "environment")
     assert listed["warnings"] == [".env: unknown setting MAX_TAG. Did you mean MAX_TAGS?"]
     show("text")
