@@ -176,12 +176,12 @@ def check_storage_url(url: str) -> None:
     server = rest.removeprefix("//").partition("/")[0]
     bucket, named, account = server.partition("@")
     if named and scheme in CONTAINER_AT_ACCOUNT and ":" not in before and "/" not in before.removeprefix("//"):
-        is_right = BUCKET.fullmatch(bucket) and BUCKET.fullmatch(account)
+        is_right = bool(BUCKET.fullmatch(bucket) and BUCKET.fullmatch(account))
     elif at:
         raise WrongURLError("contains an @", STORE_CREDENTIALS)
     else:
         pattern = SERVER if scheme in {"http", "https"} else BUCKET
-        is_right = url == "memory:" or pattern.fullmatch(server)
+        is_right = url == "memory:" or bool(pattern.fullmatch(server))
     if not is_right:
         raise WrongURLError("has a wrong name of the bucket, the container or the host", "example: s3://photos/2026")
 

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -54,6 +55,9 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.DONE
     except Exception as error:
+        if isinstance(error, OSError) and _is_folder_removed():
+            hint = "go to another folder, for example: cd"
+            return _report(CommandError("the current folder does not exist: it was removed.", hint))
         message = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
         return _report(CommandError(message, "this is a fault of the program; --verbose shows the traceback"))
 
@@ -66,6 +70,15 @@ def leave(status: int) -> NoReturn:
     """
     atexit._run_exitfuncs()
     os._exit(status)
+
+
+def _is_folder_removed() -> bool:
+    """Return whether the current folder was removed after the shell went there. A relative path leads nowhere then."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _report(error: CommandError) -> int:
