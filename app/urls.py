@@ -101,6 +101,10 @@ def split_url(url: str) -> SplitResult:
 
 def check_database_url(url: str) -> None:
     """Raise WrongURLError if this is not `embedded:DIR` and not a `postgresql://` URL that both drivers read alike."""
+    try:
+        url.encode()
+    except UnicodeEncodeError:  # a variable of the environment may have any bytes
+        raise WrongURLError("is not UTF-8") from None
     if url.startswith("embedded:"):
         if url == "embedded:":
             raise WrongURLError("needs a folder: embedded:DIR")

@@ -17,6 +17,7 @@ from click.shell_completion import shell_complete
 from app.cli.commands import images
 from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, ExitCode, OutputError, UsageError, describe
 from app.streams import guard_streams
+from app.text import escape_bytes_in_repr
 from app.verbosity import verbosity
 
 COMPLETION = "_IMAGES_COMPLETE"  # environment variable in which a shell asks for completions
@@ -95,5 +96,5 @@ def _as_ours(error: click.UsageError) -> UsageError:
     if isinstance(error, click.NoSuchOption | click.NoSuchCommand):
         if error.possibilities:
             hint = f"did you mean {' or '.join(error.possibilities)}?"
-        return UsageError(error.message, hint)
-    return UsageError(error.format_message(), hint)
+        return UsageError(escape_bytes_in_repr(error.message), hint)
+    return UsageError(escape_bytes_in_repr(error.format_message()), hint)

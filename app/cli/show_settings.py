@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefinedType
 
 from app.setting_sources import Found, Sources, unknown_names
 from app.settings import MODELS, NAMES, check_settings, format_size
-from app.text import printable
+from app.text import encodable, printable
 from app.urls import MASK, WrongURLError, check_database_url, check_storage_url, mask_server_url, mask_url
 
 # Variables of uvicorn, the object store's client and the service itself that are shown if they are set.
@@ -60,7 +60,7 @@ def warn_of_unknown_names() -> None:
 
 
 def _row(name: str, found: Found) -> Row:
-    return Row(name, _masked(name, found.text), found.source)
+    return Row(name, encodable(_masked(name, found.text)), encodable(found.source))
 
 
 def _masked(name: str, text: str) -> str:
