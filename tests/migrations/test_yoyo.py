@@ -19,7 +19,7 @@ def yoyo(command: str, folder: Path, **variables: str) -> "subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("command", ["yoyo aply", "yoyo apply --nope"])
+@pytest.mark.parametrize("command", ["yoyo frob", "yoyo apply --nope"])
 def test_wrong_usage_is_told_in_the_words_of_yoyo(command: str) -> None:
     done = yoyo(command, ROOT)
 
