@@ -1,6 +1,7 @@
 """Text for people: a byte that is not UTF-8, as in the name of a file, is printed as `\\xff` everywhere."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,28 @@ def test_a_name_that_is_not_utf8_is_shown_with_its_bytes(
     assert SHOWN.encode() in done.stderr
     assert b"udc" not in done.stderr
     assert b"unexpected" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["import", "--tag", NAME, "x.png"],
+        ["export", "--q", NAME],
+        ["export", "--tag", "a", "--tag", NAME],
+        ["token", "create", NAME],
+        ["token", "revoke", NAME],
+        ["schema", "new", NAME],
+        ["schema", "accept", NAME],
+    ],
+    ids=repr,
+)
+def test_text_that_is_not_utf8_is_wrong_usage(command: list[str | bytes], database: str, tmp_path: Path) -> None:
+    variables = environment(DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path}/objects")
+
+    done = subprocess.run([BIN / "images", *command], cwd=tmp_path, env=variables, capture_output=True)
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert re.fullmatch(rb"error: Invalid value for '.+': caf\\xe9 \\xff is not UTF-8\.\nhint: .+\n", done.stderr)
 
 
 def test_settings_shows_the_bytes_of_a_folder(tmp_path: Path) -> None:
