@@ -18,16 +18,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.errors import UsageError, WrongSettingsError
 from app.text import printable
-from app.urls import WrongURLError, check_database_url, is_loopback
+from app.urls import WrongURLError, check_database_url, check_storage_url, is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = Path("/run/secrets")  # Docker's folder; SECRETS_DIR names another one
 MAX_SHOWN = 60  # characters of a wrong value in a message
-
-STORES = {"file", "memory", "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https"}
-CONTAINER_AT_ACCOUNT = {"az", "azure", "adl", "abfs", "abfss"}  # schemes whose URLs may contain an @
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-PATH = re.compile(r"[./][\w./ -]*")
 
 
 def _database_url(value: SecretStr) -> SecretStr:
@@ -36,17 +31,7 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 def _storage_url(url: str) -> str:
-    if url == "memory:":
-        return url
-    scheme, separator, rest = url.partition(":")
-    if not separator or not SCHEME.fullmatch(scheme):
-        example = f"file:{url}" if PATH.fullmatch(url) else "file:/srv/images"
-        raise WrongURLError("has no scheme", f"for a folder write {example} (other stores are s3://, gs:// and az://)")
-    if scheme not in STORES:
-        raise WrongURLError(f"has the unknown scheme {scheme}:", "use file:, s3://, gs://, az:// or memory:")
-    userinfo, at, _ = rest.removeprefix("//").partition("@")
-    if scheme != "file" and at and (":" in userinfo or scheme not in CONTAINER_AT_ACCOUNT):
-        raise WrongURLError("contains an @", "credentials come from variables of the store, such as AWS_ACCESS_KEY_ID")
+    check_storage_url(url)
     return url
 
 
@@ -151,6 +136,14 @@ class _Unchecked(BaseSettings):
     auth: str | None = None
 
 
+class _Address(BaseSettings):
+    """The address that uvicorn listens on. It can be read even if another setting of uvicorn is wrong."""
+
+    model_config = ServerSettings.model_config
+
+    uvicorn_host: str = "127.0.0.1"
+
+
 MODELS: tuple[type[BaseSettings], ...] = (Settings, ReviewSettings, ServerSettings)
 EXAMPLES = {
     "database_url": "example: DATABASE_URL=postgresql://images@db.example/images",
@@ -165,24 +158,31 @@ def read_settings(*, needs_store: bool = False) -> Settings:
     `needs_store` tells that a missing STORAGE_URL is an error, too.
     """
     settings, faults = _read(Settings)
-    server, server_faults = _read(ServerSettings)
-    faults += server_faults
-    unchecked, _ = _read(_Unchecked)  # also if another setting is wrong: all faults are reported at once
+    faults += _read(ServerSettings)[1]
+    # These two can be read even if another setting is wrong: all faults are reported at once.
+    (unchecked, _), (address, _) = _read(_Unchecked), _read(_Address)
     if needs_store and unchecked is not None and unchecked.storage_url is None:
         faults.append(UsageError("STORAGE_URL is not set.", EXAMPLES["storage_url"]))
-    if (
-        unchecked is not None
-        and unchecked.auth == "none"
-        and server is not None
-        and not is_loopback(server.uvicorn_host)
-    ):
-        host = printable(server.uvicorn_host)
+    is_open = unchecked is not None and unchecked.auth == "none"
+    if is_open and address is not None and not is_loopback(address.uvicorn_host):
+        host = printable(address.uvicorn_host)
         faults.append(
             UsageError(f"UVICORN_HOST must be a loopback address with AUTH=none, not {host}.", "set AUTH=token")
         )
     if settings is None or faults:
         raise WrongSettingsError(faults)
     return settings
+
+
+def check_settings() -> None:
+    """Raise WrongSettingsError with every wrong or missing setting, of the review too."""
+    faults = list(_read(ReviewSettings)[1])
+    try:
+        read_settings()
+    except WrongSettingsError as error:
+        faults += error.errors
+    if faults:
+        raise WrongSettingsError(faults)
 
 
 def read_review_settings() -> ReviewSettings:

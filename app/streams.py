@@ -1,5 +1,6 @@
 """Standard streams of the `images` and `yoyo` commands: stdout that cannot be written raises OutputError."""
 
+import codecs
 import io
 import os
 import sys
@@ -7,8 +8,10 @@ from contextlib import suppress
 from typing import TextIO
 
 from app.errors import OutputError
+from app.text import escape
 
 STDOUT, STDERR = 1, 2  # file descriptors
+ESCAPE = "images-escape"  # name of the error handler of the streams, for codecs
 
 
 class _CheckedStdout(io.TextIOWrapper):
@@ -40,8 +43,19 @@ class _LenientStderr(io.TextIOWrapper):
             super().flush()
 
 
+def _escape_unencodable(error: UnicodeError) -> tuple[str, int]:
+    """Replace what the output's encoding lacks, such as a byte of a file's name, with its escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(escape, error.object[error.start : error.end])), error.end
+
+
 def guard_streams() -> None:
-    """Replace sys.stdout and sys.stderr. A closed descriptor is opened first, so that no connection gets its number."""
+    """Replace sys.stdout and sys.stderr. No text breaks them: they escape what they cannot encode.
+
+    A closed descriptor is opened first, so that no connection gets its number.
+    """
+    codecs.register_error(ESCAPE, _escape_unencodable)
     for descriptor in (STDOUT, STDERR):
         try:
             os.fstat(descriptor)
@@ -58,7 +72,7 @@ def guard_streams() -> None:
         stream = kind(
             io.BufferedWriter(raw),
             encoding=before.encoding if before else "utf-8",
-            errors=before.errors if before else "backslashreplace",
+            errors=ESCAPE,
             line_buffering=True,
         )
         setattr(sys, name, stream)

@@ -1,9 +1,35 @@
-"""Text for people: one line, printable characters, and counts ("1 image", "2 images")."""
+"""Text for people: one line, printable characters, and counts ("1 image", "2 images").
+
+A file's name may have bytes that are not UTF-8. Python reads the byte ff as the character U+DCFF, which no output can
+encode. People see it as \\xff.
+"""
+
+import re
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+BYTE_IN_REPR = re.compile(r"(?<!\\)\\udc([89a-f][0-9a-f])")
 
 
 def printable(text: str) -> str:
     """Return the text on one line: each character that cannot be printed becomes its escape."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else escape(c) for c in text)
+
+
+def encodable(text: str) -> str:
+    """Return the text with an escape for each character that UTF-8 cannot encode."""
+    return text if text.isascii() else SURROGATE.sub(lambda found: escape(found[0]), text)
+
+
+def escape(character: str) -> str:
+    """Return the escape of a character as in Python: \\n, \\xe9. A byte that is not UTF-8 is \\xff as well."""
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return ascii(character)[1:-1]
+
+
+def escape_bytes_in_repr(text: str) -> str:
+    """Return a text in which another library has used repr(), with \\xff for a byte that is not UTF-8."""
+    return BYTE_IN_REPR.sub(r"\\x\1", text)
 
 
 def one_line(text: str) -> str:

@@ -1,10 +1,10 @@
-"""Database URLs and other URLs: check, split and mask them.
+"""URLs of databases, of object stores and of other servers: check, split and mask them.
 
 No message of this module contains a part of a URL except its scheme, host and port.
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 ESCAPES = "in a user name and a password, write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23, % as %25"
@@ -15,6 +15,15 @@ MAX_PORT = 65_535
 RESERVED = re.compile(r"[/?#\[\]\s]|%(?![0-9A-Fa-f]{2})|%00")
 BROKEN = re.compile(r"\s|%(?![0-9A-Fa-f]{2})|%00")
 SECRET_OPTION = re.compile(r"pass|secret|token|sig|key|credential", re.IGNORECASE)
+
+STORES = {"file", "memory", "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https"}
+CONTAINER_AT_ACCOUNT = {"az", "azure", "adl", "abfs", "abfss"}  # schemes whose URLs may contain an @
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+FOLDER = re.compile(r"[./][\w./ -]*")
+BUCKET = re.compile(r"[\w.-]+", re.ASCII)
+SERVER = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", re.ASCII)  # a host, and perhaps a port
+STORE_CREDENTIALS = "credentials come from variables of the store, such as AWS_ACCESS_KEY_ID"
+
 ANY_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s\"'<>()]*")
 
 
@@ -92,6 +101,10 @@ def split_url(url: str) -> SplitResult:
 
 def check_database_url(url: str) -> None:
     """Raise WrongURLError if this is not `embedded:DIR` and not a `postgresql://` URL that both drivers read alike."""
+    try:
+        url.encode()
+    except UnicodeEncodeError:  # a variable of the environment may have any bytes
+        raise WrongURLError("is not UTF-8") from None
     if url.startswith("embedded:"):
         if url == "embedded:":
             raise WrongURLError("needs a folder: embedded:DIR")
@@ -146,15 +159,46 @@ def _ports(url: str) -> list[str]:
     return [port for port in [*ports, *",".join(named).split(",")] if port]
 
 
+def check_storage_url(url: str) -> None:
+    """Raise WrongURLError if this is no URL of an object store, or if it has a place for credentials.
+
+    A URL that passes has no user name, password, query or fragment, so it can be shown.
+    """
+    scheme, separator, rest = url.partition(":")
+    if not SCHEME.fullmatch(scheme) or not separator or (scheme not in STORES and not rest.startswith("//")):
+        example = f"file:{url}" if FOLDER.fullmatch(url) else "file:/srv/images"
+        raise WrongURLError("has no scheme", f"for a folder write {example} (other stores are s3://, gs:// and az://)")
+    if scheme not in STORES:
+        raise WrongURLError(f"has the unknown scheme {scheme}:", "use file:, s3://, gs://, az:// or memory:")
+    if "?" in rest or "#" in rest:
+        raise WrongURLError("contains a ? or a #", STORE_CREDENTIALS)
+    before, at, _ = rest.replace("%40", "@").rpartition("@")
+    if scheme == "file":
+        if at and (":" in before or before.startswith("//")):  # a folder may have an @ in its name: file:/srv/a@b
+            raise WrongURLError("contains an @", STORE_CREDENTIALS)
+        return
+    server = rest.removeprefix("//").partition("/")[0]
+    bucket, named, account = server.partition("@")
+    if named and scheme in CONTAINER_AT_ACCOUNT and ":" not in before and "/" not in before.removeprefix("//"):
+        is_right = bool(BUCKET.fullmatch(bucket) and BUCKET.fullmatch(account))
+    elif at:
+        raise WrongURLError("contains an @", STORE_CREDENTIALS)
+    else:
+        pattern = SERVER if scheme in {"http", "https"} else BUCKET
+        is_right = url == "memory:" or bool(pattern.fullmatch(server))
+    if not is_right:
+        raise WrongURLError("has a wrong name of the bucket, the container or the host", "example: s3://photos/2026")
+
+
 def mask_url(url: str) -> str:
-    """Return the URL with *** for its password and its secret options.
+    """Return the URL of a database with *** for its password and its secret options.
 
     Of a URL that cannot be split safely, only the scheme is left.
     """
     scheme, separator, rest = url.partition(":")
     if not separator:
         return MASK
-    if scheme in {"embedded", "file", "memory"}:
+    if scheme == "embedded":
         return url  # a folder
     userinfo, at, place = rest.removeprefix("//").rpartition("@")
     if at and (RESERVED.search(userinfo) or "@" in userinfo or userinfo.count(":") > 1):
@@ -175,6 +219,23 @@ def _masked_option(option: str) -> str | None:
     return f"{name}={MASK if SECRET_OPTION.search(name) else value}"
 
 
+def mask_server_url(url: str) -> str:
+    """Return the URL of a server with *** for its user name, password, query and fragment.
+
+    Of a URL that cannot be split safely, only the scheme is left.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or not SCHEME.fullmatch(scheme):
+        return MASK
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    server, slash, path = place.rpartition("@")[2].partition("/")
+    if "@" in rest[len(place) :] or not SERVER.fullmatch(server) or "/" in place.rpartition("@")[0]:
+        return f"{scheme}://{MASK}"
+    user = f"{MASK}@" if "@" in place else ""
+    rest = f"{rest[len(place)]}{MASK}" if len(place) < len(rest) else ""
+    return f"{scheme}://{user}{server}{slash}{path}{rest}"
+
+
 def mask_urls(text: str) -> str:
     """Return the text with each URL in it cut down to its scheme and its host: a message of a library."""
 
@@ -188,6 +249,8 @@ def mask_urls(text: str) -> str:
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach a server that listens on this host."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host.lower() == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # Python 3.11 does not look into it
+    return (mapped or address).is_loopback

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -16,6 +17,7 @@ from click.shell_completion import shell_complete
 from app.cli.commands import images
 from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, ExitCode, OutputError, UsageError, describe
 from app.streams import guard_streams
+from app.text import escape_bytes_in_repr
 from app.verbosity import verbosity
 
 COMPLETION = "_IMAGES_COMPLETE"  # environment variable in which a shell asks for completions
@@ -54,6 +56,9 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.DONE
     except Exception as error:
+        if isinstance(error, OSError) and _is_folder_removed():
+            hint = "go to another folder, for example: cd"
+            return _report(CommandError("the current folder does not exist: it was removed.", hint))
         message = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
         return _report(CommandError(message, "this is a fault of the program; --verbose shows the traceback"))
 
@@ -66,6 +71,15 @@ def leave(status: int) -> NoReturn:
     """
     atexit._run_exitfuncs()
     os._exit(status)
+
+
+def _is_folder_removed() -> bool:
+    """Return whether the current folder was removed after the shell went there. A relative path leads nowhere then."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _report(error: CommandError) -> int:
@@ -82,5 +96,5 @@ def _as_ours(error: click.UsageError) -> UsageError:
     if isinstance(error, click.NoSuchOption | click.NoSuchCommand):
         if error.possibilities:
             hint = f"did you mean {' or '.join(error.possibilities)}?"
-        return UsageError(error.message, hint)
-    return UsageError(error.format_message(), hint)
+        return UsageError(escape_bytes_in_repr(error.message), hint)
+    return UsageError(escape_bytes_in_repr(error.format_message()), hint)

@@ -37,6 +37,8 @@ def _raise(error: OSError, host: str, port: int) -> None:
             raise CommandError(f"port {port} on {host} is in use.", "choose another port: UVICORN_PORT=8001 make run")
         case errno.EADDRNOTAVAIL:
             raise UsageError(f"UVICORN_HOST: {host} is not an address of this machine.", "example: 127.0.0.1")
+        case errno.EINVAL:  # such as ::ffff:127.0.0.1
+            raise UsageError(f"UVICORN_HOST: a server cannot listen on {printable(host)}.", "example: 127.0.0.1")
         case errno.EACCES:
             raise UsageError(f"UVICORN_PORT: this user may not listen on port {port}.", "choose a port above 1023")
         case _:

@@ -20,6 +20,7 @@ def run_psql(arguments: Sequence[str], *, as_owner: bool = False) -> int:
 
     An embedded server runs until psql has ended. An installed psql is preferred to the embedded one.
     """
+    Path.cwd()  # raises an error if the folder was removed. psql would not find its own program then
     settings = read_settings()
     url = connectable(settings.migrator_url if as_owner else settings.database_url)
     psql = shutil.which("psql") or _embedded_psql()

@@ -9,9 +9,9 @@ from pydantic import ByteSize
 from pydantic_core import PydanticUndefinedType
 
 from app.setting_sources import Found, Sources, unknown_names
-from app.settings import MODELS, NAMES, format_size, read_review_settings, read_settings
-from app.text import printable
-from app.urls import MASK, WrongURLError, check_database_url, mask_url
+from app.settings import MODELS, NAMES, check_settings, format_size
+from app.text import encodable, printable
+from app.urls import MASK, WrongURLError, check_database_url, check_storage_url, mask_server_url, mask_url
 
 # Variables of uvicorn, the object store's client and the service itself that are shown if they are set.
 OTHERS = re.compile(r"(UVICORN|AWS|GOOGLE|AZURE)_\w+|SECRETS_DIR|PROMETHEUS_MULTIPROC_DIR")
@@ -39,8 +39,7 @@ def show(format: str) -> None:
             value = "" if row.value is None else printable(row.value)
             print(f"{row.name:<27} {value:<40} {row.source}")
         warn_of_unknown_names()
-    read_review_settings()
-    read_settings()
+    check_settings()
 
 
 def settings_rows(sources: Sources) -> list[Row]:
@@ -61,19 +60,22 @@ def warn_of_unknown_names() -> None:
 
 
 def _row(name: str, found: Found) -> Row:
-    return Row(name, _masked(name, found.text), found.source)
+    return Row(name, encodable(_masked(name, found.text)), encodable(found.source))
 
 
 def _masked(name: str, text: str) -> str:
-    """Return the value without secrets. A database URL that is wrong is masked as a whole."""
-    if name.endswith("DATABASE_URL"):
-        try:
+    """Return the value without secrets. A wrong URL of a database or of the object store is masked as a whole."""
+    try:
+        if name.endswith("DATABASE_URL"):
             check_database_url(text)
-        except WrongURLError:
-            return MASK
-        return mask_url(text)
+            return mask_url(text)
+        if name == "STORAGE_URL":
+            check_storage_url(text)
+            return text
+    except WrongURLError:
+        return MASK
     if URL.fullmatch(name):
-        return mask_url(text)
+        return mask_server_url(text)
     return text if name in NAMES or SHOWN.fullmatch(name) else MASK
 
 

@@ -86,7 +86,10 @@ def reject_other_schema(connection: Connection) -> None:
 
 def run(connection: Connection, name: str, folder: str = "migrator", /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
     """Execute sql/FOLDER/NAME.sql. Its parameters are written `:name`, as in psql and yoyo. Raises psycopg.Error."""
-    sql, values = change_param_style("pyformat", statement(name, folder), parameters)
+    sql = statement(name, folder)
+    if parameters:
+        sql = sql.replace("%", "%%")  # with parameters, psycopg reads each % as a placeholder, even in a comment
+    sql, values = change_param_style("pyformat", sql, parameters)
     return connection.execute(sql, values or None)
 
 

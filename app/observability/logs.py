@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from pydantic_core import to_json
 
 from app.observability.context import CONTEXT, Context
+from app.text import encodable, printable
 
 WRITE_INTERVAL = 0.05  # seconds between two writes to stderr
 MAX_WAITING_LINES = 10_000  # if stderr is not read, further lines are dropped
@@ -63,7 +64,7 @@ class Handler(logging.Handler):
         path, client = scope["path"][:MAX_PATH], scope["client"]
         if not self.json:
             names = " ".join(f"{name}:{times:.0f}" for name, (times, _) in context.queries.items())
-            words = f"{scope['method']} {_visible(path)} {status or '-'} {seconds * 1000:.1f} ms {sent} B {names}"
+            words = f"{scope['method']} {printable(path)} {status or '-'} {seconds * 1000:.1f} ms {sent} B {names}"
             self.write(f"{_clock(time.time())} {LEVELS[level]:<8}{words.rstrip()}\n".encode())
             return
         queries, waited = "", 0.0
@@ -148,14 +149,14 @@ class Handler(logging.Handler):
             line["traceback"] = FORMATTER.formatException(record.exc_info)
         line["logger"] = record.name
         # A file name may contain a lone surrogate, which JSON cannot.
-        return to_json({name: _whole(value) for name, value in line.items()}, ensure_ascii=True) + b"\n"
+        return to_json({name: encodable(value) for name, value in line.items()}, ensure_ascii=True) + b"\n"
 
     def _text(self, record: logging.LogRecord) -> bytes:
-        line = f"{_clock(record.created)} {record.levelname.lower():<8}{_visible(record.getMessage().strip())}\n"
+        line = f"{_clock(record.created)} {record.levelname.lower():<8}{printable(record.getMessage().strip())}\n"
         if record.exc_info:  # indented: only a log line begins at the margin
             traceback = FORMATTER.formatException(record.exc_info).splitlines()
-            line += "".join(f"  {_visible(text)}\n" for text in traceback)
-        return line.encode(errors="backslashreplace")
+            line += "".join(f"  {printable(text)}\n" for text in traceback)
+        return line.encode()
 
 
 LEVELS = {
@@ -201,17 +202,6 @@ def _time(moment: float) -> str:
 
 def _clock(moment: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(moment))
-
-
-def _whole(value: str) -> str:
-    return value if value.isascii() else value.encode(errors="backslashreplace").decode()
-
-
-def _visible(text: str) -> str:
-    """Return the text with escapes for characters that would move a terminal's cursor or end the line."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 logger = logging.getLogger("uvicorn.error")

@@ -1,5 +1,8 @@
 """Digest of a migration file: it covers the statements and the directives, and no comments or white space.
 
+The semicolon after the last statement does not count. Everything else does, such as the case of a keyword: `select` and
+`SELECT` differ, because only PostgreSQL's parser knows which words are keywords in their place.
+
 The ledger has the digest of each migration as it was applied. If an applied file has another one, it was edited.
 """
 
@@ -45,10 +48,18 @@ def digest(content: bytes) -> Digest:
     whole_file = sha256(content).hexdigest()
     try:
         text = content.decode()
-        covered = json.dumps([_normalized(directives_of(text)), tokens(text)]).encode()
+        covered = json.dumps([_normalized(directives_of(text)), _ended(tokens(text))]).encode()
     except (UnicodeDecodeError, ParseError):
         covered = content
     return Digest(KIND + sha256(covered).hexdigest(), whole_file)
+
+
+def _ended(tokens: list[str]) -> list[str]:
+    """Return the tokens with exactly one semicolon at the end, as almost every recorded digest has it."""
+    end = len(tokens)
+    while end and tokens[end - 1] == ";":
+        end -= 1
+    return [*tokens[:end], ";"] if end else []
 
 
 def _normalized(directives: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The entrypoint as a container runs it: real processes, real HTTP, real signals."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -199,6 +200,26 @@ def test_a_wrong_setting_ends_it_with_one_error(
     assert done.returncode == 2
     assert done.stderr.startswith(said)
     assert done.stderr.count("error: ") == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_after_the_check_is_told_by_uvicorn(workers: str, database: str, tmp_path: Path) -> None:
+    """RUNBOOK.md has uvicorn's line. The exit code is that of a failure."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        variables = {"UVICORN_PORT": str(server.getsockname()[1]), "UVICORN_LOG_CONFIG": "app/logging.json"}
+        done = subprocess.run(
+            ["uvicorn", "--factory", "app.main:from_environment"],
+            cwd=ROOT,
+            env=environment(
+                DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path}", WEB_CONCURRENCY=workers, **variables
+            ),
+            capture_output=True,
+            text=True,
+        )
+
+    assert done.returncode == 3
+    assert re.search(r"\[Errno 98\] .*address already in use", done.stderr, re.IGNORECASE)
+    assert "Traceback" not in done.stderr
 
 
 def test_a_signal_while_it_migrates_ends_it(empty_database: str, tmp_path: Path) -> None:

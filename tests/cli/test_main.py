@@ -5,7 +5,7 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -224,6 +224,48 @@ def test_a_fault_of_the_program_is_no_traceback(
     assert "Traceback" in capsys.readouterr().err
     assert run(["-v", "dev"]) == 3
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "-o", "images.ndjson"],
+        ["schema", "dump", "-o", "schema.sql"],
+        ["schema", "check", "a.sql"],
+        ["psql", "-l"],
+        ["import", "."],
+        ["objects", "keep", "./backup.sh"],
+        ["wait", "--migrate"],
+    ],
+    ids=" ".join,
+)
+def test_a_removed_current_folder_is_an_error_with_a_hint(command: list[str], database: str, tmp_path: Path) -> None:
+    done = in_removed_folder(tmp_path, [BIN / "images", *command], DATABASE_URL=database, STORAGE_URL="memory:")
+
+    assert "unexpected" not in done.stderr
+    assert "Traceback" not in done.stderr
+    if command[-1] in {"images.ndjson", "schema.sql", "a.sql", "-l"}:  # the others say that there is no such file
+        assert (done.returncode, done.stdout) == (3, "")
+        assert done.stderr == (
+            "error: the current folder does not exist: it was removed.\nhint: go to another folder, for example: cd\n"
+        )
+    if command[0] == "wait":
+        assert done.returncode == 0, done.stderr
+
+
+def in_removed_folder(
+    tmp_path: Path, command: Sequence[str | Path], **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command in a folder that is removed before the command starts."""
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    return subprocess.run(
+        ["sh", "-c", 'rmdir "$0" && exec "$@"', folder, *command],
+        cwd=folder,
+        env=environment(**{"UVICORN_PORT": str(free_port())} | variables),
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_quiet_leaves_data_and_errors(database: str) -> None:

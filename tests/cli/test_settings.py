@@ -25,7 +25,7 @@ from app.migrations.connection import connect
 from app.setting_sources import unknown_names
 from app.settings import MODELS, Settings, read_settings
 from app.storage.store import reason
-from app.urls import OPTIONS, mask_url, mask_urls
+from app.urls import OPTIONS, is_loopback, mask_url, mask_urls
 from tests.conftest import environment
 from tests.support import forked
 from tests.support.properties import given, st
@@ -33,7 +33,8 @@ from tests.support.properties import settings as hypothesis_settings
 
 URL = "postgresql://app@localhost/images"
 PORT_THAT_REFUSES = 1
-READ: tuple[type[BaseSettings], ...] = (*MODELS, settings._Unchecked)
+READ: tuple[type[BaseSettings], ...] = (*MODELS, settings._Unchecked, settings._Address)
+ENVIRONMENT_ONLY = {settings.ServerSettings, settings._Address}
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,7 @@ def dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A file that is read as `.env`."""
     file = tmp_path / "dotenv"
     for model in READ:
-        if model is not settings.ServerSettings:
+        if model not in ENVIRONMENT_ONLY:
             monkeypatch.setitem(model.model_config, "env_file", file)
     return file
 
@@ -95,6 +96,15 @@ WRONG = {
     "UVICORN_PORT=70000": 'UVICORN_PORT must be from 0 to 65535, not "70000".',
     "STORAGE_URL=ftp://someone:hunter2@x": "STORAGE_URL has the unknown scheme ftp:.",
     "STORAGE_URL=s3://someone:hunter2@x": "STORAGE_URL contains an @.",
+    "STORAGE_URL=az://someone:hunter2@x": "STORAGE_URL contains an @.",
+    "STORAGE_URL=file://someone:hunter2@x/y": "STORAGE_URL contains an @.",
+    "STORAGE_URL=file:someone:hunter2@x/y": "STORAGE_URL contains an @.",
+    "STORAGE_URL=s3://someone:hunter2%40x": "STORAGE_URL contains an @.",
+    "STORAGE_URL=s3://x/someone:hunter2@y": "STORAGE_URL contains an @.",
+    "STORAGE_URL=s3://someone:hunter2": "STORAGE_URL has a wrong name of the bucket, the container or the host.",
+    "STORAGE_URL=https://x/?sig=hunter2": "STORAGE_URL contains a ? or a #.",
+    "STORAGE_URL=https://x/#hunter2": "STORAGE_URL contains a ? or a #.",
+    "STORAGE_URL=someone:hunter2@x": "STORAGE_URL has no scheme.",
     "STORAGE_URL=/srv/photos": "STORAGE_URL has no scheme.",
     "DATABASE_URL=mysql://someone:hunter2@x": "DATABASE_URL must start with postgresql:// or embedded:.",
     "DATABASE_URL=embedded:": "DATABASE_URL needs a folder: embedded:DIR.",
@@ -128,6 +138,7 @@ def test_all_faults_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
         "MAX_TAGS",
         "WEB_CONCURRENCY",
         "STORAGE_URL",
+        "UVICORN_HOST",
     ]
 
 
@@ -139,6 +150,58 @@ def test_auth_none_is_rejected_beyond_loopback_also_beside_other_faults(monkeypa
         "error: UVICORN_HOST must be a loopback address with AUTH=none, not 0.0.0.0.",
         "hint: set AUTH=token",
     ]
+
+
+@pytest.mark.parametrize("fault", ["UVICORN_PORT=abc", "UVICORN_PORT=70000", "WEB_CONCURRENCY=0", "MAX_TAGS=many"])
+def test_no_other_fault_hides_that_auth_none_is_public(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in (f"DATABASE_URL={URL}", "AUTH=none", "UVICORN_HOST=0.0.0.0", fault):
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, value)
+
+    errors = [line for line in faults() if line.startswith("error: ")]
+
+    assert errors[0].startswith(f"error: {fault.partition('=')[0]} must be ")
+    assert errors[1:] == ["error: UVICORN_HOST must be a loopback address with AUTH=none, not 0.0.0.0."]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_accepted"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.2", True),
+        ("127.255.255.254", True),
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("::1", True),
+        ("0:0:0:0:0:0:0:1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::FFFF:7F00:2", True),
+        ("0.0.0.0", False),  # noqa: S104
+        ("::", False),
+        ("::ffff:0.0.0.0", False),
+        ("::ffff:192.0.2.1", False),
+        ("192.0.2.1", False),
+        ("128.0.0.1", False),
+        ("example.org", False),
+        ("localhost.example.org", False),
+        ("127.0.0.1.example.org", False),
+        (" ", False),
+    ],
+)
+def test_auth_none_accepts_loopback_only(host: str, is_accepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("AUTH", "none")
+    monkeypatch.setenv("UVICORN_HOST", host)
+
+    if is_accepted:
+        assert read_settings().auth == "none"
+    else:
+        assert faults()[0] == f"error: UVICORN_HOST must be a loopback address with AUTH=none, not {host}."
+
+
+def test_an_empty_host_is_no_loopback_address() -> None:
+    """uvicorn reads an empty UVICORN_HOST as its default, 127.0.0.1. An empty host itself means all addresses."""
+    assert not is_loopback("")
 
 
 def test_a_folder_without_a_scheme_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +340,73 @@ def test_no_part_of_a_password_is_in_a_message(name: str, password: str) -> None
 
     assert "127.0.0.1" in said
     assert [part for part in parts_of(password) if part in said] == []
+
+
+# `az://NAME@account` is a container, and no secret.
+SECRET_PLACES = st.sampled_from(
+    [
+        *(f"{scheme}://u:{{}}@h/x" for scheme in ("file", "s3", "gs", "az", "abfss", "https", "memory", "ftp")),
+        *(f"{scheme}://{{}}@h/x" for scheme in ("file", "s3", "gs", "https", "ftp")),
+        *(f"{scheme}://{{}}:p@h/x" for scheme in ("file", "s3", "az", "https")),
+        *(f"{scheme}://h/x?sig={{}}" for scheme in ("file", "s3", "az", "https", "memory", "ftp")),
+        *(f"{scheme}://h/x?a=b&{{}}" for scheme in ("file", "s3", "https")),
+        *(f"{scheme}://h/x#{{}}" for scheme in ("file", "s3", "az", "https", "memory", "ftp")),
+        *(f"{scheme}:u:{{}}@h/x" for scheme in ("file", "s3", "memory")),
+        "s3://k:{}%40b/x",
+        "file:/u:{}@h/x",
+        "u:{}@h/x",
+    ]
+)
+
+
+@given(place=SECRET_PLACES, password=PASSWORDS, is_escaped=st.booleans())
+@example(place="s3://{}@h/x", password="qxqxzk", is_escaped=True)
+@hypothesis_settings(max_examples=150)
+def test_no_part_of_a_secret_in_a_url_of_a_store_is_shown(place: str, password: str, is_escaped: bool) -> None:
+    secret = quote(password, safe="") if is_escaped else password
+    url = place.format(secret)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", URL)
+        patch.setenv("STORAGE_URL", url)
+        patch.setenv("AWS_ENDPOINT", url)
+        patch.setenv("GOOGLE_PROXY_URL", url)
+
+        said = said_by(lambda: read_settings(needs_store=True))
+        said += said_by(lambda: show("text"))
+        said += said_by(lambda: show("json"))
+
+    assert "error: STORAGE_URL " in said
+    assert [part for part in parts_of(secret) if part in said] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:/srv/images",
+        "file:///srv/images",
+        "file:.data/objects",
+        "file:/srv/a photo@home/x",
+        "file:/srv/10:30",
+        "s3://photos.example/a prefix/of:it",
+        "s3a://photos",
+        "gs://photos_1/x",
+        "az://container@account/x",
+        "abfss://container@account.dfs.core.windows.net/x",
+        "https://store.example:9000/x",
+        "http://[::1]:9000/x",
+        "memory:",
+    ],
+)
+def test_a_url_of_a_store_without_a_secret_is_shown_as_it_is(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("STORAGE_URL", url)
+
+    show("json")
+
+    rows = {row["name"]: row["value"] for row in json.loads(capsys.readouterr().out)["settings"]}
+    assert rows["STORAGE_URL"] == url
 
 
 @given(password=PASSWORDS)
@@ -463,7 +593,7 @@ def test_each_setting_is_shown_with_its_source(
     (tmp_path / "database_url").write_text("postgresql://app:hunter2@db/images?password=hunter2&sslmode=require\n")
     monkeypatch.setenv("AUTH", "token")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
-    monkeypatch.setenv("AWS_ENDPOINT", "https://someone:hunter2@store.example")
+    monkeypatch.setenv("AWS_ENDPOINT", "https://someone:hunter2@store.example:9000/x?sig=hunter2")
     monkeypatch.setenv("UVICORN_SSL_KEYFILE_PASSWORD", "hunter2")
     monkeypatch.setenv("UVICORN_WORKERS", "2")
 
@@ -482,13 +612,28 @@ def test_each_setting_is_shown_with_its_source(
         str(tmp_path / "database_url"),
     )
     assert rows["AWS_SECRET_ACCESS_KEY"] == ("***", "environment")
-    assert rows["AWS_ENDPOINT"] == ("https://someone:***@store.example", "environment")
+    assert rows["AWS_ENDPOINT"] == ("https://***@store.example:9000/x?***", "environment")
     assert rows["UVICORN_WORKERS"] == ("2", "environment")
     assert listed["warnings"] == [".env: unknown setting MAX_TAG. Did you mean MAX_TAGS?"]
     show("text")
     text = capsys.readouterr()
     assert len(text.out.splitlines()) == len(rows)
     assert "hunter2" not in shown + text.out + text.err
+
+
+def test_settings_shows_the_faults_of_all_models_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REVIEW_DATABASE_URL", "mysql://x")
+    monkeypatch.setenv("MAX_TAGS", "many")
+    monkeypatch.setenv("WEB_CONCURRENCY", "abc")
+
+    with pytest.raises(UsageError) as raised:
+        show("text")
+
+    said = describe(raised.value)
+    for name in ("REVIEW_DATABASE_URL", "DATABASE_URL", "MAX_TAGS", "WEB_CONCURRENCY"):
+        assert f"error: {name} " in said
 
 
 def test_wrong_settings_are_shown_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,6 +86,7 @@ def test_a_port_does_not_matter_to_a_server_on_a_socket(database: str, tmp_path:
     ("host", "error"),
     [
         ("192.0.2.1", "error: UVICORN_HOST: 192.0.2.1 is not an address of this machine.\n"),
+        ("::ffff:127.0.0.1", "error: UVICORN_HOST: a server cannot listen on ::ffff:127.0.0.1.\n"),
         ("nowhere.invalid", "error: UVICORN_HOST: the host name nowhere.invalid was not found.\n"),
     ],
 )

@@ -1,6 +1,7 @@
 """Connection of the migrator: its requirements, and the errors if they are not met."""
 
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
+from app.migrations.connection import run
 from app.settings import ROOT
 from tests.cli.test_status import status
 from tests.conftest import BIN, environment, yoyo_on
@@ -237,3 +239,46 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
             assert connection.execute("SELECT to_regclass('half'), to_regclass('a')").fetchone() == (None, None)
     finally:
         admin.execute("DROP TABLESPACE small")
+
+
+RUN_BY_PSYCOPG = [
+    path for name in ("migrator", "inspect", "review", "pooler") for path in (ROOT / "sql" / name).iterdir()
+]
+
+
+@pytest.mark.parametrize("path", sorted(RUN_BY_PSYCOPG), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_percent_sign_in_a_file_is_no_placeholder(
+    path: Path, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is given to psycopg with its parameters, and with every kind of percent sign in a comment."""
+    percent = "-- 100 % of 'a%', %s, %(name)s and %%"
+    text = f"{path.read_text()}\n{percent}\n"
+    names = {match[1] for match in re.finditer(r"(?<![:\\]):([a-z_]+)\b", statement_of(text))}
+    sent = []
+
+    class Recorder:
+        def execute(self, sql: str, values: dict[str, object] | None) -> None:
+            cursor = psycopg.ClientCursor(connection)
+            sent.append(sql if values is None else cursor.mogrify(sql, values))
+
+    monkeypatch.setattr("app.migrations.connection.statement", lambda name, folder: text)
+    run(Recorder(), path.stem, path.parent.name, **dict.fromkeys(names, 1))  # type: ignore[arg-type]
+
+    [sql] = sent
+    assert percent in sql
+    assert sql.count("%") == text.count("%")
+    assert not [name for name in names if re.search(rf"(?<![:\\]):{name}\b", statement_of(sql))]
+
+
+def statement_of(text: str) -> str:
+    """Return the text without comments and constants."""
+    return re.sub(r"--.*|'[^']*'", "", text)
+
+
+def test_a_percent_sign_in_a_constant_reaches_postgresql(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "SELECT 'abc' LIKE :like AND 'abc' LIKE 'a%', 7 % 4, '%s %%' -- 100 %"
+    monkeypatch.setattr("app.migrations.connection.statement", lambda name, folder: sql)
+
+    assert run(connection, "any", like="%c").fetchone() == (True, 3, "%s %%")

@@ -30,6 +30,9 @@ GAPS = st.one_of(
 )
 
 
+STAYS = "s1:375031a302e19977098d0a515a419bfd87dbf735a609114c96ba2778b4fe484c"
+
+
 def current(text: str) -> str:
     return digest(text.encode()).current
 
@@ -51,7 +54,52 @@ def test_comments_and_white_space_do_not_count(words: list[str], data: st.DataOb
 
 @given(st.lists(WORDS, min_size=1, max_size=12), st.lists(WORDS, min_size=1, max_size=12))
 def test_any_other_token_counts(words: list[str], others: list[str]) -> None:
-    assert (current(" ".join(words)) == current(" ".join(others))) == (words == others)
+    same = without_end(words) == without_end(others)
+    assert (current(" ".join(words)) == current(" ".join(others))) == same
+
+
+def without_end(words: list[str]) -> list[str]:
+    return words if not words or words[-1] != ";" else without_end(words[:-1])
+
+
+@given(st.lists(WORDS, min_size=1, max_size=12), st.lists(GAPS, max_size=2), st.integers(0, 2), st.data())
+def test_the_semicolon_at_the_end_does_not_count_and_any_other_change_does(
+    words: list[str], gaps: list[str], semicolons: int, data: st.DataObject
+) -> None:
+    text = " ".join(words)
+    ended = text + "\n" + "".join(f"{';' * semicolons}{gap}" for gap in gaps or [""])
+    position = data.draw(st.integers(0, len(words) - 1))
+    change = data.draw(st.sampled_from(["added", "removed", "replaced", "swapped"]))
+    others = list(words)
+    if change == "added":
+        others.insert(position, data.draw(WORDS))
+    elif change == "removed":
+        del others[position]
+    elif change == "replaced":
+        others[position] = data.draw(WORDS)
+    else:
+        others[position - 1], others[position] = others[position], others[position - 1]
+
+    assert current(ended) == current(text)
+    assert (current(" ".join(others)) == current(ended)) == (without_end(others) == without_end(words))
+
+
+def test_only_a_semicolon_at_the_end_does_not_count() -> None:
+    text = "SELECT 1;\nSELECT 2;\n"
+
+    assert current(text) == current("SELECT 1;\nSELECT 2") == current("SELECT 1; SELECT 2 ; -- end\n;")
+    assert current("SELECT 1 SELECT 2;") != current(text)
+    assert current("SELECT 1;; SELECT 2;") != current(text)
+    assert current("select 1;\nSELECT 2;\n") != current(text)
+    assert current("SELECT 1, ';'") != current("SELECT 1,")
+    assert current("SELECT ';'") != current("SELECT ''")
+    assert current("DO $a$BEGIN NULL; END;$a$") != current("DO $a$BEGIN NULL; END$a$")
+    assert current('SELECT 1 AS ";"') != current("SELECT 1 AS")
+
+
+def test_the_digest_of_a_file_that_ends_with_a_semicolon_stays() -> None:
+    """The ledgers of running databases have it."""
+    assert digest(b"SELECT 1;\n").current == STAYS
 
 
 @given(TEXTS, TEXTS)

@@ -21,18 +21,23 @@ def test_the_session_to_paste_works_as_it_stands(database: str, tmp_path: Path) 
     (session,) = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     port = free_port()
     session = session.replace(":8000", f":{port}").replace(".venv/bin/images", "images")
+    folder, temporary = tmp_path / "project", tmp_path / "temporary"
+    for each in (folder, temporary):
+        each.mkdir()
     with service(database, port, tmp_path / "objects", AUTH="token"):
         wait_until(lambda: ready(port))
         done = subprocess.run(
-            ["sh", "-euc", session],
-            cwd=tmp_path,
-            env=environment(DATABASE_URL=database),
+            ["sh", "-euc", f"{session}\npwd"],
+            cwd=folder,
+            env=environment(DATABASE_URL=database, TMPDIR=str(temporary)),
             capture_output=True,
             text=True,
             timeout=60,
         )
 
     assert done.returncode == 0, done.stderr
+    assert (list(folder.iterdir()), list(temporary.iterdir())) == ([], [])
+    assert done.stdout.endswith(f"\n{folder}\n")  # the shell is in the project's folder again
     assert re.findall(r"HTTP/1.1 (\d+)", done.stdout) == ["201", "200", "200", "206", "204"]
     assert '"title":"Rectangle"' in done.stdout
     assert re.search(r'"attributes":\s*{"sensor":\s*{}}', done.stdout)

@@ -56,7 +56,7 @@ OTHERS = [  # messages that are not an argument of such a call, or have too few 
     "error: --OPTION WHAT.",
     "error: --tag WHAT.",
     "error: SECRETS_DIR: REASON.",
-    "sql/migrations/FILE:LINE: WHAT: TODO",
+    "sql/migrations/FILE:LINE: WHAT: ADVICE",
 ]
 PROMOTE = 'psql -c "SELECT pg_promote()"'
 
@@ -150,6 +150,10 @@ def test_each_entry_is_a_message_of_the_code() -> None:
     known = [*messages(with_hints=True), *OTHERS]
 
     assert [line for line in blocks("text") if not any(re.search(text, line) for text in known)] == []
+
+
+def test_no_placeholder_looks_like_a_note_of_the_author() -> None:
+    assert not re.search(r"\b(?:TODO|FIXME|XXX|TBD)\b", RUNBOOK.read_text())
 
 
 def test_each_alert_has_an_entry() -> None:

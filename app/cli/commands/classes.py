@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from app.text import encodable, printable
 from app.verbosity import verbosity
 
 EXIT_CODES = {
@@ -38,11 +39,20 @@ class Command(click.Command):
             self.params += common_options()
 
     def invoke(self, ctx: click.Context) -> Any:
+        self._reject_bytes(ctx)
         if self.warns:
             from app.cli.show_settings import warn_of_unknown_names
 
             warn_of_unknown_names()
         return super().invoke(ctx)
+
+    def _reject_bytes(self, ctx: click.Context) -> None:
+        """Raise click.BadParameter if text is not UTF-8. The name of a file may have any bytes."""
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name or "")
+            for text in value if isinstance(value, tuple) else [value]:
+                if parameter.type is click.STRING and isinstance(text, str) and encodable(text) != text:
+                    raise click.BadParameter(f"{printable(text)} is not UTF-8.", ctx, parameter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:
