@@ -23,7 +23,7 @@ from tests.support.cluster import DATABASE, Mortal, migrated, url
 from tests.support.pictures import picture
 from tests.support.waiting import wait_until
 
-TIMEOUT = 1.0  # seconds a statement may take
+TIMEOUT = 3.0  # seconds a statement may take. After a restart, a busy machine takes more than one
 IN_TIME = TIMEOUT + TIMEOUT_MARGIN + 1.2  # for two cores that do other things, too
 NUMBER = iter(range(1000, 1_000_000))
 
@@ -124,7 +124,7 @@ async def test_it_is_unavailable_until_the_server_is_back_and_no_longer(
 
 
 @pytest.mark.parametrize("death", [restart, kill])
-async def test_who_asks_nothing_meanwhile_does_not_notice(
+async def test_a_client_without_a_request_meanwhile_notices_nothing(
     death: Callable[[Mortal], Iterator[None]], settings: Settings, primary: Mortal
 ) -> None:
     async with client_of(settings) as client:
