@@ -66,7 +66,10 @@ def not_modified(request: Request[State], headers: dict[str, str], conflict: str
         known = []  # A malformed ETag does not match. The client gets the whole answer.
     if wanted is not None:
         if etag not in wanted and "*" not in wanted:
-            raise ProblemError(412, conflict, f"If-Match does not list the ETag {etag}.", headers={"ETag": etag})
+            detail = f"If-Match does not list the ETag {etag}."
+            if f"W/{etag}" in wanted:  # section 13.1.1 compares strongly
+                detail = f"If-Match lists the ETag {etag} as a weak one. A weak ETag never matches: send it without W/."
+            raise ProblemError(412, conflict, detail, headers={"ETag": etag})
     elif (since := _date(request, "if-unmodified-since")) is not None and modified > since:
         detail = f"The last modification was later: {headers['Last-Modified']}."
         raise ProblemError(412, conflict, detail, headers={"ETag": etag})
@@ -75,7 +78,10 @@ def not_modified(request: Request[State], headers: dict[str, str], conflict: str
         return since is not None and modified <= since
     matches = etag in [tag.removeprefix("W/") for tag in known] or "*" in known
     if matches and not reads:
-        raise ProblemError(412, detail=f"If-None-Match lists the ETag {etag}.", headers={"ETag": etag})
+        detail = f"If-None-Match lists the ETag {etag}."
+        if "*" in known:
+            detail = "If-None-Match is *, which matches every image that exists."
+        raise ProblemError(412, detail=detail, headers={"ETag": etag})
     return matches
 
 
