@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from app.settings import Settings
 from app.web.conditional import not_modified, validators
+from app.web.dates import http_date
 from app.web.problems import ProblemError
 from app.web.state import State
 from tests.support.api import insert, problem, put, upload
@@ -215,3 +216,8 @@ def test_the_headers_of_a_version_meet_each_other(moment: datetime) -> None:
         raw = [(name.encode(), headers["Last-Modified"].encode())]
         request: Request[State] = Request({"type": "http", "method": "GET", "headers": raw})
         assert not_modified(request, headers) == (name == "if-modified-since")
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_date_has_the_format_of_rfc_9110(moment: datetime) -> None:
+    assert http_date(moment) == format_datetime(moment, usegmt=True)
