@@ -80,8 +80,24 @@ class UploadFields(BaseModel):
     ] = {}
 
 
+def _without_values(schema: dict[str, Any]) -> None:
+    """Remove defaults and null from a JSON schema of a form, and add empty examples.
+
+    A form cannot contain null. Swagger UI fills a form with examples, or with defaults, or with random text. It does
+    not send a field that is empty.
+    """
+    for field in schema["properties"].values():
+        default = field.pop("default", ...)
+        if default is None:
+            field |= field.pop("anyOf")[0] | {"examples": [""]}
+        elif default is not ...:
+            field["examples"] = [default]
+
+
 class UploadForm(UploadFields):
     """An upload as multipart/form-data: one part for each field, and the bytes in the part `file`."""
+
+    model_config = ConfigDict(json_schema_extra=_without_values)
 
     file: Annotated[bytes, Field(description=f"One of {', '.join(EXTENSIONS)}.")]
 

@@ -261,7 +261,10 @@ WIRE: dict[str, tuple[bytes, bytes]] = {
     "a URL without a path": (b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
     "a URL with a query and no path": (b"GET http://x?q=a HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
     "a URL with a path": (b"GET http://images.test:80/healthz HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
-    "a URL with a path that is not here": (b"GET http://images.test/none HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 404 "),
+    "a URL with a path that is not here": (
+        b"GET http://images.test/none HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"HTTP/1.1 404 ",
+    ),
     "a URL in capitals": (b"GET HTTP://X HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
 }
 
