@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefinedType
 from app.setting_sources import Found, Sources, unknown_names
 from app.settings import MODELS, NAMES, format_size, read_review_settings, read_settings
 from app.text import printable
-from app.urls import MASK, WrongURLError, check_database_url, mask_url
+from app.urls import MASK, WrongURLError, check_database_url, checked_origins, mask_url
 
 # Variables of uvicorn, the object store's client and the service itself that are shown if they are set.
 OTHERS = re.compile(r"(UVICORN|AWS|GOOGLE|AZURE)_\w+|SECRETS_DIR|PROMETHEUS_MULTIPROC_DIR")
@@ -65,13 +65,13 @@ def _row(name: str, found: Found) -> Row:
 
 
 def _masked(name: str, text: str) -> str:
-    """Return the value without secrets. A database URL that is wrong is masked as a whole."""
-    if name.endswith("DATABASE_URL"):
+    """Return the value without secrets. A wrong database URL, and wrong origins, are masked as a whole."""
+    if name.endswith("DATABASE_URL") or name == "CORS_ORIGINS":
+        check = checked_origins if name == "CORS_ORIGINS" else check_database_url
         try:
-            check_database_url(text)
+            check(text)
         except WrongURLError:
             return MASK
-        return mask_url(text)
     if URL.fullmatch(name):
         return mask_url(text)
     return text if name in NAMES or SHOWN.fullmatch(name) else MASK
