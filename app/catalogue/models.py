@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from app.catalogue.fields import Attributes, Between, Description, Filename, Moment, Tags, Title
+from app.catalogue.fields import Attributes, Between, Description, Filename, Moment, Tags, Title, json_limit
 from app.decoder.formats import EXTENSIONS, SIZES, ContentType
 
 # The example in the OpenAPI document: the red rectangle of the README.
@@ -61,8 +61,8 @@ def _parsed(value: object) -> object:
         return value
     try:
         return from_json(value)
-    except ValueError:
-        raise ValueError("must be a JSON object") from None
+    except ValueError as error:
+        raise ValueError(json_limit(str(error)) or "must be a JSON object") from None
 
 
 class UploadFields(BaseModel):
