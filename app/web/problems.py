@@ -151,8 +151,8 @@ ONE_OF = "must be one of {expected}"
 TIME = "must be a time such as 2026-01-31T12:00:00Z"
 DATE = "must be a date such as 2026-01-31"
 CLOCK = "must be a time of day such as 12:00:00"
-# The texts of pydantic's errors by their type, with the names in their context: those of the present models, and those
-# of types that a model may use in the future.
+# The texts of pydantic's errors by their type, with the names in their context. Some types occur only in models of the
+# future.
 FAULTS = {
     "extra_forbidden": "is unknown",
     "missing": "is required",
