@@ -5,13 +5,13 @@ It also closes connections while the service drains, and makes Date the date of 
 
 import asyncio
 import re
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import time
 from typing import Any
 
-from uvicorn._types import ASGISendEvent
+from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.web.dates import http_date
@@ -39,6 +39,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._default_headers = DefaultHeaders(self.config.encoded_headers)
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,9 +68,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._head = None
         self._stop()
         super().on_headers_complete()
-        self.cycle.__class__ = _OldCycle if is_old else _Cycle
+        if self.config.date_header:
+            self.cycle.default_headers = self._default_headers
         if is_old:
             self.cycle.chunked_encoding = False
+            self.cycle.send = without_chunks(self.cycle)  # type: ignore[method-assign, assignment]
         draining = self.app_state.get("draining")
         if draining and draining.is_set():
             self.cycle.keep_alive = False
@@ -81,7 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _rejection(self, is_old: bool) -> ProblemError | None:
         """Return the problem of a complete head: it is too long, or has no valid Host (RFC 9112, section 3.2)."""
         # The bytes that arrived last may also hold a body. Only if there are that many, the head is measured.
-        if max(self._head or 0, self._read) > MAX_HEAD_BYTES:
+        if self._read > MAX_HEAD_BYTES or (self._head or 0) > MAX_HEAD_BYTES:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD_BYTES:
                 return ProblemError(431, detail=HEAD_TOO_LONG, headers=CLOSE)
@@ -122,30 +125,30 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class _Cycle(RequestResponseCycle):
-    """A request and its response. Date is the time of the response.
+class DefaultHeaders(list[tuple[bytes, bytes]]):
+    """The headers that uvicorn adds to each response. Date is the time at which uvicorn adds them.
 
-    uvicorn's is the time of the request, or up to a second earlier. Then Last-Modified may be later than Date, which
-    RFC 9110, section 8.8.2.1, forbids.
+    uvicorn's own Date is the time of the request, or up to a second earlier. Then Last-Modified may be later than Date,
+    which RFC 9110, section 8.8.2.1, forbids. To wrap `send` of each request would cost more.
     """
 
-    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
-        if not self.response_started:
-            now = b"date", _date(int(time()))
-            self.default_headers = [now if header[0] == b"date" else header for header in self.default_headers]
-        return super().send(message)
+    def __add__(self, others: list[Any]) -> list[Any]:
+        return [(b"date", _date(int(time()))), *self, *others]
 
 
-class _OldCycle(_Cycle):
-    """A request in HTTP/1.0, which has no chunked coding: the body of the response ends with the connection.
+def without_chunks(cycle: RequestResponseCycle) -> Callable[[Message], Awaitable[None]]:
+    """Return the `send` of a request in HTTP/1.0, which has no chunked coding: the body ends with the connection.
 
     uvicorn then takes the length of each body message for the length that the head declared.
     """
+    send = cycle.send
 
-    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
+    async def send_without_chunks(message: Message) -> None:
         if message["type"] == "http.response.body":
-            self.expected_content_length = len(message.get("body", b""))
-        return super().send(message)
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)  # type: ignore[arg-type]
+
+    return send_without_chunks
 
 
 @lru_cache(maxsize=1)
