@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, nullcontext
 
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 
 from app.catalogue.thumbnails import Thumbnails
@@ -115,7 +114,7 @@ def create_app(settings: Settings) -> Starlette:
     app = Watched(
         routes=[
             *routes(OPERATIONS, settings),
-            Mount("/static", GZipMiddleware(pages.static_files())),
+            Mount("/static", pages.static_files()),
             Mount("/docs/assets", pages.documentation_files()),
         ],
         middleware=[cross_origin(settings)] if settings.cors_origins else [],

@@ -1,6 +1,6 @@
 """Settings: read from the environment, then from `.env` in the project's folder, then from files of secrets.
 
-All wrong settings are reported at once. No message contains a URL, because a URL may contain a password.
+All wrong settings are reported at once. No message contains the URL of a database or store: it may hold a password.
 """
 
 import os
@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.errors import UsageError, WrongSettingsError
 from app.text import printable
-from app.urls import WrongURLError, check_database_url, check_storage_url, is_loopback
+from app.urls import WrongURLError, check_database_url, check_storage_url, checked_origins, is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = Path("/run/secrets")  # Docker's folder; SECRETS_DIR names another one
@@ -45,6 +45,7 @@ def _digits(value: object) -> object:
 Read = TypeVar("Read", bound=BaseSettings)
 DatabaseURL = Annotated[SecretStr, AfterValidator(_database_url)]
 StorageURL = Annotated[str, AfterValidator(_storage_url)]
+Origins = Annotated[str, AfterValidator(checked_origins)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Digits = BeforeValidator(_digits)
 
@@ -86,7 +87,7 @@ class Settings(BaseSettings):
     max_query_length: Annotated[int, Field(ge=1, le=10_000)] = 200
     request_timeout: Seconds = 30.0
     require_if_match: bool = False
-    cors_origins: str = ""
+    cors_origins: Origins = ""
     migration_lock_wait: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
@@ -229,7 +230,7 @@ def _fault(model: type[BaseSettings], fault: ErrorDetails) -> UsageError:
     default = info.default
     cause = fault.get("ctx", {}).get("error")
     if isinstance(cause, WrongURLError):
-        return UsageError(f"{name} {cause}.", cause.hint)
+        return UsageError(f"{name} {printable(str(cause))}.", cause.hint)
     match fault["type"]:
         case "missing":
             return UsageError(f"{name} is not set.", EXAMPLES.get(field))

@@ -27,6 +27,17 @@ STORE_CREDENTIALS = "credentials come from variables of the store, such as AWS_A
 ANY_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s\"'<>()]*")
 
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+LABEL = "[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+ORIGIN = re.compile(
+    rf"(?P<scheme>https?)://(?:(?P<host>{LABEL}(?:\.{LABEL})*\.?)|\[(?P<address>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?"
+)
+ORIGIN_HINT = (
+    "an origin is a scheme, a host, and maybe a port, such as https://gallery.example or http://localhost:3000"
+)
+NOT_A_PORT = re.compile(r":(?!//|[0-9]*(?:/|$))")  # the rest may be a password
+
+
 # asyncpg would send any other option to PostgreSQL as a setting.
 OPTIONS = {  # of libpq 18
     "application_name",
@@ -244,6 +255,44 @@ def mask_urls(text: str) -> str:
         return f"{match[1]}://{MASK if '@' in match[0] else host}"
 
     return ANY_URL.sub(place, text)
+
+
+def checked_origins(value: str) -> str:
+    """Return the origins of CORS_ORIGINS as browsers send them: in lower case, without the default port. Or return *.
+
+    Commas or blanks separate them. Raises WrongURLError if one is not an origin. The message does not contain a value
+    in which a password may be.
+    """
+    origins = value.replace(",", " ").split()
+    if "*" in origins and len(origins) > 1:
+        raise WrongURLError("must be * or a list of origins, not both", ORIGIN_HINT)
+    if origins == ["*"]:
+        return "*"
+    found = []
+    for origin in origins:
+        normal = _origin(origin)
+        if normal is None:
+            secret = re.search(r"[@?#]", value) or NOT_A_PORT.search(origin)
+            shown = "must list only origins" if secret else f'must list origins, not "{origin}"'
+            raise WrongURLError(shown, ORIGIN_HINT)
+        found.append(normal)
+    return ", ".join(found)
+
+
+def _origin(text: str) -> str | None:
+    """Return an origin (RFC 6454) as a browser sends it, or None if the text is not one."""
+    match = ORIGIN.fullmatch(text.lower()) if text.isascii() else None
+    if match is None:
+        return None
+    scheme, host, address, port = match["scheme"], match["host"], match["address"], match["port"]
+    if address is not None:
+        try:
+            host = f"[{IPv6Address(address)}]"
+        except ValueError:
+            return None
+    if port is not None and not 1 <= int(port) <= MAX_PORT:
+        return None
+    return f"{scheme}://{host}" + (f":{int(port)}" if port and int(port) != DEFAULT_PORTS[scheme] else "")
 
 
 def is_loopback(host: str) -> bool:

@@ -1,11 +1,12 @@
 """Fields of an image: types that validate the values of a client, and describe them in OpenAPI."""
 
 import re
+import sys
 from collections.abc import Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from math import isfinite
+from math import isfinite, isnan
 from typing import Annotated, Any
 
 from pydantic import (
@@ -22,6 +23,11 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema, to_json
 
 MAX_TAG_LENGTH = 100  # characters that the database allows in a tag
+# The limits of pydantic's JSON parser, by the beginnings of its messages.
+JSON_LIMITS = {
+    "recursion limit exceeded": "must not be nested more than 200 levels deep",
+    "number out of range": "must not contain a whole number with more than 4300 digits",
+}
 NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -87,7 +93,9 @@ def _storable(value: JsonValue) -> JsonValue:
     if isinstance(value, str):
         _without_nul(value)
     elif isinstance(value, float) and not isfinite(value):
-        raise ValueError("must not contain a number that is too large for a double")
+        if isnan(value):
+            raise ValueError("must not contain NaN, which JSON does not have")
+        raise ValueError(f"must not contain Infinity, or a number beyond {sys.float_info.max}")
     elif isinstance(value, list):
         for item in value:
             _storable(item)
@@ -96,6 +104,14 @@ def _storable(value: JsonValue) -> JsonValue:
             _without_nul(key)
             _storable(item)
     return value
+
+
+def json_limit(message: str) -> str | None:
+    """Return the limit that JSON exceeds, as the predicate of a sentence, or None if it is not JSON.
+
+    `message` is that of pydantic's JSON parser.
+    """
+    return next((limit for begin, limit in JSON_LIMITS.items() if message.startswith(begin)), None)
 
 
 def attributes_within(value: dict[str, JsonValue], most: int) -> dict[str, JsonValue]:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from app.catalogue.fields import Attributes, Between, Description, Filename, Moment, Tags, Title
+from app.catalogue.fields import Attributes, Between, Description, Filename, Moment, Tags, Title, json_limit
 from app.decoder.formats import EXTENSIONS, SIZES, ContentType
 
 # The example in the OpenAPI document: the red rectangle of the README.
@@ -61,8 +61,8 @@ def _parsed(value: object) -> object:
         return value
     try:
         return from_json(value)
-    except ValueError:
-        raise ValueError("must be a JSON object") from None
+    except ValueError as error:
+        raise ValueError(json_limit(str(error)) or "must be a JSON object") from None
 
 
 class UploadFields(BaseModel):
@@ -80,8 +80,24 @@ class UploadFields(BaseModel):
     ] = {}
 
 
+def _without_values(schema: dict[str, Any]) -> None:
+    """Remove defaults and null from a JSON schema of a form, and add empty examples.
+
+    A form cannot contain null. Swagger UI fills a form with examples, or with defaults, or with random text. It does
+    not send a field that is empty.
+    """
+    for field in schema["properties"].values():
+        default = field.pop("default", ...)
+        if default is None:
+            field |= field.pop("anyOf")[0] | {"examples": [""]}
+        elif default is not ...:
+            field["examples"] = [default]
+
+
 class UploadForm(UploadFields):
     """An upload as multipart/form-data: one part for each field, and the bytes in the part `file`."""
+
+    model_config = ConfigDict(json_schema_extra=_without_values)
 
     file: Annotated[bytes, Field(description=f"One of {', '.join(EXTENSIONS)}.")]
 

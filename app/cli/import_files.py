@@ -22,7 +22,7 @@ from app.cli.failures import FAILURES, failure
 from app.cli.output import note
 from app.database import queries
 from app.database.pool import Pool
-from app.decoder.client import Codec
+from app.decoder.client import EMPTY, Codec
 from app.embedded_postgres import connectable
 from app.errors import INTERRUPTED, CommandError, ExitCode, RejectedImageError, UsageError
 from app.progress import Progress
@@ -222,6 +222,8 @@ def _reason(error: UnreadableError | RejectedImageError) -> str:
     match error.kind:
         case "unsupported-image":
             return f"not a supported image. {error.detail}"
+        case "broken-image" if error.detail == EMPTY:
+            return "the file is empty."
         case "broken-image":
             return f"the file is damaged or incomplete ({error.detail.rstrip('.')})."
     return f"the image has too many pixels. {error.detail}"

@@ -11,7 +11,15 @@ from pydantic_core import PydanticUndefinedType
 from app.setting_sources import Found, Sources, unknown_names
 from app.settings import MODELS, NAMES, check_settings, format_size
 from app.text import encodable, printable
-from app.urls import MASK, WrongURLError, check_database_url, check_storage_url, mask_server_url, mask_url
+from app.urls import (
+    MASK,
+    WrongURLError,
+    check_database_url,
+    check_storage_url,
+    checked_origins,
+    mask_server_url,
+    mask_url,
+)
 
 # Variables of uvicorn, the object store's client and the service itself that are shown if they are set.
 OTHERS = re.compile(r"(UVICORN|AWS|GOOGLE|AZURE)_\w+|SECRETS_DIR|PROMETHEUS_MULTIPROC_DIR")
@@ -64,7 +72,7 @@ def _row(name: str, found: Found) -> Row:
 
 
 def _masked(name: str, text: str) -> str:
-    """Return the value without secrets. A wrong URL of a database or of the object store is masked as a whole."""
+    """Return the value without secrets. A wrong URL, and wrong origins, are masked as a whole."""
     try:
         if name.endswith("DATABASE_URL"):
             check_database_url(text)
@@ -72,6 +80,8 @@ def _masked(name: str, text: str) -> str:
         if name == "STORAGE_URL":
             check_storage_url(text)
             return text
+        if name == "CORS_ORIGINS":
+            checked_origins(text)
     except WrongURLError:
         return MASK
     if URL.fullmatch(name):

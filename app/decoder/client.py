@@ -36,6 +36,7 @@ ENVIRONMENT = {
 START_TIMEOUT = 30.0  # seconds. On an idle machine a start takes 0.05 seconds.
 MAX_THUMBNAIL_BYTES = 16 * 1024**2
 MAX_JSON_BYTES = 4096  # of the JSON object in an answer
+EMPTY = "The file is empty."
 REASONS = {None: "Decoding takes too long.", OUT_OF_MEMORY: "Decoding takes too much memory."}
 FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # Labels of the metric. Other failures are crashes.
 
@@ -80,6 +81,8 @@ class Codec:
 
         Raises RejectedImageError, StoppingError, or OSError if no process starts.
         """
+        if not (content if isinstance(content, bytes) else content.seek(0, os.SEEK_END)):
+            raise RejectedImageError("broken-image", EMPTY)
         about, _ = self._ask({"operation": "measure"}, content)
         return Measure(about["content_type"], about["width"], about["height"])
 

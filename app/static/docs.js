@@ -1,1 +1,8 @@
-SwaggerUIBundle({ url: "openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null });
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#api",
+  deepLinking: true,
+  validatorUrl: null,
+  // Its check box "Send empty value" is checked at first. So a form would send each field that the user left empty.
+  plugins: [() => ({ components: { ParameterIncludeEmpty: () => null } })],
+});

@@ -2,10 +2,12 @@
 
 import re
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
+from time import time
 
 from starlette.requests import Request
 
+from app.web.dates import http_date
 from app.web.problems import ProblemError
 from app.web.state import State
 
@@ -18,8 +20,9 @@ def validators(etag: str, modified: datetime) -> dict[str, str]:
     """Return the headers ETag and Last-Modified. RFC 9110, section 8.8.2.1, forbids a Last-Modified in the future."""
     if modified.tzinfo is None:  # only asyncpg's infinity has no zone
         modified = modified.replace(tzinfo=UTC)
-    now = datetime.now(UTC)
-    return {"ETag": etag, "Last-Modified": format_datetime(min(now, modified), usegmt=True)}
+    if modified.timestamp() > time():
+        modified = datetime.now(UTC)
+    return {"ETag": etag, "Last-Modified": http_date(modified)}
 
 
 def has_condition(request: Request[State], conditions: frozenset[bytes] = CONDITIONS) -> bool:
@@ -55,7 +58,7 @@ def not_modified(request: Request[State], headers: dict[str, str], conflict: str
     """
     if not has_condition(request):
         return False
-    etag, modified = headers["ETag"], parsedate_to_datetime(headers["Last-Modified"])
+    etag = headers["ETag"]
     reads = request.method in {"GET", "HEAD"}
     wanted = entity_tags(request, "If-Match")
     try:
@@ -66,29 +69,39 @@ def not_modified(request: Request[State], headers: dict[str, str], conflict: str
         known = []  # A malformed ETag does not match. The client gets the whole answer.
     if wanted is not None:
         if etag not in wanted and "*" not in wanted:
-            raise ProblemError(412, conflict, f"If-Match does not list the ETag {etag}.", headers={"ETag": etag})
-    elif (since := _date(request, "if-unmodified-since")) is not None and modified > since:
+            detail = f"If-Match does not list the ETag {etag}."
+            if f"W/{etag}" in wanted:  # section 13.1.1 compares strongly
+                detail = f"If-Match lists the ETag {etag} as a weak one. A weak ETag never matches: send it without W/."
+            raise ProblemError(412, conflict, detail, headers={"ETag": etag})
+    elif _is_later(headers, request, "if-unmodified-since"):
         detail = f"The last modification was later: {headers['Last-Modified']}."
         raise ProblemError(412, conflict, detail, headers={"ETag": etag})
     if known is None:
-        since = _date(request, "if-modified-since") if reads else None
-        return since is not None and modified <= since
+        return reads and _is_later(headers, request, "if-modified-since") is False
     matches = etag in [tag.removeprefix("W/") for tag in known] or "*" in known
     if matches and not reads:
-        raise ProblemError(412, detail=f"If-None-Match lists the ETag {etag}.", headers={"ETag": etag})
+        detail = f"If-None-Match lists the ETag {etag}."
+        if "*" in known:
+            detail = "If-None-Match is *, which matches every image that exists."
+        raise ProblemError(412, detail=detail, headers={"ETag": etag})
     return matches
 
 
-def _date(request: Request[State], name: str) -> datetime | None:
-    """Return the date in a header. None if there is none, or if it is malformed: RFC 9110 ignores it then."""
+def _is_later(headers: dict[str, str], request: Request[State], name: str) -> bool | None:
+    """Return whether Last-Modified is later than the date in a header of the request.
+
+    Return None if there is no date, or if it is malformed: RFC 9110 ignores it then.
+    """
     value = request.headers.get(name)
     if value is None:
         return None
+    if value == headers["Last-Modified"]:
+        return False  # the common case: parsing both takes as long as the rest of the conditions
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    return parsedate_to_datetime(headers["Last-Modified"]) > (date if date.tzinfo else date.replace(tzinfo=UTC))
 
 
 def wants_range(request: Request[State], headers: dict[str, str]) -> bool:

@@ -50,7 +50,8 @@ PROBLEMS = {
     413: "The body is too large.",
     415: "The service does not accept this media type, this image format, or a compressed body.",
     416: "The range begins after the last byte. Content-Range contains the size.",
-    422: "The request is well-formed but not valid. `errors` names each field. Or the image is damaged or too large.",
+    422: "The request is well-formed but not valid. `errors` names each field. Or the image is empty, damaged, or too "
+    "large.",
     428: "This request needs an If-Match header.",
     503: "The database or the object store is not available, the service is busy, or a migration is pending. Try again "
     "after the seconds in Retry-After.",

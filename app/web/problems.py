@@ -1,6 +1,5 @@
 """Errors as `application/problem+json` (RFC 9457): the only module that turns exceptions into HTTP statuses."""
 
-import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
@@ -11,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from app.catalogue.fields import json_limit
 from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE
 from app.errors import (
     REJECTED_IMAGES,
@@ -22,7 +22,7 @@ from app.errors import (
 )
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
-from app.storage.store import reason
+from app.storage import store
 from app.web.security import SECURITY
 
 # The problems that share a status code with others, by the last part of their type.
@@ -126,7 +126,10 @@ def invalid(error: ValidationError, *, parameters: bool = False) -> ProblemError
     """
     faults = error.errors(include_url=False)
     if faults[0]["type"] == "json_invalid":
-        return ProblemError(400, "invalid-request", f"This is not valid JSON: {faults[0]['ctx']['error']}.")
+        reason = faults[0]["ctx"]["error"]
+        limit = json_limit(reason)
+        detail = f"The JSON {limit}." if limit else f"This is not valid JSON: {reason}."
+        return ProblemError(400, "invalid-request", detail)
     return ProblemError(
         422, "invalid-request", errors=[_field_error(fault, parameters) for fault in faults[:MAX_ERRORS]]
     )
@@ -139,26 +142,63 @@ def _field_error(fault: ErrorDetails, parameters: bool) -> FieldError:
     return FieldError(pointer="".join(f"/{step}" for step in steps), detail=explain(fault))
 
 
+WHOLE_NUMBER = "must be a whole number"
+NUMBER = "must be a number"
+BOOLEAN = "must be true or false"
+LIST = "must be a list"
+OBJECT = "must be an object"
+ONE_OF = "must be one of {expected}"
 TIME = "must be a time such as 2026-01-31T12:00:00Z"
-# The texts of pydantic's errors by their type, with the names in their context.
+DATE = "must be a date such as 2026-01-31"
+CLOCK = "must be a time of day such as 12:00:00"
+# The texts of pydantic's errors by their type, with the names in their context. Some types occur only in models of the
+# future.
 FAULTS = {
     "extra_forbidden": "is unknown",
     "missing": "is required",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_parsing_size": "must be a whole number",
-    "int_from_float": "must be a whole number",
+    "none_required": "must be null",
+    "bool_type": BOOLEAN,
+    "bool_parsing": BOOLEAN,
+    "int_type": WHOLE_NUMBER,
+    "int_parsing": WHOLE_NUMBER,
+    "int_parsing_size": WHOLE_NUMBER,
+    "int_from_float": WHOLE_NUMBER,
+    "float_type": NUMBER,
+    "float_parsing": NUMBER,
+    "finite_number": "must be a finite number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "multiple_of": "must be a multiple of {multiple_of}",
     "string_type": "must be a string",
-    "string_too_short": "must not be empty",
+    "string_unicode": "must be valid Unicode",
+    "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must match {pattern}",
-    "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
+    "list_type": LIST,
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
+    "dict_type": OBJECT,
+    "model_type": OBJECT,
+    "model_attributes_type": OBJECT,
+    "invalid_key": "must have only strings as names",
+    "invalid-json-value": "must be a JSON value",
+    "union_tag_invalid": "must be a JSON value",
+    "union_tag_not_found": "must be a JSON value",
     "uuid_type": "must be a UUID",
     "uuid_parsing": "must be a UUID",
-    "literal_error": "must be one of {expected}",
+    "uuid_version": "must be a UUID of version {expected_version}",
+    "literal_error": ONE_OF,
+    "enum": ONE_OF,
+    "date_type": DATE,
+    "date_parsing": DATE,
+    "date_from_datetime_parsing": DATE,
+    "date_from_datetime_inexact": DATE,
+    "time_type": CLOCK,
+    "time_parsing": CLOCK,
     "timezone_aware": TIME,
+    "datetime_type": TIME,
     "datetime_parsing": TIME,
     "datetime_object_invalid": TIME,
     "datetime_from_date_parsing": TIME,
@@ -170,12 +210,16 @@ def explain(fault: ErrorDetails) -> str:
     """Return what is wrong with a field, as the predicate of a sentence: "must be a whole number"."""
     if isinstance(fault["input"], Repeated):
         return "must be given only once"
-    context = dict(fault.get("ctx", {}))
+    context = {
+        name: f"{value:g}" if isinstance(value, float) else value for name, value in fault.get("ctx", {}).items()
+    }
     if "expected" in context:  # 'newest', 'oldest' or 'name'
-        context["expected"] = ", ".join(re.findall(r"'([^']*)'", context["expected"]))
+        context["expected"] = context["expected"].replace(" or ", ", ").replace("'", "")
+    if fault["type"] == "string_too_short" and context["min_length"] == 1:
+        return "must not be empty"
     text = FAULTS.get(fault["type"])
     detail = fault["msg"] if text is None else text.format(**context)
-    if "must be a time" in detail and " " in str(fault["input"]):
+    if detail == TIME and " " in str(fault["input"]):
         detail += " (in a URL, write + as %2B)"
     return detail
 
@@ -198,7 +242,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     """Answer 503 if PostgreSQL or the object store cannot be reached, or takes too long."""
-    logger.error("503 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, reason(error))
+    logger.error("503 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, store.reason(error))
     detail = f"The database or the object store is not available. {TRY_AGAIN}"
     if request.method not in {"GET", "HEAD"}:
         detail += " The change may have been saved, so read before you try again."

@@ -115,7 +115,7 @@ def test_new_known_and_refused_are_told(folder: Path, settings: Settings, connec
     told = dict(line.split(": ", 1) for line in stderr.splitlines())
     assert told.keys() == {str(path) for path in (broken, text, large, wide, empty, gone, folder / "none")}
     assert told[str(text)].startswith("not a supported image. ")
-    assert told[str(empty)].startswith("not a supported image. ")
+    assert told[str(empty)] == "the file is empty."
     assert told[str(large)] == "larger than 5000000 bytes (MAX_UPLOAD_BYTES)."
     assert told[str(wide)].startswith("the image has too many pixels. ")
     assert told[str(gone)] == told[str(folder / "none")] == "No such file or directory."
@@ -317,4 +317,4 @@ def test_a_terminal_shows_a_bar(folder: Path, settings: Settings) -> None:
 
     assert end(process)[:2] == (1, "20 new, 0 known, 1 rejected\n")
     assert b" new, 0 known, " in shown
-    assert b"9.png: not a supported image" in shown
+    assert b"9.png: the file is empty." in shown

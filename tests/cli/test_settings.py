@@ -125,6 +125,101 @@ def test_a_wrong_setting_is_named_with_its_value_and_an_example(line: str, monke
     assert "hunter2" not in "".join([first, *rest])
 
 
+ORIGIN_HINT = (
+    "hint: an origin is a scheme, a host, and maybe a port, such as https://gallery.example or http://localhost:3000"
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://a.example/",
+        "https://a.example/gallery",
+        "https://a.example, http://b.example/",
+        "a.example",
+        "//a.example",
+        "ftp://a.example",
+        "https://",
+        "https://a..example",
+        "https://a.example:",
+        "https://a.example:0",
+        "https://a.example:99999",
+        "https://*.example",
+        "https://bücher.example",
+        "null",
+        "**",
+        "https:/a.example",
+    ],
+)
+def test_a_value_that_is_no_origin_is_rejected(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("CORS_ORIGINS", value)
+    wrong = value.rpartition(", ")[2]
+
+    assert faults() == [f'error: CORS_ORIGINS must list origins, not "{wrong}".', ORIGIN_HINT]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://someone:hunter2@a.example",
+        "https://someone:hunter2",
+        "https://a.example?hunter2",
+        "https://[::hunter2",
+        "https://[::g]",
+        "https://a.example, https://someone:hun ter2@a.example",
+        "someone:hunter2@a.example",
+        "https://hunter2@a.example",
+        "https://a.example/?token=hunter2",
+        "https://a.example/#hunter2",
+    ],
+)
+def test_a_secret_in_an_origin_is_not_printed(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("CORS_ORIGINS", value)
+
+    first, hint = faults()
+
+    assert [first, hint] == ["error: CORS_ORIGINS must list only origins.", ORIGIN_HINT]
+    with pytest.raises(UsageError):
+        show("text")
+    assert "CORS_ORIGINS                ***" in capsys.readouterr().out
+
+
+def test_all_origins_beside_others_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("CORS_ORIGINS", "*, https://a.example")
+
+    assert faults() == ["error: CORS_ORIGINS must be * or a list of origins, not both.", ORIGIN_HINT]
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [
+        ("*", "*"),
+        ("https://a.example", "https://a.example"),
+        ("https://a.example,http://localhost:3000  http://127.0.0.1:8080", None),
+        ("http://[::1]:3000, http://[2001:db8::1]", None),
+        ("HTTPS://A.example", "https://a.example"),
+        (
+            "https://a.example:443, http://a.example:80, http://[::1]:80",
+            "https://a.example, http://a.example, http://[::1]",
+        ),
+        ("https://my_host.example", None),
+    ],
+)
+def test_origins_are_stored_as_browsers_send_them(
+    value: str, origins: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("CORS_ORIGINS", value)
+
+    expected = (origins or value).replace(",", " ").split()
+    assert read_settings().cors_origins.replace(",", " ").split() == expected
+
+
 def test_all_faults_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for line in ("MAX_TAGS=many", "AUTH=none", "UVICORN_HOST=0.0.0.0", "WEB_CONCURRENCY=abc", "MIGRATE=perhaps"):
         name, _, value = line.partition("=")

@@ -685,3 +685,24 @@ def test_the_schema_page_shows_and_filters_the_schema(site: Site, page: Page) ->
     page.get_by_role("searchbox").fill("pending")
     expect(page.get_by_text("create_images_triggers").first).to_be_hidden()
     expect(page).to_have_url(re.compile("q=pending"))
+
+
+def test_the_documentation_uploads_a_file_without_other_fields(site: Site, page: Page, tmp_path: Path) -> None:
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("response", lambda response: problems.append(response.url) if response.status >= 400 else None)
+    (tmp_path / "red.png").write_bytes(picture("PNG"))
+    page.goto(f"{site.url}docs")
+    upload = page.locator("#operations-Images-createImage")
+    upload.locator(".opblock-summary-control").click()
+    upload.get_by_role("button", name="Try it out").click()
+
+    upload.locator("input[type=file]").set_input_files(tmp_path / "red.png")
+    with page.expect_response(lambda response: response.request.method == "POST") as answer:
+        upload.get_by_role("button", name="Execute").click()
+
+    assert answer.value.status == 201, answer.value.text()
+    image = answer.value.json()
+    assert (image["filename"], image["title"], image["description"]) == ("red.png", None, None)
+    assert (image["tags"], image["attributes"]) == ([], {})
+    assert problems == []

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from app.settings import Settings
 from app.web.conditional import not_modified, validators
+from app.web.dates import http_date
 from app.web.problems import ProblemError
 from app.web.state import State
 from tests.support.api import insert, problem, put, upload
@@ -55,6 +56,26 @@ async def test_if_none_match_does_not_find_a_version_of_an_image_that_is_not_the
     await client.delete(url)
 
     problem(await change(client, method, url, {"If-None-Match": "*"}), 404)
+
+
+async def test_a_412_says_which_condition_is_false_and_why(client: httpx.AsyncClient) -> None:
+    url = f"/v1/images/{(await upload(client))['id']}"
+    etag = (await client.get(url)).headers["etag"]
+    weak = f"If-Match lists the ETag {etag} as a weak one. A weak ETag never matches: send it without W/."
+    other = f"If-Match does not list the ETag {etag}."
+    known = f"If-None-Match lists the ETag {etag}."
+    any_ = "If-None-Match is *, which matches every image that exists."
+
+    for method, headers, detail in [
+        *((method, {"If-Match": f"W/{etag}"}, weak) for method in ("GET", *CHANGES)),
+        *((method, {"If-Match": f'"x", W/{etag}'}, weak) for method in ("GET", *CHANGES)),
+        *((method, {"If-Match": '"x", W/"y"'}, other) for method in ("GET", *CHANGES)),
+        *((method, {"If-None-Match": "*"}, any_) for method in CHANGES),
+        *((method, {"If-None-Match": f"W/{etag}"}, known) for method in CHANGES),
+    ]:
+        response = await change(client, method, url, headers)
+        assert response.status_code == 412
+        assert response.json()["detail"] == detail, (method, headers)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -195,3 +216,8 @@ def test_the_headers_of_a_version_meet_each_other(moment: datetime) -> None:
         raw = [(name.encode(), headers["Last-Modified"].encode())]
         request: Request[State] = Request({"type": "http", "method": "GET", "headers": raw})
         assert not_modified(request, headers) == (name == "if-modified-since")
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_date_has_the_format_of_rfc_9110(moment: datetime) -> None:
+    assert http_date(moment) == format_datetime(moment, usegmt=True)

@@ -6,9 +6,12 @@ Hostile images are in tests/decoder/test_hostile_images.py.
 import asyncio
 import gzip
 import json
+import re
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -239,9 +242,30 @@ WIRE: dict[str, tuple[bytes, bytes]] = {
     ),
     "an unknown method": (b"HACK /v1/images HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 400 "),
     "a method that is not for HTTP": (b"TRACE /v1/images HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 405 "),
-    "a header of 1 MB": (b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 1_000_000, b"HTTP/1.1 400 "),
-    "100,000 headers": (b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"x: y\r\n" * 100_000, b"HTTP/1.1 400 "),
-    "a path of 1 MB": (b"GET /" + b"a" * 1_000_000, b"HTTP/1.1 400 "),
+    "a header of 1 MB": (b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 1_000_000, b"HTTP/1.1 431 "),
+    "100,000 headers": (b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"x: y\r\n" * 100_000, b"HTTP/1.1 431 "),
+    "a path of 1 MB": (b"GET /" + b"a" * 1_000_000, b"HTTP/1.1 431 "),
+    "a complete head of 70 KB": (
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 431 ",
+    ),
+    "a complete head of 70 KB, in many headers": (
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"x: y\r\n" * 12_000 + b"\r\n",
+        b"HTTP/1.1 431 ",
+    ),
+    "a small head with a body of 70 KB": (
+        b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: 70000\r\n\r\n"
+        + b"a" * 70_000,
+        b"HTTP/1.1 415 ",
+    ),
+    "a URL without a path": (b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
+    "a URL with a query and no path": (b"GET http://x?q=a HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
+    "a URL with a path": (b"GET http://images.test:80/healthz HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
+    "a URL with a path that is not here": (
+        b"GET http://images.test/none HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"HTTP/1.1 404 ",
+    ),
+    "a URL in capitals": (b"GET HTTP://X HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
 }
 
 
@@ -416,6 +440,30 @@ def test_a_request_has_exactly_one_valid_host(name: str, port: int) -> None:
         assert b"Send one valid Host header." in received
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [(b"", 400), (b"host: x\r\nhost: x\r\n", 400), (b"host: x\r\nx: " + b"a" * 70_000 + b"\r\n", 431)],
+    ids=["no Host", "two Hosts", "a head too long"],
+)
+def test_a_rejected_head_is_a_problem_that_is_counted(head: bytes, status: int, port: int) -> None:
+    def counted() -> int:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        labels = rf'{{method="GET",route="other",status="{status}"}}'
+        found = re.search(rf"^images_http_request_duration_seconds_count{labels} (\d+)", text, re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    before = counted()
+    received = exchange(port, b"GET /healthz HTTP/1.1\r\nx-request-id: mine\r\n" + head + b"\r\n")
+
+    head_lines, _, body = received.partition(b"\r\n\r\n")
+    assert b"\r\ncontent-type: application/problem+json" in head_lines
+    assert b"\r\nx-request-id: mine" in head_lines
+    assert b"\r\nconnection: close" in head_lines.lower()
+    problem = json.loads(body)
+    assert (problem["status"], problem["request_id"]) == (status, "mine")
+    assert counted() == before + 1
+
+
 def test_a_request_of_http_1_0_needs_no_host(port: int) -> None:
     assert exchange(port, b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
 
@@ -424,6 +472,33 @@ def test_a_wrong_host_is_answered_after_the_request_before_it(port: int) -> None
     received = exchange(port, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n")
 
     assert received.index(b"HTTP/1.1 200 ") < received.index(b"HTTP/1.1 400 ")
+
+
+def test_a_client_of_http_1_0_gets_no_interim_response(port: int) -> None:
+    """RFC 9110, section 10.1.1."""
+    head = b"POST /v1/images HTTP/%b\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: 1\r\n"
+    expects = b"expect: 100-continue\r\nconnection: close\r\n\r\na"
+
+    assert exchange(port, head % b"1.0" + expects).startswith(b"HTTP/1.1 415 ")
+    assert exchange(port, head % b"1.1" + expects).startswith(b"HTTP/1.1 100 ")
+
+
+def test_no_last_modified_is_later_than_its_date(port: int) -> None:
+    """RFC 9110, section 8.8.2.1. The date is that of the response, even if the body took long."""
+    content = picture("PNG", seed=11)
+    head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {len(content)}\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(f"{head}expect: 100-continue\r\n\r\n".encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 100 ")
+        begun = int(time.time())
+        wait_until(lambda: time.time() >= begun + 2)
+        client.sendall(content)
+        lines = client.recv(65_536).decode().partition("\r\n\r\n")[0].split("\r\n")
+
+    fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+    httpx.delete(f"http://127.0.0.1:{port}{fields['location']}")
+    date, modified = (parsedate_to_datetime(fields[name]).timestamp() for name in ("date", "last-modified"))
+    assert begun + 2 <= modified <= date <= time.time()
 
 
 def test_a_client_of_http_1_0_gets_no_chunks(port: int) -> None:

@@ -48,6 +48,24 @@ async def test_each_answer_keeps_browsers_from_harm(path: str, client: httpx.Asy
         assert "private" in response.headers["cache-control"]
 
 
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "identity"])
+async def test_head_has_the_headers_of_get(coding: str, client: httpx.AsyncClient) -> None:
+    """RFC 9110, section 9.3.2."""
+    image = f"/v1/images/{(await upload(client, description='a' * 2000))['id']}"
+    paths = [image, f"{image}/content", f"{image}/thumbnail", "/", "/schema", "/static/style.css", "/v1/images?limit=1"]
+
+    for path in [*PATHS, *paths]:
+        get, head = [
+            await client.request(method, path, headers={"Accept-Encoding": coding}) for method in ("GET", "HEAD")
+        ]
+        # The counters change from one answer to the next.
+        varying = {"x-request-id", "content-length"} if path == "/metrics" else {"x-request-id"}
+        fields = [{name: response.headers[name] for name in {*response.headers} - varying} for response in (get, head)]
+        assert head.status_code == get.status_code
+        assert fields[0] == fields[1], path
+        assert head.content == b""
+
+
 async def test_so_does_a_fault_of_ours(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
         raise RuntimeError("a fault")

@@ -107,7 +107,7 @@ def test_a_head_without_end_is_rejected(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"GET /healthz HTTP/1.1\r\n" + b"x: y\r\n" * 20_000)
 
-        assert answer(client).startswith(b"HTTP/1.1 400 ")
+        assert answer(client).startswith(b"HTTP/1.1 431 ")
 
 
 async def test_uploads_beyond_the_limit_wait_their_turn(settings: Settings, connection: psycopg.Connection) -> None:

@@ -193,6 +193,20 @@ async def test_examples_are_valid(client: httpx.AsyncClient, settings: Settings)
         assert model.model_validate_json(json.dumps(example), context=settings)
 
 
+async def test_the_upload_form_has_no_value_that_a_form_cannot_contain(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    properties = (await described(client))["components"]["schemas"]["UploadForm"]["properties"]
+
+    for name, field in properties.items():
+        assert "default" not in field
+        assert field["type"] in {"string", "array", "object"}, name
+        if name != "file":  # Swagger UI fills in the example, and sends no field that is empty
+            [example] = field["examples"]
+            assert not example
+            assert UploadFields.model_validate({name: example}, context=settings)
+
+
 async def test_limits_are_those_of_the_settings(settings: Settings) -> None:
     async with client_of(settings.model_copy(update={"max_title_length": 7, "max_tags": 3})) as client:
         patch = (await described(client))["components"]["schemas"]["ImagePatch"]["properties"]

@@ -1,8 +1,12 @@
 """Problem details (RFC 9457): their sentences, the request ID in them, and our words for pydantic's errors."""
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from enum import Enum
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 import hypothesis
@@ -10,15 +14,29 @@ import pytest
 from asyncpg import InterfaceError
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ByteSize, ValidationError
+from pydantic import (
+    UUID4,
+    AwareDatetime,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+)
+from pydantic_core import to_json
 
 from app.catalogue.cursors import FIRST_ID
 from app.catalogue.listing import Filters, ListQuery, TagQuery
-from app.catalogue.models import ImagePatch, ImageRecord, ThumbnailQuery, UploadFields
+from app.catalogue.models import ImagePatch, ImageRecord, ThumbnailQuery, UploadFields, UploadForm
+from app.main import OPERATIONS
 from app.settings import Settings
-from app.web.problems import ProblemError, invalid
+from app.web.openapi import _models_of
+from app.web.operations import MERGE_PATCH
+from app.web.problems import FAULTS, ProblemError, explain, invalid
 from tests.conftest import client_of
 from tests.support.api import problem, upload
+from tests.support.pictures import picture
 
 # A detail continues the name of the field.
 PREDICATE = re.compile(r"(must|is|has) ", re.IGNORECASE)
@@ -57,6 +75,148 @@ def test_every_error_of_every_field_is_in_our_words(value: object) -> None:
                 for fault in invalid(error).problem.errors or []:
                     assert PREDICATE.match(fault.detail), fault
                     assert not re.search(r"Input|String|should|valid ", fault.detail), fault
+
+
+# The kinds of errors that each type of pydantic's core schemas can raise, and each of its limits.
+KINDS: dict[str, set[str]] = {
+    **{name: set() for name in ("any", "chain", "default", "definition-ref", "definitions", "nullable", "no-info")},
+    **{name: {"value_error"} for name in ("function-after", "function-before", "function-wrap", "with-info")},
+    "bool": {"bool_type", "bool_parsing"},
+    "datetime": {
+        "datetime_type",
+        "datetime_parsing",
+        "datetime_object_invalid",
+        "datetime_from_date_parsing",
+        "timezone_aware",
+    },
+    "dict": {"dict_type"},
+    "float": {"float_type", "float_parsing", "finite_number"},
+    "int": {"int_type", "int_parsing", "int_parsing_size", "int_from_float", "finite_number"},
+    "json-or-python": {"invalid-json-value"},  # of JsonValue
+    "list": {"list_type"},
+    "literal": {"literal_error"},
+    "model": {"model_type", "model_attributes_type"},
+    "model-field": {"missing"},
+    "model-fields": {"extra_forbidden"},
+    "none": {"none_required"},
+    "str": {"string_type", "string_unicode"},
+    "tagged-union": {"union_tag_invalid", "union_tag_not_found"},
+    "uuid": {"uuid_type", "uuid_parsing", "uuid_version"},
+}
+LIMIT_KINDS = {
+    "ge": "greater_than_equal",
+    "gt": "greater_than",
+    "le": "less_than_equal",
+    "lt": "less_than",
+    "multiple_of": "multiple_of",
+    "pattern": "string_pattern_mismatch",
+}
+LENGTH_KINDS = {"str": ("string_too_short", "string_too_long"), "list": ("too_short", "too_long")}
+
+
+def kinds_of(node: object) -> Iterator[str]:
+    """Return the kinds of errors that a core schema can raise."""
+    if isinstance(node, list | tuple):
+        for child in node:
+            yield from kinds_of(child)
+    elif isinstance(node, dict):
+        name = node.get("type")
+        if isinstance(name, str):
+            yield from KINDS[name]
+            yield from (kind for limit, kind in LIMIT_KINDS.items() if limit in node)
+            for limit, kind in zip(("min_length", "max_length"), LENGTH_KINDS.get(name, ()), strict=False):
+                if limit in node:
+                    yield kind
+        for key, child in node.items():
+            if key != "metadata":
+                yield from kinds_of(child)
+
+
+def test_every_kind_of_error_of_the_declared_models_has_a_plain_message() -> None:
+    declared = [operation.query for operation in OPERATIONS]
+    declared += [model for operation in OPERATIONS if operation.body for model in _models_of(operation.body)]
+    models = {UploadFields if model is UploadForm else model for model in declared if model is not None}
+    assert {*MODELS} <= models
+
+    for model in models:
+        missing = {*kinds_of(model.__pydantic_core_schema__)} - {*FAULTS}
+        assert not missing, model
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class EveryType(BaseModel):
+    """The types that a model of the API may use in the future."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    switch: bool
+    ratio: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    number: Annotated[int, Field(ge=2, le=9, multiple_of=2)]
+    day: date
+    clock: time
+    moment: datetime
+    aware: AwareDatetime
+    color: Color
+    choice: Literal["a", "b"]
+    rank: Literal[1, 2]
+    word: Annotated[str, Field(min_length=2, max_length=3, pattern="^a")]
+    few: Annotated[list[int], Field(min_length=2, max_length=3)]
+    key: UUID
+    other: UUID4
+    named: dict[str, int]
+    any_json: JsonValue
+
+
+EVERY_TEXT = TEXTS | st.sampled_from(
+    ["1e999", "nan", "25:00:00", "true", "ab", "abcde", "00000000-0000-1000-8000-000000000000"]
+)
+
+
+@given(VALUES | EVERY_TEXT)
+@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_errors_of_types_that_no_model_uses_yet_are_in_our_words(value: object) -> None:
+    for name in [*EveryType.model_fields, "unknown"]:
+        for as_json in (False, True):
+            given = {name: value}
+            try:
+                EveryType.model_validate_json(to_json(given)) if as_json else EveryType.model_validate(given)
+            except ValidationError as error:
+                for fault in error.errors(include_url=False):
+                    assert fault["type"] in FAULTS, fault
+                    assert PREDICATE.match(explain(fault)), fault
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "detail"),
+    [
+        ("switch", "perhaps", "must be true or false"),
+        ("ratio", "x", "must be a number"),
+        ("ratio", 1, "must be less than 1"),
+        ("ratio", 0, "must be more than 0"),
+        ("ratio", "nan", "must be a finite number"),
+        ("number", 0, "must be at least 2"),
+        ("number", 10, "must be at most 9"),
+        ("number", 3, "must be a multiple of 2"),
+        ("day", "yesterday", "must be a date such as 2026-01-31"),
+        ("clock", "25:00", "must be a time of day such as 12:00:00"),
+        ("color", "green", "must be one of red, blue"),
+        ("rank", 3, "must be one of 1, 2"),
+        ("word", "a", "must have at least 2 characters"),
+        ("few", [1], "must have at least 2 items"),
+        ("few", [1, 2, 3, 4], "must have at most 3 items"),
+        ("other", "00000000-0000-1000-8000-000000000000", "must be a UUID of version 4"),
+    ],
+)
+def test_a_message_says_the_rule(field: str, value: object, detail: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        EveryType.model_validate({field: value})
+
+    [fault] = [fault for fault in raised.value.errors() if fault["loc"][0] == field]
+    assert explain(fault) == detail
 
 
 @pytest.mark.parametrize(
@@ -108,6 +268,44 @@ async def test_attributes_that_are_not_json_are_told_the_rule(client: httpx.Asyn
     assert problem(response, 422, "invalid-request")["errors"] == [
         {"pointer": "/attributes", "detail": "must be a JSON object"}
     ]
+
+
+NAN = "must not contain NaN, which JSON does not have"
+INFINITE = "must not contain Infinity, or a number beyond 1.7976931348623157e+308"
+DIGITS = "must not contain a whole number with more than 4300 digits"
+NESTED = "must not be nested more than 200 levels deep"
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        ("NaN", NAN),
+        ("[{}, [NaN]]", NAN),
+        ("Infinity", INFINITE),
+        ("-Infinity", INFINITE),
+        ("1e999", INFINITE),
+        ("9" * 5000, DIGITS),
+        ("[" * 10_000 + "]" * 10_000, NESTED),
+        ("[" * 10_000, NESTED),
+        ('{"a":' * 10_000 + "1" + "}" * 10_000, NESTED),
+    ],
+    ids=["NaN", "NaN inside", "Infinity", "-Infinity", "1e999", "digits", "lists", "lists without end", "objects"],
+)
+async def test_attributes_that_cannot_be_stored_are_told_why(
+    value: str, detail: str, client: httpx.AsyncClient
+) -> None:
+    url = f"/v1/images/{(await upload(client))['id']}"
+    attributes = f'{{"a": {value}}}'
+
+    form = await client.post("/v1/images", files={"file": picture("PNG")}, data={"attributes": attributes})
+    patch = await client.patch(url, content=f'{{"attributes": {attributes}}}', headers={"Content-Type": MERGE_PATCH})
+
+    fault = {"pointer": "/attributes", "detail": detail}
+    assert problem(form, 422, "invalid-request")["errors"] == [fault]
+    if detail in {NAN, INFINITE}:
+        assert problem(patch, 422, "invalid-request")["errors"] == [fault]
+    else:  # the parser stops there
+        assert problem(patch, 400, "invalid-request")["detail"] == f"The JSON {detail}."
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The service below a path of a proxy: UVICORN_ROOT_PATH."""
 
+import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -31,3 +33,21 @@ def test_the_links_of_the_answers_carry_the_root_path(root: str, database: str, 
     assert again.headers["content-location"] == first.headers["location"]
     assert page.headers["link"].startswith(f"<{root}/v1/images?limit=1&cursor=")
     assert tags.status_code == 200
+
+
+@pytest.mark.parametrize("root", ["/catalogue"])
+def test_the_links_of_the_pages_stay_below_the_root_path(root: str, database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        service(database, port, tmp_path / "objects", UVICORN_ROOT_PATH=root),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        wait_until(lambda: ready(port))
+        for page in ("/", "/schema", "/docs"):
+            links = set(re.findall(r'(?:src|href)="([^"#]+)"', client.get(page).text))
+            assert len(links) >= 4
+            for link in links:
+                url = urljoin(f"{root}{page}", link)
+                assert url.startswith(f"{root}/"), (page, link)
+                # The proxy removes the root path.
+                assert client.get(url.removeprefix(root)).status_code == 200, (page, link)

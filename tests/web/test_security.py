@@ -1,6 +1,5 @@
-"""CORS and caches: which headers pages of other origins may send and read, and the ETags of static files."""
+"""CORS: which headers pages of other origins may send and read."""
 
-import httpx
 import pytest
 
 from app.catalogue.cursors import FIRST_ID
@@ -32,17 +31,3 @@ async def test_a_page_of_another_origin_sees_where_the_known_bytes_are(settings:
 
     assert known.headers["content-location"]
     assert "Content-Location" in known.headers["access-control-expose-headers"]
-
-
-async def test_two_encodings_of_a_static_file_do_not_share_a_strong_etag(client: httpx.AsyncClient) -> None:
-    plain = await client.get("/static/style.css", headers={"Accept-Encoding": "identity"})
-    zipped = await client.get("/static/style.css", headers={"Accept-Encoding": "gzip"})
-
-    assert zipped.headers["content-encoding"] == "gzip"
-    for response in (plain, zipped):
-        etag = response.headers["etag"]
-        assert etag.startswith("W/")
-        unchanged = await client.get("/static/style.css", headers={"If-None-Match": etag})
-        assert (unchanged.status_code, unchanged.headers["etag"]) == (304, etag)
-        ranged = await client.get("/static/style.css", headers={"Range": "bytes=0-9", "If-Range": etag})
-        assert ranged.status_code == 200

@@ -173,7 +173,6 @@ async def test_a_file_name_that_cannot_be_stored_is_rejected(client: httpx.Async
 
 
 NO_IMAGES = [
-    b"",
     b"x",
     b"plain text " * 50,
     b"\x00" * 1000,
@@ -567,3 +566,11 @@ async def test_uploads_of_the_same_bytes_use_one_connection(
         images = await asyncio.gather(*sent)
 
     assert len({image["id"] for image in images}) == 1
+
+
+async def test_an_empty_file_is_told_apart_from_other_formats(client: httpx.AsyncClient) -> None:
+    for response in (
+        await client.post("/v1/images", content=b"", headers={"Content-Type": "image/png"}),
+        await client.post("/v1/images", files={"file": ("a.png", b"")}),
+    ):
+        assert problem(response, 422, "broken-image")["detail"] == "The file is empty."

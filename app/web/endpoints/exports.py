@@ -33,7 +33,7 @@ async def export_images(request: Request[State]) -> Response:
     coding = negotiation.coding(request.headers.get("accept-encoding", ""), [*ENCODERS])
     headers = {"Content-Type": NDJSON, "Vary": "Accept-Encoding"} | ({"Content-Encoding": coding} if coding else {})
     if request.method == "HEAD":
-        return Response(headers=headers)
+        return StreamingResponse((), headers=headers)  # a Response would say that GET has a Content-Length of 0
     return _Export(request, filters, coding, headers)
 
 

@@ -3,19 +3,18 @@
 The gallery and the schema page are files of app/static/. Their scripts get all data from the API.
 """
 
-from os import PathLike
+from importlib.resources import files
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from app.settings import ROOT
 from app.storage import store
 from app.web.operations import HTML, JSON, Answer, Tag, operation
-from app.web.security import secure
 from app.web.state import State
+from app.web.static_files import Files
 
 STATIC = ROOT / "app" / "static"
 # An <img> cannot send a token. The scripts fetch thumbnails with the token and show them as blob: URLs.
@@ -100,22 +99,11 @@ def _html(name: str, policy: str) -> Response:
     return Response((STATIC / name).read_bytes(), 200, {"Content-Security-Policy": policy}, HTML)
 
 
-class Files(StaticFiles):
-    """Static files with the security headers of every response."""
-
-    async def get_response(self, path: str | PathLike[str], scope: Scope) -> Response:
-        response = await super().get_response(str(path), scope)
-        if "etag" in response.headers:  # strong, although GZipMiddleware sends two encodings of a file
-            response.headers["ETag"] = f"W/{response.headers['ETag']}"
-        secure(response)
-        return response
-
-
 def static_files() -> Files:
     """Return the service's own style sheets and scripts."""
-    return Files(directory=STATIC)
+    return Files(STATIC)
 
 
 def documentation_files() -> Files:
     """Return the files of Swagger UI."""
-    return Files(packages=[("openapi_ui_bundles.swagger_ui", "vendor")])
+    return Files(Path(str(files("openapi_ui_bundles.swagger_ui"))) / "vendor")

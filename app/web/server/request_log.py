@@ -11,6 +11,8 @@ from app.observability import logs, metrics
 from app.observability.context import CONTEXT, Context
 from app.observability.metrics import METHODS, OTHER
 
+# The key of a request's scope under which the protocol puts the ProblemError that answers it.
+REJECTION = "images.rejection"
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # logged at level debug unless they fail
 
 
@@ -36,8 +38,9 @@ class Watch:
         # It is not reset: later, in the same task, the server logs exceptions, and needs the ID.
         CONTEXT.set(exchange)
         metrics.requests_running += 1
+        rejection = scope.get(REJECTION)
         try:
-            await self.app(scope, receive, exchange)
+            await (self.app if rejection is None else rejection.response())(scope, receive, exchange)
         finally:
             metrics.requests_running -= 1
             self._tell(scope, exchange, perf_counter() - started)
