@@ -4,8 +4,10 @@ import hmac
 import time
 from base64 import urlsafe_b64decode
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from starlette.requests import HTTPConnection
 
 from app.catalogue.tokens import CACHE_TIME, SCOPES, TOKEN, Scope, digest
 from app.database import queries
@@ -98,17 +100,17 @@ def _unauthorized(detail: str, error: str = "") -> ProblemError:
     return ProblemError(401, detail=detail, headers={"WWW-Authenticate": CHALLENGE + error})
 
 
-async def admit(
-    tokens: Tokens | None, authorization: str | None, server: tuple[str, int | None] | None, wanted: Scope
-) -> None:
+async def admit(tokens: Tokens | None, request: HTTPConnection[Any], wanted: Scope) -> None:
     """Return if the request may do what needs the scope `wanted`. Raises ProblemError: 401, 403.
 
-    `tokens` is None with AUTH=none. Then a request is allowed only if `server`, the address at which it arrived, is on
-    the loopback interface or a Unix socket, whatever address the service listens on.
+    `tokens` is None with AUTH=none. Then a request is allowed only if the address at which it arrived is on the
+    loopback interface or a Unix socket, whatever address the service listens on.
     """
     if tokens is not None:
-        await tokens.require(authorization, wanted)
-    elif server is not None and server[1] is not None and not _is_loopback(server[0]):
+        await tokens.require(request.headers.get("authorization"), wanted)
+        return
+    server = request.scope.get("server")
+    if server is not None and server[1] is not None and not _is_loopback(server[0]):
         raise ProblemError(403, detail="AUTH=none allows requests only on the loopback interface. Set AUTH=token.")
 
 

@@ -8,6 +8,7 @@ from anyio import WouldBlock
 from starlette.requests import Request
 from starlette.types import Message, Receive, Send
 
+from app.settings import Settings
 from app.web.problems import ProblemError, unavailable
 from app.web.state import State
 
@@ -15,17 +16,21 @@ STALL_TIMEOUT = 60.0  # seconds without progress, after which a client that does
 MIN_BODY_RATE = 16 * 1024  # bytes per second: a body at this rate or above never times out
 
 
-def limited(request: Request[State], receive: Receive, max_bytes: int) -> Receive:
+def require_length(request: Request[State], max_bytes: int) -> None:
+    """Raise ProblemError 413 if the declared length of the body is too large."""
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal() or int(declared[:20]) > max_bytes:
+        raise too_large(max_bytes)
+
+
+def limited(settings: Settings, receive: Receive, max_bytes: int) -> Receive:
     """Return `receive` for a body of at most `max_bytes` that arrives in time.
 
     The client has REQUEST_TIMEOUT for the body, and a second more for each MIN_BODY_RATE bytes that arrive.
 
-    Raises ProblemError: 413 at once if the declared length is too large, or when too many bytes have arrived, and 408.
-    Starlette has the same limit, but answers in plain text instead of application/problem+json.
+    It raises ProblemError: 413 when too many bytes have arrived, and 408. Starlette has the same limit, but answers in
+    plain text instead of application/problem+json.
     """
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared[:20]) > max_bytes:
-        raise too_large(max_bytes)
     clock = asyncio.get_running_loop().time
     begun: float | None = None  # when the body was first asked for: the client is not slow before that
     received = 0
@@ -34,7 +39,7 @@ def limited(request: Request[State], receive: Receive, max_bytes: int) -> Receiv
         nonlocal begun, received
         begun = begun or clock()
         try:
-            async with asyncio.timeout_at(begun + request.state["settings"].request_timeout + received / MIN_BODY_RATE):
+            async with asyncio.timeout_at(begun + settings.request_timeout + received / MIN_BODY_RATE):
                 message = await receive()
         except TimeoutError:
             detail = "The body arrived too slowly."

@@ -106,7 +106,7 @@ class ProblemError(Exception):
             self.headers,
             media_type=PROBLEM,
         )
-        response.raw_headers += SECURITY
+        response.raw_headers += SECURITY.items()
         return response
 
 

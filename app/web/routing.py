@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from app.catalogue import tokens
 from app.settings import Settings
 from app.web.auth import admit
-from app.web.limits import limited
+from app.web.limits import limited, require_length
 from app.web.negotiation import coding, media_type, quality
 from app.web.operations import JSON, Body, Operation
 from app.web.parameters import NoParameters, parameters
@@ -75,19 +75,21 @@ class _Resource:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         method = scope["method"]
-        request: Request[State] = Request(scope, receive, send)
         operation = self._operations.get(method)
+        if may_have_body := operation is not None and operation.method != "GET":
+            receive = limited(scope["state"]["settings"], receive, self._max_body_bytes)
+        request: Request[State] = Request(scope, receive, send)
         wanted = self._scopes.get(method, self._highest)
         if wanted is not None:
-            await admit(request.state["tokens"], request.headers.get("authorization"), scope.get("server"), wanted)
+            await admit(request.state["tokens"], request, wanted)
         if method == "OPTIONS":
             response = Response(status_code=204, headers={"Allow": self._allow, **self._accepted})
         elif operation is None:
             raise HTTPException(405, f"This path allows only {self._allow}.", {"Allow": self._allow})
         else:
-            if operation.method != "GET":
+            if may_have_body:
                 self._require_plain(request)
-                request = Request(scope, limited(request, receive, self._max_body_bytes), send)
+                require_length(request, self._max_body_bytes)
                 if operation.body is not None:
                     self._require_media_type(request, operation.body)
             if scope["query_string"] and operation.query is NoParameters:
@@ -109,7 +111,7 @@ class _Resource:
     def _require_media_type(self, request: Request[State], body: Body) -> None:
         """Raise ProblemError 415 if the body is of no media type that the operation declares."""
         sent = media_type(request.headers.get("content-type", ""))
-        if not any(sent in {known, known.replace("*", sent.partition("/")[2])} for known in body.content):
+        if sent not in body.content and f"{sent.partition('/')[0]}/*" not in body.content:
             detail = f"Send a body of type {' or '.join(body.content)}, and name the type in Content-Type."
             raise ProblemError(415, detail=detail, headers=self._accepted)
 
@@ -126,7 +128,7 @@ def _accepted_bodies(operations: Iterable[Operation]) -> dict[str, str]:
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     """Raise HTTPException 404 for a path that does not exist. A client without a token does not learn that: 401."""
     request: Request[State] = Request(scope, receive, send)
-    await admit(request.state["tokens"], request.headers.get("authorization"), scope.get("server"), "read")
+    await admit(request.state["tokens"], request, "read")
     raise HTTPException(404, "There is nothing at this path. See /docs for the paths of the API.")
 
 

@@ -7,13 +7,13 @@ from starlette.responses import Response
 from app.settings import Settings
 
 # A browser must not run, frame or sniff an answer, nor share it with other users. An answer may have its own values.
-SECURITY = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"private, no-cache"),
-]
+SECURITY = {
+    b"x-content-type-options": b"nosniff",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"private, no-cache",
+}
 
 
 def cross_origin(settings: Settings) -> Middleware:
@@ -51,5 +51,8 @@ def cross_origin(settings: Settings) -> Middleware:
 
 def secure(response: Response) -> None:
     """Add the headers of SECURITY that the response does not have."""
-    present = {name for name, _ in response.raw_headers}
-    response.raw_headers.extend(header for header in SECURITY if header[0] not in present)
+    present = [name for name, _ in response.raw_headers]
+    if SECURITY.keys().isdisjoint(present):
+        response.raw_headers += SECURITY.items()
+    else:
+        response.raw_headers += [header for header in SECURITY.items() if header[0] not in present]

@@ -116,8 +116,8 @@ async def update_image(request: Request[State]) -> Response:
     The image is read first if its attributes are merged, or if the request has conditions that SQL does not check. Then
     only the version that was read is changed.
     """
-    pool, id = request.state["pool"], request.path_params["id"]
-    patch, max_bytes = await _patch(request), request.state["settings"].max_attributes_bytes
+    pool, settings, id = request.state["pool"], request.state["settings"], request.path_params["id"]
+    patch = await _patch(request)
     versions, attributes = _versions(request), "{}"
     if not patch.model_fields_set:
         return image_response(await _current(request))
@@ -128,7 +128,7 @@ async def update_image(request: Request[State]) -> Response:
             row = await _current(request, queries.get_attributes)
             versions = [row["updated_at"]]
             if patch.attributes is not None:
-                attributes = _merged(row["attributes"], patch.attributes, max_bytes)
+                attributes = _merged(row["attributes"], patch.attributes, settings.max_attributes_bytes)
         updated = await queries.update_image(
             pool, id, versions, patch.model_fields_set, **values, attributes=attributes
         )
@@ -187,7 +187,7 @@ def _versions(request: Request[State]) -> list[datetime] | None:
 
     Raises ProblemError: 400 if an ETag has no quotes, 428 if If-Match is missing and the settings require it.
     """
-    tags = entity_tags(request, "If-Match")
+    tags = entity_tags(request, "If-Match") if has_condition(request) else None
     if tags is None and request.state["settings"].require_if_match:
         raise ProblemError(428, detail="Send If-Match with the ETag of the version that you want to change.")
     if tags is None or "*" in tags:
