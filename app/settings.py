@@ -1,6 +1,6 @@
 """Settings: read from the environment, then from `.env` in the project's folder, then from files of secrets.
 
-All wrong settings are reported at once. No message contains the URL of a database or a store, which may hold a password.
+All wrong settings are reported at once. No message contains the URL of a database or a store: it may hold a password.
 """
 
 import os
