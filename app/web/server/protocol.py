@@ -4,22 +4,32 @@ It also closes connections while the service drains, and makes Date the date of 
 """
 
 import asyncio
+import math
 import re
+import resource
+import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from time import time
 from typing import Any
 
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.observability.logs import logger
 from app.web.dates import http_date
+from app.web.limits import STALL_TIMEOUT
 from app.web.problems import ProblemError
 from app.web.server.request_log import REJECTION
 
 DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds, for an application without our settings
 MAX_HEAD_BYTES = 65_536  # as in uvicorn's slower protocol, on h11
+MAX_QUEUED = 16  # requests of a connection that wait for the responses to earlier ones
+MAX_CONNECTIONS = 10_000  # of a process; fewer if it may open fewer files
+MIN_READ_BYTES = 16_384  # a client that reads less in STALL_TIMEOUT is given up
+CLOSE_TIMEOUT = 30.0  # seconds that a client has to read the rest of the last response
 HEAD_TOO_LONG = "Request line and headers are too long."
 CLOSE = {"Connection": "close"}
 # RFC 9110, section 7.2: the host and port of the URL, empty if the URL has none.
@@ -28,36 +38,64 @@ WITHOUT_PATH = re.compile(rb"(https?://[^/?#]++)(?!/)", re.IGNORECASE)  # a URL 
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Answers 431 if request line and headers are too long, and 408 if they are not complete in REQUEST_TIMEOUT.
+    """A connection with limits, which uvicorn does not have. No state lasts for ever, even if bytes trickle in.
 
-    uvicorn itself would buffer them without limit, and wait without limit for the first byte.
+    - Bytes that are not body: a head above MAX_HEAD_BYTES is 431. Longer trailers, or a longer line before a chunk, end
+      the connection.
+    - Requests that wait: after MAX_QUEUED, the later ones are dropped, and the connection ends after the last answer.
+    - Time: a head that is not complete in REQUEST_TIMEOUT is 408. After an early response, the body has that time. A
+      client that does not read has STALL_TIMEOUT, and CLOSE_TIMEOUT for the end.
+    - Connections: beyond max_connections() of this process, 503.
     """
 
-    _head: int | None = 0  # bytes of the head so far; None once it is complete
+    _in_body: bool = False  # the head is complete, and the message is not
+    _other: int = 0  # bytes since the message began, or since the last byte of its body
     _read: int = 0  # bytes that arrived last
-    _timer: asyncio.TimerHandle | None = None  # while a head is incomplete
+    _full: bool = False  # more requests waited than MAX_QUEUED: nothing more is read
+    _timer: asyncio.TimerHandle | None = (
+        None  # until a head is complete, a body has arrived, or a closed connection ends
+    )
+    _stall: asyncio.TimerHandle | None = None  # while the client reads too little
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._default_headers = DefaultHeaders(self.config.encoded_headers)
-        self._start()
+        with suppress(OSError, AttributeError):  # the kernel ends what nothing here does; Linux, not on a Unix socket
+            own = transport.get_extra_info("socket")
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2 * STALL_TIMEOUT * 1000))
+        if len(self.connections) > max_connections():
+            logger.warning("rejected a connection: this process has %d open", len(self.connections) - 1)
+            self._end(b"503 Service Unavailable", "There are too many connections. Try again later.", b"retry-after: 5")
+        else:
+            self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._stop_stall()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._full or self.transport.is_closing():
+            return
         self._read = len(data)
-        if self._head is not None:
-            self._head += self._read
+        self._other += self._read
         super().data_received(data)
-        if self._head and not self.transport.is_closing():
-            if self._head > MAX_HEAD_BYTES:
+        if self.transport.is_closing():
+            self._close()
+        elif self._other > MAX_HEAD_BYTES:
+            if self._in_body:
+                logger.warning("closed a connection: trailers, or the line before a chunk, are too long")
+                self._close()
+            else:
                 self._end(b"431 Request Header Fields Too Large", HEAD_TOO_LONG)
-            elif self._timer is None:
-                self._start()
+        elif self._other and not self._in_body and self._timer is None:
+            self._start()
 
     def on_headers_complete(self) -> None:
+        if self._full or len(self.pipeline) >= MAX_QUEUED:
+            self._full = True
+            self.pipeline[0][0].keep_alive = False  # of the last one that waits
+            return
         is_old = self.parser.get_http_version() == "1.0"
         if (rejection := self._rejection(is_old)) is not None:
             self.scope[REJECTION] = rejection  # type: ignore[literal-required]
@@ -65,9 +103,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
         if not self.url.startswith(b"/"):
             self.url = WITHOUT_PATH.sub(rb"\1/", self.url, count=1)  # RFC 9112, section 3.2.2
-        self._head = None
+        self._in_body = True
         self._stop()
         super().on_headers_complete()
+        self.headers = []  # Trailers go here, and not into the headers of the running request.
         if self.config.date_header:
             self.cycle.default_headers = self._default_headers
         if is_old:
@@ -77,14 +116,64 @@ class HttpProtocol(HttpToolsProtocol):
         if draining and draining.is_set():
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        if not self._full:
+            self._other = 0
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
-        self._head = 0
-        super().on_message_complete()
+        if not self._full:
+            self._other, self._in_body = 0, False
+            self._stop()
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._close()
+        elif self._in_body and self._timer is None:  # an early response: the client need not send the rest
+            self._start()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():
+            self._close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._check_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_stall()
+
+    def _check_reader(self, before: float = math.inf) -> None:
+        """Abort the connection if the client has read too little of the buffer since the last check."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting > before - MIN_READ_BYTES:
+            logger.warning("aborted a connection: its client reads too slowly")
+            self.transport.abort()
+        else:
+            self._stall = self.loop.call_later(STALL_TIMEOUT, self._check_reader, waiting)
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _close(self) -> None:
+        """Close the connection, and abort it if the client does not read the rest."""
+        self._stop()
+        self.transport.close()
+        self._timer = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
 
     def _rejection(self, is_old: bool) -> ProblemError | None:
         """Return the problem of a complete head: it is too long, or has no valid Host (RFC 9112, section 3.2)."""
         # The bytes that arrived last may also hold a body. Only if there are that many, the head is measured.
-        if self._read > MAX_HEAD_BYTES or (self._head or 0) > MAX_HEAD_BYTES:
+        if self._other > MAX_HEAD_BYTES:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD_BYTES:
                 return ProblemError(431, detail=HEAD_TOO_LONG, headers=CLOSE)
@@ -108,11 +197,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._start()  # The next head came before the answer to this request, so it has time.
         elif not self.transport.is_closing():
-            if self._head:
+            if self._other and not self._in_body:
                 self._end(b"408 Request Timeout", "")
-            self.transport.close()
+            else:
+                self._close()
 
-    def _end(self, status: bytes, text: str) -> None:
+    def _end(self, status: bytes, text: str, *headers: bytes) -> None:
         """Answer a head that is not complete, and close the connection."""
         lines = [
             b"HTTP/1.1 " + status,
@@ -120,9 +210,16 @@ class HttpProtocol(HttpToolsProtocol):
             b"content-type: text/plain; charset=utf-8",
             b"content-length: %d" % len(text),
             b"connection: close",
+            *headers,
         ]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + text.encode())
-        self.transport.close()
+        self._close()
+
+
+@cache
+def max_connections() -> int:
+    """Return how many connections this process takes: half of its file descriptors, which the rest of it needs too."""
+    return max(1, min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, MAX_CONNECTIONS))
 
 
 class DefaultHeaders(list[tuple[bytes, bytes]]):
