@@ -29,7 +29,6 @@ MAX_HEAD_BYTES = 65_536  # as in uvicorn's slower protocol, on h11
 MAX_QUEUED = 16  # requests of a connection that wait for the responses to earlier ones
 MAX_CONNECTIONS = 10_000  # of a process; fewer if it may open fewer files
 MIN_READ_BYTES = 16_384  # a client that reads less in STALL_TIMEOUT is given up
-CLOSE_TIMEOUT = 30.0  # seconds that a client has to read the rest of the last response
 HEAD_TOO_LONG = "Request line and headers are too long."
 CLOSE = {"Connection": "close"}
 # RFC 9110, section 7.2: the host and port of the URL, empty if the URL has none.
@@ -44,7 +43,7 @@ class HttpProtocol(HttpToolsProtocol):
       the connection.
     - Requests that wait: after MAX_QUEUED, the later ones are dropped, and the connection ends after the last answer.
     - Time: a head that is not complete in REQUEST_TIMEOUT is 408. After an early response, the body has that time. A
-      client that does not read has STALL_TIMEOUT, and CLOSE_TIMEOUT for the end.
+      client that does not read is given up after STALL_TIMEOUT.
     - Connections: beyond max_connections() of this process, 503.
     """
 
@@ -55,7 +54,7 @@ class HttpProtocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = (
         None  # until a head is complete, a body has arrived, or a closed connection ends
     )
-    _stall: asyncio.TimerHandle | None = None  # while the client reads too little
+    _stall: asyncio.TimerHandle | None = None  # while the client has to read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -144,11 +143,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._check_reader()
+        if self._stall is None:
+            self._check_reader()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stop_stall()
+        if not self.transport.is_closing():
+            self._stop_stall()
 
     def _check_reader(self, before: float = math.inf) -> None:
         """Abort the connection if the client has read too little of the buffer since the last check."""
@@ -165,10 +166,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._stall = None
 
     def _close(self) -> None:
-        """Close the connection, and abort it if the client does not read the rest."""
+        """Close the connection when the client has read the rest. Abort it if the client does not."""
         self._stop()
         self.transport.close()
-        self._timer = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
+        if self._stall is None:
+            self._check_reader()
 
     def _rejection(self, is_old: bool) -> ProblemError | None:
         """Return the problem of a complete head: it is too long, or has no valid Host (RFC 9112, section 3.2)."""
@@ -219,7 +221,8 @@ class HttpProtocol(HttpToolsProtocol):
 @cache
 def max_connections() -> int:
     """Return how many connections this process takes: half of its file descriptors, which the rest of it needs too."""
-    return max(1, min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, MAX_CONNECTIONS))
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(1, min(files // 2, MAX_CONNECTIONS))
 
 
 class DefaultHeaders(list[tuple[bytes, bytes]]):

@@ -1,0 +1,246 @@
+"""The budget of one connection, over real sockets: what it may send, hold and wait, in each of its states."""
+
+import asyncio
+import logging
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from app.web.server import protocol
+from tests.conftest import free_port
+from tests.migrations.test_backend import wait_until
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+LARGE = bytes(20 * 2**20)
+REQUEST_TIMEOUT = 0.4  # seconds, of a service under test
+SLOW = 0.2  # seconds that a request to /slow takes
+
+
+class Service:
+    """A server in a thread of its own. Its application answers without reading the body, except at /body."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.seen: list[str] = []
+        config = uvicorn.Config(
+            self.app,
+            port=self.port,
+            http=protocol.HttpProtocol,
+            lifespan="off",
+            log_config=None,
+            ws="none",
+            interface="asgi3",
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.seen.append(scope["path"])
+        if scope["path"] == "/body":
+            while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+                pass
+        if scope["path"] == "/slow":
+            await asyncio.sleep(SLOW)
+        content = LARGE if scope["path"] == "/large" else b"ok"
+        headers = [(b"content-length", b"%d" % len(content)), (b"fields", b"%d" % len(scope["headers"]))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    def connect(self, buffer: int = 0) -> socket.socket:
+        client = socket.socket()
+        if buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", self.port))
+        return client
+
+    @property
+    def connections(self) -> int:
+        return len(self.server.server_state.connections)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.setattr(protocol, "DEFAULT_REQUEST_TIMEOUT", REQUEST_TIMEOUT)
+    monkeypatch.setattr(protocol, "STALL_TIMEOUT", 0.5)
+    service = Service()
+    service.thread.start()
+    wait_until(lambda: service.server.started)
+    yield service
+    service.server.should_exit = service.server.force_exit = True
+    service.thread.join()
+
+
+def rest(client: socket.socket) -> bytes:
+    """Return what arrives until the server ends the connection. Raises TimeoutError if it does not."""
+    received = bytearray()
+    try:
+        while piece := client.recv(65_536):
+            received += piece
+    except ConnectionError:
+        pass
+    return bytes(received)
+
+
+def sent_before_the_end(client: socket.socket, endless: bytes) -> int:
+    """Send the same bytes until the server ends the connection, at most 16 MiB. Return how many were sent."""
+    sent = 0
+    with suppress(ConnectionError):
+        while sent < 2**24:
+            client.sendall(endless)
+            sent += len(endless)
+    return sent
+
+
+def test_of_thousands_of_pipelined_requests_few_are_answered(service: Service) -> None:
+    with service.connect() as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + GET * 2000)
+
+        received = rest(client)
+
+    assert received.count(b"HTTP/1.1 200 ") == 1 + protocol.MAX_QUEUED == len(service.seen)
+    assert received.count(b"connection: close") == 1
+    assert received.rindex(b"HTTP/1.1 200 ") < received.index(b"connection: close")
+
+
+def test_as_many_requests_as_may_wait_are_all_answered(service: Service) -> None:
+    with service.connect() as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + GET * (protocol.MAX_QUEUED - 1))
+        client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+
+        assert rest(client).count(b"HTTP/1.1 200 ") == 1 + protocol.MAX_QUEUED
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"a: b\r\n" * 1000, b"a" * 8000],
+    ids=["many trailers", "one trailer"],
+)
+@pytest.mark.parametrize("path", [b"/", b"/body"])
+def test_trailers_without_end_end_the_connection(path: bytes, endless: bytes, service: Service) -> None:
+    with service.connect() as client:
+        client.sendall(CHUNKED.replace(b"/", path, 1) + b"5\r\nhello\r\n0\r\nb: ")
+
+        assert sent_before_the_end(client, endless) < 2**24
+    wait_until(lambda: service.connections == 0)
+
+
+def test_the_line_before_a_chunk_has_an_end(service: Service) -> None:
+    with service.connect() as client:
+        client.sendall(CHUNKED.replace(b"/", b"/body", 1) + b"5;")
+
+        assert sent_before_the_end(client, b"x" * 8192) < 2**24
+    wait_until(lambda: service.connections == 0)
+
+
+def test_a_long_body_in_small_chunks_is_read_whole(service: Service) -> None:
+    with service.connect() as client:
+        client.sendall(CHUNKED.replace(b"/", b"/body", 1) + b"4\r\nabcd\r\n" * 100_000 + b"0\r\na: b\r\n\r\n")
+        client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        received = rest(client)
+
+    assert received.count(b"HTTP/1.1 200 ") == 2
+    assert b"fields: 2\r\n" in received  # no trailer is among the headers
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (CHUNKED, b"3e8\r\nx"),
+        (CHUNKED, b"0\r\na"),
+        (GET, b"GET / HTTP/1.1\r\n"),
+        (GET, b""),
+        (b"", b"G"),
+        (b"", b""),
+    ],
+    ids=["body", "body of a GET", "chunk", "trailer", "second head", "nothing more", "first head", "nothing"],
+)
+def test_no_state_of_a_connection_lasts_although_bytes_trickle_in(
+    first: bytes, then: bytes, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with service.connect() as client:
+        client.sendall(first)
+        if first:
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        client.sendall(then)
+        client.settimeout(0.05)
+        started = time.monotonic()
+        ended = False
+        while not ended and time.monotonic() - started < 20:
+            try:
+                if then[-1:].isalpha():
+                    client.sendall(then[-1:])
+                ended = client.recv(65_536) == b""
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                ended = True
+
+    assert ended
+    assert time.monotonic() - started < 10  # seconds; uvicorn's time to keep an idle connection is 5
+    wait_until(lambda: service.connections == 0)
+
+
+def test_a_client_that_does_not_read_is_given_up(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    with service.connect(buffer=2048) as client, caplog.at_level(logging.WARNING):
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+
+        wait_until(lambda: service.seen == ["/large"] and service.connections == 0)
+
+    assert "its client reads too slowly" in caplog.text
+
+
+def test_a_client_that_reads_a_byte_now_and_then_is_given_up(service: Service) -> None:
+    with service.connect(buffer=2048) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: client.recv(1) and service.connections == 0)
+
+
+def test_a_slow_reader_gets_the_whole_answer(service: Service) -> None:
+    received = 0
+    with service.connect(buffer=65_536) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        started = time.monotonic()
+        while piece := client.recv(2**20):
+            received += len(piece)
+            while time.monotonic() - started < 1.5 * received / len(LARGE):  # three times STALL_TIMEOUT in all
+                time.sleep(0.01)
+
+    assert received > len(LARGE)
+
+
+def test_connections_beyond_the_limit_are_503_and_logged(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(protocol, "max_connections", lambda: 3)
+    monkeypatch.setattr(protocol, "DEFAULT_REQUEST_TIMEOUT", 20)
+    with ExitStack() as stack, caplog.at_level(logging.WARNING):
+        kept = [stack.enter_context(service.connect()) for _ in range(3)]
+        wait_until(lambda: service.connections == 3)
+        with service.connect() as beyond:
+            received = rest(beyond)
+        for client in kept:
+            client.sendall(GET)
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+    assert received.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 5\r\n" in received
+    assert "rejected a connection" in caplog.text
+
+
+def test_the_limit_leaves_half_of_the_file_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    protocol.max_connections.cache_clear()
+    for files, expected in [(64, 32), (1, 1), (1024, 512), (2**63 - 1, protocol.MAX_CONNECTIONS), (-1, 10_000)]:
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        assert protocol.max_connections() == expected
+        protocol.max_connections.cache_clear()
