@@ -5,11 +5,11 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from app.decoder import __main__ as program
 from app.decoder.formats import LENGTHS
+from app.decoder.sandbox import LIBC, PR_SET_NAME
 from tests.support.pictures import picture
 
 MARK = b"and then "
@@ -45,15 +45,15 @@ def harmful(deed: str, seed: int = 0) -> bytes:
 
 def harm(job: dict[str, Any], content: Any, max_pixels: int) -> tuple[dict[str, object], bytes]:
     deed = bytes(content).rpartition(MARK)[2].decode(errors="replace")
-    peer = socket.socket(fileno=os.dup(0))
     if deed in {"sleep", "spin"}:
-        Path("/proc/self/comm").write_text(deed)  # the name of the process: a test waits for it
+        LIBC.prctl(PR_SET_NAME, deed.encode())  # the name of the process: a test waits for it
     if deed in SIGNALS:
         os.kill(os.getpid(), SIGNALS[deed])
     elif deed == "exit":
         os._exit(0)
     elif deed == "hang-up":
-        peer.shutdown(socket.SHUT_RDWR)
+        for descriptor in (0, peer.detach()):
+            os.close(descriptor)
         time.sleep(60)
     elif deed == "sleep":
         time.sleep(60)
@@ -81,4 +81,5 @@ program.hoard = []  # type: ignore[attr-defined]
 program.work = harm
 
 if __name__ == "__main__":
+    peer = socket.socket(fileno=os.dup(0))  # the sandbox would forbid it later
     program.run()
