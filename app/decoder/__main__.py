@@ -77,6 +77,9 @@ def run() -> None:
         os._exit(OUT_OF_MEMORY)  # at once: the socket is closed with the process, not before
     except ConnectionError:  # the worker is gone
         pass
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)  # at once, too: otherwise the worker may kill this process before it has its own status
 
 
 if __name__ == "__main__":

@@ -228,11 +228,14 @@ class Process:
         raise ValueError("not an answer to the job")
 
 
-def probe_sandbox() -> Sandbox:
-    """Start a decoder, and return what confines it. Raises OSError if it does not start."""
-    process = Process(1, 1.0, 0)
+def describe_sandbox() -> tuple[str, bool]:
+    """Start a decoder, and return in one line what confines it, and whether nothing is missing."""
+    try:
+        process = Process(1, 1.0, 0)
+    except OSError as error:
+        return str(error), False
     process.end()
-    return process.sandbox
+    return str(process.sandbox), not process.sandbox.missing
 
 
 def _memory_file() -> IO[bytes]:
