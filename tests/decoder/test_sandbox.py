@@ -62,6 +62,7 @@ def test_an_image_that_breaks_out_is_rejected(
     intrusion: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "COMMAND", HOSTILE)
+    WRITTEN.unlink(missing_ok=True)
     with Codec(1_000_000, 30) as codec:
         with pytest.raises(RejectedImageError, match=r"The decoder crashed\.") as refused:
             codec.measure(harmful(intrusion))
@@ -200,13 +201,23 @@ OFTEN = [0, 1, 2, 4, 5, 7, 15, 1030, os.getpid(), 0x3D_0F00, 0x0001_0000, 1 << 3
 ARGUMENT = st.sampled_from(OFTEN) | st.integers(0, 2**64 - 1)
 
 
+CONDITIONAL = [*sandbox.CONDITIONS, "kill", "tgkill"]
+
+
 @pytest.mark.parametrize("machine", sandbox.MACHINES)
-@given(call=st.integers(0, 600) | st.integers(0, 2**32 - 1), arguments=st.lists(ARGUMENT, min_size=6, max_size=6))
+@given(
+    called=st.sampled_from(CONDITIONAL) | st.integers(0, 600) | st.integers(0, 2**32 - 1),
+    arguments=st.lists(ARGUMENT, min_size=6, max_size=6),
+)
 @hypothesis_settings(max_examples=500)
-def test_the_filter_of_each_processor_is_what_the_tables_say(machine: str, call: int, arguments: list[int]) -> None:
+def test_the_filter_of_each_processor_is_what_the_tables_say(
+    machine: str, called: int | str, arguments: list[int]
+) -> None:
     it = sandbox.MACHINES[machine]
     code = sandbox.program(it)
     names = {both[it.column]: name for name, both in (sandbox.ALLOWED | sandbox.FORBIDDEN).items()}
+    call = sandbox.ALLOWED[called][it.column] if isinstance(called, str) else called
+    assert call is not None
 
     given = verdict(code, call, it.audit_architecture, arguments)
 
