@@ -148,8 +148,6 @@ FORBIDDEN: Table = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440),
-    "kcmp": (312, 272),
     "pidfd_open": (434, 434),
     "pidfd_getfd": (438, 438),
     "pidfd_send_signal": (424, 424),
@@ -168,7 +166,6 @@ FORBIDDEN: Table = {
     "request_key": (249, 218),
     "keyctl": (250, 219),
     "personality": (135, 92),
-    "modify_ldt": (154, None),
     # Name spaces and file systems
     "unshare": (272, 97),
     "setns": (308, 268),
@@ -176,10 +173,6 @@ FORBIDDEN: Table = {
     "umount2": (166, 39),
     "pivot_root": (155, 41),
     "chroot": (161, 51),
-    "open_tree": (428, 428),
-    "move_mount": (429, 429),
-    "fsopen": (430, 430),
-    "mount_setattr": (442, 442),
     "open_by_handle_at": (304, 265),
     "memfd_create": (319, 279),
 }
@@ -199,13 +192,13 @@ def enter(address_space: int) -> dict[str, object]:
         "seccomp": _seccomp,
     }.items():
         try:
-            active.append(f"{name}{confine()}")
+            active.append(name + (confine() or ""))
         except (OSError, ValueError) as error:
             missing[name] = getattr(error, "strerror", None) or str(error)
     return {"active": active, "missing": missing}
 
 
-def limit(address_space: int) -> str:
+def limit(address_space: int) -> None:
     """Set hard limits, which only a privileged process can raise. A limit of the environment stays if it is smaller.
 
     RLIMIT_NPROC is not among them. It counts all threads of the user, in other processes and containers too.
@@ -221,7 +214,6 @@ def limit(address_space: int) -> str:
         hard = resource.getrlimit(kind)[1]
         maximum = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(kind, (maximum, maximum))
-    return ""
 
 
 def program(machine: Machine) -> bytes:
@@ -258,11 +250,10 @@ def _rule(number: int | None, body: list[Instruction]) -> list[Instruction]:
     return [] if number is None else [(EQUAL, 0, len(body), number), *body]
 
 
-def _no_new_privileges() -> str:
+def _no_new_privileges() -> None:
     if sys.platform != "linux":
         raise OSError(0, f"not available on {sys.platform}")
     _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    return ""
 
 
 def _landlock() -> str:
@@ -280,13 +271,12 @@ def _landlock() -> str:
     return f" {version}"
 
 
-def _seccomp() -> str:
+def _seccomp() -> None:
     machine = _machine()
     code = ctypes.create_string_buffer(program(machine))
     count = len(code) // INSTRUCTION.size
     pointer = ctypes.create_string_buffer(struct.pack("@HP", count, ctypes.addressof(code)))
     _call("syscall", machine.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, pointer)
-    return ""
 
 
 def _machine() -> Machine:
