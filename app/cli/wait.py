@@ -71,7 +71,7 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
 
 
 def report_sandbox() -> None:
-    """Print in one line what confines the decoder. A part that is missing is a warning, and the start goes on."""
+    """Print in one line what confines the decoder. If a part is missing, the line is a warning."""
     line, is_complete = describe_sandbox()
     if is_complete:
         note(f"decoder sandbox: {line}")

@@ -21,22 +21,22 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_NAME, PR_SET_NO_NEW_PRIVS = 15, 38
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1  # TSYNC: in all threads of the process
 KILL_PROCESS, ERRNO, ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000
-ENOSYS = 38
+ENOSYS = 38  # errno
 X32_BIT = 0x4000_0000  # set in the numbers of x86-64's second interface, of which the filter knows no call
-LANDLOCK_CREATE_RULESET_VERSION = 1
+LANDLOCK_CREATE_RULESET_VERSION = 1  # flag
 
 # From linux/filter.h: classic BPF. The data are struct seccomp_data.
 LOAD, AND, EQUAL, AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in bytes
 INSTRUCTION = struct.Struct("=HBBI")
 
-CLONE_THREAD, CLONE_NEW = 0x0001_0000, 0x7E02_0000  # a thread; any new namespace
-F_DUPFD_CLOEXEC = 1030
-PROT_EXEC = 4
+CLONE_THREAD, CLONE_NEW = 0x0001_0000, 0x7E02_0000  # flags: a thread, and any new name space
+F_DUPFD_CLOEXEC = 1030  # command of fcntl
+PROT_EXEC = 4  # flag
 
 
 class Machine(NamedTuple):
-    """What differs between processors. `column` is that of the tables, the others are the numbers of system calls."""
+    """Numbers that differ between processors. `column` is that of the tables, the last three are system calls."""
 
     column: int
     audit_architecture: int
@@ -64,8 +64,8 @@ class Condition(NamedTuple):
     value: int
 
 
-# System calls that a decoder may make, with their numbers. The most frequent come first. None of
-# them takes a path: the libraries open all their files before the filter is there.
+# System calls that a decoder may make, with their numbers. The most frequent come first. No call
+# takes a path, because the libraries open all their files before the filter is there.
 ALLOWED: Table = {
     "futex": (202, 98),
     "setitimer": (38, 103),

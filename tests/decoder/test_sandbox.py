@@ -355,7 +355,7 @@ def test_a_decoder_without_room_for_a_large_file_is_replaced(
     assert caplog.messages == []
 
 
-# What is active
+# Report of the active parts
 
 
 @pytest.fixture
@@ -375,7 +375,7 @@ def test_the_start_warns_of_what_is_missing(capsys: pytest.CaptureFixture[str]) 
 
     line = capsys.readouterr().err
     reason = f"(not available on linux {os.uname().machine})"
-    assert line == (f"warning: decoder sandbox: limits, no_new_privs; without landlock {reason}, seccomp {reason}\n")
+    assert line == (f"warning: decoder sandbox: limits, no_new_privs, without landlock {reason}, seccomp {reason}\n")
     with Codec(1_000_000, 30) as codec:
         assert codec.measure(picture())
 
@@ -398,5 +398,5 @@ def test_settings_show_what_is_active(capsys: pytest.CaptureFixture[str], monkey
     show("json")
     shown = json.loads(capsys.readouterr().out)["decoder_sandbox"]
 
-    assert shown.startswith("limits, no_new_privs; without landlock (")
+    assert shown.startswith("limits, no_new_privs, without landlock (")
     assert text.splitlines()[-1].split(maxsplit=2) == ["decoder", "sandbox", shown]

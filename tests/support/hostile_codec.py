@@ -55,7 +55,7 @@ def map_for_writing() -> None:
     raise PermissionError
 
 
-# What code in a hostile image would try. Each is done without an error where nothing confines the decoder.
+# Deeds that code in a hostile image would try. If nothing confines the decoder, each is done without an error.
 INTRUSIONS: dict[str, Callable[[], object]] = {
     "open a socket": socket.socket,
     "execute a shell": lambda: os.execv("/bin/sh", ["sh", "-c", "exit"]),  # noqa: S606
