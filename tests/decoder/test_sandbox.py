@@ -26,7 +26,7 @@ from app.decoder.formats import THUMBNAIL_EXTENSIONS
 from app.errors import RejectedImageError
 from app.settings import ROOT
 from tests.conftest import environment
-from tests.support.confined import BUFFER, OWN, PARENT, PASSWORDS, Call, outcomes
+from tests.support.confined import BUFFER, OWN, PARENT, SCRATCH, Call, outcomes
 from tests.support.hostile import FORMATS
 from tests.support.hostile_codec import INTRUSIONS, WRITTEN, harmful
 from tests.support.pictures import picture
@@ -128,7 +128,7 @@ CALLS: dict[str, tuple[Call, int]] = {
     "a name for the thread": ((number("prctl"), sandbox.PR_SET_NAME, BUFFER), DONE),
     "memory that ptrace may read": ((number("prctl"), 0x59616D61, 1, 0, 0, 0), UNKNOWN),
     "signals from a socket": ((number("fcntl"), 0, 8, OWN), UNKNOWN),
-    "a file": ((OTHERS["openat"], -100, PASSWORDS, 0), UNKNOWN),
+    "a file": ((OTHERS["openat"], -100, SCRATCH, 0), UNKNOWN),
     "a removal": ((OTHERS["unlinkat"], -100, BUFFER, 0), UNKNOWN),
     "a call that does not exist": ((4000,), UNKNOWN),
     "a call of the x32 interface": ((sandbox.X32_BIT | 39,), KILLED),
@@ -146,9 +146,9 @@ def test_a_call_is_allowed_with_some_arguments(name: str) -> None:
 
 
 def test_landlock_forbids_files_without_seccomp() -> None:
-    reads = (OTHERS["openat"], -100, PASSWORDS, os.O_RDONLY)
-    writes = (OTHERS["openat"], -100, PASSWORDS, os.O_WRONLY)
-    removes = (OTHERS["unlinkat"], -100, PASSWORDS, 0)
+    reads = (OTHERS["openat"], -100, SCRATCH, os.O_RDONLY)
+    writes = (OTHERS["openat"], -100, SCRATCH, os.O_WRONLY)
+    removes = (OTHERS["unlinkat"], -100, SCRATCH, 0)
 
     done = outcomes([reads, writes, removes], "_no_new_privileges", "_landlock")
 

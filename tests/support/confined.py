@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.decoder import sandbox
 from app.settings import ROOT
 
 Call = tuple[int, ...]  # number and arguments
 # Arguments that are known only in the process: ids of processes, and addresses of zeros and of the path of a file.
-OWN, PARENT, BUFFER, PASSWORDS = -1001, -1002, -1003, -1004
+# The file is a new one for each call: without the sandbox, a call does what it says, perhaps as root.
+OWN, PARENT, BUFFER, SCRATCH = -1001, -1002, -1003, -1004
 
 
 def outcomes(calls: Sequence[Call], *parts: str) -> list[int]:
@@ -25,12 +28,12 @@ def outcomes(calls: Sequence[Call], *parts: str) -> list[int]:
     return [int(line) for line in done.stdout.split()]
 
 
-def outcome(call: Call, parts: Sequence[str]) -> int:
+def outcome(call: Call, parts: Sequence[str], scratch: Path) -> int:
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    zeros, path = ctypes.create_string_buffer(4096), ctypes.create_string_buffer(b"/etc/passwd")
-    addresses = {BUFFER: ctypes.addressof(zeros), PASSWORDS: ctypes.addressof(path)}
+    zeros, path = ctypes.create_string_buffer(4096), ctypes.create_string_buffer(os.fsencode(scratch))
+    addresses = {BUFFER: ctypes.addressof(zeros), SCRATCH: ctypes.addressof(path)}
     meant = {OWN: os.getpid(), PARENT: os.getppid()} | addresses
     arguments = [ctypes.c_long(meant.get(argument, argument)) for argument in call]
     if parts:
@@ -43,5 +46,8 @@ def outcome(call: Call, parts: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    for call in json.loads(sys.argv[1]):
-        print(outcome(call, sys.argv[2:]), flush=True)
+    with TemporaryDirectory() as folder:
+        for call in json.loads(sys.argv[1]):
+            scratch = Path(folder, "scratch")
+            scratch.touch()
+            print(outcome(call, sys.argv[2:], scratch), flush=True)
