@@ -1,4 +1,4 @@
-"""`images settings`: shows every setting, its value and its source, with secrets masked."""
+"""`images settings`: shows every setting, its value and its source, with secrets masked, and the decoder's sandbox."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import ByteSize
 from pydantic_core import PydanticUndefinedType
 
+from app.decoder.client import describe_sandbox
 from app.setting_sources import Found, Sources, unknown_names
 from app.settings import MODELS, NAMES, check_settings, format_size
 from app.text import encodable, printable
@@ -39,13 +40,15 @@ class Row(NamedTuple):
 def show(format: str) -> None:
     """Print every setting. Raises WrongSettingsError after that if settings are wrong."""
     rows, unknown = settings_rows(Sources()), unknown_names()
+    sandbox, _ = describe_sandbox()
     if format == "json":
         settings = [row._asdict() for row in rows]
-        print(json.dumps({"settings": settings, "warnings": unknown}))
+        print(json.dumps({"settings": settings, "decoder_sandbox": sandbox, "warnings": unknown}))
     else:
         for row in rows:
             value = "" if row.value is None else printable(row.value)
             print(f"{row.name:<27} {value:<40} {row.source}")
+        print(f"{'decoder sandbox':<27} {sandbox}")
         warn_of_unknown_names()
     check_settings()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import monotonic
@@ -15,6 +16,7 @@ from app.cli.output import note
 from app.cli.port import check_port
 from app.database.connect import asyncpg_urls, connect, reject_pooler
 from app.database.errors import TRY_NEXT_HOST, PoolerError
+from app.decoder.client import describe_sandbox
 from app.embedded_postgres import connectable
 from app.errors import CommandError, UsageError
 from app.schema.statements import statement
@@ -66,6 +68,15 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
                 f"make the folder {folder / 'sha256'}",
             )
         await _open_and_reach_store(settings, timeout)
+
+
+def report_sandbox() -> None:
+    """Print in one line what confines the decoder. If a part is missing, the line is a warning."""
+    line, is_complete = describe_sandbox()
+    if is_complete:
+        note(f"decoder sandbox: {line}")
+    else:
+        print(f"warning: decoder sandbox: {line}", file=sys.stderr, flush=True)
 
 
 async def _open_and_reach_store(settings: Settings, timeout: float) -> None:  # noqa: ASYNC109

@@ -1,49 +1,45 @@
 """Decoder process: decodes images apart from the service, so that a hostile image harms only this process.
 
-`python -m app.decoder MEMORY MAX_PIXELS SECONDS`, with a socket as its standard input. It ends with the socket.
-MEMORY is the descriptor of a file into which the worker writes the content of small images.
+`python -m app.decoder MEMORY MAX_PIXELS MAX_BYTES SECONDS`, with a socket as its standard input. It ends with the
+socket. MEMORY is the descriptor of a file into which the worker writes the content of small images. The address space
+has room for a file of MAX_BYTES.
 """
 
 import json
 import os
-import resource
 import signal
 import socket
 import sys
-from contextlib import suppress
 from mmap import ACCESS_READ, mmap
-from pathlib import Path
 from typing import Any
 
+from app.decoder import sandbox
 from app.decoder.formats import LENGTHS, OUT_OF_MEMORY
 from app.decoder.vips import Data, measure, prepare, thumbnail
 from app.errors import RejectedImageError
 
-# The limit of the address space is the sum of these.
+# The limit of the address space is the sum of these and MAX_BYTES.
 BYTES_PER_PIXEL = 24  # no format was seen to need as many
 BYTES_PER_CORE = 16 * 1024**2  # the stack of a thread, which the decoder of AVIF starts on each core
 OTHER_BYTES = 512 * 1024**2
-MAX_OPEN_FILES = 16  # files
 MAX_JOB_BYTES = 4096
 
 
 def main() -> None:
     """Answer jobs, within the limits, until the socket is closed."""
-    memory_file, max_pixels, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    address_space = OTHER_BYTES + BYTES_PER_CORE * (os.cpu_count() or 1) + BYTES_PER_PIXEL * max_pixels
+    memory_file, max_pixels, max_bytes = (int(argument) for argument in sys.argv[1:4])
+    seconds = float(sys.argv[4])
+    address_space = OTHER_BYTES + BYTES_PER_CORE * (os.cpu_count() or 1) + BYTES_PER_PIXEL * max_pixels + max_bytes
     peer = socket.socket(fileno=0)
     memory = memoryview(mmap(memory_file, 0, access=ACCESS_READ))
-    confine()
     prepare()
-    answer(peer, {}, b"")  # ready
+    answer(peer, sandbox.enter(address_space), b"")  # ready
     while received := receive(peer):
         job, descriptors = received
         # By then the worker has given up or is gone. No code handles the signal, so it ends the process.
         signal.setitimer(signal.ITIMER_REAL, seconds + 1)
-        size = os.fstat(descriptors[0]).st_size if descriptors else 0
-        resource.setrlimit(resource.RLIMIT_AS, (address_space + size, resource.RLIM_INFINITY))
         if descriptors:
-            about, made = work(job, mmap(descriptors[0], size, access=ACCESS_READ), max_pixels)
+            about, made = work(job, mmap(descriptors[0], job["length"], access=ACCESS_READ), max_pixels)
             os.close(descriptors[0])
         else:
             about, made = work(job, memory[: job["length"]], max_pixels)
@@ -59,18 +55,6 @@ def work(job: dict[str, Any], content: Data, max_pixels: int) -> tuple[dict[str,
         return {}, thumbnail(content, job["size"], job["format"], max_pixels)
     except RejectedImageError as rejected:
         return {"kind": rejected.kind, "detail": rejected.detail}, b""
-
-
-def confine() -> None:
-    """Forbid core dumps, writing and many open files. If memory runs out, the kernel ends this process first."""
-    with suppress(OSError):  # only Linux has it
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    for limit, maximum in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
-    ):
-        resource.setrlimit(limit, (maximum, maximum))
 
 
 def receive(peer: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
@@ -93,6 +77,9 @@ def run() -> None:
         os._exit(OUT_OF_MEMORY)  # at once: the socket is closed with the process, not before
     except ConnectionError:  # the worker is gone
         pass
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)  # at once, too: otherwise the worker may kill this process before it has its own status
 
 
 if __name__ == "__main__":

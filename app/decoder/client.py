@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from mmap import mmap
 from tempfile import TemporaryFile
 from typing import IO, Any, Self
 
 from pydantic_core import from_json
 
-from app.decoder.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure, ThumbnailType
+from app.decoder.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure, Sandbox, ThumbnailType
 from app.errors import REJECTED_IMAGES, RejectedImageError, StoppingError
 from app.observability import metrics
 from app.observability.logs import logger
@@ -34,11 +34,14 @@ ENVIRONMENT = {
     "VIPS_DISC_THRESHOLD": "1000g",
 }
 START_TIMEOUT = 30.0  # seconds. On an idle machine a start takes 0.05 seconds.
+FORBIDDEN_CALL = -signal.SIGSYS  # exit status of a decoder whose sandbox ended it
+CONTENT_BYTES = 64 * 1024**2  # that a decoder has room for, or more if the image that it is started for is larger
 MAX_THUMBNAIL_BYTES = 16 * 1024**2
 MAX_JSON_BYTES = 4096  # of the JSON object in an answer
 EMPTY = "The file is empty."
 REASONS = {None: "Decoding takes too long.", OUT_OF_MEMORY: "Decoding takes too much memory."}
-FAILURES = {None: "time", OUT_OF_MEMORY: "memory"}  # Labels of the metric. Other failures are crashes.
+# Labels of the metric. Other failures are crashes.
+FAILURES = {None: "time", OUT_OF_MEMORY: "memory", FORBIDDEN_CALL: "forbidden"}
 
 
 class DecoderError(Exception):
@@ -51,6 +54,8 @@ class DecoderError(Exception):
     def __str__(self) -> str:
         if self.status is None:
             return "took too long"
+        if self.status == FORBIDDEN_CALL:
+            return "was ended by its sandbox, because it made a forbidden system call"
         if self.status < 0:
             return f"was ended by signal {-self.status} ({signal.strsignal(-self.status)})"
         return "ran out of memory" if self.status == OUT_OF_MEMORY else f"ended with status {self.status}"
@@ -94,7 +99,7 @@ class Codec:
         if not isinstance(content, bytes):
             content.flush()
         failed = DecoderError(None)
-        for process in self._processes():
+        for process in self._processes(_size(content)):
             self._living.add(process)
             if self._closed:
                 process.kill()
@@ -116,34 +121,40 @@ class Codec:
         logger.error("the decoder %s, at %s", failed, _name(content))
         raise RejectedImageError("broken-image", REASONS.get(failed.status, "The decoder crashed."))
 
-    def _processes(self) -> Iterator["Process"]:
-        """Yield an idle process, if there is one, and then a new one.
+    def _processes(self, size: int) -> Iterator["Process"]:
+        """Yield an idle process with room for that many bytes, if there is one, and then a new one.
 
         The image need not be the cause if the first one fails. It may have been killed while it was idle, or earlier
         images may have used up its memory.
         """
         with suppress(IndexError):
-            yield self._idle.pop()
-        yield Process(self._max_pixels, self._seconds)
+            process = self._idle.pop()
+            if process.max_bytes >= size:
+                yield process
+            else:
+                self._living.discard(process)
+                process.end()
+        yield Process(self._max_pixels, self._seconds, max(size, CONTENT_BYTES))
 
 
 class Process:
     """One decoder process. It does one job at a time. Its answers are checked, because an image may control it."""
 
-    def __init__(self, max_pixels: int, seconds: float) -> None:
+    def __init__(self, max_pixels: int, seconds: float, max_bytes: int) -> None:
         """Start the process. Raises ChildProcessError if it ends before it is ready, or another OSError."""
+        self.max_bytes = max_bytes
         self._max_pixels, self._seconds = max_pixels, seconds
-        with ExitStack() as opened, _memory_file() as file:
+        with ExitStack() as opened, _memory_file() as file, _read_only(file.fileno()) as memory:
             file.truncate(IN_MEMORY)
             self._memory = opened.enter_context(mmap(file.fileno(), IN_MEMORY))
             self._socket, remote = socket.socketpair()
             opened.enter_context(self._socket)
             with remote:
                 self._process = subprocess.Popen(
-                    [*COMMAND, str(file.fileno()), str(max_pixels), str(seconds)],
+                    [*COMMAND, str(memory), str(max_pixels), str(max_bytes), str(seconds)],
                     stdin=remote.fileno(),
                     stdout=subprocess.DEVNULL,
-                    pass_fds=[file.fileno()],
+                    pass_fds=[memory],
                     cwd=ROOT,
                     env={name: os.environ[name] for name in INHERITED if name in os.environ} | ENVIRONMENT,
                     process_group=0,  # Ctrl+C must not end it: this process may need it until the end
@@ -151,22 +162,23 @@ class Process:
             self._opened = opened.pop_all()
         metrics.DECODERS.inc()
         try:
-            self._receive(START_TIMEOUT)
-        except (OSError, EOFError, ValueError):
+            ready, _ = self._receive(START_TIMEOUT)
+            self.sandbox = Sandbox(ready["active"], ready["missing"])
+        except (OSError, EOFError, ValueError, LookupError, TypeError):
             metrics.DECODER_FAILURES.labels("start").inc()
             raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
 
     def ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
         """Return the answer to a job. Raises DecoderError."""
-        descriptors = []
-        if isinstance(content, bytes):
-            self._memory[: len(content)] = content
-            job |= {"length": len(content)}
-        else:
-            descriptors.append(content.fileno())
-        encoded = json.dumps(job).encode()
+        encoded = json.dumps(job | {"length": _size(content)}).encode()
+        message = [LENGTHS.pack(len(encoded), 0), encoded]
         try:
-            socket.send_fds(self._socket, [LENGTHS.pack(len(encoded), 0), encoded], descriptors)
+            if isinstance(content, bytes):
+                self._memory[: len(content)] = content
+                socket.send_fds(self._socket, message, [])
+            else:
+                with _read_only(content.fileno()) as file:
+                    socket.send_fds(self._socket, message, [file])
             about, made = self._receive(self._seconds)
             self._check(job, about, made)
         except TimeoutError:
@@ -219,11 +231,43 @@ class Process:
         raise ValueError("not an answer to the job")
 
 
+def describe_sandbox() -> tuple[str, bool]:
+    """Start a decoder, and return in one line what confines it, and whether nothing is missing."""
+    try:
+        process = Process(1, 1.0, 0)
+    except OSError as error:
+        return str(error), False
+    process.end()
+    return str(process.sandbox), not process.sandbox.missing
+
+
 def _memory_file() -> IO[bytes]:
     """Return a file that is in memory, if the system has such files."""
     if sys.platform == "linux":
         return open(os.memfd_create("image"), "r+b", buffering=0)  # noqa: PTH123
     return TemporaryFile(buffering=0)
+
+
+@contextmanager
+def _read_only(descriptor: int) -> Iterator[int]:
+    """Yield a descriptor of the same file that only reads. Without /proc/self/fd, yield the descriptor itself.
+
+    Otherwise an image could change its bytes after the service has hashed them, or cut a file that the service writes.
+    """
+    try:
+        opened = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY)
+    except OSError:
+        yield descriptor
+        return
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _size(content: Content) -> int:
+    """Return the number of bytes."""
+    return len(content) if isinstance(content, bytes) else os.fstat(content.fileno()).st_size
 
 
 def _name(content: Content) -> str:

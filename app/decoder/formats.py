@@ -33,3 +33,15 @@ class Measure(NamedTuple):
     content_type: ContentType
     width: int
     height: int
+
+
+class Sandbox(NamedTuple):
+    """Parts that confine a decoder process. `missing` has a reason for each part that this system does not have."""
+
+    active: list[str]
+    missing: dict[str, str]
+
+    def __str__(self) -> str:
+        """Return one line, such as "limits, no_new_privs, seccomp, without landlock (Function not implemented)"."""
+        lacks = ", ".join(f"{name} ({reason})" for name, reason in self.missing.items())
+        return (", ".join(self.active) or "none") + (f", without {lacks}" if lacks else "")

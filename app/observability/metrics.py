@@ -88,7 +88,7 @@ THUMBNAILS = Counter(
 DECODERS = Counter("images_decoder_starts", "Decoder processes that were started.", registry=registry)
 DECODER_FAILURES = Counter(
     "images_decoder_failures",
-    "Decoder failures, by reason (time, memory, crash, start).",
+    "Decoder failures, by reason (time, memory, forbidden, crash, start).",
     ["reason"],
     registry=registry,
 )
@@ -104,7 +104,7 @@ requests_running = 0  # requests that this process is answering; app/web/server/
 
 for result in ("new", "known", "rejected", "failed"):
     UPLOADS.labels(result)
-for reason in ("time", "memory", "crash", "start"):
+for reason in ("time", "memory", "forbidden", "crash", "start"):
     DECODER_FAILURES.labels(reason)
 
 

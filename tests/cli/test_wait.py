@@ -32,6 +32,13 @@ def test_a_new_object_store_folder_is_named(database: str, tmp_path: Path) -> No
     assert folder.is_dir()
 
 
+def test_a_start_says_what_confines_the_decoder(database: str, tmp_path: Path) -> None:
+    done = wait(database, tmp_path, "--migrate")
+
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert "decoder sandbox: limits, " in done.stderr
+
+
 @pytest.mark.parametrize("content", [None, [], ["lost+found"]], ids=["missing", "empty", "a new volume"])
 def test_an_empty_object_store_of_a_database_with_images_is_an_error(
     content: list[str] | None, database: str, connection: psycopg.Connection, tmp_path: Path

@@ -1,15 +1,21 @@
 """A decoder process that an image makes crash, hang or send garbage, for tests of app.decoder."""
 
 import os
+import resource
 import signal
 import socket
+import sys
+import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from mmap import PROT_EXEC, PROT_READ, PROT_WRITE, mmap
 from pathlib import Path
 from typing import Any
 
 from app.decoder import __main__ as program
 from app.decoder.formats import LENGTHS
+from app.decoder.sandbox import LIBC, MAX_OPEN_FILES, PR_SET_NAME
 from tests.support.pictures import picture
 
 MARK = b"and then "
@@ -35,7 +41,38 @@ ANSWERS = {
 }
 SIGNALS = {"segmentation-fault": signal.SIGSEGV, "abort": signal.SIGABRT, "kill": signal.SIGKILL}
 
+WRITTEN = Path(tempfile.gettempdir(), "written-by-a-decoder")
+
 work = program.work
+
+
+def map_for_writing() -> None:
+    """Map a file that the service has handed over, so that its bytes can be changed."""
+    for descriptor in range(3, MAX_OPEN_FILES):
+        with suppress(OSError, ValueError):
+            mmap(descriptor, 1)
+            return
+    raise PermissionError
+
+
+# Deeds that code in a hostile image would try. If nothing confines the decoder, each is done without an error.
+INTRUSIONS: dict[str, Callable[[], object]] = {
+    "open a socket": socket.socket,
+    "execute a shell": lambda: os.execv("/bin/sh", ["sh", "-c", "exit"]),  # noqa: S606
+    "start a shell": lambda: os.posix_spawn("/bin/sh", ["sh", "-c", "exit"], {}),
+    "fork": lambda: os.fork() or os._exit(0),
+    "trace": lambda: LIBC.ptrace(0, 0, 0, 0),
+    "signal the service": lambda: os.kill(os.getppid(), 0),
+    "lift the limit of memory": lambda: resource.setrlimit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)),
+    "read a file": lambda: Path("/etc/passwd").read_text(),
+    "write a file": lambda: WRITTEN.touch(),
+    "list a folder": lambda: os.listdir("/"),  # noqa: PTH208
+    "look for a file": lambda: Path("/etc/passwd").stat(),
+    "delete a file": lambda: Path("/etc/no such file").unlink(missing_ok=True),
+    "change its content": map_for_writing,
+    "cut its content": lambda: os.ftruncate(int(sys.argv[1]), 0),
+    "map memory to execute": lambda: mmap(-1, 4096, prot=PROT_READ | PROT_WRITE | PROT_EXEC),
+}
 
 
 def harmful(deed: str, seed: int = 0) -> bytes:
@@ -45,15 +82,17 @@ def harmful(deed: str, seed: int = 0) -> bytes:
 
 def harm(job: dict[str, Any], content: Any, max_pixels: int) -> tuple[dict[str, object], bytes]:
     deed = bytes(content).rpartition(MARK)[2].decode(errors="replace")
-    peer = socket.socket(fileno=os.dup(0))
     if deed in {"sleep", "spin"}:
-        Path("/proc/self/comm").write_text(deed)  # the name of the process: a test waits for it
+        LIBC.prctl(PR_SET_NAME, deed.encode())  # the name of the process: a test waits for it
+    if deed in INTRUSIONS:
+        INTRUSIONS[deed]()
     if deed in SIGNALS:
         os.kill(os.getpid(), SIGNALS[deed])
     elif deed == "exit":
         os._exit(0)
     elif deed == "hang-up":
-        peer.shutdown(socket.SHUT_RDWR)
+        for descriptor in (0, peer.detach()):
+            os.close(descriptor)
         time.sleep(60)
     elif deed == "sleep":
         time.sleep(60)
@@ -81,4 +120,5 @@ program.hoard = []  # type: ignore[attr-defined]
 program.work = harm
 
 if __name__ == "__main__":
+    peer = socket.socket(fileno=os.dup(0))  # the sandbox would forbid it later
     program.run()

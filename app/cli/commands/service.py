@@ -39,11 +39,13 @@ def wait(migrate: bool, timeout: float) -> None:
     """
     import asyncio
 
-    from app.cli.wait import wait_for_database
+    from app.cli.wait import report_sandbox, wait_for_database
     from app.setting_sources import WARNED
     from app.settings import ROOT, read_settings
 
     asyncio.run(wait_for_database(timeout, is_start=migrate))
+    if migrate:
+        report_sandbox()
     if migrate and read_settings().migrate:
         os.chdir(ROOT)  # yoyo looks for yoyo.ini in the current folder, which may even be removed
         os.execvpe("yoyo", ["yoyo", "apply"], os.environ | {WARNED: "1"})  # noqa: S606, S607
@@ -56,9 +58,10 @@ def wait(migrate: bool, timeout: float) -> None:
     examples="images settings\nimages settings --format json",
 )
 def settings(format: str) -> None:
-    """Show every setting, its value and its source.
+    """Show every setting, its value and its source, and the sandbox of the decoder.
 
-    Passwords and other secrets are masked. For an unknown name in .env, the command suggests the nearest known name.
+    The command starts a decoder to find out which parts of the sandbox this system has. Passwords and other secrets are
+    masked. For an unknown name in .env, the command suggests the nearest known name.
     """
     from app.cli.show_settings import show
 
