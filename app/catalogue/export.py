@@ -7,7 +7,6 @@ from typing import Protocol
 import zstandard
 from anyio import to_thread
 
-from app.catalogue.cursors import EARLIEST, LATEST
 from app.catalogue.listing import Filters
 from app.database import queries
 from app.database.replica import ReadRouter
@@ -50,8 +49,8 @@ async def export(reads: ReadRouter, filters: Filters, coding: str | None, write:
     await reads.run(
         lambda connection: queries.export_images(
             connection,
-            created_after=filters.created_after or EARLIEST,
-            created_before=filters.created_before or LATEST,
+            earliest=filters.earliest(),
+            latest=filters.latest(),
             terms=filters.terms(),
             words=filters.q,
             write=encoded,

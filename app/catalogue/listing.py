@@ -13,7 +13,17 @@ from pydantic import (
     field_validator,
 )
 
-from app.catalogue.cursors import EARLIEST, FIRST_ID, LAST_ID, LATEST, MAX_BIGINT, Position, cursor_of, place_of
+from app.catalogue.cursors import (
+    EARLIEST,
+    FIRST_ID,
+    LAST_ID,
+    LATEST,
+    MAX_BIGINT,
+    MICROSECOND,
+    Position,
+    cursor_of,
+    place_of,
+)
 from app.catalogue.fields import MAX_TAG_LENGTH, AtMost, Between, Moment, Tags, Text
 from app.database.queries import Sort
 
@@ -50,6 +60,14 @@ class Filters(BaseModel):
         types = [] if self.content_type is None else [f"type:{self.content_type}"]
         return [*types, *(f"tag:{tag}" for tag in self.tag)]
 
+    def earliest(self) -> datetime:
+        """Return the first time that `created_after` allows."""
+        return EARLIEST if self.created_after is None else min(self.created_after, LATEST - MICROSECOND) + MICROSECOND
+
+    def latest(self) -> datetime:
+        """Return the last time that `created_before` allows."""
+        return LATEST if self.created_before is None else max(self.created_before, EARLIEST + MICROSECOND) - MICROSECOND
+
 
 class ListQuery(Filters):
     """The query parameters of GET /v1/images."""
@@ -76,7 +94,7 @@ class ListQuery(Filters):
         if self.sort == "newest":
             return min(self.end(), Position.of(self.cursor)) if self.cursor else self.end()
         start: tuple[Any, UUID] = {
-            "oldest": (self.created_after or EARLIEST, LAST_ID),
+            "oldest": (EARLIEST, FIRST_ID) if self.created_after is None else (self.created_after, LAST_ID),
             "largest": (MAX_BIGINT, LAST_ID),
             "name": ("", FIRST_ID),
         }[self.sort]

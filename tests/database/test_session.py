@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -23,7 +22,7 @@ SORTS = ("newest", "oldest", "largest", "name")
 
 
 @pytest.fixture
-def hostile(request: pytest.FixtureRequest, server: Server, database: str) -> Iterator[str]:
+def hostile(request: pytest.FixtureRequest, server: Server, database: str) -> str:
     """The name of a case of HOSTILE, whose settings the database has."""
     case: str = request.param
     with psycopg.connect(server.url(), autocommit=True) as plain, psycopg.connect(database) as connection:

@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.catalogue.cursors import EARLIEST, EPOCH, microseconds
+from app.catalogue.cursors import EPOCH, microseconds
 from app.catalogue.fields import attributes_within
 from app.catalogue.listing import ListQuery
 from app.catalogue.models import Image, ImagePage, ImagePatch
@@ -64,7 +64,7 @@ async def list_images(request: Request[State]) -> Response:
         request.state["reads"],
         sort=query.sort,
         position=query.position(),
-        created_after=query.created_after or EARLIEST,
+        earliest=query.earliest(),
         end=query.end(),
         terms=query.terms(),
         words=query.q,
