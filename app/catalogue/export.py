@@ -8,6 +8,7 @@ import zstandard
 from anyio import to_thread
 
 from app.catalogue.listing import Filters
+from app.catalogue.words import searching
 from app.database import queries
 from app.database.replica import ReadRouter
 
@@ -46,16 +47,17 @@ async def export(reads: ReadRouter, filters: Filters, coding: str | None, write:
         if chunk:
             await write(chunk)
 
-    await reads.run(
-        lambda connection: queries.export_images(
-            connection,
-            earliest=filters.earliest(),
-            latest=filters.latest(),
-            terms=filters.terms(),
-            words=filters.q,
-            write=encoded,
-        ),
-        again=lambda: not begun,
-    )
+    async with searching(reads, filters.terms(), filters.q):
+        await reads.run(
+            lambda connection: queries.export_images(
+                connection,
+                earliest=filters.earliest(),
+                latest=filters.latest(),
+                terms=filters.terms(),
+                words=filters.q,
+                write=encoded,
+            ),
+            again=lambda: not begun,
+        )
     if encoder is not None:
         await write(encoder.flush())
