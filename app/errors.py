@@ -110,6 +110,10 @@ class NoThumbnailError(AppError):
         self.detail = detail
 
 
+class UnreadableWordsError(AppError):
+    """PostgreSQL cannot read the words of a search."""
+
+
 class ImageNotFoundError(AppError):
     """No image has this ID, or it was deleted a moment ago."""
 

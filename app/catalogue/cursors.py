@@ -10,8 +10,10 @@ from pydantic import Field, TypeAdapter
 
 from app.catalogue.fields import Moment, Text
 
+# asyncpg sends and returns these two for PostgreSQL's -infinity and infinity, which an adopted image can have.
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)  # asyncpg returns it for PostgreSQL's infinity
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+INFINITE = {"-infinity": EARLIEST, "infinity": LATEST}
 LAST_ID = UUID(int=2**128 - 1)
 FIRST_ID = UUID(int=0)
 MAX_BIGINT = 2**63 - 1  # the largest value of PostgreSQL's type bigint
@@ -57,7 +59,7 @@ class Position(tuple[datetime, UUID]):
         found = ID_AND_MOMENT.match(image)
         assert found
         id, created_at = found.groups()
-        return cls((LATEST if created_at == "infinity" else datetime.fromisoformat(created_at), UUID(id)))
+        return cls((INFINITE.get(created_at) or datetime.fromisoformat(created_at), UUID(id)))
 
     def cursor(self) -> str:
         """Return the cursor of the page that begins after this place."""

@@ -7,8 +7,8 @@ from typing import Protocol
 import zstandard
 from anyio import to_thread
 
-from app.catalogue.cursors import EARLIEST, LATEST
 from app.catalogue.listing import Filters
+from app.catalogue.words import searching
 from app.database import queries
 from app.database.replica import ReadRouter
 
@@ -47,16 +47,17 @@ async def export(reads: ReadRouter, filters: Filters, coding: str | None, write:
         if chunk:
             await write(chunk)
 
-    await reads.run(
-        lambda connection: queries.export_images(
-            connection,
-            created_after=filters.created_after or EARLIEST,
-            created_before=filters.created_before or LATEST,
-            terms=filters.terms(),
-            words=filters.q,
-            write=encoded,
-        ),
-        again=lambda: not begun,
-    )
+    async with searching(reads, filters.terms(), filters.q):
+        await reads.run(
+            lambda connection: queries.export_images(
+                connection,
+                earliest=filters.earliest(),
+                latest=filters.latest(),
+                terms=filters.terms(),
+                words=filters.q,
+                write=encoded,
+            ),
+            again=lambda: not begun,
+        )
     if encoder is not None:
         await write(encoder.flush())

@@ -28,6 +28,9 @@ JSON_LIMITS = {
     "recursion limit exceeded": "must not be nested more than 200 levels deep",
     "number out of range": "must not contain a whole number with more than 4300 digits",
 }
+# Years of times that are stored. In every time zone they have four digits, so each client can read them. The year 1 is
+# the zero time of Go, for a time that was not set.
+YEARS = range(1000, 9999)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -154,6 +157,12 @@ def _utc(value: datetime) -> datetime:
         raise ValueError("must be in the years 1 to 9999 UTC") from None
 
 
+def _readable_everywhere(value: datetime) -> datetime:
+    if value.year not in YEARS:
+        raise ValueError(f"must be in the years {YEARS[0]} to {YEARS[-1]} UTC")
+    return value
+
+
 WITHOUT_NUL = AfterValidator(_without_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
 A_NAME = AfterValidator(_a_name), Field(json_schema_extra={"pattern": r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f/\\]*$"})
 
@@ -169,3 +178,4 @@ Attributes = Annotated[
     Field(json_schema_extra={"propertyNames": {"pattern": r"^[^\u0000]*$"}}),
 ]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
+StoredMoment = Annotated[Moment, AfterValidator(_readable_everywhere)]

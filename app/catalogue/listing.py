@@ -13,11 +13,22 @@ from pydantic import (
     field_validator,
 )
 
-from app.catalogue.cursors import EARLIEST, FIRST_ID, LAST_ID, LATEST, MAX_BIGINT, Position, cursor_of, place_of
+from app.catalogue.cursors import (
+    EARLIEST,
+    FIRST_ID,
+    LAST_ID,
+    LATEST,
+    MAX_BIGINT,
+    MICROSECOND,
+    Position,
+    cursor_of,
+    place_of,
+)
 from app.catalogue.fields import MAX_TAG_LENGTH, AtMost, Between, Moment, Tags, Text
 from app.database.queries import Sort
 
 MAX_LIMIT = 200  # items on a page
+MAX_TYPE_LENGTH = 100  # characters that the database allows in a media type
 
 
 class Filters(BaseModel):
@@ -27,7 +38,7 @@ class Filters(BaseModel):
 
     tag: Annotated[Tags, Field(description="Images that have all of these tags.", examples=[["flat"]])] = []
     content_type: Annotated[
-        Annotated[Text, StringConstraints(to_lower=True)] | None,
+        Annotated[Text, StringConstraints(to_lower=True, max_length=MAX_TYPE_LENGTH)] | None,
         Field(description="Images of this media type.", examples=["image/png"]),
     ] = None
     q: Annotated[
@@ -49,6 +60,14 @@ class Filters(BaseModel):
         """Return the filters as terms of the SQL function image_terms."""
         types = [] if self.content_type is None else [f"type:{self.content_type}"]
         return [*types, *(f"tag:{tag}" for tag in self.tag)]
+
+    def earliest(self) -> datetime:
+        """Return the first time that `created_after` allows."""
+        return EARLIEST if self.created_after is None else min(self.created_after, LATEST - MICROSECOND) + MICROSECOND
+
+    def latest(self) -> datetime:
+        """Return the last time that `created_before` allows."""
+        return LATEST if self.created_before is None else max(self.created_before, EARLIEST + MICROSECOND) - MICROSECOND
 
 
 class ListQuery(Filters):
@@ -76,7 +95,7 @@ class ListQuery(Filters):
         if self.sort == "newest":
             return min(self.end(), Position.of(self.cursor)) if self.cursor else self.end()
         start: tuple[Any, UUID] = {
-            "oldest": (self.created_after or EARLIEST, LAST_ID),
+            "oldest": (EARLIEST, FIRST_ID) if self.created_after is None else (self.created_after, LAST_ID),
             "largest": (MAX_BIGINT, LAST_ID),
             "name": ("", FIRST_ID),
         }[self.sort]

@@ -16,8 +16,21 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from app.catalogue.fields import Attributes, Between, Description, Filename, Moment, Tags, Title, json_limit
+from app.catalogue.fields import (
+    YEARS,
+    Attributes,
+    Between,
+    Description,
+    Filename,
+    StoredMoment,
+    Tags,
+    Title,
+    json_limit,
+)
 from app.decoder.formats import EXTENSIONS, SIZES, ContentType
+
+MAX_SAFE_INTEGER = 2**53 - 1  # the largest that every client reads exactly (RFC 8259, section 6)
+IN_YEARS = f"the years {YEARS[0]} to {YEARS[-1]} UTC"
 
 # The example in the OpenAPI document: the red rectangle of the README.
 EXAMPLE: dict[str, JsonValue] = {
@@ -139,15 +152,17 @@ class ImageRecord(BaseModel):
     id: Annotated[UUID | None, Field(description="The default is a new ID.")] = None
     filename: Filename
     content_type: ContentType
-    byte_size: Annotated[int, Field(strict=True), Between(0, 2**63 - 1)]
+    byte_size: Annotated[int, Field(strict=True), Between(0, MAX_SAFE_INTEGER)]
     width: Annotated[int, Field(strict=True), Between(1, 2**31 - 1)]
     height: Annotated[int, Field(strict=True), Between(1, 2**31 - 1)]
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     title: Title | None = None
     description: Description | None = None
     tags: Tags = []
-    created_at: Annotated[Moment | None, Field(description="The default is the time of the import.")] = None
-    updated_at: Annotated[Moment | None, Field(description="The default is created_at.")] = None
+    created_at: Annotated[
+        StoredMoment | None, Field(description=f"In {IN_YEARS}. The default is the time of the import.")
+    ] = None
+    updated_at: Annotated[StoredMoment | None, Field(description=f"In {IN_YEARS}. The default is created_at.")] = None
     attributes: Attributes = {}
 
 

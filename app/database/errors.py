@@ -1,4 +1,4 @@
-"""Errors of the database and of the object store, in groups: unavailable, connection lost, migration missing."""
+"""Errors of the database and the object store in groups: unavailable, connection lost, wrong value, schema behind."""
 
 import asyncpg
 from obstore.exceptions import BaseError
@@ -42,6 +42,10 @@ UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,  # a former primary
     asyncpg.InvalidCachedStatementError,  # a migration changed a column's type while a transaction was open
 )
+
+# PostgreSQL, or asyncpg for it, rejects a value of the request: it is too long or too complex, or has no form in the
+# database. SQLSTATE classes 22 and 54.
+REJECTED_VALUES = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 
 # The schema lacks something that this release needs: a migration is missing, or was rolled back.
 SCHEMA_BEHIND = (

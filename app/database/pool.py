@@ -31,6 +31,28 @@ BATCH_SIZE = 16  # calls of one statement in one message: in a larger batch, one
 CLOSE_TIMEOUT = 1.0  # seconds to close the pool: the end of the process closes connections that are still open then
 TIMEOUT_MARGIN = 0.5  # seconds beyond the statement timeout, so that PostgreSQL's own error arrives first
 
+# Settings of a session, whatever the role, the database or the URL has.
+# - Each statement has one plan for all parameters, made once, because planning would cost more than running it.
+#   tests/database/test_plans.py checks that a plan for given parameters is no better. JIT compilation is off: it pays
+#   only for long queries.
+# - Two changes of one image wait for each other. With REPEATABLE READ, the second would fail.
+# - PostgreSQL reads and writes times and strings in one way, and a search finds all matches.
+# - Only statement_timeout limits a wait.
+# default_transaction_read_only stays as it is: an administrator sets it to stop all changes.
+SESSION = {
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": "read committed",
+    "gin_fuzzy_search_limit": "0",
+    "idle_session_timeout": "0",
+    "jit": "off",
+    "lock_timeout": "0",
+    "plan_cache_mode": "force_generic_plan",
+    "standard_conforming_strings": "on",
+    "timezone": "UTC",
+}
+
 
 @dataclass
 class Batch:
@@ -231,20 +253,13 @@ class Pool:
     async def _connect(self, deadline: float) -> Connection:
         """Open a connection.
 
-        Each statement has one plan for all parameters, made once, because planning would cost more than running it.
-        tests/database/test_plans.py checks that a plan for given parameters is no better. JIT compilation is off: it
-        pays only for long queries.
+        Behind a pooler, each transaction sets the session's settings instead: sql/pooler/begin.sql.
         """
         if not self._urls:
             self._urls = asyncpg_urls(connectable(self._settings.database_url))
         limit = f"{self._settings.database_statement_timeout * 1000:.0f}"  # milliseconds
         pooled = self._settings.database_pooler == "transaction"
-        session = {
-            "jit": "off",
-            "plan_cache_mode": "force_generic_plan",
-            "statement_timeout": limit,
-            "timezone": "UTC",
-        }
+        session = SESSION | {"statement_timeout": limit}
         try:
             driver, url = await connect(
                 self._urls,

@@ -45,7 +45,7 @@ async def list_images(
     *,
     sort: Sort,
     position: tuple[object, UUID],
-    created_after: datetime,
+    earliest: datetime,
     end: tuple[datetime, UUID],
     terms: Sequence[str],
     words: str | None,
@@ -55,13 +55,13 @@ async def list_images(
     page: tuple[object, ...]
     match sort:
         case "newest":
-            return await _list_newest(database, (*position, created_after, limit), terms, words)
+            return await _list_newest(database, (*position, earliest, limit), terms, words)
         case "oldest":
             name, page = "list_images_oldest", (*position, *end, limit)
         case "largest":
-            name, page = "list_images_largest", (*position, created_after, *end, limit)
+            name, page = "list_images_largest", (*position, earliest, *end, limit)
         case "name":
-            name, page = "list_images_by_name", (*position, created_after, *end, limit, AFTER_ALL_NAMES)
+            name, page = "list_images_by_name", (*position, earliest, *end, limit, AFTER_ALL_NAMES)
     if terms or words is not None:
         return await database.fetch(f"{name}_matching", *page, terms, words)
     return await database.fetch(name, *page)
@@ -75,6 +75,10 @@ async def _list_newest(
     if words is not None:
         return await database.fetch("list_images_by_words", *page, words)
     return await database.fetch("list_images", *page)
+
+
+async def parse_search(database: Database, terms: Sequence[str], words: str) -> None:
+    await database.fetch("parse_search", terms, words)
 
 
 async def list_tags(database: Database, *, prefix: str, last: str, after: str, limit: int) -> list[Record]:
@@ -174,15 +178,15 @@ async def copy_images(connection: Connection, images: Sequence[Mapping[str, obje
 async def export_images(
     connection: Connection,
     *,
-    created_after: datetime,
-    created_before: datetime,
+    earliest: datetime,
+    latest: datetime,
     terms: Sequence[str],
     words: str | None,
     write: Callable[[bytes], Coroutine[None, None, None]],
 ) -> None:
     """Export in one transaction: the filters are settings that end with it."""
     async with connection.transaction():
-        await connection.fetch("prepare_export", created_after, created_before, terms, words)
+        await connection.fetch("prepare_export", earliest, latest, terms, words)
         async with connection.without_time_limit():
             await connection.copy_out(
                 "export_images_matching" if terms or words is not None else "export_images", write

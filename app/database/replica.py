@@ -110,6 +110,7 @@ class ReadRouter:
             if self._replica_avoided_until:  # only this caller tries whether the replica is back
                 self._replica_avoided_until = monotonic() + REPLICA_RETRY_INTERVAL
             position = await self._position()
+            is_suspect = True
             try:
                 limit = deadline if position is None else min(deadline, monotonic() + self._index_timeout)
                 async with self._replica.connection(limit) as connection:
@@ -121,8 +122,11 @@ class ReadRouter:
             except (*UNAVAILABLE, *SCHEMA_BEHIND) as error:
                 if not again():
                     raise
+                # An internal error is one of the statement: a client can cause it with the words of a search.
+                is_suspect = not isinstance(error, asyncpg.InternalServerError)
                 logger.warning("the replica cannot be read: %s: %s", type(error).__name__, error)
-            self._replica_avoided_until = monotonic() + REPLICA_RETRY_INTERVAL
+            if is_suspect:
+                self._replica_avoided_until = monotonic() + REPLICA_RETRY_INTERVAL
         try:
             async with self._primary.connection(deadline) as connection:
                 return await read(connection)

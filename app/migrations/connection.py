@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
 
@@ -18,22 +18,29 @@ from app.text import one_line
 # died or that the network is cut.
 DEFAULTS: dict[str, Any] = {
     "application_name": "images-migrations",
-    "client_encoding": "UTF8",  # of the files. With a database in SQL_ASCII psycopg would return bytes
     "connect_timeout": 10,  # seconds
     "keepalives_idle": 10,  # seconds
     "keepalives_interval": 5,  # seconds
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,  # milliseconds
 }
+ENCODING: dict[str, Any] = {
+    "client_encoding": "UTF8"
+}  # of the files. With a database in SQL_ASCII psycopg would return bytes
 
 OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL"
+READ_ONLY_HINT = (
+    "migrate on a primary. If this is one, remove default_transaction_read_only from the role or the database"
+)
 
 Connection = psycopg.Connection[TupleRow]
 
 
 def open_connection(settings: Settings) -> Connection:
     """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set. Raises psycopg.Error."""
-    return psycopg.connect(autocommit=True, **DEFAULTS | conninfo_to_dict(connectable(settings.migrator_url)))
+    return psycopg.connect(
+        autocommit=True, **DEFAULTS | conninfo_to_dict(connectable(settings.migrator_url)) | ENCODING
+    )
 
 
 def connect(settings: Settings) -> Connection:
@@ -72,14 +79,15 @@ def reject_pooler(connection: Connection) -> None:
 
 
 def reject_other_schema(connection: Connection) -> None:
-    """Raise CommandError if the search_path finds yoyo's tables in another schema than new tables would go to.
+    """Raise CommandError if the search_path finds tables of this project in another schema than new tables would go to.
 
     Then half of the statements would use one schema, and half the other. "$user" in a search_path can cause this.
     """
-    current, found = run(connection, "find_schemas").fetchone() or (None, None)
-    if found not in (None, current):
+    if row := run(connection, "find_schemas").fetchone():
+        current, found, table = row
+        what = "the table images" if table == "images" else "an installation"
         raise CommandError(
-            f"the search_path leads to schema {current}, but schema {found} has an installation.",
+            f"the search_path leads to schema {current}, but schema {found} has {what}.",
             "set the search_path to one of them: ?options=-csearch_path%3DSCHEMA in the URL",
         )
 
@@ -105,7 +113,11 @@ def explain(error: psycopg.Error) -> tuple[str, str | None]:
         cause = error.__context__
         return explain(cause) if isinstance(cause, psycopg.Error) else (one_line(str(error)).rstrip("."), None)
     details = (error.diag.message_detail or "").splitlines()
-    hint = OWNER_HINT if isinstance(error, InsufficientPrivilege) else error.diag.message_hint
+    hint = error.diag.message_hint  # that of row security names the statement that switches it off
+    if hint is None and isinstance(error, InsufficientPrivilege):
+        hint = OWNER_HINT
+    if hint is None and isinstance(error, ReadOnlySqlTransaction):
+        hint = READ_ONLY_HINT
     return "\n  ".join([error.diag.message_primary, *details]), hint
 
 

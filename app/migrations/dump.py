@@ -9,7 +9,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded_postgres import binaries
-from app.migrations.connection import Connection, reject_pooler, run
+from app.migrations.connection import ENCODING, Connection, reject_pooler, run
 from app.schema.drift import THINGS
 from app.schema.drift import drift as differences
 from app.schema.statements import statement
@@ -34,9 +34,12 @@ def dump(url: str) -> str:
     parameters = conninfo_to_dict(url)
     # In the environment, because the process list shows arguments.
     password = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}
+    # pg_dump sets all other settings that change its text itself.
+    parameters["options"] = f"{parameters.get('options', '')} -c quote_all_identifiers=off"
     command: list[str | Path] = [
         binaries(18) / "pg_dump",
         "--schema-only",
+        "--encoding=UTF8",
         "--no-owner",
         "--no-privileges",
         "--exclude-table=*yoyo*",
@@ -46,8 +49,8 @@ def dump(url: str) -> str:
     environment = os.environ | password
     with psycopg.connect(url) as connection:
         reject_pooler(connection)  # the settings of pg_dump would stay in the pooler's session
-    text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    with psycopg.connect(url) as connection:
+    text = subprocess.run(command, env=environment, check=True, capture_output=True, encoding="utf-8").stdout
+    with psycopg.connect(url, **ENCODING) as connection:
         run(connection, "prepare_reading")
         things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection))
     return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things

@@ -8,7 +8,7 @@ import psycopg
 
 from app.errors import CommandError, ExitCode
 from app.migrations import ledger, lock
-from app.migrations.connection import connect, explain, run, sentence
+from app.migrations.connection import connect, explain, reject_other_schema, run, sentence
 from app.migrations.dump import drift
 from app.schema.history import Entry, Holder, comparable, compare, schema_state, shipped
 from app.settings import Settings
@@ -36,6 +36,7 @@ def read_status(settings: Settings) -> Status:
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection, connection.transaction():
+            reject_other_schema(connection)
             run(connection, "prepare_reading")
             holder = lock.find_holder(connection)
             entries = compare(shipped(), ledger.read(connection), holder.migration if holder else None)

@@ -108,24 +108,42 @@ class Handler(logging.Handler):
                 self._drain()
 
     def _run(self) -> None:
-        reported = self.dropped
+        reported, failed = self.dropped, False
         while self._thread is not None:
             self._wanted.wait()
             if self._thread is not None:
                 time.sleep(WRITE_INTERVAL)
             self._wanted.clear()
-            self._drain()
+            try:
+                self._drain()
+            except Exception as error:  # if this thread ended, no further line would be written
+                if not failed:
+                    self._report(logging.ERROR, "log lines could not be written", error)
+                failed = True
+                continue
+            failed = False
             if self.dropped > reported:
-                record = logging.makeLogRecord(
-                    {"name": "app.observability.logs", "levelno": logging.WARNING, "levelname": "WARNING"}
-                )
-                record.msg = f"{self.dropped - reported} log lines were dropped: stderr was not read in time"
+                text = f"{self.dropped - reported} log lines were dropped: stderr was not read in time"
                 reported = self.dropped
-                self.emit(record)
+                self._report(logging.WARNING, text)
+
+    def _report(self, level: int, text: str, error: Exception | None = None) -> None:
+        """Write a line about the log itself."""
+        names = {"name": "app.observability.logs", "levelno": level, "levelname": logging.getLevelName(level)}
+        record = logging.makeLogRecord(names)
+        record.msg = text
+        record.exc_info = (type(error), error, error.__traceback__) if error else None
+        self.emit(record)
 
     def _drain(self) -> None:
         while number := len(self._lines):
-            self._write_all(b"".join(self._lines.popleft() for _ in range(min(number, 1000))))
+            number = min(number, 1000)
+            text = b"".join(self._lines.popleft() for _ in range(number))
+            try:
+                self._write_all(text)
+            except Exception:
+                self.dropped += number
+                raise
 
     def _write_now(self, line: bytes) -> None:
         if select.select([], [self._descriptor], [], STALL_TIMEOUT)[1]:

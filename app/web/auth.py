@@ -51,7 +51,7 @@ class Tokens:
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized(MISSING)
-        text = text.strip()
+        text = text.strip(" \t")  # only these are white space in HTTP (RFC 9110, section 5.6.3)
         id, known = None, None
         if TOKEN.fullmatch(text):
             id = UUID(bytes=urlsafe_b64decode(text.removeprefix("images_"))[:16])

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app.catalogue.fields import json_limit
-from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE
+from app.database.errors import REJECTED_VALUES, SCHEMA_BEHIND, UNAVAILABLE
 from app.errors import (
     REJECTED_IMAGES,
     ContentMissingError,
@@ -19,6 +19,7 @@ from app.errors import (
     NoThumbnailError,
     RejectedImageError,
     StoppingError,
+    UnreadableWordsError,
 )
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
@@ -256,6 +257,20 @@ async def _behind(request: Request, error: Exception) -> Response:
     return unavailable(detail, "migrations-pending").response()
 
 
+async def _rejected_value(request: Request, error: Exception) -> Response:
+    """Answer 422 if PostgreSQL rejects a value of the request. A request without values is a fault of the service."""
+    if request.method in {"GET", "HEAD"} and not request.query_params:
+        raise error
+    logger.warning("422 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, error)
+    detail = "A value of this request is too long or too complex for the database, or has no form there."
+    return ProblemError(422, "invalid-request", detail).response()
+
+
+async def _unreadable_words(request: Request, error: Exception) -> Response:
+    fault = FieldError(parameter="q", detail="must be simpler: PostgreSQL cannot read it as words")
+    return ProblemError(422, "invalid-request", errors=[fault]).response()
+
+
 async def _rejected_image(request: Request, error: Exception) -> Response:
     assert isinstance(error, RejectedImageError)
     return ProblemError(415 if error.kind == "unsupported-image" else 422, error.kind, error.detail).response()
@@ -294,6 +309,7 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     ProblemError: _problem,
     HTTPException: _http_exception,
     RejectedImageError: _rejected_image,
+    UnreadableWordsError: _unreadable_words,
     NoThumbnailError: _no_thumbnail,
     ContentMissingError: _content_missing,
     ImageNotFoundError: _not_found,
@@ -301,5 +317,6 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     ClientDisconnect: _disconnected,
     **dict.fromkeys(UNAVAILABLE, _unavailable),
     **dict.fromkeys(SCHEMA_BEHIND, _behind),
+    **dict.fromkeys(REJECTED_VALUES, _rejected_value),
     Exception: _fault,
 }

@@ -1,10 +1,12 @@
--- find_schemas: the schema that new tables go to, and the schema that yoyo's tables are found in. The migrator rejects
--- a connection whose search_path makes the two differ.
+-- find_schemas: the schema that new tables go to, and a table of this project that the search_path finds in another
+-- schema, with that schema. The migrator rejects such a connection.
 SELECT
     current_schema() AS current,
-    (
-        SELECT nspname
-        FROM pg_class
-        JOIN pg_namespace ON pg_namespace.oid = relnamespace
-        WHERE pg_class.oid = to_regclass('_yoyo_migration')
-    ) AS found;
+    nspname AS found,
+    relname AS table_name
+FROM unnest('{_yoyo_migration,_yoyo_ledger,yoyo_lock,images}'::text[]) WITH ORDINALITY AS sought (name, number)
+JOIN pg_class ON pg_class.oid = to_regclass(name)
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname <> current_schema()
+ORDER BY number
+LIMIT 1;

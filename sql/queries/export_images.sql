@@ -19,7 +19,7 @@ FROM (
         updated_at,
         attributes
     FROM images
-    WHERE created_at > NULLIF(current_setting('images.created_after', true), '')::timestamptz
-        AND created_at < NULLIF(current_setting('images.created_before', true), '')::timestamptz
+    WHERE created_at >= NULLIF(current_setting('images.created_after', true), '')::timestamptz
+        AND created_at <= NULLIF(current_setting('images.created_before', true), '')::timestamptz
     ORDER BY created_at DESC, id DESC
 ) AS image;

@@ -22,7 +22,7 @@ FROM (
     FROM image_documents
     JOIN images ON id = image_id
     WHERE document @@ NULLIF(current_setting('images.query', true), '')::tsquery
-        AND image_documents.created_at > NULLIF(current_setting('images.created_after', true), '')::timestamptz
-        AND image_documents.created_at < NULLIF(current_setting('images.created_before', true), '')::timestamptz
+        AND image_documents.created_at >= NULLIF(current_setting('images.created_after', true), '')::timestamptz
+        AND image_documents.created_at <= NULLIF(current_setting('images.created_before', true), '')::timestamptz
     ORDER BY image_documents.created_at DESC, image_id DESC
 ) AS image;

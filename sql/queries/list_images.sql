@@ -1,7 +1,7 @@
 -- list_images: returns a page of the newest-first list, for GET /v1/images.
 -- The position is compared as a row. With OR, PostgreSQL would read the index from its beginning.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
--- $3 timestamptz           only images later than this
+-- $3 timestamptz           only images of this time or later
 -- $4 bigint                maximum of rows
 -- Index: images_created_at_id_idx, from the position on, as many entries as the page has.
 -- example first page: 'infinity', md5('')::uuid, '-infinity', 50
@@ -26,7 +26,7 @@ FROM (
         attributes
     FROM images
     WHERE (created_at, id) < ($1, $2)
-        AND created_at > $3
+        AND created_at >= $3
     ORDER BY created_at DESC, id DESC
     LIMIT $4
 ) AS image

@@ -7,7 +7,7 @@
 -- The bounds of the name, within which all images are, tell the planner that the walk is short. Otherwise it would sort
 -- the whole table if VACUUM has not run for long.
 -- $1 text, $2 uuid         the page begins after this position; '' for the first page
--- $3 timestamptz           only images later than this
+-- $3 timestamptz           only images of this time or later
 -- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
 -- $6 bigint                maximum of rows
 -- $7 text                  a text that sorts after every name
@@ -26,7 +26,7 @@ WITH times_are_short (yes) AS MATERIALIZED (
             ELSE NOT EXISTS (
                 SELECT
                 FROM images
-                WHERE created_at > $3
+                WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
                 ORDER BY created_at DESC, id DESC
                 LIMIT 1 OFFSET 200 * $6::bigint
@@ -39,7 +39,7 @@ page AS (
     FROM (
         SELECT filename COLLATE "C" AS name, id
         FROM images
-        WHERE created_at > $3
+        WHERE created_at >= $3
             AND created_at <= $4
             AND (created_at, id) < ($4, $5)
             AND (SELECT yes FROM times_are_short)
@@ -62,7 +62,7 @@ page AS (
             ORDER BY name, id
             OFFSET 0
         ) AS named
-        WHERE created_at > $3
+        WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
         ORDER BY name, id
         LIMIT $6

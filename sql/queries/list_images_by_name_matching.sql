@@ -13,7 +13,7 @@
 -- The bounds of the name, within which all images are, tell the planner that the walk is short. Otherwise it would sort
 -- the whole table if VACUUM has not run for long.
 -- $1 text, $2 uuid         the page begins after this position; '' for the first page
--- $3 timestamptz           only images later than this
+-- $3 timestamptz           only images of this time or later
 -- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
 -- $6 bigint                maximum of rows
 -- $7 text                  a text that sorts after every name
@@ -49,7 +49,7 @@ times_are_short (yes) AS MATERIALIZED (
             ELSE NOT EXISTS (
                 SELECT
                 FROM image_documents
-                WHERE created_at > $3
+                WHERE created_at >= $3
                     AND (created_at, image_id) < ($4, $5)
                 ORDER BY created_at DESC, image_id DESC
                 LIMIT 1 OFFSET 200 * $6::bigint
@@ -73,7 +73,7 @@ matches_are_near (yes) AS MATERIALIZED (
                     ORDER BY name, id
                     OFFSET 0
                 ) AS named
-                WHERE created_at > $3
+                WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
                 ORDER BY name, id
                 LIMIT 10 * $6
@@ -103,7 +103,7 @@ named AS MATERIALIZED (
             ORDER BY name, id
             OFFSET 0
         ) AS named
-        WHERE created_at > $3
+        WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
         ORDER BY name, id
         LIMIT 100 * $6
@@ -135,7 +135,7 @@ matches_are_rare (yes) AS MATERIALIZED (
                     ORDER BY filename COLLATE "C", id
                     OFFSET 0
                 ) AS named
-                WHERE created_at > $3
+                WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
                 LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $6
             )
@@ -147,7 +147,7 @@ matching AS (
     FROM (
         SELECT image_id, document
         FROM image_documents
-        WHERE created_at > $3
+        WHERE created_at >= $3
             AND created_at <= $4
             AND (created_at, image_id) < ($4, $5)
             AND (SELECT yes FROM times_are_short)
@@ -165,7 +165,7 @@ matching AS (
         OFFSET 0
     ) AS found
     WHERE (SELECT yes FROM matches_are_rare)
-        AND created_at > $3
+        AND created_at >= $3
         AND (created_at, image_id) < ($4, $5)
 ),
 

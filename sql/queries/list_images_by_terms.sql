@@ -10,7 +10,7 @@
 -- The statement decides while it runs. The planner cannot: statistics do not know which terms occur together. OFFSET 0
 -- keeps the position out of the look-up. Otherwise the planner would scan another index in full.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
--- $3 timestamptz           only images later than this
+-- $3 timestamptz           only images of this time or later
 -- $4 bigint                maximum of rows
 -- $5 text[]                the terms, at least one: tag:..., type:...
 -- $6 text                  words in web-search syntax, or NULL
@@ -54,7 +54,7 @@ sparsest (term) AS MATERIALIZED (
         FROM image_terms
         WHERE term = asked.term
             AND (created_at, image_id) < ($1, $2)
-            AND created_at > $3
+            AND created_at >= $3
         ORDER BY created_at DESC, image_id DESC
         LIMIT 1 OFFSET 99
     ) AS hundredth ON true
@@ -71,7 +71,7 @@ matches_are_near (yes) AS MATERIALIZED (
                 FROM image_terms
                 WHERE term = (SELECT term FROM sparsest)
                     AND (created_at, image_id) < ($1, $2)
-                    AND created_at > $3
+                    AND created_at >= $3
                 ORDER BY created_at DESC, image_id DESC
                 LIMIT 4 * $4::bigint
             ) AS walked
@@ -87,7 +87,7 @@ recent AS MATERIALIZED (
         FROM image_terms
         WHERE term = (SELECT term FROM sparsest)
             AND (created_at, image_id) < ($1, $2)
-            AND created_at > $3
+            AND created_at >= $3
             AND (SELECT yes FROM matches_are_near)
         ORDER BY created_at DESC, image_id DESC
         LIMIT 50 * $4
@@ -107,7 +107,7 @@ matches_are_rare (yes) AS MATERIALIZED (
                 FROM image_terms
                 WHERE term = (SELECT term FROM sparsest)
                     AND (created_at, image_id) < ($1, $2)
-                    AND created_at > $3
+                    AND created_at >= $3
                 ORDER BY created_at DESC, image_id DESC
                 LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 50 ELSE 4 END * $4
             )
@@ -130,7 +130,7 @@ page AS (
     ) AS matching
     WHERE (SELECT yes FROM matches_are_rare)
         AND (created_at, image_id) < ($1, $2)
-        AND created_at > $3
+        AND created_at >= $3
     ORDER BY created_at DESC, image_id DESC
     LIMIT $4
 )

@@ -7,7 +7,7 @@
 -- The statement decides while it runs. The planner cannot: statistics know only common words, and a generic plan none.
 -- OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index in full.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
--- $3 timestamptz           only images later than this
+-- $3 timestamptz           only images of this time or later
 -- $4 bigint                maximum of rows
 -- $5 text                  words in web-search syntax
 -- Index: image_documents_pkey, then image_documents_document_idx. images_pkey for each image. Not bounded: words that
@@ -34,7 +34,7 @@ matches_are_near (yes) AS MATERIALIZED (
                 SELECT document
                 FROM image_documents
                 WHERE (created_at, image_id) < ($1, $2)
-                    AND created_at > $3
+                    AND created_at >= $3
                 ORDER BY created_at DESC, image_id DESC
                 LIMIT 10 * $4::bigint
             ) AS walked
@@ -48,7 +48,7 @@ recent AS MATERIALIZED (
         SELECT created_at, image_id, document
         FROM image_documents
         WHERE (created_at, image_id) < ($1, $2)
-            AND created_at > $3
+            AND created_at >= $3
             AND (SELECT yes FROM matches_are_near)
         ORDER BY created_at DESC, image_id DESC
         LIMIT 100 * $4
@@ -65,7 +65,7 @@ matches_are_rare (yes) AS MATERIALIZED (
                 SELECT
                 FROM image_documents
                 WHERE (created_at, image_id) < ($1, $2)
-                    AND created_at > $3
+                    AND created_at >= $3
                 ORDER BY created_at DESC, image_id DESC
                 LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $4
             )
@@ -88,7 +88,7 @@ page AS (
     ) AS matching
     WHERE (SELECT yes FROM matches_are_rare)
         AND (created_at, image_id) < ($1, $2)
-        AND created_at > $3
+        AND created_at >= $3
     ORDER BY created_at DESC, image_id DESC
     LIMIT $4
 )

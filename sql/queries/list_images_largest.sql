@@ -7,7 +7,7 @@
 -- The bounds of byte_size, within which all images are, tell the planner that the walk is short. Otherwise it would
 -- sort the whole table if VACUUM has not run for long.
 -- $1 bigint, $2 uuid       the page ends before this position; the highest bigint for the first page
--- $3 timestamptz           only images later than this
+-- $3 timestamptz           only images of this time or later
 -- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
 -- $6 bigint                maximum of rows
 -- Index: images_created_at_id_idx for short periods, images_byte_size_id_created_at_idx for others. images_pkey for
@@ -25,7 +25,7 @@ WITH times_are_short (yes) AS MATERIALIZED (
             ELSE NOT EXISTS (
                 SELECT
                 FROM images
-                WHERE created_at > $3
+                WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
                 ORDER BY created_at DESC, id DESC
                 LIMIT 1 OFFSET 200 * $6::bigint
@@ -38,7 +38,7 @@ page AS (
     FROM (
         SELECT byte_size, id
         FROM images
-        WHERE created_at > $3
+        WHERE created_at >= $3
             AND created_at <= $4
             AND (created_at, id) < ($4, $5)
             AND (SELECT yes FROM times_are_short)
@@ -61,7 +61,7 @@ page AS (
             ORDER BY byte_size DESC, id DESC
             OFFSET 0
         ) AS largest
-        WHERE created_at > $3
+        WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
         ORDER BY byte_size DESC, id DESC
         LIMIT $6

@@ -13,7 +13,7 @@
 -- The bounds of byte_size, within which all images are, tell the planner that the walk is short. Otherwise it would
 -- sort the whole table if VACUUM has not run for long.
 -- $1 bigint, $2 uuid       the page ends before this position; the highest bigint for the first page
--- $3 timestamptz           only images later than this
+-- $3 timestamptz           only images of this time or later
 -- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
 -- $6 bigint                maximum of rows
 -- $7 text[]                the terms: tag:..., type:...; may be empty if there are words
@@ -48,7 +48,7 @@ times_are_short (yes) AS MATERIALIZED (
             ELSE NOT EXISTS (
                 SELECT
                 FROM image_documents
-                WHERE created_at > $3
+                WHERE created_at >= $3
                     AND (created_at, image_id) < ($4, $5)
                 ORDER BY created_at DESC, image_id DESC
                 LIMIT 1 OFFSET 200 * $6::bigint
@@ -72,7 +72,7 @@ matches_are_near (yes) AS MATERIALIZED (
                     ORDER BY byte_size DESC, id DESC
                     OFFSET 0
                 ) AS largest
-                WHERE created_at > $3
+                WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
                 ORDER BY byte_size DESC, id DESC
                 LIMIT 10 * $6
@@ -102,7 +102,7 @@ largest AS MATERIALIZED (
             ORDER BY byte_size DESC, id DESC
             OFFSET 0
         ) AS largest
-        WHERE created_at > $3
+        WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
         ORDER BY byte_size DESC, id DESC
         LIMIT 100 * $6
@@ -134,7 +134,7 @@ matches_are_rare (yes) AS MATERIALIZED (
                     ORDER BY byte_size DESC, id DESC
                     OFFSET 0
                 ) AS largest
-                WHERE created_at > $3
+                WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
                 LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $6
             )
@@ -146,7 +146,7 @@ matching AS (
     FROM (
         SELECT image_id, document
         FROM image_documents
-        WHERE created_at > $3
+        WHERE created_at >= $3
             AND created_at <= $4
             AND (created_at, image_id) < ($4, $5)
             AND (SELECT yes FROM times_are_short)
@@ -164,7 +164,7 @@ matching AS (
         OFFSET 0
     ) AS found
     WHERE (SELECT yes FROM matches_are_rare)
-        AND created_at > $3
+        AND created_at >= $3
         AND (created_at, image_id) < ($4, $5)
 ),
 

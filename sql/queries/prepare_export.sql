@@ -1,8 +1,8 @@
 -- prepare_export: sets the filters of an export, for GET /v1/images/export and `images export`, because COPY takes no
 -- parameters. They last until the transaction ends. It also lifts the time limit, because an export may take longer
 -- than a request. The limit still applies to the wait for a table's lock.
--- $1 timestamptz  only images later than this
--- $2 timestamptz  only images earlier than this
+-- $1 timestamptz  only images of this time or later
+-- $2 timestamptz  only images of this time or earlier
 -- $3 text[]       terms that each image has: tag:..., type:...; may be empty
 -- $4 text         words in web-search syntax, or NULL
 -- Index: none, no table is read.

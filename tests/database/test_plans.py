@@ -62,6 +62,7 @@ PINNED = {
     "list_tags": ({TAGS}, 51_000, 450),
     "lock_content": (set(), 0, 10),
     "lock_content_to_remove": (set(), 0, 10),
+    "parse_search": (set(), 0, 10),
     "prepare_export": (set(), 0, 10),
     "prepare_import": (set(), 0, 10),
     "prepare_schema": (set(), 0, 10),

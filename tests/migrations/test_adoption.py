@@ -127,22 +127,6 @@ def test_a_table_in_use_is_adopted_without_a_lock(empty_database: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_table_that_was_compared_is_the_one_that_is_adopted(empty_database: str) -> None:
-    """If another schema comes first in the search path, no empty table there hides the table with rows."""
-    with psycopg.connect(empty_database, autocommit=True) as connection:
-        connection.execute(CREATE_ALL.encode())
-        connection.execute(ROWS.encode())
-        connection.execute("CREATE SCHEMA app")
-
-        done = yoyo_on(f"{empty_database}&options=-c%20search_path%3Dapp,public", "apply")
-
-        assert done.returncode == 0, done.stderr
-        assert connection.execute("SELECT to_regclass('app.images'), count(*) FROM public.images").fetchone() == (
-            None,
-            20,
-        )
-
-
 def test_a_table_that_is_aside_with_its_indexes_keeps_them(empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(CREATE_ALL.encode())

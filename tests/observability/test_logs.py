@@ -297,6 +297,34 @@ def test_who_does_not_read_holds_up_nobody_and_is_told_what_was_dropped(monkeypa
     assert read + int(told[1]) == 1000
 
 
+def test_the_thread_that_writes_survives_an_error_and_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    handler = logs.Handler("json", writer)
+    write, errors = os.write, [RuntimeError("no such thing")]
+
+    def fail_once(descriptor: int, data: bytes) -> int:
+        if descriptor == writer and errors:
+            raise errors.pop()
+        return write(descriptor, data)
+
+    monkeypatch.setattr("app.observability.logs.os.write", fail_once)
+    handler.start()
+    handler.write(b'{"message":"first"}\n')
+
+    with closing(os.fdopen(reader)) as file:
+        fault = json.loads(next(file))
+        dropped = json.loads(next(file))
+        handler.write(b'{"message":"second"}\n')
+        second = json.loads(next(file))
+        handler.stop()
+        os.close(writer)
+
+    assert (fault["level"], fault["message"]) == ("error", "log lines could not be written")
+    assert fault["traceback"].endswith("RuntimeError: no such thing")
+    assert dropped["message"].startswith("1 log lines were dropped")
+    assert second["message"] == "second"
+
+
 def test_the_configuration_is_uvicorns_own() -> None:
     """No handler for uvicorn's lines of access, which would be a second line for each request."""
     configuration = json.loads((ROOT / "app" / "logging.json").read_text())

@@ -1,11 +1,14 @@
 """Property-based tests with hypothesis: the same examples on each run, unless RANDOM=1 asks for others."""
 
+import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-__all__ = ["given", "settings", "st"]
+__all__ = ["for_each", "given", "settings", "st"]
 
 settings.register_profile(
     "images",
@@ -15,3 +18,20 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("images")
+
+T = TypeVar("T")
+
+
+async def for_each(values: st.SearchStrategy[T], check: Callable[[T], Awaitable[None]], examples: int) -> None:
+    """Await `check` for examples of the values, in the event loop of the test, so that it can use a client."""
+    loop = asyncio.get_running_loop()
+
+    @settings(max_examples=examples, phases=[Phase.explicit, Phase.generate])
+    @given(values)
+    def run(value: T) -> None:
+        async def checked() -> None:
+            await check(value)
+
+        asyncio.run_coroutine_threadsafe(checked(), loop).result()
+
+    await asyncio.to_thread(run)

@@ -495,6 +495,22 @@ def test_the_gallery_says_that_the_service_cannot_be_reached_and_recovers(site: 
     expect(page.get_by_text("This image does not exist, or it was deleted.")).to_be_visible()
 
 
+@pytest.mark.parametrize("image", ["../schema", "1", "x?y"])
+def test_an_image_in_the_address_that_is_no_id_is_not_asked_for(site: Site, page: Page, image: str) -> None:
+    site.upload(title="One")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(f"{site.url}?image={image}")
+
+    expect(tile(page, "One")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    paths = {url.removeprefix(site.url).partition("?")[0] for url in asked if url.startswith(site.api)}
+    known = r"v1/images(/[0-9a-f-]{36}/(thumbnail|content))?"
+    assert {path for path in paths if not re.fullmatch(known, path)} == set()
+    assert not [url for url in asked if url.startswith(f"{site.url}v1/schema")]
+
+
 def busy_once() -> Callable[[Route], None]:
     """Return a handler that answers the first request with 503 and lets the others through."""
     answers = iter([503])

@@ -120,6 +120,17 @@ async def test_who_has_no_token_learns_of_no_path_and_no_method(closed: httpx.As
         problem(await closed.request(method, path), 401)
 
 
+async def test_only_spaces_and_tabs_may_surround_a_token(closed: httpx.AsyncClient, settings: Settings) -> None:
+    token = (await made(settings, "read")).encode()
+
+    for around in (b" ", b"\t", b"  \t "):
+        headers = [(b"Authorization", b"Bearer " + around + token + around)]
+        assert (await closed.get("/v1/images", headers=headers)).status_code == 200
+    for around in (b"\xa0", b"\x85", b"\x1c", b"\x1f", b"\x0b", b"\x0c", b"\xc2\xa0", b"\xe2\x80\xa8"):
+        for value in (around + token + around, around + token, token + around):
+            problem(await closed.get("/v1/images", headers=[(b"Authorization", b"Bearer " + value)]), 401)
+
+
 async def test_an_unknown_id_and_a_wrong_secret_answer_alike(closed: httpx.AsyncClient, settings: Settings) -> None:
     token = await made(settings, "read")
     named = {"X-Request-ID": "the-same"}

@@ -3,6 +3,8 @@
 /** The parameters of GET /v1/images that the gallery uses. */
 const FILTERS = ["q", "tag", "content_type", "created_after", "created_before", "sort"];
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /** @type {() => void} */
 let listener = () => {};
 
@@ -16,6 +18,12 @@ export function onChange(callback) {
 
 export function address() {
   return new URLSearchParams(location.search);
+}
+
+/** Return the ID of the open image, or null. Any other text in the address is no ID, and never part of a request. */
+export function imageId() {
+  const id = address().get("image");
+  return id !== null && UUID.test(id) ? id : null;
 }
 
 /** Return the address's filters, in a fixed order: they name a view. */
@@ -35,7 +43,7 @@ export function go(change, { replace = false } = {}) {
   change(next);
   const query = next.toString();
   if (query === address().toString()) return;
-  const opened = next.has("image") && !address().has("image"); // history.back() then leads to the wall
+  const opened = next.has("image") && imageId() === null; // history.back() then leads to the wall
   const url = query ? `?${query}` : location.pathname;
   if (replace) history.replaceState(history.state, "", url);
   else history.pushState({ opened }, "", url);

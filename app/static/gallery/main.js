@@ -1,7 +1,7 @@
 // The gallery: shows what the address bar says, and answers the keys that work on the whole page.
 import { find } from "../dom.js";
 import "./actions.js";
-import { address, filters, onChange, withImage } from "./address.js";
+import { filters, imageId, onChange, withImage } from "./address.js";
 import { showFilters } from "./filters.js";
 import { form } from "./form.js";
 import { picture, showWindowTitle } from "./picture.js";
@@ -25,7 +25,7 @@ function showAddress({ restore = false } = {}) {
     wall.show(parameters.toString(), { restore });
     showWindowTitle();
   }
-  const id = address().get("image");
+  const id = imageId();
   if (id === picture.id) return;
   if (id) picture.open(id);
   else picture.close();
@@ -33,7 +33,7 @@ function showAddress({ restore = false } = {}) {
 
 addEventListener("popstate", async () => {
   const { id } = picture;
-  if (!id || !form.dirty() || address().get("image") === id) return showAddress({ restore: true });
+  if (!id || !form.dirty() || imageId() === id) return showAddress({ restore: true });
   history.pushState({ opened: true }, "", withImage(id)); // the image stays open until the user has decided
   if (await picture.mayLeave()) history.back();
 });

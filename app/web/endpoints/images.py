@@ -13,11 +13,12 @@ from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.catalogue.cursors import EARLIEST, EPOCH, microseconds
+from app.catalogue.cursors import EPOCH, microseconds
 from app.catalogue.fields import attributes_within
 from app.catalogue.listing import ListQuery
 from app.catalogue.models import Image, ImagePage, ImagePatch
 from app.catalogue.thumbnails import objects_of
+from app.catalogue.words import searching
 from app.database import queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
@@ -60,16 +61,17 @@ ONE_IMAGE = Answer(200, "The image.", {JSON: Image}, ("ETag", "Last-Modified"))
 )
 async def list_images(request: Request[State]) -> Response:
     query = parameters(request, ListQuery)
-    rows = await queries.list_images(
-        request.state["reads"],
-        sort=query.sort,
-        position=query.position(),
-        created_after=query.created_after or EARLIEST,
-        end=query.end(),
-        terms=query.terms(),
-        words=query.q,
-        limit=query.limit + 1,
-    )
+    async with searching(request.state["reads"], query.terms(), query.q):
+        rows = await queries.list_images(
+            request.state["reads"],
+            sort=query.sort,
+            position=query.position(),
+            earliest=query.earliest(),
+            end=query.end(),
+            terms=query.terms(),
+            words=query.q,
+            limit=query.limit + 1,
+        )
     cursor = query.cursor_after(*rows[query.limit - 1]) if len(rows) > query.limit else None
     return page(request, PATH, "images", [row["image"] for row in rows[: query.limit]], cursor)
 

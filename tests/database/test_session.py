@@ -1,0 +1,119 @@
+"""Session of the service: settings of the database change nothing that the API documents."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from app.embedded_postgres import Server
+from app.settings import Settings
+from tests.conftest import client_of
+from tests.migrations.test_session import HOSTILE, neutral, sets
+from tests.support.api import problem, rows, upload
+from tests.support.pictures import picture
+
+MORE = {
+    "words": ["gin_fuzzy_search_limit = 1", "bytea_output = 'escape'", "default_text_search_config = 'german'"],
+}
+SORTS = ("newest", "oldest", "largest", "name")
+
+
+@pytest.fixture
+def hostile(request: pytest.FixtureRequest, server: Server, database: str) -> str:
+    """The name of a case of HOSTILE, whose settings the database has."""
+    case: str = request.param
+    with psycopg.connect(server.url(), autocommit=True) as plain, psycopg.connect(database) as connection:
+        name = connection.info.dbname
+        sets(plain, "DATABASE", name, [setting for setting in HOSTILE[case] if "search_path" not in setting])
+        sets(plain, "DATABASE", name, MORE.get(case, []))
+    return case
+
+
+async def get(client: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
+    response = await client.get(path, params=parameters)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+@pytest.mark.routes("direct", "pgbouncer")
+@pytest.mark.parametrize("hostile", [case for case in HOSTILE if case != "decoys"], indirect=True)
+async def test_settings_of_the_database_change_nothing(hostile: str, settings: Settings, database: str) -> None:
+    async with client_of(settings) as client, client_of(settings) as other:  # two processes, each with a pool
+        both = client, other
+        # Concurrent uploads of the same bytes store one image.
+        for seed in range(4):
+            content = picture(seed=seed)
+            posts = [
+                one.post("/v1/images", files={"file": (f"{seed}.png", content)}, data={"title": "back\\slash 'fog'"})
+                for one in both * 3
+            ]
+            answers = await asyncio.gather(*posts)
+            assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 5}
+            assert len({answer.json()["id"] for answer in answers}) == 1
+        image = answers[0].json()
+        path = f"/v1/images/{image['id']}"
+
+        # Of concurrent changes of one version, one succeeds. Without a condition, all do.
+        etag = (await client.get(path)).headers["etag"]
+        patches = [
+            one.patch(path, json={"title": f"title {n}"}, headers={"If-Match": etag}) for n, one in enumerate(both * 4)
+        ]
+        assert Counter(answer.status_code for answer in await asyncio.gather(*patches)) == {200: 1, 412: 7}
+        patches = [one.patch(path, json={"tags": [f"tag {n}"]}) for n, one in enumerate(both * 4)]
+        assert {answer.status_code for answer in await asyncio.gather(*patches)} == {200}
+        tagged = (await get(client, path))["tags"]
+        assert [found["id"] for found in (await get(client, "/v1/images", tag=tagged[0]))["images"]] == [image["id"]]
+
+        # Lists, searches, cursors and exports find every image.
+        moment = (await get(client, path))["created_at"]
+        for sort in SORTS:
+            ids: list[str] = []
+            cursor = None
+            while cursor or not ids:
+                page = await get(client, "/v1/images", sort=sort, limit=1, **({"cursor": cursor} if cursor else {}))
+                ids += [found["id"] for found in page["images"]]
+                cursor = page["next"]
+            assert len(ids) == len(set(ids)) == 4
+            assert len((await get(client, "/v1/images", sort=sort, q="slash fog"))["images"]) == 3
+            assert len((await get(client, "/v1/images", sort=sort, created_before=moment))["images"]) == 3
+        exported = await client.get("/v1/images/export", params={"q": "slash -'x", "created_before": moment})
+        assert (exported.status_code, exported.text.count("\n")) == (200, 3)
+        assert (await get(client, "/v1/stats"))["images"] == 4
+        assert (await client.get("/readyz")).status_code == 200
+
+        # An import takes an export.
+        whole = (await client.get("/v1/images/export")).text
+        assert (await client.delete(path)).status_code == 204
+        imports = [
+            one.post("/v1/images/import", content=whole, headers={"Content-Type": "application/x-ndjson"})
+            for one in both
+        ]
+        answers = await asyncio.gather(*imports)
+        assert sorted((answer.status_code, answer.json()["new"]) for answer in answers) == [(200, 0), (200, 1)]
+        assert (await client.get("/v1/images/export")).text == whole
+    with psycopg.connect(neutral(database)) as connection:
+        assert rows(connection) == 4
+
+
+async def test_a_database_that_is_read_only_by_default_is_read(
+    server: Server, settings: Settings, database: str
+) -> None:
+    """An administrator sets it to stop all changes: each is a 503."""
+    async with client_of(settings) as client:
+        image = await upload(client)
+    with psycopg.connect(server.url(), autocommit=True) as plain, psycopg.connect(database) as connection:
+        sets(plain, "DATABASE", connection.info.dbname, ["default_transaction_read_only = on"])
+    path = f"/v1/images/{image['id']}"
+
+    async with client_of(settings) as client:
+        for sort in SORTS:
+            assert len((await get(client, "/v1/images", sort=sort, q="cat"))["images"]) == 1
+        assert (await client.get("/v1/images/export")).text.count("\n") == 1
+        assert (await client.get(f"{path}/content")).status_code == 200
+        problem(await client.patch(path, json={"title": "x"}), 503)
+        problem(await client.delete(path), 503)
+        problem(await client.post("/v1/images", files={"file": picture(seed=7)}), 503)
+        assert await get(client, path) == image

@@ -1,0 +1,317 @@
+"""Session of the migrator: settings of a role, a database or a URL change nothing that the documentation promises."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from app.embedded_postgres import Server
+from app.migrations.concurrent_indexes import built_by
+from app.settings import ROOT
+from tests.cli.test_status import status
+from tests.conftest import BIN, as_role, environment, yoyo_on
+from tests.migrations.test_backend import wait_until
+from tests.schema.test_history import state
+from tests.schema.test_migrations import IDS, rows
+from tests.support import forked
+from tests.support.legacy import CREATE_ALL, ROWS
+
+# Settings of the database, in groups.
+HOSTILE = {
+    "repeatable read": ["default_transaction_isolation = 'repeatable read'"],
+    "serializable": ["default_transaction_isolation = 'serializable'", "default_transaction_deferrable = on"],
+    "words": [
+        "DateStyle = 'German, DMY'",
+        "IntervalStyle = 'sql_standard'",
+        "TimeZone = 'Asia/Kathmandu'",
+        "standard_conforming_strings = off",
+        "quote_all_identifiers = on",
+        "extra_float_digits = -15",
+        "client_encoding = 'LATIN1'",
+        "array_nulls = off",
+    ],
+    "time-outs": [
+        "lock_timeout = '1ms'",
+        "statement_timeout = '700ms'",
+        "idle_session_timeout = '700ms'",
+        "idle_in_transaction_session_timeout = '700ms'",
+    ],
+    "decoys": ["search_path = public, decoys"],
+}
+DECOYS = """
+CREATE SCHEMA decoys;
+CREATE TABLE decoys.images (LIKE public.images);
+CREATE INDEX images_filename_id_created_at_idx ON decoys.images (filename COLLATE "C", id) INCLUDE (created_at);
+"""
+FORCED = "ALTER TABLE images ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+INDEXED = next(name for name in IDS if "index_images_name" in name)
+
+
+def sets(connection: psycopg.Connection, kind: str, name: str, settings: list[str]) -> None:
+    for setting in settings:
+        connection.execute(SQL("ALTER {} {} SET {}").format(SQL(kind), Identifier(name), SQL(setting)))
+
+
+@pytest.fixture
+def legacy(empty_database: str) -> str:
+    """A database of create_all() with 20 rows."""
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.replace("300000", "300").encode())
+    return empty_database
+
+
+@pytest.fixture
+def plain(server: Server) -> Iterator[psycopg.Connection]:
+    """A connection to no test's database: hostile settings do not reach it."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        yield connection
+
+
+def dump(url: str) -> "subprocess.CompletedProcess[str]":
+    return forked.run(environment(DATABASE_URL=url), "images", "schema", "dump")
+
+
+def without_decoys(dumped: str) -> str:
+    """Return the dump without the schema of DECOYS, which it has too."""
+    return re.sub(r"CREATE (SCHEMA decoys|TABLE decoys|INDEX \w+ ON decoys)[^;]*;\n\n", "", dumped)
+
+
+def lives(url: str, admin: str) -> None:
+    """Go through what can happen to a database of create_all(). `admin` is the URL of a superuser without settings."""
+    with psycopg.connect(admin, autocommit=True) as connection:
+        legacy = rows(connection)
+
+        applied = yoyo_on(url, "apply")
+        assert applied.returncode == 0, applied.stderr
+        assert applied.stdout.count("applied 0") == len(IDS)
+        assert yoyo_on(url, "apply").stdout == "nothing to apply\n"
+        seen = status(url)
+        assert (seen.returncode, seen.stderr) == (0, ""), seen.stdout
+        assert seen.stdout.splitlines()[-1] == "drift: none, the schema is that of schema.sql"
+        dumped = dump(url)
+        assert dumped.stderr == ""
+        if connection.execute("SELECT current_schema()").fetchone() == ("public",):  # sql/schema.sql names no other
+            assert without_decoys(dumped.stdout) == (ROOT / "sql" / "schema.sql").read_text()
+
+        assert yoyo_on(url, "rollback", "-r", INDEXED).returncode == 0
+        file = (ROOT / "sql" / "migrations" / f"{INDEXED}.sql").read_text()
+        build = file[file.index("CREATE INDEX") :]
+        connection.execute(build.encode())
+        connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [built_by(build)])
+        repaired = yoyo_on(url, "apply")
+        assert (repaired.returncode, repaired.stderr) == (0, "")
+        assert f"{INDEXED}: dropping the INVALID index {built_by(build)}" in repaired.stdout
+        assert status(url).returncode == 0
+
+        assert yoyo_on(url, "rollback", "-r", IDS[1]).returncode == 0
+        assert rows(connection) == legacy
+        rejected = yoyo_on(url, "rollback", "-r", IDS[0])
+        assert (rejected.returncode, "20 rows" in rejected.stderr) == (1, True), rejected.stderr
+        assert rows(connection) == legacy
+
+        connection.execute("TRUNCATE images")
+        stderr = roll_back_beside_a_writer(url, admin)
+        assert f"{IDS[0]} was not rolled back: it would lose 1 row.\n" in stderr
+        assert len(rows(connection)) == 1
+
+
+def roll_back_beside_a_writer(url: str, admin: str) -> str:
+    """Roll back to an empty database. Commit a row while the rollback waits for its lock. Return stderr."""
+    with psycopg.connect(admin) as writer, psycopg.connect(admin, autocommit=True) as watcher:
+        writer.execute("""
+            INSERT INTO images
+                (id, tags, attributes, filename, content_type, byte_size, width, height, sha256, storage_key)
+            VALUES (gen_random_uuid(), '{}', '{}', 'a.png', 'image/png', 1, 1, 1, repeat('a', 64), 'a')
+        """)
+        migrator = subprocess.Popen(
+            [BIN / "yoyo", "rollback", "-r", IDS[0]],
+            env=environment(DATABASE_URL=url, MIGRATION_LOCK_TIMEOUT="30"),
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        wait_until(lambda: watcher.execute(waiting).fetchall() or migrator.poll() is not None)
+        writer.commit()
+        _, stderr = migrator.communicate(timeout=30)
+    assert migrator.returncode == 1, stderr
+    return stderr
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_settings_of_the_database_change_nothing(plain: psycopg.Connection, legacy: str, case: str) -> None:
+    with psycopg.connect(legacy) as connection:
+        connection.execute(DECOYS.encode())
+        sets(plain, "DATABASE", connection.info.dbname, HOSTILE[case])
+
+    lives(legacy, neutral(legacy))
+
+
+def neutral(url: str) -> str:
+    """Return the URL with PostgreSQL's own defaults for the settings of the tests."""
+    defaults = {
+        "default_transaction_isolation": r"read\ committed",
+        "default_transaction_deferrable": "off",
+        "DateStyle": "ISO",
+        "IntervalStyle": "postgres",
+        "TimeZone": "UTC",
+        "standard_conforming_strings": "on",
+        "quote_all_identifiers": "off",
+        "extra_float_digits": "1",
+        "array_nulls": "on",
+        "lock_timeout": "0",
+        "statement_timeout": "0",
+        "idle_session_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+        "search_path": "public",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in defaults.items())
+    return f"{url}&client_encoding=UTF8&options={quote(options)}"
+
+
+def test_odd_names_of_role_database_and_schema_change_nothing(server: Server, admin: psycopg.Connection) -> None:
+    odd = 'a "b" %25\'; --'
+    name = Identifier(odd)
+    admin.execute(SQL("CREATE ROLE {} LOGIN").format(name))
+    admin.execute(SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+    try:
+        url = server.url(quote(odd, safe=""))
+        with psycopg.connect(url) as connection:
+            connection.execute(SQL("CREATE SCHEMA AUTHORIZATION {}").format(name))  # which "$user" leads to
+            connection.execute(SQL("SET ROLE {}").format(name))
+            connection.execute(SQL("SET search_path = {}").format(name))
+            connection.execute(CREATE_ALL.encode())
+            connection.execute(ROWS.replace("300000", "300").encode())
+            path = name.as_string().replace("\\", "\\\\").replace(" ", "\\ ")
+        lives(as_role(url, quote(odd, safe="")), f"{url}&options={quote(f'-c search_path={path}')}")
+    finally:
+        admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        admin.execute(SQL("DROP ROLE {}").format(name))
+
+
+def test_isolation_in_the_url_changes_nothing(database: str) -> None:
+    assert yoyo_on(database, "rollback", "-r", IDS[1]).returncode == 0
+    url = f"{database}&options={quote('-c default_transaction_isolation=serializable')}&client_encoding=LATIN1"
+
+    assert "would lose 1 row.\n" in roll_back_beside_a_writer(url, database)
+
+
+def test_a_view_on_the_table_keeps_it(database: str) -> None:
+    assert yoyo_on(database, "rollback", "-r", IDS[1]).returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE VIEW seen AS SELECT id FROM images")
+
+        done = yoyo_on(database, "rollback", "-r", IDS[0])
+
+        assert done.returncode == 3
+        assert "cannot drop table images because other objects depend on it\n" in done.stderr
+        assert connection.execute("SELECT count(*) FROM seen").fetchone() == (0,)
+
+
+@pytest.fixture
+def owned(database: str) -> str:
+    """The URL of a migrated database for the owner of its tables, who is no superuser. It has 20 rows."""
+    with psycopg.connect(database) as connection:
+        connection.execute(ROWS.replace("300000", "300").encode())
+    return as_role(database, "images_owner")
+
+
+@pytest.mark.parametrize("policy", ["", "CREATE POLICY none ON images USING (false)"])
+def test_rows_that_row_security_hides_are_not_lost(owned: str, database: str, policy: str) -> None:
+    """The owner of a table sees no row of it if row security is forced. So its count is zero."""
+    assert yoyo_on(owned, "rollback", "-r", IDS[1]).returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"{FORCED}; {policy}".encode())
+        before = state(database)
+
+        done = yoyo_on(owned, "rollback", "-r", IDS[0])
+
+        assert done.returncode == 3
+        assert done.stderr == (
+            'error: PostgreSQL failed: query would be affected by row-level security policy for table "images".\n'
+            "hint: To disable the policy for the table's owner, use ALTER TABLE NO FORCE ROW LEVEL SECURITY.\n"
+        )
+        assert state(database) == before
+        assert len(rows(connection)) == 20
+
+
+def test_a_backfill_does_not_skip_rows_that_row_security_hides(owned: str, database: str) -> None:
+    filled = next(name for name in IDS if "fill_image_terms" in name)
+    assert yoyo_on(owned, "rollback", "-r", filled).returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(FORCED)
+
+        done = yoyo_on(owned, "apply")
+
+        assert done.returncode == 3
+        assert f"error: {filled} was not applied: query would be affected by row-level security policy" in done.stderr
+        connection.execute(
+            "ALTER TABLE images NO FORCE ROW LEVEL SECURITY; ALTER TABLE images DISABLE ROW LEVEL SECURITY"
+        )
+        assert yoyo_on(owned, "apply").returncode == 0
+        assert status(owned).returncode == 0
+        assert connection.execute("SELECT count(*) FROM image_documents").fetchone() == (20,)
+
+
+def test_a_history_that_row_security_hides_is_an_error(owned: str, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "ALTER TABLE _yoyo_ledger ENABLE ROW LEVEL SECURITY; ALTER TABLE _yoyo_ledger FORCE ROW LEVEL SECURITY"
+        )
+
+    for done in (yoyo_on(owned, "apply"), status(owned)):
+        assert done.returncode == 3
+        assert 'row-level security policy for table "_yoyo_ledger"' in done.stderr
+
+
+def test_a_database_that_is_read_only_by_default_stays_as_it_is(plain: psycopg.Connection, owned: str) -> None:
+    """An administrator sets it to stop all changes. Commands that only read work."""
+    assert yoyo_on(owned, "rollback").returncode == 0
+    before = state(owned)
+    with psycopg.connect(owned) as connection:
+        name = connection.info.dbname
+    sets(plain, "DATABASE", name, ["default_transaction_read_only = on"])
+
+    for command in ("apply", "rollback"):
+        done = yoyo_on(owned, command)
+        assert done.returncode == 3
+        assert done.stderr == (
+            "error: PostgreSQL failed: cannot execute INSERT in a read-only transaction.\n"
+            "hint: migrate on a primary. If this is one, remove default_transaction_read_only from the role or the "
+            "database\n"
+        )
+    assert (yoyo_on(owned, "list").returncode, status(owned).returncode) == (0, 1)
+    assert dump(owned).returncode == 0
+
+    assert state(owned) == before
+    options = quote("-c default_transaction_read_only=off")
+    assert yoyo_on(f"{owned}&options={options}", "apply").returncode == 0
+
+
+def test_a_table_that_the_search_path_finds_elsewhere_is_rejected(legacy: str) -> None:
+    """Half of the statements would use another schema, or an empty table would hide the one with rows."""
+    with psycopg.connect(legacy) as connection:
+        connection.execute("CREATE SCHEMA app")
+    url = f"{legacy}&options={quote('-c search_path=app,public')}"
+
+    for done in (yoyo_on(url, "apply"), yoyo_on(url, "list"), status(url)):
+        assert done.returncode == 3
+        assert done.stderr == (
+            "error: the search_path leads to schema app, but schema public has the table images.\n"
+            "hint: set the search_path to one of them: ?options=-csearch_path%3DSCHEMA in the URL\n"
+        )
+    assert yoyo_on(f"{legacy}&options=-csearch_path%3Dpublic", "apply").returncode == 0
+
+
+def test_a_backup_lock_outlives_the_time_out_of_idle_sessions(plain: psycopg.Connection, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        sets(plain, "DATABASE", connection.info.dbname, ["idle_session_timeout = '100ms'"])
+
+    done = forked.run(environment(DATABASE_URL=database), "images", "objects", "keep", "sleep", "0.5")
+
+    assert (done.returncode, done.stderr) == (0, "")
