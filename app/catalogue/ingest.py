@@ -17,6 +17,8 @@ from app.decoder.formats import EXTENSIONS, Measure
 from app.storage import keys, store
 from app.storage.spool import Content
 
+MAX_WRITES = 3  # of the same bytes in one upload. More are needed only if the store loses them.
+
 
 class MeasuredContent(NamedTuple):
     """The size in bytes of an image, its SHA-256 in hexadecimal, and its measure."""
@@ -38,7 +40,7 @@ async def store_image(
 
     Without a file name, the hash becomes the name. Raises errors of obstore and of PostgreSQL.
     """
-    key = keys.storage_key(measured.sha256)
+    key, written = keys.storage_key(measured.sha256), 0
     while True:
         row = await queries.get_image_by_sha256(pool, measured.sha256)
         if row is not None:
@@ -46,12 +48,17 @@ async def store_image(
         async with pool.exclusive(measured.sha256) as waited:
             if waited:
                 continue  # Another request in this process may have stored these bytes.
-            # Until the row is committed, the lock keeps a DELETE from removing the bytes that are written here. The row
-            # is committed after the bytes are written, so a crash can leave bytes without a row, but no row without
-            # bytes.
-            async with pool.transaction() as connection:
+            if written == MAX_WRITES:
+                raise TimeoutError("the object store does not have the bytes that were just written")
+            # The row is committed after the bytes are written, so a crash can leave bytes without a row, but no row
+            # without bytes. No connection is held while they are written. A DELETE may remove them meanwhile, until
+            # this transaction has the lock. Then they are looked up, and written again if they are gone.
+            await store.put(objects, key, content, measured.measure.content_type)
+            written += 1
+            async with pool.store_transaction() as connection:
                 await queries.lock_content(connection, measured.sha256)
-                await store.put(objects, key, content, measured.measure.content_type)
+                if await store.size(objects, key) != measured.byte_size:
+                    continue
                 row = await queries.insert_image(
                     connection,
                     filename=filename or f"{measured.sha256[:16]}.{EXTENSIONS[measured.measure.content_type]}",
