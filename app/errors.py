@@ -67,6 +67,10 @@ class CannotConnectError(CommandError):
         super().__init__(f"cannot connect to PostgreSQL at {self.place} ({setting}): {connection_reason(error)}.")
 
 
+class WrongStoreError(CommandError):
+    """The object store is that of another catalogue, or has lost its identity."""
+
+
 class OutputError(CommandError):
     """The output cannot be written: its reader has closed the pipe, or the disk is full.
 

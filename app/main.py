@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 
+from app.catalogue.ownership import StoreGuard
 from app.catalogue.thumbnails import Thumbnails
 from app.database.database_metrics import DatabaseProbe
 from app.database.pool import Pool
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
+        guard = StoreGuard(settings, store)
         with (
             logs.write_in_background() as log,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
@@ -93,6 +95,7 @@ def create_app(settings: Settings) -> Starlette:
                 ReadRouter(settings, pool) as reads,
                 Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as measured,
                 nullcontext() if settings.migrate else health.log_pending_migrations(reads),
+                guard.running(),
             ):
                 yield {
                     "settings": settings,
@@ -109,6 +112,7 @@ def create_app(settings: Settings) -> Starlette:
                     "database_probe": DatabaseProbe(settings),
                     "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
+                    "guard": guard,
                     "openapi": document.at,
                 }
 

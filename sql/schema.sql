@@ -232,6 +232,26 @@ COMMENT ON CONSTRAINT images_storage_key_check ON images IS 'At most 512 charact
 
 COMMENT ON CONSTRAINT images_title_check ON images IS 'At most 200 characters.';
 
+CREATE TABLE object_stores (
+    is_only boolean DEFAULT true NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    confirmed_at timestamp with time zone,
+    CONSTRAINT object_stores_is_only_check CHECK (is_only)
+);
+
+COMMENT ON TABLE object_stores IS 'The identity of the object store that has the bytes of this catalogue: at most one row.';
+
+COMMENT ON COLUMN object_stores.is_only IS 'Always true, so there is only one row.';
+
+COMMENT ON COLUMN object_stores.id IS 'Random. The object catalogue.json in the store has the same ID.';
+
+COMMENT ON COLUMN object_stores.created_at IS 'When the ID was made.';
+
+COMMENT ON COLUMN object_stores.confirmed_at IS 'When the ID was first read back from the store; NULL: not yet.';
+
+COMMENT ON CONSTRAINT object_stores_is_only_check ON object_stores IS 'At most one row.';
+
 CREATE TABLE tokens (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -276,6 +296,9 @@ ALTER TABLE ONLY image_terms
 ALTER TABLE ONLY images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY object_stores
+    ADD CONSTRAINT object_stores_pkey PRIMARY KEY (is_only);
+
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 
@@ -306,6 +329,8 @@ COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, d
 CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256);
 
 COMMENT ON INDEX images_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256.';
+
+COMMENT ON INDEX object_stores_pkey IS 'At most one row: insert_store.';
 
 CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL);
 
@@ -342,6 +367,10 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- column images.title: text
 -- column images.updated_at: timestamp with time zone, not null, default now()
 -- column images.width: integer, not null
+-- column object_stores.confirmed_at: timestamp with time zone
+-- column object_stores.created_at: timestamp with time zone, not null, default now()
+-- column object_stores.id: uuid, not null
+-- column object_stores.is_only: boolean, not null, default true
 -- column tokens.created_at: timestamp with time zone, not null, default now()
 -- column tokens.id: uuid, not null
 -- column tokens.last_used_at: timestamp with time zone
@@ -357,6 +386,8 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- constraint images.images_sha256_check: CHECK ((char_length(sha256) <= 64))
 -- constraint images.images_storage_key_check: CHECK ((char_length(storage_key) <= 512))
 -- constraint images.images_title_check: CHECK ((char_length(title) <= 200))
+-- constraint object_stores.object_stores_is_only_check: CHECK (is_only)
+-- constraint object_stores.object_stores_pkey: PRIMARY KEY (is_only)
 -- constraint tokens.tokens_name_check: CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))
 -- constraint tokens.tokens_pkey: PRIMARY KEY (id)
 -- constraint tokens.tokens_scope_check: CHECK ((scope = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text])))
@@ -378,11 +409,13 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
+-- index object_stores_pkey: CREATE UNIQUE INDEX object_stores_pkey ON object_stores USING btree (is_only)
 -- index tokens_name_key: CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL)
 -- index tokens_pkey: CREATE UNIQUE INDEX tokens_pkey ON tokens USING btree (id)
 -- table image_documents: kind r, persistence p
 -- table image_terms: kind r, persistence p
 -- table images: kind r, persistence p
+-- table object_stores: kind r, persistence p
 -- table tokens: kind r, persistence p
 -- trigger images.images_list_deleted: CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted()
 -- trigger images.images_list_inserted: CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted()

@@ -156,6 +156,22 @@ async def find_contents(database: Database, sha256s: Sequence[str]) -> list[Reco
     return await database.fetch("find_contents", sha256s)
 
 
+async def get_store(database: Database) -> Record | None:
+    return await database.fetchrow("get_store")
+
+
+async def insert_store(database: Database, id: UUID) -> Record | None:
+    return await database.fetchrow("insert_store", id)
+
+
+async def confirm_store(database: Database, id: UUID) -> Record | None:
+    return await database.fetchrow("confirm_store", id)
+
+
+async def replace_store(database: Database, id: UUID) -> Record | None:
+    return await database.fetchrow("replace_store", id)
+
+
 async def prepare_import(connection: Connection) -> datetime:
     """Begin an import, and return the time that its images will have as `created_at`."""
     [row] = await connection.fetch("prepare_import", timeout=COPY_TIMEOUT)

@@ -19,6 +19,7 @@ from app.errors import (
     NoThumbnailError,
     RejectedImageError,
     StoppingError,
+    WrongStoreError,
 )
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
@@ -34,6 +35,7 @@ TITLES = {
     "no-thumbnail": "These bytes have no thumbnail",
     "version-conflict": "The image has changed",
     "migrations-pending": "Migrations are pending",
+    "wrong-store": "The object store is that of another catalogue",
     "draining": "The process is stopping",
 }
 # The names of RFC 9110. Python before 3.13 has older ones.
@@ -228,6 +230,11 @@ async def _content_missing(request: Request, error: Exception) -> Response:
     return ProblemError(404, "content-missing", detail).response()
 
 
+async def _wrong_store(request: Request, error: Exception) -> Response:
+    logger.error("503 %s %s: %s", request.method, request.scope["path"], error)
+    return unavailable("The object store is not the one of this database.", "wrong-store").response()
+
+
 async def _not_found(request: Request, error: Exception) -> Response:
     return ProblemError(404, detail="No image has this ID.").response()
 
@@ -254,6 +261,7 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     ContentMissingError: _content_missing,
     ImageNotFoundError: _not_found,
     StoppingError: _stopping,
+    WrongStoreError: _wrong_store,
     ClientDisconnect: _disconnected,
     **dict.fromkeys(UNAVAILABLE, _unavailable),
     **dict.fromkeys(SCHEMA_BEHIND, _behind),
