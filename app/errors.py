@@ -119,7 +119,14 @@ class ImageNotFoundError(AppError):
 
 
 class ContentMissingError(AppError):
-    """The image exists, but the object store has no bytes under its storage key."""
+    """The image exists, but the object store has no bytes under its storage key, or bytes of another size.
+
+    `byte_size` is the size in the row, `size` that in the store, both in bytes.
+    """
+
+    def __init__(self, key: str, byte_size: int, size: int | None) -> None:
+        super().__init__(key)
+        self.key, self.byte_size, self.size = key, byte_size, size
 
 
 class StoppingError(AppError):

@@ -141,6 +141,23 @@ CREATE FUNCTION images_search_document(title text, description text, filename te
 
 COMMENT ON FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) IS 'What an image is found by: its words, weighted as images_document has them, and its terms.';
 
+CREATE TABLE content_checks (
+    sha256 text NOT NULL,
+    checked_at timestamp with time zone NOT NULL,
+    fault text,
+    CONSTRAINT content_checks_fault_check CHECK ((fault = ANY (ARRAY['missing'::text, 'size'::text, 'wrong'::text])))
+);
+
+COMMENT ON TABLE content_checks IS 'When the bytes of each image were last verified, and the result.';
+
+COMMENT ON COLUMN content_checks.sha256 IS 'The SHA-256 of the image, as in images. The row may outlive the image.';
+
+COMMENT ON COLUMN content_checks.checked_at IS 'When the bytes were last read and hashed, or written again.';
+
+COMMENT ON COLUMN content_checks.fault IS 'What was wrong: missing; size, another size; wrong, other bytes. NULL: nothing.';
+
+COMMENT ON CONSTRAINT content_checks_fault_check ON content_checks IS 'The faults that the check knows.';
+
 CREATE TABLE image_documents (
     created_at timestamp with time zone NOT NULL,
     image_id uuid NOT NULL,
@@ -287,6 +304,9 @@ COMMENT ON CONSTRAINT tokens_scope_check ON tokens IS 'The scopes that the servi
 
 COMMENT ON CONSTRAINT tokens_sha256_check ON tokens IS 'A digest, in binary: never the token.';
 
+ALTER TABLE ONLY content_checks
+    ADD CONSTRAINT content_checks_pkey PRIMARY KEY (sha256);
+
 ALTER TABLE ONLY image_documents
     ADD CONSTRAINT image_documents_pkey PRIMARY KEY (created_at, image_id);
 
@@ -301,6 +321,12 @@ ALTER TABLE ONLY object_stores
 
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
+CREATE INDEX content_checks_fault_idx ON content_checks USING btree (sha256) WHERE (fault IS NOT NULL);
+
+COMMENT ON INDEX content_checks_fault_idx IS 'The contents with a fault: find_fault, count_faults.';
+
+COMMENT ON INDEX content_checks_pkey IS 'One content by its SHA-256: record_check, list_contents_to_verify.';
 
 CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off);
 
@@ -347,6 +373,9 @@ CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT
 CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW EXECUTE FUNCTION images_list_updated();
 
 -- One line for each thing, in the format of sql/inspect/schema.sql. `images schema status` finds drift with it:
+-- column content_checks.checked_at: timestamp with time zone, not null
+-- column content_checks.fault: text
+-- column content_checks.sha256: text, not null
 -- column image_documents.created_at: timestamp with time zone, not null
 -- column image_documents.document: tsvector, not null
 -- column image_documents.image_id: uuid, not null
@@ -378,6 +407,8 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- column tokens.revoked_at: timestamp with time zone
 -- column tokens.scope: text, not null
 -- column tokens.sha256: bytea, not null
+-- constraint content_checks.content_checks_fault_check: CHECK ((fault = ANY (ARRAY['missing'::text, 'size'::text, 'wrong'::text])))
+-- constraint content_checks.content_checks_pkey: PRIMARY KEY (sha256)
 -- constraint image_documents.image_documents_pkey: PRIMARY KEY (created_at, image_id)
 -- constraint image_terms.image_terms_pkey: PRIMARY KEY (term, created_at, image_id)
 -- constraint images.images_content_type_check: CHECK ((char_length(content_type) <= 100))
@@ -400,6 +431,8 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
 -- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
 -- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100) || ('type:' || content_type); END $function$ 
+-- index content_checks_fault_idx: CREATE INDEX content_checks_fault_idx ON content_checks USING btree (sha256) WHERE (fault IS NOT NULL)
+-- index content_checks_pkey: CREATE UNIQUE INDEX content_checks_pkey ON content_checks USING btree (sha256)
 -- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off)
 -- index image_documents_pkey: CREATE UNIQUE INDEX image_documents_pkey ON image_documents USING btree (created_at, image_id)
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
@@ -412,6 +445,7 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- index object_stores_pkey: CREATE UNIQUE INDEX object_stores_pkey ON object_stores USING btree (is_only)
 -- index tokens_name_key: CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL)
 -- index tokens_pkey: CREATE UNIQUE INDEX tokens_pkey ON tokens USING btree (id)
+-- table content_checks: kind r, persistence p
 -- table image_documents: kind r, persistence p
 -- table image_terms: kind r, persistence p
 -- table images: kind r, persistence p

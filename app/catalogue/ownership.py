@@ -1,7 +1,7 @@
 """Ownership of the object store: does it have the bytes of this catalogue, or of another one?
 
-The database and the store have the same random ID. The database gets it first, then the store. `claim` goes on from
-where an interrupted start has stopped.
+The database and the store have the same random ID. The database gets it first, then the store. After an interrupted
+start, `claim` continues at the next start.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ POLL_INTERVAL, MAX_POLL_INTERVAL = 1.0, 30.0
 
 
 class State(Enum):
-    """What the IDs in the database and in the store say."""
+    """The result of comparing the ID in the database with the ID in the store."""
 
     OURS = "ours"  # they are the same
     FOREIGN = "foreign"  # the store has another ID, or one that cannot be read

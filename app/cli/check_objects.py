@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from asyncpg import QueryCanceledError
@@ -20,6 +20,7 @@ from pydantic_core import to_json
 from app.catalogue.ownership import State, claim, compare
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
+from app.cli.verify_contents import Verification
 from app.database import queries
 from app.database.pool import Pool
 from app.embedded_postgres import connectable
@@ -49,7 +50,7 @@ Thing = TypeVar("Thing")
 class Finding:
     """An image without its bytes, or bytes without an image."""
 
-    kind: Literal["missing", "size"] | Orphan
+    kind: Literal["missing", "size", "wrong"] | Orphan
     key: str
     id: UUID | None = None
     byte_size: int | None = None  # in the row
@@ -61,6 +62,7 @@ class Finding:
         texts = {
             "missing": f"image {self.id}: no bytes under {self.key}",
             "size": f"image {self.id}: {self.size} bytes under {self.key}, its row has {self.byte_size}",
+            "wrong": f"image {self.id}: the bytes under {self.key} have another SHA-256",
             "orphan": f"{self.key}: {self.size} bytes of no image",
             "thumbnail": f"{self.key}: a thumbnail of no image",
             "unfinished": f"{self.key}: {self.size} bytes of an interrupted write",
@@ -68,18 +70,28 @@ class Finding:
         return printable(texts) + (", removed" if self.removed else "")
 
 
-def check_objects(grace: float, remove: bool, max_removals: int | None, format: str) -> ExitCode:
+class VerifyOptions(NamedTuple):
+    """Options of --verify: the seconds within which a content is not verified again, and bytes per second or None."""
+
+    interval: float
+    rate: int | None
+
+
+def check_objects(
+    grace: float, remove: bool, max_removals: int | None, format: str, verify: VerifyOptions | None = None
+) -> ExitCode:
     """Print what is wrong, and remove what no image has if `remove` is true.
 
     `grace` is in seconds: younger objects are ignored. If there are more than `max_removals` orphans, or more than a
-    tenth of the objects, nothing is removed. Return ACTION_NEEDED if a finding was not removed. Raises CommandError if
-    PostgreSQL or the object store fails, or if the store is that of another catalogue.
+    tenth of the objects, nothing is removed. With `verify`, the bytes are read and hashed too. Return ACTION_NEEDED if
+    a finding was not removed. Raises CommandError if PostgreSQL or the object store fails, or if the store is that of
+    another catalogue.
     """
     settings = read_settings(needs_store=True)
     objects = store.open_store(settings.storage_url)
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
     since = datetime.now(UTC) - timedelta(seconds=grace)
-    check = Check(settings, objects, since, format)
+    check = Check(settings, objects, since, format, verify=verify)
     try:
         asyncio.run(_compare(settings, objects, remove))
         if remove:
@@ -112,13 +124,20 @@ async def _compare(settings: Settings, objects: ObjectStore, remove: bool) -> No
 
 
 class Check:
-    """One check. `str()` says how far it has come. One that `surveys` only counts the orphans.
+    """One check. `str()` says how far it has come. If it `surveys`, it only counts the orphans.
 
     Its memory does not grow with the catalogue, except for one folder of 256: the keys in the one that it reads.
     """
 
     def __init__(
-        self, settings: Settings, objects: ObjectStore, since: datetime, format: str, *, surveys: bool = False
+        self,
+        settings: Settings,
+        objects: ObjectStore,
+        since: datetime,
+        format: str,
+        *,
+        surveys: bool = False,
+        verify: VerifyOptions | None = None,
     ) -> None:
         self.images = self.contents = self.thumbnails = self.young = self.found = self.removed = 0
         self.removals_left = 0  # orphans that may still be removed
@@ -130,9 +149,20 @@ class Check:
         self._adopted_thumbnails: set[str] = set()  # hashes in thumbnail keys of adopted images without a real SHA-256
         self._listed_folders: set[str] = set()
         self._progress = Progress("objects", summary=self.__str__)
+        self._verification = verify and Verification(
+            self._pool,
+            objects,
+            datetime.now(UTC) - timedelta(seconds=verify.interval),
+            verify.rate,
+            self._progress,
+            lambda row: self._report(Finding("wrong", row["storage_key"], row["id"], row["byte_size"])),
+        )
 
     def __str__(self) -> str:
-        return f"{self.images} images, {self.contents} contents, {self.thumbnails} thumbnails"
+        counted = f"{self.images} images, {self.contents} contents, {self.thumbnails} thumbnails"
+        if self._verification is None:
+            return counted
+        return f"{counted}, {self._verification.verified} verified ({self._verification.bytes} bytes)"
 
     def allowed_removals(self, most: int | None) -> int:
         """Return how many objects may be removed. Raises CommandError if the survey has found more orphans."""
@@ -152,6 +182,7 @@ class Check:
         kinds = {
             "missing": "images without bytes",
             "size": "images with bytes of another size",
+            "wrong": "images with other bytes",
             "orphan": "contents of no image",
             "thumbnail": "thumbnails of no image",
             "unfinished": "interrupted writes",
@@ -170,10 +201,14 @@ class Check:
                 await self._contents()
                 await self._thumbnails()
                 await self._unfinished()
+                if self._verification is not None:
+                    await self._verification.work()
         if self._surveys:
             return
         if self._json:
             numbers = {"images": self.images, "contents": self.contents, "thumbnails": self.thumbnails}
+            if self._verification is not None:
+                numbers |= {"verified": self._verification.verified, "bytes": self._verification.bytes}
             numbers |= {"found": self.found, "removed": self.removed, "young": self.young}
             self._print(f'], "summary": {to_json(numbers).decode()}}}')
         else:

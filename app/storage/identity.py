@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.storage import store
 
-KEY = "catalogue.json"  # outside of sha256/ and thumbnails/, where `images objects check` looks for orphans
+KEY = "catalogue.json"  # `images objects check` looks for orphans only in sha256/ and thumbnails/
 NOT_OURS = {"lost+found"}  # folders of a file system
 NO_CONDITION = "NotImplemented"  # S3's code if a server does not know If-None-Match
 

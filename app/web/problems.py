@@ -23,6 +23,7 @@ from app.errors import (
 )
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
+from app.observability.metrics import CONTENT_FAULTS
 from app.storage.store import reason
 from app.web.security import SECURITY
 
@@ -225,8 +226,15 @@ async def _no_thumbnail(request: Request, error: Exception) -> Response:
 
 
 async def _content_missing(request: Request, error: Exception) -> Response:
-    logger.error("the object store has no bytes under %r", str(error))
-    detail = "The image exists, but the object store does not have its bytes."
+    assert isinstance(error, ContentMissingError)
+    CONTENT_FAULTS.inc()
+    if error.size is None:
+        logger.error("the object store has no bytes under %r", error.key)
+    else:
+        logger.error("the object store has %s bytes under %r, the row has %s", error.size, error.key, error.byte_size)
+    detail = (
+        "The image exists, but the object store does not have its bytes. An upload of the same bytes restores them."
+    )
     return ProblemError(404, "content-missing", detail).response()
 
 

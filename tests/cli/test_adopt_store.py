@@ -1,4 +1,4 @@
-"""The identity of the object store: who writes it, who compares it, and `images objects adopt`."""
+"""The identity of the object store: written once, compared at each start, replaced by `images objects adopt`."""
 
 import asyncio
 import json

@@ -84,6 +84,7 @@ def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:
         "0001_create_images",
         "0026_create_tokens",
         "0028_create_object_stores",
+        "0030_create_content_checks",
     ]
 
     yoyo_on(empty_database, "apply")

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.commands.classes import Command, Group, Seconds, format_option
+from app.cli.commands.classes import Bytes, Command, Group, Seconds, format_option
 from app.errors import UsageError
 
 
@@ -16,7 +16,8 @@ def objects() -> None:
 @objects.command(
     params=[format_option("text", "json")],
     examples="images objects check\nimages objects check --remove-orphans --grace 3600\n"
-    "images objects check --remove-orphans --max-removals 500",
+    "images objects check --remove-orphans --max-removals 500\n"
+    "images objects check --verify --verify-rate 50MB",
     exit_codes={0: "no findings, or all findings were removed", 1: "findings"},
 )
 @click.option(
@@ -34,16 +35,42 @@ def objects() -> None:
     metavar="NUMBER",
     help="Remove at most so many objects. Default: a tenth of the objects. If there are more orphans, remove none.",
 )
-def check(grace: float, remove_orphans: bool, max_removals: int | None, format: str) -> int:
+@click.option("--verify", is_flag=True, help="Also read the bytes of each image and compare their SHA-256.")
+@click.option(
+    "--verify-rate",
+    type=Bytes(),
+    metavar="BYTES",
+    help="With --verify, read at most so many bytes per second, such as 50MB. Default: no limit.",
+)
+@click.option(
+    "--verify-interval",
+    type=Seconds(min=0, max=3_155_760_000),
+    default=2_592_000,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --verify, skip sound bytes that were verified within this time. So an interrupted run continues.",
+)
+def check(
+    grace: float,
+    remove_orphans: bool,
+    max_removals: int | None,
+    verify: bool,
+    verify_rate: int | None,
+    verify_interval: float,
+    format: str,
+) -> int:
     """Find images without bytes, and bytes without an image.
 
     If the object store is that of another catalogue, the command fails and removes nothing.
     """
     if max_removals is not None and not remove_orphans:
         raise UsageError("--max-removals needs --remove-orphans.")
-    from app.cli.check_objects import check_objects
+    if verify_rate is not None and not verify:
+        raise UsageError("--verify-rate needs --verify.")
+    from app.cli.check_objects import VerifyOptions, check_objects
 
-    return check_objects(grace, remove_orphans, max_removals, format)
+    options = VerifyOptions(verify_interval, verify_rate) if verify else None
+    return check_objects(grace, remove_orphans, max_removals, format, options)
 
 
 @objects.command(
