@@ -151,9 +151,9 @@ async def put(store: ObjectStore, key: str, content: bytes | IO[bytes], content_
 
 
 def _checked(key: str) -> str:
-    """Return the key. Raises ValueError if it is empty, as in an adopted row: it would be the root of the store."""
+    """Return the key. Raises FileNotFoundError if it is empty, as in an adopted row: that is the root of the store."""
     if not key.strip("/"):
-        raise ValueError("the key is empty")
+        raise FileNotFoundError(key)
     return key
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -369,13 +370,13 @@ async def test_answers_without_bytes_are_not_redirected(redirecting: httpx.Async
     "columns",
     [
         {"storage_key": "old.jpg"},
-        {"storage_key": storage_key(64 * "a"), "sha256": 64 * "a", "content_type": "text/html"},
+        {"storage_key": storage_key(64 * "a"), "sha256": 64 * "a", "content_type": "text/html", "byte_size": 25},
         {"storage_key": storage_key(64 * "a"), "sha256": 64 * "b"},
     ],
     ids=["key", "type", "bytes"],
 )
 async def test_content_that_the_service_did_not_store_is_not_redirected(
-    columns: dict[str, str],
+    columns: dict[str, Any],
     redirecting: httpx.AsyncClient,
     connection: psycopg.Connection,
     settings: Settings,

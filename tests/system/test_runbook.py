@@ -43,6 +43,7 @@ OTHERS = [  # messages that are not an argument of such a call, or have too few 
     "503 METHOD PATH: ERROR: REASON",
     "image ID: no bytes under KEY",
     "image ID: SIZE bytes under KEY, its row has OTHER",
+    "image ID: the bytes under KEY have another SHA-256",
     "KEY: SIZE bytes of no image",
     "KEY: a thumbnail of no image",
     "KEY: SIZE bytes of an interrupted write",
