@@ -67,6 +67,10 @@ class CannotConnectError(CommandError):
         super().__init__(f"cannot connect to PostgreSQL at {self.place} ({setting}): {connection_reason(error)}.")
 
 
+class WrongStoreError(CommandError):
+    """The object store is that of another catalogue, or has lost its identity."""
+
+
 class OutputError(CommandError):
     """The output cannot be written: its reader has closed the pipe, or the disk is full.
 
@@ -119,7 +123,14 @@ class ImageNotFoundError(AppError):
 
 
 class ContentMissingError(AppError):
-    """The image exists, but the object store has no bytes under its storage key."""
+    """The image exists, but the object store has no bytes under its storage key, or bytes of another size.
+
+    `byte_size` is the size in the row, `size` that in the store, both in bytes.
+    """
+
+    def __init__(self, key: str, byte_size: int, size: int | None) -> None:
+        super().__init__(key)
+        self.key, self.byte_size, self.size = key, byte_size, size
 
 
 class StoppingError(AppError):

@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from app.catalogue.ownership import StoreGuard
 from app.catalogue.thumbnails import Thumbnails
 from app.database.database_metrics import DatabaseProbe
 from app.database.pool import Pool
@@ -79,6 +80,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
+        guard = StoreGuard(settings, store)
         with (
             logs.write_in_background() as log,
             ThreadPoolExecutor(DECODERS, "decoder") as decoders,
@@ -92,6 +94,7 @@ def create_app(settings: Settings) -> Starlette:
                 ReadRouter(settings, pool) as reads,
                 Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as measured,
                 nullcontext() if settings.migrate else health.log_pending_migrations(reads),
+                guard.running(),
             ):
                 yield {
                     "settings": settings,
@@ -108,6 +111,7 @@ def create_app(settings: Settings) -> Starlette:
                     "database_probe": DatabaseProbe(settings),
                     "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
+                    "guard": guard,
                     "openapi": document.at,
                 }
 

@@ -44,7 +44,9 @@ GRANT USAGE ON SCHEMA public TO images_app;
 -- could not grant yet are granted now. A service that still runs as that role continues, as a member of images_app.
 SELECT
     to_regclass('images') IS NOT NULL AS images_are_here,
-    to_regclass('tokens') IS NOT NULL AS tokens_are_here
+    to_regclass('tokens') IS NOT NULL AS tokens_are_here,
+    to_regclass('object_stores') IS NOT NULL AS stores_are_here,
+    to_regclass('content_checks') IS NOT NULL AS checks_are_here
 \gset
 
 \if :images_are_here
@@ -65,7 +67,7 @@ BEGIN
         WHERE relnamespace = 'public'::regnamespace
             AND relkind = 'r'
             AND relname IN (
-                'images', 'image_terms', 'image_documents', 'tokens',
+                'images', 'image_terms', 'image_documents', 'tokens', 'object_stores', 'content_checks',
                 '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock'
             )
 
@@ -90,6 +92,14 @@ $$;
 
 \if :tokens_are_here
 \ir migrations/0027_grant_images_app.sql
+\endif
+
+\if :stores_are_here
+\ir migrations/0029_grant_images_app.sql
+\endif
+
+\if :checks_are_here
+\ir migrations/0031_grant_images_app.sql
 \endif
 
 COMMIT;

@@ -141,6 +141,23 @@ CREATE FUNCTION images_search_document(title text, description text, filename te
 
 COMMENT ON FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) IS 'What an image is found by: its words, weighted as images_document has them, and its terms.';
 
+CREATE TABLE content_checks (
+    sha256 text NOT NULL,
+    checked_at timestamp with time zone NOT NULL,
+    fault text,
+    CONSTRAINT content_checks_fault_check CHECK ((fault = ANY (ARRAY['missing'::text, 'size'::text, 'wrong'::text])))
+);
+
+COMMENT ON TABLE content_checks IS 'When the bytes of each image were last verified, and the result.';
+
+COMMENT ON COLUMN content_checks.sha256 IS 'The SHA-256 of the image, as in images. The row may outlive the image.';
+
+COMMENT ON COLUMN content_checks.checked_at IS 'When the bytes were last read and hashed, or written again.';
+
+COMMENT ON COLUMN content_checks.fault IS 'What was wrong: missing; size, another size; wrong, other bytes. NULL: nothing.';
+
+COMMENT ON CONSTRAINT content_checks_fault_check ON content_checks IS 'The faults that the check knows.';
+
 CREATE TABLE image_documents (
     created_at timestamp with time zone NOT NULL,
     image_id uuid NOT NULL,
@@ -232,6 +249,26 @@ COMMENT ON CONSTRAINT images_storage_key_check ON images IS 'At most 512 charact
 
 COMMENT ON CONSTRAINT images_title_check ON images IS 'At most 200 characters.';
 
+CREATE TABLE object_stores (
+    is_only boolean DEFAULT true NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    confirmed_at timestamp with time zone,
+    CONSTRAINT object_stores_is_only_check CHECK (is_only)
+);
+
+COMMENT ON TABLE object_stores IS 'The identity of the object store that has the bytes of this catalogue: at most one row.';
+
+COMMENT ON COLUMN object_stores.is_only IS 'Always true, so there is only one row.';
+
+COMMENT ON COLUMN object_stores.id IS 'Random. The object catalogue.json in the store has the same ID.';
+
+COMMENT ON COLUMN object_stores.created_at IS 'When the ID was made.';
+
+COMMENT ON COLUMN object_stores.confirmed_at IS 'When the ID was first read back from the store; NULL: not yet.';
+
+COMMENT ON CONSTRAINT object_stores_is_only_check ON object_stores IS 'At most one row.';
+
 CREATE TABLE tokens (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -267,6 +304,9 @@ COMMENT ON CONSTRAINT tokens_scope_check ON tokens IS 'The scopes that the servi
 
 COMMENT ON CONSTRAINT tokens_sha256_check ON tokens IS 'A digest, in binary: never the token.';
 
+ALTER TABLE ONLY content_checks
+    ADD CONSTRAINT content_checks_pkey PRIMARY KEY (sha256);
+
 ALTER TABLE ONLY image_documents
     ADD CONSTRAINT image_documents_pkey PRIMARY KEY (created_at, image_id);
 
@@ -276,8 +316,17 @@ ALTER TABLE ONLY image_terms
 ALTER TABLE ONLY images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY object_stores
+    ADD CONSTRAINT object_stores_pkey PRIMARY KEY (is_only);
+
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
+CREATE INDEX content_checks_fault_idx ON content_checks USING btree (sha256) WHERE (fault IS NOT NULL);
+
+COMMENT ON INDEX content_checks_fault_idx IS 'The contents with a fault: find_fault, count_faults.';
+
+COMMENT ON INDEX content_checks_pkey IS 'One content by its SHA-256: record_check, list_contents_to_verify.';
 
 CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off);
 
@@ -307,6 +356,8 @@ CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256);
 
 COMMENT ON INDEX images_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256.';
 
+COMMENT ON INDEX object_stores_pkey IS 'At most one row: insert_store.';
+
 CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL);
 
 COMMENT ON INDEX tokens_name_key IS 'One token in force by its name: insert_token, revoke_token.';
@@ -322,6 +373,9 @@ CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT
 CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW EXECUTE FUNCTION images_list_updated();
 
 -- One line for each thing, in the format of sql/inspect/schema.sql. `images schema status` finds drift with it:
+-- column content_checks.checked_at: timestamp with time zone, not null
+-- column content_checks.fault: text
+-- column content_checks.sha256: text, not null
 -- column image_documents.created_at: timestamp with time zone, not null
 -- column image_documents.document: tsvector, not null
 -- column image_documents.image_id: uuid, not null
@@ -342,6 +396,10 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- column images.title: text
 -- column images.updated_at: timestamp with time zone, not null, default now()
 -- column images.width: integer, not null
+-- column object_stores.confirmed_at: timestamp with time zone
+-- column object_stores.created_at: timestamp with time zone, not null, default now()
+-- column object_stores.id: uuid, not null
+-- column object_stores.is_only: boolean, not null, default true
 -- column tokens.created_at: timestamp with time zone, not null, default now()
 -- column tokens.id: uuid, not null
 -- column tokens.last_used_at: timestamp with time zone
@@ -349,6 +407,8 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- column tokens.revoked_at: timestamp with time zone
 -- column tokens.scope: text, not null
 -- column tokens.sha256: bytea, not null
+-- constraint content_checks.content_checks_fault_check: CHECK ((fault = ANY (ARRAY['missing'::text, 'size'::text, 'wrong'::text])))
+-- constraint content_checks.content_checks_pkey: PRIMARY KEY (sha256)
 -- constraint image_documents.image_documents_pkey: PRIMARY KEY (created_at, image_id)
 -- constraint image_terms.image_terms_pkey: PRIMARY KEY (term, created_at, image_id)
 -- constraint images.images_content_type_check: CHECK ((char_length(content_type) <= 100))
@@ -357,6 +417,8 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- constraint images.images_sha256_check: CHECK ((char_length(sha256) <= 64))
 -- constraint images.images_storage_key_check: CHECK ((char_length(storage_key) <= 512))
 -- constraint images.images_title_check: CHECK ((char_length(title) <= 200))
+-- constraint object_stores.object_stores_is_only_check: CHECK (is_only)
+-- constraint object_stores.object_stores_pkey: PRIMARY KEY (is_only)
 -- constraint tokens.tokens_name_check: CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))
 -- constraint tokens.tokens_pkey: PRIMARY KEY (id)
 -- constraint tokens.tokens_scope_check: CHECK ((scope = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text])))
@@ -369,6 +431,8 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
 -- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
 -- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100) || ('type:' || content_type); END $function$ 
+-- index content_checks_fault_idx: CREATE INDEX content_checks_fault_idx ON content_checks USING btree (sha256) WHERE (fault IS NOT NULL)
+-- index content_checks_pkey: CREATE UNIQUE INDEX content_checks_pkey ON content_checks USING btree (sha256)
 -- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off)
 -- index image_documents_pkey: CREATE UNIQUE INDEX image_documents_pkey ON image_documents USING btree (created_at, image_id)
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
@@ -378,11 +442,14 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
+-- index object_stores_pkey: CREATE UNIQUE INDEX object_stores_pkey ON object_stores USING btree (is_only)
 -- index tokens_name_key: CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL)
 -- index tokens_pkey: CREATE UNIQUE INDEX tokens_pkey ON tokens USING btree (id)
+-- table content_checks: kind r, persistence p
 -- table image_documents: kind r, persistence p
 -- table image_terms: kind r, persistence p
 -- table images: kind r, persistence p
+-- table object_stores: kind r, persistence p
 -- table tokens: kind r, persistence p
 -- trigger images.images_list_deleted: CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted()
 -- trigger images.images_list_inserted: CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted()

@@ -146,6 +146,12 @@ def database(server: Server, admin: psycopg.Connection, template: str) -> Iterat
     yield from _database(server, admin, template)
 
 
+@pytest.fixture
+def other_database(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
+    """The URL of a second migrated database without rows."""
+    yield from _database(server, admin, template)
+
+
 def _database(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
     name = f"test_{next(NUMBER)}"
     admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))

@@ -48,8 +48,8 @@ class Thumbnails:
     async def get(self, row: Record, size: int, format: ThumbnailType) -> bytes:
         """Return the bytes of a thumbnail with at most `size` pixels on its longer side.
 
-        `row` has storage_key and sha256. The task continues if the client goes away. The task itself reads the store.
-        If the requests did, one of them could start a task just after another task has stored the thumbnail.
+        `row` has storage_key, byte_size and sha256. The task continues if the client goes away. The task itself reads
+        the store. If the requests did, one of them could start a task just after another task has stored the thumbnail.
 
         Raises ImageNotFoundError, ContentMissingError, or NoThumbnailError.
         """
@@ -61,10 +61,12 @@ class Thumbnails:
         if stored is not None:
             return stored
 
-        def work() -> bytes | None:
+        def work() -> bytes:
             with Spool() as spool:
                 if not store.copy(self._objects, row["storage_key"], spool):
-                    return None
+                    raise ContentMissingError(row["storage_key"], row["byte_size"], None)
+                if not keys.fits(row["storage_key"], row["sha256"], row["byte_size"], spool.size):
+                    raise ContentMissingError(row["storage_key"], row["byte_size"], spool.size)
                 try:
                     return self._codec.thumbnail(spool.content(), size, format)
                 except RejectedImageError as error:  # adopted bytes, which were never decoded before
@@ -80,8 +82,6 @@ class Thumbnails:
             if stored is not None:
                 return stored
             content = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-            if content is None:
-                raise ContentMissingError(row["storage_key"])
             metrics.THUMBNAILS.inc()
             try:
                 await store.put(self._objects, key, content, format)

@@ -10,19 +10,21 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from asyncpg import QueryCanceledError
 from obstore.store import ObjectStore
 from pydantic_core import to_json
 
+from app.catalogue.ownership import State, claim, compare
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
+from app.cli.verify_contents import Verification
 from app.database import queries
 from app.database.pool import Pool
 from app.embedded_postgres import connectable
-from app.errors import ExitCode
+from app.errors import CommandError, ExitCode, WrongStoreError
 from app.progress import Progress
 from app.settings import Settings, read_settings
 from app.storage import keys as storage_keys
@@ -37,6 +39,7 @@ if TYPE_CHECKING:  # asyncpg's classes are generic only in its stubs
 PAGE = 1000  # rows per query
 CONCURRENT = 8  # images looked up, or objects removed, at once
 
+TENTH = 10  # the part of the objects of which more are removed only if their number is given
 FOLDER_LENGTH = len("sha256/ab")  # of the part of a content's key that names one of the 256 folders
 
 Orphan = Literal["orphan", "thumbnail", "unfinished"]
@@ -47,7 +50,7 @@ Thing = TypeVar("Thing")
 class Finding:
     """An image without its bytes, or bytes without an image."""
 
-    kind: Literal["missing", "size"] | Orphan
+    kind: Literal["missing", "size", "wrong"] | Orphan
     key: str
     id: UUID | None = None
     byte_size: int | None = None  # in the row
@@ -59,6 +62,7 @@ class Finding:
         texts = {
             "missing": f"image {self.id}: no bytes under {self.key}",
             "size": f"image {self.id}: {self.size} bytes under {self.key}, its row has {self.byte_size}",
+            "wrong": f"image {self.id}: the bytes under {self.key} have another SHA-256",
             "orphan": f"{self.key}: {self.size} bytes of no image",
             "thumbnail": f"{self.key}: a thumbnail of no image",
             "unfinished": f"{self.key}: {self.size} bytes of an interrupted write",
@@ -66,17 +70,34 @@ class Finding:
         return printable(texts) + (", removed" if self.removed else "")
 
 
-def check_objects(grace: float, remove: bool, format: str) -> ExitCode:
+class VerifyOptions(NamedTuple):
+    """Options of --verify: the seconds within which a content is not verified again, and bytes per second or None."""
+
+    interval: float
+    rate: int | None
+
+
+def check_objects(
+    grace: float, remove: bool, max_removals: int | None, format: str, verify: VerifyOptions | None = None
+) -> ExitCode:
     """Print what is wrong, and remove what no image has if `remove` is true.
 
-    `grace` is in seconds: younger objects are ignored. Return ACTION_NEEDED if a finding was not removed. Raises
-    CommandError if PostgreSQL or the object store fails.
+    `grace` is in seconds: younger objects are ignored. If there are more than `max_removals` orphans, or more than a
+    tenth of the objects, nothing is removed. With `verify`, the bytes are read and hashed too. Return ACTION_NEEDED if
+    a finding was not removed. Raises CommandError if PostgreSQL or the object store fails, or if the store is that of
+    another catalogue.
     """
     settings = read_settings(needs_store=True)
     objects = store.open_store(settings.storage_url)
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
-    check = Check(settings, objects, datetime.now(UTC) - timedelta(seconds=grace), remove, format)
+    since = datetime.now(UTC) - timedelta(seconds=grace)
+    check = Check(settings, objects, since, format, verify=verify)
     try:
+        asyncio.run(_compare(settings, objects, remove))
+        if remove:
+            survey = Check(settings, objects, since, format, surveys=True)
+            asyncio.run(survey.work())
+            check.removals_left = survey.allowed_removals(max_removals)
         asyncio.run(check.work())
     except KeyboardInterrupt:
         note(f"{check} so far")
@@ -87,15 +108,40 @@ def check_objects(grace: float, remove: bool, format: str) -> ExitCode:
     return ExitCode.DONE if check.found == check.removed else ExitCode.ACTION_NEEDED
 
 
+async def _compare(settings: Settings, objects: ObjectStore, remove: bool) -> None:
+    """Raise WrongStoreError if the store is that of another catalogue, or if it may be and objects shall be removed."""
+    await store.reach(objects)  # a bucket that does not exist looks like one without the key
+    async with Pool(settings) as pool:
+        found = await (claim if remove else compare)(pool, objects)
+    if (fault := found.fault()) is not None:
+        raise fault
+    if remove and found.state is not State.OURS:
+        raise WrongStoreError(
+            "the object store has objects, but no identity, and not the bytes of the images in the database: nothing "
+            "was removed.",
+            "check STORAGE_URL. If the store is that of this database, run: images objects adopt",
+        )
+
+
 class Check:
-    """One check. `str()` says how far it has come.
+    """One check. `str()` says how far it has come. If it `surveys`, it only counts the orphans.
 
     Its memory does not grow with the catalogue, except for one folder of 256: the keys in the one that it reads.
     """
 
-    def __init__(self, settings: Settings, objects: ObjectStore, since: datetime, remove: bool, format: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        objects: ObjectStore,
+        since: datetime,
+        format: str,
+        *,
+        surveys: bool = False,
+        verify: VerifyOptions | None = None,
+    ) -> None:
         self.images = self.contents = self.thumbnails = self.young = self.found = self.removed = 0
-        self._objects, self._since, self._remove = objects, since, remove
+        self.removals_left = 0  # orphans that may still be removed
+        self._objects, self._since, self._surveys = objects, since, surveys
         self._pool = Pool(settings)
         self._json = format == "json"
         self._kinds: Counter[str] = Counter()
@@ -103,15 +149,40 @@ class Check:
         self._adopted_thumbnails: set[str] = set()  # hashes in thumbnail keys of adopted images without a real SHA-256
         self._listed_folders: set[str] = set()
         self._progress = Progress("objects", summary=self.__str__)
+        self._verification = verify and Verification(
+            self._pool,
+            objects,
+            datetime.now(UTC) - timedelta(seconds=verify.interval),
+            verify.rate,
+            self._progress,
+            lambda row: self._report(Finding("wrong", row["storage_key"], row["id"], row["byte_size"])),
+        )
 
     def __str__(self) -> str:
-        return f"{self.images} images, {self.contents} contents, {self.thumbnails} thumbnails"
+        counted = f"{self.images} images, {self.contents} contents, {self.thumbnails} thumbnails"
+        if self._verification is None:
+            return counted
+        return f"{counted}, {self._verification.verified} verified ({self._verification.bytes} bytes)"
+
+    def allowed_removals(self, most: int | None) -> int:
+        """Return how many objects may be removed. Raises CommandError if the survey has found more orphans."""
+        objects = self.contents + self.thumbnails + self._kinds["unfinished"]
+        if self.found > (objects // TENTH if most is None else most):
+            limit = "a tenth" if most is None else f"--max-removals {most}"
+            raise CommandError(
+                f"{self.found} of {objects} objects belong to no image, more than {limit}: nothing was removed.",
+                "look at them (images objects check). To remove them: images objects check --remove-orphans "
+                f"--max-removals {self.found}",
+                ExitCode.ACTION_NEEDED,
+            )
+        return self.found if most is None else most
 
     def summary(self) -> str:
         """Return the counts of everything looked at and of every kind of finding."""
         kinds = {
             "missing": "images without bytes",
             "size": "images with bytes of another size",
+            "wrong": "images with other bytes",
             "orphan": "contents of no image",
             "thumbnail": "thumbnails of no image",
             "unfinished": "interrupted writes",
@@ -122,8 +193,7 @@ class Check:
 
     async def work(self) -> None:
         """Check everything. Raises what PostgreSQL and the object store raise."""
-        await store.reach(self._objects)  # a bucket that does not exist looks like one without the key
-        if self._json:
+        if self._json and not self._surveys:
             self._print('{"findings": [')
         with self._progress:
             async with self._pool:
@@ -131,8 +201,14 @@ class Check:
                 await self._contents()
                 await self._thumbnails()
                 await self._unfinished()
+                if self._verification is not None:
+                    await self._verification.work()
+        if self._surveys:
+            return
         if self._json:
             numbers = {"images": self.images, "contents": self.contents, "thumbnails": self.thumbnails}
+            if self._verification is not None:
+                numbers |= {"verified": self._verification.verified, "bytes": self._verification.bytes}
             numbers |= {"found": self.found, "removed": self.removed, "young": self.young}
             self._print(f'], "summary": {to_json(numbers).decode()}}}')
         else:
@@ -155,11 +231,19 @@ class Check:
                     self._adopted_keys.add(row["storage_key"])
             odd = (row["sha256"] for row in rows if not re.fullmatch(r"[0-9a-f]{64}", row["sha256"]))
             self._adopted_thumbnails.update(hashlib.sha256(sha256.encode()).hexdigest() for sha256 in odd)
-            await each(own, self._look)
+            if not self._surveys:
+                await each(own, self._look)
             self.images += len(own)
             self._progress.advance(len(own))
 
     async def _contents(self) -> None:
+        if not self._surveys:
+            await self._compare_contents()
+        for folder in await store.folders(self._objects, "sha256"):
+            if folder not in self._listed_folders:
+                await self._listing(folder)
+
+    async def _compare_contents(self) -> None:
         """Compare the other images with the listing of the store, folder by folder: a listing has no order."""
         folder, sizes = "", dict[str, int]()
         async for rows in self._rows():
@@ -176,9 +260,6 @@ class Check:
                     doubtful.append(row)
             await each(doubtful, self._look)
             self._progress.advance(len(rows))
-        for folder in await store.folders(self._objects, "sha256"):
-            if folder not in self._listed_folders:
-                await self._listing(folder)
 
     async def _listing(self, folder: str) -> dict[str, int]:
         """Return the size of each content in the folder, by key, and report those that no image has."""
@@ -231,8 +312,11 @@ class Check:
         async def report(orphan: tuple[str, Object]) -> None:
             sha256, object = orphan
             finding = Finding(kind, object.key, size=object.size, modified=object.modified)
-            if not self._remove or await self._remove_if_orphan(sha256, finding, path):
-                self._report(finding)
+            if self.removals_left > 0:
+                self.removals_left -= 1
+                if not await self._remove_if_orphan(sha256, finding, path):
+                    return
+            self._report(finding)
 
         await each(old, report)
         self._progress.advance(len(found))
@@ -270,6 +354,10 @@ class Check:
         return lambda sha256, key: sha256 in known or key in self._adopted_keys
 
     def _report(self, finding: Finding) -> None:
+        if self._surveys:
+            self.found += 1
+            self._kinds[finding.kind] += 1
+            return
         text = str(finding)
         if self._json:
             text = ("," if self.found else "") + to_json(asdict(finding)).decode()

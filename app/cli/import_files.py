@@ -16,7 +16,7 @@ from obstore.store import ObjectStore
 from pydantic import ValidationError
 
 from app.catalogue.fields import NOT_IN_A_NAME
-from app.catalogue.ingest import MeasuredContent, store_image
+from app.catalogue.ingest import MeasuredContent, fault_of, store_image
 from app.catalogue.models import UploadFields
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
@@ -130,8 +130,10 @@ class Import:
         """Store the file, and return whether it is new. Raises UnreadableError, RejectedImageError."""
         with Spool() as copy:
             size, sha256 = await self._in_thread(read, path, copy, self._settings.max_upload_bytes)
-            if await queries.get_image_by_sha256(self._pool, sha256) is not None:
-                return False
+            if (known := await queries.get_image_by_sha256(self._pool, sha256)) is not None:
+                row = await queries.get_content(self._pool, known["id"])
+                if row is not None and await fault_of(self._pool, self._objects, row, sha256) is None:
+                    return False
             content = copy.content()
             measured = MeasuredContent(size, sha256, await self._in_thread(self._codec.measure, content))
             _, new = await store_image(self._pool, self._objects, content, measured, filename(path), self._fields)

@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -11,11 +12,13 @@ import asyncpg
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
 
-from app.cli.failures import cannot_connect
+from app.catalogue.ownership import compare
+from app.cli.failures import FAILURES, cannot_connect
 from app.cli.output import note
 from app.cli.port import check_port
 from app.database.connect import asyncpg_urls, connect, reject_pooler
 from app.database.errors import TRY_NEXT_HOST, PoolerError
+from app.database.pool import Pool
 from app.decoder.client import describe_sandbox
 from app.embedded_postgres import connectable
 from app.errors import CommandError, UsageError
@@ -68,6 +71,19 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
                 f"make the folder {folder / 'sha256'}",
             )
         await _open_and_reach_store(settings, timeout)
+    await _compare(settings)
+
+
+async def _compare(settings: Settings) -> None:
+    """Raise WrongStoreError if the store is that of another catalogue.
+
+    If the database is not migrated yet, or the comparison fails, the service starts. Its workers compare later.
+    """
+    with suppress(*FAILURES):
+        async with Pool(settings.model_copy(update={"database_pool_size": 1}), "store") as pool:
+            ownership = await compare(pool, open_store(settings.storage_url))
+        if (fault := ownership.fault()) is not None:
+            raise fault
 
 
 def report_sandbox() -> None:

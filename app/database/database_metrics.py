@@ -8,7 +8,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import get_args
 
-from asyncpg import PostgresError, UndefinedTableError
+from asyncpg import InsufficientPrivilegeError, PostgresError, UndefinedTableError
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -27,10 +27,15 @@ PROBE_TIMEOUT = 1.0  # seconds
 
 
 class DatabaseMetrics(Collector):
-    """Metrics of one answer of the database, and of this release. `records` is None if the database did not answer."""
+    """Metrics of one answer of the database, and of this release. `records` is None if the database did not answer.
 
-    def __init__(self, records: list[history.Record] | None, lock_wait: float | None) -> None:
-        self._records, self._lock_wait = records, lock_wait
+    `damaged` is the number of images whose bytes the last check found missing or wrong, or None.
+    """
+
+    def __init__(
+        self, records: list[history.Record] | None, lock_wait: float | None, damaged: int | None = None
+    ) -> None:
+        self._records, self._lock_wait, self._damaged = records, lock_wait, damaged
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("images_build", "The release.", {"version": version("image-catalogue")})
@@ -65,6 +70,9 @@ class DatabaseMetrics(Collector):
             yield GaugeMetricFamily("images_migration_last_duration_seconds", words, took.total_seconds())
             words = "Unix time at which the last run of a migration ended."
             yield GaugeMetricFamily("images_migration_last_timestamp_seconds", words, moment.timestamp())
+        if self._damaged is not None:
+            words = "Images whose bytes images objects check --verify has last found missing or wrong."
+            yield GaugeMetricFamily("images_contents_damaged", words, self._damaged)
         if self._lock_wait is not None:
             words = "Seconds that the last migrator waited for another migrator."
             yield GaugeMetricFamily("images_migration_lock_wait_seconds", words, self._lock_wait)
@@ -108,10 +116,12 @@ class DatabaseProbe:
         try:
             async with Pool(self._settings, "metrics") as pool:
                 records = [history.Record(*row) for row in await queries.read_history(pool)]
-                lock_wait = None
+                lock_wait = damaged = None
                 with suppress(UndefinedTableError):
                     lock_wait = await queries.read_lock_wait(pool)
-                return DatabaseMetrics(records, lock_wait)
+                with suppress(UndefinedTableError, InsufficientPrivilegeError):
+                    damaged = await queries.count_faults(pool)
+                return DatabaseMetrics(records, lock_wait, damaged)
         except (*UNAVAILABLE, PostgresError) as error:
             logger.warning("/metrics: the database did not answer: %s: %s", type(error).__name__, reason(error))
             return DatabaseMetrics(None, None)

@@ -82,6 +82,8 @@ class Pool:
         self._urls: list[str] = []  # one for each host, the last one that was connected to first; empty until needed
         # Free places: an idle connection, or None for a connection that is not open yet. The Nones are on the left.
         self._free: deque[Connection | None] = deque([None] * settings.database_pool_size)
+        self._for_store = asyncio.Semaphore(max(1, settings.database_pool_size // 2))
+        self._waiting_for_store = 0
         self._closed = False
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
@@ -169,6 +171,32 @@ class Pool:
         """Acquire a connection and run a transaction: commit at the end, roll back on an error."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def store_transaction(self) -> AsyncIterator[Connection]:
+        """Run a transaction that waits for the object store, as it does with `lock_content`.
+
+        Such transactions hold at most half of the connections, so a slow store leaves the others to the reads. A caller
+        that waits for its turn holds no connection. It raises TimeoutError like a caller that waits for a connection.
+        """
+        if self._for_store.locked():
+            if self._waiting_for_store >= self._settings.database_pool_queue:
+                raise TimeoutError("no connection was free for the object store, and the queue is full")
+            self._waiting_for_store += 1
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await self._for_store.acquire()
+            except TimeoutError:
+                raise TimeoutError("no connection was free for the object store") from None
+            finally:
+                self._waiting_for_store -= 1
+        else:
+            await self._for_store.acquire()
+        try:
+            async with self.transaction() as connection:
+                yield connection
+        finally:
+            self._for_store.release()
 
     @asynccontextmanager
     async def exclusive(self, key: str) -> AsyncIterator[bool]:

@@ -160,6 +160,44 @@ async def find_contents(database: Database, sha256s: Sequence[str]) -> list[Reco
     return await database.fetch("find_contents", sha256s)
 
 
+async def get_store(database: Database) -> Record | None:
+    return await database.fetchrow("get_store")
+
+
+async def insert_store(database: Database, id: UUID) -> Record | None:
+    return await database.fetchrow("insert_store", id)
+
+
+async def confirm_store(database: Database, id: UUID) -> Record | None:
+    return await database.fetchrow("confirm_store", id)
+
+
+async def replace_store(database: Database, id: UUID) -> Record | None:
+    return await database.fetchrow("replace_store", id)
+
+
+async def list_contents_to_verify(database: Database, first: str, limit: int) -> list[Record]:
+    return await database.fetch("list_contents_to_verify", first, limit)
+
+
+async def record_check(database: Database, sha256: str, fault: str | None) -> None:
+    await database.fetch("record_check", sha256, fault)
+
+
+async def find_fault(database: Database, sha256: str) -> str | None:
+    row = await database.fetchrow("find_fault", sha256)
+    return row["fault"] if row else None
+
+
+async def count_faults(database: Database) -> int:
+    [row] = await database.fetch("count_faults")
+    return cast("int", row["faults"])
+
+
+async def delete_checks(database: Database, first: str, end: str | None) -> None:
+    await database.fetch("delete_checks", first, end)
+
+
 async def prepare_import(connection: Connection) -> datetime:
     """Begin an import, and return the time that its images will have as `created_at`."""
     [row] = await connection.fetch("prepare_import", timeout=COPY_TIMEOUT)

@@ -48,6 +48,8 @@ SAVERS: dict[ThumbnailType, tuple[str, dict[str, object]]] = {
 MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 END_OF_IMAGE = b"\xd9"
 
+# Pixels. libvips makes no image whose side has 100,000,000, and a thumbnail needs a margin on the way.
+MAX_SIDE = 90_000_000
 MAX_DETAIL = 200  # characters of a message of libvips
 SCREEN = struct.Struct("<HH")  # width and height in the head of a GIF
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
@@ -134,6 +136,9 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
     width, height = _size(image, content)
     if width * height > max_pixels:
         detail = f"{width} x {height} pixels exceed the limit of {max_pixels}."
+        raise RejectedImageError("too-many-pixels", detail)
+    if max(width, height) > MAX_SIDE:  # it could have no thumbnail
+        detail = f"{width} x {height} pixels exceed the limit of {MAX_SIDE} for one side."
         raise RejectedImageError("too-many-pixels", detail)
     return image
 

@@ -82,6 +82,11 @@ MOST_CONNECTIONS = gauge("images_database_connections_max", "Maximum number of d
 WAITING = gauge("images_database_connections_waiting", "Requests that wait for a database connection.", "pool")
 UPLOADS = Counter("images_uploads", "Uploads, by result (new, known, rejected, failed).", ["result"], registry=registry)
 UPLOADED = Counter("images_upload_bytes", "Bytes of uploaded images, new or known.", registry=registry)
+CONTENT_FAULTS = Counter(
+    "images_content_faults",
+    "Requests for bytes that the object store does not have, or has in another size.",
+    registry=registry,
+)
 THUMBNAILS = Counter(
     "images_thumbnails_made", "Thumbnails that were made because the object store had none.", registry=registry
 )

@@ -13,6 +13,14 @@ def storage_key(sha256: str) -> str:
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
+def fits(key: str, sha256: str, byte_size: int, size: int) -> bool:
+    """Return whether an object of this size may have the bytes of a row. All sizes are in bytes.
+
+    Another program wrote the rows with a key of their own. Their byte_size may be wrong, so their bytes always fit.
+    """
+    return size == byte_size or key != storage_key(sha256)
+
+
 def thumbnail_key(sha256: str, name: str) -> str:
     """Return the key of a thumbnail of the bytes with this hash. In an adopted row the hash may be any text."""
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):

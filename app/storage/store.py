@@ -136,6 +136,7 @@ async def put(store: ObjectStore, key: str, content: bytes | IO[bytes], content_
 
     Clients that read the object from the store itself get the content type. Files have none.
     """
+    _checked(key)
     attributes: Attributes | None = None if isinstance(store, LocalStore) else {"Content-Type": content_type}
     if not isinstance(content, bytes) and content.seek(0, os.SEEK_END) <= PART:
         content.seek(0)
@@ -149,12 +150,19 @@ async def put(store: ObjectStore, key: str, content: bytes | IO[bytes], content_
         await obstore.put_async(store, key, chunks, attributes=attributes, chunk_size=PART, max_concurrency=1)
 
 
+def _checked(key: str) -> str:
+    """Return the key. Raises FileNotFoundError if it is empty, as in an adopted row: that is the root of the store."""
+    if not key.strip("/"):
+        raise FileNotFoundError(key)
+    return key
+
+
 async def delete(store: ObjectStore, keys: Iterable[str]) -> None:
     """Delete the bytes under each key. Keys without bytes are ignored."""
 
     async def remove(key: str) -> None:
         with suppress(*ABSENT):
-            await obstore.delete_async(store, key)
+            await obstore.delete_async(store, _checked(key))
 
     await asyncio.gather(*map(remove, keys))
 
@@ -162,7 +170,7 @@ async def delete(store: ObjectStore, keys: Iterable[str]) -> None:
 async def look(store: ObjectStore, key: str) -> Object | None:
     """Return the object under the key, or None if it has no bytes."""
     try:
-        head = await obstore.head_async(store, key)
+        head = await obstore.head_async(store, _checked(key))
     except ABSENT:
         return None
     return Object(key, head["size"], head["last_modified"])
@@ -212,7 +220,7 @@ async def stream(
 ) -> tuple[int, AsyncIterator[Any]] | None:
     """Return the number of bytes and an iterator of chunks, or None if the key has no bytes. `part` is (start, end)."""
     try:
-        result = await obstore.get_async(store, key, options={"range": part} if part else None)
+        result = await obstore.get_async(store, _checked(key), options={"range": part} if part else None)
     except ABSENT:
         return None
     start, end = result.range
@@ -222,7 +230,7 @@ async def stream(
 async def read(store: ObjectStore, key: str) -> bytes | None:
     """Return all the bytes of a small object, or None if the key has no bytes."""
     try:
-        return bytes(await (await obstore.get_async(store, key)).bytes_async())
+        return bytes(await (await obstore.get_async(store, _checked(key))).bytes_async())
     except ABSENT:
         return None
 
@@ -230,7 +238,7 @@ async def read(store: ObjectStore, key: str) -> bytes | None:
 def copy(store: ObjectStore, key: str, spool: Spool) -> bool:
     """Append the bytes of an object to the spool, in the calling thread. Return False if the key has no bytes."""
     try:
-        result = obstore.get(store, key)
+        result = obstore.get(store, _checked(key))
     except ABSENT:
         return False
     for chunk in result.stream(min_chunk_size=CHUNK):

@@ -20,9 +20,11 @@ from app.errors import (
     RejectedImageError,
     StoppingError,
     UnreadableWordsError,
+    WrongStoreError,
 )
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
+from app.observability.metrics import CONTENT_FAULTS
 from app.storage import store
 from app.web.security import SECURITY
 
@@ -35,6 +37,7 @@ TITLES = {
     "no-thumbnail": "These bytes have no thumbnail",
     "version-conflict": "The image has changed",
     "migrations-pending": "Migrations are pending",
+    "wrong-store": "The object store is that of another catalogue",
     "draining": "The process is stopping",
 }
 # The names of RFC 9110. Python before 3.13 has older ones.
@@ -282,9 +285,21 @@ async def _no_thumbnail(request: Request, error: Exception) -> Response:
 
 
 async def _content_missing(request: Request, error: Exception) -> Response:
-    logger.error("the object store has no bytes under %r", str(error))
-    detail = "The image exists, but the object store does not have its bytes."
+    assert isinstance(error, ContentMissingError)
+    CONTENT_FAULTS.inc()
+    if error.size is None:
+        logger.error("the object store has no bytes under %r", error.key)
+    else:
+        logger.error("the object store has %s bytes under %r, the row has %s", error.size, error.key, error.byte_size)
+    detail = (
+        "The image exists, but the object store does not have its bytes. An upload of the same bytes restores them."
+    )
     return ProblemError(404, "content-missing", detail).response()
+
+
+async def _wrong_store(request: Request, error: Exception) -> Response:
+    logger.error("503 %s %s: %s", request.method, request.scope["path"], error)
+    return unavailable("The object store is not the one of this database.", "wrong-store").response()
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
@@ -314,6 +329,7 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     ContentMissingError: _content_missing,
     ImageNotFoundError: _not_found,
     StoppingError: _stopping,
+    WrongStoreError: _wrong_store,
     ClientDisconnect: _disconnected,
     **dict.fromkeys(UNAVAILABLE, _unavailable),
     **dict.fromkeys(SCHEMA_BEHIND, _behind),

@@ -8,6 +8,7 @@ from typing import TypedDict
 from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 
+from app.catalogue.ownership import StoreGuard
 from app.catalogue.thumbnails import Thumbnails
 from app.database.database_metrics import DatabaseProbe
 from app.database.pool import Pool
@@ -36,4 +37,5 @@ class State(TypedDict):
     database_probe: DatabaseProbe
     tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
+    guard: StoreGuard  # knows whether the store is that of another catalogue
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

@@ -8,6 +8,7 @@
 SELECT
     $2::integer AS number,
     storage_key,
+    byte_size,
     content_type,
     filename,
     sha256,

@@ -131,7 +131,7 @@ def test_commands_run_through_a_pooler(
     manage_tokens.create("gallery", "read")
     manage_tokens.revoke("gallery")
     manage_tokens.show("text")
-    assert checks.check_objects(86_400, False, "text") == 0
+    assert checks.check_objects(86_400, False, None, "text") == 0
 
     assert (tmp_path / "all.ndjson").read_text().count("\n") == len(objects(environment)) == 3
     printed = "".join(capsys.readouterr())

@@ -8,7 +8,9 @@ from PIL import Image, ImageOps
 
 from app.decoder.client import Codec
 from app.decoder.formats import Measure
+from app.decoder.vips import MAX_SIDE
 from app.errors import RejectedImageError
+from tests.support.hostile import png
 from tests.support.pictures import picture, turned, unspeakable
 
 PIXELS = 1_000_000
@@ -49,6 +51,24 @@ def test_orientation_turns_every_format_that_has_it(measured: Measured, format: 
 def test_an_image_at_the_limit_of_pixels_is_accepted(measured: Measured) -> None:
     assert measured(picture("PNG", (1000, 1000)))[1:] == (1000, 1000)
     assert refusal(measured, picture("PNG", (1000, 1001))) == "too-many-pixels"
+
+
+@pytest.mark.parametrize("size", [(100_000_000, 1), (1, 100_000_000)])
+def test_an_image_with_a_side_that_libvips_cannot_shrink_is_rejected(size: tuple[int, int]) -> None:
+    """An image that is accepted has a thumbnail. Only the header is read, so the data may be missing."""
+    with Codec(100_000_000, 30) as codec, pytest.raises(RejectedImageError) as refused:
+        codec.measure(png(*size))
+
+    assert refused.value.kind == "too-many-pixels"
+    assert refused.value.detail == f"{size[0]} x {size[1]} pixels exceed the limit of 90000000 for one side."
+
+
+def test_an_image_with_the_longest_side_has_a_thumbnail() -> None:
+    with Codec(100_000_000, 60) as codec:
+        content = png(MAX_SIDE, 1, bytes(1 + MAX_SIDE // 8), depth=1)
+
+        assert codec.measure(content)[1:] == (MAX_SIDE, 1)
+        assert codec.thumbnail(content, 160, "image/webp")
 
 
 def test_the_first_picture_of_an_animation_is_measured(measured: Measured) -> None:

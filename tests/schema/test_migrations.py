@@ -83,6 +83,8 @@ def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:
     assert [name for name, loses in declared.items() if not loses[0].startswith("nothing")] == [
         "0001_create_images",
         "0026_create_tokens",
+        "0028_create_object_stores",
+        "0030_create_content_checks",
     ]
 
     yoyo_on(empty_database, "apply")

@@ -44,6 +44,7 @@ FORBIDDEN = [
     "UPDATE _yoyo_ledger SET outcome = 'failed'",
     "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)",
     "CREATE ROLE mine",
+    "DELETE FROM object_stores",
     "SET ROLE images_owner",
 ]
 
@@ -66,7 +67,10 @@ def test_what_it_may_is_what_the_migration_says(database: str, connection: psyco
         GROUP BY table_name
     """).fetchall()
 
-    assert dict(held) == dict.fromkeys(["images", "image_terms", "image_documents"], "DELETE INSERT SELECT UPDATE")
+    rights = dict.fromkeys(
+        ["images", "image_terms", "image_documents", "content_checks"], "DELETE INSERT SELECT UPDATE"
+    )
+    assert dict(held) == rights | {"object_stores": "INSERT SELECT UPDATE"}
 
 
 @pytest.mark.parametrize("upto", [[], ["-r", "0001"], ["-r", "0020"]], ids=["whole", "adopted", "the release before"])

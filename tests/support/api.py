@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Identifier, Placeholder
 from psycopg.types.json import Jsonb
 
 from app.settings import Settings
+from app.storage.identity import KEY
 from app.web.problems import TITLES
 from tests.support.pictures import picture
 
@@ -81,9 +82,10 @@ def remove(settings: Settings, key: str) -> None:
 
 
 def objects(settings: Settings) -> list[str]:
-    """Return the keys in the object store."""
+    """Return the keys in the object store, except that of its identity."""
     folder = place(settings, "")
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return sorted(key for key in found if key.partition("#")[0] != KEY)
 
 
 def problem(response: httpx.Response, status: int, kind: str | None = None) -> dict[str, Any]:

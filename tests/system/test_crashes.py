@@ -18,11 +18,13 @@ import httpx
 import psycopg
 import pytest
 
+from app.catalogue.ownership import claim
 from app.cli.check_objects import check_objects
+from app.database.pool import Pool
 from app.errors import ExitCode
 from app.settings import ROOT, Settings
 from app.storage.keys import storage_key
-from app.storage.store import PART
+from app.storage.store import PART, open_store
 from tests.cli.test_check_objects import keys
 from tests.cli.test_entrypoint import ready
 from tests.conftest import BIN, client_of, environment, free_port
@@ -63,12 +65,16 @@ def steps(of: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(params=["files", "s3"])
-def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+async def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    """The settings of a service that has been started before, so the store is that of the database."""
     url = settings.storage_url
     if request.param == "s3":
         request.getfixturevalue("s3")
         url = f"s3://{BUCKET}/{uuid4()}/objects"
-    return settings.model_copy(update={"storage_url": url, "max_upload_bytes": 50_000_000})
+    settings = settings.model_copy(update={"storage_url": url, "max_upload_bytes": 50_000_000})
+    async with Pool(settings) as pool:
+        await claim(pool, open_store(settings.storage_url))
+    return settings
 
 
 @contextmanager
@@ -110,7 +116,7 @@ async def found(settings: Settings, connection: psycopg.Connection, remove: bool
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
         patch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
         patch.setenv("STORAGE_URL", str(settings.storage_url))
-        status = await asyncio.to_thread(check_objects, 0, remove, "json")
+        status = await asyncio.to_thread(check_objects, 0, remove, 1000, "json")
     kinds = Counter(finding["kind"] for finding in json.loads(output.getvalue())["findings"])
     assert status == (ExitCode.ACTION_NEEDED if kinds and not remove else ExitCode.DONE)
     return dict(kinds)

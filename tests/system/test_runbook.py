@@ -37,12 +37,13 @@ from tests.system.test_backup import other_server as other_server  # a fixture
 RUNBOOK = ROOT / "RUNBOOK.md"
 EXCEPTIONS = {"ChildProcessError", "TimeoutError", "unavailable"}
 CHECKED = ("settings.py", "store.py")
-HINTED = {"CommandError", "UsageError", "WrongURLError"}  # their second argument is a hint
+HINTED = {"CommandError", "UsageError", "WrongStoreError", "WrongURLError"}  # their second argument is a hint
 MIN_WORDS = 2  # of a message
 OTHERS = [  # messages that are not an argument of such a call, or have too few words
     "503 METHOD PATH: ERROR: REASON",
     "image ID: no bytes under KEY",
     "image ID: SIZE bytes under KEY, its row has OTHER",
+    "image ID: the bytes under KEY have another SHA-256",
     "KEY: SIZE bytes of no image",
     "KEY: a thumbnail of no image",
     "KEY: SIZE bytes of an interrupted write",
@@ -73,7 +74,15 @@ def is_message(call: ast.Call, path: Path) -> bool:
     function = ast.unparse(call.func)
     keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
     match function:
-        case "CommandError" | "UsageError" | "WrongURLError" | "logger.error" | "logger.warning" | "note":
+        case (
+            "CommandError"
+            | "UsageError"
+            | "WrongStoreError"
+            | "WrongURLError"
+            | "logger.error"
+            | "logger.warning"
+            | "note"
+        ):
             return True
         case "super().__init__":
             return path.name == "errors.py"

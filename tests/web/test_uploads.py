@@ -13,6 +13,7 @@ from app.decoder.client import Codec
 from app.decoder.formats import Measure
 from app.main import create_app
 from app.settings import Settings
+from app.storage import store
 from app.storage.spool import Content
 from tests.conftest import client_of
 from tests.support.api import BOUNDARY, faults, insert, objects, part, problem, rows, send, upload
@@ -550,11 +551,12 @@ async def test_a_client_that_goes_away_is_not_an_error(settings: Settings) -> No
 async def test_uploads_of_the_same_bytes_use_one_connection(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writing, go_on = asyncio.Event(), asyncio.Event()
+    writing, go_on, put = asyncio.Event(), asyncio.Event(), store.put
 
     async def slow(*arguments: Any) -> None:
         writing.set()
         await go_on.wait()
+        await put(*arguments)
 
     monkeypatch.setattr("app.storage.store.put", slow)
     async with client_of(settings) as client:

@@ -85,6 +85,23 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class Bytes(click.ParamType[int]):
+    """A number of bytes, such as 50MB or 50MiB, of at least 1."""
+
+    name = "number of bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from pydantic import ByteSize, TypeAdapter, ValidationError  # slow to import
+
+        try:
+            size = int(TypeAdapter(ByteSize).validate_python(value))
+        except ValidationError:
+            size = 0
+        if size < 1:
+            self.fail(f"{value!r} is not a {self.name}. Examples: 50000000, 50MB.", param, ctx)
+        return size
+
+
 class Group(click.Group):
     """A group that lists its commands in the order of their declaration."""
 

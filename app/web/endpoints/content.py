@@ -82,8 +82,8 @@ async def get_content(request: Request[State]) -> Response:
     headers["Content-Type"] = row["content_type"] if shown else "application/octet-stream"
     if request.method == "HEAD" or wants_range(request, headers):
         size = await store.size(objects, key)
-        if size is None:
-            raise await _missing(request, key)
+        if size is None or not _fits(row, size):
+            raise await _missing(request, row, size)
         if request.method == "HEAD":
             return Response(headers={**headers, "Content-Length": str(size)})
         part = byte_range(request.headers["range"], size)
@@ -91,8 +91,10 @@ async def get_content(request: Request[State]) -> Response:
             headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{size}"
     content = await store.stream(objects, key, part)
     if content is None:
-        raise await _missing(request, key)
+        raise await _missing(request, row, None)
     length, chunks = content
+    if part is None and not _fits(row, length):
+        raise await _missing(request, row, length)
     return _Content(chunks, 206 if part else 200, {**headers, "Content-Length": str(length)})
 
 
@@ -113,14 +115,21 @@ class _Content(StreamingResponse):
 
 
 async def content_row(request: Request[State]) -> Record:
-    """Return storage_key, content_type, filename, sha256 and created_at. Raises ImageNotFoundError."""
+    """Return storage_key, byte_size, content_type, filename, sha256 and created_at. Raises ImageNotFoundError."""
     row = await queries.get_content(request.state["reads"], request.path_params["id"])
     if row is None:
         raise ImageNotFoundError
     return row
 
 
-async def _missing(request: Request[State], key: str) -> AppError:
-    """Return the error for content that the object store does not have. Raises if the image was deleted meanwhile."""
+def _fits(row: Record, size: int) -> bool:
+    return keys.fits(row["storage_key"], row["sha256"], row["byte_size"], size)
+
+
+async def _missing(request: Request[State], row: Record, size: int | None) -> AppError:
+    """Return the error for content that the object store does not have, or has in another size, in bytes.
+
+    Raises ImageNotFoundError if the image was deleted meanwhile.
+    """
     await content_row(request)
-    return ContentMissingError(key)
+    return ContentMissingError(row["storage_key"], row["byte_size"], size)

@@ -52,10 +52,10 @@ async def healthz(request: Request[State]) -> Response:
     tag=Tag.SERVICE,
     scope=None,
     summary="Check readiness",
-    description="Returns 200 when the database answers and all migrations of this release are applied. The status is "
-    "`read-only` if only a replica answers.",
+    description="Returns 200 when the database answers, all migrations of this release are applied, and "
+    "the object store is not that of another catalogue. The status is `read-only` if only a replica answers.",
     answers=(Answer(200, "The service is ready.", {JSON: _status("ready", "read-only")}),),
-    problems=("503", "503 migrations-pending", "503 draining"),
+    problems=("503", "503 migrations-pending", "503 wrong-store", "503 draining"),
 )
 async def readyz(request: Request[State]) -> Response:
     """Return 200 if the database answers and has all migrations of this release. It may have newer ones too.
@@ -70,6 +70,7 @@ async def readyz(request: Request[State]) -> Response:
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
         raise unavailable(detail, "migrations-pending")
+    request.state["guard"].check()
     return JSONResponse({"status": "ready" if reads.primary_answers else "read-only"})
 
 

@@ -163,10 +163,12 @@ async def delete_image(request: Request[State]) -> Response:
         await _current(request)  # The conditions still hold: it changed in between.
     # The row is deleted. If its bytes cannot be deleted, they are an orphan, which `images objects check` finds.
     try:
-        async with pool.transaction() as connection:
+        async with pool.store_transaction() as connection:
             free = await queries.lock_content_to_remove(connection, gone["sha256"])
             if not free:
                 logger.warning("left %r in the object store: an import or a backup is running", gone["storage_key"])
+            elif not request.state["guard"].is_removable():
+                logger.warning("left %r in the object store: it is that of another catalogue", gone["storage_key"])
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:

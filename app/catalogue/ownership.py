@@ -1,0 +1,183 @@
+"""Ownership of the object store: does it have the bytes of this catalogue, or of another one?
+
+The database and the store have the same random ID. The database gets it first, then the store. After an interrupted
+start, `claim` continues at the next start.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from asyncpg import PostgresError
+from obstore.store import ObjectStore
+
+from app.database import queries
+from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE
+from app.database.pool import Pool
+from app.errors import WrongStoreError
+from app.observability.logs import logger
+from app.settings import Settings
+from app.storage import identity, store
+
+SAMPLE = 20  # images whose bytes are looked for before a store without an ID is adopted
+# Seconds between two attempts to compare, while PostgreSQL or the store does not answer. Each is twice as long as the
+# last one, up to the maximum.
+POLL_INTERVAL, MAX_POLL_INTERVAL = 1.0, 30.0
+
+
+class State(Enum):
+    """The result of comparing the ID in the database with the ID in the store."""
+
+    OURS = "ours"  # they are the same
+    FOREIGN = "foreign"  # the store has another ID, or one that cannot be read
+    LOST = "lost"  # the store had the ID of the database, has none now, and has objects
+    UNCLAIMED = "unclaimed"  # the store has no ID, has never had that of the database, and may have any objects
+
+
+class Ownership(NamedTuple):
+    """The result of a comparison, the ID in the database, and the ID in the store.
+
+    `is_confirmed` tells that the database knows that the store has had its ID.
+    """
+
+    state: State
+    own: UUID | None
+    found: UUID | None
+    is_confirmed: bool
+
+    def fault(self) -> WrongStoreError | None:
+        """Return the error that ends a start or a removal, or None."""
+        if self.state is State.FOREIGN:
+            if self.found is None:
+                return WrongStoreError(
+                    f"{identity.KEY} in the object store is damaged.",
+                    "check STORAGE_URL. If the store has the bytes of this database, remove that object, then run: "
+                    "images objects adopt",
+                )
+            return WrongStoreError(
+                f"the object store is that of another catalogue: it has the ID {self.found}, and the database has "
+                f"{self.own or 'none'}.",
+                "check STORAGE_URL and DATABASE_URL. If the store has a copy of the bytes of this database, run: "
+                f"images objects adopt --replace {self.found}",
+            )
+        if self.state is State.LOST:
+            return WrongStoreError(
+                f"the object store has objects, but not {identity.KEY} with the ID {self.own} of the database.",
+                "check STORAGE_URL. If the store has the bytes of this database, run: images objects adopt",
+            )
+        return None
+
+
+UNCLAIMED = (
+    f"the object store has objects, but no {identity.KEY}, and not the bytes of the images in the database. "
+    "Orphans are not removed before: images objects adopt"
+)
+
+
+async def compare(database: queries.Database, objects: ObjectStore) -> Ownership:
+    """Compare the IDs, and write nothing. Raises errors of PostgreSQL and of obstore."""
+    row = await queries.get_store(database)
+    own, is_confirmed = (row["id"], row["is_confirmed"]) if row else (None, False)
+    try:
+        found = await identity.read(objects)
+    except identity.BrokenIdentityError:
+        return Ownership(State.FOREIGN, own, None, is_confirmed)
+    if found is not None:
+        return Ownership(State.OURS if found == own else State.FOREIGN, own, found, is_confirmed)
+    is_lost = is_confirmed and not await identity.is_empty(objects)
+    return Ownership(State.LOST if is_lost else State.UNCLAIMED, own, None, is_confirmed)
+
+
+async def claim(database: queries.Database, objects: ObjectStore) -> Ownership:
+    """Compare the IDs. If the store has none and is empty, or has bytes of this catalogue, write the ID.
+
+    Processes of one database that do this at the same time write the same ID. Raises errors of PostgreSQL and obstore.
+    """
+    ownership = await compare(database, objects)
+    if ownership.state is State.UNCLAIMED and (
+        await identity.is_empty(objects) or await has_known_bytes(database, objects)
+    ):
+        await queries.insert_store(database, uuid4())
+        row = await queries.get_store(database)
+        assert row is not None
+        await identity.write(objects, row["id"])
+        ownership = await compare(database, objects)
+    if ownership.state is State.OURS and ownership.own is not None and not ownership.is_confirmed:
+        await queries.confirm_store(database, ownership.own)
+    return ownership
+
+
+async def replace(database: queries.Database, objects: ObjectStore) -> UUID:
+    """Give the database and the store a new ID, whatever they had, and return it."""
+    id = uuid4()
+    await queries.replace_store(database, id)
+    await identity.write(objects, id, replace=True)
+    await queries.confirm_store(database, id)
+    return id
+
+
+async def has_known_bytes(database: queries.Database, objects: ObjectStore) -> bool:
+    """Return whether the store has the bytes of more than half of the first images, by SHA-256, in their size.
+
+    A SHA-256 is as good as random, so these images are a sample.
+    """
+    rows = await queries.list_contents(database, "", SAMPLE)
+    sizes = await asyncio.gather(*(store.size(objects, row["storage_key"]) for row in rows))
+    present = [size for size, row in zip(sizes, rows, strict=True) if size == row["byte_size"]]
+    return 2 * len(present) > len(rows)
+
+
+class StoreGuard:
+    """The comparison of one worker. It runs in the background, so neither the store nor PostgreSQL delays a start.
+
+    `ownership` is None until both have answered.
+    """
+
+    def __init__(self, settings: Settings, objects: ObjectStore) -> None:
+        self.ownership: Ownership | None = None
+        self._settings = settings.model_copy(update={"database_pool_size": 1})
+        self._objects = objects
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Compare while the context is open, until PostgreSQL and the store have answered."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        """Compare until the store is not that of another catalogue. The operator may adopt it meanwhile."""
+        interval, last = POLL_INTERVAL, ""
+        while True:
+            try:
+                async with Pool(self._settings, "store") as pool:
+                    self.ownership = await claim(pool, self._objects)
+            except (*UNAVAILABLE, *SCHEMA_BEHIND, PostgresError) as error:
+                text = f"not compared with the database yet: {type(error).__name__}: {store.reason(error)}"
+            else:
+                fault = self.ownership.fault()
+                if fault is None:
+                    break
+                text = fault.message
+            if text != last:
+                logger.warning("object store: %s", text)
+            last = text
+            await asyncio.sleep(interval)
+            interval = min(2 * interval, MAX_POLL_INTERVAL)
+        if self.ownership.state is State.UNCLAIMED:
+            logger.warning("%s", UNCLAIMED)
+
+    def is_removable(self) -> bool:
+        """Return False if the store is that of another catalogue, whose bytes a DELETE must not remove."""
+        return self.ownership is None or self.ownership.fault() is None
+
+    def check(self) -> None:
+        """Raise WrongStoreError if the store is that of another catalogue."""
+        if self.ownership is not None and (fault := self.ownership.fault()) is not None:
+            raise fault

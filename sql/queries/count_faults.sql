@@ -1,0 +1,6 @@
+-- count_faults: returns how many images have bytes that the last check found wrong, for GET /metrics.
+-- Index: content_checks_fault_idx, and images_sha256_key, one entry for each fault.
+SELECT count(*) AS faults
+FROM content_checks
+JOIN images USING (sha256)
+WHERE fault IS NOT NULL;
