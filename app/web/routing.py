@@ -111,7 +111,8 @@ class _Resource:
     def _require_media_type(self, request: Request[State], body: Body) -> None:
         """Raise ProblemError 415 if the body is of no media type that the operation declares."""
         sent = media_type(request.headers.get("content-type", ""))
-        if sent not in body.content and f"{sent.partition('/')[0]}/*" not in body.content:
+        kind, slash, _ = sent.partition("/")
+        if sent not in body.content and f"{kind}{slash}*" not in body.content:
             detail = f"Send a body of type {' or '.join(body.content)}, and name the type in Content-Type."
             raise ProblemError(415, detail=detail, headers=self._accepted)
 
