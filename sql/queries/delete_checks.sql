@@ -7,9 +7,5 @@
 DELETE FROM content_checks
 WHERE sha256 >= $1
     AND ($2::text IS NULL OR sha256 < $2)
-    AND NOT EXISTS (
-        SELECT
-        FROM images
-        WHERE images.sha256 = content_checks.sha256
-    )
+    AND (SELECT id FROM images WHERE images.sha256 = content_checks.sha256) IS NULL -- no join: one look-up for each row
 RETURNING sha256;

@@ -2,7 +2,7 @@
 -- --verify`. The caller skips those that were verified lately, so that each page costs the same.
 -- $1 text    the page begins with this SHA-256, or with the next one; '' for the first page
 -- $2 bigint  maximum of rows; the last one begins the next page
--- Index: images_sha256_key, as many entries as the page has; content_checks_pkey, one entry for each.
+-- Index: images_sha256_key, as many entries as the page has; content_checks_pkey, twice one entry for each.
 -- example first page: '', 50
 -- example a page: encode(sha256('7'), 'hex'), 50
 SELECT
@@ -10,8 +10,8 @@ SELECT
     page.sha256,
     page.storage_key,
     page.byte_size,
-    content_checks.checked_at,
-    content_checks.fault
+    (SELECT checked_at FROM content_checks WHERE content_checks.sha256 = page.sha256) AS checked_at,
+    (SELECT fault FROM content_checks WHERE content_checks.sha256 = page.sha256) AS fault
 FROM (
     SELECT
         id,
@@ -23,5 +23,4 @@ FROM (
     ORDER BY sha256
     LIMIT $2
 ) AS page
-LEFT JOIN content_checks ON content_checks.sha256 = page.sha256
 ORDER BY page.sha256;
