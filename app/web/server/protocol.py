@@ -63,7 +63,7 @@ class HttpProtocol(HttpToolsProtocol):
             own = transport.get_extra_info("socket")
             own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2 * STALL_TIMEOUT * 1000))
         if len(self.connections) > max_connections():
-            logger.warning("rejected a connection: this process has %d open", len(self.connections) - 1)
+            logger.warning("rejected a connection: this process has %s open", len(self.connections) - 1)
             self._end(b"503 Service Unavailable", "There are too many connections. Try again later.", b"retry-after: 5")
         else:
             self._start()
