@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +18,7 @@ from app.settings import Settings
 from tests.conftest import client_of
 from tests.support.api import objects, problem, rows, upload
 from tests.support.pictures import picture
+from tests.support.waiting import wait_until
 
 TIMEOUT = 0.5  # seconds a statement may take
 SOON = 20 * TIMEOUT
@@ -227,7 +228,13 @@ async def test_a_database_that_is_gone_makes_it_unavailable(
 ) -> None:
     name, away = Identifier(urlsplit(database).path[1:]), Identifier(f"{urlsplit(database).path[1:]} away")
 
-    admin.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(name, away))
+    def is_renamed() -> bool:  # once the service has compared the identity of its store, in the background
+        with suppress(psycopg.errors.ObjectInUse):
+            admin.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(name, away))
+            return True
+        return False
+
+    await asyncio.to_thread(wait_until, is_renamed)
     try:
         unavailable(await client.get("/v1/images"))
         unavailable(await client.get("/readyz"))

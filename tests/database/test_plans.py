@@ -253,7 +253,7 @@ def test_a_table_that_vacuum_has_not_seen_is_not_sorted(connection: psycopg.Conn
     for name, words, arguments in CASES:
         if name.startswith(("list_", "read_stats")) and name != "list_tokens":
             plan = explain(connection, QUERIES[name], arguments, "force_generic_plan")
-            assert not of_ours(plan.sequential), (name, words)
+            assert of_ours(plan.sequential) <= {*EMPTY}, (name, words)
 
 
 SORTED = """

@@ -175,6 +175,7 @@ class Play:
         async with self.act("every migration down and up"), self.absence("schema"):
             await self.yoyo("rollback", "--revision", FIRST)
             await self.yoyo("apply")
+            await asyncio.to_thread(self.stage.restore_identity)
 
     async def lose_postgres(self) -> None:
         primary = self.stage.primary

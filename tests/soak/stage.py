@@ -15,6 +15,7 @@ import psycopg
 from app.review import scratch
 from app.schema.history import shipped
 from app.settings import ROOT
+from app.storage.identity import KEY, Identity
 from tests.conftest import environment, free_port
 from tests.migrations.test_backend import wait_until
 from tests.support.cluster import DATABASE, Mortal
@@ -114,6 +115,11 @@ class Stage:
         )
         if done.returncode:
             raise RuntimeError(f"yoyo {' '.join(arguments)}: {done.stdout}{done.stderr}")
+
+    def restore_identity(self) -> None:
+        """Give the database the ID of the object store again, which the rollback of every migration dropped."""
+        found = Identity.model_validate_json((self.folder / "objects" / KEY).read_bytes())
+        self.primary.run("INSERT INTO object_stores (id) VALUES (%s)", found.catalogue)
 
     def start(self, name: str, release: Path = ROOT) -> Instance:
         instance = Instance(name, release, self.folder, self.variables)

@@ -268,10 +268,9 @@ POLYGLOTS: dict[str, Case] = {
     "tiff-and-javascript": ((TIFF, 60, 40), lambda: picture("TIFF") + SCRIPT),
 }
 
-OTHERS: dict[str, Case] = {
+OTHERS: dict[str, Case] = {"nothing": (BROKEN, lambda: b"")} | {
     name: (UNSUPPORTED, lambda content=content: content)  # type: ignore[misc]
     for name, content in {
-        "nothing": b"",
         "one-byte": b"\xff",
         "zeros": bytes(10_000),
         "svg": SVG,

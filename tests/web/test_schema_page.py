@@ -48,8 +48,9 @@ async def test_it_tells_what_the_database_is_to_the_service_s_own_role(client: h
         [last] = migration["runs"]
         assert (last["operation"], last["outcome"]) == ("apply", "done")
         assert last["seconds"] >= 0
-    assert [table["name"] for table in schema["tables"]] == ["image_documents", "image_terms", "images", "tokens"]
-    images = schema["tables"][2]
+    tables = {table["name"]: table for table in schema["tables"]}
+    assert [*tables] == ["content_checks", "image_documents", "image_terms", "images", "object_stores", "tokens"]
+    images = tables["images"]
     assert images["comment"].startswith("One row for each distinct content")
     assert {column["name"]: column["default"] for column in images["columns"]}["tags"] == "'{}'::text[]"
     assert {index["name"] for index in images["indexes"]} >= {"images_pkey", "images_sha256_key"}

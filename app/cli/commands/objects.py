@@ -84,11 +84,11 @@ def check(
     help="The ID that the store has, from the error message. The store and the database both get a new one.",
 )
 def adopt(replace: UUID | None) -> None:
-    """Make the object store that of this database, for example a copy that you restored.
+    """Make the object store that of this database.
 
-    The first start of the service gives the database and the object store the same ID, in the object catalogue.json.
-    The service does not start with a store that has another ID. Before you adopt a store, make sure that no other
-    catalogue uses it.
+    Use it for a copy of a store, for example one that you restored. The first start of the service gives the database
+    and the object store the same ID, in the object catalogue.json. The service does not start with a store that has
+    another ID. Before you adopt a store, make sure that no other catalogue uses it.
     """
     from app.cli.adopt_store import adopt_store
 

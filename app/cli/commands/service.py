@@ -58,10 +58,11 @@ def wait(migrate: bool, timeout: float) -> None:
     examples="images settings\nimages settings --format json",
 )
 def settings(format: str) -> None:
-    """Show every setting, its value and its source, and the sandbox of the decoder.
+    """Show every setting, its value and its source.
 
-    The command starts a decoder to find out which parts of the sandbox this system has. Passwords and other secrets are
-    masked. For an unknown name in .env, the command suggests the nearest known name.
+    The last lines show the sandbox of the decoder. The command starts a decoder to find out which parts of the sandbox
+    this system has. Passwords and other secrets are masked. For an unknown name in .env, the command suggests the
+    nearest known name.
     """
     from app.cli.show_settings import show
 
