@@ -8,12 +8,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from app.web.server import protocol
+from app.web.server.request_log import REJECTION
 from tests.conftest import free_port
 from tests.migrations.test_backend import wait_until
 
@@ -111,6 +115,21 @@ def test_of_thousands_of_pipelined_requests_few_are_answered(service: Service) -
     assert received.rindex(b"HTTP/1.1 200 ") < received.index(b"connection: close")
 
 
+async def test_a_head_behind_another_request_in_one_read_has_the_same_limit() -> None:
+    service = Service()
+    service.server.config.load()
+    transport = Mock(is_closing=lambda: False, get_write_buffer_size=lambda: 0)
+    transport.get_extra_info.return_value = None
+    connection = protocol.HttpProtocol(service.server.config, ServerState(), {})
+    connection.connection_made(transport)
+    connection.data_received(GET + GET.replace(b"Host", b"x: " + b"y" * 100_000 + b"\r\nHost"))
+    [(waiting, _)] = connection.pipeline
+    scope: dict[str, Any] = {**waiting.scope}
+    connection.connection_lost(None)
+
+    assert scope[REJECTION].response().status_code == 431
+
+
 def test_as_many_requests_as_may_wait_are_all_answered(service: Service) -> None:
     with service.connect() as client:
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + GET * (protocol.MAX_QUEUED - 1))
@@ -165,9 +184,7 @@ def test_a_long_body_in_small_chunks_is_read_whole(service: Service) -> None:
     ],
     ids=["body", "body of a GET", "chunk", "trailer", "second head", "nothing more", "first head", "nothing"],
 )
-def test_no_state_of_a_connection_lasts_although_bytes_trickle_in(
-    first: bytes, then: bytes, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_state_of_a_connection_lasts_although_bytes_trickle_in(first: bytes, then: bytes, service: Service) -> None:
     with service.connect() as client:
         client.sendall(first)
         if first:

@@ -175,7 +175,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _rejection(self, is_old: bool) -> ProblemError | None:
         """Return the problem of a complete head: it is too long, or has no valid Host (RFC 9112, section 3.2)."""
         # The bytes that arrived last may also hold a body. Only if there are that many, the head is measured.
-        if self._other > MAX_HEAD_BYTES:
+        if self._read > MAX_HEAD_BYTES or self._other > MAX_HEAD_BYTES:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD_BYTES:
                 return ProblemError(431, detail=HEAD_TOO_LONG, headers=CLOSE)
