@@ -17,6 +17,7 @@ from app.cli.output import color_verdicts
 from app.migrations import new
 from app.settings import ROOT
 from tests.conftest import BIN, environment, free_port
+from tests.support import forked
 
 CPU_LIMIT = 0.2  # seconds for `images --help`
 LARGE = {"asyncpg", "obstore", "pglast", "psycopg", "pydantic", "starlette", "tqdm", "uvicorn", "yoyo"}
@@ -38,9 +39,7 @@ ALL = [path for path, _ in commands(images)]
 
 
 def start(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [BIN / "images", *arguments], cwd=ROOT, env=environment(**variables), capture_output=True, text=True
-    )
+    return forked.run(environment(**variables), "images", *arguments)
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

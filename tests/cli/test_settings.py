@@ -7,6 +7,7 @@ import subprocess
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,9 +18,11 @@ from psycopg.pq import Conninfo
 from pydantic_settings import BaseSettings
 
 from app import settings
+from app.cli import show_settings
 from app.cli.show_settings import show
 from app.cli.wait import wait_for_database
 from app.database.connect import asyncpg_url
+from app.decoder.client import describe_sandbox
 from app.errors import CommandError, ExitCode, UsageError, describe
 from app.migrations.connection import connect
 from app.setting_sources import unknown_names
@@ -44,6 +47,8 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         for name in model.model_fields:
             monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setattr(settings, "SECRETS", tmp_path)
+    # `images settings` starts a decoder for its last line, which takes most of the time and reads no setting.
+    monkeypatch.setattr(show_settings, "describe_sandbox", cache(describe_sandbox))
 
 
 @pytest.fixture

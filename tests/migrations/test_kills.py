@@ -21,7 +21,7 @@ from tests.conftest import VERSION
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_migrations import FILES, IDS, rows, schema
 from tests.support.legacy import CREATE_ALL, ROWS
-from tests.support.relay import Command, Relay, relay_to, until
+from tests.support.relay import Command, Relay, Stop, relay_to, until
 
 NON_TRANSACTIONAL = [path.stem for path in FILES if "\n-- transactional: false\n" in path.read_text()]
 
@@ -37,10 +37,11 @@ KINDS = [
 HARMLESS = re.compile(r"BEGIN|SAVEPOINT|ROLLBACK|DEALLOCATE|COMMENT ON|SELECT (?!pg_\w*lock)")
 EVERY_STATEMENT = [("apply", IDS[0]), ("rollback", NON_TRANSACTIONAL[0])]
 
-# If a migration is one transaction, PostgreSQL undoes it, in the same way for each. The others are killed once: when
-# their work is done, and before it is recorded.
+# These are killed at each statement. If a migration is one transaction, PostgreSQL undoes it, in the same way for each.
+# So each of the others is killed once: when its work is done, and before that is recorded.
 THOROUGH = [IDS[0], *KINDS]
-MARK = "WITH overtaken "
+RECORD = "WITH overtaken "
+REMAINS = ("applied", "ledger", "schema", "rows")  # parts of a state that only the work of a migration changes
 
 OPTIONS = "-c fsync=off -c max_connections=200 -c shared_buffers=16MB"
 
@@ -157,10 +158,22 @@ def stops_of(command: Command, *, whole: bool = False, every: bool = False) -> d
 
 async def stopped(relay: Relay, stops: dict[str, int], *arguments: str) -> dict[str, Command]:
     """Run the same command on several databases, each held at its own point."""
-    commands = {name: relay.start(name, *arguments, stop=stop) for name, stop in stops.items()}
-    await until(lambda: all(command.held or command.status is not None for command in commands.values()))
-    assert [command.stderr for command in commands.values() if not command.held] == []
+    commands = {name: relay.start(name, *arguments, stop=at_position(stop)) for name, stop in stops.items()}
+    await held(commands.values())
     return commands
+
+
+async def held(commands: Iterable[Command]) -> None:
+    await until(lambda: all(command.held or command.status is not None for command in commands))
+    assert [command.stderr for command in commands if not command.held] == []
+
+
+def at_position(position: int) -> Stop:
+    return lambda statements: len(statements) == position
+
+
+def at_record(number: int) -> Stop:
+    return lambda statements: sum(text.startswith(RECORD) for text in statements) == number
 
 
 THIRD = len(IDS) // 3
@@ -208,10 +221,8 @@ async def kill_later(command: Command, seconds: float) -> None:
     command.kill()
 
 
-VICTIMS = [("migrator", migration) for migration in IDS] + [("server process", migration) for migration in THOROUGH]
-
-
-@pytest.mark.parametrize(("victim", "migration"), VICTIMS)
+@pytest.mark.parametrize("victim", ["migrator", "server process"])
+@pytest.mark.parametrize("migration", THOROUGH)
 async def test_the_next_command_converges(server: Server, relay: Relay, migration: str, victim: str) -> None:
     before = f"state_{IDS.index(migration)}"
     create(server, ["undisturbed"], before)
@@ -220,8 +231,6 @@ async def test_the_next_command_converges(server: Server, relay: Relay, migratio
         undisturbed = await run(relay, "undisturbed", operation, "--revision", migration)
         whole = (operation, migration) in EVERY_STATEMENT
         stops = stops_of(undisturbed, whole=whole, every=whole and victim == "server process")
-        if migration not in THOROUGH:
-            stops = {"stop_0": next(at for at in stops.values() if undisturbed.statements[at - 1].startswith(MARK))}
         steps.append((operation, stops, state(server, "undisturbed")))
     create(server, steps[0][1].keys() | steps[1][1].keys(), before)
 
@@ -237,6 +246,32 @@ async def test_the_next_command_converges(server: Server, relay: Relay, migratio
             faults = [faults_of(victim, command), again[name].stderr, difference(state(server, name), expected)]
             wrong += [f"{operation} before {command.statements[-1]}: {fault}" for fault in faults if fault]
         assert not wrong, "\n".join(wrong)
+
+
+async def test_each_migration_is_done_by_the_next_command(server: Server, relay: Relay) -> None:
+    """Up and down again: each command does again what the last one could not record, and is killed at its next one."""
+    create(server, ["chain"], "state_1")
+    ledger = state(server, "chain")["ledger"]
+    for operation, migrations, last in (("apply", IDS[1:], len(IDS)), ("rollback", IDS[:0:-1], 1)):
+        unrecorded = 0
+        for migration in migrations:
+            # If a migration has no transaction, it is recorded when it starts, and again when it is done.
+            records = 1 + (migration in NON_TRANSACTIONAL)
+            killed = relay.start("chain", operation, "--revision", migration, stop=at_record(unrecorded + records))
+            await held([killed])
+            killed.kill()
+            await until(lambda: relay.connections == 0)
+
+            if records == 1:  # its transaction was undone
+                before = f"state_{IDS.index(migration) + (operation == 'rollback')}"
+                found, expected = state(server, "chain"), state(server, before) | {"ledger": ledger}
+                assert all(found[name] == expected[name] for name in REMAINS), f"{operation} of {migration}"
+            ledger.append((migration, operation, "done"))
+            unrecorded = records
+
+        await run(relay, "chain", operation, "--revision", migrations[-1])
+        expected = state(server, f"state_{last}") | {"ledger": ledger}
+        assert difference(state(server, "chain"), expected) == {}
 
 
 @pytest.mark.parametrize(("operation", "opposite"), [("apply", "rollback"), ("rollback", "apply")])

@@ -26,14 +26,22 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
+# Whether to hold a command, by the statements that have arrived from it.
+Stop = Callable[[list[str]], bool]
+
+
+def never(statements: list[str]) -> bool:
+    return False
+
+
 class Command:
     """A plain yoyo command on the database at a libpq URL, in a process of its own.
 
     `status` is None while it runs, and negative if a signal killed it. A relay adds each statement that arrives to
-    `statements`. It never forwards the statement at position `stop`, counted from 1, and then the command is `held`.
+    `statements`. If `stop` then returns True, the relay never forwards that statement, and the command is `held`.
     """
 
-    def __init__(self, folder: Path, url: str, *arguments: str, stop: int | None = None) -> None:
+    def __init__(self, folder: Path, url: str, *arguments: str, stop: Stop = never) -> None:
         self.output = folder / f"command_{next(NUMBER)}"
         self.stop = stop
         self.statements: list[str] = []
@@ -68,7 +76,7 @@ class Relay:
         self.commands: dict[str, Command] = {}
         self.connections = 0
 
-    def start(self, database: str, *arguments: str, stop: int | None = None) -> Command:
+    def start(self, database: str, *arguments: str, stop: Stop = never) -> Command:
         """Start a command on a database. It must be the only one there."""
         url = f"postgresql://postgres@/{database}?host={quote(str(self.folder), safe='')}"
         self.commands[database] = Command(self.folder, url, *arguments, stop=stop)
@@ -114,7 +122,7 @@ class Relay:
                     text = prepared[body.split(b"\0", 2)[1]]
             if header[:1] in b"QS":
                 command.statements.append(" ".join(re.sub(r"--.*", "", text).split()))
-                if len(command.statements) == command.stop:
+                if command.stop(command.statements):
                     command.held = True
                     await client.read()
                     return
