@@ -9,7 +9,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
-from app.review import releases, scratch
+from app.review import scratch
 from app.review.measure import execute
 from app.review.releases import Release
 from app.review.report import Part, report
@@ -17,7 +17,7 @@ from app.review.review import review
 from app.schema.headers import transactional
 from tests.conftest import NUMBER
 from tests.schema.test_migrations import FILES
-from tests.support.reviews import ROWS, Try
+from tests.support.reviews import ROWS, Try, few_queries
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def tried(copy: psycopg.Connection, tmp_path: Path) -> Try:
         path.write_text(f"-- Try.\n{mode}{header}\n{up}")
         if down:
             path.with_suffix(".rollback.sql").write_text(f"-- loses: {loses}\n{mode}\n{down}")
-        old = releases.present()
+        old = Release("old", few_queries())
         new = Release("new", (old.queries if kept else {}) | (queries or {}))
         done = review(copy, [path], {path.stem}, ROWS, new, lambda _: old, lambda *_: None)
         return report(done, ROWS, "18", datetime.now(UTC)).parts[0]

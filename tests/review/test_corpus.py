@@ -7,15 +7,13 @@ import psycopg
 import pytest
 
 from app.lint.rules import RULES
-from app.review import releases
 from app.review.measure import execute
 from app.review.releases import Release
 from app.review.report import report
 from app.review.review import review
-from app.schema.headers import example_lines
 from tests.conftest import VERSION
 from tests.support.corpus import CASES, Case
-from tests.support.reviews import ROWS, reasons, rollback_reasons
+from tests.support.reviews import ROWS, few_queries, reasons, rollback_reasons, with_one_example
 
 ALBUM_ROWS = """INSERT INTO albums (name, rating, code, address, seen_at)
     SELECT 'name', 1, n, '10.0.0.0/8', now() FROM generate_series(1, 5000) AS n"""
@@ -51,26 +49,6 @@ PROVED = {
 }
 
 
-# One query of each kind that reads or writes images and its derived tables. The others use the same columns, and would
-# double the time of the test.
-FEW = {
-    "delete_image",
-    "find_contents",
-    "get_content",
-    "get_image",
-    "get_image_by_sha256",
-    "insert_image",
-    "list_images",
-    "list_images_by_terms",
-    "update_image",
-}
-
-
-def with_one_example(query: str) -> str:
-    removed = {example.line for example in example_lines(query)[1:]}
-    return "".join(line for number, line in enumerate(query.splitlines(keepends=True), 1) if number not in removed)
-
-
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_measurement_of_each_case_of_the_corpus_agrees_with_the_check(
     case: Case, copy: psycopg.Connection, tmp_path: Path
@@ -86,8 +64,7 @@ def test_the_measurement_of_each_case_of_the_corpus_agrees_with_the_check(
     if case.rollback:
         path.with_suffix(".rollback.sql").write_text(f"-- loses: what was brought\n{mode}\n{case.rollback}")
     queries = {Path(name).stem: text for name, text in (case.queries or {}).items()}
-    few = {name: text for name, text in releases.present().queries.items() if name in FEW}
-    release = Release("this", {name: with_one_example(text) for name, text in (few | queries).items()})
+    release = Release("this", {name: with_one_example(text) for name, text in (few_queries() | queries).items()})
 
     done = review(copy, [path], {path.stem}, ROWS, release, lambda _: release, lambda *_: None)
 

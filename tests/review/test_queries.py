@@ -29,7 +29,7 @@ def test_a_migration_that_breaks_the_previous_release_is_caught(tried: Try) -> N
     )
 
     assert (
-        'unsafe: the query get_image of the previous release, this release, fails afterwards: column "attributes"'
+        'unsafe: the query get_image of the previous release, old, fails afterwards: column "attributes"'
         in reasons(part)
     )
     assert part.order.startswith("code first")
