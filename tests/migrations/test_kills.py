@@ -15,9 +15,11 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from yoyo import read_migrations
+from yoyo.migrations import MigrationList
 
 from app.embedded_postgres import Server
-from tests.conftest import VERSION
+from tests.conftest import VERSION, backend_on
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_migrations import FILES, IDS, rows, schema
 from tests.support.legacy import CREATE_ALL, ROWS
@@ -55,11 +57,10 @@ def server(memory: Path) -> Iterator[Server]:
     with psycopg.connect(server.url("state_0")) as connection:
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.replace("300000", "300").encode())  # so that the indexes are built quickly
-    for number, migration in enumerate(IDS, 1):
+    for number, migration in enumerate(read_migrations("sql/migrations"), 1):
         create(server, [f"state_{number}"], f"state_{number - 1}")
-        command = Command(server.data.parent, server.url(f"state_{number}"), "apply", "--revision", migration)
-        command.process.join(60)
-        assert command.status == 0, command.stderr
+        with backend_on(server.url(f"state_{number}")) as backend:
+            backend.apply_migrations(MigrationList([migration]))
     yield server
     server.release()
 

@@ -28,9 +28,8 @@ def test_a_migration_that_breaks_the_previous_release_is_caught(tried: Try) -> N
         kept=False,
     )
 
-    assert (
-        'unsafe: the query get_image of the previous release, old, fails afterwards: column "attributes"'
-        in reasons(part)
+    assert 'unsafe: the query get_image of the previous release, old, fails afterwards: column "attributes"' in reasons(
+        part
     )
     assert part.order.startswith("code first")
     assert "insert_image" in part.reviewed.broken
