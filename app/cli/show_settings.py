@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import ByteSize
 from pydantic_core import PydanticUndefinedType
 
-from app.decoder.client import describe_sandbox
+from app.decoder.client import describe_decoder
 from app.setting_sources import Found, Sources, unknown_names
 from app.settings import MODELS, NAMES, check_settings, format_size
 from app.text import encodable, printable
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 def show(format: str) -> None:
     """Print every setting. Raises WrongSettingsError after that if settings are wrong."""
     rows, unknown = settings_rows(Sources()), unknown_names()
-    sandbox, _ = describe_sandbox()
+    sandbox = describe_decoder().sandbox
     if format == "json":
         settings = [row._asdict() for row in rows]
         print(json.dumps({"settings": settings, "decoder_sandbox": sandbox, "warnings": unknown}))

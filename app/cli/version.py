@@ -7,17 +7,18 @@ from app.verbosity import verbosity
 
 
 def print_version() -> None:
-    """Print the version. With --verbose, print also those of Python, the drivers, libpq, libvips and yoyo."""
+    """Print the version. With --verbose, print also those of Python, the libraries and the decoder's libraries."""
     print(f"images {version('image-catalogue')}")
     if not verbosity.is_verbose:
         return
     import psycopg
-    import pyvips
+
+    from app.decoder.client import describe_decoder
 
     libpq = psycopg.pq.version()
-    vips = ".".join(str(pyvips.version(part)) for part in range(3))
     print(f"Python {platform.python_version()} on {platform.platform()}")
     print(f"libpq {libpq // 10_000}.{libpq % 10_000}")
-    print(f"libvips {vips}")
+    decoder = describe_decoder()
+    print(*(decoder.libraries or [decoder.sandbox]), sep="\n")
     for name in ("asyncpg", "psycopg", "yoyo-migrations", "starlette", "uvicorn", "obstore"):
         print(f"{name} {version(name)}")

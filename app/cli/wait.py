@@ -19,7 +19,7 @@ from app.cli.port import check_port
 from app.database.connect import asyncpg_urls, connect, reject_pooler
 from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.database.pool import Pool
-from app.decoder.client import describe_sandbox
+from app.decoder.client import describe_decoder
 from app.embedded_postgres import connectable
 from app.errors import CommandError, UsageError
 from app.schema.statements import statement
@@ -86,13 +86,15 @@ async def _compare(settings: Settings) -> None:
             raise fault
 
 
-def report_sandbox() -> None:
-    """Print in one line what confines the decoder. If a part is missing, the line is a warning."""
-    line, is_complete = describe_sandbox()
-    if is_complete:
-        note(f"decoder sandbox: {line}")
+def report_decoder() -> None:
+    """Print the versions of the decoder's libraries, and what confines it. If a part is missing, warn."""
+    decoder = describe_decoder()
+    if decoder.libraries:
+        note(f"decoder libraries: {', '.join(decoder.libraries)}")
+    if decoder.is_confined:
+        note(f"decoder sandbox: {decoder.sandbox}")
     else:
-        print(f"warning: decoder sandbox: {line}", file=sys.stderr, flush=True)
+        print(f"warning: decoder sandbox: {decoder.sandbox}", file=sys.stderr, flush=True)
 
 
 async def _open_and_reach_store(settings: Settings, timeout: float) -> None:  # noqa: ASYNC109

@@ -15,7 +15,7 @@ from typing import Any
 
 from app.decoder import sandbox
 from app.decoder.formats import LENGTHS, OUT_OF_MEMORY
-from app.decoder.vips import Data, measure, prepare, thumbnail
+from app.decoder.vips import LIBVIPS, Data, measure, prepare, thumbnail
 from app.errors import RejectedImageError
 
 # The limit of the address space is the sum of these and MAX_BYTES.
@@ -33,7 +33,7 @@ def main() -> None:
     peer = socket.socket(fileno=0)
     memory = memoryview(mmap(memory_file, 0, access=ACCESS_READ))
     prepare()
-    answer(peer, sandbox.enter(address_space), b"")  # ready
+    answer(peer, sandbox.enter(address_space) | {"libvips": LIBVIPS}, b"")  # ready
     while received := receive(peer):
         job, descriptors = received
         # By then the worker has given up or is gone. No code handles the signal, so it ends the process.

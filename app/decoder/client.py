@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from mmap import mmap
 from tempfile import TemporaryFile
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 from pydantic_core import from_json
 
+from app.decoder import libraries
 from app.decoder.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure, Sandbox, ThumbnailType
 from app.errors import REJECTED_IMAGES, RejectedImageError, StoppingError
 from app.observability import metrics
@@ -164,6 +165,7 @@ class Process:
         try:
             ready, _ = self._receive(START_TIMEOUT)
             self.sandbox = Sandbox(ready["active"], ready["missing"])
+            self.libvips = str(ready["libvips"])
         except (OSError, EOFError, ValueError, LookupError, TypeError):
             metrics.DECODER_FAILURES.labels("start").inc()
             raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
@@ -231,14 +233,22 @@ class Process:
         raise ValueError("not an answer to the job")
 
 
-def describe_sandbox() -> tuple[str, bool]:
-    """Start a decoder, and return in one line what confines it, and whether nothing is missing."""
+class Description(NamedTuple):
+    """What a decoder says of itself. `sandbox` is one line: what confines it. `libraries` have their versions."""
+
+    sandbox: str
+    is_confined: bool
+    libraries: list[str]
+
+
+def describe_decoder() -> Description:
+    """Start a decoder, and return what it says of itself. If it does not start, `sandbox` says so."""
     try:
         process = Process(1, 1.0, 0)
     except OSError as error:
-        return str(error), False
+        return Description(str(error), False, [])
     process.end()
-    return str(process.sandbox), not process.sandbox.missing
+    return Description(str(process.sandbox), not process.sandbox.missing, libraries.describe(process.libvips))
 
 
 def _memory_file() -> IO[bytes]:

@@ -14,6 +14,8 @@ from app.errors import RejectedImageError
 
 Data = memoryview | mmap
 
+LIBVIPS = ".".join(str(pyvips.version(part)) for part in range(3))
+
 # The loaders of libvips that may run, and the media type that each reads. All others stay blocked: SVG, which may
 # contain scripts, and formats that a later libvips learns to read.
 LOADERS: dict[str, ContentType] = {

@@ -114,7 +114,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert run(["--version", "-v"]) == 0
     verbose = capsys.readouterr().out
-    for name in ("images", "Python", "libpq", "libvips", "asyncpg", "yoyo-migrations"):
+    for name in ("images", "Python", "libpq", "libvips", "libheif", "libwebp", "mozjpeg", "asyncpg", "yoyo-migrations"):
         assert re.search(rf"^{name} \d+\.", verbose, re.MULTILINE), verbose
 
 

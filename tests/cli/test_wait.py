@@ -1,5 +1,6 @@
 """Checks of `images wait` before a service starts: the port, and the folder of the object store."""
 
+import re
 import socket
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -32,10 +33,11 @@ def test_a_new_object_store_folder_is_named(database: str, tmp_path: Path) -> No
     assert folder.is_dir()
 
 
-def test_a_start_says_what_confines_the_decoder(database: str, tmp_path: Path) -> None:
+def test_a_start_says_what_decodes_and_what_confines_it(database: str, tmp_path: Path) -> None:
     done = wait(database, tmp_path, "--migrate")
 
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 2)
+    assert re.search(r"^decoder libraries: libvips 8\.\d+\.\d+, mozjpeg \d.*, libheif \d", done.stderr, re.MULTILINE)
     assert "decoder sandbox: limits, " in done.stderr
 
 

@@ -39,13 +39,13 @@ def wait(migrate: bool, timeout: float) -> None:
     """
     import asyncio
 
-    from app.cli.wait import report_sandbox, wait_for_database
+    from app.cli.wait import report_decoder, wait_for_database
     from app.setting_sources import WARNED
     from app.settings import ROOT, read_settings
 
     asyncio.run(wait_for_database(timeout, is_start=migrate))
     if migrate:
-        report_sandbox()
+        report_decoder()
     if migrate and read_settings().migrate:
         os.chdir(ROOT)  # yoyo looks for yoyo.ini in the current folder, which may even be removed
         os.execvpe("yoyo", ["yoyo", "apply"], os.environ | {WARNED: "1"})  # noqa: S606, S607
