@@ -1,7 +1,15 @@
 # The first stage installs the packages with pip. The second stage has the virtual environment and the project.
 # The container runs with any uid. It writes only to the place that STORAGE_URL names, and temporary files to /tmp.
 
-FROM python:3.13-slim AS build
+# The base of both stages. A tag moves: a build of tomorrow may have another Debian. To pin it, write the digest behind
+# the tag: `python:3.13-slim@sha256:DIGEST`. The digest of the index is for all platforms. This command prints it:
+#
+#   docker buildx imagetools inspect python:3.13-slim --format '{{.Manifest.Digest}}'
+#
+# Renew the digest each week, and when `make sbom ROOT=...` shows a package with a known hole. It brings Debian's fixes.
+FROM python:3.13-slim AS base
+
+FROM base AS build
 WORKDIR /srv/images
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/service.txt requirements/
@@ -19,7 +27,7 @@ COPY app app
 RUN pip --python /opt/venv/bin/python install --no-deps --no-build-isolation --editable . \
     && pip --python /opt/venv/bin/python uninstall --yes flit-core
 
-FROM python:3.13-slim
+FROM base
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UVICORN_HOST=0.0.0.0
 WORKDIR /srv/images
 COPY --from=build /opt/venv /opt/venv

@@ -5,7 +5,7 @@ PG ?= 18
 VENV ?= .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test smoke coverage check soak bench lock clean
+.PHONY: run test smoke coverage check soak bench lock sbom audit clean
 
 run: $(VENV)/service
 	@test -e .env || cp .env.example .env
@@ -55,6 +55,14 @@ lock: $(VENV)/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
 	cd .ci/js && $(NPM) update --package-lock-only --silent
 	cd benchmarks/peers/fastify && PATH=$(CURDIR)/.data/bench/fastify/bin:$$PATH npm update --package-lock-only --silent
+
+# The software bill of materials, from the locked packages of .venv. With ROOT=FOLDER, from an unpacked image: with Debian.
+sbom: $(VENV)/development
+	@python -m deploy.sbom $(if $(ROOT),--root $(ROOT)) $(ARGS)
+
+# Known vulnerabilities of the locked packages. It ends with 3 if the database cannot be reached.
+audit: $(VENV)/development
+	@python -m deploy.audit $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* .data .mypy_cache .pytest_cache .ruff_cache

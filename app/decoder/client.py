@@ -234,7 +234,7 @@ class Process:
 
 
 class Description(NamedTuple):
-    """What a decoder says of itself. `sandbox` is one line: what confines it. `libraries` have their versions."""
+    """Answer of a decoder about itself: one line that says what confines it, and its libraries with their versions."""
 
     sandbox: str
     is_confined: bool

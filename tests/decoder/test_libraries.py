@@ -10,7 +10,7 @@ import pytest
 from app.decoder import libraries
 from app.settings import ROOT
 
-# What the binary itself says. libheif, libwebp and others do not put their version into it.
+# Texts of the binary with a version. libheif, libwebp and others have no such text.
 SAID = {
     "libaom": rb"AV1 Decoder v(\d+\.\d+\.\d+)",
     "libarchive": rb"libarchive (\d+\.\d+\.\d+)",
