@@ -4,6 +4,7 @@ import asyncio
 import logging
 import resource
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -128,6 +129,22 @@ async def test_a_head_behind_another_request_in_one_read_has_the_same_limit() ->
     connection.connection_lost(None)
 
     assert scope[REJECTION].response().status_code == 431
+
+
+@pytest.mark.parametrize("before", [b"", GET], ids=["first", "second"])
+def test_pipelined_requests_of_a_client_that_vanishes_log_no_traceback(
+    before: bytes, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = service.connect()
+    client.sendall(before + b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
+    wait_until(lambda: service.seen[-1:] == ["/slow"])
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets the connection
+    client.close()
+
+    wait_until(lambda: not service.connections and not service.server.server_state.tasks)
+
+    assert service.seen[-1] == "/slow"
+    assert caplog.messages == []
 
 
 def test_as_many_requests_as_may_wait_are_all_answered(service: Service) -> None:

@@ -55,6 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         None  # until a head is complete, a body has arrived, or a closed connection ends
     )
     _stall: asyncio.TimerHandle | None = None  # while the client has to read
+    _running: RequestResponseCycle | None = None  # the request that is being answered. uvicorn keeps the last one
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -72,6 +73,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop()
         self._stop_stall()
         super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True  # otherwise it writes, and uvloop raises RuntimeError
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._full or self.transport.is_closing():
@@ -105,6 +109,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_body = True
         self._stop()
         super().on_headers_complete()
+        if not self.pipeline:
+            self._running = self.cycle
         self.headers = []  # Trailers go here, and not into the headers of the running request.
         if self.config.date_header:
             self.cycle.default_headers = self._default_headers
@@ -127,6 +133,8 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]  # it is the next one
         super().on_response_complete()
         if self.transport.is_closing():
             self._close()
