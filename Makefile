@@ -39,7 +39,7 @@ check: $(VENV)/development .data/js/ready
 	python -m tests.support.language
 
 soak: $(VENV)/development
-	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(OLD),--old $(OLD)) $(ARGS)
+	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(HOSTILE),--hostile) $(if $(OLD),--old $(OLD)) $(ARGS)
 
 bench: $(VENV)/development .data/bench/plot/ready .data/bench/fastapi/ready .data/bench/fastify/ready
 	@exec python -m benchmarks $(if $(QUICK),--quick) $(ARGS)

@@ -65,12 +65,13 @@ class Instance:
         self.process.terminate()
         return await asyncio.to_thread(self.process.wait, 60)
 
+    def workers(self) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if any("spawn_main" in argument for argument in child.cmdline())]
+
     def kill_worker(self) -> None:
         """Kill one worker with SIGKILL."""
-        workers = [
-            child for child in psutil.Process(self.process.pid).children() if "spawn_main" in child.cmdline()[-2]
-        ]
-        workers[0].kill()
+        self.workers()[0].kill()
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
