@@ -14,6 +14,9 @@ EXTENSIONS: dict[ContentType, str] = {
     "image/avif": "avif",
 }
 
+# Other extensions that systems know for these types.
+OTHER_EXTENSIONS: dict[ContentType, set[str]] = {"image/jpeg": {"jpeg", "jpe", "jfif"}, "image/tiff": {"tif"}}
+
 SIZES = (160, 320, 640, 1280)  # pixels of the longer side of a thumbnail
 
 ThumbnailType = Literal["image/avif", "image/webp", "image/jpeg"]
@@ -25,6 +28,17 @@ THUMBNAIL_EXTENSIONS: dict[ThumbnailType, str] = {"image/avif": "avif", "image/w
 # the content. Its answer carries the bytes of the thumbnail.
 LENGTHS = struct.Struct("!II")
 OUT_OF_MEMORY = 3  # exit status of the decoder
+
+
+def named_for(type: ContentType, filename: str) -> str:
+    """Return the file name with an extension of the type. It gets one if it has another: "photo.html.png".
+
+    The bytes of an image can also be valid HTML or a script. If such a file is saved under such a name, a double click
+    runs it.
+    """
+    extension = filename.rpartition(".")[2].lower()
+    known = {EXTENSIONS[type], *OTHER_EXTENSIONS.get(type, ())}
+    return filename if "." in filename and extension in known else f"{filename}.{EXTENSIONS[type]}"
 
 
 class Measure(NamedTuple):

@@ -9,7 +9,7 @@ from app.settings import Settings
 # A browser must not run, frame or sniff an answer, nor share it with other users. An answer may have its own values.
 SECURITY = {
     b"x-content-type-options": b"nosniff",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"content-security-policy": b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     b"cross-origin-resource-policy": b"same-origin",
     b"referrer-policy": b"no-referrer",
     b"cache-control": b"private, no-cache",

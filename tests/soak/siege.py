@@ -1,4 +1,4 @@
-"""Scenario of `make soak HOSTILE=1`: honest clients first, then hostile clients beside them, then honest clients again."""
+"""Scenario of `make soak HOSTILE=1`: honest clients, then hostile clients beside them, then honest clients again."""
 
 import asyncio
 import json

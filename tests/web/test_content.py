@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import httpx
 import psycopg
@@ -34,7 +34,9 @@ async def test_content_is_cached_and_cannot_run_as_a_script(client: httpx.AsyncC
     assert response.headers["etag"] == f'"{image["sha256"]}"'
     assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert response.headers["x-content-type-options"] == "nosniff"
-    assert response.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert response.headers["content-security-policy"] == (
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"
+    )
     unchanged = await client.get(url, headers={"If-None-Match": response.headers["etag"]})
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     head = await client.head(url, headers={"X-Request-ID": "same"})
@@ -46,8 +48,15 @@ FILENAMES = {  # file names, and their ASCII forms for old clients
     "猫 кот 🐈.jpg": "_ ___ _.jpg",
     "a\"b;c%41'd.jpg": "a_b;c_41'd.jpg",
     "قطة.jpg": "___.jpg",
-    "\u202egnp.exe": "_gnp.exe",
-    "x" * 255: "x" * 255,
+    "IMG.JPEG": "IMG.JPEG",
+}
+# File names that another program might run, or has no program for, and the ones that clients get.
+RENAMED = {
+    "\u202egnp.exe": "\u202egnp.exe.jpg",
+    "photo.html": "photo.html.jpg",
+    "jpg": "jpg.jpg",
+    "photo.png": "photo.png.jpg",
+    "x" * 255: "x" * 255 + ".jpg",
 }
 
 
@@ -62,6 +71,17 @@ async def test_a_file_name_of_any_script_comes_with_the_content(client: httpx.As
         assert plain == f'inline; filename="{fallback}"'
         assert encoded.isascii()
         assert unquote(encoded) == name
+
+
+async def test_content_has_a_file_name_of_its_type(client: httpx.AsyncClient) -> None:
+    image = await upload(client)
+    for name, given in RENAMED.items():
+        await client.patch(f"/v1/images/{image['id']}", json={"filename": name})
+
+        response = await client.get(f"/v1/images/{image['id']}/content")
+
+        assert response.headers["content-disposition"].endswith(f"; filename*=UTF-8''{quote(given)}")
+        assert (await client.get(f"/v1/images/{image['id']}")).json()["filename"] == name
 
 
 @pytest.mark.parametrize("key", ["2019/04/Mein Bild.jpg", "old.jpg", "é/%20#?.jpg"])

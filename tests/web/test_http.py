@@ -44,7 +44,8 @@ async def test_each_answer_keeps_browsers_from_harm(path: str, client: httpx.Asy
         response = await client.request(method, path)
 
         assert BROWSER.items() <= dict(response.headers).items(), (method, response.status_code)
-        assert "default-src 'none'" in response.headers["content-security-policy"]
+        for directive in ("default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
+            assert directive in response.headers["content-security-policy"]
         assert "private" in response.headers["cache-control"]
 
 

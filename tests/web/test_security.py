@@ -1,6 +1,10 @@
-"""CORS: which headers pages of other origins may send and read."""
+"""CORS: which headers pages of other origins may send and read. Forwarded addresses: which peers may set them."""
+
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import uvicorn
 
 from app.catalogue.cursors import FIRST_ID
 from app.settings import Settings
@@ -31,3 +35,30 @@ async def test_a_page_of_another_origin_sees_where_the_known_bytes_are(settings:
 
     assert known.headers["content-location"]
     assert "Content-Location" in known.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("127.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("127.0.0.1", "10.0.0.1, 198.51.100.7", "198.51.100.7"),  # the client wrote the first one itself
+        ("203.0.113.9", "198.51.100.7", "203.0.113.9"),
+    ],
+    ids=["from the proxy", "forged before the proxy", "from another peer"],
+)
+async def test_the_address_of_a_client_comes_from_a_trusted_proxy_only(
+    peer: str, forwarded: str, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, int] | None] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["client"])
+
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    config = uvicorn.Config(app, interface="asgi3", log_config=None)
+    config.load()
+    scope: Any = {"type": "http", "scheme": "http", "client": (peer, 1)}
+    scope["headers"] = [(b"x-forwarded-for", forwarded.encode())]
+    await config.loaded_app(scope, Mock(), Mock())
+
+    assert [address and address[0] for address in seen] == [client]

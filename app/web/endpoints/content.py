@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
 
 from app.database import queries
-from app.decoder.formats import EXTENSIONS
+from app.decoder.formats import EXTENSIONS, named_for
 from app.errors import AppError, ContentMissingError, ImageNotFoundError
 from app.observability.logs import logger
 from app.storage import keys, store
@@ -62,12 +62,13 @@ async def get_content(request: Request[State]) -> Response:
     # The type of an adopted row may be wrong. Browsers show only the types that this service accepts.
     shown = row["content_type"] in EXTENSIONS
     disposition = "inline" if shown else "attachment"
+    filename = named_for(row["content_type"], row["filename"]) if shown else row["filename"]
     headers = {
         **validators(f'"{quote(row["sha256"], safe="")}"', row["created_at"]),
         "Accept-Ranges": "bytes",
         "Cache-Control": CACHE_CONTROL,
-        "Content-Disposition": _disposition(disposition, row["filename"]),
-        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Disposition": _disposition(disposition, filename),
+        "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox",
     }
     if not_modified(request, headers):
         return Response(status_code=304, headers=headers)
