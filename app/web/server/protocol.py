@@ -50,12 +50,12 @@ class HttpProtocol(HttpToolsProtocol):
     _in_body: bool = False  # the head is complete, and the message is not
     _other: int = 0  # bytes since the message began, or since the last byte of its body
     _read: int = 0  # bytes that arrived last
+    _running: RequestResponseCycle | None = None  # the request that is answered; uvicorn's `cycle` is the last one
     _full: bool = False  # more requests waited than MAX_QUEUED: nothing more is read
     _timer: asyncio.TimerHandle | None = (
         None  # until a head is complete, a body has arrived, or a closed connection ends
     )
     _stall: asyncio.TimerHandle | None = None  # while the client has to read
-    _running: RequestResponseCycle | None = None  # the request that is being answered. uvicorn keeps the last one
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -74,7 +74,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_stall()
         super().connection_lost(exc)
         if self._running is not None and not self._running.response_complete:
-            self._running.disconnected = True  # otherwise it writes, and uvloop raises RuntimeError
+            self._running.disconnected = True  # uvicorn does it only if no request waits behind this one
             self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
@@ -133,8 +133,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        if self.pipeline:
-            self._running = self.pipeline[-1][0]  # it is the next one
+        self._running = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
         if self.transport.is_closing():
             self._close()
