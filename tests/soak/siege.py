@@ -14,7 +14,7 @@ import httpx
 from app.settings import ROOT
 from app.text import count
 from tests.conftest import environment
-from tests.soak.load import REQUEST_TIMEOUT, Client, Outcome
+from tests.soak.load import MIX, REQUEST_TIMEOUT, Client, Outcome
 from tests.soak.report import p99
 from tests.soak.stage import Instance, Stage
 
@@ -179,6 +179,19 @@ def use(instance: Instance) -> Use:
     return Use(max(worker.memory_info().rss for worker in workers), max(worker.num_fds() for worker in workers))
 
 
+def by_operation(siege: Siege) -> list[str]:
+    """Return a line for each operation: its p99 before the attacks, and beside them."""
+    quiet, hostile = (
+        {work: [outcome for outcome in siege.outcomes[phase] if outcome.work == work] for work in MIX}
+        for phase in ("quiet", "hostile")
+    )
+    return [
+        f"{work:12} p99 {p99(quiet[work]):6.0f} ms before, {p99(hostile[work]):6.0f} ms beside hostile clients"
+        for work in MIX
+        if quiet[work] and hostile[work]
+    ]
+
+
 def as_text(siege: Siege) -> str:
     columns = ("requests", "failed", "p99 ms", "MiB", "files")
     lines = [f"{'':24}" + "".join(f"{column:>10}" for column in columns)]
@@ -187,5 +200,6 @@ def as_text(siege: Siege) -> str:
         memory, files = siege.use[phase]
         figures = (f"{len(outcomes):,}", f"{failed:,}", f"{p99(outcomes):.0f}", f"{memory / 2**20:.1f}", f"{files:,}")
         lines.append(f"{phase:24}" + "".join(f"{figure:>10}" for figure in figures))
+    lines += by_operation(siege)
     lines += [f"attack {name}: {number:,} rounds" for name, number in sorted(siege.rounds.items())]
     return "\n".join([*lines, *(f"fault: {fault}" for fault in siege.faults)])
