@@ -33,3 +33,22 @@ export function duration(seconds) {
   const text = value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return `${text} ${unit}`;
 }
+
+const EXTENSIONS = new Map([
+  ["image/jpeg", ["jpg", "jpeg", "jpe", "jfif"]],
+  ["image/png", ["png"]],
+  ["image/webp", ["webp"]],
+  ["image/gif", ["gif"]],
+  ["image/tiff", ["tiff", "tif"]],
+  ["image/avif", ["avif"]],
+]);
+
+/**
+ * Return the name of the file to save an image in. It ends with an extension of the type, as that of the API does.
+ * @param {{ filename: string, content_type: string }} image
+ */
+export function savedName({ filename, content_type: type }) {
+  const known = EXTENSIONS.get(type);
+  const extension = filename.slice(filename.lastIndexOf(".") + 1).toLowerCase();
+  return !known || (filename.includes(".") && known.includes(extension)) ? filename : `${filename}.${known[0]}`;
+}

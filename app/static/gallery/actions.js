@@ -1,6 +1,7 @@
 // The actions of the open image: copy its link, download it, delete it.
 import { ask, authorization, Problem } from "../api.js";
 import { find, make } from "../dom.js";
+import { savedName } from "../format.js";
 import { form, showNote } from "./form.js";
 import { picture } from "./picture.js";
 import { API, nameOf, objectURL } from "./shared.js";
@@ -26,7 +27,8 @@ const download = find("#download", HTMLButtonElement);
 
 download.addEventListener("click", async () => {
   if (!picture.image) return;
-  const { id, filename } = picture.image;
+  const { id } = picture.image;
+  const filename = savedName(picture.image);
   const url = `${API}/${id}/content`;
   download.disabled = true;
   try {
