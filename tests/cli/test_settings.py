@@ -22,7 +22,7 @@ from app.cli import show_settings
 from app.cli.show_settings import show
 from app.cli.wait import wait_for_database
 from app.database.connect import asyncpg_url
-from app.decoder.client import describe_sandbox
+from app.decoder.client import describe_decoder
 from app.errors import CommandError, ExitCode, UsageError, describe
 from app.migrations.connection import connect
 from app.setting_sources import unknown_names
@@ -48,7 +48,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setattr(settings, "SECRETS", tmp_path)
     # `images settings` starts a decoder for its last line, which takes most of the time and reads no setting.
-    monkeypatch.setattr(show_settings, "describe_sandbox", cache(describe_sandbox))
+    monkeypatch.setattr(show_settings, "describe_decoder", cache(describe_decoder))
 
 
 @pytest.fixture
