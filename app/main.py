@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, nullcontext
 
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from app.catalogue.ownership import StoreGuard
@@ -37,6 +38,8 @@ from app.web.endpoints import (
     thumbnails,
     uploads,
 )
+from app.web.loopback import LoopbackGuard
+from app.web.operations import HTML
 from app.web.problems import EXCEPTION_HANDLERS
 from app.web.routing import not_found, routes
 from app.web.security import cross_origin
@@ -121,13 +124,21 @@ def create_app(settings: Settings) -> Starlette:
             Mount("/static", pages.static_files()),
             Mount("/docs/assets", pages.documentation_files()),
         ],
-        middleware=[cross_origin(settings)] if settings.cors_origins else [],
+        middleware=_guards(settings),
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     app.router.default = not_found
     return app
+
+
+def _guards(settings: Settings) -> list[Middleware]:
+    """Return what decides which web pages may use the API. With AUTH=none, CORS_ORIGINS is empty."""
+    if settings.auth == "none":
+        pages = [operation.path for operation in OPERATIONS if operation.media_type == HTML]
+        return [Middleware(LoopbackGuard, pages=pages)]
+    return [cross_origin(settings)] if settings.cors_origins else []
 
 
 def from_environment() -> Starlette:

@@ -135,6 +135,7 @@ class _Unchecked(BaseSettings):
 
     storage_url: str | None = None
     auth: str | None = None
+    cors_origins: str = ""
 
 
 class _Address(BaseSettings):
@@ -160,7 +161,7 @@ def read_settings(*, needs_store: bool = False) -> Settings:
     """
     settings, faults = _read(Settings)
     faults += _read(ServerSettings)[1]
-    # These two can be read even if another setting is wrong: all faults are reported at once.
+    # These can be read even if another setting is wrong: all faults are reported at once.
     (unchecked, _), (address, _) = _read(_Unchecked), _read(_Address)
     if needs_store and unchecked is not None and unchecked.storage_url is None:
         faults.append(UsageError("STORAGE_URL is not set.", EXAMPLES["storage_url"]))
@@ -170,6 +171,8 @@ def read_settings(*, needs_store: bool = False) -> Settings:
         faults.append(
             UsageError(f"UVICORN_HOST must be a loopback address with AUTH=none, not {host}.", "set AUTH=token")
         )
+    if is_open and unchecked is not None and unchecked.cors_origins:
+        faults.append(UsageError("CORS_ORIGINS must be empty with AUTH=none.", "remove it, or set AUTH=token"))
     if settings is None or faults:
         raise WrongSettingsError(faults)
     return settings

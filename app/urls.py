@@ -270,7 +270,7 @@ def checked_origins(value: str) -> str:
         return "*"
     found = []
     for origin in origins:
-        normal = _origin(origin)
+        normal = normal_origin(origin)
         if normal is None:
             secret = re.search(r"[@?#]", value) or NOT_A_PORT.search(origin)
             shown = "must list only origins" if secret else f'must list origins, not "{origin}"'
@@ -279,7 +279,7 @@ def checked_origins(value: str) -> str:
     return ", ".join(found)
 
 
-def _origin(text: str) -> str | None:
+def normal_origin(text: str) -> str | None:
     """Return an origin (RFC 6454) as a browser sends it, or None if the text is not one."""
     match = ORIGIN.fullmatch(text.lower()) if text.isascii() else None
     if match is None:

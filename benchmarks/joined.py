@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 BODY = b"x" * 700  # bytes: an image as JSON
 CONNECTIONS = 32
 PAUSE = 0.05  # seconds after which no request of the previous turn is running
-REQUEST = b"GET /v1/images/x HTTP/1.1\r\nHost: images.test\r\n\r\n"
+REQUEST = b"GET /v1/images/x HTTP/1.1\r\nHost: localhost\r\n\r\n"
 answered = 0
 
 

@@ -285,7 +285,7 @@ async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
             await app({**scope, "state": dict(state or {})}, receive, send)
 
         transport = httpx.ASGITransport(with_state, raise_app_exceptions=True)
-        async with httpx.AsyncClient(transport=transport, base_url="http://images.test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
 
 

@@ -41,7 +41,8 @@ BEARER = (
 PROBLEMS = {
     400: "The request is malformed, for example not JSON, or an ETag without quotes.",
     401: "The token is missing, unknown, or revoked.",
-    403: "The scope of the token does not allow this. Without authentication: the request does not come from loopback.",
+    403: "The scope of the token does not allow this. Without authentication: the request does not come from loopback, "
+    "or a web page of another origin sent it.",
     404: "The image does not exist, or it does not have what you asked for.",
     406: "Accept allows none of the available media types.",
     408: "The body arrived too slowly.",
@@ -50,6 +51,7 @@ PROBLEMS = {
     413: "The body is too large.",
     415: "The service does not accept this media type, this image format, or a compressed body.",
     416: "The range begins after the last byte. Content-Range contains the size.",
+    421: "Without authentication: Host is not localhost, a name below it, or a loopback address.",
     422: "The request is well-formed but not valid. `errors` names each field. Or the image is empty, damaged, or too "
     "large.",
     428: "This request needs an If-Match header.",
@@ -211,7 +213,10 @@ def _problem_kinds(operation: Operation, settings: Settings) -> set[str]:
         kinds.add("406")
     if operation.scope is not None:
         kinds |= {"503", "503 migrations-pending"}
-        kinds |= {"401", "403 insufficient-scope"} if settings.auth == "token" else {"403"}
+        if settings.auth == "token":
+            kinds |= {"401", "403 insufficient-scope"}
+    if settings.auth == "none":
+        kinds |= {"403", "421"}
     if operation.body is not None:
         kinds |= {"408", "413", "415"}
     if IF_MATCH in operation.headers:

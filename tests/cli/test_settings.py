@@ -252,6 +252,19 @@ def test_auth_none_is_rejected_beyond_loopback_also_beside_other_faults(monkeypa
     ]
 
 
+@pytest.mark.parametrize("origins", ["*", "http://localhost:3000", "nonsense"])
+def test_auth_none_admits_no_other_origin_and_tells_it_beside_other_faults(
+    origins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for line in (f"DATABASE_URL={URL}", "AUTH=none", f"CORS_ORIGINS={origins}", "MAX_TAGS=many"):
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, value)
+
+    assert faults()[-2:] == ["error: CORS_ORIGINS must be empty with AUTH=none.", "hint: remove it, or set AUTH=token"]
+    monkeypatch.setenv("AUTH", "token")
+    assert not [line for line in faults() if "AUTH" in line]
+
+
 @pytest.mark.parametrize("fault", ["UVICORN_PORT=abc", "UVICORN_PORT=70000", "WEB_CONCURRENCY=0", "MAX_TAGS=many"])
 def test_no_other_fault_hides_that_auth_none_is_public(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for line in (f"DATABASE_URL={URL}", "AUTH=none", "UVICORN_HOST=0.0.0.0", fault):

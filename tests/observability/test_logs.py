@@ -112,26 +112,29 @@ async def test_each_answer_has_the_id(settings: Settings, monkeypatch: pytest.Mo
         raise RuntimeError("a fault")
 
     given = {"X-Request-ID": '"quoted\\"'}
-    async with client_of(settings.model_copy(update={"cors_origins": "*"})) as client:
+    open_to_all = settings.model_copy(update={"auth": "token", "cors_origins": "*"})
+    async with client_of(open_to_all) as client:
+        preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+        answers = [await client.options("/v1/images", headers=given | preflight)]
+    async with client_of(settings) as client:
         client._transport.raise_app_exceptions = False  # type: ignore[attr-defined]
         etag = (await client.get(f"/v1/images/{(await upload(client))['id']}")).headers["etag"]
         url = (await client.get("/v1/images")).json()["images"][0]["id"].join(["/v1/images/", ""])
-        preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
-        answers = [
+        answers += [
             await client.get("/none", headers=given),
             await client.get("/v1/images?x=1", headers=given),
             await client.put("/v1/images", headers=given),
             await client.get(url, headers=given | {"If-None-Match": etag}),
-            await client.options("/v1/images", headers=given | preflight),
+            await client.get("/v1/images", headers=given | {"Origin": "https://a.example"}),
             await client.get("/docs/assets/none", headers=given),
             await client.get("/metrics", headers=given),
         ]
         monkeypatch.setattr("app.database.queries.get_image", fail)
-        answers.append(await client.get(url, headers=given | {"Origin": "https://a.example"}))
+        answers.append(await client.get(url, headers=given))
 
-    assert [answer.status_code for answer in answers] == [404, 422, 405, 304, 200, 404, 200, 500]
+    assert [answer.status_code for answer in answers] == [200, 404, 422, 405, 304, 403, 404, 200, 500]
     assert {answer.headers["x-request-id"] for answer in answers} == {'"quoted\\"'}
-    assert "X-Request-ID" in answers[0].request.headers
+    assert "X-Request-ID" in answers[1].request.headers
 
 
 async def test_a_fault_is_one_line_with_its_traceback_and_the_requests_id(

@@ -28,7 +28,8 @@ PNG = {"Content-Type": "image/png"}
 @contextmanager
 def beginning(port: int, content: bytes, sent: int) -> Iterator[socket.socket]:
     """Send so many bytes of an upload, and yield the connection."""
-    head = f"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = "POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+    head += f"Content-Length: {len(content)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.settimeout(30)
         client.sendall(head.encode() + content[:sent])
@@ -98,7 +99,7 @@ def test_a_request_that_does_not_end_is_cut_off(database: str, connection: psyco
         with beginning(port, content, 100) as stalled, socket.socket() as unread:
             unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             unread.connect(("127.0.0.1", port))
-            unread.sendall(f"GET {large}/content HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            unread.sendall(f"GET {large}/content HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert unread.recv(8) == b"HTTP/1.1"
             decoder.suspend()
             undecoded = threads.submit(httpx.post, f"{base}/v1/images", content=content, headers=PNG, timeout=60)

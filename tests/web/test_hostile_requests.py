@@ -165,7 +165,7 @@ HEADERS: dict[str, tuple[dict[str, str], int]] = {
     "an open quote in If-None-Match": ({"If-None-Match": '"'}, 200),
     "an Accept of nonsense": ({"Accept": ";;q=,,/"}, 200),
     "an Accept of 10,000 types": ({"Accept": "a/b," * 10_000}, 200),
-    "a Host that is another's": ({"Host": "evil.example"}, 200),
+    "a Host that is another's": ({"Host": "evil.example"}, 421),
     "a method in a header": ({"X-HTTP-Method-Override": "DELETE"}, 200),
     "a token where none is asked for": ({"Authorization": "Bearer x"}, 200),
 }
@@ -218,54 +218,79 @@ FORMS: dict[str, tuple[bytes, str, int]] = {
 WIRE: dict[str, tuple[bytes, bytes]] = {
     "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"HTTP/1.1 400 "),
     "a name with a blank": (b"GET /healthz HTTP/1.1\r\nhost : x\r\n\r\n", b"HTTP/1.1 400 "),
-    "U+0000 in a header": (b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n", b"HTTP/1.1 400 "),
+    "U+0000 in a header": (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: a\0b\r\n\r\n", b"HTTP/1.1 400 "),
     "two lengths": (
-        b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         b"HTTP/1.1 400 ",
     ),
     "a length and chunks": (
-        b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n"
+        b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 400 ",
     ),
-    "a length below 0": (b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", b"HTTP/1.1 400 "),
+    "a length below 0": (
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        b"HTTP/1.1 400 ",
+    ),
     "a length of 30 digits": (
-        b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999999999999999999999999\r\n\r\n",
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999999999999999999999999\r\n\r\n",
         b"HTTP/1.1 400 ",
     ),
     "a length beyond the limit": (
-        b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: 9999999999\r\n\r\n",
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: 9999999999\r\n\r\n",
         b"HTTP/1.1 413 ",
     ),
     "chunks of nonsense": (
-        b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
+        b"transfer-encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 400 ",
     ),
-    "an unknown method": (b"HACK /v1/images HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 400 "),
-    "a method that is not for HTTP": (b"TRACE /v1/images HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 405 "),
-    "a header of 1 MB": (b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 1_000_000, b"HTTP/1.1 431 "),
-    "100,000 headers": (b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"x: y\r\n" * 100_000, b"HTTP/1.1 431 "),
+    "an unknown method": (b"HACK /v1/images HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 400 "),
+    "a method that is not for HTTP": (b"TRACE /v1/images HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 405 "),
+    "a header of 1 MB": (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 1_000_000, b"HTTP/1.1 431 "),
+    "100,000 headers": (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 100_000, b"HTTP/1.1 431 "),
     "a path of 1 MB": (b"GET /" + b"a" * 1_000_000, b"HTTP/1.1 431 "),
     "a complete head of 70 KB": (
-        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 431 ",
     ),
     "a complete head of 70 KB, in many headers": (
-        b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"x: y\r\n" * 12_000 + b"\r\n",
+        b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 12_000 + b"\r\n",
         b"HTTP/1.1 431 ",
     ),
     "a small head with a body of 70 KB": (
-        b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: 70000\r\n\r\n"
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: 70000\r\n\r\n"
         + b"a" * 70_000,
         b"HTTP/1.1 415 ",
     ),
-    "a URL without a path": (b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
-    "a URL with a query and no path": (b"GET http://x?q=a HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
-    "a URL with a path": (b"GET http://images.test:80/healthz HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
+    "a URL without a path": (b"GET http://localhost HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 200 "),
+    "a URL with a query and no path": (
+        b"GET http://localhost?q=a HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"HTTP/1.1 200 ",
+    ),
+    "a URL with a path": (b"GET http://localhost:80/healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 200 "),
     "a URL with a path that is not here": (
-        b"GET http://images.test/none HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET http://localhost/none HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"HTTP/1.1 404 ",
     ),
-    "a URL in capitals": (b"GET HTTP://X HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 200 "),
+    "a URL of another host": (b"GET http://evil.example/ HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 421 "),
+    "a URL with a user": (b"GET http://localhost@evil.example/ HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 400 "),
+    "a URL on loopback, and another Host": (
+        b"GET http://localhost/ HTTP/1.1\r\nhost: evil.example\r\n\r\n",
+        b"HTTP/1.1 200 ",
+    ),
+    "a URL and no Host": (b"GET http://localhost/ HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 "),
+    "a WebSocket of another origin": (
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\norigin: http://a.example\r\n\r\n",
+        b"HTTP/1.1 403 ",
+    ),
+    "an upgrade to HTTP/2 of another host": (
+        b"GET / HTTP/1.1\r\nhost: a.example\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n"
+        b"http2-settings: AAMAAABk\r\n\r\n",
+        b"HTTP/1.1 421 ",
+    ),
+    "a URL in capitals": (b"GET HTTP://LOCALHOST HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 200 "),
 }
 
 
@@ -327,7 +352,7 @@ async def test_a_patch_that_only_looks_invalid_is_applied(name: str, client: htt
 
 @pytest.mark.parametrize("place", PLACES, ids=[place[:80] for place in PLACES])
 async def test_an_odd_url_is_answered_as_documented(place: str, client: httpx.AsyncClient) -> None:
-    response = await client.get(httpx.URL(f"http://images.test{place}"))
+    response = await client.get(httpx.URL(f"http://localhost{place}"))
 
     assert response.status_code == PLACES[place], response.text
     assert len(response.content) < 10_000
@@ -397,7 +422,8 @@ def test_over_the_wire(name: str, port: int) -> None:
 
 def test_a_client_that_vanishes_leaves_nothing(port: int) -> None:
     content = picture("PNG", seed=7)
-    head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {len(content)}\r\n\r\n"
+    head = "POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
+    head += f"content-length: {len(content)}\r\n\r\n"
     for sent in (len(content) // 2, len(content) - 1):
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(head.encode() + content[:sent])
@@ -411,14 +437,14 @@ def test_a_client_that_vanishes_leaves_nothing(port: int) -> None:
 
 HOSTS = {
     "no Host": (b"", b"HTTP/1.1 400 "),
-    "two Hosts": (b"host: x\r\nhost: x\r\n", b"HTTP/1.1 400 "),
+    "two Hosts": (b"host: localhost\r\nhost: x\r\n", b"HTTP/1.1 400 "),
     "a Host with a path": (b"host: x/y\r\n", b"HTTP/1.1 400 "),
     "a Host with a user": (b"host: a@x\r\n", b"HTTP/1.1 400 "),
     "two Hosts in one line": (b"host: x, y\r\n", b"HTTP/1.1 400 "),
-    "an empty Host": (b"host:\r\n", b"HTTP/1.1 200 "),
-    "a Host with a port": (b"host: x:80\r\n", b"HTTP/1.1 200 "),
+    "an empty Host": (b"host:\r\n", b"HTTP/1.1 421 "),
+    "a Host with a port": (b"host: localhost:80\r\n", b"HTTP/1.1 200 "),
     "an IPv6 address": (b"host: [::1]:8000\r\n", b"HTTP/1.1 200 "),
-    "blanks around it": (b"host:  x \r\n", b"HTTP/1.1 200 "),
+    "blanks around it": (b"host:  localhost \r\n", b"HTTP/1.1 200 "),
 }
 
 
@@ -442,7 +468,7 @@ def test_a_request_has_exactly_one_valid_host(name: str, port: int) -> None:
 
 @pytest.mark.parametrize(
     ("head", "status"),
-    [(b"", 400), (b"host: x\r\nhost: x\r\n", 400), (b"host: x\r\nx: " + b"a" * 70_000 + b"\r\n", 431)],
+    [(b"", 400), (b"host: localhost\r\nhost: x\r\n", 400), (b"host: x\r\nx: " + b"a" * 70_000 + b"\r\n", 431)],
     ids=["no Host", "two Hosts", "a head too long"],
 )
 def test_a_rejected_head_is_a_problem_that_is_counted(head: bytes, status: int, port: int) -> None:
@@ -464,19 +490,20 @@ def test_a_rejected_head_is_a_problem_that_is_counted(head: bytes, status: int, 
     assert counted() == before + 1
 
 
-def test_a_request_of_http_1_0_needs_no_host(port: int) -> None:
-    assert exchange(port, b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+def test_a_request_of_http_1_0_needs_no_host_except_with_auth_none(port: int) -> None:
+    assert exchange(port, b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 421 ")
+    assert exchange(port, b"GET /healthz HTTP/1.0\r\nhost: localhost\r\n\r\n").startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_wrong_host_is_answered_after_the_request_before_it(port: int) -> None:
-    received = exchange(port, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n")
+    received = exchange(port, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n")
 
     assert received.index(b"HTTP/1.1 200 ") < received.index(b"HTTP/1.1 400 ")
 
 
 def test_a_client_of_http_1_0_gets_no_interim_response(port: int) -> None:
     """RFC 9110, section 10.1.1."""
-    head = b"POST /v1/images HTTP/%b\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: 1\r\n"
+    head = b"POST /v1/images HTTP/%b\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: 1\r\n"
     expects = b"expect: 100-continue\r\nconnection: close\r\n\r\na"
 
     assert exchange(port, head % b"1.0" + expects).startswith(b"HTTP/1.1 415 ")
@@ -486,7 +513,9 @@ def test_a_client_of_http_1_0_gets_no_interim_response(port: int) -> None:
 def test_no_last_modified_is_later_than_its_date(port: int) -> None:
     """RFC 9110, section 8.8.2.1. The date is that of the response, even if the body took long."""
     content = picture("PNG", seed=11)
-    head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {len(content)}\r\n"
+    head = (
+        f"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: {len(content)}\r\n"
+    )
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
         client.sendall(f"{head}expect: 100-continue\r\n\r\n".encode())
         assert client.recv(100).startswith(b"HTTP/1.1 100 ")
@@ -504,7 +533,9 @@ def test_no_last_modified_is_later_than_its_date(port: int) -> None:
 def test_a_client_of_http_1_0_gets_no_chunks(port: int) -> None:
     for path in (b"/v1/images/export", b"/static/style.css", b"/healthz"):
         accept = b"accept-encoding: gzip\r\n" if path.startswith(b"/static") else b""
-        head, _, body = exchange(port, b"GET " + path + b" HTTP/1.0\r\n" + accept + b"\r\n").partition(b"\r\n\r\n")
+        head, _, body = exchange(
+            port, b"GET " + path + b" HTTP/1.0\r\nhost: localhost\r\n" + accept + b"\r\n"
+        ).partition(b"\r\n\r\n")
 
         assert head.startswith(b"HTTP/1.1 200 "), head
         assert b"transfer-encoding" not in head.lower()

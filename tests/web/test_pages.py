@@ -131,7 +131,7 @@ async def test_the_etag_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     async def etag(folder: Path, content: str, modified: int) -> str:
         (folder / "a.js").write_text(content)
         os.utime(folder / "a.js", (modified, modified))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://images.test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             response = await client.get(f"/{folder.name}/a.js")
         assert response.text == content
         return str(response.headers["etag"])
@@ -144,7 +144,7 @@ async def test_the_etag_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["none.js", "", "../pages.py", "gallery", "gallery/", "/style.css", "%00", "a" * 5000])
 async def test_only_the_files_of_the_folder_are_served(path: str, client: httpx.AsyncClient) -> None:
     for method in ("GET", "HEAD"):
-        response = await client.request(method, httpx.URL(f"http://images.test/static/{quote(path)}"))
+        response = await client.request(method, httpx.URL(f"http://localhost/static/{quote(path)}"))
         assert response.status_code == 404, path
     refused = await client.post("/static/style.css")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")

@@ -3,14 +3,17 @@
 from typing import Any
 from unittest.mock import Mock
 
+import psycopg
 import pytest
 import uvicorn
 
+from app.catalogue import tokens
 from app.catalogue.cursors import FIRST_ID
 from app.settings import Settings
 from tests.conftest import client_of
 from tests.support.api import upload
 from tests.support.pictures import picture
+from tests.web.test_tokens import bearer
 
 ORIGIN = {"Origin": "https://a.example"}
 
@@ -22,16 +25,22 @@ async def test_a_page_of_another_origin_may_send_the_headers_that_the_api_reads(
     header: str, settings: Settings
 ) -> None:
     asks = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": header}
-    async with client_of(settings.model_copy(update={"cors_origins": ORIGIN["Origin"]})) as client:
+    async with client_of(settings.model_copy(update={"auth": "token", "cors_origins": ORIGIN["Origin"]})) as client:
         preflight = await client.options(f"/v1/images/{FIRST_ID}", headers=asks | ORIGIN)
 
     assert preflight.status_code == 200, preflight.text
 
 
-async def test_a_page_of_another_origin_sees_where_the_known_bytes_are(settings: Settings) -> None:
-    async with client_of(settings.model_copy(update={"cors_origins": ORIGIN["Origin"]})) as client:
+async def test_a_page_of_another_origin_sees_where_the_known_bytes_are(
+    settings: Settings, connection: psycopg.Connection
+) -> None:
+    token = tokens.make()
+    row = [token.id, token.sha256]
+    connection.execute("INSERT INTO tokens (id, name, scope, sha256) VALUES (%s, 'page', 'write', %s)", row)
+    async with client_of(settings) as client:
         await upload(client)
-        known = await client.post("/v1/images", files={"file": picture()}, headers=ORIGIN)
+    async with client_of(settings.model_copy(update={"auth": "token", "cors_origins": ORIGIN["Origin"]})) as client:
+        known = await client.post("/v1/images", files={"file": picture()}, headers=ORIGIN | bearer(token.text))
 
     assert known.headers["content-location"]
     assert "Content-Location" in known.headers["access-control-expose-headers"]

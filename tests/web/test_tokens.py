@@ -234,21 +234,6 @@ async def test_without_a_database_the_answer_is_503(settings: Settings) -> None:
         problem(await client.get("/v1/images", headers=bearer("images_not")), 401)
 
 
-async def test_without_authentication_loopback_alone_is_served(client: httpx.AsyncClient) -> None:
-    app = client._transport.app  # type: ignore[attr-defined]
-
-    async def from_address(host: str) -> httpx.Response:
-        transport = httpx.ASGITransport(
-            lambda scope, receive, send: app({**scope, "server": (host, 8000)}, receive, send)
-        )
-        async with httpx.AsyncClient(transport=transport, base_url="http://images.test") as outside:
-            return await outside.get("/v1/images")
-
-    assert (await from_address("127.0.0.1")).status_code == 200
-    assert (await from_address("::1")).status_code == 200
-    problem(await from_address("192.0.2.7"), 403)
-
-
 def test_the_command_makes_lists_and_revokes(database: str, connection: psycopg.Connection) -> None:
     made = images(database, "create", "gallery", "--scope", "write")
     assert made.returncode == 0, made.stderr

@@ -33,7 +33,7 @@ HEAD_TOO_LONG = "Request line and headers are too long."
 CLOSE = {"Connection": "close"}
 # RFC 9110, section 7.2: the host and port of the URL, empty if the URL has none.
 HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~!$&'()*+,;=-]*\]|[0-9A-Za-z.%_~!$&'()*+,;=-]*)(?::[0-9]*)?")
-WITHOUT_PATH = re.compile(rb"(https?://[^/?#]++)(?!/)", re.IGNORECASE)  # a URL as the target of a request
+URL = re.compile(rb"(https?://([^/?#]++))/?", re.IGNORECASE)  # as the target of a request
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -100,12 +100,13 @@ class HttpProtocol(HttpToolsProtocol):
             self.pipeline[0][0].keep_alive = False  # of the last one that waits
             return
         is_old = self.parser.get_http_version() == "1.0"
+        if url := URL.match(self.url):  # RFC 9112, section 3.2.2: its host counts, and its path may be empty
+            self.headers[:] = [(name, url[2] if name == b"host" else value) for name, value in self.headers]
+            self.url = url[1] + b"/" + self.url[url.end() :]
         if (rejection := self._rejection(is_old)) is not None:
             self.scope[REJECTION] = rejection  # type: ignore[literal-required]
         if is_old:
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
-        if not self.url.startswith(b"/"):
-            self.url = WITHOUT_PATH.sub(rb"\1/", self.url, count=1)  # RFC 9112, section 3.2.2
         self._in_body = True
         self._stop()
         super().on_headers_complete()
