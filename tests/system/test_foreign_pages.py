@@ -179,7 +179,7 @@ def test_a_page_of_another_origin_gets_and_changes_nothing(
 
     got = tab.evaluate(ATTACK, [api, image])
 
-    # Chromium tells nobody the status of a response that the page must not see.
+    # Chromium does not show the status of a response that it hides from the page.
     wait_until(lambda: (counted(port) - before).total() >= len(got))
     assert {*(counted(port) - before)} == {"403"}
     assert got.pop("beacon") == "true"
@@ -193,7 +193,7 @@ def test_a_page_after_dns_rebinding_gets_and_changes_nothing(image: str, port: i
     loaded = tab.goto(origin)
     assert loaded is not None
     assert loaded.status == 421
-    # What the page loaded before its name resolved to the service.
+    # Two files of the attacker. The page loaded them before its name resolved to the service.
     tab.route(f"{origin}/attack", lambda route: route.fulfill(body="<!doctype html><body>", content_type="text/html"))
     tab.route(f"{origin}/image.png", lambda route: route.fulfill(body=picture("PNG", seed=9), content_type="image/png"))
     tab.goto(f"{origin}/attack")
