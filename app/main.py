@@ -38,6 +38,7 @@ from app.web.endpoints import (
     thumbnails,
     uploads,
 )
+from app.web.exposition import Exposition
 from app.web.loopback import LoopbackGuard
 from app.web.operations import HTML
 from app.web.problems import EXCEPTION_HANDLERS
@@ -111,7 +112,7 @@ def create_app(settings: Settings) -> Starlette:
                     "reads": reads,
                     "metrics": measured,
                     "log": log,
-                    "database_probe": DatabaseProbe(settings),
+                    "exposition": Exposition(measured, DatabaseProbe(settings)),
                     "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                     "guard": guard,

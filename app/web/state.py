@@ -10,7 +10,6 @@ from obstore.store import ObjectStore
 
 from app.catalogue.ownership import StoreGuard
 from app.catalogue.thumbnails import Thumbnails
-from app.database.database_metrics import DatabaseProbe
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.decoder.client import Codec
@@ -18,6 +17,7 @@ from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings
 from app.web.auth import Tokens
+from app.web.exposition import Exposition
 
 
 class State(TypedDict):
@@ -34,7 +34,7 @@ class State(TypedDict):
     reads: ReadRouter
     metrics: Metrics
     log: logs.Handler | None
-    database_probe: DatabaseProbe
+    exposition: Exposition
     tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
     guard: StoreGuard  # knows whether the store is that of another catalogue

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import psycopg
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from pydantic import SecretStr
@@ -23,7 +24,9 @@ from app.catalogue.cursors import FIRST_ID
 from app.database import database_metrics, queries
 from app.database.pool import Pool
 from app.observability import metrics
+from app.observability.multiprocess import all_workers
 from app.settings import Settings
+from app.web import exposition
 from tests.cli.test_entrypoint import free_port, ready, service
 from tests.conftest import VERSION, backend_on, client_of
 from tests.database.test_outages import silent_port as silent_port
@@ -37,8 +40,9 @@ REQUESTS = "images_http_request_duration_seconds_count"
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that is slow to answer here is not away."""
+    """A database that is slow to answer here is not away. The metrics are those of the moment."""
     monkeypatch.setattr(database_metrics, "PROBE_TIMEOUT", 30.0)
+    monkeypatch.setattr(exposition, "CACHE_TIME", 0)
 
 
 def parsed(text: str) -> list[Sample]:
@@ -84,6 +88,55 @@ async def test_requests_are_counted_by_route_method_and_status(client: httpx.Asy
     assert more("images_database_query_duration_seconds_count", query="get_image") == 5
     assert more("images_database_acquire_duration_seconds_count", pool="requests") >= 5
     assert total(after, "images_http_requests_in_progress") == 1  # this one
+
+
+async def test_calls_at_the_same_time_share_one_rendering_and_it_is_cached(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[object] = []
+
+    def counted() -> CollectorRegistry:
+        rendered.append(None)
+        return all_workers()
+
+    monkeypatch.setattr(exposition, "all_workers", counted)
+    monkeypatch.setattr(exposition, "CACHE_TIME", 3600)
+    open_metrics = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    for _ in range(2):
+        texts = await asyncio.gather(*[client.get("/metrics") for _ in range(50)])
+        assert len({text.content for text in texts}) == len(rendered) == 1
+    for version in range(50):
+        headers = {"Accept": f"application/openmetrics-text; version=1.0.{version}"}
+        assert (await client.get("/metrics", headers=headers)).text.endswith("# EOF\n")
+    assert len(rendered) == 2
+    monkeypatch.setattr(exposition, "CACHE_TIME", 0)
+    assert parsed((await client.get("/metrics", headers=open_metrics)).text)
+    assert len(rendered) == 3
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/html", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text; version=x", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text;version=,;;=", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("text/plain; version=1.x", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain, application/openmetrics-text;q=0.1", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;"
+            "version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,"
+            "*/*;q=0.2",  # Prometheus 3
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ],
+)
+async def test_accept_chooses_one_of_two_formats(accept: str, expected: str, client: httpx.AsyncClient) -> None:
+    response = await client.get("/metrics", headers={"Accept": accept})
+
+    assert (response.status_code, response.headers["content-type"]) == (200, expected)
 
 
 async def test_whatever_clients_send_the_labels_are_few(client: httpx.AsyncClient) -> None:
@@ -246,8 +299,8 @@ def test_workers_count_together_and_one_that_is_killed_takes_nothing_back(databa
 
         wait_until(lambda: alive(port) and total(look(), "images_worker_starts_total") == 3)
         wait_until(lambda: total(look(), "images_database_connections_max", pool="requests") == most)
-        assert total(look(), "images_workers") == 2
-        assert counted() == 30
+        wait_until(lambda: total(look(), "images_workers") == 2)
+        wait_until(lambda: counted() == 30)
 
         process.terminate()
         assert process.wait(timeout=10) in {0, -signal.SIGTERM}
