@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from itertools import product
 from typing import Any
 from unittest.mock import Mock
 
@@ -32,11 +33,12 @@ SLOW = 0.2  # seconds that a request to /slow takes
 class Service:
     """A server in a thread of its own. Its application answers without reading the body, except at /body."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: str = "auto") -> None:
         self.port = free_port()
         self.seen: list[str] = []
         config = uvicorn.Config(
             self.app,
+            loop=loop,
             port=self.port,
             http=protocol.HttpProtocol,
             lifespan="off",
@@ -73,10 +75,10 @@ class Service:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def service(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Service]:
     monkeypatch.setattr(protocol, "DEFAULT_REQUEST_TIMEOUT", REQUEST_TIMEOUT)
     monkeypatch.setattr(protocol, "STALL_TIMEOUT", 0.5)
-    service = Service()
+    service = Service(getattr(request, "param", "auto"))
     service.thread.start()
     wait_until(lambda: service.server.started)
     yield service
@@ -145,6 +147,40 @@ def test_pipelined_requests_of_a_client_that_vanishes_log_no_traceback(
 
     assert service.seen[-1] == "/slow"
     assert caplog.messages == []
+
+
+PIPELINES = {
+    "small": GET * 16,
+    "large": GET.replace(b"/", b"/large", 1) * 16,
+    "slow": GET.replace(b"/", b"/slow", 1) * 16,
+    "more than may wait": GET * 40,
+    "bodies": GET.replace(b"GET /", b"POST /body", 1).replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\nab") * 16,
+    "half a body": GET * 3 + CHUNKED.replace(b"/", b"/body", 1) + b"5\r\nab",
+    "half a head": GET.replace(b"/", b"/slow", 1) * 3 + b"GET",
+    "garbage": GET.replace(b"/", b"/slow", 1) * 3 + b"garbage\r\n\r\n",
+    "a head too long": GET.replace(b"/", b"/slow", 1) * 3 + b"GET /" + b"a" * 100_000,
+}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("service", ["uvloop", "asyncio"], indirect=True)
+def test_pipelining_clients_that_vanish_leave_no_traceback(
+    pipeline: str, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    reset = struct.pack("ii", 1, 0)
+    for read, linger in product([0, 1, 100_000], [b"", reset]):
+        for _ in range(3):
+            with service.connect(buffer=2048) as client, suppress(ConnectionError):
+                client.sendall(PIPELINES[pipeline])
+                client.settimeout(0.05)
+                with suppress(TimeoutError):
+                    client.recv(read)
+                if linger:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    wait_until(lambda: service.connections == 0 and not service.server.server_state.tasks)
+
+    wrong = {"Invalid HTTP request received.", "aborted a connection: its client reads too slowly"}
+    assert {record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING} <= wrong
 
 
 def test_as_many_requests_as_may_wait_are_all_answered(service: Service) -> None:
