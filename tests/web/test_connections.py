@@ -289,6 +289,26 @@ def test_a_slow_reader_gets_the_whole_answer(service: Service) -> None:
     assert received > len(LARGE)
 
 
+@pytest.mark.parametrize(("workers", "expected"), [(1, []), (2, [protocol.PAUSE] * 2)])
+def test_only_with_several_workers_a_burst_is_left_to_the_others(
+    workers: int, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accept connections 10 s, 0.5 ms, 0.5 ms and 10 s after the one before."""
+    service = Service()
+    service.server.config.load()
+    service.server.config.workers = workers
+    moment = 100.0
+    paused: list[float] = []
+    monkeypatch.setattr(protocol, "monotonic", lambda: moment)
+    monkeypatch.setattr(protocol, "sleep", paused.append)
+    monkeypatch.setattr(protocol.HttpProtocol, "_accepted", 0.0)
+    for wait in (10, 0.0005, 0.0005, 10):
+        moment += wait
+        protocol.HttpProtocol(service.server.config, ServerState(), {}, Mock())
+
+    assert paused == expected
+
+
 def test_connections_beyond_the_limit_are_503_and_logged(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
