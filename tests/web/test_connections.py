@@ -56,6 +56,12 @@ class Service:
                 pass
         if scope["path"] == "/slow":
             await asyncio.sleep(SLOW)
+        if scope["path"] == "/stream":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for number in range(50):
+                await send({"type": "http.response.body", "body": bytes(20_000), "more_body": number < 49})
+                await asyncio.sleep(0.005)
+            return
         content = LARGE if scope["path"] == "/large" else b"ok"
         headers = [(b"content-length", b"%d" % len(content)), (b"fields", b"%d" % len(scope["headers"]))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -158,6 +164,7 @@ PIPELINES = {
     "half a body": GET * 3 + CHUNKED.replace(b"/", b"/body", 1) + b"5\r\nab",
     "half a head": GET.replace(b"/", b"/slow", 1) * 3 + b"GET",
     "garbage": GET.replace(b"/", b"/slow", 1) * 3 + b"garbage\r\n\r\n",
+    "a stream, and garbage": GET.replace(b"/", b"/stream", 1) + b"garbage\r\n\r\n",
     "a head too long": GET.replace(b"/", b"/slow", 1) * 3 + b"GET /" + b"a" * 100_000,
 }
 

@@ -82,7 +82,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop()
         self._stop_stall()
         super().connection_lost(exc)
-        self._give_up()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True  # uvicorn does it only if no request waits behind this one
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._full or self.transport.is_closing():
@@ -171,7 +173,6 @@ class HttpProtocol(HttpToolsProtocol):
         waiting = self.transport.get_write_buffer_size()
         if waiting > before - MIN_READ_BYTES:
             logger.warning("aborted a connection: its client reads too slowly")
-            self._give_up()
             self.transport.abort()
         else:
             self._stall = self.loop.call_later(STALL_TIMEOUT, self._check_reader, waiting)
@@ -184,7 +185,6 @@ class HttpProtocol(HttpToolsProtocol):
     def _close(self) -> None:
         """Close the connection when the client has read the rest. Abort it if the client does not."""
         self._stop()
-        self._give_up()
         self.transport.close()
         if self._stall is None:
             self._check_reader()
@@ -199,15 +199,6 @@ class HttpProtocol(HttpToolsProtocol):
         if monotonic() - cls._accepted < BURST:
             sleep(PAUSE)
         cls._accepted = monotonic()
-
-    def _give_up(self) -> None:
-        """Tell the running request that its client is gone. It then writes nothing: uvicorn would log a traceback.
-
-        uvicorn does this only after the connection is lost, and only if no request waits behind this one.
-        """
-        if self._running is not None and not self._running.response_complete:
-            self._running.disconnected = True
-            self._running.message_event.set()
 
     def _rejection(self, is_old: bool) -> ProblemError | None:
         """Return the problem of a complete head: it is too long, or has no valid Host (RFC 9112, section 3.2)."""
