@@ -296,9 +296,11 @@ def test_a_slow_reader_gets_the_whole_answer(service: Service) -> None:
     assert received > len(LARGE)
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(1, []), (2, [protocol.PAUSE] * 2)])
-def test_only_with_several_workers_a_burst_is_left_to_the_others(
-    workers: int, expected: list[float], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("workers", "busy", "expected"), [(1, False, []), (2, False, [protocol.PAUSE] * 2), (2, True, [])]
+)
+def test_only_an_idle_worker_of_several_leaves_a_burst_to_the_others(
+    workers: int, busy: bool, expected: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Accept connections 10 s, 0.5 ms, 0.5 ms and 10 s after the one before."""
     service = Service()
@@ -309,9 +311,11 @@ def test_only_with_several_workers_a_burst_is_left_to_the_others(
     monkeypatch.setattr(protocol, "monotonic", lambda: moment)
     monkeypatch.setattr(protocol, "sleep", paused.append)
     monkeypatch.setattr(protocol.HttpProtocol, "_accepted", 0.0)
+    state = ServerState()
+    state.tasks |= {Mock()} if busy else set()
     for wait in (10, 0.0005, 0.0005, 10):
         moment += wait
-        protocol.HttpProtocol(service.server.config, ServerState(), {}, Mock())
+        protocol.HttpProtocol(service.server.config, state, {}, Mock())
 
     assert paused == expected
 
