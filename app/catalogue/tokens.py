@@ -22,9 +22,9 @@ class Token(NamedTuple):
     sha256: bytes
 
 
-def make() -> Token:
-    """Create a token."""
-    id = uuid4()
+def make(id: UUID | None = None) -> Token:
+    """Create a token, with a new secret for an ID that exists or for a new one."""
+    id = id or uuid4()
     text = "images_" + urlsafe_b64encode(id.bytes + secrets.token_bytes(32)).decode()
     return Token(id, text, digest(text))
 
