@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, get_args
 from uuid import UUID, uuid4
 
@@ -20,6 +21,16 @@ class Token(NamedTuple):
     id: UUID
     text: str
     sha256: bytes
+
+
+class End(NamedTuple):
+    """When a secret expires: at a time, after a time, or never if both are None."""
+
+    at: datetime | None = None
+    after: timedelta | None = None
+
+
+NEVER = End()
 
 
 def make(id: UUID | None = None) -> Token:

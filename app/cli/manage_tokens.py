@@ -5,15 +5,15 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from asyncpg import Record
 
 from app.catalogue import tokens
-from app.cli.commands.token_options import End
+from app.catalogue.tokens import NEVER, End
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
 from app.database import queries
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 
 def create(
-    name: str, scope: str, end: End = End(), text: str | None = None, rate: int | None = None, quota: int | None = None
+    name: str, scope: str, end: End = NEVER, text: str | None = None, rate: int | None = None, quota: int | None = None
 ) -> None:
     """Print a new token on a line of its own.
 
@@ -75,7 +75,8 @@ def create(
 def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
     """Give a token a new secret, and print it on a line of its own. It is stored after it is printed.
 
-    The new secret is valid for as long as the present one, unless `end` says otherwise. Raises OutputError, CommandError.
+    The new secret is valid for as long as the present one, unless `end` says otherwise. Raises OutputError,
+    CommandError.
     """
 
     async def change(pool: Pool) -> Record:
@@ -161,7 +162,7 @@ def show(format: str) -> None:
         )
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _line(row: Record) -> str:
     parts = [f"made {_time(row['created_at'])}" + (f" by {row['created_by']}" if row["created_by"] else "")]
     if row["rotated_at"]:
         parts.append(f"rotated {_time(row['rotated_at'])}")
@@ -177,13 +178,13 @@ def _line(row: Mapping[str, Any]) -> str:
     return f"{row['name']:<30} {row['scope']:<5}  {row['state']:<12}  {', '.join(parts)}"
 
 
-def _limits(row: Mapping[str, Any]) -> str:
+def _limits(row: Record) -> str:
     rate, quota = row["requests_per_second"], row["upload_bytes_per_day"]
     limits = [f"{rate} requests a second"] if rate else []
     return " and ".join(limits + ([f"{format_size(quota)} of uploads a day"] if quota else []))
 
 
-def _expires(row: Mapping[str, Any]) -> str:
+def _expires(row: Record) -> str:
     return f"expires {_time(row['expires_at'])}" if row["expires_at"] else "does not expire"
 
 
@@ -191,7 +192,7 @@ def _time(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M}"
 
 
-def _print_secret(text: str, row: Mapping[str, Any]) -> None:
+def _print_secret(text: str, row: Record) -> None:
     """Print a token before it is committed. Raises CommandError if it would have expired by PostgreSQL's clock."""
     if row["is_expired"]:
         raise UsageError(f"--expires: {_time(row['expires_at'])} is over.")

@@ -1,7 +1,10 @@
 """Commands of bearer tokens: `images token create`, `rotate`, `limit`, `list` and `revoke`."""
 
+from datetime import timedelta
+
 import click
 
+from app.catalogue.tokens import End
 from app.cli.commands.classes import Group, format_option
 from app.cli.commands.token_options import Expiry, LimitedBytes, Overlap, Rate
 
@@ -40,7 +43,7 @@ def token() -> None:
 def create(
     name: str,
     scope: str,
-    expires: Expiry.End,
+    expires: End,
     note: str | None,
     rate: tuple[int | None],
     upload_quota: tuple[int | None],
@@ -67,7 +70,7 @@ def create(
 @click.option(
     "--expires", type=Expiry(), help="When the new secret stops working.  [default: as long as the present one]"
 )
-def rotate(name: str, overlap: Overlap.Time, expires: Expiry.End | None) -> None:
+def rotate(name: str, overlap: timedelta, expires: End | None) -> None:
     """Give a token a new secret and print the token once.
 
     The client has until the end of the overlap to change to the new secret. Name, scope, note and limits stay.

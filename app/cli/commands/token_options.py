@@ -2,10 +2,11 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import click
 
+from app.catalogue.tokens import NEVER, End
 from app.cli.commands.classes import Bytes
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}  # seconds
@@ -13,13 +14,6 @@ DURATION = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
 MAX_DURATION = timedelta(days=36_500)
 MAX_RATE = 100_000  # requests a second, as in the constraint tokens_requests_per_second_check
 MAX_QUOTA = 10**15  # bytes, as in the constraint tokens_upload_bytes_per_day_check
-
-
-class End(NamedTuple):
-    """When a secret expires: at a time, after a time, or never if both are None."""
-
-    at: datetime | None = None
-    after: timedelta | None = None
 
 
 def duration(text: str) -> timedelta | None:
@@ -33,11 +27,10 @@ class Expiry(click.ParamType[End]):
     """When a secret expires: 90d, 2027-01-31, 2027-01-31T12:00:00Z, or never. A date begins at 00:00 UTC."""
 
     name = "time"
-    End: TypeAlias = End
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> End:
         if value == "never":
-            return End()
+            return NEVER
         if after := duration(value):
             return End(after=after)
         try:
@@ -54,7 +47,6 @@ class Overlap(click.ParamType[timedelta]):
     """How long a former secret works on: 0, or a time such as 1d."""
 
     name = "time"
-    Time: TypeAlias = timedelta
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         found = timedelta() if value == "0" else duration(value)
