@@ -143,7 +143,7 @@ class Count(NamedTuple):
 
 
 class Meter:
-    """What one request uses of the limits of its token. It sets the RateLimit headers of the answer."""
+    """The use of a token's limits by one request. It sets the RateLimit headers of the answer."""
 
     def __init__(self, counts: TokenLimits, id: UUID, limits: Limits) -> None:
         self._counts = counts

@@ -1,4 +1,4 @@
--- Drops the table of what tokens with limits have used. Their day begins again.
+-- Drops the table of the use of tokens with limits. Their day begins again.
 --
 -- loses: how many bytes each token with a limit has uploaded today
 -- rows to lose: SELECT count(*) FROM token_usage

@@ -1,4 +1,4 @@
--- Creates the table of what tokens with limits have used.
+-- Creates the table of the use of tokens with limits.
 --
 -- What:  the table token_usage, empty. The functions of 0034 write to it: a row for each token with a limit.
 -- Why:   * All workers share a limit. A worker takes requests from this table in batches, not one by one.
@@ -18,7 +18,7 @@ CREATE TABLE token_usage (
 ) WITH (fillfactor = 50);
 
 COMMENT ON TABLE token_usage IS
-    'What tokens with limits have used. It is right within a second, and can be emptied at any time.';
+    'The use of tokens with limits. It is right within a second, and can be emptied at any time.';
 
 COMMENT ON COLUMN token_usage.token_id IS
     'The ID of the token, as in tokens.';

@@ -1,6 +1,6 @@
 -- Drops the audit trail of tokens. PostgreSQL's log keeps its lines.
 --
--- loses: who made, rotated, changed and revoked each token, and when
+-- loses: the author and the time of each change of a token
 -- rows to lose: SELECT count(*) FROM token_events
 -- Locks: ACCESS EXCLUSIVE on tokens until the commit, for a catalog change: look-ups wait that long.
 -- Cost:  none.

@@ -163,7 +163,7 @@ async def test_without_a_database_it_answers_soon(state: str, settings: Settings
 
 
 async def test_migrations_are_told_by_state(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
-    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0031_grant_images_app'")
+    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0037_revoke_images_app'")
     connection.execute("UPDATE _yoyo_ledger SET sha256 = 'another' WHERE migration_id = '0002_set_images_defaults'")
 
     samples = await scraped(client)

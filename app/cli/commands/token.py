@@ -37,7 +37,7 @@ def token() -> None:
     show_default=True,
     help="When the token stops working: after a time, such as 90d or 12h, at a date such as 2027-01-31, or never.",
 )
-@click.option("--note", help="What the token is for: at most 500 characters.")
+@click.option("--note", help="Purpose of the token: at most 500 characters.")
 @click.option("--rate", type=Rate(), default="none", show_default=True, help=LIMIT_OF_REQUESTS)
 @click.option("--upload-quota", type=LimitedBytes(), default="none", show_default=True, help=LIMIT_OF_UPLOADS)
 def create(
