@@ -69,7 +69,7 @@ def create(
             return row
 
     row = _run(insert)
-    note(f"{name} has scope {scope}, and {_expires(row)}. The token is shown once: keep it now.")
+    note(f"{name} has scope {scope} and {_expires(row)}. The token is shown once: keep it now.")
 
 
 def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
@@ -108,7 +108,7 @@ def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
     row = _run(change)
     former = f"until {_time(row['former_expires_at'])}" if overlap else f"for {tokens.CACHE_TIME:g} s"
     note(
-        f"{name} has a new secret, and {_expires(row)}. The token is shown once: keep it now. The former secret works "
+        f"{name} has a new secret and {_expires(row)}. The token is shown once: keep it now. The former secret works "
         f"{former}."
     )
 
