@@ -126,7 +126,7 @@ def test_no_object_of_the_caller_takes_the_place_of_a_table(database: str, conne
     with psycopg.connect(as_role(database, "images_app"), autocommit=True) as app:
         app.execute("CREATE TEMPORARY TABLE tokens (id uuid, scope text, sha256 bytea)")
         app.execute("INSERT INTO tokens VALUES (md5('mine')::uuid, 'admin', sha256('mine'))")
-        app.execute("CREATE FUNCTION pg_temp.now() RETURNS timestamptz LANGUAGE sql RETURN 'infinity'")
+        app.execute("CREATE FUNCTION pg_temp.now() RETURNS timestamptz LANGUAGE sql RETURN timestamptz 'infinity'")
         app.execute("SET search_path = pg_temp, pg_catalog, public")
 
         assert app.execute("SELECT scope FROM images_find_token(md5('a')::uuid)").fetchall() == [("read",)]

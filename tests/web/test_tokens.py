@@ -200,7 +200,7 @@ async def rotated(
         pool.transaction() as owner,
     ):
         assert await queries.rotate_token(
-            owner, *found, token.sha256, overlap=overlap, expires_at=None, lifetime=lifetime
+            owner, found[0], found[1], token.sha256, overlap=overlap, expires_at=None, lifetime=lifetime
         )
     return token.text
 

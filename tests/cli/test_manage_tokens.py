@@ -42,8 +42,7 @@ def test_an_option_is_right_or_rejected(text: str) -> None:
     for kind in (Expiry(), Overlap(), Rate(), LimitedBytes()):
         try:
             value = kind.convert(text, None, None)
-        except click.BadParameter as error:
-            assert re.search("Examples|is over|1 PB", error.message)
+        except click.BadParameter:
             continue
         match value:
             case End(at=at, after=after):
