@@ -156,10 +156,8 @@ def show(format: str) -> None:
         for row in rows:
             print(_line(row))
     if is_readable:
-        note(
-            "warning: images_app can read the hashes of all tokens.\n"
-            "hint: when no instance of an earlier release runs, run sql/roles.sql again"
-        )
+        note("warning: images_app can read the hashes of all tokens.")
+        note("hint: when no instance of an earlier release runs, run sql/roles.sql again")
 
 
 def _line(row: Record) -> str:

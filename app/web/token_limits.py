@@ -108,7 +108,8 @@ class TokenLimits:
         try:
             row = await queries.take_requests(self._pool, id, wanted)
         except UNAVAILABLE as error:
-            self._complain(f"could not count the requests of token {id}", error)
+            if self._may_complain():
+                logger.error("could not count the requests of token %s: %s", id, error)
             return None
         if row is None:  # the limit has just been removed
             return wanted, 0, 0.0
@@ -124,13 +125,16 @@ class TokenLimits:
         try:
             await self.count(id, -size, day)
         except UNAVAILABLE as error:
-            self._complain(f"could not give back upload bytes of token {id}", error)
+            if self._may_complain():
+                logger.error("could not give back upload bytes of token %s: %s", id, error)
 
-    def _complain(self, what: str, error: BaseException) -> None:
+    def _may_complain(self) -> bool:
+        """Return whether the last complaint was long ago, so that an outage does not fill the log."""
         now = time.monotonic()
-        if now - self._complained_at >= COMPLAINT_INTERVAL:
-            self._complained_at = now
-            logger.error("%s: %s", what, error)
+        if now - self._complained_at < COMPLAINT_INTERVAL:
+            return False
+        self._complained_at = now
+        return True
 
 
 class Count(NamedTuple):

@@ -149,7 +149,7 @@ async def test_a_wrong_secret_uses_nothing_up(client: httpx.AsyncClient, setting
 
 @pytest.mark.parametrize("rate", [3, 40])
 async def test_two_workers_share_a_rate(rate: int, closed: Settings, asked: list[int]) -> None:
-    """Over any time, the workers admit the rate, a second's requests, and a batch for each worker: no more."""
+    """The workers together admit the rate, a second's requests, and a batch for each worker, over any time."""
     token = await limited(closed, rate=rate)
     async with workers(closed, 2) as clients:
         admitted = rejected = 0
@@ -166,7 +166,7 @@ async def test_two_workers_share_a_rate(rate: int, closed: Settings, asked: list
 
 
 async def test_no_request_is_refused_below_the_rate(closed: Settings) -> None:
-    """Eight workers take batches from a bucket of 50: none of 45 requests at once is refused."""
+    """Eight workers take batches from a bucket of 50: 45 requests at once are all admitted."""
     token = await limited(closed, rate=50)
     async with workers(closed.model_copy(update={"database_pool_size": 1}), 8) as clients:
         sent = (one.get(NOWHERE, headers=bearer(token)) for one in (clients * 6)[:45])
