@@ -45,7 +45,7 @@ class Known(NamedTuple):
     limits: Limits | None
 
 
-NOTHING = Secret(NO_HASH, -math.inf)
+NO_SECRETS = (Secret(NO_HASH, -math.inf), Secret(NO_HASH, -math.inf))
 
 
 class Tokens:
@@ -75,8 +75,9 @@ class Tokens:
         if TOKEN.fullmatch(text):
             id = UUID(bytes=urlsafe_b64decode(text.removeprefix("images_"))[:16])
             known = self._known.get(id)
-            if known is not None and time.monotonic() - known.since < CACHE_TIME:
-                secret = _matching(known, text)
+            if known is not None and time.monotonic() - known.since >= CACHE_TIME:
+                known = None
+            secret = _matching(known, text)
             if secret is None:  # another worker may just have seen a new secret
                 known = await self._flight.share(id, lambda: self._look_up(id))
                 secret = _matching(known, text)
@@ -133,12 +134,12 @@ def _time(since: float, seconds: float | None) -> float:
 
 
 def _matching(known: Known | None, text: str) -> Secret | None:
-    """Return the secret of the token that `text` contains. It takes the same time for an unknown token."""
+    """Return the secret of the token that `text` contains, or None. None takes the same time for an unknown token."""
     given = digest(text)
-    present, former = known.secrets if known is not None else (NOTHING, NOTHING)
-    is_present = hmac.compare_digest(given, present.sha256)
-    is_former = hmac.compare_digest(given, former.sha256)
-    return present if is_present else former if is_former else None
+    for secret in NO_SECRETS if known is None else known.secrets:
+        if hmac.compare_digest(given, secret.sha256):
+            return secret
+    return None
 
 
 def _unauthorized(detail: str, error: str = "") -> ProblemError:

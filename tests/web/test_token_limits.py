@@ -105,6 +105,7 @@ async def test_beyond_the_rate_the_answer_is_429(client: httpx.AsyncClient, sett
     while not answers or answers[-1].status_code != 429:
         answers.append(await client.get(NOWHERE, headers=bearer(token)))
         assert len(answers) <= 5 + 5 * (time.monotonic() - started) + 1
+        assert len(answers) < 50, "it waits instead of answering"
 
     assert len(answers) > 5
     assert {answer.status_code for answer in answers[:-1]} == {404}
@@ -147,22 +148,19 @@ async def test_a_wrong_secret_uses_nothing_up(client: httpx.AsyncClient, setting
     assert (await client.get(NOWHERE, headers=bearer(token))).status_code == 404
 
 
-@pytest.mark.parametrize("rate", [3, 40])
-async def test_two_workers_share_a_rate(rate: int, closed: Settings, asked: list[int]) -> None:
+@pytest.mark.parametrize("rate", [3, 20])
+async def test_two_workers_share_a_rate(rate: int, closed: Settings) -> None:
     """The workers together admit the rate, a second's requests, and a batch for each worker, over any time."""
     token = await limited(closed, rate=rate)
     async with workers(closed, 2) as clients:
         admitted = rejected = 0
         started = time.monotonic()
-        while admitted < 2.5 * rate:
+        while admitted < 2.5 * rate or not rejected:
             answers = await asyncio.gather(*(one.get(NOWHERE, headers=bearer(token)) for one in clients * 4))
             admitted += sum(answer.status_code == 404 for answer in answers)
             rejected += sum(answer.status_code == 429 for answer in answers)
             batch = -(-rate // 10)
             assert admitted <= rate * (time.monotonic() - started) + rate + len(clients) * (batch - 1) + 1
-
-    assert rejected > 0
-    assert admitted + rejected > 3 * len(asked) or rate < 10  # far fewer statements than requests
 
 
 async def test_no_request_is_refused_below_the_rate(closed: Settings) -> None:
