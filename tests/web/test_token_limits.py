@@ -23,6 +23,7 @@ from app.web.token_limits import Limits, TokenLimits
 from tests.conftest import client_of
 from tests.support.api import problem
 from tests.support.pictures import picture
+from tests.support.waiting import wait_until
 from tests.web.test_tokens import bearer
 
 NOWHERE = f"/v1/images/{UUID(int=7)}"
@@ -205,8 +206,7 @@ async def test_two_calls_at_once_take_nothing_twice(
         found = [await (await first.execute(call, [id])).fetchone()]
         waiting = asyncio.create_task(second.execute(call, [id]))
         locked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        while connection.execute(locked).fetchone() != (1,):
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_until, lambda: connection.execute(locked).fetchone() == (1,))
         await first.commit()
         found.append(await (await waiting).fetchone())
 
