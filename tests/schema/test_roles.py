@@ -175,6 +175,19 @@ def test_the_release_before_reads_tokens_until_the_dba_ends_it(empty_database: s
         assert app.execute(former).fetchall() != []
 
 
+def test_a_rollback_revives_no_expired_token(database: str, connection: psycopg.Connection) -> None:
+    connection.execute(
+        "INSERT INTO tokens (id, name, scope, sha256, expires_at) "
+        "SELECT md5(name)::uuid, name, 'read', sha256(name::bytea), now() + days * interval '1 day' "
+        "FROM (VALUES ('over', -1), ('valid', 1), ('for ever', NULL)) AS made (name, days)"
+    )
+    done = yoyo_on(as_role(database, "images_owner"), "rollback", "-r", "0032", ACCEPT_DATA_LOSS="all")
+    assert done.returncode == 0, done.stderr
+
+    rows = connection.execute("SELECT name, revoked_at IS NULL FROM tokens").fetchall()
+    assert dict(rows) == {"over": False, "valid": True, "for ever": True}
+
+
 @pytest.mark.parametrize("upto", [[], ["-r", "0001"], ["-r", "0020"]], ids=["whole", "adopted", "the release before"])
 async def test_roles_that_come_late_take_over(
     upto: list[str], admin: psycopg.Connection, empty_database: str, tmp_path: Path
