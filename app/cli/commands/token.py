@@ -14,7 +14,7 @@ LIMIT_OF_REQUESTS = "Requests a second, such as 50/s, or none."
 
 @click.group(cls=Group)
 def token() -> None:
-    """Create, rotate, limit, list and revoke the bearer tokens of API clients."""
+    """Manage the bearer tokens of API clients."""
 
 
 @token.command(
@@ -95,7 +95,10 @@ def limit(name: str, rate: tuple[int | None] | None, upload_quota: tuple[int | N
     "list", params=[format_option("text", "json")], examples="images token list\nimages token list --format json"
 )
 def list_(format: str) -> None:
-    """List all tokens, including expired and revoked ones, with their last use."""
+    """List all tokens, with their state and last use.
+
+    Expired and revoked tokens stay in the list.
+    """
     from app.cli import manage_tokens
 
     manage_tokens.show(format)
