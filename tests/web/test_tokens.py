@@ -276,9 +276,10 @@ async def test_a_token_expires_on_time_although_it_is_cached(
     monkeypatch.setattr("app.web.auth.CACHE_TIME", 60.0)
     token = await made(settings, "read")
     connection.execute("UPDATE tokens SET expires_at = clock_timestamp() + interval '1 second'")
-    begun = time.monotonic()
+    begun = asked = time.monotonic()
     while (answer := await closed.get("/v1/images", headers=bearer(token))).status_code == 200:
-        assert time.monotonic() - begun < 1.1
+        assert asked - begun < 1
+        asked = time.monotonic()
 
     assert problem(answer, 401)["detail"] == "The token has expired."
 
@@ -292,7 +293,7 @@ async def test_a_locked_row_holds_up_no_request(
         connection.execute("SELECT FROM tokens FOR UPDATE")
         begun = time.monotonic()
         assert (await closed.get("/v1/images", headers=bearer(token))).status_code == 200
-        assert time.monotonic() - begun < settings.database_statement_timeout / 2
+        assert time.monotonic() - begun < settings.database_statement_timeout  # a wait would take as long
     assert connection.execute("SELECT last_used_at FROM tokens").fetchone() == (None,)
 
 
