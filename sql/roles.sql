@@ -46,7 +46,8 @@ SELECT
     to_regclass('images') IS NOT NULL AS images_are_here,
     to_regclass('tokens') IS NOT NULL AS tokens_are_here,
     to_regclass('object_stores') IS NOT NULL AS stores_are_here,
-    to_regclass('content_checks') IS NOT NULL AS checks_are_here
+    to_regclass('content_checks') IS NOT NULL AS checks_are_here,
+    to_regproc('images_find_token') IS NOT NULL AS token_functions_are_here
 \gset
 
 \if :images_are_here
@@ -67,7 +68,8 @@ BEGIN
         WHERE relnamespace = 'public'::regnamespace
             AND relkind = 'r'
             AND relname IN (
-                'images', 'image_terms', 'image_documents', 'tokens', 'object_stores', 'content_checks',
+                'images', 'image_terms', 'image_documents', 'tokens', 'token_usage', 'token_events',
+                'object_stores', 'content_checks',
                 '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock'
             )
 
@@ -100,6 +102,14 @@ $$;
 
 \if :checks_are_here
 \ir migrations/0031_grant_images_app.sql
+\endif
+
+-- images_app uses tokens through functions, and cannot read the table, so that it cannot read the hashes of all tokens.
+-- A release without these functions reads the table: run this file when no instance of such a release is left.
+\if :token_functions_are_here
+\ir migrations/0036_grant_images_app.sql
+REVOKE ALL ON tokens FROM images_app;
+REVOKE ALL (id, scope, sha256, last_used_at, revoked_at) ON tokens FROM images_app;
 \endif
 
 COMMIT;

@@ -2,11 +2,171 @@
 --     .venv/bin/images schema dump --output sql/schema.sql
 -- A test checks that this file is what the migrations make.
 
+CREATE TABLE token_usage (
+    token_id uuid NOT NULL,
+    full_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    upload_day date DEFAULT '-infinity'::date NOT NULL,
+    upload_bytes bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE token_usage IS 'The use of tokens with limits. It is right within a second, and can be emptied at any time.';
+
+COMMENT ON COLUMN token_usage.token_id IS 'The ID of the token, as in tokens.';
+
+COMMENT ON COLUMN token_usage.full_at IS 'When the token may send all requests of a second again, if it sends none until then.';
+
+COMMENT ON COLUMN token_usage.upload_day IS 'The day of UTC that upload_bytes belongs to.';
+
+COMMENT ON COLUMN token_usage.upload_bytes IS 'The bytes of bodies that were received on this day, or are being received.';
+
+CREATE TABLE tokens (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    scope text NOT NULL,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    note text,
+    expires_at timestamp with time zone,
+    rotated_at timestamp with time zone,
+    former_sha256 bytea,
+    former_expires_at timestamp with time zone,
+    requests_per_second bigint,
+    upload_bytes_per_day bigint,
+    CONSTRAINT tokens_expires_at_check CHECK ((isfinite(expires_at) AND isfinite(former_expires_at))),
+    CONSTRAINT tokens_former_check CHECK (((octet_length(former_sha256) = 32) AND ((former_sha256 IS NULL) = (former_expires_at IS NULL)))),
+    CONSTRAINT tokens_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT tokens_note_check CHECK (((char_length(note) >= 1) AND (char_length(note) <= 500))),
+    CONSTRAINT tokens_requests_per_second_check CHECK (((requests_per_second >= 1) AND (requests_per_second <= 100000))),
+    CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text]))),
+    CONSTRAINT tokens_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT tokens_upload_bytes_per_day_check CHECK (((upload_bytes_per_day >= 1) AND (upload_bytes_per_day <= '1000000000000000'::bigint)))
+);
+
+COMMENT ON TABLE tokens IS 'The bearer tokens of the API, and those that were revoked. No token can be made from what is here.';
+
+COMMENT ON COLUMN tokens.id IS 'Random, and part of the token.';
+
+COMMENT ON COLUMN tokens.name IS 'Whose it is, for people; unique among those in force.';
+
+COMMENT ON COLUMN tokens.scope IS 'What it allows: read; write, which may read; admin, which may do all.';
+
+COMMENT ON COLUMN tokens.sha256 IS 'SHA-256 of the token, as it is sent: 32 bytes.';
+
+COMMENT ON COLUMN tokens.created_at IS 'When it was made.';
+
+COMMENT ON COLUMN tokens.last_used_at IS 'When it was last used, to a minute; NULL: never.';
+
+COMMENT ON COLUMN tokens.revoked_at IS 'Since when it allows nothing; NULL: it is in force.';
+
+COMMENT ON COLUMN tokens.note IS 'What it is for, for people.';
+
+COMMENT ON COLUMN tokens.expires_at IS 'When its secret stops working; NULL: never.';
+
+COMMENT ON COLUMN tokens.rotated_at IS 'When it got its present secret; NULL: when it was made.';
+
+COMMENT ON COLUMN tokens.former_sha256 IS 'SHA-256 of the token with its former secret; NULL: none.';
+
+COMMENT ON COLUMN tokens.former_expires_at IS 'When its former secret stops working.';
+
+COMMENT ON COLUMN tokens.requests_per_second IS 'How many requests it may send in a second, to all workers together; NULL: no limit.';
+
+COMMENT ON COLUMN tokens.upload_bytes_per_day IS 'How many bytes of bodies it may send in a day of UTC; NULL: no limit.';
+
+COMMENT ON CONSTRAINT tokens_expires_at_check ON tokens IS 'A time, and not infinity: never is NULL.';
+
+COMMENT ON CONSTRAINT tokens_former_check ON tokens IS 'A digest, and its end.';
+
+COMMENT ON CONSTRAINT tokens_name_check ON tokens IS 'At most 100 characters.';
+
+COMMENT ON CONSTRAINT tokens_note_check ON tokens IS 'At most 500 characters.';
+
+COMMENT ON CONSTRAINT tokens_requests_per_second_check ON tokens IS 'From 1 to 100,000.';
+
+COMMENT ON CONSTRAINT tokens_scope_check ON tokens IS 'The scopes that the service knows.';
+
+COMMENT ON CONSTRAINT tokens_sha256_check ON tokens IS 'A digest, in binary: never the token.';
+
+COMMENT ON CONSTRAINT tokens_upload_bytes_per_day_check ON tokens IS 'From 1 byte to 1 PB.';
+
+CREATE FUNCTION images_count_upload_bytes(token uuid, bytes bigint, day date) RETURNS TABLE(granted boolean, remaining bigint, today date, day_ends_in double precision)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ INSERT INTO token_usage (token_id)  SELECT tokens.id
+            FROM tokens
+           WHERE ((tokens.id = images_count_upload_bytes.token) AND (tokens.upload_bytes_per_day IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING;
+ UPDATE token_usage SET upload_day = counted.today, upload_bytes = (counted.used +
+         CASE
+             WHEN counted.fits THEN counted.bytes
+             ELSE (0)::bigint
+         END)
+    FROM ( SELECT used.token_id,
+             used.quota,
+             used.today,
+             used.used,
+             used.bytes,
+             ((used.bytes <= 0) OR ((used.used + used.bytes) <= used.quota)) AS fits,
+             used.day_ends_in
+            FROM ( SELECT locked.token_id,
+                     locked.quota,
+                     locked.today,
+                     locked.day_ends_in,
+                         CASE
+                             WHEN (locked.upload_day = locked.today) THEN locked.upload_bytes
+                             ELSE (0)::bigint
+                         END AS used,
+                         CASE
+                             WHEN (images_count_upload_bytes.bytes > 0) THEN images_count_upload_bytes.bytes
+                             WHEN ((images_count_upload_bytes.day = locked.today) AND (locked.upload_day = locked.today)) THEN GREATEST(images_count_upload_bytes.bytes, (- locked.upload_bytes))
+                             ELSE (0)::bigint
+                         END AS bytes
+                    FROM ( SELECT token_usage_1.token_id,
+                             token_usage_1.upload_day,
+                             token_usage_1.upload_bytes,
+                             tokens.upload_bytes_per_day AS quota,
+                             ((clock_timestamp() AT TIME ZONE 'UTC'::text))::date AS today,
+                             (EXTRACT(epoch FROM ((date_trunc('day'::text, clock_timestamp(), 'UTC'::text) + '24:00:00'::interval) - clock_timestamp())))::double precision AS day_ends_in
+                            FROM (token_usage token_usage_1
+                              JOIN tokens ON ((tokens.id = token_usage_1.token_id)))
+                           WHERE ((token_usage_1.token_id = images_count_upload_bytes.token) AND (tokens.upload_bytes_per_day IS NOT NULL))
+                          FOR NO KEY UPDATE OF token_usage_1) locked) used) counted
+   WHERE (token_usage.token_id = counted.token_id)
+   RETURNING counted.fits,
+     GREATEST((counted.quota - token_usage.upload_bytes), (0)::bigint) AS "greatest",
+     counted.today,
+     counted.day_ends_in;
+END;
+
+COMMENT ON FUNCTION images_count_upload_bytes(token uuid, bytes bigint, day date) IS 'Counts bytes of a body, if the day of UTC has as many left. A negative number gives bytes of that day back.';
+
 CREATE FUNCTION images_document(title text, description text, filename text, tags text[]) RETURNS tsvector
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (((setweight(to_tsvector('simple'::regconfig, COALESCE(title, ''::text)), 'A'::"char") || setweight(to_tsvector('simple'::regconfig, "left"(array_to_string(tags, ' '::text), 50000)), 'B'::"char")) || setweight(to_tsvector('simple'::regconfig, translate(filename, './-_'::text, '    '::text)), 'C'::"char")) || setweight(to_tsvector('simple'::regconfig, "left"(COALESCE(description, ''::text), 50000)), 'D'::"char"));
 
 COMMENT ON FUNCTION images_document(title text, description text, filename text, tags text[]) IS 'The words of an image for full-text search, weighted A title, B tags, C filename, D description.';
+
+CREATE FUNCTION images_find_token(token uuid) RETURNS TABLE(scope text, sha256 bytea, expires_in double precision, former_sha256 bytea, former_expires_in double precision, requests_per_second bigint, upload_bytes_per_day bigint, upload_bytes bigint, day_ends_in double precision)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT tokens.scope,
+     tokens.sha256,
+     (EXTRACT(epoch FROM (tokens.expires_at - now())))::double precision AS "extract",
+     tokens.former_sha256,
+     (EXTRACT(epoch FROM (tokens.former_expires_at - now())))::double precision AS "extract",
+     tokens.requests_per_second,
+     tokens.upload_bytes_per_day,
+     COALESCE(token_usage.upload_bytes, (0)::bigint) AS "coalesce",
+     (EXTRACT(epoch FROM ((date_trunc('day'::text, now(), 'UTC'::text) + '24:00:00'::interval) - now())))::double precision AS "extract"
+    FROM (tokens
+      LEFT JOIN token_usage ON (((token_usage.token_id = tokens.id) AND (token_usage.upload_day = ((now() AT TIME ZONE 'UTC'::text))::date))))
+   WHERE ((tokens.id = images_find_token.token) AND (tokens.revoked_at IS NULL));
+END;
+
+COMMENT ON FUNCTION images_find_token(token uuid) IS 'A token that is not revoked, by its ID.';
 
 CREATE FUNCTION images_list_deleted() RETURNS trigger
     LANGUAGE plpgsql
@@ -124,6 +284,43 @@ $$;
 
 COMMENT ON FUNCTION images_query(terms text[], words text) IS 'What finds the images with all the terms and the words, in web-search syntax: NULL, which finds none, for words that are none; words may be NULL.';
 
+CREATE FUNCTION images_record_token_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    hidden CONSTANT text[] := ARRAY['sha256', 'former_sha256', 'last_used_at'];
+    before CONSTANT jsonb := to_jsonb(OLD) - hidden;
+    after CONSTANT jsonb := to_jsonb(NEW) - hidden;
+    actor CONSTANT text := nullif(left(current_setting('images.actor', true), 200), '');
+    token CONSTANT jsonb := COALESCE(after, before);
+    action text;
+BEGIN
+    action := CASE
+        WHEN TG_OP = 'INSERT' THEN 'create'
+        WHEN TG_OP = 'DELETE' THEN 'delete'
+        WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN 'revoke'
+        WHEN OLD.sha256 <> NEW.sha256 THEN 'rotate'
+        WHEN before <> after OR OLD.former_sha256 IS DISTINCT FROM NEW.former_sha256 THEN 'change'
+    END;
+
+    IF action IS NOT NULL THEN
+        EXECUTE format(
+            'INSERT INTO %I.token_events (action, token_id, name, actor, token) VALUES ($1, $2, $3, $4, $5)',
+            TG_TABLE_SCHEMA
+        )
+        USING action, (token ->> 'id')::uuid, token ->> 'name', actor, token;
+
+        RAISE LOG 'images: % of token % (%) by role %, %',
+            action, token -> 'name', token ->> 'id', to_json(SESSION_USER), COALESCE(to_json(actor)::text, 'another program');
+    END IF;
+
+    RETURN NULL;
+END
+$_$;
+
+COMMENT ON FUNCTION images_record_token_event() IS 'Records a change of a token in token_events and in the log.';
+
 CREATE FUNCTION images_terms(tags text[], content_type text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -140,6 +337,53 @@ CREATE FUNCTION images_search_document(title text, description text, filename te
     RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type)));
 
 COMMENT ON FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) IS 'What an image is found by: its words, weighted as images_document has them, and its terms.';
+
+CREATE FUNCTION images_take_requests(token uuid, wanted bigint) RETURNS TABLE(granted bigint, remaining bigint, wait double precision)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ INSERT INTO token_usage (token_id)  SELECT tokens.id
+            FROM tokens
+           WHERE ((tokens.id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING;
+ UPDATE token_usage SET full_at = (bucket.full_at + ('00:00:01'::interval * (bucket.granted / bucket.rate)))
+    FROM ( SELECT level.token_id,
+             level.full_at,
+             level.rate,
+             level.available,
+             LEAST(floor((level.available + (0.001)::double precision)), (images_take_requests.wanted)::double precision) AS granted
+            FROM ( SELECT locked.token_id,
+                     locked.rate,
+                     LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) AS full_at,
+                     (locked.rate * (((1)::numeric - EXTRACT(epoch FROM (LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) - locked.moment))))::double precision) AS available
+                    FROM ( SELECT token_usage_1.token_id,
+                             token_usage_1.full_at,
+                             (tokens.requests_per_second)::double precision AS rate,
+                             clock_timestamp() AS moment
+                            FROM (token_usage token_usage_1
+                              JOIN tokens ON ((tokens.id = token_usage_1.token_id)))
+                           WHERE ((token_usage_1.token_id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL))
+                          FOR NO KEY UPDATE OF token_usage_1) locked) level) bucket
+   WHERE (token_usage.token_id = bucket.token_id)
+   RETURNING (bucket.granted)::bigint AS granted,
+     (floor(((bucket.available + (0.001)::double precision) - bucket.granted)))::bigint AS floor,
+     GREATEST(((((1)::double precision - bucket.available) + bucket.granted) / bucket.rate), (0)::double precision) AS "greatest";
+END;
+
+COMMENT ON FUNCTION images_take_requests(token uuid, wanted bigint) IS 'Takes requests for a worker from those that the token may send. wait: seconds until there is one more.';
+
+CREATE FUNCTION images_touch_token(token uuid) RETURNS timestamp with time zone
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ UPDATE tokens SET last_used_at = now()
+   WHERE (tokens.id = ( SELECT used.id
+            FROM tokens used
+           WHERE ((used.id = images_touch_token.token) AND (used.revoked_at IS NULL) AND ((used.last_used_at IS NULL) OR (used.last_used_at < (now() - '00:01:00'::interval))))
+          FOR NO KEY UPDATE OF used SKIP LOCKED))
+   RETURNING tokens.last_used_at;
+END;
+
+COMMENT ON FUNCTION images_touch_token(token uuid) IS 'Records that a token is in use, at most once a minute. If its row is locked, it records nothing and does not wait.';
 
 CREATE TABLE content_checks (
     sha256 text NOT NULL,
@@ -269,40 +513,46 @@ COMMENT ON COLUMN object_stores.confirmed_at IS 'When the ID was first read back
 
 COMMENT ON CONSTRAINT object_stores_is_only_check ON object_stores IS 'At most one row.';
 
-CREATE TABLE tokens (
-    id uuid NOT NULL,
+CREATE TABLE token_events (
+    id bigint NOT NULL,
+    happened_at timestamp with time zone DEFAULT now() NOT NULL,
+    action text NOT NULL,
+    token_id uuid NOT NULL,
     name text NOT NULL,
-    scope text NOT NULL,
-    sha256 bytea NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_used_at timestamp with time zone,
-    revoked_at timestamp with time zone,
-    CONSTRAINT tokens_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
-    CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text]))),
-    CONSTRAINT tokens_sha256_check CHECK ((octet_length(sha256) = 32))
+    role text DEFAULT SESSION_USER NOT NULL,
+    actor text,
+    token jsonb NOT NULL,
+    CONSTRAINT token_events_action_check CHECK ((action = ANY (ARRAY['create'::text, 'rotate'::text, 'change'::text, 'revoke'::text, 'delete'::text])))
 );
 
-COMMENT ON TABLE tokens IS 'The bearer tokens of the API, and those that were revoked. No token can be made from what is here.';
+COMMENT ON TABLE token_events IS 'The audit trail of tokens: each time that one was made, rotated, changed, revoked or deleted.';
 
-COMMENT ON COLUMN tokens.id IS 'Random, and part of the token.';
+COMMENT ON COLUMN token_events.id IS 'In the order in which they happened.';
 
-COMMENT ON COLUMN tokens.name IS 'Whose it is, for people; unique among those in force.';
+COMMENT ON COLUMN token_events.happened_at IS 'When the transaction began.';
 
-COMMENT ON COLUMN tokens.scope IS 'What it allows: read; write, which may read; admin, which may do all.';
+COMMENT ON COLUMN token_events.action IS 'What happened: create, rotate, change, revoke or delete.';
 
-COMMENT ON COLUMN tokens.sha256 IS 'SHA-256 of the token, as it is sent: 32 bytes.';
+COMMENT ON COLUMN token_events.token_id IS 'The ID of the token, as in tokens.';
 
-COMMENT ON COLUMN tokens.created_at IS 'When it was made.';
+COMMENT ON COLUMN token_events.name IS 'The name of the token.';
 
-COMMENT ON COLUMN tokens.last_used_at IS 'When it was last used, to a minute; NULL: never.';
+COMMENT ON COLUMN token_events.role IS 'The role that connected to PostgreSQL.';
 
-COMMENT ON COLUMN tokens.revoked_at IS 'Since when it allows nothing; NULL: it is in force.';
+COMMENT ON COLUMN token_events.actor IS 'The user and the machine, as `images token` says: a claim. NULL: another program.';
 
-COMMENT ON CONSTRAINT tokens_name_check ON tokens IS 'At most 100 characters.';
+COMMENT ON COLUMN token_events.token IS 'The token afterwards, without its hashes.';
 
-COMMENT ON CONSTRAINT tokens_scope_check ON tokens IS 'The scopes that the service knows.';
+COMMENT ON CONSTRAINT token_events_action_check ON token_events IS 'The actions that the trigger knows.';
 
-COMMENT ON CONSTRAINT tokens_sha256_check ON tokens IS 'A digest, in binary: never the token.';
+ALTER TABLE token_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME token_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 ALTER TABLE ONLY content_checks
     ADD CONSTRAINT content_checks_pkey PRIMARY KEY (sha256);
@@ -318,6 +568,12 @@ ALTER TABLE ONLY images
 
 ALTER TABLE ONLY object_stores
     ADD CONSTRAINT object_stores_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY token_events
+    ADD CONSTRAINT token_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY token_usage
+    ADD CONSTRAINT token_usage_pkey PRIMARY KEY (token_id);
 
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
@@ -358,6 +614,10 @@ COMMENT ON INDEX images_sha256_key IS 'One content, one row: insert_image, get_i
 
 COMMENT ON INDEX object_stores_pkey IS 'At most one row: insert_store.';
 
+COMMENT ON INDEX token_events_pkey IS 'The order of the events.';
+
+COMMENT ON INDEX token_usage_pkey IS 'One token by its ID: find_token, take_requests, count_upload_bytes.';
+
 CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL);
 
 COMMENT ON INDEX tokens_name_key IS 'One token in force by its name: insert_token, revoke_token.';
@@ -371,6 +631,8 @@ CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE
 CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated();
 
 CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW EXECUTE FUNCTION images_list_updated();
+
+CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name, scope, sha256, created_at, revoked_at, note, expires_at, rotated_at, former_sha256, former_expires_at, requests_per_second, upload_bytes_per_day ON tokens FOR EACH ROW EXECUTE FUNCTION images_record_token_event();
 
 -- One line for each thing, in the format of sql/inspect/schema.sql. `images schema status` finds drift with it:
 -- column content_checks.checked_at: timestamp with time zone, not null
@@ -400,13 +662,32 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- column object_stores.created_at: timestamp with time zone, not null, default now()
 -- column object_stores.id: uuid, not null
 -- column object_stores.is_only: boolean, not null, default true
+-- column token_events.action: text, not null
+-- column token_events.actor: text
+-- column token_events.happened_at: timestamp with time zone, not null, default now()
+-- column token_events.id: bigint, not null, identity a
+-- column token_events.name: text, not null
+-- column token_events.role: text, not null, default SESSION_USER
+-- column token_events.token: jsonb, not null
+-- column token_events.token_id: uuid, not null
+-- column token_usage.full_at: timestamp with time zone, not null, default '-infinity'::timestamp with time zone
+-- column token_usage.token_id: uuid, not null
+-- column token_usage.upload_bytes: bigint, not null, default 0
+-- column token_usage.upload_day: date, not null, default '-infinity'::date
 -- column tokens.created_at: timestamp with time zone, not null, default now()
+-- column tokens.expires_at: timestamp with time zone
+-- column tokens.former_expires_at: timestamp with time zone
+-- column tokens.former_sha256: bytea
 -- column tokens.id: uuid, not null
 -- column tokens.last_used_at: timestamp with time zone
 -- column tokens.name: text, not null
+-- column tokens.note: text
+-- column tokens.requests_per_second: bigint
 -- column tokens.revoked_at: timestamp with time zone
+-- column tokens.rotated_at: timestamp with time zone
 -- column tokens.scope: text, not null
 -- column tokens.sha256: bytea, not null
+-- column tokens.upload_bytes_per_day: bigint
 -- constraint content_checks.content_checks_fault_check: CHECK ((fault = ANY (ARRAY['missing'::text, 'size'::text, 'wrong'::text])))
 -- constraint content_checks.content_checks_pkey: PRIMARY KEY (sha256)
 -- constraint image_documents.image_documents_pkey: PRIMARY KEY (created_at, image_id)
@@ -419,18 +700,31 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- constraint images.images_title_check: CHECK ((char_length(title) <= 200))
 -- constraint object_stores.object_stores_is_only_check: CHECK (is_only)
 -- constraint object_stores.object_stores_pkey: PRIMARY KEY (is_only)
+-- constraint token_events.token_events_action_check: CHECK ((action = ANY (ARRAY['create'::text, 'rotate'::text, 'change'::text, 'revoke'::text, 'delete'::text])))
+-- constraint token_events.token_events_pkey: PRIMARY KEY (id)
+-- constraint token_usage.token_usage_pkey: PRIMARY KEY (token_id)
+-- constraint tokens.tokens_expires_at_check: CHECK ((isfinite(expires_at) AND isfinite(former_expires_at)))
+-- constraint tokens.tokens_former_check: CHECK (((octet_length(former_sha256) = 32) AND ((former_sha256 IS NULL) = (former_expires_at IS NULL))))
 -- constraint tokens.tokens_name_check: CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))
+-- constraint tokens.tokens_note_check: CHECK (((char_length(note) >= 1) AND (char_length(note) <= 500)))
 -- constraint tokens.tokens_pkey: PRIMARY KEY (id)
+-- constraint tokens.tokens_requests_per_second_check: CHECK (((requests_per_second >= 1) AND (requests_per_second <= 100000)))
 -- constraint tokens.tokens_scope_check: CHECK ((scope = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text])))
 -- constraint tokens.tokens_sha256_check: CHECK ((octet_length(sha256) = 32))
+-- constraint tokens.tokens_upload_bytes_per_day_check: CHECK (((upload_bytes_per_day >= 1) AND (upload_bytes_per_day <= '1000000000000000'::bigint)))
+-- function images_count_upload_bytes(uuid,bigint,date): CREATE OR REPLACE FUNCTION images_count_upload_bytes(token uuid, bytes bigint, day date) RETURNS TABLE(granted boolean, remaining bigint, today date, day_ends_in double precision) LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC INSERT INTO token_usage (token_id) SELECT tokens.id FROM tokens WHERE ((tokens.id = images_count_upload_bytes.token) AND (tokens.upload_bytes_per_day IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING; UPDATE token_usage SET upload_day = counted.today, upload_bytes = (counted.used + CASE WHEN counted.fits THEN counted.bytes ELSE (0)::bigint END) FROM ( SELECT used.token_id, used.quota, used.today, used.used, used.bytes, ((used.bytes <= 0) OR ((used.used + used.bytes) <= used.quota)) AS fits, used.day_ends_in FROM ( SELECT locked.token_id, locked.quota, locked.today, locked.day_ends_in, CASE WHEN (locked.upload_day = locked.today) THEN locked.upload_bytes ELSE (0)::bigint END AS used, CASE WHEN (images_count_upload_bytes.bytes > 0) THEN images_count_upload_bytes.bytes WHEN ((images_count_upload_bytes.day = locked.today) AND (locked.upload_day = locked.today)) THEN GREATEST(images_count_upload_bytes.bytes, (- locked.upload_bytes)) ELSE (0)::bigint END AS bytes FROM ( SELECT token_usage_1.token_id, token_usage_1.upload_day, token_usage_1.upload_bytes, tokens.upload_bytes_per_day AS quota, ((clock_timestamp() AT TIME ZONE 'UTC'::text))::date AS today, (EXTRACT(epoch FROM ((date_trunc('day'::text, clock_timestamp(), 'UTC'::text) + '24:00:00'::interval) - clock_timestamp())))::double precision AS day_ends_in FROM (token_usage token_usage_1 JOIN tokens ON ((tokens.id = token_usage_1.token_id))) WHERE ((token_usage_1.token_id = images_count_upload_bytes.token) AND (tokens.upload_bytes_per_day IS NOT NULL)) FOR NO KEY UPDATE OF token_usage_1) locked) used) counted WHERE (token_usage.token_id = counted.token_id) RETURNING counted.fits, GREATEST((counted.quota - token_usage.upload_bytes), (0)::bigint) AS "greatest", counted.today, counted.day_ends_in; END 
 -- function images_document(text,text,text,text[]): CREATE OR REPLACE FUNCTION images_document(title text, description text, filename text, tags text[]) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (((setweight(to_tsvector('simple'::regconfig, COALESCE(title, ''::text)), 'A'::"char") || setweight(to_tsvector('simple'::regconfig, "left"(array_to_string(tags, ' '::text), 50000)), 'B'::"char")) || setweight(to_tsvector('simple'::regconfig, translate(filename, './-_'::text, ' '::text)), 'C'::"char")) || setweight(to_tsvector('simple'::regconfig, "left"(COALESCE(description, ''::text), 50000)), 'D'::"char")) 
+-- function images_find_token(uuid): CREATE OR REPLACE FUNCTION images_find_token(token uuid) RETURNS TABLE(scope text, sha256 bytea, expires_in double precision, former_sha256 bytea, former_expires_in double precision, requests_per_second bigint, upload_bytes_per_day bigint, upload_bytes bigint, day_ends_in double precision) LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC SELECT tokens.scope, tokens.sha256, (EXTRACT(epoch FROM (tokens.expires_at - now())))::double precision AS "extract", tokens.former_sha256, (EXTRACT(epoch FROM (tokens.former_expires_at - now())))::double precision AS "extract", tokens.requests_per_second, tokens.upload_bytes_per_day, COALESCE(token_usage.upload_bytes, (0)::bigint) AS "coalesce", (EXTRACT(epoch FROM ((date_trunc('day'::text, now(), 'UTC'::text) + '24:00:00'::interval) - now())))::double precision AS "extract" FROM (tokens LEFT JOIN token_usage ON (((token_usage.token_id = tokens.id) AND (token_usage.upload_day = ((now() AT TIME ZONE 'UTC'::text))::date)))) WHERE ((tokens.id = images_find_token.token) AND (tokens.revoked_at IS NULL)); END 
 -- function images_list_deleted(): CREATE OR REPLACE FUNCTION images_list_deleted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN DELETE FROM image_terms USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone WHERE image_terms.term = gone AND image_terms.created_at = deleted.created_at AND image_terms.image_id = deleted.id; DELETE FROM image_documents USING deleted WHERE image_documents.created_at = deleted.created_at AND image_documents.image_id = deleted.id; RETURN NULL; END $function$ 
 -- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term; INSERT INTO image_documents (created_at, image_id, document) SELECT created_at, id, images_search_document(title, description, filename, tags, content_type) FROM inserted; RETURN NULL; END $function$ 
 -- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN TRUNCATE image_terms, image_documents; RETURN NULL; END $function$ 
 -- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql AS $function$ DECLARE new_document tsvector; BEGIN IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at) IS NOT DISTINCT FROM (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at) THEN RETURN NULL; END IF; new_document := images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type); UPDATE image_documents SET created_at = NEW.created_at, image_id = NEW.id, document = new_document WHERE created_at = OLD.created_at AND image_id = OLD.id; IF NOT FOUND THEN INSERT INTO image_documents (created_at, image_id, document) VALUES (NEW.created_at, NEW.id, new_document); END IF; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term; END IF; RETURN NULL; END $function$ 
 -- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
+-- function images_record_token_event(): CREATE OR REPLACE FUNCTION images_record_token_event() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ DECLARE hidden CONSTANT text[] := ARRAY['sha256', 'former_sha256', 'last_used_at']; before CONSTANT jsonb := to_jsonb(OLD) - hidden; after CONSTANT jsonb := to_jsonb(NEW) - hidden; actor CONSTANT text := nullif(left(current_setting('images.actor', true), 200), ''); token CONSTANT jsonb := COALESCE(after, before); action text; BEGIN action := CASE WHEN TG_OP = 'INSERT' THEN 'create' WHEN TG_OP = 'DELETE' THEN 'delete' WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN 'revoke' WHEN OLD.sha256 <> NEW.sha256 THEN 'rotate' WHEN before <> after OR OLD.former_sha256 IS DISTINCT FROM NEW.former_sha256 THEN 'change' END; IF action IS NOT NULL THEN EXECUTE format( 'INSERT INTO %I.token_events (action, token_id, name, actor, token) VALUES ($1, $2, $3, $4, $5)', TG_TABLE_SCHEMA ) USING action, (token ->> 'id')::uuid, token ->> 'name', actor, token; RAISE LOG 'images: % of token % (%) by role %, %', action, token -> 'name', token ->> 'id', to_json(SESSION_USER), COALESCE(to_json(actor)::text, 'another program'); END IF; RETURN NULL; END $function$ 
 -- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
+-- function images_take_requests(uuid,bigint): CREATE OR REPLACE FUNCTION images_take_requests(token uuid, wanted bigint) RETURNS TABLE(granted bigint, remaining bigint, wait double precision) LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC INSERT INTO token_usage (token_id) SELECT tokens.id FROM tokens WHERE ((tokens.id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING; UPDATE token_usage SET full_at = (bucket.full_at + ('00:00:01'::interval * (bucket.granted / bucket.rate))) FROM ( SELECT level.token_id, level.full_at, level.rate, level.available, LEAST(floor((level.available + (0.001)::double precision)), (images_take_requests.wanted)::double precision) AS granted FROM ( SELECT locked.token_id, locked.rate, LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) AS full_at, (locked.rate * (((1)::numeric - EXTRACT(epoch FROM (LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) - locked.moment))))::double precision) AS available FROM ( SELECT token_usage_1.token_id, token_usage_1.full_at, (tokens.requests_per_second)::double precision AS rate, clock_timestamp() AS moment FROM (token_usage token_usage_1 JOIN tokens ON ((tokens.id = token_usage_1.token_id))) WHERE ((token_usage_1.token_id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) FOR NO KEY UPDATE OF token_usage_1) locked) level) bucket WHERE (token_usage.token_id = bucket.token_id) RETURNING (bucket.granted)::bigint AS granted, (floor(((bucket.available + (0.001)::double precision) - bucket.granted)))::bigint AS floor, GREATEST(((((1)::double precision - bucket.available) + bucket.granted) / bucket.rate), (0)::double precision) AS "greatest"; END 
 -- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100) || ('type:' || content_type); END $function$ 
+-- function images_touch_token(uuid): CREATE OR REPLACE FUNCTION images_touch_token(token uuid) RETURNS timestamp with time zone LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC UPDATE tokens SET last_used_at = now() WHERE (tokens.id = ( SELECT used.id FROM tokens used WHERE ((used.id = images_touch_token.token) AND (used.revoked_at IS NULL) AND ((used.last_used_at IS NULL) OR (used.last_used_at < (now() - '00:01:00'::interval)))) FOR NO KEY UPDATE OF used SKIP LOCKED)) RETURNING tokens.last_used_at; END 
 -- index content_checks_fault_idx: CREATE INDEX content_checks_fault_idx ON content_checks USING btree (sha256) WHERE (fault IS NOT NULL)
 -- index content_checks_pkey: CREATE UNIQUE INDEX content_checks_pkey ON content_checks USING btree (sha256)
 -- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off)
@@ -443,6 +737,8 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
 -- index object_stores_pkey: CREATE UNIQUE INDEX object_stores_pkey ON object_stores USING btree (is_only)
+-- index token_events_pkey: CREATE UNIQUE INDEX token_events_pkey ON token_events USING btree (id)
+-- index token_usage_pkey: CREATE UNIQUE INDEX token_usage_pkey ON token_usage USING btree (token_id)
 -- index tokens_name_key: CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL)
 -- index tokens_pkey: CREATE UNIQUE INDEX tokens_pkey ON tokens USING btree (id)
 -- table content_checks: kind r, persistence p
@@ -450,8 +746,12 @@ CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, t
 -- table image_terms: kind r, persistence p
 -- table images: kind r, persistence p
 -- table object_stores: kind r, persistence p
+-- table token_events: kind r, persistence p
+-- table token_events_id_seq: kind S, persistence p
+-- table token_usage: kind r, persistence p, options fillfactor=50
 -- table tokens: kind r, persistence p
 -- trigger images.images_list_deleted: CREATE TRIGGER images_list_deleted AFTER DELETE ON images REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted()
 -- trigger images.images_list_inserted: CREATE TRIGGER images_list_inserted AFTER INSERT ON images REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted()
 -- trigger images.images_list_truncated: CREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated()
 -- trigger images.images_list_updated: CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW EXECUTE FUNCTION images_list_updated()
+-- trigger tokens.tokens_record_event: CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name, scope, sha256, created_at, revoked_at, note, expires_at, rotated_at, former_sha256, former_expires_at, requests_per_second, upload_bytes_per_day ON tokens FOR EACH ROW EXECUTE FUNCTION images_record_token_event()

@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, get_args
 from uuid import UUID, uuid4
 
@@ -22,9 +23,19 @@ class Token(NamedTuple):
     sha256: bytes
 
 
-def make() -> Token:
-    """Create a token."""
-    id = uuid4()
+class End(NamedTuple):
+    """When a secret expires: at a time, after a time, or never if both are None."""
+
+    at: datetime | None = None
+    after: timedelta | None = None
+
+
+NEVER = End()
+
+
+def make(id: UUID | None = None) -> Token:
+    """Create a token, with a new secret for an ID that exists or for a new one."""
+    id = id or uuid4()
     text = "images_" + urlsafe_b64encode(id.bytes + secrets.token_bytes(32)).decode()
     return Token(id, text, digest(text))
 

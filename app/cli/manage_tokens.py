@@ -1,26 +1,40 @@
-"""Bearer tokens: `images token create`, `list` and `revoke`, as the owner of the schema."""
+"""Bearer tokens: `images token create`, `rotate`, `limit`, `list` and `revoke`, as the owner of the schema."""
 
 import asyncio
+import getpass
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
-from typing import Any, TypeVar
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from asyncpg import Record
 
 from app.catalogue import tokens
+from app.catalogue.tokens import NEVER, End
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
 from app.database import queries
+from app.database.connection import Connection
 from app.database.pool import Pool
 from app.embedded_postgres import connectable
 from app.errors import CommandError, UsageError
-from app.settings import read_settings
+from app.settings import format_size, read_settings
+from app.text import printable
 
 MAX_NAME_LENGTH = 100  # characters, as in the constraint tokens_name_check
+MAX_NOTE_LENGTH = 500  # characters, as in the constraint tokens_note_check
+MAX_ACTOR_LENGTH = 200  # characters, as in the function images_record_token_event
+SEE_LIST = "list tokens: images token list"
 
 Result = TypeVar("Result")
 
 
-def create(name: str, scope: str) -> None:
+def create(
+    name: str, scope: str, end: End = NEVER, text: str | None = None, rate: int | None = None, quota: int | None = None
+) -> None:
     """Print a new token on a line of its own.
 
     The row is committed after the token is printed. If the output cannot be written, there is no token. Raises
@@ -28,42 +42,180 @@ def create(name: str, scope: str) -> None:
     """
     if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
         raise UsageError(f"a name has 1 to {MAX_NAME_LENGTH} printable characters.")
+    if text is not None and not (1 <= len(text) <= MAX_NOTE_LENGTH and text.isprintable()):
+        raise UsageError(f"a note has 1 to {MAX_NOTE_LENGTH} printable characters.")
     token = tokens.make()
 
-    async def insert(pool: Pool) -> None:
-        async with pool.transaction() as connection:
-            if await queries.insert_token(connection, token.id, name, scope, token.sha256) is None:
+    async def insert(pool: Pool) -> Record:
+        async with _change(pool) as connection:
+            row = await queries.insert_token(
+                connection,
+                token.id,
+                name,
+                scope,
+                token.sha256,
+                note=text,
+                expires_at=end.at,
+                lifetime=end.after,
+                requests_per_second=rate,
+                upload_bytes_per_day=quota,
+            )
+            if row is None:
                 raise CommandError(
                     f'a token named "{name}" exists.',
                     f"revoke it first (images token revoke {name}), or choose another name",
                 )
-            print(token.text, flush=True)
+            _print_secret(token.text, row)
+            return row
 
-    _run(insert)
-    note(f"{name} has scope {scope}. The token is shown once: keep it now.")
+    row = _run(insert)
+    note(f"{name} has scope {scope} and {_expires(row)}. The token is shown once: keep it now.")
+
+
+def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
+    """Give a token a new secret, and print it on a line of its own. It is stored after it is printed.
+
+    The new secret is valid for as long as the present one, unless `end` says otherwise. Raises OutputError,
+    CommandError.
+    """
+
+    async def change(pool: Pool) -> Record:
+        async with _change(pool) as connection:
+            known = await queries.get_token(connection, name)
+            if known is None:
+                raise _unknown(name)
+            if overlap and known["former_expires_at"]:
+                # A third secret would end the first one, which clients may still use.
+                raise CommandError(
+                    f'"{name}" was rotated, and its former secret works until {_time(known["former_expires_at"])}.',
+                    f"wait until then, or end both secrets at once: images token rotate {name} --overlap 0",
+                )
+            token = tokens.make(known["id"])
+            row = await queries.rotate_token(
+                connection,
+                known["id"],
+                known["sha256"],
+                token.sha256,
+                overlap=overlap,
+                expires_at=end.at if end else None,
+                lifetime=end.after if end else known["lifetime"],
+            )
+            if row is None:
+                raise CommandError(f'another command has just changed "{name}".', SEE_LIST)
+            _print_secret(token.text, row)
+            return row
+
+    row = _run(change)
+    former = f"until {_time(row['former_expires_at'])}" if overlap else f"for {tokens.CACHE_TIME:g} s"
+    note(
+        f"{name} has a new secret and {_expires(row)}. The token is shown once: keep it now. The former secret works "
+        f"{former}."
+    )
+
+
+def limit(name: str, rate: tuple[int | None] | None, quota: tuple[int | None] | None) -> None:
+    """Change the limits that are given. A tuple with None removes a limit. Raises CommandError."""
+    if rate is None and quota is None:
+        raise UsageError("name a limit.", "example: images token limit NAME --rate 50/s")
+
+    async def change(pool: Pool) -> Record | None:
+        async with _change(pool) as connection:
+            return await queries.limit_token(connection, name, rate=rate, quota=quota)
+
+    row = _run(change)
+    if row is None:
+        raise _unknown(name)
+    note(f"{name} has {_limits(row) or 'no limits'}. Every worker knows it within {tokens.CACHE_TIME:g} s.")
 
 
 def revoke(name: str) -> None:
     """Revoke a token by its name. Raises CommandError."""
-    if _run(lambda pool: queries.revoke_token(pool, name)) is None:
-        raise CommandError(f'no valid token is named "{name}".', "list tokens: images token list")
+
+    async def change(pool: Pool) -> Record | None:
+        async with _change(pool) as connection:
+            return await queries.revoke_token(connection, name)
+
+    if _run(change) is None:
+        raise _unknown(name)
     note(f"{name} is revoked. It stops working within {tokens.CACHE_TIME:g} s.")
 
 
 def show(format: str) -> None:
-    """Print each token, revoked ones too, without anything that a client could use."""
-    rows = [dict(row) for row in _run(queries.list_tokens)]
+    """Print each token, expired and revoked ones too, without anything that a client could use."""
+
+    async def read(pool: Pool) -> tuple[list[Record], bool]:
+        return await queries.list_tokens(pool), await queries.can_read_hashes(pool)
+
+    rows, is_readable = _run(read)
     if format == "json":
-        print(json.dumps(rows, default=lambda value: value.isoformat() if isinstance(value, datetime) else str(value)))
-        return
-    for row in rows:
-        print(_line(row))
+        listed = [dict(row) for row in rows]
+        print(
+            json.dumps(listed, default=lambda value: value.isoformat() if isinstance(value, datetime) else str(value))
+        )
+    else:
+        for row in rows:
+            print(_line(row))
+    if is_readable:
+        note("warning: images_app can read the hashes of all tokens.")
+        note("hint: when no instance of an earlier release runs, run sql/roles.sql again")
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    used = f"used {row['last_used_at']:%Y-%m-%d %H:%M}" if row["last_used_at"] else "never used"
-    revoked = f", revoked {row['revoked_at']:%Y-%m-%d %H:%M}" if row["revoked_at"] else ""
-    return f"{row['name']:<30} {row['scope']:<5}  made {row['created_at']:%Y-%m-%d %H:%M}, {used}{revoked}"
+def _line(row: Record) -> str:
+    parts = [f"made {_time(row['created_at'])}" + (f" by {row['created_by']}" if row["created_by"] else "")]
+    if row["rotated_at"]:
+        parts.append(f"rotated {_time(row['rotated_at'])}")
+    if row["former_expires_at"]:
+        parts.append(f"former secret until {_time(row['former_expires_at'])}")
+    if row["expires_at"]:
+        parts.append(f"{'expired' if row['state'] == 'expired' else 'expires'} {_time(row['expires_at'])}")
+    parts.append(f"used {_time(row['last_used_at'])}" if row["last_used_at"] else "never used")
+    if row["revoked_at"]:
+        by = f" by {row['revoked_by']}" if row["revoked_by"] else ""
+        parts.append(f"revoked {_time(row['revoked_at'])}{by}")
+    parts += filter(None, [_limits(row), row["note"]])
+    return f"{row['name']:<30} {row['scope']:<5}  {row['state']:<12}  {', '.join(parts)}"
+
+
+def _limits(row: Record) -> str:
+    rate, quota = row["requests_per_second"], row["upload_bytes_per_day"]
+    limits = [f"{rate} requests a second"] if rate else []
+    return " and ".join(limits + ([f"{format_size(quota)} of uploads a day"] if quota else []))
+
+
+def _expires(row: Record) -> str:
+    return f"expires {_time(row['expires_at'])}" if row["expires_at"] else "does not expire"
+
+
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M}"
+
+
+def _print_secret(text: str, row: Record) -> None:
+    """Print a token before it is committed. Raises CommandError if it would have expired by PostgreSQL's clock."""
+    if row["is_expired"]:
+        raise UsageError(f"--expires: {_time(row['expires_at'])} is over.")
+    print(text, flush=True)
+
+
+def _unknown(name: str) -> CommandError:
+    return CommandError(f'no valid token is named "{name}".', SEE_LIST)
+
+
+@asynccontextmanager
+async def _change(pool: Pool) -> AsyncIterator[Connection]:
+    """Run a transaction whose changes of tokens are recorded with the user and the machine."""
+    async with pool.transaction() as connection:
+        await queries.name_actor(connection, _actor())
+        yield connection
+
+
+def _actor() -> str:
+    """Return who runs the command, as USER@HOST. It is a claim: the user may set these variables."""
+    try:
+        user = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container's uid without an entry in the password file
+        user = f"uid {os.getuid()}"
+    return printable(f"{user}@{socket.gethostname()}")[:MAX_ACTOR_LENGTH]
 
 
 def _run(work: Callable[[Pool], Awaitable[Result]]) -> Result:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from itertools import count
 
@@ -18,7 +18,7 @@ _numbers = count(1)
 class Context:
     """Fields that the log lines of one request share."""
 
-    __slots__ = ("queries", "request_id", "token", "trace")
+    __slots__ = ("headers", "queries", "request_id", "token", "trace")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Read X-Request-ID if it is printable and short, else make an ID. Read `traceparent` if it is valid."""
@@ -32,6 +32,7 @@ class Context:
         if traceparent is not None and (valid := TRACEPARENT.fullmatch(traceparent)):
             self.trace = valid[2].decode(), valid[3].decode()
         self.token: str | None = None  # ID of the bearer token
+        self.headers: Sequence[tuple[bytes, bytes]] = ()  # of the answer, whatever it is
         self.queries: dict[str, list[float]] = {}  # by name: number of calls, seconds
 
     def add_query(self, name: str, seconds: float) -> None:

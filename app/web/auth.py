@@ -1,6 +1,7 @@
 """Authentication: check the bearer token (RFC 6750) of a request and its scope."""
 
 import hmac
+import math
 import time
 from base64 import urlsafe_b64decode
 from typing import Any, NamedTuple
@@ -17,18 +18,32 @@ from app.observability.context import CONTEXT
 from app.observability.logs import logger
 from app.single_flight import SingleFlight
 from app.web.problems import ProblemError
+from app.web.token_limits import Limits, Meter, TokenLimits
 
 USE_INTERVAL = 60.0  # seconds between two writes of a token's last use
 CHALLENGE = 'Bearer realm="images"'
+EXPIRED = "The token has expired."
+NO_HASH = bytes(32)  # of no token
 MISSING = "Send a bearer token: Authorization: Bearer images_..."
 
 
-class Known(NamedTuple):
-    """A token as the database had it."""
+class Secret(NamedTuple):
+    """One of the two secrets of a token."""
 
-    since: float  # time.monotonic() of the look-up
-    scope: Scope
     sha256: bytes
+    expires_at: float
+
+
+class Known(NamedTuple):
+    """A token as the database had it. Times are of time.monotonic()."""
+
+    since: float  # when it was looked up
+    scope: Scope
+    secrets: tuple[Secret, Secret]  # the present and the former one
+    limits: Limits | None
+
+
+NO_SECRETS = (Secret(NO_HASH, -math.inf), Secret(NO_HASH, -math.inf))
 
 
 class Tokens:
@@ -40,37 +55,43 @@ class Tokens:
         self._known: dict[UUID, Known] = {}
         self._used: dict[UUID, float] = {}  # time.monotonic() when the last use was written
         self._flight: SingleFlight[UUID, Known | None] = SingleFlight()
+        self._limits = TokenLimits(pool, reads)
 
-    async def require(self, authorization: str | None, wanted: Scope) -> None:
-        """Return if the Authorization header has a valid token with the scope `wanted`. Raises ProblemError: 401, 403.
+    async def require(self, authorization: str | None, wanted: Scope) -> Meter | None:
+        """Return if the Authorization header has a valid token with the scope `wanted`.
 
-        An unknown ID and a wrong secret take the same path. A malformed token does not reach the database.
+        Raises ProblemError: 401, 403, 429.
+
+        An unknown ID and a wrong secret take the same path: each costs one look-up. A malformed token does not reach
+        the database. For a token with limits, return what counts the body.
         """
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized(MISSING)
         text = text.strip(" \t")  # only these are white space in HTTP (RFC 9110, section 5.6.3)
-        id, known = None, None
+        id, known, secret = None, None, None
         if TOKEN.fullmatch(text):
             id = UUID(bytes=urlsafe_b64decode(text.removeprefix("images_"))[:16])
-            known = await self._find(id)
-        expected = known.sha256 if known else bytes(32)
-        if not hmac.compare_digest(digest(text), expected) or known is None or id is None:
+            known = self._known.get(id)
+            if known is not None and time.monotonic() - known.since >= CACHE_TIME:
+                known = None
+            secret = _matching(known, text)
+            if secret is None:  # another worker may just have seen a new secret
+                known = await self._flight.share(id, lambda: self._look_up(id))
+                secret = _matching(known, text)
+        if secret is None or known is None or id is None:
             raise _unauthorized("The token is unknown or revoked.", ', error="invalid_token"')
         if context := CONTEXT.get():
             context.token = str(id)
+        if secret.expires_at <= time.monotonic():
+            raise _unauthorized(EXPIRED, f', error="invalid_token", error_description="{EXPIRED}"')
+        meter = await self._limits.spend(id, known.limits) if known.limits is not None else None
         await self._write_use(id)
         if SCOPES.index(known.scope) < SCOPES.index(wanted):
             challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'
             detail = f"This request needs a token with scope {wanted}. Your token has scope {known.scope}."
             raise ProblemError(403, "insufficient-scope", detail, headers={"WWW-Authenticate": challenge})
-
-    async def _find(self, id: UUID) -> Known | None:
-        """Return the token from the cache or the database. Requests at the same time share one look-up."""
-        known = self._known.get(id)
-        if known is not None and time.monotonic() - known.since < CACHE_TIME:
-            return known
-        return await self._flight.share(id, lambda: self._look_up(id))
+        return meter
 
     async def _write_use(self, id: UUID) -> None:
         """Write the time of use of a token whose secret was right, at most once in USE_INTERVAL."""
@@ -89,19 +110,45 @@ class Tokens:
         if row is None:
             self._known.pop(id, None)
             self._used.pop(id, None)
+            self._limits.forget(id)
             return None
-        self._known[id] = Known(since, row["scope"], row["sha256"])
+        secrets = (
+            Secret(row["sha256"], _time(since, row["expires_in"])),
+            Secret(row["former_sha256"] or NO_HASH, _time(since, row["former_expires_in"])),
+        )
+        limits = Limits(
+            row["requests_per_second"],
+            row["upload_bytes_per_day"],
+            row["upload_bytes"],
+            _time(since, row["day_ends_in"]),
+        )
+        is_limited = (limits.requests_per_second, limits.upload_bytes_per_day) != (None, None)
+        self._known[id] = Known(since, row["scope"], secrets, limits if is_limited else None)
         return self._known[id]
+
+
+def _time(since: float, seconds: float | None) -> float:
+    return math.inf if seconds is None else since + seconds
+
+
+def _matching(known: Known | None, text: str) -> Secret | None:
+    """Return the secret of the token that `text` contains, or None. None takes the same time for an unknown token."""
+    given = digest(text)
+    for secret in NO_SECRETS if known is None else known.secrets:
+        if hmac.compare_digest(given, secret.sha256):
+            return secret
+    return None
 
 
 def _unauthorized(detail: str, error: str = "") -> ProblemError:
     return ProblemError(401, detail=detail, headers={"WWW-Authenticate": CHALLENGE + error})
 
 
-async def admit(tokens: Tokens | None, request: HTTPConnection[Any], wanted: Scope) -> None:
-    """Return if the request may do what needs the scope `wanted`. Raises ProblemError: 401, 403.
+async def admit(tokens: Tokens | None, request: HTTPConnection[Any], wanted: Scope) -> Meter | None:
+    """Return if the request may do what needs the scope `wanted`. Raises ProblemError: 401, 403, 429.
 
     `tokens` is None with AUTH=none. Then app/web/loopback.py has checked the request.
     """
     if tokens is not None:
-        await tokens.require(request.headers.get("authorization"), wanted)
+        return await tokens.require(request.headers.get("authorization"), wanted)
+    return None

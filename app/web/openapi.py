@@ -26,6 +26,9 @@ If `Accept-Encoding` contains gzip, JSON is compressed.
 
 Each response has an `X-Request-ID`, under which the log has the request. If your request has an `X-Request-ID` of 1 \
 to 128 printable ASCII characters without blanks, the response has the same.
+
+If the token has limits, each response has `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). \
+The policy `requests` counts requests in a second. `uploads` counts bytes of request bodies in a day of UTC.
 """
 TAGS = {
     Tag.IMAGES: "Store, list, read, change, and delete images.",
@@ -40,7 +43,7 @@ BEARER = (
 )
 PROBLEMS = {
     400: "The request is malformed, for example not JSON, or an ETag without quotes.",
-    401: "The token is missing, unknown, or revoked.",
+    401: "The token is missing, unknown, revoked, or expired.",
     403: "The scope of the token does not allow this. Without authentication: the request does not come from loopback, "
     "or a web page of another origin sent it.",
     404: "The image does not exist, or it does not have what you asked for.",
@@ -55,10 +58,11 @@ PROBLEMS = {
     422: "The request is well-formed but not valid. `errors` names each field. Or the image is empty, damaged, or too "
     "large.",
     428: "This request needs an If-Match header.",
+    429: "The token has sent too many requests, or too many bytes today. Try again after the seconds in Retry-After.",
     503: "The database or the object store is not available, the service is busy, or a migration is pending. Try again "
     "after the seconds in Retry-After.",
 }
-PROBLEM_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 503: "Retry-After"}
+PROBLEM_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After"}
 NO_NUL = {"pattern": r"^[^\u0000]*$"}
 # The values that jsonb can store: strings and names without U+0000.
 ANY_JSON = {
@@ -214,11 +218,13 @@ def _problem_kinds(operation: Operation, settings: Settings) -> set[str]:
     if operation.scope is not None:
         kinds |= {"503", "503 migrations-pending"}
         if settings.auth == "token":
-            kinds |= {"401", "403 insufficient-scope"}
+            kinds |= {"401", "403 insufficient-scope", "429 too-many-requests"}
     if settings.auth == "none":
         kinds |= {"403", "421"}
     if operation.body is not None:
         kinds |= {"408", "413", "415"}
+        if settings.auth == "token":
+            kinds.add("429 upload-quota-exceeded")
     if IF_MATCH in operation.headers:
         kinds.add("400")
     if _needs_if_match(operation, settings):

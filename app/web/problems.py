@@ -32,6 +32,8 @@ from app.web.security import SECURITY
 TITLES = {
     "invalid-request": "The request is not valid",
     "insufficient-scope": "The scope of the token is too small",
+    "too-many-requests": "The token has sent too many requests",
+    "upload-quota-exceeded": "The token has uploaded too much today",
     **REJECTED_IMAGES,
     "content-missing": "The bytes of the image are missing",
     "no-thumbnail": "These bytes have no thumbnail",

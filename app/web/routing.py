@@ -80,8 +80,9 @@ class _Resource:
             receive = limited(scope["state"]["settings"], receive, self._max_body_bytes)
         request: Request[State] = Request(scope, receive, send)
         wanted = self._scopes.get(method, self._highest)
+        meter = None
         if wanted is not None:
-            await admit(request.state["tokens"], request, wanted)
+            meter = await admit(request.state["tokens"], request, wanted)
         if method == "OPTIONS":
             response = Response(status_code=204, headers={"Allow": self._allow, **self._accepted})
         elif operation is None:
@@ -96,7 +97,11 @@ class _Resource:
                 parameters(request, NoParameters)
             if produced := self._media_types[method]:
                 _require_acceptable(request, produced)
-            response = await operation.endpoint(request)
+            if meter is not None and may_have_body:
+                async with meter.count_body(request, receive) as counted:
+                    response = await operation.endpoint(Request(scope, counted, send))
+            else:
+                response = await operation.endpoint(request)
             if response.media_type == JSON:
                 await _compress(request, response)
         secure(response)

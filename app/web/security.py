@@ -42,6 +42,8 @@ def cross_origin(settings: Settings) -> Middleware:
             "ETag",
             "Link",
             "Location",
+            "RateLimit",
+            "RateLimit-Policy",
             "Retry-After",
             "X-Request-ID",
         ],

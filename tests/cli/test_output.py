@@ -68,18 +68,24 @@ def test_a_closed_pipe_ends_the_command_silently(command: str, database: str, tm
 
     # The command may be faster than `true`, and its output may fit into the pipe.
     assert done.returncode in {0, 141}
-    assert done.stderr in {"", "x has scope read. The token is shown once: keep it now.\n"}
+    assert done.stderr in {"", "x has scope read and does not expire. The token is shown once: keep it now.\n"}
 
 
 @pytest.mark.parametrize("redirection", ["> /dev/full", ">&-", "> >(true)"])
-def test_no_token_is_stored_that_nobody_saw(
+def test_no_secret_is_stored_that_nobody_saw(
     redirection: str, database: str, connection: psycopg.Connection, tmp_path: Path
 ) -> None:
-    done = shell(f"sleep 0.1; exec images token create x {redirection}", database, tmp_path)
+    connection.execute(
+        "INSERT INTO tokens (id, name, scope, sha256) VALUES (gen_random_uuid(), 'a', 'read', sha256('a'))"
+    )
+    for command in ("create x", "rotate a"):
+        done = shell(f"sleep 0.1; exec images token {command} {redirection}", database, tmp_path)
 
-    assert done.returncode in {3, 141}, done.stderr
-    assert "Traceback" not in done.stderr
-    assert connection.execute("SELECT name FROM tokens").fetchall() == []
+        assert done.returncode in {3, 141}, done.stderr
+        assert "Traceback" not in done.stderr
+    stored = connection.execute("SELECT name, sha256 = sha256('a'), former_sha256 FROM tokens").fetchall()
+    assert stored == [("a", True, None)]
+    assert connection.execute("SELECT action FROM token_events").fetchall() == [("create",)]
 
 
 def test_a_message_that_cannot_be_written_ends_nothing(

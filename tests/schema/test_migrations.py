@@ -85,6 +85,9 @@ def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:
         "0026_create_tokens",
         "0028_create_object_stores",
         "0030_create_content_checks",
+        "0032_add_tokens_columns",
+        "0033_create_token_usage",
+        "0035_create_token_events",
     ]
 
     yoyo_on(empty_database, "apply")

@@ -15,6 +15,7 @@ from tests.conftest import as_role, client_of, make_roles, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.support.api import upload
 from tests.support.pictures import picture
+from tests.web.test_tokens import images
 
 FORBIDDEN = [
     "CREATE TABLE mine ()",
@@ -31,6 +32,24 @@ FORBIDDEN = [
     "COMMENT ON TABLE images IS 'mine'",
     "SELECT name FROM tokens",
     "SELECT * FROM tokens",
+    "SELECT id FROM tokens",
+    "SELECT sha256 FROM tokens WHERE id = gen_random_uuid()",
+    "SELECT count(*) FROM tokens",
+    "SELECT FROM tokens FOR UPDATE",
+    "COPY tokens TO STDOUT",
+    "UPDATE tokens SET last_used_at = now() RETURNING id",
+    "SELECT token_id FROM token_usage",
+    "UPDATE token_usage SET upload_bytes = 0",
+    "DELETE FROM token_usage",
+    "SELECT * FROM token_events",
+    "INSERT INTO token_events (action, token_id, name, token) VALUES ('create', gen_random_uuid(), 'x', '{}')",
+    "UPDATE token_events SET role = 'me'",
+    "DELETE FROM token_events",
+    "TRUNCATE token_events",
+    "SELECT nextval('token_events_id_seq')",
+    "ALTER TABLE tokens DISABLE TRIGGER tokens_record_event",
+    "ALTER FUNCTION images_find_token(uuid) SECURITY INVOKER",
+    "CREATE OR REPLACE FUNCTION images_touch_token(token uuid) RETURNS timestamptz LANGUAGE sql RETURN now()",
     "INSERT INTO tokens (id, name, scope, sha256) VALUES (gen_random_uuid(), 'me', 'admin', sha256('me'))",
     "UPDATE tokens SET scope = 'admin'",
     "UPDATE tokens SET sha256 = sha256('me')",
@@ -71,6 +90,102 @@ def test_what_it_may_is_what_the_migration_says(database: str, connection: psyco
         ["images", "image_terms", "image_documents", "content_checks"], "DELETE INSERT SELECT UPDATE"
     )
     assert dict(held) == rights | {"object_stores": "INSERT SELECT UPDATE"}
+
+
+def test_a_token_is_found_by_its_id_alone(database: str, connection: psycopg.Connection) -> None:
+    """Other roles cannot even do that."""
+    make_roles(database)
+    connection.execute(
+        "INSERT INTO tokens (id, name, scope, sha256, requests_per_second, upload_bytes_per_day) "
+        "VALUES (md5('a')::uuid, 'a', 'read', sha256('a'), 5, 1000)"
+    )
+    calls = (
+        "SELECT scope, sha256 = sha256('a') FROM images_find_token(md5('a')::uuid)",
+        "SELECT images_touch_token(md5('a')::uuid) IS NOT NULL, true",
+        "SELECT granted, remaining FROM images_take_requests(md5('a')::uuid, 2)",
+        "SELECT granted, remaining FROM images_count_upload_bytes(md5('a')::uuid, 900, NULL)",
+    )
+    with psycopg.connect(as_role(database, "images_app"), autocommit=True) as app:
+        assert [app.execute(call).fetchone() for call in calls] == [("read", True), (True, True), (2, 3), (True, 100)]
+        assert app.execute("SELECT * FROM images_find_token(md5('b')::uuid)").fetchall() == []
+    connection.execute("DROP ROLE IF EXISTS another")
+    connection.execute("CREATE ROLE another LOGIN")
+    with psycopg.connect(as_role(database, "another"), autocommit=True) as other:
+        for call in (*calls, "SELECT images_record_token_event()"):
+            with pytest.raises(InsufficientPrivilege):
+                other.execute(call)
+    connection.execute("DROP ROLE another")
+
+
+def test_no_object_of_the_caller_takes_the_place_of_a_table(database: str, connection: psycopg.Connection) -> None:
+    """Temporary tables and a search_path of the caller would otherwise come first, with the rights of the owner."""
+    make_roles(database)
+    connection.execute("INSERT INTO tokens (id, name, scope, sha256) VALUES (md5('a')::uuid, 'a', 'read', sha256('a'))")
+    name = Identifier(connection.info.dbname)
+    connection.execute(SQL("GRANT TEMPORARY ON DATABASE {} TO images_app").format(name))
+    with psycopg.connect(as_role(database, "images_app"), autocommit=True) as app:
+        app.execute("CREATE TEMPORARY TABLE tokens (id uuid, scope text, sha256 bytea)")
+        app.execute("INSERT INTO tokens VALUES (md5('mine')::uuid, 'admin', sha256('mine'))")
+        app.execute("CREATE FUNCTION pg_temp.now() RETURNS timestamptz LANGUAGE sql RETURN timestamptz 'infinity'")
+        app.execute("SET search_path = pg_temp, pg_catalog, public")
+
+        assert app.execute("SELECT scope FROM images_find_token(md5('a')::uuid)").fetchall() == [("read",)]
+        assert app.execute("SELECT scope FROM images_find_token(md5('mine')::uuid)").fetchall() == []
+
+
+def test_each_function_that_runs_as_its_owner_has_a_fixed_path(connection: psycopg.Connection) -> None:
+    found = connection.execute("SELECT proname, proconfig FROM pg_proc WHERE prosecdef ORDER BY proname").fetchall()
+
+    assert found == [
+        (name, ["search_path=pg_catalog, pg_temp"])
+        for name in ("images_count_upload_bytes", "images_find_token", "images_take_requests", "images_touch_token")
+    ]
+
+
+def test_the_release_before_reads_tokens_until_the_dba_ends_it(empty_database: str) -> None:
+    """With tokens in the table, the migrations leave its right. sql/roles.sql takes it."""
+    make_roles(empty_database)
+    owner = as_role(empty_database, "images_owner")
+    assert yoyo_on(owner, "apply", "-r", "0031").returncode == 0
+    former = "SELECT scope, sha256 FROM tokens WHERE id = md5('a')::uuid AND revoked_at IS NULL"
+    touch = "UPDATE tokens SET last_used_at = now() WHERE id = md5('a')::uuid RETURNING last_used_at"
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO tokens (id, name, scope, sha256) VALUES (md5('a')::uuid, 'a', 'read', sha256('a'))"
+        )
+    assert yoyo_on(owner, "apply").returncode == 0
+
+    with psycopg.connect(as_role(empty_database, "images_app"), autocommit=True) as app:
+        assert app.execute(former).fetchall() != []
+        app.execute(touch)
+        said = images(owner, "list").stderr
+        assert said == (
+            "warning: images_app can read the hashes of all tokens.\n"
+            "hint: when no instance of an earlier release runs, run sql/roles.sql again\n"
+        )
+        for _ in range(2):
+            make_roles(empty_database)
+            for statement in (former, touch):
+                with pytest.raises(InsufficientPrivilege):
+                    app.execute(statement)
+        assert images(owner, "list").stderr == ""
+        assert app.execute("SELECT scope FROM images_find_token(md5('a')::uuid)").fetchall() == [("read",)]
+
+        assert yoyo_on(owner, "rollback", "-r", "0037").returncode == 0
+        assert app.execute(former).fetchall() != []
+
+
+def test_a_rollback_revives_no_expired_token(database: str, connection: psycopg.Connection) -> None:
+    connection.execute(
+        "INSERT INTO tokens (id, name, scope, sha256, expires_at) "
+        "SELECT md5(name)::uuid, name, 'read', sha256(name::bytea), now() + days * interval '1 day' "
+        "FROM (VALUES ('over', -1), ('valid', 1), ('for ever', NULL)) AS made (name, days)"
+    )
+    done = yoyo_on(as_role(database, "images_owner"), "rollback", "-r", "0032", ACCEPT_DATA_LOSS="all")
+    assert done.returncode == 0, done.stderr
+
+    rows = connection.execute("SELECT name, revoked_at IS NULL FROM tokens").fetchall()
+    assert dict(rows) == {"over": False, "valid": True, "for ever": True}
 
 
 @pytest.mark.parametrize("upto", [[], ["-r", "0001"], ["-r", "0020"]], ids=["whole", "adopted", "the release before"])

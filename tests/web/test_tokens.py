@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -144,6 +145,7 @@ async def test_an_unknown_id_and_a_wrong_secret_answer_alike(closed: httpx.Async
 async def test_hashes_are_compared_in_constant_time(
     closed: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A wrong secret and an unknown ID cost the same comparisons: two with the cache, and two after the look-up."""
     compared = []
 
     def compare(given: bytes, known: bytes) -> bool:
@@ -152,10 +154,147 @@ async def test_hashes_are_compared_in_constant_time(
 
     monkeypatch.setattr("hmac.compare_digest", compare)
     token = await made(settings, "read")
-    for text in (token, tokens.make().text, "images_"):
+    for text in (token, tokens.make().text, token[:-4] + "AAAA"):
         await closed.get("/v1/images", headers=bearer(text))
 
-    assert compared == [(32, 32)] * 3
+    assert compared == [(32, 32)] * (3 + 4 + 4)
+
+
+async def test_an_unknown_id_and_a_wrong_secret_cost_a_look_up_each(
+    closed: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the cache answered for a known ID, the time would tell which IDs exist."""
+    monkeypatch.setattr("app.web.auth.CACHE_TIME", 60.0)
+    token = await made(settings, "read")
+    assert (await closed.get("/v1/images", headers=bearer(token))).status_code == 200
+    looked = looks(monkeypatch)
+
+    for text in (token[:-4] + "AAAA", tokens.make().text) * 3:
+        problem(await closed.get("/v1/images", headers=bearer(text)), 401)
+
+    assert len(looked) == 6
+
+
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
+    """Return the list to which each look-up of a token adds its ID."""
+    looked = []
+    find = queries.find_token
+
+    async def look(pool: Pool, id: UUID) -> Record | None:
+        looked.append(id)
+        return await find(pool, id)
+
+    monkeypatch.setattr(queries, "find_token", look)
+    return looked
+
+
+async def rotated(
+    settings: Settings, connection: psycopg.Connection, overlap: timedelta, lifetime: timedelta | None = None
+) -> str:
+    """Give the only token a new secret and return its text."""
+    found = connection.execute("SELECT id, sha256 FROM tokens").fetchone()
+    assert found is not None
+    token = tokens.make(found[0])
+    async with (
+        Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool,
+        pool.transaction() as owner,
+    ):
+        assert await queries.rotate_token(
+            owner, found[0], found[1], token.sha256, overlap=overlap, expires_at=None, lifetime=lifetime
+        )
+    return token.text
+
+
+async def test_both_secrets_work_until_the_overlap_ends(
+    closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "app.web.auth.CACHE_TIME", 60.0
+    )  # the new secret is known at once, although the token is cached
+    first = await made(settings, "read")
+    assert (await closed.get("/v1/images", headers=bearer(first))).status_code == 200
+
+    second = await rotated(settings, connection, timedelta(days=1))
+
+    for text in (second, first, second):
+        assert (await closed.get("/v1/images", headers=bearer(text))).status_code == 200
+    problem(await closed.get("/v1/images", headers=bearer(second[:-4] + "AAAA")), 401)
+    connection.execute("UPDATE tokens SET former_expires_at = now()")
+    problem(await closed.get("/v1/images", headers=bearer(second[:-4] + "AAAA")), 401)  # a look-up
+    expired = await closed.get("/v1/images", headers=bearer(first))
+    assert problem(expired, 401)["detail"] == "The token has expired."
+    assert (await closed.get("/v1/images", headers=bearer(second))).status_code == 200
+
+
+async def test_without_an_overlap_only_the_new_secret_works(
+    closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    first = await made(settings, "read")
+    second = await rotated(settings, connection, timedelta())
+
+    assert (await closed.get("/v1/images", headers=bearer(second))).status_code == 200
+    problem(await closed.get("/v1/images", headers=bearer(first)), 401)
+
+
+async def test_revoking_ends_both_secrets(
+    closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    first = await made(settings, "read")
+    second = await rotated(settings, connection, timedelta(days=1))
+
+    async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
+        assert await queries.revoke_token(pool, "a client")
+
+    for text in (first, second):
+        answer = await closed.get("/v1/images", headers=bearer(text))
+        assert problem(answer, 401)["detail"] == "The token is unknown or revoked."
+
+
+async def test_only_the_right_secret_learns_that_a_token_has_expired(
+    closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    token = await made(settings, "read")
+    connection.execute("UPDATE tokens SET expires_at = now()")
+    named = {"X-Request-ID": "the-same"}
+
+    expired = await closed.get("/v1/images", headers=bearer(token) | named)
+    wrong = await closed.get("/v1/images", headers=bearer(token[:-4] + "AAAA") | named)
+    unknown = await closed.get("/v1/images", headers=bearer(tokens.make().text) | named)
+
+    assert problem(expired, 401)["detail"] == "The token has expired."
+    assert expired.headers["www-authenticate"] == (
+        'Bearer realm="images", error="invalid_token", error_description="The token has expired."'
+    )
+    assert (wrong.status_code, wrong.content, wrong.headers) == (401, unknown.content, unknown.headers)
+    assert "expired" not in wrong.text + wrong.headers["www-authenticate"]
+    assert connection.execute("SELECT last_used_at FROM tokens").fetchone() == (None,)
+
+
+async def test_a_token_expires_on_time_although_it_is_cached(
+    closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.auth.CACHE_TIME", 60.0)
+    token = await made(settings, "read")
+    connection.execute("UPDATE tokens SET expires_at = clock_timestamp() + interval '1 second'")
+    begun = asked = time.monotonic()
+    while (answer := await closed.get("/v1/images", headers=bearer(token))).status_code == 200:
+        assert asked - begun < 1
+        asked = time.monotonic()
+
+    assert problem(answer, 401)["detail"] == "The token has expired."
+
+
+async def test_a_locked_row_holds_up_no_request(
+    closed: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    """`images token rotate` waits with its output unread, before it commits."""
+    token = await made(settings, "read")
+    with connection.transaction():
+        connection.execute("SELECT FROM tokens FOR UPDATE")
+        begun = time.monotonic()
+        assert (await closed.get("/v1/images", headers=bearer(token))).status_code == 200
+        assert time.monotonic() - begun < settings.database_statement_timeout  # a wait would take as long
+    assert connection.execute("SELECT last_used_at FROM tokens").fetchone() == (None,)
 
 
 async def test_a_revoked_token_is_refused_within_a_second(closed: httpx.AsyncClient, settings: Settings) -> None:
@@ -186,14 +325,7 @@ async def test_a_new_token_is_known_at_once(closed: httpx.AsyncClient, settings:
 async def test_a_token_in_use_is_looked_up_once_for_many_requests(
     closed: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = []
-    find = queries.find_token
-
-    async def look(pool: Pool, id: UUID) -> Record | None:
-        looked.append(id)
-        return await find(pool, id)
-
-    monkeypatch.setattr(queries, "find_token", look)
+    looked = looks(monkeypatch)
     monkeypatch.setattr("app.web.auth.CACHE_TIME", 60.0)
     token = await made(settings, "read")
 

@@ -70,7 +70,8 @@ class Exchange(Context):
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+            own = (b"x-request-id", self.request_id.encode())
+            message["headers"] = [*message.get("headers", ()), own, *self.headers]
         elif "body" in message:
             self.sent += len(message["body"])
         return self._send(message)
