@@ -114,6 +114,14 @@ class NoThumbnailError(AppError):
         self.detail = detail
 
 
+class LargeImageError(AppError):
+    """The image takes more time or pixels than a decoder has for small images."""
+
+
+class BusyError(AppError):
+    """There is too much to do at once, and the time to wait for a turn is over."""
+
+
 class UnreadableWordsError(AppError):
     """PostgreSQL cannot read the words of a search."""
 

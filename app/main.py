@@ -3,7 +3,6 @@
 import gc
 import sys
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 
 from anyio import CapacityLimiter
@@ -17,7 +16,9 @@ from app.database.database_metrics import DatabaseProbe
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.decoder.client import Codec
+from app.decoder.queue import DecoderQueue
 from app.errors import CommandError, describe
+from app.fair_slots import Slots
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings, read_settings
@@ -48,8 +49,6 @@ from app.web.server.request_log import Watched
 from app.web.server.shutdown import on_sigterm
 from app.web.state import State
 
-DECODERS = 2  # uploads that a worker decodes at the same time
-THUMBNAILERS = 2  # thumbnails that a worker makes at the same time
 TRANSFERS = 2  # imports and exports at the same time in a worker: each holds a connection until it ends
 
 
@@ -87,16 +86,13 @@ def create_app(settings: Settings) -> Starlette:
         guard = StoreGuard(settings, store)
         with (
             logs.write_in_background() as log,
-            ThreadPoolExecutor(DECODERS, "decoder") as decoders,
-            ThreadPoolExecutor(THUMBNAILERS, "thumbnailer") as thumbnailers,
+            DecoderQueue() as decoder_queue,
             Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
         ):
-            for_thumbnails = settings.model_copy(update={"database_pool_size": THUMBNAILERS})
             async with (
                 Pool(settings) as pool,
-                Pool(for_thumbnails, "thumbnails") as thumbnail_pool,
                 ReadRouter(settings, pool) as reads,
-                Metrics({"requests": pool, "thumbnails": thumbnail_pool, **reads.pools}, log) as measured,
+                Metrics({"requests": pool, **reads.pools}, log) as measured,
                 nullcontext() if settings.migrate else health.log_pending_migrations(reads),
                 guard.running(),
             ):
@@ -104,9 +100,9 @@ def create_app(settings: Settings) -> Starlette:
                     "settings": settings,
                     "draining": on_sigterm(settings.shutdown_delay),
                     "codec": codec,
-                    "decoders": decoders,
-                    "thumbnails": Thumbnails(store, codec, thumbnail_pool, thumbnailers, THUMBNAILERS),
-                    "uploads": CapacityLimiter(settings.max_uploads),
+                    "decoder_queue": decoder_queue,
+                    "thumbnails": Thumbnails(store, codec, decoder_queue, pool),
+                    "uploads": Slots(settings.max_uploads, share=(settings.max_uploads + 1) // 2),
                     "transfers": CapacityLimiter(TRANSFERS),
                     "pool": pool,
                     "reads": reads,

@@ -16,18 +16,18 @@ from obstore.store import ObjectStore
 from pydantic import ValidationError
 
 from app.catalogue.fields import NOT_IN_A_NAME
-from app.catalogue.ingest import MeasuredContent, fault_of, store_image
+from app.catalogue.ingest import HashedContent, store_image
 from app.catalogue.models import UploadFields
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
-from app.database import queries
 from app.database.pool import Pool
 from app.decoder.client import EMPTY, Codec
+from app.decoder.formats import Measure
 from app.embedded_postgres import connectable
 from app.errors import INTERRUPTED, CommandError, ExitCode, RejectedImageError, UsageError
 from app.progress import Progress
 from app.settings import Settings, read_settings
-from app.storage.spool import Spool
+from app.storage.spool import Content, Spool
 from app.storage.store import CHUNK, open_store
 from app.text import printable
 
@@ -130,14 +130,12 @@ class Import:
         """Store the file, and return whether it is new. Raises UnreadableError, RejectedImageError."""
         with Spool() as copy:
             size, sha256 = await self._in_thread(read, path, copy, self._settings.max_upload_bytes)
-            if (known := await queries.get_image_by_sha256(self._pool, sha256)) is not None:
-                row = await queries.get_content(self._pool, known["id"])
-                if row is not None and await fault_of(self._pool, self._objects, row, sha256) is None:
-                    return False
-            content = copy.content()
-            measured = MeasuredContent(size, sha256, await self._in_thread(self._codec.measure, content))
-            _, new = await store_image(self._pool, self._objects, content, measured, filename(path), self._fields)
+            hashed = HashedContent(copy.content(), size, sha256)
+            _, new = await store_image(self._pool, self._objects, hashed, self._measure, filename(path), self._fields)
             return new
+
+    async def _measure(self, content: Content) -> Measure:
+        return await self._in_thread(self._codec.measure, content)
 
     async def _in_thread(self, work: Callable[P, Result], *arguments: P.args, **_: P.kwargs) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

@@ -16,7 +16,7 @@ from typing import Any
 from app.decoder import sandbox
 from app.decoder.formats import LENGTHS, OUT_OF_MEMORY
 from app.decoder.vips import LIBVIPS, Data, measure, prepare, thumbnail
-from app.errors import RejectedImageError
+from app.errors import LargeImageError, RejectedImageError
 
 # The limit of the address space is the sum of these and MAX_BYTES.
 BYTES_PER_PIXEL = 24  # no format was seen to need as many
@@ -51,8 +51,10 @@ def work(job: dict[str, Any], content: Data, max_pixels: int) -> tuple[dict[str,
     """Return the answer to a job, and the bytes that go with it."""
     try:
         if job["operation"] == "measure":
-            return measure(content, max_pixels)._asdict(), b""
-        return {}, thumbnail(content, job["size"], job["format"], max_pixels)
+            return measure(content, max_pixels, job["small_pixels"])._asdict(), b""
+        return {}, thumbnail(content, job["size"], job["format"], max_pixels, job["small_pixels"])
+    except LargeImageError:
+        return {"is_large": True}, b""
     except RejectedImageError as rejected:
         return {"kind": rejected.kind, "detail": rejected.detail}, b""
 

@@ -17,8 +17,9 @@ from typing import IO, Any, NamedTuple, Self
 from pydantic_core import from_json
 
 from app.decoder import libraries
+from app.decoder.attempt import Attempt
 from app.decoder.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure, Sandbox, ThumbnailType
-from app.errors import REJECTED_IMAGES, RejectedImageError, StoppingError
+from app.errors import REJECTED_IMAGES, LargeImageError, RejectedImageError, StoppingError
 from app.observability import metrics
 from app.observability.logs import logger
 from app.settings import ROOT
@@ -82,21 +83,23 @@ class Codec:
         while self._idle:
             self._idle.pop().end()
 
-    def measure(self, content: Content) -> Measure:
+    def measure(self, content: Content, attempt: Attempt | None = None) -> Measure:
         """Return the measure of the first picture in the content.
 
-        Raises RejectedImageError, StoppingError, or OSError if no process starts.
+        Raises RejectedImageError, StoppingError, or OSError if no process starts. Raises LargeImageError if the attempt
+        is only for small images, and this is none.
         """
         if not (content if isinstance(content, bytes) else content.seek(0, os.SEEK_END)):
             raise RejectedImageError("broken-image", EMPTY)
-        about, _ = self._ask({"operation": "measure"}, content)
+        about, _ = self._ask({"operation": "measure"}, content, attempt or Attempt())
         return Measure(about["content_type"], about["width"], about["height"])
 
-    def thumbnail(self, content: Content, size: int, format: ThumbnailType) -> bytes:
+    def thumbnail(self, content: Content, size: int, format: ThumbnailType, attempt: Attempt | None = None) -> bytes:
         """Return the bytes of the thumbnail. Raises the same errors as `measure`."""
-        return self._ask({"operation": "thumbnail", "size": size, "format": format}, content)[1]
+        job: dict[str, object] = {"operation": "thumbnail", "size": size, "format": format}
+        return self._ask(job, content, attempt or Attempt())[1]
 
-    def _ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, job: dict[str, object], content: Content, attempt: Attempt) -> tuple[dict[str, Any], bytes]:
         if not isinstance(content, bytes):
             content.flush()
         failed = DecoderError(None)
@@ -105,17 +108,26 @@ class Codec:
             if self._closed:
                 process.kill()
             try:
-                about, made = process.ask(job, content)
+                with attempt.of(process):
+                    about, made = process.ask(job | {"small_pixels": attempt.pixels}, content, attempt.seconds)
             except DecoderError as error:
                 self._living.discard(process)
-                if self._closed:
+                if self._closed or attempt.is_canceled:
                     raise StoppingError from None
+                if attempt.pixels is not None and error.status is None:
+                    raise LargeImageError from None
                 failed = error
                 metrics.DECODER_FAILURES.labels(FAILURES.get(failed.status, "crash")).inc()
                 if failed.status is None:
                     break
             else:
+                if attempt.is_canceled:  # it may be killed already
+                    self._living.discard(process)
+                    process.end()
+                    raise StoppingError
                 self._idle.append(process)
+                if "is_large" in about:
+                    raise LargeImageError
                 if "kind" in about:
                     raise RejectedImageError(about["kind"], about["detail"])
                 return about, made
@@ -170,8 +182,8 @@ class Process:
             metrics.DECODER_FAILURES.labels("start").inc()
             raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
 
-    def ask(self, job: dict[str, object], content: Content) -> tuple[dict[str, Any], bytes]:
-        """Return the answer to a job. Raises DecoderError."""
+    def ask(self, job: dict[str, object], content: Content, seconds: float) -> tuple[dict[str, Any], bytes]:
+        """Return the answer to a job that may take so many seconds, and no more than any image. Raises DecoderError."""
         encoded = json.dumps(job | {"length": _size(content)}).encode()
         message = [LENGTHS.pack(len(encoded), 0), encoded]
         try:
@@ -181,7 +193,7 @@ class Process:
             else:
                 with _read_only(content.fileno()) as file:
                     socket.send_fds(self._socket, message, [file])
-            about, made = self._receive(self._seconds)
+            about, made = self._receive(min(self._seconds, seconds))
             self._check(job, about, made)
         except TimeoutError:
             self.end()
@@ -224,6 +236,8 @@ class Process:
         """Raise ValueError if this cannot be an answer to the job."""
         match job["operation"], about:
             case _, {"kind": str(kind), "detail": str(detail)} if kind in REJECTED_IMAGES and detail.isprintable():
+                return
+            case _, {"is_large": True} if job["small_pixels"] is not None:
                 return
             case "measure", {"content_type": str(type), "width": int(width), "height": int(height)}:
                 if type in EXTENSIONS and width > 0 < height and width * height <= self._max_pixels:

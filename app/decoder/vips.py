@@ -10,7 +10,7 @@ from mmap import mmap
 import pyvips
 
 from app.decoder.formats import EXTENSIONS, ContentType, Measure, ThumbnailType
-from app.errors import RejectedImageError
+from app.errors import LargeImageError, RejectedImageError
 
 Data = memoryview | mmap
 
@@ -70,16 +70,18 @@ def prepare() -> None:
     pyvips.error._to_string = lambda text: pyvips.ffi.string(text).decode(errors="replace")
 
 
-def measure(content: Data, max_pixels: int) -> Measure:
+def measure(content: Data, max_pixels: int, small_pixels: int | None = None) -> Measure:
     """Return the measure of the first picture in the content.
 
     The whole picture is decoded once, as a stream, to find out whether it can be decoded. Of a JPEG only the first rows
     are decoded: for the others the decoder accepts any data with a warning. The markers of a JPEG show whether all rows
     are there, in a tenth of the time.
 
-    Raises RejectedImageError.
+    If there is a limit for small images, raise LargeImageError for larger ones after reading the header. Raises
+    RejectedImageError.
     """
     image = _open(content, max_pixels)
+    _require_small(image, small_pixels)
     loader = image.get("vips-loader")
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     try:
@@ -96,9 +98,12 @@ def measure(content: Data, max_pixels: int) -> Measure:
     return Measure(LOADERS[loader], *((height, width) if orientation in TURNED else (width, height)))
 
 
-def thumbnail(content: Data, size: int, format: ThumbnailType, max_pixels: int) -> bytes:
-    """Return the bytes of the thumbnail: upright, not enlarged, sRGB, without metadata. Raises RejectedImageError."""
+def thumbnail(
+    content: Data, size: int, format: ThumbnailType, max_pixels: int, small_pixels: int | None = None
+) -> bytes:
+    """Return the bytes of the thumbnail: upright, not enlarged, sRGB, without metadata. Raises as `measure` does."""
     image = _open(content, max_pixels)
+    _require_small(image, small_pixels)
     # Only if the image has a profile: the conversion by lcms takes longer than all the rest.
     profile = {"output_profile": "srgb"} if image.get_typeof("icc-profile-data") else {}
     saver, options = SAVERS[format]
@@ -143,6 +148,16 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
         detail = f"{width} x {height} pixels exceed the limit of {MAX_SIDE} for one side."
         raise RejectedImageError("too-many-pixels", detail)
     return image
+
+
+def _require_small(image: pyvips.Image, small_pixels: int | None) -> None:
+    """Raise LargeImageError if the image has more pixels. A JPEG that is not progressive needs little memory and time.
+
+    Of such a JPEG, only some rows are decoded, or each block of 8 x 8 pixels to fewer pixels.
+    """
+    is_quick = image.get("vips-loader") == "jpegload_source" and not image.get("jpeg-multiscan")
+    if small_pixels is not None and not is_quick and image.width * image.height > small_pixels:
+        raise LargeImageError
 
 
 def _size(image: pyvips.Image, content: Data) -> tuple[int, int]:

@@ -53,3 +53,9 @@ class Context:
 
 
 CONTEXT: ContextVar[Context | None] = ContextVar("request", default=None)
+
+
+def current_token() -> str | None:
+    """Return the ID of the token of the present request. Requests without a token are those of one client."""
+    context = CONTEXT.get()
+    return context.token if context else None

@@ -97,13 +97,27 @@ DECODER_FAILURES = Counter(
     ["reason"],
     registry=registry,
 )
+DECODER_QUEUE = gauge(
+    "images_decoder_queue", "Images that wait for a decoder, by queue (uploads, thumbnails, large).", "queue"
+)
+DECODER_WAIT = Durations(
+    "images_decoder_wait_seconds",
+    "Time that an image waited for a decoder, by queue (uploads, thumbnails, large).",
+    "queue",
+)
+DECODER_QUEUE_LEFT = Counter(
+    "images_decoder_queue_left",
+    "Images that were not decoded, because the wait was too long (busy) or the client went away (canceled).",
+    ["reason"],
+    registry=registry,
+)
 LINES_DROPPED = Counter(
     "images_log_lines_dropped", "Log lines that were dropped because stderr was not read in time.", registry=registry
 )
 STARTS = Counter("images_worker_starts", "Worker processes that were started.", registry=registry)
 WORKERS = gauge("images_workers", "Worker processes that are running.")
 
-TALLIES = (REQUESTS, SENT, QUERIES, QUERY_ERRORS, ACQUIRED)
+TALLIES = (REQUESTS, SENT, QUERIES, QUERY_ERRORS, ACQUIRED, DECODER_WAIT)
 
 requests_running = 0  # requests that this process is answering; app/web/server/request_log.py counts them
 
@@ -111,6 +125,8 @@ for result in ("new", "known", "rejected", "failed"):
     UPLOADS.labels(result)
 for reason in ("time", "memory", "forbidden", "crash", "start"):
     DECODER_FAILURES.labels(reason)
+for reason in ("busy", "canceled"):
+    DECODER_QUEUE_LEFT.labels(reason)
 
 
 def error_of(error: BaseException) -> str:

@@ -1,19 +1,24 @@
 """Limits on clients: how much they may send, how slowly, and how many uploads, imports and exports run at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TypeVar
 
 from anyio import WouldBlock
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Send
 
+from app.errors import BusyError
+from app.observability.context import current_token
 from app.settings import Settings
 from app.web.problems import ProblemError, unavailable
 from app.web.state import State
 
 STALL_TIMEOUT = 60.0  # seconds without progress, after which a client that does not read its answer is given up
 MIN_BODY_RATE = 16 * 1024  # bytes per second: a body at this rate or above never times out
+
+Result = TypeVar("Result")
 
 
 def require_length(request: Request[State], max_bytes: int) -> None:
@@ -29,14 +34,18 @@ def limited(settings: Settings, receive: Receive, max_bytes: int) -> Receive:
     The client has REQUEST_TIMEOUT for the body, and a second more for each MIN_BODY_RATE bytes that arrive.
 
     It raises ProblemError: 413 when too many bytes have arrived, and 408. Starlette has the same limit, but answers in
-    plain text instead of application/problem+json.
+    plain text instead of application/problem+json. The message after the body, that the client has disconnected, may
+    take any time.
     """
     clock = asyncio.get_running_loop().time
     begun: float | None = None  # when the body was first asked for: the client is not slow before that
     received = 0
+    is_complete = False
 
     async def receive_limited() -> Message:
-        nonlocal begun, received
+        nonlocal begun, received, is_complete
+        if is_complete:
+            return await receive()
         begun = begun or clock()
         try:
             async with asyncio.timeout_at(begun + settings.request_timeout + received / MIN_BODY_RATE):
@@ -47,9 +56,33 @@ def limited(settings: Settings, receive: Receive, max_bytes: int) -> Receive:
         received += len(message.get("body", b""))
         if received > max_bytes:
             raise too_large(max_bytes)
+        is_complete = not message.get("more_body", False)
         return message
 
     return receive_limited
+
+
+async def while_connected(request: Request[State], work: Coroutine[None, None, Result]) -> Result:
+    """Return the result of the work. The body is read. If the client disconnects meanwhile, cancel the work.
+
+    A client that closes only its own direction of the connection has disconnected, too: it gets no response either.
+    Raises ClientDisconnect.
+    """
+    working, watching = asyncio.create_task(work), asyncio.create_task(_disconnection(request))
+    try:
+        await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
+        if working.done() or watching.exception() is not None:
+            return await working
+        raise ClientDisconnect
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _disconnection(request: Request[State]) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def with_stall_timeout(send: Send) -> Send:
@@ -75,16 +108,13 @@ async def upload_slot(request: Request[State]) -> AsyncIterator[None]:
 
     Raises ProblemError: 503.
     """
-    uploads = request.state["uploads"]
-    try:
-        async with asyncio.timeout(request.state["settings"].request_timeout):
-            await uploads.acquire_on_behalf_of(request)
-    except TimeoutError:
-        raise unavailable("Too many uploads are running.", closes=True) from None
-    try:
+    deadline = asyncio.get_running_loop().time() + request.state["settings"].request_timeout
+    async with AsyncExitStack() as held:
+        try:
+            await held.enter_async_context(request.state["uploads"].slot(current_token(), deadline))
+        except BusyError:
+            raise unavailable("Too many uploads are running.", closes=True) from None
         yield
-    finally:
-        uploads.release_on_behalf_of(request)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from app.catalogue.fields import json_limit
 from app.database.errors import REJECTED_VALUES, SCHEMA_BEHIND, UNAVAILABLE
 from app.errors import (
     REJECTED_IMAGES,
+    BusyError,
     ContentMissingError,
     ImageNotFoundError,
     NoThumbnailError,
@@ -312,8 +313,12 @@ async def _stopping(request: Request, error: Exception) -> Response:
     return unavailable(f"The service is stopping. {TRY_AGAIN}").response()
 
 
+async def _busy(request: Request, error: Exception) -> Response:
+    return unavailable(f"Too many images wait to be decoded. {TRY_AGAIN}").response()
+
+
 async def _disconnected(request: Request, error: Exception) -> Response:
-    """Answer a client that closed the connection while it sent the body. The log shows the status."""
+    """Answer a client that closed the connection while it sent the body or waited. The log shows the status."""
     return ProblemError(400).response()
 
 
@@ -331,6 +336,7 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     ContentMissingError: _content_missing,
     ImageNotFoundError: _not_found,
     StoppingError: _stopping,
+    BusyError: _busy,
     WrongStoreError: _wrong_store,
     ClientDisconnect: _disconnected,
     **dict.fromkeys(UNAVAILABLE, _unavailable),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import TypedDict
 
 from anyio import CapacityLimiter
@@ -13,6 +12,8 @@ from app.catalogue.thumbnails import Thumbnails
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.decoder.client import Codec
+from app.decoder.queue import DecoderQueue
+from app.fair_slots import Slots
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings
@@ -26,9 +27,9 @@ class State(TypedDict):
     settings: Settings
     draining: asyncio.Event  # set when the process shall stop
     codec: Codec
-    decoders: Executor
+    decoder_queue: DecoderQueue
     thumbnails: Thumbnails
-    uploads: CapacityLimiter  # uploads at the same time
+    uploads: Slots  # uploads at the same time
     transfers: CapacityLimiter  # imports and exports at the same time
     pool: Pool
     reads: ReadRouter

@@ -2,14 +2,19 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
 
 import pytest
 from PIL import Image, ImageOps
 
+from app.decoder import attempt
+from app.decoder.attempt import Attempt
 from app.decoder.client import Codec
 from app.decoder.formats import Measure
 from app.decoder.vips import MAX_SIDE
-from app.errors import RejectedImageError
+from app.errors import LargeImageError, RejectedImageError
 from tests.support.hostile import png
 from tests.support.pictures import picture, turned, unspeakable
 
@@ -117,3 +122,29 @@ def test_a_jpeg_without_its_end_is_rejected(measured: Measured, progressive: boo
     assert measured(whole) == measured(whole + b"\0" * 1000) == ("image/jpeg", 1000, 700)
     for length in (len(whole) - 1, len(whole) - 2, len(whole) - 100, len(whole) // 2, 2 * len(whole) // 3):
         assert refusal(measured, whole[:length]) == "broken-image"
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "is_large"),
+    [
+        ("JPEG", {}, False),
+        ("JPEG", {"progressive": True}, True),
+        ("PNG", {}, True),
+        ("WebP", {}, True),
+        ("GIF", {}, True),
+        ("TIFF", {}, True),
+        ("AVIF", {}, True),
+    ],
+)
+def test_a_small_attempt_reads_only_the_header_of_a_large_image(
+    format: str, options: dict[str, Any], is_large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A JPEG that is not progressive is decoded in parts, whatever its size."""
+    content = picture(format, (60, 40), **options)
+    with Codec(PIXELS, 30) as codec:
+        for pixels in (60 * 40, 60 * 40 - 1):
+            monkeypatch.setattr(attempt, "SMALL_PIXELS", pixels)
+            for decode in (codec.measure, partial(codec.thumbnail, size=160, format="image/webp")):
+                with pytest.raises(LargeImageError) if is_large and pixels < 60 * 40 else nullcontext():
+                    assert decode(content, attempt=Attempt(small=True))
+        assert codec.measure(content)[1:] == (60, 40)

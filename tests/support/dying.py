@@ -98,7 +98,7 @@ def half_removed(first: bool) -> Callable[[], None]:
 
 STEPS = {
     "upload: half received": before(Spool, "receive", 20),
-    "upload: received": before(uploads, "hash_and_measure"),
+    "upload: received": before(uploads, "hash_content"),
     "upload: half written": half_written,
     "upload: bytes written": after(store, "put"),
     "upload: row inserted": after(queries, "insert_image"),

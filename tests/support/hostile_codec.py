@@ -33,6 +33,7 @@ ANSWERS = {
             "negative": b'{"content_type": "image/png", "width": -1, "height": 1}',
             "huge": b'{"content_type": "image/png", "width": 9999999999999, "height": 1}',
             "other-type": b'{"content_type": "text/html", "width": 1, "height": 1}',
+            "is-large": b'{"is_large": true}',
             "surrogate": rb'{"kind": "broken-image", "detail": "\ud800"}',
             "control-character": rb'{"kind": "broken-image", "detail": "\u001b[2J"}',
             "other-kind": b'{"kind": "version-conflict", "detail": "x"}',

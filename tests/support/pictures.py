@@ -1,9 +1,24 @@
 """Images for the tests, made by Pillow."""
 
+import base64
 import io
+import zlib
 from typing import Any
 
 from PIL import Image
+
+# An AVIF of 10,000 x 10,000 pixels. Pillow takes 5 s of CPU and 2 GB of memory to make it.
+HUGE = zlib.decompress(
+    base64.b64decode(
+        "eNpjYGBQSCupLEgsy0xjAAIQnZuZZpibmZjm62joBBR6nZtaksgAAYoZKTlFUDZDQWZyCQMa4CvILMkFsxiBWC4zJz8ZxHEB8RkhoozCDAxsII"
+        "M1MjPz0uBqpYCcVCYoL7HMwNA5PycfbFdWZkFRAZD2zixIzgfSIpnFBakQ69QFIJhBoCCzIhMkwszBwQGkeBLLDJ0b5XlAQsLJ+TlFeck5FUCT"
+        "eRnYGoBC4pkFuTA/AR3GwsjUzAJ0lVduSmKJEAMXt/z3dP45touYpHg5jDbwCJ9xb2+9e9nX5NCxAwwMQedPaR6fIjdlwotH0ukXfjUYhj+e2i"
+        "o+Y5fI8WWBgelzHAWYTrg8niDr9ixpxnP11V+XxiyIfThhaavnqR9XT7M0KjfcOszUHPfpevp8w1f7wkRur1GxD2oIPX/KJdqhOmZT6MXp6Smr"
+        "q448zXA/el4tZOl8y5N8PzwTW49d3Lv6b5lY2ce9zKnTnxWpFD9vWrbq/qn3H+252V5vOGnh8ozFfun/O4In8nMP3JNQbbqsyNVofIdGxuYRbe"
+        "yBWMVlnpZCfoeYGhRW6vHEPK2b8/6Y4f97RyLEH0VNlIngX/v3u892zQsPX99uPLfAJ+4wj71mxbUzm+L/RW+fVpb/VTrRbuOihKEVOqOBPhro"
+        "5AZ6HvW9IZ18Kv7ZE7/LP4qYZZfEv5v2SvymYtGs9PUc9+IOOgx3++gWfbLaTyUCu0vCZJMPC2QAAMh3daM="
+    )
+)
 
 
 def picture(format: str = "JPEG", size: tuple[int, int] = (60, 40), seed: int = 0, **options: Any) -> bytes:
@@ -25,3 +40,8 @@ def turned(orientation: int, format: str = "JPEG", size: tuple[int, int] = (60, 
 def unspeakable() -> bytes:
     """A broken AVIF whose fault libvips tells in the file's own bytes, which are no UTF-8."""
     return turned(6, "AVIF").replace(b"irot", b"\xff\xfe\xfd\xfc")
+
+
+def huge(seed: int = 0) -> bytes:
+    """An AVIF of 100 megapixels and 2 kB, which takes 4 s of CPU and 1.5 GB of memory to decode."""
+    return HUGE + b"\0\0\0\x0cfree" + seed.to_bytes(4)

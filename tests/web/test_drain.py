@@ -20,7 +20,7 @@ from tests.conftest import free_port, yoyo_on
 from tests.database.test_outages import stopped
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_migrations import IDS
-from tests.support.pictures import picture
+from tests.support.pictures import huge, picture
 
 PNG = {"Content-Type": "image/png"}
 
@@ -101,8 +101,9 @@ def test_a_request_that_does_not_end_is_cut_off(database: str, connection: psyco
             unread.connect(("127.0.0.1", port))
             unread.sendall(f"GET {large}/content HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert unread.recv(8) == b"HTTP/1.1"
+            undecoded = threads.submit(httpx.post, f"{base}/v1/images", content=huge(), headers=PNG, timeout=60)
+            wait_until(lambda: decoder.memory_info().rss > 100 * 2**20)
             decoder.suspend()
-            undecoded = threads.submit(httpx.post, f"{base}/v1/images", content=content, headers=PNG, timeout=60)
             with stopped(connection):
                 unanswered = threads.submit(httpx.get, f"{base}/v1/images", timeout=60)
                 wait_until(lambda: len(psutil.Process(process.pid).net_connections("tcp4")) == 1 + 4)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from PIL import Image, ImageOps
 
+from app.decoder.attempt import Attempt
 from app.decoder.client import Codec
 from app.decoder.formats import Measure
 from app.main import create_app
@@ -331,12 +332,12 @@ async def test_a_worker_decodes_two_images_at_once(client: httpx.AsyncClient, mo
     running = most = 0
     decode = Codec.measure
 
-    def counted(codec: Codec, content: Content) -> Measure:
+    def counted(codec: Codec, content: Content, attempt: Attempt) -> Measure:
         nonlocal running, most
         running += 1
         most = max(most, running)
         try:
-            return decode(codec, content)
+            return decode(codec, content, attempt)
         finally:
             running -= 1
 

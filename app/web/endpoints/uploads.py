@@ -1,8 +1,9 @@
 """Upload: receive the bytes of an image and its metadata, then store them (POST /v1/images)."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.catalogue.fields import Filename
-from app.catalogue.ingest import hash_and_measure, store_image
+from app.catalogue.ingest import hash_content, store_image
 from app.catalogue.models import Image, UploadFields, UploadForm
-from app.decoder.formats import EXTENSIONS
+from app.decoder.formats import EXTENSIONS, Measure
 from app.observability.metrics import measured_upload
 from app.settings import Settings
 from app.storage.spool import Content, Spool
 from app.web.endpoints.images import PATH, image_response
-from app.web.limits import too_large, upload_slot
+from app.web.limits import too_large, upload_slot, while_connected
 from app.web.multipart import Form, Limits, file_error, read_form
 from app.web.negotiation import media_type
 from app.web.operations import JSON, Answer, Body, Tag, operation
@@ -103,10 +104,15 @@ def _last_component(filename: str, settings: Settings) -> str | None:
 async def create_image(request: Request[State]) -> Response:
     request.state["guard"].check()  # the other catalogue would remove these bytes as orphans
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
+    codec, queue = request.state["codec"], request.state["decoder_queue"]
+
+    def measure(content: Content) -> Awaitable[Measure]:
+        return while_connected(request, queue.run("uploads", partial(codec.measure, content)))
+
     with measured_upload() as outcome:
         async with upload_slot(request), receive(request, settings) as upload:
-            measured = await hash_and_measure(upload.content, request.state["codec"], request.state["decoders"])
-            row, new = await store_image(pool, objects, upload.content, measured, upload.filename, upload.fields)
-        outcome |= {"new": new, "bytes": measured.byte_size}
+            hashed = await hash_content(upload.content)
+            row, new = await store_image(pool, objects, hashed, measure, upload.filename, upload.fields)
+        outcome |= {"new": new, "bytes": hashed.byte_size}
     url = f"{request.scope.get('root_path', '')}{PATH}/{row['id']}"
     return image_response(row, 201, {"Location": url}) if new else image_response(row, 200, {"Content-Location": url})
