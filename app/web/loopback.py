@@ -40,7 +40,7 @@ class LoopbackGuard:
         if server is not None and server[1] is not None and not is_loopback(server[0]):
             return ProblemError(403, detail="AUTH=none allows requests only on the loopback interface. Set AUTH=token.")
         headers = Headers(scope=scope)
-        own = _loopback_origin(scope["scheme"], headers.get("host", "").strip(" \t"))
+        own = _loopback_origin(scope.get("scheme", "http"), headers.get("host", "").strip(" \t"))
         if own is None:
             detail = "AUTH=none needs a Host on loopback, such as localhost:8000 or 127.0.0.1:8000. Or set AUTH=token."
             return ProblemError(421, detail=detail)

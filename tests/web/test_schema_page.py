@@ -49,7 +49,8 @@ async def test_it_tells_what_the_database_is_to_the_service_s_own_role(client: h
         assert (last["operation"], last["outcome"]) == ("apply", "done")
         assert last["seconds"] >= 0
     tables = {table["name"]: table for table in schema["tables"]}
-    assert [*tables] == ["content_checks", "image_documents", "image_terms", "images", "object_stores", "tokens"]
+    of_images = ["content_checks", "image_documents", "image_terms", "images", "object_stores"]
+    assert [*tables] == [*of_images, "token_events", "token_usage", "tokens"]
     images = tables["images"]
     assert images["comment"].startswith("One row for each distinct content")
     assert {column["name"]: column["default"] for column in images["columns"]}["tags"] == "'{}'::text[]"

@@ -541,7 +541,7 @@ async def test_a_client_that_goes_away_is_not_an_error(settings: Settings) -> No
                 "method": "POST",
                 "path": "/v1/images",
                 "query_string": b"",
-                "headers": [(b"content-type", media_type)],
+                "headers": [(b"host", b"localhost"), (b"content-type", media_type)],
                 "state": dict(state or {}),
             }
             await app(scope, receive, send)
