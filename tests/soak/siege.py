@@ -159,10 +159,13 @@ async def run(size: Size, instance: Instance, honest: str, hostile: str) -> Sieg
 
 
 async def attack(size: Size, instance: Instance, token: str) -> asyncio.subprocess.Process:
-    """Start the hostile clients, and return once they can begin. A line on their standard input lets them begin."""
+    """Start the hostile clients, and return once they can begin. A line on their standard input lets them begin.
+
+    They are to use up the service and not this machine, so the operating system runs them after all others.
+    """
     arguments = (str(number) for number in (instance.port, size.hostile, size.silent, size.megapixels))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.soak.attacks", *arguments),
+        *("nice", "-n", "19", sys.executable, "-m", "tests.soak.attacks", *arguments),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
