@@ -62,6 +62,7 @@ PROBLEMS = {
     503: "The database or the object store is not available, the service is busy, or a migration is pending. Try again "
     "after the seconds in Retry-After.",
 }
+LIMIT_HEADERS = ("RateLimit-Policy", "RateLimit")  # of responses to tokens with limits
 PROBLEM_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After"}
 NO_NUL = {"pattern": r"^[^\u0000]*$"}
 # The values that jsonb can store: strings and names without U+0000.
@@ -144,6 +145,9 @@ def _operation(operation: Operation, query: Json, settings: Settings) -> Json:
     description = operation.description
     if operation.scope is not None and authentication:
         description = f"{description}\n\nThis operation needs a token with scope `{operation.scope}`.".strip()
+    headers = ["X-Request-ID"]
+    if operation.scope is not None and authentication:
+        headers += LIMIT_HEADERS
     described = {
         "operationId": operation.name,
         "tags": [operation.tag],
@@ -151,7 +155,7 @@ def _operation(operation: Operation, query: Json, settings: Settings) -> Json:
         "description": description,
         "parameters": [*_path(operation.path), *_query(query), *_headers(operation.headers, operation, settings)],
         "responses": {
-            status: response | {"headers": response["headers"] | _response_headers("X-Request-ID")}
+            status: response | {"headers": response["headers"] | _response_headers(*headers)}
             for status, response in (_answers(operation) | _problems(_problem_kinds(operation, settings))).items()
         },
     }

@@ -314,6 +314,8 @@ async def _stopping(request: Request, error: Exception) -> Response:
 
 
 async def _busy(request: Request, error: Exception) -> Response:
+    """Answer 503 if an image has waited too long for a decoder."""
+    logger.warning("503 %s %s: too many images wait to be decoded", request.method, request.scope["path"])
     return unavailable(f"Too many images wait to be decoded. {TRY_AGAIN}").response()
 
 

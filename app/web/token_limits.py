@@ -182,7 +182,9 @@ class Meter:
 
     @asynccontextmanager
     async def count_body(self, request: HTTPConnection[Any], receive: Receive) -> AsyncIterator[Receive]:
-        """Yield a `receive` that counts the bytes of the body. Raises ProblemError 429 if today has fewer left.
+        """Yield a `receive` that counts the bytes of the body.
+
+        Raises ProblemError 429 if today has fewer left, and 413 if no day has as many.
 
         The declared length is counted at once, before the body is read. If no length is declared, BODY_STEP bytes are
         counted at a time. Bytes that were counted and did not come are given back.
@@ -201,7 +203,7 @@ class Meter:
                 if answer.granted:
                     counted, day = counted + size, answer.day
                     return
-            raise self._exceeded(answer)
+            raise self._exceeded(answer, counted + sizes[-1])
 
         async def receive_counted() -> Message:
             nonlocal received
@@ -225,7 +227,10 @@ class Meter:
             self._limits = self._limits._replace(upload_bytes=used, day_ends_at=end)
             self._set_headers()
 
-    def _exceeded(self, answer: Count) -> ProblemError:
+    def _exceeded(self, answer: Count, size: int) -> ProblemError:
+        if self._uploads is not None and size > self._uploads:
+            detail = f"The token may upload {self._uploads} bytes a day (UTC), and the body has more."
+            return ProblemError(413, detail=detail, headers={"Connection": "close"})
         detail = f"The token may upload {self._uploads} bytes a day (UTC). Today it may upload {answer.remaining} more."
         # The body is unread, so the connection closes.
         headers = {"Retry-After": f"{math.ceil(answer.day_ends_in)}", "Connection": "close"}

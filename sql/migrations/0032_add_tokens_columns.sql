@@ -3,8 +3,8 @@
 -- What:  seven columns, all NULL for the tokens of before: they do not expire and have no limits.
 -- Why:   * A rotated token keeps its row and its ID, so its limits and its log lines continue. Until the end of the
 --          overlap the former secret works too, so there are two hashes and two ends.
---        * The release before reads none of the columns. It accepts an expired token, and not a former secret, until no
---          instance of it runs.
+--        * The release before reads none of the columns. While an instance of it runs, it accepts expired tokens, and
+--          rejects former secrets.
 -- Locks: ACCESS EXCLUSIVE on tokens until the commit: look-ups of tokens wait for 43 ms. No table of images is locked.
 -- Cost:  none, also with ten million images. The checks read tokens, which has a row for each client.
 -- depends: 0031_grant_images_app

@@ -1,7 +1,7 @@
 -- Drops the functions. A release that uses them then rejects every client with 503.
 --
 -- loses: nothing
--- Locks: ACCESS EXCLUSIVE on the functions. Calls that run end first.
+-- Locks: ACCESS EXCLUSIVE on the functions. Running calls continue. No table is locked.
 -- Cost:  none.
 
 DROP FUNCTION images_count_upload_bytes(uuid, bigint, date);

@@ -6,7 +6,7 @@
 --        * The bodies are BEGIN ATOMIC: PostgreSQL resolved their names when it created them. With the fixed
 --          search_path, no table or operator of a caller can take the place of another.
 --        * All times are those of PostgreSQL's clock. The clocks of the workers do not matter.
--- Locks: none.
+-- Locks: ACCESS SHARE on tokens and token_usage until the commit: no reader or writer waits.
 -- Cost:  none, also with ten million images. Each call reads one row by a primary key.
 -- depends: 0033_create_token_usage
 

@@ -1,5 +1,6 @@
 """The two roles of sql/roles.sql. Every other test of the application runs with the rights of the service's role."""
 
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -11,8 +12,9 @@ from pydantic import SecretStr
 
 from app.settings import Settings
 from tests.cli.test_entrypoint import free_port, ready, service
-from tests.conftest import as_role, client_of, make_roles, yoyo_on
+from tests.conftest import as_role, client_of, environment, make_roles, yoyo_on
 from tests.migrations.test_backend import wait_until
+from tests.support import forked
 from tests.support.api import upload
 from tests.support.pictures import picture
 from tests.web.test_tokens import images
@@ -171,17 +173,27 @@ def test_the_release_before_reads_tokens_until_the_dba_ends_it(empty_database: s
         assert images(owner, "list").stderr == ""
         assert app.execute("SELECT scope FROM images_find_token(md5('a')::uuid)").fetchall() == [("read",)]
 
-        assert yoyo_on(owner, "rollback", "-r", "0037").returncode == 0
+        done = images_psql(owner, "-f", "sql/migrations/0037_revoke_images_app.rollback.sql")
+        assert (done.returncode, done.stderr) == (0, "")
         assert app.execute(former).fetchall() != []
 
 
-def test_a_rollback_revives_no_expired_token(database: str, connection: psycopg.Connection) -> None:
+def images_psql(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return forked.run(environment(DATABASE_URL=url, STORAGE_URL="memory:"), "images", "psql", "--owner", *arguments)
+
+
+@pytest.mark.parametrize("way", ["the earlier schema", "the earlier release"])
+def test_no_way_back_revives_an_expired_token(way: str, database: str, connection: psycopg.Connection) -> None:
     connection.execute(
         "INSERT INTO tokens (id, name, scope, sha256, expires_at) "
         "SELECT md5(name)::uuid, name, 'read', sha256(name::bytea), now() + days * interval '1 day' "
         "FROM (VALUES ('over', -1), ('valid', 1), ('for ever', NULL)) AS made (name, days)"
     )
-    done = yoyo_on(as_role(database, "images_owner"), "rollback", "-r", "0032", ACCEPT_DATA_LOSS="all")
+    owner = as_role(database, "images_owner")
+    if way == "the earlier schema":
+        done = yoyo_on(owner, "rollback", "-r", "0032", ACCEPT_DATA_LOSS="all")
+    else:
+        done = images_psql(owner, "-f", "sql/migrations/0037_revoke_images_app.rollback.sql")
     assert done.returncode == 0, done.stderr
 
     rows = connection.execute("SELECT name, revoked_at IS NULL FROM tokens").fetchall()

@@ -324,7 +324,8 @@ async def test_beyond_the_quota_the_answer_is_429(
     declared: bool, client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
 ) -> None:
     """A declared body is not read at all. Without a length, it is read up to the limit."""
-    headers = bearer(await limited(settings, quota=2_000_000)) | PNG
+    headers = bearer(await limited(settings, quota=4_000_000)) | PNG
+    connection.execute("SELECT images_count_upload_bytes(id, 2000000, NULL) FROM tokens")
     asked_for = 0
 
     async def body() -> AsyncIterator[bytes]:
@@ -337,12 +338,25 @@ async def test_beyond_the_quota_the_answer_is_429(
     answer = await client.post("/v1/images", content=body(), headers=headers | sizes)
 
     detail = problem(answer, 429, "upload-quota-exceeded")["detail"]
-    assert detail.startswith("The token may upload 2000000 bytes a day (UTC).")
+    assert detail.startswith("The token may upload 4000000 bytes a day (UTC).")
     assert 0 < int(answer.headers["retry-after"]) <= 86_400
     assert answer.headers["connection"] == "close"
-    assert uploaded(connection) <= 2_000_000
+    assert uploaded(connection) <= 4_000_000
     assert asked_for <= (0 if declared else 2_060_000) or declared
     assert connection.execute("SELECT count(*) FROM images").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_that_no_day_allows_is_413(
+    declared: bool, client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    headers = bearer(await limited(settings, quota=2_000_000)) | PNG
+    sizes = {"Content-Length": "3000000"} if declared else {}
+
+    answer = await client.post("/v1/images", content=in_pieces(bytes(3_000_000)), headers=headers | sizes)
+
+    assert problem(answer, 413)["detail"] == "The token may upload 2000000 bytes a day (UTC), and the body has more."
+    assert "retry-after" not in answer.headers
 
 
 async def test_the_whole_quota_can_be_used_without_a_declared_length(
