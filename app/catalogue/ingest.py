@@ -46,7 +46,11 @@ async def store_image(
 
     Raises errors of `measure`, of obstore and of PostgreSQL.
     """
-    row = await queries.get_image_by_sha256(pool, hashed.sha256)
+    try:
+        row = await queries.get_image_by_sha256(pool, hashed.sha256)
+    except UNAVAILABLE:
+        await measure(hashed.content)  # an image that can never be stored is rejected without the database too
+        raise
     if row is not None and await _is_sound(pool, objects, row["id"], hashed):
         return row, False
     measured = await measure(hashed.content)

@@ -65,7 +65,7 @@ class Ownership(NamedTuple):
             )
         if self.state is State.LOST:
             return WrongStoreError(
-                f"the object store has objects, but not {identity.KEY} with the ID {self.own} of the database.",
+                f"the object store does not have {identity.KEY} with the ID {self.own} of the database.",
                 "check STORAGE_URL. If the store has the bytes of this database, run: images objects adopt",
             )
         return None
@@ -79,12 +79,17 @@ UNCLAIMED = (
 
 async def compare(database: queries.Database, objects: ObjectStore) -> Ownership:
     """Compare the IDs, and write nothing. Raises errors of PostgreSQL and of obstore."""
-    row = await queries.get_store(database)
-    own, is_confirmed = (row["id"], row["is_confirmed"]) if row else (None, False)
+    # Another process may claim the store in between: it writes to the database, then to the store, then confirms. So
+    # the store is read first, and again if only the database has an ID.
     try:
         found = await identity.read(objects)
+        row = await queries.get_store(database)
+        own, is_confirmed = (row["id"], row["is_confirmed"]) if row else (None, False)
+        if found is None and is_confirmed:
+            found = await identity.read(objects)
     except identity.BrokenIdentityError:
-        return Ownership(State.FOREIGN, own, None, is_confirmed)
+        row = await queries.get_store(database)
+        return Ownership(State.FOREIGN, row["id"] if row else None, None, bool(row and row["is_confirmed"]))
     if found is not None:
         return Ownership(State.OURS if found == own else State.FOREIGN, own, found, is_confirmed)
     is_lost = is_confirmed and not await identity.is_empty(objects)
@@ -152,26 +157,32 @@ class StoreGuard:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
-        """Compare until the store is not that of another catalogue. The operator may adopt it meanwhile."""
-        interval, last = POLL_INTERVAL, ""
+        """Compare until the store is not that of another catalogue. The operator may adopt it meanwhile.
+
+        Then compare at intervals: a volume may be unmounted, or mounted in the wrong place.
+        """
+        interval, last, is_claimed = POLL_INTERVAL, "", False
         while True:
             try:
                 async with Pool(self._settings, "store") as pool:
-                    self.ownership = await claim(pool, self._objects)
+                    found = await (compare if is_claimed else claim)(pool, self._objects)
             except (*UNAVAILABLE, *SCHEMA_BEHIND, PostgresError) as error:
-                text = f"not compared with the database yet: {type(error).__name__}: {store.reason(error)}"
+                text = f"not compared with the database: {type(error).__name__}: {store.reason(error)}"
             else:
-                fault = self.ownership.fault()
-                if fault is None:
-                    break
-                text = fault.message
-            if text != last:
+                if is_claimed and found.state is State.UNCLAIMED and found.is_confirmed:
+                    found = found._replace(state=State.LOST)
+                self.ownership = found
+                fault = found.fault()
+                text = fault.message if fault else ""
+                if fault is None and not is_claimed:
+                    is_claimed, interval = True, MAX_POLL_INTERVAL
+                    if found.state is State.UNCLAIMED:
+                        logger.warning("%s", UNCLAIMED)
+            if text and text != last:
                 logger.warning("object store: %s", text)
             last = text
             await asyncio.sleep(interval)
             interval = min(2 * interval, MAX_POLL_INTERVAL)
-        if self.ownership.state is State.UNCLAIMED:
-            logger.warning("%s", UNCLAIMED)
 
     def is_removable(self) -> bool:
         """Return False if the store is that of another catalogue, whose bytes a DELETE must not remove."""

@@ -23,7 +23,6 @@ BYTES_PER_PIXEL = 24  # no format was seen to need as many
 BYTES_PER_CORE = 16 * 1024**2  # the stack of a thread, which the decoder of AVIF starts on each core
 OTHER_BYTES = 512 * 1024**2
 MAX_JOB_BYTES = 4096
-NICENESS = 10  # requests come first: with two busy cores, a decode takes all that they leave
 
 
 def main() -> None:
@@ -33,7 +32,6 @@ def main() -> None:
     address_space = OTHER_BYTES + BYTES_PER_CORE * (os.cpu_count() or 1) + BYTES_PER_PIXEL * max_pixels + max_bytes
     peer = socket.socket(fileno=0)
     memory = memoryview(mmap(memory_file, 0, access=ACCESS_READ))
-    os.nice(NICENESS)
     prepare()
     answer(peer, sandbox.enter(address_space) | {"libvips": LIBVIPS}, b"")  # ready
     while received := receive(peer):

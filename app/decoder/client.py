@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from mmap import mmap
+from shutil import which
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple, Self
 
@@ -25,7 +26,9 @@ from app.observability.logs import logger
 from app.settings import ROOT
 from app.storage.spool import IN_MEMORY, Content
 
+NICENESS = 10  # requests come first: a decoder takes what CPU they leave, also while it starts
 COMMAND = [sys.executable, "-m", "app.decoder"]
+LOW_PRIORITY = [NICE, "-n", str(NICENESS)] if (NICE := which("nice")) else []
 # The only variables that a decoder inherits: they say where Python and its libraries are. The others may be secrets.
 # Those of ENVIRONMENT make glibc return freed memory, and keep libvips from the disk, which is not writable.
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
@@ -164,7 +167,7 @@ class Process:
             opened.enter_context(self._socket)
             with remote:
                 self._process = subprocess.Popen(
-                    [*COMMAND, str(memory), str(max_pixels), str(max_bytes), str(seconds)],
+                    [*LOW_PRIORITY, *COMMAND, str(memory), str(max_pixels), str(max_bytes), str(seconds)],
                     stdin=remote.fileno(),
                     stdout=subprocess.DEVNULL,
                     pass_fds=[memory],

@@ -65,8 +65,8 @@ class LoopbackGuard:
 def _loopback_origin(scheme: str, host: str) -> str | None:
     """Return the origin of the URLs with this Host, as a browser writes it. Return None if it is not on loopback.
 
-    Browsers resolve each name below `localhost` to loopback (RFC 6761, section 6.3).
+    Browsers resolve each name below `localhost` to loopback (RFC 6761, section 6.3). The port may be empty.
     """
-    origin = normal_origin(f"{scheme}://{host}")
+    origin = normal_origin(f"{scheme}://{host.removesuffix(':')}")
     name = (urlsplit(origin).hostname or "").removesuffix(".") if origin else ""
     return origin if is_loopback(name) or name.endswith(".localhost") else None

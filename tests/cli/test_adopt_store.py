@@ -149,6 +149,32 @@ async def test_a_worker_that_finds_the_store_of_another_catalogue_is_not_ready_a
         await upload(client)
 
 
+@pytest.mark.parametrize("instead", ["nothing", "an empty folder", "another catalogue"])
+async def test_a_worker_notices_that_its_store_was_exchanged(
+    instead: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume was unmounted. It heals by itself when the store is back."""
+    monkeypatch.setattr(ownership, "POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(ownership, "MAX_POLL_INTERVAL", 0.05)
+    folder = place(settings, "")
+    async with client_of(settings) as client:
+        await upload(client)
+        await asyncio.to_thread(wait_until, place(settings, KEY).exists)
+        away = folder.rename(folder.with_name("away"))
+        if instead != "nothing":
+            folder.mkdir()
+        if instead == "another catalogue":
+            (folder / KEY).write_text(identity.Identity(catalogue=uuid4()).model_dump_json())
+        await answered(client, 503)
+
+        problem(await client.post("/v1/images", files={"file": picture(seed=1)}), 503, "wrong-store")
+        shutil.rmtree(folder, ignore_errors=True)
+        away.rename(folder)
+        await answered(client, 200)
+        await upload(client, picture(seed=1))
+    assert len(objects(settings)) == 2
+
+
 async def answered(client: httpx.AsyncClient, status: int) -> None:
     async with asyncio.timeout(30):
         while (await client.get("/readyz")).status_code != status:  # noqa: ASYNC110
@@ -268,7 +294,7 @@ async def test_a_store_without_its_identity_is_an_error_unless_it_is_empty(
     status, _, stderr = images(settings, "wait", "--timeout", "5")
 
     assert status == 3
-    assert stderr.startswith(f"error: the object store has objects, but not {KEY} with the ID {id} of the database.\n")
+    assert stderr.startswith(f"error: the object store does not have {KEY} with the ID {id} of the database.\n")
     assert images(settings, "objects", "check", "--remove-orphans")[0] == 3
     shutil.rmtree(place(settings, "sha256"))
     place(settings, "sha256").mkdir()

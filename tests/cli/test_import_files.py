@@ -84,16 +84,26 @@ def held_up(connection: psycopg.Connection, settings: Settings, folder: Path) ->
         write(folder, f"{n // 20}/{n:03}.png", picture("PNG", seed=n))
     connection.execute("""
         SELECT pg_advisory_lock(1);
-        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-            'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END';
-        CREATE TRIGGER wait BEFORE INSERT ON images
-            FOR EACH ROW WHEN (NEW.filename >= '030.png') EXECUTE FUNCTION wait();
+        CREATE SEQUENCE inserts;
+        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        BEGIN
+            IF nextval('inserts') > 30 THEN
+                PERFORM pg_advisory_xact_lock_shared(1);
+            END IF;
+            RETURN NEW;
+        END
+        $$;
+        CREATE TRIGGER wait BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION wait();
     """)
     waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     process = start(settings, folder)
-    wait_until(lambda: rows(connection) == 30 and connection.execute(waiting).fetchall())
     try:
+        wait_until(lambda: rows(connection) == 30 and connection.execute(waiting).fetchall())
         yield process
+    except BaseException:
+        process.kill()
+        end(process)
+        raise
     finally:
         connection.execute("SELECT pg_advisory_unlock(1)")
 
@@ -214,7 +224,8 @@ def test_killed_at_any_moment_it_goes_on(folder: Path, settings: Settings, conne
 
     assert run(settings, folder) == (0, "30 new, 30 known, 0 rejected\n", "")
 
-    assert rows(connection) == len(objects(settings)) == 60
+    whole = [key for key in objects(settings) if "#" not in key]  # the kill may leave a file that was half written
+    assert rows(connection) == len(whole) == 60
 
 
 def test_ctrl_c_finishes_what_is_begun(folder: Path, settings: Settings, connection: psycopg.Connection) -> None:
