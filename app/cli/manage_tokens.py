@@ -113,7 +113,8 @@ def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
     else:
         former = f"works for {tokens.CACHE_TIME:g} s"
     note(
-        f"{name} has a new secret and {_expires(row)}. The token is shown once: keep it now. The former secret {former}."
+        f"{name} has a new secret and {_expires(row)}. The token is shown once: keep it now. "
+        f"The former secret {former}."
     )
 
 

@@ -127,7 +127,9 @@ def test_a_rotation_keeps_the_token_and_changes_its_secret(database: str, connec
     second = rotated.stdout.strip()
     assert re.fullmatch(r"images_[A-Za-z0-9_-]{64}", second)
     assert second != first
-    assert re.search(r"gallery has a new secret and expires .+\. The former secret works until .+ UTC\.\n", rotated.stderr)
+    assert re.search(
+        r"gallery has a new secret and expires .+\. The former secret works until .+ UTC\.\n", rotated.stderr
+    )
     [after] = listed(database)
     assert {key for key in before if before[key] != after[key]} == {
         "rotated_at",
