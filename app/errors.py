@@ -83,7 +83,7 @@ class OutputError(CommandError):
 
 
 CLOSED_PIPE = 128 + signal.SIGPIPE  # exit code, as of a program that the signal ends
-INTERRUPTED = 128 + signal.SIGINT  # exit code after Ctrl-C
+INTERRUPTED = 128 + signal.SIGINT  # exit code after Ctrl+C
 
 
 # Why an image is rejected, with the title that people see.

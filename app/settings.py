@@ -272,6 +272,6 @@ def _number(info: FieldInfo, limit: float) -> str:
 
 
 def format_size(size: int) -> str:
-    """Return a number of bytes in the largest unit that divides it, as "50 MiB"."""
-    units = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+    """Return a number of bytes in the largest unit that divides it, as "50 MiB" or "10 MB"."""
+    units = ((1024**3, "GiB"), (1000**3, "GB"), (1024**2, "MiB"), (1000**2, "MB"), (1024, "KiB"))
     return next((f"{size // unit} {name}" for unit, name in units if size and size % unit == 0), f"{size} bytes")

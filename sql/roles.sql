@@ -8,6 +8,9 @@
 -- becomes a member of images_owner. While tables change their owner, it holds short ACCESS EXCLUSIVE locks. If it does
 -- not get a lock within 3 s, it changes nothing: run it again.
 --
+-- In this database, it revokes TEMPORARY from PUBLIC, and in the schema public, CREATE. If other roles use the same
+-- database, they may need these rights. Then grant them to those roles again: GRANT TEMPORARY ON DATABASE images TO name.
+--
 -- images_owner  owns the schema. MIGRATION_DATABASE_URL names it: yoyo and the `images token` commands connect as it.
 -- images_app    changes rows, and nothing else. DATABASE_URL names it: the service connects as it. The migrations
 --               NNNN_grant_images_app.sql contain its rights on each table, so that you can review them.

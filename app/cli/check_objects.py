@@ -31,7 +31,7 @@ from app.storage import keys as storage_keys
 from app.storage import store
 from app.storage.keys import CONTENT, THUMBNAIL
 from app.storage.store import Object
-from app.text import printable
+from app.text import count, printable
 
 if TYPE_CHECKING:  # asyncpg's classes are generic only in its stubs
     from asyncpg import Record
@@ -159,7 +159,9 @@ class Check:
         )
 
     def __str__(self) -> str:
-        counted = f"{self.images} images, {self.contents} contents, {self.thumbnails} thumbnails"
+        counted = (
+            f"{count(self.images, 'image')}, {count(self.contents, 'content')}, {count(self.thumbnails, 'thumbnail')}"
+        )
         if self._verification is None:
             return counted
         return f"{counted}, {self._verification.verified} verified ({self._verification.bytes} bytes)"
@@ -180,14 +182,16 @@ class Check:
     def summary(self) -> str:
         """Return the counts of everything looked at and of every kind of finding."""
         kinds = {
-            "missing": "images without bytes",
-            "size": "images with bytes of another size",
-            "wrong": "images with other bytes",
-            "orphan": "contents of no image",
-            "thumbnail": "thumbnails of no image",
-            "unfinished": "interrupted writes",
+            "missing": ("image", " without bytes"),
+            "size": ("image", " with bytes of another size"),
+            "wrong": ("image", " with other bytes"),
+            "orphan": ("content", " of no image"),
+            "thumbnail": ("thumbnail", " of no image"),
+            "unfinished": ("interrupted write", ""),
         }
-        found = ", ".join(f"{self._kinds[kind]} {words}" for kind, words in kinds.items() if self._kinds[kind])
+        found = ", ".join(
+            f"{count(self._kinds[kind], noun)}{what}" for kind, (noun, what) in kinds.items() if self._kinds[kind]
+        )
         young = f"; {self.young} too young to judge" if self.young else ""
         return f"{self}: {found or 'nothing is wrong'}{f'; {self.removed} removed' if self.removed else ''}{young}"
 

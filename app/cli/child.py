@@ -9,7 +9,7 @@ from pathlib import Path
 def run_child(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> int:
     """Run a command and return its exit status, as a shell counts it: 128 + N after signal N.
 
-    A SIGTERM is passed on. Ctrl-C reaches the child by itself, because the terminal sends it to both. Raises OSError if
+    A SIGTERM is passed on. Ctrl+C reaches the child by itself, because the terminal sends it to both. Raises OSError if
     the command cannot be started.
     """
     early: list[int] = []  # signals that arrive before the child exists

@@ -42,9 +42,9 @@ class UnreadableError(Exception):
 
 
 def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], NoReturn]) -> int:
-    """Import files and folders. Return ACTION_NEEDED if a file was rejected, INTERRUPTED after Ctrl-C.
+    """Import files and folders. Return ACTION_NEEDED if a file was rejected, INTERRUPTED after Ctrl+C.
 
-    `leave` ends the process at once, after a second Ctrl-C. Raises CommandError if PostgreSQL or the store fails.
+    `leave` ends the process at once, after a second Ctrl+C. Raises CommandError if PostgreSQL or the store fails.
     """
     settings = read_settings(needs_store=True)
     if not all(tags):
@@ -152,7 +152,7 @@ class Import:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
         # The interpreter's own shutdown could crash while threads run.
         signal.signal(signal.SIGINT, lambda *_: self._leave(INTERRUPTED))
-        self._progress.message("finishing the files that were begun; press Ctrl-C again to stop at once")
+        self._progress.message("finishing the files that were begun; press Ctrl+C again to stop at once")
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from asyncpg import Record
@@ -79,7 +79,7 @@ def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
     CommandError.
     """
 
-    async def change(pool: Pool) -> Record:
+    async def change(pool: Pool) -> tuple[Record, bool]:
         async with _change(pool) as connection:
             known = await queries.get_token(connection, name)
             if known is None:
@@ -103,13 +103,18 @@ def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
             if row is None:
                 raise CommandError(f'another command has just changed "{name}".', SEE_LIST)
             _print_secret(token.text, row)
-            return row
+            return row, known["is_expired"]
 
-    row = _run(change)
-    former = f"until {_time(row['former_expires_at'])}" if overlap else f"for {tokens.CACHE_TIME:g} s"
+    row, was_expired = _run(change)
+    if was_expired:
+        former = "has expired"
+    elif overlap:
+        former = f"works until {_time(row['former_expires_at'])}"
+    else:
+        former = f"works for {tokens.CACHE_TIME:g} s"
     note(
-        f"{name} has a new secret and {_expires(row)}. The token is shown once: keep it now. The former secret works "
-        f"{former}."
+        f"{name} has a new secret and {_expires(row)}. The token is shown once: keep it now. "
+        f"The former secret {former}."
     )
 
 
@@ -172,7 +177,7 @@ def _line(row: Record) -> str:
     if row["revoked_at"]:
         by = f" by {row['revoked_by']}" if row["revoked_by"] else ""
         parts.append(f"revoked {_time(row['revoked_at'])}{by}")
-    parts += filter(None, [_limits(row), row["note"]])
+    parts += filter(None, [_limits(row), row["note"] and f"note: {row['note']}"])
     return f"{row['name']:<30} {row['scope']:<5}  {row['state']:<12}  {', '.join(parts)}"
 
 
@@ -187,7 +192,7 @@ def _expires(row: Record) -> str:
 
 
 def _time(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M}"
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _print_secret(text: str, row: Record) -> None:

@@ -56,8 +56,8 @@ def _measure(
     settings: ReviewSettings, paths: Sequence[Path], chosen: set[str], rows: int
 ) -> tuple[list[Reviewed], str]:
     """Return the measured migrations, and the version of PostgreSQL."""
-    logging.getLogger("psycopg").disabled = True  # its warnings about statements that Ctrl-C has cancelled
-    for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: cancel the statement, and drop the scratch database
+    logging.getLogger("psycopg").disabled = True  # its warnings about statements that Ctrl+C has cancelled
+    for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl+C: cancel the statement, and drop the scratch database
         signal.signal(number, signal.default_int_handler)
     try:
         with (

@@ -20,8 +20,8 @@ UPLOADS = 2  # small images of uploads that a worker decodes at the same time
 THUMBNAILS = 2  # small images of which it makes thumbnails
 LARGE = 2  # large images, at most one for each token
 QUEUE_TIMEOUT = 30.0  # seconds that an image may wait
-# Seconds to end after a cancellation. Most images do. A new process takes 0.1 s of CPU, so with a short time, clients that
-# send large images and hang up would keep the worker busy with starts.
+# Seconds to end after a cancellation. Most images do. A new process takes 0.1 s of CPU. So with a short time, clients
+# that send large images and hang up would keep the worker busy with starts.
 GRACE = 2.0
 
 Result = TypeVar("Result")

@@ -5,6 +5,7 @@
 SELECT
     id,
     sha256,
+    COALESCE(expires_at <= now(), false) AS is_expired,
     expires_at - COALESCE(rotated_at, created_at) AS lifetime,
     CASE WHEN former_expires_at > now() THEN former_expires_at END AS former_expires_at
 FROM tokens

@@ -154,7 +154,7 @@ async def test_bytes_of_no_image_are_told_and_removed_when_told_to(
     before = keys(settings)
     orphans = [put(settings, storage_key(NONE)), put(settings, thumbnail_key(NONE, "320.webp"))]
     told = f"{orphans[0]}: 4 bytes of no image\n{orphans[1]}: a thumbnail of no image\n"
-    summary = "1 images, 2 contents, 2 thumbnails: 1 contents of no image, 1 thumbnails of no image"
+    summary = "1 image, 2 contents, 2 thumbnails: 1 content of no image, 1 thumbnail of no image"
 
     assert check(settings, "--grace", "0") == (1, f"{told}{summary}\n", "")
     assert keys(settings) == sorted(before + orphans)
@@ -169,7 +169,7 @@ def test_what_is_young_is_left_alone(settings: Settings) -> None:
 
     done = check(settings, "--remove-orphans")
 
-    assert done == (0, "0 images, 1 contents, 0 thumbnails: nothing is wrong; 1 too young to judge\n", "")
+    assert done == (0, "0 images, 1 content, 0 thumbnails: nothing is wrong; 1 too young to judge\n", "")
     assert keys(settings) == [orphan]
 
 
@@ -196,7 +196,7 @@ async def test_nothing_is_removed_that_the_service_did_not_write(
 
     status, stdout, _ = check(settings, "--grace", "0", "--remove-orphans")
 
-    assert (status, stdout) == (0, "2 images, 1 contents, 1 thumbnails: nothing is wrong\n")
+    assert (status, stdout) == (0, "2 images, 1 content, 1 thumbnail: nothing is wrong\n")
     assert keys(settings) == sorted(strange + claimed)
 
 
@@ -250,7 +250,7 @@ async def test_more_than_a_page_of_each(connection: psycopg.Connection, settings
 
     assert status == 1
     assert stdout.splitlines()[-1] == (
-        "1050 images, 1099 contents, 0 thumbnails: 1 images without bytes, 50 contents of no image; 50 removed"
+        "1,050 images, 1,099 contents, 0 thumbnails: 1 image without bytes, 50 contents of no image; 50 removed"
     )
     assert keys(settings) == sorted(map(storage_key, sha256s[1:1050]))
 
@@ -282,7 +282,7 @@ def test_an_upload_of_the_same_bytes_is_waited_for(
 
     assert process.returncode == 0
     if committed:
-        assert stdout == "0 images, 1 contents, 0 thumbnails: nothing is wrong\n"
+        assert stdout == "0 images, 1 content, 0 thumbnails: nothing is wrong\n"
     assert keys(settings) == ([key] if committed else [])
 
 
@@ -296,7 +296,7 @@ def test_what_an_upload_writes_anew_is_young_again(connection: psycopg.Connectio
         wait_until(lambda: waiting(connection))
         put(settings, key)
 
-    assert process.communicate(timeout=60)[0] == "0 images, 1 contents, 0 thumbnails: nothing is wrong\n"
+    assert process.communicate(timeout=60)[0] == "0 images, 1 content, 0 thumbnails: nothing is wrong\n"
     assert keys(settings) == [key]
 
 
@@ -341,7 +341,7 @@ def test_an_image_that_is_deleted_meanwhile_is_not_missed(
     monkeypatch.setenv("STORAGE_URL", str(settings.storage_url))
 
     assert check_objects(86_400, False, None, "text") == 0
-    assert capsys.readouterr().out == "1 images, 0 contents, 0 thumbnails: nothing is wrong\n"
+    assert capsys.readouterr().out == "1 image, 0 contents, 0 thumbnails: nothing is wrong\n"
 
 
 # Files that an interrupted write leaves
@@ -427,7 +427,7 @@ def test_ctrl_c_ends_it(settings: Settings, connection: psycopg.Connection) -> N
 
         stdout, stderr = process.communicate(timeout=10)
     assert (process.returncode, stdout) == (130, "")
-    assert stderr == "0 images, 1 contents, 0 thumbnails so far\ninterrupted\n"
+    assert stderr == "0 images, 1 content, 0 thumbnails so far\ninterrupted\n"
     assert keys(settings) == [storage_key(NONE)]
 
 

@@ -21,7 +21,7 @@ from tests.support import forked
 from tests.support.api import objects, place, rows
 from tests.support.pictures import picture
 
-FINISHING = "finishing the files that were begun; press Ctrl-C again to stop at once\n"
+FINISHING = "finishing the files that were begun; press Ctrl+C again to stop at once\n"
 CONTINUE = "hint: run the command again to continue\n"
 
 

@@ -71,7 +71,7 @@ def test_a_token_has_an_end_a_note_and_limits(database: str) -> None:
     images(database, "revoke", "old")
 
     assert re.fullmatch(
-        r"gallery has scope read and expires \d{4}-\d\d-\d\d \d\d:\d\d\. The token is shown once: keep it now\.\n",
+        r"gallery has scope read and expires \d{4}-\d\d-\d\d \d\d:\d\d UTC\. The token is shown once: keep it now\.\n",
         made.stderr,
     )
     gallery, old = listed(database)
@@ -83,7 +83,7 @@ def test_a_token_has_an_end_a_note_and_limits(database: str) -> None:
     for by in (gallery["created_by"], old["created_by"], old["revoked_by"]):
         assert re.fullmatch(r"postgres, .+@.+", by)
     text = images(database, "list").stdout
-    assert "50 requests a second and 10 GiB of uploads a day, for the museum" in text
+    assert "50 requests a second and 10 GiB of uploads a day, note: for the museum\n" in text
     assert "revoked" in text.splitlines()[1]
 
 
@@ -112,7 +112,7 @@ def test_the_state_tells_what_ends(database: str, connection: psycopg.Connection
 
     assert [row["state"] for row in listed(database)] == ["valid", "expires soon", "expired"]
     text = images(database, "list").stdout.splitlines()
-    assert re.search(r"read   expired       made .+, expired 20", text[2])
+    assert re.search(r"read   expired       made .+, expired 20[-\d]+ [:\d]+ UTC, never used$", text[2])
 
 
 def test_a_rotation_keeps_the_token_and_changes_its_secret(database: str, connection: psycopg.Connection) -> None:
@@ -127,7 +127,9 @@ def test_a_rotation_keeps_the_token_and_changes_its_secret(database: str, connec
     second = rotated.stdout.strip()
     assert re.fullmatch(r"images_[A-Za-z0-9_-]{64}", second)
     assert second != first
-    assert re.search(r"gallery has a new secret and expires .+\. The former secret works until .+\.\n", rotated.stderr)
+    assert re.search(
+        r"gallery has a new secret and expires .+\. The former secret works until .+ UTC\.\n", rotated.stderr
+    )
     [after] = listed(database)
     assert {key for key in before if before[key] != after[key]} == {
         "rotated_at",
@@ -152,14 +154,17 @@ def test_a_former_secret_never_outlives_its_own_end(database: str) -> None:
     assert (after["former_expires_at"], after["expires_at"]) == (before["expires_at"], None)
 
 
+@pytest.mark.parametrize("overlap", ["1d", "0"])
 def test_an_expired_token_can_be_rotated_and_its_secret_stays_expired(
-    database: str, connection: psycopg.Connection
+    overlap: str, database: str, connection: psycopg.Connection
 ) -> None:
     images(database, "create", "gallery", "--expires", "1h")
     connection.execute("UPDATE tokens SET created_at = now() - interval '1 hour', expires_at = now()")
 
-    assert images(database, "rotate", "gallery").returncode == 0
+    rotated = images(database, "rotate", "gallery", "--overlap", overlap)
 
+    assert rotated.returncode == 0
+    assert rotated.stderr.endswith("keep it now. The former secret has expired.\n")
     [after] = listed(database)
     assert (after["state"], after["former_expires_at"]) == ("expires soon", None)
 
@@ -241,6 +246,11 @@ def test_a_limit_that_is_not_named_stays(database: str) -> None:
         "gallery has 7 requests a second. Every"
         in images(database, "limit", "gallery", "--upload-quota", "none").stderr
     )
+    assert (
+        "gallery has 10 MB of uploads a day. Every"
+        in images(database, "limit", "gallery", "--rate", "none", "--upload-quota", "10MB").stderr
+    )
+    images(database, "limit", "gallery", "--upload-quota", "none")
     assert "gallery has no limits. Every" in images(database, "limit", "gallery", "--rate", "none").stderr
     assert images(database, "limit", "gallery").stderr == (
         "error: name a limit.\nhint: example: images token limit NAME --rate 50/s\n"

@@ -165,7 +165,7 @@ async def test_a_flipped_byte_is_found_and_repaired_by_an_upload(
     assert (status, stderr) == (1, "")
     assert finding == f"image {image['id']}: the bytes under {storage_key(image['sha256'])} have another SHA-256"
     size = image["byte_size"] + sound["byte_size"]
-    assert summary == (f"2 images, 2 contents, 0 thumbnails, 2 verified ({size} bytes): 1 images with other bytes")
+    assert summary == (f"2 images, 2 contents, 0 thumbnails, 2 verified ({size} bytes): 1 image with other bytes")
     assert checks(connection) == {image["sha256"]: "wrong", sound["sha256"]: None}
     assert (await client.get(f"/v1/images/{image['id']}")).headers["etag"] == etag
     assert total(await scraped(client), "images_contents_damaged") == 1
@@ -226,7 +226,7 @@ async def test_adopted_rows_without_a_sha256_are_skipped(
 
     assert images(settings, *VERIFY)[:2] == (
         0,
-        "1 images, 0 contents, 0 thumbnails, 0 verified (0 bytes): nothing is wrong\n",
+        "1 image, 0 contents, 0 thumbnails, 0 verified (0 bytes): nothing is wrong\n",
     )
 
 

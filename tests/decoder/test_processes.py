@@ -165,7 +165,7 @@ def test_a_decoder_has_few_resources_and_rights(monkeypatch: pytest.MonkeyPatch)
         assert [process.rlimit(limit) for limit in limits] == [(0, 0), (0, 0), (16, 16)]
         assert process.rlimit(psutil.RLIMIT_AS)[0] < 1024**3
         assert process.memory_info().rss < 64 * 1024**2
-        assert os.getpgid(process.pid) != os.getpgid(0)  # Ctrl-C on a terminal does not reach it
+        assert os.getpgid(process.pid) != os.getpgid(0)  # Ctrl+C on a terminal does not reach it
         assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == "1000\n"
         assert process.nice() == min(os.nice(0) + 10, 19)  # requests come before it
 

@@ -13,7 +13,7 @@ def dev() -> int:
     """Run the service with an embedded PostgreSQL.
 
     If DATABASE_URL is embedded:DIR, the command starts PostgreSQL. Then it applies the migrations, and runs the service
-    until you press Ctrl-C. The data in DIR is kept. The exit code is that of the service. `make run` calls this
+    until you press Ctrl+C. The data in DIR is kept. The exit code is that of the service. `make run` calls this
     command.
     """
     from app.cli.dev import dev
