@@ -178,7 +178,7 @@ def _line(row: Record) -> str:
         by = f" by {row['revoked_by']}" if row["revoked_by"] else ""
         parts.append(f"revoked {_time(row['revoked_at'])}{by}")
     parts += filter(None, [_limits(row), row["note"] and f"note: {row['note']}"])
-    return f"{row['name']:<30} {row['scope']:<5}  {row['state']:<12}  {', '.join(parts)}"
+    return printable(f"{row['name']:<30} {row['scope']:<5}  {row['state']:<12}  {', '.join(parts)}")
 
 
 def _limits(row: Record) -> str:
