@@ -46,11 +46,7 @@ async def store_image(
 
     Raises errors of `measure`, of obstore and of PostgreSQL.
     """
-    try:
-        row = await queries.get_image_by_sha256(pool, hashed.sha256)
-    except UNAVAILABLE:
-        await measure(hashed.content)  # an image that can never be stored is rejected without the database too
-        raise
+    row = await queries.get_image_by_sha256(pool, hashed.sha256)
     if row is not None and await _is_sound(pool, objects, row["id"], hashed):
         return row, False
     measured = await measure(hashed.content)

@@ -1,7 +1,7 @@
 """Upload: receive the bytes of an image and its metadata, then store them (POST /v1/images)."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from app.catalogue.fields import Filename
 from app.catalogue.ingest import hash_content, store_image
 from app.catalogue.models import Image, UploadFields, UploadForm
+from app.database.errors import UNAVAILABLE
 from app.decoder.formats import EXTENSIONS, Measure
 from app.observability.metrics import measured_upload
 from app.settings import Settings
@@ -106,13 +107,22 @@ async def create_image(request: Request[State]) -> Response:
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     codec, queue = request.state["codec"], request.state["decoder_queue"]
 
-    def measure(content: Content) -> Awaitable[Measure]:
-        return while_connected(request, queue.run("uploads", partial(codec.measure, content)))
+    is_measured = False
+
+    async def measure(content: Content) -> Measure:
+        nonlocal is_measured
+        is_measured = True
+        return await while_connected(request, queue.run("uploads", partial(codec.measure, content)))
 
     with measured_upload() as outcome:
         async with upload_slot(request), receive(request, settings) as upload:
             hashed = await hash_content(upload.content)
-            row, new = await store_image(pool, objects, hashed, measure, upload.filename, upload.fields)
+            try:
+                row, new = await store_image(pool, objects, hashed, measure, upload.filename, upload.fields)
+            except UNAVAILABLE:
+                if not is_measured:  # the service rejects a bad image without the database, too
+                    await measure(hashed.content)
+                raise
         outcome |= {"new": new, "bytes": hashed.byte_size}
     url = f"{request.scope.get('root_path', '')}{PATH}/{row['id']}"
     return image_response(row, 201, {"Location": url}) if new else image_response(row, 200, {"Content-Location": url})
