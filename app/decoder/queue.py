@@ -86,9 +86,11 @@ class DecoderQueue:
         try:
             await asyncio.wait([running])
         except asyncio.CancelledError:
-            await asyncio.wait([running], timeout=GRACE)
-            attempt.cancel()
+            running.add_done_callback(asyncio.Future.exception)  # asyncio logs an error that is not read
+            try:
+                await asyncio.wait([running], timeout=GRACE)
+            finally:  # the shutdown may cancel again
+                attempt.cancel()
             await asyncio.wait([running])  # until then it has its slot
-            running.exception()
             raise
         return running.result()

@@ -69,11 +69,10 @@ def not_modified(request: Request[State], headers: dict[str, str], conflict: str
         known = []  # A malformed ETag does not match. The client gets the whole answer.
     if wanted is not None:
         if etag not in wanted and "*" not in wanted:
-            kind, detail = conflict, f"If-Match does not list the ETag {etag}."
+            detail = f"If-Match does not list the ETag {etag}."
             if f"W/{etag}" in wanted:  # section 13.1.1 compares strongly
-                kind = None  # the image has not changed
                 detail = f"If-Match lists the ETag {etag} as a weak one. A weak ETag never matches: send it without W/."
-            raise ProblemError(412, kind, detail, headers={"ETag": etag})
+            raise ProblemError(412, conflict, detail, headers={"ETag": etag})
     elif _is_later(headers, request, "if-unmodified-since"):
         detail = f"The last modification was later: {headers['Last-Modified']}."
         raise ProblemError(412, conflict, detail, headers={"ETag": etag})

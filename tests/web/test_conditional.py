@@ -76,7 +76,6 @@ async def test_a_412_says_which_condition_is_false_and_why(client: httpx.AsyncCl
         response = await change(client, method, url, headers)
         assert response.status_code == 412
         assert response.json()["detail"] == detail, (method, headers)
-        assert (response.json()["title"] == "The image has changed") == (detail == other)
 
 
 @pytest.mark.parametrize("path", PATHS)

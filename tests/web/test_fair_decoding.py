@@ -74,12 +74,18 @@ def uploading(port: int, content: bytes, token: str = "", more: bytes = b"") -> 
         yield client
 
 
+DECODERS = {"app.decoder", "tests.support.hostile_codec"}
+
+
 def busy(megapixels: int = 20) -> list[psutil.Process]:
     """The decoders of this process that hold the pixels of a large image."""
     return [
         child
         for child in psutil.Process().children()
-        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE and child.memory_info().rss > megapixels * 4e6
+        if child.is_running()
+        and child.status() != psutil.STATUS_ZOMBIE
+        and DECODERS.intersection(child.cmdline())
+        and child.memory_info().rss > megapixels * 4e6
     ]
 
 

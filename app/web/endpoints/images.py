@@ -86,7 +86,7 @@ async def list_images(request: Request[State]) -> Response:
     description="Returns the metadata of an image. Its bytes are at `/v1/images/{id}/content`.",
     headers=READ_CONDITIONS,
     answers=(ONE_IMAGE, NOT_MODIFIED),
-    problems=("404", "412", "412 version-conflict"),
+    problems=("404", "412 version-conflict"),
 )
 async def get_image(request: Request[State]) -> Response:
     row = await queries.get_image(request.state["reads"], request.path_params["id"])
