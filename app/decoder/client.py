@@ -186,7 +186,7 @@ class Process:
             raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
 
     def ask(self, job: dict[str, object], content: Content, seconds: float) -> tuple[dict[str, Any], bytes]:
-        """Return the answer to a job that may take so many seconds, and no more than any image. Raises DecoderError."""
+        """Return the answer to a job, within `seconds` and the limit of all images. Raises DecoderError."""
         encoded = json.dumps(job | {"length": _size(content)}).encode()
         message = [LENGTHS.pack(len(encoded), 0), encoded]
         try:

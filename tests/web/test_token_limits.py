@@ -265,7 +265,7 @@ async def test_without_the_primary_each_worker_allows_the_rate_by_itself(
     token = await limited(settings, rate=20)
 
     async def fail(*_: object) -> None:
-        raise ConnectionRefusedError("nobody listens")
+        raise ConnectionRefusedError("connection refused")
 
     monkeypatch.setattr(queries, "take_requests", fail)
     admitted, started, statuses = 0, time.monotonic(), set()
@@ -277,7 +277,7 @@ async def test_without_the_primary_each_worker_allows_the_rate_by_itself(
 
     assert statuses == {404, 429}
     assert [r.getMessage() for r in caplog.records if "count" in r.getMessage()] == [
-        f"could not count the requests of token {await _id(settings)}: nobody listens"
+        f"could not count the requests of token {await _id(settings)}: connection refused"
     ]
 
 
