@@ -71,6 +71,10 @@ class Ownership(NamedTuple):
         return None
 
 
+DROPPED = (
+    "the database no longer has the ID of the object store. This worker goes on. The next start fails before: "
+    "images objects adopt --replace {id}"
+)
 UNCLAIMED = (
     f"the object store has objects, but no {identity.KEY}, and not the bytes of the images in the database. "
     "Orphans are not removed before: images objects adopt"
@@ -145,10 +149,12 @@ class StoreGuard:
         self.ownership: Ownership | None = None
         self._settings = settings.model_copy(update={"database_pool_size": 1})
         self._objects = objects
+        self._is_started = False
+        self._claimed: UUID | None = None  # the ID that the database and the store had when this worker started
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Compare while the context is open, until PostgreSQL and the store have answered."""
+        """Compare while the context is open."""
         task = asyncio.create_task(self._run())
         try:
             yield
@@ -157,32 +163,38 @@ class StoreGuard:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
-        """Compare until the store is not that of another catalogue. The operator may adopt it meanwhile.
+        """Compare until the store is that of this catalogue: the operator may adopt it meanwhile.
 
-        Then compare at intervals: a volume may be unmounted, or mounted in the wrong place.
+        Then compare at longer intervals: a volume may be unmounted, or mounted in the wrong place.
         """
-        interval, last, is_claimed = POLL_INTERVAL, "", False
+        retry, last = POLL_INTERVAL, ""
         while True:
             try:
                 async with Pool(self._settings, "store") as pool:
-                    found = await (compare if is_claimed else claim)(pool, self._objects)
+                    text = self._judge(await (compare if self._is_started else claim)(pool, self._objects))
             except (*UNAVAILABLE, *SCHEMA_BEHIND, PostgresError) as error:
                 text = f"not compared with the database: {type(error).__name__}: {store.reason(error)}"
-            else:
-                if is_claimed and found.state is State.UNCLAIMED and found.is_confirmed:
-                    found = found._replace(state=State.LOST)
-                self.ownership = found
-                fault = found.fault()
-                text = fault.message if fault else ""
-                if fault is None and not is_claimed:
-                    is_claimed, interval = True, MAX_POLL_INTERVAL
-                    if found.state is State.UNCLAIMED:
-                        logger.warning("%s", UNCLAIMED)
             if text and text != last:
                 logger.warning("object store: %s", text)
             last = text
-            await asyncio.sleep(interval)
-            interval = min(2 * interval, MAX_POLL_INTERVAL)
+            await asyncio.sleep(retry if text else MAX_POLL_INTERVAL)
+            retry = min(2 * retry, MAX_POLL_INTERVAL) if text else POLL_INTERVAL
+
+    def _judge(self, found: Ownership) -> str:
+        """Keep the comparison in `ownership`. Return what is wrong, or nothing."""
+        if self._claimed is not None and found.own is None and found.found == self._claimed:
+            # The store is the same. Only the table was dropped and made again, by a rollback.
+            return DROPPED.format(id=self._claimed)
+        if self._is_started and found.state is State.UNCLAIMED and found.is_confirmed:
+            found = found._replace(state=State.LOST)
+        self.ownership = found
+        if fault := found.fault():
+            return fault.message
+        self._claimed = found.own
+        if found.state is State.UNCLAIMED and not self._is_started:
+            logger.warning("%s", UNCLAIMED)
+        self._is_started = True
+        return ""
 
     def is_removable(self) -> bool:
         """Return False if the store is that of another catalogue, whose bytes a DELETE must not remove."""

@@ -175,6 +175,31 @@ async def test_a_worker_notices_that_its_store_was_exchanged(
     assert len(objects(settings)) == 2
 
 
+async def test_a_worker_goes_on_if_only_the_database_lost_the_id(
+    settings: Settings,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Every migration was rolled back and applied again. The next start needs `images objects adopt`."""
+    monkeypatch.setattr(ownership, "POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(ownership, "MAX_POLL_INTERVAL", 0.05)
+    async with client_of(settings) as client:
+        await upload(client)
+        await asyncio.to_thread(wait_until, place(settings, KEY).exists)
+        await answered(client, 200)
+        connection.execute("DELETE FROM object_stores")
+        await asyncio.to_thread(wait_until, lambda: "no longer has the ID" in caplog.text)
+
+        await answered(client, 200)
+        await upload(client, picture(seed=1))
+        status, _, stderr = images(settings, "wait", "--timeout", "5")
+        assert (status, "is that of another catalogue" in stderr) == (3, True)
+        assert images(settings, "objects", "adopt", "--replace", in_store(settings))[0] == 0
+        place(settings, KEY).unlink()
+        await answered(client, 503)
+
+
 async def answered(client: httpx.AsyncClient, status: int) -> None:
     async with asyncio.timeout(30):
         while (await client.get("/readyz")).status_code != status:  # noqa: ASYNC110
