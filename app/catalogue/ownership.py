@@ -71,10 +71,6 @@ class Ownership(NamedTuple):
         return None
 
 
-DROPPED = (
-    "the database no longer has the ID of the object store. This worker goes on. The next start fails before: "
-    "images objects adopt --replace {id}"
-)
 UNCLAIMED = (
     f"the object store has objects, but no {identity.KEY}, and not the bytes of the images in the database. "
     "Orphans are not removed before: images objects adopt"
@@ -171,7 +167,8 @@ class StoreGuard:
         while True:
             try:
                 async with Pool(self._settings, "store") as pool:
-                    text = self._judge(await (compare if self._is_started else claim)(pool, self._objects))
+                    fault = self._judge(await (compare if self._is_started else claim)(pool, self._objects))
+                    text = fault.message if fault else ""
             except (*UNAVAILABLE, *SCHEMA_BEHIND, PostgresError) as error:
                 text = f"not compared with the database: {type(error).__name__}: {store.reason(error)}"
             if text and text != last:
@@ -180,21 +177,19 @@ class StoreGuard:
             await asyncio.sleep(retry if text else MAX_POLL_INTERVAL)
             retry = min(2 * retry, MAX_POLL_INTERVAL) if text else POLL_INTERVAL
 
-    def _judge(self, found: Ownership) -> str:
-        """Keep the comparison in `ownership`. Return what is wrong, or nothing."""
+    def _judge(self, found: Ownership) -> WrongStoreError | None:
+        """Keep the comparison in `ownership`. Return what is wrong, or None."""
         if self._claimed is not None and found.own is None and found.found == self._claimed:
-            # The store is the same. Only the table was dropped and made again, by a rollback.
-            return DROPPED.format(id=self._claimed)
+            # The store is the same. Only the table was dropped and made again, by a rollback. The worker continues.
+            return WrongStoreError(f"the database no longer has the ID {self._claimed} of its store. The next start fails.")
         if self._is_started and found.state is State.UNCLAIMED and found.is_confirmed:
             found = found._replace(state=State.LOST)
-        self.ownership = found
-        if fault := found.fault():
-            return fault.message
-        self._claimed = found.own
-        if found.state is State.UNCLAIMED and not self._is_started:
-            logger.warning("%s", UNCLAIMED)
-        self._is_started = True
-        return ""
+        self.ownership, fault = found, found.fault()
+        if fault is None:
+            if found.state is State.UNCLAIMED and not self._is_started:
+                logger.warning("%s", UNCLAIMED)
+            self._is_started, self._claimed = True, found.own
+        return fault
 
     def is_removable(self) -> bool:
         """Return False if the store is that of another catalogue, whose bytes a DELETE must not remove."""
