@@ -181,7 +181,9 @@ class StoreGuard:
         """Keep the comparison in `ownership`. Return what is wrong, or None."""
         if self._claimed is not None and found.own is None and found.found == self._claimed:
             # The store is the same. Only the table was dropped and made again, by a rollback. The worker continues.
-            return WrongStoreError(f"the database no longer has the ID {self._claimed} of its store. The next start fails.")
+            return WrongStoreError(
+                f"the database no longer has the ID {self._claimed} of its store. The next start fails."
+            )
         if self._is_started and found.state is State.UNCLAIMED and found.is_confirmed:
             found = found._replace(state=State.LOST)
         self.ownership, fault = found, found.fault()
