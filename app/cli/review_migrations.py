@@ -17,7 +17,7 @@ from app.migrations.connection import explained
 from app.migrations.status import read_status
 from app.migrations.validation import faults
 from app.progress import Progress
-from app.review import releases, scratch
+from app.review import measured, releases, scratch
 from app.review.report import render, report
 from app.review.review import STAGES, Reviewed
 from app.review.review import review as review_migrations
@@ -25,7 +25,7 @@ from app.schema.history import MIGRATIONS
 from app.settings import ReviewSettings, read_review_settings, read_settings
 
 
-def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIONS) -> ExitCode:
+def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIONS, *, save: bool = False) -> ExitCode:
     """Review migrations of a folder, and print the report. Return ACTION_NEEDED if one is unsafe, otherwise DONE.
 
     `names` are IDs or files. Without names, the pending migrations are reviewed. Raises CommandError if they cannot be
@@ -42,6 +42,8 @@ def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIO
         return ExitCode.DONE
     found, allowed = check.findings_and_allowed(folder.parent)
     reviewed, server = _measure(settings, paths, chosen, rows)
+    if save:
+        note(f"saved the times to {measured.save(folder.parent, reviewed, server)}")
     for each in reviewed:
         files = {each.path, each.path.with_suffix(".rollback.sql")}
         each.findings = [finding for finding in found if finding.path in files]

@@ -63,12 +63,20 @@ def _development_packages() -> Iterator[None]:
         raise CommandError(f"{package} is not installed.", "make .venv/development") from error
 
 
-def show_review(names: Sequence[str], rows: int, format: str) -> int:
+def show_plan(rollback: str | None, format: str) -> int:
+    """Print the plan of `yoyo apply`, or of a rollback. Return ACTION_NEEDED if there is something to do."""
+    with _development_packages():
+        from app.cli import plan_migrations
+
+    return plan_migrations.show_plan(rollback, format)
+
+
+def show_review(names: Sequence[str], rows: int, format: str, *, save: bool = False) -> int:
     """Review the named migrations, or the pending ones. Return ACTION_NEEDED if one is unsafe."""
     with _development_packages():
         from app.cli.review_migrations import review
 
-    return review(names, rows, format)
+    return review(names, rows, format, save=save)
 
 
 def accept_migrations(names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Commands of the database schema: `images schema status`, `check`, `review`, `new`, `accept` and `dump`."""
+"""Commands of the database schema: `images schema status`, `plan`, `check`, `review`, `new`, `accept` and `dump`."""
 
 from pathlib import Path
 
@@ -64,14 +64,37 @@ def check(files: tuple[Path, ...], format: str) -> int:
     show_default=True,
     help="Rows to create in each table.",
 )
-def review(migrations: tuple[str, ...], rows: int, format: str) -> int:
+@click.option("--save", is_flag=True, help="Keep the times in sql/review/measured.json, for `images schema plan`.")
+def review(migrations: tuple[str, ...], rows: int, save: bool, format: str) -> int:
     """Run migrations on a scratch database, and measure locks and time.
 
     MIGRATION is an ID or a file. Without MIGRATION, the command reviews the pending migrations of the database.
     """
     from app.cli.schema_commands import show_review
 
-    return show_review(list(migrations), rows, format)
+    return show_review(list(migrations), rows, format, save=save)
+
+
+@schema.command(
+    params=[format_option("text", "json")],
+    examples="images schema plan\nimages schema plan --rollback 0030_create_content_checks --format json",
+    exit_codes={0: "nothing to do", 1: "migrations are pending, or something is wrong", 3: "could not be read"},
+)
+@click.option(
+    "--rollback",
+    metavar="REVISION",
+    shell_complete=complete_migration,
+    help="Plan `yoyo rollback -r REVISION` instead of `yoyo apply`.",
+)
+def plan(rollback: str | None, format: str) -> int:
+    """Show what `yoyo apply` would do to this database now.
+
+    For each statement of a pending migration: its locks, the rows that it rewrites or reads, an estimate of its time,
+    and the sessions that block it now. The command writes nothing.
+    """
+    from app.cli.schema_commands import show_plan
+
+    return show_plan(rollback, format)
 
 
 @schema.command(warns=False, examples='images schema new "Index images title"')

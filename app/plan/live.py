@@ -1,0 +1,98 @@
+"""Live state for a plan: rows, size and traffic of each table, and the sessions that hold locks now."""
+
+from dataclasses import dataclass
+
+from app.migrations.connection import Connection, run
+from app.review.measure import MODE_NAMES
+from app.text import one_line
+
+# The modes that conflict with each mode: the table of PostgreSQL's manual ("Explicit Locking").
+CONFLICTS = {
+    "ACCESS SHARE": {"ACCESS EXCLUSIVE"},
+    "ROW SHARE": {"EXCLUSIVE", "ACCESS EXCLUSIVE"},
+    "ROW EXCLUSIVE": {"SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"},
+    "SHARE UPDATE EXCLUSIVE": {
+        "SHARE UPDATE EXCLUSIVE",
+        "SHARE",
+        "SHARE ROW EXCLUSIVE",
+        "EXCLUSIVE",
+        "ACCESS EXCLUSIVE",
+    },
+    "SHARE": {"ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"},
+    "SHARE ROW EXCLUSIVE": set(MODE_NAMES.values()) - {"ACCESS SHARE", "ROW SHARE"},
+    "EXCLUSIVE": set(MODE_NAMES.values()) - {"ACCESS SHARE"},
+    "ACCESS EXCLUSIVE": set(MODE_NAMES.values()),
+}
+MAX_QUERY = 60  # characters of a blocker's statement
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table now: a row of read_relations.sql."""
+
+    name: str
+    rows: int  # estimated
+    table_bytes: int  # with TOAST
+    index_bytes: int | None  # None: it is locked
+    reads: int  # scans since the statistics were reset
+    writes: int  # rows
+    seconds: float | None  # since then; None: since the database was created
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """A session or a prepared transaction that holds a lock: a row of find_lock_holders.sql."""
+
+    relation: str | None  # None: a transaction that a build CONCURRENTLY waits for
+    mode: str
+    process: int | None
+    gid: str | None  # of a prepared transaction
+    application: str
+    state: str
+    seconds: float | None  # that its transaction is open; None if this role may not know
+    query: str
+
+    def __str__(self) -> str:
+        since = f", its transaction open for {self.seconds:,.0f} s" if self.seconds is not None else ""
+        holds = f" holds {self.mode} on {self.relation}" if self.relation else " has a transaction open"
+        if self.gid is not None:
+            return f"prepared transaction {self.gid!r}{holds}{since}: ROLLBACK PREPARED or COMMIT PREPARED ends it"
+        statement = f": {self.query}" if self.query else ""
+        state = f", {self.state}" if self.state else ""
+        name = self.application or "no application_name"
+        return f"process {self.process} ({name}){holds}{state}{since}{statement}"
+
+
+@dataclass(frozen=True)
+class Live:
+    """The tables and the locks of a database at one moment."""
+
+    version: int  # of PostgreSQL
+    tables: dict[str, Table]
+    holders: list[LockHolder]
+
+    def rows(self, table: str) -> int:
+        """Return the rows of a table, or 0 if it does not exist."""
+        return self.tables[table].rows if table in self.tables else 0
+
+    def blockers(self, relation: str, mode: str) -> list[LockHolder]:
+        """Return the holders of locks on a table or index for which a lock in this mode would wait."""
+        return [each for each in self.holders if each.relation == relation and each.mode in CONFLICTS[mode]]
+
+    def open_transactions(self) -> list[LockHolder]:
+        """Return the transactions that a build or a drop CONCURRENTLY would wait for."""
+        return [each for each in self.holders if each.relation is None]
+
+
+def read_live(connection: Connection) -> Live:
+    """Read tables and locks. Raises psycopg.Error."""
+    tables = {row[0]: Table(*row) for row in run(connection, "read_relations").fetchall()}
+    holders = []
+    for relation, mode, process, gid, application, state, seconds, query in run(connection, "find_lock_holders"):
+        text = one_line("\n".join(line for line in (query or "").splitlines() if not line.lstrip().startswith("--")))
+        name = MODE_NAMES.get(mode or "", "")
+        if relation is None or name:
+            holders.append(
+                LockHolder(relation, name, process, gid, application or "", state or "", seconds, text[:MAX_QUERY])
+            )
+    return Live(connection.info.server_version // 10000, tables, holders)

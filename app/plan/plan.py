@@ -1,0 +1,134 @@
+"""Plan of `images schema plan`: what `yoyo apply` or `yoyo rollback` would do to this database now.
+
+It reads the files, the history, the sizes, and the locks of other sessions, in a transaction that only reads.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psycopg
+
+from app.errors import CommandError, UsageError
+from app.migrations import ledger, lock
+from app.migrations.connection import Connection, connect, explain, reject_other_schema, run, sentence
+from app.migrations.validation import faults
+from app.plan.live import read_live
+from app.plan.model import Operation, Plan, PlannedMigration
+from app.plan.planner import Planner
+from app.schema.headers import rollback_of
+from app.schema.history import MIGRATIONS, Entry, compare, shipped
+from app.settings import Settings
+
+
+def make_plan(
+    settings: Settings,
+    operation: Operation = "apply",
+    chosen: Callable[[Sequence[Entry]], list[str]] | None = None,
+    folder: Path = MIGRATIONS,
+) -> Plan:
+    """Read the database and return the plan. Raises CommandError if it cannot be read.
+
+    `chosen` returns, from the history, the IDs to apply or to roll back, in the order of the files. Without it, the
+    plan has all that are pending.
+    """
+    if wrong := faults(folder):
+        return Plan(operation, [], {}, [str(fault) for fault in wrong], None)
+    connection = connect(settings)
+    try:
+        connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with connection, connection.transaction():
+            reject_other_schema(connection)
+            run(connection, "prepare_reading")
+            run(connection, "limit_reading")
+            holder = lock.find_holder(connection)
+            entries = compare(shipped(folder), ledger.read(connection), holder.migration if holder else None)
+            names = (chosen or pending)(entries)
+            live = read_live(connection)
+            migrations = Planner(folder, live, operation).plan(names, entries)
+            _count_losses(connection, settings, migrations, folder)
+    except psycopg.Error as error:
+        message, hint = explain(error)
+        raise CommandError(sentence(f"the plan cannot be made: {message}"), hint) from error
+    return Plan(
+        operation,
+        migrations,
+        {name: live.tables[name] for name in sorted(_relations(migrations) & live.tables.keys())},
+        _problems(operation, entries, migrations, settings),
+        str(holder) if holder else None,
+    )
+
+
+def pending(entries: Sequence[Entry]) -> list[str]:
+    """Return the IDs that `yoyo apply` would run."""
+    return [
+        entry.id
+        for entry in entries
+        if entry.state not in {"newer", "missing"} and (not entry.applied or entry.unfinished)
+    ]
+
+
+def down_to(revision: str) -> Callable[[Sequence[Entry]], list[str]]:
+    """Return a function that chooses what `yoyo rollback -r REVISION` would roll back.
+
+    A unique beginning of an ID is enough. The function raises UsageError if no applied migration is meant.
+    """
+
+    def choose(entries: Sequence[Entry]) -> list[str]:
+        found = [entry.id for entry in entries if entry.id.startswith(revision)]
+        if revision in found:
+            found = [revision]
+        if len(found) != 1:
+            several = f"several migrations begin with {revision}" if found else f'there is no migration "{revision}"'
+            raise UsageError(f"{several}.", "list the migrations: images schema status")
+        return [entry.id for entry in entries if entry.applied and entry.id >= found[0]]
+
+    return choose
+
+
+def _relations(migrations: Sequence[PlannedMigration]) -> set[str]:
+    every = [statement for migration in migrations for statement in migration.statements]
+    return {lock.relation for statement in every for lock in statement.locks}
+
+
+def _count_losses(
+    connection: Connection, settings: Settings, migrations: Sequence[PlannedMigration], folder: Path
+) -> None:
+    """Count what each rollback would lose now. A table that does not exist yet has no rows to lose."""
+    for migration in migrations:
+        query = rollback_of(folder / f"{migration.id}.sql").rows_to_lose
+        if query is None:
+            continue
+        try:
+            with connection.transaction():
+                row = connection.execute(query.encode()).fetchone()
+                migration.rows_to_lose = int(row[0]) if row else 0
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            migration.rows_to_lose = 0
+        except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege):
+            continue
+
+
+def _problems(
+    operation: Operation, entries: Sequence[Entry], migrations: Sequence[PlannedMigration], settings: Settings
+) -> list[str]:
+    """Return why the migrator would reject the command, with what to do."""
+    if operation == "apply":
+        return [entry.fault for entry in entries if entry.problem]
+    names = {migration.id for migration in migrations}
+    last = min(names, default="")
+    found = [entry.fault for entry in entries if entry.problem and entry.applied and entry.id >= last]
+    found += [
+        f"{entry.id} is applied and needs {last}: roll it back first, with the release that has it"
+        for entry in entries
+        if entry.state == "newer" and names
+    ]
+    for migration in migrations:
+        if migration.irreversible:
+            found.append(f"{migration.id} is irreversible: {migration.irreversible.rstrip('.')}")
+        elif migration.rows_to_lose and not settings.accepts_loss_of(migration.id):
+            found.append(
+                f"{migration.id} would lose {migration.loses}: {migration.rows_to_lose:,} rows. Back up first. "
+                f"To lose the rows, set ACCEPT_DATA_LOSS={migration.id}"
+            )
+    return found

@@ -1,0 +1,151 @@
+"""Planner: follows the files of a folder, and plans each statement on the schema that it will meet."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.lint import parser
+from app.lint.catalog import Catalog
+from app.lint.state import MigrationState
+from app.plan import estimate
+from app.plan.effects import Effects, effects_of
+from app.plan.live import Live
+from app.plan.model import Operation, PlannedLock, PlannedMigration, PlannedStatement
+from app.review import measured
+from app.review.measure import BLOCKED_BY_MODE, MODE_NAMES, MODES
+from app.schema.digest import digest
+from app.schema.headers import rollback_of, sections, transactional
+from app.schema.history import Entry
+from app.schema.statements import statements
+
+BLOCKS = {MODE_NAMES[mode]: blocks for mode, blocks in BLOCKED_BY_MODE.items()}
+
+
+class Planner:
+    """Planner of one folder, for one live database."""
+
+    def __init__(self, folder: Path, live: Live, operation: Operation) -> None:
+        self.folder = folder
+        self.live = live
+        self.operation = operation
+        self.measured = measured.load(folder.parent)
+        self.rows = estimate.Rows(live)
+
+    def plan(self, names: Sequence[str], entries: Sequence[Entry]) -> list[PlannedMigration]:
+        """Return the planned migrations, in the order of execution."""
+        files = {entry.id: self.folder / f"{entry.id}.sql" for entry in entries}
+        catalog = Catalog()
+        planned = []
+        for entry in entries:
+            path = files[entry.id]
+            if not path.exists():
+                continue
+            wanted = entry.id in names
+            if wanted and self.operation == "apply":
+                planned.append(self._migration(path, path, catalog))
+            elif entry.applied or wanted:
+                _follow(catalog, path)
+            if wanted and self.operation == "rollback":
+                planned.append(self._migration(path, path.with_suffix(".rollback.sql"), catalog.copy()))
+        return planned if self.operation == "apply" else planned[::-1]
+
+    def _migration(self, path: Path, file: Path, catalog: Catalog) -> PlannedMigration:
+        header = rollback_of(path)
+        title = sections(path.read_text(encoding="utf-8"))[""]
+        migration = PlannedMigration(path.stem, title, transactional(path), loses=header.loses)
+        migration.irreversible = header.irreversible
+        if not file.exists():  # an irreversible migration
+            return migration
+        text = file.read_text(encoding="utf-8")
+        state = MigrationState(file.name, catalog, [], transactional=migration.transactional)
+        known = self.measured.get(digest(file.read_bytes()).current)
+        self.rows.use(known)
+        found: dict[int, list[Effects]] = {}
+        for statement in parser.statements(text):
+            effects = effects_of(state, statement, self.live.version)
+            found.setdefault(statement.block or statement.line, []).append(effects)
+        held: dict[str, str] = {}
+        for number, (line, sql) in enumerate(statements(text)):
+            parts = found[line]
+            effects = _together(parts)
+            times = known.statements[number] if known and number < len(known.statements) else None
+            if effects.unread and times:
+                for table, mode in times.locks.items():
+                    effects.lock(table, mode)
+            planned = PlannedStatement(line, sql, conditional=len(parts) > 1)
+            planned.seconds = estimate.seconds(effects, times, self.rows)
+            planned.measured = times is not None
+            planned.unknown = _unknown(effects, has_times=times is not None)
+            planned.work = [self._words(effects, work.kind, work.table) for work in effects.work]
+            planned.waits_for = self.live.open_transactions() if effects.waits else []
+            self.rows.filled |= effects.fills
+            for relation, mode in effects.locks.items():
+                if relation in held and MODES.index(held[relation]) >= MODES.index(mode):
+                    continue
+                blocks = [word for word in BLOCKS[mode].split(", ") if word]
+                blockers = self.live.blockers(relation, mode)
+                planned.locks.append(PlannedLock(relation, mode, blocks, None, blockers))
+                if migration.transactional:
+                    held[relation] = mode
+            migration.statements.append(planned)
+        _hold(migration)
+        return migration
+
+    def _words(self, effects: Effects, kind: str, table: str) -> str:
+        rows = self.rows.of(table)
+        size = f"{rows:,} {'row' if rows == 1 else 'rows'} of {table}"
+        match kind:
+            case "rewrite":
+                return f"rewrites {table} and its indexes, {rows:,} rows"
+            case "build":
+                return f"builds an index over {size}"
+            case "scan":
+                return f"reads {size}"
+            case "sample":
+                return f"reads a sample of {table}"
+            case _ if table in effects.fills:
+                return f"inserts rows into {table}"
+            case _:
+                return f"may change {size}"
+
+
+def _follow(catalog: Catalog, path: Path) -> None:
+    for statement in parser.statements(path.read_text(encoding="utf-8")):
+        if not statement.unreadable:
+            catalog.apply(statement.node, path.name)
+
+
+def _together(parts: Sequence[Effects]) -> Effects:
+    """Return the effects of a DO block and of the statements in it as one."""
+    whole = Effects()
+    for part in parts:
+        for relation, mode in part.locks.items():
+            whole.lock(relation, mode)
+        for work in part.work:
+            whole.do(work.kind, work.table)
+        whole.fills |= part.fills
+        whole.waits = whole.waits or part.waits
+        whole.unread = whole.unread or part.unread
+    return whole
+
+
+def _unknown(effects: Effects, *, has_times: bool) -> str:
+    if not effects.unread:
+        return ""
+    instead = ": locks and time are those of the review" if has_times else ": cannot tell its locks and its time"
+    return effects.unread + instead
+
+
+def _hold(migration: PlannedMigration) -> None:
+    """Add up the times: in a transaction, a lock is held until the end."""
+    remaining: float | None = 0.0
+    for statement in reversed(migration.statements):
+        own = statement.seconds
+        if not migration.transactional:
+            remaining = own
+        else:
+            remaining = None if remaining is None or own is None else remaining + own
+        statement.locks = [
+            PlannedLock(each.relation, each.mode, each.blocks, remaining, each.blockers) for each in statement.locks
+        ]
+    times = [statement.seconds for statement in migration.statements]
+    migration.seconds = None if None in times else sum(time for time in times if time is not None)

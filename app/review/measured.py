@@ -1,0 +1,74 @@
+"""Measured times: sql/review/measured.json, which has the duration of each statement as a review measured it.
+
+`images schema review --save` writes it, and `images schema plan` reads it. A migration or rollback whose statements
+have changed since then counts as not measured.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.review.measure import MODES, MeasuredRun
+from app.review.review import Reviewed
+from app.schema.digest import digest
+
+FILE = "review/measured.json"  # in sql/
+
+
+@dataclass(frozen=True)
+class MeasuredStatement:
+    """One statement of a file: its duration, and the strongest lock that it took on each existing table."""
+
+    milliseconds: float
+    locks: dict[str, str]
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """One migration or rollback: the rows of each table before it, and its statements in order."""
+
+    rows: dict[str, int]
+    statements: list[MeasuredStatement]
+
+
+def load(sql: Path) -> dict[str, MeasuredFile]:
+    """Return the measured files of a folder like sql/, by digest. Without measurements, return nothing."""
+    try:
+        stored = json.loads((sql / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {
+        name: MeasuredFile(file["rows"], [MeasuredStatement(ms, locks) for ms, locks in file["statements"]])
+        for name, file in stored["files"].items()
+    }
+
+
+def save(sql: Path, reviewed: Iterable[Reviewed], server: str) -> Path:
+    """Write what a review measured, and keep the other files that sql/ still has. Return the path."""
+    path = sql / FILE
+    present = {digest(file.read_bytes()).current for file in (sql / "migrations").glob("*.sql")}
+    stored: dict[str, Any] = {"files": {}}
+    if path.exists():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    files = {name: file for name, file in stored["files"].items() if name in present}
+    for one in reviewed:
+        for file, run in ((one.path, one.up), (one.path.with_suffix(".rollback.sql"), one.down)):
+            if run and not run.error:
+                files[digest(file.read_bytes()).current] = {"file": file.name} | _plain(one.rows, run)
+    ordered = dict(sorted(files.items(), key=lambda item: str(item[1]["file"])))
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(file)}" for name, file in ordered.items())
+    path.write_text(f'{{"server": {json.dumps(server)}, "files": {{\n{lines}\n}}}}\n', encoding="utf-8")
+    return path
+
+
+def _plain(rows: dict[str, int], run: MeasuredRun) -> dict[str, Any]:
+    statements = []
+    for step in run.steps:
+        strongest: dict[str, str] = {}
+        for lock in sorted(step.locks, key=lambda lock: MODES.index(lock.mode)):
+            if lock.relation == lock.table:
+                strongest[lock.relation] = lock.mode
+        statements.append([round(step.milliseconds, 1), strongest])
+    return {"rows": {name: count for name, count in rows.items() if "yoyo" not in name}, "statements": statements}

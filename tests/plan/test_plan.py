@@ -1,0 +1,214 @@
+"""Plan of an apply and of a rollback: what it says about one live database, and that it neither writes nor waits."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from app.errors import UsageError
+from app.plan.model import Plan
+from app.plan.plan import down_to, make_plan
+from app.plan.render import as_json, as_text
+from app.plan.verdict import verdict_of
+from app.settings import Settings
+from tests.conftest import backend_on
+from tests.schema.test_migrations import FOLDER, IDS
+from tests.support import forked
+
+
+@pytest.fixture
+def own(database: str) -> Settings:
+    return Settings(_env_file=None, database_url=SecretStr(database), storage_url="file:/tmp", auth="none")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    sql = tmp_path / "sql"
+    shutil.copytree(FOLDER, sql / "migrations")
+    shutil.copytree(FOLDER.parent / "review", sql / "review")
+    return sql / "migrations"
+
+
+def add(folder: Path, name: str, up: str, down: str = "SELECT 1;", loses: str = "nothing", header: str = "") -> str:
+    """Write one more migration and its rollback. Return its ID."""
+    last = max(path.stem for path in folder.glob("*.sql") if ".rollback" not in path.name)
+    id = f"{int(last[:4]) + 1:04}_{name}"
+    (folder / f"{id}.sql").write_text(f"-- Tries.\n-- depends: {last}\n{header}\n{up}\n")
+    (folder / f"{id}.rollback.sql").write_text(f"-- Undoes.\n-- loses: {loses}\n{header}\n{down}\n")
+    return id
+
+
+def reasons(plan: Plan) -> str:
+    return "\n".join(f"{reason.level}: {reason.text}" for reason in verdict_of(plan).reasons)
+
+
+@pytest.fixture
+def holder(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database, application_name="nightly") as connection:
+        yield connection
+        connection.rollback()
+
+
+def test_an_up_to_date_database_has_nothing_to_do(database: str) -> None:
+    done = forked.run({"DATABASE_URL": database}, "images", "schema", "plan")
+
+    assert (done.returncode, done.stdout) == (0, "nothing to do: no migration is pending\n"), done.stderr
+
+
+def test_a_pending_migration_has_its_locks_work_and_time(own: Settings, folder: Path, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO images (filename, content_type, byte_size, width, height, sha256, storage_key) "
+            "SELECT 'x', 'image/png', 1, 1, 1, lpad(n::text, 64, '0'), 'k' FROM generate_series(1, 2000) AS n"
+        )
+        connection.execute("ANALYZE images")
+        connection.execute("SELECT pg_stat_force_next_flush()")
+    first = add(folder, "add_notes", "CREATE TABLE notes (id bigint);\nALTER TABLE images ADD COLUMN a int;")
+    add(folder, "index_notes", "CREATE INDEX notes_id_idx ON notes (id);")
+    add(folder, "drop_notes_index", "DROP INDEX notes_id_idx;")
+    add(folder, "number_images", "ALTER TABLE images ADD COLUMN n uuid DEFAULT gen_random_uuid();")
+
+    plan = make_plan(own, folder=folder)
+
+    assert plan.exit_code == 1
+    assert verdict_of(plan).level == "yes"
+    adding, indexing, dropping, numbering = plan.migrations
+    assert adding.id == first
+    assert [(lock.relation, lock.mode, lock.blocks) for each in adding.statements for lock in each.locks] == [
+        ("images", "ACCESS EXCLUSIVE", ["reads", "writes", "other DDL"])
+    ]
+    assert adding.statements[1].work == []
+    # The table and the index of the migrations before are known, although the database does not have them.
+    assert indexing.statements[0].work == ["builds an index over 0 rows of notes"]
+    assert {lock.relation for lock in dropping.statements[0].locks} == {"notes", "notes_id_idx"}
+    assert numbering.statements[0].work == ["rewrites images and its indexes, 2,000 rows"]
+    assert numbering.seconds is not None
+    assert 0.01 < numbering.seconds < 1
+    assert plan.tables["images"].rows == 2000
+    assert plan.tables["images"].writes >= 2000
+    assert "number_images" in as_text(plan)
+    fields = json.loads(as_json(plan))
+    assert fields["verdict"] == "yes"
+    assert fields["migrations"][3]["statements"][0]["locks"][0]["mode"] == "ACCESS EXCLUSIVE"
+
+
+def test_a_session_that_blocks_a_statement_is_named_and_no_other(
+    own: Settings, folder: Path, holder: psycopg.Connection
+) -> None:
+    add(folder, "add_column", "ALTER TABLE images ADD COLUMN a int;")
+    holder.execute("SELECT FROM images")
+    holder.execute("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")  # blocks no statement of the plan
+    holder.execute("SELECT pg_sleep(1.05)")  # as long as PASSING, so that the plan advises to wait
+
+    plan = make_plan(own, folder=folder)
+
+    assert verdict_of(plan).level == "not now"
+    (lock,) = plan.migrations[0].statements[0].locks
+    (blocker,) = lock.blockers
+    assert (blocker.process, blocker.mode) == (holder.info.backend_pid, "ACCESS SHARE")
+    assert f"process {blocker.process} (nightly) holds ACCESS SHARE on images" in reasons(plan)
+    assert "tokens" not in reasons(plan)
+
+
+def test_a_prepared_transaction_that_blocks_a_statement_is_named_by_its_gid(
+    own: Settings, folder: Path, holder: psycopg.Connection, database: str
+) -> None:
+    if holder.execute("SHOW max_prepared_transactions").fetchone() == ("0",):
+        pytest.skip("this server allows no prepared transactions")
+    add(folder, "add_column", "ALTER TABLE images ADD COLUMN a int;")
+    holder.execute("LOCK TABLE images IN SHARE MODE")
+    holder.execute("PREPARE TRANSACTION 'two; phases'")
+    holder.commit()
+    try:
+        plan = make_plan(own, folder=folder)
+        assert verdict_of(plan).level == "not now"
+        assert "prepared transaction 'two; phases' holds SHARE on images" in reasons(plan)
+    finally:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("ROLLBACK PREPARED 'two; phases'")
+
+
+def test_the_plan_waits_for_no_lock_and_writes_nothing(
+    own: Settings, folder: Path, holder: psycopg.Connection, database: str
+) -> None:
+    add(folder, "fill_images", "UPDATE images SET title = 'x' WHERE title IS NULL;")
+    holder.execute("LOCK TABLE images, tokens, _yoyo_log IN ACCESS EXCLUSIVE MODE")
+    before = holder.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())").fetchone()
+
+    plan = make_plan(own, folder=folder)
+    rollback = make_plan(own, "rollback", down_to("0026"), folder=FOLDER)
+
+    assert plan.migrations[0].statements[0].locks[0].blockers[0].mode == "ACCESS EXCLUSIVE"
+    assert [each.rows_to_lose for each in rollback.migrations if each.id == "0026_create_tokens"] == [None]
+    assert holder.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())").fetchone() == before
+
+
+def test_a_build_without_a_transaction_waits_for_open_transactions(
+    own: Settings, folder: Path, holder: psycopg.Connection
+) -> None:
+    header = "-- transactional: false\n"
+    build = "CREATE INDEX CONCURRENTLY images_title_idx ON images (title);"
+    add(folder, "index_title", build, "DROP INDEX CONCURRENTLY images_title_idx;", header=header)
+    holder.execute("CREATE TEMPORARY TABLE written ()")
+    holder.execute("SELECT pg_sleep(1.05)")
+
+    plan = make_plan(own, folder=folder)
+
+    assert [each.process for each in plan.migrations[0].statements[0].waits_for] == [holder.info.backend_pid]
+    assert verdict_of(plan).level == "not now"
+
+
+def test_what_cannot_be_read_is_said(own: Settings, folder: Path) -> None:
+    add(folder, "hide_change", "DO $$ BEGIN EXECUTE 'ALTER TABLE ' || 'images' || ' ADD b int'; END $$;")
+
+    plan = make_plan(own, folder=folder)
+
+    assert verdict_of(plan).level == "with care"
+    assert plan.migrations[0].seconds is None
+    assert "cannot tell its locks and its time" in as_text(plan)
+
+
+def test_a_rollback_counts_what_it_would_lose_now(own: Settings, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO tokens (id, name, scope, sha256) VALUES (gen_random_uuid(), 'a', 'read', sha256('a'))"
+        )
+
+    plan = make_plan(own, "rollback", down_to("0026"))
+
+    assert [each.id for each in plan.migrations] == [id for id in reversed(IDS) if id >= "0026"]
+    assert plan.migrations[-1].rows_to_lose == 1
+    assert verdict_of(plan).level == "no"
+    assert "To lose the rows, set ACCEPT_DATA_LOSS=0026_create_tokens" in reasons(plan)
+    accepted = own.model_copy(
+        update={"accept_data_loss": "0026_create_tokens,0032_add_tokens_columns,0035_create_token_events"}
+    )
+    assert verdict_of(make_plan(accepted, "rollback", down_to("0026"))).level == "yes"
+
+
+def test_a_problem_of_the_history_or_of_the_files_is_the_verdict(own: Settings, folder: Path, database: str) -> None:
+    last = IDS[-1]
+    (folder / f"{last}.sql").write_text((folder / f"{last}.sql").read_text() + "\nSELECT 1;\n")
+    edited = make_plan(own, folder=folder)
+    (folder / f"{last}.sql").write_text("SELEC 1;\n")
+    broken = make_plan(own, folder=folder)
+
+    assert (verdict_of(edited).level, edited.exit_code) == ("no", 1)
+    assert "was edited after it was applied" in reasons(edited)
+    assert (verdict_of(broken).level, broken.exit_code) == ("no", 1)
+    with pytest.raises(UsageError, match="there is no migration"):
+        make_plan(own, "rollback", down_to("0099"))
+
+
+def test_a_migrator_that_runs_is_named(own: Settings, database: str, folder: Path) -> None:
+    add(folder, "add_column", "ALTER TABLE images ADD COLUMN a int;")
+    with backend_on(database) as backend:
+        backend._hold()
+        plan = make_plan(own, folder=folder)
+
+    assert verdict_of(plan).level == "not now"
+    assert "a migrator is running: yoyo on" in reasons(plan)
