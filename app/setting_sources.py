@@ -14,16 +14,16 @@ from typing import NamedTuple
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from app.settings import NAMES, ServerSettings, Settings, secrets_folder
+from app.settings import NAMES, ServerSettings, env_file, secrets_folder
 from app.text import printable
 
 WARNED = "IMAGES_WARNED"  # set for yoyo if the command that started it has warned of unknown names
 SIMILAR = 0.8  # of difflib's ratio: names in .env and in the folder of secrets
 ALMOST_EQUAL = 0.88  # the same for the environment, which holds names of other programs
 
-# Read from the environment only: by uvicorn, the object store's client, and entrypoint.sh.
+# Read from the environment only: by uvicorn, the object store's client, entrypoint.sh, and app/project.py.
 ENVIRONMENT_ONLY = re.compile(
-    r"(UVICORN|AWS|GOOGLE|AZURE|MALLOC)_\w+|WEB_CONCURRENCY|SECRETS_DIR|PROMETHEUS_MULTIPROC_DIR"
+    r"(UVICORN|AWS|GOOGLE|AZURE|MALLOC)_\w+|WEB_CONCURRENCY|SECRETS_DIR|SCHEMA_PROJECT|PROMETHEUS_MULTIPROC_DIR"
 )
 SERVER_NAMES = {name.upper() for name in ServerSettings.model_fields}
 
@@ -46,9 +46,9 @@ class Sources:
     @cached_property
     def dotenv(self) -> Mapping[str, str]:
         """Return the variables of `.env` by their names in upper case, without empty ones."""
-        file = Settings.model_config.get("env_file")
+        file = env_file()
         with suppress(OSError, UnicodeError):
-            if isinstance(file, Path) and file.is_file():
+            if file is not None and file.is_file():
                 return {name.upper(): value for name, value in dotenv_values(file).items() if value}
         return {}
 
@@ -92,9 +92,9 @@ def unknown_names() -> list[str]:
 
 
 def _broken_lines() -> Iterator[str]:
-    file = Settings.model_config.get("env_file")
+    file = env_file()
     with suppress(OSError, UnicodeError):
-        if isinstance(file, Path) and file.is_file():
+        if file is not None and file.is_file():
             for binding in parse_stream(io.StringIO(file.read_text(encoding="utf-8"))):
                 if binding.error:
                     yield f".env: line {binding.original.line} is not NAME=value, and is ignored."

@@ -16,11 +16,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from app import project
 from app.errors import UsageError, WrongSettingsError
 from app.text import printable
 from app.urls import WrongURLError, check_database_url, check_storage_url, checked_origins, is_loopback
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = project.OWN
 SECRETS = Path("/run/secrets")  # Docker's folder; SECRETS_DIR names another one
 MAX_SHOWN = 60  # characters of a wrong value in a message
 
@@ -205,13 +206,21 @@ def secrets_folder() -> Path | None:
     return SECRETS if SECRETS.is_dir() and os.access(SECRETS, os.R_OK | os.X_OK) else None
 
 
+def env_file(model: type[BaseSettings] = Settings) -> Path | None:
+    """Return the file `.env` of the project, or None if the model reads none."""
+    file = model.model_config.get("env_file")
+    if not isinstance(file, Path):
+        return None
+    return file if project.current().is_own else project.current().folder / file.name
+
+
 def _read(model: type[Read]) -> tuple[Read | None, list[UsageError]]:
     """Return the settings, or None and what is wrong with them. Raises UsageError if a source cannot be read."""
     folder = None if model is ServerSettings else secrets_folder()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # pydantic-settings only warns of a folder or a file that it cannot read
-            return model(_secrets_dir=folder), []
+            return model(_secrets_dir=folder, _env_file=env_file(model)), []
     except ValidationError as error:
         return None, [_fault(model, fault) for fault in error.errors(include_url=False)]
     except (OSError, UnicodeError, SettingsError, UserWarning) as error:

@@ -17,20 +17,23 @@ from app.migrations.connection import explained
 from app.migrations.status import read_status
 from app.migrations.validation import faults
 from app.progress import Progress
+from app.project import current
 from app.review import measured, releases, scratch
 from app.review.report import render, report
 from app.review.review import STAGES, Reviewed
 from app.review.review import review as review_migrations
-from app.schema.history import MIGRATIONS
 from app.settings import ReviewSettings, read_review_settings, read_settings
 
 
-def review(names: Sequence[str], rows: int, format: str, folder: Path = MIGRATIONS, *, save: bool = False) -> ExitCode:
+def review(
+    names: Sequence[str], rows: int, format: str, folder: Path | None = None, *, save: bool = False
+) -> ExitCode:
     """Review migrations of a folder, and print the report. Return ACTION_NEEDED if one is unsafe, otherwise DONE.
 
     `names` are IDs or files. Without names, the pending migrations are reviewed. Raises CommandError if they cannot be
     reviewed.
     """
+    folder = folder or current().migrations
     if wrong := faults(folder):
         lines = "\n".join(str(fault) for fault in wrong)
         raise CommandError(f"the migrations cannot be reviewed:\n{lines}")
@@ -73,7 +76,7 @@ def _measure(
                     note(f"reviewing {migration}")
                 progress.advance(label=f"{migration}: {stage}")
 
-            release = releases.present(paths[0].parent.parent / "queries")
+            release = releases.present(paths[0].parent.parent)
             reviewed = review_migrations(connection, paths, chosen, rows, release, releases.previous, show)
             return reviewed, str(connection.info.parameter_status("server_version"))
     except psycopg.Error as error:

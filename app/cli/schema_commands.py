@@ -16,6 +16,7 @@ from app.embedded_postgres import connectable
 from app.errors import CommandError, ExitCode, UsageError
 from app.migrations.dump import dump
 from app.migrations.status import as_json, as_text, read_status
+from app.project import current
 from app.settings import read_settings
 from app.text import one_line, printable
 
@@ -41,7 +42,7 @@ def check_files(files: Collection[Path], format: str) -> ExitCode:
     found = [each for each in check.findings() if not chosen or each.path.resolve() in chosen]
     checked = {each.path.resolve() for each in found}  # a misnamed file has a finding, too
     if unread := [named for path, named in chosen.items() if path not in checked and not check.reads(path)]:
-        folders = ", ".join(f"sql/{name}" for name in ("migrations", *check.FOLDERS))
+        folders = ", ".join(str(current().shown(folder)) for folder in check.folders())
         raise UsageError(f"{printable(str(unread[0]))} is not a .sql file of {folders}.")
     if format == "json":
         objects = [asdict(each) | {"path": each.place, "link": each.link} for each in found]

@@ -1,4 +1,4 @@
-"""Check of sql/ without a database: the findings of `images schema check`, file by file.
+"""Check of sql/ without a database: the findings of `schema check`, file by file.
 
 The findings have three sources: the faults for which the migrator rejects a file (app/migrations/validation.py), the
 rules of this package, and squawk.
@@ -21,38 +21,48 @@ from app.lint.squawk import squawk_findings
 from app.lint.state import MigrationState
 from app.lint.usage import Use, use_of
 from app.migrations.validation import NAME, faults
+from app.project import current
 from app.schema.headers import example_lines, transactional
-from app.settings import ROOT
 from app.text import one_line
 
-QUERIES = "queries"  # the folder that must exist
-FOLDERS = (QUERIES, "pooler", "migrator", "inspect", "review")  # beside migrations
+OTHERS = ("pooler", "migrator", "inspect", "review")  # folders beside the migrations and the queries
 ALLOW_HINT = "write `-- allow: RULE because REASON` above the line, or remove the comment"
 
 
-def findings(sql: Path = ROOT / "sql") -> list[Finding]:
-    """Return the findings in a folder like sql/, by file and line. Raises CannotCheckError if squawk does not run."""
+def findings(sql: Path | None = None) -> list[Finding]:
+    """Return the findings in the project, or in another folder like its sql/, by file and line.
+
+    Raises CannotCheckError if squawk does not run.
+    """
     return Check(sql).run()[0]
 
 
-def findings_and_allowed(sql: Path = ROOT / "sql") -> tuple[list[Finding], dict[Finding, str]]:
+def findings_and_allowed(sql: Path | None = None) -> tuple[list[Finding], dict[Finding, str]]:
     """Return the findings, and those that an `-- allow:` comment silences, with its reason. Raises CannotCheckError."""
     return Check(sql).run()
 
 
-def reads(path: Path, sql: Path = ROOT / "sql") -> bool:
+def folders() -> list[Path]:
+    """Return the folders that the check reads in the project."""
+    return [current().migrations, *Check().folders]
+
+
+def reads(path: Path) -> bool:
     """Return whether the check reads this file."""
-    folders = {(sql / name).resolve() for name in ("migrations", *FOLDERS)}
+    read = {folder.resolve() for folder in folders()}
     path = path.resolve()
-    return path.suffix == ".sql" and path.parent in folders and path.is_file()
+    return path.suffix == ".sql" and path.parent in read and path.is_file()
 
 
 class Check:
-    """One check of a folder like sql/."""
+    """One check of the project, or of another folder like its sql/."""
 
-    def __init__(self, sql: Path) -> None:
-        self.sql = sql
-        self.migrations = sql / "migrations"
+    def __init__(self, sql: Path | None = None) -> None:
+        project = current()
+        sql = sql or project.sql
+        self.migrations = sql / project.migrations.name
+        self.queries = sql / project.queries if project.queries else None  # it must exist
+        self.folders = [*filter(None, [self.queries]), *(sql / name for name in OTHERS)]
         self.texts: dict[Path, str] = {}  # of the files that can be read
         self.findings: set[Finding] = set()
 
@@ -91,12 +101,11 @@ class Check:
 
     def _check_queries(self) -> Iterator[Use]:
         """Check the files beside the migrations. Yield what each query of the service uses."""
-        for name in FOLDERS:
-            folder = self.sql / name
+        for folder in self.folders:
             try:
                 paths = sorted(path for path in folder.iterdir() if path.suffix == ".sql")
             except OSError as error:
-                if name == QUERIES or not isinstance(error, FileNotFoundError):
+                if folder == self.queries or not isinstance(error, FileNotFoundError):
                     why = f"it cannot be read: {error.strerror}"
                     self._add(folder, Fault(1, "file-text", why, "restore the folder, or make it readable"))
                 continue
@@ -105,13 +114,13 @@ class Check:
                     self._add(path, fault)
                 elif (statements := self._parse_query(path)) is not None:
                     self._check_query(path, statements)
-                    if name == QUERIES:
+                    if folder == self.queries:
                         yield use_of(path.stem, statements)
 
     def _parse_query(self, path: Path) -> list[parser.Statement] | None:
         text = self.texts[path]
         try:
-            return parser.statements(text if path.parent.name == QUERIES else parser.numbered(text))
+            return parser.statements(text if path.parent == self.queries else parser.numbered(text))
         except ParseError as error:
             line = text.count("\n", 0, error.args[1] or 0) + 1
             why = one_line(str(error.args[0]))[:150]
@@ -127,7 +136,7 @@ class Check:
             self._add(path, Fault(1, "query-header", why, f"begin the file with `-- {path.stem}: `"))
         if not statements:
             self._add(path, Fault(1, "syntax-error", "it contains no statement", "add one, or remove the file"))
-        if path.parent.name == QUERIES:
+        if path.parent == self.queries:
             for fault in _example_faults(text, parameter_count(statements)):
                 self._add(path, fault)
 

@@ -1,4 +1,4 @@
-"""Findings of `images schema check`: file, line, rule, reason and hint."""
+"""Findings of `schema check`: file, line, rule, reason and hint."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.errors import CommandError
 from app.lint.rules import SQUAWK_DOCS, SQUAWK_RULES
-from app.settings import ROOT
+from app.project import current
 
 
 class CannotCheckError(CommandError):
@@ -45,8 +45,7 @@ class Finding:
     @property
     def place(self) -> str:
         """Return the path, relative to the project if the file is in it."""
-        path = self.path.absolute()
-        return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+        return str(current().shown(self.path.absolute()))
 
     def __str__(self) -> str:
         return f"{self.place}:{self.line}: {self.rule} ({self.level}): {self.why}\n  hint: {self.instead} ({self.link})"

@@ -1,4 +1,4 @@
-"""Rules of `images schema check`: their ids, levels and hints, and which of squawk's rules apply.
+"""Rules of `schema check`: their ids, levels and hints, and which of squawk's rules apply.
 
 The ids are an interface: `-- allow:` comments, the JSON output and the headings of sql/README.md contain them.
 """
@@ -137,7 +137,7 @@ SQUAWK_OFF = {
     "require-statement-timeout": MIGRATOR_SETS,
     "require-timeout-settings": MIGRATOR_SETS,
     "prefer-robust-stmts": "IF NOT EXISTS would accept an INVALID index, or a table with another definition",
-    "require-table-schema": "each catalogue has its own schema, which the search path of the migrator's role names",
+    "require-table-schema": "each installation has its own schema, which the search path of the migrator's role names",
     "adding-field-with-default": OUR_REWRITE_RULES,
     "adding-serial-primary-key-field": OUR_REWRITE_RULES,
     "prefer-repack": OUR_REWRITE_RULES,

@@ -26,6 +26,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, MigrationList
 
+from app import project
 from app.errors import CommandError, ExitCode, UsageError
 from app.migrations import ledger, lock
 from app.migrations.connection import Connection, connect, reject_other_schema, reject_pooler, run
@@ -34,10 +35,11 @@ from app.migrations.edge import command_edge
 from app.migrations.execution import execute
 from app.migrations.order import reject_faults, reject_gap, reject_needed, reject_problems
 from app.migrations.validation import faults
+from app.program import SCHEMA
 from app.schema.digest import Digest
-from app.schema.history import MIGRATIONS, Entry, compare, shipped
+from app.schema.history import Entry, compare, shipped
 from app.setting_sources import WARNED, unknown_names
-from app.settings import ROOT, read_settings
+from app.settings import read_settings
 from app.streams import guard_streams
 
 ALL = {"-a", "--all"}  # options of yoyo
@@ -57,12 +59,12 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     _waited: float | None = None  # seconds for the lock; None if the ledger cannot record them
 
     def connect(self, dburi: object) -> Connection:
-        # yoyo finds its ini from a folder below the project too, but the migrations only from the project's folder.
-        if not Path("sql/migrations").is_dir():
-            os.chdir(ROOT)
-        if sys.stdout is sys.__stdout__:  # in the yoyo command: app/cli/main.py has done it for `images`
+        if sys.stdout is sys.__stdout__:  # in the yoyo command: app/cli/main.py has done it for its own
             guard_streams()
         with command_edge():
+            project.choose_as_yoyo()
+            # yoyo finds its ini from a folder below the project too, but the migrations only from the project's folder.
+            os.chdir(project.current().folder)
             for warning in unknown_names() if WARNED not in os.environ else []:
                 print(f"warning: {warning}", file=sys.stderr)
             self.settings = read_settings()
@@ -141,7 +143,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         migration_ids = [_find_id(name, states) for name in migration_ids]
         if wrong := [name for name in migration_ids if states.get(name) != "edited"]:
             state = states.get(wrong[0], "unknown")
-            raise UsageError(f"{wrong[0]} is {state}, not edited.", "list the migrations: images schema status")
+            raise UsageError(f"{wrong[0]} is {state}, not edited.", f"list the migrations: {SCHEMA} status")
         edited = [name for name, state in states.items() if state == "edited"]
         for name in migration_ids or edited:
             ledger.record_run(self.connection, name, self._digests()[name].current, "accept", "done")
@@ -172,7 +174,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self._is_locked = False
 
     def _folders(self) -> set[Path]:
-        return {Path(migration.path).parent for migration in self._known.values()} or {MIGRATIONS}
+        return {Path(migration.path).parent for migration in self._known.values()} or {project.current().migrations}
 
     def _digests(self) -> dict[str, Digest]:
         """Return the digests by ID. They are read once: the ledger gets the digest of the file that was run."""

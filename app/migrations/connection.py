@@ -10,6 +10,7 @@ from yoyo.utils import change_param_style
 
 from app.embedded_postgres import connectable
 from app.errors import CannotConnectError, CommandError
+from app.project import current
 from app.schema.statements import statement
 from app.settings import Settings
 from app.text import one_line
@@ -17,7 +18,6 @@ from app.text import one_line
 # Used if the URL does not set them. With these time-outs both ends notice within half a minute that the other host has
 # died or that the network is cut.
 DEFAULTS: dict[str, Any] = {
-    "application_name": "images-migrations",
     "connect_timeout": 10,  # seconds
     "keepalives_idle": 10,  # seconds
     "keepalives_interval": 5,  # seconds
@@ -38,8 +38,9 @@ Connection = psycopg.Connection[TupleRow]
 
 def open_connection(settings: Settings) -> Connection:
     """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set. Raises psycopg.Error."""
+    own = {"application_name": f"{current().name}-migrations"}
     return psycopg.connect(
-        autocommit=True, **DEFAULTS | conninfo_to_dict(connectable(settings.migrator_url)) | ENCODING
+        autocommit=True, **own | DEFAULTS | conninfo_to_dict(connectable(settings.migrator_url)) | ENCODING
     )
 
 
@@ -83,18 +84,23 @@ def reject_other_schema(connection: Connection) -> None:
 
     Then half of the statements would use one schema, and half the other. "$user" in a search_path can cause this.
     """
-    if row := run(connection, "find_schemas").fetchone():
-        current, found, table = row
-        what = "the table images" if table == "images" else "an installation"
+    tables = list(current().tables)
+    if row := run(connection, "find_schemas", tables=tables).fetchone():
+        schema, found, table = row
+        what = f"the table {table}" if table in tables else "an installation"
         raise CommandError(
-            f"the search_path leads to schema {current}, but schema {found} has {what}.",
+            f"the search_path leads to schema {schema}, but schema {found} has {what}.",
             "set the search_path to one of them: ?options=-csearch_path%3DSCHEMA in the URL",
         )
 
 
 def run(connection: Connection, name: str, folder: str = "migrator", /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
     """Execute sql/FOLDER/NAME.sql. Its parameters are written `:name`, as in psql and yoyo. Raises psycopg.Error."""
-    sql = statement(name, folder)
+    return run_text(connection, statement(name, folder), **parameters)
+
+
+def run_text(connection: Connection, sql: str, /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
+    """Execute SQL whose parameters are written `:name`. Raises psycopg.Error."""
     if parameters:
         sql = sql.replace("%", "%%")  # with parameters, psycopg reads each % as a placeholder, even in a comment
     sql, values = change_param_style("pyformat", sql, parameters)

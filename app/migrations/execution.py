@@ -17,9 +17,10 @@ from app.migrations.connection import explain, is_interrupted, run, sentence
 from app.migrations.data_loss import reject_new_losses
 from app.migrations.migrator import DONE, Migrator
 from app.migrations.statement_progress import report_progress
+from app.program import SCHEMA
 
 MAX_PAUSE = 10.0  # seconds between two attempts
-COMPARE = "if the database already has this change, compare: images schema status"
+COMPARE = f"if the database already has this change, compare: {SCHEMA} status"
 SCHEMA_CHANGED = ("0A", "2B", "42")  # SQLSTATE classes of statements that do not fit the schema as it is
 
 

@@ -8,9 +8,13 @@ import socket
 import time
 from collections.abc import Callable
 
+from psycopg import RawCursor
+
 from app.errors import CommandError
 from app.migrations.connection import Connection, run
+from app.project import current
 from app.schema.history import Holder, number
+from app.schema.statements import statement
 from app.settings import Settings
 from app.text import one_line
 
@@ -39,7 +43,7 @@ def take(connection: Connection, settings: Settings, report: Callable[[str], Non
     """
     name_session(connection)
     started = reported = time.monotonic()
-    while run(connection, "take_lock").fetchone() != (True,):
+    while run(connection, "take_lock", key=current().lock_key).fetchone() != (True,):
         waited = time.monotonic() - started
         if waited > settings.migration_lock_wait:
             raise CommandError(
@@ -62,10 +66,11 @@ def find_row(connection: Connection) -> int | None:
 
 def release(connection: Connection) -> None:
     """Release the lock."""
-    run(connection, "release_lock")
+    run(connection, "release_lock", key=current().lock_key)
 
 
 def find_holder(connection: Connection) -> Holder | None:
     """Return the session that holds the lock, or None if the lock is free."""
-    row = run(connection, "find_holder", "queries").fetchone()
+    cursor = RawCursor(connection)  # the service has the same file, so its parameter is $1
+    row = cursor.execute(statement("find_holder").encode(), [current().lock_key]).fetchone()
     return Holder(*row) if row else None

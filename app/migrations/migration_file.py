@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import sqlparse
 
+from app.project import current
 from app.schema.headers import DIRECTIVE, DIRECTIVE_VALUES, HEADER_LINE
 from app.schema.statements import parse
-from app.settings import ROOT
 from app.text import one_line
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ class Fault:
     rule: str = "syntax-error"  # its heading in sql/README.md
 
     def __str__(self) -> str:
-        path = self.path.absolute()
-        return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}:{self.line}: {self.what}: {self.todo}"
+        return f"{current().shown(self.path.absolute())}:{self.line}: {self.what}: {self.todo}"
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """New migration: make NNNN_verb_object.sql and its rollback file from templates.
 
-`images schema new "Index images title"` calls `create`. `yoyo new --sql -m "Index images title"` runs this module on
+`schema new "Index orders customer"` calls `create`. `yoyo new --sql -m "Index orders customer"` runs this module on
 the file that it made, whose name is a date and random letters.
 """
 
@@ -12,10 +12,11 @@ import unicodedata
 from pathlib import Path
 
 from app.errors import CommandError, UsageError, describe
-from app.schema.history import MIGRATIONS
+from app.program import SCHEMA
+from app.project import current
 from app.text import one_line, printable
 
-EXAMPLE = 'images schema new "Index images title"'
+EXAMPLE = f'{SCHEMA} new "Index orders customer"'
 NAMED = "[0-9][0-9][0-9][0-9]_*.sql"
 MAX_NAME = 100  # characters of a file's name, without its endings
 
@@ -39,13 +40,14 @@ ROLLBACK = """\
 """
 
 
-def create(message: str, folder: Path = MIGRATIONS) -> Path:
+def create(message: str, folder: Path | None = None) -> Path:
     """Create the files of a migration and of its rollback, and return the path of the migration.
 
     The message begins with a verb. It becomes the name of the files and the title of the header. Raises UsageError if
     it has no letters or digits, has letters without an ASCII form, or is too long. Raises CommandError if the files
     cannot be written.
     """
+    folder = folder or current().migrations
     title = printable(one_line(message)).rstrip(".")
     # Without accents: "Größe" becomes "grosse".
     plain = "".join(each for each in unicodedata.normalize("NFKD", title.casefold()) if not unicodedata.combining(each))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.errors import CommandError, ExitCode
+from app.program import SCHEMA
 from app.schema.history import Entry
 
 
@@ -14,7 +15,7 @@ def reject_problems(entries: Sequence[Entry]) -> None:
     if all(entry.state == "edited" for entry in wrong):
         advice = (
             "restore the files and write a new migration for the change. If the edits do not change the schema, "
-            "accept them: images schema accept --all"
+            f"accept them: {SCHEMA} accept --all"
         )
         reject_faults([f"{entry.problem}." for entry in wrong], advice)
     reject_faults([entry.fault for entry in wrong])

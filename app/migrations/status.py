@@ -1,4 +1,4 @@
-"""Migration status, for `images schema status`: each migration, the running migrator, and schema drift."""
+"""Migration status, for `schema status`: each migration, the running migrator, and schema drift."""
 
 import json
 from dataclasses import asdict, dataclass

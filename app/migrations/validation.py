@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.migrations.migration_file import Fault, MigrationFile, read_file
 from app.migrations.statement_rules import rejection
+from app.program import SCHEMA
 from app.schema.headers import NOTHING
 
 NAME = re.compile(r"[0-9]{4}(_[a-z0-9]+)+(\.rollback)?\.sql")
@@ -72,7 +73,7 @@ def _misnamed(name: str) -> tuple[str, str] | None:
         return "yoyo does not support .up.sql and .down.sql, and would apply both", f"rename it to {right}"
     would = "apply it as a migration" if name.endswith(".sql") else "ignore it"
     what = f"is not named NNNN_verb_object.sql or .rollback.sql, and yoyo would {would}"
-    return what, 'rename it, or move it to another folder (images schema new "Index images title" makes the right name)'
+    return what, f'rename it, or move it to another folder ({SCHEMA} new "Index orders customer" makes the right name)'
 
 
 def _check_statements(file: MigrationFile, transactional: bool) -> None:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from app.settings import ROOT
-
-QUERIES = "sql/queries"
+from app.project import current
 
 
 @dataclass(frozen=True)
@@ -22,8 +20,10 @@ class Release:
     queries: dict[str, str]  # name to text
 
 
-def present(folder: Path = ROOT / QUERIES) -> Release:
-    """Return this release, from the files of the folder."""
+def present(sql: Path | None = None) -> Release:
+    """Return this release of the project, from its files or from those of another folder like its sql/."""
+    project = current()
+    folder = (sql or project.sql) / (project.queries or "none")
     return Release(
         "this release", {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
     )
@@ -34,13 +34,16 @@ def previous(migration: Path) -> Release | None:
 
     Return None if git does not answer, or if that commit has no queries: then there was no service to break.
     """
-    project = migration.parent.parent.parent
-    brought = _git(project, "log", "--diff-filter=A", "--format=%h", "-1", "--", migration)
+    sql = migration.parent.parent
+    queries = current().queries
+    if not queries:
+        return None
+    brought = _git(sql, "log", "--diff-filter=A", "--format=%h", "-1", "--", migration)
     if brought is None:
         return None
     revision = f"{brought.decode().strip()}^" if brought.strip() else "HEAD"
-    archive = _git(project, "archive", revision, "--", QUERIES)
-    name = _git(project, "log", "-1", "--format=%h (%s)", revision)
+    archive = _git(sql, "archive", revision, "--", queries)
+    name = _git(sql, "log", "-1", "--format=%h (%s)", revision)
     if not archive or not name:
         return None
     with tarfile.open(fileobj=BytesIO(archive)) as tar:

@@ -16,6 +16,7 @@ from pygments.token import Comment, Keyword, Number, String
 from app.review import verdict
 from app.review.review import Reviewed
 from app.review.verdict import Verdict
+from app.program import SCHEMA
 from app.settings import ROOT
 
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}
@@ -135,7 +136,7 @@ def render(outcome: Report, format: str) -> str:
     environment.filters |= {"count": _count, "size": _size, "time": _time, "short": _short, "md": _markdown}
     environment.filters |= {"sql": _sql, "shade": SHADES.get}
     style = Markup((ROOT / "app" / "static" / "style.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
-    return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome, style=style)
+    return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome, style=style, command=SCHEMA)
 
 
 def _plain(outcome: Report) -> dict[str, object]:

@@ -13,9 +13,10 @@ from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server, connectable
 from app.errors import CannotConnectError, CommandError
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection, run_text
 from app.progress import Progress
-from app.settings import ROOT, ReviewSettings
+from app.project import current
+from app.settings import ReviewSettings
 from app.text import one_line
 
 # For measurements: no durability, and no background work.
@@ -33,7 +34,7 @@ def scratch(settings: ReviewSettings) -> Iterator[str]:
     the database cannot be created.
     """
     if settings.review_database_url is None:
-        with tempfile.TemporaryDirectory(prefix="images-review-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix=f"{current().name}-review-", ignore_cleanup_errors=True) as folder:
             Path(folder).chmod(0o755)
             server = Server(Path(folder, "postgres"), options=OPTIONS)
             server.start()
@@ -43,9 +44,11 @@ def scratch(settings: ReviewSettings) -> Iterator[str]:
                 server.release()
         return
     url = connectable(settings.review_database_url)
-    name = f"images_review_{os.getpid()}"
+    name = f"{current().name}_review_{os.getpid()}"
     try:
-        connection = psycopg.connect(url, autocommit=True, application_name="images schema review", options=NO_TIMEOUTS)
+        connection = psycopg.connect(
+            url, autocommit=True, application_name=f"{current().name}-review", options=NO_TIMEOUTS
+        )
     except psycopg.OperationalError as error:
         place = conninfo_to_dict(url)
         host, port = place.get("host"), place.get("port")
@@ -70,7 +73,7 @@ def connect(url: str) -> Connection:
     """
     options = f"{NO_TIMEOUTS} -c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0"
     return psycopg.connect(
-        url, autocommit=True, prepare_threshold=None, application_name="images schema review", options=options
+        url, autocommit=True, prepare_threshold=None, application_name=f"{current().name}-review", options=options
     )
 
 
@@ -79,7 +82,7 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
 
     The tables in `known` are left as they are: a migration may have emptied them.
     """
-    for path in sorted((ROOT / "sql" / "review").glob("fill_*.sql")):
+    for path in sorted((current().sql / "review").glob("fill_*.sql")):
         name = path.stem.removeprefix("fill_")
         if name in known:
             continue
@@ -93,6 +96,6 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
         bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
         with Progress("rows", rows, is_scaled=True) as progress:
             for first, last in pairwise(bounds):
-                run(connection, path.stem, "review", first=first + 1, last=last)
+                run_text(connection, path.read_text(encoding="utf-8"), first=first + 1, last=last)
                 progress.advance(last - first, f"fill {name}")
         connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))

@@ -1,20 +1,21 @@
 """Schema drift: the differences between a live schema and sql/schema.sql.
 
-`images schema status` and GET /v1/schema compare the lines of sql/inspect/schema.sql, each with its own driver.
+`schema status` and GET /v1/schema compare the lines of sql/inspect/schema.sql, each with its own driver.
 """
 
 from collections.abc import Iterable
 
-from app.settings import ROOT
+from app.program import SCHEMA
+from app.project import current
 
-THINGS = """
--- One line for each thing, in the format of sql/inspect/schema.sql. `images schema status` finds drift with it:
+THINGS = f"""
+-- One line for each thing, in the format of sql/inspect/schema.sql. `{SCHEMA} status` finds drift with it:
 """
 
 
 def drift(lines: Iterable[str]) -> list[str]:
     """Return each difference in words, sorted. `lines` are those of a live database. Comments do not count."""
-    text = (ROOT / "sql" / "schema.sql").read_text(encoding="utf-8")
+    text = current().schema_file.read_text(encoding="utf-8")
     expected = _by_thing(line.removeprefix("-- ") for line in text.partition(THINGS)[2].splitlines())
     actual = _by_thing(line for line in lines if not line.startswith("comment on "))
     differences = [f"{thing}: expected, not found" for thing in sorted(expected.keys() - actual.keys())]

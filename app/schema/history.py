@@ -1,6 +1,6 @@
 """Migration history: the migrations that this release ships, compared with those that a database has.
 
-The migrator, `images schema status`, /readyz and /v1/schema read sql/queries/read_history.sql, each with its own
+The migrator, `schema status`, /readyz and /v1/schema read sql/queries/read_history.sql, each with its own
 driver, and interpret the rows here. yoyo's table decides which migrations are applied. The ledger has the user, the
 time, and the digest of each run.
 """
@@ -11,10 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from app.program import SCHEMA
+from app.project import current
 from app.schema.digest import Digest, digest
-from app.settings import ROOT
-
-MIGRATIONS = ROOT / "sql" / "migrations"
 
 State = Literal["applied", "pending", "running", "failed", "edited", "missing", "newer"]
 SchemaState = Literal["up-to-date", "pending", "wrong"]
@@ -127,9 +126,12 @@ def number(migration_id: str) -> str:
     return migration_id.partition("_")[0]
 
 
-def shipped(folder: Path = MIGRATIONS) -> dict[str, Digest]:
-    """Return the digests of a folder's migrations, by the ID that yoyo takes from the file's name."""
-    files = (path for path in folder.glob("*.sql") if not path.name.endswith(".rollback.sql"))
+def shipped(folder: Path | None = None) -> dict[str, Digest]:
+    """Return the digests of a folder's migrations, by the ID that yoyo takes from the file's name.
+
+    By default, the folder is that of the project.
+    """
+    files = (path for path in (folder or current().migrations).glob("*.sql") if not path.name.endswith(".rollback.sql"))
     return {path.stem: digest(path.read_bytes()) for path in sorted(files)}
 
 
@@ -159,7 +161,7 @@ def _applied(name: str, file: Digest, record: Record, running: str | None) -> En
             record,
             f"{name} was edited after it was applied",
             "restore the file and write a new migration for the change. If the edit does not change the schema, "
-            f"accept it: images schema accept {name}",
+            f"accept it: {SCHEMA} accept {name}",
         )
     if running == number(name):
         return Entry(name, "running", record)

@@ -1,5 +1,5 @@
 -- running: shows the statements that run now, by the name in the first line of their file (sql/queries/NAME.sql), and
--- what they wait for. The service's sessions have names that begin with `images`, the migrator's with `yoyo`.
+-- what they wait for. The migrator's sessions have names that begin with `yoyo`.
 -- For psql: psql -f sql/inspect/running.sql
 SELECT
     COALESCE(substring(query FROM '^-- (\w+):'), left(regexp_replace(query, '\s+', ' ', 'g'), 40)) AS statement,

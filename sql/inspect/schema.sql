@@ -1,5 +1,5 @@
 -- schema: describes the current schema, one line for each object, in PostgreSQL's own words.
--- For psql (psql -f sql/inspect/schema.sql). `images schema status` compares a live database with the lines at the end
+-- For psql (psql -f sql/inspect/schema.sql). `schema status` compares a live database with the lines at the end
 -- of sql/schema.sql. The tests compare the schema before a migration and after its rollback.
 -- It leaves out the migrator's own tables and objects of extensions. It ignores the order of columns, because no query
 -- depends on it.

@@ -1,5 +1,5 @@
 -- statements: shows PostgreSQL's figures for each statement that this role runs, if pg_stat_statements is installed.
--- For psql (psql -U images_app -f sql/inspect/statements.sql), and for GET /v1/schema, which finds the queries by the
+-- For psql (psql -U ROLE -f sql/inspect/statements.sql), and for GET /v1/schema, which finds the queries by the
 -- fingerprint of their text. The fingerprint ignores constants, white space and comments.
 SELECT
     query,

@@ -24,7 +24,7 @@ CREATE TABLE _yoyo_ledger (
 );
 
 COMMENT ON TABLE _yoyo_ledger IS
-    'Every run of a migration by the image catalogue''s migrator. images schema status reads it.';
+    'Every run of a migration by the migrator. The command schema status reads it.';
 
 COMMENT ON COLUMN _yoyo_ledger.operation IS
     'adopt: it was applied before this table existed, or by stock yoyo. accept: its edited file was accepted.';

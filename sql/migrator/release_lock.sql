@@ -1,2 +1,3 @@
 -- release_lock: releases the lock of take_lock.
-SELECT pg_advisory_unlock(hashtextextended('yoyo_lock', 0));
+-- :key  text of the lock
+SELECT pg_advisory_unlock(hashtextextended(:key, 0));

@@ -21,8 +21,9 @@ import app.cli.wait
 import app.migrations.backend  # noqa: F401
 from app.migrations import migration_file
 from app.migrations.validation import faults
+from app.project import current
 from app.schema import statements
-from app.schema.history import MIGRATIONS, shipped
+from app.schema.history import shipped
 
 cut = functools.cache(sqlparse.split)
 
@@ -37,5 +38,5 @@ statements.parse = migration_file.parse = functools.cache(statements.parse)  # t
 parser.scan = functools.cache(parser.scan)
 yoyo.backends.base.entry_points = functools.cache(yoyo.backends.base.entry_points)
 yoyo.backends.base.get_backend_class("settings")
-faults(MIGRATIONS)
-shipped(MIGRATIONS)
+faults(current().migrations)
+shipped()

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from app.migrations.connection import run
 from app.migrations.ledger import record_run
 from app.migrations.lock import name_session
-from app.schema.history import MIGRATIONS
+from app.project import current
 from app.settings import ROOT, Settings
 from app.web.endpoints.schema import _by_database
 from tests.conftest import VERSION, client_of
@@ -42,8 +42,8 @@ async def test_it_tells_what_the_database_is_to_the_service_s_own_role(client: h
     assert schema["database"]["role"] == "images_app"
     assert states(schema) == dict.fromkeys(IDS, "applied")
     for migration in schema["migrations"]:
-        assert migration["sql"] == (MIGRATIONS / f"{migration['id']}.sql").read_text()
-        assert migration["rollback"] == (MIGRATIONS / f"{migration['id']}.rollback.sql").read_text()
+        assert migration["sql"] == (current().migrations / f"{migration['id']}.sql").read_text()
+        assert migration["rollback"] == (current().migrations / f"{migration['id']}.rollback.sql").read_text()
         assert all(migration[name] for name in ("title", "locks", "cost", "loses", "applied_at"))
         [last] = migration["runs"]
         assert (last["operation"], last["outcome"]) == ("apply", "done")

@@ -1,5 +1,6 @@
 """Commands of the database schema: `images schema status`, `plan`, `check`, `review`, `new`, `accept` and `dump`."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -7,18 +8,31 @@ import click
 from app.cli.commands.classes import Group, format_option
 from app.errors import UsageError
 
-SQL = Path(__file__).resolve().parents[3] / "sql"
-
 
 def complete_migration(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the IDs of migrations that begin with `incomplete`, for completion in a shell."""
-    names = (path.stem for path in (SQL / "migrations").glob("*.sql") if not path.stem.endswith(".rollback"))
-    return sorted(name for name in names if name.startswith(incomplete))
+    from app.project import chosen, current
+
+    given = context.parent.params.get("project") if context.parent else None
+    with suppress(UsageError), chosen(given):
+        names = (path.stem for path in current().migrations.glob("*.sql") if not path.stem.endswith(".rollback"))
+        return sorted(name for name in names if name.startswith(incomplete))
+    return []
 
 
 @click.group(cls=Group)
-def schema() -> None:
+@click.option(
+    "--project",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The folder with yoyo.ini. Default: SCHEMA_PROJECT, or the current folder, or one above it.",
+)
+@click.pass_context
+def schema(context: click.Context, project: Path | None) -> None:
     """Inspect the schema of the database, and write migrations."""
+    from app.project import chosen
+
+    context.with_resource(chosen(project))
 
 
 @schema.command(

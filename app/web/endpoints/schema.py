@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from app.database.connection import Connection
 from app.observability import multiprocess
+from app.project import current
 from app.schema import headers, history, models
 from app.schema.drift import drift
 from app.settings import ROOT
@@ -106,7 +107,7 @@ async def read_schema(request: Request[State]) -> Response:
         reading = Reading(connection)
         [row] = await connection.fetch("read_database")
         database = models.Database(**dict(row))
-        holders = await reading.rows("the migrator that runs", "find_holder")
+        holders = await reading.rows("the migrator that runs", "find_holder", current().lock_key)
         holder = history.Holder(*holders[0]) if holders else None
         records = await reading.history()
         entries = []
@@ -179,7 +180,7 @@ def _migration(entry: history.Entry, runs: list[models.Run]) -> models.Migration
 
 
 def _text(name: str) -> str | None:
-    path = history.MIGRATIONS / name
+    path = current().migrations / name
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
