@@ -13,10 +13,10 @@ from pydantic_core import to_jsonable_python
 from pygments.lexers.sql import PostgresLexer
 from pygments.token import Comment, Keyword, Number, String
 
+from app.program import SCHEMA
 from app.review import verdict
 from app.review.review import Reviewed
 from app.review.verdict import Verdict
-from app.program import SCHEMA
 from app.settings import ROOT
 
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}

@@ -18,7 +18,7 @@ from tests.support.prose import MESSAGE, Passage, passages
 
 ROOT = Path(__file__).parents[2]
 NOT_COVERED = re.compile(
-    r"^(README|RUNBOOK|CHANGELOG|SECURITY)\.md$|^benchmarks/(README\.md|results/|peers/)|^sql/schema\.sql$"
+    r"^(README|RUNBOOK|CHANGELOG|SECURITY)\.md$|^benchmarks/(README\.md|results/|peers/)|(^|/)sql/schema\.sql$"
     r"|^requirements/|^tests/support/(language|prose)|^tests/test_language\.py$|^LICENSE$"
 )
 
