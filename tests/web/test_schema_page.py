@@ -113,7 +113,7 @@ async def test_an_empty_database_is_pending(settings: Settings, empty_database: 
 
 async def test_who_is_at_work_is_named(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     name_session(connection, IDS[13])
-    run(connection, "take_lock")
+    run(connection, "take_lock", key="yoyo_lock")
 
     schema = await read(client)
 
