@@ -25,9 +25,7 @@ from app.review.review import review as review_migrations
 from app.settings import ReviewSettings, read_review_settings, read_settings
 
 
-def review(
-    names: Sequence[str], rows: int, format: str, folder: Path | None = None, *, save: bool = False
-) -> ExitCode:
+def review(names: Sequence[str], rows: int, format: str, folder: Path | None = None, *, save: bool = False) -> ExitCode:
     """Review migrations of a folder, and print the report. Return ACTION_NEEDED if one is unsafe, otherwise DONE.
 
     `names` are IDs or files. Without names, the pending migrations are reviewed. Raises CommandError if they cannot be

@@ -10,7 +10,7 @@ from app.plan.effects import Effects
 from app.plan.live import Live
 from app.review.measured import MeasuredFile, MeasuredStatement
 
-# Seconds for a million rows, by the kind of work. They come from the shipped migrations at a million images of 0.5 kB,
+# Seconds for a million rows, by the kind of work. They come from the shipped migrations at a million rows of 0.5 kB,
 # on two busy cores, with PostgreSQL 18 and without fsync.
 RATES = {"rewrite": 20.0, "scan": 1.0, "build": 5.0, "write": 20.0}
 CONSTANT = 0.005  # seconds of a statement that changes only the system catalog

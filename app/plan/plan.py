@@ -1,4 +1,4 @@
-"""Plan of `images schema plan`: what `yoyo apply` or `yoyo rollback` would do to this database now.
+"""Plan of `schema plan`: what `yoyo apply` or `yoyo rollback` would do to this database now.
 
 It reads the files, the history, the sizes, and the locks of other sessions, in a transaction that only reads.
 """
@@ -15,8 +15,10 @@ from app.migrations.validation import faults
 from app.plan.live import read_live
 from app.plan.model import Operation, Plan, PlannedMigration
 from app.plan.planner import Planner
+from app.program import SCHEMA
+from app.project import current
 from app.schema.headers import rollback_of
-from app.schema.history import MIGRATIONS, Entry, compare, shipped
+from app.schema.history import Entry, compare, shipped
 from app.settings import Settings
 
 
@@ -24,13 +26,14 @@ def make_plan(
     settings: Settings,
     operation: Operation = "apply",
     chosen: Callable[[Sequence[Entry]], list[str]] | None = None,
-    folder: Path = MIGRATIONS,
+    folder: Path | None = None,
 ) -> Plan:
     """Read the database and return the plan. Raises CommandError if it cannot be read.
 
     `chosen` returns, from the history, the IDs to apply or to roll back, in the order of the files. Without it, the
     plan has all that are pending.
     """
+    folder = folder or current().migrations
     if wrong := faults(folder):
         return Plan(operation, [], {}, [str(fault) for fault in wrong], None)
     connection = connect(settings)
@@ -80,7 +83,7 @@ def down_to(revision: str) -> Callable[[Sequence[Entry]], list[str]]:
             found = [revision]
         if len(found) != 1:
             several = f"several migrations begin with {revision}" if found else f'there is no migration "{revision}"'
-            raise UsageError(f"{several}.", "list the migrations: images schema status")
+            raise UsageError(f"{several}.", f"list the migrations: {SCHEMA} status")
         return [entry.id for entry in entries if entry.applied and entry.id >= found[0]]
 
     return choose

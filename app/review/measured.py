@@ -1,6 +1,6 @@
 """Measured times: sql/review/measured.json, which has the duration of each statement as a review measured it.
 
-`images schema review --save` writes it, and `images schema plan` reads it. A migration or rollback whose statements
+`schema review --save` writes it, and `schema plan` reads it. A migration or rollback whose statements
 have changed since then counts as not measured.
 """
 

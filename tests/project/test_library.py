@@ -16,7 +16,7 @@ from tests.conftest import BIN, environment
 
 LIBRARY = Path(__file__).parent / "library"
 IDS = ["0001_create_authors", "0002_create_books", "0003_index_books_author"]
-PACKAGES = ("lint", "migrations", "review", "schema")
+PACKAGES = ("lint", "migrations", "plan", "review", "schema")
 
 
 def yoyo(database: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -47,6 +47,8 @@ def test_the_commands_work_on_another_project(
     assert schema("check", str(LIBRARY / "sql" / "queries" / "list_books.sql")) == (0, "no findings\n")
     code, pending = schema("status", "--format", "json")
     assert (code, [each["id"] for each in json.loads(pending)["migrations"]]) == (1, IDS)
+    code, plan = schema("plan", "--format", "json")
+    assert (code, [each["id"] for each in json.loads(plan)["migrations"]]) == (1, IDS)
     code, report = schema("review", "--rows", "1000", "--format", "json")
     assert (code, re.findall(r"\b000\d_\w+", report)[0]) == (0, IDS[0])
 
