@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     migration_lock_wait: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
+    backfill_batch_seconds: Seconds = 0.5
+    backfill_pause: Annotated[float, Field(ge=0, le=3600)] = 0.05
+    backfill_max_lag: Annotated[ByteSize, Field(gt=0)] = ByteSize(64 * 1024**2)
     accept_data_loss: str = ""
     log_format: Literal["json", "text"] | None = None  # app/observability/logs.py reads it
 

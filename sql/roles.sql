@@ -73,7 +73,8 @@ BEGIN
             AND relname IN (
                 'images', 'image_terms', 'image_documents', 'tokens', 'token_usage', 'token_events',
                 'object_stores', 'content_checks',
-                '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock'
+                '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', '_yoyo_ledger_backfills',
+                'yoyo_lock'
             )
 
         UNION ALL

@@ -23,6 +23,9 @@ COLORS = {
     "none,": GREEN,
     "pending": YELLOW,
     "running": YELLOW,
+    "waiting": YELLOW,
+    "paused": YELLOW,
+    "cancelled": YELLOW,
     "care": YELLOW,
     "failed": RED,
     "edited": RED,
@@ -33,7 +36,8 @@ COLORS = {
 # A verdict is the first word of a line, or follows the name of a migration, or is in parentheses.
 VERDICT = re.compile(
     r"(?:^ *|^drift: |^ *(?:apply|up|down|rollback): |^[0-9]{4}_\w+ +|  rollback )"
-    r"(?P<first>applied|pending|running|failed|edited|missing|wrong:|none,|unsafe|safe|care)(?=[ :,]|$)"
+    r"(?P<first>applied|pending|running|waiting|paused|cancelled|failed|edited|missing|wrong:|none,|unsafe|safe|care)"
+    r"(?=[ :,]|$)"
     r"|\((?P<level>unsafe|care)\)(?=:)",
     re.MULTILINE,
 )

@@ -51,9 +51,11 @@ class DatabaseMetrics(Collector):
         for state in get_args(history.State):
             migrations.add_metric([state], states[state])
         yield migrations
-        pending = sum(not entry.applied for entry in entries)
+        pending = sum(not entry.applied and not entry.waits for entry in entries)
         yield GaugeMetricFamily(
-            "images_migrations_pending", "Migrations of this release that are not applied.", pending
+            "images_migrations_pending",
+            "Migrations of this release that are not applied, without those that wait for a command.",
+            pending,
         )
         if applied := [entry for entry in entries if entry.applied]:
             yield InfoMetricFamily(

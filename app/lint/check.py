@@ -12,6 +12,7 @@ from pglast import parse_sql
 from pglast.parser import ParseError
 
 from app.lint import parser
+from app.lint.backfill_rules import backfill_faults
 from app.lint.catalog import Catalog
 from app.lint.findings import Fault, Faults, Finding
 from app.lint.migration_rules import migration_faults
@@ -22,7 +23,7 @@ from app.lint.state import MigrationState
 from app.lint.usage import Use, use_of
 from app.migrations.validation import NAME, faults
 from app.project import current
-from app.schema.headers import example_lines, transactional
+from app.schema.headers import directives, example_lines, transactional
 from app.text import one_line
 
 OTHERS = ("pooler", "migrator", "inspect", "review")  # folders beside the migrations and the queries
@@ -154,6 +155,10 @@ class Check:
             before = catalog.copy()
             in_transaction = transactional(path) if path in self.texts else True
             up = MigrationState(name, catalog, uses, transactional=in_transaction)
+            table = directives(path).get("backfill") if path in self.texts else None
+            if table:
+                for fault in backfill_faults(up, table, parsed[name]):
+                    self._add(path, fault)
             for fault in migration_faults(up, parsed[name]):
                 self._add(path, fault)
             twin = f"{path.stem}.rollback.sql"

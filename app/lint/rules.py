@@ -31,6 +31,7 @@ RULES = {
     "by-hand": Rule(UNSAFE, "", can_be_allowed=False),
     "concurrently-alone": Rule(UNSAFE, "", can_be_allowed=False),
     "concurrently-whole": Rule(UNSAFE, "", can_be_allowed=False),
+    "backfill": Rule(UNSAFE, "", can_be_allowed=False),
     "session-setting": Rule(UNSAFE, "write SET LOCAL, or set_config(..., true)", can_be_allowed=False),
     # Locks, scans and rewrites: lock_rules.py and alter_table_rules.py.
     "type-rewrite": Rule(

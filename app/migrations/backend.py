@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ from app.migrations.connection import Connection, connect, reject_other_schema, 
 from app.migrations.data_loss import reject_losses
 from app.migrations.edge import command_edge
 from app.migrations.execution import execute
+from app.migrations.migrator import FinishedElsewhereError
 from app.migrations.order import reject_faults, reject_gap, reject_needed, reject_problems
 from app.migrations.validation import faults
 from app.program import SCHEMA
@@ -43,6 +45,7 @@ from app.settings import read_settings
 from app.streams import guard_streams
 
 ALL = {"-a", "--all"}  # options of yoyo
+GIVE_WAY = 2 * lock.POLL_INTERVAL  # seconds in which a migrator that waits takes the lock
 
 # yoyo warns at each plain `yoyo rollback`, with a line of its source, that it rolls back only one migration. The
 # documentation promises exactly that.
@@ -72,6 +75,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def __init__(self, dburi: object, migration_table: str) -> None:
         super().__init__(dburi, migration_table)
+        self.released: frozenset[str] = frozenset()  # migrations that do not wait: their command runs
         self._known: dict[str, Migration] = {}
         self._shipped: dict[Path, dict[str, Digest]] = {}
         with command_edge():
@@ -167,6 +171,23 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                 super().break_lock()
             self.report("the lock is free")
 
+    def give_way(self, migration_id: str) -> None:
+        """Let another migrator have its turn, if this one runs beside the service. Then take the lock again.
+
+        Raises CommandError if it may not continue.
+        """
+        if migration_id not in self.released:
+            return
+        self._release()
+        time.sleep(GIVE_WAY)
+        self._hold()
+        lock.name_session(self.connection, migration_id)
+        if entry := next((each for each in self._history() if each.id == migration_id and not each.applied), None):
+            reject_gap([migration_id], self._history(), "yoyo apply -r")
+        else:
+            raise FinishedElsewhereError(f"{migration_id} was finished by another migrator.", "run the command again")
+        reject_problems([entry])
+
     def _release(self) -> None:
         if self._is_locked and not self.connection.closed:
             self._delete_lock_row(os.getpid())
@@ -181,6 +202,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         for folder in self._folders() - self._shipped.keys():
             self._shipped[folder] = shipped(folder)
         return {name: digest for folder in self._folders() for name, digest in self._shipped[folder].items()}
+
+    def entries(self) -> list[Entry]:
+        """Return the state of each migration."""
+        return self._history()
 
     def _history(self) -> list[Entry]:
         return compare(self._digests(), ledger.read(self.connection))
@@ -247,7 +272,11 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             for entry in entries
             if entry.id in self._known
             and ((entry.id in chosen and not entry.applied) or (entry.applied and entry.unfinished))
+            and (not entry.waits or entry.id in self.released)
         ]
+        for entry in entries:
+            if entry.waits and entry.id not in self.released and entry.id in chosen:
+                self.report(f"{entry.id} {entry.waits}")
         reject_gap(names, entries, "yoyo apply -r")
         if not names:
             self.report("nothing to apply")

@@ -11,11 +11,11 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from yoyo.migrations import Migration
 
 from app.errors import CommandError, OutputError
-from app.migrations import lock
+from app.migrations import backfill, lock
 from app.migrations.concurrent_indexes import repair_index
 from app.migrations.connection import explain, is_interrupted, run, sentence
 from app.migrations.data_loss import reject_new_losses
-from app.migrations.migrator import DONE, Migrator
+from app.migrations.migrator import DONE, FinishedElsewhereError, Migrator
 from app.migrations.statement_progress import report_progress
 from app.program import SCHEMA
 
@@ -34,9 +34,16 @@ def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
     lock.name_session(migrator.connection, migration.id)
     migration.load()
     try:
-        with report_progress(migrator.connection, migrator.settings, migration.id, migrator.report):
-            _execute_with_retries(migrator, migration, operation, started)
-    except OutputError:  # the ledger keeps `started`: the next command continues
+        if operation == "apply" and backfill.is_backfill(migration):  # it reports its own progress
+            _execute_in_batches(migrator, migration, started)
+        else:
+            with report_progress(migrator.connection, migrator.settings, migration.id, migrator.report):
+                _execute_with_retries(migrator, migration, operation, started)
+    except (
+        OutputError,
+        FinishedElsewhereError,
+        backfill.BackfillStoppedError,
+    ):  # the ledger keeps `started`: the next command continues
         raise
     except CommandError as error:
         _record_failure(migrator, migration, operation, started, error.message, is_undone=True)
@@ -97,8 +104,24 @@ def _execute_in_transaction(migrator: Migrator, migration: Migration, operation:
     with migrator.transaction():
         if operation == "rollback":
             reject_new_losses(migrator.connection, migrator.settings, migration)
+            backfill.forget(migrator.connection, migration)
         migration.process_steps(migrator, operation)
         _record(migrator, migration, operation, started)
+
+
+def _execute_in_batches(migrator: Migrator, migration: Migration, started: datetime) -> None:
+    """Run a backfill. The ledger has it as started until all batches are done, also if a batch fails."""
+    migrator.record_run(migration, "apply", "started", started)
+    try:
+        backfill.Backfill(migrator, migration).run()
+    except backfill.BackfillStoppedError as error:
+        cause = error.__cause__
+        if isinstance(cause, psycopg.Error):
+            migrator.record_run(migration, "apply", "started", started, backfill.describe(cause))
+        raise
+    with migrator.transaction():
+        backfill.finish(migrator.connection, migration)
+        _record(migrator, migration, "apply", started)
 
 
 def _execute_without_transaction(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
@@ -135,8 +158,9 @@ def _record_failure(
     error: str | None,
     is_undone: bool = False,
 ) -> None:
-    """Record a failure. Without a transaction, the statement may have left something behind, and stays `started`."""
-    outcome = "started" if not migration.use_transactions and not is_undone else "failed" if error else "interrupted"
+    """Record a failure. Without one transaction, it may have left something behind, and stays `started`."""
+    is_atomic = migration.use_transactions and (operation != "apply" or not backfill.is_backfill(migration))
+    outcome = "started" if not is_atomic and not is_undone else "failed" if error else "interrupted"
     with contextlib.suppress(psycopg.Error):  # the first error is the one to report
         migrator.record_run(migration, operation, outcome, started, error)
 

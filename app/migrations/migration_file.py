@@ -17,6 +17,7 @@ import sqlparse
 
 from app.project import current
 from app.schema.headers import DIRECTIVE, DIRECTIVE_VALUES, HEADER_LINE
+from app.schema.phases import PHASES
 from app.schema.statements import parse
 from app.text import one_line
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pglast import ast  # at run time only inside the functions: the import takes 65 ms
 
 # The directives that have no effect, by whether the file is a rollback.
-MISPLACED = {False: ("loses", "rows to lose"), True: ("depends", "irreversible")}
+MISPLACED = {False: ("loses", "rows to lose"), True: ("depends", "irreversible", "backfill", "phase")}
 LIKE_A_DIRECTIVE = re.compile(r"[-/*#\s]*([a-z][a-z _-]*?)\s*[:=]\s*(.*)", re.IGNORECASE)
 SIMILARITY = 0.82  # of a misspelt directive to the right one, from 0 to 1
 
@@ -158,8 +159,13 @@ def _read_directives(file: MigrationFile, text: str, comments: list[Span]) -> No
         elif key == "transactional" and value not in {"true", "false"}:
             todo = "write `-- transactional: false`, and nothing after it"
             file.add("directive", line, f"transactional is {value!r}", todo)
-        elif key in {"irreversible", "loses"} and not value.strip():
-            todo = "name the loss, or write nothing" if key == "loses" else "give the reason"
+        elif key == "phase" and value.strip() not in PHASES:
+            todo = "write `-- phase: expand`, `background` or `contract`, and nothing after it"
+            file.add("directive", line, f"phase is {value!r}", todo)
+        elif key in {"irreversible", "loses", "backfill"} and not value.strip():
+            todo = {"loses": "name the loss, or write nothing", "backfill": "name the table"}.get(
+                key, "give the reason"
+            )
             file.add("directive", line, f"`-- {key}:` is empty", todo)
         file.directives.setdefault(key, (line, value.strip()))
 

@@ -5,10 +5,15 @@ from typing import Any, Protocol
 
 from yoyo.migrations import Migration
 
+from app.errors import CommandError
 from app.migrations.connection import Connection
 from app.settings import Settings
 
 DONE = {"apply": "applied", "rollback": "rolled back"}  # by operation, for messages
+
+
+class FinishedElsewhereError(CommandError):
+    """Another migrator finished this migration while this one gave way."""
 
 
 class Migrator(Protocol):
@@ -21,6 +26,7 @@ class Migrator(Protocol):
     def settings(self) -> Settings: ...
 
     def report(self, text: str) -> None: ...
+    def give_way(self, migration_id: str) -> None: ...
 
     # From here on a part of yoyo's DatabaseBackend, which has no types.
     def transaction(self) -> Any: ...

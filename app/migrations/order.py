@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.errors import CommandError, ExitCode
 from app.program import SCHEMA
 from app.schema.history import Entry
+from app.schema.phases import needed
 
 
 def reject_problems(entries: Sequence[Entry]) -> None:
@@ -29,18 +30,29 @@ def reject_faults(faults: Sequence[str], hint: str | None = None) -> None:
 
 def reject_gap(names: Sequence[str], entries: Sequence[Entry], command: str) -> None:
     """Raise CommandError if one of the names, in order, needs a migration that is not applied."""
-    skipped = [entry.id for entry in entries if not entry.applied and entry.id not in names]
-    if names and skipped and skipped[0] < names[-1]:
-        raise CommandError(
-            f"{names[-1]} needs {skipped[0]}, which is not applied.",
-            f"{command} {names[-1]}",
-            ExitCode.ACTION_NEEDED,
-        )
+    requires = {entry.id: entry.depends for entry in entries}
+    for name in reversed(names):
+        wanted = needed([name], requires)
+        for entry in entries:
+            if entry.id in wanted and not entry.applied and entry.id not in names:
+                raise CommandError(
+                    f"{name} needs {entry.id}, which is not applied.",
+                    f"{entry.id} {entry.waits}" if entry.waits else f"{command} {name}",
+                    ExitCode.ACTION_NEEDED,
+                )
 
 
 def reject_needed(names: Sequence[str], entries: Sequence[Entry], command: str) -> None:
     """Raise CommandError if a migration that stays applied needs one of the names. The names are in reverse order."""
-    above = [entry for entry in entries if names and entry.applied and entry.id >= names[-1]]
+    requires = {entry.id: entry.depends for entry in entries if entry.state not in ("newer", "missing")}
+    above = [
+        entry
+        for entry in entries
+        if names
+        and entry.applied
+        and entry.id >= names[-1]
+        and (entry.id not in requires or not needed([entry.id], requires).isdisjoint(names))
+    ]
     reject_problems(above)
     for entry in above:
         if entry.id not in names:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.migrations.backfill_statement import WrongBackfillError, key_columns
 from app.migrations.migration_file import Fault, MigrationFile, read_file
 from app.migrations.statement_rules import rejection
 from app.program import SCHEMA
@@ -39,11 +40,12 @@ def faults(folder: Path) -> list[Fault]:
         for name in rollbacks.keys() - migrations.keys()
     ]
 
-    before = None
+    before: dict[str, str] = {}  # the phases of the migrations so far, by ID
     numbers: dict[str, str] = {}
     for name, path in migrations.items():
         up, down = read_file(path), read_file(rollbacks[name]) if name in rollbacks else None
         _check_statements(up, up.transactional)
+        _check_backfill(up)
         if down:
             _check_rollback(up, down)
         elif up.text is not None and "irreversible" not in up.directives:
@@ -55,7 +57,7 @@ def faults(folder: Path) -> list[Fault]:
             up.add("file-name", 1, f"{first}.sql also has the number {name[:4]}", todo)
         else:
             _check_depends(up, before, migrations)
-            before = name
+            before[name] = up.directives.get("phase", (1, "expand"))[1]
         found += up.faults + (down.faults if down else [])
     return sorted(found)
 
@@ -90,24 +92,49 @@ def _check_statements(file: MigrationFile, transactional: bool) -> None:
         file.add("concurrently-alone", file.steps[1], what, "move comments above the statement, and keep one semicolon")
 
 
-def _check_depends(file: MigrationFile, before: str | None, names: Mapping[str, Path]) -> None:
-    """Check that each migration depends on the one before it. Otherwise `yoyo rollback -r` would miss some."""
+def _check_backfill(file: MigrationFile) -> None:
+    """Check that a backfill is one statement with the range of a key, and that only a backfill runs in background."""
+    line, phase = file.directives.get("phase", (1, ""))
+    if "backfill" not in file.directives:
+        if phase == "background":
+            file.add("backfill", line, "is no backfill, and cannot run in background", "remove the line")
+        return
+    if file.transactional and len(file.statements) > 1:
+        what = "is a second statement in a backfill"
+        file.add("backfill", file.statements[1][0], what, "move each to a file of its own")
+    for at, node in file.statements[:1]:
+        try:
+            key_columns(node)
+        except WrongBackfillError as error:
+            file.add("backfill", at, error.what, error.todo)
+
+
+def _check_depends(file: MigrationFile, before: dict[str, str], names: Mapping[str, Path]) -> None:
+    """Check that each migration depends on the one before it. Otherwise `yoyo rollback -r` would miss some.
+
+    A migration of another phase than expand may be left out: then this one does not wait for it. `before` has the
+    phases of the migrations before this one.
+    """
     line, value = file.directives.get("depends", (1, ""))
     given = value.split()
-    if file.text is None or given == ([before] if before else []):
+    last = next(reversed(before), None)
+    main = next((name for name in reversed(before) if before[name] == "expand"), None)
+    apart = [name for name, phase in before.items() if phase != "expand"]
+    is_tied = main is None or any(name >= main for name in given)
+    if file.text is None or ({*given} <= {main, *apart} and len({*given}) == len(given) and is_tied):
         return
-    other = next((name for name in given if name != before), None)
+    other = next((name for name in given if name != main and name not in apart), None)
     if not given:
         what = "does not say which migration it follows"
     elif other is None:
-        what = "names the migration before it twice"
+        what = "names the migration before it twice" if is_tied else f"does not depend on {main}"
     elif other == file.path.stem:
         what = "depends on itself"
     elif other not in names:
         what = f"depends on {other}, which does not exist"
     else:
         what = f"depends on {other}, which {'comes after it' if other > file.path.stem else 'is not right before it'}"
-    todo = f"write `-- depends: {before}` in its header" if before else "remove it: this is the first migration"
+    todo = f"write `-- depends: {main or last}` in its header" if last else "remove it: this is the first migration"
     file.add("depends", line, what, todo)
 
 

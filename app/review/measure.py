@@ -11,7 +11,10 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from app.errors import CommandError
+from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, explained, run
+from app.schema.headers import directives
 from app.schema.statements import statements
 from app.text import one_line
 
@@ -31,6 +34,7 @@ MODE_NAMES = {
     for mode in BLOCKED_BY_MODE
 }
 MODES = list(MODE_NAMES.values())  # from the weakest to the strongest
+BATCH = 100  # rows of a backfill's batch: enough to see its locks
 POLL_INTERVAL = 0.0005  # seconds between two reads of the locks of a statement that cannot run in a transaction
 
 
@@ -122,29 +126,35 @@ class MeasuredRun:
         )
 
 
-def execute(connection: Connection, text: str, transactional: bool) -> None:
+def execute(connection: Connection, path: Path, transactional: bool) -> None:
     """Run the statements of a file without measuring them. Raises psycopg.Error."""
+    if "backfill" in directives(path):
+        for _ in batches_of(connection, path, BATCH):
+            pass
+        return
     with connection.transaction() if transactional else nullcontext():
-        for _, sql in statements(text):
+        for _, sql in statements(path.read_text(encoding="utf-8")):
             connection.execute(sql.encode())
 
 
 def measure(connection: Connection, path: Path, transactional: bool) -> MeasuredRun:
     """Run the statements of a file and measure them. If one fails in a transaction, PostgreSQL rolls all of them back.
 
-    The times are those of the statements and of the commit, without the time of the measurements.
+    The times are those of the statements and of the commit, without the time of the measurements. Of a backfill, only
+    the first batch is measured.
     """
     done = MeasuredRun(transactional)
     before = _relations(connection)
     text = path.read_text(encoding="utf-8")
     committing = 0.0
+    batches = batches_of(connection, path, BATCH) if "backfill" in directives(path) else None
     try:
         if transactional:
             with connection.transaction():
                 held: set[tuple[int, str]] = set()
                 for line, sql in statements(text):
                     done.steps.append(Step(line, sql))
-                    _measure(connection, before, done.steps[-1])
+                    _measure(connection, before, done.steps[-1], batches)
                     taken = {(oid, mode) for oid, mode, _ in _locks(connection, connection)}
                     done.steps[-1].locks = [
                         _lock(before[oid], mode) for oid, mode in sorted(taken - held) if oid in before
@@ -158,6 +168,8 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
                 remaining += step.milliseconds
                 for lock in step.locks:
                     lock.milliseconds = remaining
+            for _ in batches or ():
+                pass
         else:
             for line, sql in statements(text):
                 done.steps.append(Step(line, sql))
@@ -172,6 +184,8 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
             for oid, relation in before.items()
             if oid in after and after[oid].name != relation.name
         }
+    except CommandError as error:
+        done.error = one_line(error.message)
     except psycopg.Error as error:
         begun = f"line {done.steps[-1].line}" if done.steps else "before its first statement"
         place = "at the commit" if committing else begun
@@ -179,7 +193,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
     return done
 
 
-def _measure(connection: Connection, before: dict[int, Any], step: Step) -> None:
+def _measure(connection: Connection, before: dict[int, Any], step: Step, batches: Iterator[int] | None = None) -> None:
     tables = {relation.name for relation in before.values() if relation.name == relation.table}
     known = _relations(connection)
     files = {relation.file for relation in known.values()}
@@ -187,7 +201,10 @@ def _measure(connection: Connection, before: dict[int, Any], step: Step) -> None
     rows = _rows(connection)
     wal, disk = _one(connection, "read_work")
     began = time.perf_counter()
-    connection.execute(step.sql.encode())
+    if batches is not None:
+        next(batches, None)
+    else:
+        connection.execute(step.sql.encode())
     step.milliseconds = (time.perf_counter() - began) * 1000
     wal_after, disk_after = _one(connection, "read_work")
     step.wal, step.disk = wal_after - wal, disk_after - disk

@@ -90,9 +90,8 @@ def review(
     for path in migrations:
         if chosen <= {reviewed.id for reviewed in done}:
             break
-        text = path.read_text(encoding="utf-8")
         if path.stem not in chosen:
-            execute(connection, text, transactional(path))
+            execute(connection, path, transactional(path))
             answers = {}
             continue
         report(path.stem, "rows")
@@ -169,7 +168,7 @@ def _review(
     proof.later_data_lost = later_data_lost(start, above, below)
     report(path.stem, "up again")
     try:
-        execute(connection, path.read_text(encoding="utf-8"), in_transaction)
+        execute(connection, path, in_transaction)
         proof.schema_differs_on_reapply = schema_changes(above.schema, read_schema(connection))
     except psycopg.Error as error:
         reviewed.stuck = True

@@ -8,11 +8,12 @@ The ledger has the digest of each migration as it was applied. If an applied fil
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 
 from app.schema.headers import directives_of
+from app.schema.phases import Order, order_of
 from app.schema.statements import tokens
 from app.text import one_line
 
@@ -24,11 +25,12 @@ class Digest:
     """The digests of one migration file.
 
     `current` is "s1:" and 64 hexadecimal digits. `whole_file` is the SHA-256 of the whole file, 64 hexadecimal digits
-    without a prefix: earlier releases recorded that one.
+    without a prefix: earlier releases recorded that one. `order` is what the header says about the file's place.
     """
 
     current: str
     whole_file: str
+    order: Order = field(default_factory=Order)
 
     def matches(self, recorded: str) -> bool:
         """Return whether a digest in the ledger, of either kind, is this file's."""
@@ -46,12 +48,14 @@ def digest(content: bytes) -> Digest:
 
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     whole_file = sha256(content).hexdigest()
+    directives: dict[str, str] = {}
     try:
         text = content.decode()
-        covered = json.dumps([_normalized(directives_of(text)), _ended(tokens(text))]).encode()
+        directives = directives_of(text)
+        covered = json.dumps([_normalized(directives), _ended(tokens(text))]).encode()
     except (UnicodeDecodeError, ParseError):
         covered = content
-    return Digest(KIND + sha256(covered).hexdigest(), whole_file)
+    return Digest(KIND + sha256(covered).hexdigest(), whole_file, order_of(directives))
 
 
 def _ended(tokens: list[str]) -> list[str]:

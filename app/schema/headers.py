@@ -9,6 +9,8 @@ from pathlib import Path
 DIRECTIVE_VALUES = {
     "transactional": "true|false|on|off",
     "depends": "[0-9]",
+    "backfill": '[a-z_"]',
+    "phase": "expand|background|contract",
     "irreversible": "",
     "loses": "",
     "rows to lose": "",

@@ -6,7 +6,7 @@ time, and the digest of each run.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -14,8 +14,9 @@ from typing import Literal
 from app.program import SCHEMA
 from app.project import current
 from app.schema.digest import Digest, digest
+from app.schema.phases import Phase, dependents, requirements, waiting
 
-State = Literal["applied", "pending", "running", "failed", "edited", "missing", "newer"]
+State = Literal["applied", "pending", "waiting", "running", "failed", "edited", "missing", "newer"]
 SchemaState = Literal["up-to-date", "pending", "wrong"]
 
 
@@ -67,7 +68,7 @@ class Entry:
     """State of one migration.
 
     While a migration has a problem, the migrator applies nothing. `problem` is a sentence without its full stop, and
-    `advice` says what to do.
+    `advice` says what to do. `waits` is the reason why `yoyo apply` does not apply it: see app/schema/phases.py.
     """
 
     id: str
@@ -75,6 +76,9 @@ class Entry:
     record: Record | None = None
     problem: str = ""
     advice: str = ""
+    depends: tuple[str, ...] = ()
+    phase: Phase = "expand"
+    waits: str = ""
 
     @property
     def fault(self) -> str:
@@ -112,7 +116,8 @@ def comparable(entries: Iterable[Entry]) -> bool:
 def schema_state(entries: Iterable[Entry], drift: Collection[str] | None) -> SchemaState:
     """Return the state of the whole schema.
 
-    A database with migrations of a newer release is up to date. A migration that is running counts as pending.
+    A database with migrations of a newer release is up to date, and so is one whose other migrations wait for a
+    command. A migration that is running counts as pending.
     """
     entries = list(entries)
     states = {entry.state for entry in entries}
@@ -142,6 +147,9 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
     """
     known = {record.migration_id: record for record in records}
     applied = {name: record for name, record in known.items() if record.applied_at}
+    orders = {name: file.order for name, file in files.items()}
+    requires = requirements(orders)
+    waits = waiting(orders, applied.keys())
     entries = []
     for name in sorted(files.keys() | applied.keys()):
         if name not in files:
@@ -149,8 +157,21 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
         elif name in applied:
             entries.append(_applied(name, files[name], applied[name], running))
         else:
-            entries.append(_pending(name, files, known.get(name), applied, running))
-    return entries
+            above = [other for other in applied if other > name and _needs(other, name, requires, waits)]
+            entry = _pending(name, files, known.get(name), applied, sorted(above), running)
+            is_calm = entry.state == "pending" or (entry.unfinished and entry.record and not entry.record.error)
+            if name in waits:
+                entry = replace(entry, waits=waits[name], state="waiting" if is_calm else entry.state)
+            entries.append(entry)
+    return [
+        replace(entry, depends=requires[entry.id], phase=orders[entry.id].phase) if entry.id in files else entry
+        for entry in entries
+    ]
+
+
+def _needs(other: str, name: str, requires: Mapping[str, tuple[str, ...]], waits: Mapping[str, str]) -> bool:
+    """Return whether an applied migration needs one that is not applied. That of a newer release is not known here."""
+    return other in dependents(name, requires) if other in requires else name not in waits
 
 
 def _applied(name: str, file: Digest, record: Record, running: str | None) -> Entry:
@@ -169,10 +190,15 @@ def _applied(name: str, file: Digest, record: Record, running: str | None) -> En
 
 
 def _pending(
-    name: str, files: Mapping[str, Digest], record: Record | None, applied: Mapping[str, Record], running: str | None
+    name: str,
+    files: Mapping[str, Digest],
+    record: Record | None,
+    applied: Mapping[str, Record],
+    above: list[str],
+    running: str | None,
 ) -> Entry:
+    """Return the state of a migration that is not applied. `above` has the applied ones that need it."""
     problem = advice = ""
-    above = sorted(other for other in applied if other > name)
     renamed = any(gone.sha256 and files[name].matches(gone.sha256) for id, gone in applied.items() if id not in files)
     if above and not renamed:
         problem = f"{name} is not applied, but a later migration is: {above[-1]}"

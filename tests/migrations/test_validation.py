@@ -53,6 +53,46 @@ def told(folder: Path) -> list[str]:
 ELSEWHERE = "is not named NNNN_verb_object.sql or .rollback.sql, and yoyo would"
 # The case, the files, and the fault. "up" and "rollback" are those of the first migration.
 FAULTS: dict[str, tuple[Files, str]] = {
+    "a backfill without a range": (
+        up("-- backfill: t\nUPDATE t SET a = 1;\n"),
+        "sql:2: a backfill without exactly one range of the key, from $1 on: write `WHERE id BETWEEN $1 AND $2`, or",
+    ),
+    "a backfill with a range below OR": (
+        up("-- backfill: t\nUPDATE t SET a = 1 WHERE a BETWEEN $1 AND $2 OR true;\n"),
+        "sql:2: a backfill without exactly one range of the key",
+    ),
+    "a backfill with another parameter": (
+        up("-- backfill: t\nUPDATE t SET a = $3 WHERE a BETWEEN $1 AND $2;\n"),
+        "sql:2: a backfill without exactly one range of the key",
+    ),
+    "a backfill that reads": (
+        up("-- backfill: t\nSELECT a FROM t WHERE a BETWEEN $1 AND $2;\n"),
+        "sql:2: a backfill that writes no rows: write UPDATE, INSERT, DELETE or MERGE",
+    ),
+    "a backfill that is DDL": (up("-- backfill: t\nDROP TABLE t;\n"), "sql:2: a backfill cannot run this statement"),
+    "a backfill of two statements": (
+        up("-- backfill: t\nDELETE FROM t WHERE a BETWEEN $1 AND $2;\nSELECT 1;\n"),
+        "sql:3: is a second statement in a backfill: move each to a file of its own",
+    ),
+    "a backfill without a transaction": (alone("-- backfill: t\nVACUUM t;"), "sql:3: a backfill cannot run this"),
+    "a backfill of nothing": (
+        up("-- backfill:\nDELETE FROM t WHERE a BETWEEN $1 AND $2;\n"),
+        "sql:1: `-- backfill:` is empty: name the table",
+    ),
+    "a backfill in a rollback": (
+        down("-- loses: nothing\n-- backfill: t\nDROP TABLE t;\n"),
+        "rollback.sql:2: `backfill` has no effect in a rollback: move `-- backfill: ...` to the migration",
+    ),
+    "a misspelt backfill": (
+        up("-- backfil: t\nDELETE FROM t WHERE a BETWEEN $1 AND $2;\n"),
+        "sql:1: `-- backfil: t` is ignored: write `-- backfill",
+    ),
+    "a phase that is none": (up("-- phase: later\nSELECT 1;\n"), "sql:1: phase is 'later': write `-- phase: expand`"),
+    "a misspelt phase": (up("-- phases: contract\nSELECT 1;\n"), "sql:1: `-- phases: contract` is ignored"),
+    "a background that is no backfill": (
+        up("-- phase: background\nSELECT 1;\n"),
+        "sql:1: is no backfill, and cannot run in background: remove the line",
+    ),
     "a name without a number": ({**FIRST, "make_u.sql": UP}, f"make_u.sql:1: {ELSEWHERE} apply it as a migration"),
     "a short number": ({**FIRST, "02_u.sql": UP}, f"02_u.sql:1: {ELSEWHERE} apply"),
     "a number alone": ({**FIRST, "0002.sql": UP}, f"0002.sql:1: {ELSEWHERE} apply"),
@@ -310,7 +350,20 @@ def test_a_fault_is_reported_with_its_line(tmp_path: Path, case: str) -> None:
     assert len(fault) < 320
 
 
+MANY = {
+    **FIRST,
+    "0002_fill_t.sql": f"{AFTER}-- backfill: t\n-- phase: background\nDELETE FROM t WHERE a BETWEEN $1 AND $2;\n",
+    "0002_fill_t.rollback.sql": "-- loses: nothing\nSELECT 1;\n",
+    "0003_drop_b.sql": "-- phase: contract\n-- depends: 0002_fill_t\nSELECT 1;\n",
+    "0003_drop_b.rollback.sql": "-- loses: nothing\nSELECT 1;\n",
+    "0004_make_u.sql": f"{AFTER}SELECT 1;\n",
+    "0004_make_u.rollback.sql": "-- loses: nothing\nSELECT 1;\n",
+    "0005_use_b.sql": "-- depends: 0004_make_u 0002_fill_t\nSELECT 1;\n",
+    "0005_use_b.rollback.sql": "-- loses: nothing\nSELECT 1;\n",
+}
+
 RIGHT: dict[str, Files] = {
+    "migrations of each phase": MANY,
     "the first": FIRST,
     "the second": second(AFTER + UP),
     "a gap in the numbers": {**FIRST, "0007_b.sql": AFTER + UP, "0007_b.rollback.sql": DOWN},
@@ -461,3 +514,21 @@ def test_the_header_is_what_yoyo_reads(tmp_path: Path) -> None:
         directives = {key: value.strip() for key, value in read_sql_migration(str(path))[0].items()}
 
         assert headers.directives(path) == directives, path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("depends", "words"),
+    [
+        (
+            "0003_drop_b 0002_fill_t",
+            "0005_use_b.sql:1: does not depend on 0004_make_u: write `-- depends: 0004_make_u`",
+        ),
+        ("0001_make_t 0004_make_u", "0005_use_b.sql:1: depends on 0001_make_t, which is not right before it: write"),
+        ("0004_make_u 0004_make_u", "0005_use_b.sql:1: names the migration before it twice: write"),
+    ],
+)
+def test_what_a_migration_after_other_phases_must_name(tmp_path: Path, depends: str, words: str) -> None:
+    files = MANY | {"0005_use_b.sql": f"-- depends: {depends}\nSELECT 1;\n"}
+
+    (fault,) = told(write(tmp_path, files))
+    assert fault.startswith(words)

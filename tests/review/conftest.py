@@ -27,7 +27,7 @@ def filled(server: Server, admin: psycopg.Connection) -> Iterator[str]:
     admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     with scratch.connect(server.url(name)) as connection:
         for path in FILES:
-            execute(connection, path.read_text(), transactional(path))
+            execute(connection, path, transactional(path))
         scratch.fill(connection, ROWS)
     yield name
     admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))

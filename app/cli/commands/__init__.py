@@ -2,6 +2,7 @@
 
 import click
 
+from app.cli.commands.backfill import backfill, contract
 from app.cli.commands.classes import Group, common_options
 from app.cli.commands.images import export, import_
 from app.cli.commands.objects import objects
@@ -36,3 +37,5 @@ def images(context: click.Context, version: bool) -> None:
 
 for command in (dev, wait, settings, psql, import_, export, token, objects, schema, completion):
     images.add_command(command)
+for command in (backfill, contract):
+    schema.add_command(command)

@@ -1,6 +1,6 @@
 // The answer of GET /v1/schema, and what follows from it.
 
-/** @typedef {"applied" | "pending" | "running" | "failed" | "edited" | "missing" | "newer"} State */
+/** @typedef {"applied" | "pending" | "waiting" | "running" | "failed" | "edited" | "missing" | "newer"} State */
 
 /**
  * @typedef {object} Run

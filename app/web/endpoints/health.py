@@ -52,8 +52,8 @@ async def healthz(request: Request[State]) -> Response:
     tag=Tag.SERVICE,
     scope=None,
     summary="Check readiness",
-    description="Returns 200 when the database answers, all migrations of this release are applied, and "
-    "the object store is not that of another catalogue. The status is `read-only` if only a replica answers.",
+    description="Returns 200 when the database answers, all migrations of this release are applied (except those "
+    "that run beside the release or after the older one), and the object store is not that of another catalogue. The status is `read-only` if only a replica answers.",
     answers=(Answer(200, "The service is ready.", {JSON: _status("ready", "read-only")}),),
     problems=("503", "503 migrations-pending", "503 wrong-store", "503 draining"),
 )
@@ -104,4 +104,4 @@ async def _tell(reads: ReadRouter) -> None:
 async def _pending(reads: ReadRouter) -> list[str]:
     rows = await queries.read_history(reads)
     entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
-    return [entry.id for entry in entries if not entry.applied]
+    return [entry.id for entry in entries if not entry.applied and not entry.waits]

@@ -1,0 +1,257 @@
+"""Backfill: a migration that writes the rows of a table in batches by key range, and remembers how far it is.
+
+The batch and its position are one transaction. After a kill at any moment, the next command continues with the first
+row that is not done, so each row is done exactly once. The range ends at the last key of the start: later rows are the
+work of the triggers or the code that write them.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from yoyo.migrations import Migration
+
+from app.errors import CommandError, ExitCode
+from app.migrations.backfill_batches import execute, find_range, make_plan
+from app.migrations.connection import Connection, is_interrupted, run, sentence
+from app.migrations.migrator import Migrator
+from app.schema.digest import digest
+from app.schema.headers import directives
+
+MAX_ROWS = 100_000  # of a batch
+MAX_GROWTH = 2.0  # of a batch, from one to the next
+REPORT_INTERVAL = 5.0  # seconds between two lines
+LEASE = 5.0  # seconds of batches before another migrator may have its turn
+POLL_INTERVAL = 0.5  # seconds between two looks at a replica that lags
+MAX_PAUSE = 10.0  # seconds after a lock that was not granted
+ABOUT_VALUES = ("22", "23", "P0")  # SQLSTATE classes of errors that one row causes, and whose messages show its values
+
+
+class BackfillStoppedError(CommandError):
+    """A backfill stops here, and its position is kept."""
+
+
+@dataclass
+class State:
+    """The state of a backfill: a row of lock_backfill.sql, in the order of its columns."""
+
+    state: str
+    sha256: str | None
+    position: list[str] | None
+    ends_at: list[str] | None
+    rows_done: int
+    rows_expected: int
+    batch_size: int
+    started_at: Any
+
+
+def is_backfill(migration: Migration) -> bool:
+    """Return whether the migration runs in batches."""
+    return "backfill" in directives(Path(migration.path))
+
+
+def has_table(connection: Connection) -> bool:
+    """Return whether a backfill has started on this database, or was paused."""
+    return run(connection, "has_backfills").fetchone() == (True,)
+
+
+def forget(connection: Connection, migration: Migration) -> None:
+    """Forget how far the backfill is. Call this in the transaction of its rollback."""
+    if is_backfill(migration) and has_table(connection):
+        run(connection, "forget_backfill", migration_id=migration.id)
+
+
+def finish(connection: Connection, migration: Migration) -> None:
+    """Record that all batches are done. Call this in the transaction that records the migration as applied."""
+    run(connection, "set_backfill", migration_id=migration.id, state="done")
+
+
+class Backfill:
+    """One run of a backfill, inside the migrator's lock."""
+
+    def __init__(self, migrator: Migrator, migration: Migration) -> None:
+        self._migrator = migrator
+        self._connection = migrator.connection
+        self._settings = migrator.settings
+        self._id = migration.id
+        path = Path(migration.path)
+        self._sha256 = digest(path.read_bytes()).current
+        self._plan = make_plan(self._connection, path)
+        self._size = 0  # rows of the next batch; 0: as recorded
+        self._suspect = 0  # rows among which one fails: the batches do not grow before they are done
+        self._failures = 0  # locks in a row that were not granted
+        self._range: list[str] = []  # of the running batch
+        self._began = self._reported = self._leased = time.monotonic()
+        self._rows = 0  # of this run
+
+    def run(self) -> None:
+        """Run the batches that are left. Raises BackfillStoppedError, or psycopg.Error if the connection is lost."""
+        self._start()
+        while self._run_batch():
+            self._pace()
+
+    def _start(self) -> None:
+        """Record the start, unless an earlier run did. Its position is kept then."""
+        if not has_table(self._connection):
+            run(self._connection, "create_backfills")
+        with self._connection.transaction():
+            state = self._lock()
+            if state and state.state != "done" and state.started_at:
+                if state.sha256 != self._sha256:
+                    raise BackfillStoppedError(
+                        f"{self._id} was edited after {state.rows_done:,} rows were done.",
+                        f"restore the file, or begin again: images schema backfill cancel {self._id}, and then resume",
+                        ExitCode.ACTION_NEEDED,
+                    )
+                if state.rows_done:
+                    self._migrator.report(f"{self._id}: continues after {state.rows_done:,} rows")
+                return
+            first = execute(self._connection, self._plan.first_key).fetchone()
+            last = execute(self._connection, self._plan.last_key).fetchone()
+            run(
+                self._connection,
+                "start_backfill",
+                migration_id=self._id,
+                sha256=self._sha256,
+                table=self._plan.table,
+                position=first and first[0],
+                ends_at=last and last[0],
+                rows_expected=self._plan.rows_expected,
+            )
+
+    def _lock(self) -> State | None:
+        """Return the state, locked, or None. Raises BackfillStoppedError if the operator has stopped the backfill."""
+        row = run(self._connection, "lock_backfill", migration_id=self._id).fetchone()
+        state = State(*row) if row else None
+        if state and state.state in ("paused", "cancelled"):
+            raise BackfillStoppedError(
+                f"{self._id} is {state.state} after {state.rows_done:,} rows.",
+                f"images schema backfill resume {self._id}",
+                ExitCode.ACTION_NEEDED,
+            )
+        return state
+
+    def _run_batch(self) -> bool:
+        """Run a batch, and return whether rows are left. If a lock was not granted or a row fails, halve the batch."""
+        try:
+            with self._connection.transaction():
+                return self._run_in_transaction()
+        except (LockNotAvailable, DeadlockDetected) as error:
+            self._failures += 1
+            if self._failures > self._settings.migration_retries:
+                raise self._stopped(error) from error
+            self._size = max(1, self._size // 2)
+            pause = min(0.1 * 2**self._failures, MAX_PAUSE)
+            self._migrator.report(
+                f"{self._id}: a lock was not granted; retry in {pause:.1f} s with {self._size:,} rows"
+            )
+            time.sleep(pause)
+        except psycopg.Error as error:
+            if self._connection.closed or is_interrupted(error):
+                raise
+            if self._size == 1 or not (error.sqlstate or "").startswith(ABOUT_VALUES):
+                raise self._stopped(error) from error
+            self._suspect = self._suspect or self._size
+            self._size //= 2
+        return True
+
+    def _run_in_transaction(self) -> bool:
+        began = time.monotonic()
+        state = self._lock()
+        if state is None or state.position is None or state.ends_at is None:
+            return False
+        self._size = self._size or state.batch_size
+        count, last, following = find_range(self._connection, self._plan, state.position, state.ends_at, self._size)
+        if count:
+            self._range = [*state.position, *last]
+            execute(self._connection, self._plan.sql, self._range)
+        waiting, _, _ = self._pressure()
+        took = time.monotonic() - began
+        self._adapt(took, is_waited_for=waiting > 0, rows=count)
+        run(
+            self._connection,
+            "record_batch",
+            migration_id=self._id,
+            position=following,
+            rows=count,
+            batch_size=self._size,
+            seconds=took,
+        )
+        self._rows += count
+        self._failures = 0
+        self._report(state, count)
+        return following is not None
+
+    def _adapt(self, took: float, *, is_waited_for: bool, rows: int) -> None:
+        """Choose the rows of the next batch, so that it takes BACKFILL_BATCH_SECONDS. Halve it if a session waits."""
+        factor = min(self._settings.backfill_batch_seconds / max(took, 0.001), MAX_GROWTH)
+        if is_waited_for:
+            factor = min(factor, 0.5)
+        self._suspect = max(0, self._suspect - rows)
+        if self._suspect:
+            factor = min(factor, 1.0)
+        self._size = max(1, min(round(self._size * factor), MAX_ROWS))
+
+    def _pressure(self) -> tuple[int, int, bool]:
+        """Return how many sessions wait for this one, the bytes that a replica is behind, and if that is hidden."""
+        waiting, lag, is_hidden = run(self._connection, "find_pressure").fetchone() or (0, None, False)
+        return waiting, lag or 0, is_hidden
+
+    def _pace(self) -> None:
+        """Pause after a batch, let another migrator have its turn, and wait while a replica is too far behind."""
+        time.sleep(self._settings.backfill_pause)
+        while (lag := self._pressure()[1]) > self._settings.backfill_max_lag:
+            self._tell(f"waits: a replica is {lag / 1024**2:,.0f} MiB behind (BACKFILL_MAX_LAG)")
+            self._give_way()
+            time.sleep(POLL_INTERVAL)
+        self._give_way()
+
+    def _give_way(self) -> None:
+        if time.monotonic() - self._leased >= LEASE:
+            self._migrator.give_way(self._id)
+            self._leased = time.monotonic()
+
+    def _report(self, state: State, rows: int) -> None:
+        done = state.rows_done + rows
+        total = max(done, state.rows_expected)
+        rate = self._rows / max(time.monotonic() - self._began, 0.001)
+        left = (total - done) / max(rate, 0.001)
+        self._tell(f"{done:,} of about {total:,} rows, {rate:,.0f} rows/s, {left:,.0f} s left")
+
+    def _tell(self, text: str) -> None:
+        if time.monotonic() - self._reported >= REPORT_INTERVAL:
+            self._migrator.report(f"{self._id}: {text}")
+            self._reported = time.monotonic()
+
+    def _stopped(self, error: psycopg.Error) -> BackfillStoppedError:
+        """Return the error for a batch that failed. It names the range of the keys, and no other value of a row."""
+        reason = describe(error)
+        middle = len(self._range) // 2
+        low, high = (", ".join(end) for end in (self._range[:middle], self._range[middle:]))
+        span = f"from {low} to {high}" if low != high else low
+        place = f" with the rows of {self._plan.table} {span}" if self._range else ""
+        return BackfillStoppedError(
+            sentence(f"{self._id} stopped{place}: {reason}"),
+            "fix the cause, and run the command again: it continues with these rows",
+        )
+
+
+def describe(error: psycopg.Error) -> str:
+    """Return an error of PostgreSQL without values of rows, which some messages contain."""
+    if not (error.sqlstate or "").startswith(ABOUT_VALUES):
+        return error.diag.message_primary or type(error).__name__
+    where = [
+        f"{what} {name}"
+        for what, name in (
+            ("table", error.diag.table_name),
+            ("column", error.diag.column_name),
+            ("constraint", error.diag.constraint_name),
+        )
+        if name
+    ]
+    return " ".join(
+        [f"{type(error).__name__} (SQLSTATE {error.sqlstate})", *(["in", ", ".join(where)] if where else [])]
+    )

@@ -1,0 +1,78 @@
+"""Batches of a backfill: the ranges of its key, which PostgreSQL finds, and its statement for one of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from app.errors import CommandError, ExitCode
+from app.migrations.backfill_statement import key_columns
+from app.migrations.connection import Connection, run
+from app.schema.headers import directives
+from app.schema.statements import parse
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A backfill's statement, and the queries that find the ranges of its batches: see plan_backfill.sql."""
+
+    sql: str
+    table: str
+    rows_expected: int
+    first_key: str
+    last_key: str
+    batch: str
+
+
+def execute(connection: Connection, sql: str, values: Sequence[object] = ()) -> psycopg.Cursor[Any]:
+    """Execute a statement whose parameters are `$1`, `$2`. PostgreSQL reads the texts as the types of the columns."""
+    return psycopg.RawCursor(connection).execute(sql.encode(), values, prepare=False)
+
+
+def find_range(
+    connection: Connection, plan: Plan, position: list[str], ends_at: list[str], rows: int
+) -> tuple[int, list[str], list[str] | None]:
+    """Return the rows of the next batch, its last key, and the first key after it. A batch without rows has no keys."""
+    found = execute(connection, plan.batch, [*position, *ends_at, rows + 1]).fetchall()
+    following = found.pop(0)[1] if found and found[0][0] > rows else None
+    return (*found[0], following) if found else (0, [], None)
+
+
+def batches(connection: Connection, path: Path, rows: int) -> Iterator[int]:
+    """Run a backfill's file without a record, and yield the rows of each batch.
+
+    Raises CommandError, or psycopg.Error.
+    """
+    plan = make_plan(connection, path)
+    first, last = (execute(connection, query).fetchone() for query in (plan.first_key, plan.last_key))
+    position = first and first[0]
+    while position and last:
+        count, end, following = find_range(connection, plan, position, last[0], rows)
+        if count:
+            execute(connection, plan.sql, [*position, *end])
+        yield count
+        position = following
+
+
+def make_plan(connection: Connection, path: Path) -> Plan:
+    """Return the plan of a backfill's file. Raises CommandError if the table has no such key."""
+    header = directives(path)
+    [parsed] = parse(path.read_text(encoding="utf-8"))
+    columns = key_columns(parsed.node)
+    row = run(connection, "plan_backfill", table=header["backfill"], columns=columns).fetchone()
+    if row is None:
+        raise CommandError(
+            f"{path.stem}: there is no table {header['backfill']}.",
+            "correct `-- backfill: TABLE`",
+            ExitCode.ACTION_NEEDED,
+        )
+    table, rows_expected, has_key, *queries = row
+    if not has_key:
+        raise CommandError(
+            f"{path.stem}: {table} has no key ({', '.join(columns)}).",
+            "take the range of the primary key, or of columns NOT NULL that contain a unique key and have an index",
+            ExitCode.ACTION_NEEDED,
+        )
+    return Plan(parsed.text.strip(), table, rows_expected, *queries)

@@ -1,0 +1,113 @@
+"""Control of backfills: status, pause, resume and cancel, from another session than the one that runs them."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+
+from app.errors import CommandError, UsageError
+from app.migrations import backfill, ledger, lock
+from app.migrations.connection import Connection, connect, explain, run, sentence
+from app.schema.headers import directives
+from app.schema.history import MIGRATIONS, Entry, compare, shipped
+from app.settings import Settings
+
+BATCH_WAIT = 60.0  # seconds for the batch that runs
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one backfill is."""
+
+    id: str
+    state: str  # waiting, running, paused, cancelled, failed, done
+    table: str
+    rows_done: int = 0
+    rows_expected: int = 0
+    batches: int = 0
+    batch_size: int = 0
+    seconds: float = 0.0  # in batches
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    error: str | None = None
+
+    def __str__(self) -> str:
+        words = f"{self.state:9} {self.id}"
+        if self.batches:
+            share = f"{self.rows_done:,} of about {max(self.rows_done, self.rows_expected):,} rows of {self.table}"
+            words += (
+                f" {share}, {self.rows_done / max(self.seconds, 0.001):,.0f} rows/s in batches of {self.batch_size:,}"
+            )
+        return f"{words} ({self.error})" if self.error else words
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the values for JSON."""
+        return asdict(self)
+
+
+def read(settings: Settings, folder: Path = MIGRATIONS) -> list[Progress]:
+    """Return how far each backfill of the folder is. Raises CommandError."""
+    try:
+        with connect(settings) as connection:
+            run(connection, "prepare_reading")
+            return _read(connection, folder)
+    except psycopg.Error as error:
+        message, hint = explain(error)
+        raise CommandError(sentence(f"the backfills cannot be read: {message}"), hint) from error
+
+
+def _read(connection: Connection, folder: Path) -> list[Progress]:
+    recorded = {}
+    if backfill.has_table(connection):
+        recorded = {name: rest for name, *rest in run(connection, "list_backfills").fetchall()}
+    holder = lock.find_holder(connection)
+    found = []
+    for entry in compare(shipped(folder), ledger.read(connection), holder.migration if holder else None):
+        path = folder / f"{entry.id}.sql"
+        header = directives(path) if path.exists() else {}
+        if "backfill" not in header:
+            continue
+        state, table, *rest = recorded.get(entry.id) or [None, None]
+        error = entry.record.error if entry.record and not entry.applied else None
+        known = Progress(entry.id, _state(entry, state, error), table or header["backfill"], *rest)
+        found.append(replace(known, error=error))
+    return found
+
+
+def _state(entry: Entry, recorded: str | None, error: str | None) -> str:
+    if entry.applied:
+        return "done"
+    if recorded in ("paused", "cancelled"):
+        return recorded
+    return "running" if entry.state == "running" else "failed" if error else "waiting"
+
+
+def change(settings: Settings, name: str, state: str, folder: Path = MIGRATIONS) -> str:
+    """Pause, resume or cancel the backfill that this name begins, and return its ID. Wait for the batch that runs."""
+    try:
+        with connect(settings) as connection:
+            lock.prepare_session(connection, BATCH_WAIT)
+            progress = _find(_read(connection, folder), name)
+            if progress.state == "done":
+                raise UsageError(f"{progress.id} is done.", "list the backfills: images schema backfill status")
+            if state == "running" and progress.state not in ("paused", "cancelled"):
+                raise UsageError(f"{progress.id} is not paused.", "list the backfills: images schema backfill status")
+            if not backfill.has_table(connection):
+                run(connection, "create_backfills")
+            run(connection, "set_backfill", migration_id=progress.id, state=state)
+            return progress.id
+    except psycopg.Error as error:
+        message, hint = explain(error)
+        raise CommandError(sentence(f"the backfill was not changed: {message}"), hint) from error
+
+
+def _find(known: Iterable[Progress], name: str) -> Progress:
+    found = [each for each in known if each.id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    hint = "list the backfills: images schema backfill status"
+    if found:
+        raise UsageError(f"several backfills begin with {name}: {', '.join(each.id for each in found)}.", hint)
+    raise UsageError(f"there is no backfill {name}.", hint)

@@ -1,0 +1,81 @@
+"""Phases background and contract: apply the migrations that wait for their command, and those that wait for them."""
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from psycopg.conninfo import conninfo_to_dict
+from yoyo.migrations import MigrationList
+
+from app.embedded_postgres import connectable
+from app.errors import CommandError, ExitCode
+from app.migrations.backend import SettingsBackend
+from app.migrations.connection import Connection, run
+from app.migrations.migrator import FinishedElsewhereError
+from app.schema.history import Entry
+from app.schema.phases import Phase
+from app.settings import Settings
+
+SERVICE = "images"  # the first word of the service's application_name. The second is its release
+NUMBER = re.compile(r"[0-9]+")
+
+
+def apply_phase(backend: SettingsBackend, migrations: MigrationList, phase: Phase) -> bool:
+    """Apply the migrations of a phase whose requirements are applied, one by one, inside the lock.
+
+    The expand migrations that waited only for them follow at once. Return whether nothing of this phase is left.
+    """
+    backend.to_apply(migrations)  # so that the backend knows all files
+    while released := _released(entries := backend.entries(), phase):
+        backend.released = released
+        try:
+            backend.apply_migrations(migrations.filter(lambda each: each.id in backend.released))
+        except FinishedElsewhereError:
+            continue
+    left = [entry for entry in entries if entry.waits and entry.phase == phase]
+    for entry in left:
+        backend.report(f"{entry.id} {entry.waits}")
+    return not left
+
+
+def _released(entries: Sequence[Entry], phase: Phase) -> frozenset[str]:
+    """Return the first migration of the phase that may run now, and the expand migrations that wait only for it."""
+    ready = {entry.id for entry in entries if not entry.waits}
+    released: set[str] = set()
+    for entry in entries:
+        is_next = entry.phase == ("expand" if released else phase)
+        if entry.waits and is_next and ready.union(released).issuperset(entry.depends):
+            released.add(entry.id)
+    return frozenset(released)
+
+
+def reject_older_sessions(connection: Connection, settings: Settings, reason: str | None) -> list[str]:
+    """Raise CommandError if a session may be of an older release, unless the operator gives a reason.
+
+    The service names its release in application_name. A session of the service's role with another name may also be of
+    an older release, for example behind a pooler. Return these sessions in words.
+    """
+    role = conninfo_to_dict(connectable(settings.database_url)).get("user")
+    seen = []
+    for program, user, sessions in run(connection, "find_sessions").fetchall():
+        first, _, release = program.partition(" ")
+        if first == SERVICE and _is_older(release):
+            seen.append(f"{sessions} of {program} (an older release)")
+        elif first != SERVICE and user == role:
+            seen.append(f"{sessions} of {program or 'no application_name'} (role {user}, its release is not known)")
+    if seen and not reason:
+        raise CommandError(
+            f"nothing was applied: an older release may still run, by its sessions: {'; '.join(seen)}.",
+            "stop it. If these sessions are not of an older release, say why: images schema contract --despite REASON",
+            ExitCode.ACTION_NEEDED,
+        )
+    return seen
+
+
+def _is_older(release: str) -> bool:
+    """Return whether the release is older than this one. A name without a release is that of an early one."""
+    return not release or _numbers(release) < _numbers(version("image-catalogue"))
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in NUMBER.findall(release)]

@@ -1,0 +1,13 @@
+-- find_sessions: the sessions on this database, by their program and role, for images schema contract. Sessions of
+-- migrators are left out. Every role may read these columns.
+SELECT
+    COALESCE(application_name, '') AS program,
+    COALESCE(usename, '') AS role,
+    count(*) AS sessions
+FROM pg_stat_activity
+WHERE datname = current_database()
+    AND backend_type = 'client backend'
+    AND pid <> pg_backend_pid()
+    AND COALESCE(application_name, '') NOT LIKE 'yoyo %'
+GROUP BY application_name, usename
+ORDER BY program, role;

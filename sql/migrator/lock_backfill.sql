@@ -1,0 +1,14 @@
+-- lock_backfill: the state of a backfill, locked until the end of the batch. A pause waits for that.
+-- :migration_id  ID of the migration.
+SELECT
+    state,
+    sha256,
+    position,
+    ends_at,
+    rows_done,
+    rows_expected,
+    batch_size,
+    started_at
+FROM _yoyo_ledger_backfills
+WHERE migration_id = :migration_id
+FOR UPDATE;

@@ -1,0 +1,428 @@
+"""Backfills: batches by key range that commit, each row exactly once, pace, pause, and errors without values."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Thread
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+from yoyo import read_migrations
+from yoyo.connections import get_backend
+
+from app.errors import CommandError, UsageError
+from app.migrations import backfill_control
+from app.migrations.backfill import Backfill
+from app.migrations.backfill_batches import make_plan
+from app.migrations.connection import run
+from app.settings import Settings
+from tests.conftest import backend_on
+from tests.support.waiting import wait_until
+
+CREATE = "CREATE TABLE items (id bigint PRIMARY KEY, done integer NOT NULL DEFAULT 0);\n"
+FILL = "UPDATE items SET done = done + 1 WHERE id BETWEEN $1 AND $2;\n"
+BACK = "UPDATE items SET done = 0;\n"
+ID = "0002_fill_items"
+
+
+def write(folder: Path, fill: str = FILL, create: str = CREATE, header: str = "-- backfill: items\n") -> Path:
+    """Write a migration that makes a table, and one that fills it."""
+    folder.mkdir(exist_ok=True)
+    down = "-- loses: nothing\n\n"
+    (folder / "0001_create_items.sql").write_text(create)
+    (folder / "0001_create_items.rollback.sql").write_text(f"{down}DROP TABLE items;\n")
+    (folder / f"{ID}.sql").write_text(f"{header}-- depends: 0001_create_items\n\n{fill}")
+    (folder / f"{ID}.rollback.sql").write_text(down + BACK)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write(tmp_path / "migrations")
+
+
+@pytest.fixture
+def url(empty_database: str) -> str:
+    return empty_database
+
+
+@pytest.fixture
+def sql(url: str) -> Iterator[Callable[..., list[tuple[object, ...]]]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def execute(text: str, *values: object) -> list[tuple[object, ...]]:
+            cursor = connection.execute(text.encode(), values or None)
+            return cursor.fetchall() if cursor.description else []
+
+        yield execute
+
+
+Sql = Callable[..., list[tuple[object, ...]]]
+
+
+def apply(url: str, folder: Path, *names: str) -> None:
+    with backend_on(url) as backend:
+        pending = backend.to_apply(read_migrations(str(folder)))
+        backend.apply_migrations(pending.filter(lambda migration: not names or migration.id in names))
+
+
+def rollback(url: str, folder: Path, *names: str) -> None:
+    with backend_on(url) as backend:
+        applied = backend.to_rollback(read_migrations(str(folder)))
+        backend.rollback_migrations(applied.filter(lambda migration: migration.id in names))
+
+
+def make(url: str, folder: Path, sql: Sql, rows: int) -> None:
+    """Apply the first migration, and insert rows from 1 on."""
+    apply(url, folder, "0001_create_items")
+    sql("INSERT INTO items SELECT number FROM generate_series(1, %s) AS number", rows)
+
+
+def counts(sql: Sql) -> list[tuple[object, ...]]:
+    return sql("SELECT done, count(*) FROM items GROUP BY done ORDER BY done")
+
+
+def position(sql: Sql) -> tuple[object, ...]:
+    [row] = sql("SELECT state, position, rows_done FROM _yoyo_ledger_backfills")
+    return row
+
+
+def test_each_row_is_done_once_in_batches_that_commit(url: str, folder: Path, sql: Sql) -> None:
+    make(url, folder, sql, 20_000)
+
+    apply(url, folder)
+
+    assert counts(sql) == [(1, 20_000)]
+    assert position(sql) == ("done", None, 20_000)
+    assert sql("SELECT batches > 3 FROM _yoyo_ledger_backfills") == [(True,)]
+    assert sql("SELECT count(DISTINCT xmin::text) > 3 FROM items") == [(True,)]
+    assert sql("SELECT outcome, operation FROM _yoyo_ledger WHERE migration_id = %s", ID) == [("done", "apply")]
+
+
+def test_an_empty_table_is_done_at_once(url: str, folder: Path, sql: Sql) -> None:
+    apply(url, folder)
+
+    assert position(sql) == ("done", None, 0)
+
+
+class StoppedError(Exception):
+    """The test stops the backfill here."""
+
+
+def stop_after(batches: int, patch: pytest.MonkeyPatch) -> None:
+    """Let a backfill end with StoppedError after some batches, between two of them."""
+    left = iter(range(batches))
+
+    def pace(_: object) -> None:
+        if next(left, None) is None:
+            raise StoppedError
+
+    patch.setattr(Backfill, "_pace", pace)
+
+
+def run_some(url: str, folder: Path, batches: int) -> None:
+    """Run some batches, and leave the backfill as a kill would."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(batches - 1, patch)
+        with pytest.raises(StoppedError):
+            apply(url, folder)
+
+
+def test_it_continues_where_it_stopped(url: str, folder: Path, sql: Sql, capsys: pytest.CaptureFixture[str]) -> None:
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 2)
+    assert position(sql) == ("running", ["3001"], 3000)
+    assert sql("SELECT outcome, error FROM _yoyo_ledger WHERE migration_id = %s", ID) == [("started", None)]
+
+    apply(url, folder)
+
+    assert counts(sql) == [(1, 5000)]
+    assert f"{ID}: continues after 3,000 rows\n" in capsys.readouterr().out
+    assert sql("SELECT outcome FROM _yoyo_ledger WHERE migration_id = %s", ID) == [("done",)]
+
+
+def test_rows_that_come_in_meanwhile(url: str, folder: Path, sql: Sql) -> None:
+    """Behind the position and after the last key of the start they are not done; ahead of the position they are."""
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 2)
+    sql("INSERT INTO items VALUES (0), (5001)")
+    sql("DELETE FROM items WHERE id IN (3001, 4000, 5000)")
+    sql("INSERT INTO items VALUES (4000)")
+
+    apply(url, folder)
+
+    assert sql("SELECT id FROM items WHERE done <> 1 ORDER BY id") == [(0,), (5001,)]
+
+
+KEYS = {  # the columns, an expression for each number, and the range
+    "uuid": ("id uuid PRIMARY KEY", "md5(number::text)::uuid", "id BETWEEN $1 AND $2"),
+    "text": ("id text PRIMARY KEY", "E'\\\\''\"{, %s $1 ' || md5(number::text)", "id BETWEEN $1 AND $2"),
+    "padded": ('"Id, 1" char(40) PRIMARY KEY', "md5(number::text)", '"Id, 1" BETWEEN $1 AND $2'),
+    "time": (
+        "id timestamptz PRIMARY KEY",
+        "timestamptz '2026-01-01' + number * interval '1 us'",
+        "id BETWEEN $1 AND $2",
+    ),
+    "float": (
+        "id float8 PRIMARY KEY",
+        "CASE number WHEN 1 THEN '-infinity' ELSE number / 3.0 END",
+        "id BETWEEN $1 AND $2",
+    ),
+    "bytes": ("id bytea PRIMARY KEY", "sha256(number::text::bytea)", "id BETWEEN $1 AND $2"),
+    "two": (
+        "a text, id bigint, PRIMARY KEY (a, id)",
+        "md5((number % 7)::text), number",
+        "(a, id) BETWEEN ($1, $2) AND ($3, $4)",
+    ),
+    "index": (
+        "a date NOT NULL, id bigint PRIMARY KEY",
+        "date '2026-01-01' + (number % 9)::integer, number",
+        "(items.a, items.id) BETWEEN ($1, $2) AND ($3, $4)",
+    ),
+}
+
+
+def test_a_key_of_any_type(url: str, tmp_path: Path, sql: Sql) -> None:
+    for name, (key, value, where) in KEYS.items():
+        create = f"CREATE TABLE items ({key}, done integer NOT NULL DEFAULT 0);\n"
+        create += "CREATE INDEX ON items (a DESC, id DESC);\n" if name == "index" else ""
+        folder = write(tmp_path / name, FILL.replace("id BETWEEN $1 AND $2", where), create)
+        sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        apply(url, folder, "0001_create_items")
+        sql(f"INSERT INTO items SELECT {value} FROM generate_series(1, 1500) AS number")  # noqa: S608
+
+        run_some(url, folder, 1)
+        apply(url, folder)
+
+        assert counts(sql) == [(1, 1500)], name
+
+
+NO_KEYS = {  # the table, and the error
+    "CREATE TABLE other ();": "there is no table items.",
+    "CREATE VIEW items AS SELECT 1 AS id;": "there is no table items.",
+    "CREATE TABLE items (id bigint);": "items has no key (id).",
+    "CREATE TABLE items (id bigint UNIQUE);": "items has no key (id).",
+    "CREATE TABLE items (id bigint NOT NULL); CREATE INDEX ON items (id);": "items has no key (id).",
+    "CREATE TABLE items (id bigint NOT NULL); CREATE UNIQUE INDEX ON items (id) WHERE id > 0;": "items has no key (id).",
+    "CREATE TABLE items (id bigint NOT NULL); CREATE UNIQUE INDEX ON items ((id + 0));": "items has no key (id).",
+    "CREATE TABLE items (a bigint PRIMARY KEY, id bigint NOT NULL); CREATE INDEX ON items (id);": "items has no key (id).",
+    "CREATE TABLE items (a bigint, id bigint, PRIMARY KEY (a, id));": "items has no key (id).",
+    "CREATE TABLE items (id bigint NOT NULL); CREATE UNIQUE INDEX ON items USING btree (id) INCLUDE (id);": "",
+}
+
+
+def test_a_table_without_a_key_is_rejected(connection: psycopg.Connection, folder: Path) -> None:
+    for create, words in NO_KEYS.items():
+        with connection.transaction(force_rollback=True):
+            connection.execute(create.encode())
+            if not words:
+                assert make_plan(connection, folder / f"{ID}.sql").table == "items"
+                continue
+            with pytest.raises(CommandError) as error:
+                make_plan(connection, folder / f"{ID}.sql")
+        assert error.value.message == f"{ID}: {words}"
+        assert error.value.exit_code == 1
+
+
+def test_a_row_that_fails_is_named_by_its_key_only(
+    url: str, tmp_path: Path, sql: Sql, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill = "UPDATE items SET done = secret::integer WHERE id BETWEEN $1 AND $2;\n"
+    create = "CREATE TABLE items (id bigint PRIMARY KEY, done integer, secret text DEFAULT '1');\n"
+    folder = write(tmp_path / "migrations", fill, create)
+    make(url, folder, sql, 3000)
+    sql("UPDATE items SET secret = 'hunter2' WHERE id = 1234")
+
+    with pytest.raises(SystemExit) as ended:
+        apply(url, folder)
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 3
+    assert f"error: {ID} stopped with the rows of items 1234: InvalidTextRepresentation (SQLSTATE 22P02).\n" in said
+    assert "hint: fix the cause, and run the command again: it continues with these rows\n" in said
+    [(error,)] = sql("SELECT error FROM _yoyo_ledger WHERE migration_id = %s AND outcome = 'started'", ID)
+    assert error == "InvalidTextRepresentation (SQLSTATE 22P02)"
+    assert position(sql) == ("running", ["1234"], 1233)
+    sql("UPDATE items SET secret = '1' WHERE id = 1234")
+    apply(url, folder)
+    assert counts(sql) == [(1, 3000)]
+
+
+def test_a_constraint_that_fails_names_itself(
+    url: str, tmp_path: Path, sql: Sql, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create = CREATE.replace(");", ", secret text DEFAULT 'x', CHECK (done = 0 OR secret = 'x'));")
+    folder = write(tmp_path / "migrations", create=create)
+    make(url, folder, sql, 10)
+    sql("UPDATE items SET secret = 'hunter2' WHERE id = 7")
+
+    with pytest.raises(SystemExit):
+        apply(url, folder)
+
+    said = capsys.readouterr()
+    assert "hunter2" not in said.err + said.out
+    assert "the rows of items 7: CheckViolation (SQLSTATE 23514) in table items, constraint items_check" in said.err
+
+
+def test_a_lock_that_is_not_granted_is_retried_with_fewer_rows(
+    url: str, folder: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIGRATION_LOCK_TIMEOUT", "0.1")
+    make(url, folder, sql, 100)
+    with psycopg.connect(url) as client:
+        client.execute("UPDATE items SET done = 0 WHERE id = 50")
+        monkeypatch.setattr("app.migrations.backfill.time.sleep", lambda _: client.commit())
+        apply(url, folder)
+
+    assert counts(sql) == [(1, 100)]
+    assert "a lock was not granted; retry in 0.2 s with 500 rows\n" in capsys.readouterr().out
+
+
+def test_a_session_that_waits_makes_the_batches_smaller(
+    url: str, folder: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(url, folder, sql, 2000)
+    monkeypatch.setattr(Backfill, "_pressure", lambda _: (1, 0, False))
+
+    apply(url, folder)
+
+    assert sql("SELECT batches, batch_size FROM _yoyo_ledger_backfills") == [(12, 1)]
+
+
+def test_pressure_counts_the_sessions_that_wait_for_a_batch(url: str, folder: Path, sql: Sql) -> None:
+    make(url, folder, sql, 10)
+    with psycopg.connect(url) as batch, psycopg.connect(url) as client:
+        batch.execute("UPDATE items SET done = 1")
+        assert run(batch, "find_pressure").fetchone() == (0, None, False)
+        thread = Thread(target=client.execute, args=("DELETE FROM items",))
+        thread.start()
+        wait_until(lambda: run(batch, "find_pressure").fetchone() == (1, None, False))
+        batch.commit()
+        thread.join()
+
+
+def test_it_waits_while_a_replica_is_far_behind(
+    url: str, folder: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(url, folder, sql, 10)
+    lags = iter([0, 10**9, 10**9, 0])
+    monkeypatch.setattr(Backfill, "_pressure", lambda _: (0, next(lags, 0), False))
+    monkeypatch.setattr("app.migrations.backfill.REPORT_INTERVAL", 0)
+    monkeypatch.setattr("app.migrations.backfill.POLL_INTERVAL", 0)
+    sql("INSERT INTO items SELECT number FROM generate_series(11, 1200) AS number")
+
+    apply(url, folder)
+
+    assert f"{ID}: waits: a replica is 954 MiB behind (BACKFILL_MAX_LAG)\n" in capsys.readouterr().out
+
+
+def test_it_is_paused_resumed_and_cancelled(
+    url: str, folder: Path, sql: Sql, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(_env_file=None, database_url=SecretStr(url))
+    make(url, folder, sql, 5000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Backfill, "_pace", lambda _: backfill_control.change(settings, "0002", "paused", folder))
+        with pytest.raises(SystemExit) as ended:
+            apply(url, folder)
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert said == f"error: {ID} is paused after 1,000 rows.\nhint: images schema backfill resume {ID}\n"
+    [progress] = backfill_control.read(settings, folder)
+    assert re.fullmatch(
+        rf"paused    {ID} 1,000 of about \S+ rows of items, \S+ rows/s in batches of 2,000", str(progress)
+    )
+
+    with pytest.raises(SystemExit):
+        apply(url, folder)
+    assert position(sql) == ("paused", ["1001"], 1000)
+
+    assert backfill_control.change(settings, ID, "running", folder) == ID
+    run_some(url, folder, 1)
+    assert position(sql) == ("running", ["3001"], 3000)
+
+    backfill_control.change(settings, "0002", "cancelled", folder)
+    with pytest.raises(SystemExit):
+        apply(url, folder)
+    assert position(sql) == ("cancelled", None, 0)
+    backfill_control.change(settings, "0002", "running", folder)
+    apply(url, folder)
+    assert counts(sql) == [(1, 2000), (2, 3000)]
+    assert [each.state for each in backfill_control.read(settings, folder)] == ["done"]
+    for state, name, message in (
+        ("paused", "0002", f"{ID} is done."),
+        ("paused", "0001", "there is no backfill 0001."),
+        ("running", "9", "there is no backfill 9."),
+    ):
+        with pytest.raises(UsageError, match=message):
+            backfill_control.change(settings, name, state, folder)
+
+
+def test_one_that_has_not_started_can_be_paused(url: str, folder: Path, sql: Sql) -> None:
+    settings = Settings(_env_file=None, database_url=SecretStr(url))
+    make(url, folder, sql, 5)
+    with pytest.raises(UsageError, match="is not paused"):
+        backfill_control.change(settings, ID, "running", folder)
+    backfill_control.change(settings, ID, "paused", folder)
+    with pytest.raises(SystemExit):
+        apply(url, folder)
+    assert counts(sql) == [(0, 5)]
+    backfill_control.change(settings, ID, "running", folder)
+    apply(url, folder)
+    assert counts(sql) == [(1, 5)]
+
+
+def test_a_rollback_undoes_it_whole_or_half(url: str, folder: Path, sql: Sql) -> None:
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 2)
+
+    rollback(url, folder, ID)
+    assert counts(sql) == [(0, 5000)]
+    assert sql("SELECT FROM _yoyo_ledger_backfills") == []
+
+    apply(url, folder)
+    assert counts(sql) == [(1, 5000)]
+    rollback(url, folder, ID)
+    apply(url, folder)
+    assert counts(sql) == [(1, 5000)]
+
+
+def test_after_unmark_it_begins_again(url: str, folder: Path, sql: Sql) -> None:
+    make(url, folder, sql, 5)
+    apply(url, folder)
+    with backend_on(url) as backend:
+        migrations = read_migrations(str(folder)).filter(lambda each: each.id == ID)
+        backend.to_rollback(read_migrations(str(folder)))
+        backend.unmark_migrations(migrations)
+
+    apply(url, folder)
+
+    assert counts(sql) == [(2, 5)]
+
+
+def test_an_edited_file_does_not_continue(url: str, folder: Path, sql: Sql, capsys: pytest.CaptureFixture[str]) -> None:
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 2)
+    path = folder / f"{ID}.sql"
+    path.write_text(path.read_text().replace("+ 1", "+ 2"))
+
+    with pytest.raises(SystemExit) as ended:
+        apply(url, folder)
+
+    assert ended.value.code == 1
+    assert f"error: {ID} was edited after 3,000 rows were done.\n" in capsys.readouterr().err
+    assert counts(sql) == [(0, 2000), (1, 3000)]
+
+
+def test_stock_yoyo_does_not_run_it(url: str, folder: Path, sql: Sql) -> None:
+    make(url, folder, sql, 5)
+    stock = get_backend(url.replace("postgresql://", "postgresql+psycopg://"))
+    with closing(stock.connection):
+        pending = stock.to_apply(read_migrations(str(folder)))
+        with pytest.raises(psycopg.errors.UndefinedParameter, match=re.escape("there is no parameter $1")):
+            stock.apply_migrations(pending)
+
+    assert counts(sql) == [(0, 5)]
+    assert sql("SELECT migration_id FROM _yoyo_migration") == [("0001_create_items",)]
