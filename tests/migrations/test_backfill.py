@@ -199,16 +199,17 @@ def test_a_key_of_any_type(url: str, tmp_path: Path, sql: Sql) -> None:
         assert counts(sql) == [(1, 1500)], name
 
 
+NO_KEY = "items has no key (id)."
 NO_KEYS = {  # the table, and the error
     "CREATE TABLE other ();": "there is no table items.",
     "CREATE VIEW items AS SELECT 1 AS id;": "there is no table items.",
-    "CREATE TABLE items (id bigint);": "items has no key (id).",
-    "CREATE TABLE items (id bigint UNIQUE);": "items has no key (id).",
-    "CREATE TABLE items (id bigint NOT NULL); CREATE INDEX ON items (id);": "items has no key (id).",
-    "CREATE TABLE items (id bigint NOT NULL); CREATE UNIQUE INDEX ON items (id) WHERE id > 0;": "items has no key (id).",
-    "CREATE TABLE items (id bigint NOT NULL); CREATE UNIQUE INDEX ON items ((id + 0));": "items has no key (id).",
-    "CREATE TABLE items (a bigint PRIMARY KEY, id bigint NOT NULL); CREATE INDEX ON items (id);": "items has no key (id).",
-    "CREATE TABLE items (a bigint, id bigint, PRIMARY KEY (a, id));": "items has no key (id).",
+    "CREATE TABLE items (id bigint);": NO_KEY,
+    "CREATE TABLE items (id bigint UNIQUE);": NO_KEY,
+    "CREATE TABLE items (id bigint NOT NULL); CREATE INDEX ON items (id);": NO_KEY,
+    "CREATE TABLE items (id bigint NOT NULL); CREATE UNIQUE INDEX ON items (id) WHERE id > 0;": NO_KEY,
+    "CREATE TABLE items (id bigint NOT NULL); CREATE UNIQUE INDEX ON items ((id + 0));": NO_KEY,
+    "CREATE TABLE items (a bigint PRIMARY KEY, id bigint NOT NULL); CREATE INDEX ON items (id);": NO_KEY,
+    "CREATE TABLE items (a bigint, id bigint, PRIMARY KEY (a, id));": NO_KEY,
     "CREATE TABLE items (id bigint NOT NULL); CREATE UNIQUE INDEX ON items USING btree (id) INCLUDE (id);": "",
 }
 

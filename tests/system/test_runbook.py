@@ -37,7 +37,14 @@ from tests.system.test_backup import other_server as other_server  # a fixture
 RUNBOOK = ROOT / "RUNBOOK.md"
 EXCEPTIONS = {"ChildProcessError", "TimeoutError", "unavailable"}
 CHECKED = ("settings.py", "store.py")
-HINTED = {"CommandError", "UsageError", "WrongStoreError", "WrongURLError"}  # their second argument is a hint
+HINTED = {
+    "CommandError",
+    "BackfillStoppedError",
+    "FinishedElsewhereError",
+    "UsageError",
+    "WrongStoreError",
+    "WrongURLError",
+}  # their second argument is a hint
 MIN_WORDS = 2  # of a message
 OTHERS = [  # messages that are not an argument of such a call, or have too few words
     "503 METHOD PATH: ERROR: REASON",
@@ -51,6 +58,7 @@ OTHERS = [  # messages that are not an argument of such a call, or have too few 
     "PATH: WHY IT IS REJECTED",
     "N new, N known, N rejected so far",
     "error: FILE: REASON.",
+    "NAME waits for the command: COMMAND",
     "error: unexpected ERROR: REASON",
     "error: interrupted. Migrations that were applied before stay applied.",
     "hint: see FILE",
@@ -77,6 +85,8 @@ def is_message(call: ast.Call, path: Path) -> bool:
         case (
             "CommandError"
             | "UsageError"
+            | "BackfillStoppedError"
+            | "FinishedElsewhereError"
             | "WrongStoreError"
             | "WrongURLError"
             | "logger.error"
@@ -89,7 +99,7 @@ def is_message(call: ast.Call, path: Path) -> bool:
         case "print" | "self._progress.message":
             migrator = path.parent.name == "migrations" and path.name != "status.py"
             return keywords.get("file") == "sys.stderr" or migrator or "message" in function
-        case "self.report" | "migrator.report" | "report":
+        case "self.report" | "migrator.report" | "self._migrator.report" | "self._tell" | "report":
             return path.parent.name == "migrations"
         case "ValueError":
             return path.name in CHECKED

@@ -52,8 +52,9 @@ async def healthz(request: Request[State]) -> Response:
     tag=Tag.SERVICE,
     scope=None,
     summary="Check readiness",
-    description="Returns 200 when the database answers, all migrations of this release are applied (except those "
-    "that run beside the release or after the older one), and the object store is not that of another catalogue. The status is `read-only` if only a replica answers.",
+    description="Returns 200 when the database answers, all migrations of this release are applied, and "
+    "the object store is not that of another catalogue. Migrations that run beside the release or after the earlier "
+    "one do not count. The status is `read-only` if only a replica answers.",
     answers=(Answer(200, "The service is ready.", {JSON: _status("ready", "read-only")}),),
     problems=("503", "503 migrations-pending", "503 wrong-store", "503 draining"),
 )
