@@ -59,6 +59,8 @@ OTHERS = [  # messages that are not an argument of such a call, or have too few 
     "N new, N known, N rejected so far",
     "error: FILE: REASON.",
     "NAME waits for the command: COMMAND",
+    "error: NAME stopped with the rows of TABLE KEY: REASON.",
+    "error: NAME stopped with the rows of TABLE from KEY to KEY: REASON.",
     "error: unexpected ERROR: REASON",
     "error: interrupted. Migrations that were applied before stay applied.",
     "hint: see FILE",

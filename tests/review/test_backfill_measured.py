@@ -10,7 +10,7 @@ def test_a_backfill_is_measured_by_its_batch(tried: Try) -> None:
         header="-- backfill: images\n",
     )
 
-    assert "unsafe" not in reasons(part)
+    assert "wait" not in reasons(part)
     [step] = part.reviewed.up.steps
     assert 0 < step.changed["images"] <= 100
     assert [lock.mode for lock in step.locks if lock.relation == "images"] == ["ROW EXCLUSIVE"]
