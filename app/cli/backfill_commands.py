@@ -10,7 +10,7 @@ from app.cli.output import print_verdicts
 from app.errors import ExitCode
 from app.migrations import backfill_control
 from app.migrations.phase import apply_phase, reject_older_sessions
-from app.schema.history import MIGRATIONS
+from app.project import current
 from app.schema.phases import Phase
 from app.settings import read_settings
 
@@ -38,7 +38,7 @@ def run_phase(phase: Phase, despite: str | None = None) -> ExitCode:
         if phase == "contract":
             for sessions in reject_older_sessions(backend.connection, backend.settings, despite):
                 print(f"despite {sessions}: {despite}", flush=True)
-        is_done = apply_phase(backend, read_migrations(str(MIGRATIONS)), phase)
+        is_done = apply_phase(backend, read_migrations(str(current().migrations)), phase)
     return ExitCode.DONE if is_done else ExitCode.ACTION_NEEDED
 
 

@@ -18,6 +18,7 @@ from app.errors import CommandError, ExitCode
 from app.migrations.backfill_batches import execute, find_range, make_plan
 from app.migrations.connection import Connection, is_interrupted, run, sentence
 from app.migrations.migrator import Migrator
+from app.program import SCHEMA
 from app.schema.digest import digest
 from app.schema.headers import directives
 
@@ -103,7 +104,7 @@ class Backfill:
                 if state.sha256 != self._sha256:
                     raise BackfillStoppedError(
                         f"{self._id} was edited after {state.rows_done:,} rows were done.",
-                        f"restore the file, or begin again: images schema backfill cancel {self._id}, and then resume",
+                        f"restore the file, or begin again: {SCHEMA} backfill cancel {self._id}, and then resume",
                         ExitCode.ACTION_NEEDED,
                     )
                 if state.rows_done:
@@ -129,7 +130,7 @@ class Backfill:
         if state and state.state in ("paused", "cancelled"):
             raise BackfillStoppedError(
                 f"{self._id} is {state.state} after {state.rows_done:,} rows.",
-                f"images schema backfill resume {self._id}",
+                f"{SCHEMA} backfill resume {self._id}",
                 ExitCode.ACTION_NEEDED,
             )
         return state

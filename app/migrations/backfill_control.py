@@ -10,10 +10,13 @@ import psycopg
 from app.errors import CommandError, UsageError
 from app.migrations import backfill, ledger, lock
 from app.migrations.connection import Connection, connect, explain, run, sentence
+from app.program import SCHEMA
+from app.project import current
 from app.schema.headers import directives
-from app.schema.history import MIGRATIONS, Entry, compare, shipped
+from app.schema.history import Entry, compare, shipped
 from app.settings import Settings
 
+LIST = f"list the backfills: {SCHEMA} backfill status"
 BATCH_WAIT = 60.0  # seconds for the batch that runs
 
 
@@ -47,12 +50,12 @@ class Progress:
         return asdict(self)
 
 
-def read(settings: Settings, folder: Path = MIGRATIONS) -> list[Progress]:
+def read(settings: Settings, folder: Path | None = None) -> list[Progress]:
     """Return how far each backfill of the folder is. Raises CommandError."""
     try:
         with connect(settings) as connection:
             run(connection, "prepare_reading")
-            return _read(connection, folder)
+            return _read(connection, folder or current().migrations)
     except psycopg.Error as error:
         message, hint = explain(error)
         raise CommandError(sentence(f"the backfills cannot be read: {message}"), hint) from error
@@ -84,16 +87,16 @@ def _state(entry: Entry, recorded: str | None, error: str | None) -> str:
     return "running" if entry.state == "running" else "failed" if error else "waiting"
 
 
-def change(settings: Settings, name: str, state: str, folder: Path = MIGRATIONS) -> str:
+def change(settings: Settings, name: str, state: str, folder: Path | None = None) -> str:
     """Pause, resume or cancel the backfill that this name begins, and return its ID. Wait for the batch that runs."""
     try:
         with connect(settings) as connection:
             lock.prepare_session(connection, BATCH_WAIT)
-            progress = _find(_read(connection, folder), name)
+            progress = _find(_read(connection, folder or current().migrations), name)
             if progress.state == "done":
-                raise UsageError(f"{progress.id} is done.", "list the backfills: images schema backfill status")
+                raise UsageError(f"{progress.id} is done.", LIST)
             if state == "running" and progress.state not in ("paused", "cancelled"):
-                raise UsageError(f"{progress.id} is not paused.", "list the backfills: images schema backfill status")
+                raise UsageError(f"{progress.id} is not paused.", LIST)
             if not backfill.has_table(connection):
                 run(connection, "create_backfills")
             run(connection, "set_backfill", migration_id=progress.id, state=state)
@@ -107,7 +110,6 @@ def _find(known: Iterable[Progress], name: str) -> Progress:
     found = [each for each in known if each.id.startswith(name)]
     if len(found) == 1:
         return found[0]
-    hint = "list the backfills: images schema backfill status"
     if found:
-        raise UsageError(f"several backfills begin with {name}: {', '.join(each.id for each in found)}.", hint)
-    raise UsageError(f"there is no backfill {name}.", hint)
+        raise UsageError(f"several backfills begin with {name}: {', '.join(each.id for each in found)}.", LIST)
+    raise UsageError(f"there is no backfill {name}.", LIST)

@@ -1,8 +1,8 @@
 """Phases background and contract: apply the migrations that wait for their command, and those that wait for them."""
 
 import re
+import tomllib
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from psycopg.conninfo import conninfo_to_dict
 from yoyo.migrations import MigrationList
@@ -12,11 +12,12 @@ from app.errors import CommandError, ExitCode
 from app.migrations.backend import SettingsBackend
 from app.migrations.connection import Connection, run
 from app.migrations.migrator import FinishedElsewhereError
+from app.program import SCHEMA
+from app.project import current
 from app.schema.history import Entry
 from app.schema.phases import Phase
 from app.settings import Settings
 
-SERVICE = "images"  # the first word of the service's application_name. The second is its release
 NUMBER = re.compile(r"[0-9]+")
 
 
@@ -52,21 +53,21 @@ def _released(entries: Sequence[Entry], phase: Phase) -> frozenset[str]:
 def reject_older_sessions(connection: Connection, settings: Settings, reason: str | None) -> list[str]:
     """Raise CommandError if a session may be of an older release, unless the operator gives a reason.
 
-    The service names its release in application_name. A session of the service's role with another name may also be of
-    an older release, for example behind a pooler. Return these sessions in words.
+    The service names itself and its release in application_name. A session of the service's role with another name may
+    also be of an older release, for example behind a pooler. Return these sessions in words.
     """
     role = conninfo_to_dict(connectable(settings.database_url)).get("user")
     seen = []
     for program, user, sessions in run(connection, "find_sessions").fetchall():
         first, _, release = program.partition(" ")
-        if first == SERVICE and _is_older(release):
+        if first == current().name and _is_older(release):
             seen.append(f"{sessions} of {program} (an older release)")
-        elif first != SERVICE and user == role:
+        elif first != current().name and user == role:
             seen.append(f"{sessions} of {program or 'no application_name'} (role {user}, its release is not known)")
     if seen and not reason:
         raise CommandError(
             f"nothing was applied: an older release may still run, by its sessions: {'; '.join(seen)}.",
-            "stop it. If these sessions are not of an older release, say why: images schema contract --despite REASON",
+            f"stop it. If these sessions are not of an older release, say why: {SCHEMA} contract --despite REASON",
             ExitCode.ACTION_NEEDED,
         )
     return seen
@@ -74,7 +75,9 @@ def reject_older_sessions(connection: Connection, settings: Settings, reason: st
 
 def _is_older(release: str) -> bool:
     """Return whether the release is older than this one. A name without a release is that of an early one."""
-    return not release or _numbers(release) < _numbers(version("image-catalogue"))
+    with (current().folder / "pyproject.toml").open("rb") as file:
+        own = str(tomllib.load(file)["project"]["version"])
+    return not release or _numbers(release) < _numbers(own)
 
 
 def _numbers(release: str) -> list[int]:

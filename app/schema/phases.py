@@ -8,9 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from app.program import SCHEMA
+
 Phase = Literal["expand", "background", "contract"]
 PHASES: tuple[str, ...] = get_args(Phase)
-COMMANDS = {"background": "images schema backfill run", "contract": "images schema contract"}
+COMMANDS = {"background": f"{SCHEMA} backfill run", "contract": f"{SCHEMA} contract"}
 
 
 @dataclass(frozen=True)
