@@ -34,7 +34,8 @@ MODE_NAMES = {
     for mode in BLOCKED_BY_MODE
 }
 MODES = list(MODE_NAMES.values())  # from the weakest to the strongest
-BATCH = 100  # rows of a backfill's batch: enough to see its locks
+BATCH = 100  # rows of a backfill's measured batch: enough to see its locks
+MAX_BATCH = 10_000  # rows of the others
 POLL_INTERVAL = 0.0005  # seconds between two reads of the locks of a statement that cannot run in a transaction
 
 
@@ -126,15 +127,20 @@ class MeasuredRun:
         )
 
 
-def execute(connection: Connection, path: Path, transactional: bool) -> None:
+def execute(connection: Connection, text: str, transactional: bool) -> None:
     """Run the statements of a file without measuring them. Raises psycopg.Error."""
-    if "backfill" in directives(path):
-        for _ in batches_of(connection, path, BATCH):
-            pass
-        return
     with connection.transaction() if transactional else nullcontext():
-        for _, sql in statements(path.read_text(encoding="utf-8")):
+        for _, sql in statements(text):
             connection.execute(sql.encode())
+
+
+def execute_file(connection: Connection, path: Path, transactional: bool) -> None:
+    """Run a migration's file without measuring it: a backfill in batches. Raises psycopg.Error, or CommandError."""
+    if "backfill" in directives(path):
+        for _ in batches_of(connection, path, MAX_BATCH):
+            pass
+    else:
+        execute(connection, path.read_text(encoding="utf-8"), transactional)
 
 
 def measure(connection: Connection, path: Path, transactional: bool) -> MeasuredRun:

@@ -8,7 +8,7 @@ import psycopg
 
 from app.lint.findings import Finding
 from app.migrations.connection import Connection, explained, run
-from app.review.measure import MeasuredRun, execute, measure
+from app.review.measure import MeasuredRun, execute_file, measure
 from app.review.plans import Plan, explain
 from app.review.proof import later_data_lost, losses, read_schema, schema_changes, take_snapshot
 from app.review.releases import Release
@@ -91,7 +91,7 @@ def review(
         if chosen <= {reviewed.id for reviewed in done}:
             break
         if path.stem not in chosen:
-            execute(connection, path, transactional(path))
+            execute_file(connection, path, transactional(path))
             answers = {}
             continue
         report(path.stem, "rows")
@@ -168,7 +168,7 @@ def _review(
     proof.later_data_lost = later_data_lost(start, above, below)
     report(path.stem, "up again")
     try:
-        execute(connection, path, in_transaction)
+        execute_file(connection, path, in_transaction)
         proof.schema_differs_on_reapply = schema_changes(above.schema, read_schema(connection))
     except psycopg.Error as error:
         reviewed.stuck = True

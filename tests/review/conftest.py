@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
 from app.review import scratch
-from app.review.measure import execute
+from app.review.measure import execute_file
 from app.review.releases import Release
 from app.review.report import Part, report
 from app.review.review import review
@@ -27,7 +27,7 @@ def filled(server: Server, admin: psycopg.Connection) -> Iterator[str]:
     admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     with scratch.connect(server.url(name)) as connection:
         for path in FILES:
-            execute(connection, path, transactional(path))
+            execute_file(connection, path, transactional(path))
         scratch.fill(connection, ROWS)
     yield name
     admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
