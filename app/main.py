@@ -98,6 +98,7 @@ def create_app(settings: Settings) -> Starlette:
             ):
                 yield {
                     "settings": settings,
+                    "waited": set(),
                     "draining": on_sigterm(settings.shutdown_delay),
                     "codec": codec,
                     "decoder_queue": decoder_queue,

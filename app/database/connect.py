@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import version
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -30,6 +32,12 @@ LIBPQ_ONLY = {
     "sslsni",
     "tcp_user_timeout",
 }
+
+
+@cache
+def application_name() -> str:
+    """Return the name of the service's sessions with its release, which `images schema contract` looks for."""
+    return f"images {version('image-catalogue')}"
 
 
 def asyncpg_url(url: str) -> str:

@@ -12,7 +12,7 @@ import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
 from asyncpg.prepared_stmt import PreparedStatement
 
-from app.database.connect import connect
+from app.database.connect import application_name, connect
 from app.observability.query_timings import record_query
 from app.schema.statements import statement
 
@@ -124,7 +124,9 @@ class Connection:
         while True:
             await asyncio.sleep(self._timeout)
             try:
-                other, _ = await connect([self.url], self._timeout, server_settings={"application_name": "images"})
+                other, _ = await connect(
+                    [self.url], self._timeout, server_settings={"application_name": application_name()}
+                )
                 await other.close(timeout=self._timeout)
             except OSError:
                 self.lost = True

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 import asyncpg
 
-from app.database.connect import asyncpg_urls, connect, reject_pooler
+from app.database.connect import application_name, asyncpg_urls, connect, reject_pooler
 from app.database.connection import Connection
 from app.database.errors import PoolerError
 from app.embedded_postgres import connectable
@@ -293,7 +293,7 @@ class Pool:
                 self._urls,
                 deadline - monotonic(),
                 command_timeout=self._timeout,
-                server_settings={"application_name": "images"} | ({} if pooled else session),
+                server_settings={"application_name": application_name()} | ({} if pooled else session),
                 **({"statement_cache_size": 0} if pooled else {}),  # so asyncpg gives no statement a name
             )
         except asyncpg.ProtocolViolationError as error:

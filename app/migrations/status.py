@@ -65,9 +65,9 @@ def as_text(status: Status) -> str:
 def _run(entry: Entry) -> str:
     """Return the time of the last run, its user, its duration, and how it ended."""
     record = entry.record
+    words = [f"{entry.phase}, {entry.waits}" if entry.phase != "expand" else entry.waits] if entry.waits else []
     if record is None:
-        return ""
-    words = []
+        return " ".join(words)
     if record.applied_at:
         words.append(f"{record.applied_at:%Y-%m-%d %H:%M:%S} UTC")
     if record.username:
@@ -87,8 +87,9 @@ def as_json(status: Status) -> str:
         record = asdict(entry.record) if entry.record else {}
         record.pop("migration_id", None)
         seconds = entry.record.seconds if entry.record else None
+        phase = {"phase": entry.phase, "waits": entry.waits or None}
         migrations.append(
-            {"id": entry.id, "state": entry.state, "fault": entry.fault or None, "seconds": seconds} | record
+            {"id": entry.id, "state": entry.state, "fault": entry.fault or None, "seconds": seconds} | phase | record
         )
     text = {
         "exit_status": status.exit_code,

@@ -9,6 +9,7 @@ from pydantic import (
 )
 
 from app.schema import history
+from app.schema.phases import Phase
 
 
 class Database(BaseModel):
@@ -53,6 +54,8 @@ class Migration(BaseModel):
 
     id: str
     state: history.State
+    phase: Annotated[Phase, Field(description="When it runs: before the release, beside it, or after the older one.")]
+    waits: Annotated[str | None, Field(description="Reason that `yoyo apply` does not apply it.")]
     fault: Annotated[str | None, Field(description="Problem that blocks the migrator, and what to do.")]
     title: Annotated[str | None, Field(description="Title in the header of its file. Null without a file.")]
     what: str | None

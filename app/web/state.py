@@ -38,5 +38,6 @@ class State(TypedDict):
     exposition: Exposition
     tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
+    waited: set[str]  # migrations that have waited for a command since this process started: it does not need them
     guard: StoreGuard  # knows whether the store is that of another catalogue
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

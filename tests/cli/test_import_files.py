@@ -216,7 +216,7 @@ def test_killed_at_any_moment_it_goes_on(folder: Path, settings: Settings, conne
     with held_up(connection, settings, folder) as process:
         process.kill()
         end(process)
-    sessions = "SELECT FROM pg_stat_activity WHERE application_name = 'images' AND datname = current_database()"
+    sessions = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'images %' AND datname = current_database()"
     wait_until(lambda: not connection.execute(sessions).fetchall())
     recorded = {key for (key,) in connection.execute("SELECT storage_key FROM images")}
     assert len(recorded) == 30
@@ -263,7 +263,9 @@ def test_without_a_database_it_ends_at_once(folder: Path, settings: Settings) ->
 
 def test_a_database_that_goes_away_ends_it(folder: Path, settings: Settings, connection: psycopg.Connection) -> None:
     with held_up(connection, settings, folder) as process:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'images'")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'images %'"
+        )
         status, stdout, stderr = end(process)
 
     assert (status, stdout) == (3, "")

@@ -143,7 +143,7 @@ async def test_a_crash_of_one_session_is_over_when_the_server_has_recovered(
     async with client_of(settings) as client:
         id = (await upload(client, unique()))["id"]
         assert await statuses(client, id) <= {200, 201}
-        [(victim,), *_] = primary.run("SELECT pid FROM pg_stat_activity WHERE application_name = 'images'")
+        [(victim,), *_] = primary.run("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'images %'")
 
         with psycopg.connect(primary.url(DATABASE), autocommit=True) as bystander:
             os.kill(int(str(victim)), signal.SIGKILL)

@@ -47,7 +47,9 @@ def silent_port() -> Iterator[int]:
 @contextmanager
 def stopped(connection: psycopg.Connection) -> Iterator[None]:
     """Freezes the server's processes for the application's connections."""
-    pids = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'images'")]
+    pids = [
+        pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'images %'")
+    ]
     assert pids
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -130,7 +132,7 @@ async def test_a_connection_that_freezes_makes_it_unavailable(
 async def test_lost_connections_are_replaced(client: httpx.AsyncClient, admin: psycopg.Connection) -> None:
     await asyncio.gather(*(client.get("/v1/images") for _ in range(8)))
 
-    admin.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'images'")
+    admin.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name LIKE 'images %'")
     responses = [await client.get("/v1/images") for _ in range(8)]
 
     assert [response.status_code for response in responses] == [200] * 8
@@ -140,7 +142,7 @@ async def test_lost_connections_are_replaced(client: httpx.AsyncClient, admin: p
 async def test_a_read_that_loses_its_connection_is_repeated_and_a_change_is_not(
     settings: Settings, connection: psycopg.Connection, admin: psycopg.Connection
 ) -> None:
-    waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'images' AND wait_event_type = 'Lock'"
+    waiting = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'images %' AND wait_event_type = 'Lock'"
     async with client_of(settings.model_copy(update={"database_statement_timeout": 30.0})) as client:
         id = (await upload(client))["id"]
         for request, status in [

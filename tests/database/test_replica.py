@@ -95,7 +95,7 @@ def killed(server: Mortal, again: bool = True) -> Iterator[None]:
 
 def asked(server: Mortal) -> set[str]:
     """The statements that the application's sessions on a server have run last."""
-    found = server.run("SELECT query FROM pg_stat_activity WHERE application_name = 'images'")
+    found = server.run("SELECT query FROM pg_stat_activity WHERE application_name LIKE 'images %'")
     return {str(query).removeprefix("-- ").partition(":")[0] for (query,) in found}
 
 

@@ -110,7 +110,7 @@ def service(settings: Settings, step: str = "") -> Iterator[tuple[str, "subproce
 
 async def found(settings: Settings, connection: psycopg.Connection, remove: bool = False) -> dict[str, int]:
     """Wait until the sessions of the service are closed. Return the number of findings of the check, by kind."""
-    sessions = "SELECT FROM pg_stat_activity WHERE application_name = 'images' AND datname = current_database()"
+    sessions = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'images %' AND datname = current_database()"
     wait_until(lambda: not connection.execute(sessions).fetchall())
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):

@@ -43,6 +43,8 @@ function card(migration, id) {
       make("p", { class: "faint meta" }, ...history(migration)),
     ),
     facts([
+      ["Phase", migration.phase === "expand" ? null : migration.phase],
+      ["Waits", migration.waits?.replace(/^waits /, "")],
       ["Locks", migration.locks],
       ["Cost", migration.cost],
       ["Loses", loses && make("span", { class: kind, text: loses })],

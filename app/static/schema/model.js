@@ -18,6 +18,8 @@
  * @typedef {object} Migration
  * @property {string} id
  * @property {State} state
+ * @property {"expand" | "background" | "contract"} phase
+ * @property {string | null} waits why yoyo apply does not apply it
  * @property {string | null} fault
  * @property {string | null} title
  * @property {string | null} what

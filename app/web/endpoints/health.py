@@ -67,7 +67,8 @@ async def readyz(request: Request[State]) -> Response:
     if request.state["draining"].is_set():
         raise unavailable(kind="draining")
     reads = request.state["reads"]
-    missing = await _pending(reads)
+    waited = request.state["waited"]
+    missing = await _pending(reads, waited)
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
         raise unavailable(detail, "migrations-pending")
@@ -87,9 +88,10 @@ async def log_pending_migrations(reads: ReadRouter) -> AsyncIterator[None]:
 
 async def _tell(reads: ReadRouter) -> None:
     told: list[str] = []
+    waited: set[str] = set()
     while True:
         try:
-            missing = await _pending(reads)
+            missing = await _pending(reads, waited)
         except UNAVAILABLE as error:
             logger.warning("cannot tell which migrations are applied: %s: %s", type(error).__name__, error)
         else:
@@ -102,7 +104,12 @@ async def _tell(reads: ReadRouter) -> None:
         await asyncio.sleep(POLL_INTERVAL)
 
 
-async def _pending(reads: ReadRouter) -> list[str]:
+async def _pending(reads: ReadRouter, waited: set[str]) -> list[str]:
+    """Return the migrations that the service needs and that are not applied. Add those that wait to `waited`.
+
+    When a backfill is done, the migrations after it follow a moment later. They do not make a running process unready.
+    """
     rows = await queries.read_history(reads)
     entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
-    return [entry.id for entry in entries if not entry.applied and not entry.waits]
+    waited.update(entry.id for entry in entries if entry.waits)
+    return [entry.id for entry in entries if not entry.applied and entry.id not in waited]

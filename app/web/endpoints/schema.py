@@ -163,6 +163,8 @@ def _migration(entry: history.Entry, runs: list[models.Run]) -> models.Migration
     return models.Migration(
         id=entry.id,
         state=entry.state,
+        phase=entry.phase,
+        waits=entry.waits or None,
         fault=entry.fault or None,
         title=header.get(""),
         what=header.get("What"),
