@@ -94,7 +94,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def server(memory: Path) -> Iterator[Server]:
     if not (binaries(VERSION) / "postgres").exists():
         pytest.exit(f"PG={VERSION}: no PostgreSQL {VERSION} in {binaries(VERSION)}", returncode=1)
-    server = Server(memory / "data", VERSION, f"{UNSAFE} -c max_connections=60 -c log_lock_waits=on")
+    server = Server(
+        memory / "data", VERSION, f"{UNSAFE} -c max_connections=60 -c max_prepared_transactions=8 -c log_lock_waits=on"
+    )
     server.start()
     yield server
     server.release()

@@ -7,8 +7,8 @@ import psycopg
 from app.cli.child import run_child
 from app.cli.failures import cannot_connect
 from app.errors import CommandError
-from app.migrations import lock
 from app.migrations.connection import explained, open_connection, reject_pooler, run
+from app.migrations.session import Session
 from app.settings import read_settings
 
 LOCK_TIMEOUT = 60.0  # seconds to wait for a DELETE that is removing bytes; another backup takes longer
@@ -29,7 +29,7 @@ def keep_objects(command: Sequence[str]) -> int:
     with connection:
         try:
             reject_pooler(connection)
-            lock.prepare_session(connection, LOCK_TIMEOUT)
+            Session(connection, LOCK_TIMEOUT)
             run(connection, "keep_objects")
         except psycopg.errors.LockNotAvailable as error:
             raise CommandError(

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from psycopg.errors import LockNotAvailable
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, MigrationList
@@ -30,13 +31,15 @@ from yoyo.migrations import Migration, MigrationList
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
 from app.migrations import ledger, lock
-from app.migrations.connection import Connection, connect, reject_other_schema, reject_pooler, run
+from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
 from app.migrations.edge import command_edge
 from app.migrations.execution import execute
 from app.migrations.migrator import FinishedElsewhereError
-from app.migrations.order import reject_faults, reject_gap, reject_needed, reject_problems
+from app.migrations.order import find_id, reject_faults, reject_force, reject_gap, reject_needed, reject_problems
+from app.migrations.session import Session
 from app.migrations.validation import faults
+from app.migrations.watch import Watch
 from app.program import SCHEMA
 from app.schema.digest import Digest
 from app.schema.history import Entry, compare, shipped
@@ -78,10 +81,11 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.released: frozenset[str] = frozenset()  # migrations that do not wait: their command runs
         self._known: dict[str, Migration] = {}
         self._shipped: dict[Path, dict[str, Digest]] = {}
+        self.watch = Watch(self.settings, self.connection.info.backend_pid, self.report)
         with command_edge():
             reject_pooler(self.connection)
             reject_other_schema(self.connection)
-            lock.prepare_session(self.connection, self.settings.migration_lock_timeout)
+            self.session = Session(self.connection, self.settings.migration_lock_timeout)
 
     def init_database(self) -> None:
         """Do nothing: `_hold` creates the lock table under the lock, and PostgreSQL has transactional DDL."""
@@ -109,6 +113,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             except (BadMigration, MigrationConflict, KeyError, UnicodeError) as error:  # yoyo cannot read the files
                 self._reject_faults()
                 raise CommandError(f"a migration cannot be read: {error!r}.") from error
+            except LockNotAvailable as error:  # outside a migration, such as when rows are counted
+                blockers, hint = self.watch.blockers()
+                reason = "; ".join([explain(error)[0], *blockers])
+                raise CommandError(sentence(f"PostgreSQL failed: {reason}"), hint) from error
             finally:
                 signal.signal(signal.SIGTERM, before)
                 self._release()
@@ -129,6 +137,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.report(f"took over yoyo_lock from process {process}. If stock yoyo is running, stop this command")
         run(self.connection, "record_lock", pid=os.getpid())
         self._is_locked = True
+        self.watch.start()
         self.ensure_internal_schema_updated()
         self._internal_schema_updated = True  # otherwise yoyo asks again before each statement of its own
         if ledger.TABLE not in tables:
@@ -144,7 +153,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """
         self._hold()
         states = {entry.id: entry.state for entry in self._history()}
-        migration_ids = [_find_id(name, states) for name in migration_ids]
+        migration_ids = [find_id(name, states) for name in migration_ids]
         if wrong := [name for name in migration_ids if states.get(name) != "edited"]:
             state = states.get(wrong[0], "unknown")
             raise UsageError(f"{wrong[0]} is {state}, not edited.", f"list the migrations: {SCHEMA} status")
@@ -189,6 +198,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_problems([entry])
 
     def _release(self) -> None:
+        self.watch.stop()
         if self._is_locked and not self.connection.closed:
             self._delete_lock_row(os.getpid())
             lock.release(self.connection)
@@ -260,7 +270,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def apply_migrations(self, migrations: MigrationList, force: bool = False) -> None:
         """Apply the migrations that yoyo chose, and those that an interrupted rollback left half done."""
-        _reject_force(force)
+        reject_force(force)
         # yoyo did not choose the applied migrations. If the ledger disagrees, one of them needs a repair.
         chosen, entries = self._inspect(migrations, lambda entry: not entry.settled)
         reject_problems(entries)
@@ -284,7 +294,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def rollback_migrations(self, migrations: MigrationList, force: bool = False) -> None:
         """Roll back the migrations that yoyo chose, and those above them that an interrupted apply left half done."""
-        _reject_force(force)
+        reject_force(force)
         chosen, entries = self._inspect(migrations, lambda entry: entry.unfinished)
         names = [
             entry.id
@@ -371,21 +381,3 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
             "operation": operation,
         }
-
-
-def _find_id(name: str, known: Iterable[str]) -> str:
-    """Return the only known ID that begins with `name`, or else `name`. Raises UsageError if several do."""
-    found = [id for id in known if id.startswith(name)]
-    if name in found or not found:
-        return name
-    if len(found) > 1:
-        raise UsageError(f"several migrations begin with {name}: {', '.join(found)}.")
-    return found[0]
-
-
-def _reject_force(force: bool) -> None:
-    if force:
-        raise UsageError(
-            "--force is not supported, because it records failed migrations as applied.",
-            "fix the cause, or record by hand: yoyo mark",
-        )

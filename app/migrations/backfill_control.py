@@ -10,6 +10,7 @@ import psycopg
 from app.errors import CommandError, UsageError
 from app.migrations import backfill, ledger, lock
 from app.migrations.connection import Connection, connect, explain, run, sentence
+from app.migrations.session import Session
 from app.program import SCHEMA
 from app.project import current
 from app.schema.headers import directives
@@ -91,7 +92,7 @@ def change(settings: Settings, name: str, state: str, folder: Path | None = None
     """Pause, resume or cancel the backfill that this name begins, and return its ID. Wait for the batch that runs."""
     try:
         with connect(settings) as connection:
-            lock.prepare_session(connection, BATCH_WAIT)
+            Session(connection, BATCH_WAIT)
             progress = _find(_read(connection, folder or current().migrations), name)
             if progress.state == "done":
                 raise UsageError(f"{progress.id} is done.", LIST)

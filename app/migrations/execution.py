@@ -13,10 +13,9 @@ from yoyo.migrations import Migration
 from app.errors import CommandError, OutputError
 from app.migrations import backfill, lock
 from app.migrations.concurrent_indexes import repair_index
-from app.migrations.connection import explain, is_interrupted, run, sentence
+from app.migrations.connection import explain, is_interrupted, sentence
 from app.migrations.data_loss import reject_new_losses
 from app.migrations.migrator import DONE, FinishedElsewhereError, Migrator
-from app.migrations.statement_progress import report_progress
 from app.program import SCHEMA
 
 MAX_PAUSE = 10.0  # seconds between two attempts
@@ -34,10 +33,10 @@ def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
     lock.name_session(migrator.connection, migration.id)
     migration.load()
     try:
-        if operation == "apply" and backfill.is_backfill(migration):  # it reports its own progress
-            _execute_in_batches(migrator, migration, started)
-        else:
-            with report_progress(migrator.connection, migrator.settings, migration.id, migrator.report):
+        with migrator.watch.reporting(migration.id):
+            if operation == "apply" and backfill.is_backfill(migration):
+                _execute_in_batches(migrator, migration, started)
+            else:
                 _execute_with_retries(migrator, migration, operation, started)
     except (
         OutputError,
@@ -71,9 +70,11 @@ def _failure(
         )
     _record_failure(migrator, migration, operation, started, reason.splitlines()[0])
     if isinstance(error, LockNotAvailable):
-        reason = "; ".join([reason, *_blockers(migrator)])
+        blockers, hint = migrator.watch.blockers()
+        reason = "; ".join([reason, *blockers])
     if not migration.use_transactions:
-        hint = "run the command again: it drops the INVALID index that this may have left, which slows writes"
+        again = "run the command again: it drops the INVALID index that this may have left, which slows writes"
+        hint = f"{hint}. Then {again}" if isinstance(error, LockNotAvailable) and hint else again
     elif hint is None and (error.sqlstate or "").startswith(SCHEMA_CHANGED):
         hint = COMPARE
     return CommandError(sentence(f"{migration.id} was not {DONE[operation]}: {reason}"), hint)
@@ -83,6 +84,7 @@ def _execute_with_retries(migrator: Migrator, migration: Migration, operation: s
     """Run the migration. If a lock is not granted, roll it back and retry, up to MIGRATION_RETRIES times."""
     execute_once = _execute_in_transaction if migration.use_transactions else _execute_without_transaction
     for attempt in count(1):
+        migrator.watch.forget()
         try:
             execute_once(migrator, migration, operation, started)
             return
@@ -92,7 +94,7 @@ def _execute_with_retries(migrator: Migrator, migration: Migration, operation: s
             if has_waited or attempt > migrator.settings.migration_retries:
                 raise
             pause = min(0.1 * 2**attempt, MAX_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
-            reasons = "; ".join([str(error.diag.message_primary), *_blockers(migrator)])
+            reasons = "; ".join([str(error.diag.message_primary), *migrator.watch.blockers()[0]])
             migrator.report(
                 f"{migration.id} was undone: {reasons}; retry in {pause:.1f} s "
                 f"({attempt} of {migrator.settings.migration_retries})"
@@ -101,11 +103,13 @@ def _execute_with_retries(migrator: Migrator, migration: Migration, operation: s
 
 
 def _execute_in_transaction(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+    migrator.session.prepare()
     with migrator.transaction():
         if operation == "rollback":
             reject_new_losses(migrator.connection, migrator.settings, migration)
             backfill.forget(migrator.connection, migration)
         migration.process_steps(migrator, operation)
+        migrator.session.prepare()
         _record(migrator, migration, operation, started)
 
 
@@ -128,14 +132,14 @@ def _execute_without_transaction(migrator: Migrator, migration: Migration, opera
     """Run one statement that cannot run in a transaction. The ledger has it as started before it runs."""
     migrator.record_run(migration, operation, "started", started)
     settings = migrator.settings
-    lock.prepare_session(migrator.connection, max(settings.migration_lock_wait, settings.migration_lock_timeout))
+    migrator.session.prepare(max(settings.migration_lock_wait, settings.migration_lock_timeout))
     try:
         is_built = repair_index(migrator, migration, operation)
         if not is_built:
             migration.process_steps(migrator, operation)
     finally:
         if not migrator.connection.closed:
-            lock.prepare_session(migrator.connection, settings.migration_lock_timeout)
+            migrator.session.prepare()
     with migrator.transaction():
         _record(migrator, migration, operation, started)
 
@@ -163,7 +167,3 @@ def _record_failure(
     outcome = "started" if not is_atomic and not is_undone else "failed" if error else "interrupted"
     with contextlib.suppress(psycopg.Error):  # the first error is the one to report
         migrator.record_run(migration, operation, outcome, started, error)
-
-
-def _blockers(migrator: Migrator) -> list[str]:
-    return [blocker for (blocker,) in run(migrator.connection, "find_blockers").fetchall()]

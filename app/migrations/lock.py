@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 
 from psycopg import RawCursor
+from psycopg.rows import TupleRow
 
 from app.errors import CommandError
 from app.migrations.connection import Connection, run
 from app.project import current
+from app.schema.blockers import Blocker
 from app.schema.history import Holder, number
 from app.schema.statements import statement
 from app.settings import Settings
@@ -21,11 +23,6 @@ from app.text import one_line
 POLL_INTERVAL = 0.1  # seconds between two attempts to take the lock
 REPORT_INTERVAL = 5.0  # seconds between two lines about the wait
 MAX_NAME = 63  # characters of an application_name, in PostgreSQL
-
-
-def prepare_session(connection: Connection, lock_timeout: float) -> None:
-    """Set what a session that migrates needs. `lock_timeout` is in seconds."""
-    run(connection, "prepare_session", lock_timeout=f"{lock_timeout * 1000:.0f}")
 
 
 def name_session(connection: Connection, migration_id: str = "") -> None:
@@ -71,6 +68,15 @@ def release(connection: Connection) -> None:
 
 def find_holder(connection: Connection) -> Holder | None:
     """Return the session that holds the lock, or None if the lock is free."""
-    cursor = RawCursor(connection)  # the service has the same file, so its parameter is $1
-    row = cursor.execute(statement("find_holder").encode(), [current().lock_key]).fetchone()
+    row = _look(connection, "find_holder").fetchone()
     return Holder(*row) if row else None
+
+
+def find_blockers(connection: Connection) -> list[Blocker]:
+    """Return the sessions and prepared transactions that block the statement of the lock's holder."""
+    return [Blocker(*row) for row in _look(connection, "find_blockers").fetchall()]
+
+
+def _look(connection: Connection, name: str) -> RawCursor[TupleRow]:
+    """Run a file that the service has too, so its parameter is $1."""
+    return RawCursor(connection).execute(statement(name).encode(), [current().lock_key])

@@ -7,6 +7,8 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError
 from app.migrations.connection import Connection
+from app.migrations.session import Session
+from app.migrations.watch import Watch
 from app.settings import Settings
 
 DONE = {"apply": "applied", "rollback": "rolled back"}  # by operation, for messages
@@ -24,6 +26,12 @@ class Migrator(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+
+    @property
+    def session(self) -> Session: ...
+
+    @property
+    def watch(self) -> Watch: ...
 
     def report(self, text: str) -> None: ...
     def give_way(self, migration_id: str) -> None: ...

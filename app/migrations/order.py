@@ -1,8 +1,8 @@
 """Order of migrations: which of them may be applied, rolled back, marked, or unmarked now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from app.errors import CommandError, ExitCode
+from app.errors import CommandError, ExitCode, UsageError
 from app.program import SCHEMA
 from app.schema.history import Entry
 from app.schema.phases import needed
@@ -60,3 +60,22 @@ def reject_needed(names: Sequence[str], entries: Sequence[Entry], command: str) 
             if entry.state == "newer":
                 how = f"roll back {entry.id} first, with the release that has it"
             raise CommandError(f"{entry.id} is applied and needs {names[-1]}.", how, ExitCode.ACTION_NEEDED)
+
+
+def find_id(name: str, known: Iterable[str]) -> str:
+    """Return the only known ID that begins with `name`, or else `name`. Raises UsageError if several do."""
+    found = [id for id in known if id.startswith(name)]
+    if name in found or not found:
+        return name
+    if len(found) > 1:
+        raise UsageError(f"several migrations begin with {name}: {', '.join(found)}.")
+    return found[0]
+
+
+def reject_force(force: bool) -> None:
+    """Raise UsageError if yoyo's option --force was given."""
+    if force:
+        raise UsageError(
+            "--force is not supported, because it records failed migrations as applied.",
+            "fix the cause, or record by hand: yoyo mark",
+        )

@@ -1,17 +1,23 @@
 """Migration status, for `schema status`: each migration, the running migrator, and schema drift."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import psycopg
+from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from app.errors import CommandError, ExitCode
 from app.migrations import ledger, lock
-from app.migrations.connection import connect, explain, reject_other_schema, run, sentence
+from app.migrations.connection import Connection, connect, explain, reject_other_schema, run, sentence
 from app.migrations.dump import drift
+from app.schema.blockers import Blocker
 from app.schema.history import Entry, Holder, comparable, compare, schema_state, shipped
 from app.settings import Settings
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -20,27 +26,61 @@ class Status:
 
     entries: list[Entry]
     holder: Holder | None  # the migrator that is running
+    blockers: list[Blocker]  # of that migrator's statement
     drift: list[str] | None  # None: not compared, because the database has other migrations than sql/schema.sql
+    unknown: list[str]  # parts that could not be read, with the reason
 
     @property
     def exit_code(self) -> ExitCode:
-        """Return DONE if the database is up to date with this release or a newer one, otherwise ACTION_NEEDED."""
+        """Return DONE if the database is up to date with this release or a newer one, otherwise ACTION_NEEDED.
+
+        Return FAILED if the parts that could be read do not need action, and others could not be read.
+        """
         is_done = schema_state(self.entries, self.drift) == "up-to-date"
+        if self.unknown and is_done:
+            return ExitCode.FAILED
         return ExitCode.DONE if is_done else ExitCode.ACTION_NEEDED
 
 
+class Reading:
+    """The parts that one transaction reads. If a lock or the time-out prevents one, the others are read."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.unknown: list[str] = []
+
+    def part(self, what: str, read: Callable[[Connection], Read]) -> Read | None:
+        """Return what `read` returns. If it cannot be read in time, return None and add the reason to `unknown`."""
+        try:
+            with self._connection.transaction():
+                return read(self._connection)
+        except LockNotAvailable:
+            self.unknown.append(f"{what}: a table is locked, for example by a migration. Look again in a moment")
+        except QueryCanceled:
+            self.unknown.append(f"{what}: it took longer than 10 s")
+        return None
+
+
 def read_status(settings: Settings) -> Status:
-    """Read the status. Raises CommandError if it cannot be read."""
+    """Read the status, without a long wait for locks. Raises CommandError if it cannot be read."""
     connection = connect(settings)
     try:
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection, connection.transaction():
-            reject_other_schema(connection)
+            run(connection, "limit_reading")
+            reading = Reading(connection)
+            reading.part("search_path", reject_other_schema)
             run(connection, "prepare_reading")
-            holder = lock.find_holder(connection)
-            entries = compare(shipped(), ledger.read(connection), holder.migration if holder else None)
-            return Status(entries, holder, drift(connection) if comparable(entries) else None)
+            holder = reading.part("the migrator that runs", lock.find_holder)
+            blockers = reading.part("the sessions that block the migrator", lock.find_blockers)
+            records = reading.part("history of the migrations", ledger.read)
+            entries = []
+            if records is not None:
+                entries = compare(shipped(), records, holder.migration if holder else None)
+            can_compare = records is not None and comparable(entries)
+            differences = reading.part("drift", drift) if can_compare else None
+            return Status(entries, holder, blockers or [], differences, reading.unknown)
     except psycopg.Error as error:
         message, hint = explain(error)
         raise CommandError(sentence(f"the status cannot be read: {message}"), hint) from error
@@ -53,7 +93,11 @@ def as_text(status: Status) -> str:
     lines += [f"wrong: {entry.fault}" for entry in status.entries if entry.problem]
     if status.holder:
         lines.append(f"migrating: {status.holder}")
-    if status.drift is None:
+    lines += [f"blocked by: {blocker}" for blocker in status.blockers]
+    lines += [f"not read: {line}" for line in status.unknown]
+    if status.unknown and status.drift is None:
+        lines.append("drift: not compared")
+    elif status.drift is None:
         lines.append("drift: not compared, because schema.sql has other migrations")
     elif status.drift:
         lines += [f"drift: {line}" for line in status.drift]
@@ -95,7 +139,9 @@ def as_json(status: Status) -> str:
         "exit_status": status.exit_code,
         "migrations": migrations,
         "holder": asdict(status.holder) if status.holder else None,
+        "blockers": [str(blocker) for blocker in status.blockers],
         "drift": status.drift,
+        "unknown": status.unknown,
     }
     return json.dumps(text, indent=2, default=_rfc3339)
 

@@ -15,6 +15,7 @@ from app.program import SCHEMA
 from app.project import current
 from app.schema.digest import Digest, digest
 from app.schema.phases import Phase, dependents, requirements, waiting
+from app.text import one_line, printable
 
 State = Literal["applied", "pending", "waiting", "running", "failed", "edited", "missing", "newer"]
 SchemaState = Literal["up-to-date", "pending", "wrong"]
@@ -51,16 +52,14 @@ class Holder:
     query: str  # its current statement
 
     def __str__(self) -> str:
-        lines = (line for line in self.query.splitlines() if not line.lstrip().startswith("--"))
-        at = " ".join(" ".join(lines).split())
         since = f"connected since {self.since} UTC, " if self.since else ""
-        return f"{self.name or 'another session'} ({since}at: {at[:80]})"
+        return f"{self.name or 'another session'} ({since}at: {statement_words(self.query)})"
 
     @property
     def migration(self) -> str | None:
         """Return the number of the migration that it runs. Return None between two migrations."""
         words = self.name.split()
-        return words[1] if words[:1] == ["yoyo"] and words[1:2] != ["on"] else None
+        return words[1] if words[:1] == ["yoyo"] and words[1:2] not in ([], ["on"]) else None
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,15 @@ class Entry:
     def settled(self) -> bool:
         """Return whether it is applied and in the ledger. A migration that stock yoyo applied is not in the ledger."""
         return self.applied and not self.unfinished and self.record is not None and self.record.sha256 is not None
+
+
+def statement_words(query: str) -> str:
+    """Return the first 80 characters of a session's statement on one line, without the lines of its header.
+
+    PostgreSQL keeps the first 1,024 bytes of a statement. If they are all header, return that.
+    """
+    lines = [line for line in query.splitlines() if not line.lstrip().startswith("--")]
+    return printable(one_line(" ".join(lines)) or one_line(query))[:80]
 
 
 def seconds(operation: str | None, started_at: datetime | None, finished_at: datetime | None) -> float | None:

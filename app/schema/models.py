@@ -33,6 +33,12 @@ class Migrator(BaseModel):
         str | None, Field(description="When it connected, HH:MM:SS in UTC. Null if this role may not know.")
     ]
     statement: Annotated[str | None, Field(description="Its current statement. Null if this role may not know.")]
+    blockers: Annotated[
+        list[str],
+        Field(
+            description="Sessions and prepared transactions that block this statement, the oldest first, at most ten."
+        ),
+    ]
 
 
 class Run(BaseModel):

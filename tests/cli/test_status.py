@@ -184,3 +184,21 @@ def test_a_database_that_cannot_be_read_is_an_error(url: str) -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_locked_table_is_a_part_that_is_not_read(database: str) -> None:
+    """The runbook's first command answers during an incident."""
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE images")
+        done = status(database)
+        assert (done.returncode, done.stderr) == (3, "")
+        assert done.stdout.count("\napplied ") == len(IDS) - 1
+        assert done.stdout.endswith(
+            "\nnot read: drift: a table is locked, for example by a migration. Look again in a moment\n"
+            "drift: not compared\n"
+        )
+
+        holder.execute("LOCK TABLE _yoyo_ledger, _yoyo_migration")
+        found = json.loads(status(database, "--format", "json").stdout)
+        assert (found["exit_status"], found["migrations"], found["drift"]) == (3, [], None)
+        assert [line.partition(":")[0] for line in found["unknown"]] == ["history of the migrations"]

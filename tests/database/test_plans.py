@@ -46,6 +46,7 @@ PINNED = {
     "delete_image": ({"images_pkey"}, 1, 10),
     "export_images": ({NEWEST}, 0, 10),
     "export_images_matching": ({DOCUMENTS, WORDS, "images_pkey"}, 0, 10),
+    "find_blockers": (set(), 100, 100),
     "find_contents": ({"images_sha256_key"}, 2, 15),
     "find_fault": ({"content_checks_fault_idx", "content_checks_pkey"}, 1, 5),
     "find_holder": (set(), 10, 10),

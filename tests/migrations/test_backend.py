@@ -229,7 +229,7 @@ def test_traffic_does_not_pile_up_behind_a_migration_that_waits(database: str) -
 
     assert migrator.returncode == 3
     assert stderr.startswith(f"error: {IDS[1]} was not applied: canceling statement due to lock timeout; process ")
-    said = rf"{IDS[1]} was undone: .* process {blocker} \(.*\) holds images, its transaction open for .* of 2\)\n"
+    said = rf"{IDS[1]} was undone: .* process {blocker} \(.*\) holds AccessShareLock on images, .* of 2\)\n"
     assert len(re.findall(said, stdout)) == 2
     assert 0.2 < longest < 10
 

@@ -10,7 +10,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from yoyo import read_migrations
 
-from app.migrations import statement_progress
+from app.migrations import watch
 from app.migrations.concurrent_indexes import built_by, same
 from app.migrations.ledger import record_run
 from app.settings import ROOT
@@ -113,7 +113,8 @@ def test_a_build_that_waits_reports_the_blockers(
     """It continues when they have ended. The query of the progress watcher shows that the build waits."""
     migration, operation, index = BUILDS[0]
     before(database, migration, operation)
-    monkeypatch.setattr(statement_progress, "REPORT_INTERVAL", 0.1)
+    monkeypatch.setattr(watch, "REPORT_INTERVAL", 0.1)
+    monkeypatch.setattr(watch, "MAX_INTERVAL", 0.1)
     asked = "SELECT FROM pg_stat_activity WHERE query LIKE '-- find_progress%%' AND datname = current_database()"
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
         writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")
@@ -121,7 +122,7 @@ def test_a_build_that_waits_reports_the_blockers(
         def end_the_writer() -> None:
             wait_until(lambda: watcher.execute(STATE, [index]).fetchall() == [(index, False)])
             wait_until(lambda: watcher.execute(asked).fetchall())
-            wait_until(lambda: "waiting for process" in said())
+            wait_until(lambda: "waiting: process" in said())
             writer.rollback()
 
         out: list[str] = []
@@ -138,7 +139,10 @@ def test_a_build_that_waits_reports_the_blockers(
 
         process = writer.info.backend_pid
         assert f"{migration}: building index" in said() or f"{migration}: waiting" in said()
-        assert f"waiting for process {process} (no application_name), its transaction open for " in said()
+        assert (
+            f"waiting: process {process} (no application_name) has a transaction that must end first, idle in "
+            in said()
+        )
         assert watcher.execute(STATE, [index]).fetchall() == [(index, True)]
 
 
@@ -153,10 +157,11 @@ def test_a_build_that_gave_up_is_repaired_by_the_next_command(database: str) -> 
         assert given_up.returncode == 3
         assert given_up.stderr.startswith(
             f"error: {migration} was not applied: canceling statement due to lock timeout; "
-            f"process {writer.info.backend_pid} (no application_name) holds images, "
+            f"process {writer.info.backend_pid} (no application_name) has a transaction that must end first, "
         )
         assert given_up.stderr.endswith(
-            "hint: run the command again: it drops the INVALID index that this may have left, which slows writes\n"
+            f"SELECT pg_terminate_backend({writer.info.backend_pid}). "
+            "Then run the command again: it drops the INVALID index that this may have left, which slows writes\n"
         )
         assert watcher.execute(STATE, [index]).fetchall() == [(index, False)]
         assert ledger(database)[-1] == (migration, operation, "started")

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from app.web.endpoints.schema import _by_database
 from tests.conftest import VERSION, client_of
 from tests.schema.test_migrations import IDS
 from tests.support.api import problem
+from tests.support.waiting import wait_until
 from tests.web.test_tokens import bearer, made
 
 STATIC = ROOT / "app" / "static"
@@ -120,7 +122,28 @@ async def test_who_is_at_work_is_named(client: httpx.AsyncClient, connection: ps
     assert schema["migrator"]["name"].startswith(f"yoyo {IDS[13][:4]} on ")
     assert schema["migrator"]["migration"] == IDS[13][:4]
     assert (schema["migrator"]["since"], schema["migrator"]["statement"]) == (None, None)  # for images_app
+    assert schema["migrator"]["blockers"] == []
     assert states(schema)[IDS[13]] == "running"
+
+
+async def test_the_sessions_that_block_the_migrator_are_named(client: httpx.AsyncClient, database: str) -> None:
+    with (
+        psycopg.connect(database, application_name="holder") as holder,
+        closing(psycopg.connect(database, autocommit=True)) as connection,
+    ):
+        process = holder.info.backend_pid
+        run(connection, "take_lock", key="yoyo_lock")
+        holder.execute("SELECT FROM images")
+        connection.pgconn.send_query(b"BEGIN; LOCK TABLE images")
+        waits = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+        wait_until(lambda: holder.execute(waits, [connection.info.backend_pid]).fetchall())
+
+        blockers = (await read(client))["migrator"]["blockers"]
+
+    assert blockers == [
+        f"process {process} (holder) holds AccessShareLock on images, "
+        "its statement is hidden from this role, GRANT pg_monitor shows it"
+    ]
 
 
 async def test_what_cannot_be_read_is_said(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:

@@ -73,10 +73,18 @@
  */
 
 /**
+ * @typedef {object} Migrator
+ * @property {string} name
+ * @property {string | null} migration
+ * @property {string | null} statement
+ * @property {string[]} blockers
+ */
+
+/**
  * @typedef {object} Schema
  * @property {{ name: string, version: string, role: string, bytes: number, counted_since: string | null }} database
  * @property {"up-to-date" | "pending" | "wrong" | null} state
- * @property {{ name: string, migration: string | null, statement: string | null } | null} migrator
+ * @property {Migrator | null} migrator
  * @property {Migration[]} migrations by ID
  * @property {string[] | null} drift
  * @property {Table[]} tables

@@ -28,6 +28,7 @@ export function overview(schema) {
     make("div", { class: "heading" }, name, verdict, make("p", { text: sentence(schema) })),
     tiles(schema),
     statement && make("pre", {}, sql(statement.slice(0, LONGEST_STATEMENT))),
+    migrator?.blockers.length ? blockerList(migrator.blockers) : null,
     problemList(schema),
     drift?.length ? driftList(drift) : null,
     unknown.length ? unknownList(unknown) : null,
@@ -100,6 +101,13 @@ function driftList(drift) {
   const heading = make("h3", { text: "Drift: differences between this database and schema.sql" });
   const items = drift.map((line) => make("li", {}, sql(line)));
   return make("div", { class: "note bad", id: "drift" }, heading, make("ul", {}, ...items));
+}
+
+/** @param {string[]} blockers */
+function blockerList(blockers) {
+  const items = blockers.map((text) => make("li", { text }));
+  const heading = make("h3", { text: "Blockers: the migrator waits for a lock" });
+  return make("div", { class: "note bad", id: "blockers" }, heading, make("ul", {}, ...items));
 }
 
 /** @param {string[]} unknown */

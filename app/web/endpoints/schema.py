@@ -16,6 +16,7 @@ from app.database.connection import Connection
 from app.observability import multiprocess
 from app.project import current
 from app.schema import headers, history, models
+from app.schema.blockers import Blocker
 from app.schema.drift import drift
 from app.settings import ROOT
 from app.web.operations import JSON, Answer, Tag, operation
@@ -107,8 +108,10 @@ async def read_schema(request: Request[State]) -> Response:
         reading = Reading(connection)
         [row] = await connection.fetch("read_database")
         database = models.Database(**dict(row))
-        holders = await reading.rows("the migrator that runs", "find_holder", current().lock_key)
+        key = current().lock_key
+        holders = await reading.rows("the migrator that runs", "find_holder", key)
         holder = history.Holder(*holders[0]) if holders else None
+        blockers = await reading.rows("the sessions that block the migrator", "find_blockers", key) if holder else None
         records = await reading.history()
         entries = []
         if records is not None:
@@ -127,7 +130,7 @@ async def read_schema(request: Request[State]) -> Response:
     schema = models.Schema(
         database=database,
         state=None if records is None else history.schema_state(entries, differences),
-        migrator=holder and _migrator(holder),
+        migrator=holder and _migrator(holder, [Blocker(*row) for row in blockers or []]),
         migrations=[_migration(entry, runs.get(entry.id, [])) for entry in entries],
         drift=differences,
         tables=[models.Table.model_validate_json(row["json"]) for row in tables or []],
@@ -147,13 +150,14 @@ async def read_schema(request: Request[State]) -> Response:
     return Response(schema.model_dump_json(), media_type=JSON)
 
 
-def _migrator(holder: history.Holder) -> models.Migrator:
+def _migrator(holder: history.Holder, blockers: list[Blocker]) -> models.Migrator:
     may_know = holder.since is not None
     return models.Migrator(
         name=holder.name,
         migration=holder.migration,
         since=holder.since,
         statement=holder.query if may_know else None,
+        blockers=[str(blocker) for blocker in blockers],
     )
 
 
