@@ -74,7 +74,7 @@ BEGIN
                 'images', 'image_terms', 'image_documents', 'tokens', 'token_usage', 'token_events',
                 'object_stores', 'content_checks',
                 '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', '_yoyo_ledger_backfills',
-                'yoyo_lock'
+                '_yoyo_ledger_tags', 'yoyo_lock'
             )
 
         UNION ALL

@@ -30,7 +30,7 @@ from yoyo.migrations import Migration, MigrationList
 
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations import ledger, lock
+from app.migrations import follow, ledger, lock, tags
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
 from app.migrations.edge import command_edge
@@ -42,7 +42,7 @@ from app.migrations.validation import faults
 from app.migrations.watch import Watch
 from app.program import SCHEMA
 from app.schema.digest import Digest
-from app.schema.history import Entry, compare, shipped
+from app.schema.history import Entry, compare, renumbered, shipped
 from app.setting_sources import WARNED, unknown_names
 from app.settings import read_settings
 from app.streams import guard_streams
@@ -144,6 +144,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             ledger.create(self.connection)
         self._waited = waited if ledger.extend(self.connection) else None
         ledger.adopt(self.connection, self._digests(), ledger.read(self.connection))
+        follow.follow(self.connection, self._digests(), self.report)
 
     def accept(self, migration_ids: Sequence[str]) -> None:
         """Record the digests of applied migrations that were edited since; of all of them if no ID is given.
@@ -163,6 +164,12 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.report(f"accepted {name}")
         if not migration_ids and not edited:
             self.report("nothing to accept")
+
+    def tag(self, name: str) -> None:
+        """Record a name for the migrations that are applied now. Raises CommandError if the name has others."""
+        self._hold()
+        tags.record(self.connection, name, self._history())
+        self.report(f"tagged {name}")
 
     def break_lock(self) -> None:
         """Remove a lock row that a migrator left. Raises SystemExit if the lock's holder is running.
@@ -245,7 +252,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         entries = self._history()
         has_row = self.lock_table in self.list_tables() and lock.find_row(self.connection)
         is_left = has_row and not lock.find_holder(self.connection)
-        if chosen or is_left or any(must_hold(entry) for entry in entries if entry.id in self._known):
+        is_moved = renumbered(self._digests(), ledger.read(self.connection))
+        if chosen or is_left or is_moved or any(must_hold(entry) for entry in entries if entry.id in self._known):
             self._hold()
             entries = self._history()
         return chosen, entries
@@ -254,7 +262,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """Return yoyo's own answer, but create no tables without the lock: `yoyo list` only reads."""
         if not self._is_locked and self.migration_table not in self.list_tables():
             return []
-        return list(super().get_applied_migration_hashes())
+        hashes = list(super().get_applied_migration_hashes())
+        return follow.with_new_hashes(self.connection, self._digests(), hashes)
 
     def to_apply(self, migrations: MigrationList) -> MigrationList:
         self._remember(migrations)

@@ -7,7 +7,7 @@ The ledger has the digest of each migration as it was applied. If an applied fil
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -31,10 +31,29 @@ class Digest:
     current: str
     whole_file: str
     order: Order = field(default_factory=Order)
+    content: bytes = field(default=b"", repr=False, compare=False)
 
     def matches(self, recorded: str) -> bool:
         """Return whether a digest in the ledger, of either kind, is this file's."""
         return recorded == (self.current if recorded.startswith(KIND) else self.whole_file)
+
+    def matches_except_depends(self, recorded: str, names: Iterable[str]) -> bool:
+        """Return whether a digest in the ledger is this file's with another `depends`: one of the names, or none.
+
+        `images schema renumber` changes that line, and nothing else that the digest covers.
+        """
+        from pglast.parser import ParseError
+
+        if not recorded.startswith(KIND):
+            return False
+        try:
+            text = self.content.decode()
+            directives, words = directives_of(text), _ended(tokens(text))
+        except (UnicodeDecodeError, ParseError):
+            return False
+        directives.pop("depends", None)
+        others = (directives | ({"depends": name} if name else {}) for name in ("", *names))
+        return any(recorded == _digest_of(other, words) for other in others)
 
 
 @lru_cache(maxsize=1024)
@@ -52,10 +71,15 @@ def digest(content: bytes) -> Digest:
     try:
         text = content.decode()
         directives = directives_of(text)
-        covered = json.dumps([_normalized(directives), _ended(tokens(text))]).encode()
+        current = _digest_of(directives, _ended(tokens(text)))
     except (UnicodeDecodeError, ParseError):
-        covered = content
-    return Digest(KIND + sha256(covered).hexdigest(), whole_file, order_of(directives))
+        current = KIND + whole_file
+    return Digest(current, whole_file, order_of(directives), content)
+
+
+def _digest_of(directives: Mapping[str, str], words: list[str]) -> str:
+    covered = json.dumps([_normalized(directives), words]).encode()
+    return KIND + sha256(covered).hexdigest()
 
 
 def _ended(tokens: list[str]) -> list[str]:

@@ -153,7 +153,11 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
 
     `running` is the number of the migration that a migrator is running.
     """
+    records = list(records)
+    names = renumbered(files, records)
     known = {record.migration_id: record for record in records}
+    for old, new in names.items():
+        known[new] = replace(known.pop(old), migration_id=new)
     applied = {name: record for name, record in known.items() if record.applied_at}
     orders = {name: file.order for name, file in files.items()}
     requires = requirements(orders)
@@ -163,7 +167,8 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
         if name not in files:
             entries.append(_unknown(name, applied[name], files, applied))
         elif name in applied:
-            entries.append(_applied(name, files[name], applied[name], running))
+            moved = name in names.values()
+            entries.append(_applied(name, files, applied[name], running, is_moved=moved))
         else:
             above = [other for other in applied if other > name and _needs(other, name, requires, waits)]
             entry = _pending(name, files, known.get(name), applied, sorted(above), running)
@@ -182,8 +187,39 @@ def _needs(other: str, name: str, requires: Mapping[str, tuple[str, ...]], waits
     return other in dependents(name, requires) if other in requires else name not in waits
 
 
-def _applied(name: str, file: Digest, record: Record, running: str | None) -> Entry:
-    if record.sha256 is not None and not file.matches(record.sha256):
+def renumbered(files: Mapping[str, Digest], records: Iterable[Record]) -> dict[str, str]:
+    """Return the new IDs, by the old ones, of applied migrations whose files `images schema renumber` has moved.
+
+    Such a file has the same name with a higher number, and the same digest except for its `depends`. Its old ID
+    has no file.
+    """
+    applied = {record.migration_id: record.sha256 for record in records if record.applied_at}
+    gone = {name: sha256 for name, sha256 in applied.items() if name not in files and sha256}
+    moved = {}
+    for old, sha256 in gone.items():
+        new = [
+            name
+            for name, file in files.items()
+            if name not in applied
+            and number(name) > number(old)
+            and _subject(name) == _subject(old)
+            and (file.matches(sha256) or file.matches_except_depends(sha256, {*files, *applied}))
+        ]
+        if len(new) == 1:
+            moved[old] = new[0]
+    return moved if len(set(moved.values())) == len(moved) else {}
+
+
+def _subject(migration_id: str) -> str:
+    return migration_id.partition("_")[2]
+
+
+def _applied(
+    name: str, files: Mapping[str, Digest], record: Record, running: str | None, *, is_moved: bool = False
+) -> Entry:
+    file = files[name]
+    is_same = is_moved or record.sha256 is None or file.matches(record.sha256)
+    if record.sha256 is not None and not is_same and not file.matches_except_depends(record.sha256, files):
         return Entry(
             name,
             "edited",

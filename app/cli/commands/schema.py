@@ -1,4 +1,4 @@
-"""Commands of the database schema: `images schema status`, `plan`, `check`, `review`, `new`, `accept` and `dump`."""
+"""Commands of the database schema: `images schema status`, `plan`, `check`, `review`, `rollback` and others."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -123,6 +123,48 @@ def new(message: str) -> None:
     path = create(message)
     print(path)
     print(path.with_suffix(".rollback.sql"))
+
+
+@schema.command(examples="images schema tag v1.2\nimages schema tag")
+@click.argument("name", required=False)
+def tag(name: str | None) -> None:
+    """Record a name for the migrations that are applied now, or list the names.
+
+    `images schema rollback --to NAME` returns to them.
+    """
+    from app.cli.schema_commands import tag_schema
+
+    tag_schema(name)
+
+
+@schema.command(
+    examples="images schema rollback --to v1.2\nimages schema rollback --to v1.2 --yes",
+    exit_codes={0: "done, or nothing to roll back", 1: "nothing was rolled back", 3: "failed"},
+)
+@click.option("--to", "name", required=True, metavar="RELEASE", help="A tag of `images schema tag`, or a git tag.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rollback(name: str, yes: bool) -> int:
+    """Roll back the migrations that a release does not have.
+
+    The command shows the plan and asks. It rejects the same as `yoyo rollback`: a rollback that would lose rows needs
+    ACCEPT_DATA_LOSS.
+    """
+    from app.cli.schema_commands import roll_back
+
+    return roll_back(name, is_confirmed=yes)
+
+
+@schema.command(warns=False, examples="images schema renumber sql/migrations/0038_index_images_title.sql")
+@click.argument("file", type=click.Path(path_type=Path))
+def renumber(file: Path) -> None:
+    """Give a migration the next free number, and also those that depend on it.
+
+    Use this if another branch took the number. The command renames the files and corrects the references in sql/, docs/
+    and the pages. A database that has the old number applied follows at its next `yoyo apply`.
+    """
+    from app.cli.schema_commands import renumber_migration
+
+    renumber_migration(file)
 
 
 @schema.command(warns=False, examples="images schema accept 0005_index_images_newest\nimages schema accept --all")

@@ -1,0 +1,73 @@
+"""Tags, and rollback to a release: `images schema tag`, `images schema rollback --to`, `images schema renumber`."""
+
+import sys
+from pathlib import Path
+
+from yoyo import read_migrations
+from yoyo.connections import get_backend
+from yoyo.migrations import MigrationList
+
+from app.cli.output import note, print_verdicts
+from app.errors import CommandError, ExitCode
+from app.migrations import releases, renumber, tags
+from app.migrations.connection import connect
+from app.plan.model import PlannedMigration
+from app.plan.plan import make_plan
+from app.plan.render import as_text
+from app.project import current
+from app.schema.history import shipped
+from app.settings import read_settings
+from app.text import count
+
+
+def tag_schema(name: str | None) -> None:
+    """Record a tag, or print the tags of the database."""
+    if name is not None:
+        with get_backend("settings:") as backend, backend.lock():
+            backend.tag(name)
+        return
+    with connect(read_settings()) as connection:
+        for tag in tags.read(connection):
+            last = max(tag.migration_ids)
+            print(
+                f"{tag.name}: up to {last}, {tag.tagged_at:%Y-%m-%d %H:%M:%S} UTC by {tag.username} on {tag.hostname}"
+            )
+
+
+def renumber_migration(file: Path) -> None:
+    """Rename the files of a migration, and say what else may name it."""
+    for old, new in renumber.renumber(file):
+        print(f"renumbered {old} to {new}")
+
+
+def roll_back(name: str, folder: Path | None = None, *, is_confirmed: bool) -> ExitCode:
+    """Show the plan of a rollback to a release, ask, and run it. Return ACTION_NEEDED if it did not run."""
+    folder = folder or current().migrations
+    settings = read_settings()
+    with connect(settings) as connection:
+        release = releases.find(name, tags.read(connection), folder)
+    files = shipped(folder)
+    plan = make_plan(settings, "rollback", lambda entries: release.above(entries, files), folder)
+    print_verdicts(as_text(plan))
+    if plan.problems:
+        return ExitCode.ACTION_NEEDED
+    if not plan.migrations:
+        return ExitCode.DONE
+    if not is_confirmed and not _confirm(plan.migrations, name):
+        note("nothing was rolled back")
+        return ExitCode.ACTION_NEEDED
+    with get_backend("settings:") as backend, backend.lock():
+        known = {migration.id: migration for migration in read_migrations(str(folder))}
+        backend.rollback_migrations(MigrationList([known[each.id] for each in plan.migrations]))
+    return ExitCode.DONE
+
+
+def _confirm(migrations: list[PlannedMigration], name: str) -> bool:
+    if not sys.stdin.isatty():
+        raise CommandError(
+            "nothing was rolled back: stdin is no terminal, so the command cannot ask.",
+            "read the plan, and give --yes",
+            ExitCode.ACTION_NEEDED,
+        )
+    answer = input(f"Roll back {count(len(migrations), 'migration')} to {name}? [y/N] ")
+    return answer.strip().lower() in {"y", "yes"}
