@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from app.errors import UsageError
 from app.migrations.tags import Tag
+from app.program import SCHEMA
 from app.schema.digest import Digest, digest
 from app.schema.history import Entry
 
@@ -48,7 +49,7 @@ def find(name: str, tags: Iterable[Tag], folder: Path) -> Release:
     if files is None:
         raise UsageError(
             f'there is no release "{name}": {recorded}, and git does not know the name.',
-            "record one before an upgrade: images schema tag NAME",
+            f"record one before an upgrade: {SCHEMA} tag NAME",
         )
     if not files:
         raise UsageError(f'the git revision "{name}" has no migrations in {folder.parent.name}/{folder.name}.')

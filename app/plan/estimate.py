@@ -51,8 +51,8 @@ def seconds(effects: Effects, measured: MeasuredStatement | None, rows: Rows) ->
     if measured is None:
         return _by_rates(effects, rows)
     growing = [work.table for work in effects.work if work.kind != "sample"]
-    if not growing and not effects.unread:
-        return measured.milliseconds / 1000
+    if not growing and not effects.unread:  # a sample or a removed file is smaller in a smaller table
+        return measured.milliseconds / 1000 * min(1.0, rows.scale)
     base = max((rows.measured.get(table, 0) for table in growing), default=0)
     if effects.unread:
         return max(measured.milliseconds / 1000 * rows.scale, CONSTANT)
