@@ -5,7 +5,7 @@ After a merge, two files may have the same number. Each step leaves a state from
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 from app.errors import CommandError, UsageError
 from app.migrations.validation import NAME
 from app.schema.headers import directives_of
+from app.schema.phases import Order, dependents, order_of
 
-DEPENDS = re.compile(r"^(\s*--\s*depends\s*:)(.*)$", re.MULTILINE)
+DEPENDS = re.compile(r"^(\s*--\s*depends\s*:)([^\r\n]*)", re.MULTILINE)
 ID = re.compile(r"(?<![0-9A-Za-z_])[0-9]{4}(?:_[a-z0-9]+)+")
 TEXTS = ("*.sql", "*.md", "*.py", "*.json")
 JOURNAL = ".renumber.json"  # in the folder, from the begin of a run to its end; yoyo ignores it
@@ -39,30 +40,31 @@ def renumber(file: Path) -> list[tuple[str, str]]:
             raise UsageError(
                 f"there is no migration {file}.", "name its file, such as sql/migrations/0028_index_images_title.sql"
             )
-        depends = {name: directives_of(_read(file.with_name(f"{name}.sql"))).get("depends", "") for name in ids}
-        _write(journal, json.dumps(_journal(id, depends, file.parent)))
+        orders = {name: order_of(directives_of(_read(file.with_name(f"{name}.sql")))) for name in ids}
+        _write(journal, json.dumps(_journal(id, orders, file.parent)))
         return _move(journal)
     except OSError as error:
         raise CommandError(f"{error.filename} cannot be changed: {error.strerror}.", "run the command again") from error
 
 
-def _journal(first: str, depends: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Return what a run will do: the migration before, the moves in order, and the digest of each text to correct."""
-    chain = [first]
-    while after := [name for name, before in depends.items() if before == chain[-1] and name not in chain]:
-        chain.append(after[0])
-    before = max(depends.keys() - set(chain), default="")
-    number = int(before[:4] or 0)
+def _journal(first: str, orders: dict[str, Order], folder: Path) -> dict[str, Any]:
+    """Return what a run will do: the moves in order, the phases, and the digest of each text to correct."""
+    chain = sorted(dependents(first, {name: order.depends or () for name, order in orders.items()}))
+    others = sorted(orders.keys() - set(chain))
+    number = int(others[-1][:4]) if others else 0
     moves = [(old, f"{number + place:04}{old[4:]}") for place, old in enumerate(chain, 1)]
     olds = [old for old, new in moves if old != new]
     texts = {str(path): _digest(_read(path)) for path in _texts(folder) if any(old in _read(path) for old in olds)}
-    return {"before": before, "moves": moves, "texts": texts}
+    main = next((name for name in reversed(others) if orders[name].phase == "expand"), "")
+    apart = [name for name in others if orders[name].phase != "expand"]
+    apart += [new for old, new in moves if orders[old].phase != "expand"]
+    return {"main": main, "apart": apart, "moves": moves, "texts": texts}
 
 
 def _move(journal: Path) -> list[tuple[str, str]]:
     """Do what the journal says, as far as it is not done yet, and remove the journal."""
     planned = json.loads(_read(journal))
-    folder, before = journal.parent, planned["before"]
+    folder, main, apart = journal.parent, planned["main"], planned["apart"]
     moves: list[tuple[str, str]] = [(old, new) for old, new in planned["moves"]]
     changed = {old: new for old, new in moves if old != new}
     for path, digest in planned["texts"].items():
@@ -77,19 +79,20 @@ def _move(journal: Path) -> list[tuple[str, str]]:
     for _, new in moves:
         path = folder / f"{new}.sql"
         text = _read(path)
-        if text != (right := _with_depends(text, before)):
+        if text != (right := _with_depends(text, main, apart)):
             _write(path, right)
-        before = new
+        main = main if new in apart else new
     journal.unlink()
     return list(changed.items())
 
 
-def _with_depends(text: str, before: str) -> str:
-    """Return the text with `-- depends:` on another migration."""
-    line = f"-- depends: {before}"
-    if DEPENDS.search(text):
-        return DEPENDS.sub(lambda match: f"{match[1]} {before}", text, count=1)
-    return f"{line}\n{text}" if before else text
+def _with_depends(text: str, main: str, apart: Collection[str]) -> str:
+    """Return the text that depends on `main`, the migration before it, and still on those of other phases."""
+    match = DEPENDS.search(text)
+    if match is None:
+        return f"-- depends: {main}\n{text}" if main else text
+    others = [name for name in match[2].split() if name in apart]
+    return f"{text[: match.start()]}{match[1]} {' '.join(filter(None, [main, *others]))}{text[match.end() :]}"
 
 
 def _texts(folder: Path) -> Iterator[Path]:

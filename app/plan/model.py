@@ -42,6 +42,7 @@ class PlannedMigration:
     id: str
     title: str
     transactional: bool
+    phase: str = "expand"
     seconds: float | None = None
     statements: list[PlannedStatement] = field(default_factory=list)
     loses: str = ""  # of the rollback's header
@@ -63,6 +64,7 @@ class Plan:
     tables: dict[str, Table]  # those that a statement locks or works on
     problems: list[str]  # nothing runs while there is one
     running: str | None  # the migrator that is running now
+    waiting: list[str] = field(default_factory=list)  # migrations that another command applies, with the reason
 
     @property
     def exit_code(self) -> ExitCode:

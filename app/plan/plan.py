@@ -59,6 +59,7 @@ def make_plan(
         {name: live.tables[name] for name in sorted(_relations(migrations) & live.tables.keys())},
         _problems(operation, entries, migrations, settings),
         str(holder) if holder else None,
+        [f"{entry.id} {entry.waits}" for entry in entries if entry.waits and operation == "apply"],
     )
 
 
@@ -67,7 +68,7 @@ def pending(entries: Sequence[Entry]) -> list[str]:
     return [
         entry.id
         for entry in entries
-        if entry.state not in {"newer", "missing"} and (not entry.applied or entry.unfinished)
+        if entry.state not in {"newer", "missing"} and not entry.waits and (not entry.applied or entry.unfinished)
     ]
 
 

@@ -42,6 +42,7 @@ class Planner:
             wanted = entry.id in names
             if wanted and self.operation == "apply":
                 planned.append(self._migration(path, path, catalog))
+                planned[-1].phase = entry.phase
             elif entry.applied or wanted:
                 _follow(catalog, path)
             if wanted and self.operation == "rollback":

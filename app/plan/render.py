@@ -20,6 +20,7 @@ def as_text(plan: Plan) -> str:
     verdict = verdict_of(plan)
     lines = [f"{verdict.level}: {_summary(plan)}"]
     lines += [f"{reason.level}: {reason.text}" for reason in verdict.reasons]
+    lines += [f"waiting: {waiting}" for waiting in plan.waiting]
     for migration in plan.migrations:
         lines += ["", *_migration(plan, migration)]
     return "\n".join(lines)
