@@ -5,6 +5,7 @@ encode. People see it as \\xff.
 """
 
 import re
+from bisect import bisect_left
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 BYTE_IN_REPR = re.compile(r"(?<!\\)\\udc([89a-f][0-9a-f])")
@@ -40,3 +41,14 @@ def one_line(text: str) -> str:
 def count(number: int, noun: str) -> str:
     """Return "1 image" or "2 images", with thousands separated by commas."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+class LineFinder:
+    """Finder of line numbers in a text. It counts the lines once, not again for each question."""
+
+    def __init__(self, text: str) -> None:
+        self._ends = [match.start() for match in re.finditer("\n", text)]
+
+    def __call__(self, offset: int) -> int:
+        """Return the line, from 1, of the character at an offset."""
+        return bisect_left(self._ends, offset) + 1

@@ -5,10 +5,9 @@ rules of this package, and squawk.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pglast import parse_sql
 from pglast.parser import ParseError
 
 from app.lint import parser
@@ -24,6 +23,7 @@ from app.lint.usage import Use, use_of
 from app.migrations.validation import NAME, faults
 from app.project import current
 from app.schema.headers import directives, example_lines, transactional
+from app.schema.statements import statements
 from app.text import one_line
 
 OTHERS = ("pooler", "migrator", "inspect", "review")  # folders beside the migrations and the queries
@@ -113,32 +113,32 @@ class Check:
             for path in paths:
                 if fault := self._read(path):
                     self._add(path, fault)
-                elif (statements := self._parse_query(path)) is not None:
-                    self._check_query(path, statements)
+                elif (parsed := self._parse_query(path)) is not None:
+                    self._check_query(path, parsed)
                     if folder == self.queries:
-                        yield use_of(path.stem, statements)
+                        yield use_of(path.stem, parsed)
 
     def _parse_query(self, path: Path) -> list[parser.Statement] | None:
         text = self.texts[path]
         try:
-            return parser.statements(text if path.parent == self.queries else parser.numbered(text))
+            return list(parser.statements(text if path.parent == self.queries else parser.numbered(text)))
         except ParseError as error:
             line = text.count("\n", 0, error.args[1] or 0) + 1
             why = one_line(str(error.args[0]))[:150]
             self._add(path, Fault(line, "syntax-error", why, "correct the statement"))
             return None
 
-    def _check_query(self, path: Path, statements: list[parser.Statement]) -> None:
+    def _check_query(self, path: Path, parsed: list[parser.Statement]) -> None:
         text = self.texts[path]
-        for fault in query_faults(statements):
+        for fault in query_faults(parsed):
             self._add(path, fault)
         if not text.startswith(f"-- {path.stem}: "):
             why = "pg_stat_activity shows the first line of a query, and this one does not contain its name"
             self._add(path, Fault(1, "query-header", why, f"begin the file with `-- {path.stem}: `"))
-        if not statements:
+        if not parsed:
             self._add(path, Fault(1, "syntax-error", "it contains no statement", "add one, or remove the file"))
         if path.parent == self.queries:
-            for fault in _example_faults(text, parameter_count(statements)):
+            for fault in _example_faults(text, parameter_count(parsed)):
                 self._add(path, fault)
 
     def _check_migrations(self, uses: list[Use]) -> None:
@@ -167,7 +167,7 @@ class Check:
                 for fault in migration_faults(down, parsed[twin]):
                     self._add(path.with_name(twin), fault)
 
-    def _parse_migration(self, path: Path) -> list[parser.Statement]:
+    def _parse_migration(self, path: Path) -> Iterable[parser.Statement]:
         """Return the statements of a migration. It has none if it cannot be read or parsed, which faults() reports."""
         if self._read(path):
             return []
@@ -230,7 +230,7 @@ def _example_faults(text: str, parameters: int) -> Faults:
 
 def _expression_count(expressions: str) -> int | None:
     try:
-        statement = parse_sql(f"SELECT {expressions}")[0].stmt
-    except ParseError:
+        [select] = statements(f"SELECT {expressions}")
+    except (ParseError, ValueError):  # not one statement
         return None
-    return len(getattr(statement, "targetList", None) or ())
+    return len(getattr(select.parse(), "targetList", None) or ())

@@ -4,6 +4,7 @@ The rules by subject: lock_rules.py, alter_table_rules.py, write_rules.py and re
 settings and hidden changes. sql/README.md gives each rule's reason, with a bad and a good example.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from pglast import ast
@@ -27,7 +28,7 @@ NOT_DDL = (
 NO_LOCK_TIMEOUT = "without a lock_timeout, requests queue behind a lock"
 
 
-def migration_faults(state: MigrationState, statements: list[Statement]) -> Faults:
+def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
     """Yield the faults of one migration or rollback. The catalog of the state changes as the schema would."""
     hidden: set[int] = set()
     for statement in statements:

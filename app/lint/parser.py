@@ -1,17 +1,18 @@
 """SQL files for the rules: statements with their lines, also those inside DO blocks, and the `-- allow:` comments."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from typing import Any
 
-from pglast import ast, parse_plpgsql, parse_sql
+from pglast import ast, parse_plpgsql
 from pglast.parser import ParseError, scan
 
 from app.lint.nodes import walk
-from app.schema.statements import parse
+from app.schema import statements as sql
+from app.text import LineFinder
 
 NAMED = re.compile(r"('(?:[^']|'')*'|--[^\n]*|::)|:([a-z_]+)")
 ALLOW = re.compile(r"--\s*allow\s*:(.*)", re.IGNORECASE)
@@ -25,7 +26,6 @@ class Statement:
     node: Any
     text: str
     line: int
-    start: int = 0  # its offset in the parsed text, from which the locations of its nodes count
     block: int | None = None
     unreadable: bool = False  # built at run time, or not in PL/pgSQL
 
@@ -39,11 +39,12 @@ class Statement:
         """Return the lines of an ALTER TABLE's subcommands, or the statement's own line if they are not parsed."""
         commands = len(self.node.cmds or ())
         starts, depth, expected = [], 0, False
+        line_of = LineFinder(self.text)
         for token in scan(self.text):
             if token.name.endswith("_COMMENT"):
                 continue
             if expected and depth == 0:
-                starts.append(self.line + self.text.count("\n", 0, token.start))
+                starts.append(self.line + line_of(token.start) - 1)
                 expected = False
             text = self.text[token.start : token.end + 1]
             depth += (text in {"(", "["}) - (text in {")", "]"})
@@ -54,7 +55,7 @@ class Statement:
 
     def line_of(self, node: Any) -> int:
         """Return the line of a node that has a location."""
-        return self.line + self.text.count("\n", 0, max((node.location or 0) - self.start, 0))
+        return self.line + self.text.count("\n", 0, max(node.location or 0, 0))
 
     def _first_command(self) -> int:
         tokens = [token for token in scan(self.text) if not token.name.endswith("_COMMENT")]
@@ -81,30 +82,34 @@ class Allowed:
     reason: str
 
 
-def statements(text: str) -> list[Statement]:
-    """Return the statements of a file. Those inside a DO follow it. Raises ParseError."""
-    parsed = []
-    for each in parse(text):
-        parsed.append(Statement(each.node, each.text, each.line, each.start))
-        if isinstance(each.node, ast.DoStmt):
-            parsed += _inside(each.node, each.text, each.line)
-    return parsed
+def statements(text: str) -> Iterator[Statement]:
+    """Return the statements of a file, each parsed when its turn comes. Those inside a DO follow it.
+
+    Raises ParseError at once.
+    """
+    return _with_blocks(sql.statements(text))
+
+
+def _with_blocks(found: Iterable[sql.Statement]) -> Iterator[Statement]:
+    for each in found:
+        node = each.parse()
+        yield Statement(node, each.text, each.line)
+        if isinstance(node, ast.DoStmt):
+            yield from _inside(node, each.text, each.line)
 
 
 def _inside(node: Any, text: str, line: int) -> list[Statement]:
     options = {option.defname: option.arg for option in node.args or ()}
-    unreadable = Statement(node, text, line, 0, line, unreadable=True)
+    unreadable = Statement(node, text, line, line, unreadable=True)
     if getattr(options.get("language"), "sval", "plpgsql") != "plpgsql":
         return [unreadable]
     try:
-        tree = parse_plpgsql(text)
+        queries = list(_queries(parse_plpgsql(text), 1))
     except (ParseError, ValueError, RecursionError):
         return [unreadable]
     opening = next((token.start for token in scan(text) if token.name in {"SCONST", "USCONST"}), 0)
     first = line + text.count("\n", 0, opening)
-    return [
-        each for query, at, mode in _queries(tree, 1) for each in _read_query(query, first + at - 1, mode, line, node)
-    ]
+    return [each for query, at, mode in queries for each in _read_query(query, first + at - 1, mode, line, node)]
 
 
 def _queries(tree: Any, line: int, kind: str = "") -> Iterator[tuple[str, int, int]]:
@@ -125,26 +130,29 @@ def _queries(tree: Any, line: int, kind: str = "") -> Iterator[tuple[str, int, i
 def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iterator[Statement]:
     if mode == -1:  # EXECUTE of a constant can be read
         try:
-            select: Any = parse_sql(f"SELECT {query}")[0].stmt
+            select: Any = sql.statements(f"SELECT {query}")[0].parse()
             query = str(select.targetList[0].val.val.sval)
             mode = 0
         except (ParseError, AttributeError):
             query = ""
         if not query:
-            yield Statement(node, "", line, 0, block, unreadable=True)
+            yield Statement(node, "", line, block, unreadable=True)
             return
     if mode == 3:
         query = re.split(r":?=", query, maxsplit=1)[-1]
     try:
-        for raw in parse_sql(query if mode == 0 else f"SELECT {query}"):
-            yield Statement(raw.stmt, query, line, 0, block)
+        for each in sql.statements(query if mode == 0 else f"SELECT {query}"):
+            yield Statement(each.parse(), query, line, block)
     except ParseError:
-        yield Statement(node, "", line, 0, block, unreadable=True)
+        yield Statement(node, "", line, block, unreadable=True)
 
 
 def allowed(text: str) -> list[Allowed]:
     """Return the `-- allow:` comments, also malformed ones and those inside DO blocks."""
-    comments = [(text.count("\n", 0, start) + 1, start, text[start:end]) for start, end in sorted(_comments(text))]
+    if not ALLOW.search(text):
+        return []
+    line_of = LineFinder(text)
+    comments = [(line_of(start), start, text[start:end]) for start, end in sorted(_comments(text))]
     whole_lines = {line for line, start, _ in comments if not text[text.rfind("\n", 0, start) + 1 : start].strip()}
     allowed_rules = []
     for line, _, comment in comments:

@@ -30,7 +30,7 @@ from yoyo.migrations import Migration, MigrationList
 
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations import follow, ledger, lock, tags
+from app.migrations import follow, ledger, lock, splitting, tags
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
 from app.migrations.edge import command_edge
@@ -53,6 +53,9 @@ GIVE_WAY = 2 * lock.POLL_INTERVAL  # seconds in which a migrator that waits take
 # yoyo warns at each plain `yoyo rollback`, with a line of its source, that it rolls back only one migration. The
 # documentation promises exactly that.
 warnings.filterwarnings("ignore", message="Only rolling back a single migration")
+
+
+splitting.install()
 
 
 class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
@@ -89,6 +92,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def init_database(self) -> None:
         """Do nothing: `_hold` creates the lock table under the lock, and PostgreSQL has transactional DDL."""
+
+    def transaction(self, rollback_on_exit: bool = False) -> Any:
+        """Return a transaction, or nothing inside one: an error ends all of it, so no statement needs a savepoint."""
+        return contextlib.nullcontext() if self._in_transaction else super().transaction(rollback_on_exit)
 
     def report(self, text: str) -> None:
         """Print a line about the work."""

@@ -7,22 +7,20 @@ Here PostgreSQL's own parser reads the file too, and each difference is a fault.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sqlparse
 
 from app.project import current
 from app.schema.headers import DIRECTIVE, DIRECTIVE_VALUES, HEADER_LINE
 from app.schema.phases import PHASES
-from app.schema.statements import parse
-from app.text import one_line
-
-if TYPE_CHECKING:
-    from pglast import ast  # at run time only inside the functions: the import takes 65 ms
+from app.schema.statements import Statement, comments, statements
+from app.text import LineFinder, one_line
 
 # The directives that have no effect, by whether the file is a rollback.
 MISPLACED = {False: ("loses", "rows to lose"), True: ("depends", "irreversible", "backfill", "phase")}
@@ -32,6 +30,12 @@ SIMILARITY = 0.82  # of a misspelt directive to the right one, from 0 to 1
 COPY_DATA = re.compile(r"\bCOPY\b[^;]*\bFROM\s+STDIN\b[^;]*;\s*\Z", re.IGNORECASE)
 COPY_PROBLEM = "COPY FROM STDIN and COPY TO STDOUT are for psql: yoyo sends no data"
 COPY_ADVICE = "write INSERT ... VALUES, or remove it"
+
+# A statement in which sqlparse can find no other end than its semicolon, and the text between two.
+PLAIN = re.compile(r"""(?:[\w\s.,()=<>+*:]+|-(?!-)|'[^'\\;]*'|"[^"\\;]*")*+""", re.ASCII)
+SPLITTING = re.compile(r"\b(BEGIN|CASE|DECLARE|END|FOR|FOREACH|IF|LOOP|WHILE)\b", re.IGNORECASE)
+SPACE = r"\s*(?:--[^\n]*\n\s*)*+"  # and comments
+BEFORE, AFTER = re.compile(SPACE), re.compile(r";?\s*")
 
 Span = tuple[int, int]  # start and end in the text, in characters
 
@@ -57,7 +61,7 @@ class MigrationFile:
     path: Path
     text: str | None = None  # with \n as line end; None if it cannot be read
     directives: dict[str, tuple[int, str]] = field(default_factory=dict)  # line and value by key
-    statements: list[tuple[int, ast.Node]] = field(default_factory=list)  # line and node; empty if it does not parse
+    statements: list[Statement] = field(default_factory=list)  # empty if it does not parse
     steps: list[int] = field(default_factory=list)  # lines of the statements that yoyo would run
     faults: list[Fault] = field(default_factory=list)
 
@@ -100,24 +104,37 @@ def _line(before: str) -> int:
 
 
 def _parse(file: MigrationFile, text: str) -> None:
-    from pglast.parser import ParseError, scan
+    from pglast.parser import ParseError  # here, because the import takes 65 ms
 
-    end = len(text.rstrip())
-    spans: list[Span] = []
+    end = len(text)
     try:
-        for each in parse(text):
-            spans.append((each.start, min(each.start + len(each.text), end)))
-            file.statements.append((each.line, each.node))
-        if not spans:
+        file.statements = statements(text)
+        if not file.statements:
             file.add("syntax-error", 1, "has no statement", "write one, or remove the file")
     except ParseError as error:
         message, index = error.args
-        end = end if index is None else index
+        end = len(text.rstrip()) if index is None else index
         _add_syntax_error(file, text, end, message)
-    comments = [(token.start, token.end + 1) for token in scan(text[:end]) if token.name.endswith("_COMMENT")]
-    _read_directives(file, text, comments)
-    if spans:
-        _compare_steps(file, text, spans, comments)
+    spans = _comments(text, end)
+    _read_directives(file, text, spans)
+    if file.statements:
+        _compare_steps(file, text, spans)
+
+
+def _comments(text: str, end: int) -> list[Span]:
+    """Return the comments before the end, which is that of the text or a syntax error."""
+    from pglast.parser import ParseError, scan
+
+    try:
+        if end == len(text):
+            return comments(text)
+        return [(token.start, token.end + 1) for token in scan(text[:end]) if token.name.endswith("_COMMENT")]
+    except ParseError:  # the scanner rejects it too: what is left is the header
+        spans, start = [], 0
+        for line in takewhile(HEADER_LINE.fullmatch, text.split("\n")):
+            spans.append((start, start + len(line)))
+            start += len(line) + 1
+        return spans
 
 
 def _add_syntax_error(file: MigrationFile, text: str, end: int, message: str) -> None:
@@ -131,12 +148,13 @@ def _add_syntax_error(file: MigrationFile, text: str, end: int, message: str) ->
         file.add("syntax-error", _line(text[:end]), one_line(message)[:150], todo)
 
 
-def _read_directives(file: MigrationFile, text: str, comments: list[Span]) -> None:
+def _read_directives(file: MigrationFile, text: str, spans: list[Span]) -> None:
     """Read the directives, misspelt ones too. It is a fault if yoyo or `directives` would read it otherwise."""
     rollback = ".rollback" in file.path.name
     lines = text.split("\n")
     header = len(list(takewhile(HEADER_LINE.fullmatch, lines)))
-    numbered = [pair for start, end in comments for pair in enumerate(text[start:end].split("\n"), _line(text[:start]))]
+    line_of = LineFinder(text)
+    numbered = [pair for start, end in spans for pair in enumerate(text[start:end].split("\n"), line_of(start))]
     for line, comment in numbered:
         match = LIKE_A_DIRECTIVE.match(comment)
         key = match and _meant(match[1], match[2])
@@ -180,19 +198,55 @@ def _meant(word: str, value: str) -> str | None:
     return near if near and re.match(DIRECTIVE_VALUES[near], value, re.IGNORECASE) else None
 
 
-def _compare_steps(file: MigrationFile, text: str, spans: list[Span], comments: list[Span]) -> None:
-    """Compare what yoyo would run, step by step, with PostgreSQL's statements and comments."""
-    end = 0
-    for step in filter(None, sqlparse.split(text)):
-        start = text.index(step, end)
-        end = start + len(step)
-        file.steps.append(_line(text[:start]))
-        begun = [span for span in spans if start <= span[0] < end]
-        cut = [span for span in [*begun, *comments] if span[0] < end < span[1]]
+def _compare_steps(file: MigrationFile, text: str, comments: list[Span]) -> None:
+    """Compare what stock yoyo would run, step by step, with PostgreSQL's statements and comments."""
+    line_of = LineFinder(text)
+    last = len(text.rstrip())
+    spans = [(each.start, min(each.start + len(each.text), last)) for each in file.statements]
+    starts, ends = [start for start, _ in spans], [end for _, end in comments]
+    for step in _steps(text, file.statements):
+        start, end = step
+        file.steps.append(line_of(start))
+        begun = spans[bisect_left(starts, start) : bisect_left(starts, end)]
+        open_comment = comments[bisect_right(ends, end) :][:1]
+        cut = [span for span in [*begun[-1:], *open_comment] if span[0] < end < span[1]]
         if cut:
-            todo = "write it without nested comments" if "/*" in step else "write it in another way"
-            file.add("splitting", _line(text[: min(cut)[0]]), "yoyo's splitter would cut this statement in two", todo)
+            todo = "write it without nested comments" if "/*" in text[start:end] else "write it in another way"
+            file.add("splitting", line_of(min(cut)[0]), "yoyo's splitter would cut this statement in two", todo)
         elif len(begun) > 1:
             what = "yoyo's splitter would run this statement and the one before it as one"
             todo = "quote the names before it that are keywords, or split the file"
-            file.add("splitting", _line(text[: begun[1][0]]), what, todo)
+            file.add("splitting", line_of(begun[1][0]), what, todo)
+
+
+def _steps(text: str, statements: list[Statement]) -> Iterator[Span]:
+    """Yield the statements as sqlparse splits them.
+
+    sqlparse needs 9 s for 20,000 INSERTs. So it gets only those that it might split in another way than PostgreSQL,
+    each with the one after it. sqlparse forgets a statement at its end, so the text before does not matter.
+    """
+    doubtful = None  # where the text for sqlparse begins
+    end = 0
+    for each, following in zip(statements, [*statements[1:], None], strict=True):
+        start, stop = end, each.start + len(each.text)
+        end = text.find(";", stop) + 1 or len(text) if following else len(text)
+        is_plain = (
+            BEFORE.fullmatch(text, start, each.start)
+            and PLAIN.fullmatch(each.text)
+            and not SPLITTING.search(each.text)
+            and (following or AFTER.fullmatch(text, stop))
+        )
+        if doubtful is None and is_plain:
+            yield each.start, end
+        elif is_plain or not following:
+            yield from _split(text, start if doubtful is None else doubtful, end)
+            doubtful = None
+        elif doubtful is None:
+            doubtful = start
+
+
+def _split(text: str, start: int, end: int) -> Iterator[Span]:
+    for step in filter(None, sqlparse.split(text[start:end])):
+        start = text.index(step, start)
+        yield start, start + len(step)
+        start += len(step)

@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from app.schema.headers import directives_of
 from app.schema.phases import Order, order_of
-from app.schema.statements import tokens
+from app.schema.statements import parts, tokens
 from app.text import one_line
 
 KIND = "s1:"  # statements and directives, version 1
@@ -48,7 +48,7 @@ class Digest:
             return False
         try:
             text = self.content.decode()
-            directives, words = directives_of(text), _ended(tokens(text))
+            directives, words = directives_of(text), _words(text)
         except (UnicodeDecodeError, ParseError):
             return False
         directives.pop("depends", None)
@@ -71,23 +71,35 @@ def digest(content: bytes) -> Digest:
     try:
         text = content.decode()
         directives = directives_of(text)
-        current = _digest_of(directives, _ended(tokens(text)))
+        current = _digest_of(directives, _words(text))
     except (UnicodeDecodeError, ParseError):
         current = KIND + whole_file
     return Digest(current, whole_file, order_of(directives), content)
 
 
-def _digest_of(directives: Mapping[str, str], words: list[str]) -> str:
-    covered = json.dumps([_normalized(directives), words]).encode()
-    return KIND + sha256(covered).hexdigest()
+def _digest_of(directives: Mapping[str, str], words: bytes) -> str:
+    """Return the SHA-256 of the JSON of the directives and the tokens."""
+    covered = json.dumps(_normalized(directives)).encode()
+    return KIND + sha256(b"[" + covered + b", [" + words + b"]]").hexdigest()
 
 
-def _ended(tokens: list[str]) -> list[str]:
-    """Return the tokens with exactly one semicolon at the end, as almost every recorded digest has it."""
-    end = len(tokens)
-    while end and tokens[end - 1] == ";":
-        end -= 1
-    return [*tokens[:end], ";"] if end else []
+def _words(text: str) -> bytes:
+    """Return the tokens as the items of a JSON list. They are never all in memory: those of 1 MB take 100 MB.
+
+    There is exactly one semicolon at the end, as almost every recorded digest has it.
+    """
+    lists: list[str] = []
+    semicolons = 0
+    for part in parts(text):
+        found = tokens(part)
+        end = len(found)
+        while end and found[end - 1] == ";":
+            end -= 1
+        if end:
+            lists.append(json.dumps([";"] * semicolons + found[:end])[1:-1])
+            semicolons = 0
+        semicolons += len(found) - end
+    return ", ".join([*lists, '";"'] if lists else []).encode()
 
 
 def _normalized(directives: Mapping[str, str]) -> list[tuple[str, str]]:

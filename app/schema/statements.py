@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.settings import ROOT
+from app.text import LineFinder
 
 if TYPE_CHECKING:
     from pglast import ast  # at run time only inside the functions: the import takes 65 ms
@@ -14,16 +16,24 @@ if TYPE_CHECKING:
 # A string constant may have parts on several lines: 'a', a line break, and 'b' are one constant of PostgreSQL.
 PLAIN_PART = re.compile(r"'(?:[^']|'')*'")
 ESCAPED_PART = re.compile(r"'(?:[^'\\]|''|\\.)*'", re.DOTALL)
+MAX_TOKENS = 20_000  # between two commas: pglast 8 crashes at 30,000 times "+ 1", which are 60,000
 BETWEEN_PARTS = re.compile(r"(?:\s|--[^\n]*(?:\n|$))*")
 
 
 class Statement(NamedTuple):
-    """One statement of a file."""
+    """One statement of a file. Its parse tree is made each time, so that a large file needs no more memory."""
 
-    node: ast.Node
-    text: str  # without the semicolon; comments between the statement before and this one may come first
+    text: str  # without the semicolon and without comments around it
     line: int  # of the file, from 1
     start: int  # offset in the file, in characters
+
+    def parse(self) -> ast.Node:
+        """Return the parse tree. The locations of its nodes count from the beginning of the statement."""
+        from pglast import parse_sql
+
+        node = parse_sql(self.text)[0].stmt
+        assert node is not None
+        return node
 
 
 @cache
@@ -36,22 +46,81 @@ def statement(name: str, folder: str = "queries") -> str:
     return (ROOT / "sql" / f"{path}.sql").read_text(encoding="utf-8")
 
 
-def parse(text: str) -> list[Statement]:
-    """Return the statements of a file in order. Raises pglast.parser.ParseError."""
-    from pglast import parse_sql
+def statements(text: str) -> list[Statement]:
+    """Return the statements of a file in order, in a time that grows with the file's size only.
 
-    parsed = []
-    for raw in parse_sql(text):
-        assert raw.stmt is not None
-        start = raw.stmt_location or 0
-        own = text[start : start + raw.stmt_len] if raw.stmt_len else text[start:]
-        parsed.append(Statement(raw.stmt, own, text.count("\n", 0, start) + 1, start))
-    return parsed
+    Raises pglast.parser.ParseError if PostgreSQL's parser rejects the file. If an expression in it is nested too
+    deeply, PostgreSQL would reject it too, and the parse tree would need more stack than Python has.
+    """
+    from pglast import split
+    from pglast.parser import ParseError
+
+    line_of = LineFinder(text)
+    found = []
+    try:
+        for part in split(text, only_slices=True):
+            assert isinstance(part, slice)
+            statement = Statement(text[part], line_of(part.start), part.start)
+            if len(statement.text) > MAX_TOKENS and (at := _too_deep(statement.text)) is not None:
+                raise ParseError(f"an expression is longer than {MAX_TOKENS:,} words without a comma", part.start + at)
+            found.append(statement)
+    except UnicodeEncodeError as error:
+        raise ParseError("a character is half of a surrogate pair", error.start) from None
+    return found
 
 
-def statements(text: str) -> list[tuple[int, str]]:
-    """Return each statement of a file as its line and its text. Raises pglast.parser.ParseError."""
-    return [(each.line, each.text.strip()) for each in parse(text)]
+def parts(text: str) -> Iterator[str]:
+    """Yield a file in parts that PostgreSQL's scanner can read one by one: the statements, and the text between.
+
+    A file that is not SQL is one part.
+    """
+    from pglast.parser import ParseError
+
+    end = 0
+    try:
+        found = statements(text)
+    except ParseError:
+        found = []
+    for each in found:
+        yield text[end : each.start]
+        yield each.text
+        end = each.start + len(each.text)
+    yield text[end:]
+
+
+def comments(text: str) -> list[tuple[int, int]]:
+    """Return the start and the end of each comment of SQL, in order. Raises pglast.parser.ParseError."""
+    from pglast.parser import scan
+
+    spans = []
+    start = 0
+    for part in parts(text):
+        if "--" in part or "/*" in part:  # rarely: scan() makes an object for each token
+            found = (token for token in scan(part) if token.name.endswith("_COMMENT"))
+            spans += [(start + token.start, start + token.end + 1) for token in found]
+        start += len(part)
+    return spans
+
+
+def _too_deep(text: str) -> int | None:
+    """Return where a statement has more than MAX_TOKENS tokens between commas: each of them may be a level."""
+    from pglast.parser import scan
+
+    counts, total = [0], 0  # by open parenthesis
+    for token in scan(text):
+        match text[token.start : token.end + 1]:
+            case "(" | "[":
+                counts.append(0)
+            case ")" | "]" if len(counts) > 1:
+                total -= counts.pop()
+            case ",":
+                total -= counts[-1]
+                counts[-1] = 0
+        counts[-1] += 1
+        total += 1
+        if total > MAX_TOKENS:
+            return token.start
+    return None
 
 
 def tokens(text: str) -> list[str]:

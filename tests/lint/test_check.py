@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlparse
@@ -37,14 +38,18 @@ LAST = max(path.stem for path in (SHIPPED / "migrations").glob("*.sql") if "roll
 README = (SHIPPED / "README.md").read_text()
 
 
+def listed_once(read: Callable[[str], Iterable[Any]]) -> Callable[[str], list[Any]]:
+    listed = functools.cache(lambda text: list(read(text)))
+    return lambda text: [*listed(text)]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def read_once() -> Iterator[None]:
     """Parse each text once: most files are the same for each test."""
     with pytest.MonkeyPatch.context() as patch:
-        modules = ((sqlparse, "split"), (migration_file, "parse"), (parser, "statements"), (parser, "allowed"))
+        modules = ((sqlparse, "split"), (migration_file, "statements"), (parser, "statements"), (parser, "allowed"))
         for module, name in modules:
-            read = functools.cache(getattr(module, name))
-            patch.setattr(module, name, lambda text, read=read: [*read(text)])
+            patch.setattr(module, name, listed_once(getattr(module, name)))
         patch.setattr(check, "_expression_count", functools.cache(check._expression_count))
         yield
 

@@ -19,7 +19,7 @@ import app.cli.manage_tokens
 import app.cli.schema_commands
 import app.cli.wait
 import app.migrations.backend  # noqa: F401
-from app.migrations import migration_file
+from app.migrations import migration_file, splitting
 from app.migrations.validation import faults
 from app.project import current
 from app.schema import statements
@@ -34,7 +34,9 @@ def split(sql: str) -> list[str]:
 
 # Two thirds of a command's time, otherwise.
 sqlparse.split = split  # type: ignore[assignment]
-statements.parse = migration_file.parse = functools.cache(statements.parse)  # type: ignore[attr-defined]
+read = functools.cache(statements.statements)
+for module in (statements, migration_file, splitting):
+    module.statements = read  # type: ignore[attr-defined]
 parser.scan = functools.cache(parser.scan)
 yoyo.backends.base.entry_points = functools.cache(yoyo.backends.base.entry_points)
 yoyo.backends.base.get_backend_class("settings")
