@@ -23,7 +23,7 @@ from app.lint.usage import Use, use_of
 from app.migrations.validation import NAME, faults
 from app.project import current
 from app.schema.headers import directives, example_lines, transactional
-from app.schema.statements import statements
+from app.schema.statements import split_statements
 from app.text import one_line
 
 OTHERS = ("pooler", "migrator", "inspect", "review")  # folders beside the migrations and the queries
@@ -230,7 +230,7 @@ def _example_faults(text: str, parameters: int) -> Faults:
 
 def _expression_count(expressions: str) -> int | None:
     try:
-        [select] = statements(f"SELECT {expressions}")
+        [select] = split_statements(f"SELECT {expressions}")
     except (ParseError, ValueError):  # not one statement
         return None
     return len(getattr(select.parse(), "targetList", None) or ())

@@ -11,7 +11,8 @@ from pglast import ast, parse_plpgsql
 from pglast.parser import ParseError, scan
 
 from app.lint.nodes import walk
-from app.schema import statements as sql
+from app.schema.statements import Statement as Text
+from app.schema.statements import split_statements
 from app.text import LineFinder
 
 NAMED = re.compile(r"('(?:[^']|'')*'|--[^\n]*|::)|:([a-z_]+)")
@@ -87,10 +88,10 @@ def statements(text: str) -> Iterator[Statement]:
 
     Raises ParseError at once.
     """
-    return _with_blocks(sql.statements(text))
+    return _with_blocks(split_statements(text))
 
 
-def _with_blocks(found: Iterable[sql.Statement]) -> Iterator[Statement]:
+def _with_blocks(found: Iterable[Text]) -> Iterator[Statement]:
     for each in found:
         node = each.parse()
         yield Statement(node, each.text, each.line)
@@ -130,7 +131,7 @@ def _queries(tree: Any, line: int, kind: str = "") -> Iterator[tuple[str, int, i
 def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iterator[Statement]:
     if mode == -1:  # EXECUTE of a constant can be read
         try:
-            select: Any = sql.statements(f"SELECT {query}")[0].parse()
+            select: Any = split_statements(f"SELECT {query}")[0].parse()
             query = str(select.targetList[0].val.val.sval)
             mode = 0
         except (ParseError, AttributeError):
@@ -141,7 +142,7 @@ def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iter
     if mode == 3:
         query = re.split(r":?=", query, maxsplit=1)[-1]
     try:
-        for each in sql.statements(query if mode == 0 else f"SELECT {query}"):
+        for each in split_statements(query if mode == 0 else f"SELECT {query}"):
             yield Statement(each.parse(), query, line, block)
     except ParseError:
         yield Statement(node, "", line, block, unreadable=True)

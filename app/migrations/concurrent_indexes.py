@@ -1,14 +1,15 @@
 """CREATE INDEX CONCURRENTLY: repair an interrupted build. It left an INVALID index, or a valid one without a record."""
 
-import re
+from typing import Any
 
+from psycopg.sql import Identifier
 from yoyo.migrations import Migration
 
 from app.errors import CommandError
 from app.migrations.connection import run
+from app.migrations.index_definition import build_of, same
 from app.migrations.migrator import DONE, Migrator
-
-BUILD = re.compile(r"^\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(\w+)\s+ON\s", re.IGNORECASE)
+from app.schema.statements import split_statements
 
 
 def repair_index(migrator: Migrator, migration: Migration, operation: str) -> bool:
@@ -17,45 +18,52 @@ def repair_index(migrator: Migrator, migration: Migration, operation: str) -> bo
     An INVALID index is dropped by the statement that reverses this one. If the index is valid and has the definition of
     this statement, only its record is missing. Any other statement returns False.
 
-    Raises CommandError if another index has the name.
+    Raises CommandError if another index has the name, if a session is building the index, or if no statement drops it.
     """
     step = migration.steps[0].step
     sql, reverse = {"apply": (step._apply, "rollback"), "rollback": (step._rollback, "apply")}[operation]
-    name = built_by(sql or "")
-    row = name and run(migrator.connection, "find_index", name=name).fetchone()
+    build = build_of(sql or "")
+    if build is None or build.relation is None:
+        return False
+    table = Identifier(*filter(None, (build.relation.schemaname, build.relation.relname))).as_string()
+    row = run(migrator.connection, "find_index", name=build.idxname, table=table).fetchone()
     if not row:
         return False
-    is_valid, definition = row
+    name, is_of_table, is_valid, definition, builder = row
+    undone = f"{migration.id} was not {DONE[operation]}"
+    if builder is not None:
+        raise CommandError(f"{undone}: process {builder} is building the index {name}.", "wait until it has finished")
+    if not is_of_table or (is_valid and not same(build, definition)):
+        raise CommandError(f"{undone}: another index has the name {name}: {definition}.", "drop or rename that index")
     if not is_valid:
+        if not _drops(step._rollback if operation == "apply" else step._apply, str(build.idxname)):
+            what = f"an interrupted build left the INVALID index {name}, and no statement of the migration drops it."
+            raise CommandError(f"{undone}: {what}", f"drop it: DROP INDEX CONCURRENTLY {name}")
         migrator.report(f"{migration.id}: dropping the INVALID index {name} that an interrupted build left")
         migration.process_steps(migrator, reverse)
         return False
-    if not same(sql, definition):
-        raise CommandError(
-            f"{migration.id} was not {DONE[operation]}: another index has the name {name}: {definition}.",
-            "drop or rename that index",
-        )
     migrator.report(f"{migration.id}: the index {name} exists already and is valid")
     return True
 
 
+def builds(migration: Migration, operation: str) -> bool:
+    """Return whether the migration builds an index CONCURRENTLY, which an error leaves INVALID."""
+    step: Any = migration.steps[0].step
+    return build_of((step._apply if operation == "apply" else step._rollback) or "") is not None
+
+
 def built_by(sql: str) -> str | None:
     """Return the name of the index that the statement builds. Return None for any other statement."""
-    match = BUILD.match(sql)
-    return match and match[1]
+    build = build_of(sql)
+    return build.idxname if build else None
 
 
-def same(sql: str, definition: str) -> bool:
-    """Return whether the statement would build an index with this definition, as pg_get_indexdef() writes it."""
-    return _bare(sql) == _bare(definition)
+def _drops(sql: str | None, index: str) -> bool:
+    """Return whether the statement is a DROP INDEX of this index, and of no other."""
+    from pglast import ast  # here, because the import takes 65 ms
 
-
-def _bare(definition: str) -> str:
-    """Return the definition without what PostgreSQL adds or leaves out: CONCURRENTLY, schemas, the default method.
-
-    Blanks, double quotes, and semicolons go too. Single quotes go only from numbers: PostgreSQL writes WITH (a = 1) as
-    WITH (a='1').
-    """
-    text = re.sub(r'--[^\n]*|"', " ", definition.lower())
-    text = re.sub(r"\bconcurrently\b|\busing\s+btree\b|\b\w+\.(?=\w)", " ", text)
-    return re.sub(r"[\s;]+|'(?=\d+')|(?<=\d)'", "", text)
+    match [each.parse() for each in split_statements(sql or "")]:
+        case [ast.DropStmt(objects=[[*_, ast.String(sval=name)]])]:
+            return bool(name == index)
+        case _:
+            return False

@@ -12,7 +12,7 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError, OutputError
 from app.migrations import backfill, lock
-from app.migrations.concurrent_indexes import repair_index
+from app.migrations.concurrent_indexes import builds, repair_index
 from app.migrations.connection import explain, is_interrupted, sentence
 from app.migrations.data_loss import reject_new_losses
 from app.migrations.migrator import DONE, FinishedElsewhereError, Migrator
@@ -72,7 +72,7 @@ def _failure(
     if isinstance(error, LockNotAvailable):
         blockers, hint = migrator.watch.blockers()
         reason = "; ".join([reason, *blockers])
-    if not migration.use_transactions:
+    if not migration.use_transactions and builds(migration, operation):
         again = "run the command again: it drops the INVALID index that this may have left, which slows writes"
         hint = f"{hint}. Then {again}" if isinstance(error, LockNotAvailable) and hint else again
     elif hint is None and (error.sqlstate or "").startswith(SCHEMA_CHANGED):

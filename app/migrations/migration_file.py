@@ -19,7 +19,7 @@ import sqlparse
 from app.project import current
 from app.schema.headers import DIRECTIVE, DIRECTIVE_VALUES, HEADER_LINE
 from app.schema.phases import PHASES
-from app.schema.statements import Statement, comments, statements
+from app.schema.statements import Statement, comments, split_statements
 from app.text import LineFinder, one_line
 
 # The directives that have no effect, by whether the file is a rollback.
@@ -108,7 +108,7 @@ def _parse(file: MigrationFile, text: str) -> None:
 
     end = len(text)
     try:
-        file.statements = statements(text)
+        file.statements = split_statements(text)
         if not file.statements:
             file.add("syntax-error", 1, "has no statement", "write one, or remove the file")
     except ParseError as error:

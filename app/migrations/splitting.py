@@ -9,24 +9,24 @@ from pathlib import Path
 
 import yoyo.migrations
 
-from app.schema.statements import statements
+from app.schema.statements import split_statements
 
 
 def read_sql_migration(path: str) -> tuple[dict[str, str], str, list[str]]:
     """Return a file's directives, its first comment, and its statements, as yoyo's function of this name.
 
     A missing file has none, and a file that PostgreSQL's parser rejects is one statement: the migrator reports its
-    faults before anything runs. Raises UnicodeDecodeError.
+    faults before anything runs.
     """
     from pglast.parser import ParseError  # here, because the import takes 65 ms
 
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return {}, "", []
     directives, comment, text = yoyo.migrations.parse_metadata_from_sql_comments(text)
     try:
-        found = [each.text for each in statements(text)]
+        found = [each.text for each in split_statements(text)]
     except ParseError:
         found = [text]
     return directives, comment, found

@@ -88,6 +88,12 @@ def _of_transaction(node: ast.Node, transactional: bool) -> Rejection | None:
             )
         case ast.DropStmt(concurrent=True, objects=[_, _, *_]):
             return Rejection("drops more than one index", "move each to a file of its own", "concurrently-alone")
+        case ast.DropStmt(concurrent=True, missing_ok=False):
+            return Rejection(
+                "would fail for ever if the index is gone, but an interruption came before its record",
+                "write DROP INDEX CONCURRENTLY IF EXISTS",
+                "concurrently-whole",
+            )
         case ast.IndexStmt(concurrent=True) | ast.DropStmt(concurrent=True) | ast.VacuumStmt(is_vacuumcmd=True):
             return NEEDS_OWN_FILE if transactional else None
         case ast.DoStmt(args=[*arguments]) if any(

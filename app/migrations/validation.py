@@ -13,7 +13,7 @@ from app.migrations.migration_file import Fault, MigrationFile, read_file
 from app.migrations.statement_rules import rejection
 from app.program import SCHEMA
 from app.schema.headers import NOTHING
-from app.schema.statements import statements
+from app.schema.statements import split_statements
 
 NAME = re.compile(r"[0-9]{4}(_[a-z0-9]+)+(\.rollback)?\.sql")
 LIKE_A_NAME = re.compile(r"^[0-9]{4}|\.(p?g?sql|ddl|py)\b", re.IGNORECASE)
@@ -182,7 +182,7 @@ def _counts(sql: str) -> bool:
     from pglast.parser import ParseError
 
     try:
-        match [each.parse() for each in statements(sql)]:
+        match [each.parse() for each in split_statements(sql)]:
             case [ast.SelectStmt(targetList=[_], intoClause=None)]:
                 return True
     except ParseError:

@@ -130,8 +130,8 @@ class MeasuredRun:
 def execute(connection: Connection, text: str, transactional: bool) -> None:
     """Run the statements of a file without measuring them. Raises psycopg.Error."""
     with connection.transaction() if transactional else nullcontext():
-        for each in statements(text):
-            connection.execute(each.text.encode())
+        for _, sql in statements(text):
+            connection.execute(sql.encode())
 
 
 def execute_file(connection: Connection, path: Path, transactional: bool) -> None:
@@ -158,7 +158,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
         if transactional:
             with connection.transaction():
                 held: set[tuple[int, str]] = set()
-                for sql, line, _ in statements(text):
+                for line, sql in statements(text):
                     done.steps.append(Step(line, sql))
                     _measure(connection, before, done.steps[-1], batches)
                     taken = {(oid, mode) for oid, mode, _ in _locks(connection, connection)}
@@ -177,7 +177,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
             for _ in batches or ():
                 pass
         else:
-            for sql, line, _ in statements(text):
+            for line, sql in statements(text):
                 done.steps.append(Step(line, sql))
                 with _watched(connection, before, done.steps[-1]):
                     _measure(connection, before, done.steps[-1])

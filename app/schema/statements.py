@@ -46,7 +46,7 @@ def statement(name: str, folder: str = "queries") -> str:
     return (ROOT / "sql" / f"{path}.sql").read_text(encoding="utf-8")
 
 
-def statements(text: str) -> list[Statement]:
+def split_statements(text: str) -> list[Statement]:
     """Return the statements of a file in order, in a time that grows with the file's size only.
 
     Raises pglast.parser.ParseError if PostgreSQL's parser rejects the file. If an expression in it is nested too
@@ -69,6 +69,11 @@ def statements(text: str) -> list[Statement]:
     return found
 
 
+def statements(text: str) -> list[tuple[int, str]]:
+    """Return each statement of a file as its line and its text. Raises pglast.parser.ParseError."""
+    return [(each.line, each.text) for each in split_statements(text)]
+
+
 def parts(text: str) -> Iterator[str]:
     """Yield a file in parts that PostgreSQL's scanner can read one by one: the statements, and the text between.
 
@@ -78,7 +83,7 @@ def parts(text: str) -> Iterator[str]:
 
     end = 0
     try:
-        found = statements(text)
+        found = split_statements(text)
     except ParseError:
         found = []
     for each in found:

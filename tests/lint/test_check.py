@@ -29,6 +29,7 @@ from app.lint.state import MigrationState
 from app.lint.usage import Use
 from app.migrations import migration_file
 from app.migrations.validation import NAME
+from app.schema.statements import split_statements
 from app.settings import ROOT
 from tests.conftest import BIN
 from tests.support.corpus import CASES, Case
@@ -47,9 +48,10 @@ def listed_once(read: Callable[[str], Iterable[Any]]) -> Callable[[str], list[An
 def read_once() -> Iterator[None]:
     """Parse each text once: most files are the same for each test."""
     with pytest.MonkeyPatch.context() as patch:
-        modules = ((sqlparse, "split"), (migration_file, "statements"), (parser, "statements"), (parser, "allowed"))
-        for module, name in modules:
-            patch.setattr(module, name, listed_once(getattr(module, name)))
+        patch.setattr(sqlparse, "split", listed_once(sqlparse.split))
+        patch.setattr(migration_file, "split_statements", listed_once(split_statements))
+        patch.setattr(parser, "statements", listed_once(parser.statements))
+        patch.setattr(parser, "allowed", listed_once(parser.allowed))
         patch.setattr(check, "_expression_count", functools.cache(check._expression_count))
         yield
 

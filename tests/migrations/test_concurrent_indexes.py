@@ -4,6 +4,8 @@ import re
 import signal
 import subprocess
 import threading
+from collections.abc import Iterable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,7 +13,8 @@ from psycopg.sql import SQL, Identifier
 from yoyo import read_migrations
 
 from app.migrations import watch
-from app.migrations.concurrent_indexes import built_by, same
+from app.migrations.concurrent_indexes import built_by
+from app.migrations.index_definition import build_of, same
 from app.migrations.ledger import record_run
 from app.settings import ROOT
 from tests.conftest import BIN, backend_on, environment, yoyo_on
@@ -198,10 +201,170 @@ def test_an_interrupted_operation_can_be_completed_or_reversed(database: str, st
         assert len(marks) == is_applied
 
 
-def test_definitions_are_compared() -> None:
-    statement = "CREATE INDEX CONCURRENTLY i ON t (a, b DESC);"
-    assert same(statement, "CREATE INDEX i ON public.t USING btree (a, b DESC)")
-    assert not same(statement, "CREATE INDEX i ON public.t USING btree (a, b)")
-    assert not same(statement, "CREATE UNIQUE INDEX i ON public.t USING btree (a, b DESC)")
-    assert not same(statement, "CREATE INDEX i ON public.t USING btree (a, b DESC) WHERE (a > 0)")
-    assert not same(statement, "CREATE INDEX i ON public.t USING gin (a, b DESC)")
+# A CREATE INDEX of a migration, after CREATE INDEX CONCURRENTLY.
+DEFINITIONS = [
+    "a ON t (b)",
+    'a ON t ("B" DESC)',
+    "a ON t (b ASC NULLS LAST)",
+    "a ON t (b NULLS FIRST)",
+    "a ON t (b DESC NULLS FIRST, c)",
+    "a ON t (b DESC NULLS LAST)",
+    "a ON t USING hash (c)",
+    "a ON t USING btree (b) INCLUDE (c)",
+    "a ON t (lower(v))",
+    "a ON t ((v || 'a'))",
+    "a ON t (b) WHERE b > -1 AND c IS NOT NULL AND v LIKE 'a%'",
+    "a ON t (b) WHERE c IN ('x', 'y')",
+    "a ON t (b) WHERE c NOT IN ('x', 'y')",
+    "a ON t (b) WHERE c IN ('x', 'z')",
+    'a ON t (c COLLATE "C")',
+    "a ON t (c text_pattern_ops)",
+    "a ON t USING gin (d) WITH (fastupdate = off)",
+    "a ON t (b) WITH (fillfactor = 70)",
+    "a ON t ((d ->> 'x'))",
+    "a ON t (coalesce(c, ''), (b + 1))",
+    "a ON t ((b::bigint))",
+]
+
+
+def test_each_definition_is_that_of_the_index_it_makes(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute('CREATE TABLE t (b integer, c text, d jsonb, v varchar(9), "B" text)')
+        statements = [f"CREATE INDEX CONCURRENTLY {each}" for each in DEFINITIONS]
+        statements += ["CREATE UNIQUE INDEX CONCURRENTLY a ON t (b)"]
+        statements += ["CREATE UNIQUE INDEX CONCURRENTLY a ON t (b) NULLS NOT DISTINCT"]
+        made = {}
+        for sql in statements:
+            connection.execute(sql.encode())
+            [(made[sql],)] = connection.execute("SELECT pg_get_indexdef('a'::regclass)")
+            connection.execute("DROP INDEX a")
+
+    builds = {sql: build_of(sql) for sql in statements}
+    alike = {
+        (one, other) for one, build in builds.items() for other in statements if build and same(build, made[other])
+    }
+
+    default = {statements[0], statements[2]}  # ASC NULLS LAST is the default
+    assert alike == {
+        (one, other) for one in statements for other in statements if one == other or {one, other} == default
+    }
+
+
+# Statements in every form that PostgreSQL reads, with the name of the index.
+FORMS = {
+    "quoted": ('CREATE INDEX CONCURRENTLY "Odd ""index" ON t (b);', '"Odd ""index"'),
+    "comments": ("/* one */ CREATE -- two\nINDEX CONCURRENTLY\n-- three\ncommented ON t (b);", "commented"),
+    "schema": ("CREATE INDEX CONCURRENTLY elsewhere ON s.t (b);", "s.elsewhere"),
+    "all quoted": ('create unique index concurrently "i" on "s"."T t" using btree ("b");', "s.i"),
+    "capitals": ("CREATE INDEX CONCURRENTLY Capitals ON T (B);", "capitals"),
+    "escapes": ('CREATE INDEX CONCURRENTLY U&"\\0069x" ON t (b);', "ix"),
+    "materialized view": ("CREATE INDEX CONCURRENTLY of_view ON m (b);", "of_view"),
+}
+MAKE = """
+CREATE TABLE t (b integer);
+CREATE SCHEMA s;
+CREATE TABLE s.t (b integer);
+CREATE TABLE s."T t" (b integer);
+CREATE MATERIALIZED VIEW m AS SELECT 1 AS b;
+"""
+INVALID = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)"
+NOT_READY = "UPDATE pg_index SET indisready = false WHERE indexrelid = to_regclass(%s)"
+ONE = [("CREATE INDEX CONCURRENTLY a ON t (b);", "a")]
+
+
+def write_builds(folder: Path, builds: Iterable[tuple[str, str]]) -> Path:
+    """Write a migration for each statement, with a rollback that drops its index."""
+    folder.mkdir()
+    before = ""
+    for number, (sql, index) in enumerate(builds, 1):
+        name = f"{number:04}_build_index"
+        (folder / f"{name}.sql").write_text(f"-- Builds.\n-- transactional: false\n{before}\n-- above\n{sql}\n")
+        drop = f"-- loses: nothing\n-- transactional: false\n\nDROP INDEX CONCURRENTLY IF EXISTS {index};\n"
+        (folder / f"{name}.rollback.sql").write_text(drop)
+        before = f"-- depends: {name}\n"
+    return folder
+
+
+@pytest.mark.parametrize("left", ["INVALID", "not ready", "whole", "nothing"])
+def test_a_build_in_each_form_is_repaired(
+    empty_database: str, tmp_path: Path, left: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_builds(tmp_path / "migrations", FORMS.values())
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(MAKE.encode())
+        for sql, name in FORMS.values() if left != "nothing" else ():
+            connection.execute(sql.encode())
+            if left != "whole":
+                connection.execute(INVALID, [name])
+            if left == "not ready":  # as DROP INDEX CONCURRENTLY leaves it, too
+                connection.execute(NOT_READY, [name])
+
+        with backend_on(empty_database) as backend:
+            backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
+
+        said = capsys.readouterr().out
+        assert said.count(": dropping the INVALID index ") == (len(FORMS) if left in {"INVALID", "not ready"} else 0)
+        assert said.count(" exists already and is valid\n") == (len(FORMS) if left == "whole" else 0)
+        for _, name in FORMS.values():
+            whole = "SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = to_regclass(%s)"
+            assert connection.execute(whole, [name]).fetchone() == (True,)
+
+
+# What has the name of the index, and the words of the error.
+NOT_OURS = {
+    "an INVALID index of another table": ("CREATE INDEX a ON u (b)", "another index has the name a: "),
+    "a valid index of another table": ("CREATE INDEX a ON u (b)", "another index has the name a: "),
+    "a valid index of other columns": ("CREATE INDEX a ON t (c)", "another index has the name a: "),
+    "a unique index": ("CREATE UNIQUE INDEX a ON t (b)", "another index has the name a: "),
+    "a table": ("CREATE TABLE a ()", 'relation "a" already exists'),
+}
+
+
+def test_an_index_of_somebody_else_is_never_dropped(empty_database: str, tmp_path: Path) -> None:
+    folder = write_builds(tmp_path / "migrations", ONE)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (b integer, c integer); CREATE TABLE u (b integer)")
+        for case, (made, said) in NOT_OURS.items():
+            connection.execute(made.encode())
+            if "INVALID" in case:
+                connection.execute(INVALID, ["a"])
+            identity = connection.execute("SELECT 'a'::regclass::oid").fetchone()
+
+            done = yoyo_on(empty_database, "apply", str(folder))
+
+            assert (done.returncode, said in done.stderr) == (3, True), (case, done.stderr)
+            assert connection.execute("SELECT 'a'::regclass::oid").fetchone() == identity, case
+            connection.execute("DROP TABLE a" if case == "a table" else "DROP INDEX a")
+
+
+def test_an_index_that_another_session_builds_is_left_to_it(empty_database: str, tmp_path: Path) -> None:
+    folder = write_builds(tmp_path / "migrations", ONE)
+    with psycopg.connect(empty_database, autocommit=True) as builder, psycopg.connect(empty_database) as writer:
+        builder.execute("CREATE TABLE t (b integer)")
+        writer.execute("LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        building = threading.Thread(target=lambda: builder.execute("CREATE INDEX CONCURRENTLY a ON t (b)"))
+        building.start()
+        with psycopg.connect(empty_database, autocommit=True) as watcher:
+            wait_until(lambda: watcher.execute(STATE, ["a"]).fetchall() == [("a", False)])
+
+            done = yoyo_on(empty_database, "apply", str(folder))
+
+            process = builder.info.backend_pid
+            assert f"0001_build_index was not applied: process {process} is building the index a.\n" in done.stderr
+            writer.rollback()
+            building.join()
+            assert watcher.execute(STATE, ["a"]).fetchall() == [("a", True)]
+
+
+def test_without_a_rollback_that_drops_it_the_command_is_told(empty_database: str, tmp_path: Path) -> None:
+    folder = write_builds(tmp_path / "migrations", [("CREATE INDEX CONCURRENTLY a ON s.t (b);", "s.other")])
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(MAKE.encode())
+        connection.execute("CREATE INDEX a ON s.t (b); CREATE INDEX other ON s.t (b)")
+        connection.execute(INVALID, ["s.a"])
+
+        done = yoyo_on(empty_database, "apply", str(folder))
+
+        assert done.returncode == 3
+        assert done.stderr.endswith("hint: drop it: DROP INDEX CONCURRENTLY s.a\n")
+        assert connection.execute("SELECT to_regclass('s.other') IS NOT NULL").fetchone() == (True,)

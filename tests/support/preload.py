@@ -34,9 +34,9 @@ def split(sql: str) -> list[str]:
 
 # Two thirds of a command's time, otherwise.
 sqlparse.split = split  # type: ignore[assignment]
-read = functools.cache(statements.statements)
+read = functools.cache(statements.split_statements)
 for module in (statements, migration_file, splitting):
-    module.statements = read  # type: ignore[attr-defined]
+    module.split_statements = read  # type: ignore[attr-defined]
 parser.scan = functools.cache(parser.scan)
 yoyo.backends.base.entry_points = functools.cache(yoyo.backends.base.entry_points)
 yoyo.backends.base.get_backend_class("settings")
