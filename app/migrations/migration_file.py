@@ -222,10 +222,10 @@ def _compare_steps(file: MigrationFile, text: str, comments: list[Span]) -> None
 def _steps(text: str, statements: list[Statement]) -> Iterator[Span]:
     """Yield the statements as sqlparse splits them.
 
-    sqlparse needs 9 s for 20,000 INSERTs. So it gets only those that it might split in another way than PostgreSQL,
-    each with the one after it. sqlparse forgets a statement at its end, so the text before does not matter.
+    The library sqlparse needs 9 s for 20,000 INSERTs. So it gets only those that it might split in another way than
+    PostgreSQL, each with the one after it. The text before them does not matter: it keeps no state between statements.
     """
-    doubtful = None  # where the text for sqlparse begins
+    doubtful = None  # offset at which the text for sqlparse begins
     end = 0
     for each, following in zip(statements, [*statements[1:], None], strict=True):
         start, stop = end, each.start + len(each.text)

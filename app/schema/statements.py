@@ -21,7 +21,7 @@ BETWEEN_PARTS = re.compile(r"(?:\s|--[^\n]*(?:\n|$))*")
 
 
 class Statement(NamedTuple):
-    """One statement of a file. Its parse tree is made each time, so that a large file needs no more memory."""
+    """One statement of a file. Its parse tree is not kept, because those of a large file would fill the memory."""
 
     text: str  # without the semicolon and without comments around it
     line: int  # of the file, from 1
@@ -108,7 +108,7 @@ def comments(text: str) -> list[tuple[int, int]]:
 
 
 def _too_deep(text: str) -> int | None:
-    """Return where a statement has more than MAX_TOKENS tokens between commas: each of them may be a level."""
+    """Return the offset at which a statement has more than MAX_TOKENS tokens between commas. Each may be a level."""
     from pglast.parser import scan
 
     counts, total = [0], 0  # by open parenthesis

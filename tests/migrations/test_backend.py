@@ -179,7 +179,7 @@ def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migr
         rf"error: gave up after \d\.\d s \(MIGRATION_LOCK_WAIT\): another migrator holds the lock: yoyo 0001 on {host}",
         waiter.stderr,
     )
-    assert "at: SELECT pg_sleep(60);).\nhint: " in waiter.stderr
+    assert "at: SELECT pg_sleep(60)).\nhint: " in waiter.stderr
 
 
 def test_a_lock_row_left_by_stock_yoyo_is_taken_over(empty_database: str) -> None:

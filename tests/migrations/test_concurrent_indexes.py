@@ -310,7 +310,7 @@ def test_a_build_in_each_form_is_repaired(
             assert connection.execute(whole, [name]).fetchone() == (True,)
 
 
-# What has the name of the index, and the words of the error.
+# Other objects with the name of the index, and the words of the error.
 NOT_OURS = {
     "an INVALID index of another table": ("CREATE INDEX a ON u (b)", "another index has the name a: "),
     "a valid index of another table": ("CREATE INDEX a ON u (b)", "another index has the name a: "),
