@@ -1,14 +1,17 @@
 """Rules about backfills: the table of `-- backfill: TABLE` exists, and the range is that of a key."""
 
+from collections.abc import Iterable
+from itertools import islice
+
 from app.lint.findings import Fault, Faults
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
 from app.migrations.backfill_statement import WrongBackfillError, key_columns
 
 
-def backfill_faults(state: MigrationState, table: str, statements: list[Statement]) -> Faults:
+def backfill_faults(state: MigrationState, table: str, statements: Iterable[Statement]) -> Faults:
     """Yield the faults of a backfill of this table. The migrator itself rejects a statement without a range."""
-    for statement in statements[:1]:
+    for statement in islice(statements, 1):
         try:
             key = tuple(key_columns(statement.node))
         except WrongBackfillError:

@@ -157,6 +157,7 @@ class Check:
             up = MigrationState(name, catalog, uses, transactional=in_transaction)
             table = directives(path).get("backfill") if path in self.texts else None
             if table:
+                parsed[name] = list(parsed[name])
                 for fault in backfill_faults(up, table, parsed[name]):
                     self._add(path, fault)
             for fault in migration_faults(up, parsed[name]):

@@ -11,7 +11,7 @@ from app.errors import CommandError, ExitCode
 from app.migrations.backfill_statement import key_columns
 from app.migrations.connection import Connection, run
 from app.schema.headers import directives
-from app.schema.statements import parse
+from app.schema.statements import split_statements
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def batches(connection: Connection, path: Path, rows: int) -> Iterator[int]:
 def make_plan(connection: Connection, path: Path) -> Plan:
     """Return the plan of a backfill's file. Raises CommandError if the table has no such key."""
     header = directives(path)
-    [parsed] = parse(path.read_text(encoding="utf-8"))
-    columns = key_columns(parsed.node)
+    [parsed] = split_statements(path.read_text(encoding="utf-8"))
+    columns = key_columns(parsed.parse())
     row = run(connection, "plan_backfill", table=header["backfill"], columns=columns).fetchone()
     if row is None:
         raise CommandError(

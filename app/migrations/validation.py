@@ -104,12 +104,12 @@ def _check_backfill(file: MigrationFile) -> None:
         return
     if file.transactional and len(file.statements) > 1:
         what = "is a second statement in a backfill"
-        file.add("backfill", file.statements[1][0], what, "move each to a file of its own")
-    for at, node in file.statements[:1]:
+        file.add("backfill", file.statements[1].line, what, "move each to a file of its own")
+    for each in file.statements[:1]:
         try:
-            key_columns(node)
+            key_columns(each.parse())
         except WrongBackfillError as error:
-            file.add("backfill", at, error.what, error.todo)
+            file.add("backfill", each.line, error.what, error.todo)
 
 
 def _check_depends(file: MigrationFile, before: dict[str, str], names: Mapping[str, Path]) -> None:
