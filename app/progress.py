@@ -5,6 +5,7 @@ Everything goes to stderr, so that stdout has only data.
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from time import monotonic
 from types import TracebackType
 from typing import NoReturn, Self, TextIO
@@ -20,8 +21,8 @@ class Progress:
     """Progress of one piece of work.
 
     The `unit` is a plural noun, such as "files". The `total` is the expected number, if it is known. The `summary`
-    returns the text of a line. `is_bar_hidden` is for work whose data goes to the same terminal. `is_scaled` writes
-    1.5M for 1,500,000.
+    returns the text of a line. `is_bar_hidden` is for work whose data goes to the same terminal. `is_line_hidden`
+    is for work that prints its own lines. `is_scaled` writes 1.5M for 1,500,000.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class Progress:
         *,
         summary: Callable[[], str] | None = None,
         is_bar_hidden: bool = False,
+        is_line_hidden: bool = False,
         is_scaled: bool = False,
     ) -> None:
         self.unit = unit
         self.count = 0
+        self._is_line_hidden = is_line_hidden
         self._summary = summary or self._counted
         is_bar_shown = not verbosity.is_quiet and not is_bar_hidden and sys.stderr.isatty()
         self._bar: tqdm[NoReturn] = tqdm(
@@ -65,14 +68,19 @@ class Progress:
         if label is not None:
             self._bar.set_description(label, refresh=False)
         self._bar.update(number)
-        if not self.has_bar and not verbosity.is_quiet and monotonic() - self._last_line >= LINE_INTERVAL:
+        is_line_due = not (self.has_bar or self._is_line_hidden) and monotonic() - self._last_line >= LINE_INTERVAL
+        if is_line_due and not verbosity.is_quiet:
             self._last_line = monotonic()
             self.message(f"{self._summary()} so far")
 
     def message(self, text: str, file: TextIO | None = None) -> None:
         """Print a line to stderr, or to `file`, without breaking the bar."""
-        with tqdm.external_write_mode(file=file or sys.stderr):
+        with self.beside(file or sys.stderr):
             print(text, file=file or sys.stderr, flush=True)
+
+    def beside(self, file: TextIO) -> AbstractContextManager[None]:
+        """Return a context in which another part of the program may write to `file` without breaking the bar."""
+        return tqdm.external_write_mode(file=file)
 
     def _counted(self) -> str:
         total = f" of {self._bar.total:,}" if self._bar.total else ""

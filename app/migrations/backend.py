@@ -37,6 +37,7 @@ from app.migrations.edge import command_edge
 from app.migrations.execution import execute
 from app.migrations.migrator import FinishedElsewhereError
 from app.migrations.order import find_id, reject_faults, reject_force, reject_gap, reject_needed, reject_problems
+from app.migrations.output import Output
 from app.migrations.session import Session
 from app.migrations.validation import faults
 from app.migrations.watch import Watch
@@ -77,15 +78,19 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             for warning in unknown_names() if WARNED not in os.environ else []:
                 print(f"warning: {warning}", file=sys.stderr)
             self.settings = read_settings()
-            return connect(self.settings)
+            self.output = Output(self.settings.migration_output)
+        with command_edge(self.output):
+            connection = connect(self.settings)
+            connection.add_notice_handler(self.output.raised)
+            return connection
 
     def __init__(self, dburi: object, migration_table: str) -> None:
         super().__init__(dburi, migration_table)
         self.released: frozenset[str] = frozenset()  # migrations that do not wait: their command runs
         self._known: dict[str, Migration] = {}
         self._shipped: dict[Path, dict[str, Digest]] = {}
-        self.watch = Watch(self.settings, self.connection.info.backend_pid, self.report)
-        with command_edge():
+        self.watch = Watch(self.settings, self.connection.info.backend_pid, self.output)
+        with command_edge(self.output):
             reject_pooler(self.connection)
             reject_other_schema(self.connection)
             self.session = Session(self.connection, self.settings.migration_lock_timeout)
@@ -97,9 +102,9 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """Return a transaction, or nothing inside one: an error ends all of it, so no statement needs a savepoint."""
         return contextlib.nullcontext() if self._in_transaction else super().transaction(rollback_on_exit)
 
-    def report(self, text: str) -> None:
-        """Print a line about the work."""
-        print(text, flush=True)
+    def report(self, text: str, event: str = "note", **fields: object) -> None:
+        """Print a line about the work: see Output."""
+        self.output.report(text, event, **fields)
 
     @contextlib.contextmanager
     def lock(self, timeout: float | None = None) -> Iterator[None]:
@@ -112,7 +117,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             yield
             return
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with command_edge():
+        with command_edge(self.output):
             try:
                 yield
                 if self._is_locked and self._waited is not None:
@@ -183,7 +188,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
         This is never needed: the next migrator takes such a row over.
         """
-        with command_edge():
+        with command_edge(self.output):
             if holder := lock.find_holder(self.connection):
                 raise CommandError(
                     f"a migrator is running: {holder}.",
@@ -305,7 +310,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                 self.report(f"{entry.id} {entry.waits}")
         reject_gap(names, entries, "yoyo apply -r")
         if not names:
-            self.report("nothing to apply")
+            self.report("nothing to apply", "nothing")
         super().apply_migrations(self._by_name(names))
 
     def rollback_migrations(self, migrations: MigrationList, force: bool = False) -> None:
@@ -319,7 +324,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             and ((entry.id in chosen and entry.applied) or (not entry.applied and entry.unfinished))
         ]
         if not names:
-            self.report("nothing to roll back")
+            self.report("nothing to roll back", "nothing")
             return
         reject_needed(names, entries, "yoyo rollback -r")
         chosen_migrations = self._by_name(names)

@@ -18,6 +18,7 @@ from app.errors import CommandError, ExitCode
 from app.migrations.backfill_batches import execute, find_range, make_plan
 from app.migrations.connection import Connection, is_interrupted, run, sentence
 from app.migrations.migrator import Migrator
+from app.migrations.output import Meter
 from app.program import SCHEMA
 from app.schema.digest import digest
 from app.schema.headers import directives
@@ -85,17 +86,18 @@ class Backfill:
         self._suspect = 0  # rows among which one fails: the batches do not grow before they are done
         self._failures = 0  # locks in a row that were not granted
         self._range: list[str] = []  # of the running batch
-        self._began = self._reported = self._leased = time.monotonic()
-        self._rows = 0  # of this run
+        self._meter: Meter
+        self._reported = self._leased = time.monotonic()
 
     def run(self) -> None:
         """Run the batches that are left. Raises BackfillStoppedError, or psycopg.Error if the connection is lost."""
-        self._start()
-        while self._run_batch():
-            self._pace()
+        done = self._start()
+        with self._migrator.output.meter("backfill", "rows", self._plan.rows_expected, done) as self._meter:
+            while self._run_batch():
+                self._pace()
 
-    def _start(self) -> None:
-        """Record the start, unless an earlier run did. Its position is kept then."""
+    def _start(self) -> int:
+        """Record the start, unless an earlier run did. Its position is kept then. Return the rows that are done."""
         if not has_table(self._connection):
             run(self._connection, "create_backfills")
         with self._connection.transaction():
@@ -109,7 +111,7 @@ class Backfill:
                     )
                 if state.rows_done:
                     self._migrator.report(f"{self._id}: continues after {state.rows_done:,} rows")
-                return
+                return state.rows_done
             first = execute(self._connection, self._plan.first_key).fetchone()
             last = execute(self._connection, self._plan.last_key).fetchone()
             run(
@@ -122,6 +124,7 @@ class Backfill:
                 ends_at=last and last[0],
                 rows_expected=self._plan.rows_expected,
             )
+            return 0
 
     def _lock(self) -> State | None:
         """Return the state, locked, or None. Raises BackfillStoppedError if the operator has stopped the backfill."""
@@ -181,7 +184,6 @@ class Backfill:
             batch_size=self._size,
             seconds=took,
         )
-        self._rows += count
         self._failures = 0
         self._report(state, count)
         return following is not None
@@ -217,10 +219,7 @@ class Backfill:
 
     def _report(self, state: State, rows: int) -> None:
         done = state.rows_done + rows
-        total = max(done, state.rows_expected)
-        rate = self._rows / max(time.monotonic() - self._began, 0.001)
-        left = (total - done) / max(rate, 0.001)
-        self._tell(f"{done:,} of about {total:,} rows, {rate:,.0f} rows/s, {left:,.0f} s left")
+        self._meter.update(done, max(done, state.rows_expected))
 
     def _tell(self, text: str) -> None:
         if time.monotonic() - self._reported >= REPORT_INTERVAL:

@@ -14,14 +14,19 @@ import psycopg
 
 from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, UsageError, describe
 from app.migrations.connection import explain, is_interrupted, sentence
+from app.migrations.output import Output
 
 KEPT = "Migrations that were applied before stay applied"
 WRITING = {"apply", "rollback", "reapply"}  # subcommands of yoyo
 
 
 @contextmanager
-def command_edge() -> Iterator[None]:
-    """End the process if the block raises an error that the operator can act on. Other exceptions pass."""
+def command_edge(output: Output | None = None) -> Iterator[None]:
+    """End the process if the block raises an error that the operator can act on. Other exceptions pass.
+
+    The error is also an event of `output`.
+    """
+    output = output or Output()
     try:
         try:
             yield
@@ -42,10 +47,13 @@ def command_edge() -> Iterator[None]:
             if not WRITING.isdisjoint(sys.argv):
                 error.hint = KEPT.lower()
         print(describe(error), file=sys.stderr)
+        if not isinstance(error, OutputError):
+            output.error(error, error.exit_code)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
         stopped = CommandError(f"interrupted. {KEPT}.", "run the command again to continue")
         print(describe(stopped), file=sys.stderr)
+        output.error(stopped, INTERRUPTED)
         raise SystemExit(INTERRUPTED) from error
 
 

@@ -55,7 +55,8 @@ def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
             raise
         raise _failure(migrator, migration, operation, started, error) from error
     seconds = (datetime.now(UTC) - started).total_seconds()
-    migrator.report(f"{DONE[operation]} {migration.id} in {seconds:.3f} s")
+    text = f"{DONE[operation]} {migration.id} in {seconds:.3f} s"
+    migrator.report(text, "done", migration=migration.id, operation=operation, seconds=round(seconds, 3))
 
 
 def _failure(
@@ -95,9 +96,13 @@ def _execute_with_retries(migrator: Migrator, migration: Migration, operation: s
                 raise
             pause = min(0.1 * 2**attempt, MAX_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
             reasons = "; ".join([str(error.diag.message_primary), *migrator.watch.blockers()[0]])
+            tries = migrator.settings.migration_retries
             migrator.report(
-                f"{migration.id} was undone: {reasons}; retry in {pause:.1f} s "
-                f"({attempt} of {migrator.settings.migration_retries})"
+                f"{migration.id} was undone: {reasons}; retry in {pause:.1f} s ({attempt} of {tries})",
+                "undone",
+                attempt=attempt,
+                attempts=tries,
+                pause=round(pause, 3),
             )
             time.sleep(pause)
 

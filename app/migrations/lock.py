@@ -33,7 +33,7 @@ def name_session(connection: Connection, migration_id: str = "") -> None:
     run(connection, "name_session", name=one_line(f"yoyo {at} {host}, {process}"))
 
 
-def take(connection: Connection, settings: Settings, report: Callable[[str], None]) -> float:
+def take(connection: Connection, settings: Settings, report: Callable[[str, str], None]) -> float:
     """Take the lock, wait for it if another migrator holds it, and return the seconds waited.
 
     `report` gets a line about the wait every few seconds. Raises CommandError after MIGRATION_LOCK_WAIT seconds.
@@ -49,7 +49,8 @@ def take(connection: Connection, settings: Settings, report: Callable[[str], Non
                 "run the command again when that process has ended",
             )
         if time.monotonic() - reported >= REPORT_INTERVAL:
-            report(f"waiting for {find_holder(connection) or 'another migrator'}, {waited:.0f} s so far")
+            holder = find_holder(connection)
+            report(f"waiting for {holder or 'another migrator'}, {waited:.0f} s so far", "waiting")
             reported = time.monotonic()
         time.sleep(POLL_INTERVAL)
     return time.monotonic() - started

@@ -7,6 +7,7 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError
 from app.migrations.connection import Connection
+from app.migrations.output import Output
 from app.migrations.session import Session
 from app.migrations.watch import Watch
 from app.settings import Settings
@@ -33,7 +34,10 @@ class Migrator(Protocol):
     @property
     def watch(self) -> Watch: ...
 
-    def report(self, text: str) -> None: ...
+    @property
+    def output(self) -> Output: ...
+
+    def report(self, text: str, event: str = "note", **fields: object) -> None: ...
     def give_way(self, migration_id: str) -> None: ...
 
     # From here on a part of yoyo's DatabaseBackend, which has no types.

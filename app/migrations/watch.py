@@ -2,19 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 
 from app.errors import OutputError, connection_reason
 from app.migrations import lock
 from app.migrations.connection import Connection, open_connection, run
+from app.migrations.output import Output
 from app.schema.blockers import Blocker, in_words
 from app.settings import Settings
 
 MIN_INTERVAL, MAX_INTERVAL = 0.02, 1.0  # seconds between two looks
-REPORT_INTERVAL = 5.0  # seconds between two lines
+REPORT_INTERVAL = 10.0  # seconds between two lines
 
 
 class Watch:
@@ -25,10 +26,10 @@ class Watch:
     Without a second connection, the migrator works, and does not know these things.
     """
 
-    def __init__(self, settings: Settings, process: int, report: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, process: int, output: Output) -> None:
         self._settings = settings
         self._process = process  # the session's server process
-        self._report = report
+        self._output = output
         self._interval = min(max(settings.migration_lock_timeout / 4, MIN_INTERVAL), MAX_INTERVAL)
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
@@ -50,10 +51,11 @@ class Watch:
 
     @contextmanager
     def reporting(self, migration_id: str) -> Iterator[None]:
-        """Report a line every few seconds while the block runs this migration."""
+        """Show the progress of the statements, and their messages, while the block runs this migration."""
         self._migration = migration_id, time.monotonic()
         try:
-            yield
+            with self._output.running(migration_id):
+                yield
         finally:
             self._migration = None
 
@@ -83,18 +85,37 @@ class Watch:
             return
 
     def _look_through(self, connection: Connection) -> None:
-        reported = None
-        while True:
-            is_waiting, progress = run(connection, "find_progress", process=self._process).fetchone() or (False, None)
-            blockers = lock.find_blockers(connection) if is_waiting else []
-            self._blockers = blockers or self._blockers
-            if self._migration:
-                name, started = self._migration
+        with ExitStack() as shown:
+            reported, work, meter = time.monotonic(), None, None
+            while True:
+                is_waiting, label, unit, done, total, tables = run(
+                    connection, "find_progress", process=self._process
+                ).fetchall()[0]
+                blockers = self._find_blockers(connection) if is_waiting else []
+                if (label, total) != work:
+                    shown.close()
+                    work, meter = (label, total), None
+                    if total and self._migration and not self._output.is_metered:
+                        meter = shown.enter_context(self._output.meter(label, unit, total, done))
+                if meter:
+                    meter.update(done)
                 now = time.monotonic()
-                if now - max(started, reported or 0) >= REPORT_INTERVAL:
+                if self._migration and now - max(reported, self._migration[1]) >= REPORT_INTERVAL:
                     reported = now
-                    waiting = f"waiting: {in_words(blockers)}" if blockers else None
-                    text = ", ".join(filter(None, [progress, waiting, f"{now - started:.0f} s so far"]))
-                    self._report(f"{name}: {text}")
-            if self._done.wait(self._interval):
-                return
+                    if blockers or not self._output.is_metered:
+                        self._report(*self._migration, blockers, label or tables)
+                if self._done.wait(self._interval):
+                    return
+
+    def _find_blockers(self, connection: Connection) -> list[Blocker]:
+        blockers = lock.find_blockers(connection)
+        self._blockers = blockers or self._blockers
+        return blockers
+
+    def _report(self, migration_id: str, started: float, blockers: list[Blocker], work: str | None) -> None:
+        seconds = time.monotonic() - started
+        waiting = f"waiting: {in_words(blockers)}" if blockers else None
+        text = ", ".join(filter(None, [work, waiting, f"{seconds:.0f} s so far"]))
+        event = "blocked" if blockers else "progress"
+        named = {"blockers": [str(blocker) for blocker in blockers]} if blockers else {}
+        self._output.report(f"{migration_id}: {text}", event, seconds=round(seconds, 1), **named)
