@@ -40,6 +40,7 @@ RUN python -m compileall -q app && install -d -m 0770 /objects \
     && pip uninstall --yes --quiet --root-user-action=ignore pip
 USER 10001
 EXPOSE 8000
+# app/cli/start.py answers it while migrations run.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", \
     "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('UVICORN_PORT') or 8000), 2); \
 c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]

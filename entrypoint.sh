@@ -1,18 +1,12 @@
 #!/bin/sh
-# Start the service: wait for PostgreSQL, migrate once (unless MIGRATE=false), become uvicorn. With arguments, become that
-# command instead.
+# Start the service: wait for PostgreSQL, migrate once (unless MIGRATE=false), become uvicorn. Health probes are answered
+# from the first moment. With arguments, become that command instead.
 # uvicorn reads WEB_CONCURRENCY, UVICORN_HOST, UVICORN_PORT and its other variables by itself.
 set -eu
 
 cd "$(dirname "$0")"
 
 if [ "$#" -eq 0 ]; then
-    # While a shell waits for a child, it passes no signal on. As PID 1 it would not even end.
-    trap 'kill -TERM "$child"; wait "$child"' TERM INT
-    images wait --migrate &
-    child=$!
-    wait "$child"
-    trap - TERM INT
     # uvicorn fails if this is set and empty.
     [ -n "${WEB_CONCURRENCY-}" ] || unset WEB_CONCURRENCY
     # Seconds that running requests have to finish after SIGTERM. Then they are cut off.
@@ -23,7 +17,7 @@ if [ "$#" -eq 0 ]; then
     # The workers share their metrics in files, in a new folder for each start.
     PROMETHEUS_MULTIPROC_DIR="${PROMETHEUS_MULTIPROC_DIR:-$(mktemp -d "${TMPDIR:-/tmp}/images-metrics-XXXXXXXX")}"
     export PROMETHEUS_MULTIPROC_DIR UVICORN_LOG_CONFIG="${UVICORN_LOG_CONFIG:-app/logging.json}"
-    set -- uvicorn --http app.web.server.protocol:HttpProtocol --factory app.main:from_environment
+    set -- python -m app.cli.start uvicorn --http app.web.server.protocol:HttpProtocol --factory app.main:from_environment
 fi
 
 exec "$@"

@@ -45,6 +45,7 @@ from app.web.operations import HTML
 from app.web.problems import EXCEPTION_HANDLERS
 from app.web.routing import not_found, routes
 from app.web.security import cross_origin
+from app.web.server.handover import take_over
 from app.web.server.request_log import Watched
 from app.web.server.shutdown import on_sigterm
 from app.web.state import State
@@ -96,6 +97,7 @@ def create_app(settings: Settings) -> Starlette:
                 nullcontext() if settings.migrate else health.log_pending_migrations(reads),
                 guard.running(),
             ):
+                take_over()
                 yield {
                     "settings": settings,
                     "waited": set(),

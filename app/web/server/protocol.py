@@ -71,6 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._default_headers = DefaultHeaders(self.config.encoded_headers)
         with suppress(OSError, AttributeError):  # the kernel ends what nothing here does; Linux, not on a Unix socket
             own = transport.get_extra_info("socket")
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, for the socket of UVICORN_FD
             own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2 * STALL_TIMEOUT * 1000))
         if len(self.connections) > max_connections():
             logger.warning("rejected a connection: this process has %s open", len(self.connections) - 1)

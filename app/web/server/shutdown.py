@@ -1,6 +1,7 @@
 """Graceful shutdown: after SIGTERM, serve on for SHUTDOWN_DELAY while /readyz answers 503, then let uvicorn stop."""
 
 import asyncio
+import os
 import signal
 
 from uvicorn import Server
@@ -25,6 +26,8 @@ def on_sigterm(delay: float) -> asyncio.Event:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
+        if not server.should_exit and server.config.fd is not None and server.config.workers == 1:
+            os.close(server.config.fd)  # uvicorn closes only its copy, and clients would wait on this one
         server.should_exit = True
 
     def begin() -> None:
