@@ -27,6 +27,7 @@ from psycopg.errors import LockNotAvailable
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, MigrationList
+from yoyo.scripts.main import InvalidArgument
 
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
@@ -41,6 +42,7 @@ from app.migrations.output import Output
 from app.migrations.session import Session
 from app.migrations.validation import faults
 from app.migrations.watch import Watch
+from app.migrations.yoyo_options import reject_many, reject_options
 from app.program import SCHEMA
 from app.schema.digest import Digest
 from app.schema.history import Entry, compare, renumbered, shipped
@@ -48,13 +50,11 @@ from app.setting_sources import WARNED, unknown_names
 from app.settings import read_settings
 from app.streams import guard_streams
 
-ALL = {"-a", "--all"}  # options of yoyo
 GIVE_WAY = 2 * lock.POLL_INTERVAL  # seconds in which a migrator that waits takes the lock
 
 # yoyo warns at each plain `yoyo rollback`, with a line of its source, that it rolls back only one migration. The
 # documentation promises exactly that.
 warnings.filterwarnings("ignore", message="Only rolling back a single migration")
-
 
 splitting.install()
 
@@ -85,6 +85,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             return connection
 
     def __init__(self, dburi: object, migration_table: str) -> None:
+        with command_edge():
+            reject_options(migration_table)
         super().__init__(dburi, migration_table)
         self.released: frozenset[str] = frozenset()  # migrations that do not wait: their command runs
         self._known: dict[str, Migration] = {}
@@ -125,6 +127,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             except (BadMigration, MigrationConflict, KeyError, UnicodeError) as error:  # yoyo cannot read the files
                 self._reject_faults()
                 raise CommandError(f"a migration cannot be read: {error!r}.") from error
+            except InvalidArgument as error:  # of -r
+                raise UsageError(str(error), "list the migrations: yoyo list") from error
             except LockNotAvailable as error:  # outside a migration, such as when rows are counted
                 blockers, hint = self.watch.blockers()
                 reason = "; ".join([explain(error)[0], *blockers])
@@ -327,6 +331,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.report("nothing to roll back", "nothing")
             return
         reject_needed(names, entries, "yoyo rollback -r")
+        if "reapply" in sys.argv:
+            reject_many(names, "rolled back", "reapply")
         chosen_migrations = self._by_name(names)
         reject_losses(self.connection, self.settings, chosen_migrations)
         super().rollback_migrations(chosen_migrations)
@@ -348,13 +354,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         chosen, entries = self._inspect(migrations)
         names = [entry.id for entry in reversed(entries) if entry.id in chosen and entry.applied]
         reject_needed(names, entries, "yoyo unmark -r")
-        if len(names) > 1 and ALL.isdisjoint(sys.argv):
-            raise CommandError(
-                f"nothing was unmarked: this would unmark {len(names)} migrations, from {names[0]} down to "
-                f"{names[-1]}.",
-                f"unmark the last one: yoyo unmark -m {names[0]}. To unmark all of them, add --all",
-                ExitCode.ACTION_NEEDED,
-            )
+        reject_many(names, "unmarked", "unmark")
         super().unmark_migrations(self._by_name(names))
         self.report(f"unmarked {', '.join(names) or 'nothing'}")
         if names:

@@ -5,14 +5,13 @@ place that ends a process.
 """
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
 
-from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, UsageError, describe
+from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, describe
 from app.migrations.connection import explain, is_interrupted, sentence
 from app.migrations.output import Output
 
@@ -35,8 +34,6 @@ def command_edge(output: Output | None = None) -> Iterator[None]:
             if is_interrupted(error):
                 raise KeyboardInterrupt from error
             raise _postgres_failed(error) from error
-        except re.error as error:
-            raise UsageError(f"-m takes a regular expression: {error}.") from error
         except OSError as error:
             raise _system_failed(error) from error
     except CommandError as error:

@@ -1,0 +1,78 @@
+"""Options of the yoyo command (-1, -a, -f, -n, -p, -r, --migration-table): reject those that do not do what they say.
+
+RUNBOOK.md has a table of all of them. yoyo reads the command line itself, and gives the backend only a part of it.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from yoyo import default_migration_table
+from yoyo.scripts.main import parse_args
+
+from app.errors import CommandError, ExitCode, UsageError
+
+PROGRAMS = {"yoyo", "yoyo-migrate"}
+
+
+def command_line() -> argparse.Namespace:
+    """Return the arguments of the yoyo command. Another program has none."""
+    if Path(sys.argv[0]).name not in PROGRAMS:
+        return argparse.Namespace()
+    arguments: argparse.Namespace = parse_args(sys.argv[1:])[2]
+    return arguments
+
+
+def reject_options(migration_table: str) -> None:
+    """Raise UsageError if the yoyo command has an option that yoyo ignores, or that would do harm."""
+    if migration_table != default_migration_table:
+        raise UsageError(
+            f"--migration-table {migration_table} is not supported, because the ledger and the service read "
+            f"{default_migration_table}.",
+            "remove the option. For a second installation, use another schema or another database",
+        )
+    given = vars(command_line())
+    command = given.get("command_name")
+    if given.get("prompt_password"):
+        raise UsageError(
+            "-p is not supported, because no URL is on the command line.",
+            "write the password into MIGRATION_DATABASE_URL, or into the file that PGPASSFILE names",
+        )
+    if given.get("one") is not None:
+        one = given["one"]
+        raise UsageError(
+            f"-1 {one} is not supported: yoyo would apply all pending migrations.",
+            f"apply one, and those that it needs: yoyo apply -r {one}",
+        )
+    if command == "list" and given.get("revision"):
+        raise UsageError("-r has no effect in `yoyo list`.", f"yoyo list -m {given['revision']}")
+    if command in {"apply", "develop", "mark"} and given.get("all"):
+        raise UsageError(
+            f"--all has no effect in `yoyo {command}`, which never repeats a migration.",
+            "remove the option: without -m and -r, all pending migrations are selected",
+        )
+    try:
+        re.compile(given.get("match") or "")
+    except re.error as error:
+        raise UsageError(f"-m takes a regular expression: {error}.") from error
+    if command == "develop" and given["n"] < 1:
+        raise UsageError(f"-n must be 1 or more, not {given['n']}.", "yoyo develop -n 1")
+    if command in {"mark", "unmark"} and given.get("force"):
+        raise UsageError(f"--force has no effect in `yoyo {command}`.", "remove the option")
+
+
+def reject_many(names: Sequence[str], done: str, verb: str) -> None:
+    """Raise CommandError if `yoyo unmark` or `yoyo reapply` would act on several migrations without --all.
+
+    `names` begins with the last migration. yoyo also selects those that depend on the one of -r.
+    """
+    given = command_line()
+    command = getattr(given, "command_name", verb)
+    if len(names) > 1 and command == verb and not getattr(given, "all", False):
+        raise CommandError(
+            f"nothing was {done}: this would {verb} {len(names)} migrations, from {names[0]} down to {names[-1]}.",
+            f"{verb} the last one: yoyo {verb} -m {names[0]}. To {verb} all of them, add --all",
+            ExitCode.ACTION_NEEDED,
+        )

@@ -1,0 +1,124 @@
+"""Options of the yoyo command, as the table in RUNBOOK.md says: each does what its help says, or is rejected."""
+
+import re
+import subprocess
+
+import psycopg
+import pytest
+from yoyo.scripts.main import make_argparser
+
+from app.settings import ROOT
+from tests.conftest import BIN, environment, yoyo_on
+
+TABLE = (ROOT / "RUNBOOK.md").read_text().partition("### Options of yoyo")[2].partition("\n## ")[0]
+COUNT = len([path for path in (ROOT / "sql" / "migrations").glob("*.sql") if ".rollback" not in path.name])
+
+# Command lines that change nothing, on a migrated database: the exit code, and the words of stderr or stdout.
+# `yoyo init` returns 1 from main(), and the helper of the tests drops that.
+UNCHANGED = {
+    "apply": (0, "nothing to apply"),
+    "apply -b -v -v": (0, "nothing to apply"),
+    "apply -1 0001": (2, "error: -1 0001 is not supported: yoyo would apply all pending migrations.\nhint: apply one"),
+    "apply --one 0001": (2, "error: -1 0001 is not supported"),
+    "apply -1": (2, "yoyo: error: unrecognized arguments|yoyo apply: error: argument -1/--one"),
+    "apply -a": (2, "error: --all has no effect in `yoyo apply`"),
+    "develop --all": (2, "error: --all has no effect in `yoyo develop`"),
+    "mark --all": (2, "error: --all has no effect in `yoyo mark`"),
+    "apply -f": (2, "error: --force is not supported"),
+    "rollback -f -r 0037": (2, "error: --force is not supported"),
+    "mark --force": (2, "error: --force has no effect in `yoyo mark`"),
+    "unmark -f -m 0037": (2, "error: --force has no effect in `yoyo unmark`"),
+    "apply -r nothing": (2, "error: 'nothing' doesn't match any revisions.\nhint: list the migrations: yoyo list"),
+    "apply -r 003": (2, "error: '003' matches multiple revisions. Please specify one of 0003_"),
+    "rollback -r nothing": (2, "error: 'nothing' doesn't match any revisions."),
+    "unmark -r 0003": (1, "error: nothing was unmarked: this would unmark [0-9]+ migrations, from "),
+    "unmark": (1, "error: nothing was unmarked: this would unmark [0-9]+ migrations, from "),
+    "unmark -m 0003": (1, "error: 0004_validate_images_checks is applied and needs 0003_"),
+    "reapply": (1, "error: nothing was rolled back: this would reapply [0-9]+ migrations, from .*\nhint: reapply the"),
+    "reapply -r 0003": (1, "error: nothing was rolled back: this would reapply [0-9]+ migrations, from "),
+    "mark": (0, "marked nothing"),
+    "mark -r 0003": (0, "marked nothing"),
+    "list": (0, "A +0001_create_images"),
+    "list -m 0003": (0, "0003_turn"),
+    "list -m (": (2, "error: -m takes a regular expression"),
+    "apply -m nothing": (2, "error: no migration found"),
+    "list -r 0003": (2, "error: -r has no effect in `yoyo list`.\nhint: yoyo list -m 0003"),
+    "list --migration-table foo": (2, "error: --migration-table foo is not supported"),
+    "apply --migration-table foo": (2, "error: --migration-table foo is not supported"),
+    "develop -n 0": (2, "error: -n must be 1 or more, not 0."),
+    "develop -n -1": (2, "error: -n must be 1 or more, not -1."),
+    "break-lock": (0, "the lock is free"),
+    "init sql/migrations": (0, "Existing configuration file found"),
+    "new -m Add": (143, "error: "),
+    "list --no-config-file": (2, "yoyo: error: Please specify"),
+}
+
+
+def test_the_table_has_each_option_of_yoyo() -> None:
+    _, _, subparsers = make_argparser()
+    options = {
+        option
+        for parser in subparsers.choices.values()
+        for action in parser._actions
+        for option in action.option_strings
+        if option not in {"-h", "--help", "--match", "--message", "--revision"}
+    }
+
+    missing = {option for option in options if not re.search(rf"`{option}[` ]", TABLE)}
+
+    assert missing == set()
+
+
+def test_these_change_nothing(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for line, (exit_code, words) in UNCHANGED.items():
+            done = yoyo_on(database, *line.split())
+
+            said = done.stdout + done.stderr
+            assert (done.returncode, bool(re.search(words, said))) == (exit_code, True), (line, said[-400:])
+            assert "Traceback" not in said, line
+            state = "SELECT count(*), to_regclass('foo') IS NULL FROM _yoyo_migration"
+            assert connection.execute(state).fetchone() == (COUNT, True), line
+    assert not [*(ROOT / "sql" / "migrations").glob("*.py")]
+
+
+def test_these_do_what_they_say(database: str) -> None:
+    last = max(path.stem for path in (ROOT / "sql" / "migrations").glob("*.sql") if ".rollback" not in path.name)
+    with psycopg.connect(database, autocommit=True) as connection:
+        for line, exit_code, count, words in [
+            (f"rollback -r {last}", 0, COUNT - 1, f"rolled back {last} in "),
+            ("apply -r 0001", 0, COUNT - 1, "nothing to apply"),
+            (f"apply -r {last[:4]}", 0, COUNT, f"applied {last} in "),
+            ("rollback", 0, COUNT - 1, f"rolled back {last} in "),
+            ("develop", 0, COUNT, f"applied {last} in "),
+            ("develop", 0, COUNT, f"rolled back {last} in .*\n.*applied {last} in "),
+            (f"reapply -m {last}", 0, COUNT, f"rolled back {last} in .*\n.*applied {last} in "),
+            (f"unmark -m {last}", 0, COUNT - 1, f"unmarked {last}\nundo: yoyo mark -r {last}"),
+            (f"mark -r {last}", 0, COUNT, f"marked {last}"),
+            ("unmark --all", 0, 0, "unmarked "),
+            ("mark -m 000[12]", 0, 2, "marked 0001_create_images, 0002_"),
+            ("mark", 0, COUNT, "marked 0003_"),
+        ]:
+            done = yoyo_on(database, *line.split())
+
+            said = done.stdout + done.stderr
+            assert (done.returncode, bool(re.search(words, said))) == (exit_code, True), (line, said[-400:])
+            assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (count,), line
+
+
+@pytest.mark.parametrize("option", ["-p", "--prompt-password"])
+def test_a_password_is_not_asked_for_the_settings(database: str, option: str) -> None:
+
+    done = subprocess.run(
+        [BIN / "yoyo", "list", option],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=database, PYTHONWARNINGS="ignore"),
+        input="secret\n",
+        capture_output=True,
+        text=True,
+        start_new_session=True,  # otherwise the question goes to the terminal
+    )
+
+    assert done.returncode == 2, done.stderr
+    assert "error: -p is not supported, because no URL is on the command line.\nhint: " in done.stderr
+    assert "secret" not in done.stdout + done.stderr
