@@ -23,6 +23,7 @@ from app.text import printable
 OWN = Path(__file__).resolve().parent.parent  # the folder of this program, which is a project too
 INI = "yoyo.ini"
 VARIABLE = "SCHEMA_PROJECT"
+LISTS = ("tables", "roles")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 HINT = f"go to the folder of a project, or name it: {SCHEMA} --project FOLDER"
 
@@ -35,6 +36,7 @@ class Project:
     migrations: Path  # the folder that yoyo.ini names
     name: str = "schema"  # its sessions and its scratch databases begin with it
     tables: tuple[str, ...] = ()  # tables that show in which schema the project is, beside yoyo's own
+    roles: tuple[str, ...] = ()  # roles that the migrations grant rights to, if they exist
     lock_key: str = "yoyo_lock"  # one migrator at a time holds the advisory lock of this key
     queries: str = ""  # the folder beside the migrations with the statements of the service, "" if there is none
 
@@ -109,7 +111,8 @@ def find(given: Path | None = None) -> Path:
     if named is None:
         if folder := _upwards():
             return folder
-        raise UsageError(f"there is no project: {_shown_cwd()} has no {INI}, nor has a folder above it.", HINT)
+        here = printable(str(Path.cwd()))
+        raise UsageError(f"there is no project: {here} has no {INI}, nor has a folder above it.", HINT)
     if not (named / INI).is_file():
         source = "--project" if given else VARIABLE
         raise UsageError(f"{source}: {printable(str(named))} is no project, because it has no {INI}.", HINT)
@@ -117,18 +120,8 @@ def find(given: Path | None = None) -> Path:
 
 
 def _upwards() -> Path | None:
-    try:
-        here = Path.cwd()
-    except FileNotFoundError:  # the folder was removed
-        return None
+    here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / INI).is_file()), None)
-
-
-def _shown_cwd() -> str:
-    try:
-        return printable(str(Path.cwd()))
-    except FileNotFoundError:
-        return "the current folder"
 
 
 @cache
@@ -167,9 +160,9 @@ def _configuration(path: Path) -> dict[str, Any]:
         if key not in keys:
             near = get_close_matches(key, keys, 1)
             raise UsageError(f"{where} is unknown.", f"did you mean {near[0]}?" if near else f"keys: {', '.join(keys)}")
-        if key == "tables":
+        if key in LISTS:
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-                raise UsageError(f"{where} must be a list of names.", 'for example: tables = ["orders"]')
+                raise UsageError(f"{where} must be a list of names.", f'for example: {key} = ["orders"]')
         elif not isinstance(value, str):
             raise UsageError(f"{where} must be a text in quotes.")
     if not NAME.fullmatch(table.get("name", Project.name)):
@@ -178,7 +171,7 @@ def _configuration(path: Path) -> dict[str, Any]:
             "letter.",
             'for example: name = "shop"',
         )
-    return {key: tuple(value) if key == "tables" else value for key, value in table.items()}
+    return {key: tuple(value) if key in LISTS else value for key, value in table.items()}
 
 
 def _reason(error: Exception) -> str:

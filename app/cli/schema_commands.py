@@ -33,7 +33,7 @@ def show_status(format: str) -> ExitCode:
 
 def check_files(files: Collection[Path], format: str) -> ExitCode:
     """Print what is unsafe in sql/, or only in these files. Return ACTION_NEEDED if there are findings."""
-    with _development_packages():
+    with development_packages():
         from app.lint import check  # with pglast, which takes 50 ms
 
     chosen = {path.resolve(): path for path in files}
@@ -55,7 +55,7 @@ def check_files(files: Collection[Path], format: str) -> ExitCode:
 
 
 @contextmanager
-def _development_packages() -> Iterator[None]:
+def development_packages() -> Iterator[None]:
     """Raise CommandError with a hint if the block imports a package that is not installed."""
     try:
         yield
@@ -66,7 +66,7 @@ def _development_packages() -> Iterator[None]:
 
 def show_plan(rollback: str | None, format: str) -> int:
     """Print the plan of `yoyo apply`, or of a rollback. Return ACTION_NEEDED if there is something to do."""
-    with _development_packages():
+    with development_packages():
         from app.cli import plan_migrations
 
     return plan_migrations.show_plan(rollback, format)
@@ -74,7 +74,7 @@ def show_plan(rollback: str | None, format: str) -> int:
 
 def show_review(names: Sequence[str], rows: int, format: str, *, save: bool = False) -> int:
     """Review the named migrations, or the pending ones. Return ACTION_NEEDED if one is unsafe."""
-    with _development_packages():
+    with development_packages():
         from app.cli.review_migrations import review
 
     return review(names, rows, format, save=save)
@@ -89,7 +89,7 @@ def tag_schema(name: str | None) -> None:
 
 def roll_back(name: str, *, is_confirmed: bool) -> int:
     """Roll back to a release. Return ACTION_NEEDED if nothing was rolled back."""
-    with _development_packages():
+    with development_packages():
         from app.cli import roll_back
 
     return roll_back.roll_back(name, is_confirmed=is_confirmed)

@@ -75,7 +75,7 @@ class Check:
         uses = list(self._check_queries())
         self._check_migrations(uses)
         migrations = [path for path in self.texts if path.parent == self.migrations]
-        self.findings |= set(squawk_findings([path for path in migrations if not path.name.endswith(".rollback.sql")]))
+        self.findings |= set(squawk_findings([path for path in migrations if not _restores(path)]))
         allowed: dict[Finding, str] = {}
         for path, text in self.texts.items():
             allowed |= self._silence(path, text)
@@ -199,6 +199,11 @@ class Check:
                 silenced |= dict.fromkeys(matches, comment.reason)
         self.findings.difference_update(silenced)
         return silenced
+
+
+def _restores(path: Path) -> bool:
+    """Return whether a file only makes again what other migrations decided: a rollback, or a baseline."""
+    return path.name.endswith(".rollback.sql") or "baseline" in directives(path)
 
 
 def _why_not_allowed(comment: parser.Allowed, *, has_matches: bool) -> str:

@@ -32,6 +32,15 @@ def dump(url: str) -> str:
     The text is the same for every PostgreSQL version. Raises CommandError, psycopg.Error, and
     subprocess.CalledProcessError with the message of pg_dump in `stderr`.
     """
+    text = run_pg_dump(url, "--schema-only", "--no-owner", "--no-privileges", "--exclude-extension=pg_stat_statements")
+    with psycopg.connect(url, **ENCODING) as connection:
+        run(connection, "prepare_reading")
+        things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection))
+    return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things
+
+
+def run_pg_dump(url: str, *options: str) -> str:
+    """Return the output of pg_dump without yoyo's tables, as UTF-8. Raises what `dump` raises."""
     parameters = conninfo_to_dict(url)
     # In the environment, because the process list shows arguments.
     password = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}
@@ -39,22 +48,15 @@ def dump(url: str) -> str:
     parameters["options"] = f"{parameters.get('options', '')} -c quote_all_identifiers=off"
     command: list[str | Path] = [
         binaries(18) / "pg_dump",
-        "--schema-only",
         "--encoding=UTF8",
-        "--no-owner",
-        "--no-privileges",
         "--exclude-table=*yoyo*",
-        "--exclude-extension=pg_stat_statements",
+        *options,
         make_conninfo("", **parameters),
     ]
-    environment = os.environ | password
     with psycopg.connect(url) as connection:
         reject_pooler(connection)  # the settings of pg_dump would stay in the pooler's session
-    text = subprocess.run(command, env=environment, check=True, capture_output=True, encoding="utf-8").stdout
-    with psycopg.connect(url, **ENCODING) as connection:
-        run(connection, "prepare_reading")
-        things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection))
-    return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things
+    done = subprocess.run(command, env=os.environ | password, check=True, capture_output=True, encoding="utf-8")
+    return done.stdout
 
 
 def inspect(connection: Connection, comments: bool = False) -> list[str]:

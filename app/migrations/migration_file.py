@@ -23,7 +23,7 @@ from app.schema.statements import Statement, comments, split_statements
 from app.text import LineFinder, one_line
 
 # The directives that have no effect, by whether the file is a rollback.
-MISPLACED = {False: ("loses", "rows to lose"), True: ("depends", "irreversible", "backfill", "phase")}
+MISPLACED = {False: ("loses", "rows to lose"), True: ("depends", "irreversible", "backfill", "phase", "baseline")}
 LIKE_A_DIRECTIVE = re.compile(r"[-/*#\s]*([a-z][a-z _-]*?)\s*[:=]\s*(.*)", re.IGNORECASE)
 SIMILARITY = 0.82  # of a misspelt directive to the right one, from 0 to 1
 

@@ -44,6 +44,14 @@ def reject_gap(names: Sequence[str], entries: Sequence[Entry], command: str) -> 
 
 def reject_needed(names: Sequence[str], entries: Sequence[Entry], command: str) -> None:
     """Raise CommandError if a migration that stays applied needs one of the names. The names are in reverse order."""
+    for entry in entries:
+        if entry.id in names and entry.replaced:
+            raise CommandError(
+                f"{entry.id} is a baseline: this database applied one by one the {entry.replaced} migrations that it "
+                "replaces.",
+                f"roll them back with the release {entry.release}, which has their files",
+                ExitCode.ACTION_NEEDED,
+            )
     requires = {entry.id: entry.depends for entry in entries if entry.state not in ("newer", "missing")}
     above = [
         entry

@@ -12,6 +12,7 @@ from app.migrations.backfill_statement import WrongBackfillError, key_columns
 from app.migrations.migration_file import Fault, MigrationFile, read_file
 from app.migrations.statement_rules import rejection
 from app.program import SCHEMA
+from app.schema.baseline import baseline_of
 from app.schema.headers import NOTHING
 from app.schema.statements import split_statements
 
@@ -59,6 +60,7 @@ def faults(folder: Path) -> list[Fault]:
             up.add("file-name", 1, f"{first}.sql also has the number {name[:4]}", todo)
         else:
             _check_depends(up, before, migrations)
+            _check_baseline(up, before)
             before[name] = up.directives.get("phase", (1, "expand"))[1]
         found += up.faults + (down.faults if down else [])
     return sorted(found)
@@ -139,6 +141,16 @@ def _check_depends(file: MigrationFile, before: dict[str, str], names: Mapping[s
         what = f"depends on {other}, which {'comes after it' if other > file.path.stem else 'is not right before it'}"
     todo = f"write `-- depends: {main or last}` in its header" if last else "remove it: this is the first migration"
     file.add("depends", line, what, todo)
+
+
+def _check_baseline(file: MigrationFile, before: dict[str, str]) -> None:
+    """Check that a baseline is the first migration, and says what it replaces."""
+    line, value = file.directives.get("baseline", (1, ""))
+    if value and before:
+        todo = "delete the files before it: the baseline replaces them"
+        file.add("depends", line, f"is a baseline, but {min(before)}.sql is there", todo)
+    elif "baseline" in file.directives and baseline_of({"baseline": value}) is None:
+        file.add("directive", line, "does not say what the baseline replaces", f"generate it: {SCHEMA} baseline NNNN")
 
 
 def _check_rollback(up: MigrationFile, down: MigrationFile) -> None:

@@ -127,6 +127,11 @@ def _problems(
         for entry in entries
         if entry.state == "newer" and names
     ]
+    found += [
+        f"{entry.id} is a baseline: roll back what it replaces with the release {entry.release}"
+        for entry in entries
+        if entry.id in names and entry.replaced
+    ]
     for migration in migrations:
         if migration.irreversible:
             found.append(f"{migration.id} is irreversible: {migration.irreversible.rstrip('.')}")

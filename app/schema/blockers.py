@@ -1,6 +1,6 @@
 """Blockers: the sessions and prepared transactions that block the statement of the running migrator, in words.
 
-The migrator, `images schema status` and GET /v1/schema read sql/queries/find_blockers.sql, each with its own driver.
+The migrator, `schema status` and GET /v1/schema read sql/queries/find_blockers.sql, each with its own driver.
 """
 
 from collections.abc import Sequence

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 
+from app.schema.baseline import Baseline, baseline_of
 from app.schema.headers import directives_of
 from app.schema.phases import Order, order_of
 from app.schema.statements import parts, tokens
@@ -32,6 +33,7 @@ class Digest:
     whole_file: str
     order: Order = field(default_factory=Order)
     content: bytes = field(default=b"", repr=False, compare=False)
+    baseline: Baseline | None = None
 
     def matches(self, recorded: str) -> bool:
         """Return whether a digest in the ledger, of either kind, is this file's."""
@@ -40,7 +42,7 @@ class Digest:
     def matches_except_depends(self, recorded: str, names: Iterable[str]) -> bool:
         """Return whether a digest in the ledger is this file's with another `depends`: one of the names, or none.
 
-        `images schema renumber` changes that line, and nothing else that the digest covers.
+        `schema renumber` changes that line, and nothing else that the digest covers.
         """
         from pglast.parser import ParseError
 
@@ -74,7 +76,7 @@ def digest(content: bytes) -> Digest:
         current = _digest_of(directives, _words(text))
     except (UnicodeDecodeError, ParseError):
         current = KIND + whole_file
-    return Digest(current, whole_file, order_of(directives), content)
+    return Digest(current, whole_file, order_of(directives), content, baseline_of(directives))
 
 
 def _digest_of(directives: Mapping[str, str], words: bytes) -> str:

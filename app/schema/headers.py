@@ -12,6 +12,7 @@ DIRECTIVE_VALUES = {
     "backfill": '[a-z_"]',
     "phase": "expand|background|contract",
     "irreversible": "",
+    "baseline": r"[\w.+/-]+, for [0-9]",
     "loses": "",
     "rows to lose": "",
 }

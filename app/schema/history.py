@@ -5,7 +5,7 @@ driver, and interpret the rows here. yoyo's table decides which migrations are a
 time, and the digest of each run.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Literal
 
 from app.program import SCHEMA
 from app.project import current
+from app.schema.baseline import Baseline
 from app.schema.digest import Digest, digest
 from app.schema.phases import Phase, dependents, requirements, waiting
 from app.text import one_line, printable
@@ -78,6 +79,8 @@ class Entry:
     depends: tuple[str, ...] = ()
     phase: Phase = "expand"
     waits: str = ""
+    replaced: int = 0  # migrations that the database applied, and that this file replaces: it is a baseline
+    release: str = ""  # the release that has their files
 
     @property
     def fault(self) -> str:
@@ -151,7 +154,8 @@ def shipped(folder: Path | None = None) -> dict[str, Digest]:
 def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str | None = None) -> list[Entry]:
     """Return the state of every migration that is shipped or applied, by ID.
 
-    `running` is the number of the migration that a migrator is running.
+    `running` is the number of the migration that a migrator is running. The migrations that a baseline replaces are no
+    entries: they are part of the baseline's.
     """
     records = list(records)
     names = renumbered(files, records)
@@ -162,9 +166,14 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
     orders = {name: file.order for name, file in files.items()}
     requires = requirements(orders)
     waits = waiting(orders, applied.keys())
+    first = min(files, default="")
+    baseline = files[first].baseline if files else None
+    replaced = sorted(name for name in applied if name < first) if baseline else []
     entries = []
-    for name in sorted(files.keys() | applied.keys()):
-        if name not in files:
+    for name in sorted((files.keys() | applied.keys()) - set(replaced)):
+        if baseline and replaced and name == first:
+            entries.append(_baseline(name, baseline, known.get(name), replaced, running))
+        elif name not in files:
             entries.append(_unknown(name, applied[name], files, applied))
         elif name in applied:
             moved = name in names.values()
@@ -188,7 +197,7 @@ def _needs(other: str, name: str, requires: Mapping[str, tuple[str, ...]], waits
 
 
 def renumbered(files: Mapping[str, Digest], records: Iterable[Record]) -> dict[str, str]:
-    """Return the new IDs, by the old ones, of applied migrations whose files `images schema renumber` has moved.
+    """Return the new IDs, by the old ones, of applied migrations whose files `schema renumber` has moved.
 
     Such a file has the same name with a higher number, and the same digest except for its `depends`. Its old ID
     has no file.
@@ -212,6 +221,26 @@ def renumbered(files: Mapping[str, Digest], records: Iterable[Record]) -> dict[s
 
 def _subject(migration_id: str) -> str:
     return migration_id.partition("_")[2]
+
+
+def _baseline(
+    name: str, baseline: Baseline, record: Record | None, replaced: Sequence[str], running: str | None
+) -> Entry:
+    """Return the state of a baseline in a database that has migrations which it replaces.
+
+    The record is that of the replaced file of the same name, so its digest is another one.
+    """
+    is_applied = record is not None and record.applied_at is not None
+    missing = baseline.numbers - {number(other) for other in replaced} - {number(name) if is_applied else ""}
+    state: State = "pending"
+    if is_applied and record is not None:
+        state = "running" if running == number(name) else "failed" if record.outcome == "started" else "applied"
+    problem = advice = ""
+    if missing:
+        problem = f"{name} is a baseline for complete databases, and this one lacks {min(missing)}"
+        advice = f"first migrate it with the release {baseline.release}, which has the files that it replaces"
+    count = len(replaced) + is_applied
+    return Entry(name, state, record, problem, advice, replaced=count, release=baseline.release)
 
 
 def _applied(

@@ -20,7 +20,7 @@ CREATE TABLE _yoyo_ledger_backfills (
 );
 
 COMMENT ON TABLE _yoyo_ledger_backfills IS
-    'The state of each backfill: a migration that runs in batches. images schema backfill status reads it.';
+    'The state of each backfill: a migration that runs in batches. The command schema backfill status reads it.';
 
 COMMENT ON COLUMN _yoyo_ledger_backfills.state IS
     'running: may run, also if no process runs it now. paused: waits for resume. cancelled: the same, from the start. '

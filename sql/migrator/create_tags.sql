@@ -1,5 +1,5 @@
 -- create_tags: creates the table of tags beside the ledger. A tag is a name for the migrations that are applied now, so
--- that `images schema rollback --to` can return to them. Every role of the database may read it, as the ledger.
+-- that `schema rollback --to` can return to them. Every role of the database may read it, as the ledger.
 CREATE TABLE _yoyo_ledger_tags (
     name text NOT NULL,
     migration_ids text[] NOT NULL,

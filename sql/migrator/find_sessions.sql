@@ -1,4 +1,4 @@
--- find_sessions: the sessions on this database, by their program and role, for images schema contract. Sessions of
+-- find_sessions: the sessions on this database, by their program and role, for schema contract. Sessions of
 -- migrators are left out. Every role may read these columns.
 SELECT
     COALESCE(application_name, '') AS program,

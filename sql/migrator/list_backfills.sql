@@ -1,4 +1,4 @@
--- list_backfills: the state of each backfill that has started or was paused, for images schema backfill status.
+-- list_backfills: the state of each backfill that has started or was paused, for schema backfill status.
 SELECT
     migration_id,
     state,

@@ -18,9 +18,11 @@ from psycopg.sql import SQL, Identifier
 from yoyo import read_migrations
 from yoyo.migrations import MigrationList
 
+from app.cli.main import run as images
 from app.embedded_postgres import Server
 from tests.conftest import VERSION, backend_on
 from tests.migrations.test_backend import wait_until
+from tests.project.library_copy import copy_library
 from tests.schema.test_migrations import FILES, IDS, rows, schema
 from tests.support.legacy import CREATE_ALL, ROWS
 from tests.support.relay import Command, Relay, Stop, relay_to, until
@@ -273,6 +275,33 @@ async def test_each_migration_is_done_by_the_next_command(server: Server, relay:
         await run(relay, "chain", operation, "--revision", migrations[-1])
         expected = state(server, f"state_{last}") | {"ledger": ledger}
         assert difference(state(server, "chain"), expected) == {}
+
+
+@pytest.mark.parametrize("victim", ["migrator", "server process"])
+async def test_a_baseline_converges(
+    server: Server, relay: Relay, victim: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one transaction, on a new database. It is killed at each statement."""
+    library = copy_library(tmp_path)
+    monkeypatch.setenv("REVIEW_DATABASE_URL", server.url())
+    assert images(["schema", "--project", str(library), "baseline", "0004", "--release", "v1"]) == 0
+    folder = str(library / "sql" / "migrations")
+    create(server, ["undisturbed"], "template0")
+    stops = stops_of(await run(relay, "undisturbed", "apply", folder))
+    expected = state(server, "undisturbed")
+    create(server, stops, "template0")
+
+    killed = await stopped(relay, stops, "apply", folder)
+    await kill(server, victim, killed)
+    again = {name: relay.start(name, "apply", folder) for name in killed}
+    await end(again.values())
+
+    wrong = []
+    for name, command in killed.items():
+        faults = [faults_of(victim, command), again[name].stderr, difference(state(server, name), expected)]
+        wrong += [f"before {command.statements[-1]}: {fault}" for fault in faults if fault]
+    assert len(killed) > 20
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(("operation", "opposite"), [("apply", "rollback"), ("rollback", "apply")])

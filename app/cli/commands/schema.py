@@ -167,6 +167,23 @@ def renumber(file: Path) -> None:
     renumber_migration(file)
 
 
+@schema.command(warns=False, examples="images schema baseline 0037\nimages schema baseline 0037 --release v1.2")
+@click.argument("number", metavar="NNNN", shell_complete=complete_migration)
+@click.option("--release", metavar="NAME", help="The release that has the deleted files. Default: as git describes it.")
+def baseline(number: str, release: str | None) -> None:
+    """Replace the migrations up to NNNN by one generated file.
+
+    New databases start from it. A database that has all of them continues. Any other database first needs the release
+    that has their files.
+    """
+    from app.cli.schema_commands import development_packages
+
+    with development_packages():
+        from app.cli.make_baseline import make_baseline
+
+    make_baseline(number, release)
+
+
 @schema.command(warns=False, examples="images schema accept 0005_index_images_newest\nimages schema accept --all")
 @click.argument("migrations", nargs=-1, metavar="[MIGRATION]...", shell_complete=complete_migration)
 @click.option("--all", "every", is_flag=True, help="Accept every edited migration.")
