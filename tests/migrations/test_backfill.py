@@ -1,24 +1,31 @@
 """Backfills: batches by key range that commit, each row exactly once, pace, pause, and errors without values."""
 
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg.errors import UndefinedTable
 from pydantic import SecretStr
 from yoyo import read_migrations
 from yoyo.connections import get_backend
 
+from app.embedded_postgres import Server
 from app.errors import CommandError, UsageError
 from app.migrations import backfill_control
 from app.migrations.backfill import Backfill
 from app.migrations.backfill_batches import make_plan
-from app.migrations.connection import run
+from app.migrations.connection import Connection, run
 from app.settings import Settings
-from tests.conftest import backend_on
+from tests.conftest import VERSION, backend_on, environment
+from tests.support import forked
 from tests.support.waiting import wait_until
 
 CREATE = "CREATE TABLE items (id bigint PRIMARY KEY, done integer NOT NULL DEFAULT 0);\n"
@@ -141,6 +148,24 @@ def test_it_continues_where_it_stopped(url: str, folder: Path, sql: Sql, capsys:
     assert counts(sql) == [(1, 5000)]
     assert f"{ID}: continues after 3,000 rows\n" in capsys.readouterr().out
     assert sql("SELECT outcome FROM _yoyo_ledger WHERE migration_id = %s", ID) == [("done",)]
+
+
+def test_a_batch_and_its_position_are_one_transaction(url: str, folder: Path, sql: Sql) -> None:
+    make(url, folder, sql, 5000)
+    calls = iter(range(10))
+
+    def die(connection: Connection, name: str, /, **parameters: Any) -> object:
+        if name == "record_batch" and next(calls) == 1:
+            raise StoppedError
+        return run(connection, name, **parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.migrations.backfill.run", die)
+        with pytest.raises(StoppedError):
+            apply(url, folder)
+
+    assert counts(sql) == [(0, 4000), (1, 1000)]
+    assert position(sql) == ("running", ["1001"], 1000)
 
 
 def test_rows_that_come_in_meanwhile(url: str, folder: Path, sql: Sql) -> None:
@@ -427,3 +452,51 @@ def test_stock_yoyo_does_not_run_it(url: str, folder: Path, sql: Sql) -> None:
 
     assert counts(sql) == [(0, 5)]
     assert sql("SELECT migration_id FROM _yoyo_migration") == [("0001_create_items",)]
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "data", VERSION, "-c fsync=off -c max_connections=20 -c shared_buffers=16MB")
+    server.start()
+    yield server
+    server.release()
+
+
+def test_each_row_is_done_once_after_five_kills(mortal: Server, folder: Path, tmp_path: Path) -> None:
+    """The migrator and its server process die in turn, at moments that the test does not choose."""
+    command = ["yoyo", "apply", str(folder)]
+    variables = environment(DATABASE_URL=mortal.url(), BACKFILL_BATCH_SECONDS="0.02")
+
+    def ask(text: str) -> list[tuple[Any, ...]]:
+        with suppress(psycopg.OperationalError, UndefinedTable), psycopg.connect(mortal.url()) as connection:
+            return connection.execute(text.encode()).fetchall()
+        return []
+
+    done = "SELECT rows_done FROM _yoyo_ledger_backfills"
+
+    def moves(before: list[tuple[Any, ...]], running: ForkServerProcess) -> None:
+        wait_until(lambda: ask(done) > before or running.exitcode is not None)
+
+    with backend_on(mortal.url()) as backend:
+        migrations = read_migrations(str(folder))
+        backend.apply_migrations(backend.to_apply(migrations).filter(lambda each: each.id != ID))
+        backend.connection.execute("INSERT INTO items SELECT number FROM generate_series(1, 20000) AS number")
+    for kill in range(5):
+        before = ask(done)
+        running = forked.start(tmp_path / str(kill), variables, *command)
+        moves(before, running)
+        if kill % 2:
+            for (pid,) in ask("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'yoyo 0002%'"):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            running.kill()
+        running.join(60)
+        assert running.exitcode != 0, "it was done before it was killed"
+        wait_until(lambda: ask("SELECT 1"))
+
+    assert forked.run(variables, *command).returncode == 0
+
+    assert ask("SELECT done, count(*) FROM items GROUP BY done") == [(1, 20_000)]
+    assert ask("SELECT rows_done, state FROM _yoyo_ledger_backfills") == [(20_000, "done")]
+    runs = ask(f"SELECT outcome FROM _yoyo_ledger WHERE migration_id = '{ID}'")  # noqa: S608
+    assert runs == [("done",)]
