@@ -688,6 +688,111 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- column tokens.scope: text, not null
 -- column tokens.sha256: bytea, not null
 -- column tokens.upload_bytes_per_day: bigint
+-- comment on column content_checks.checked_at: When the bytes were last read and hashed, or written again.
+-- comment on column content_checks.fault: What was wrong: missing; size, another size; wrong, other bytes. NULL: nothing.
+-- comment on column content_checks.sha256: The SHA-256 of the image, as in images. The row may outlive the image.
+-- comment on column image_documents.created_at: That of the image: with image_id the order of every list.
+-- comment on column image_documents.document: images_search_document(title, description, filename, tags, content_type).
+-- comment on column image_documents.image_id: images.id.
+-- comment on column image_terms.created_at: That of the image: with image_id the order of every list.
+-- comment on column image_terms.image_id: images.id.
+-- comment on column image_terms.term: tag:... or type:..., as images_terms(tags, content_type) has it.
+-- comment on column images.attributes: A JSON object of the client's own making. Not searched: no index.
+-- comment on column images.byte_size: The size of the content in bytes.
+-- comment on column images.content_type: The media type as found in the bytes; of an adopted row, as the former service was told.
+-- comment on column images.created_at: When the image was first stored. With id the order of every list; not promised to be unique.
+-- comment on column images.description: Text for people; NULL where nobody gave one.
+-- comment on column images.filename: The name that the client gave, for people; not unique, not a path, not where the bytes are.
+-- comment on column images.height: Pixels down, as displayed: with EXIF orientation applied.
+-- comment on column images.id: The image in URLs. Random, says nothing of order or age.
+-- comment on column images.sha256: SHA-256 of the content, 64 hexadecimal digits in lower case. Unique: the identity of the content.
+-- comment on column images.storage_key: The content in the object store, relative to STORAGE_URL.
+-- comment on column images.tags: Words to find the image by, in the order that the client gave; may be empty.
+-- comment on column images.title: A heading for people; NULL where nobody gave one.
+-- comment on column images.updated_at: When the row was last changed. Each change moves it forward, so that it serves as the ETag.
+-- comment on column images.width: Pixels across, as displayed: with EXIF orientation applied.
+-- comment on column object_stores.confirmed_at: When the ID was first read back from the store; NULL: not yet.
+-- comment on column object_stores.created_at: When the ID was made.
+-- comment on column object_stores.id: Random. The object catalogue.json in the store has the same ID.
+-- comment on column object_stores.is_only: Always true, so there is only one row.
+-- comment on column token_events.action: What happened: create, rotate, change, revoke or delete.
+-- comment on column token_events.actor: The user and the machine, as `images token` says: a claim. NULL: another program.
+-- comment on column token_events.happened_at: When the transaction began.
+-- comment on column token_events.id: In the order in which they happened.
+-- comment on column token_events.name: The name of the token.
+-- comment on column token_events.role: The role that connected to PostgreSQL.
+-- comment on column token_events.token: The token afterwards, without its hashes.
+-- comment on column token_events.token_id: The ID of the token, as in tokens.
+-- comment on column token_usage.full_at: When the token may send all requests of a second again, if it sends none until then.
+-- comment on column token_usage.token_id: The ID of the token, as in tokens.
+-- comment on column token_usage.upload_bytes: The bytes of bodies that were received on this day, or are being received.
+-- comment on column token_usage.upload_day: The day of UTC that upload_bytes belongs to.
+-- comment on column tokens.created_at: When it was made.
+-- comment on column tokens.expires_at: When its secret stops working; NULL: never.
+-- comment on column tokens.former_expires_at: When its former secret stops working.
+-- comment on column tokens.former_sha256: SHA-256 of the token with its former secret; NULL: none.
+-- comment on column tokens.id: Random, and part of the token.
+-- comment on column tokens.last_used_at: When it was last used, to a minute; NULL: never.
+-- comment on column tokens.name: Whose it is, for people; unique among those in force.
+-- comment on column tokens.note: What it is for, for people.
+-- comment on column tokens.requests_per_second: How many requests it may send in a second, to all workers together; NULL: no limit.
+-- comment on column tokens.revoked_at: Since when it allows nothing; NULL: it is in force.
+-- comment on column tokens.rotated_at: When it got its present secret; NULL: when it was made.
+-- comment on column tokens.scope: What it allows: read; write, which may read; admin, which may do all.
+-- comment on column tokens.sha256: SHA-256 of the token, as it is sent: 32 bytes.
+-- comment on column tokens.upload_bytes_per_day: How many bytes of bodies it may send in a day of UTC; NULL: no limit.
+-- comment on constraint content_checks.content_checks_fault_check: The faults that the check knows.
+-- comment on constraint images.images_content_type_check: At most 100 characters.
+-- comment on constraint images.images_filename_check: At most 255 characters, as most file systems allow.
+-- comment on constraint images.images_sha256_check: At most 64 characters; the form is the application's to keep, adopted rows may differ.
+-- comment on constraint images.images_storage_key_check: At most 512 characters.
+-- comment on constraint images.images_title_check: At most 200 characters.
+-- comment on constraint object_stores.object_stores_is_only_check: At most one row.
+-- comment on constraint token_events.token_events_action_check: The actions that the trigger knows.
+-- comment on constraint tokens.tokens_expires_at_check: A time, and not infinity: never is NULL.
+-- comment on constraint tokens.tokens_former_check: A digest, and its end.
+-- comment on constraint tokens.tokens_name_check: At most 100 characters.
+-- comment on constraint tokens.tokens_note_check: At most 500 characters.
+-- comment on constraint tokens.tokens_requests_per_second_check: From 1 to 100,000.
+-- comment on constraint tokens.tokens_scope_check: The scopes that the service knows.
+-- comment on constraint tokens.tokens_sha256_check: A digest, in binary: never the token.
+-- comment on constraint tokens.tokens_upload_bytes_per_day_check: From 1 byte to 1 PB.
+-- comment on function images_count_upload_bytes(uuid,bigint,date): Counts bytes of a body, if the day of UTC has as many left. A negative number gives bytes of that day back.
+-- comment on function images_document(text,text,text,text[]): The words of an image for full-text search, weighted A title, B tags, C filename, D description.
+-- comment on function images_find_token(uuid): A token that is not revoked, by its ID.
+-- comment on function images_list_deleted(): Takes the deleted images out of image_terms and image_documents.
+-- comment on function images_list_inserted(): Lists the inserted images in image_terms and image_documents.
+-- comment on function images_list_truncated(): Empties image_terms and image_documents.
+-- comment on function images_list_updated(): Lists a changed image anew in image_terms and image_documents.
+-- comment on function images_query(text[],text): What finds the images with all the terms and the words, in web-search syntax: NULL, which finds none, for words that are none; words may be NULL.
+-- comment on function images_record_token_event(): Records a change of a token in token_events and in the log.
+-- comment on function images_search_document(text,text,text,text[],text): What an image is found by: its words, weighted as images_document has them, and its terms.
+-- comment on function images_take_requests(uuid,bigint): Takes requests for a worker from those that the token may send. wait: seconds until there is one more.
+-- comment on function images_terms(text[],text): What an image is listed under: tag:... for each tag, type:... for the media type.
+-- comment on function images_touch_token(uuid): Records that a token is in use, at most once a minute. If its row is locked, it records nothing and does not wait.
+-- comment on index content_checks_fault_idx: The contents with a fault: find_fault, count_faults.
+-- comment on index content_checks_pkey: One content by its SHA-256: record_check, list_contents_to_verify.
+-- comment on index image_documents_pkey: The newest and the oldest documents, and that of one image: list_images_by_words and the lists by filters.
+-- comment on index image_terms_pkey: The newest-first list of a term, read backwards: list_images_by_terms.
+-- comment on index image_terms_term_idx: The tags with a prefix, and how many images have each: list_tags; the same of media types: read_stats.
+-- comment on index images_byte_size_id_created_at_idx: The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.
+-- comment on index images_created_at_id_idx: The newest-first and, read backwards, the oldest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.
+-- comment on index images_filename_id_created_at_idx: The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.
+-- comment on index images_pkey: One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.
+-- comment on index images_sha256_key: One content, one row: insert_image, get_image_by_sha256.
+-- comment on index object_stores_pkey: At most one row: insert_store.
+-- comment on index token_events_pkey: The order of the events.
+-- comment on index token_usage_pkey: One token by its ID: find_token, take_requests, count_upload_bytes.
+-- comment on index tokens_name_key: One token in force by its name: insert_token, revoke_token.
+-- comment on index tokens_pkey: One token by its id: find_token.
+-- comment on table content_checks: When the bytes of each image were last verified, and the result.
+-- comment on table image_documents: The document of each image. Kept by the triggers of images, made of nothing but images.
+-- comment on table image_terms: Each image once under each of its terms. Kept by the triggers of images, made of nothing but images.
+-- comment on table images: One row for each distinct content: the same bytes are stored once. The row is the truth; the bytes lie in the object store under storage_key, written before the row is committed and removed after it is gone.
+-- comment on table object_stores: The identity of the object store that has the bytes of this catalogue: at most one row.
+-- comment on table token_events: The audit trail of tokens: each time that one was made, rotated, changed, revoked or deleted.
+-- comment on table token_usage: The use of tokens with limits. It is right within a second, and can be emptied at any time.
+-- comment on table tokens: The bearer tokens of the API, and those that were revoked. No token can be made from what is here.
 -- constraint content_checks.content_checks_fault_check: CHECK ((fault = ANY (ARRAY['missing'::text, 'size'::text, 'wrong'::text])))
 -- constraint content_checks.content_checks_pkey: PRIMARY KEY (sha256)
 -- constraint image_documents.image_documents_pkey: PRIMARY KEY (created_at, image_id)
@@ -725,6 +830,20 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- function images_take_requests(uuid,bigint): CREATE OR REPLACE FUNCTION images_take_requests(token uuid, wanted bigint) RETURNS TABLE(granted bigint, remaining bigint, wait double precision) LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC INSERT INTO token_usage (token_id) SELECT tokens.id FROM tokens WHERE ((tokens.id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING; UPDATE token_usage SET full_at = (bucket.full_at + ('00:00:01'::interval * (bucket.granted / bucket.rate))) FROM ( SELECT level.token_id, level.full_at, level.rate, level.available, LEAST(floor((level.available + (0.001)::double precision)), (images_take_requests.wanted)::double precision) AS granted FROM ( SELECT locked.token_id, locked.rate, LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) AS full_at, (locked.rate * (((1)::numeric - EXTRACT(epoch FROM (LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) - locked.moment))))::double precision) AS available FROM ( SELECT token_usage_1.token_id, token_usage_1.full_at, (tokens.requests_per_second)::double precision AS rate, clock_timestamp() AS moment FROM (token_usage token_usage_1 JOIN tokens ON ((tokens.id = token_usage_1.token_id))) WHERE ((token_usage_1.token_id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) FOR NO KEY UPDATE OF token_usage_1) locked) level) bucket WHERE (token_usage.token_id = bucket.token_id) RETURNING (bucket.granted)::bigint AS granted, (floor(((bucket.available + (0.001)::double precision) - bucket.granted)))::bigint AS floor, GREATEST(((((1)::double precision - bucket.available) + bucket.granted) / bucket.rate), (0)::double precision) AS "greatest"; END 
 -- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100) || ('type:' || content_type); END $function$ 
 -- function images_touch_token(uuid): CREATE OR REPLACE FUNCTION images_touch_token(token uuid) RETURNS timestamp with time zone LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC UPDATE tokens SET last_used_at = now() WHERE (tokens.id = ( SELECT used.id FROM tokens used WHERE ((used.id = images_touch_token.token) AND (used.revoked_at IS NULL) AND ((used.last_used_at IS NULL) OR (used.last_used_at < (now() - '00:01:00'::interval)))) FOR NO KEY UPDATE OF used SKIP LOCKED)) RETURNING tokens.last_used_at; END 
+-- grant on function images_count_upload_bytes(uuid,bigint,date) to PUBLIC: nothing
+-- grant on function images_count_upload_bytes(uuid,bigint,date) to images_app: EXECUTE
+-- grant on function images_find_token(uuid) to PUBLIC: nothing
+-- grant on function images_find_token(uuid) to images_app: EXECUTE
+-- grant on function images_record_token_event() to PUBLIC: nothing
+-- grant on function images_take_requests(uuid,bigint) to PUBLIC: nothing
+-- grant on function images_take_requests(uuid,bigint) to images_app: EXECUTE
+-- grant on function images_touch_token(uuid) to PUBLIC: nothing
+-- grant on function images_touch_token(uuid) to images_app: EXECUTE
+-- grant on table content_checks to images_app: DELETE, INSERT, SELECT, UPDATE
+-- grant on table image_documents to images_app: DELETE, INSERT, SELECT, UPDATE
+-- grant on table image_terms to images_app: DELETE, INSERT, SELECT, UPDATE
+-- grant on table images to images_app: DELETE, INSERT, SELECT, UPDATE
+-- grant on table object_stores to images_app: INSERT, SELECT, UPDATE
 -- index content_checks_fault_idx: CREATE INDEX content_checks_fault_idx ON content_checks USING btree (sha256) WHERE (fault IS NOT NULL)
 -- index content_checks_pkey: CREATE UNIQUE INDEX content_checks_pkey ON content_checks USING btree (sha256)
 -- index image_documents_document_idx: CREATE INDEX image_documents_document_idx ON image_documents USING gin (document) WITH (fastupdate=off)
@@ -741,6 +860,8 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- index token_usage_pkey: CREATE UNIQUE INDEX token_usage_pkey ON token_usage USING btree (token_id)
 -- index tokens_name_key: CREATE UNIQUE INDEX tokens_name_key ON tokens USING btree (name) WHERE (revoked_at IS NULL)
 -- index tokens_pkey: CREATE UNIQUE INDEX tokens_pkey ON tokens USING btree (id)
+-- sequence token_events_id_seq: as bigint, start 1, increment 1, from 1 to 9223372036854775807, cache 1, owned by token_events.id
+-- statistics target of image_terms.term: 1000
 -- table content_checks: kind r, persistence p
 -- table image_documents: kind r, persistence p
 -- table image_terms: kind r, persistence p

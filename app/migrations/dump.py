@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from app.embedded_postgres import binaries
 from app.migrations.connection import ENCODING, Connection, reject_pooler, run
 from app.program import SCHEMA
-from app.schema.drift import THINGS
+from app.schema.drift import THINGS, Drift, compare_with_file
 from app.schema.drift import drift as differences
 from app.schema.statements import statement
 
@@ -35,7 +35,7 @@ def dump(url: str) -> str:
     text = run_pg_dump(url, "--schema-only", "--no-owner", "--no-privileges", "--exclude-extension=pg_stat_statements")
     with psycopg.connect(url, **ENCODING) as connection:
         run(connection, "prepare_reading")
-        things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection))
+        things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection, comments=True))
     return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things
 
 
@@ -65,6 +65,11 @@ def inspect(connection: Connection, comments: bool = False) -> list[str]:
     return sorted(line for (line,) in lines if comments or not line.startswith("comment on "))
 
 
+def compare(connection: Connection) -> Drift:
+    """Return the differences of a live database from sql/schema.sql."""
+    return compare_with_file(inspect(connection, comments=True))
+
+
 def drift(connection: Connection) -> list[str]:
     """Return each difference of a live database from sql/schema.sql, in words."""
-    return differences(inspect(connection))
+    return differences(inspect(connection, comments=True))

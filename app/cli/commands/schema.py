@@ -125,6 +125,22 @@ def new(message: str) -> None:
     print(path.with_suffix(".rollback.sql"))
 
 
+@schema.command(
+    params=[format_option("text", "json", "sql")],
+    examples="images schema drift\nimages schema drift --format sql > restore.sql",
+    exit_codes={0: "no drift", 1: "the live schema differs", 3: "could not be compared"},
+)
+def drift(format: str) -> int:
+    """Show in what the live schema differs from sql/schema.sql.
+
+    The file sql/drift.ignore has patterns of things that others may change, one a line: PATTERN  # REASON. With the
+    format sql, the command prints the statements that bring the live schema back. It does not run them.
+    """
+    from app.cli.show_drift import show_drift
+
+    return show_drift(format)
+
+
 @schema.command(examples="images schema tag v1.2\nimages schema tag")
 @click.argument("name", required=False)
 def tag(name: str | None) -> None:

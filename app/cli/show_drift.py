@@ -1,0 +1,68 @@
+"""Drift command: `images schema drift`, as text, JSON, or the statements that bring the live schema back."""
+
+import json
+from dataclasses import asdict
+
+import psycopg
+
+from app.cli.output import note
+from app.errors import CommandError, ExitCode
+from app.migrations import ledger, restoration
+from app.migrations.connection import connect, explain, reject_other_schema, run, sentence
+from app.migrations.dump import compare
+from app.project import current
+from app.schema import history
+from app.schema.drift import IGNORE, THINGS, Drift
+from app.settings import read_settings
+
+NONE = "none, the schema is that of schema.sql"
+
+
+def show_drift(format: str) -> ExitCode:
+    """Print in what the live schema differs from sql/schema.sql. Return ACTION_NEEDED if it does."""
+    found = _read()
+    if format == "json":
+        print(json.dumps(_plain(found), indent=2))
+    elif format == "sql":
+        text = current().schema_file.read_text(encoding="utf-8").partition(THINGS)[0]
+        for statement in restoration.statements(found.every, text):
+            print(statement)
+    else:
+        for words in found.words:
+            print(f"drift: {words}")
+        for difference, rule in found.ignored:
+            print(f"ignored: {difference} ({rule.reason})")
+        if not found.words:
+            print(f"drift: {NONE}")
+    for rule in found.unused:
+        note(f"{IGNORE} line {rule.line} ignores nothing: {rule.pattern}")
+    return ExitCode.ACTION_NEEDED if found.words else ExitCode.DONE
+
+
+def _read() -> Drift:
+    connection = connect(read_settings())
+    try:
+        connection.read_only = True
+        with connection, connection.transaction():
+            reject_other_schema(connection)
+            run(connection, "limit_reading")
+            run(connection, "prepare_reading")
+            entries = history.compare(history.shipped(), ledger.read(connection))
+            if not history.comparable(entries):
+                raise CommandError(
+                    "the schema cannot be compared, because schema.sql has other migrations than the database.",
+                    "apply the pending ones, or compare with the release that the database has",
+                )
+            return compare(connection)
+    except psycopg.Error as error:
+        message, hint = explain(error)
+        raise CommandError(sentence(f"the schema cannot be read: {message}"), hint) from error
+
+
+def _plain(found: Drift) -> dict[str, object]:
+    return {
+        "drift": [asdict(each) for each in found.differences],
+        "ignored": [asdict(each) | {"reason": rule.reason, "line": rule.line} for each, rule in found.ignored],
+        "unused": [asdict(rule) for rule in found.unused],
+        "wrong": [asdict(rule) for rule in found.wrong],
+    }

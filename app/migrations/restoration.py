@@ -1,0 +1,179 @@
+"""Restoration of a schema: the statements, for a person to run, that take drift back to sql/schema.sql.
+
+The text of schema.sql has the statements for missing things. This program prints the statements, and never runs them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from app.migrations.restored_rights import restore_comment, restore_owner, restore_rights
+from app.migrations.restored_tables import (
+    COLUMN,
+    TABLE,
+    change_column,
+    change_column_setting,
+    change_sequence,
+    change_table,
+)
+from app.schema.drift import GRANT, Difference
+from app.schema.schema_file import quoted, statements_by_thing
+
+# Things are removed in this order.
+KINDS = (
+    *("trigger", "rule", "policy", "statistics", "constraint", "index", "table", "sequence", "column", "function"),
+    "type",
+)
+# Their places among all statements when they are created. Comments, owners and rights come after them.
+CREATED = ("type", "table", "sequence", "column", "function", "index", "constraint", "statistics", "policy", "rule")
+FIRST_CREATED = 30  # place among the statements
+COMMENT = 50  # place
+BY_HAND = 90  # place
+QUOTE = '"'
+MARKS = re.compile(r"(, INVALID|, clustered|, replica identity)+$")
+ENABLED = re.compile(r"(?P<text>.+?)(?:, enabled (?P<enabled>[DRA]))?", re.DOTALL)
+HOW_ENABLED = {None: "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
+
+
+def statements(differences: Iterable[Difference], schema_file: str) -> list[str]:
+    """Return the statements in an order in which they can run. A comment stands for what cannot be made."""
+    shipped = statements_by_thing(schema_file)
+    differences = list(differences)
+    gone = {each.thing: each.found or "" for each in differences if each.expected is None}
+    missing = {each.thing: each.expected or "" for each in differences if each.found is None}
+    steps = [step for difference in differences for step in _of(difference, shipped, gone, missing)]
+    return [text for _, text in sorted(steps, key=lambda step: step[0])]
+
+
+def _of(
+    difference: Difference, shipped: dict[str, str], gone: dict[str, str], missing: dict[str, str]
+) -> Iterator[tuple[int, str]]:
+    """Yield the statements of one difference, each with its place in the order."""
+    kind, _, name = difference.thing.partition(" ")
+    if match := GRANT.fullmatch(difference.thing):
+        yield from restore_rights(difference, match["object"], match["role"], gone)
+    elif difference.thing.startswith("comment on "):
+        yield from restore_comment(difference, shipped, gone)
+    elif difference.thing.startswith("owner of "):
+        yield from restore_owner(difference, gone)
+    elif kind in {"storage", "compression", "statistics", "options"} and " of " in difference.thing:
+        yield from change_column_setting(difference, gone)
+    elif kind not in KINDS or _is_covered(difference, gone | missing, shipped):
+        if kind not in KINDS:
+            yield BY_HAND, f"-- {difference}: restore it by hand"
+    elif difference.expected is None:
+        yield from _drop(kind, name, difference)
+    elif difference.found is None:
+        yield from _create(kind, name, difference, shipped)
+    else:
+        yield from _change(kind, name, difference, shipped)
+
+
+def _is_covered(difference: Difference, whole: dict[str, str], shipped: dict[str, str]) -> bool:
+    """Return whether a part comes or goes with its whole: a column with its table, an index with its constraint."""
+    kind, _, name = difference.thing.partition(" ")
+    table = name.partition(".")[0]
+    if kind == "index":
+        return any(thing.startswith("constraint ") and thing.endswith(f".{name}") for thing in whole)
+    if f"table {table}" in whole and kind in {"column", "constraint", "trigger", "rule", "policy"}:
+        return (
+            difference.expected is None
+            or kind == "column"
+            or (kind == "constraint" and difference.thing not in shipped)
+        )
+    if kind == "sequence" and f"table {name}" in whole:
+        return True
+    owner = re.search(r"owned by (.+)\.", whole.get(f"sequence {name}", "")) if kind == "table" else None
+    return owner is not None and f"table {owner[1].strip(QUOTE)}" in whole
+
+
+def _drop(kind: str, name: str, difference: Difference) -> Iterator[tuple[int, str]]:
+    place = KINDS.index(kind)
+    table, _, part = name.partition(".")
+    match kind:
+        case "trigger" | "rule" | "policy":
+            yield place, f"DROP {kind.upper()} {quoted(part)} ON {quoted(table)};"
+        case "constraint":
+            yield place, f"ALTER TABLE {quoted(table)} DROP CONSTRAINT {quoted(part)};"
+        case "column":
+            yield place, f"ALTER TABLE {quoted(table)} DROP COLUMN {quoted(part)};  -- loses its values"
+        case "function":
+            what = "AGGREGATE" if (difference.found or "").startswith("aggregate") else "FUNCTION"
+            if "CREATE OR REPLACE PROCEDURE" in (difference.found or ""):
+                what = "PROCEDURE"
+            yield place, f"DROP {what} {name};"
+        case "table":
+            match = TABLE.fullmatch(difference.found or "")
+            what = {"v": "VIEW", "m": "MATERIALIZED VIEW", "S": "SEQUENCE", "f": "FOREIGN TABLE"}.get(
+                match["kind"] if match else "r", "TABLE"
+            )
+            yield place, f"DROP {what} {quoted(name)};{'  -- loses its rows' if what == 'TABLE' else ''}"
+        case "index" | "statistics" | "type":
+            yield place, f"DROP {kind.upper()} {quoted(name)};"
+        case _:
+            yield BY_HAND, f"-- {difference}: restore it by hand"
+
+
+def _create(kind: str, name: str, difference: Difference, shipped: dict[str, str]) -> Iterator[tuple[int, str]]:
+    place = FIRST_CREATED + (CREATED.index(kind) if kind in CREATED else len(CREATED))
+    key = difference.thing if kind != "function" else f"function {name.partition('(')[0]}"
+    table, _, part = name.partition(".")
+    if kind == "column" and (match := COLUMN.fullmatch(difference.expected or "")) and not match["generated"]:
+        options = f" COLLATE {match['collation']}" if match["collation"] else ""
+        options += f" DEFAULT {match['default']}" if match["default"] else ""
+        options += " NOT NULL" if match["required"] else ""
+        options += {"a": " GENERATED ALWAYS AS IDENTITY", "d": " GENERATED BY DEFAULT AS IDENTITY"}.get(
+            match["identity"] or "", ""
+        )
+        yield place, f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(part)} {match['type']}{options};"
+    elif kind == "sequence" and key not in shipped:
+        return
+    elif key in shipped:
+        yield place, shipped[key]
+        if kind == "table":
+            yield from ((place, text) for thing, text in shipped.items() if thing.startswith(f"identity {name}."))
+        if kind == "table" and (match := TABLE.fullmatch(difference.expected or "")) and match["security"]:
+            yield place, f"ALTER TABLE {quoted(name)} ENABLE ROW LEVEL SECURITY;"
+    elif kind == "constraint":
+        yield place, f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(part)} {difference.expected};"
+    elif kind == "index" and any(thing.endswith(f".{name}") for thing in shipped):
+        return  # its constraint makes it
+    else:
+        yield BY_HAND, f"-- {difference}: schema.sql has no statement that makes it"
+
+
+def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str]) -> Iterator[tuple[int, str]]:
+    expected, found = difference.expected or "", difference.found or ""
+    table, _, part = name.partition(".")
+    match kind:
+        case "column":
+            yield from change_column(difference, quoted(table), quoted(part))
+        case "table":
+            yield from change_table(difference, quoted(name))
+        case "constraint" if found == f"{expected} NOT VALID":
+            yield 35, f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(part)};"
+        case "index" if MARKS.sub("", expected) == MARKS.sub("", found) and "INVALID" not in found:
+            yield BY_HAND, f"-- {difference}: CLUSTER and REPLICA IDENTITY are settings of its table"
+        case "index" if any(thing.startswith("constraint ") and thing.endswith(f".{name}") for thing in shipped):
+            yield 35, f"-- {difference}: a constraint made this index: drop and add the constraint by hand"
+        case "trigger" | "rule" if (
+            (wanted := ENABLED.fullmatch(expected))
+            and (is_now := ENABLED.fullmatch(found))
+            and wanted["text"] == is_now["text"]
+        ):
+            how = HOW_ENABLED[wanted["enabled"]]
+            yield 38, f"ALTER TABLE {quoted(table)} {how} {kind.upper()} {quoted(part)};"
+        case "function" if f"function {name.partition('(')[0]}" in shipped:
+            text = shipped[f"function {name.partition('(')[0]}"]
+            yield (
+                FIRST_CREATED + CREATED.index("function"),
+                re.sub(r"\ACREATE (FUNCTION|PROCEDURE)", r"CREATE OR REPLACE \1", text),
+            )
+        case "sequence":
+            yield from change_sequence(difference, quoted(name))
+        case "function" | "type":
+            yield BY_HAND, f"-- {difference}: restore it by hand"
+        case _:
+            yield from _drop(kind, name, difference)
+            yield from _create(kind, name, difference, shipped)
+            if f"comment on {difference.thing}" in shipped:
+                yield COMMENT, shipped[f"comment on {difference.thing}"]
