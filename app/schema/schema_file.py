@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from app.schema.statements import parse
+from app.schema.statements import split_statements
 
 
 def statements_by_thing(schema_file: str) -> dict[str, str]:
     """Return the statements of schema.sql by the thing that each makes."""
-    return {key: f"{each.text.strip()};" for each in parse(schema_file) if (key := _key(each.node))}
+    return {key: f"{each.text.strip()};" for each in split_statements(schema_file) if (key := _key(each.parse()))}
 
 
 def _key(node: Any) -> str | None:

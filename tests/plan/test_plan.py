@@ -152,7 +152,7 @@ def test_a_build_without_a_transaction_waits_for_open_transactions(
 ) -> None:
     header = "-- transactional: false\n"
     build = "CREATE INDEX CONCURRENTLY images_title_idx ON images (title);"
-    add(folder, "index_title", build, "DROP INDEX CONCURRENTLY images_title_idx;", header=header)
+    add(folder, "index_title", build, "DROP INDEX CONCURRENTLY IF EXISTS images_title_idx;", header=header)
     holder.execute("CREATE TEMPORARY TABLE written ()")
     holder.execute("SELECT pg_sleep(1.05)")
 
