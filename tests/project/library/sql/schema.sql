@@ -48,12 +48,15 @@ CREATE INDEX books_author_id_id_idx ON books USING btree (author_id, id);
 -- column books.author_id: bigint, not null
 -- column books.id: bigint, not null, identity a
 -- column books.title: text, not null
+-- comment on table books: The books of the library.
 -- constraint authors.authors_name_check: CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 -- constraint authors.authors_pkey: PRIMARY KEY (id)
 -- constraint books.books_pkey: PRIMARY KEY (id)
 -- index authors_pkey: CREATE UNIQUE INDEX authors_pkey ON authors USING btree (id)
 -- index books_author_id_id_idx: CREATE INDEX books_author_id_id_idx ON books USING btree (author_id, id)
 -- index books_pkey: CREATE UNIQUE INDEX books_pkey ON books USING btree (id)
+-- sequence authors_id_seq: as bigint, start 1, increment 1, from 1 to 9223372036854775807, cache 1, owned by authors.id
+-- sequence books_id_seq: as bigint, start 1, increment 1, from 1 to 9223372036854775807, cache 1, owned by books.id
 -- table authors: kind r, persistence p
 -- table authors_id_seq: kind S, persistence p
 -- table books: kind r, persistence p
