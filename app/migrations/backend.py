@@ -34,6 +34,7 @@ from app.errors import CommandError, ExitCode, UsageError
 from app.migrations import follow, ledger, lock, splitting, tags
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
+from app.migrations.dependents import reject_dependents
 from app.migrations.edge import command_edge
 from app.migrations.execution import execute
 from app.migrations.migrator import FinishedElsewhereError
@@ -77,6 +78,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             os.chdir(project.current().folder)
             for warning in unknown_names() if WARNED not in os.environ else []:
                 print(f"warning: {warning}", file=sys.stderr)
+            reject_options()
             self.settings = read_settings()
             self.output = Output(self.settings.migration_output)
         with command_edge(self.output):
@@ -85,8 +87,6 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             return connection
 
     def __init__(self, dburi: object, migration_table: str) -> None:
-        with command_edge():
-            reject_options(migration_table)
         super().__init__(dburi, migration_table)
         self.released: frozenset[str] = frozenset()  # migrations that do not wait: their command runs
         self._known: dict[str, Migration] = {}
@@ -101,7 +101,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """Do nothing: `_hold` creates the lock table under the lock, and PostgreSQL has transactional DDL."""
 
     def transaction(self, rollback_on_exit: bool = False) -> Any:
-        """Return a transaction, or nothing inside one: an error ends all of it, so no statement needs a savepoint."""
+        """Return a transaction, or nothing inside one: without savepoints, an error ends all of it."""
         return contextlib.nullcontext() if self._in_transaction else super().transaction(rollback_on_exit)
 
     def report(self, text: str, event: str = "note", **fields: object) -> None:
@@ -315,6 +315,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_gap(names, entries, "yoyo apply -r")
         if not names:
             self.report("nothing to apply", "nothing")
+        reject_dependents(self.connection, (Path(self._known[name].path) for name in names))
         super().apply_migrations(self._by_name(names))
 
     def rollback_migrations(self, migrations: MigrationList, force: bool = False) -> None:
@@ -331,8 +332,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.report("nothing to roll back", "nothing")
             return
         reject_needed(names, entries, "yoyo rollback -r")
-        if "reapply" in sys.argv:
-            reject_many(names, "rolled back", "reapply")
+        reject_many(names, "rolled back", "reapply")
         chosen_migrations = self._by_name(names)
         reject_losses(self.connection, self.settings, chosen_migrations)
         super().rollback_migrations(chosen_migrations)

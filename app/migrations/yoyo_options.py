@@ -25,16 +25,17 @@ def command_line() -> argparse.Namespace:
     return arguments
 
 
-def reject_options(migration_table: str) -> None:
+def reject_options() -> None:
     """Raise UsageError if the yoyo command has an option that yoyo ignores, or that would do harm."""
-    if migration_table != default_migration_table:
+    given = vars(command_line())
+    command = given.get("command_name")
+    table = given.get("migration_table", default_migration_table)
+    if table != default_migration_table:
         raise UsageError(
-            f"--migration-table {migration_table} is not supported, because the ledger and the service read "
+            f"--migration-table {table} is not supported, because the ledger and the service read "
             f"{default_migration_table}.",
             "remove the option. For a second installation, use another schema or another database",
         )
-    given = vars(command_line())
-    command = given.get("command_name")
     if given.get("prompt_password"):
         raise UsageError(
             "-p is not supported, because no URL is on the command line.",
@@ -69,8 +70,7 @@ def reject_many(names: Sequence[str], done: str, verb: str) -> None:
     `names` begins with the last migration. yoyo also selects those that depend on the one of -r.
     """
     given = command_line()
-    command = getattr(given, "command_name", verb)
-    if len(names) > 1 and command == verb and not getattr(given, "all", False):
+    if len(names) > 1 and getattr(given, "command_name", None) == verb and not getattr(given, "all", False):
         raise CommandError(
             f"nothing was {done}: this would {verb} {len(names)} migrations, from {names[0]} down to {names[-1]}.",
             f"{verb} the last one: yoyo {verb} -m {names[0]}. To {verb} all of them, add --all",

@@ -49,7 +49,6 @@ UNCHANGED = {
     "develop -n -1": (2, "error: -n must be 1 or more, not -1."),
     "break-lock": (0, "the lock is free"),
     "init sql/migrations": (0, "Existing configuration file found"),
-    "new -m Add": (143, "error: "),
     "list --no-config-file": (2, "yoyo: error: Please specify"),
 }
 

@@ -1,0 +1,156 @@
+"""Dependents: objects of a former service that PostgreSQL protects from a change of type, and those that do no harm."""
+
+import psycopg
+import pytest
+from psycopg.sql import SQL
+
+from tests.conftest import as_role, yoyo_on
+from tests.migrations.test_adoption import contents
+from tests.support.legacy import CREATE_ALL, ROWS
+
+# The object, the words that name it in the error, and how to drop it.
+REJECTED = {
+    "a view": ("CREATE VIEW v AS SELECT title FROM images", "view v", "DROP VIEW v"),
+    "a view over all columns": ("CREATE VIEW v AS SELECT * FROM images", "view v", "DROP VIEW v"),
+    "a view of a view": (
+        "CREATE VIEW v AS SELECT title FROM images; CREATE VIEW w AS SELECT * FROM v",
+        "view v",
+        "DROP VIEW v CASCADE",
+    ),
+    "a quoted view elsewhere": (
+        'CREATE SCHEMA "Odd"; CREATE VIEW "Odd"."A view" AS SELECT filename FROM images',
+        'view "Odd"."A view"',
+        'DROP SCHEMA "Odd" CASCADE',
+    ),
+    "a materialized view": (
+        "CREATE MATERIALIZED VIEW m AS SELECT sha256 FROM images",
+        "materialized view m",
+        "DROP MATERIALIZED VIEW m",
+    ),
+    "a BEGIN ATOMIC function": (
+        "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(title) FROM images; END",
+        "function f()",
+        "DROP FUNCTION f",
+    ),
+    "the filter of a publication": (
+        "CREATE PUBLICATION p FOR TABLE images WHERE (storage_key <> '')",
+        "publication p, by its WHERE or its columns",
+        "DROP PUBLICATION p",
+    ),
+    "the columns of a publication": (
+        "CREATE PUBLICATION p FOR TABLE images (id, title)",
+        "publication p, by its WHERE or its columns",
+        "DROP PUBLICATION p",
+    ),
+    "a rule of another table": (
+        "CREATE TABLE t (a text); CREATE RULE r AS ON INSERT TO t DO ALSO UPDATE images SET title = NEW.a",
+        "rule r on t",
+        "DROP TABLE t",
+    ),
+    "a column with the row of the table": ("CREATE TABLE t (a images)", "column t.a", "DROP TABLE t"),
+    "a column with rows of the table": ("CREATE TABLE t (a images[])", "column t.a", "DROP TABLE t"),
+}
+
+# Objects that PostgreSQL changes with the column, or that do not depend on it.
+HARMLESS = {
+    "grants": "GRANT SELECT, UPDATE (title) ON images TO PUBLIC",
+    "a comment": "COMMENT ON COLUMN images.title IS 'of the former service'",
+    "statistics": "CREATE STATISTICS s ON title, filename FROM images",
+    "a target of statistics": "ALTER TABLE images ALTER COLUMN title SET STATISTICS 500",
+    "a storage": "ALTER TABLE images ALTER COLUMN title SET STORAGE EXTERNAL",
+    "the replica identity": "ALTER TABLE images REPLICA IDENTITY FULL",
+    "storage parameters": "ALTER TABLE images SET (autovacuum_vacuum_scale_factor = 0.01)",
+    "a publication": "CREATE PUBLICATION p FOR TABLE images",
+    "a function with text": "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT count(title) FROM images'",
+    "a view over other columns": "CREATE VIEW v AS SELECT id, width FROM images",
+    "a foreign key to it": "CREATE TABLE t (a uuid REFERENCES images)",
+    "a tablespace": "SET allow_in_place_tablespaces = on; CREATE TABLESPACE aside LOCATION ''",
+}
+ERROR = "nothing was applied, because PostgreSQL would reject a change of type:"
+ALTER = "ALTER TABLE images " + ", ".join(
+    f"ALTER COLUMN {column} TYPE text" for column in ("filename", "content_type", "sha256", "storage_key", "title")
+)
+
+
+def test_each_dependent_is_named_before_anything_is_applied(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        for case, (made, named, dropped) in REJECTED.items():
+            connection.execute(made.encode())
+            with pytest.raises(psycopg.Error, match="cannot alter"):  # the reason for the check
+                connection.execute(ALTER.encode())
+            before = contents(connection)
+
+            done = yoyo_on(empty_database, "apply")
+
+            assert done.returncode == 1, (case, done.stderr)
+            assert done.stderr.startswith(
+                "error: nothing was applied, because PostgreSQL would reject a change of type:\n"
+            )
+            assert f"\n  {named}: 0003_turn_images_varchars_into_text changes the type of " in done.stderr, case
+            assert done.stderr.endswith("hint: drop these objects, apply, and create them again\n")
+            assert contents(connection) == before, case
+            assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,), case
+            connection.execute(dropped.encode())
+
+        assert yoyo_on(empty_database, "apply", "-r", "0004").returncode == 0
+
+
+def test_several_dependents_are_one_message(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute("CREATE VIEW v AS SELECT title FROM images; CREATE VIEW w AS SELECT sha256 FROM images")
+
+    done = yoyo_on(empty_database, "apply")
+
+    assert "\n  view v: " in done.stderr
+    assert "\n  view w: " in done.stderr
+
+
+def test_what_does_no_harm_is_adopted(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.encode())
+        for made in HARMLESS.values():
+            for each in made.split("; "):
+                connection.execute(each.encode())
+        connection.execute("ALTER TABLE images SET TABLESPACE aside")
+        _, rows = contents(connection)
+
+        done = yoyo_on(empty_database, "apply")
+
+        assert done.returncode == 0, done.stderr
+        assert contents(connection)[1] == rows
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("DROP PUBLICATION p")
+        connection.execute("DROP TABLESPACE aside")
+
+
+SCHEMAS = {
+    "another schema comes first": ("app", "app,public", "the search_path leads to schema app, but schema public has"),
+    "a schema has the name of the role": (
+        "postgres",
+        '"$user",public',
+        "leads to schema postgres, but schema public has",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SCHEMAS)
+def test_an_installation_is_never_split_over_two_schemas(empty_database: str, case: str) -> None:
+    schema, path, said = SCHEMAS[case]
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(SQL(f"CREATE SCHEMA {schema}; SET search_path = {path}"))
+        [(name,)] = connection.execute("SELECT current_database()")
+        connection.execute(SQL(f"ALTER DATABASE {name} SET search_path = {path}"))
+
+        done = yoyo_on(empty_database, "apply")
+
+        assert done.returncode != 0
+        assert said in done.stderr
+        assert "the table images" in done.stderr
+        assert connection.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,)
+
+    alone = yoyo_on(as_role(f"{empty_database}&options=-csearch_path%3Dpublic", "postgres"), "apply", "-r", "0001")
+    assert alone.returncode == 0, alone.stderr
