@@ -13,13 +13,11 @@ It differs from yoyo's own psycopg backend in these points:
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -392,13 +390,4 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         ledger.record_run(self.connection, migration.id, digest, operation, outcome, started, error)
 
     def get_log_data(self, migration: Migration | None = None, operation: str = "apply") -> dict[str, Any]:
-        """Return what yoyo logs. It works without a DNS query, and for a user ID that has no name."""
-        return {
-            "id": str(uuid.uuid1()),
-            "migration_id": migration and migration.id,
-            "migration_hash": migration and migration.hash,
-            "username": ledger.username(),
-            "hostname": socket.gethostname(),
-            "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
-            "operation": operation,
-        }
+        return ledger.log_row(migration and migration.id, migration and migration.hash, operation)
