@@ -9,11 +9,22 @@ from pglast.enums import ConstrType, DropBehavior, ObjectType
 from app.lint import costs
 from app.lint.catalog import Catalog
 from app.lint.findings import Fault, Faults
+from app.lint.index_rules import require_index
 from app.lint.lock_rules import foreign_key_lock
-from app.lint.nodes import SERIALS, is_virtual, qualified_name, relation_name, type_name
+from app.lint.nodes import SERIALS, constraint_columns, is_virtual, qualified_name, relation_name, type_name
+from app.lint.object_rules import alter_table_object_faults
 from app.lint.parser import Statement
-from app.lint.release_rules import CASCADE, change_type, drop_column, drop_default, drop_unique_index, require
+from app.lint.release_rules import (
+    CASCADE,
+    change_type,
+    drop_column,
+    drop_constraint,
+    drop_default,
+    drop_expression,
+    require,
+)
 from app.lint.state import MigrationState
+from app.lint.usage import Use
 
 # Subcommands whose lock lets reads and writes continue.
 LIGHT = {
@@ -86,15 +97,36 @@ def _add_column(state: MigrationState, line: int, table: str, command: Any) -> F
         or type_name(definition.typeName) in SERIALS
     )
     if state.is_busy(table):
+        if users := sorted(use.name for use in state.bodies() if _becomes_ambiguous(state, use, table, name)):
+            why = f"{', '.join(users)} already use {name} beside {table} for something else"
+            yield Fault(line, "ambiguous-name", why)
         yield from _add_column_in_use(state, line, table, definition, constraints, default, has_value=has_value)
     foreign = constraints.get(ConstrType.CONSTR_FOREIGN)
     if foreign:
         target = relation_name(foreign.pktable)
+        require_index(state, line, table, (name,), target)
         if has_value and state.is_busy(table):
             why = f"{table} is scanned under ACCESS EXCLUSIVE, and writes to {target} wait"
             yield Fault(line, "foreign-key-scan", why)
         elif target != table and state.is_busy(target):
             yield foreign_key_lock(state, line, target)
+
+
+def _becomes_ambiguous(state: MigrationState, use: Use, table: str, column: str) -> bool:
+    """Return whether a query or trigger function gives the column's name to something else, in the table's scope."""
+    aliases = {
+        alias
+        for trigger in state.catalog.triggers.values()
+        if trigger.table == table and trigger.function == use.name
+        for alias in trigger.transition_tables
+    }
+    for scope in use.scopes:
+        others = scope.relations - {table, *aliases}
+        elsewhere = scope.provided | use.variables
+        is_taken = column in elsewhere or any(state.catalog.column(other, column) for other in others)
+        if is_taken and column in scope.columns and scope.relations & {table, *aliases}:
+            return True
+    return False
 
 
 def _add_column_in_use(
@@ -132,6 +164,7 @@ def _add_constraint(state: MigrationState, line: int, table: str, node: Any) -> 
     busy = state.is_busy(table)
     if node.contype == ConstrType.CONSTR_FOREIGN:
         target = relation_name(node.pktable)
+        require_index(state, line, table, constraint_columns(node), target)
         if not busy and target != table and state.is_busy(target):
             yield foreign_key_lock(state, line, target)
         elif busy and not node.skip_validation:
@@ -175,16 +208,19 @@ def _set_not_null(state: MigrationState, line: int, table: str, name: str, *, sc
 def _other_command(state: MigrationState, line: int, table: str, command: Any, added: set[str]) -> Faults:
     """Yield the faults of a subcommand. `added` are the columns that the same statement adds."""
     kind, name = command.subtype, command.name
+    yield from alter_table_object_faults(state, line, table, command)
     if kind in {Alter.AT_DropColumn, Alter.AT_DropConstraint} and command.behavior == DropBehavior.DROP_CASCADE:
         yield Fault(line, "drop-cascade", CASCADE)
     if kind == Alter.AT_DropColumn:
         yield from drop_column(state, line, table, name, if_exists=command.missing_ok)
     elif kind == Alter.AT_DropConstraint:
-        yield from drop_unique_index(state, line, name)
+        drop_constraint(state, line, table, name)
     elif kind == Alter.AT_SetNotNull and name not in added:
         yield from _set_not_null(state, line, table, name, scans=True)
-    elif kind == Alter.AT_ColumnDefault and command.def_ is None:
+    elif kind == Alter.AT_DropIdentity or (kind == Alter.AT_ColumnDefault and command.def_ is None):
         yield from drop_default(state, line, table, name)
+    elif kind == Alter.AT_DropExpression:
+        yield from drop_expression(state, line, table, name)
     elif kind == Alter.AT_ValidateConstraint:
         known = next((each for each in state.catalog.constraints(table) if each.name == name), None)
         if state.transactional and state.locked and not (known and known.valid):

@@ -18,11 +18,13 @@ from app.lint.nodes import (
     columns_in,
     constraint_columns,
     dropped_names,
+    functions_in,
     is_virtual,
     qualified,
     qualified_name,
     relation_name,
     replaced,
+    split_name,
     type_name,
     type_of,
 )
@@ -48,6 +50,7 @@ class Column:
     is_generated: bool = False  # GENERATED or serial, so PostgreSQL sets the value
     virtual: bool = False
     created_by: str = ""  # name of the migration file
+    expression: Any = None  # a node, of GENERATED ALWAYS AS
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Index:
     mentioned: frozenset[str]  # columns, including those in expressions and in the predicate
     unique: bool
     is_plain: bool  # without expressions and predicate
+    functions: frozenset[str] = frozenset()  # in its expressions and its predicate
     created_by: str = ""
 
 
@@ -89,11 +93,23 @@ class Table:
 
 @dataclass(frozen=True)
 class Routine:
-    """Function or procedure. `body` is None if it is not a string."""
+    """Function or procedure. `body` is None if it is not a string, and then `parsed` has its statements."""
 
     volatility: str
     language: str
     body: str | None
+    created_by: str
+    parsed: Any = None  # a node of BEGIN ATOMIC or RETURN
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Trigger of a table."""
+
+    name: str
+    table: str
+    function: str
+    transition_tables: tuple[str, ...]  # REFERENCING NEW TABLE AS inserted
     created_by: str
 
 
@@ -106,6 +122,10 @@ class Catalog:
     routines: dict[str, Routine] = field(default_factory=dict)
     domains: dict[str, bool] = field(default_factory=dict)  # whether it has constraints
     temporary: set[str] = field(default_factory=set)
+    triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)  # by table and name
+    policies: set[tuple[str, str]] = field(default_factory=set)  # table and name
+    row_security: set[str] = field(default_factory=set)  # tables with row level security
+    types: dict[str, str] = field(default_factory=dict)  # enums and domains, with the file that creates them
 
     def copy(self) -> "Catalog":
         """Return a copy that can change independently."""
@@ -113,7 +133,17 @@ class Catalog:
             name: replace(table, columns=dict(table.columns), constraints=dict(table.constraints))
             for name, table in self.tables.items()
         }
-        return Catalog(tables, dict(self.indexes), dict(self.routines), dict(self.domains), set(self.temporary))
+        return Catalog(
+            tables,
+            dict(self.indexes),
+            dict(self.routines),
+            dict(self.domains),
+            set(self.temporary),
+            dict(self.triggers),
+            set(self.policies),
+            set(self.row_security),
+            dict(self.types),
+        )
 
     def column(self, table: str, name: str | None) -> Column | None:
         """Return a column, or None if the table or the column is not known."""
@@ -156,8 +186,20 @@ class Catalog:
                 language = getattr(options.get("language"), "sval", "sql")
                 body = options.get("as")
                 text = getattr(body[0], "sval", None) if body else None
-                self.routines[qualified_name(node.funcname)] = Routine(volatility, language, text, created_by)
+                name = qualified_name(node.funcname)
+                self.routines[name] = Routine(volatility, language, text, created_by, node.sql_body)
+            case ast.CreateTrigStmt(relation=relation):
+                table = relation_name(relation)
+                aliases = tuple(each.name for each in node.transitionRels or ())
+                function = qualified_name(node.funcname)
+                trigger = Trigger(node.trigname or "", table, function, aliases, created_by)
+                self.triggers[table, trigger.name] = trigger
+            case ast.CreatePolicyStmt(table=relation):
+                self.policies.add((relation_name(relation), node.policy_name or ""))
+            case ast.CreateEnumStmt():
+                self.types[qualified_name(node.typeName)] = created_by
             case ast.CreateDomainStmt():
+                self.types[qualified_name(node.domainname)] = created_by
                 kinds = {constraint.contype for constraint in node.constraints or ()}
                 self.domains[qualified_name(node.domainname)] = bool(kinds & KINDS.keys())
             case ast.AlterDomainStmt(subtype="C"):  # ADD CONSTRAINT
@@ -205,6 +247,7 @@ class Catalog:
             is_generated or serial,
             is_virtual(constraints),
             created_by,
+            getattr(constraints.get(ConstrType.CONSTR_GENERATED), "raw_expr", None),
         )
         for constraint in node.constraints or ():
             if constraint.contype != ConstrType.CONSTR_NOTNULL:
@@ -231,7 +274,8 @@ class Catalog:
         if kind in {"pkey", "key", "excl"}:
             if node.indexname:
                 self.indexes.pop(node.indexname, None)
-            self.indexes[name] = Index(name, table, columns, frozenset(columns), kind != "excl", True, created_by)
+            own = Index(name, table, columns, frozenset(columns), kind != "excl", True, created_by=created_by)
+            self.indexes[name] = own
         for column in columns if kind in {"pkey", "not_null"} and valid else ():
             self._change(table, column, not_null=True)
 
@@ -240,11 +284,14 @@ class Catalog:
         columns = tuple(each.name or "" for each in node.indexParams or ())
         parts = [each.name or "expr" for each in node.indexParams or ()]
         name = node.idxname or "_".join([table.rpartition(".")[2], *parts, "idx"])
-        mentioned = columns_in(node.whereClause) | {c for each in node.indexParams or () for c in columns_in(each.expr)}
+        others = [node.whereClause, *(each.expr for each in node.indexParams or ())]
+        mentioned = columns_in(others) | {each.name for each in node.indexIncludingParams or ()}
         is_plain = "" not in columns and node.whereClause is None
         if name not in self.indexes:
             every = frozenset(mentioned | set(columns) - {""})
-            self.indexes[name] = Index(name, table, columns, every, bool(node.unique), is_plain, created_by)
+            self.indexes[name] = Index(
+                name, table, columns, every, bool(node.unique), is_plain, functions_in(others), created_by
+            )
 
     def alter(self, table: str, command: Any, created_by: str) -> None:
         """Apply one subcommand of an ALTER TABLE."""
@@ -275,6 +322,8 @@ class Catalog:
             self._change(table, name, not_null=kind == Alter.AT_SetNotNull)
         elif kind == Alter.AT_AlterColumnType:
             self._change(table, name, type=type_of(definition.typeName, definition.collClause))
+        elif kind == Alter.AT_EnableRowSecurity:
+            self.row_security.add(table)
         elif kind in {Alter.AT_AddIdentity, Alter.AT_DropIdentity}:
             self._change(table, name, is_generated=kind == Alter.AT_AddIdentity)
 
@@ -318,7 +367,12 @@ class Catalog:
             if node.removeType in RELATIONS:
                 self.tables.pop(name, None)
                 self.indexes = {key: each for key, each in self.indexes.items() if each.table != name}
+                self.triggers = {key: each for key, each in self.triggers.items() if each.table != name}
             elif node.removeType == ObjectType.OBJECT_INDEX:
                 self.indexes.pop(name.rpartition(".")[2], None)
             elif node.removeType in {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE}:
                 self.routines.pop(name, None)
+            elif node.removeType == ObjectType.OBJECT_TRIGGER:
+                self.triggers.pop(split_name(name), None)
+            elif node.removeType == ObjectType.OBJECT_POLICY:
+                self.policies.discard(split_name(name))

@@ -154,8 +154,8 @@ class Check:
             path = self.migrations / name
             before = catalog.copy()
             in_transaction = transactional(path) if path in self.texts else True
-            up = MigrationState(name, catalog, uses, transactional=in_transaction)
             table = directives(path).get("backfill") if path in self.texts else None
+            up = MigrationState(name, catalog, uses, transactional=in_transaction, backfill=table)
             if table:
                 parsed[name] = list(parsed[name])
                 for fault in backfill_faults(up, table, parsed[name]):

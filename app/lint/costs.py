@@ -9,47 +9,26 @@ from typing import Any
 from pglast import ast, enums
 
 from app.lint.catalog import Catalog, Column
-from app.lint.nodes import Type, columns_in, qualified_name, relation_name, type_of, walk
+from app.lint.functions import is_volatile
+from app.lint.nodes import Type, columns_in, constant_text, qualified_name, relation_name, type_of, walk
 
 UNLIMITED = {"varchar", "text"}
 # A wider limit of these types changes only the system catalog. The precision of timestamp(3) is such a limit.
 WIDENING = {"varchar", "varbit", "time", "timetz", "timestamp", "timestamptz"}
 MAX_PRECISION = 6  # digits of a second in a time or timestamp
-# Functions that a default may call without a rewrite. The check assumes that all other functions of pg_catalog are
-# volatile, and functions of this schema if they are not declared STABLE or IMMUTABLE.
-NOT_VOLATILE = {
-    *("now", "transaction_timestamp", "statement_timestamp", "current_setting", "to_timestamp", "to_date", "to_char"),
-    *("date_trunc", "timezone", "make_interval", "make_date", "make_timestamptz", "age", "extract", "date_part"),
-    *("lower", "upper", "md5", "left", "right", "concat", "concat_ws", "format", "replace", "substring", "btrim"),
-    *("length", "char_length", "repeat", "abs", "round", "floor", "ceil", "array_fill", "decode", "encode", "sha256"),
-    *("jsonb_build_object", "json_build_object", "jsonb_build_array", "json_build_array", "to_jsonb", "to_json"),
-    *("int4range", "int8range", "tstzrange", "daterange", "numrange", "tsrange", "cardinality", "current_database"),
-    *(
-        "array_to_string",
-        "string_to_array",
-        "array_append",
-        "array_cat",
-        "array_length",
-        "version",
-        "overlay",
-        "position",
-    ),
-    *("convert_to", "convert_from", "pi", "power", "sqrt", "mod", "trunc", "sign", "ceiling", "ascii", "chr", "ltrim"),
-    *(
-        "rtrim",
-        "lpad",
-        "rpad",
-        "initcap",
-        "reverse",
-        "translate",
-        "split_part",
-        "regexp_replace",
-        "strpos",
-        "to_number",
-    ),
-    *("jsonb_object", "json_object", "jsonb_set", "date_bin", "txid_current", "inet_client_addr", "octet_length"),
-    *("current_schema", "pg_backend_pid", "point", "box", "hashtext", "hashtextextended", "to_tsvector", "quote_ident"),
+AGGREGATES = {
+    *("count", "sum", "avg", "min", "max", "array_agg", "string_agg", "json_agg", "jsonb_agg"),
+    *("bool_and", "bool_or", "every"),
 }
+# Types with the same bytes: the casts of pg_cast with the method b, whose indexes PostgreSQL keeps.
+SAME_BYTES = {
+    ("varchar", "text"),
+    ("text", "varchar"),
+    ("cidr", "inet"),
+    ("xml", "text"),
+    ("bit", "varbit"),
+}
+MAX_BATCH = 100_000  # rows of a LIMIT that one statement may write
 # A client of a type can also read the types to the right of it.
 READABLE_CHANGES = [
     ("int2", "int4", "int8"),
@@ -79,8 +58,7 @@ def rewrites(old: Type | None, new: Type | None) -> bool:
     if old.array:
         return True
     if old.name != new.name:
-        same_bytes = {("varchar", "text"), ("text", "varchar"), ("cidr", "inet"), ("xml", "text")}
-        return (old.name, new.name) not in same_bytes or (new.name == "varchar" and bool(new.mods))
+        return (old.name, new.name) not in SAME_BYTES or (new.name in {"varchar", "varbit"} and bool(new.mods))
     if not new.mods:
         return old.name not in {*WIDENING, "numeric", "interval"}
     if not old.mods and old.name in WIDENING and old.name.startswith("time"):
@@ -125,12 +103,9 @@ def _is_default_cast(using: Any, name: str, new: Type | None) -> bool:
 def volatile(catalog: Catalog, default: Any) -> bool:
     """Return whether a default may differ from row to row, so that ADD COLUMN rewrites the table."""
     for node in walk(default):
-        if isinstance(node, ast.FuncCall):
-            name = qualified_name(node.funcname)
-            known = catalog.routines.get(name)
-            if known.volatility == "volatile" if known else name.removeprefix("pg_catalog.") not in NOT_VOLATILE:
-                return True
-        elif isinstance(node, ast.A_Expr) and _own_operator(node):
+        if isinstance(node, ast.FuncCall) and is_volatile(catalog, node):
+            return True
+        if isinstance(node, ast.A_Expr) and _own_operator(node):
             return True
     return False
 
@@ -196,19 +171,112 @@ def without_where(where: Any) -> bool:
 
 
 def few_rows(catalog: Catalog, table: str, node: Any, where: Any) -> bool:
-    """Return whether a statement touches few rows: it has a LIMIT, or compares a unique column with constants."""
-    if any(isinstance(each, ast.SelectStmt) and each.limitCount is not None for each in walk(node)):
+    """Return whether a statement touches few rows: a LIMIT selects them, or a unique column is one of some constants.
+
+    A LIMIT of a subquery in SET or in the list of columns limits nothing.
+    """
+    if _limited(node, where):
         return True
     unique = {index.columns[0] for index in catalog.indexes_of(table) if index.unique and len(index.columns) == 1}
     for part in _ands(where):
         match part:
-            case ast.A_Expr(lexpr=ast.ColumnRef() as column, rexpr=value, name=[ast.String(sval="=")]):
-                constant = not any(isinstance(each, ast.ColumnRef | ast.SubLink) for each in walk(value))
+            case ast.A_Expr(
+                kind=enums.A_Expr_Kind.AEXPR_OP | enums.A_Expr_Kind.AEXPR_IN | enums.A_Expr_Kind.AEXPR_OP_ANY,
+                lexpr=ast.ColumnRef() as column,
+                rexpr=value,
+                name=[ast.String(sval="=")],
+            ):
+                constant = not any(
+                    isinstance(each, ast.SubLink) or _is_column(catalog, table, node, each) for each in walk(value)
+                )
                 if constant and columns_in(column) <= unique:
                     return True
             case _:
                 pass
     return False
+
+
+def _is_column(catalog: Catalog, table: str, node: Any, value: Any) -> bool:
+    """Return whether a name is a column of the statement, and not a variable of PL/pgSQL."""
+    match value:
+        case ast.ColumnRef(fields=[ast.String(sval=name)]):
+            known = catalog.tables.get(table)
+            return known is None or not known.is_complete or name in known.columns
+        case ast.ColumnRef(fields=[*_, ast.String(sval=qualifier), _]):
+            relations = [each for each in walk(node) if isinstance(each, ast.RangeVar)]
+            return qualifier in {each.alias.aliasname if each.alias else each.relname for each in relations}
+        case _:
+            return isinstance(value, ast.ColumnRef)
+
+
+def _limited(node: Any, where: Any) -> bool:
+    with_clause = getattr(node, "withClause", None)
+    limited = {
+        each.ctename
+        for each in (with_clause.ctes if with_clause else ())
+        if isinstance(each.ctequery, ast.SelectStmt) and _is_batch(each.ctequery)
+    }
+    if isinstance(node, ast.SelectStmt) and _is_batch(node) and not _aggregates(node):
+        return True
+    sources = [getattr(node, name, None) for name in ("fromClause", "usingClause", "sourceRelation")]
+    for part in [*_sources(sources), *_subselects(where)]:
+        if isinstance(part, ast.SelectStmt):
+            if _is_batch(part) or any(
+                isinstance(each, ast.RangeVar) and each.relname in limited for each in _sources(part.fromClause)
+            ):
+                return True
+        elif part.relname in limited:
+            return True
+    return False
+
+
+def _is_batch(select: Any) -> bool:
+    """Return whether a LIMIT keeps the result of a SELECT small."""
+    limit = select.limitCount
+    if limit is None or (isinstance(limit, ast.A_Const) and limit.isnull):
+        return False
+    text = constant_text(limit)
+    return not text.isdigit() or int(text) <= MAX_BATCH
+
+
+def _aggregates(select: Any) -> bool:
+    """Return whether a SELECT reads all rows before its LIMIT counts: an aggregate, GROUP BY or DISTINCT."""
+    names = {qualified_name(each.funcname) for each in walk(select.targetList) if isinstance(each, ast.FuncCall)}
+    return bool(select.groupClause or select.distinctClause or names & AGGREGATES)
+
+
+def _sources(node: Any) -> list[Any]:
+    """Return the tables and subqueries of a FROM clause."""
+    match node:
+        case list() | tuple():
+            return [found for each in node for found in _sources(each)]
+        case ast.JoinExpr():
+            return _sources([node.larg, node.rarg])
+        case ast.RangeSubselect(subquery=query):
+            return [query]
+        case ast.RangeVar():
+            return [node]
+        case _:
+            return []
+
+
+def _subselects(where: Any) -> list[Any]:
+    """Return the subqueries that select the rows: `id IN (SELECT ...)` and `id = (SELECT ...)`, joined by AND."""
+    found = []
+    for part in _ands(where):
+        match part:
+            case ast.SubLink(subLinkType=enums.SubLinkType.ANY_SUBLINK, subselect=select):
+                found.append(select)
+            case ast.A_Expr(rexpr=ast.SubLink(subselect=select), name=[ast.String(sval="=")]):
+                found.append(select)
+            case _:
+                pass
+    return found
+
+
+def direct_tables(select: Any) -> set[str]:
+    """Return the tables in the FROM clause of a SELECT, without those of its subqueries."""
+    return {relation_name(each) for each in _sources(select.fromClause) if isinstance(each, ast.RangeVar)}
 
 
 def same_columns(known: dict[str, Column], wanted: dict[str, Column]) -> bool:

@@ -7,7 +7,8 @@ from pglast import ast
 from pglast.enums import ConstrType
 
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import constant_text, relation_name
+from app.lint.index_rules import require_index
+from app.lint.nodes import constant_text, constraint_columns, relation_name
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
 
@@ -76,6 +77,10 @@ def _create_table(state: MigrationState, statement: Statement) -> Faults:
         for constraint in constraints:
             if constraint.contype == ConstrType.CONSTR_FOREIGN:
                 target = relation_name(constraint.pktable)
+                columns = (
+                    (element.colname or "",) if isinstance(element, ast.ColumnDef) else constraint_columns(constraint)
+                )
+                require_index(state, statement.line_of(constraint), table, columns, target)
                 if target != table and state.is_busy(target):
                     yield foreign_key_lock(state, statement.line_of(constraint), target)
     if node.partbound:

@@ -4,6 +4,7 @@ The rules by subject: lock_rules.py, alter_table_rules.py, write_rules.py and re
 settings and hidden changes. sql/README.md gives each rule's reason, with a bad and a good example.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,11 +13,15 @@ from pglast.enums import VariableSetKind
 
 from app.lint.alter_table_rules import alter_table_faults
 from app.lint.findings import Fault, Faults
+from app.lint.index_rules import index_faults
 from app.lint.lock_rules import lock_faults
 from app.lint.nodes import constant_text, qualified_name
+from app.lint.object_rules import object_faults
 from app.lint.parser import Statement
 from app.lint.release_rules import release_faults
+from app.lint.server_rules import server_faults
 from app.lint.state import MigrationState
+from app.lint.transaction_rules import lock_order_faults, transaction_faults
 from app.lint.write_rules import note_writes, write_faults
 
 # Statements that a DO block may contain, because they do not change the schema.
@@ -25,6 +30,8 @@ NOT_DDL = (
     *(ast.VariableSetStmt, ast.VariableShowStmt, ast.LockStmt, ast.CopyStmt, ast.ExplainStmt, ast.NotifyStmt),
     *(ast.TransactionStmt, ast.ConstraintsSetStmt, ast.DiscardStmt, ast.CheckPointStmt, ast.VacuumStmt),
 )
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86_400}  # seconds
+MAX_LOCK_TIMEOUT = 10.0  # seconds
 NO_LOCK_TIMEOUT = "without a lock_timeout, requests queue behind a lock"
 
 
@@ -33,18 +40,26 @@ def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> 
     hidden: set[int] = set()
     for statement in statements:
         yield from _settings(statement)
+        yield from server_faults(statement)
+        yield from transaction_faults(state, statement)
+        locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
+            yield from index_faults(state, statement)
             yield from alter_table_faults(state, statement)
         elif not statement.unreadable:
             yield from lock_faults(state, statement)
+            yield from index_faults(state, statement)
+            yield from object_faults(state, statement)
             yield from release_faults(state, statement)
             note_writes(state, statement)
             state.catalog.apply(statement.node, state.file)
+        yield from lock_order_faults(state, statement.line, locks)
         line = statement.block or statement.line
         if line not in hidden and (why := _hidden_change(state, statement)):
             hidden.add(line)
             yield Fault(line, "hidden-ddl", why)
     yield from write_faults(state)
+    yield from (fault for fault, stays in state.pending if stays())
 
 
 def _settings(statement: Statement) -> Faults:
@@ -55,20 +70,26 @@ def _settings(statement: Statement) -> Faults:
                 if constant_text(is_local) in {"f", "false", "off", "no", "0"}:
                     why = f"{setting or 'the setting'} would also apply to the migrations after this one"
                     yield Fault(statement.line, "session-setting", why)
-                if setting.lower() == "lock_timeout" and _is_zero(constant_text(value)):
-                    yield Fault(statement.line, "lock-timeout-off", NO_LOCK_TIMEOUT)
+                if setting.lower() == "lock_timeout" and (why := _too_long(constant_text(value))):
+                    yield Fault(statement.line, "lock-timeout-off", why)
             case ast.VariableSetStmt(name="lock_timeout"):
                 is_reset = node.kind in {VariableSetKind.VAR_SET_DEFAULT, VariableSetKind.VAR_RESET}
-                is_zero = any(_is_zero(constant_text(each)) for each in node.args or ())
-                if is_zero or (is_reset and (node.is_local or node is not statement.node)):
-                    yield Fault(statement.line, "lock-timeout-off", NO_LOCK_TIMEOUT)
+                why = next(filter(None, (_too_long(constant_text(each)) for each in node.args or ())), "")
+                if why or (is_reset and (node.is_local or node is not statement.node)):
+                    yield Fault(statement.line, "lock-timeout-off", why or NO_LOCK_TIMEOUT)
             case _:
                 pass
 
 
-def _is_zero(text: str) -> bool:
-    digits = text.strip().rstrip("usmindh ")
-    return bool(digits) and not digits.strip("0.+-")
+def _too_long(text: str) -> str:
+    """Return why a lock_timeout is too long, or "". A number without a unit is in milliseconds."""
+    match = re.fullmatch(r"([+-]?[0-9.]+)\s*(us|ms|s|min|h|d)?", text.strip())
+    if match is None:
+        return ""
+    seconds = float(match[1]) * UNITS[match[2] or "ms"]
+    if seconds == 0:
+        return NO_LOCK_TIMEOUT
+    return f"requests queue behind the lock for up to {text.strip()}" if seconds > MAX_LOCK_TIMEOUT else ""
 
 
 def _hidden_change(state: MigrationState, statement: Statement) -> str:

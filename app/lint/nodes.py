@@ -15,6 +15,7 @@ RELATIONS = {
     ObjectType.OBJECT_MATVIEW,
     ObjectType.OBJECT_FOREIGN_TABLE,
 }
+OF_TABLES = {ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE}
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def dropped_names(node: Any) -> list[str]:
     for each in node.objects or ():
         if isinstance(each, ast.ObjectWithArgs):
             names.append(qualified_name(each.objname))
+        elif isinstance(each, tuple) and node.removeType in OF_TABLES:
+            names.append(f"{qualified_name(each[:-1])}.{qualified_name(each[-1:])}")
         elif isinstance(each, tuple):
             names.append(qualified_name(each))
         elif isinstance(each, ast.TypeName):
@@ -85,6 +88,17 @@ def columns_in(node: Any) -> set[str]:
     """Return the columns that an expression names, without table or schema."""
     fields = [each.fields[-1] for each in walk(node) if isinstance(each, ast.ColumnRef) and each.fields]
     return {each.sval or "" for each in fields if isinstance(each, ast.String)}
+
+
+def functions_in(node: Any) -> frozenset[str]:
+    """Return the functions that an expression calls."""
+    return frozenset(qualified_name(each.funcname) for each in walk(node) if isinstance(each, ast.FuncCall))
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return the table and the name of a trigger or policy: `images.touch`, or `aside.images.touch`."""
+    table, _, own = name.rpartition(".")
+    return table, own
 
 
 def constraint_columns(node: Any) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from pglast import ast, parse_plpgsql
 from pglast.parser import ParseError, scan
@@ -29,6 +29,9 @@ class Statement:
     line: int
     block: int | None = None
     unreadable: bool = False  # built at run time, or not in PL/pgSQL
+    in_loop: bool = False  # of the DO
+    in_batches: bool = False  # in a loop of the DO that commits
+    commit: int | None = None  # the line of the first COMMIT or ROLLBACK in a DO
 
     @cached_property
     def nodes(self) -> list[Any]:
@@ -94,56 +97,117 @@ def statements(text: str) -> Iterator[Statement]:
 def _with_blocks(found: Iterable[Text]) -> Iterator[Statement]:
     for each in found:
         node = each.parse()
-        yield Statement(node, each.text, each.line)
         if isinstance(node, ast.DoStmt):
-            yield from _inside(node, each.text, each.line)
+            yield from _of_do(node, each)
+        else:
+            yield Statement(node, each.text, each.line)
 
 
-def _inside(node: Any, text: str, line: int) -> list[Statement]:
+def _of_do(node: Any, do: Text) -> Iterator[Statement]:
+    """Yield a DO, and then the statements inside it."""
     options = {option.defname: option.arg for option in node.args or ()}
-    unreadable = Statement(node, text, line, line, unreadable=True)
-    if getattr(options.get("language"), "sval", "plpgsql") != "plpgsql":
-        return [unreadable]
+    is_plpgsql = getattr(options.get("language"), "sval", "plpgsql") == "plpgsql"
+    tree = plpgsql_tree(do.text) if is_plpgsql else None
+    opening = next((token.start for token in scan(do.text) if token.name in {"SCONST", "USCONST"}), 0)
+    first = do.line + do.text.count("\n", 0, opening)
+    commit = _end_of_transaction(tree, 1)
+    yield Statement(node, do.text, do.line, commit=first + commit - 1 if commit else None)
+    if tree is None:
+        yield Statement(node, do.text, do.line, do.line, unreadable=True)
+    else:
+        yield from plpgsql_statements(tree, first, do.line, node)
+
+
+def plpgsql_tree(text: str) -> Any:
+    """Return the PL/pgSQL parse tree of a DO or of a CREATE FUNCTION, or None if it cannot be read."""
     try:
-        queries = list(_queries(parse_plpgsql(text), 1))
+        return parse_plpgsql(text)
     except (ParseError, ValueError, RecursionError):
-        return [unreadable]
-    opening = next((token.start for token in scan(text) if token.name in {"SCONST", "USCONST"}), 0)
-    first = line + text.count("\n", 0, opening)
-    return [each for query, at, mode in queries for each in _read_query(query, first + at - 1, mode, line, node)]
+        return None
 
 
-def _queries(tree: Any, line: int, kind: str = "") -> Iterator[tuple[str, int, int]]:
-    """Yield the queries of a PL/pgSQL parse tree: text, line, parse mode. The argument of EXECUTE has the mode -1."""
+def plpgsql_statements(tree: Any, first: int, block: int, node: Any) -> Iterator[Statement]:
+    """Yield the statements in a PL/pgSQL parse tree. `first` is the line of the body, and `block` that of the DO."""
+    for query in _queries(tree, 1):
+        for each in _read_query(query, first + query.line - 1, block, node):
+            yield replace(each, in_loop=query.in_loop, in_batches=query.in_batches)
+
+
+def plpgsql_variables(tree: Any) -> Iterator[str]:
+    """Yield the names of the variables and parameters in a PL/pgSQL parse tree."""
+    for function in tree or ():
+        for datum in function.get("PLpgSQL_function", {}).get("datums", ()):
+            for each in datum.values():
+                if isinstance(each, dict) and "refname" in each:
+                    yield each["refname"]
+
+
+LOOPS = {f"PLpgSQL_stmt_{kind}" for kind in ("loop", "while", "fori", "fors", "forc", "foreach_a", "dynfors")}
+ENDS = {"PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback"}
+
+
+class _Query(NamedTuple):
+    """Query of a PL/pgSQL parse tree. The argument of EXECUTE has the mode -1."""
+
+    text: str
+    line: int  # of the body, from 1
+    mode: int
+    in_loop: bool
+    in_batches: bool
+
+
+def _queries(
+    tree: Any, line: int, kind: str = "", *, in_loop: bool = False, in_batches: bool = False
+) -> Iterator[_Query]:
     if isinstance(tree, list):
         for each in tree:
-            yield from _queries(each, line, kind)
+            yield from _queries(each, line, kind, in_loop=in_loop, in_batches=in_batches)
     elif isinstance(tree, dict):
         line = tree.get("lineno", line)
         for name, each in tree.items():
             if name == "PLpgSQL_expr":
-                yield each["query"], line, -1 if kind == "execute" else each.get("parseMode", 0)
+                mode = -1 if kind == "execute" else each.get("parseMode", 0)
+                yield _Query(each["query"], line, mode, in_loop, in_batches)
             else:
                 executed = name == "query" and kind in {"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"}
-                yield from _queries(each, line, "execute" if executed else name if name.startswith("PLpgSQL") else kind)
+                below = "execute" if executed else name if name.startswith("PLpgSQL") else kind
+                loops = name == "body" and kind in LOOPS
+                commits = in_batches or (loops and _end_of_transaction(each, line) is not None)
+                yield from _queries(each, line, below, in_loop=in_loop or loops, in_batches=commits)
 
 
-def _read_query(query: str, line: int, mode: int, block: int, node: Any) -> Iterator[Statement]:
+def _end_of_transaction(tree: Any, line: int) -> int | None:
+    """Return the line of the first COMMIT or ROLLBACK in a PL/pgSQL parse tree, or None."""
+    stack = [(tree, line)]
+    while stack:
+        node, line = stack.pop()
+        if isinstance(node, list):
+            stack += [(each, line) for each in reversed(node)]
+        elif isinstance(node, dict):
+            line = node.get("lineno", line)
+            for name in ENDS & node.keys():
+                return int(node[name].get("lineno", line))
+            stack += [(each, line) for each in reversed(list(node.values()))]
+    return None
+
+
+def _read_query(query: _Query, line: int, block: int, node: Any) -> Iterator[Statement]:
+    text, mode = query.text, query.mode
     if mode == -1:  # EXECUTE of a constant can be read
         try:
-            select: Any = split_statements(f"SELECT {query}")[0].parse()
-            query = str(select.targetList[0].val.val.sval)
+            select: Any = split_statements(f"SELECT {text}")[0].parse()
+            text = str(select.targetList[0].val.val.sval)
             mode = 0
         except (ParseError, AttributeError):
-            query = ""
-        if not query:
+            text = ""
+        if not text:
             yield Statement(node, "", line, block, unreadable=True)
             return
     if mode == 3:
-        query = re.split(r":?=", query, maxsplit=1)[-1]
+        text = re.split(r":?=", text, maxsplit=1)[-1]
     try:
-        for each in split_statements(query if mode == 0 else f"SELECT {query}"):
-            yield Statement(each.parse(), query, line, block)
+        for each in split_statements(text if mode == 0 else f"SELECT {text}"):
+            yield Statement(each.parse(), text, line, block)
     except ParseError:
         yield Statement(node, "", line, block, unreadable=True)
 

@@ -8,13 +8,14 @@ from typing import Any
 from pglast import ast
 from pglast.enums import DropBehavior, ObjectType
 
-from app.lint import costs
-from app.lint.catalog import Catalog, Table
+from app.lint import costs, routines
+from app.lint.catalog import Catalog, Column, Table
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, type_of
+from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, type_of, walk
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
 
+TYPES = {ObjectType.OBJECT_TYPE, ObjectType.OBJECT_DOMAIN}
 CASCADE = "CASCADE also drops dependent objects, which differ from database to database"
 
 
@@ -66,10 +67,21 @@ def _drop(state: MigrationState, statement: Statement) -> Faults:
         elif node.removeType in RELATIONS:
             yield from _drop_relation(state, line, name, is_table=node.removeType == ObjectType.OBJECT_TABLE)
         elif node.removeType in {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE}:
-            if (callers := state.callers(name)) and not (state.before and name not in state.before.routines):
-                yield Fault(line, "drop-breaks", f"{_queries(callers, 'calls')} {name}")
+            _drop_routine(state, line, name)
         elif node.removeType == ObjectType.OBJECT_TRIGGER:
             state.locked.append(name.rpartition(".")[0] or name)
+
+
+def _drop_routine(state: MigrationState, line: int, name: str) -> None:
+    """Note a fault if a query or a trigger calls the function, unless the file creates it again."""
+    known = state.catalog.routines.get(name)
+    was_there = state.before is not None and name in state.before.routines
+    if known is not None and state.is_own(known.created_by, was_there=was_there):
+        return
+    users = [*state.callers(name), *(each.name for each in routines.triggers_of(state.catalog, name))]
+    if users:
+        fault = Fault(line, "drop-breaks", f"{_queries(sorted(set(users)), 'calls')} {name}")
+        state.pending.append((fault, lambda: name not in state.catalog.routines))
 
 
 def _drop_index(state: MigrationState, line: int, name: str, *, concurrent: bool) -> Faults:
@@ -79,7 +91,7 @@ def _drop_index(state: MigrationState, line: int, name: str, *, concurrent: bool
         state.locked.append(index.table if index else name)
         why = f"reads and writes of {index.table if index else 'its table'} wait for it"
         yield Fault(line, "blocking-index-drop", why)
-    yield from drop_unique_index(state, line, short)
+    drop_unique_index(state, line, short)
 
 
 def _drop_relation(state: MigrationState, line: int, name: str, *, is_table: bool) -> Faults:
@@ -92,19 +104,60 @@ def _drop_relation(state: MigrationState, line: int, name: str, *, is_table: boo
         yield Fault(line, "drop-loses", f"the rows of {name} are lost, and a rollback cannot restore them")
 
 
-def drop_unique_index(state: MigrationState, line: int, name: str) -> Faults:
-    """Yield a fault if an ON CONFLICT needs this unique index and no other index can replace it."""
+def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
+    """Note a fault if a unique index goes, and no other one has its columns."""
     index = state.catalog.indexes.get(name)
-    if index is None or not index.unique or (state.before and name not in state.before.indexes):
+    if index is None or not index.unique or not state.is_busy(index.table):
         return
-    others = [
-        each
-        for each in state.catalog.indexes_of(index.table)
-        if each.name != name and each.unique and each.is_plain and set(each.columns) == set(index.columns)
-    ]
+    if state.is_own(index.created_by, was_there=state.before is not None and name in state.before.indexes):
+        return
     users = [use.name for use in state.uses if (index.table, frozenset(index.columns)) in use.conflict_targets]
-    if users and not others:
-        yield Fault(line, "drop-breaks", f"ON CONFLICT of {', '.join(users)} needs {name}")
+    columns = ", ".join(index.columns)
+    why = f"ON CONFLICT of {', '.join(users)} needs {name}" if users else f"nothing keeps {columns} unique any more"
+
+    def is_last() -> bool:
+        return not any(
+            each.unique and each.is_plain and set(each.columns) == set(index.columns)
+            for each in state.catalog.indexes_of(index.table)
+        )
+
+    state.pending.append((Fault(line, "drop-breaks", why), is_last))
+
+
+def drop_constraint(state: MigrationState, line: int, table: str, name: str) -> None:
+    """Note a fault if nothing checks the rows any more."""
+    known = next((each for each in state.catalog.constraints(table) if each.name == name), None)
+    if name in state.catalog.indexes:
+        drop_unique_index(state, line, name)
+    was_there = state.before is not None and any(each.name == name for each in state.before.constraints(table))
+    if known is None or known.kind not in {"check", "fkey", "excl"} or not known.valid:
+        return
+    if state.is_own(known.created_by, was_there=was_there):
+        return
+    required = costs.not_null_columns(known.expression)
+    is_only_not_null = required == set(known.columns) and not _says_more(known.expression)
+
+    def is_gone() -> bool:
+        """Return whether neither NOT NULL nor a constraint of the same columns replaces it at the end of the file."""
+        columns = [state.catalog.column(table, each) for each in required]
+        if is_only_not_null and all(column and column.not_null for column in columns):
+            return False
+        others = state.catalog.constraints(table)
+        return not any(each.kind == known.kind and each.columns == known.columns for each in others)
+
+    why = f"rows that break {name} can be written from now on, and a rollback fails if there are any"
+    state.pending.append((Fault(line, "constraint-drop", why), is_gone))
+
+
+def _says_more(check: Any) -> bool:
+    return any(isinstance(each, ast.A_Expr | ast.FuncCall | ast.SubLink) for each in walk(check))
+
+
+def drop_expression(state: MigrationState, line: int, table: str, name: str) -> Faults:
+    """Yield a fault if queries read a column that PostgreSQL no longer computes."""
+    if readers := state.readers(table, name):
+        why = f"{_queries(readers, 'uses')} {name}, which PostgreSQL no longer computes for new rows"
+        yield Fault(line, "insert-breaks", why)
 
 
 def _rename(state: MigrationState, statement: Statement) -> Faults:
@@ -117,19 +170,32 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
         column = state.catalog.column(table, node.subname)
         is_back = before and before.column(table, node.newname) and not before.column(table, node.subname)
         if not is_back and not (column and column.created_by == state.file):
-            why = f"the running release knows {table}.{node.newname} as {node.subname}"
-            yield Fault(line, "rename-breaks", why)
+            fault = Fault(line, "rename-breaks", f"the running release knows {table}.{node.newname} as {node.subname}")
+            state.pending.append((fault, lambda: _is_missing(state, state.catalog.column(table, node.subname))))
     elif kind in RELATIONS and table not in state.catalog.indexes and state.is_busy(table):
         state.locked.append(table)
-        new = node.newname if isinstance(node, ast.RenameStmt) else f"{node.newschema}.{relation.relname}"
-        if not (before and new in before.tables):
-            yield Fault(line, "rename-breaks", f"the running release knows {new} as {table}")
+        new = str(node.newname) if isinstance(node, ast.RenameStmt) else f"{node.newschema}.{relation.relname}"
+        takes_over = state.users(new) and not state.users(table)
+        if not takes_over and not (before and new in before.tables):
+            fault = Fault(line, "rename-breaks", f"the running release knows {new} as {table}")
+            state.pending.append((fault, lambda: _is_missing(state, state.catalog.tables.get(table))))
     elif kind == ObjectType.OBJECT_SCHEMA:
         yield Fault(line, "rename-breaks", f"the running release knows schema {node.newname} as {node.subname}")
+    elif kind in TYPES:
+        name = qualified_name(node.object)
+        if state.catalog.types.get(name) != state.file and before is None:
+            yield Fault(line, "rename-breaks", f"the running release knows the type {node.newname} as {name}")
     elif kind == ObjectType.OBJECT_FUNCTION:
         name = qualified_name(node.object.objname)
         if (callers := state.callers(name)) and not (before and name not in before.routines):
             yield Fault(line, "rename-breaks", f"{_queries(callers, 'calls')} {name}")
+
+
+def _is_missing(state: MigrationState, known: Table | Column | None) -> bool:
+    """Return whether nothing has the old name at the end of the file: no view, and nothing with the rows of before."""
+    if not state.transactional or known is None:
+        return True
+    return known.created_by == state.file and not (isinstance(known, Table) and known.kind == "view")
 
 
 def change_type(state: MigrationState, line: int, table: str, command: ast.AlterTableCmd) -> Faults:

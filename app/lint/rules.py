@@ -66,6 +66,9 @@ RULES = {
     "validate-apart": Rule(UNSAFE, "move VALIDATE CONSTRAINT to its own file"),
     "lock-table": Rule(UNSAFE, "leave the lock to the statement that needs it"),
     "lock-timeout-off": Rule(UNSAFE, "remove it: the migrator sets lock_timeout for each statement"),
+    "slow-under-lock": Rule(UNSAFE, "move it to a file of its own, before or after the one that takes the lock"),
+    "lock-order": Rule(CARE, "give each table a file of its own, or lock them in the order of the writers"),
+    "commit-in-transaction": Rule(UNSAFE, "add `-- transactional: false` to the header"),
     "foreign-key-locks": Rule(
         CARE, "create the table without it, and ADD FOREIGN KEY ... NOT VALID in its own file, and then VALIDATE"
     ),
@@ -76,6 +79,18 @@ RULES = {
     # Data: write_rules.py.
     "unbatched-backfill": Rule(UNSAFE, "write the rows in another file, in batches: WHERE id IN (SELECT ... LIMIT n)"),
     "whole-table-write": Rule(UNSAFE, "write in batches, with a WHERE that skips the rows that are done"),
+    "many-rows-write": Rule(
+        UNSAFE, "use `-- backfill: TABLE`, or a loop that selects a batch with LIMIT and commits, in a file of its own"
+    ),
+    "system-catalog": Rule(UNSAFE, "use the statement that PostgreSQL has for the change"),
+    # Indexes: index_rules.py.
+    "not-immutable": Rule(UNSAFE, "use an immutable function: for a time, name the time zone (AT TIME ZONE 'UTC')"),
+    "hot-updates": Rule(CARE, "leave the column out, or make sure that the list is worth the cost of each edit"),
+    "foreign-key-index": Rule(CARE, "first create an index that begins with these columns, CONCURRENTLY"),
+    # Versions of PostgreSQL: server_rules.py.
+    "newer-server": Rule(
+        CARE, "write it in a way that PostgreSQL 15 knows, or raise the oldest version of the project"
+    ),
     # Hidden changes: migration_rules.py.
     "hidden-ddl": Rule(CARE, "write it as plain statements, one file for each purpose"),
     # The running release: release_rules.py.
@@ -89,6 +104,20 @@ RULES = {
         CARE, "make sure that no release reads it and that a backup has it, and then allow it with that reason"
     ),
     "drop-cascade": Rule(CARE, "remove CASCADE, and drop the dependent objects by name"),
+    "constraint-drop": Rule(CARE, "make sure that no code relies on it, and allow it with that reason"),
+    "ambiguous-name": Rule(UNSAFE, "choose another name, or first release code that names the table: images.NAME"),
+    # Triggers, functions, rights and types: object_rules.py, transaction_rules.py.
+    "trigger-off": Rule(UNSAFE, "replace the trigger in one file: DROP TRIGGER, and then CREATE TRIGGER"),
+    "autovacuum-off": Rule(CARE, "leave it on, and set its cost or its thresholds for this table"),
+    "function-results": Rule(
+        UNSAFE, "create a function with a new name, fill what is stored with it in batches, and then drop the old one"
+    ),
+    "function-replaced": Rule(CARE, "make sure that the new body serves the running release too"),
+    "row-security": Rule(UNSAFE, "create the policies in the same file, before it is enabled"),
+    "revoke-breaks": Rule(UNSAFE, "first release code that does not need the right"),
+    "grant-public": Rule(CARE, "grant it to a role by name"),
+    "enum-value": Rule(UNSAFE, "use the value in the next file"),
+    "domain-scan": Rule(UNSAFE, "add it NOT VALID, and VALIDATE CONSTRAINT in the next file"),
     "create-if-not-exists": Rule(UNSAFE, "remove IF NOT EXISTS, and change the existing object with ALTER TABLE"),
     # Queries: query_rules.py and check.py.
     "query-header": Rule(CARE, "", can_be_allowed=False),
@@ -109,6 +138,9 @@ SQUAWK_RULES = {
     "ban-alter-domain-with-add-constraint": "add it NOT VALID, or put a CHECK on the table",
     "ban-char-field": "use text",
     "ban-create-domain-with-constraint": "put a named CHECK on the table",
+    "ban-alter-identity": "make sure that no INSERT gives the column, or leaves it out",
+    "ban-drop-default": "make sure that each program that inserts gives the column",
+    "ban-drop-generated-expression": "make sure that each program that writes gives the column from now on",
     "ban-drop-not-null": "first make sure that every release accepts NULL in this column",
     "ban-duplicate-column-assignments": "keep one of the assignments",
     "identifier-too-long": "choose a name of at most 63 bytes",
@@ -142,7 +174,6 @@ SQUAWK_OFF = {
     "adding-field-with-default": OUR_REWRITE_RULES,
     "adding-serial-primary-key-field": OUR_REWRITE_RULES,
     "prefer-repack": OUR_REWRITE_RULES,
-    "ban-drop-generated-expression": OUR_REWRITE_RULES,
     "changing-column-type": OUR_TYPE_RULES,
     "adding-foreign-key-constraint": OUR_SCAN_RULES,
     "constraint-missing-not-valid": OUR_SCAN_RULES,
@@ -169,12 +200,10 @@ SQUAWK_OFF = {
     "ban-drop-domain": OUR_DROP_RULES,
     "ban-drop-constraint": OUR_DROP_RULES,
     "ban-drop-index": OUR_DROP_RULES,
-    "ban-drop-default": OUR_DROP_RULES,
     "ban-drop-extension": OUR_DROP_RULES,
     "ban-drop-policy": OUR_DROP_RULES,
     "ban-drop-trigger": OUR_DROP_RULES,
     "ban-truncate-cascade": OUR_DROP_RULES,
     "ban-set-schema": OUR_DROP_RULES,
     "ban-drop-database": "the migrator rejects it: by-hand",
-    "ban-alter-identity": "it is no fault",
 }

@@ -1,8 +1,11 @@
 """State of the check of one migration: the schema so far, the locks and the writes, and the queries of the release."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from app.lint import routines
 from app.lint.catalog import Catalog
+from app.lint.findings import Fault
 from app.lint.usage import Use
 
 
@@ -14,6 +17,7 @@ class Write:
     verb: str
     table: str
     has_no_where: bool
+    in_loop: bool = False  # in one transaction: each turn is small, and the loop does not commit
 
 
 @dataclass
@@ -29,8 +33,12 @@ class MigrationState:
     uses: list[Use]
     before: Catalog | None = None
     transactional: bool = True
+    backfill: str | None = None  # the table of which the migrator writes one range of keys at a time
     locked: list[str] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
+    enum_values: set[str] = field(default_factory=set)  # that this file has added
+    # Faults that a later statement of the file may make good, each with the condition under which it stays.
+    pending: list[tuple[Fault, Callable[[], bool]]] = field(default_factory=list)
 
     def is_busy(self, table: str) -> bool:
         """Return whether other sessions may use the table.
@@ -48,9 +56,26 @@ class MigrationState:
         """Return the names of the tables that the statements so far have locked."""
         return ", ".join(dict.fromkeys(self.locked))
 
+    def is_own(self, created_by: str, *, was_there: bool) -> bool:
+        """Return whether this file created an object, or the migration of this rollback did.
+
+        `was_there` tells whether the object was there before that migration.
+        """
+        return created_by == self.file or (self.before is not None and not was_there)
+
     def callers(self, function: str) -> list[str]:
-        """Return the names of the queries that call a function."""
-        return [use.name for use in self.uses if function in use.functions]
+        """Return the names of the queries that call a function, also through other functions."""
+        return [use.name for use in self.uses if any(function in self._reached(each) for each in use.functions)]
+
+    def _reached(self, function: str) -> set[str]:
+        return {function} | routines.reached(self.catalog, function)
+
+    def bodies(self) -> Iterator[Use]:
+        """Yield what the queries of the release use, and the functions that its triggers run."""
+        yield from self.uses
+        names = {name for each in self.catalog.triggers.values() for name in self._reached(each.function)}
+        for name in sorted(names & self.catalog.routines.keys()):
+            yield routines.use_of_routine(name, self.catalog.routines[name])
 
     def readers(self, table: str, column: str) -> list[str]:
         """Return the names of the queries that use a column."""

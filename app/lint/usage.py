@@ -1,12 +1,28 @@
 """Usage: which tables, columns and functions the queries of the service use. A migration must not break them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pglast import ast
 
-from app.lint.nodes import qualified_name, relation_name
+from app.lint.nodes import columns_in, qualified_name, relation_name, walk
 from app.lint.parser import Statement
+
+WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
+# Functions whose result differs at each call, or in each transaction.
+NEW_VALUES = {
+    *("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "timeofday", "nextval"),
+    *("random", "gen_random_uuid", "uuidv4", "uuidv7"),
+}
+
+
+class Scope(NamedTuple):
+    """FROM clause of one SELECT or write, without those of its subqueries."""
+
+    relations: frozenset[str]
+    columns: frozenset[str]  # that are named without a relation
+    provided: frozenset[str]  # columns of its functions and subqueries
 
 
 @dataclass
@@ -20,6 +36,10 @@ class Use:
     insert_columns: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # of each INSERT, after its table
     conflict_targets: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # columns of each ON CONFLICT
     functions: set[str] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)  # tables
+    always_changed: set[tuple[str, str]] = field(default_factory=set)  # columns to which an UPDATE gives a new value
+    scopes: list[Scope] = field(default_factory=list)
+    variables: frozenset[str] = frozenset()  # of PL/pgSQL
 
     def reads(self, table: str, column: str) -> bool:
         """Return whether the query may use the column."""
@@ -31,6 +51,7 @@ def use_of(name: str, statements: list[Statement]) -> Use:
     """Return the usage of a query from its statements."""
     use = Use(name)
     everything = [node for statement in statements for node in statement.nodes]
+    within = {each.ctename or "": _outputs(each) for each in everything if isinstance(each, ast.CommonTableExpr)}
     relations = {}
     for node in everything:
         if isinstance(node, ast.RangeVar):
@@ -54,12 +75,106 @@ def use_of(name: str, statements: list[Statement]) -> Use:
             case ast.FuncCall():
                 use.functions.add(qualified_name(node.funcname))
             case ast.UpdateStmt(relation=relation):
-                use.columns |= {(relation_name(relation), target.name) for target in node.targetList or ()}
+                table = relation_name(relation)
+                use.columns |= {(table, target.name) for target in node.targetList or ()}
+                use.always_changed |= {(table, each.name) for each in node.targetList or () if _is_new(each)}
             case ast.InsertStmt(relation=relation):
                 _insert(use, node, relation_name(relation))
             case _:
                 pass
+        if isinstance(node, WRITES):
+            use.written.add(relation_name(node.relation))
+        if isinstance(node, ast.SelectStmt | WRITES):
+            use.scopes.append(_scope(node, within))
     return use
+
+
+def _is_new(target: ast.ResTarget) -> bool:
+    """Return whether SET gives a column a value that differs from the old one: a time, or a number counted up."""
+    for node in walk(target.val):
+        match node:
+            case ast.SQLValueFunction():
+                return True
+            case ast.FuncCall() if qualified_name(node.funcname).removeprefix("pg_catalog.") in NEW_VALUES:
+                return True
+            case ast.A_Expr(lexpr=ast.ColumnRef() as column, rexpr=ast.A_Const(), name=[ast.String(sval="+" | "-")]):
+                if columns_in(column) == {target.name}:
+                    return True
+            case _:
+                pass
+    return False
+
+
+def _scope(node: Any, within: dict[str, set[str]]) -> Scope:
+    """Return the scope of a statement. `within` has the columns of its WITH queries."""
+    target = getattr(node, "relation", None)
+    sources = [getattr(node, name, None) for name in ("fromClause", "usingClause", "sourceRelation")]
+    relations, provided = set(), set()
+    for source in [target, *_sources(sources)]:
+        if isinstance(source, ast.RangeVar):
+            relations.add(relation_name(source))
+            provided |= within.get(source.relname or "", set())
+        elif source is not None:
+            provided |= _outputs(source)
+    columns: set[str] = set()
+    aliases = {each.name for each in getattr(node, "targetList", None) or () if isinstance(each, ast.ResTarget)}
+    for name in node:
+        child = getattr(node, name)
+        if isinstance(child, ast.SelectStmt):  # of INSERT ... SELECT, or a side of a UNION
+            continue
+        named = _plain_columns(child)
+        columns |= named - aliases if name == "sortClause" else named
+    return Scope(frozenset(relations), frozenset(columns), frozenset(provided))
+
+
+def _outputs(source: Any) -> set[str]:
+    """Return the columns of a function, subquery or WITH query, as far as its text names them."""
+    alias = getattr(source, "alias", None)
+    named = [*(alias.colnames or ())] if alias else [*(getattr(source, "aliascolnames", None) or ())]
+    if named:
+        return {each.sval for each in named}
+    if isinstance(source, ast.RangeFunction):
+        return {alias.aliasname} if alias else set()
+    query = getattr(source, "subquery", None) or getattr(source, "ctequery", None)
+    targets = getattr(query, "targetList", None) or ()
+    returning = getattr(query, "returningClause", None)
+    if returning:
+        targets = returning.exprs or ()
+    found = set()
+    for each in targets:
+        column = each.val.fields[-1] if isinstance(each.val, ast.ColumnRef) and each.val.fields else None
+        found.add(each.name or getattr(column, "sval", None) or "")
+    return found
+
+
+def _sources(node: Any) -> Iterator[Any]:
+    """Yield the relations, functions and subqueries of a FROM clause."""
+    if isinstance(node, list | tuple):
+        for each in node:
+            yield from _sources(each)
+    elif isinstance(node, ast.JoinExpr):
+        yield from _sources([node.larg, node.rarg])
+    elif node is not None:
+        yield node
+
+
+def _plain_columns(root: Any) -> set[str]:
+    """Return the columns that are named without a relation, outside of subqueries."""
+    found, stack = set(), [root]
+    while stack:
+        node = stack.pop()
+        match node:
+            case ast.ColumnRef(fields=[ast.String(sval=str(column))]):
+                found.add(column)
+            case ast.SelectStmt():
+                pass
+            case ast.Node():
+                stack += [getattr(node, name) for name in node]
+            case tuple() | list():
+                stack += node
+            case _:
+                pass
+    return found
 
 
 def _insert(use: Use, node: Any, table: str) -> None:

@@ -15,7 +15,6 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
     """Add the unlimited writes and copies of a statement to the state. `write_faults` judges them at the end."""
     if isinstance(statement.node, ast.CreateFunctionStmt | ast.RuleStmt | ast.ViewStmt):
         return
-    may_loop = statement.block is not None
     for node in statement.nodes:
         match node:
             case (
@@ -26,8 +25,10 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                 is_joined = getattr(node, "fromClause", None) or getattr(node, "usingClause", None)
                 whole = not isinstance(node, ast.MergeStmt) and costs.without_where(where) and not is_joined
                 verb = "deletes from" if isinstance(node, ast.DeleteStmt) else "writes"
-                if state.is_busy(table) and (may_loop or not costs.few_rows(state.catalog, table, node, where)):
-                    state.writes.append(Write(statement.line, verb, table, whole))
+                few = table == state.backfill or costs.few_rows(state.catalog, table, node, where)
+                adds_up = statement.in_loop and not statement.in_batches
+                if not table.startswith("pg_") and state.is_busy(table) and (adds_up or not few):
+                    state.writes.append(Write(statement.line, verb, table, whole, in_loop=adds_up and few))
             case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=[*_]) as select):
                 _note_copy(state, statement, select)
             case ast.CreateTableAsStmt(query=ast.SelectStmt(fromClause=[*_]) as select):
@@ -41,7 +42,7 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
 def _note_copy(state: MigrationState, statement: Statement, select: Any) -> None:
     for table in sorted(costs.tables_read(select)):
         is_system = table not in state.catalog.tables and table.startswith(("pg_", "information_schema."))
-        few = statement.block is None and costs.few_rows(state.catalog, table, select, select.whereClause)
+        few = not statement.in_loop and costs.few_rows(state.catalog, table, select, select.whereClause)
         if state.is_busy(table) and not is_system and not few:
             state.writes.append(Write(statement.line, "copies the rows of", table, has_no_where=False))
             break
@@ -56,3 +57,8 @@ def write_faults(state: MigrationState) -> Faults:
         elif write.has_no_where:
             why = f"{write.verb} every row of {write.table} in one transaction"
             yield Fault(write.line, "whole-table-write", why)
+        elif write.in_loop:
+            why = f"{write.verb} {write.table} in a loop without COMMIT, so all turns are one transaction"
+            yield Fault(write.line, "many-rows-write", why)
+        elif not write.verb.startswith("copies"):
+            yield Fault(write.line, "many-rows-write", f"{write.verb} many rows of {write.table} in one transaction")

@@ -21,4 +21,5 @@ ALTER TABLE images
     ALTER COLUMN title TYPE varchar(200);
 
 -- The change of type removed the planner's statistics.
+-- allow: slow-under-lock because without statistics each query would read the whole table
 ANALYZE images (filename, content_type, sha256, storage_key, title);

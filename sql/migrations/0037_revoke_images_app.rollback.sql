@@ -7,6 +7,7 @@
 -- Locks: ACCESS SHARE on tokens for a catalog change. No table of images is locked.
 -- Cost:  none.
 
+-- allow: many-rows-write because a catalogue has few tokens
 UPDATE tokens
 SET revoked_at = expires_at
 WHERE expires_at <= now()

@@ -10,6 +10,7 @@
 -- Cost:  none.
 -- depends: 0036_grant_images_app
 
+-- allow: revoke-breaks because no query of this release reads the table as images_app, but those of `images token` do
 -- allow: hidden-ddl because roles belong to the cluster, and REVOKE from a role that does not exist would fail
 DO $$
 BEGIN

@@ -21,6 +21,7 @@ PARTITIONED = """CREATE TABLE views (day date NOT NULL, image uuid NOT NULL) PAR
 CREATE TABLE views_2026 (day date NOT NULL, image uuid NOT NULL);
 """
 VIEW = "CREATE MATERIALIZED VIEW image_types AS SELECT content_type, count(*) AS images FROM images GROUP BY 1;\n"
+KINDS = "CREATE TYPE kind AS ENUM ('a', 'b');\nCREATE DOMAIN label AS text;\n"
 FUNCTION = "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';\n"
 LIST = "-- count_images: how many there are, for the corpus.\nSELECT count(*) AS images\nFROM images;\n"
 INTO_ALBUMS = "-- insert_album: for the corpus.\n-- example one: 'a'\nINSERT INTO albums (name)\nVALUES ($1);\n"
@@ -68,7 +69,7 @@ CASES = [
         "a random default", "ALTER TABLE images ADD COLUMN sort double precision DEFAULT random();", "default-rewrite"
     ),
     case("a UUID default", "ALTER TABLE images ADD COLUMN token uuid DEFAULT gen_random_uuid();", "default-rewrite"),
-    case("uuidv7()", "ALTER TABLE images ADD COLUMN token uuid DEFAULT uuidv7();", "default-rewrite"),
+    case("uuidv7()", "ALTER TABLE images ADD COLUMN token uuid DEFAULT uuidv7();", "default-rewrite", "newer-server"),
     case("the clock", "ALTER TABLE images ADD COLUMN at timestamptz DEFAULT clock_timestamp();", "default-rewrite"),
     case(
         "a default apart from its column",
@@ -98,11 +99,16 @@ CASES = [
         "ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width * height) STORED;",
         "default-rewrite",
     ),
-    case("a virtual column", "ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width * height) VIRTUAL;"),
+    case(
+        "a virtual column",
+        "ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width * height) VIRTUAL;",
+        "newer-server",
+    ),
     case(
         "a virtual column without NULL",
         "ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width * height) VIRTUAL NOT NULL;",
         "not-null-scan",
+        "newer-server",
     ),
     case(
         "a column of a domain with a CHECK",
@@ -273,34 +279,44 @@ CASES = [
         "a foreign key",
         "ALTER TABLE albums ADD CONSTRAINT albums_cover_fkey FOREIGN KEY (cover) REFERENCES images (id);",
         "foreign-key-scan",
+        "foreign-key-index",
         before=ALBUMS,
     ),
     case(
         "a foreign key, NOT VALID",
         "ALTER TABLE albums ADD CONSTRAINT albums_cover_fkey FOREIGN KEY (cover) REFERENCES images (id) NOT VALID;",
+        "foreign-key-index",
         before=ALBUMS,
     ),
     case(
         "a column's foreign key",
         "ALTER TABLE albums ADD COLUMN back uuid REFERENCES images (id);",
         "foreign-key-locks",
+        "foreign-key-index",
         before=ALBUMS,
     ),
-    case("a foreign key to itself", "ALTER TABLE images ADD COLUMN parent uuid REFERENCES images (id);"),
+    case(
+        "a foreign key to itself",
+        "ALTER TABLE images ADD COLUMN parent uuid REFERENCES images (id);",
+        "foreign-key-index",
+    ),
     case(
         "a new table's foreign key, of a column",
         "CREATE TABLE notes (image uuid NOT NULL REFERENCES images (id), words text);",
         "foreign-key-locks",
+        "foreign-key-index",
     ),
     case(
         "a new table's foreign key, of the table",
         "CREATE TABLE notes (\n    image uuid NOT NULL,\n"
         "    CONSTRAINT notes_image_fkey FOREIGN KEY (image) REFERENCES images (id)\n);",
         "foreign-key-locks",
+        "foreign-key-index",
     ),
     case(
         "a new table's foreign key to a new one",
         "CREATE TABLE a (id bigint PRIMARY KEY);\nCREATE TABLE b (a bigint REFERENCES a (id));",
+        "foreign-key-index",
     ),
     case("SET NOT NULL", "ALTER TABLE albums ALTER COLUMN code SET NOT NULL;", "not-null-scan", before=ALBUMS),
     case(
@@ -318,12 +334,14 @@ CASES = [
     case(
         "NOT NULL, NOT VALID",
         "ALTER TABLE albums ADD CONSTRAINT albums_code_given NOT NULL code NOT VALID;",
+        "newer-server",
         before=ALBUMS,
     ),
     case(
         "NOT NULL as a constraint",
         "ALTER TABLE albums ADD CONSTRAINT albums_code_given NOT NULL code;",
         "not-null-scan",
+        "newer-server",
         before=ALBUMS,
     ),
     case(
@@ -381,7 +399,7 @@ CASES = [
         "constraint-index",
         before=ALBUMS,
     ),
-    case("a drop of a CHECK", "ALTER TABLE images DROP CONSTRAINT images_title_check;"),
+    case("a drop of a CHECK", "ALTER TABLE images DROP CONSTRAINT images_title_check;", "constraint-drop"),
     # Rewrites and locks.
     case("CLUSTER", "CLUSTER images USING images_pkey;", "table-rewrite"),
     case("VACUUM FULL", "VACUUM FULL images;", "table-rewrite", transactional=False),
@@ -432,7 +450,7 @@ CASES = [
         "ALTER TABLE images ADD COLUMN note text;\nUPDATE images SET note = title WHERE title IS NOT NULL;",
         "unbatched-backfill",
     ),
-    case("a backfill apart", "UPDATE images SET title = NULL WHERE title = '';"),
+    case("a backfill apart", "UPDATE images SET title = NULL WHERE title = '';", "many-rows-write"),
     case(
         "a batch beside its column",
         "ALTER TABLE images ADD COLUMN note text;\n"
@@ -544,8 +562,17 @@ CASES = [
     case("a drop of a table that no query has", "DROP TABLE albums;", "drop-loses", before=ALBUMS),
     case("a drop of a new table", "CREATE TABLE t (a bigint);\nDROP TABLE t;"),
     case("CASCADE", "DROP FUNCTION touch() CASCADE;", "drop-cascade", before=FUNCTION),
-    case("a drop of a default in use", "ALTER TABLE images ALTER COLUMN id DROP DEFAULT;", "insert-breaks"),
-    case("a drop of a default that INSERT gives", "ALTER TABLE images ALTER COLUMN tags DROP DEFAULT;"),
+    case(
+        "a drop of a default in use",
+        "ALTER TABLE images ALTER COLUMN id DROP DEFAULT;",
+        "insert-breaks",
+        "ban-drop-default",
+    ),
+    case(
+        "a drop of a default that INSERT gives",
+        "ALTER TABLE images ALTER COLUMN tags DROP DEFAULT;",
+        "ban-drop-default",
+    ),
     case(
         "a column that may be NULL from now on",
         "ALTER TABLE images ALTER COLUMN tags DROP NOT NULL;",
@@ -557,6 +584,197 @@ CASES = [
     ),
     case("IF NOT EXISTS on a new table", "CREATE TABLE IF NOT EXISTS t (a bigint);"),
     case("a name that is too long", f"CREATE TABLE {'a' * 70} (b bigint);", "identifier-too-long"),
+    # Under a lock, and in one transaction.
+    case(
+        "a scan after DDL",
+        "ALTER TABLE images ADD COLUMN note text;\nSELECT count(*) FROM images;",
+        "slow-under-lock",
+    ),
+    case("a scan before DDL", "SELECT count(*) FROM images;\nALTER TABLE images ADD COLUMN note text;"),
+    case(
+        "a row after DDL",
+        "ALTER TABLE images ADD COLUMN note text;\n"
+        "SELECT title FROM images WHERE id = '00000000-0000-4000-8000-000000000000';",
+    ),
+    case("a sleep after DDL", "ALTER TABLE images ADD COLUMN note text;\nSELECT pg_sleep(9);", "slow-under-lock"),
+    case("ANALYZE after DDL", "ALTER TABLE images ADD COLUMN note text;\nANALYZE images;", "slow-under-lock"),
+    case("a question after DDL", "ALTER TABLE images ADD COLUMN note text;\nSELECT relname FROM pg_class;"),
+    case(
+        "a check in DO after DDL",
+        "ALTER TABLE images ADD COLUMN note text;\nDO $$\nBEGIN\n"
+        "    IF EXISTS (SELECT FROM images WHERE width < 0) THEN\n        RAISE EXCEPTION 'a width below 0';\n"
+        "    END IF;\nEND\n$$;",
+        "slow-under-lock",
+    ),
+    case(
+        "locks against the order of the triggers",
+        "ALTER TABLE image_terms ADD COLUMN a bigint;\nALTER TABLE images ADD COLUMN b bigint;",
+        "lock-order",
+    ),
+    case(
+        "locks in the order of the triggers",
+        "ALTER TABLE images ADD COLUMN b bigint;\nALTER TABLE image_terms ADD COLUMN a bigint;",
+    ),
+    case(
+        "a long time-out",
+        "SET LOCAL lock_timeout = '10min';\nALTER TABLE images ADD COLUMN a text;",
+        "lock-timeout-off",
+    ),
+    case(
+        "COMMIT in a transaction",
+        "DO $$\nBEGIN\n    DELETE FROM images WHERE id IN (SELECT id FROM images LIMIT 9);\n    COMMIT;\nEND\n$$;",
+        "commit-in-transaction",
+    ),
+    case(
+        "batches that commit",
+        "DO $$\nBEGIN\n    LOOP\n        UPDATE images SET title = ''\n"
+        "        WHERE id IN (SELECT id FROM images WHERE title IS NULL LIMIT 1000);\n"
+        "        EXIT WHEN NOT FOUND;\n        COMMIT;\n    END LOOP;\nEND\n$$;",
+        transactional=False,
+    ),
+    case(
+        "batches that do not commit",
+        "DO $$\nBEGIN\n    LOOP\n        UPDATE images SET title = ''\n"
+        "        WHERE id IN (SELECT id FROM images WHERE title IS NULL LIMIT 1000);\n"
+        "        EXIT WHEN NOT FOUND;\n    END LOOP;\nEND\n$$;",
+        "many-rows-write",
+    ),
+    case(
+        "a LIMIT that limits no rows",
+        "UPDATE images SET title = (SELECT name FROM albums WHERE cover = images.id LIMIT 1) WHERE width > 100;",
+        "many-rows-write",
+        before=ALBUMS,
+    ),
+    case(
+        "a LIMIT without an end", "DELETE FROM images WHERE id IN (SELECT id FROM images LIMIT ALL);", "many-rows-write"
+    ),
+    case(
+        "a LIMIT of a million",
+        "DELETE FROM images WHERE id IN (SELECT id FROM images LIMIT 1000000);",
+        "many-rows-write",
+    ),
+    case(
+        "rows by their keys",
+        "DELETE FROM images WHERE id IN ('00000000-0000-4000-8000-000000000000', "
+        "'00000000-0000-4000-8000-000000000001');",
+    ),
+    case(
+        "a new value of an enum, used at once",
+        "ALTER TYPE kind ADD VALUE 'c' AFTER 'b';\nCREATE TABLE t (k kind);\nINSERT INTO t (k) VALUES ('c');",
+        "enum-value",
+        before=KINDS,
+    ),
+    case("a new value of an enum", "ALTER TYPE kind ADD VALUE 'c' AFTER 'b';", before=KINDS),
+    case("the system catalog", "UPDATE pg_index SET indisvalid = true WHERE false;", "system-catalog"),
+    # What the running release relies on.
+    case("a column that a trigger's SQL has already", "ALTER TABLE images ADD COLUMN term text;", "ambiguous-name"),
+    case("a trigger turned off", "ALTER TABLE images DISABLE TRIGGER images_list_inserted;", "trigger-off"),
+    case("each trigger turned off", "ALTER TABLE images DISABLE TRIGGER USER;", "trigger-off"),
+    case("a trigger dropped", "DROP TRIGGER images_list_inserted ON images;", "trigger-off"),
+    case(
+        "a trigger replaced",
+        "DROP TRIGGER images_list_truncated ON images;\nCREATE TRIGGER images_list_truncated AFTER TRUNCATE ON images "
+        "FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated();",
+        "new-trigger",
+    ),
+    case("no triggers at all", "SET LOCAL session_replication_role = replica;", "trigger-off"),
+    case(
+        "a trigger and back",
+        "CREATE TRIGGER images_touch BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION touch();",
+        "new-trigger",
+        before=FUNCTION,
+        rollback="DROP TRIGGER images_touch ON images;",
+    ),
+    case(
+        "another body for what triggers store",
+        "CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[]\n"
+        "LANGUAGE sql IMMUTABLE RETURN ARRAY[lower(content_type)];",
+        "function-results",
+    ),
+    case(
+        "another body for what an index stores",
+        "CREATE OR REPLACE FUNCTION short(name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN left(name, 3);",
+        "function-results",
+        before=ALBUMS + "CREATE FUNCTION short(name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN left(name, 2);\n"
+        "CREATE INDEX albums_short_idx ON albums (short(name));",
+    ),
+    case(
+        "another body for a trigger",
+        "CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql\n"
+        "AS 'BEGIN TRUNCATE image_documents, image_terms; RETURN NULL; END';",
+        "function-replaced",
+    ),
+    case(
+        "another body for a function that nothing calls",
+        "CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';",
+        before=FUNCTION,
+    ),
+    case("a drop of a function that a trigger's SQL calls", "DROP FUNCTION images_terms(text[], text);", "drop-breaks"),
+    case("row level security", "ALTER TABLE images ENABLE ROW LEVEL SECURITY;", "row-security"),
+    case("row level security for the owner too", "ALTER TABLE images FORCE ROW LEVEL SECURITY;", "row-security"),
+    case(
+        "row level security with a policy",
+        "ALTER TABLE images ENABLE ROW LEVEL SECURITY;\nCREATE POLICY images_all ON images USING (true);",
+    ),
+    case("a primary key dropped", "ALTER TABLE images DROP CONSTRAINT images_pkey;", "drop-breaks"),
+    case("a value of an enum renamed", "ALTER TYPE kind RENAME VALUE 'a' TO 'c';", "rename-breaks", before=KINDS),
+    case("a type renamed", "ALTER TYPE kind RENAME TO sort;", "rename-breaks", before=KINDS),
+    case("NOT NULL for a domain", "ALTER DOMAIN label SET NOT NULL;", "domain-scan", before=KINDS),
+    case("a right for everybody", "GRANT SELECT ON images TO PUBLIC;", "grant-public"),
+    case("a right for a role", "GRANT SELECT ON images TO CURRENT_USER;"),
+    case("a right that ends", "REVOKE SELECT ON images FROM CURRENT_USER;", "revoke-breaks"),
+    case("no autovacuum", "ALTER TABLE images SET (autovacuum_enabled = false);", "autovacuum-off"),
+    case(
+        "a view in the place of the table",
+        "ALTER TABLE images RENAME TO pictures;\nCREATE VIEW images AS SELECT * FROM pictures;",
+    ),
+    case(
+        "a new table in the place of the table",
+        "ALTER TABLE images RENAME TO pictures;\nCREATE TABLE images (id uuid);",
+        "rename-breaks",
+    ),
+    case(
+        "a swap of two tables",
+        "ALTER TABLE images RENAME TO images_old;\nALTER TABLE images_new RENAME TO images;",
+        before="CREATE TABLE images_new (LIKE images INCLUDING ALL);",
+    ),
+    # Indexes and versions.
+    case(
+        "an index that each edit changes",
+        "CREATE INDEX CONCURRENTLY images_updated_at_idx ON images (updated_at);",
+        "hot-updates",
+        transactional=False,
+    ),
+    case(
+        "an index by the time of now",
+        "CREATE TABLE t (a bigint);\nCREATE INDEX t_a_idx ON t (a) WHERE now() > '2026-01-01';",
+        "not-immutable",
+    ),
+    case(
+        "an index by the day",
+        "CREATE TABLE t (a timestamptz);\nCREATE INDEX t_a_idx ON t (date_trunc('day', a AT TIME ZONE 'UTC'));",
+    ),
+    case(
+        "a foreign key with an index",
+        "ALTER TABLE albums ADD CONSTRAINT albums_cover_fkey FOREIGN KEY (cover) REFERENCES images (id) NOT VALID;",
+        before=ALBUMS + "CREATE INDEX albums_cover_idx ON albums (cover);",
+    ),
+    case(
+        "a default by an immutable function",
+        "ALTER TABLE images ADD COLUMN words text[] DEFAULT regexp_split_to_array('a,b', ',');",
+    ),
+    case(
+        "a column that may not be computed",
+        "ALTER TABLE t ALTER COLUMN b DROP EXPRESSION;",
+        "ban-drop-generated-expression",
+        before="CREATE TABLE t (a bigint, b bigint GENERATED ALWAYS AS (a + 1) STORED);",
+    ),
+    case(
+        "another identity",
+        "ALTER TABLE albums ALTER COLUMN id SET GENERATED ALWAYS;",
+        "ban-alter-identity",
+        before=ALBUMS,
+    ),
     # Rollbacks.
     case(
         "a column and back",

@@ -1,0 +1,57 @@
+"""Rules about indexes: columns that each edit changes, calls that PostgreSQL rejects, foreign keys without an index."""
+
+from typing import Any
+
+from pglast import ast
+
+from app.lint.findings import Fault, Faults
+from app.lint.functions import changing
+from app.lint.nodes import columns_in, relation_name, walk
+from app.lint.parser import Statement
+from app.lint.state import MigrationState
+
+
+def index_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of CREATE INDEX, and of generated columns."""
+    node, line = statement.node, statement.line
+    for each in statement.nodes:
+        match each:
+            case ast.IndexStmt(indexParams=parts, whereClause=where):
+                yield from _rejected(state, line, [where, *(part.expr for part in parts or ())], "an index")
+            case ast.Constraint(generated_kind="s" | "v", raw_expr=expression):
+                yield from _rejected(state, statement.line_of(each), expression, "a generated column")
+            case _:
+                pass
+    if isinstance(node, ast.IndexStmt) and state.is_busy(relation_name(node.relation)):
+        yield from _hot(state, line, node, relation_name(node.relation))
+
+
+def _rejected(state: MigrationState, line: int, expression: Any, what: str) -> Faults:
+    for node in walk(expression):
+        if call := changing(state.catalog, node):
+            yield Fault(line, "not-immutable", f"PostgreSQL rejects {call} in {what}: its result may change")
+            return
+
+
+def _hot(state: MigrationState, line: int, node: Any, table: str) -> Faults:
+    parts = [*(node.indexParams or ()), *(node.indexIncludingParams or ())]
+    named = {part.name for part in parts if part.name}
+    named |= columns_in([*parts, node.whereClause])
+    for use in state.uses:
+        if changed := sorted(named & {column for each, column in use.always_changed if each == table}):
+            why = f"{use.name} changes {changed[0]} each time, so none of its updates of {table} is HOT any more"
+            yield Fault(line, "hot-updates", why)
+            return
+
+
+def require_index(state: MigrationState, line: int, table: str, columns: tuple[str, ...], target: str) -> None:
+    """Note the fault of a foreign key, unless an index begins with its columns at the end of the file."""
+
+    def is_missing() -> bool:
+        return not any(
+            set(index.columns[: len(columns)]) == set(columns) and (index.is_plain or len(index.columns) > len(columns))
+            for index in state.catalog.indexes_of(table)
+        )
+
+    why = f"no index of {table} begins with {', '.join(columns)}, so each DELETE in {target} reads all of {table}"
+    state.pending.append((Fault(line, "foreign-key-index", why), is_missing))

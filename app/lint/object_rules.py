@@ -1,0 +1,129 @@
+"""Rules about triggers, functions, policies, rights, types and the system catalog, which the running release needs."""
+
+from typing import Any
+
+from pglast import ast
+from pglast.enums import AlterTableType as Alter
+from pglast.enums import ObjectType, RoleSpecType
+
+from app.lint import routines
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
+from app.lint.parser import Statement
+from app.lint.state import MigrationState
+
+SHARED = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_SEQUENCE, ObjectType.OBJECT_SCHEMA, ObjectType.OBJECT_COLUMN}
+DISABLED = {
+    Alter.AT_DisableTrig: "it",
+    Alter.AT_DisableTrigAll: "every trigger",
+    Alter.AT_DisableTrigUser: "every trigger",
+    Alter.AT_EnableReplicaTrig: "it",
+}
+WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
+
+
+def object_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of a statement other than ALTER TABLE. Call it before the catalog has the change."""
+    node, line = statement.node, statement.line
+    match node:
+        case ast.CreateFunctionStmt():
+            yield from _replace_function(state, line, qualified_name(node.funcname))
+        case ast.DropStmt(removeType=ObjectType.OBJECT_TRIGGER):
+            for name in dropped_names(node):
+                _drop_trigger(state, line, *split_name(name))
+        case ast.DropStmt(removeType=ObjectType.OBJECT_POLICY):
+            for table, _ in map(split_name, dropped_names(node)):
+                if table in state.catalog.row_security:
+                    require_policy(state, line, table)
+        case ast.AlterEnumStmt(oldVal=str(old)):
+            if state.catalog.types.get(qualified_name(node.typeName)) != state.file and state.before is None:
+                yield Fault(line, "rename-breaks", f"the running release knows the value {node.newVal} as {old}")
+        case ast.AlterDomainStmt(subtype="O" | "C") if not getattr(node.def_, "skip_validation", False):
+            name = qualified_name(node.typeName)
+            if state.catalog.types.get(name) != state.file:
+                yield Fault(line, "domain-scan", f"each table with a column of {name} is scanned, and its writes wait")
+        case ast.GrantStmt(is_grant=False):  # in a DO, because the role may not exist
+            yield from _revoke(state, statement.block or line, node)
+        case ast.GrantStmt() | ast.AlterDefaultPrivilegesStmt():
+            yield from _grant(line, node)
+        case ast.VariableSetStmt(name="session_replication_role"):
+            yield Fault(line, "trigger-off", "no trigger runs for the writes after it")
+        case _:
+            pass
+    if not isinstance(node, ast.CreateFunctionStmt):
+        for each in statement.nodes:
+            if isinstance(each, WRITES) and relation_name(each.relation).removeprefix("pg_catalog.").startswith("pg_"):
+                why = f"it writes {relation_name(each.relation)}, and PostgreSQL does not check what it finds there"
+                yield Fault(line, "system-catalog", why)
+
+
+def _replace_function(state: MigrationState, line: int, name: str) -> Faults:
+    known = state.catalog.routines.get(name)
+    if known is None or known.created_by == state.file or state.before is not None:
+        return  # a rollback brings back what was there
+    if stored := sorted(set(routines.stored_results(state.catalog, name))):
+        yield Fault(line, "function-results", f"{', '.join(stored)} keep the results of the former {name}")
+        return
+    users = [f"the trigger {each.name}" for each in routines.triggers_of(state.catalog, name)] + state.callers(name)
+    if users:
+        yield Fault(line, "function-replaced", f"it changes at once for {', '.join(sorted(set(users)))}")
+
+
+def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> None:
+    known = state.catalog.triggers.get((table, name))
+    was_there = state.before is not None and (table, name) in state.before.triggers
+    if not state.is_busy(table) or (known and state.is_own(known.created_by, was_there=was_there)):
+        return
+    if known is None and state.before is not None and not was_there:
+        return
+    fault = Fault(line, "trigger-off", f"writes to {table} no longer run {name}")
+    state.pending.append((fault, lambda: (table, name) not in state.catalog.triggers))
+
+
+def _revoke(state: MigrationState, line: int, node: Any) -> Faults:
+    if state.before is not None:
+        return
+    for each in node.objects or ():
+        users = []
+        if isinstance(each, ast.RangeVar):
+            name = relation_name(each)
+            users = state.users(name) if state.is_busy(name) else []
+        elif isinstance(each, ast.ObjectWithArgs):
+            name = qualified_name(each.objname)
+            known = state.catalog.routines.get(name)
+            users = [] if known and known.created_by == state.file else state.callers(name)
+        if users:
+            why = f"{', '.join(users[:3])} need it" if len(users) < 4 else f"{len(users)} queries need it"
+            yield Fault(line, "revoke-breaks", f"a right on {name} ends, and {why}")
+
+
+def _grant(line: int, node: Any) -> Faults:
+    grant: Any = node.action if isinstance(node, ast.AlterDefaultPrivilegesStmt) else node
+    public = any(each.roletype == RoleSpecType.ROLESPEC_PUBLIC for each in grant.grantees or ())
+    if grant.is_grant and public and grant.objtype in SHARED:
+        yield Fault(line, "grant-public", "every role of the server gets the right, also those of later")
+
+
+def alter_table_object_faults(state: MigrationState, line: int, table: str, command: Any) -> Faults:
+    """Yield the faults of a subcommand of ALTER TABLE about triggers, row level security and settings."""
+    kind, name = command.subtype, command.name
+    if kind in DISABLED:
+        yield Fault(line, "trigger-off", f"writes to {table} no longer run {name or DISABLED[kind]}")
+    elif kind in {Alter.AT_EnableRowSecurity, Alter.AT_ForceRowSecurity}:
+        require_policy(state, line, table)
+    elif kind == Alter.AT_SetRelOptions and _disables_autovacuum(command.def_):
+        yield Fault(line, "autovacuum-off", f"the dead rows of {table} and its transaction ids are never cleaned up")
+
+
+def require_policy(state: MigrationState, line: int, table: str) -> None:
+    """Note the fault that a table has row level security, unless it has a policy at the end of the file."""
+    fault = Fault(line, "row-security", f"{table} has no policy, so every role but the owner finds no row in it")
+    state.pending.append((fault, lambda: all(each != table for each, _ in state.catalog.policies)))
+
+
+def _disables_autovacuum(options: Any) -> bool:
+    return any(
+        each.defname == "autovacuum_enabled" and constant_text(each.arg).lower() in {"false", "off", "0", "no"}
+        for each in walk(options)
+        if isinstance(each, ast.DefElem)
+    )

@@ -1,0 +1,77 @@
+"""Rules about one transaction: slow statements under a lock, the order of locks, COMMIT in DO, new enum values."""
+
+from pglast import ast
+
+from app.lint import costs
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import constant_text, qualified_name, relation_name, walk
+from app.lint.parser import Statement
+from app.lint.routines import written_by_triggers
+from app.lint.state import MigrationState
+
+SLEEPS = {"pg_sleep", "pg_sleep_for", "pg_sleep_until"}
+
+
+def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of a statement that depend on the transaction. Call it before the statement is noted."""
+    node, line = statement.node, statement.line
+    if statement.commit and state.transactional:
+        why = "PostgreSQL rejects it, because the migrator runs this file in one transaction"
+        yield Fault(statement.commit, "commit-in-transaction", why)
+    if statement.unreadable or not state.transactional:
+        return
+    if state.locked and (slow := _slow(state, statement)):
+        yield Fault(line, "slow-under-lock", f"it {slow} while {state.held} is locked")
+    if isinstance(node, ast.AlterEnumStmt) and node.newVal and not node.oldVal:
+        if qualified_name(node.typeName) not in state.catalog.types or not _is_new_type(state, node):
+            state.enum_values.add(node.newVal)
+    elif used := sorted(state.enum_values & {constant_text(each) for each in walk(node)}):
+        why = f"PostgreSQL rejects the new value {used[0]!r} until the transaction that adds it has committed"
+        yield Fault(line, "enum-value", why)
+
+
+def _is_new_type(state: MigrationState, node: ast.AlterEnumStmt) -> bool:
+    return state.catalog.types.get(qualified_name(node.typeName)) == state.file
+
+
+def _slow(state: MigrationState, statement: Statement) -> str:
+    """Return what takes long in a statement, as the predicate of a sentence, or ""."""
+    match statement.node:
+        case ast.VacuumStmt(rels=rels):
+            tables = [relation_name(each.relation) for each in rels or ()]
+            busy = [table for table in tables if state.is_busy(table)]
+            return f"reads a sample of {', '.join(busy)}" if busy else "" if tables else "reads a sample of each table"
+        case ast.RefreshMatViewStmt(relation=relation):
+            return f"fills {relation_name(relation)}"
+        case ast.SelectStmt():
+            pass
+        case _:
+            return ""
+    for node in statement.nodes:
+        if isinstance(node, ast.FuncCall) and qualified_name(node.funcname).removeprefix("pg_catalog.") in SLEEPS:
+            return "sleeps"
+    tables = [table for node in statement.nodes if isinstance(node, ast.SelectStmt) for table in _read(state, node)]
+    return f"reads {tables[0]}" if tables else ""
+
+
+def _read(state: MigrationState, select: ast.SelectStmt) -> list[str]:
+    """Return the tables in use of which a SELECT may read many rows."""
+    tables = [name for name in sorted(costs.direct_tables(select)) if name in state.catalog.tables]
+    return [
+        name
+        for name in tables
+        if state.is_busy(name)
+        and state.catalog.tables[name].kind != "view"
+        and not costs.few_rows(state.catalog, name, select, select.whereClause)
+    ]
+
+
+def lock_order_faults(state: MigrationState, line: int, before: int) -> Faults:
+    """Yield the faults of the locks that a statement added: `before` of them were there."""
+    if not state.transactional:
+        return
+    for new in dict.fromkeys(state.locked[before:]):
+        for first in dict.fromkeys(state.locked[:before]):
+            if new != first and first not in state.locked[before:] and first in written_by_triggers(state.catalog, new):
+                why = f"it locks {new} after {first}, and a writer of {new} locks {first} after {new}: a deadlock"
+                yield Fault(line, "lock-order", why)

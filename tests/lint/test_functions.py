@@ -1,0 +1,25 @@
+"""app/lint/functions.json compared with the functions of the server."""
+
+import json
+
+import psycopg
+
+from app.lint.functions import FILE
+from tests.conftest import VERSION
+from tests.support.functions import VERSIONS, functions_of
+
+
+def test_the_file_has_each_function_of_the_server_with_its_volatility(admin: psycopg.Connection) -> None:
+    stored = {kind: set(names) for kind, names in json.loads(FILE.read_text()).items()}
+
+    for name, volatilities in functions_of(admin).items():
+        kinds = {kind for kind, names in stored.items() if name in names} - {"newer"}
+        if "v" in volatilities:
+            assert kinds == {"volatile"}, name
+        elif volatilities == {"i"}:
+            assert kinds <= {"immutable", "mixed"}, name
+            assert kinds, name
+        else:
+            assert kinds <= {"stable", "mixed", "volatile"}, name
+            assert kinds, name
+        assert VERSION > min(VERSIONS) or name not in stored["newer"], name

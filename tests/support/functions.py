@@ -1,0 +1,81 @@
+"""Functions of PostgreSQL by volatility: `python -m tests.support.functions` writes app/lint/functions.json.
+
+It asks a server of each version that is installed here. `images schema check` reads the file.
+"""
+
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import psycopg
+
+from app.embedded_postgres import Server, binaries
+from app.lint.functions import FILE
+
+VERSIONS = (15, 16, 18)
+FUNCTIONS = """
+    SELECT proname, array_agg(DISTINCT provolatile::text)
+    FROM pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace
+    GROUP BY proname
+"""
+
+
+def functions_of(connection: psycopg.Connection) -> dict[str, set[str]]:
+    """Return each function of a server with its volatilities (i, s, v): it has several if its arguments decide."""
+    return {name: set(kinds) for name, kinds in connection.execute(FUNCTIONS).fetchall()}
+
+
+def kind(volatilities: set[str]) -> str:
+    """Return the key of a function in the file."""
+    if "v" in volatilities:
+        return "volatile"
+    return {"i": "immutable", "s": "stable"}.get("".join(volatilities), "mixed")
+
+
+def _installed() -> dict[int, dict[str, set[str]]]:
+    found = {}
+    for version in VERSIONS:
+        if (binaries(version) / "postgres").exists():
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder).chmod(0o755)
+                server = Server(Path(folder, "data"), version, "-c fsync=off")
+                server.start()
+                try:
+                    with psycopg.connect(server.url(), autocommit=True) as connection:
+                        found[version] = functions_of(connection)
+                finally:
+                    server.release()
+    return found
+
+
+def _lines(names: Iterable[str]) -> str:
+    lines, line = [], ""
+    for name in sorted(names):
+        word = json.dumps(name)
+        if len(line) + len(word) > 116:
+            lines.append(line)
+            line = ""
+        line += f"{', ' if line else ''}{word}"
+    return ",\n".join([*lines, line])
+
+
+def main() -> None:
+    """Write the file."""
+    found = _installed()
+    volatilities: defaultdict[str, set[str]] = defaultdict(set)
+    for functions in found.values():
+        for name, kinds in functions.items():
+            volatilities[name] |= kinds
+    by_kind: defaultdict[str, list[str]] = defaultdict(list)
+    for name, kinds in volatilities.items():
+        by_kind[kind(kinds)].append(name)
+    by_kind["newer"] = [name for name in volatilities if name not in found[min(VERSIONS)]]
+    body = ",\n".join(f'"{key}": [\n{_lines(by_kind[key])}\n]' for key in sorted(by_kind))
+    FILE.write_text(f"{{\n{body}\n}}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
