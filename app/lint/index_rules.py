@@ -39,7 +39,7 @@ def _hot(state: MigrationState, line: int, node: Any, table: str) -> Faults:
     named |= columns_in([*parts, node.whereClause])
     for use in state.uses:
         if changed := sorted(named & {column for each, column in use.always_changed if each == table}):
-            why = f"{use.name} changes {changed[0]} each time, so none of its updates of {table} is HOT any more"
+            why = f"{use.name} changes {changed[0]} each time, so its updates of {table} are no longer HOT"
             yield Fault(line, "hot-updates", why)
             return
 

@@ -113,7 +113,7 @@ def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
         return
     users = [use.name for use in state.uses if (index.table, frozenset(index.columns)) in use.conflict_targets]
     columns = ", ".join(index.columns)
-    why = f"ON CONFLICT of {', '.join(users)} needs {name}" if users else f"nothing keeps {columns} unique any more"
+    why = f"ON CONFLICT of {', '.join(users)} needs {name}" if users else f"{columns} need not be unique from now on"
 
     def is_last() -> bool:
         return not any(
@@ -125,7 +125,7 @@ def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
 
 
 def drop_constraint(state: MigrationState, line: int, table: str, name: str) -> None:
-    """Note a fault if nothing checks the rows any more."""
+    """Note a fault if no constraint replaces the dropped one."""
     known = next((each for each in state.catalog.constraints(table) if each.name == name), None)
     if name in state.catalog.indexes:
         drop_unique_index(state, line, name)

@@ -11,7 +11,7 @@ from app.lint.functions import is_newer
 from app.lint.nodes import qualified_name
 from app.lint.parser import Statement
 
-OLDEST = 15
+OLDEST = 15  # major version of PostgreSQL
 NODES = {
     ast.JsonTable: ("JSON_TABLE", 17),
     ast.JsonFuncExpr: ("JSON_VALUE, JSON_QUERY and JSON_EXISTS", 17),

@@ -37,7 +37,7 @@ class MigrationState:
     locked: list[str] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     enum_values: set[str] = field(default_factory=set)  # that this file has added
-    # Faults that a later statement of the file may make good, each with the condition under which it stays.
+    # Faults that a later statement of the file may correct, each with the condition under which it stays.
     pending: list[tuple[Fault, Callable[[], bool]]] = field(default_factory=list)
 
     def is_busy(self, table: str) -> bool:

@@ -666,7 +666,7 @@ CASES = [
     ),
     case("a new value of an enum", "ALTER TYPE kind ADD VALUE 'c' AFTER 'b';", before=KINDS),
     case("the system catalog", "UPDATE pg_index SET indisvalid = true WHERE false;", "system-catalog"),
-    # What the running release relies on.
+    # The running release relies on these.
     case("a column that a trigger's SQL has already", "ALTER TABLE images ADD COLUMN term text;", "ambiguous-name"),
     case("a trigger turned off", "ALTER TABLE images DISABLE TRIGGER images_list_inserted;", "trigger-off"),
     case("each trigger turned off", "ALTER TABLE images DISABLE TRIGGER USER;", "trigger-off"),
