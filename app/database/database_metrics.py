@@ -51,7 +51,7 @@ class DatabaseMetrics(Collector):
         for state in get_args(history.State):
             migrations.add_metric([state], states[state])
         yield migrations
-        pending = sum(not entry.applied and not entry.waits for entry in entries)
+        pending = sum(entry.lacking and not entry.waits for entry in entries)
         yield GaugeMetricFamily(
             "images_migrations_pending",
             "Migrations of this release that are not applied, without those that wait for a command.",

@@ -17,7 +17,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from app.migrations.execution import execute
 from app.migrations.migrator import FinishedElsewhereError
 from app.migrations.order import find_id, reject_faults, reject_force, reject_gap, reject_needed, reject_problems
 from app.migrations.output import Output
+from app.migrations.restored import without_history
 from app.migrations.session import Session
 from app.migrations.validation import faults
 from app.migrations.watch import Watch
@@ -294,10 +294,15 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def apply_migrations(self, migrations: MigrationList, force: bool = False) -> None:
         """Apply the migrations that yoyo chose, and those that an interrupted rollback left half done."""
         reject_force(force)
+        has_history = self.migration_table in self.list_tables()
+        with contextlib.nullcontext() if has_history else without_history(self.connection):
+            self._apply(migrations)
+
+    def _apply(self, migrations: MigrationList) -> None:
         # yoyo did not choose the applied migrations. If the ledger disagrees, one of them needs a repair.
         chosen, entries = self._inspect(migrations, lambda entry: not entry.settled)
         reject_problems(entries)
-        if newer := [entry.id for entry in entries if entry.state == "newer"]:
+        if newer := [entry.id for entry in entries if entry.state == "newer" and entry.applied]:
             self.report(f"a newer release applied migrations that this release does not know: {', '.join(newer)}")
         # Another migrator may have applied some since they were chosen.
         names = [
@@ -382,12 +387,13 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         migration: Migration,
         operation: str,
         outcome: str,
-        started: datetime | None = None,
+        started: float | None = None,
         error: str | None = None,
     ) -> None:
-        """Record one run in the ledger: see ledger.record_run."""
+        """Record one run in the ledger: see ledger.record_run. `started` is by the monotonic clock."""
+        seconds = 0.0 if started is None else time.monotonic() - started
         digest = self._digests()[migration.id].current
-        ledger.record_run(self.connection, migration.id, digest, operation, outcome, started, error)
+        ledger.record_run(self.connection, migration.id, digest, operation, outcome, seconds, error)
 
     def get_log_data(self, migration: Migration | None = None, operation: str = "apply") -> dict[str, Any]:
         return ledger.log_row(migration and migration.id, migration and migration.hash, operation)

@@ -16,7 +16,7 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError, ExitCode
 from app.migrations.backfill_batches import execute, find_range, make_plan
-from app.migrations.connection import Connection, is_interrupted, run, sentence
+from app.migrations.connection import Connection, is_interrupted, run, sentence, without_values
 from app.migrations.migrator import Migrator
 from app.migrations.output import Meter
 from app.program import SCHEMA
@@ -228,7 +228,7 @@ class Backfill:
 
     def _stopped(self, error: psycopg.Error) -> BackfillStoppedError:
         """Return the error for a batch that failed. It names the range of the keys, and no other value of a row."""
-        reason = describe(error)
+        reason = without_values(error)
         middle = len(self._range) // 2
         low, high = (", ".join(end) for end in (self._range[:middle], self._range[middle:]))
         span = f"from {low} to {high}" if low != high else low
@@ -237,21 +237,3 @@ class Backfill:
             sentence(f"{self._id} stopped{place}: {reason}"),
             "fix the cause, and run the command again: it continues with these rows",
         )
-
-
-def describe(error: psycopg.Error) -> str:
-    """Return an error of PostgreSQL without values of rows, which some messages contain."""
-    if not (error.sqlstate or "").startswith(ABOUT_VALUES):
-        return error.diag.message_primary or type(error).__name__
-    where = [
-        f"{what} {name}"
-        for what, name in (
-            ("table", error.diag.table_name),
-            ("column", error.diag.column_name),
-            ("constraint", error.diag.constraint_name),
-        )
-        if name
-    ]
-    return " ".join(
-        [f"{type(error).__name__} (SQLSTATE {error.sqlstate})", *(["in", ", ".join(where)] if where else [])]
-    )

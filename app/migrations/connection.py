@@ -28,6 +28,11 @@ ENCODING: dict[str, Any] = {
     "client_encoding": "UTF8"
 }  # of the files. With a database in SQL_ASCII psycopg would return bytes
 
+# SQLSTATEs, and classes of them, whose messages have no value of a row. They are about connections, transactions,
+# limits, privileges, and things that exist.
+WITHOUT_VALUE = ("08", "25", "2B", "40", "53", "54", "55", "57", "42501", "42701", "42710", "42723", "42P06", "42P07")
+ABOUT_STATEMENT = ("0A", "42")  # classes of errors with names of the statement, if PostgreSQL says at which place
+
 OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL"
 READ_ONLY_HINT = (
     "migrate on a primary. If this is one, remove default_transaction_read_only from the role or the database"
@@ -125,6 +130,23 @@ def explain(error: psycopg.Error) -> tuple[str, str | None]:
     if hint is None and isinstance(error, ReadOnlySqlTransaction):
         hint = READ_ONLY_HINT
     return "\n  ".join([error.diag.message_primary, *details]), hint
+
+
+def without_values(error: psycopg.Error) -> str:
+    """Return an error of PostgreSQL for everybody who may read the ledger: no value of a row is in it.
+
+    A message that can show a value is replaced by the SQLSTATE. Each message of a RAISE or of a statement in a function
+    can.
+    """
+    message, code = error.diag.message_primary, error.sqlstate or ""
+    is_clean = code.startswith(WITHOUT_VALUE) or (code.startswith(ABOUT_STATEMENT) and error.diag.statement_position)
+    of_author = (error.diag.source_function or "").startswith(("exec_stmt_raise", "exec_stmt_assert"))
+    if message and is_clean and not of_author and not error.diag.internal_query:
+        return message
+    parts = {"table": error.diag.table_name, "column": error.diag.column_name, "constraint": error.diag.constraint_name}
+    where = ", ".join(f"{kind} {name}" for kind, name in parts.items() if name)
+    state = f"{type(error).__name__} (SQLSTATE {code})"
+    return f"{state} in {where}" if where else state
 
 
 def explained(error: psycopg.Error) -> str:

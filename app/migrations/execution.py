@@ -3,7 +3,6 @@
 import contextlib
 import random
 import time
-from datetime import UTC, datetime
 from itertools import count
 
 import psycopg
@@ -13,7 +12,7 @@ from yoyo.migrations import Migration
 from app.errors import CommandError, OutputError
 from app.migrations import backfill, lock
 from app.migrations.concurrent_indexes import builds, repair_index
-from app.migrations.connection import explain, is_interrupted, sentence
+from app.migrations.connection import explain, is_interrupted, sentence, without_values
 from app.migrations.data_loss import reject_new_losses
 from app.migrations.migrator import DONE, FinishedElsewhereError, Migrator
 from app.program import SCHEMA
@@ -29,7 +28,7 @@ def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
     The steps, yoyo's log and mark, and the ledger are one transaction. A failure is recorded in the ledger too. Raises
     CommandError, or psycopg.Error if a signal interrupted the statement.
     """
-    started = datetime.now(UTC)
+    started = time.monotonic()
     lock.name_session(migrator.connection, migration.id)
     migration.load()
     try:
@@ -54,13 +53,13 @@ def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
         if is_interrupted(error):
             raise
         raise _failure(migrator, migration, operation, started, error) from error
-    seconds = (datetime.now(UTC) - started).total_seconds()
+    seconds = time.monotonic() - started
     text = f"{DONE[operation]} {migration.id} in {seconds:.3f} s"
     migrator.report(text, "done", migration=migration.id, operation=operation, seconds=round(seconds, 3))
 
 
 def _failure(
-    migrator: Migrator, migration: Migration, operation: str, started: datetime, error: psycopg.Error
+    migrator: Migrator, migration: Migration, operation: str, started: float, error: psycopg.Error
 ) -> CommandError:
     """Record the failure in the ledger, if the connection lives, and return the error to raise."""
     reason, hint = explain(error)
@@ -69,7 +68,7 @@ def _failure(
             f"the connection was lost while {migration.id} was running: {reason}.",
             "when PostgreSQL is back, run the command again: it continues from the state of the database",
         )
-    _record_failure(migrator, migration, operation, started, reason.splitlines()[0])
+    _record_failure(migrator, migration, operation, started, without_values(error))
     if isinstance(error, LockNotAvailable):
         blockers, hint = migrator.watch.blockers()
         reason = "; ".join([reason, *blockers])
@@ -81,7 +80,7 @@ def _failure(
     return CommandError(sentence(f"{migration.id} was not {DONE[operation]}: {reason}"), hint)
 
 
-def _execute_with_retries(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+def _execute_with_retries(migrator: Migrator, migration: Migration, operation: str, started: float) -> None:
     """Run the migration. If a lock is not granted, roll it back and retry, up to MIGRATION_RETRIES times."""
     execute_once = _execute_in_transaction if migration.use_transactions else _execute_without_transaction
     for attempt in count(1):
@@ -107,7 +106,7 @@ def _execute_with_retries(migrator: Migrator, migration: Migration, operation: s
             time.sleep(pause)
 
 
-def _execute_in_transaction(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+def _execute_in_transaction(migrator: Migrator, migration: Migration, operation: str, started: float) -> None:
     migrator.session.prepare()
     with migrator.transaction():
         if operation == "rollback":
@@ -118,7 +117,7 @@ def _execute_in_transaction(migrator: Migrator, migration: Migration, operation:
         _record(migrator, migration, operation, started)
 
 
-def _execute_in_batches(migrator: Migrator, migration: Migration, started: datetime) -> None:
+def _execute_in_batches(migrator: Migrator, migration: Migration, started: float) -> None:
     """Run a backfill. The ledger has it as started until all batches are done, also if a batch fails."""
     migrator.record_run(migration, "apply", "started", started)
     try:
@@ -126,14 +125,14 @@ def _execute_in_batches(migrator: Migrator, migration: Migration, started: datet
     except backfill.BackfillStoppedError as error:
         cause = error.__cause__
         if isinstance(cause, psycopg.Error):
-            migrator.record_run(migration, "apply", "started", started, backfill.describe(cause))
+            migrator.record_run(migration, "apply", "started", started, without_values(cause))
         raise
     with migrator.transaction():
         backfill.finish(migrator.connection, migration)
         _record(migrator, migration, "apply", started)
 
 
-def _execute_without_transaction(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+def _execute_without_transaction(migrator: Migrator, migration: Migration, operation: str, started: float) -> None:
     """Run one statement that cannot run in a transaction. The ledger has it as started before it runs."""
     migrator.record_run(migration, operation, "started", started)
     settings = migrator.settings
@@ -149,7 +148,7 @@ def _execute_without_transaction(migrator: Migrator, migration: Migration, opera
         _record(migrator, migration, operation, started)
 
 
-def _record(migrator: Migrator, migration: Migration, operation: str, started: datetime) -> None:
+def _record(migrator: Migrator, migration: Migration, operation: str, started: float) -> None:
     """Record the run in yoyo's log, in yoyo's table of applied migrations, and in the ledger."""
     migrator.log_migration(migration, operation)
     if operation == "rollback":
@@ -163,7 +162,7 @@ def _record_failure(
     migrator: Migrator,
     migration: Migration,
     operation: str,
-    started: datetime,
+    started: float,
     error: str | None,
     is_undone: bool = False,
 ) -> None:

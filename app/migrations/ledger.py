@@ -64,10 +64,10 @@ def record_run(
     digest: str,
     operation: str,
     outcome: str,
-    started_at: datetime | None = None,
+    seconds: float = 0.0,
     error: str | None = None,
 ) -> None:
-    """Record one run. sql/migrator/create_ledger.sql describes `operation` and `outcome`."""
+    """Record one run of so many seconds. sql/migrator/create_ledger.sql describes `operation` and `outcome`."""
     run(
         connection,
         "record_run",
@@ -75,7 +75,7 @@ def record_run(
         sha256=digest,
         operation=operation,
         outcome=outcome,
-        started_at=started_at or datetime.now(UTC),
+        seconds=seconds,
         error=error,
         username=username(),
         hostname=socket.gethostname(),

@@ -1,6 +1,5 @@
 """Migrator: the part of the yoyo backend that runs migrations and records them."""
 
-from datetime import datetime
 from typing import Any, Protocol
 
 from yoyo.migrations import Migration
@@ -52,6 +51,6 @@ class Migrator(Protocol):
         migration: Migration,
         operation: str,
         outcome: str,
-        started: datetime | None = None,
+        started: float | None = None,
         error: str | None = None,
     ) -> None: ...

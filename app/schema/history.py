@@ -88,6 +88,11 @@ class Entry:
         return f"{self.problem}: {self.advice}" if self.problem else ""
 
     @property
+    def lacking(self) -> bool:
+        """Return whether this release needs the migration, and the database does not have it."""
+        return not self.applied and self.state not in ("newer", "missing")
+
+    @property
     def applied(self) -> bool:
         """Return whether the migration is applied."""
         return self.record is not None and self.record.applied_at is not None
@@ -116,7 +121,8 @@ def seconds(operation: str | None, started_at: datetime | None, finished_at: dat
     """Return the duration of a run in seconds. Return None if it has not ended, or if the migration was adopted."""
     if started_at is None or finished_at is None or operation == "adopt":
         return None
-    return (finished_at - started_at).total_seconds()
+    took = (finished_at - started_at).total_seconds()
+    return took if took >= 0 else None  # earlier releases compared two clocks
 
 
 def comparable(entries: Iterable[Entry]) -> bool:
@@ -127,12 +133,13 @@ def comparable(entries: Iterable[Entry]) -> bool:
 def schema_state(entries: Iterable[Entry], drift: Collection[str] | None) -> SchemaState:
     """Return the state of the whole schema.
 
-    A database with migrations of a newer release is up to date, and so is one whose other migrations wait for a
-    command. A migration that is running counts as pending.
+    A database with migrations of a newer release is up to date if they are finished, and so is one whose other
+    migrations wait for a command. A migration that is running counts as pending.
     """
     entries = list(entries)
     states = {entry.state for entry in entries}
-    if drift or states & {"failed", "edited", "missing"} or any(entry.problem for entry in entries):
+    has_unfinished = any(entry.state == "newer" and entry.unfinished for entry in entries)
+    if drift or has_unfinished or states & {"failed", "edited", "missing"} or any(entry.problem for entry in entries):
         return "wrong"
     return "pending" if states & {"pending", "running"} else "up-to-date"
 
@@ -152,7 +159,7 @@ def shipped(folder: Path | None = None) -> dict[str, Digest]:
 
 
 def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str | None = None) -> list[Entry]:
-    """Return the state of every migration that is shipped or applied, by ID.
+    """Return the state of every migration that is shipped, applied, or interrupted, by ID.
 
     `running` is the number of the migration that a migrator is running. The migrations that a baseline replaces are no
     entries: they are part of the baseline's.
@@ -170,9 +177,12 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
     baseline = files[first].baseline if files else None
     replaced = sorted(name for name in applied if name < first) if baseline else []
     entries = []
-    for name in sorted((files.keys() | applied.keys()) - set(replaced)):
+    interrupted = {name for name, record in known.items() if record.outcome == "started" and name >= first}
+    for name in sorted((files.keys() | applied.keys() | interrupted) - set(replaced)):
         if baseline and replaced and name == first:
             entries.append(_baseline(name, baseline, known.get(name), replaced, running))
+        elif name not in files and name not in applied:  # an interrupted build of another release left something
+            entries.append(Entry(name, "newer" if _is_newer(name, files) else "missing", known[name]))
         elif name not in files:
             entries.append(_unknown(name, applied[name], files, applied))
         elif name in applied:

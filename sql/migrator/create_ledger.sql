@@ -1,7 +1,7 @@
 -- create_ledger: creates the ledger beside yoyo's tables. It records what they do not: the digest of the file that was
--- applied, and every run that began, failed ones too. Each run is a row. Rows are only added, or updated when a run
--- ends. Every role of the database may read the ledger, as the service does for GET /readyz: it has no rows of clients
--- and no secret. The same holds for yoyo's own tables, which `yoyo list` and `yoyo apply` read when there is nothing to
+-- applied, and every run that began, failed ones too. Each run is a row. It is updated when the run
+-- ends. Of failed runs, record_run keeps the last 20 of each migration. Every role of the database may read the ledger, as the service does for GET /readyz: it has no values
+-- of rows: an error whose message can have one is recorded by its SQLSTATE only. The same holds for yoyo's own tables, which `yoyo list` and `yoyo apply` read when there is nothing to
 -- do.
 CREATE TABLE _yoyo_ledger (
     id bigint GENERATED ALWAYS AS IDENTITY,

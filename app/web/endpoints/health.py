@@ -112,4 +112,4 @@ async def _pending(reads: ReadRouter, waited: set[str]) -> list[str]:
     rows = await queries.read_history(reads)
     entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
     waited.update(entry.id for entry in entries if entry.waits)
-    return [entry.id for entry in entries if not entry.applied and entry.id not in waited]
+    return [entry.id for entry in entries if entry.lacking and entry.id not in waited]

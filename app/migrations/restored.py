@@ -1,0 +1,41 @@
+"""Restored dump without yoyo's tables: say how to record the migrations that the schema has."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.errors import CommandError, ExitCode
+from app.migrations.connection import Connection
+from app.migrations.dump import inspect
+from app.program import SCHEMA
+from app.project import current
+from app.schema.drift import drift
+
+TABLE = re.compile("(table [^:]+): ")
+RESTORE = "restore them too: pg_dump --table='*yoyo*'"
+
+
+@contextmanager
+def without_history(connection: Connection) -> Iterator[None]:
+    """Run the first migration on a database without a history. Raises CommandError if its schema is complete already.
+
+    If it has several tables of this project, a failure of the block gets a hint about a restored dump.
+    """
+    lines = inspect(connection)
+    expected = current().schema_file.read_text(encoding="utf-8") if current().schema_file.exists() else ""
+    tables = [match[1] for line in lines if (match := TABLE.match(line)) and f"-- {match[1]}: " in expected]
+    if tables and not drift(lines):
+        raise CommandError(
+            "nothing was done: the database has the schema of this release, but not its history.",
+            f"if a dump was restored without yoyo's tables, {RESTORE}. Or record the migrations: yoyo mark",
+            ExitCode.ACTION_NEEDED,
+        )
+    try:
+        yield
+    except CommandError as error:
+        if len(tables) > 1:
+            error.hint = (
+                "the database has tables of this project, but no history. If a dump was restored without yoyo's "
+                f"tables, {RESTORE}. Or record what it has: yoyo mark -r NAME. Then compare: {SCHEMA} status"
+            )
+        raise
