@@ -22,7 +22,8 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from app.errors import CommandError
-from app.settings import ROOT
+from app.settings import ROOT, Settings
+from app.urls import with_role
 
 MAX_SOCKET_FOLDER = 88  # bytes: macOS limits a socket's path to 103, and "/.s.PGSQL.5432" follows the folder
 # By major version: the package that holds the binaries, and their folder in it.
@@ -48,6 +49,11 @@ def connectable(url: SecretStr) -> str:
         if _servers[data].start():
             _servers[data].create_extension("pg_stat_statements")
     return _servers[data].url()
+
+
+def owner_url(settings: Settings) -> str:
+    """Return the libpq URL of the migrator and of other commands of the owner, with MIGRATION_ROLE if that is set."""
+    return with_role(connectable(settings.migrator_url), settings.migration_role)
 
 
 def binaries(version: int) -> Path:

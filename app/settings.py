@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     backfill_batch_seconds: Seconds = 0.5
     backfill_pause: Annotated[float, Field(ge=0, le=3600)] = 0.05
     backfill_max_lag: Annotated[ByteSize, Field(gt=0)] = ByteSize(64 * 1024**2)
+    migration_role: Annotated[str, Field(max_length=63)] = ""
     migration_output: Literal["text", "json"] = "text"
     accept_data_loss: str = ""
     log_format: Literal["json", "text"] | None = None  # app/observability/logs.py reads it

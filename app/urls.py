@@ -5,7 +5,7 @@ No message of this module contains a part of a URL except its scheme, host and p
 
 import re
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 ESCAPES = "in a user name and a password, write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23, % as %25"
 MASK = "***"
@@ -168,6 +168,18 @@ def _ports(url: str) -> list[str]:
     hosts = parts.netloc.rpartition("@")[2].split(",")
     ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
     return [port for port in [*ports, *",".join(named).split(",")] if port]
+
+
+def with_role(url: str, role: str) -> str:
+    """Return the URL of a database with an option that lets each session begin as this role. "" stands for none."""
+    if not role:
+        return url
+    base, _, query = url.partition("?")
+    options = parse_qsl(query, keep_blank_values=True)
+    given = [value for name, value in options if name == "options"]
+    own = "-c role=" + re.sub(r"([\\\s])", r"\\\1", role)  # libpq splits at white space
+    options = [pair for pair in options if pair[0] != "options"] + [("options", " ".join([*given, own]))]
+    return f"{base}?{urlencode(options, quote_via=quote)}"
 
 
 def check_storage_url(url: str) -> None:

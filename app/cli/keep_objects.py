@@ -29,7 +29,7 @@ def keep_objects(command: Sequence[str]) -> int:
     with connection:
         try:
             reject_pooler(connection)
-            Session(connection, LOCK_TIMEOUT)
+            Session(connection, settings.migration_role, LOCK_TIMEOUT)
             run(connection, "keep_objects")
         except psycopg.errors.LockNotAvailable as error:
             raise CommandError(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from asyncpg import Record
+from pydantic import SecretStr
 
 from app.catalogue import tokens
 from app.catalogue.tokens import NEVER, End
@@ -19,7 +20,7 @@ from app.cli.output import note
 from app.database import queries
 from app.database.connection import Connection
 from app.database.pool import Pool
-from app.embedded_postgres import connectable
+from app.embedded_postgres import owner_url
 from app.errors import CommandError, UsageError
 from app.settings import format_size, read_settings
 from app.text import printable
@@ -225,10 +226,10 @@ def _actor() -> str:
 
 def _run(work: Callable[[Pool], Awaitable[Result]]) -> Result:
     settings = read_settings()
-    connectable(settings.migrator_url)  # outside of the event loop, because it may start a server
+    url = SecretStr(owner_url(settings))  # outside of the event loop, because it may start a server
 
     async def run() -> Result:
-        async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
+        async with Pool(settings.model_copy(update={"database_url": url})) as pool:
             return await work(pool)
 
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from psycopg.pq import Conninfo
 
 from app.cli.child import run_child
-from app.embedded_postgres import binaries, connectable
+from app.embedded_postgres import binaries, connectable, owner_url
 from app.errors import CommandError
 from app.settings import read_settings
 
@@ -22,7 +22,7 @@ def run_psql(arguments: Sequence[str], *, as_owner: bool = False) -> int:
     """
     Path.cwd()  # raises an error if the folder was removed. psql would not find its own program then
     settings = read_settings()
-    url = connectable(settings.migrator_url if as_owner else settings.database_url)
+    url = owner_url(settings) if as_owner else connectable(settings.database_url)
     psql = shutil.which("psql") or _embedded_psql()
     # A service file would win over the variables.
     environment = {name: value for name, value in os.environ.items() if name != "PGSERVICE"}

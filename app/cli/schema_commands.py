@@ -12,7 +12,7 @@ from yoyo.connections import get_backend
 
 from app.cli.failures import failure
 from app.cli.output import open_output, print_verdicts
-from app.embedded_postgres import connectable
+from app.embedded_postgres import owner_url
 from app.errors import CommandError, ExitCode, UsageError
 from app.migrations.dump import dump
 from app.migrations.status import as_json, as_text, read_status
@@ -113,7 +113,7 @@ def dump_schema(output: Path | None) -> None:
     settings = read_settings()
     with open_output(output) as write:
         try:
-            text = dump(connectable(settings.migrator_url))
+            text = dump(owner_url(settings))
         except subprocess.CalledProcessError as error:
             raise CommandError(f"pg_dump failed: {one_line(error.stderr)}.") from error
         except psycopg.Error as error:

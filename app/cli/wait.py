@@ -20,7 +20,7 @@ from app.database.connect import asyncpg_urls, connect, reject_pooler
 from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.database.pool import Pool
 from app.decoder.client import describe_decoder
-from app.embedded_postgres import connectable
+from app.embedded_postgres import connectable, owner_url
 from app.errors import CommandError, UsageError
 from app.schema.statements import statement
 from app.settings import ServerSettings, Settings, read_settings
@@ -59,7 +59,7 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
     if folder is None or folder.exists():
         await _open_and_reach_store(settings, timeout)
     database_url = connectable(settings.database_url)
-    migrator_url = connectable(settings.migrator_url) if settings.migrate else database_url
+    migrator_url = owner_url(settings) if settings.migrate else database_url
     await _retry(lambda: _reach_postgresql(settings, database_url, timeout, as_owner=False), timeout)
     if migrator_url != database_url:
         await _retry(lambda: _reach_postgresql(settings, migrator_url, timeout, as_owner=True), timeout)

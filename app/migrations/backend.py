@@ -93,7 +93,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         with command_edge(self.output):
             reject_pooler(self.connection)
             reject_other_schema(self.connection)
-            self.session = Session(self.connection, self.settings.migration_lock_timeout)
+            self.session = Session(self.connection, self.settings.migration_role, self.settings.migration_lock_timeout)
 
     def init_database(self) -> None:
         """Do nothing: `_hold` creates the lock table under the lock, and PostgreSQL has transactional DDL."""
@@ -143,6 +143,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """
         if self._is_locked:
             return
+        self.session.reject_foreign_schema()
         waited = lock.take(self.connection, self.settings, self.report)
         tables = self.list_tables()
         if self.lock_table not in tables:

@@ -92,7 +92,7 @@ def change(settings: Settings, name: str, state: str, folder: Path | None = None
     """Pause, resume or cancel the backfill that this name begins, and return its ID. Wait for the batch that runs."""
     try:
         with connect(settings) as connection:
-            Session(connection, BATCH_WAIT)
+            Session(connection, settings.migration_role, BATCH_WAIT)
             progress = _find(_read(connection, folder or current().migrations), name)
             if progress.state == "done":
                 raise UsageError(f"{progress.id} is done.", LIST)

@@ -8,7 +8,7 @@ from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
 
-from app.embedded_postgres import connectable
+from app.embedded_postgres import connectable, owner_url
 from app.errors import CannotConnectError, CommandError
 from app.project import current
 from app.schema.statements import statement
@@ -33,7 +33,7 @@ ENCODING: dict[str, Any] = {
 WITHOUT_VALUE = ("08", "25", "2B", "40", "53", "54", "55", "57", "42501", "42701", "42710", "42723", "42P06", "42P07")
 ABOUT_STATEMENT = ("0A", "42")  # classes of errors with names of the statement, if PostgreSQL says at which place
 
-OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL"
+OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL, or MIGRATION_ROLE"
 READ_ONLY_HINT = (
     "migrate on a primary. If this is one, remove default_transaction_read_only from the role or the database"
 )
@@ -44,9 +44,7 @@ Connection = psycopg.Connection[TupleRow]
 def open_connection(settings: Settings) -> Connection:
     """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set. Raises psycopg.Error."""
     own = {"application_name": f"{current().name}-migrations"}
-    return psycopg.connect(
-        autocommit=True, **own | DEFAULTS | conninfo_to_dict(connectable(settings.migrator_url)) | ENCODING
-    )
+    return psycopg.connect(autocommit=True, **own | DEFAULTS | conninfo_to_dict(owner_url(settings)) | ENCODING)
 
 
 def connect(settings: Settings) -> Connection:

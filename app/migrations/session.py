@@ -1,16 +1,18 @@
 """Session of the migrator: its role, and settings that a role, a database, a URL or a migration cannot change."""
 
+from app.errors import CommandError
 from app.migrations.connection import Connection, run
 
 
 class Session:
     """The settings of a connection: see sql/migrator/prepare_session.sql.
 
-    `lock_timeout` is in seconds. Raises psycopg.Error.
+    `role` is MIGRATION_ROLE, or "" for the role of the URL. `lock_timeout` is in seconds. Raises psycopg.Error.
     """
 
-    def __init__(self, connection: Connection, lock_timeout: float) -> None:
+    def __init__(self, connection: Connection, role: str, lock_timeout: float) -> None:
         self._connection = connection
+        self._role = role
         self._lock_timeout = lock_timeout
         self._search_path: str | None = None  # of the first time: a migration can change it
         self._search_path = self.prepare()
@@ -18,9 +20,18 @@ class Session:
     def prepare(self, lock_timeout: float | None = None) -> str:
         """Set everything, with another lock_timeout if one is given, and return the search_path."""
         milliseconds = f"{(self._lock_timeout if lock_timeout is None else lock_timeout) * 1000:.0f}"
-        run(self._connection, "set_role", role="none")
+        run(self._connection, "set_role", role=self._role or "none")
         values = run(
             self._connection, "prepare_session", search_path=self._search_path, lock_timeout=milliseconds
         ).fetchone()
         assert values is not None
         return str(values[1])  # after quote_all_identifiers, which changes how names are written
+
+    def reject_foreign_schema(self) -> None:
+        """Raise CommandError if MIGRATION_ROLE may not create tables in the schema."""
+        role, schema, may_create = run(self._connection, "find_rights").fetchone() or ("", "", True)
+        if self._role and not may_create:
+            raise CommandError(
+                f"nothing was done: the role {role} (MIGRATION_ROLE) may not create tables in the schema {schema}.",
+                f"as its owner: GRANT CREATE ON SCHEMA {schema} TO {role}",
+            )

@@ -343,7 +343,7 @@ def test_a_failure_is_a_line_with_a_hint(server: Server, admin: psycopg.Connecti
         "connection refused.\n",
         server.url("none"): '(DATABASE_URL): database "none" does not exist.\n',
         as_reader: "error: PostgreSQL failed: permission denied for schema public.\n"
-        "hint: migrate as the role that owns the schema: set MIGRATION_DATABASE_URL\n",
+        "hint: migrate as the role that owns the schema: set MIGRATION_DATABASE_URL, or MIGRATION_ROLE\n",
     }
     for url, words in said.items():
         done = yoyo_on(url, "apply")

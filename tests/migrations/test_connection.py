@@ -77,7 +77,7 @@ def test_a_role_without_rights_gets_a_hint_to_the_owner(
     before = state(database)
     on_another_s = yoyo_on(database.replace("postgres@", "guest@"), "rollback")
 
-    hint = "hint: migrate as the role that owns the schema: set MIGRATION_DATABASE_URL\n"
+    hint = "hint: migrate as the role that owns the schema: set MIGRATION_DATABASE_URL, or MIGRATION_ROLE\n"
     assert on_nothing.stderr == f"error: PostgreSQL failed: permission denied for schema public.\n{hint}"
     assert on_another_s.stderr == f"error: PostgreSQL failed: permission denied for table yoyo_lock.\n{hint}"
     assert (on_nothing.returncode, on_another_s.returncode) == (3, 3)

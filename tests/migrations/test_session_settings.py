@@ -171,7 +171,7 @@ def test_no_value_of_the_database_the_role_or_the_url_reaches_a_migration(
 ) -> None:
     rogue = empty_database.replace("postgres@", "rogue@")
     with psycopg.connect(rogue, client_encoding="UTF8", autocommit=True) as plain:
-        Session(plain, 3)
+        Session(plain, "", 3)
         expected = values(plain)
         names = [name for name in HOSTILE if name in expected]
     assert {name for name in names if expected[name] == HOSTILE[name]} <= TCP_ONLY
@@ -181,7 +181,7 @@ def test_no_value_of_the_database_the_role_or_the_url_reaches_a_migration(
             # It reaches the session. The schema of the search_path is the operator's choice.
             changed = {name for name, value in values(connection).items() if value != expected[name]}
             assert changed >= set(names) - TCP_ONLY - {"search_path", "default_tablespace"}, where
-            session = Session(connection, 3)
+            session = Session(connection, "", 3)
             assert values(connection) == expected | {"search_path": "elsewhere, pg_temp"}, where
             for name in names:  # as a migration can
                 if name not in TCP_ONLY:
