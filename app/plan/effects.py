@@ -210,7 +210,8 @@ def _drop(found: Effects, state: MigrationState, node: Any) -> None:
             found.waits = found.waits or bool(node.concurrent)
             if short in state.catalog.indexes:
                 found.lock(state.catalog.indexes[short].table, mode)
-                found.lock(short, mode)
+                if not node.concurrent:  # otherwise no session uses the index any more when it is locked
+                    found.lock(short, mode)
             elif not node.missing_ok:
                 found.unread = f"the table of the index {name} is not known"
     if node.removeType in {ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE}:
