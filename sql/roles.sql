@@ -15,32 +15,101 @@
 -- images_app    changes rows, and nothing else. DATABASE_URL names it: the service connects as it. The migrations
 --               NNNN_grant_images_app.sql contain its rights on each table, so that you can review them.
 -- The roles have no password. Set one with \password images_owner and \password images_app, or use pg_hba.conf.
+--
+-- `images database create` runs this file, too. It also gives names to the roles of a second installation in the cluster:
+--
+--     psql -d shop -v owner=shop_owner -v app=shop_app -f sql/roles.sql
+--
+-- The migrations grant rights to images_app. So shop_app becomes a member of images_app, which then has no login. A role
+-- belongs to the cluster, and its rights on tables to one database. So a database is open only to its own login: CONNECT
+-- is revoked from PUBLIC and from images_app.
 
 \set ON_ERROR_STOP on
+
+\if :{?owner}
+\else
+\set owner images_owner
+\endif
+\if :{?app}
+\else
+\set app images_app
+\endif
 
 BEGIN;
 
 SET LOCAL lock_timeout = '3s';
 
 SELECT
-    to_regrole('images_owner') IS NULL AS owner_is_missing,
-    to_regrole('images_app') IS NULL AS app_is_missing
+    set_config('images.owner', :'owner', true) AS owner,
+    set_config('images.app', :'app', true) AS app,
+    :'app' <> 'images_app' AS app_has_own_name,
+    to_regrole(quote_ident(:'owner')) IS NULL AS owner_is_missing,
+    to_regrole(quote_ident(:'app')) IS NULL AS app_is_missing,
+    to_regrole('images_app') IS NULL AS group_is_missing
 \gset
 
+-- A login of one installation must not reach the tables of another one by way of images_app.
+DO $$
+DECLARE
+    own CONSTANT text := current_setting('images.app');
+    other text;
+BEGIN
+    IF own = 'images_app' THEN
+        SELECT string_agg(member::regrole::text, ', ' ORDER BY member::regrole::text)
+        INTO other
+        FROM pg_auth_members
+        JOIN pg_roles ON pg_roles.oid = member
+        JOIN pg_database ON has_database_privilege(member, pg_database.oid, 'CONNECT')
+        WHERE roleid = to_regrole('images_app')
+            AND rolcanlogin
+            AND NOT rolsuper
+            AND datname <> current_database()
+            AND NOT has_database_privilege('public', pg_database.oid, 'CONNECT');
+        IF other IS NOT NULL THEN
+            RAISE EXCEPTION 'images_app has members that belong to another installation: %', other
+                USING HINT = 'Give this installation a login of its own: -v app=NAME, or --app NAME.';
+        END IF;
+    ELSE
+        SELECT string_agg(quote_ident(datname), ', ' ORDER BY datname)
+        INTO other
+        FROM pg_database
+        CROSS JOIN aclexplode(datacl) AS granted
+        WHERE grantee = to_regrole('images_app')
+            AND privilege_type = 'CONNECT'
+            AND datname <> current_database();
+        IF other IS NOT NULL THEN
+            RAISE EXCEPTION 'images_app is the login of another installation, in the database %', other
+                USING HINT = 'Give that installation a login of its own first: -v app=NAME, or --app NAME.';
+        END IF;
+    END IF;
+END
+$$;
+
 \if :owner_is_missing
-CREATE ROLE images_owner LOGIN;
+CREATE ROLE :"owner" LOGIN;
 \endif
 
-\if :app_is_missing
-CREATE ROLE images_app LOGIN;
+\if :app_has_own_name
+    \if :group_is_missing
+    CREATE ROLE images_app NOLOGIN;
+    \endif
+    \if :app_is_missing
+    CREATE ROLE :"app" LOGIN;
+    \endif
+    GRANT images_app TO :"app";
+    REVOKE CONNECT ON DATABASE :"DBNAME" FROM PUBLIC, images_app;
+\else
+    \if :app_is_missing
+    CREATE ROLE images_app LOGIN;
+    \endif
 \endif
 
 -- Only the owner creates objects, temporary tables included.
 REVOKE TEMPORARY ON DATABASE :"DBNAME" FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO images_owner;
-GRANT CONNECT ON DATABASE :"DBNAME" TO images_app;
+GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO :"owner";
+GRANT CONNECT ON DATABASE :"DBNAME" TO :"app";
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-GRANT USAGE, CREATE ON SCHEMA public TO images_owner;
+GRANT USAGE, CREATE ON SCHEMA public TO :"owner";
 GRANT USAGE ON SCHEMA public TO images_app;
 
 -- If another role ran migrations before: its tables and functions become the owner's, and the rights that a migration
@@ -56,10 +125,11 @@ SELECT
 \if :images_are_here
 DO $$
 DECLARE
+    owner CONSTANT name := current_setting('images.owner');
     found record;
 BEGIN
-    IF NOT pg_has_role('images_owner', 'USAGE') THEN
-        GRANT images_owner TO CURRENT_USER;
+    IF NOT pg_has_role(owner, 'USAGE') THEN
+        EXECUTE format('GRANT %I TO CURRENT_USER', owner);
     END IF;
 
     FOR found IN
@@ -84,11 +154,11 @@ BEGIN
         WHERE pronamespace = 'public'::regnamespace
             AND proname LIKE 'images\_%'
     LOOP
-        EXECUTE format('ALTER %s OWNER TO images_owner', found.object);
+        EXECUTE format('ALTER %s OWNER TO %I', found.object, owner);
         IF found.rows_are_images THEN
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO images_app', found.object);
         END IF;
-        IF found.owner <> to_regrole('images_owner') AND NOT pg_has_role(found.owner, 'images_app', 'MEMBER') THEN
+        IF found.owner <> to_regrole(quote_ident(owner)) AND NOT pg_has_role(found.owner, 'images_app', 'MEMBER') THEN
             EXECUTE format('GRANT images_app TO %I', pg_get_userbyid(found.owner));
         END IF;
     END LOOP;

@@ -4,6 +4,9 @@ That the image is built, and runs, needs what builds images: README, "Container"
 """
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import compose_spec
@@ -110,3 +113,17 @@ def test_it_has_no_rights_that_it_does_not_need() -> None:
     service = COMPOSE["services"]["images"]
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_systemd_unit_is_right() -> None:
+    """It has the time to end, and the decoder can confine itself. systemd itself verifies the rest, if it is here."""
+    unit = ROOT / "deploy" / "systemd" / "images.service"
+    values = dict(line.split("=", 1) for line in unit.read_text().splitlines() if re.match(r"[A-Z]\w+=", line))
+
+    assert (ROOT / Path(values["ExecStart"]).relative_to(values["WorkingDirectory"])).is_file()
+    assert int(values["TimeoutStopSec"]) >= 10 + 30 + 15
+    assert {"seccomp", "landlock_restrict_self"} <= set(values["SystemCallFilter"].split())
+    if shutil.which("systemd-analyze"):
+        done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+        other = [line for line in done.stderr.splitlines() if "is not executable" not in line]
+        assert other == []

@@ -4,6 +4,7 @@ import click
 
 from app.cli.commands.backfill import backfill, contract
 from app.cli.commands.classes import Group, common_options
+from app.cli.commands.database import database
 from app.cli.commands.images import export, import_
 from app.cli.commands.objects import objects
 from app.cli.commands.schema import schema
@@ -35,7 +36,7 @@ def images(context: click.Context, version: bool) -> None:
         raise click.UsageError("no command given.", context)
 
 
-for command in (dev, wait, settings, psql, import_, export, token, objects, schema, completion):
+for command in (dev, wait, settings, psql, import_, export, token, objects, database, schema, completion):
     images.add_command(command)
 for command in (backfill, contract):
     schema.add_command(command)
