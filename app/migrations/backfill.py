@@ -92,6 +92,10 @@ class Backfill:
     def run(self) -> None:
         """Run the batches that are left. Raises BackfillStoppedError, or psycopg.Error if the connection is lost."""
         done = self._start()
+        if self._pressure()[2]:
+            self._migrator.report(
+                f"{self._id}: this role cannot see how far replicas are behind: grant pg_read_all_stats"
+            )
         with self._migrator.output.meter("backfill", "rows", self._plan.rows_expected, done) as self._meter:
             while self._run_batch():
                 self._pace()

@@ -7,7 +7,7 @@ from app.cli.commands.classes import Command, Group, format_option
 
 @click.group(cls=Group)
 def backfill() -> None:
-    """Run and control backfills: migrations that write a table in batches."""
+    """Run and control migrations that write in batches."""
 
 
 @backfill.command(
@@ -61,9 +61,10 @@ def resume(migration: str) -> None:
 @backfill.command(examples="images schema backfill cancel 0038")
 @click.argument("migration")
 def cancel(migration: str) -> None:
-    """Stop a backfill after the batch that runs, and forget its position.
+    """Stop a backfill and forget its position.
 
-    The rows that are done stay as they are. After `resume`, the backfill begins again with the first row.
+    It stops after the batch that runs. The rows that are done stay as they are. After `resume`, the backfill begins
+    again with the first row.
     """
     from app.cli.backfill_commands import change_backfill
 
