@@ -21,11 +21,12 @@ from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.database.pool import Pool
 from app.decoder.client import describe_decoder
 from app.embedded_postgres import connectable, owner_url
-from app.errors import CommandError, UsageError
+from app.errors import CommandError, UsageError, connection_reason
 from app.schema.statements import statement
 from app.settings import ServerSettings, Settings, read_settings
 from app.storage.store import open_store, reach, reason, store_folder
 
+ATTEMPT_TIMEOUT = 10.0  # seconds for one attempt at PostgreSQL, as in app/migrations/connection.py
 RETRY_INTERVAL = 0.2  # seconds between two attempts
 MESSAGE_INTERVAL = 5.0  # seconds between two lines that say what the command waits for
 
@@ -120,6 +121,7 @@ async def _has_images(url: str, timeout: float) -> bool:  # noqa: ASYNC109
 
 async def _retry(attempt: Callable[[], Awaitable[None]], timeout: float) -> None:  # noqa: ASYNC109
     started = last_message = monotonic()
+    said = ""
     while True:
         try:
             return await attempt()
@@ -128,9 +130,10 @@ async def _retry(attempt: Callable[[], Awaitable[None]], timeout: float) -> None
             if now - started > timeout:
                 error.failure.hint = error.failure.hint or f"waited {timeout:g} s; is the server up, and the network?"
                 raise error.failure from error.__cause__
-            if now - last_message >= MESSAGE_INTERVAL:
+            has_changed = said and error.message != said
+            if has_changed or now - last_message >= MESSAGE_INTERVAL:
                 note(f"waiting for {error.message}, {now - started:.0f} s so far")
-                last_message = now
+                last_message, said = now, error.message
         await asyncio.sleep(RETRY_INTERVAL)
 
 
@@ -148,7 +151,7 @@ async def _reach_store(store: ObjectStore) -> None:
 
 async def _reach_postgresql(settings: Settings, url: str, timeout: float, *, as_owner: bool) -> None:  # noqa: ASYNC109
     try:
-        connection, _ = await connect(asyncpg_urls(url), timeout)
+        connection, _ = await connect(asyncpg_urls(url), min(timeout, ATTEMPT_TIMEOUT))
         if not as_owner and settings.database_pooler == "none":
             await reject_pooler(connection, timeout)
         await connection.close()
@@ -156,6 +159,6 @@ async def _reach_postgresql(settings: Settings, url: str, timeout: float, *, as_
         raise CommandError(f"{error}.") from error
     except TRY_NEXT_HOST as error:
         failure = cannot_connect(error, settings, as_owner=as_owner)
-        raise _NotYetError(f"PostgreSQL at {failure.place}", failure) from error
+        raise _NotYetError(f"PostgreSQL at {failure.place}: {connection_reason(error)}", failure) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
         raise cannot_connect(error, settings, as_owner=as_owner) from error

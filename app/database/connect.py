@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -19,16 +21,19 @@ LIBPQ_ONLY = {
     "channel_binding",
     "connect_timeout",
     "fallback_application_name",
+    "gssdelegation",
     "gssencmode",
     "keepalives",
     "keepalives_count",
     "keepalives_idle",
     "keepalives_interval",
     "load_balance_hosts",
+    "max_protocol_version",
     "require_auth",
     "requiressl",
     "sslcertmode",
     "sslcompression",
+    "sslkeylogfile",
     "sslsni",
     "tcp_user_timeout",
 }
@@ -38,6 +43,28 @@ LIBPQ_ONLY = {
 def application_name() -> str:
     """Return the name of the service's sessions with its release, which `images schema contract` looks for."""
     return f"images {version('image-catalogue')}"
+
+
+# Options that change to whom or how one connects, and that asyncpg lacks.
+UNSUPPORTED = {
+    *("hostaddr", "min_protocol_version", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope"),
+    *("replication", "requirepeer", "scram_client_key", "scram_server_key", "sslcrldir"),
+}
+FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Raise ValueError for an option that asyncpg lacks, or a file of TLS that cannot be read."""
+    for name in sorted(UNSUPPORTED & options.keys()):
+        raise ValueError(f"the service cannot use {name}" + (": write the address as the host" * (name == "hostaddr")))
+    if options.get("sslrootcert") == "system":
+        raise ValueError("the service cannot use sslrootcert=system: name the file with the certificates")
+    for name in FILES if options.get("sslmode") != "disable" else ():
+        if path := options.get(name):
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                raise ValueError(f"{name}: {path}: {error.strerror}") from error
 
 
 def asyncpg_url(url: str) -> str:
@@ -50,11 +77,14 @@ def asyncpg_url(url: str) -> str:
 def asyncpg_urls(url: str) -> list[str]:
     """Return one URL for each host of the URL. Raise ValueError if it has neither one port nor one for each host.
 
+    Also raise it for what `check_options` rejects.
+
     With all hosts in one URL, asyncpg would wait for a frozen host until no time is left for the others. The exception
     is target_session_attrs=prefer-standby: to prefer one, asyncpg must know all hosts.
     """
     parts = split_url(asyncpg_url(url))
     options = dict(parse_qsl(parts.query))
+    check_options(options)
     user, at, places = parts.netloc.rpartition("@")
     lists = [places.split(","), *(options.get(name, "").split(",") for name in ("host", "port"))]
     count = max(map(len, lists))
