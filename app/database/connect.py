@@ -30,7 +30,6 @@ LIBPQ_ONLY = {
     "load_balance_hosts",
     "max_protocol_version",
     "require_auth",
-    "requiressl",
     "sslcertmode",
     "sslcompression",
     "sslkeylogfile",
@@ -45,7 +44,7 @@ def application_name() -> str:
     return f"images {version('image-catalogue')}"
 
 
-# Options that change to whom or how one connects, and that asyncpg lacks.
+# Options with an effect on the server or on security, which asyncpg lacks.
 UNSUPPORTED = {
     *("hostaddr", "min_protocol_version", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope"),
     *("replication", "requirepeer", "scram_client_key", "scram_server_key", "sslcrldir"),
