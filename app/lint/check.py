@@ -161,7 +161,8 @@ class Check:
                 for fault in backfill_faults(up, table, parsed[name]):
                     self._add(path, fault)
             for fault in migration_faults(up, parsed[name]):
-                self._add(path, fault)
+                if not _restores(path):
+                    self._add(path, fault)
             twin = f"{path.stem}.rollback.sql"
             if twin in parsed:
                 down = MigrationState(twin, catalog.copy(), uses, before, in_transaction)

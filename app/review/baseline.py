@@ -62,7 +62,7 @@ $$;
 """
 
 GRANTS = """\
--- allow: hidden-ddl because a GRANT to a missing role would fail.
+-- A GRANT to a missing role would fail.
 DO $$
 BEGIN
     IF to_regrole({role}) IS NOT NULL THEN
