@@ -96,7 +96,7 @@ def functions_in(node: Any) -> frozenset[str]:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Return the table and the name of a trigger or policy: `images.touch`, or `aside.images.touch`."""
+    """Return the table and the name of a trigger or policy: `orders.touch`, or `aside.orders.touch`."""
     table, _, own = name.rpartition(".")
     return table, own
 

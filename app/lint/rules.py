@@ -105,7 +105,7 @@ RULES = {
     ),
     "drop-cascade": Rule(CARE, "remove CASCADE, and drop the dependent objects by name"),
     "constraint-drop": Rule(CARE, "make sure that no code relies on it, and allow it with that reason"),
-    "ambiguous-name": Rule(UNSAFE, "choose another name, or first release code that names the table: images.NAME"),
+    "ambiguous-name": Rule(UNSAFE, "choose another name, or first release code that names the table: TABLE.NAME"),
     # Triggers, functions, rights and types: object_rules.py, transaction_rules.py.
     "trigger-off": Rule(UNSAFE, "replace the trigger in one file: DROP TRIGGER, and then CREATE TRIGGER"),
     "autovacuum-off": Rule(CARE, "leave it on, and set its cost or its thresholds for this table"),
