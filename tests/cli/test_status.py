@@ -152,7 +152,7 @@ def test_the_running_migrator_is_shown(empty_database: str, slow_migration: Path
     assert f"migrating: yoyo 0001 on {socket.gethostname()[:30]}, process {holder.pid} (connected since " in done.stdout
     assert done.stdout.startswith(f"running  {IDS[0]}\n")
     assert text["migrations"][0]["state"] == "running"
-    assert text["holder"]["query"] == "SELECT pg_sleep(60);"
+    assert text["holder"]["query"] == "SELECT pg_sleep(60)"
 
 
 def test_it_shows_the_user_the_time_and_the_duration(database: str) -> None:
