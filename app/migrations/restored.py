@@ -21,7 +21,7 @@ def without_history(connection: Connection) -> Iterator[None]:
 
     If it has several tables of this project, a failure of the block gets a hint about a restored dump.
     """
-    lines = inspect(connection)
+    lines = inspect(connection, comments=True)
     expected = current().schema_file.read_text(encoding="utf-8") if current().schema_file.exists() else ""
     tables = [match[1] for line in lines if (match := TABLE.match(line)) and f"-- {match[1]}: " in expected]
     if tables and not drift(lines):
