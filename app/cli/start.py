@@ -26,6 +26,7 @@ BACKLOG = 2048  # connections that wait, as in uvicorn
 MAX_CONNECTIONS = 64  # at the same time. More are closed
 MAX_HEAD = 8192  # bytes
 HEAD_TIMEOUT = 5.0  # seconds
+ACCEPTED = 0.1  # seconds until a connection that the loop has just accepted is among the running answers
 LAST_ANSWERS = 1.0  # seconds for running answers when the service accepts connections
 MAX_START = 60.0  # seconds that uvicorn has to start
 START_SOCKET = "START_SOCKET"  # environment variable
@@ -161,6 +162,7 @@ async def answer_until_stopped(listener: socket.socket, lines: int, told: socket
     await over.wait()
     task.cancel()
     server.close()
+    await asyncio.sleep(ACCEPTED)
     if health.running:
         await asyncio.wait(health.running, timeout=LAST_ANSWERS)
     os._exit(0)  # without the end of the loop, which would report each client that it cuts off
