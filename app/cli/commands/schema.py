@@ -80,7 +80,7 @@ def check(files: tuple[Path, ...], format: str) -> int:
 )
 @click.option("--save", is_flag=True, help="Keep the times in sql/review/measured.json, for `images schema plan`.")
 def review(migrations: tuple[str, ...], rows: int, save: bool, format: str) -> int:
-    """Run migrations on a scratch database, and measure locks and time.
+    """Run migrations on a scratch database, and measure them.
 
     MIGRATION is an ID or a file. Without MIGRATION, the command reviews the pending migrations of the database.
     """
