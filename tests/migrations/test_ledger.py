@@ -9,7 +9,7 @@ from yoyo import read_migrations
 from app.migrations.ledger import read, record_run
 from app.schema.history import compare, seconds, shipped
 from tests.cli.test_status import status
-from tests.conftest import backend_on, yoyo_on
+from tests.conftest import as_role, backend_on, yoyo_on
 from tests.schema.test_migrations import IDS
 
 CREATED = next(name for name in IDS if "create_token_events" in name)
@@ -115,10 +115,11 @@ def test_an_older_release_shows_the_interrupted_migration_of_a_newer_one(
 def test_a_dump_restored_without_a_history_is_told_how_to_be_marked(
     connection: psycopg.Connection, database: str
 ) -> None:
+    owner = as_role(database, "images_owner")
     tables = "_yoyo_migration, _yoyo_ledger, _yoyo_log, _yoyo_version, yoyo_lock"
     connection.execute(f"DROP TABLE {tables}".encode())
 
-    done = yoyo_on(database, "apply")
+    done = yoyo_on(owner, "apply")
 
     assert done.returncode == 1
     assert done.stderr == (
@@ -126,14 +127,14 @@ def test_a_dump_restored_without_a_history_is_told_how_to_be_marked(
         "hint: if a dump was restored without yoyo's tables, restore them too: pg_dump --table='*yoyo*'. "
         "Or record the migrations: yoyo mark\n"
     )
-    assert yoyo_on(database, "mark").returncode == 0
-    assert status(database).returncode == 0
+    assert yoyo_on(owner, "mark").returncode == 0
+    assert status(owner).returncode == 0
 
-    assert yoyo_on(database, "rollback", "-r", CREATED).returncode == 0
+    assert yoyo_on(owner, "rollback", "-r", CREATED).returncode == 0
     connection.execute(f"DROP TABLE {tables}".encode())
-    older = yoyo_on(database, "apply")
+    older = yoyo_on(owner, "apply")
     assert older.returncode in {1, 3}, older.stderr
     assert "hint: the database has tables of this project, but no history. If a dump was restored " in older.stderr
-    assert yoyo_on(database, "mark", "-r", IDS[IDS.index(CREATED) - 1]).returncode == 0
-    assert yoyo_on(database, "apply").stdout.count("applied ") == len(IDS) - IDS.index(CREATED)
-    assert status(database).returncode == 0
+    assert yoyo_on(owner, "mark", "-r", IDS[IDS.index(CREATED) - 1]).returncode == 0
+    assert yoyo_on(owner, "apply").stdout.count("applied ") == len(IDS) - IDS.index(CREATED)
+    assert status(owner).returncode == 0
