@@ -36,6 +36,7 @@ class MigrationState:
     backfill: str | None = None  # the table of which the migrator writes one range of keys at a time
     locked: list[str] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
+    lock_order: dict[str, None] = field(default_factory=dict)  # the tables of `locked`, each at its first lock
     enum_values: set[str] = field(default_factory=set)  # that this file has added
     # Faults that a later statement of the file may correct, each with the condition under which it stays.
     pending: list[tuple[Fault, Callable[[], bool]]] = field(default_factory=list)

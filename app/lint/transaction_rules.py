@@ -68,10 +68,11 @@ def _read(state: MigrationState, select: ast.SelectStmt) -> list[str]:
 
 def lock_order_faults(state: MigrationState, line: int, before: int) -> Faults:
     """Yield the faults of the locks that a statement added: `before` of them were there."""
-    if not state.transactional:
+    if not state.transactional or len(state.locked) == before:
         return
-    for new in dict.fromkeys(state.locked[before:]):
-        for first in dict.fromkeys(state.locked[:before]):
-            if new != first and first not in state.locked[before:] and first in written_by_triggers(state.catalog, new):
-                why = f"it locks {new} after {first}, and a writer of {new} locks {first} after {new}: a deadlock"
-                yield Fault(line, "lock-order", why)
+    added = [each for each in dict.fromkeys(state.locked[before:]) if each not in state.lock_order]
+    for new in added:
+        for first in sorted(state.lock_order.keys() & written_by_triggers(state.catalog, new)):
+            why = f"it locks {new} after {first}, and a writer of {new} locks {first} after {new}: a deadlock"
+            yield Fault(line, "lock-order", why)
+    state.lock_order.update(dict.fromkeys(added))
