@@ -9,7 +9,15 @@ import { sqlBlock } from "./sql.js";
 /** @typedef {import("./model.js").Level} Level */
 
 /** @type {Partial<Record<string, Level>>} */
-const LEVELS = { applied: "good", pending: "care", waiting: "care", running: "care", failed: "bad", edited: "bad", missing: "bad" };
+const LEVELS = {
+  applied: "good",
+  pending: "care",
+  waiting: "care",
+  running: "care",
+  failed: "bad",
+  edited: "bad",
+  missing: "bad",
+};
 /** @type {Partial<Record<string, Level>>} */
 const OUTCOMES = { done: "good", failed: "bad" };
 
