@@ -55,6 +55,10 @@ class Health:
                     head = await reader.readuntil(b"\r\n\r\n")
                     writer.write(self._response(head))
                     await writer.drain()
+                    if not head.startswith((b"GET ", b"HEAD ")):  # with bytes unread, the client would get a reset
+                        writer.write_eof()
+                        while await reader.read(MAX_HEAD):
+                            pass
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
@@ -137,7 +141,7 @@ def _listen_on_path(path: Path) -> socket.socket:
 
 
 async def answer_until_stopped(listener: socket.socket, lines: int, told: socket.socket) -> None:
-    """Answer probes until a datagram comes in on `told`, or until the service has ended or has had time to start.
+    """Answer probes until the service connects to `told`, or until it has ended or has had time to start.
 
     `lines` is a pipe with the lines of the migrator. It ends with the process that becomes uvicorn. The line STARTING
     says that it does so now.
@@ -162,6 +166,8 @@ async def answer_until_stopped(listener: socket.socket, lines: int, told: socket
     await over.wait()
     task.cancel()
     server.close()
+    loop.remove_reader(told)
+    told.close()  # no other connection is accepted from here: the service has waited for this
     await asyncio.sleep(ACCEPTED)
     if health.running:
         await asyncio.wait(health.running, timeout=LAST_ANSWERS)
@@ -183,9 +189,10 @@ def answer_in_background(listener: socket.socket) -> int:
     START_SOCKET names the socket to which the service says that it is there: app/web/server/handover.py. The process is
     no child of uvicorn, which would not wait for it.
     """
-    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told = socket.socket(socket.AF_UNIX)
     name = f"images-start-{secrets.token_hex(16)}"
     told.bind(f"\0{name}")
+    told.listen()
     reading, writing = os.pipe()
     os.environ[START_SOCKET] = name
     if child := os.fork():

@@ -19,7 +19,7 @@ from app.text import printable
 if TYPE_CHECKING:
     from app.progress import Progress  # at run time only when work takes long: tqdm takes 30 ms
 
-NO_TRANSACTION = "25P01"  # SQLSTATE
+NOT_BY_MIGRATION = {"25P01", "57P01", "57P02"}  # SQLSTATEs: no transaction, and two of a server that goes down
 MAX_MESSAGE = 500  # characters of a message of PostgreSQL
 MAX_MESSAGES = 100  # of one migration
 LINE_INTERVAL = 10.0  # seconds between two events of progress
@@ -63,9 +63,10 @@ class Output:
         """Print a message that a statement of the migration raised, such as a NOTICE, as it comes.
 
         Messages between two migrations are not of the author's making, and are not printed. Nor is the warning that
-        there is no transaction: yoyo ends one that it did not begin.
+        there is no transaction: yoyo ends one that it did not begin. Nor is that of a server that goes down: an error
+        follows it.
         """
-        if self.migration is None or message.sqlstate == NO_TRANSACTION:
+        if self.migration is None or message.sqlstate in NOT_BY_MIGRATION:
             return
         level, text = (message.severity_nonlocalized or "notice").lower(), message.message_primary or ""
         self._messages += 1

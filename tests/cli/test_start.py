@@ -4,6 +4,8 @@ import asyncio
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from app.cli import start
 from app.cli.start import Health, listen, run_backfills
+from app.settings import ROOT
 from tests.cli.test_entrypoint import ready, service
 from tests.conftest import free_port
 from tests.migrations.test_backend import wait_until
@@ -162,6 +165,29 @@ async def test_too_many_connections_are_closed(monkeypatch: pytest.MonkeyPatch) 
             writer.close()
         await until(lambda: not health.running)
         assert (await ask(port, b"GET /healthz HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+TAKES_OVER = """
+import socket
+from app.cli.start import answer_in_background
+from app.web.server.handover import take_over
+
+listener = socket.create_server(("127.0.0.1", 0))
+answer_in_background(listener)
+with socket.create_connection(listener.getsockname()) as client:
+    client.sendall(b"GET /healthz HTTP/1.1\\r\\n\\r\\n")
+    assert client.recv(12) == b"HTTP/1.1 200"
+take_over()
+clients = [socket.create_connection(listener.getsockname()) for _ in range(100)]
+listener.settimeout(10)
+print(len([listener.accept() for _ in clients]))
+"""
+
+
+def test_the_service_gets_each_connection_after_it_has_taken_over() -> None:
+    done = subprocess.run([sys.executable, "-c", TAKES_OVER], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("100\n", "")
 
 
 def test_the_progress_has_no_other_words_of_the_migrator() -> None:

@@ -44,7 +44,7 @@ EVERY_STATEMENT = [("apply", IDS[0]), ("rollback", NON_TRANSACTIONAL[0])]
 # These are killed at each statement. If a migration is one transaction, PostgreSQL undoes it, in the same way for each.
 # So each of the others is killed once: when its work is done, and before that is recorded.
 THOROUGH = [IDS[0], *KINDS]
-RECORD = "WITH overtaken "
+RECORD = "WITH clock "
 REMAINS = ("applied", "ledger", "schema", "rows")  # parts of a state that only the work of a migration changes
 
 OPTIONS = "-c fsync=off -c max_connections=200 -c shared_buffers=16MB"
@@ -142,7 +142,7 @@ def faults_of(victim: str, command: Command) -> str:
     well = command.status == -signal.SIGKILL
     if victim != "migrator":
         well = command.status == 3 and command.stderr.startswith("error: ") and command.stderr.count("\n") <= 2
-    return "" if well else f"it ended with {command.status}, {command.stderr[-300:]!r}"
+    return "" if well else f"it ended with {command.status}, {command.stderr[-900:]!r}"
 
 
 def stops_of(command: Command, *, whole: bool = False, every: bool = False) -> dict[str, int]:

@@ -59,7 +59,9 @@ class Command:
 
     @property
     def stderr(self) -> str:
-        return self.output.with_suffix(".err").read_text(encoding="utf-8")
+        """What it said, without the notices of the statements: "index ... does not exist, skipping"."""
+        lines = self.output.with_suffix(".err").read_text(encoding="utf-8").splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("notice: "))
 
     def kill(self) -> None:
         """Kill it with SIGKILL, and wait for its end."""

@@ -1,13 +1,19 @@
-"""Handover of the socket: tell the process that answered probes during migrations that the service is there."""
+"""Handover of the socket: the process that answered probes during migrations stops before the service accepts."""
 
 import os
 import socket
 from contextlib import suppress
 
+PATIENCE = 2.0  # seconds for the other process to stop
+
 
 def take_over() -> None:
-    """Tell it to stop, once. Nothing happens if there is no such process: see app/cli/start.py."""
+    """Let it stop, and wait until it accepts no connection any longer. See app/cli/start.py.
+
+    Nothing happens if there is no such process. Until the service accepts, connections wait in the socket.
+    """
     if name := os.environ.pop("START_SOCKET", None):
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
-            teller.setblocking(False)
-            teller.sendto(b"started", f"\0{name}")
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as told:
+            told.settimeout(PATIENCE)
+            told.connect(f"\0{name}")
+            told.recv(1)  # the other process closes it
