@@ -59,7 +59,7 @@ class Command:
 
     @property
     def stderr(self) -> str:
-        """What it said, without the notices of the statements: "index ... does not exist, skipping"."""
+        """Return its messages, without notices such as "index ... does not exist, skipping"."""
         lines = self.output.with_suffix(".err").read_text(encoding="utf-8").splitlines(keepends=True)
         return "".join(line for line in lines if not line.startswith("notice: "))
 

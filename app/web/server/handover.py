@@ -4,7 +4,7 @@ import os
 import socket
 from contextlib import suppress
 
-PATIENCE = 2.0  # seconds for the other process to stop
+STOP_TIMEOUT = 2.0  # seconds for the other process to stop
 
 
 def take_over() -> None:
@@ -14,6 +14,6 @@ def take_over() -> None:
     """
     if name := os.environ.pop("START_SOCKET", None):
         with suppress(OSError), socket.socket(socket.AF_UNIX) as told:
-            told.settimeout(PATIENCE)
+            told.settimeout(STOP_TIMEOUT)
             told.connect(f"\0{name}")
             told.recv(1)  # the other process closes it
