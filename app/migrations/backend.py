@@ -51,8 +51,7 @@ from app.streams import guard_streams
 
 GIVE_WAY = 2 * lock.POLL_INTERVAL  # seconds in which a migrator that waits takes the lock
 
-# yoyo warns at each plain `yoyo rollback`, with a line of its source, that it rolls back only one migration. The
-# documentation promises exactly that.
+# yoyo warns at each plain `yoyo rollback` that it rolls back only one migration, as the documentation promises.
 warnings.filterwarnings("ignore", message="Only rolling back a single migration")
 
 splitting.install()
@@ -339,6 +338,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_many(names, "rolled back", "reapply")
         chosen_migrations = self._by_name(names)
         reject_losses(self.connection, self.settings, chosen_migrations)
+        reject_dependents(self.connection, (Path(self._known[name].path) for name in names), rollback=True)
         super().rollback_migrations(chosen_migrations)
 
     def mark_migrations(self, migrations: MigrationList) -> None:

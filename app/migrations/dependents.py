@@ -18,16 +18,17 @@ from app.schema.statements import split_statements
 CHANGES = re.compile(r"\b(ALTER|CREATE|DROP)\b", re.IGNORECASE)
 
 
-def reject_dependents(connection: Connection, paths: Iterable[Path]) -> None:
-    """Raise CommandError, before anything is applied, if objects prevent the type changes of pending migrations.
+def reject_dependents(connection: Connection, paths: Iterable[Path], *, rollback: bool = False) -> None:
+    """Raise CommandError, before anything is done, if objects prevent the type changes of these files.
 
+    The paths are those of migrations, in the order of execution. With `rollback`, the files beside them run.
     An object that the migrations themselves drop, replace or alter before counts as theirs.
     """
     changed: dict[str, set[str]] = {}  # columns by table
     touched: set[str] = set()  # names in statements of other kinds
     found: dict[str, str] = {}  # the first change of the type, by object
     for path in paths:
-        for node in _nodes(path):
+        for node in _nodes(path.with_suffix(".rollback.sql") if rollback else path):
             for table, column in _type_changes(node):
                 changed.setdefault(table, set()).add(column)
                 for name, object in run(connection, "find_dependents", table=table, columns=[column]).fetchall():
@@ -37,8 +38,8 @@ def reject_dependents(connection: Connection, paths: Iterable[Path]) -> None:
     if found:
         lines = [f"{object}: {change}" for object, change in sorted(found.items())]
         raise CommandError(
-            "\n  ".join(["nothing was applied, because PostgreSQL would reject a change of type:", *lines]),
-            "drop these objects, apply, and create them again",
+            "\n  ".join(["nothing was done, because PostgreSQL would reject a change of type:", *lines]),
+            "drop these objects, run the command again, and create them again",
             ExitCode.ACTION_NEEDED,
         )
 

@@ -54,15 +54,17 @@ def reject_older_sessions(connection: Connection, settings: Settings, reason: st
     """Raise CommandError if a session may be of an older release, unless the operator gives a reason.
 
     The service names itself and its release in application_name. A session of the service's role with another name may
-    also be of an older release, for example behind a pooler. Return these sessions in words.
+    also be of an older release, for example behind a pooler. If DATABASE_URL is the owner's here, the service's role is
+    not known, so this applies to each role. Return these sessions in words.
     """
     role = conninfo_to_dict(connectable(settings.database_url)).get("user")
+    is_known = role != connection.info.user
     seen = []
     for program, user, sessions in run(connection, "find_sessions").fetchall():
         first, _, release = program.partition(" ")
         if first == current().name and _is_older(release):
             seen.append(f"{sessions} of {program} (an older release)")
-        elif first != current().name and user == role:
+        elif first != current().name and (user == role or not is_known):
             seen.append(f"{sessions} of {program or 'no application_name'} (role {user}, its release is not known)")
     if seen and not reason:
         raise CommandError(

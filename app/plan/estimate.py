@@ -39,7 +39,8 @@ class Rows:
     def use(self, file: MeasuredFile | None) -> None:
         """Compare with the tables of a measured file."""
         self.measured = file.rows if file else {}
-        known = [name for name in self.measured if name in self.live.tables and self.measured[name] >= FEW]
+        large = [name for name in self.measured if self.measured[name] >= FEW]
+        known = [name for name in large if name in self.live.tables] or large  # a table that does not exist has no rows
         largest = max(known, key=lambda name: self.measured[name], default=None)
         self.scale = self.live.rows(largest) / self.measured[largest] if largest else 1.0
 

@@ -77,7 +77,8 @@ class Live:
 
     def blockers(self, relation: str, mode: str) -> list[LockHolder]:
         """Return the holders of locks on a table or index for which a lock in this mode would wait."""
-        return [each for each in self.holders if each.relation == relation and each.mode in CONFLICTS[mode]]
+        found = [each for each in self.holders if each.relation == relation and each.mode in CONFLICTS[mode]]
+        return list({(each.process, each.gid): each for each in found}.values())
 
     def open_transactions(self) -> list[LockHolder]:
         """Return the transactions that a build or a drop CONCURRENTLY would wait for."""

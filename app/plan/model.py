@@ -42,6 +42,7 @@ class PlannedMigration:
     id: str
     title: str
     transactional: bool
+    backfill: str = ""  # the table whose rows it writes in batches
     phase: str = "expand"
     seconds: float | None = None
     statements: list[PlannedStatement] = field(default_factory=list)

@@ -3,7 +3,7 @@
 It reads the files, the history, the sizes, and the locks of other sessions, in a transaction that only reads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -11,6 +11,7 @@ import psycopg
 from app.errors import CommandError, UsageError
 from app.migrations import ledger, lock
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, run, sentence
+from app.migrations.dependents import reject_dependents
 from app.migrations.validation import faults
 from app.plan.live import read_live
 from app.plan.model import Operation, Plan, PlannedMigration
@@ -20,6 +21,7 @@ from app.project import current
 from app.schema.headers import rollback_of
 from app.schema.history import Entry, compare, shipped
 from app.settings import Settings
+from app.text import one_line
 
 
 def make_plan(
@@ -50,6 +52,7 @@ def make_plan(
             live = read_live(connection)
             migrations = Planner(folder, live, operation).plan(names, entries)
             _count_losses(connection, settings, migrations, folder)
+            rejections = list(_rejections(connection, operation, [folder / f"{each.id}.sql" for each in migrations]))
     except psycopg.Error as error:
         message, hint = explain(error)
         raise CommandError(sentence(f"the plan cannot be made: {message}"), hint) from error
@@ -57,7 +60,7 @@ def make_plan(
         operation,
         migrations,
         {name: live.tables[name] for name in sorted(_relations(migrations) & live.tables.keys())},
-        _problems(operation, entries, migrations, settings),
+        _problems(operation, entries, migrations, settings) + rejections,
         str(holder) if holder else None,
         [f"{entry.id} {entry.waits}" for entry in entries if entry.waits and operation == "apply"],
     )
@@ -111,6 +114,19 @@ def _count_losses(
             migration.rows_to_lose = 0
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege):
             continue
+
+
+def _rejections(connection: Connection, operation: Operation, paths: Sequence[Path]) -> Iterator[str]:
+    """Yield why PostgreSQL would reject the migrations: objects of others, or a right that is missing."""
+    existing = [path for path in paths if operation == "apply" or path.with_suffix(".rollback.sql").exists()]
+    try:
+        reject_dependents(connection, existing, rollback=operation == "rollback")
+    except CommandError as error:
+        yield one_line(error.message)
+    role, schema, may_create = run(connection, "find_rights").fetchone() or ("", "", True)
+    if paths and operation == "apply" and not may_create:
+        where = f"the schema {schema}" if schema else "any schema of its search path"
+        yield f"the role {role} may not create tables in {where}"
 
 
 def _problems(

@@ -13,7 +13,7 @@ from app.plan.model import Operation, PlannedLock, PlannedMigration, PlannedStat
 from app.review import measured
 from app.review.measure import BLOCKED_BY_MODE, MODE_NAMES, MODES
 from app.schema.digest import digest
-from app.schema.headers import rollback_of, sections, transactional
+from app.schema.headers import directives, rollback_of, sections, transactional
 from app.schema.history import Entry
 from app.schema.statements import statements
 
@@ -53,6 +53,7 @@ class Planner:
         header = rollback_of(path)
         title = sections(path.read_text(encoding="utf-8"))[""]
         migration = PlannedMigration(path.stem, title, transactional(path), loses=header.loses)
+        migration.backfill = directives(path).get("backfill", "") if file == path else ""
         migration.irreversible = header.irreversible
         if not file.exists():  # an irreversible migration
             return migration

@@ -40,6 +40,7 @@ def _summary(plan: Plan) -> str:
 
 def _migration(plan: Plan, migration: PlannedMigration) -> Iterator[str]:
     how = "in one transaction" if migration.transactional else "without a transaction"
+    how = "in batches that commit" if migration.backfill else how
     yield f"{migration.id}: {duration(migration.seconds)}, {how}"
     quiet = 0
     for statement in migration.statements:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from app.plan.live import LockHolder
 from app.plan.model import Plan, PlannedMigration
 
 Level = Literal["nothing to do", "yes", "with care", "not now", "no"]
@@ -35,7 +34,7 @@ def verdict_of(plan: Plan) -> Verdict:
     reasons = [Reason("no", problem) for problem in plan.problems]
     if plan.running:
         reasons.append(Reason("not now", f"a migrator is running: {plan.running}"))
-    named: set[LockHolder] = set()  # a blocker is named for the first migration that it blocks
+    named: set[tuple[int | None, str | None]] = set()  # a blocker is named for the first migration that it blocks
     for migration in plan.migrations:
         reasons += _of_migration(migration, named)
     least: Level = "yes" if plan.migrations else "nothing to do"
@@ -43,13 +42,14 @@ def verdict_of(plan: Plan) -> Verdict:
     return Verdict(level, sorted(dict.fromkeys(reasons), key=lambda reason: -LEVELS.index(reason.level)))
 
 
-def _of_migration(migration: PlannedMigration, named: set[LockHolder]) -> Iterator[Reason]:
+def _of_migration(migration: PlannedMigration, named: set[tuple[int | None, str | None]]) -> Iterator[Reason]:
     for statement in migration.statements:
         waited_for = [blocker for lock in statement.locks for blocker in lock.blockers] + statement.waits_for
         for blocker in waited_for:
             is_passing = blocker.gid is None and blocker.seconds is not None and blocker.seconds < PASSING
-            if blocker not in named and not is_passing:
-                named.add(blocker)
+            name = blocker.process, blocker.gid
+            if name not in named and not is_passing:
+                named.add(name)
                 yield Reason("not now", f"{migration.id} would wait: {blocker}")
     longest: dict[tuple[str, str], float] = {}
     for statement in migration.statements:

@@ -66,7 +66,7 @@ HARMLESS = {
     "a foreign key to it": "CREATE TABLE t (a uuid REFERENCES images)",
     "a tablespace": "SET allow_in_place_tablespaces = on; CREATE TABLESPACE aside LOCATION ''",
 }
-ERROR = "nothing was applied, because PostgreSQL would reject a change of type:"
+ERROR = "nothing was done, because PostgreSQL would reject a change of type:"
 ALTER = "ALTER TABLE images " + ", ".join(
     f"ALTER COLUMN {column} TYPE text" for column in ("filename", "content_type", "sha256", "storage_key", "title")
 )
@@ -85,10 +85,10 @@ def test_each_dependent_is_named_before_anything_is_applied(empty_database: str)
 
             assert done.returncode == 1, (case, done.stderr)
             assert done.stderr.startswith(
-                "error: nothing was applied, because PostgreSQL would reject a change of type:\n"
+                "error: nothing was done, because PostgreSQL would reject a change of type:\n"
             )
             assert f"\n  {named}: 0003_turn_images_varchars_into_text changes the type of " in done.stderr, case
-            assert done.stderr.endswith("hint: drop these objects, apply, and create them again\n")
+            assert done.stderr.endswith("hint: drop these objects, run the command again, and create them again\n")
             assert contents(connection) == before, case
             assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,), case
             connection.execute(dropped.encode())
