@@ -40,6 +40,12 @@ REWRITING = {
 # PostgreSQL runs the subcommands of one statement in this order. All others come after these.
 ORDER = {Alter.AT_DropConstraint: 0, Alter.AT_DropColumn: 0, Alter.AT_AlterColumnType: 1}
 TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_FOREIGN_TABLE}
+NUMBERED, STORED = "a sequence numbers each row", "a stored column is computed for each row"
+REWRITE_HINTS = {
+    NUMBERED: "add a plain column, fill it in batches, and then ADD GENERATED ... AS IDENTITY",
+    STORED: "add a plain column, let a trigger keep it up to date, and fill the old rows in batches",
+}
+COPY_HINT = "create another table, copy the rows in batches, and switch the code over"
 EXCLUDE_HINT = (
     "PostgreSQL cannot add an EXCLUDE constraint without this lock: create a new table with the constraint, copy the "
     "rows in batches, and switch the code over"
@@ -63,7 +69,11 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
     added = {command.def_.colname for _, command in commands if command.subtype == Alter.AT_AddColumn}
     for line, command in sorted(commands, key=lambda pair: ORDER.get(pair[1].subtype, 2)):
         if busy and command.subtype == Alter.AT_AlterColumnType:
-            if cost := costs.type_change(state.catalog, table, command.name, command.def_):
+            names = [each.name for each in state.catalog.triggers.values() if each.table == table]
+            if named := [each for each in names if command.name in state.catalog.triggers[table, each].columns]:
+                why = f"{command.name}: PostgreSQL rejects it, because the trigger {named[0]} names the column"
+                costly_types.append((line, why))
+            elif cost := costs.type_change(state.catalog, table, command.name, command.def_):
                 costly_types.append((line, f"{command.name}: {cost}"))
             yield from change_type(state, line, table, command)
         elif command.subtype == Alter.AT_AddColumn:
@@ -134,7 +144,8 @@ def _add_column_in_use(
 ) -> Faults:
     name, scan = definition.colname, f"{table} is scanned under ACCESS EXCLUSIVE"
     if cause := _rewrite_cause(state, definition, constraints, default):
-        yield Fault(line, "default-rewrite", f"{cause}, so {table} is rewritten under ACCESS EXCLUSIVE")
+        why = f"{cause}, so {table} is rewritten under ACCESS EXCLUSIVE"
+        yield Fault(line, "default-rewrite", why, REWRITE_HINTS.get(cause, ""))
     required = not {ConstrType.CONSTR_NOTNULL, ConstrType.CONSTR_PRIMARY}.isdisjoint(constraints)
     if required and not has_value:
         why = f"{name} has no DEFAULT: the statement fails if {table} has rows, and so does an INSERT without {name}"
@@ -150,9 +161,9 @@ def _add_column_in_use(
 def _rewrite_cause(state: MigrationState, definition: Any, constraints: Any, default: Any) -> str:
     """Return why ADD COLUMN rewrites the table, or "" if it changes only the system catalog."""
     if type_name(definition.typeName) in SERIALS or ConstrType.CONSTR_IDENTITY in constraints:
-        return "a sequence numbers each row"
+        return NUMBERED
     if ConstrType.CONSTR_GENERATED in constraints and not is_virtual(constraints):
-        return "a stored column is computed for each row"
+        return STORED
     if costs.volatile(state.catalog, default):
         return "the default is volatile, or may be"
     if state.catalog.domains.get(qualified_name(definition.typeName.names)):
@@ -226,7 +237,8 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any, a
         if state.transactional and state.locked and not (known and known.valid):
             yield Fault(line, "validate-apart", f"{table} is scanned in the transaction that locks {state.held}")
     elif kind in REWRITING:
-        yield Fault(line, "table-rewrite", f"{REWRITING[kind]} rewrites {table}, and reads and writes wait")
+        why = f"{REWRITING[kind]} rewrites {table}, and reads and writes wait"
+        yield Fault(line, "table-rewrite", why, COPY_HINT)
     elif kind == Alter.AT_SetExpression:
         column = state.catalog.column(table, name)
         if not (column and column.virtual):
@@ -235,4 +247,5 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any, a
         why = f"ATTACH scans the partition unless a CHECK matches its bounds, and {table} and its DEFAULT may wait"
         yield Fault(line, "partition-locks", why)
     elif kind == Alter.AT_DetachPartition:
-        yield Fault(line, "partition-locks", f"DETACH blocks reads and writes of {table} and its DEFAULT partition")
+        why = f"DETACH blocks reads and writes of {table} and its DEFAULT partition"
+        yield Fault(line, "partition-locks", why, "run DETACH PARTITION ... CONCURRENTLY by hand")

@@ -5,7 +5,7 @@ missing. The rules then assume the worse case.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
@@ -16,6 +16,7 @@ from app.lint.nodes import (
     SERIALS,
     Type,
     columns_in,
+    constant_text,
     constraint_columns,
     dropped_names,
     functions_in,
@@ -110,7 +111,15 @@ class Trigger:
     table: str
     function: str
     transition_tables: tuple[str, ...]  # REFERENCING NEW TABLE AS inserted
+    columns: frozenset[str]  # in UPDATE OF and WHEN
     created_by: str
+
+
+class Policy(NamedTuple):
+    """Policy of row level security. `is_open` tells whether it can show a row."""
+
+    command: str  # all, select, insert, update or delete
+    is_open: bool
 
 
 @dataclass
@@ -123,7 +132,7 @@ class Catalog:
     domains: dict[str, bool] = field(default_factory=dict)  # whether it has constraints
     temporary: set[str] = field(default_factory=set)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)  # by table and name
-    policies: set[tuple[str, str]] = field(default_factory=set)  # table and name
+    policies: dict[tuple[str, str], Policy] = field(default_factory=dict)  # by table and name
     row_security: set[str] = field(default_factory=set)  # tables with row level security
     types: dict[str, str] = field(default_factory=dict)  # enums and domains, with the file that creates them
 
@@ -140,7 +149,7 @@ class Catalog:
             dict(self.domains),
             set(self.temporary),
             dict(self.triggers),
-            set(self.policies),
+            dict(self.policies),
             set(self.row_security),
             dict(self.types),
         )
@@ -192,10 +201,12 @@ class Catalog:
                 table = relation_name(relation)
                 aliases = tuple(each.name for each in node.transitionRels or ())
                 function = qualified_name(node.funcname)
-                trigger = Trigger(node.trigname or "", table, function, aliases, created_by)
+                columns = columns_in(node.whenClause) | {each.sval for each in node.columns or ()}
+                trigger = Trigger(node.trigname or "", table, function, aliases, frozenset(columns), created_by)
                 self.triggers[table, trigger.name] = trigger
             case ast.CreatePolicyStmt(table=relation):
-                self.policies.add((relation_name(relation), node.policy_name or ""))
+                is_open = bool(node.permissive) and constant_text(node.qual).lower() not in {"false", "f"}
+                self.policies[relation_name(relation), node.policy_name or ""] = Policy(node.cmd_name or "all", is_open)
             case ast.CreateEnumStmt():
                 self.types[qualified_name(node.typeName)] = created_by
             case ast.CreateDomainStmt():
@@ -361,6 +372,8 @@ class Catalog:
             self.tables[new] = self.tables.pop(old)
             for index in self.indexes_of(old):
                 self.indexes[index.name] = replace(index, table=new)
+            for key in [key for key in self.triggers if key[0] == old]:
+                self.triggers[new, key[1]] = replace(self.triggers.pop(key), table=new)
 
     def _drop(self, node: Any) -> None:
         for name in dropped_names(node):
@@ -375,4 +388,4 @@ class Catalog:
             elif node.removeType == ObjectType.OBJECT_TRIGGER:
                 self.triggers.pop(split_name(name), None)
             elif node.removeType == ObjectType.OBJECT_POLICY:
-                self.policies.discard(split_name(name))
+                self.policies.pop(split_name(name), None)

@@ -10,16 +10,12 @@ from pglast import ast, enums
 
 from app.lint.catalog import Catalog, Column
 from app.lint.functions import is_volatile
-from app.lint.nodes import Type, columns_in, constant_text, qualified_name, relation_name, type_of, walk
+from app.lint.nodes import Type, ands, columns_in, relation_name, type_of, walk
 
 UNLIMITED = {"varchar", "text"}
 # A wider limit of these types changes only the system catalog. The precision of timestamp(3) is such a limit.
 WIDENING = {"varchar", "varbit", "time", "timetz", "timestamp", "timestamptz"}
 MAX_PRECISION = 6  # digits of a second in a time or timestamp
-AGGREGATES = {
-    *("count", "sum", "avg", "min", "max", "array_agg", "string_agg", "json_agg", "jsonb_agg"),
-    *("bool_and", "bool_or", "every"),
-}
 # Types with the same bytes: the casts of pg_cast with the method b, whose indexes PostgreSQL keeps.
 SAME_BYTES = {
     ("varchar", "text"),
@@ -28,7 +24,6 @@ SAME_BYTES = {
     ("xml", "text"),
     ("bit", "varbit"),
 }
-MAX_BATCH = 100_000  # rows of a LIMIT that one statement may write
 # A client of a type can also read the types to the right of it.
 READABLE_CHANGES = [
     ("int2", "int4", "int8"),
@@ -130,16 +125,10 @@ def never_null(catalog: Catalog, table: str, name: str) -> bool:
     return any(name in not_null_columns(check) for check in checks)
 
 
-def _ands(node: Any) -> list[Any]:
-    if isinstance(node, ast.BoolExpr) and node.boolop == enums.BoolExprType.AND_EXPR:
-        return [part for each in node.args or () for part in _ands(each)]
-    return [node]
-
-
 def not_null_columns(check: Any) -> set[str]:
     """Return the columns that a CHECK requires to be NOT NULL."""
     columns = set()
-    for part in _ands(check):
+    for part in ands(check):
         match part:
             case ast.NullTest(arg=ast.ColumnRef() as column, nulltesttype=enums.NullTestType.IS_NOT_NULL):
                 columns |= columns_in(column)
@@ -168,115 +157,6 @@ def without_where(where: Any) -> bool:
             return bool(left == right)
         case _:
             return False
-
-
-def few_rows(catalog: Catalog, table: str, node: Any, where: Any) -> bool:
-    """Return whether a statement touches few rows: a LIMIT selects them, or a unique column is one of some constants.
-
-    A LIMIT of a subquery in SET or in the list of columns limits nothing.
-    """
-    if _limited(node, where):
-        return True
-    unique = {index.columns[0] for index in catalog.indexes_of(table) if index.unique and len(index.columns) == 1}
-    for part in _ands(where):
-        match part:
-            case ast.A_Expr(
-                kind=enums.A_Expr_Kind.AEXPR_OP | enums.A_Expr_Kind.AEXPR_IN | enums.A_Expr_Kind.AEXPR_OP_ANY,
-                lexpr=ast.ColumnRef() as column,
-                rexpr=value,
-                name=[ast.String(sval="=")],
-            ):
-                constant = not any(
-                    isinstance(each, ast.SubLink) or _is_column(catalog, table, node, each) for each in walk(value)
-                )
-                if constant and columns_in(column) <= unique:
-                    return True
-            case _:
-                pass
-    return False
-
-
-def _is_column(catalog: Catalog, table: str, node: Any, value: Any) -> bool:
-    """Return whether a name is a column of the statement, and not a variable of PL/pgSQL."""
-    match value:
-        case ast.ColumnRef(fields=[ast.String(sval=name)]):
-            known = catalog.tables.get(table)
-            return known is None or not known.is_complete or name in known.columns
-        case ast.ColumnRef(fields=[*_, ast.String(sval=qualifier), _]):
-            relations = [each for each in walk(node) if isinstance(each, ast.RangeVar)]
-            return qualifier in {each.alias.aliasname if each.alias else each.relname for each in relations}
-        case _:
-            return isinstance(value, ast.ColumnRef)
-
-
-def _limited(node: Any, where: Any) -> bool:
-    with_clause = getattr(node, "withClause", None)
-    limited = {
-        each.ctename
-        for each in (with_clause.ctes if with_clause else ())
-        if isinstance(each.ctequery, ast.SelectStmt) and _is_batch(each.ctequery)
-    }
-    if isinstance(node, ast.SelectStmt) and _is_batch(node) and not _aggregates(node):
-        return True
-    sources = [getattr(node, name, None) for name in ("fromClause", "usingClause", "sourceRelation")]
-    for part in [*_sources(sources), *_subselects(where)]:
-        if isinstance(part, ast.SelectStmt):
-            if _is_batch(part) or any(
-                isinstance(each, ast.RangeVar) and each.relname in limited for each in _sources(part.fromClause)
-            ):
-                return True
-        elif part.relname in limited:
-            return True
-    return False
-
-
-def _is_batch(select: Any) -> bool:
-    """Return whether a LIMIT keeps the result of a SELECT small."""
-    limit = select.limitCount
-    if limit is None or (isinstance(limit, ast.A_Const) and limit.isnull):
-        return False
-    text = constant_text(limit)
-    return not text.isdigit() or int(text) <= MAX_BATCH
-
-
-def _aggregates(select: Any) -> bool:
-    """Return whether a SELECT reads all rows before its LIMIT counts: an aggregate, GROUP BY or DISTINCT."""
-    names = {qualified_name(each.funcname) for each in walk(select.targetList) if isinstance(each, ast.FuncCall)}
-    return bool(select.groupClause or select.distinctClause or names & AGGREGATES)
-
-
-def _sources(node: Any) -> list[Any]:
-    """Return the tables and subqueries of a FROM clause."""
-    match node:
-        case list() | tuple():
-            return [found for each in node for found in _sources(each)]
-        case ast.JoinExpr():
-            return _sources([node.larg, node.rarg])
-        case ast.RangeSubselect(subquery=query):
-            return [query]
-        case ast.RangeVar():
-            return [node]
-        case _:
-            return []
-
-
-def _subselects(where: Any) -> list[Any]:
-    """Return the subqueries that select the rows: `id IN (SELECT ...)` and `id = (SELECT ...)`, joined by AND."""
-    found = []
-    for part in _ands(where):
-        match part:
-            case ast.SubLink(subLinkType=enums.SubLinkType.ANY_SUBLINK, subselect=select):
-                found.append(select)
-            case ast.A_Expr(rexpr=ast.SubLink(subselect=select), name=[ast.String(sval="=")]):
-                found.append(select)
-            case _:
-                pass
-    return found
-
-
-def direct_tables(select: Any) -> set[str]:
-    """Return the tables in the FROM clause of a SELECT, without those of its subqueries."""
-    return {relation_name(each) for each in _sources(select.fromClause) if isinstance(each, ast.RangeVar)}
 
 
 def same_columns(known: dict[str, Column], wanted: dict[str, Column]) -> bool:

@@ -12,6 +12,9 @@ from app.lint.nodes import constant_text, constraint_columns, relation_name
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
 
+PARTITIONED_HINT = (
+    "create it with ON ONLY, then on each partition CONCURRENTLY in a file of its own, and then ATTACH these indexes"
+)
 SHARE_LOCK = 5  # the number, in LockStmt, of the weakest mode that blocks writes
 
 
@@ -56,7 +59,7 @@ def lock_faults(state: MigrationState, statement: Statement) -> Faults:
             for table in filter(state.is_busy, map(relation_name, relations)):
                 state.locked.append(table)
                 why = f"it deletes every row of {table}, so the running release finds an empty table"
-                yield Fault(line, "whole-table-write", why)
+                yield Fault(line, "whole-table-write", why, "first release code that does not need the rows")
         case _:
             pass
 
@@ -66,7 +69,8 @@ def _create_index(state: MigrationState, line: int, node: ast.IndexStmt, table: 
     is_on_only = known is not None and known.kind == "partitioned" and not getattr(node.relation, "inh", True)
     if state.is_busy(table) and not is_on_only:
         state.locked.append(table)
-        yield Fault(line, "blocking-index", f"writes to {table} wait until the index is built")
+        hint = PARTITIONED_HINT if known is not None and known.kind == "partitioned" else ""
+        yield Fault(line, "blocking-index", f"writes to {table} wait until the index is built", hint)
 
 
 def _create_table(state: MigrationState, statement: Statement) -> Faults:

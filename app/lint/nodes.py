@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pglast import ast
-from pglast.enums import ConstrType, ObjectType
+from pglast.enums import BoolExprType, ConstrType, ObjectType
 
 SERIALS = {"serial": "int4", "serial4": "int4", "bigserial": "int8", "serial8": "int8"}
 SERIALS |= {"smallserial": "int2", "serial2": "int2"}
@@ -88,6 +88,13 @@ def columns_in(node: Any) -> set[str]:
     """Return the columns that an expression names, without table or schema."""
     fields = [each.fields[-1] for each in walk(node) if isinstance(each, ast.ColumnRef) and each.fields]
     return {each.sval or "" for each in fields if isinstance(each, ast.String)}
+
+
+def ands(node: Any) -> list[Any]:
+    """Return the parts that AND joins, at any depth."""
+    if isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR:
+        return [part for each in node.args or () for part in ands(each)]
+    return [node]
 
 
 def functions_in(node: Any) -> frozenset[str]:

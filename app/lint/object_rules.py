@@ -4,7 +4,7 @@ from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
-from pglast.enums import ObjectType, RoleSpecType
+from pglast.enums import GrantTargetType, ObjectType, RoleSpecType
 
 from app.lint import routines
 from app.lint.findings import Fault, Faults
@@ -19,6 +19,7 @@ DISABLED = {
     Alter.AT_DisableTrigUser: "every trigger",
     Alter.AT_EnableReplicaTrig: "it",
 }
+REMOVE = "remove the statement"
 WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
 
 
@@ -35,6 +36,25 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             for table, _ in map(split_name, dropped_names(node)):
                 if table in state.catalog.row_security:
                     require_policy(state, line, table)
+        case ast.AlterPolicyStmt(table=relation) if state.is_busy(relation_name(relation)) and state.before is None:
+            why = f"the queries of the running release find other rows of {relation_name(relation)} from then on"
+            yield Fault(line, "row-security", why)
+        case ast.CreatePolicyStmt(table=relation) if not node.permissive and state.is_busy(relation_name(relation)):
+            yield Fault(line, "row-security", f"it hides rows of {relation_name(relation)} from the running release")
+        case ast.RuleStmt(relation=relation, instead=True, actions=None) if state.is_busy(relation_name(relation)):
+            yield Fault(line, "trigger-off", f"writes to {relation_name(relation)} do nothing from then on", REMOVE)
+        case ast.AlterFunctionStmt(func=ast.ObjectWithArgs(objname=name)):
+            yield from _alter_function(state, line, qualified_name(name), node.actions or ())
+        case ast.AlterOwnerStmt(object=ast.ObjectWithArgs(objname=name)):
+            if users := _users_of(state, qualified_name(name)):
+                why = f"{qualified_name(name)} then runs with the rights of another role, and {users[0]} needs it"
+                yield Fault(line, "revoke-breaks", why)
+        case ast.DropOwnedStmt():
+            yield Fault(line, "revoke-breaks", "each right of the role ends, and each of its tables is dropped")
+        case ast.AlterRoleStmt(options=[*options]) if any(
+            each.defname == "canlogin" and constant_text(each.arg) == "false" for each in options
+        ):
+            yield Fault(line, "revoke-breaks", "the role cannot connect from then on")
         case ast.AlterEnumStmt(oldVal=str(old)):
             if state.catalog.types.get(qualified_name(node.typeName)) != state.file and state.before is None:
                 yield Fault(line, "rename-breaks", f"the running release knows the value {node.newVal} as {old}")
@@ -47,7 +67,7 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.GrantStmt() | ast.AlterDefaultPrivilegesStmt():
             yield from _grant(line, node)
         case ast.VariableSetStmt(name="session_replication_role"):
-            yield Fault(line, "trigger-off", "no trigger runs for the writes after it")
+            yield Fault(line, "trigger-off", "no trigger runs for the writes after it", REMOVE)
         case _:
             pass
     if not isinstance(node, ast.CreateFunctionStmt):
@@ -57,6 +77,25 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield Fault(line, "system-catalog", why)
 
 
+def _users_of(state: MigrationState, name: str) -> list[str]:
+    """Return the triggers and queries that run a function which the file itself does not create."""
+    known = state.catalog.routines.get(name)
+    if known is None or known.created_by == state.file or state.before is not None:
+        return []
+    users = {f"the trigger {each.name}" for each in routines.triggers_of(state.catalog, name)}
+    return sorted(users | set(state.callers(name)))
+
+
+def _alter_function(state: MigrationState, line: int, name: str, actions: Any) -> Faults:
+    if users := _users_of(state, name):
+        kinds = {each.defname for each in actions}
+        if kinds & {"security", "set"}:
+            why = f"{name} then has other rights or another search_path, and {users[0]} needs it"
+            yield Fault(line, "revoke-breaks", why)
+        else:
+            yield Fault(line, "function-replaced", f"it changes at once for {', '.join(users)}")
+
+
 def _replace_function(state: MigrationState, line: int, name: str) -> Faults:
     known = state.catalog.routines.get(name)
     if known is None or known.created_by == state.file or state.before is not None:
@@ -64,9 +103,8 @@ def _replace_function(state: MigrationState, line: int, name: str) -> Faults:
     if stored := sorted(set(routines.stored_results(state.catalog, name))):
         yield Fault(line, "function-results", f"{', '.join(stored)} keep the results of the former {name}")
         return
-    users = [f"the trigger {each.name}" for each in routines.triggers_of(state.catalog, name)] + state.callers(name)
-    if users:
-        yield Fault(line, "function-replaced", f"it changes at once for {', '.join(sorted(set(users)))}")
+    if users := _users_of(state, name):
+        yield Fault(line, "function-replaced", f"it changes at once for {', '.join(users)}")
 
 
 def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> None:
@@ -83,6 +121,8 @@ def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> No
 def _revoke(state: MigrationState, line: int, node: Any) -> Faults:
     if state.before is not None:
         return
+    if node.targtype == GrantTargetType.ACL_TARGET_ALL_IN_SCHEMA or node.objtype == ObjectType.OBJECT_SCHEMA:
+        yield Fault(line, "revoke-breaks", "the queries need rights on the tables and functions of the schema")
     for each in node.objects or ():
         users = []
         if isinstance(each, ast.RangeVar):
@@ -111,14 +151,23 @@ def alter_table_object_faults(state: MigrationState, line: int, table: str, comm
         yield Fault(line, "trigger-off", f"writes to {table} no longer run {name or DISABLED[kind]}")
     elif kind in {Alter.AT_EnableRowSecurity, Alter.AT_ForceRowSecurity}:
         require_policy(state, line, table)
+    elif kind == Alter.AT_ChangeOwner and state.users(table):
+        yield Fault(line, "revoke-breaks", f"the migrator's role can no longer change {table}, unless it is a member")
     elif kind == Alter.AT_SetRelOptions and _disables_autovacuum(command.def_):
         yield Fault(line, "autovacuum-off", f"the dead rows of {table} and its transaction ids are never cleaned up")
 
 
 def require_policy(state: MigrationState, line: int, table: str) -> None:
     """Note the fault that a table has row level security, unless it has a policy at the end of the file."""
-    fault = Fault(line, "row-security", f"{table} has no policy, so every role but the owner finds no row in it")
-    state.pending.append((fault, lambda: all(each != table for each, _ in state.catalog.policies)))
+    why = f"{table} has no policy that lets each role read and write, so other roles than the owner find no rows"
+
+    def is_closed() -> bool:
+        commands = {
+            each.command for (name, _), each in state.catalog.policies.items() if name == table and each.is_open
+        }
+        return "all" not in commands and not commands >= {"select", "insert", "update", "delete"}
+
+    state.pending.append((Fault(line, "row-security", why), is_closed))
 
 
 def _disables_autovacuum(options: Any) -> bool:

@@ -32,6 +32,7 @@ class Statement:
     in_loop: bool = False  # of the DO
     in_batches: bool = False  # in a loop of the DO that commits
     commit: int | None = None  # the line of the first COMMIT or ROLLBACK in a DO
+    trapped_commit: int | None = None  # the same, in a block with EXCEPTION
 
     @cached_property
     def nodes(self) -> list[Any]:
@@ -111,7 +112,14 @@ def _of_do(node: Any, do: Text) -> Iterator[Statement]:
     opening = next((token.start for token in scan(do.text) if token.name in {"SCONST", "USCONST"}), 0)
     first = do.line + do.text.count("\n", 0, opening)
     commit = _end_of_transaction(tree, 1)
-    yield Statement(node, do.text, do.line, commit=first + commit - 1 if commit else None)
+    trapped = next(filter(None, (_end_of_transaction(each, 1) for each in _with_exception(tree))), None)
+    yield Statement(
+        node,
+        do.text,
+        do.line,
+        commit=first + commit - 1 if commit else None,
+        trapped_commit=first + trapped - 1 if trapped else None,
+    )
     if tree is None:
         yield Statement(node, do.text, do.line, do.line, unreadable=True)
     else:
@@ -174,6 +182,19 @@ def _queries(
                 loops = name == "body" and kind in LOOPS
                 commits = in_batches or (loops and _end_of_transaction(each, line) is not None)
                 yield from _queries(each, line, below, in_loop=in_loop or loops, in_batches=commits)
+
+
+def _with_exception(tree: Any) -> Iterator[Any]:
+    """Yield the bodies of the blocks with EXCEPTION in a PL/pgSQL parse tree."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if "exceptions" in node:
+                yield node.get("body")
+            stack += node.values()
+        elif isinstance(node, list):
+            stack += node
 
 
 def _end_of_transaction(tree: Any, line: int) -> int | None:

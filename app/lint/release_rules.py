@@ -171,14 +171,16 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
         is_back = before and before.column(table, node.newname) and not before.column(table, node.subname)
         if not is_back and not (column and column.created_by == state.file):
             fault = Fault(line, "rename-breaks", f"the running release knows {table}.{node.newname} as {node.subname}")
-            state.pending.append((fault, lambda: _is_missing(state, state.catalog.column(table, node.subname))))
+            state.pending.append((fault, lambda: not _has_former(state, state.catalog.column(table, node.subname))))
     elif kind in RELATIONS and table not in state.catalog.indexes and state.is_busy(table):
         state.locked.append(table)
         new = str(node.newname) if isinstance(node, ast.RenameStmt) else f"{node.newschema}.{relation.relname}"
         takes_over = state.users(new) and not state.users(table)
         if not takes_over and not (before and new in before.tables):
+            former = state.catalog.tables.get(table)
+            has_triggers = any(each.table == table for each in state.catalog.triggers.values())
             fault = Fault(line, "rename-breaks", f"the running release knows {new} as {table}")
-            state.pending.append((fault, lambda: _is_missing(state, state.catalog.tables.get(table))))
+            state.pending.append((fault, lambda: not _is_served(state, table, former, has_triggers=has_triggers)))
     elif kind == ObjectType.OBJECT_SCHEMA:
         yield Fault(line, "rename-breaks", f"the running release knows schema {node.newname} as {node.subname}")
     elif kind in TYPES:
@@ -191,11 +193,23 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
             yield Fault(line, "rename-breaks", f"{_queries(callers, 'calls')} {name}")
 
 
-def _is_missing(state: MigrationState, known: Table | Column | None) -> bool:
-    """Return whether nothing has the old name at the end of the file: no view, and nothing with the rows of before."""
+def _has_former(state: MigrationState, known: Table | Column | None) -> bool:
+    """Return whether a view, or something with the rows of before, has the old name at the end of the file."""
     if not state.transactional or known is None:
+        return False
+    return known.created_by != state.file or (isinstance(known, Table) and known.kind == "view")
+
+
+def _is_served(state: MigrationState, name: str, former: Table | None, *, has_triggers: bool) -> bool:
+    """Return whether another relation has taken the old name, with the columns and triggers that the queries need."""
+    known = state.catalog.tables.get(name)
+    if known is None or not _has_former(state, known):
+        return False
+    if known.kind == "view":
         return True
-    return known.created_by == state.file and not (isinstance(known, Table) and known.kind == "view")
+    needed = {column for column in former.columns if state.readers(name, column)} if former else set()
+    has_columns = not known.is_complete or needed <= known.columns.keys()
+    return has_columns and (not has_triggers or any(each.table == name for each in state.catalog.triggers.values()))
 
 
 def change_type(state: MigrationState, line: int, table: str, command: ast.AlterTableCmd) -> Faults:

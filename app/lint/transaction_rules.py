@@ -2,7 +2,7 @@
 
 from pglast import ast
 
-from app.lint import costs
+from app.lint import batches
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, qualified_name, relation_name, walk
 from app.lint.parser import Statement
@@ -15,7 +15,10 @@ SLEEPS = {"pg_sleep", "pg_sleep_for", "pg_sleep_until"}
 def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
     """Yield the faults of a statement that depend on the transaction. Call it before the statement is noted."""
     node, line = statement.node, statement.line
-    if statement.commit and state.transactional:
+    if statement.trapped_commit:
+        why = "PostgreSQL rejects it in a block with EXCEPTION, which is a subtransaction"
+        yield Fault(statement.trapped_commit, "commit-in-transaction", why, "end the block before COMMIT")
+    elif statement.commit and state.transactional:
         why = "PostgreSQL rejects it, because the migrator runs this file in one transaction"
         yield Fault(statement.commit, "commit-in-transaction", why)
     if statement.unreadable or not state.transactional:
@@ -56,13 +59,13 @@ def _slow(state: MigrationState, statement: Statement) -> str:
 
 def _read(state: MigrationState, select: ast.SelectStmt) -> list[str]:
     """Return the tables in use of which a SELECT may read many rows."""
-    tables = [name for name in sorted(costs.direct_tables(select)) if name in state.catalog.tables]
+    tables = [name for name in sorted(batches.direct_tables(select)) if name in state.catalog.tables]
     return [
         name
         for name in tables
         if state.is_busy(name)
         and state.catalog.tables[name].kind != "view"
-        and not costs.few_rows(state.catalog, name, select, select.whereClause)
+        and not batches.few_rows(state.catalog, name, select, select.whereClause)
     ]
 
 

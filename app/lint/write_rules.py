@@ -4,7 +4,7 @@ from typing import Any
 
 from pglast import ast
 
-from app.lint import costs
+from app.lint import batches, costs
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import relation_name
 from app.lint.parser import Statement
@@ -25,10 +25,18 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                 is_joined = getattr(node, "fromClause", None) or getattr(node, "usingClause", None)
                 whole = not isinstance(node, ast.MergeStmt) and costs.without_where(where) and not is_joined
                 verb = "deletes from" if isinstance(node, ast.DeleteStmt) else "writes"
-                few = table == state.backfill or costs.few_rows(state.catalog, table, node, where)
+                few = (
+                    table == state.backfill
+                    or batches.few_rows(state.catalog, table, node, where)
+                    or (statement.in_batches and batches.is_key_range(state.catalog, table, where))
+                )
                 adds_up = statement.in_loop and not statement.in_batches
                 if not table.startswith("pg_") and state.is_busy(table) and (adds_up or not few):
                     state.writes.append(Write(statement.line, verb, table, whole, in_loop=adds_up and few))
+            case ast.SelectStmt(lockingClause=[*_], fromClause=[*_]):
+                for table in sorted(batches.direct_tables(node)):
+                    if state.is_busy(table) and not batches.few_rows(state.catalog, table, node, node.whereClause):
+                        state.writes.append(Write(statement.line, "locks", table, has_no_where=False))
             case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=[*_]) as select):
                 _note_copy(state, statement, select)
             case ast.CreateTableAsStmt(query=ast.SelectStmt(fromClause=[*_]) as select):
@@ -42,7 +50,7 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
 def _note_copy(state: MigrationState, statement: Statement, select: Any) -> None:
     for table in sorted(costs.tables_read(select)):
         is_system = table not in state.catalog.tables and table.startswith(("pg_", "information_schema."))
-        few = not statement.in_loop and costs.few_rows(state.catalog, table, select, select.whereClause)
+        few = not statement.in_loop and batches.few_rows(state.catalog, table, select, select.whereClause)
         if state.is_busy(table) and not is_system and not few:
             state.writes.append(Write(statement.line, "copies the rows of", table, has_no_where=False))
             break

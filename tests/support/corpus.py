@@ -735,10 +735,23 @@ CASES = [
     ),
     case(
         "a swap of two tables",
+        "ALTER TABLE content_checks RENAME TO content_checks_old;\n"
+        "ALTER TABLE content_checks_new RENAME TO content_checks;",
+        before="CREATE TABLE content_checks_new (LIKE content_checks INCLUDING ALL);",
+    ),
+    case(
+        "a swap that loses the triggers",
         "ALTER TABLE images RENAME TO images_old;\nALTER TABLE images_new RENAME TO images;",
+        "rename-breaks",
         before="CREATE TABLE images_new (LIKE images INCLUDING ALL);",
     ),
-    # Indexes and versions.
+    case(
+        "a swap that loses columns",
+        "ALTER TABLE content_checks RENAME TO content_checks_old;\n"
+        "ALTER TABLE content_checks_new RENAME TO content_checks;",
+        "rename-breaks",
+        before="CREATE TABLE content_checks_new (sha256 text PRIMARY KEY);",
+    ),
     case(
         "an index that each edit changes",
         "CREATE INDEX CONCURRENTLY images_updated_at_idx ON images (updated_at);",
@@ -774,6 +787,67 @@ CASES = [
         "ALTER TABLE albums ALTER COLUMN id SET GENERATED ALWAYS;",
         "ban-alter-identity",
         before=ALBUMS,
+    ),
+    # Batches that are none.
+    case(
+        "a LIMIT of another column",
+        "UPDATE images SET title = '' WHERE content_type IN (SELECT content_type FROM images LIMIT 1);",
+        "many-rows-write",
+    ),
+    case(
+        "a batch that is not joined",
+        "WITH batch AS (SELECT id FROM images LIMIT 10) UPDATE images SET title = '' FROM batch;",
+        "many-rows-write",
+    ),
+    case(
+        "a LIMIT with ties",
+        "DELETE FROM images WHERE id IN (SELECT id FROM images ORDER BY title FETCH FIRST 9 ROWS WITH TIES);",
+        "many-rows-write",
+    ),
+    case(
+        "a LIMIT that is counted",
+        "DELETE FROM images WHERE id IN (SELECT id FROM images LIMIT (SELECT count(*) FROM images));",
+        "many-rows-write",
+    ),
+    case(
+        "a batch of a key of several columns",
+        "DELETE FROM image_terms\nWHERE (term, created_at, image_id) IN "
+        "(SELECT term, created_at, image_id FROM image_terms LIMIT 9);",
+    ),
+    case("a lock of each row", "SELECT id FROM images FOR UPDATE;", "many-rows-write"),
+    case(
+        "ranges of the key that commit",
+        "DO $$\nDECLARE\n    last uuid := '00000000-0000-0000-0000-000000000000';\n    upto uuid;\nBEGIN\n    LOOP\n"
+        "        SELECT id INTO upto FROM images WHERE id > last ORDER BY id LIMIT 1;\n"
+        "        EXIT WHEN upto IS NULL;\n        UPDATE images SET title = '' WHERE id > last AND id <= upto;\n"
+        "        COMMIT;\n        last := upto;\n    END LOOP;\nEND\n$$;",
+        transactional=False,
+    ),
+    case(
+        "COMMIT in a block with EXCEPTION",
+        "DO $$\nBEGIN\n    BEGIN\n        DELETE FROM images WHERE id IN (SELECT id FROM images LIMIT 9);\n"
+        "        COMMIT;\n    EXCEPTION WHEN lock_not_available THEN NULL;\n    END;\nEND\n$$;",
+        "commit-in-transaction",
+        transactional=False,
+    ),
+    # Rights and policies.
+    case(
+        "a policy for reads only",
+        "ALTER TABLE images ENABLE ROW LEVEL SECURITY;\nCREATE POLICY images_all ON images FOR SELECT USING (true);",
+        "row-security",
+    ),
+    case(
+        "a policy that shows no row",
+        "ALTER TABLE images ENABLE ROW LEVEL SECURITY;\nCREATE POLICY images_all ON images USING (false);",
+        "row-security",
+    ),
+    case("the rights on all tables", "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM CURRENT_USER;", "revoke-breaks"),
+    case("the rights of a function", "ALTER FUNCTION images_find_token(uuid) SECURITY INVOKER;", "revoke-breaks"),
+    case(
+        "writes that do nothing",
+        "CREATE RULE images_off AS ON INSERT TO images DO INSTEAD NOTHING;",
+        "trigger-off",
+        "new-trigger",
     ),
     # Rollbacks.
     case(
