@@ -94,4 +94,6 @@ def _chosen(names: Sequence[str], known: Sequence[str]) -> set[str]:
 
 
 def _pending() -> set[str]:
-    return {entry.id for entry in read_status(read_settings()).entries if entry.state in {"pending", "failed"}}
+    return {
+        entry.id for entry in read_status(read_settings()).entries if entry.state in {"pending", "failed", "waiting"}
+    }

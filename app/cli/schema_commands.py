@@ -11,10 +11,10 @@ import psycopg
 from yoyo.connections import get_backend
 
 from app.cli.failures import failure
-from app.cli.output import open_output, print_verdicts
+from app.cli.output import note, open_output, print_verdicts
 from app.embedded_postgres import owner_url
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations.dump import dump
+from app.migrations.dump import dump, missing_roles
 from app.migrations.status import as_json, as_text, read_status
 from app.project import current
 from app.settings import read_settings
@@ -113,9 +113,12 @@ def dump_schema(output: Path | None) -> None:
     settings = read_settings()
     with open_output(output) as write:
         try:
+            missing = missing_roles(owner_url(settings))
             text = dump(owner_url(settings))
         except subprocess.CalledProcessError as error:
             raise CommandError(f"pg_dump failed: {one_line(error.stderr)}.") from error
         except psycopg.Error as error:
             raise failure(error, settings, as_owner=True) from error
         write(text.encode())
+    if missing:
+        note(f"warning: the schema has no rights of {', '.join(missing)}, because this server has no such role")

@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from app.embedded_postgres import binaries
 from app.migrations.connection import ENCODING, Connection, reject_pooler, run
 from app.program import SCHEMA
+from app.project import current
 from app.schema.drift import THINGS, Drift, compare_with_file
 from app.schema.drift import drift as differences
 from app.schema.statements import statement
@@ -37,6 +38,12 @@ def dump(url: str) -> str:
         run(connection, "prepare_reading")
         things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection, comments=True))
     return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things
+
+
+def missing_roles(url: str) -> list[str]:
+    """Return the roles of the project that the server does not have. Raises psycopg.Error."""
+    with psycopg.connect(url, **ENCODING) as connection:
+        return [name for (name,) in run(connection, "find_missing_roles", names=list(current().roles)).fetchall()]
 
 
 def run_pg_dump(url: str, *options: str) -> str:

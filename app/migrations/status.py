@@ -112,6 +112,8 @@ def _run(entry: Entry) -> str:
     words = [f"{entry.phase}, {entry.waits}" if entry.phase != "expand" else entry.waits] if entry.waits else []
     if record is None:
         return " ".join(words)
+    if words:
+        words.append("(last run:")
     if record.applied_at:
         words.append(f"{record.applied_at:%Y-%m-%d %H:%M:%S} UTC")
     if record.username:
@@ -121,7 +123,7 @@ def _run(entry: Entry) -> str:
     if record.operation != "apply" or record.outcome != "done":
         outcome = "not finished" if record.outcome == "started" else record.outcome
         words.append(f"({record.operation}: {outcome}{f', {record.error}' if record.error else ''})")
-    return " ".join(words)
+    return f"{' '.join(words)})" if entry.waits else " ".join(words)
 
 
 def as_json(status: Status) -> str:
