@@ -144,7 +144,7 @@ def drift(format: str) -> int:
 @schema.command(examples="images schema tag v1.2\nimages schema tag")
 @click.argument("name", required=False)
 def tag(name: str | None) -> None:
-    """Record a name for the migrations that are applied now, or list the names.
+    """Name the migrations that are applied now, or list the names.
 
     `images schema rollback --to NAME` returns to them.
     """
@@ -173,7 +173,7 @@ def rollback(name: str, yes: bool) -> int:
 @schema.command(warns=False, examples="images schema renumber sql/migrations/0038_index_images_title.sql")
 @click.argument("file", type=click.Path(path_type=Path))
 def renumber(file: Path) -> None:
-    """Give a migration the next free number, and also those that depend on it.
+    """Give a migration and its dependents the next free number.
 
     Use this if another branch took the number. The command renames the files and corrects the references in sql/, docs/
     and the pages. A database that has the old number applied follows at its next `yoyo apply`.
@@ -187,7 +187,7 @@ def renumber(file: Path) -> None:
 @click.argument("number", metavar="NNNN", shell_complete=complete_migration)
 @click.option("--release", metavar="NAME", help="The release that has the deleted files. Default: as git describes it.")
 def baseline(number: str, release: str | None) -> None:
-    """Replace the migrations up to NNNN by one generated file.
+    """Replace the migrations up to NNNN by one file.
 
     New databases start from it. A database that has all of them continues. Any other database first needs the release
     that has their files.
