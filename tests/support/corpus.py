@@ -596,7 +596,7 @@ CASES = [
         "ALTER TABLE images ADD COLUMN note text;\n"
         "SELECT title FROM images WHERE id = '00000000-0000-4000-8000-000000000000';",
     ),
-    case("a sleep after DDL", "ALTER TABLE images ADD COLUMN note text;\nSELECT pg_sleep(9);", "slow-under-lock"),
+    case("a sleep after DDL", "ALTER TABLE images ADD COLUMN note text;\nSELECT pg_sleep(0.1);", "slow-under-lock"),
     case("ANALYZE after DDL", "ALTER TABLE images ADD COLUMN note text;\nANALYZE images;", "slow-under-lock"),
     case("a question after DDL", "ALTER TABLE images ADD COLUMN note text;\nSELECT relname FROM pg_class;"),
     case(
