@@ -90,6 +90,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("route", marker.args, indirect=True)
 
 
+@pytest.fixture(autouse=True)
+def same_folder() -> Iterator[None]:
+    """Return to the project's folder after each test: the migrator goes to the folder of its project."""
+    yield
+    os.chdir(ROOT)
+
+
 @pytest.fixture(scope="session")
 def server(memory: Path) -> Iterator[Server]:
     if not (binaries(VERSION) / "postgres").exists():

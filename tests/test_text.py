@@ -45,7 +45,7 @@ def test_a_character_that_cannot_be_printed_is_its_escape(text: str, shown: str)
     [
         ["import", NAME],
         ["export", "-o", NAME + b"/x"],
-        ["schema", "dump", "-o", NAME + b"/x"],
+        ["schema", "--project", str(ROOT), "dump", "-o", NAME + b"/x"],
         ["schema", "check", NAME],
         ["schema", "check", NAME + b".sql"],
         ["schema", "review", NAME],
