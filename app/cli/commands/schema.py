@@ -144,7 +144,7 @@ def drift(format: str) -> int:
 @schema.command(examples="images schema tag v1.2\nimages schema tag")
 @click.argument("name", required=False)
 def tag(name: str | None) -> None:
-    """Name the migrations that are applied now, or list the names.
+    """Record a name for the applied migrations, or list all.
 
     `images schema rollback --to NAME` returns to them.
     """
