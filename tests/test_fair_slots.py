@@ -1,12 +1,11 @@
 import asyncio
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from app.errors import BusyError
 from app.fair_slots import Slots, Turns
+from tests.support.properties import given, st
 
 TENANTS = st.sampled_from("abcd")
 SOON = 0.02  # seconds

@@ -10,8 +10,6 @@ from typing import Any
 import click
 import psycopg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.catalogue import tokens
 from app.catalogue.tokens import End
@@ -20,6 +18,7 @@ from app.cli.commands.token_options import MAX_DURATION, MAX_RATE, Expiry, Limit
 from app.embedded_postgres import Server
 from app.errors import CommandError
 from tests.conftest import as_role
+from tests.support.properties import given, st
 from tests.web.test_tokens import images
 
 DAY = timedelta(days=1)

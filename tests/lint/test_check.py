@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 import sqlparse
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import app.lint
 from app.cli.schema_commands import check_files, show_review
@@ -33,6 +31,7 @@ from app.schema.statements import split_statements
 from app.settings import ROOT
 from tests.conftest import BIN
 from tests.support.corpus import CASES, Case
+from tests.support.properties import given, settings, st
 
 SHIPPED = ROOT / "sql"
 LAST = max(path.stem for path in (SHIPPED / "migrations").glob("*.sql") if "rollback" not in path.name)
