@@ -44,7 +44,6 @@ class Library:
         with psycopg.connect(self.server.url(), autocommit=True) as admin:
             for name in self.names:
                 admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
-            admin.execute("DROP ROLE IF EXISTS library_reader")
 
     @staticmethod
     def yoyo(project: Path, operation: str, revision: str = "9", *, url: str = "settings:") -> None:
@@ -60,15 +59,13 @@ class Library:
 
 
 @pytest.fixture(scope="module")
-def library(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    """The library before its baseline, in git, and after it. The role of its migrations exists."""
+def library(server: Server, library_role: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The library before its baseline, in git, and after it."""
     library = Library(server, tmp_path_factory.mktemp("baseline"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REVIEW_DATABASE_URL", server.url())
         complete = library.database("library_complete")
         patch.setenv("DATABASE_URL", complete)
-        with psycopg.connect(complete, autocommit=True) as connection:
-            connection.execute("CREATE ROLE library_reader")
         library.yoyo(library.old, "apply")
         with chosen(library.old):
             (library.old / "sql" / "schema.sql").write_text(dump(complete))

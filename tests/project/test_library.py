@@ -31,6 +31,7 @@ def yoyo(database: str, *arguments: str, **variables: str) -> "subprocess.Comple
     )
 
 
+@pytest.mark.usefixtures("library_role")
 def test_the_commands_work_on_another_project(
     empty_database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
