@@ -8,7 +8,7 @@ import psycopg
 from app.cli.output import note
 from app.errors import CommandError, ExitCode
 from app.migrations import ledger, restoration
-from app.migrations.connection import connect, explain, reject_other_schema, run, sentence
+from app.migrations.connection import explain, reading, reject_other_schema, run, sentence
 from app.migrations.dump import compare
 from app.project import current
 from app.schema import history
@@ -40,12 +40,9 @@ def show_drift(format: str) -> ExitCode:
 
 
 def _read() -> Drift:
-    connection = connect(read_settings())
     try:
-        connection.read_only = True
-        with connection, connection.transaction():
+        with reading(read_settings()) as connection:
             reject_other_schema(connection)
-            run(connection, "limit_reading")
             run(connection, "prepare_reading")
             entries = history.compare(history.shipped(), ledger.read(connection))
             if not history.comparable(entries):

@@ -1,15 +1,17 @@
 """Control of backfills: status, pause, resume and cancel, from another session than the one that runs them."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import psycopg
+from psycopg.errors import InsufficientPrivilege
 
 from app.errors import CommandError, UsageError
 from app.migrations import backfill, ledger, lock
-from app.migrations.connection import Connection, connect, explain, run, sentence
+from app.migrations.connection import Connection, connect, explain, reading, run, sentence
 from app.migrations.session import Session
 from app.program import SCHEMA
 from app.project import current
@@ -35,7 +37,20 @@ class Progress:
     seconds: float = 0.0  # in batches
     started_at: datetime | None = None
     updated_at: datetime | None = None
+    sha256: str | None = None  # of the file when it started
     error: str | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether the operator has stopped it."""
+        return self.state in ("paused", "cancelled")
+
+    @property
+    def words(self) -> str:
+        """Return the state, and the rows that are done, in words."""
+        expected = f" of about {max(self.rows_done, self.rows_expected):,}" if self.rows_expected else ""
+        state = self.state if self.is_stopped or self.state == "running" else "not finished"
+        return f"{state}, {self.rows_done:,}{expected} rows of {self.table} are done"
 
     def __str__(self) -> str:
         words = f"{self.state:9} {self.id}"
@@ -54,7 +69,7 @@ class Progress:
 def read(settings: Settings, folder: Path | None = None) -> list[Progress]:
     """Return how far each backfill of the folder is. Raises CommandError."""
     try:
-        with connect(settings) as connection:
+        with reading(settings) as connection:
             run(connection, "prepare_reading")
             return _read(connection, folder or current().migrations)
     except psycopg.Error as error:
@@ -63,12 +78,19 @@ def read(settings: Settings, folder: Path | None = None) -> list[Progress]:
 
 
 def _read(connection: Connection, folder: Path) -> list[Progress]:
-    recorded = {}
-    if backfill.has_table(connection):
-        recorded = {name: rest for name, *rest in run(connection, "list_backfills").fetchall()}
     holder = lock.find_holder(connection)
+    entries = compare(shipped(folder), ledger.read(connection), holder.migration if holder else None)
+    return read_progress(connection, folder, entries)
+
+
+def read_progress(connection: Connection, folder: Path, entries: Iterable[Entry]) -> list[Progress]:
+    """Return how far each backfill of these migrations is. A role that may not read that gets only their states."""
+    recorded = {}
+    with suppress(InsufficientPrivilege), connection.transaction():
+        if backfill.has_table(connection):
+            recorded = {name: rest for name, *rest in run(connection, "list_backfills").fetchall()}
     found = []
-    for entry in compare(shipped(folder), ledger.read(connection), holder.migration if holder else None):
+    for entry in entries:
         path = folder / f"{entry.id}.sql"
         header = directives(path) if path.exists() else {}
         if "backfill" not in header:

@@ -1,10 +1,12 @@
 """Connection of the migrator to PostgreSQL, its statements, and its errors in words."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
 
@@ -38,6 +40,8 @@ READ_ONLY_HINT = (
     "migrate on a primary. If this is one, remove default_transaction_read_only from the role or the database"
 )
 
+ATTEMPTS = 50  # to replace the time-outs of a role
+
 Connection = psycopg.Connection[TupleRow]
 
 
@@ -66,6 +70,29 @@ def cannot_connect(error: BaseException, settings: Settings, *, as_owner: bool =
         place = {}
     host, port = place.get("host"), place.get("port")
     return CannotConnectError(None if host is None else str(host), port, setting, error)
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Connection]:
+    """Connect, and begin a transaction that only reads, with the limits of limit_reading.sql.
+
+    A time-out of the role or the database, such as a statement_timeout of 1 ms, can cut off the statement that replaces
+    it. Then try again. Raises CannotConnectError, or psycopg.Error.
+    """
+    connection = connect(settings)
+    connection.autocommit = False
+    connection.read_only = True
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    with connection:
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                run(connection, "limit_reading")
+                break
+            except (QueryCanceled, LockNotAvailable):
+                if not left:
+                    raise
+                connection.rollback()
+        yield connection
 
 
 def reject_pooler(connection: Connection) -> None:

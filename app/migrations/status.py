@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -11,8 +11,10 @@ from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from app.errors import CommandError, ExitCode
 from app.migrations import ledger, lock
-from app.migrations.connection import Connection, connect, explain, reject_other_schema, run, sentence
+from app.migrations.backfill_control import Progress, read_progress
+from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
 from app.migrations.dump import drift
+from app.project import current
 from app.schema.blockers import Blocker
 from app.schema.history import Entry, Holder, comparable, compare, schema_state, shipped
 from app.settings import Settings
@@ -29,6 +31,13 @@ class Status:
     blockers: list[Blocker]  # of that migrator's statement
     drift: list[str] | None  # None: not compared, because the database has other migrations than sql/schema.sql
     unknown: list[str]  # parts that could not be read, with the reason
+    backfills: dict[str, Progress] = field(default_factory=dict)  # that were begun or paused, by ID
+
+    def state(self, entry: Entry) -> str:
+        """Return the state of a migration. A backfill that the operator has stopped is paused, and has not failed."""
+        progress = self.backfills.get(entry.id)
+        is_stopped = progress and progress.is_stopped and entry.state in ("failed", "pending")
+        return "paused" if is_stopped else entry.state
 
     @property
     def exit_code(self) -> ExitCode:
@@ -63,24 +72,23 @@ class Reading:
 
 def read_status(settings: Settings) -> Status:
     """Read the status, without a long wait for locks. Raises CommandError if it cannot be read."""
-    connection = connect(settings)
     try:
-        connection.read_only = True
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        with connection, connection.transaction():
-            run(connection, "limit_reading")
-            reading = Reading(connection)
-            reading.part("search_path", reject_other_schema)
+        with reading(settings) as connection:
+            parts = Reading(connection)
+            parts.part("search_path", reject_other_schema)
             run(connection, "prepare_reading")
-            holder = reading.part("the migrator that runs", lock.find_holder)
-            blockers = reading.part("the sessions that block the migrator", lock.find_blockers)
-            records = reading.part("history of the migrations", ledger.read)
+            holder = parts.part("the migrator that runs", lock.find_holder)
+            blockers = parts.part("the sessions that block the migrator", lock.find_blockers)
+            records = parts.part("history of the migrations", ledger.read)
             entries = []
             if records is not None:
                 entries = compare(shipped(), records, holder.migration if holder else None)
+            folder = current().migrations
+            backfills = parts.part("the backfills", lambda each: read_progress(each, folder, entries))
             can_compare = records is not None and comparable(entries)
-            differences = reading.part("drift", drift) if can_compare else None
-            return Status(entries, holder, blockers or [], differences, reading.unknown)
+            differences = parts.part("drift", drift) if can_compare else None
+            begun = {each.id: each for each in backfills or () if each.started_at or each.is_stopped}
+            return Status(entries, holder, blockers or [], differences, parts.unknown, begun)
     except psycopg.Error as error:
         message, hint = explain(error)
         raise CommandError(sentence(f"the status cannot be read: {message}"), hint) from error
@@ -89,7 +97,7 @@ def read_status(settings: Settings) -> Status:
 def as_text(status: Status) -> str:
     """Return a line for each migration, then the problems, the running migrator, and the drift."""
     width = max((len(entry.id) for entry in status.entries), default=0)
-    lines = [f"{entry.state:8} {entry.id:{width}} {_run(entry)}".rstrip() for entry in status.entries]
+    lines = [f"{status.state(entry):8} {entry.id:{width}} {_run(entry, status)}".rstrip() for entry in status.entries]
     lines += [f"wrong: {entry.fault}" for entry in status.entries if entry.problem]
     if status.holder:
         lines.append(f"migrating: {status.holder}")
@@ -106,12 +114,13 @@ def as_text(status: Status) -> str:
     return "\n".join(lines)
 
 
-def _run(entry: Entry) -> str:
+def _run(entry: Entry, status: Status) -> str:
     """Return the time of the last run, its user, its duration, and how it ended."""
     record = entry.record
     words = [f"{entry.phase}, {entry.waits}" if entry.phase != "expand" else entry.waits] if entry.waits else []
+    progress = None if entry.applied else status.backfills.get(entry.id)
     if record is None:
-        return " ".join(words)
+        return " ".join([*words, *([f"({progress.words})"] if progress else [])])
     if words:
         words.append("(last run:")
     if record.applied_at:
@@ -122,6 +131,7 @@ def _run(entry: Entry) -> str:
         words.append(f"in {seconds:.3f} s")
     if record.operation != "apply" or record.outcome != "done":
         outcome = "not finished" if record.outcome == "started" else record.outcome
+        outcome = progress.words if progress else outcome
         words.append(f"({record.operation}: {outcome}{f', {record.error}' if record.error else ''})")
     return f"{' '.join(words)})" if entry.waits else " ".join(words)
 
@@ -135,7 +145,9 @@ def as_json(status: Status) -> str:
         seconds = entry.record.seconds if entry.record else None
         phase = {"phase": entry.phase, "waits": entry.waits or None}
         migrations.append(
-            {"id": entry.id, "state": entry.state, "fault": entry.fault or None, "seconds": seconds} | phase | record
+            {"id": entry.id, "state": status.state(entry), "fault": entry.fault or None, "seconds": seconds}
+            | phase
+            | record
         )
     text = {
         "exit_status": status.exit_code,

@@ -11,7 +11,7 @@ from app.errors import OutputError, connection_reason
 from app.migrations import lock
 from app.migrations.connection import Connection, open_connection, run
 from app.migrations.output import Output
-from app.schema.blockers import Blocker, in_words
+from app.schema.blockers import Blocker, advice, in_words
 from app.settings import Settings
 
 MIN_INTERVAL, MAX_INTERVAL = 0.02, 1.0  # seconds between two looks
@@ -64,9 +64,9 @@ class Watch:
         self._blockers = []
 
     def blockers(self) -> tuple[list[str], str | None]:
-        """Return the sessions that blocked the last statement, in words, and what to do about the oldest."""
+        """Return the sessions that blocked the last statement, in words, and what to do about them."""
         if self._blockers:
-            return [in_words(self._blockers)], self._blockers[0].advice
+            return [in_words(self._blockers)], advice(self._blockers)
         if self._failure:
             return [
                 f"which session blocked it is not known, because no second connection is possible: {self._failure}"

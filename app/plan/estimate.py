@@ -18,6 +18,11 @@ SAMPLE = 1.0  # seconds of an ANALYZE, which reads a sample of a limited number 
 FEW = 1000  # rows: too few to tell the time of a row
 
 
+def estimated(rows: int) -> str:
+    """Return a number of rows in words: PostgreSQL knows it only from its last ANALYZE."""
+    return f"about {rows:,} rows" if rows else "no rows"
+
+
 @dataclass
 class Rows:
     """Rows of each table when a statement begins: those of now, and those that earlier pending statements change."""

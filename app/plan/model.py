@@ -43,6 +43,9 @@ class PlannedMigration:
     title: str
     transactional: bool
     backfill: str = ""  # the table whose rows it writes in batches
+    rows_done: int = 0  # of a backfill that was begun
+    rows_expected: int = 0
+    stops: str = ""  # why the command would stop at it
     phase: str = "expand"
     seconds: float | None = None
     statements: list[PlannedStatement] = field(default_factory=list)

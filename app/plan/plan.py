@@ -3,25 +3,29 @@
 It reads the files, the history, the sizes, and the locks of other sessions, in a transaction that only reads.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 from app.errors import CommandError, UsageError
 from app.migrations import ledger, lock
-from app.migrations.connection import Connection, connect, explain, reject_other_schema, run, sentence
-from app.migrations.dependents import reject_dependents
+from app.migrations.backfill_control import Progress, read_progress
+from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
 from app.migrations.validation import faults
 from app.plan.live import read_live
 from app.plan.model import Operation, Plan, PlannedMigration
 from app.plan.planner import Planner
+from app.plan.rejections import rejections
 from app.program import SCHEMA
 from app.project import current
+from app.schema.digest import digest
 from app.schema.headers import rollback_of
-from app.schema.history import Entry, compare, shipped
+from app.schema.history import Entry, Record, compare, shipped
 from app.settings import Settings
-from app.text import one_line
+
+HISTORY = {"_yoyo_migration", "_yoyo_ledger", "_yoyo_ledger_backfills"}
 
 
 def make_plan(
@@ -38,21 +42,20 @@ def make_plan(
     folder = folder or current().migrations
     if wrong := faults(folder):
         return Plan(operation, [], {}, [str(fault) for fault in wrong], None)
-    connection = connect(settings)
     try:
-        connection.read_only = True
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        with connection, connection.transaction():
+        with reading(settings) as connection:
             reject_other_schema(connection)
             run(connection, "prepare_reading")
-            run(connection, "limit_reading")
             holder = lock.find_holder(connection)
-            entries = compare(shipped(folder), ledger.read(connection), holder.migration if holder else None)
+            entries = compare(shipped(folder), _records(connection), holder.migration if holder else None)
             names = (chosen or pending)(entries)
             live = read_live(connection)
             migrations = Planner(folder, live, operation).plan(names, entries)
+            backfills = {each.id: each for each in read_progress(connection, folder, entries)}
+            for migration in migrations:
+                _continue(migration, backfills.get(migration.id), folder)
             _count_losses(connection, settings, migrations, folder)
-            rejections = list(_rejections(connection, operation, [folder / f"{each.id}.sql" for each in migrations]))
+            rejected = list(rejections(connection, operation, migrations, folder))
     except psycopg.Error as error:
         message, hint = explain(error)
         raise CommandError(sentence(f"the plan cannot be made: {message}"), hint) from error
@@ -60,9 +63,9 @@ def make_plan(
         operation,
         migrations,
         {name: live.tables[name] for name in sorted(_relations(migrations) & live.tables.keys())},
-        _problems(operation, entries, migrations, settings) + rejections,
+        _problems(operation, entries, migrations, settings) + rejected,
         str(holder) if holder else None,
-        [f"{entry.id} {entry.waits}" for entry in entries if entry.waits and operation == "apply"],
+        [_waiting(entry, backfills.get(entry.id)) for entry in entries if entry.waits and operation == "apply"],
     )
 
 
@@ -88,7 +91,11 @@ def down_to(revision: str) -> Callable[[Sequence[Entry]], list[str]]:
         if len(found) != 1:
             several = f"several migrations begin with {revision}" if found else f'there is no migration "{revision}"'
             raise UsageError(f"{several}.", f"list the migrations: {SCHEMA} status")
-        return [entry.id for entry in entries if entry.applied and entry.id >= found[0]]
+        return [
+            entry.id
+            for entry in entries
+            if (entry.applied and entry.id >= found[0]) or (entry.lacking and entry.unfinished)
+        ]
 
     return choose
 
@@ -116,17 +123,45 @@ def _count_losses(
             continue
 
 
-def _rejections(connection: Connection, operation: Operation, paths: Sequence[Path]) -> Iterator[str]:
-    """Yield why PostgreSQL would reject the migrations: objects of others, or a right that is missing."""
-    existing = [path for path in paths if operation == "apply" or path.with_suffix(".rollback.sql").exists()]
+def _records(connection: Connection) -> list[Record]:
+    """Return the history. Raises CommandError with the sessions that lock it."""
     try:
-        reject_dependents(connection, existing, rollback=operation == "rollback")
-    except CommandError as error:
-        yield one_line(error.message)
-    role, schema, may_create = run(connection, "find_rights").fetchone() or ("", "", True)
-    if paths and operation == "apply" and not may_create:
-        where = f"the schema {schema}" if schema else "any schema of its search path"
-        yield f"the role {role} may not create tables in {where}"
+        with connection.transaction():
+            return ledger.read(connection)
+    except LockNotAvailable as error:
+        holders = [each for each in read_live(connection).holders if each.relation in HISTORY]
+        blockers = [str(each) for each in holders if each.mode == "ACCESS EXCLUSIVE"]
+        reason = "; ".join(blockers) or "a session holds its lock"
+        raise CommandError(
+            f"the plan cannot be made: the history of the migrations cannot be read: {reason}.",
+            "run the command again when that transaction has ended",
+        ) from error
+
+
+def _continue(migration: PlannedMigration, progress: Progress | None, folder: Path) -> None:
+    """Add to a backfill how far it is, and why it would stop."""
+    if progress is None or progress.state == "done":
+        return
+    path = folder / f"{migration.id}.sql"
+    migration.rows_done, migration.rows_expected = progress.rows_done, progress.rows_expected
+    if progress.is_stopped:
+        migration.stops = (
+            f"{migration.id} is {progress.state} after {progress.rows_done:,} rows, and the command stops there: "
+            f"{SCHEMA} backfill resume {migration.id}"
+        )
+    elif progress.sha256 and progress.sha256 != digest(path.read_bytes()).current:
+        migration.stops = (
+            f"{migration.id} was edited after {progress.rows_done:,} rows were done: restore the file, or begin again: "
+            f"{SCHEMA} backfill cancel {migration.id}, and then resume"
+        )
+    if migration.seconds is not None and progress.rows_expected:
+        migration.seconds *= max(0.0, 1 - progress.rows_done / progress.rows_expected)
+
+
+def _waiting(entry: Entry, progress: Progress | None) -> str:
+    """Return why a migration waits, and how far it is."""
+    is_begun = progress is not None and (progress.rows_done or progress.is_stopped)
+    return f"{entry.id} {entry.waits}{f' ({progress.words})' if progress and is_begun else ''}"
 
 
 def _problems(

@@ -8,6 +8,7 @@ from app.lint.catalog import Catalog
 from app.lint.state import MigrationState
 from app.plan import estimate
 from app.plan.effects import Effects, effects_of
+from app.plan.estimate import estimated
 from app.plan.live import Live
 from app.plan.model import Operation, PlannedLock, PlannedMigration, PlannedStatement
 from app.review import measured
@@ -34,15 +35,21 @@ class Planner:
         """Return the planned migrations, in the order of execution."""
         files = {entry.id: self.folder / f"{entry.id}.sql" for entry in entries}
         catalog = Catalog()
-        planned = []
+        planned: list[PlannedMigration] = []
         for entry in entries:
             path = files[entry.id]
             if not path.exists():
                 continue
             wanted = entry.id in names
             if wanted and self.operation == "apply":
+                is_read = not any(each.unknown for each in planned)
                 planned.append(self._migration(path, path, catalog))
                 planned[-1].phase = entry.phase
+                table = planned[-1].backfill.removeprefix("public.")
+                if is_read and table and table not in {*catalog.tables, *self.live.tables}:
+                    planned[
+                        -1
+                    ].stops = f"{entry.id} would stop, because there is no table {table}: correct `-- backfill: TABLE`"
             elif entry.applied or wanted:
                 _follow(catalog, path)
             if wanted and self.operation == "rollback":
@@ -94,10 +101,10 @@ class Planner:
 
     def _words(self, effects: Effects, kind: str, table: str) -> str:
         rows = self.rows.of(table)
-        size = f"{rows:,} {'row' if rows == 1 else 'rows'} of {table}"
+        size = f"{estimated(rows)} of {table}"
         match kind:
             case "rewrite":
-                return f"rewrites {table} and its indexes, {rows:,} rows"
+                return f"rewrites {table} and its indexes, {estimated(rows)}"
             case "build":
                 return f"builds an index over {size}"
             case "scan":

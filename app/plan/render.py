@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from app.plan.estimate import estimated
 from app.plan.live import Table
 from app.plan.model import Plan, PlannedLock, PlannedMigration, PlannedStatement
 from app.plan.verdict import duration, verdict_of
@@ -41,6 +42,8 @@ def _summary(plan: Plan) -> str:
 def _migration(plan: Plan, migration: PlannedMigration) -> Iterator[str]:
     how = "in one transaction" if migration.transactional else "without a transaction"
     how = "in batches that commit" if migration.backfill else how
+    if migration.rows_done:
+        how += f", continues after {migration.rows_done:,} of about {migration.rows_expected:,} rows"
     yield f"{migration.id}: {duration(migration.seconds)}, {how}"
     quiet = 0
     for statement in migration.statements:
@@ -92,7 +95,7 @@ def _lock(plan: Plan, lock: PlannedLock) -> str:
 
 def _size(table: Table) -> str:
     total = table.table_bytes + (table.index_bytes or 0)
-    words = [count(table.rows, "row"), _bytes(total)]
+    words = [estimated(table.rows), _bytes(total)]
     if table.seconds:
         reads, writes = table.reads / table.seconds, table.writes / table.seconds
         words.append(f"{reads:.3g} reads and {writes:.3g} writes a second")

@@ -36,6 +36,8 @@ def verdict_of(plan: Plan) -> Verdict:
         reasons.append(Reason("not now", f"a migrator is running: {plan.running}"))
     named: set[tuple[int | None, str | None]] = set()  # a blocker is named for the first migration that it blocks
     for migration in plan.migrations:
+        if migration.stops and plan.operation == "apply":
+            reasons.append(Reason("no", migration.stops))
         reasons += _of_migration(migration, named)
     least: Level = "yes" if plan.migrations else "nothing to do"
     level = max([least, *(reason.level for reason in reasons)], key=LEVELS.index)

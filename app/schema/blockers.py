@@ -56,6 +56,11 @@ class Blocker:
         return self.kind == "autovacuum worker" and "(to prevent wraparound)" in self.statement
 
     @property
+    def is_endable(self) -> bool:
+        """Return whether it is a session that an operator may end."""
+        return self.gid is None and self.kind != "autovacuum worker" and not self.behind
+
+    @property
     def advice(self) -> str:
         """Return what to do about it."""
         if self.gid is not None:
@@ -87,6 +92,18 @@ class Blocker:
         if not self.holds:
             return f"waits in front for {self.mode} on {self.object or 'a transaction'}"
         return f"holds {self.mode} on {self.object}" if self.object else "has a transaction that must end first"
+
+
+def advice(blockers: Sequence[Blocker]) -> str:
+    """Return what to do about the oldest blockers, in one line. Sessions that can be ended share one statement."""
+    endable = [each for each in blockers[:MAX_NAMED] if each.is_endable]
+    lines = [each.advice for each in blockers[:MAX_NAMED] if not each.is_endable]
+    if len(endable) == 1:
+        lines.insert(0, endable[0].advice)
+    elif endable:
+        calls = ", ".join(f"pg_terminate_backend({each.process})" for each in endable)
+        lines.insert(0, f"wait until they end, or end those that their programs forgot: SELECT {calls}")
+    return ". Then ".join(dict.fromkeys(lines))
 
 
 def in_words(blockers: Sequence[Blocker]) -> str:

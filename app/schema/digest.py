@@ -18,6 +18,7 @@ from app.schema.phases import Order, order_of
 from app.schema.statements import parts, tokens
 from app.text import one_line
 
+MAX_WORDS = 10_000  # in memory
 KIND = "s1:"  # statements and directives, version 1
 
 
@@ -91,6 +92,7 @@ def _words(text: str) -> bytes:
     There is exactly one semicolon at the end, as almost every recorded digest has it.
     """
     lists: list[str] = []
+    words: list[str] = []
     semicolons = 0
     for part in parts(text):
         found = tokens(part)
@@ -98,9 +100,14 @@ def _words(text: str) -> bytes:
         while end and found[end - 1] == ";":
             end -= 1
         if end:
-            lists.append(json.dumps([";"] * semicolons + found[:end])[1:-1])
+            words += [";"] * semicolons + found[:end]
             semicolons = 0
         semicolons += len(found) - end
+        if len(words) > MAX_WORDS:
+            lists.append(json.dumps(words)[1:-1])
+            words = []
+    if words:
+        lists.append(json.dumps(words)[1:-1])
     return ", ".join([*lists, '";"'] if lists else []).encode()
 
 

@@ -9,6 +9,7 @@ SELECT
     batch_size,
     seconds,
     started_at,
-    updated_at
+    updated_at,
+    sha256
 FROM _yoyo_ledger_backfills
 ORDER BY migration_id;

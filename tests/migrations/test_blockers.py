@@ -11,7 +11,7 @@ from yoyo import read_migrations
 
 from app.migrations.connection import run
 from app.migrations.lock import find_blockers
-from app.schema.blockers import Blocker, in_words
+from app.schema.blockers import Blocker, advice, in_words
 from tests.cli.test_status import status
 from tests.conftest import as_role, backend_on
 from tests.support.pgbouncer import PgBouncer
@@ -220,7 +220,7 @@ def test_many_blockers_are_counted(
 
 
 @pytest.mark.parametrize(
-    ("statement", "named", "advice"),
+    ("statement", "named", "said"),
     [
         (
             "autovacuum: VACUUM public.images (to prevent wraparound)",
@@ -234,14 +234,25 @@ def test_many_blockers_are_counted(
         ),
     ],
 )
-def test_an_autovacuum_is_called_what_it_is(statement: str, named: str, advice: str) -> None:
+def test_an_autovacuum_is_called_what_it_is(statement: str, named: str, said: str) -> None:
     vacuum = Blocker(
         7, None, "", "autovacuum worker", None, "ShareUpdateExclusiveLock", "images", True, None, "active", 9, 9,
         statement, 1,
     )  # fmt: skip
 
     assert str(vacuum).startswith(named)
-    assert vacuum.advice == advice
+    assert vacuum.advice == said
+
+
+def test_the_hint_names_each_session_that_can_be_ended() -> None:
+    def session(process: int | None, gid: str | None = None) -> Blocker:
+        return Blocker(process, gid, "", "client backend", None, "x", "y", True, None, "idle", 9, 9, "", 3)
+
+    assert advice([session(7)]) == session(7).advice
+    assert advice([session(7), session(None, "two"), session(8)]) == (
+        "wait until they end, or end those that their programs forgot: SELECT pg_terminate_backend(7), "
+        "pg_terminate_backend(8). Then end the prepared transaction: ROLLBACK PREPARED 'two', or COMMIT PREPARED 'two'"
+    )
 
 
 @pytest.fixture

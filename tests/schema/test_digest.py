@@ -8,6 +8,7 @@ import pytest
 
 from app.schema.digest import digest
 from app.schema.history import Record, compare
+from app.schema.statements import PLAIN, scanned_tokens, tokens
 from app.settings import ROOT
 from tests.support.properties import given, st
 
@@ -32,6 +33,16 @@ GAPS = st.one_of(
 
 
 STAYS = "s1:375031a302e19977098d0a515a419bfd87dbf735a609114c96ba2778b4fe484c"
+
+
+# Pieces whose neighbours decide how PostgreSQL's scanner reads them.
+PIECES = [
+    *("a", "B_1", "select", "E", "e", "U&", "N", "x", "b", "'a'", "''", "'it''s'", "'", '"', "-", "--", "/*", "*/"),
+    *("+", "*", "=", "<", ">", "<=", ">=", "<>", "!=", "||", "|", ":", "::", ":=", ".", "..", "1", "12", "1.5", "1e5"),
+    *("1_0", ".5", "5.", "0x1f", "$", "$1", "$$", "$a$", '"q"', "(", ")", ",", ";", "[", "]", "%", "@", "~", "é", "=>"),
+    *("->", "->>", "not", "null", "with", r"'x\y'", "&", "a$b", "1a", "?", "#", "`", "\\", " ", "\n", "\t", "\v", "\f"),
+    *("\r", "-- c\n", "'a\n'", "\n\n"),
+]
 
 
 def current(text: str) -> str:
@@ -178,3 +189,17 @@ def test_a_renamed_file_is_known_by_its_digest_of_either_kind(kind: str) -> None
 
     assert (old.state, old.problem) == ("missing", "0001_a is applied, but its file was renamed to 0001_b")
     assert (new.state, new.problem) == ("pending", "")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_plain_text_has_the_tokens_of_the_scanner(text: str) -> None:
+    if PLAIN.fullmatch(text):
+        assert tokens(text) == scanned_tokens(text)
+
+
+def test_most_text_of_the_migrations_is_plain() -> None:
+    """Otherwise the property above would say little about the files."""
+    text = "INSERT INTO x.y (a, b) VALUES (1, 'it''s'), (2.5, NULL);\nUPDATE x SET a = a + 1, b = b::text WHERE a >= 3;"
+
+    assert PLAIN.fullmatch(text)
+    assert tokens(text) == scanned_tokens(text)

@@ -1,0 +1,132 @@
+"""Rejections: why PostgreSQL or the migrator would reject the planned migrations, as far as it can be known before."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from pglast import ast
+from pglast.enums import AlterTableType, DropBehavior, ObjectType
+from psycopg import Rollback
+from psycopg.errors import LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
+from psycopg.sql import Identifier
+
+from app.errors import CommandError
+from app.lint import parser
+from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, walk
+from app.migrations.connection import READ_ONLY_HINT, Connection, explain, run
+from app.migrations.dependents import reject_dependents
+from app.plan.model import Operation, PlannedMigration
+from app.review.measure import MODES
+from app.text import one_line
+
+
+def rejections(
+    connection: Connection, operation: Operation, migrations: Sequence[PlannedMigration], folder: Path
+) -> Iterator[str]:
+    """Yield the reasons. The transaction of the connection only reads. Raises psycopg.Error."""
+    if not migrations:
+        return
+    yield from _session(connection, operation)
+    forward = [folder / f"{each.id}.sql" for each in migrations]
+    files = forward if operation == "apply" else [path.with_suffix(".rollback.sql") for path in forward]
+    existing = [path for path, file in zip(forward, files, strict=True) if file.exists()]
+    try:
+        reject_dependents(connection, existing, rollback=operation == "rollback")
+    except CommandError as error:
+        yield one_line(error.message)
+    yield from _uses(connection, [file for file in files if file.exists()])
+    if operation == "apply":
+        yield from _guard(connection, migrations[0], files[0])
+
+
+def _session(connection: Connection, operation: Operation) -> Iterator[str]:
+    """Yield why this role may not write here."""
+    is_standby, is_read_only, source = run(connection, "find_read_only").fetchone() or (False, False, "")
+    if is_standby:
+        yield f"this is a standby, which only reads: {READ_ONLY_HINT.partition('.')[0]}"
+    elif is_read_only:
+        yield (
+            f"default_transaction_read_only is on (set by: {source}), and the migrator does not change it: set it to "
+            "off for the role that migrates"
+        )
+    role, schema, may_create = run(connection, "find_rights").fetchone() or ("", "", True)
+    if operation == "apply" and not may_create:
+        where = f"the schema {schema}" if schema else "any schema of its search path"
+        yield f"the role {role} may not create tables in {where}"
+
+
+def _uses(connection: Connection, files: Sequence[Path]) -> Iterator[str]:
+    """Yield the objects for which PostgreSQL would reject a DROP without CASCADE.
+
+    An object that an earlier statement drops or replaces prevents nothing. The search ends at a statement that cannot
+    be read, because it may drop anything.
+    """
+    gone: set[str] = set()
+    for file in files:
+        for statement in parser.statements(file.read_text(encoding="utf-8")):
+            if statement.unreadable:
+                return
+            if statement.block is None:
+                for table, columns, what in _drops(statement.node):
+                    named = {*gone, *(name.rpartition(".")[2] for name in _gone(statement.node))}
+                    for name, of_table, object in run(connection, "find_uses", table=table, columns=columns):
+                        if named.isdisjoint({name, of_table}):
+                            yield f"{file.name}:{statement.line} drops {what}, which {object} needs: drop that first"
+            gone |= {name.rpartition(".")[2] for name in _gone(statement.node)}
+
+
+def _drops(node: Any) -> Iterator[tuple[str, list[str] | None, str]]:
+    """Yield the table, as SQL, its columns or None for all of it, and the name in words, of each DROP of a relation."""
+    match node:
+        case ast.AlterTableStmt(relation=ast.RangeVar() as relation):
+            table = Identifier(*filter(None, (relation.schemaname, relation.relname))).as_string()
+            for command in node.cmds or ():
+                if command.subtype == AlterTableType.AT_DropColumn and command.behavior == DropBehavior.DROP_RESTRICT:
+                    yield table, [command.name], f"{relation_name(relation)}.{command.name}"
+        case ast.DropStmt() if node.removeType in RELATIONS and node.behavior == DropBehavior.DROP_RESTRICT:
+            for name in dropped_names(node):
+                yield Identifier(*name.split(".")).as_string(), None, name
+        case _:
+            return
+
+
+def _gone(node: Any) -> Iterator[str]:
+    """Yield the names of the objects that a statement drops or replaces."""
+    match node:
+        case ast.DropStmt():
+            of_table = node.removeType in {ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE}
+            yield from (name.rpartition(".")[2] if of_table else name for name in dropped_names(node))
+        case ast.ViewStmt(view=relation):
+            yield relation_name(relation)
+        case ast.CreateFunctionStmt(funcname=name):
+            yield qualified_name(name)
+        case ast.AlterTableStmt():
+            kinds = {AlterTableType.AT_DropConstraint, AlterTableType.AT_DropColumn}
+            yield from (command.name for command in node.cmds or () if command.subtype in kinds)
+        case _:
+            return
+
+
+def _guard(connection: Connection, migration: PlannedMigration, file: Path) -> Iterator[str]:
+    """Run the DO block that a migration begins with, if it only reads before it creates something of its own.
+
+    Such a block compares what is there with what it expects. The transaction only reads: it ends when the block would
+    create something.
+    """
+    first = next(iter(migration.statements), None)
+    parts = [each for each in parser.statements(file.read_text(encoding="utf-8")) if first and each.block == first.line]
+    if not first or not parts or first.work or first.unknown or any(lock.mode != MODES[0] for lock in first.locks):
+        return
+    calls = [node for part in parts for node in walk(part.node) if isinstance(node, ast.FuncCall)]
+    names = [qualified_name(call.funcname).rpartition(".")[2] for call in calls]
+    if run(connection, "find_volatile", names=names).fetchone() == (True,):
+        return
+    try:
+        with connection.transaction():
+            connection.execute(first.sql.encode())
+            raise Rollback
+    except (ReadOnlySqlTransaction, LockNotAvailable, QueryCanceled):
+        return
+    except psycopg.Error as error:
+        yield f"{migration.id} would be rejected: {one_line(explain(error)[0])}"

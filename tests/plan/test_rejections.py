@@ -1,0 +1,238 @@
+"""Rejections in a plan: stopped backfills, guards, objects in use, read-only roles, and a locked history."""
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from pydantic import SecretStr
+from yoyo import read_migrations
+
+from app.errors import CommandError
+from app.migrations import backfill_control
+from app.migrations.backfill import Backfill
+from app.migrations.status import as_json, as_text, read_status
+from app.plan.model import Plan
+from app.plan.plan import down_to, make_plan
+from app.plan.render import as_text as plan_text
+from app.plan.verdict import verdict_of
+from app.project import chosen
+from app.settings import Settings
+from tests.conftest import backend_on
+from tests.migrations.test_backfill import FILL, ID, apply, write
+from tests.schema.test_migrations import FOLDER
+from tests.support.legacy import CREATE_ALL
+
+
+@pytest.fixture
+def own(empty_database: str) -> Settings:
+    return Settings(_env_file=None, database_url=SecretStr(empty_database), storage_url="file:/tmp", auth="none")
+
+
+def said(plan: Plan) -> str:
+    verdict = verdict_of(plan)
+    return "\n".join([verdict.level, *(reason.text for reason in verdict.reasons)])
+
+
+def migration(folder: Path, id: str, up: str, down: str = "SELECT 1;", header: str = "") -> None:
+    (folder / f"{id}.sql").write_text(f"{header}{up}\n")
+    (folder / f"{id}.rollback.sql").write_text(f"-- loses: nothing\n\n{down}\n")
+
+
+def begin(url: str, folder: Path, state: str, monkeypatch: pytest.MonkeyPatch, own: Settings) -> None:
+    """Make 2,000 rows, run the first batch of the backfill, and stop it."""
+    with backend_on(url) as backend:
+        backend.apply_migrations(read_migrations(str(folder)).filter(lambda each: each.id < ID))
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO items SELECT n FROM generate_series(1, 2000) AS n")
+        connection.commit()
+        connection.autocommit = True
+        connection.execute("ANALYZE items")
+    with monkeypatch.context() as patch:
+        patch.setattr(Backfill, "_pace", lambda _: backfill_control.change(own, ID, "paused", folder))
+        with pytest.raises(SystemExit):
+            apply(url, folder)
+    if state == "killed":
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE _yoyo_ledger_backfills SET state = 'running'")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sql").mkdir()
+    return write(tmp_path / "sql" / "migrations")
+
+
+def test_a_paused_backfill_is_a_reason_against_the_apply(
+    own: Settings, empty_database: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(empty_database, folder, "paused", monkeypatch, own)
+
+    plan = make_plan(own, folder=folder)
+    back = make_plan(own, "rollback", down_to("0001"), folder=folder)
+
+    stopped = f"{ID} is paused after 1,000 rows, and the command stops there: images schema backfill resume {ID}"
+    assert said(plan) == f"no\n{stopped}"
+    assert "in batches that commit, continues after 1,000 of about 2,000 rows" in plan_text(plan)
+    assert [each.id for each in back.migrations] == [ID, "0001_create_items"]
+
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = sql/migrations\n")
+    with chosen(tmp_path):
+        status = read_status(own)
+        text, fields = as_text(status), json.loads(as_json(status))
+    words = "paused, 1,000 of about 2,000 rows of items are done"
+    assert f"\npaused   {ID} " in text
+    assert f"(apply: {words})\n" in text
+    assert [each["state"] for each in fields["migrations"]] == ["applied", "paused"]
+    assert status.exit_code == 1
+
+    path = folder / f"{ID}.sql"
+    path.write_text(f"-- phase: background\n{path.read_text()}")
+    assert make_plan(own, folder=folder).waiting == [
+        f"{ID} waits for the command: images schema backfill run ({words})"
+    ]
+
+
+def test_a_backfill_that_was_cut_off_continues(
+    own: Settings, empty_database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(empty_database, folder, "killed", monkeypatch, own)
+
+    plan = make_plan(own, folder=folder)
+    [planned] = plan.migrations
+    whole = sum(statement.seconds or 0 for statement in planned.statements)
+    assert said(plan) == "yes"
+    assert planned.seconds == pytest.approx(whole / 2)
+
+    (folder / f"{ID}.sql").write_text((folder / f"{ID}.sql").read_text().replace("done + 1", "done + 2"))
+    assert "0002_fill_items was edited after 1,000 rows were done: restore" in said(make_plan(own, folder=folder))
+
+
+def test_a_backfill_whose_table_is_missing_is_a_reason(own: Settings, folder: Path) -> None:
+    assert said(make_plan(own, folder=folder)) == "yes"  # a migration before it makes the table
+    write(folder, FILL.replace("items", "itms"), header="-- backfill: itms\n")
+
+    assert said(make_plan(own, folder=folder)) == (
+        f"no\n{ID} would stop, because there is no table itms: correct `-- backfill: TABLE`"
+    )
+
+
+def test_a_table_that_the_first_migration_rejects_is_a_reason(own: Settings, empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CREATE_ALL.encode())
+        assert verdict_of(make_plan(own)).level != "no"
+        connection.execute("ALTER TABLE images ALTER COLUMN width TYPE bigint")
+
+    found = said(make_plan(own))
+
+    assert found.startswith("no\n0001_create_images would be rejected: the table images is not the one")
+    assert "column width: expected integer NOT NULL, found bigint NOT NULL" in found
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "PERFORM pg_advisory_lock(42); RAISE EXCEPTION 'volatile';",
+        "LOCK TABLE items; RAISE EXCEPTION 'locks';",
+        "EXECUTE 'SELECT ' || to_regclass('items'); RAISE EXCEPTION 'unread';",
+        "UPDATE items SET id = 1; RAISE EXCEPTION 'writes';",
+        "PERFORM setval('s', 9); RAISE EXCEPTION 'volatile';",
+    ],
+)
+def test_a_block_that_does_more_than_read_is_not_run(
+    block: str, own: Settings, empty_database: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE items (id bigint); CREATE SEQUENCE s")
+        folder = tmp_path / "sql" / "migrations"
+        folder.mkdir(parents=True)
+        migration(folder, "0001_try_it", f"DO $$ BEGIN {block} END $$;")
+
+        assert "would be rejected" not in said(make_plan(own, folder=folder))
+
+        migration(
+            folder, "0001_try_it", "DO $$ BEGIN IF to_regclass('items') IS NOT NULL THEN RAISE 'there'; END IF; END $$;"
+        )
+        assert "0001_try_it would be rejected: there" in said(make_plan(own, folder=folder))
+
+
+USES = """
+CREATE TABLE parents (id bigint PRIMARY KEY, a text, b text, c text, d text CHECK (d <> ''), e text, parent_id bigint
+    REFERENCES parents);
+CREATE TABLE children (id bigint REFERENCES parents);
+CREATE INDEX ON parents (lower(d));
+CREATE VIEW shown AS SELECT a FROM parents;
+CREATE FUNCTION f() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT b FROM parents LIMIT 1; END;
+CREATE POLICY p ON parents USING (c <> '');
+"""
+
+
+def test_a_drop_of_what_is_in_use_is_a_reason(own: Settings, empty_database: str, tmp_path: Path) -> None:
+    """Each statement is compared with what PostgreSQL says."""
+    folder = tmp_path / "sql" / "migrations"
+    folder.mkdir(parents=True)
+    drops = {
+        "ALTER TABLE parents DROP COLUMN a;": "which view shown needs",
+        "ALTER TABLE parents DROP COLUMN b;": "which function f() needs",
+        "ALTER TABLE parents DROP COLUMN c;": "which policy p on table parents needs",
+        "ALTER TABLE parents DROP COLUMN id;": "which constraint children_id_fkey on table children needs",
+        "DROP TABLE parents;": "which view shown needs",
+        "ALTER TABLE parents DROP COLUMN d, DROP COLUMN parent_id, DROP COLUMN e;": "",
+        "ALTER TABLE parents DROP COLUMN a CASCADE;": "",
+        "DROP VIEW shown; ALTER TABLE parents DROP COLUMN a;": "",
+        "DROP FUNCTION f(); ALTER TABLE parents DROP COLUMN b;": "",
+        "DROP VIEW shown; DROP FUNCTION f(); DROP TABLE children, parents;": "",
+        "ALTER TABLE children DROP CONSTRAINT children_id_fkey, DROP COLUMN id;": "",
+        "DROP TABLE IF EXISTS nothing; ALTER TABLE IF EXISTS nothing DROP COLUMN a;": "",
+    }
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(USES.encode())
+        connection.commit()
+        for sql, words in drops.items():
+            migration(folder, "0001_drop_it", sql)
+            plan = said(make_plan(own, folder=folder))
+            assert words in plan, sql
+            assert (" drops " in plan) == bool(words), sql
+            try:
+                connection.execute(sql.encode())
+                assert not words, sql
+            except psycopg.errors.DependentObjectsStillExist:
+                assert words, sql
+            connection.rollback()
+
+
+def test_a_role_that_may_only_read_is_a_reason(own: Settings, empty_database: str, admin: psycopg.Connection) -> None:
+    name = Identifier(empty_database.partition("@/")[2].partition("?")[0])
+    admin.execute(SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+
+    assert said(make_plan(own, folder=FOLDER)).startswith(
+        "no\ndefault_transaction_read_only is on (set by: database), and the migrator does not change it: set it to off"
+    )
+    with pytest.raises(SystemExit):
+        apply(empty_database, FOLDER)
+
+
+def test_a_locked_history_names_the_session(own: Settings, database: str) -> None:
+    own = own.model_copy(update={"database_url": SecretStr(database)})
+    with psycopg.connect(database, application_name="nightly") as holder:
+        holder.execute("LOCK TABLE tokens")
+        holder.execute("LOCK TABLE _yoyo_migration")
+
+        with pytest.raises(CommandError) as error:
+            make_plan(own)
+        process = holder.info.backend_pid
+
+    assert f"process {process} (nightly) holds ACCESS EXCLUSIVE on _yoyo_migration" in str(error.value)
+    assert "tokens" not in str(error.value)
+
+
+def test_short_time_outs_of_a_database_do_not_matter(own: Settings, database: str, admin: psycopg.Connection) -> None:
+    own = own.model_copy(update={"database_url": SecretStr(database)})
+    name = Identifier(database.partition("@/")[2].partition("?")[0])
+    for setting in ("statement_timeout = '1ms'", "lock_timeout = '1ms'", "transaction_timeout = '50ms'"):
+        if "transaction" not in setting or admin.info.server_version >= 170000:
+            admin.execute(SQL("ALTER DATABASE {} SET {}").format(name, SQL(setting)))
+
+    assert read_status(own).exit_code == 0
+    assert said(make_plan(own)) == "nothing to do"
