@@ -28,8 +28,8 @@ from app.settings import ReviewSettings, read_review_settings, read_settings
 def review(names: Sequence[str], rows: int, format: str, folder: Path | None = None, *, save: bool = False) -> ExitCode:
     """Review migrations of a folder, and print the report. Return ACTION_NEEDED if one is unsafe, otherwise DONE.
 
-    `names` are IDs or files. Without names, the pending migrations are reviewed. Raises CommandError if they cannot be
-    reviewed.
+    If something that a verdict rests on could not be measured, return FAILED. `names` are IDs or files. Without names,
+    the pending migrations are reviewed. Raises CommandError if they cannot be reviewed.
     """
     folder = folder or current().migrations
     if wrong := faults(folder):
@@ -52,7 +52,9 @@ def review(names: Sequence[str], rows: int, format: str, folder: Path | None = N
     skipped = sorted(chosen - {each.id for each in reviewed})
     outcome = report(reviewed, rows, server, datetime.now(UTC), skipped)
     print(render(outcome, format), flush=True)
-    return ExitCode.ACTION_NEEDED if outcome.is_unsafe else ExitCode.DONE
+    if outcome.is_unsafe:
+        return ExitCode.ACTION_NEEDED
+    return ExitCode.FAILED if outcome.is_unknown else ExitCode.DONE
 
 
 def _measure(

@@ -1,19 +1,20 @@
 """Measurement of a migration: run each statement on a scratch database, and read its locks and work from PostgreSQL."""
 
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.pq import TransactionStatus
 
 from app.errors import CommandError
 from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, explained, run
+from app.review.watch import Watcher, locks_of
 from app.schema.headers import directives
 from app.schema.statements import statements
 from app.text import one_line
@@ -36,7 +37,7 @@ MODE_NAMES = {
 MODES = list(MODE_NAMES.values())  # from the weakest to the strongest
 BATCH = 100  # rows of a backfill's measured batch: enough to see its locks
 MAX_BATCH = 10_000  # rows of the others
-POLL_INTERVAL = 0.0005  # seconds between two reads of the locks of a statement that cannot run in a transaction
+COMMITS = re.compile(r"\bCOMMIT\b", re.IGNORECASE)
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Step:
     read: dict[str, int] = field(default_factory=dict)  # rows read by full scans, by existing table
     changed: dict[str, int] = field(default_factory=dict)  # rows changed, by existing table
     waits: bool = False  # for earlier transactions, without blocking others
+    transactions: int = 1  # in which it changed rows: more than one if the statement commits its batches
 
     @property
     def work(self) -> list[str]:
@@ -107,6 +109,7 @@ class MeasuredRun:
     steps: list[Step] = field(default_factory=list)
     milliseconds: float = 0.0
     error: str = ""  # the place (a line, or the commit) and PostgreSQL's message
+    unmeasured: list[str] = field(default_factory=list)  # in words, what could not be measured, and why
     renamed: dict[str, str] = field(default_factory=dict)  # tables and indexes: old name to new name
 
     @property
@@ -161,7 +164,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
                 for line, sql in statements(text):
                     done.steps.append(Step(line, sql))
                     _measure(connection, before, done.steps[-1], batches)
-                    taken = {(oid, mode) for oid, mode, _ in _locks(connection, connection)}
+                    taken = {(oid, mode) for oid, mode, _ in locks_of(connection, connection)}
                     done.steps[-1].locks = [
                         _lock(before[oid], mode) for oid, mode in sorted(taken - held) if oid in before
                     ]
@@ -179,10 +182,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
         else:
             for line, sql in statements(text):
                 done.steps.append(Step(line, sql))
-                with _watched(connection, before, done.steps[-1]):
-                    _measure(connection, before, done.steps[-1])
-                # PostgreSQL counts rows by transaction. The statement has committed, so the count is incomplete.
-                done.steps[-1].read.clear()
+                _measure_watched(connection, before, done)
                 done.milliseconds += done.steps[-1].milliseconds
         after = _relations(connection)
         done.renamed = {
@@ -197,6 +197,23 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
         place = "at the commit" if committing else begun
         done.error = f"{place}: {one_line(explained(error))}"
     return done
+
+
+def _measure_watched(connection: Connection, before: dict[int, "_Relation"], done: MeasuredRun) -> None:
+    """Run the last step, which can have several transactions, while a second session reads its locks."""
+    step = done.steps[-1]
+    first = _one(connection, "read_transactions")
+    with Watcher(connection) as watcher:
+        _measure(connection, before, step)
+    if watcher.error:
+        done.unmeasured.append(f"the locks of line {step.line}: {watcher.error}")
+    for (oid, mode), milliseconds in sorted(watcher.seen.items()):
+        if oid in before:
+            step.locks.append(_lock(before[oid], mode))
+            step.locks[-1].milliseconds = milliseconds
+    step.waits = watcher.has_waited
+    if COMMITS.search(step.sql):
+        step.transactions = max(1, _one(connection, "read_transactions")[0] - first[0])
 
 
 def _measure(connection: Connection, before: dict[int, Any], step: Step, batches: Iterator[int] | None = None) -> None:
@@ -239,7 +256,12 @@ def _relations(connection: Connection) -> dict[int, _Relation]:
 
 
 def _rows(connection: Connection) -> dict[str, tuple[int, int]]:
-    return {name: (read, changed) for name, read, changed in run(connection, "read_rows", "review")}
+    """Return the rows read and changed by table: of this transaction, or of all so far if there is none."""
+    query = "read_rows"
+    if connection.info.transaction_status == TransactionStatus.IDLE:
+        run(connection, "flush_counters", "review")
+        query = "read_all_rows"
+    return {name: (read, changed) for name, read, changed in run(connection, query, "review")}
 
 
 def _one(connection: Connection, name: str) -> tuple[Any, ...]:
@@ -248,55 +270,8 @@ def _one(connection: Connection, name: str) -> tuple[Any, ...]:
     return row
 
 
-def _locks(connection: Connection, of: Connection) -> list[tuple[int, str, bool]]:
-    rows = run(connection, "read_locks", "review", process=of.info.backend_pid)
-    return [(oid, mode, granted) for oid, mode, granted in rows]
-
-
 def _lock(relation: _Relation, mode: str) -> Lock:
     blocks = BLOCKED_BY_MODE[mode]
     if relation.is_view:
         blocks = blocks.replace("writes, ", "")
     return Lock(relation.name, relation.table, MODE_NAMES[mode], blocks, 0.0)
-
-
-@contextmanager
-def _watched(connection: Connection, before: dict[int, _Relation], step: Step) -> Iterator[None]:
-    """Read the locks from a second session, because a statement of several transactions takes and releases them.
-
-    That session first holds a transaction open. Every such statement waits for it, so even the shortest lock is seen.
-    """
-    seen: dict[tuple[int, str], list[float]] = {}
-    stop, ready = Event(), Event()
-
-    def watch() -> None:
-        with psycopg.connect(connection.info.dsn, password=connection.info.password) as watcher:
-            watcher.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            for relation in before.values():
-                if relation.name == relation.table:
-                    watcher.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(relation.name)))
-            _locks(watcher, connection)  # takes a snapshot, for which an index build waits
-            ready.set()
-            polled = time.perf_counter()
-            while not stop.wait(POLL_INTERVAL):
-                locks = _locks(watcher, connection)
-                now = time.perf_counter()
-                for oid, mode, granted in locks:
-                    if granted and oid in before:
-                        seen.setdefault((oid, mode), [polled, now])[1] = now
-                polled = now
-                if not all(granted for _, _, granted in locks):
-                    step.waits = True
-                    watcher.commit()
-
-    thread = Thread(target=watch, daemon=True)
-    thread.start()
-    ready.wait(10)
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        for (oid, mode), (first, last) in sorted(seen.items()):
-            step.locks.append(_lock(before[oid], mode))
-            step.locks[-1].milliseconds = (last - first) * 1000

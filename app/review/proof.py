@@ -1,6 +1,6 @@
 """Proof of a rollback: snapshots of schema and rows before and after, and the losses between two snapshots."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.migrations.connection import Connection, run
@@ -14,6 +14,7 @@ class ColumnDigest:
     type: str
     values: int  # not NULL
     digest: int
+    lost: int | None = None  # values of an earlier snapshot that are gone, if they were counted
 
 
 @dataclass(frozen=True)
@@ -33,24 +34,41 @@ class Snapshot:
     tables: dict[str, TableDigest]
 
 
-def take_snapshot(connection: Connection) -> Snapshot:
-    """Read every row of every table, and return the snapshot. Raises psycopg.Error."""
+def take_snapshot(connection: Connection, since: Snapshot | None = None) -> Snapshot:
+    """Read every row of every table, and return the snapshot. Raises psycopg.Error.
+
+    Columns in which some rows have a value and others NULL may be filled by a backfill. Their values are kept in a
+    temporary table, so that a later snapshot `since` this one can count those that are gone.
+    """
     tables = {}
     with connection.transaction():
         run(connection, "prepare_reading")
         connection.execute("SET LOCAL max_parallel_workers_per_gather = 4")
-        for name, is_view, columns, types, digest in run(connection, "write_digests", "review").fetchall():
+        if since is None:
+            run(connection, "create_kept_values", "review")
+        for name, is_view, digest, *columns in run(connection, "write_digests", "review").fetchall():
             rows, *figures = connection.execute(digest.encode()).fetchone() or [0]
             pairs: list[Any] = [figures[i : i + 2] for i in range(0, len(figures), 2)]
-            tables[name] = TableDigest(
-                is_view,
-                rows,
-                {
-                    column: ColumnDigest(type, values, int(digest or 0))
-                    for column, type, (values, digest) in zip(columns or [], types or [], pairs, strict=True)
-                },
-            )
+            tables[name] = TableDigest(is_view, rows, {})
+            for (column, type, keep, count_lost), (values, total) in zip(
+                zip(*(each or [] for each in columns), strict=True), pairs, strict=True
+            ):
+                found = ColumnDigest(type, values, int(total or 0))
+                if since is None and 0 < values < rows:
+                    connection.execute(keep.encode())
+                elif since is not None and _was_filled(since.tables.get(name), column, found):
+                    [lost] = connection.execute(count_lost.encode()).fetchone() or [None]
+                    found = replace(found, lost=lost)
+                tables[name].columns[column] = found
     return Snapshot(read_schema(connection), tables)
+
+
+def _was_filled(before: TableDigest | None, name: str, now: ColumnDigest) -> bool:
+    """Return whether a column of both snapshots had some values, and has others now."""
+    column = before.columns.get(name) if before else None
+    if before is None or column is None:
+        return False
+    return 0 < column.values < before.rows and now.type == column.type and now.digest != column.digest
 
 
 def read_schema(connection: Connection) -> list[str]:
@@ -89,6 +107,10 @@ def losses(before: Snapshot, after: Snapshot) -> list[str]:
             values = there.values if there else column.values if column in new_columns else 0
             if values < column.values:
                 lost.append(f"{name}.{column_name}: {column.values - values:,} of {column.values:,} values")
+            elif there and there.lost is not None:
+                lost += [f"{name}.{column_name}: {there.lost:,} of {column.values:,} values"] if there.lost else []
+            elif column.values == 0:
+                continue
             elif there and there.type == column.type and there.digest != column.digest and now.rows == table.rows:
                 lost.append(f"{name}.{column_name}: its former values")
     return lost

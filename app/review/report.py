@@ -21,7 +21,13 @@ from app.settings import ROOT
 
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}
 SIZES = ("B", "kB", "MB", "GB", "TB")
-SHADES = {"safe": "good", "care": "care", "unsafe": "bad", "none": ""}  # classes of the pages' style sheet
+SHADES = {
+    "safe": "good",
+    "care": "care",
+    "unknown": "bad",
+    "unsafe": "bad",
+    "none": "",
+}  # classes of the pages' style sheet
 KINDS = {Comment: "c", String: "s", Number: "n", Keyword: "k"}
 
 
@@ -113,6 +119,11 @@ class Report:
     def is_unsafe(self) -> bool:
         """Return whether a migration is unsafe, or a rollback does not do what its header says."""
         return self.level == "unsafe" or any(part.is_unproved for part in self.parts)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Return whether something that a verdict rests on could not be measured."""
+        return "unknown" in (self.level, self.rollback_level)
 
 
 def report(reviewed: Sequence[Reviewed], rows: int, server: str, at: datetime, skipped: Sequence[str] = ()) -> Report:

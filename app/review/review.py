@@ -12,7 +12,7 @@ from app.review.measure import MeasuredRun, execute_file, measure
 from app.review.plans import Plan, explain
 from app.review.proof import later_data_lost, losses, read_schema, schema_changes, take_snapshot
 from app.review.releases import Release
-from app.review.scratch import fill
+from app.review.scratch import fill, vacuum
 from app.schema.headers import Rollback, examples, rollback_of, transactional
 from app.text import one_line
 
@@ -96,6 +96,7 @@ def review(
             continue
         report(path.stem, "rows")
         fill(connection, rows)
+        vacuum(connection)
         reviewed, answers = _review(connection, path, rows, release, previous(path), answers, report)
         done.append(reviewed)
         if path == migrations[-1]:
@@ -136,7 +137,8 @@ def _review(
         return reviewed, {}
     fill(connection, rows, known=start.tables)
     report(path.stem, "after")
-    above = take_snapshot(connection)
+    above = take_snapshot(connection, since=start)
+    vacuum(connection, reviewed.up)
     after = ask(connection, queries, known=before)
     reviewed.broken = _fails(old, after, unless=before)
     reviewed.needed = _fails(release, before, unless=after)
@@ -162,7 +164,7 @@ def _review(
     if reviewed.down.error:
         reviewed.stuck = True
         return reviewed, {}
-    below = take_snapshot(connection)
+    below = take_snapshot(connection, since=start)
     proof.schema_not_restored = schema_changes(start.schema, below.schema)
     proof.lost_after_rollback = losses(start, below)
     proof.later_data_lost = later_data_lost(start, above, below)

@@ -13,9 +13,10 @@ from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server, connectable
 from app.errors import CannotConnectError, CommandError
-from app.migrations.connection import Connection, run_text
+from app.migrations.connection import Connection, run, run_text
 from app.progress import Progress
 from app.project import current
+from app.review.measure import MeasuredRun
 from app.settings import ReviewSettings
 from app.text import one_line
 
@@ -99,3 +100,13 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
                 run_text(connection, path.read_text(encoding="utf-8"), first=first + 1, last=last)
                 progress.advance(last - first, f"fill {name}")
         connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))
+
+
+def vacuum(connection: Connection, done: MeasuredRun | None = None) -> None:
+    """Vacuum and analyze the tables that have changed, as autovacuum soon would. `done` is the run that changed them."""
+    steps = done.steps if done else []
+    names = {name for step in steps for name in (*step.rewritten, *step.changed)}
+    names |= {lock.table for step in steps if step.built for lock in step.locks}
+    run(connection, "flush_counters", "review")
+    for (name,) in run(connection, "find_stale_tables", "review", names=sorted(names)).fetchall():
+        connection.execute(f"VACUUM (ANALYZE) {name}".encode())

@@ -8,8 +8,13 @@ from app.review.measure import Lock, MeasuredRun, Step
 from app.review.review import PlanChange, Reviewed
 from app.schema.headers import NOTHING
 
-LEVELS = ("safe", "care", "unsafe")
-LEVEL_WORDS = {"safe": "safe under traffic", "care": "needs care", "unsafe": "not safe under traffic"}
+LEVELS = ("safe", "care", "unknown", "unsafe")
+LEVEL_WORDS = {
+    "safe": "safe under traffic",
+    "care": "needs care",
+    "unknown": "not reviewed",
+    "unsafe": "not safe under traffic",
+}
 
 LARGE_TABLE = 1000  # rows: work on a smaller table takes no time
 LONG_WAIT = 1000.0  # milliseconds that reads or writes may wait if nothing is scanned or rewritten
@@ -24,7 +29,7 @@ NOISE = 1000  # buffers that a query may need more than before
 class Reason:
     """Reason against a migration."""
 
-    level: str  # care or unsafe
+    level: str  # care, unsafe, or unknown: it could not be measured
     text: str
 
 
@@ -109,6 +114,8 @@ def _of_run(run: MeasuredRun, rows: dict[str, int]) -> Iterator[Reason]:
         invalid = "" if run.transactional else ", and may leave an INVALID index that slows down writes"
         yield Reason("unsafe", f"it fails: {run.error}{invalid}")
         return
+    for what in run.unmeasured:
+        yield Reason("unknown", f"it could not be measured: {what}")
     empty = {lock.table for step in run.steps for lock in step.locks if lock.waiting and not rows.get(lock.table)}
     if empty:
         yield Reason("care", f"it was tried without rows in {', '.join(sorted(empty))}, which may have many")
@@ -120,7 +127,8 @@ def _of_run(run: MeasuredRun, rows: dict[str, int]) -> Iterator[Reason]:
                 worst[lock.table] = reason
     yield from worst.values()
     for step in run.steps:
-        for table, changed in step.changed.items():
+        for table, total in step.changed.items():
+            changed = total // step.transactions
             if changed < max(LARGE_TABLE, NOTABLE_SHARE * rows.get(table, 0)):
                 continue
             level = "unsafe" if changed >= LARGE_SHARE * rows.get(table, 0) else "care"
@@ -134,7 +142,7 @@ def _of_lock(lock: Lock, steps: list[Step], rows: dict[str, int]) -> Reason | No
     for step in steps:
         scanned = any(count >= max(LARGE_TABLE, LARGE_SHARE * rows.get(table, 0)) for table, count in step.read.items())
         rewritten = any(rows.get(name, 0) >= LARGE_TABLE for name in step.rewritten)
-        changed = any(count >= LARGE_TABLE for count in step.changed.values())
+        changed = any(count // step.transactions >= LARGE_TABLE for count in step.changed.values())
         if scanned or rewritten or changed:
             return Reason("unsafe", f"{wait} while line {step.line} {step.work[0]}")
     if lock.milliseconds >= LONG_WAIT:

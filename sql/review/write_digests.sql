@@ -2,6 +2,8 @@
 -- number of rows and, for each column, the number of values that are not NULL and the sum of their hashes. The hash of
 -- the primary key is the seed of each hash, so the digest also changes if two rows exchange values. A type without a
 -- hash function is hashed as text. varchar is too, so that it compares with text.
+-- keep and count_lost are two statements for each column: the first keeps the hashes of its values in kept_values, and
+-- the second counts those that the column does not have any more.
 WITH columns AS (
     SELECT
         attrelid,
@@ -40,8 +42,6 @@ keys AS (
 SELECT
     pg_class.oid::regclass::text AS name,
     relkind = 'm' AS is_view,
-    array_agg(attname ORDER BY attnum) FILTER (WHERE attname IS NOT NULL) AS columns,
-    array_agg(type ORDER BY attnum) FILTER (WHERE attname IS NOT NULL) AS types,
     format(
         'SELECT count(*)%s FROM %s',
         string_agg(
@@ -49,12 +49,30 @@ SELECT
             '' ORDER BY attnum
         ),
         pg_class.oid::regclass
-    ) AS digest
+    ) AS digest,
+    array_agg(attname ORDER BY attnum) FILTER (WHERE attname IS NOT NULL) AS columns,
+    array_agg(type ORDER BY attnum) FILTER (WHERE attname IS NOT NULL) AS types,
+    array_agg(
+        format(
+            'INSERT INTO pg_temp.kept_values SELECT %L, %L, hash_record_extended(%s, %s) FROM %s WHERE %I IS NOT NULL',
+            pg_class.oid::regclass, attname, value, COALESCE(seed, '0'), pg_class.oid::regclass, attname
+        )
+        ORDER BY attnum
+    ) FILTER (WHERE attname IS NOT NULL) AS keep,
+    array_agg(
+        format(
+            'SELECT count(*) FROM (SELECT hash FROM pg_temp.kept_values WHERE table_name = %L AND column_name = %L'
+                ' EXCEPT ALL SELECT hash_record_extended(%s, %s) FROM %s WHERE %I IS NOT NULL) AS lost',
+            pg_class.oid::regclass, attname, value, COALESCE(seed, '0'), pg_class.oid::regclass, attname
+        )
+        ORDER BY attnum
+    ) FILTER (WHERE attname IS NOT NULL) AS count_lost
 FROM pg_class
 LEFT JOIN columns ON attrelid = pg_class.oid
 LEFT JOIN keys ON indrelid = pg_class.oid
 WHERE relkind IN ('r', 'm', 'p')
     AND relpersistence <> 't'
+    AND relispopulated
     AND relname NOT LIKE '%yoyo\_%'
     AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')

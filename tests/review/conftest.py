@@ -29,6 +29,7 @@ def filled(server: Server, admin: psycopg.Connection) -> Iterator[str]:
         for path in FILES:
             execute_file(connection, path, transactional(path))
         scratch.fill(connection, ROWS)
+        scratch.vacuum(connection)
     yield name
     admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
@@ -55,7 +56,7 @@ def tried(copy: psycopg.Connection, tmp_path: Path) -> Try:
         kept: bool = True,
     ) -> Part:
         path = tmp_path / "0012_try_it.sql"
-        mode = "-- transactional: false\n" if "CONCURRENTLY" in up else ""
+        mode = "-- transactional: false\n" if "CONCURRENTLY" in up else ""  # also of the rollback
         path.write_text(f"-- Try.\n{mode}{header}\n{up}")
         if down:
             path.with_suffix(".rollback.sql").write_text(f"-- loses: {loses}\n{mode}\n{down}")
