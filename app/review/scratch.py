@@ -103,7 +103,7 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
 
 
 def vacuum(connection: Connection, done: MeasuredRun | None = None) -> None:
-    """Vacuum and analyze the tables that have changed, as autovacuum soon would. `done` is the run that changed them."""
+    """Vacuum and analyze the tables that have changed, as autovacuum soon would: by `done`, or by an earlier run."""
     steps = done.steps if done else []
     names = {name for step in steps for name in (*step.rewritten, *step.changed)}
     names |= {lock.table for step in steps if step.built for lock in step.locks}
