@@ -2,8 +2,8 @@
 -- number of rows and, for each column, the number of values that are not NULL and the sum of their hashes. The hash of
 -- the primary key is the seed of each hash, so the digest also changes if two rows exchange values. A type without a
 -- hash function is hashed as text. varchar is too, so that it compares with text.
--- keep and count_lost are two statements for each column: the first keeps the hashes of its values in kept_values, and
--- the second counts those that the column does not have any more.
+-- Each column also has two statements: keep and count_lost. The first stores the hashes of its values in kept_values.
+-- The second counts the stored values that the column no longer has.
 WITH columns AS (
     SELECT
         attrelid,
