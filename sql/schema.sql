@@ -170,8 +170,14 @@ COMMENT ON FUNCTION images_find_token(token uuid) IS 'A token that is not revoke
 
 CREATE FUNCTION images_list_deleted() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 BEGIN
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+
     DELETE FROM image_terms
     USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone
     WHERE image_terms.term = gone
@@ -191,16 +197,23 @@ COMMENT ON FUNCTION images_list_deleted() IS 'Takes the deleted images out of im
 
 CREATE FUNCTION images_list_inserted() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+
     INSERT INTO image_terms (term, created_at, image_id)
     SELECT term, created_at, id
     FROM inserted
-    CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term;
+    CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term
+    ON CONFLICT DO NOTHING;
 
     INSERT INTO image_documents (created_at, image_id, document)
     SELECT created_at, id, images_search_document(title, description, filename, tags, content_type)
-    FROM inserted;
+    FROM inserted
+    ON CONFLICT (created_at, image_id) DO UPDATE
+    SET document = EXCLUDED.document
+    WHERE image_documents.document <> EXCLUDED.document;
 
     RETURN NULL;
 END
@@ -210,8 +223,11 @@ COMMENT ON FUNCTION images_list_inserted() IS 'Lists the inserted images in imag
 
 CREATE FUNCTION images_list_truncated() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+
     TRUNCATE image_terms, image_documents;
 
     RETURN NULL;
@@ -222,6 +238,8 @@ COMMENT ON FUNCTION images_list_truncated() IS 'Empties image_terms and image_do
 
 CREATE FUNCTION images_list_updated() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 DECLARE
     new_document tsvector;
@@ -232,6 +250,8 @@ BEGIN
     THEN
         RETURN NULL;
     END IF;
+
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
 
     new_document := images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type);
 
@@ -258,7 +278,8 @@ BEGIN
 
         INSERT INTO image_terms (term, created_at, image_id)
         SELECT term, NEW.created_at, NEW.id
-        FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term;
+        FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term
+        ON CONFLICT DO NOTHING;
     END IF;
 
     RETURN NULL;
@@ -820,10 +841,10 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- function images_count_upload_bytes(uuid,bigint,date): CREATE OR REPLACE FUNCTION images_count_upload_bytes(token uuid, bytes bigint, day date) RETURNS TABLE(granted boolean, remaining bigint, today date, day_ends_in double precision) LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC INSERT INTO token_usage (token_id) SELECT tokens.id FROM tokens WHERE ((tokens.id = images_count_upload_bytes.token) AND (tokens.upload_bytes_per_day IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING; UPDATE token_usage SET upload_day = counted.today, upload_bytes = (counted.used + CASE WHEN counted.fits THEN counted.bytes ELSE (0)::bigint END) FROM ( SELECT used.token_id, used.quota, used.today, used.used, used.bytes, ((used.bytes <= 0) OR ((used.used + used.bytes) <= used.quota)) AS fits, used.day_ends_in FROM ( SELECT locked.token_id, locked.quota, locked.today, locked.day_ends_in, CASE WHEN (locked.upload_day = locked.today) THEN locked.upload_bytes ELSE (0)::bigint END AS used, CASE WHEN (images_count_upload_bytes.bytes > 0) THEN images_count_upload_bytes.bytes WHEN ((images_count_upload_bytes.day = locked.today) AND (locked.upload_day = locked.today)) THEN GREATEST(images_count_upload_bytes.bytes, (- locked.upload_bytes)) ELSE (0)::bigint END AS bytes FROM ( SELECT token_usage_1.token_id, token_usage_1.upload_day, token_usage_1.upload_bytes, tokens.upload_bytes_per_day AS quota, ((clock_timestamp() AT TIME ZONE 'UTC'::text))::date AS today, (EXTRACT(epoch FROM ((date_trunc('day'::text, clock_timestamp(), 'UTC'::text) + '24:00:00'::interval) - clock_timestamp())))::double precision AS day_ends_in FROM (token_usage token_usage_1 JOIN tokens ON ((tokens.id = token_usage_1.token_id))) WHERE ((token_usage_1.token_id = images_count_upload_bytes.token) AND (tokens.upload_bytes_per_day IS NOT NULL)) FOR NO KEY UPDATE OF token_usage_1) locked) used) counted WHERE (token_usage.token_id = counted.token_id) RETURNING counted.fits, GREATEST((counted.quota - token_usage.upload_bytes), (0)::bigint) AS "greatest", counted.today, counted.day_ends_in; END 
 -- function images_document(text,text,text,text[]): CREATE OR REPLACE FUNCTION images_document(title text, description text, filename text, tags text[]) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (((setweight(to_tsvector('simple'::regconfig, COALESCE(title, ''::text)), 'A'::"char") || setweight(to_tsvector('simple'::regconfig, "left"(array_to_string(tags, ' '::text), 50000)), 'B'::"char")) || setweight(to_tsvector('simple'::regconfig, translate(filename, './-_'::text, ' '::text)), 'C'::"char")) || setweight(to_tsvector('simple'::regconfig, "left"(COALESCE(description, ''::text), 50000)), 'D'::"char")) 
 -- function images_find_token(uuid): CREATE OR REPLACE FUNCTION images_find_token(token uuid) RETURNS TABLE(scope text, sha256 bytea, expires_in double precision, former_sha256 bytea, former_expires_in double precision, requests_per_second bigint, upload_bytes_per_day bigint, upload_bytes bigint, day_ends_in double precision) LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC SELECT tokens.scope, tokens.sha256, (EXTRACT(epoch FROM (tokens.expires_at - now())))::double precision AS "extract", tokens.former_sha256, (EXTRACT(epoch FROM (tokens.former_expires_at - now())))::double precision AS "extract", tokens.requests_per_second, tokens.upload_bytes_per_day, COALESCE(token_usage.upload_bytes, (0)::bigint) AS "coalesce", (EXTRACT(epoch FROM ((date_trunc('day'::text, now(), 'UTC'::text) + '24:00:00'::interval) - now())))::double precision AS "extract" FROM (tokens LEFT JOIN token_usage ON (((token_usage.token_id = tokens.id) AND (token_usage.upload_day = ((now() AT TIME ZONE 'UTC'::text))::date)))) WHERE ((tokens.id = images_find_token.token) AND (tokens.revoked_at IS NULL)); END 
--- function images_list_deleted(): CREATE OR REPLACE FUNCTION images_list_deleted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN DELETE FROM image_terms USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone WHERE image_terms.term = gone AND image_terms.created_at = deleted.created_at AND image_terms.image_id = deleted.id; DELETE FROM image_documents USING deleted WHERE image_documents.created_at = deleted.created_at AND image_documents.image_id = deleted.id; RETURN NULL; END $function$ 
--- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term; INSERT INTO image_documents (created_at, image_id, document) SELECT created_at, id, images_search_document(title, description, filename, tags, content_type) FROM inserted; RETURN NULL; END $function$ 
--- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql AS $function$ BEGIN TRUNCATE image_terms, image_documents; RETURN NULL; END $function$ 
--- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql AS $function$ DECLARE new_document tsvector; BEGIN IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at) IS NOT DISTINCT FROM (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at) THEN RETURN NULL; END IF; new_document := images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type); UPDATE image_documents SET created_at = NEW.created_at, image_id = NEW.id, document = new_document WHERE created_at = OLD.created_at AND image_id = OLD.id; IF NOT FOUND THEN INSERT INTO image_documents (created_at, image_id, document) VALUES (NEW.created_at, NEW.id, new_document); END IF; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term; END IF; RETURN NULL; END $function$ 
+-- function images_list_deleted(): CREATE OR REPLACE FUNCTION images_list_deleted() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); DELETE FROM image_terms USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone WHERE image_terms.term = gone AND image_terms.created_at = deleted.created_at AND image_terms.image_id = deleted.id; DELETE FROM image_documents USING deleted WHERE image_documents.created_at = deleted.created_at AND image_documents.image_id = deleted.id; RETURN NULL; END $function$ 
+-- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term ON CONFLICT DO NOTHING; INSERT INTO image_documents (created_at, image_id, document) SELECT created_at, id, images_search_document(title, description, filename, tags, content_type) FROM inserted ON CONFLICT (created_at, image_id) DO UPDATE SET document = EXCLUDED.document WHERE image_documents.document <> EXCLUDED.document; RETURN NULL; END $function$ 
+-- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); TRUNCATE image_terms, image_documents; RETURN NULL; END $function$ 
+-- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' AS $function$ DECLARE new_document tsvector; BEGIN IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at) IS NOT DISTINCT FROM (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at) THEN RETURN NULL; END IF; PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); new_document := images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type); UPDATE image_documents SET created_at = NEW.created_at, image_id = NEW.id, document = new_document WHERE created_at = OLD.created_at AND image_id = OLD.id; IF NOT FOUND THEN INSERT INTO image_documents (created_at, image_id, document) VALUES (NEW.created_at, NEW.id, new_document); END IF; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term ON CONFLICT DO NOTHING; END IF; RETURN NULL; END $function$ 
 -- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
 -- function images_record_token_event(): CREATE OR REPLACE FUNCTION images_record_token_event() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ DECLARE hidden CONSTANT text[] := ARRAY['sha256', 'former_sha256', 'last_used_at']; before CONSTANT jsonb := to_jsonb(OLD) - hidden; after CONSTANT jsonb := to_jsonb(NEW) - hidden; actor CONSTANT text := nullif(left(current_setting('images.actor', true), 200), ''); token CONSTANT jsonb := COALESCE(after, before); action text; BEGIN action := CASE WHEN TG_OP = 'INSERT' THEN 'create' WHEN TG_OP = 'DELETE' THEN 'delete' WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN 'revoke' WHEN OLD.sha256 <> NEW.sha256 THEN 'rotate' WHEN before <> after OR OLD.former_sha256 IS DISTINCT FROM NEW.former_sha256 THEN 'change' END; IF action IS NOT NULL THEN EXECUTE format( 'INSERT INTO %I.token_events (action, token_id, name, actor, token) VALUES ($1, $2, $3, $4, $5)', TG_TABLE_SCHEMA ) USING action, (token ->> 'id')::uuid, token ->> 'name', actor, token; RAISE LOG 'images: % of token % (%) by role %, %', action, token -> 'name', token ->> 'id', to_json(SESSION_USER), COALESCE(to_json(actor)::text, 'another program'); END IF; RETURN NULL; END $function$ 
 -- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
