@@ -28,5 +28,5 @@ WHERE
     relname = :name
     AND relnamespace = coalesce(
         (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(:table)),
-        to_regnamespace(current_schema())
+        to_regnamespace(quote_ident(current_schema()))
     );

@@ -174,6 +174,7 @@ def neutral(url: str) -> str:
     return f"{url}&client_encoding=UTF8&options={quote(options)}"
 
 
+@pytest.mark.usefixtures("template")  # it makes the roles that a dump names
 def test_odd_names_of_role_database_and_schema_change_nothing(server: Server, admin: psycopg.Connection) -> None:
     odd = 'a "b" %25\'; --'
     name = Identifier(odd)
