@@ -61,7 +61,7 @@ def copy_library(folder: Path) -> Path:
     library = folder / "library"
     shutil.copytree(LIBRARY, library)
     migrations = library / "sql" / "migrations"
-    lend = HEADER.format("Lend books", "loans", "0003_index_books_author")
+    lend = HEADER.format("Lend books", "loans", "0003_fill_books_title_key")
     (migrations / "0004_lend_books.sql").write_text(lend + LEND)
     (migrations / "0004_lend_books.rollback.sql").write_text(LEND_BACK)
     pages = HEADER.format("Count pages", "a column", "0004_lend_books")

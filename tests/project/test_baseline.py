@@ -169,7 +169,7 @@ def test_a_database_in_between_is_sent_to_the_release_before(
     library: Library, on: Callable[[str], str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     url = on(library.database("library_between"))
-    library.yoyo(library.old, "apply", "0002_create_books")
+    library.yoyo(library.old, "apply", "0002_index_books_author")
     before = whole(url)
     capfd.readouterr()
 

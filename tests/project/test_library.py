@@ -15,7 +15,7 @@ from app.settings import ROOT
 from tests.conftest import BIN, environment
 
 LIBRARY = Path(__file__).parent / "library"
-IDS = ["0001_create_authors", "0002_create_books", "0003_index_books_author"]
+IDS = ["0001_create_authors", "0002_index_books_author", "0003_fill_books_title_key"]
 PACKAGES = ("lint", "migrations", "plan", "review", "schema")
 
 
@@ -53,9 +53,21 @@ def test_the_commands_work_on_another_project(
     code, report = schema("review", "--rows", "1000", "--format", "json")
     assert (code, re.findall(r"\b000\d_\w+", report)[0]) == (0, IDS[0])
 
+    first = yoyo(empty_database, "apply", "-r", IDS[0])
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(
+            "INSERT INTO books (author_id, title) SELECT n, 'B ' || n FROM generate_series(1, 1500) AS n"
+        )
+    code, plan = schema("plan", "--format", "json")
+    assert [each["backfill"] for each in json.loads(plan)["migrations"]] == ["", "books"]
     applied = yoyo(empty_database, "apply")
 
-    assert (applied.stderr, re.findall(r"^applied (\w+)", applied.stdout, re.MULTILINE)) == ("", IDS)
+    assert (first.stderr, applied.stderr) == ("", "")
+    assert re.findall(r"^applied (\w+)", first.stdout + applied.stdout, re.MULTILINE) == IDS
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM books WHERE title_key = lower(title)").fetchone() == (1500,)
+    code, filled = schema("backfill", "status")
+    assert (code, filled.split()[:2]) == (0, ["done", IDS[2]])
     code, status = schema("status")
     assert (code, status.splitlines()[-1]) == (0, "drift: none, the schema is that of schema.sql"), status
     assert schema("dump") == (0, (LIBRARY / "sql" / "schema.sql").read_text())
@@ -66,7 +78,8 @@ def test_the_commands_work_on_another_project(
 
     assert (back.stderr, re.findall(r"^rolled back (\w+)", back.stdout, re.MULTILINE)) == ("", IDS[:0:-1])
     with psycopg.connect(empty_database) as connection:
-        assert connection.execute("SELECT to_regclass('authors'), to_regclass('books')").fetchone() == ("authors", None)
+        find = "SELECT to_regclass('authors'), to_regclass('books'), to_regclass('books_author_id_id_idx')"
+        assert connection.execute(find).fetchone() == ("authors", "books", None)
 
 
 def test_the_lock_is_that_of_the_project(empty_database: str) -> None:

@@ -20,7 +20,8 @@ ALTER TABLE authors ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE books (
     id bigint NOT NULL,
     author_id bigint NOT NULL,
-    title text NOT NULL
+    title text NOT NULL,
+    title_key text
 );
 
 COMMENT ON TABLE books IS 'The books of the library.';
@@ -48,6 +49,7 @@ CREATE INDEX books_author_id_id_idx ON books USING btree (author_id, id);
 -- column books.author_id: bigint, not null
 -- column books.id: bigint, not null, identity a
 -- column books.title: text, not null
+-- column books.title_key: text
 -- comment on table books: The books of the library.
 -- constraint authors.authors_name_check: CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 -- constraint authors.authors_pkey: PRIMARY KEY (id)

@@ -1,8 +1,9 @@
 -- Rolls back 0001_create_authors.
 --
--- loses: the authors
--- rows to lose: SELECT count(*) FROM authors
--- Locks: ACCESS EXCLUSIVE on authors, for milliseconds.
+-- loses: the authors and the books
+-- rows to lose: SELECT (SELECT count(*) FROM authors) + (SELECT count(*) FROM books)
+-- Locks: ACCESS EXCLUSIVE on authors and books, for milliseconds.
 -- Cost: none.
 
+DROP TABLE books;
 DROP TABLE authors;

@@ -1,7 +1,7 @@
--- Create the table of authors.
+-- Create the tables of authors and their books.
 --
--- What: the table authors.
--- Why: each book has one.
+-- What: the tables authors and books.
+-- Why: the library lends them.
 -- Locks: none on an existing table.
 -- Cost: none.
 
@@ -11,3 +11,13 @@ CREATE TABLE authors (
     CONSTRAINT authors_pkey PRIMARY KEY (id),
     CONSTRAINT authors_name_check CHECK (length(name) BETWEEN 1 AND 200)
 );
+
+CREATE TABLE books (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    author_id bigint NOT NULL,
+    title text NOT NULL,
+    title_key text,
+    CONSTRAINT books_pkey PRIMARY KEY (id)
+);
+
+COMMENT ON TABLE books IS 'The books of the library.';

@@ -4,7 +4,7 @@
 -- Why: list_books reads the books of one author.
 -- Locks: SHARE UPDATE EXCLUSIVE on books: reads and writes continue.
 -- Cost: two scans of books.
--- depends: 0002_create_books
+-- depends: 0001_create_authors
 -- transactional: false
 
 CREATE INDEX CONCURRENTLY books_author_id_id_idx ON books (author_id, id);
