@@ -4,6 +4,8 @@ PYTHON ?= python3
 PG ?= 18
 VENV ?= .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Otherwise each process of a test compiles all its modules again: collecting the tests takes 18 s instead of 6.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: run test smoke coverage check soak bench lock sbom audit clean
 

@@ -22,12 +22,13 @@ from app.lint.catalog import Catalog
 from app.lint.check import findings
 from app.lint.findings import CannotCheckError, Finding
 from app.lint.migration_rules import migration_faults
+from app.lint.query_rules import query_faults
 from app.lint.rules import RULES, SQUAWK_OFF, SQUAWK_RULES
 from app.lint.state import MigrationState
-from app.lint.usage import Use
+from app.lint.usage import Use, use_of
 from app.migrations import migration_file
 from app.migrations.validation import NAME
-from app.schema.statements import split_statements
+from app.schema.statements import Statement, split_statements
 from app.settings import ROOT
 from tests.conftest import BIN
 from tests.support.corpus import CASES, Case
@@ -52,7 +53,24 @@ def read_once() -> Iterator[None]:
         patch.setattr(parser, "statements", listed_once(parser.statements))
         patch.setattr(parser, "allowed", listed_once(parser.allowed))
         patch.setattr(check, "_expression_count", functools.cache(check._expression_count))
+        patch.setattr(Statement, "parse", functools.cache(Statement.parse))
+        patch.setattr(check, "query_faults", by_identity(lambda parsed: list(query_faults(parsed))))
+        patch.setattr(check, "use_of", by_identity(use_of))
         yield
+
+
+def by_identity(judge: Callable[..., Any]) -> Callable[..., Any]:
+    """Call a function once for the same statements. They are kept, so no other object gets their IDs."""
+    known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def judged(*arguments: Any) -> Any:
+        *words, parsed = arguments
+        key = (*words, *map(id, parsed))
+        if key not in known:
+            known[key] = (parsed, judge(*arguments))
+        return known[key][1]
+
+    return judged
 
 
 def copy(folder: Path) -> Path:
