@@ -73,6 +73,7 @@ OPERATIONS = (
     pages.gallery,
     pages.schema,
     pages.documentation,
+    pages.problem,
     pages.description,
 )
 

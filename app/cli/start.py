@@ -70,7 +70,7 @@ class Health:
         path = rest.partition(b" ")[0].partition(b"?")[0]
         if method not in (b"GET", b"HEAD") or path != b"/healthz":
             detail = f"{self.progress} {TRY_AGAIN}" if self.progress else TRY_AGAIN
-            problem = {"type": "/problems/migrations-pending", "title": "The service is starting", "status": 503}
+            problem = {"type": "/problems/migrations-pending", "title": "Migrations are pending", "status": 503}
             status, kind, body = "503 Service Unavailable", "application/problem+json", problem | {"detail": detail}
         else:
             status, kind, body = "200 OK", "application/json", {"status": "alive"}

@@ -1,6 +1,7 @@
 """Object store, which has the bytes of the images: files, memory, S3, Google or Azure, as STORAGE_URL says."""
 
 import asyncio
+import errno
 import os
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -31,6 +32,7 @@ PAGE = 1000  # objects in one page of a listing, as in S3
 UNFINISHED = re.compile(r"#[0-9]+$")
 # obstore raises these for a key without bytes, and for text that cannot be a key, as an adopted row may have.
 ABSENT = (FileNotFoundError, ValueError, TypeError)
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 NO_SIGNING = "CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL."
 
 SIGNING = (S3Store, GCSStore, AzureStore)  # stores that can sign a URL
@@ -119,6 +121,11 @@ def _check_endpoint(allow_http: bool) -> None:
 def reason(error: Exception) -> str:
     """Return the message of an error on one line, without obstore's lines for debugging and without secrets in URLs."""
     return mask_urls(" ".join(str(error).partition("\n\nDebug source:")[0].split()))
+
+
+def is_fault(error: Exception) -> bool:
+    """Return whether an error is one of the object store, or of the disk on which bytes are written first."""
+    return isinstance(error, BaseError) or (isinstance(error, OSError) and error.errno in DISK_FAULTS)
 
 
 async def reach(store: ObjectStore) -> None:

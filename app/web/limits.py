@@ -113,7 +113,7 @@ async def upload_slot(request: Request[State]) -> AsyncIterator[None]:
         try:
             await held.enter_async_context(request.state["uploads"].slot(current_token(), deadline))
         except BusyError:
-            raise unavailable("Too many uploads are running.", closes=True) from None
+            raise unavailable("busy", "Too many uploads are running.", closes=True) from None
         yield
 
 
@@ -127,7 +127,7 @@ def transfer_slot(request: Request[State]) -> Iterator[None]:
     try:
         transfers.acquire_on_behalf_of_nowait(request)
     except WouldBlock:
-        raise unavailable("Too many imports and exports are running.", closes=True) from None
+        raise unavailable("busy", "Too many imports and exports are running.", closes=True) from None
     try:
         yield
     finally:

@@ -79,7 +79,7 @@ ANY_JSON = {
     ]
 }
 PATH_PARAMETER = re.compile(r"{(\w+):(\w+)}")  # as Starlette writes it: name and converter
-PATH_SCHEMAS = {"uuid": {"type": "string", "format": "uuid"}}
+PATH_SCHEMAS = {"uuid": {"type": "string", "format": "uuid"}, "str": {"type": "string"}}
 
 
 class Document:
@@ -220,7 +220,7 @@ def _problem_kinds(operation: Operation, settings: Settings) -> set[str]:
     if operation.media_type is not None:
         kinds.add("406")
     if operation.scope is not None:
-        kinds |= {"503", "503 migrations-pending"}
+        kinds |= {f"503 {kind}" for kind in ("database-unavailable", "draining", "migrations-pending")}
         if settings.auth == "token":
             kinds |= {"401", "403 insufficient-scope", "429 too-many-requests"}
     if settings.auth == "none":

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from app.catalogue.fields import json_limit
 from app.database.errors import REJECTED_VALUES, SCHEMA_BEHIND, UNAVAILABLE
 from app.errors import (
-    REJECTED_IMAGES,
     BusyError,
     ContentMissingError,
     ImageNotFoundError,
@@ -27,22 +26,9 @@ from app.observability.context import CONTEXT
 from app.observability.logs import logger
 from app.observability.metrics import CONTENT_FAULTS
 from app.storage import store
+from app.web.problem_types import TYPES
 from app.web.security import SECURITY
 
-# The problems that share a status code with others, by the last part of their type.
-TITLES = {
-    "invalid-request": "The request is not valid",
-    "insufficient-scope": "The scope of the token is too small",
-    "too-many-requests": "The token has sent too many requests",
-    "upload-quota-exceeded": "The token has uploaded too much today",
-    **REJECTED_IMAGES,
-    "content-missing": "The bytes of the image are missing",
-    "no-thumbnail": "These bytes have no thumbnail",
-    "version-conflict": "The image has changed",
-    "migrations-pending": "Migrations are pending",
-    "wrong-store": "The object store is that of another catalogue",
-    "draining": "The process is stopping",
-}
 # The names of RFC 9110. Python before 3.13 has older ones.
 PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 
@@ -81,7 +67,7 @@ class Repeated(list[object]):
 class ProblemError(Exception):
     """End a request with a problem.
 
-    `kind` is one of TITLES, or None if the status is enough. `detail` is a sentence for the client.
+    `kind` is one of TYPES, or None if the status is enough. `detail` is a sentence for the client.
     """
 
     def __init__(
@@ -97,7 +83,7 @@ class ProblemError(Exception):
         self.headers = headers
         self.problem = Problem(
             type=f"/problems/{kind}" if kind else "about:blank",
-            title=TITLES[kind] if kind else PHRASES.get(status) or HTTPStatus(status).phrase,
+            title=TYPES[kind].title if kind else PHRASES.get(status) or HTTPStatus(status).phrase,
             status=status,
             detail=detail,
             errors=errors,
@@ -117,8 +103,8 @@ class ProblemError(Exception):
         return response
 
 
-def unavailable(detail: str | None = None, kind: str | None = None, *, closes: bool = False) -> ProblemError:
-    """Return a 503 with Retry-After. Every 503 of the service is made here.
+def unavailable(kind: str, detail: str | None = None, *, closes: bool = False) -> ProblemError:
+    """Return a 503 with Retry-After. Every 503 of the application is made here.
 
     If `closes` is true, it closes the connection, because the body of the request is unread.
     """
@@ -250,17 +236,18 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 async def _unavailable(request: Request, error: Exception) -> Response:
     """Answer 503 if PostgreSQL or the object store cannot be reached, or takes too long."""
     logger.error("503 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, store.reason(error))
-    detail = f"The database or the object store is not available. {TRY_AGAIN}"
+    kind = "storage-unavailable" if store.is_fault(error) else "database-unavailable"
+    detail = f"{TYPES[kind].title}. {TRY_AGAIN}"
     if request.method not in {"GET", "HEAD"}:
         detail += " The change may have been saved, so read before you try again."
-    return unavailable(detail).response()
+    return unavailable(kind, detail).response()
 
 
 async def _behind(request: Request, error: Exception) -> Response:
     """Answer 503 if the schema is older than this release."""
     logger.error("503 %s %s: a migration is pending: %s", request.method, request.scope["path"], error)
     detail = f"The database does not have all migrations of this release. {TRY_AGAIN}"
-    return unavailable(detail, "migrations-pending").response()
+    return unavailable("migrations-pending", detail).response()
 
 
 async def _rejected_value(request: Request, error: Exception) -> Response:
@@ -302,21 +289,21 @@ async def _content_missing(request: Request, error: Exception) -> Response:
 
 async def _wrong_store(request: Request, error: Exception) -> Response:
     logger.error("503 %s %s: %s", request.method, request.scope["path"], error)
-    return unavailable("The object store is not the one of this database.", "wrong-store").response()
+    return unavailable("wrong-store", "The object store is not the one of this database.").response()
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    return ProblemError(404, detail="No image has this ID.").response()
+    return ProblemError(404, "image-not-found", "No image has this ID.").response()
 
 
 async def _stopping(request: Request, error: Exception) -> Response:
-    return unavailable(f"The service is stopping. {TRY_AGAIN}").response()
+    return unavailable("draining", f"The service is stopping. {TRY_AGAIN}").response()
 
 
 async def _busy(request: Request, error: Exception) -> Response:
     """Answer 503 if an image has waited too long for a decoder."""
     logger.warning("503 %s %s: too many images wait to be decoded", request.method, request.scope["path"])
-    return unavailable(f"Too many images wait to be decoded. {TRY_AGAIN}").response()
+    return unavailable("busy", f"Too many images wait to be decoded. {TRY_AGAIN}").response()
 
 
 async def _disconnected(request: Request, error: Exception) -> Response:

@@ -71,7 +71,7 @@ class _Resource:
                 raise
             # uvicorn has waited as long as it may. If the response has begun, it ends early.
             if response is None:
-                await unavailable(f"The service is stopping. {TRY_AGAIN}").response()(scope, receive, send)
+                await unavailable("draining", f"The service is stopping. {TRY_AGAIN}").response()(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         method = scope["method"]

@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.web import endpoints
 from app.web.openapi import Document
 from app.web.operations import Operation
-from app.web.problems import TITLES
+from app.web.problem_types import TYPES
 from tests.conftest import client_of
 from tests.support.api import faults, insert, upload
 from tests.support.pictures import picture
@@ -172,7 +172,7 @@ async def test_the_document_names_all_fields_parameters_and_problems(client: htt
     form = paths["/v1/images"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form == {"$ref": "#/components/schemas/UploadForm"}
     assert schemas["UploadForm"]["properties"].keys() == {"file", *UploadFields.model_fields}
-    for kind in TITLES.keys() - {"insufficient-scope", "too-many-requests", "upload-quota-exceeded"}:
+    for kind in TYPES.keys() - {"insufficient-scope", "too-many-requests", "upload-quota-exceeded"}:
         assert f"'/problems/{kind}'" in str(paths)
 
 
@@ -339,6 +339,8 @@ async def test_answers_are_described(client: httpx.AsyncClient, connection: psyc
         ("GET", "/docs", {}),
         ("GET", "/docs?x=1", {}),
         ("GET", "/docs", {"headers": {"Accept": "application/json"}}),
+        *(("GET", f"/problems/{page}", {"headers": {"Accept": "text/html"}}) for page in ("busy", "idle", "busy?x=1")),
+        ("GET", "/problems/busy", {"headers": {"Accept": "image/png"}}),
         ("GET", "/openapi.json", {}),
         ("GET", "/openapi.json?x=1", {}),
         *(
@@ -352,6 +354,7 @@ async def test_answers_are_described(client: httpx.AsyncClient, connection: psyc
     for method, target, options in requests:
         response = await client.request(method, target, **options)
         path = re.sub(r"[0-9a-f-]{36}", "{id}", target.partition("?")[0])
+        path = re.sub(r"^/problems/[^/]+$", "/problems/{kind}", path)
         status = str(response.status_code)
         answers = document["paths"][path][method.lower()]["responses"]
         assert status in answers, (method, target, status)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from enum import Enum
+from errno import ENOSPC
+from html import unescape
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -14,6 +16,7 @@ import pytest
 from asyncpg import InterfaceError
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from obstore.exceptions import GenericError
 from pydantic import (
     UUID4,
     AwareDatetime,
@@ -30,9 +33,10 @@ from app.catalogue.cursors import FIRST_ID
 from app.catalogue.listing import Filters, ListQuery, TagQuery
 from app.catalogue.models import ImagePatch, ImageRecord, ThumbnailQuery, UploadFields, UploadForm
 from app.main import OPERATIONS
-from app.settings import Settings
+from app.settings import ROOT, Settings
 from app.web.openapi import _models_of
 from app.web.operations import MERGE_PATCH
+from app.web.problem_types import TYPES, as_markdown
 from app.web.problems import FAULTS, ProblemError, explain, invalid
 from tests.conftest import client_of
 from tests.support.api import problem, upload
@@ -355,20 +359,56 @@ async def test_authentication_says_what_to_send(settings: Settings) -> None:
         assert problem(await closed.get("/v1/images"), 401)["detail"].startswith("Send a bearer token")
 
 
-async def test_a_503_of_a_write_says_that_it_may_have_been_saved(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "kind", "reason"),
+    [
+        (InterfaceError("the connection is closed"), "database-unavailable", "The database is not available"),
+        (ConnectionRefusedError(111, "refused"), "database-unavailable", "The database is not available"),
+        (TimeoutError(), "database-unavailable", "The database is not available"),
+        (GenericError("the bucket does not answer"), "storage-unavailable", "The object store is not available"),
+        (OSError(ENOSPC, "No space left on device"), "storage-unavailable", "The object store is not available"),
+    ],
+)
+async def test_a_503_names_what_is_missing_and_of_a_write_says_that_it_may_have_been_saved(
+    error: Exception, kind: str, reason: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object, **__: object) -> None:
-        raise InterfaceError("the connection is closed")
+        raise error
 
     for name in ("get_image", "delete_image"):
         monkeypatch.setattr(f"app.database.queries.{name}", fail)
     async with client_of(settings) as client:
-        read = problem(await client.get(f"/v1/images/{FIRST_ID}"), 503)["detail"]
-        write = problem(await client.delete(f"/v1/images/{FIRST_ID}"), 503)["detail"]
+        read = problem(await client.get(f"/v1/images/{FIRST_ID}"), 503, kind)["detail"]
+        write = problem(await client.delete(f"/v1/images/{FIRST_ID}"), 503, kind)["detail"]
 
-    assert read == "The database or the object store is not available. Try again in 5 seconds."
+    assert read == f"{reason}. Try again in 5 seconds."
     assert write == f"{read} The change may have been saved, so read before you try again."
+
+
+async def test_an_image_that_does_not_exist_is_no_unknown_path(client: httpx.AsyncClient) -> None:
+    for path in ("", "/content", "/thumbnail"):
+        problem(await client.get(f"/v1/images/{FIRST_ID}{path}"), 404, "image-not-found")
+        for unknown in (f"/v1/images/1{path}", f"/v1/image/{FIRST_ID}{path}"):
+            assert problem(await client.get(unknown), 404)["type"] == "about:blank"
+
+
+async def test_the_type_of_a_problem_is_the_path_of_its_page(client: httpx.AsyncClient, settings: Settings) -> None:
+    async with client_of(settings.model_copy(update={"auth": "token"})) as closed:
+        for kind, (statuses, title, cause, remedy) in TYPES.items():
+            page = await closed.get(f"/problems/{kind}")
+            text = unescape(re.sub("<[^>]*>", "", page.text))
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            for words in (title, cause, remedy, *map(str, statuses)):
+                assert words.replace("`", "") in text
+            for other in TYPES:
+                assert f'href="{other}"' in page.text
+    for unknown in ("about:blank", "Busy", "busy/", "..%2Fschema", "%3Cscript%3E", "busy%00"):
+        answer = problem(await client.get(f"/problems/{unknown}"), 404)
+        assert "script" not in str(answer)
+
+
+def test_the_reference_has_every_problem_type() -> None:
+    assert (ROOT / "docs" / "reference" / "problems.md").read_text() == as_markdown()
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ HEADERS = ("ETag", "Last-Modified", "Content-Disposition")
             headers=("Location", "Cache-Control"),
         ),
     ),
-    problems=("404", "404 content-missing", "412", "416"),
+    problems=("404", "404 image-not-found", "404 content-missing", "412", "416", "503 storage-unavailable"),
 )
 async def get_content(request: Request[State]) -> Response:
     row = await content_row(request)

@@ -56,7 +56,7 @@ async def healthz(request: Request[State]) -> Response:
     "the object store is not that of another catalogue. Migrations that run beside the release or after the earlier "
     "one do not count. The status is `read-only` if only a replica answers.",
     answers=(Answer(200, "The service is ready.", {JSON: _status("ready", "read-only")}),),
-    problems=("503", "503 migrations-pending", "503 wrong-store", "503 draining"),
+    problems=("503 database-unavailable", "503 migrations-pending", "503 wrong-store", "503 draining"),
 )
 async def readyz(request: Request[State]) -> Response:
     """Return 200 if the database answers and has all migrations of this release. It may have newer ones too.
@@ -65,13 +65,13 @@ async def readyz(request: Request[State]) -> Response:
     SIGTERM the service is not ready.
     """
     if request.state["draining"].is_set():
-        raise unavailable(kind="draining")
+        raise unavailable("draining")
     reads = request.state["reads"]
     waited = request.state["waited"]
     missing = await _pending(reads, waited)
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
-        raise unavailable(detail, "migrations-pending")
+        raise unavailable("migrations-pending", detail)
     request.state["guard"].check()
     return JSONResponse({"status": "ready" if reads.primary_answers else "read-only"})
 

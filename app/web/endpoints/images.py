@@ -86,7 +86,7 @@ async def list_images(request: Request[State]) -> Response:
     description="Returns the metadata of an image. Its bytes are at `/v1/images/{id}/content`.",
     headers=READ_CONDITIONS,
     answers=(ONE_IMAGE, NOT_MODIFIED),
-    problems=("404", "412 version-conflict"),
+    problems=("404", "404 image-not-found", "412 version-conflict"),
 )
 async def get_image(request: Request[State]) -> Response:
     row = await queries.get_image(request.state["reads"], request.path_params["id"])
@@ -110,7 +110,7 @@ async def get_image(request: Request[State]) -> Response:
     headers=WRITE_CONDITIONS,
     body=Body({MERGE_PATCH: ImagePatch, JSON: ImagePatch}, max_bytes=lambda settings: settings.max_record_bytes),
     answers=(ONE_IMAGE,),
-    problems=("400 invalid-request", "404", "412", "412 version-conflict"),
+    problems=("400 invalid-request", "404", "404 image-not-found", "412", "412 version-conflict"),
 )
 async def update_image(request: Request[State]) -> Response:
     """Change the image with one statement.
@@ -149,7 +149,7 @@ async def update_image(request: Request[State]) -> Response:
     description="Deletes the image, its bytes, and its thumbnails.",
     headers=WRITE_CONDITIONS,
     answers=(Answer(204, "The image is deleted."),),
-    problems=("404", "412", "412 version-conflict"),
+    problems=("404", "404 image-not-found", "412", "412 version-conflict"),
 )
 async def delete_image(request: Request[State]) -> Response:
     pool, objects, id = request.state["pool"], request.state["store"], request.path_params["id"]

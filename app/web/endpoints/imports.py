@@ -40,7 +40,7 @@ Batch = list[tuple[int, bool, Image]]  # the number of the line, whether the lin
     "`sha256/ab/cd/abcd...` in the object store first: the import does not check that they exist.",
     body=Body({NDJSON: ImageRecord}, max_bytes=lambda settings: sys.maxsize),
     answers=(Answer(200, "All lines are imported.", {JSON: ImportResult}),),
-    problems=("409",),
+    problems=("409", "503 busy", "503 storage-unavailable"),
 )
 async def import_images(request: Request[State]) -> Response:
     """Import all lines in one transaction, or none if a line is wrong."""

@@ -1,10 +1,13 @@
-"""HTML pages: the gallery, the database schema, and the API documentation (Swagger UI), with their static files.
+"""HTML pages: gallery, database schema, API documentation (Swagger UI), and problem types, with their static files.
 
 The gallery and the schema page are files of app/static/. Their scripts get all data from the API.
 """
 
+import re
+from html import escape
 from importlib.resources import files
 from pathlib import Path
+from string import Template
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -13,6 +16,8 @@ from starlette.responses import Response
 from app.settings import ROOT
 from app.storage import store
 from app.web.operations import HTML, JSON, Answer, Tag, operation
+from app.web.problem_types import TYPES
+from app.web.problems import ProblemError
 from app.web.state import State
 from app.web.static_files import Files
 
@@ -79,6 +84,39 @@ async def schema(request: Request[State]) -> Response:
 )
 async def documentation(request: Request[State]) -> Response:
     return _html("docs.html", DOCUMENTATION_POLICY)
+
+
+@operation(
+    "GET",
+    "/problems/{kind:str}",
+    "getProblemPage",
+    tag=Tag.SERVICE,
+    scope=None,
+    summary="Read about a problem type",
+    description="Returns an HTML page with the cause of a problem and what the client can do. The `type` of each "
+    "problem is the path of its page.",
+    answers=(PAGE,),
+    problems=("404",),
+)
+async def problem(request: Request[State]) -> Response:
+    kind = request.path_params["kind"]
+    if kind not in TYPES:
+        raise ProblemError(404, detail="There is no problem of this type.")
+    statuses, title, cause, remedy = TYPES[kind]
+    page = Template((STATIC / "problem.html").read_text()).substitute(
+        kind=kind,
+        status=" or ".join(map(str, statuses)),
+        title=escape(title),
+        cause=_with_code(cause),
+        remedy=_with_code(remedy),
+        others="\n".join(f'<li><a href="{other}">{escape(TYPES[other].title)}</a></li>' for other in TYPES),
+    )
+    return Response(page, 200, {"Content-Security-Policy": POLICY}, HTML)
+
+
+def _with_code(text: str) -> str:
+    """Return the text as HTML. What is between two backquotes becomes code."""
+    return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
 
 
 @operation(

@@ -33,7 +33,16 @@ from app.web.state import State
         Answer(200, "The thumbnail.", dict.fromkeys(THUMBNAIL_EXTENSIONS, BYTES), ("ETag", "Last-Modified", "Vary")),
         NOT_MODIFIED,
     ),
-    problems=("404", "404 content-missing", "404 no-thumbnail", "406", "412"),
+    problems=(
+        "404",
+        "404 image-not-found",
+        "404 content-missing",
+        "404 no-thumbnail",
+        "406",
+        "412",
+        "503 busy",
+        "503 storage-unavailable",
+    ),
 )
 async def get_thumbnail(request: Request[State]) -> Response:
     size = parameters(request, ThumbnailQuery).size

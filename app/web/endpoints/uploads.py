@@ -100,7 +100,15 @@ def _last_component(filename: str, settings: Settings) -> str | None:
         Answer(201, "The image is stored.", {JSON: Image}, ("Location", "ETag")),
         Answer(200, "The catalogue already has these bytes.", {JSON: Image}, ("Content-Location", "ETag")),
     ),
-    problems=("400", "415 unsupported-image", "422 broken-image", "422 too-many-pixels", "503 wrong-store"),
+    problems=(
+        "400",
+        "415 unsupported-image",
+        "422 broken-image",
+        "422 too-many-pixels",
+        "503 busy",
+        "503 storage-unavailable",
+        "503 wrong-store",
+    ),
 )
 async def create_image(request: Request[State]) -> Response:
     request.state["guard"].check()  # the other catalogue would remove these bytes as orphans
