@@ -115,7 +115,7 @@ async def problem(request: Request[State]) -> Response:
 
 
 def _with_code(text: str) -> str:
-    """Return the text as HTML. What is between two backquotes becomes code."""
+    """Return the text as HTML, with code elements for the parts between backquotes."""
     return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
 
 
