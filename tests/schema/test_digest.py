@@ -35,7 +35,7 @@ GAPS = st.one_of(
 STAYS = "s1:375031a302e19977098d0a515a419bfd87dbf735a609114c96ba2778b4fe484c"
 
 
-# Pieces whose neighbours decide how PostgreSQL's scanner reads them.
+# Pieces whose neighbors decide how PostgreSQL's scanner reads them.
 PIECES = [
     *("a", "B_1", "select", "E", "e", "U&", "N", "x", "b", "'a'", "''", "'it''s'", "'", '"', "-", "--", "/*", "*/"),
     *("+", "*", "=", "<", ">", "<=", ">=", "<>", "!=", "||", "|", ":", "::", ":=", ".", "..", "1", "12", "1.5", "1e5"),
