@@ -4,6 +4,7 @@ No message of this module contains a part of a URL except its scheme, host and p
 """
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
@@ -307,6 +308,7 @@ def normal_origin(text: str) -> str | None:
     return f"{scheme}://{host}" + (f":{int(port)}" if port and int(port) != DEFAULT_PORTS[scheme] else "")
 
 
+@lru_cache(maxsize=64)  # for each request with AUTH=none
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach a server that listens on this host."""
     try:
