@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ THOROUGH = [IDS[0], *KINDS]
 RECORD = "WITH clock "
 REMAINS = ("applied", "ledger", "schema", "rows")  # parts of a state that only the work of a migration changes
 
+STARTS = 6  # commands that start at once
 OPTIONS = "-c fsync=off -c max_connections=200 -c shared_buffers=16MB"
 
 
@@ -160,10 +161,31 @@ def stops_of(command: Command, *, whole: bool = False, every: bool = False) -> d
 
 
 async def stopped(relay: Relay, stops: dict[str, int], *arguments: str) -> dict[str, Command]:
-    """Run the same command on several databases, each held at its own point."""
-    commands = {name: relay.start(name, *arguments, stop=at_position(stop)) for name, stop in stops.items()}
-    await held(commands.values())
+    """Run the same command on several databases, each held at its own point.
+
+    A few start at once. If all did, some would not connect in time on a busy machine.
+    """
+    commands: dict[str, Command] = {}
+    for group in batched(stops):
+        commands |= {name: relay.start(name, *arguments, stop=at_position(stops[name])) for name in group}
+        await held(commands.values())
     return commands
+
+
+async def completed(relay: Relay, databases: Iterable[str], *arguments: str) -> dict[str, Command]:
+    """Run the same command on several databases to its end, a few at once."""
+    commands: dict[str, Command] = {}
+    for group in batched(databases):
+        commands |= {name: relay.start(name, *arguments) for name in group}
+        await end(commands.values())
+    return commands
+
+
+def batched(names: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the names in groups of STARTS."""
+    rest = iter(names)
+    while group := list(islice(rest, STARTS)):
+        yield group
 
 
 async def held(commands: Iterable[Command]) -> None:
@@ -208,8 +230,7 @@ async def test_it_converges_after_kills_at_100_random_moments(server: Server, re
             await kill(server, "server process", killed)
         else:
             await asyncio.gather(*(kill_later(command, chance.uniform(0, longest)) for command in killed.values()))
-        again = {name: relay.start(name, *arguments) for name in names}
-        await end(again.values())
+        again = await completed(relay, names, *arguments)
 
         wrong = []
         for name, command in killed.items():
@@ -241,8 +262,7 @@ async def test_the_next_command_converges(server: Server, relay: Relay, migratio
         killed = await stopped(relay, stops, operation, "--revision", migration)
         await kill(server, victim, killed)
         names = killed.keys() | steps[1][1].keys()  # to be killed next
-        again = {name: relay.start(name, operation, "--revision", migration) for name in names}
-        await end(again.values())
+        again = await completed(relay, names, operation, "--revision", migration)
 
         wrong = []
         for name, command in killed.items():
@@ -293,8 +313,7 @@ async def test_a_baseline_converges(
 
     killed = await stopped(relay, stops, "apply", folder)
     await kill(server, victim, killed)
-    again = {name: relay.start(name, "apply", folder) for name in killed}
-    await end(again.values())
+    again = await completed(relay, killed, "apply", folder)
 
     wrong = []
     for name, command in killed.items():
@@ -318,8 +337,7 @@ async def test_the_opposite_command_goes_back(
 
     killed = await stopped(relay, stops, operation, "--revision", migration)
     await kill(server, "migrator", killed)
-    again = {name: relay.start(name, opposite, "--revision", migration) for name in killed}
-    await end(again.values())
+    again = await completed(relay, killed, opposite, "--revision", migration)
 
     wrong = []
     for name, command in killed.items():
