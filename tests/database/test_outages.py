@@ -60,8 +60,8 @@ def stopped(connection: psycopg.Connection) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def unavailable(response: httpx.Response) -> None:
-    problem(response, 503, "database-unavailable")
+def unavailable(response: httpx.Response, kind: str = "database-unavailable") -> None:
+    problem(response, 503, kind)
     assert response.headers["retry-after"] == "5"
 
 

@@ -31,6 +31,7 @@ from tests.support.pictures import picture
 from tests.support.s3 import BUCKET, S3, put
 from tests.web.test_content import RANGES
 
+STORAGE = "storage-unavailable"
 SOON = 15.0  # seconds
 LARGE = picture(seed=9) + bytes(2 * PART + 1000)  # in three parts
 MIDDLE = picture(seed=8) + bytes(2 * 2**20)  # in a file, in one part
@@ -175,7 +176,7 @@ async def refused(client: httpx.AsyncClient, id: str, within: float) -> None:
         if response.request.method == "HEAD":
             assert response.status_code == 503
         else:
-            unavailable(response)
+            unavailable(response, STORAGE)
     assert (await client.get(url)).status_code == 200
 
 
@@ -207,7 +208,7 @@ async def test_a_store_that_freezes_makes_it_unavailable(mortal: S3, settings: S
 
 async def test_a_missing_bucket_makes_it_unavailable(s3: S3, settings: Settings) -> None:
     async with client_of(settings.model_copy(update={"storage_url": "s3://nowhere/images"})) as client:
-        unavailable(await client.post("/v1/images", files={"file": picture()}))
+        unavailable(await client.post("/v1/images", files={"file": picture()}), STORAGE)
 
 
 class Falling:
@@ -283,7 +284,7 @@ async def test_an_interrupted_upload_leaves_nothing(
 ) -> None:
     with falling(s3, "PUT", parts, monkeypatch):
         async with client_of(settings) as client, asyncio.timeout(SOON):
-            unavailable(await client.post("/v1/images", files={"file": LARGE}))
+            unavailable(await client.post("/v1/images", files={"file": LARGE}), STORAGE)
 
     assert rows(connection) == 0
     assert s3.keys(prefix) == []

@@ -110,7 +110,7 @@ async def test_a_store_that_loses_what_it_was_given_makes_uploads_unavailable(
 
     monkeypatch.setattr(store, "put", lost)
     async with client_of(settings) as client:
-        unavailable(await client.post("/v1/images", files={"file": picture()}))
+        unavailable(await client.post("/v1/images", files={"file": picture()}), "storage-unavailable")
     assert rows(connection) == 0
 
 

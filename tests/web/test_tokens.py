@@ -77,6 +77,7 @@ def test_every_path_of_the_api_is_in_this_list(settings: Settings) -> None:
         "/openapi.json",
         "/metrics",
         "/docs",
+        "/problems/{kind:str}",
         "/docs/assets",
         "/",
         "/schema",
@@ -110,7 +111,16 @@ async def test_a_scope_allows_what_needs_it_or_less(
 
 @pytest.mark.parametrize(
     "path",
-    ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/static/docs.js", "/docs/assets/swagger-ui.css"],
+    [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/problems/busy",
+        "/static/docs.js",
+        "/docs/assets/swagger-ui.css",
+    ],
 )
 async def test_health_and_documentation_answer_without(path: str, closed: httpx.AsyncClient) -> None:
     assert (await closed.get(path)).status_code == 200
