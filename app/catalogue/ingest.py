@@ -59,7 +59,7 @@ async def store_image(
         async with pool.exclusive(hashed.sha256) as waited:
             if not waited:
                 if written == MAX_WRITES:
-                    raise OSError(EIO, "the object store does not have the bytes that were just written")
+                    raise TimeoutError(EIO, "the object store does not have the bytes that were just written")
                 # The row is committed after the bytes are written, so a crash can leave bytes without a row, but no row
                 # without bytes. No connection is held while they are written. A DELETE may remove them meanwhile, until
                 # this transaction has the lock. Then they are looked up, and written again if they are gone.

@@ -124,8 +124,12 @@ def reason(error: Exception) -> str:
 
 
 def is_fault(error: Exception) -> bool:
-    """Return whether an error is one of the object store, or of the disk on which bytes are written first."""
-    return isinstance(error, BaseError) or (isinstance(error, OSError) and error.errno in DISK_FAULTS)
+    """Return whether an error is one of the object store, or of the disk on which bytes are written first.
+
+    obstore raises FileNotFoundError without a number if the bucket does not exist.
+    """
+    is_absent = isinstance(error, FileNotFoundError) and error.errno is None
+    return isinstance(error, BaseError) or is_absent or (isinstance(error, OSError) and error.errno in DISK_FAULTS)
 
 
 async def reach(store: ObjectStore) -> None:

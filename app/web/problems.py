@@ -237,7 +237,9 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     """Answer 503 if PostgreSQL or the object store cannot be reached, or takes too long."""
     logger.error("503 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, store.reason(error))
     kind = "storage-unavailable" if store.is_fault(error) else "database-unavailable"
-    detail = f"{TYPES[kind].title}. {TRY_AGAIN}"
+    detail = f"The database is not available. {TRY_AGAIN}"
+    if kind == "storage-unavailable":
+        detail = f"The object store is not available. {TRY_AGAIN}"
     if request.method not in {"GET", "HEAD"}:
         detail += " The change may have been saved, so read before you try again."
     return unavailable(kind, detail).response()
