@@ -8,12 +8,14 @@ from pglast.enums import ConstrType, DropBehavior, ObjectType
 
 from app.lint import costs
 from app.lint.catalog import Catalog
+from app.lint.definition_rules import alter_table_definition_faults, type_faults
 from app.lint.findings import Fault, Faults
 from app.lint.index_rules import require_index
 from app.lint.lock_rules import foreign_key_lock
 from app.lint.nodes import SERIALS, constraint_columns, is_virtual, qualified_name, relation_name, type_name
 from app.lint.object_rules import alter_table_object_faults
 from app.lint.parser import Statement
+from app.lint.partition_rules import attach_faults, detach_faults
 from app.lint.release_rules import (
     CASCADE,
     change_type,
@@ -45,6 +47,8 @@ REWRITE_HINTS = {
     NUMBERED: "add a plain column, fill it in batches, and then ADD GENERATED ... AS IDENTITY",
     STORED: "add a plain column, let a trigger keep it up to date, and fill the old rows in batches",
 }
+ADD_LATER = "add the column without it, and ADD FOREIGN KEY ... NOT VALID in its own file, and then VALIDATE"
+EMPTY_HINT = "move ADD FOREIGN KEY ... NOT VALID to its own file, and VALIDATE it in the next one"
 COPY_HINT = "create another table, copy the rows in batches, and switch the code over"
 EXCLUDE_HINT = (
     "PostgreSQL cannot add an EXCLUDE constraint without this lock: create a new table with the constraint, copy the "
@@ -60,6 +64,8 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
         if moved := [line for line, command in commands if command.subtype in REWRITING]:
             yield Fault(moved[0], "table-rewrite", f"the index {table} is copied, and queries that use it wait")
         return
+    if node.objtype == ObjectType.OBJECT_TYPE:
+        yield from type_faults(state, statement)
     if node.objtype not in TABLES:
         return
     busy = state.is_busy(table)
@@ -68,6 +74,10 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
     costly_types: list[tuple[int, str]] = []
     added = {command.def_.colname for _, command in commands if command.subtype == Alter.AT_AddColumn}
     for line, command in sorted(commands, key=lambda pair: ORDER.get(pair[1].subtype, 2)):
+        if fault := next(alter_table_definition_faults(state, line, table, command), None):
+            yield fault
+            if fault.rule == "rejected":
+                continue
         if busy and command.subtype == Alter.AT_AlterColumnType:
             names = [each.name for each in state.catalog.triggers.values() if each.table == table]
             if named := [each for each in names if command.name in state.catalog.triggers[table, each].columns]:
@@ -119,7 +129,7 @@ def _add_column(state: MigrationState, line: int, table: str, command: Any) -> F
             why = f"{table} is scanned under ACCESS EXCLUSIVE, and writes to {target} wait"
             yield Fault(line, "foreign-key-scan", why)
         elif target != table and state.is_busy(target):
-            yield foreign_key_lock(state, line, target)
+            yield foreign_key_lock(state, line, target, ADD_LATER)
 
 
 def _becomes_ambiguous(state: MigrationState, use: Use, table: str, column: str) -> bool:
@@ -177,7 +187,7 @@ def _add_constraint(state: MigrationState, line: int, table: str, node: Any) -> 
         target = relation_name(node.pktable)
         require_index(state, line, table, constraint_columns(node), target)
         if not busy and target != table and state.is_busy(target):
-            yield foreign_key_lock(state, line, target)
+            yield foreign_key_lock(state, line, target, EMPTY_HINT)
         elif busy and not node.skip_validation:
             yield Fault(line, "foreign-key-scan", f"{table} is scanned while writes to it and to {target} wait")
     elif not busy:
@@ -228,7 +238,7 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any, a
         drop_constraint(state, line, table, name)
     elif kind == Alter.AT_SetNotNull and name not in added:
         yield from _set_not_null(state, line, table, name, scans=True)
-    elif kind == Alter.AT_DropIdentity or (kind == Alter.AT_ColumnDefault and command.def_ is None):
+    elif kind == Alter.AT_DropIdentity or (kind == Alter.AT_ColumnDefault and costs.is_null(command.def_)):
         yield from drop_default(state, line, table, name)
     elif kind == Alter.AT_DropExpression:
         yield from drop_expression(state, line, table, name)
@@ -244,8 +254,6 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any, a
         if not (column and column.virtual):
             yield Fault(line, "default-rewrite", f"{name} is computed again for each row of {table}")
     elif kind == Alter.AT_AttachPartition:
-        why = f"ATTACH scans the partition unless a CHECK matches its bounds, and {table} and its DEFAULT may wait"
-        yield Fault(line, "partition-locks", why)
+        yield from attach_faults(state, line, table, command.def_)
     elif kind == Alter.AT_DetachPartition:
-        why = f"DETACH blocks reads and writes of {table} and its DEFAULT partition"
-        yield Fault(line, "partition-locks", why, "run DETACH PARTITION ... CONCURRENTLY by hand")
+        yield from detach_faults(state, line, table)

@@ -5,18 +5,16 @@ missing. The rules then assume the worse case.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
-from pglast.enums import ConstrType, ObjectType
+from pglast.enums import ConstrType, GrantTargetType, ObjectType
 
 from app.lint.nodes import (
     RELATIONS,
     SERIALS,
-    Type,
     columns_in,
-    constant_text,
     constraint_columns,
     dropped_names,
     functions_in,
@@ -29,6 +27,9 @@ from app.lint.nodes import (
     type_name,
     type_of,
 )
+from app.lint.objects import Column, Constraint, Index, Policy, Routine, Table, Trigger
+from app.lint.rights import PUBLIC, Right, policy_of, rights_of
+from app.lint.views import view_of
 
 KINDS = {
     ConstrType.CONSTR_PRIMARY: "pkey",
@@ -38,88 +39,6 @@ KINDS = {
     ConstrType.CONSTR_EXCLUSION: "excl",
     ConstrType.CONSTR_NOTNULL: "not_null",
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """Column of a table."""
-
-    name: str
-    type: Type | None
-    not_null: bool = False
-    default: Any = None  # a node
-    is_generated: bool = False  # GENERATED or serial, so PostgreSQL sets the value
-    virtual: bool = False
-    created_by: str = ""  # name of the migration file
-    expression: Any = None  # a node, of GENERATED ALWAYS AS
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """Constraint of a table."""
-
-    name: str
-    kind: str  # a value of KINDS
-    columns: tuple[str, ...]
-    valid: bool
-    expression: Any = None  # a node
-    target: str = ""  # the other table of a foreign key
-    created_by: str = ""
-
-
-@dataclass(frozen=True)
-class Index:
-    """Index of a table."""
-
-    name: str
-    table: str
-    columns: tuple[str, ...]  # "" for an expression
-    mentioned: frozenset[str]  # columns, including those in expressions and in the predicate
-    unique: bool
-    is_plain: bool  # without expressions and predicate
-    functions: frozenset[str] = frozenset()  # in its expressions and its predicate
-    created_by: str = ""
-
-
-@dataclass
-class Table:
-    """Table or view."""
-
-    kind: str  # table, partitioned, view
-    created_by: str
-    is_complete: bool = True  # all columns are known
-    columns: dict[str, Column] = field(default_factory=dict)
-    constraints: dict[str, Constraint] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Routine:
-    """Function or procedure. `body` is None if it is not a string, and then `parsed` has its statements."""
-
-    volatility: str
-    language: str
-    body: str | None
-    created_by: str
-    parsed: Any = None  # a node of BEGIN ATOMIC or RETURN
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """Trigger of a table."""
-
-    name: str
-    table: str
-    function: str
-    transition_tables: tuple[str, ...]  # REFERENCING NEW TABLE AS inserted
-    columns: frozenset[str]  # in UPDATE OF and WHEN
-    created_by: str
-
-
-class Policy(NamedTuple):
-    """Policy of row level security. `is_open` tells whether it can show a row."""
-
-    command: str  # all, select, insert, update or delete
-    is_open: bool
 
 
 @dataclass
@@ -135,6 +54,7 @@ class Catalog:
     policies: dict[tuple[str, str], Policy] = field(default_factory=dict)  # by table and name
     row_security: set[str] = field(default_factory=set)  # tables with row level security
     types: dict[str, str] = field(default_factory=dict)  # enums and domains, with the file that creates them
+    rights: dict[str, frozenset[Right]] = field(default_factory=dict)  # of tables and views
 
     def copy(self) -> "Catalog":
         """Return a copy that can change independently."""
@@ -152,7 +72,12 @@ class Catalog:
             dict(self.policies),
             set(self.row_security),
             dict(self.types),
+            dict(self.rights),
         )
+
+    def service_roles(self) -> set[str]:
+        """Return the roles that have rights on a table, without PUBLIC."""
+        return {right.role for rights in self.rights.values() for right in rights} - {PUBLIC}
 
     def column(self, table: str, name: str | None) -> Column | None:
         """Return a column, or None if the table or the column is not known."""
@@ -177,7 +102,8 @@ class Catalog:
             ):
                 self.tables.setdefault(relation_name(relation), Table("table", created_by, is_complete=False))
             case ast.ViewStmt(view=relation):
-                self.tables[relation_name(relation)] = Table("view", created_by, is_complete=False)
+                name = relation_name(relation)
+                self.tables[name] = view_of(node.query, node.aliases, self.tables, created_by)
             case ast.IndexStmt():
                 self._index(node, created_by)
             case ast.AlterTableStmt(relation=relation):
@@ -196,17 +122,32 @@ class Catalog:
                 body = options.get("as")
                 text = getattr(body[0], "sval", None) if body else None
                 name = qualified_name(node.funcname)
-                self.routines[name] = Routine(volatility, language, text, created_by, node.sql_body)
+                is_definer = getattr(options.get("security"), "boolval", False)
+                self.routines[name] = Routine(volatility, language, text, created_by, node.sql_body, is_definer)
             case ast.CreateTrigStmt(relation=relation):
                 table = relation_name(relation)
                 aliases = tuple(each.name for each in node.transitionRels or ())
                 function = qualified_name(node.funcname)
                 columns = columns_in(node.whenClause) | {each.sval for each in node.columns or ()}
-                trigger = Trigger(node.trigname or "", table, function, aliases, frozenset(columns), created_by)
+                trigger = Trigger(
+                    node.trigname or "",
+                    table,
+                    function,
+                    aliases,
+                    frozenset(columns),
+                    created_by,
+                    node.events or 0,
+                    frozenset(each.sval for each in node.columns or ()),
+                    node.whenClause is not None,
+                )
                 self.triggers[table, trigger.name] = trigger
             case ast.CreatePolicyStmt(table=relation):
-                is_open = bool(node.permissive) and constant_text(node.qual).lower() not in {"false", "f"}
-                self.policies[relation_name(relation), node.policy_name or ""] = Policy(node.cmd_name or "all", is_open)
+                self.policies[relation_name(relation), node.policy_name or ""] = policy_of(node)
+            case ast.GrantStmt(targtype=GrantTargetType.ACL_TARGET_OBJECT, objtype=ObjectType.OBJECT_TABLE):
+                for each in node.objects or ():
+                    former = self.rights.get(relation_name(each), frozenset())
+                    rights = rights_of(node)
+                    self.rights[relation_name(each)] = former | rights if node.is_grant else former - rights
             case ast.CreateEnumStmt():
                 self.types[qualified_name(node.typeName)] = created_by
             case ast.CreateDomainStmt():
@@ -225,10 +166,14 @@ class Catalog:
         table = self.tables[name] = Table(
             "partitioned" if node.partspec else "table", created_by, is_complete=not node.ofTypename
         )
+        if node.partspec:
+            table.partition_key = tuple(each.name or "" for each in node.partspec.partParams or ())
         if node.relation.relpersistence == "t":
             self.temporary.add(name)
         for parent in node.inhRelations or ():
             above = self.tables.get(relation_name(parent))
+            if above and node.partbound and node.partbound.is_default:
+                above.has_default = True
             table.is_complete = table.is_complete and above is not None and above.is_complete
             table.columns |= (
                 {each.name: replace(each, created_by=created_by) for each in above.columns.values()} if above else {}
@@ -370,6 +315,9 @@ class Catalog:
     def _move(self, old: str, new: str) -> None:
         if old in self.tables:
             self.tables[new] = self.tables.pop(old)
+            for each in (self.rights, self.policies):
+                _rename_keys(each, old, new)
+            self.row_security = {new if name == old else name for name in self.row_security}
             for index in self.indexes_of(old):
                 self.indexes[index.name] = replace(index, table=new)
             for key in [key for key in self.triggers if key[0] == old]:
@@ -379,6 +327,9 @@ class Catalog:
         for name in dropped_names(node):
             if node.removeType in RELATIONS:
                 self.tables.pop(name, None)
+                self.rights.pop(name, None)
+                self.policies = {key: each for key, each in self.policies.items() if key[0] != name}
+                self.row_security.discard(name)
                 self.indexes = {key: each for key, each in self.indexes.items() if each.table != name}
                 self.triggers = {key: each for key, each in self.triggers.items() if each.table != name}
             elif node.removeType == ObjectType.OBJECT_INDEX:
@@ -389,3 +340,9 @@ class Catalog:
                 self.triggers.pop(split_name(name), None)
             elif node.removeType == ObjectType.OBJECT_POLICY:
                 self.policies.pop(split_name(name), None)
+
+
+def _rename_keys(objects: dict[Any, Any], old: str, new: str) -> None:
+    """Rename a table in the keys of its rights, or in those of its policies: (TABLE, POLICY)."""
+    for key in [key for key in objects if key == old or (isinstance(key, tuple) and key[0] == old)]:
+        objects[new if key == old else (new, key[1])] = objects.pop(key)

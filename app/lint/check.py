@@ -19,7 +19,7 @@ from app.lint.query_rules import parameter_count, query_faults
 from app.lint.rules import RULES, SQUAWK_RULES, UNSAFE
 from app.lint.squawk import squawk_findings
 from app.lint.state import MigrationState
-from app.lint.usage import Use, use_of
+from app.lint.usage import Use, header_words, use_of
 from app.migrations.validation import NAME, faults
 from app.project import current
 from app.schema.headers import directives, example_lines, transactional
@@ -83,7 +83,8 @@ class Check:
 
     def _add(self, path: Path, fault: Fault) -> None:
         rule = RULES[fault.rule]
-        self.findings.add(Finding(path, fault.line, fault.rule, rule.level, fault.why, fault.hint or rule.hint))
+        level, hint = fault.level or rule.level, fault.hint or rule.hint
+        self.findings.add(Finding(path, fault.line, fault.rule, level, fault.why, hint))
 
     def _read(self, path: Path) -> Fault | None:
         """Read a file into `texts`, with \\n as line end. Return the fault if it is not plain UTF-8 text."""
@@ -116,7 +117,9 @@ class Check:
                 elif (parsed := self._parse_query(path)) is not None:
                     self._check_query(path, parsed)
                     if folder == self.queries:
-                        yield use_of(path.stem, parsed)
+                        use = use_of(path.stem, parsed)
+                        use.header = header_words(self.texts[path])
+                        yield use
 
     def _parse_query(self, path: Path) -> list[parser.Statement] | None:
         text = self.texts[path]

@@ -8,9 +8,10 @@ from typing import Any
 
 from pglast import ast, enums
 
-from app.lint.catalog import Catalog, Column
+from app.lint.catalog import Catalog
 from app.lint.functions import is_volatile
 from app.lint.nodes import Type, ands, columns_in, relation_name, type_of, walk
+from app.lint.objects import Column
 
 UNLIMITED = {"varchar", "text"}
 # A wider limit of these types changes only the system catalog. The precision of timestamp(3) is such a limit.

@@ -15,12 +15,13 @@ class CannotCheckError(CommandError):
 
 
 class Fault(NamedTuple):
-    """A rule that a line breaks. `hint` replaces the rule's own hint if it is not empty."""
+    """A rule that a line breaks. `hint` and `level` replace those of the rule if they are not empty."""
 
     line: int  # of the file, from 1
     rule: str
     why: str
     hint: str = ""
+    level: str = ""
 
 
 Faults = Iterator[Fault]

@@ -12,7 +12,7 @@ from typing import Any
 from pglast import ast
 
 from app.lint.catalog import Catalog
-from app.lint.nodes import qualified_name
+from app.lint.nodes import qualified_name, type_name
 
 FILE = Path(__file__).with_name("functions.json")
 
@@ -31,8 +31,56 @@ def is_volatile(catalog: Catalog, node: Any) -> bool:
     return not any(short in _names(kind) for kind in ("immutable", "stable", "mixed"))
 
 
-def changing(catalog: Catalog, node: Any) -> str:
-    """Return the name of a call in an index or a generated column for which PostgreSQL rejects it, or ""."""
+TIMES = {"date", "time", "timetz", "timestamp", "timestamptz"}
+TEXTS = {"text", "varchar", "bpchar"}
+BY_ZONE = {"date_trunc", "date_part", "extract", "age", "to_char"}
+BY_CONFIGURATION = {"to_tsvector", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "to_tsquery"}
+TO_TEXT = {"->>", "#>>", "||"}
+
+
+def _type(node: Any, columns: dict[str, str]) -> str:
+    """Return the type of an expression as in pg_type, or "" if it is not known."""
+    match node:
+        case ast.ColumnRef(fields=[*_, ast.String(sval=str(name))]):
+            return columns.get(name, "")
+        case ast.TypeCast():
+            return type_name(node.typeName)
+        case ast.A_Expr(name=[ast.String(sval=operator)]) if operator in TO_TEXT:
+            return "text"
+        case ast.FuncCall() if qualified_name(node.funcname) in {"lower", "upper", "left", "right", "btrim", "substr"}:
+            return "text"
+        case ast.FuncCall(funcname=[*_, ast.String(sval="timezone")], args=[_, value]):  # AT TIME ZONE
+            return {"timestamptz": "timestamp", "timestamp": "timestamptz"}.get(_type(value, columns), "")
+        case _:
+            return ""
+
+
+def _depends_on_settings(node: Any, columns: dict[str, str]) -> str:
+    """Return a cast or call whose result depends on TimeZone, DateStyle or the search configuration, or ""."""
+    match node:
+        case ast.TypeCast(arg=value):
+            old, new = _type(value, columns), type_name(node.typeName)
+            by_zone = "timestamptz" in {old, new} and {old, new} <= TIMES and old != new
+            if by_zone or (old in TEXTS and new in TIMES) or (old in TIMES and new in TEXTS):
+                return f"the cast from {old} to {new}"
+        case ast.FuncCall(args=[*values]):
+            name = qualified_name(node.funcname).removeprefix("pg_catalog.")
+            if name in BY_ZONE and any(_type(each, columns) == "timestamptz" for each in values):
+                return f"{name}() of a timestamptz"
+            if name in BY_CONFIGURATION and len(values) == 1:
+                return f"{name}() without a configuration"
+        case _:
+            pass
+    return ""
+
+
+def changing(catalog: Catalog, node: Any, columns: dict[str, str]) -> str:
+    """Return the name of a call in an index or a generated column for which PostgreSQL rejects it, or "".
+
+    `columns` has the types of the table's columns.
+    """
+    if found := _depends_on_settings(node, columns):
+        return found
     match node:
         case ast.SQLValueFunction():
             return "the current time or role"

@@ -16,19 +16,28 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
     node, line = statement.node, statement.line
     for each in statement.nodes:
         match each:
-            case ast.IndexStmt(indexParams=parts, whereClause=where):
-                yield from _rejected(state, line, [where, *(part.expr for part in parts or ())], "an index")
+            case ast.IndexStmt(indexParams=parts, whereClause=where, relation=relation):
+                expressions = [where, *(part.expr for part in parts or ())]
+                yield from _rejected(state, line, expressions, "an index", _types(state, relation))
             case ast.Constraint(generated_kind="s" | "v", raw_expr=expression):
-                yield from _rejected(state, statement.line_of(each), expression, "a generated column")
+                columns = _types(state, getattr(node, "relation", None))
+                yield from _rejected(state, statement.line_of(each), expression, "a generated column", columns)
             case _:
                 pass
     if isinstance(node, ast.IndexStmt) and state.is_busy(relation_name(node.relation)):
         yield from _hot(state, line, node, relation_name(node.relation))
 
 
-def _rejected(state: MigrationState, line: int, expression: Any, what: str) -> Faults:
+def _types(state: MigrationState, relation: Any) -> dict[str, str]:
+    """Return the types of a table's columns, as far as they are known."""
+    table = state.catalog.tables.get(relation_name(relation)) if relation else None
+    columns = table.columns.values() if table else ()
+    return {each.name: each.type.name for each in columns if each.type and not each.type.array}
+
+
+def _rejected(state: MigrationState, line: int, expression: Any, what: str, columns: dict[str, str]) -> Faults:
     for node in walk(expression):
-        if call := changing(state.catalog, node):
+        if call := changing(state.catalog, node, columns):
             yield Fault(line, "not-immutable", f"PostgreSQL rejects {call} in {what}: its result may change")
             return
 
@@ -37,7 +46,7 @@ def _hot(state: MigrationState, line: int, node: Any, table: str) -> Faults:
     parts = [*(node.indexParams or ()), *(node.indexIncludingParams or ())]
     named = {part.name for part in parts if part.name}
     named |= columns_in([*parts, node.whereClause])
-    for use in state.uses:
+    for use in state.written_by_queries():
         if changed := sorted(named & {column for each, column in use.always_changed if each == table}):
             why = f"{use.name} changes {changed[0]} each time, so its updates of {table} are no longer HOT"
             yield Fault(line, "hot-updates", why)

@@ -10,6 +10,7 @@ from app.lint.findings import Fault, Faults
 from app.lint.index_rules import require_index
 from app.lint.nodes import constant_text, constraint_columns, relation_name
 from app.lint.parser import Statement
+from app.lint.partition_rules import partition_faults
 from app.lint.state import MigrationState
 
 PARTITIONED_HINT = (
@@ -24,6 +25,11 @@ def lock_faults(state: MigrationState, statement: Statement) -> Faults:
     match node:
         case ast.CreateStmt() if relation_name(node.relation) not in state.catalog.tables:
             yield from _create_table(state, statement)
+        case ast.IndexStmt(relation=ast.RangeVar() as relation) if node.concurrent:
+            known = state.catalog.tables.get(relation_name(relation))
+            if known and known.kind == "partitioned":
+                why = f"PostgreSQL rejects CONCURRENTLY: {relation_name(relation)} is partitioned"
+                yield Fault(line, "blocking-index", why, PARTITIONED_HINT)
         case ast.IndexStmt(relation=ast.RangeVar() as relation) if not node.concurrent:
             yield from _create_index(state, line, node, relation_name(relation))
         case ast.ClusterStmt(relation=relation) if relation is None or state.is_busy(relation_name(relation)):
@@ -41,6 +47,13 @@ def lock_faults(state: MigrationState, statement: Statement) -> Faults:
             if state.is_busy(index.table if index else name):
                 why = f"writes wait until {name} is rebuilt, and so do queries that would use it"
                 yield Fault(line, "blocking-reindex", why)
+        case ast.RefreshMatViewStmt(relation=relation, concurrent=True):
+            view = relation_name(relation)
+            if view in state.catalog.tables and not any(
+                each.unique and each.is_plain for each in state.catalog.indexes_of(view)
+            ):
+                why = f"PostgreSQL rejects CONCURRENTLY: {view} has no unique index"
+                yield Fault(line, "blocking-refresh", why, "first create a unique index on the view")
         case ast.RefreshMatViewStmt(relation=relation) if not node.concurrent:
             if state.is_busy(relation_name(relation)):
                 why = f"reads of {relation_name(relation)} wait until it is filled again"
@@ -89,13 +102,13 @@ def _create_table(state: MigrationState, statement: Statement) -> Faults:
                     yield foreign_key_lock(state, statement.line_of(constraint), target)
     if node.partbound:
         for parent in map(relation_name, node.inhRelations or ()):
-            if state.is_busy(parent):
-                state.locked.append(parent)
-                why = f"reads and writes of {parent} wait while its DEFAULT partition is scanned"
-                yield Fault(statement.line, "partition-locks", why)
+            yield from partition_faults(state, statement.line, parent)
+    elif parents := [each for each in map(relation_name, node.inhRelations or ()) if state.is_busy(each)]:
+        why = f"queries of {parents[0]} read the new table, too"
+        yield Fault(statement.line, "partition-locks", why, "create it without INHERITS: LIKE copies the columns")
 
 
-def foreign_key_lock(state: MigrationState, line: int, target: str) -> Fault:
+def foreign_key_lock(state: MigrationState, line: int, target: str, hint: str = "") -> Fault:
     """Return the fault of a foreign key that locks the table it refers to, and note the lock."""
     state.locked.append(target)
-    return Fault(line, "foreign-key-locks", f"writes to {target} wait from here until the migration ends")
+    return Fault(line, "foreign-key-locks", f"writes to {target} wait from here until the migration ends", hint)

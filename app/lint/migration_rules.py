@@ -12,11 +12,13 @@ from pglast import ast
 from pglast.enums import VariableSetKind
 
 from app.lint.alter_table_rules import alter_table_faults
+from app.lint.definition_rules import definition_faults, foreign_key_faults
 from app.lint.findings import Fault, Faults
 from app.lint.index_rules import index_faults
 from app.lint.lock_rules import lock_faults
 from app.lint.nodes import constant_text, qualified_name
 from app.lint.object_rules import object_faults
+from app.lint.operation_rules import operation_faults
 from app.lint.parser import Statement
 from app.lint.release_rules import release_faults
 from app.lint.server_rules import server_faults
@@ -45,10 +47,15 @@ def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> 
         locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
             yield from index_faults(state, statement)
+            yield from definition_faults(state, statement)
+            yield from foreign_key_faults(state, statement)
             yield from alter_table_faults(state, statement)
         elif not statement.unreadable:
             yield from lock_faults(state, statement)
             yield from index_faults(state, statement)
+            yield from definition_faults(state, statement)
+            yield from foreign_key_faults(state, statement)
+            yield from operation_faults(state, statement)
             yield from object_faults(state, statement)
             yield from release_faults(state, statement)
             note_writes(state, statement)

@@ -147,5 +147,7 @@ def constant_text(node: Any) -> str:
             return str(number)
         case ast.Boolean(boolval=true):
             return "true" if true else "false"
+        case ast.TypeName(names=[ast.String(sval=word)]):  # SET (autovacuum_enabled = off)
+            return str(word)
         case _:
             return ""

@@ -1,5 +1,6 @@
 """Rules about triggers, functions, policies, rights, types and the system catalog, which the running release needs."""
 
+import re
 from typing import Any
 
 from pglast import ast
@@ -10,8 +11,10 @@ from app.lint import routines
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
 from app.lint.parser import Statement
+from app.lint.rules import UNSAFE
 from app.lint.state import MigrationState
 
+EXECUTED = {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE, ObjectType.OBJECT_ROUTINE}
 SHARED = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_SEQUENCE, ObjectType.OBJECT_SCHEMA, ObjectType.OBJECT_COLUMN}
 DISABLED = {
     Alter.AT_DisableTrig: "it",
@@ -19,6 +22,7 @@ DISABLED = {
     Alter.AT_DisableTrigUser: "every trigger",
     Alter.AT_EnableReplicaTrig: "it",
 }
+BEFORE, UPDATE = 2, 16  # bits of pg_trigger.tgtype
 REMOVE = "remove the statement"
 WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
 
@@ -29,6 +33,8 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
     match node:
         case ast.CreateFunctionStmt():
             yield from _replace_function(state, line, qualified_name(node.funcname))
+        case ast.CreateTrigStmt():
+            yield from _create_trigger(state, line, node)
         case ast.DropStmt(removeType=ObjectType.OBJECT_TRIGGER):
             for name in dropped_names(node):
                 _drop_trigger(state, line, *split_name(name))
@@ -51,6 +57,12 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield Fault(line, "revoke-breaks", why)
         case ast.DropOwnedStmt():
             yield Fault(line, "revoke-breaks", "each right of the role ends, and each of its tables is dropped")
+        case (
+            ast.RenameStmt(object=ast.ObjectWithArgs(objname=name))
+            | ast.AlterObjectSchemaStmt(object=ast.ObjectWithArgs(objname=name))
+        ):
+            if users := _users_of(state, qualified_name(name)):
+                yield Fault(line, "rename-breaks", f"{', '.join(users)} knows it as {qualified_name(name)}")
         case ast.AlterRoleStmt(options=[*options]) if any(
             each.defname == "canlogin" and constant_text(each.arg) == "false" for each in options
         ):
@@ -65,7 +77,7 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.GrantStmt(is_grant=False):  # in a DO, because the role may not exist
             yield from _revoke(state, statement.block or line, node)
         case ast.GrantStmt() | ast.AlterDefaultPrivilegesStmt():
-            yield from _grant(line, node)
+            yield from _grant(state, line, node)
         case ast.VariableSetStmt(name="session_replication_role"):
             yield Fault(line, "trigger-off", "no trigger runs for the writes after it", REMOVE)
         case _:
@@ -107,6 +119,34 @@ def _replace_function(state: MigrationState, line: int, name: str) -> Faults:
         yield Fault(line, "function-replaced", f"it changes at once for {', '.join(users)}")
 
 
+def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
+    table, name = relation_name(node.relation), node.trigname or ""
+    function = state.catalog.routines.get(qualified_name(node.funcname))
+    if not state.is_busy(table):
+        return
+    if node.row and (node.timing or 0) & BEFORE and function and (lost := _discards(function.body, node.events or 0)):
+        yield Fault(
+            line, "trigger-off", f"{lost}, because {qualified_name(node.funcname)} returns nothing else", REMOVE
+        )
+    known = state.catalog.triggers.get((table, name))
+    if known and node.replace:
+        columns = {each.sval for each in node.columns or ()}
+        fewer_events = bool(known.events & ~(node.events or 0))
+        fewer_columns = bool(columns) and (not known.update_of or bool(known.update_of - columns))
+        if fewer_events or fewer_columns or (node.whenClause and not known.has_condition):
+            yield Fault(
+                line, "trigger-off", f"{name} no longer runs for each write of {table} for which it ran", REMOVE
+            )
+
+
+def _discards(body: str | None, events: int) -> str:
+    """Return what a BEFORE trigger does to each row if its function returns only NULL, or only OLD; or ""."""
+    returned = {each.lower() for each in re.findall(r"(?i)\breturn\s+(\w+)\s*;", re.sub(r"--[^\n]*", "", body or ""))}
+    if returned == {"null"}:
+        return "each row is discarded"
+    return "each change is undone" if returned == {"old"} and events & UPDATE else ""
+
+
 def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> None:
     known = state.catalog.triggers.get((table, name))
     was_there = state.before is not None and (table, name) in state.before.triggers
@@ -137,11 +177,15 @@ def _revoke(state: MigrationState, line: int, node: Any) -> Faults:
             yield Fault(line, "revoke-breaks", f"a right on {name} ends, and {why}")
 
 
-def _grant(line: int, node: Any) -> Faults:
+def _grant(state: MigrationState, line: int, node: Any) -> Faults:
     grant: Any = node.action if isinstance(node, ast.AlterDefaultPrivilegesStmt) else node
     public = any(each.roletype == RoleSpecType.ROLESPEC_PUBLIC for each in grant.grantees or ())
     if grant.is_grant and public and grant.objtype in SHARED:
         yield Fault(line, "grant-public", "every role of the server gets the right, also those of later")
+    elif grant.is_grant and public and grant.objtype in EXECUTED:
+        for name in [qualified_name(each.objname) for each in grant.objects or ()]:
+            if name in state.catalog.routines and state.catalog.routines[name].is_definer:
+                yield Fault(line, "grant-public", f"every role may run {name} with the rights of its owner")
 
 
 def alter_table_object_faults(state: MigrationState, line: int, table: str, command: Any) -> Faults:
@@ -153,6 +197,15 @@ def alter_table_object_faults(state: MigrationState, line: int, table: str, comm
         require_policy(state, line, table)
     elif kind == Alter.AT_ChangeOwner and state.users(table):
         yield Fault(line, "revoke-breaks", f"the migrator's role can no longer change {table}, unless it is a member")
+    elif kind == Alter.AT_ReplicaIdentity and command.def_.identity_type == "n":
+        yield Fault(
+            line, "replica-identity", f"if {table} is published, its rows cannot be changed from then on", "", UNSAFE
+        )
+    elif kind == Alter.AT_ReplicaIdentity and command.def_.identity_type == "f":
+        why = f"the WAL of each UPDATE and DELETE contains the whole old row of {table}"
+        yield Fault(line, "replica-identity", why, "use the primary key, which is the default")
+    elif kind in {Alter.AT_AddInherit, Alter.AT_DropInherit}:
+        yield Fault(line, "partition-locks", "queries of the parent find other rows from then on", REMOVE)
     elif kind == Alter.AT_SetRelOptions and _disables_autovacuum(command.def_):
         yield Fault(line, "autovacuum-off", f"the dead rows of {table} and its transaction ids are never cleaned up")
 
@@ -162,9 +215,9 @@ def require_policy(state: MigrationState, line: int, table: str) -> None:
     why = f"{table} has no policy that lets each role read and write, so other roles than the owner find no rows"
 
     def is_closed() -> bool:
-        commands = {
-            each.command for (name, _), each in state.catalog.policies.items() if name == table and each.is_open
-        }
+        roles = state.catalog.service_roles()
+        policies = [each for (name, _), each in state.catalog.policies.items() if name == table]
+        commands = {each.command for each in policies if each.is_open and (not each.roles or roles <= each.roles)}
         return "all" not in commands and not commands >= {"select", "insert", "update", "delete"}
 
     state.pending.append((Fault(line, "row-security", why), is_closed))

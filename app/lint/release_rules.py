@@ -9,11 +9,14 @@ from pglast import ast
 from pglast.enums import DropBehavior, ObjectType
 
 from app.lint import costs, routines
-from app.lint.catalog import Catalog, Column, Table
+from app.lint.catalog import Catalog
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, type_of, walk
+from app.lint.objects import Column, Index, Table
 from app.lint.parser import Statement
+from app.lint.rules import UNSAFE
 from app.lint.state import MigrationState
+from app.lint.views import view_of
 
 TYPES = {ObjectType.OBJECT_TYPE, ObjectType.OBJECT_DOMAIN}
 CASCADE = "CASCADE also drops dependent objects, which differ from database to database"
@@ -33,6 +36,8 @@ def release_faults(state: MigrationState, statement: Statement) -> Faults:
             yield from _drop(state, statement)
         case ast.RenameStmt() | ast.AlterObjectSchemaStmt():
             yield from _rename(state, statement)
+        case ast.ViewStmt(replace=True, view=relation):
+            yield from _replace_view(state, statement, relation_name(relation))
         case _:
             pass
 
@@ -43,6 +48,19 @@ def _create(state: MigrationState, statement: Statement) -> Faults:
     if known is not None and node.if_not_exists and not _is_same(state, node, known):
         why = f"{known.created_by} creates {table} with another definition, so this statement silently does nothing"
         yield Fault(statement.line, "create-if-not-exists", why)
+
+
+def _replace_view(state: MigrationState, statement: Statement, name: str) -> Faults:
+    known = state.catalog.tables.get(name)
+    if known is None or not known.is_complete:
+        return
+    new = view_of(statement.node.query, statement.node.aliases, state.catalog.tables, state.file)
+    if new.is_complete and (gone := [column for column in known.columns if column not in new.columns]):
+        yield Fault(statement.line, "rejected", f"PostgreSQL rejects it: the view {name} would lose {', '.join(gone)}")
+    elif known.is_updatable and not new.is_updatable and (users := [u.name for u in state.uses if name in u.written]):
+        yield Fault(
+            statement.line, "drop-breaks", f"{_queries(users, 'writes')} {name}, and it can no longer be written"
+        )
 
 
 def _is_same(state: MigrationState, node: ast.CreateStmt, known: Table) -> bool:
@@ -60,7 +78,9 @@ def _is_same(state: MigrationState, node: ast.CreateStmt, known: Table) -> bool:
 def _drop(state: MigrationState, statement: Statement) -> Faults:
     node, line = statement.node, statement.line
     if node.behavior == DropBehavior.DROP_CASCADE:
-        yield Fault(line, "drop-cascade", CASCADE)
+        is_own = node.removeType in TYPES and all(state.is_own_type(name) for name in dropped_names(node))
+        takes_columns = node.removeType in {*TYPES, ObjectType.OBJECT_SCHEMA, ObjectType.OBJECT_EXTENSION}
+        yield Fault(line, "drop-cascade", CASCADE, level=UNSAFE if takes_columns and not is_own else "")
     for name in dropped_names(node):
         if node.removeType == ObjectType.OBJECT_INDEX:
             yield from _drop_index(state, line, name, concurrent=bool(node.concurrent))
@@ -87,6 +107,9 @@ def _drop_routine(state: MigrationState, line: int, name: str) -> None:
 def _drop_index(state: MigrationState, line: int, name: str, *, concurrent: bool) -> Faults:
     short = name.rpartition(".")[2]
     index = state.catalog.indexes.get(short)
+    if index and not index.unique and (users := _users_of_index(state, index)):
+        why = f"{_queries(users, 'uses')} {short}, as the header says, and would read the whole table"
+        yield Fault(line, "drop-breaks", why, "first create an index that begins with the same columns")
     if not concurrent and (index is None or state.is_busy(index.table)):
         state.locked.append(index.table if index else name)
         why = f"reads and writes of {index.table if index else 'its table'} wait for it"
@@ -94,11 +117,26 @@ def _drop_index(state: MigrationState, line: int, name: str, *, concurrent: bool
     drop_unique_index(state, line, short)
 
 
+def _users_of_index(state: MigrationState, index: Index) -> list[str]:
+    """Return the queries whose header names an index, unless another index begins with the same columns."""
+    if state.is_own(index.created_by, was_there=state.before is not None and index.name in state.before.indexes):
+        return []
+    for other in state.catalog.indexes_of(index.table):
+        if other.name != index.name and other.is_plain and other.columns[: len(index.columns)] == index.columns:
+            return []
+    return [use.name for use in state.uses if index.name in use.header]
+
+
 def _drop_relation(state: MigrationState, line: int, name: str, *, is_table: bool) -> Faults:
     if name in state.catalog.tables and not state.is_busy(name):
         return
     state.locked.append(name)
-    if users := state.users(name):
+    former = state.catalog.tables.get(name)
+    if (users := state.users(name)) and former and former.kind == "view":
+        fault = Fault(line, "drop-breaks", f"{_queries(users, 'uses')} {name}")
+        state.pending.append((fault, lambda: not _is_served(state, name, former, has_triggers=False)))
+        note_rights(state, line, name)
+    elif users:
         yield Fault(line, "drop-breaks", f"{_queries(users, 'uses')} {name}")
     elif is_table:
         yield Fault(line, "drop-loses", f"the rows of {name} are lost, and a rollback cannot restore them")
@@ -170,7 +208,8 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
         column = state.catalog.column(table, node.subname)
         is_back = before and before.column(table, node.newname) and not before.column(table, node.subname)
         if not is_back and not (column and column.created_by == state.file):
-            fault = Fault(line, "rename-breaks", f"the running release knows {table}.{node.newname} as {node.subname}")
+            why = f"the running release knows {table}.{node.newname} as {node.subname}"
+            fault = Fault(line, "rename-breaks", why)
             state.pending.append((fault, lambda: not _has_former(state, state.catalog.column(table, node.subname))))
     elif kind in RELATIONS and table not in state.catalog.indexes and state.is_busy(table):
         state.locked.append(table)
@@ -181,6 +220,7 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
             has_triggers = any(each.table == table for each in state.catalog.triggers.values())
             fault = Fault(line, "rename-breaks", f"the running release knows {new} as {table}")
             state.pending.append((fault, lambda: not _is_served(state, table, former, has_triggers=has_triggers)))
+            note_rights(state, line, table)
     elif kind == ObjectType.OBJECT_SCHEMA:
         yield Fault(line, "rename-breaks", f"the running release knows schema {node.newname} as {node.subname}")
     elif kind in TYPES:
@@ -191,6 +231,28 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
         name = qualified_name(node.object.objname)
         if (callers := state.callers(name)) and not (before and name not in before.routines):
             yield Fault(line, "rename-breaks", f"{_queries(callers, 'calls')} {name}")
+
+
+def note_rights(state: MigrationState, line: int, name: str) -> None:
+    """Note a fault if another relation has this name at the end of the file, without the rights or the policies.
+
+    Neither follows the name: they belong to the relation that had it.
+    """
+    former = state.catalog.rights.get(name, frozenset())
+    was_closed = name in state.catalog.row_security
+    hint = "GRANT the rights on the new relation in the same file"
+    roles = ", ".join(sorted({each.role for each in former}))
+    why = f"rights do not follow a name: {roles} lacks rights on the new {name}"
+    state.pending.append(
+        (
+            Fault(line, "revoke-breaks", why, hint),
+            lambda: name in state.catalog.tables and not former <= state.catalog.rights.get(name, frozenset()),
+        )
+    )
+    why = f"row level security does not follow a name: each role sees all rows of the new {name}"
+    hint = "enable it, and create the policies, in the same file"
+    fault = Fault(line, "row-security", why, hint)
+    state.pending.append((fault, lambda: was_closed and name not in state.catalog.row_security))
 
 
 def _has_former(state: MigrationState, known: Table | Column | None) -> bool:
@@ -205,10 +267,10 @@ def _is_served(state: MigrationState, name: str, former: Table | None, *, has_tr
     known = state.catalog.tables.get(name)
     if known is None or not _has_former(state, known):
         return False
-    if known.kind == "view":
-        return True
     needed = {column for column in former.columns if state.readers(name, column)} if former else set()
     has_columns = not known.is_complete or needed <= known.columns.keys()
+    if known.kind == "view":
+        return has_columns and (known.is_updatable or not any(name in use.written for use in state.uses))
     return has_columns and (not has_triggers or any(each.table == name for each in state.catalog.triggers.values()))
 
 

@@ -9,8 +9,9 @@ from functools import cache
 from pglast import ast
 from pglast.parser import ParseError
 
-from app.lint.catalog import Catalog, Routine, Trigger
+from app.lint.catalog import Catalog
 from app.lint.nodes import functions_in
+from app.lint.objects import Routine, Trigger
 from app.lint.parser import Statement, plpgsql_statements, plpgsql_tree, plpgsql_variables, statements
 from app.lint.usage import Use, use_of
 

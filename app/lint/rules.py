@@ -119,6 +119,22 @@ RULES = {
     "enum-value": Rule(UNSAFE, "use the value in the next file"),
     "domain-scan": Rule(UNSAFE, "add it NOT VALID, and VALIDATE CONSTRAINT in the next file"),
     "create-if-not-exists": Rule(UNSAFE, "remove IF NOT EXISTS, and change the existing object with ALTER TABLE"),
+    # The server and its other users: operation_rules.py.
+    "server-access": Rule(UNSAFE, "do it by hand, outside of a migration"),
+    "other-sessions": Rule(UNSAFE, "leave the sessions: the migrator waits for their locks, and tries again"),
+    "session-lock": Rule(CARE, "use pg_advisory_xact_lock, which the commit releases"),
+    "server-settings": Rule(CARE, "set it in the configuration of the server or of the role, outside of a migration"),
+    "event-trigger": Rule(UNSAFE, "let the check of the files do it"),
+    "replica-identity": Rule(CARE, "make sure that each published table has a primary key"),
+    "role-rights": Rule(CARE, "grant the rights that it needs, by name"),
+    # Definitions: definition_rules.py.
+    "column-type": Rule(CARE, ""),
+    "quoted-name": Rule(CARE, "choose a name in lower case that is no reserved word"),
+    "wide-index": Rule(CARE, "index the columns that choose the rows, at most three"),
+    "int-overflow": Rule(CARE, "use bigint"),
+    "sequence-restart": Rule(UNSAFE, "let the sequence continue, or set it above the largest number"),
+    "definer-path": Rule(CARE, "add SET search_path = pg_catalog, pg_temp, and name the schema of each table"),
+    "rejected": Rule(UNSAFE, "correct the statement"),
     # Queries: query_rules.py and check.py.
     "query-header": Rule(CARE, "", can_be_allowed=False),
     "query-example": Rule(
@@ -135,7 +151,6 @@ RULES = {
 SQUAWK_DOCS = "https://squawkhq.com/docs/"
 # Squawk's rules that apply here, each with its hint. All others are off, for the reason in SQUAWK_OFF.
 SQUAWK_RULES = {
-    "ban-alter-domain-with-add-constraint": "add it NOT VALID, or put a CHECK on the table",
     "ban-char-field": "use text",
     "ban-create-domain-with-constraint": "put a named CHECK on the table",
     "ban-alter-identity": "make sure that no INSERT gives the column, or leaves it out",

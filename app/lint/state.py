@@ -18,6 +18,7 @@ class Write:
     table: str
     has_no_where: bool
     in_loop: bool = False  # in one transaction: each turn is small, and the loop does not commit
+    into_new: bool = False  # a copy into a table that no other session uses yet
 
 
 @dataclass
@@ -37,6 +38,7 @@ class MigrationState:
     locked: list[str] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     lock_order: dict[str, None] = field(default_factory=dict)  # the tables of `locked`, each at its first lock
+    has_unlocked: bool = False  # an advisory lock of the session
     enum_values: set[str] = field(default_factory=set)  # that this file has added
     # Faults that a later statement of the file may correct, each with the condition under which it stays.
     pending: list[tuple[Fault, Callable[[], bool]]] = field(default_factory=list)
@@ -64,6 +66,10 @@ class MigrationState:
         """
         return created_by == self.file or (self.before is not None and not was_there)
 
+    def is_own_type(self, name: str) -> bool:
+        """Return whether this file created a type, or the migration of this rollback did."""
+        return self.catalog.types.get(name) == self.file or (self.before is not None and name not in self.before.types)
+
     def callers(self, function: str) -> list[str]:
         """Return the names of the queries that call a function, also through other functions."""
         return [use.name for use in self.uses if any(function in self._reached(each) for each in use.functions)]
@@ -75,6 +81,13 @@ class MigrationState:
         """Yield what the queries of the release use, and the functions that its triggers run."""
         yield from self.uses
         names = {name for each in self.catalog.triggers.values() for name in self._reached(each.function)}
+        for name in sorted(names & self.catalog.routines.keys()):
+            yield routines.use_of_routine(name, self.catalog.routines[name])
+
+    def written_by_queries(self) -> Iterator[Use]:
+        """Yield what the queries of the release use, and the functions that they call."""
+        yield from self.uses
+        names = {name for use in self.uses for each in use.functions for name in self._reached(each)}
         for name in sorted(names & self.catalog.routines.keys()):
             yield routines.use_of_routine(name, self.catalog.routines[name])
 

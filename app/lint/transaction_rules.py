@@ -28,7 +28,9 @@ def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
     if isinstance(node, ast.AlterEnumStmt) and node.newVal and not node.oldVal:
         if qualified_name(node.typeName) not in state.catalog.types or not _is_new_type(state, node):
             state.enum_values.add(node.newVal)
-    elif used := sorted(state.enum_values & {constant_text(each) for each in walk(node)}):
+    elif used := sorted(
+        state.enum_values & {constant_text(each) for each in walk(node) if isinstance(each, ast.A_Const)}
+    ):
         why = f"PostgreSQL rejects the new value {used[0]!r} until the transaction that adds it has committed"
         yield Fault(line, "enum-value", why)
 

@@ -1,5 +1,6 @@
 """Usage: which tables, columns and functions the queries of the service use. A migration must not break them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -40,11 +41,17 @@ class Use:
     always_changed: set[tuple[str, str]] = field(default_factory=set)  # columns to which an UPDATE gives a new value
     scopes: list[Scope] = field(default_factory=list)
     variables: frozenset[str] = frozenset()  # of PL/pgSQL
+    header: frozenset[str] = frozenset()  # the words of the comments, among them the index
 
     def reads(self, table: str, column: str) -> bool:
         """Return whether the query may use the column."""
         named = (table, column) in self.columns or ("", column) in self.columns
         return table in self.relations and (named or self.uses_all_columns)
+
+
+def header_words(text: str) -> frozenset[str]:
+    """Return the words in the comments of a query file."""
+    return frozenset(re.findall(r"\w+", " ".join(line for line in text.split("\n") if line.startswith("--"))))
 
 
 def use_of(name: str, statements: list[Statement]) -> Use:
@@ -97,7 +104,7 @@ def _is_new(target: ast.ResTarget) -> bool:
                 return True
             case ast.FuncCall() if qualified_name(node.funcname).removeprefix("pg_catalog.") in NEW_VALUES:
                 return True
-            case ast.A_Expr(lexpr=ast.ColumnRef() as column, rexpr=ast.A_Const(), name=[ast.String(sval="+" | "-")]):
+            case ast.A_Expr(lexpr=ast.ColumnRef() as column, name=[ast.String(sval="+" | "-")]):
                 if columns_in(column) == {target.name}:
                     return True
             case _:

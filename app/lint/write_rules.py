@@ -37,8 +37,8 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                 for table in sorted(batches.direct_tables(node)):
                     if state.is_busy(table) and not batches.few_rows(state.catalog, table, node, node.whereClause):
                         state.writes.append(Write(statement.line, "locks", table, has_no_where=False))
-            case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=[*_]) as select):
-                _note_copy(state, statement, select)
+            case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=[*_]) as select, relation=relation):
+                _note_copy(state, statement, select, relation_name(relation))
             case ast.CreateTableAsStmt(query=ast.SelectStmt(fromClause=[*_]) as select):
                 _note_copy(state, statement, select)
             case ast.SelectStmt(intoClause=ast.IntoClause(), fromClause=[*_]):
@@ -47,12 +47,24 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                 pass
 
 
-def _note_copy(state: MigrationState, statement: Statement, select: Any) -> None:
-    for table in sorted(costs.tables_read(select)):
+def _note_copy(state: MigrationState, statement: Statement, select: Any, target: str = "") -> None:
+    """Note a copy of rows into a table: a new one, or `target`. A new table in its own file locks nothing."""
+    queries = {each.ctename: each.ctequery for each in statement.nodes if isinstance(each, ast.CommonTableExpr)}
+    for name in sorted(costs.tables_read(select) & queries.keys()):
+        if isinstance(queries[name], ast.SelectStmt) and queries[name] is not select:
+            _note_copy(state, statement, queries[name], target)
+    for table in sorted(costs.tables_read(select) - queries.keys()):
         is_system = table not in state.catalog.tables and table.startswith(("pg_", "information_schema."))
-        few = not statement.in_loop and batches.few_rows(state.catalog, table, select, select.whereClause)
-        if state.is_busy(table) and not is_system and not few:
-            state.writes.append(Write(statement.line, "copies the rows of", table, has_no_where=False))
+        few = batches.few_rows(state.catalog, table, select, select.whereClause) or (
+            statement.in_batches and batches.is_key_range(state.catalog, table, select.whereClause)
+        )
+        adds_up = statement.in_loop and not statement.in_batches
+        if state.is_busy(table) and not is_system and table != state.backfill and (adds_up or not few):
+            into_new = not target or not state.is_busy(target)
+            write = Write(
+                statement.line, "copies", table, has_no_where=False, in_loop=adds_up and few, into_new=into_new
+            )
+            state.writes.append(write)
             break
 
 
@@ -68,5 +80,5 @@ def write_faults(state: MigrationState) -> Faults:
         elif write.in_loop:
             why = f"{write.verb} {write.table} in a loop without COMMIT, so all turns are one transaction"
             yield Fault(write.line, "many-rows-write", why)
-        elif not write.verb.startswith("copies"):
+        elif not write.into_new:
             yield Fault(write.line, "many-rows-write", f"{write.verb} many rows of {write.table} in one transaction")

@@ -61,8 +61,6 @@ EITHER = {"a refresh", "batches that commit"}
 SMALL = {"a batch beside its column", "a batch by WITH"}
 # Harm that only a measurement shows.
 PROVED = {
-    "a drop of an index": "list_images (first page) now reads the whole of images",
-    "a drop that blocks nobody": "list_images (first page) now reads the whole of images",
     "a rollback that takes more than was brought": "the schema is not as before",
     "writes that do nothing": "the query insert_image of this release fails",
     "an example that is too short": "the query count_images of this release fails",

@@ -235,9 +235,18 @@ CASES = [
         "concurrently-whole",
         transactional=False,
     ),
-    case("a drop of an index", "DROP INDEX images_created_at_id_idx;", "blocking-index-drop"),
+    case("a drop of an index", "DROP INDEX images_created_at_id_idx;", "blocking-index-drop", "drop-breaks"),
     case(
-        "a drop that blocks nobody", "DROP INDEX CONCURRENTLY IF EXISTS images_created_at_id_idx;", transactional=False
+        "a drop that blocks nobody",
+        "DROP INDEX CONCURRENTLY IF EXISTS images_width_idx;",
+        transactional=False,
+        before="CREATE INDEX images_width_idx ON images (width);",
+    ),
+    case(
+        "a drop of an index that queries name",
+        "DROP INDEX CONCURRENTLY IF EXISTS images_created_at_id_idx;",
+        "drop-breaks",
+        transactional=False,
     ),
     case(
         "a drop of what ON CONFLICT needs",
@@ -727,22 +736,26 @@ CASES = [
     case(
         "a view in the place of the table",
         "ALTER TABLE images RENAME TO pictures;\nCREATE VIEW images AS SELECT * FROM pictures;",
+        "revoke-breaks",
     ),
     case(
         "a new table in the place of the table",
         "ALTER TABLE images RENAME TO pictures;\nCREATE TABLE images (id uuid);",
         "rename-breaks",
+        "revoke-breaks",
     ),
     case(
         "a swap of two tables",
         "ALTER TABLE content_checks RENAME TO content_checks_old;\n"
         "ALTER TABLE content_checks_new RENAME TO content_checks;",
+        "revoke-breaks",
         before="CREATE TABLE content_checks_new (LIKE content_checks INCLUDING ALL);",
     ),
     case(
         "a swap that loses the triggers",
         "ALTER TABLE images RENAME TO images_old;\nALTER TABLE images_new RENAME TO images;",
         "rename-breaks",
+        "revoke-breaks",
         before="CREATE TABLE images_new (LIKE images INCLUDING ALL);",
     ),
     case(
@@ -750,6 +763,7 @@ CASES = [
         "ALTER TABLE content_checks RENAME TO content_checks_old;\n"
         "ALTER TABLE content_checks_new RENAME TO content_checks;",
         "rename-breaks",
+        "revoke-breaks",
         before="CREATE TABLE content_checks_new (sha256 text PRIMARY KEY);",
     ),
     case(

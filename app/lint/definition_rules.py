@@ -1,0 +1,182 @@
+"""Rules about definitions: types, names, sequences, indexes, SECURITY DEFINER, and what PostgreSQL rejects."""
+
+import re
+from typing import Any
+
+from pglast import ast
+from pglast.enums import AlterTableType as Alter
+from pglast.enums import CoercionContext, ConstrType, ObjectType
+from pglast.keywords import RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS
+
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import constant_text, constraint_columns, relation_name, type_name, type_of
+from app.lint.parser import Statement
+from app.lint.rules import CARE
+from app.lint.state import MigrationState
+
+TYPES = {
+    "json": ("json has no equality, so DISTINCT and GROUP BY fail, and no index", "use jsonb"),
+    "money": ("the currency of money is a setting of the server", "use numeric, and a column for the currency"),
+    "timetz": ("the zone of a time without a date is not known", "use timestamptz"),
+}
+WIDTHS = {"int2": 2, "int4": 4, "int8": 8}  # bytes
+LIMIT = 2**31 - 1  # of a sequence
+MAX_COLUMNS = 3  # of an index that is not unique
+PLAIN_NAME = re.compile(r"[^\W\dA-Z][^\WA-Z]*")
+NEEDS_COLUMN = {Alter.AT_DropColumn, Alter.AT_AlterColumnType, Alter.AT_ColumnDefault, Alter.AT_SetNotNull}
+NEEDS_COLUMN |= {Alter.AT_DropNotNull, Alter.AT_DropExpression, Alter.AT_DropIdentity, Alter.AT_AddIdentity}
+KEYWORDS = {*RESERVED_KEYWORDS, *TYPE_FUNC_NAME_KEYWORDS}
+
+
+def definition_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of the definitions in a statement. Call it before the catalog has the change."""
+    node, line = statement.node, statement.line
+    for each in statement.nodes:
+        match each:
+            case ast.ColumnDef(colname=str(name), typeName=type) if type is not None:
+                if (bad := TYPES.get(type_name(type))) and not type.arrayBounds:
+                    yield Fault(line, "column-type", f"{name}: {bad[0]}", bad[1])
+                yield from _name(line, name)
+            case _:
+                pass
+    match node:
+        case ast.CreateStmt(relation=relation) | ast.CreateTableAsStmt(into=ast.IntoClause(rel=relation)):
+            yield from _create_table(state, line, node, relation)
+        case ast.RenameStmt(newname=str(name), renameType=ObjectType.OBJECT_TABLE | ObjectType.OBJECT_COLUMN):
+            yield from _name(line, name)
+        case ast.IndexStmt(indexParams=[*parts]) if not node.unique and len(parts) > MAX_COLUMNS:
+            why = f"{len(parts)} columns make it large, and the planner seldom needs more than {MAX_COLUMNS}"
+            yield Fault(line, "wide-index", why)
+        case ast.CreateSeqStmt() | ast.AlterSeqStmt():
+            yield from _sequence(line, node.options or (), is_new=isinstance(node, ast.CreateSeqStmt))
+        case ast.CreateFunctionStmt(options=[*options]):
+            yield from _definer(line, options, is_parsed=node.sql_body is not None)
+        case ast.CreateCastStmt(context=CoercionContext.COERCION_IMPLICIT):
+            why = "an implicit cast makes calls and operators ambiguous, also in queries that run now"
+            yield Fault(line, "ambiguous-name", why, "create the cast AS ASSIGNMENT, or without AS", CARE)
+        case _:
+            pass
+    yield from _set_value(line, statement)
+
+
+def _name(line: int, name: str) -> Faults:
+    if name in KEYWORDS:
+        yield Fault(line, "quoted-name", f'{name} is a reserved word, so each statement must write "{name}"')
+    elif not PLAIN_NAME.fullmatch(name):
+        yield Fault(line, "quoted-name", f'each statement must write "{name}" in quotes')
+
+
+def _create_table(state: MigrationState, line: int, node: Any, relation: Any) -> Faults:
+    name = relation_name(relation)
+    yield from _name(line, relation.relname)
+    if name not in state.catalog.tables:
+        return
+    if relation.relpersistence == "t":
+        why = f"{name} means the temporary table from here on, also in the files after this one"
+        yield Fault(line, "ambiguous-name", why, "choose another name")
+    elif not node.if_not_exists:
+        yield rejected(line, f"there is a table {name} already")
+
+
+def rejected(line: int, why: str) -> Fault:
+    """Return the fault of a statement that fails."""
+    return Fault(line, "rejected", f"PostgreSQL rejects it: {why}")
+
+
+def alter_table_definition_faults(state: MigrationState, line: int, table: str, command: Any) -> Faults:
+    """Yield the faults of a subcommand of ALTER TABLE that PostgreSQL rejects, or that defines a sequence."""
+    kind, name = command.subtype, command.name
+    known = state.catalog.tables.get(table)
+    if kind == Alter.AT_SetIdentity:
+        yield from _sequence(line, command.def_ or (), is_new=False)
+    if known is None or known.kind == "view":
+        return
+    if kind == Alter.AT_AddColumn and command.def_.colname in known.columns and not command.missing_ok:
+        yield rejected(line, f"{table} has a column {command.def_.colname} already")
+    elif kind in NEEDS_COLUMN and known.is_complete and name not in known.columns and not command.missing_ok:
+        yield rejected(line, f"{table} has no column {name}")
+
+
+def _sequence(line: int, options: Any, *, is_new: bool) -> Faults:
+    for each in options:
+        text = constant_text(each.arg)
+        if each.defname == "as" and (type := type_of(each.arg)) and WIDTHS.get(type.name, 8) < 8:
+            yield Fault(line, "int-overflow", f"the sequence ends at {2 ** (8 * WIDTHS[type.name] - 1) - 1:,}")
+        elif each.defname == "maxvalue" and text.isdigit() and int(text) <= LIMIT:
+            yield Fault(line, "int-overflow", f"the sequence ends at {int(text):,}")
+        elif each.defname == "restart" and not is_new:
+            yield Fault(line, "sequence-restart", "the next rows get numbers that other rows may have")
+
+
+def _set_value(line: int, statement: Statement) -> Faults:
+    for each in statement.nodes:
+        match each:
+            case ast.FuncCall(funcname=[*_, ast.String(sval="setval")], args=[_, value, *_]):
+                is_constant = bool(constant_text(value))
+                why = "the next rows get numbers that other rows may have"
+                yield Fault(line, "sequence-restart", why, level="" if is_constant else CARE)
+            case _:
+                pass
+
+
+def _definer(line: int, options: Any, *, is_parsed: bool) -> Faults:
+    by_name: dict[str, Any] = {}
+    settings = set()
+    for each in options:
+        by_name[each.defname] = each.arg
+        if each.defname == "set":
+            settings.add(each.arg.name)
+    if getattr(by_name.get("security"), "boolval", False) and "search_path" not in settings and not is_parsed:
+        yield Fault(line, "definer-path", "it runs with the owner's rights, and its caller chooses the search_path")
+
+
+def narrow_key(state: MigrationState, line: int, table: str, definition: Any, constraint: Any) -> Faults:
+    """Yield the fault of a foreign key whose column is narrower than the one that it refers to.
+
+    `definition` is the column, or None if the constraint names its columns.
+    """
+    target = relation_name(constraint.pktable)
+    theirs = tuple(each.sval for each in constraint.pk_attrs or ())
+    if not theirs:
+        keys = [each.columns for each in state.catalog.constraints(target) if each.kind == "pkey"]
+        theirs = keys[0] if keys else ()
+    ours = (definition.colname,) if definition is not None else constraint_columns(constraint)
+    for own, other in zip(ours, theirs, strict=False):
+        column, wide = state.catalog.column(table, own), state.catalog.column(target, other)
+        type = type_of(definition.typeName) if definition is not None else column.type if column else None
+        if type and wide and wide.type and WIDTHS.get(type.name, 8) < WIDTHS.get(wide.type.name, 0):
+            yield Fault(line, "int-overflow", f"{own} is {type.name}, and {target}.{other} is {wide.type.name}")
+
+
+def foreign_key_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of the foreign keys in a statement whose columns are narrower than their targets."""
+    node = statement.node
+    if isinstance(node, ast.CreateStmt):
+        definitions = {each.colname: each for each in node.tableElts or () if isinstance(each, ast.ColumnDef)}
+        elements: list[Any] = list(node.tableElts or ())
+    elif isinstance(node, ast.AlterTableStmt):
+        elements = [each.def_ for each in node.cmds or ()]
+        definitions = {each.colname: each for each in elements if isinstance(each, ast.ColumnDef)}
+    else:
+        return
+    table = relation_name(node.relation)
+    for each in elements:
+        own = each if isinstance(each, ast.ColumnDef) else None
+        for constraint in [each] if isinstance(each, ast.Constraint) else getattr(own, "constraints", None) or ():
+            if constraint.contype == ConstrType.CONSTR_FOREIGN:
+                columns = constraint_columns(constraint)
+                column = own or (definitions.get(columns[0]) if len(columns) == 1 else None)
+                yield from narrow_key(state, statement.line, table, column, constraint)
+
+
+def type_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of ALTER TYPE on a composite type: tables with a column of it are rewritten or checked."""
+    node = statement.node
+    name = relation_name(node.relation)
+    if state.catalog.types.get(name) == state.file:
+        return
+    for line, command in zip(statement.lines, node.cmds or (), strict=True):
+        if command.subtype == Alter.AT_AlterColumnType:
+            yield Fault(line, "type-rewrite", f"each table with a column of {name} is rewritten under ACCESS EXCLUSIVE")
+        elif command.subtype == Alter.AT_DropColumn:
+            yield Fault(line, "drop-loses", f"the values of {name}.{command.name} are lost in each table")

@@ -1,0 +1,98 @@
+"""Objects of the schema, as the check knows them: tables and their parts, indexes, routines, triggers, policies."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from app.lint.nodes import Type
+
+
+@dataclass(frozen=True)
+class Column:
+    """Column of a table."""
+
+    name: str
+    type: Type | None
+    not_null: bool = False
+    default: Any = None  # a node
+    is_generated: bool = False  # GENERATED or serial, so PostgreSQL sets the value
+    virtual: bool = False
+    created_by: str = ""  # name of the migration file
+    expression: Any = None  # a node, of GENERATED ALWAYS AS
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Constraint of a table."""
+
+    name: str
+    kind: str  # a value of KINDS
+    columns: tuple[str, ...]
+    valid: bool
+    expression: Any = None  # a node
+    target: str = ""  # the other table of a foreign key
+    created_by: str = ""
+
+
+@dataclass(frozen=True)
+class Index:
+    """Index of a table."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]  # "" for an expression
+    mentioned: frozenset[str]  # columns, including those in expressions and in the predicate
+    unique: bool
+    is_plain: bool  # without expressions and predicate
+    functions: frozenset[str] = frozenset()  # in its expressions and its predicate
+    created_by: str = ""
+
+
+@dataclass
+class Table:
+    """Table or view."""
+
+    kind: str  # table, partitioned, view
+    created_by: str
+    is_complete: bool = True  # all columns are known
+    columns: dict[str, Column] = field(default_factory=dict)
+    constraints: dict[str, Constraint] = field(default_factory=dict)
+    query: Any = None  # a node, of a view
+    is_updatable: bool = True  # a view over one table, without aggregates and LIMIT
+    partition_key: tuple[str, ...] = ()  # "" for an expression
+    strategy: str = ""  # of partitioning: range, list or hash
+    has_default: bool = False  # a DEFAULT partition
+
+
+@dataclass(frozen=True)
+class Routine:
+    """Function or procedure. `body` is None if it is not a string, and then `parsed` has its statements."""
+
+    volatility: str
+    language: str
+    body: str | None
+    created_by: str
+    parsed: Any = None  # a node of BEGIN ATOMIC or RETURN
+    is_definer: bool = False  # SECURITY DEFINER
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Trigger of a table."""
+
+    name: str
+    table: str
+    function: str
+    transition_tables: tuple[str, ...]  # REFERENCING NEW TABLE AS inserted
+    columns: frozenset[str]  # in UPDATE OF and WHEN
+    created_by: str
+    events: int = 0  # bits of pg_trigger.tgtype: INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32
+    update_of: frozenset[str] = frozenset()  # empty: each UPDATE
+    has_condition: bool = False  # WHEN
+
+
+class Policy(NamedTuple):
+    """Policy of row level security."""
+
+    command: str  # all, select, insert, update or delete
+    is_open: bool  # it lets each row through
+    roles: frozenset[str] = frozenset()  # empty: PUBLIC

@@ -1,0 +1,138 @@
+"""Rules about the server and its other users: files, sessions, session locks, settings, roles, event triggers."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pglast import ast
+from pglast.enums import ObjectType
+
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import constant_text, qualified_name, relation_name
+from app.lint.parser import Statement
+from app.lint.rights import roles_of
+from app.lint.rules import CARE, UNSAFE
+from app.lint.state import MigrationState
+
+OTHER_SESSIONS = {"pg_terminate_backend", "pg_cancel_backend"}
+SERVER_FUNCTIONS = {
+    *("pg_read_file", "pg_read_binary_file", "pg_ls_dir", "pg_stat_file", "lo_import", "lo_export"),
+    *("pg_reload_conf", "pg_rotate_logfile", "pg_promote", "pg_switch_wal", "pg_drop_replication_slot"),
+}
+SESSION_LOCKS = {
+    *("pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"),
+}
+UNLOCKS = {"pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_unlock_all"}
+POWERS = {"superuser": "it may do everything", "bypassrls": "row level security does not apply to it"}
+POWERS |= {"isreplication": "it may read all data of the server", "createrole": "it may change other roles"}
+SERVER_ROLES = {"pg_execute_server_program", "pg_write_server_files", "pg_read_server_files"}
+READ_ONLY = {"default_transaction_read_only", "transaction_read_only"}
+REMOVE = "remove the statement"
+ROLE_HINT = "grant the rights that it needs, by name"
+
+
+def operation_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of a statement that reaches beyond the schema."""
+    node, line = statement.node, statement.line
+    match node:
+        case ast.CopyStmt() if node.is_program or node.filename:
+            what = "a program" if node.is_program else "a file"
+            yield Fault(line, "server-access", f"COPY uses {what} on the server's machine, with the server's rights")
+        case ast.CreateEventTrigStmt() | ast.AlterEventTrigStmt():
+            yield Fault(line, "event-trigger", "each later change of a schema in this database runs it")
+        case ast.AlterDatabaseSetStmt(setstmt=setting):
+            yield from _setting(line, f"the database {node.dbname}", setting)
+        case ast.AlterRoleSetStmt(setstmt=setting):
+            role = ", ".join(roles_of([node.role])) if node.role else "each role"
+            yield from _setting(line, role, setting)
+        case ast.AlterDatabaseStmt():
+            yield Fault(line, "server-settings", f"it changes the database {node.dbname} for all its sessions")
+        case ast.CreateRoleStmt(role=str(name), options=options):
+            yield from _role_options(line, name, options or ())
+        case ast.AlterRoleStmt(options=options):
+            yield from _role_options(line, ", ".join(roles_of([node.role])), options or ())
+        case ast.GrantRoleStmt():
+            yield from _membership(line, node)
+        case ast.DropRoleStmt(roles=[*roles]):
+            yield Fault(line, "revoke-breaks", f"{', '.join(sorted(roles_of(roles)))} cannot connect from then on")
+        case ast.ReassignOwnedStmt():
+            yield Fault(
+                line, "revoke-breaks", "the migrator's role can no longer change the objects of the former owner"
+            )
+        case ast.RenameStmt(renameType=ObjectType.OBJECT_ROLE | ObjectType.OBJECT_DATABASE):
+            yield Fault(line, "rename-breaks", f"the running release connects to {node.newname} as {node.subname}")
+        case ast.CreatePublicationStmt():
+            yield from _publication(state, line, node)
+        case _:
+            pass
+    if not isinstance(node, ast.CreateFunctionStmt):
+        yield from _calls(state, statement)
+
+
+def _calls(state: MigrationState, statement: Statement) -> Faults:
+    names = {
+        qualified_name(each.funcname).removeprefix("pg_catalog.")
+        for each in statement.nodes
+        if isinstance(each, ast.FuncCall)
+    }
+    line = statement.line
+    if names & OTHER_SESSIONS:
+        why = "it ends queries of other sessions: their requests fail"
+        yield Fault(line, "other-sessions", why)
+    if found := sorted(names & SERVER_FUNCTIONS):
+        yield Fault(line, "server-access", f"{found[0]}() acts on the server itself")
+    if names & SESSION_LOCKS:
+        fault = Fault(
+            line, "session-lock", "the lock lasts until the migrator's session ends, and not until the commit"
+        )
+        state.pending.append((fault, lambda: not state.has_unlocked))
+    state.has_unlocked = state.has_unlocked or bool(names & UNLOCKS)
+
+
+def _setting(line: int, of: str, node: Any) -> Faults:
+    name = (node.name or "all settings").lower()
+    if name in READ_ONLY and any(constant_text(each).lower() not in {"off", "false"} for each in node.args or ()):
+        yield Fault(line, "revoke-breaks", f"new sessions of {of} cannot write")
+    elif name == "search_path":
+        yield Fault(line, "rename-breaks", f"new sessions of {of} look for the tables in other schemas", REMOVE)
+    elif name == "session_replication_role":
+        yield Fault(line, "trigger-off", f"new sessions of {of} run no trigger", REMOVE)
+    elif name != "lock_timeout":  # migration_rules.py judges its value
+        yield Fault(line, "server-settings", f"{name} changes for new sessions of {of}, also for other programs")
+
+
+def _role_options(line: int, role: str, options: Iterable[Any]) -> Faults:
+    for each in options:
+        value = constant_text(each.arg)
+        if each.defname in POWERS and value not in {"false", "0"}:
+            level = CARE if each.defname == "createrole" else UNSAFE
+            yield Fault(line, "role-rights", f"{role}: {POWERS[each.defname]}", ROLE_HINT, level)
+        elif each.defname == "password" and each.arg is not None:
+            hint = "set it with \\password in psql"
+            yield Fault(line, "role-rights", f"the file and its history keep the password of {role}", hint, UNSAFE)
+        elif each.defname in {"validUntil", "connectionlimit"}:
+            yield Fault(line, "revoke-breaks", f"{role} may no longer be able to connect", level=CARE)
+
+
+def _membership(line: int, node: ast.GrantRoleStmt) -> Faults:
+    granted = sorted(each.priv_name or "" for each in node.granted_roles or ())
+    roles = ", ".join(sorted(roles_of(node.grantee_roles)))
+    if not node.is_grant:
+        yield Fault(line, "revoke-breaks", f"{roles} loses the rights of {', '.join(granted)}")
+    elif SERVER_ROLES.intersection(granted):
+        yield Fault(line, "role-rights", f"{roles} may use files and programs of the server", ROLE_HINT, UNSAFE)
+    else:
+        yield Fault(
+            line, "role-rights", f"{roles} gets all rights of {', '.join(granted)}, also those of later", ROLE_HINT
+        )
+
+
+def _publication(state: MigrationState, line: int, node: Any) -> Faults:
+    if node.for_all_tables:
+        yield Fault(line, "replica-identity", "tables without a primary key reject UPDATE and DELETE from then on")
+    for each in node.pubobjects or ():
+        table = relation_name(each.pubtable.relation) if each.pubtable else ""
+        if table in state.catalog.tables and not any(
+            constraint.kind == "pkey" for constraint in state.catalog.constraints(table)
+        ):
+            why = f"{table} has no primary key, so its rows cannot be changed from then on"
+            yield Fault(line, "replica-identity", why, "add a primary key first", UNSAFE)

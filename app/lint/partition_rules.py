@@ -1,0 +1,85 @@
+"""Rules about partitions: which rows ATTACH scans, and which tables wait."""
+
+from typing import Any
+
+from pglast import ast
+
+from app.lint import costs
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import ands, columns_in, constant_text, relation_name
+from app.lint.rules import UNSAFE
+from app.lint.state import MigrationState
+
+DEFAULT_HINT = "give the DEFAULT partition a valid CHECK without these rows, or move its rows first"
+
+
+def attach_faults(state: MigrationState, line: int, table: str, command: Any) -> Faults:
+    """Yield the faults of ATTACH PARTITION."""
+    partition = relation_name(command.name)
+    if has_default(state, table):
+        yield _default(line, table)
+    elif state.is_busy(partition) and not _matches(state, table, partition, command.bound):
+        why = f"{partition} is scanned under ACCESS EXCLUSIVE, because no valid CHECK matches its bounds"
+        yield Fault(line, "partition-locks", why)
+
+
+def detach_faults(state: MigrationState, line: int, table: str) -> Faults:
+    """Yield the faults of DETACH PARTITION."""
+    why = f"DETACH blocks reads and writes of {table}, which then lacks the rows"
+    hint = "run DETACH PARTITION ... CONCURRENTLY by hand"
+    yield Fault(line, "partition-locks", why, hint, UNSAFE if state.users(table) else "")
+
+
+def partition_faults(state: MigrationState, line: int, parent: str) -> Faults:
+    """Yield the faults of CREATE TABLE ... PARTITION OF."""
+    if not state.is_busy(parent):
+        return
+    state.locked.append(parent)
+    if has_default(state, parent):
+        yield _default(line, parent)
+    else:
+        why = f"reads and writes of {parent} wait until the migration ends"
+        yield Fault(line, "partition-locks", why)
+
+
+def has_default(state: MigrationState, table: str) -> bool:
+    """Return whether a partitioned table has a DEFAULT partition, as far as the files tell."""
+    return table in state.catalog.tables and state.catalog.tables[table].has_default
+
+
+def _default(line: int, table: str) -> Fault:
+    why = f"the DEFAULT partition of {table} is scanned while its reads and writes wait"
+    return Fault(line, "partition-locks", why, DEFAULT_HINT, UNSAFE)
+
+
+def _matches(state: MigrationState, table: str, partition: str, bound: Any) -> bool:
+    """Return whether valid CHECKs of a table imply the bounds of a range or a list of one column."""
+    known = state.catalog.tables.get(table)
+    if known is None or len(known.partition_key) != 1 or not known.partition_key[0]:
+        return False
+    key = known.partition_key[0]
+    checks = [each for each in state.catalog.constraints(partition) if each.kind == "check" and each.valid]
+    stated = {part for check in checks for each in ands(check.expression) for part in _bounds(each, key)}
+    if not costs.never_null(state.catalog, partition, key):
+        return False
+    if bound.strategy == "r":
+        lower = {(">=", constant_text(each)) for each in bound.lowerdatums or ()}
+        upper = {("<", constant_text(each)) for each in bound.upperdatums or ()}
+        return all(("", "") not in each and each <= stated for each in (lower, upper)) and bool(lower and upper)
+    listed = frozenset(constant_text(each) for each in bound.listdatums or ())
+    return bound.strategy == "l" and any(op == "=" and {*value.split(SEPARATOR)} <= listed for op, value in stated)
+
+
+SEPARATOR = "\0"
+
+
+def _bounds(part: Any, key: str) -> set[tuple[str, str]]:
+    """Return the operator and the constants of a comparison with the key. Those of a list are in one text."""
+    match part:
+        case ast.A_Expr(lexpr=left, rexpr=tuple(values), name=[ast.String(sval="=")]) if columns_in(left) == {key}:
+            return {("=", SEPARATOR.join(map(constant_text, values)))}
+        case ast.A_Expr(lexpr=left, rexpr=right, name=[ast.String(sval=str(operator))]) if columns_in(left) == {key}:
+            text = constant_text(right)
+            return {(operator, text)} if text else set()
+        case _:
+            return set()
