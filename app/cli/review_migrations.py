@@ -3,7 +3,6 @@
 import logging
 import signal
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -66,8 +65,7 @@ def _measure(
         signal.signal(number, signal.default_int_handler)
     try:
         with (
-            scratch.scratch(settings) as url,
-            closing(scratch.connect(url)) as connection,
+            scratch.scratch(settings) as database,
             Progress("stages", len(chosen) * len(STAGES)) as progress,
         ):
 
@@ -77,8 +75,8 @@ def _measure(
                 progress.advance(label=f"{migration}: {stage}")
 
             release = releases.present(paths[0].parent.parent)
-            reviewed = review_migrations(connection, paths, chosen, rows, release, releases.previous, show)
-            return reviewed, str(connection.info.parameter_status("server_version"))
+            reviewed = review_migrations(database, paths, chosen, rows, release, releases.previous, show)
+            return reviewed, str(database.connection.info.parameter_status("server_version"))
     except psycopg.Error as error:
         raise CommandError(f"the review failed: {explained(error).rstrip('.')}.") from error
 

@@ -6,8 +6,8 @@ for stock yoyo, and the migration after it still depends on an existing file.
 
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -21,7 +21,6 @@ from app.errors import CommandError, UsageError
 from app.migrations.connection import Connection, run
 from app.migrations.dump import run_pg_dump
 from app.program import SCHEMA
-from app.project import current
 from app.review import scratch
 from app.review.measure import execute, execute_file
 from app.schema.baseline import written
@@ -108,7 +107,8 @@ def generate(settings: ReviewSettings, migrations: Sequence[Path], release: str)
     It is applied to a scratch database in another schema, and compared. Raises CommandError if the schemas differ, and
     psycopg.Error.
     """
-    with scratch.scratch(settings) as url, _roles(url, current().roles):
+    with scratch.scratch(settings) as database:
+        url = database.url
         with closing(scratch.connect(url)) as connection:
             run(connection, "make_history", "review")
             for path in migrations:
@@ -135,25 +135,6 @@ def _try(connection: Connection, text: str) -> None:
         execute(connection, text, transactional=True)
     except psycopg.Error as error:
         raise CommandError(f"the baseline cannot be applied: {' '.join(str(error).split())}.") from error
-
-
-@contextmanager
-def _roles(url: str, names: Sequence[str]) -> Iterator[None]:
-    """Create the roles that the server does not have, so that the migrations grant them rights. Drop them at the end.
-
-    The scratch database is dropped after that, so their rights are dropped first.
-    """
-    with closing(scratch.connect(url)) as connection:
-        known = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
-        missing = [Identifier(name) for name in names if name not in known]
-        for role in missing:
-            connection.execute(SQL("CREATE ROLE {}").format(role))
-        try:
-            yield
-        finally:
-            for role in missing:
-                connection.execute(SQL("DROP OWNED BY {}").format(role))
-                connection.execute(SQL("DROP ROLE {}").format(role))
 
 
 def _dumped(url: str, schema: str) -> list[str]:

@@ -70,6 +70,7 @@ class Step:
     built: list[str] = field(default_factory=list)  # new indexes of existing tables
     read: dict[str, int] = field(default_factory=dict)  # rows read by full scans, by existing table
     changed: dict[str, int] = field(default_factory=dict)  # rows changed, by existing table
+    added: dict[str, int] = field(default_factory=dict)  # rows, by existing table. They block no session
     waits: bool = False  # for earlier transactions, without blocking others
     transactions: int = 1  # in which it changed rows: more than one if the statement commits its batches
 
@@ -234,12 +235,13 @@ def _measure(connection: Connection, before: dict[int, Any], step: Step, batches
     for relation in _relations(connection).values():
         if relation.table in tables and relation.file not in files:
             (step.rewritten if relation.name in names else step.built).append(relation.name)
-    for name, (read, changed) in _rows(connection).items():
-        known_read, known_changed = rows.get(name, (0, 0))
-        if name in tables and read > known_read:
-            step.read[name] = read - known_read
-        if name in tables and changed > known_changed:
-            step.changed[name] = changed - known_changed
+    for name, counts in _rows(connection).items():
+        if name in tables:
+            for target, count, known_count in zip(
+                (step.read, step.changed, step.added), counts, rows.get(name, (0, 0, 0)), strict=True
+            ):
+                if count > known_count:
+                    target[name] = count - known_count
 
 
 @dataclass(frozen=True)
@@ -255,13 +257,13 @@ def _relations(connection: Connection) -> dict[int, _Relation]:
     return {oid: _Relation(*columns) for oid, *columns in rows}
 
 
-def _rows(connection: Connection) -> dict[str, tuple[int, int]]:
-    """Return the rows read and changed by table: of this transaction, or of all so far if there is none."""
+def _rows(connection: Connection) -> dict[str, tuple[int, int, int]]:
+    """Return the rows read, changed and added by table: of this transaction, or of all so far if there is none."""
     query = "read_rows"
     if connection.info.transaction_status == TransactionStatus.IDLE:
         run(connection, "flush_counters", "review")
         query = "read_all_rows"
-    return {name: (read, changed) for name, read, changed in run(connection, query, "review")}
+    return {name: (read, changed, added) for name, read, changed, added in run(connection, query, "review")}
 
 
 def _one(connection: Connection, name: str) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 
 from app.project import current
@@ -53,6 +54,22 @@ def previous(migration: Path) -> Release | None:
             if member.name.endswith(".sql") and (file := tar.extractfile(member))
         }
     return Release(name.decode().strip(), files)
+
+
+def with_present_headers(old: Release | None, present: Release) -> Release | None:
+    """Return an old release in which each query that has not changed has the header, and the examples, of today."""
+    if old is None:
+        return None
+    same = {
+        name: text
+        for name, text in present.queries.items()
+        if name in old.queries and _without_header(text) == _without_header(old.queries[name])
+    }
+    return Release(old.name, old.queries | same)
+
+
+def _without_header(text: str) -> str:
+    return "".join(dropwhile(lambda line: line.startswith("--"), text.splitlines(keepends=True)))
 
 
 def _git(folder: Path, *arguments: str | Path) -> bytes | None:

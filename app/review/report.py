@@ -16,7 +16,9 @@ from pygments.token import Comment, Keyword, Number, String
 from app.program import SCHEMA
 from app.review import verdict
 from app.review.review import Reviewed
+from app.review.tried import Tried
 from app.review.verdict import Verdict
+from app.review.write_cost import WriteCost
 from app.settings import ROOT
 
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}
@@ -39,6 +41,18 @@ class Part:
     apply: Verdict
     rollback: Verdict | None
     order: str
+
+    @property
+    def tried(self) -> Tried | None:
+        """Return what the service met while the migration was applied."""
+        trial = self.reviewed.trial
+        return Tried(trial, trial.up) if trial and trial.sessions else None
+
+    @property
+    def tried_back(self) -> Tried | None:
+        """Return what the service met during the rollback."""
+        trial = self.reviewed.trial
+        return Tried(trial, trial.down) if trial and trial.down else None
 
     @property
     def proved(self) -> str:
@@ -144,7 +158,7 @@ def render(outcome: Report, format: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "size": _size, "time": _time, "short": _short, "md": _markdown}
-    environment.filters |= {"sql": _sql, "shade": SHADES.get}
+    environment.filters |= {"sql": _sql, "shade": SHADES.get, "cost": _cost}
     style = Markup((ROOT / "app" / "static" / "style.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
     return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome, style=style, command=SCHEMA)
 
@@ -184,6 +198,11 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 10 else f"{size:.1f} {unit}"
         size /= 1024
     raise AssertionError
+
+
+def _cost(cost: WriteCost) -> str:
+    hot = "" if cost.hot is None else f", {cost.hot:.0%} of the updates are HOT"
+    return f"{_size(cost.wal)} of WAL and {cost.pages} pages{hot}"
 
 
 def _time(milliseconds: float) -> str:

@@ -2,21 +2,24 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 
 from app.lint.findings import Finding
 from app.migrations.connection import Connection, explained, run
+from app.project import current
 from app.review.measure import MeasuredRun, execute_file, measure
 from app.review.plans import Plan, explain
 from app.review.proof import later_data_lost, losses, read_schema, schema_changes, take_snapshot
-from app.review.releases import Release
-from app.review.scratch import fill, vacuum
+from app.review.releases import Release, with_present_headers
+from app.review.scratch import Database, fill, vacuum
+from app.review.trial import Trial, try_under_traffic
 from app.schema.headers import Rollback, examples, rollback_of, transactional
 from app.text import one_line
 
-STAGES = ("rows", "before", "up", "after", "down", "up again")
+STAGES = ("rows", "under traffic", "before", "up", "after", "down", "up again")
 Report = Callable[[str, str], None]  # called with a migration and each of its stages
 Answers = dict[tuple[str, str], Plan | str]  # by query text and example: its plan, or PostgreSQL's error
 
@@ -67,43 +70,78 @@ class Reviewed:
     plans: list[PlanChange] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)  # of the static check, for both files
     allowed: list[tuple[Finding, str]] = field(default_factory=list)  # findings that a comment allows, with its reason
+    trial: Trial | None = None  # under traffic, or None if it was not asked for
     stuck: bool = False  # a statement failed, so the next migration cannot be reviewed
 
 
 def review(
-    connection: Connection,
+    database: Database,
     migrations: Sequence[Path],
     chosen: set[str],
     rows: int,
     release: Release,
     previous: Callable[[Path], Release | None],
     report: Report,
+    *,
+    with_trial: bool = True,
 ) -> list[Reviewed]:
     """Apply the migrations of a release in order, and review the chosen ones up to the first that fails.
 
-    Raises psycopg.Error if a migration that is not chosen fails, or the tables cannot be filled.
+    `with_trial` also applies each one to a copy of the database under traffic. Raises psycopg.Error if a migration that
+    is not chosen fails, or the tables cannot be filled.
     """
-    run(connection, "make_history", "review")
-    run(connection, "create_ledger")
+    first = next((number for number, path in enumerate(migrations) if path.stem in chosen), 0)
+    key = _key(migrations[:first], rows)
+    if migrations:
+        report(migrations[first].stem, "rows")
+    if not database.restore(key):
+        run(database.connection, "make_history", "review")
+        run(database.connection, "create_ledger")
+        for path in migrations[:first]:
+            execute_file(database.connection, path, transactional(path))
+        fill(database.connection, rows)
+        vacuum(database.connection)
+        database.keep(key)
     done: list[Reviewed] = []
     answers: Answers = {}  # on the current schema
-    for path in migrations:
+    for path in migrations[first:]:
         if chosen <= {reviewed.id for reviewed in done}:
             break
         if path.stem not in chosen:
-            execute_file(connection, path, transactional(path))
+            execute_file(database.connection, path, transactional(path))
             answers = {}
             continue
-        report(path.stem, "rows")
-        fill(connection, rows)
-        vacuum(connection)
-        reviewed, answers = _review(connection, path, rows, release, previous(path), answers, report)
+        if done:
+            report(path.stem, "rows")
+            fill(database.connection, rows)
+            vacuum(database.connection)
+        trial = None
+        old = with_present_headers(previous(path), release)
+        if with_trial:
+            report(path.stem, "under traffic")
+            trial = _try(database, path, rows, old or release, release)
+        reviewed, answers = _review(database.connection, path, rows, release, old, answers, report)
+        reviewed.trial = trial
         done.append(reviewed)
         if path == migrations[-1]:
             reviewed.unfit = _fails(release, answers, unless={})
         if reviewed.stuck:
             break
     return done
+
+
+def _key(migrations: Sequence[Path], rows: int) -> str:
+    """Return a digest of all that makes the filled database: the migrations before, the rows, and the roles."""
+    files = [*migrations, *sorted((current().sql / "review").glob("*.sql"))]
+    parts = [str(rows), *current().roles, *(path.read_text(encoding="utf-8") for path in files)]
+    return sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _try(database: Database, path: Path, rows: int, old: Release, new: Release) -> Trial:
+    with database.copied() as url:
+        return try_under_traffic(
+            url, path, transactional=transactional(path), rows=rows, old=old.queries, new=new.queries
+        )
 
 
 def _review(

@@ -1,11 +1,14 @@
 """Scratch database: an own database to try migrations on, with rows, dropped when the work is done."""
 
+import fcntl
 import os
-import tempfile
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
+import re
+import shutil
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -17,7 +20,7 @@ from app.migrations.connection import Connection, run, run_text
 from app.progress import Progress
 from app.project import current
 from app.review.measure import MeasuredRun
-from app.settings import ReviewSettings
+from app.settings import ROOT, ReviewSettings
 from app.text import one_line
 
 # For measurements: no durability, and no background work.
@@ -25,45 +28,210 @@ OPTIONS = "-c fsync=off -c autovacuum=off -c max_wal_size=16GB -c shared_buffers
 # A role may have time limits for its services. They are not for a review.
 NO_TIMEOUTS = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
 CHUNKS = 20  # statements that fill a table, for the progress
+LATEST = 18  # the embedded PostgreSQL, unless another one is chosen
+
+
+class Database:
+    """Scratch database, with the session of the review, and copies of it.
+
+    If it keeps, its filled state stays on the server as a template for the next review.
+    """
+
+    def __init__(self, admin: Connection, url: str, *, keeps: bool = False) -> None:
+        self.url = url
+        self.connection = connect(url)
+        self._admin, self._keeps = admin, keeps
+        self._name = str(conninfo_to_dict(url)["dbname"])
+
+    @contextmanager
+    def copied(self) -> Iterator[str]:
+        """Yield the URL of a copy, and drop it. The review has a new session afterwards."""
+        name = f"{self._name}_trial"
+        with _new_roles_dropped(self._admin) if self._keeps else nullcontext():
+            self._copy(self._name, name)
+            try:
+                yield make_conninfo("", **conninfo_to_dict(self.url) | {"dbname": name})
+            finally:
+                self._drop(name)
+
+    def restore(self, key: str) -> bool:
+        """Become a copy of the kept database of this key. Return whether there is one."""
+        if not self._keeps or self._kept(key) not in self._databases():
+            return False
+        self.connection.close()
+        self._drop(self._name)
+        try:
+            self._create(self._name, self._kept(key))
+        except psycopg.Error:  # a review was killed while it dropped it
+            self._drop(self._kept(key))
+            self._create(self._name, "template0")
+            return False
+        finally:
+            self.connection = connect(self.url)
+        return True
+
+    def keep(self, key: str) -> None:
+        """Keep a copy for the next review under this key, and drop those of other keys."""
+        if not self._keeps:
+            return
+        for name in self._databases():
+            if name.startswith(self._kept("")):
+                self._drop(name)
+        self._copy(self._name, self._kept(key))
+
+    def _kept(self, key: str) -> str:
+        return f"{current().name}_review_kept_{key}"
+
+    def _databases(self) -> list[str]:
+        return [name for (name,) in self._admin.execute("SELECT datname FROM pg_database")]
+
+    def _copy(self, source: str, target: str) -> None:
+        """Copy a database, in which no session may be meanwhile."""
+        self.connection.close()
+        try:
+            self._create(target, source)
+        finally:
+            self.connection = connect(self.url)
+
+    def _create(self, name: str, template: str) -> None:
+        self._admin.execute(
+            SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8' STRATEGY file_copy").format(
+                Identifier(name), Identifier(template)
+            )
+        )
+
+    def _drop(self, name: str) -> None:
+        self._admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
 
 
 @contextmanager
-def scratch(settings: ReviewSettings) -> Iterator[str]:
-    """Create an empty database, yield its URL, and drop it.
+def scratch(settings: ReviewSettings, version: int = LATEST) -> Iterator[Database]:
+    """Create an empty database, yield it, and drop it. The roles of the project exist meanwhile.
 
-    It is on the server of REVIEW_DATABASE_URL, or on an embedded server that stops afterwards. Raises CommandError if
+    It is on the server of REVIEW_DATABASE_URL, or on an embedded server that only reviews use. Raises CommandError if
     the database cannot be created.
     """
-    if settings.review_database_url is None:
-        with tempfile.TemporaryDirectory(prefix=f"{current().name}-review-", ignore_cleanup_errors=True) as folder:
-            Path(folder).chmod(0o755)
-            server = Server(Path(folder, "postgres"), options=OPTIONS)
-            server.start()
-            try:
-                yield server.url()
-            finally:
-                server.release()
+    if settings.review_database_url is not None:
+        with _on(connectable(settings.review_database_url), keeps=False) as database:
+            yield database
         return
-    url = connectable(settings.review_database_url)
+    with _data(version) as (data, keeps):
+        server = _start(data, version)
+        try:
+            with _on(server.url(), keeps=keeps) as database:
+                yield database
+        finally:
+            server.release()
+
+
+@contextmanager
+def _data(version: int) -> Iterator[tuple[Path, bool]]:
+    """Yield the data folder of an embedded server, and whether it stays for the next review.
+
+    Only one review at a time uses the one that stays, because the work of another review would count as its own. A
+    second review has a folder that is removed afterwards.
+    """
+    kept = ROOT / ".data" / f"review-{version}"
+    with ExitStack() as stack:
+        try:
+            kept.parent.mkdir(exist_ok=True)
+            lock = stack.enter_context(kept.with_name(f"{kept.name}.lock").open("a"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_free = True
+        except OSError:  # or the folder is read-only
+            is_free = False
+        if is_free:
+            yield kept, True
+        else:
+            prefix = f"{current().name}-review-"
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)))
+            folder.chmod(0o755)
+            yield folder / "postgres", False
+
+
+def _start(data: Path, version: int) -> Server:
+    """Start a server. Data that may be damaged are made again: the server has no fsync."""
+    server = Server(data, version, OPTIONS)
+    if (data / "postmaster.pid").exists() and not server.running():  # it was not shut down
+        shutil.rmtree(data)
+    try:
+        server.start()
+    except CommandError:
+        server.release()
+        if not data.exists():
+            raise
+        shutil.rmtree(data)
+        server.start()
+    return server
+
+
+@contextmanager
+def _on(url: str, *, keeps: bool) -> Iterator[Database]:
     name = f"{current().name}_review_{os.getpid()}"
     try:
-        connection = psycopg.connect(
-            url, autocommit=True, application_name=f"{current().name}-review", options=NO_TIMEOUTS
-        )
+        admin = psycopg.connect(url, autocommit=True, application_name=f"{current().name}-review", options=NO_TIMEOUTS)
     except psycopg.OperationalError as error:
         place = conninfo_to_dict(url)
         host, port = place.get("host"), place.get("port")
         raise CannotConnectError(str(host) if host else None, port, "REVIEW_DATABASE_URL", error) from error
-    try:
-        connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(Identifier(name)))
-    except psycopg.Error as error:
-        connection.close()
-        raise CommandError(f"the scratch database cannot be created: {one_line(str(error))}.") from error
-    with connection:
+    with admin, _roles(admin, current().roles, stay=keeps), _new_roles_dropped(admin) if keeps else nullcontext():
+        if keeps:
+            _drop_left(admin)
         try:
-            yield make_conninfo("", **conninfo_to_dict(url) | {"dbname": name})
+            admin.execute(SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(Identifier(name)))
+        except psycopg.Error as error:
+            raise CommandError(f"the scratch database cannot be created: {one_line(str(error))}.") from error
+        try:
+            database = Database(admin, make_conninfo("", **conninfo_to_dict(url) | {"dbname": name}), keeps=keeps)
+            try:
+                yield database
+            finally:
+                database.connection.close()
         finally:
-            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+            admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _drop_left(admin: Connection) -> None:
+    """Drop the scratch databases of reviews that were killed. No other review uses this server."""
+    pattern = re.compile(rf"{re.escape(current().name)}_review_\d+(_trial)?")
+    for (name,) in admin.execute("SELECT datname FROM pg_database").fetchall():
+        if pattern.fullmatch(name):
+            admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+@contextmanager
+def _roles(admin: Connection, names: Sequence[str], *, stay: bool) -> Iterator[None]:
+    """Create the roles of the project that the server does not have, so that the migrations grant them rights.
+
+    Unless they stay, drop them at the end, when the scratch database has been dropped. If another review uses them too,
+    they stay. If the reviewer may not create roles, there are none.
+    """
+    made = []
+    for name in names:
+        with suppress(
+            psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.InsufficientPrivilege
+        ):
+            admin.execute(SQL("CREATE ROLE {}").format(Identifier(name)))
+            made.append(name)
+    try:
+        yield
+    finally:
+        for name in made if not stay else ():
+            with suppress(psycopg.errors.DependentObjectsStillExist, psycopg.errors.UndefinedObject):
+                admin.execute(SQL("DROP ROLE {}").format(Identifier(name)))
+
+
+@contextmanager
+def _new_roles_dropped(admin: Connection) -> Iterator[None]:
+    """Drop the roles that a migration has created, because a server that is kept would keep them."""
+    query = "SELECT rolname FROM pg_roles"
+    known = set(admin.execute(query))
+    try:
+        yield
+    finally:
+        for (name,) in set(admin.execute(query)) - known:
+            with suppress(psycopg.Error):  # a database has objects of it
+                admin.execute(SQL("DROP ROLE {}").format(Identifier(name)))
 
 
 def connect(url: str) -> Connection:
@@ -103,10 +271,11 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
 
 
 def vacuum(connection: Connection, done: MeasuredRun | None = None) -> None:
-    """Vacuum and analyze the tables that have changed, as autovacuum soon would: by `done`, or by an earlier run."""
-    steps = done.steps if done else []
-    names = {name for step in steps for name in (*step.rewritten, *step.changed)}
-    names |= {lock.table for step in steps if step.built for lock in step.locks}
+    """Vacuum and analyze the tables that have changed, as autovacuum soon would: by `done`, or by all before."""
+    names = None
+    if done:
+        names = {name for step in done.steps for name in (*step.rewritten, *step.changed, *step.added)}
+        names |= {lock.table for step in done.steps if step.built for lock in step.locks}
     run(connection, "flush_counters", "review")
-    for (name,) in run(connection, "find_stale_tables", "review", names=sorted(names)).fetchall():
+    for (name,) in run(connection, "find_stale_tables", "review", names=sorted(names) if names is not None else None):
         connection.execute(f"VACUUM (ANALYZE) {name}".encode())

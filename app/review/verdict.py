@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from app.lint.findings import Finding
 from app.review.measure import Lock, MeasuredRun, Step
-from app.review.review import PlanChange, Reviewed
+from app.review.reasons import LARGE_TABLE, Reason, of_queries, of_trial
+from app.review.review import Reviewed
 from app.schema.headers import NOTHING
 
 LEVELS = ("safe", "care", "unknown", "unsafe")
@@ -16,21 +17,10 @@ LEVEL_WORDS = {
     "unsafe": "not safe under traffic",
 }
 
-LARGE_TABLE = 1000  # rows: work on a smaller table takes no time
 LONG_WAIT = 1000.0  # milliseconds that reads or writes may wait if nothing is scanned or rewritten
 LARGE_SHARE = 0.5  # of a table's rows: so much work grows with the table
 NOTABLE_SHARE = 0.01  # of a table's rows
-WORSE_FACTOR = 4  # times the buffers that a query needed before
 MAX_DIFF_LINES = 4  # of a difference in a reason
-NOISE = 1000  # buffers that a query may need more than before
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Reason against a migration."""
-
-    level: str  # care, unsafe, or unknown: it could not be measured
-    text: str
 
 
 @dataclass(frozen=True)
@@ -54,7 +44,8 @@ class Verdict:
 
 def of_migration(reviewed: Reviewed) -> Verdict:
     """Return the verdict on applying the migration."""
-    reasons = [*_of_run(reviewed.up, reviewed.rows), *_of_losses(reviewed), *_of_queries(reviewed)]
+    reasons = [*_of_run(reviewed.up, reviewed.rows), *_of_losses(reviewed), *of_queries(reviewed)]
+    reasons += of_trial(reviewed, rollback=False)
     return _verdict(reasons, reviewed, rollback=False)
 
 
@@ -62,7 +53,7 @@ def of_rollback(reviewed: Reviewed) -> Verdict | None:
     """Return the verdict on the rollback, or None if it was not run."""
     if reviewed.down is None:
         return None
-    reasons = [*_of_run(reviewed.down, reviewed.rows), *_of_proof(reviewed)]
+    reasons = [*_of_run(reviewed.down, reviewed.rows), *_of_proof(reviewed), *of_trial(reviewed, rollback=True)]
     return _verdict(reasons, reviewed, rollback=True)
 
 
@@ -162,30 +153,6 @@ def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
             yield Reason("care", f"it permanently loses {loss}, as its header says")
         else:
             yield Reason("unsafe", f"it permanently loses {loss}, and no header says so")
-
-
-def _of_queries(reviewed: Reviewed) -> Iterator[Reason]:
-    release = f"of the previous release, {reviewed.previous}," if reviewed.previous else "of this release"
-    for name, error in reviewed.unfit.items():
-        yield Reason("unsafe", f"the query {name} of this release fails on its own schema: {error}")
-    for name, error in reviewed.broken.items():
-        yield Reason("unsafe", f"the query {name} {release} fails afterwards: {error}")
-    for plan in reviewed.plans:
-        if reason := _of_plan(plan, reviewed.rows):
-            yield reason
-
-
-def _of_plan(plan: PlanChange, rows: dict[str, int]) -> Reason | None:
-    if plan.before is None or plan.after is None:
-        return None
-    name = f"{plan.query} ({plan.example})" if plan.example else plan.query
-    buffers = f"{plan.before.buffers:,} buffers before, {plan.after.buffers:,} after"
-    scanned = [table for table in plan.after.sequential - plan.before.sequential if rows.get(table, 0) >= LARGE_TABLE]
-    if scanned and plan.after.buffers > plan.before.buffers:
-        return Reason("unsafe", f"{name} now reads the whole of {', '.join(scanned)}: {buffers}")
-    if plan.after.buffers > WORSE_FACTOR * plan.before.buffers + NOISE:
-        return Reason("care", f"{name} reads more: {buffers}")
-    return None
 
 
 def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:

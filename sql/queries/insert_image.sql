@@ -7,7 +7,7 @@
 -- created_at is the time of the statement, not of its transaction, which first wrote the bytes. So the order of the
 -- commits is close to the order of created_at, for clients that poll for new images.
 -- Index: images_sha256_key decides the conflict, one row.
--- example a new image: 'a.png', 'image/png', 1, 1, 1, encode(sha256('none'), 'hex'), 'key', NULL, NULL, '{}', '{}'
+-- example a new image: 'a.png', 'image/png', 1, 1, 1, encode(sha256('new 1'), 'hex'), 'key', NULL, NULL, '{}', '{}'
 -- example bytes that are there: 'a', 'image/png', 1, 1, 1, encode(sha256('7'), 'hex'), 'key', 'A', NULL, '{a}', '{}'
 INSERT INTO images (
     filename,

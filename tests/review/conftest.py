@@ -21,8 +21,8 @@ from tests.support.reviews import ROWS, Try, few_queries
 
 
 @pytest.fixture(scope="module")
-def filled(server: Server, admin: psycopg.Connection) -> Iterator[str]:
-    """Create a database with the shipped schema and rows, to clone from."""
+def filled(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
+    """Create a database with the shipped schema and rows, to clone from. `template` has made the roles."""
     name = f"filled_{next(NUMBER)}"
     admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     with scratch.connect(server.url(name)) as connection:
@@ -35,16 +35,23 @@ def filled(server: Server, admin: psycopg.Connection) -> Iterator[str]:
 
 
 @pytest.fixture
-def copy(server: Server, admin: psycopg.Connection, filled: str) -> Iterator[psycopg.Connection]:
+def scratch_database(server: Server, admin: psycopg.Connection, filled: str) -> Iterator[scratch.Database]:
     name = f"review_{next(NUMBER)}"
     admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(filled)))
-    with scratch.connect(server.url(name)) as connection:
-        yield connection
+    database = scratch.Database(admin, server.url(name))
+    yield database
+    database.connection.close()
     admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 @pytest.fixture
-def tried(copy: psycopg.Connection, tmp_path: Path) -> Try:
+def copy(scratch_database: scratch.Database) -> psycopg.Connection:
+    """The session of a scratch database. A trial begins another one."""
+    return scratch_database.connection
+
+
+@pytest.fixture
+def tried(scratch_database: scratch.Database, tmp_path: Path) -> Try:
     """Return a function that reviews one more migration than the shipped ones."""
 
     def try_it(
@@ -54,6 +61,7 @@ def tried(copy: psycopg.Connection, tmp_path: Path) -> Try:
         queries: dict[str, str] | None = None,
         loses: str = "nothing",
         kept: bool = True,
+        under_traffic: bool = False,
     ) -> Part:
         path = tmp_path / "0012_try_it.sql"
         mode = "-- transactional: false\n" if "CONCURRENTLY" in up else ""  # also of the rollback
@@ -62,7 +70,16 @@ def tried(copy: psycopg.Connection, tmp_path: Path) -> Try:
             path.with_suffix(".rollback.sql").write_text(f"-- loses: {loses}\n{mode}\n{down}")
         old = Release("old", few_queries())
         new = Release("new", (old.queries if kept else {}) | (queries or {}))
-        done = review(copy, [path], {path.stem}, ROWS, new, lambda _: old, lambda *_: None)
+        done = review(
+            scratch_database,
+            [path],
+            {path.stem},
+            ROWS,
+            new,
+            lambda _: old,
+            lambda *_: None,
+            with_trial=under_traffic,
+        )
         return report(done, ROWS, "18", datetime.now(UTC)).parts[0]
 
     return try_it

@@ -1,0 +1,132 @@
+"""Reasons against a migration that the service's queries give: failures, worse plans, and what they met under traffic.
+
+Each reason is given once, with the number of queries that it concerns.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from app.review.plans import Plan
+from app.review.review import Reviewed
+from app.review.trial import Direction, Trial
+
+LARGE_TABLE = 1000  # rows: work on a smaller table takes no time
+WORSE_FACTOR = 4  # times the buffers that a query needed before
+NOISE = 1000  # buffers that a query may need more than before
+MAX_NAMES = 3  # queries that a reason names
+LESS_HOT = 0.5  # of the updates, which are no longer HOT
+MORE_WAL = 2  # times the WAL that a write needed before
+WAL_NOISE = 2000  # bytes that a write may need more than before
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Reason against a migration."""
+
+    level: str  # care, unsafe, or unknown: it could not be measured
+    text: str
+
+
+def of_queries(reviewed: Reviewed) -> Iterator[Reason]:
+    """Yield the queries that fail, and those with a worse plan."""
+    release = f"of the previous release, {reviewed.previous}," if reviewed.previous else "of this release"
+    for error, names in _by_error(reviewed.unfit):
+        which, is_one = _queries(names, "of this release")
+        yield Reason("unsafe", f"{which} {'fails on its' if is_one else 'fail on their'} own schema: {error}")
+    for error, names in _by_error(reviewed.broken):
+        which, is_one = _queries(names, release)
+        yield Reason("unsafe", f"{which} {'fails' if is_one else 'fail'} afterwards: {error}")
+    yield from _of_plans(reviewed)
+
+
+def _of_plans(reviewed: Reviewed) -> Iterator[Reason]:
+    groups: dict[tuple[str, str], list[tuple[str, Plan, Plan]]] = {}  # by level and fault
+    for change in reviewed.plans:
+        before, after = change.before, change.after
+        if before is None or after is None:
+            continue
+        name = f"{change.query} ({change.example})" if change.example else change.query
+        new = sorted(after.sequential - before.sequential)
+        scanned = [table for table in new if reviewed.rows.get(table, 0) >= LARGE_TABLE]
+        if scanned and after.buffers > before.buffers:
+            level, fault = "unsafe", f"now reads the whole of {', '.join(scanned)}"
+        elif after.buffers > WORSE_FACTOR * before.buffers + NOISE:
+            level, fault = "care", "reads more"
+        else:
+            continue
+        groups.setdefault((level, fault), []).append((name, before, after))
+    for (level, fault), found in groups.items():
+        name, before, after = found[0]
+        others = {other.partition(" (")[0] for other, _, _ in found} - {name.partition(" (")[0]}
+        also = f"; so {'does' if len(others) == 1 else 'do'} {_listed(others)}" if others else ""
+        yield Reason(level, f"{name} {fault}: {before.buffers:,} buffers before, {after.buffers:,} after{also}")
+
+
+def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
+    """Yield what the sessions met while the migration was applied or rolled back, and afterwards."""
+    trial, run = reviewed.trial, reviewed.down if rollback else reviewed.up
+    if not trial or not run or run.error:
+        return
+    yield from (Reason("unknown", f"it could not be measured: {what}") for what in trial.unmeasured)
+    direction = trial.down if rollback else trial.up
+    if not direction:
+        return
+    if direction.error:
+        yield Reason("unsafe", f"it fails under traffic: {direction.error}")
+        return
+    if ended := direction.met.deadlocks:
+        yield Reason("care", f"under traffic, a deadlock ended {_listed(ended)}: it takes locks in another order")
+    known = reviewed.broken.keys()
+    whose = f"as {trial.role}, " if trial.role else ""
+    for error, names in direction.refused.items():
+        if names - known:
+            which, is_one = _queries(names - known, "of the running release")
+            yield Reason("unsafe", f"{whose}{which} {'fails' if is_one else 'fail'} afterwards: {error}")
+    lasting = known | {name for names in direction.refused.values() for name in names}
+    for error, names in direction.met.errors.items():
+        if names - lasting:
+            which, is_one = _queries(names - lasting, "of the running release")
+            yield Reason("care", f"{whose}{which} {'fails' if is_one else 'fail'} while it runs: {error}")
+    if empty := direction.emptied - lasting:
+        which, is_one = _queries(empty, "of the running release")
+        yield Reason("unsafe", f"{whose}{which} {'finds' if is_one else 'find'} no row afterwards, but did before")
+    for fault in direction.inconsistent:
+        yield Reason("unsafe", f"afterwards the rows are not consistent: {fault}")
+    if not rollback:
+        yield from _of_costs(trial, direction)
+        for error, names in trial.forbidden.items():
+            which, is_one = _queries(names, "of this release")
+            yield Reason("care", f"{whose}{which} {'fails' if is_one else 'fail'}: {error}")
+
+
+def _of_costs(trial: Trial, direction: Direction) -> Iterator[Reason]:
+    for name, before in trial.costs.items():
+        after = direction.costs.get(name)
+        if after is None:
+            continue
+        if before.hot is not None and after.hot is not None and before.hot - after.hot >= LESS_HOT:
+            yield Reason("care", f"{after.hot:.0%} of the updates of {name} are HOT, {before.hot:.0%} before")
+        if after.wal > MORE_WAL * before.wal + WAL_NOISE:
+            yield Reason("care", f"{name} writes {after.wal:,} bytes of WAL, {before.wal:,} before")
+
+
+def _by_error(failing: dict[str, str]) -> Iterable[tuple[str, set[str]]]:
+    groups: dict[str, set[str]] = {}
+    for name, error in failing.items():
+        groups.setdefault(error, set()).add(name)
+    return groups.items()
+
+
+def _queries(names: set[str], whose: str) -> tuple[str, bool]:
+    """Return queries in words, and whether it is one."""
+    if len(names) == 1:
+        return f"the query {next(iter(names))} {whose}", True
+    return f"{len(names)} queries {whose} ({_listed(names)})".replace(",)", ")"), False
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)[:MAX_NAMES]
+    more = len(names) - len(shown)
+    if more:
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -1,0 +1,273 @@
+"""Trial of a migration under traffic: the service's queries run while a copy of the database is migrated, and back."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from app.errors import CommandError
+from app.migrations.backfill_batches import batches as batches_of
+from app.migrations.connection import Connection, run, run_text
+from app.project import current
+from app.review.measure import MAX_BATCH, MODE_NAMES, MODES
+from app.review.scratch import connect
+from app.review.traffic import Call, Met, Traffic, calls_of, explained, first_free_row, open_session
+from app.review.watch import locks_of
+from app.review.write_cost import WriteCost, measure_writes
+from app.schema.headers import directives
+from app.schema.statements import statements
+
+CHECKS = "consistency_*.sql"  # in sql/review/: each returns the faults that it finds, and no row if there are none
+EXAMPLES = 2  # of each query that reads, which the trial compares before and after
+CHECKED_ROWS = 5_000  # earlier rows that a check computes again
+NOT_THERE = ("42P01", "42883", "42703", "42704")  # a table, function, column or type does not exist (yet)
+BLOCKING = "SHARE"  # from this mode on, a lock blocks writes
+
+Answers = dict[Call, int | str]  # rows returned, or the error
+
+
+@dataclass
+class Direction:
+    """Events of the service while a migration was applied, or rolled back, and afterwards."""
+
+    met: Met = field(default_factory=Met)
+    refused: dict[str, set[str]] = field(default_factory=dict)  # new errors of its queries afterwards: their names
+    emptied: set[str] = field(default_factory=set)  # queries that returned rows before, and return none now
+    inconsistent: list[str] = field(default_factory=list)  # faults that the project's own checks find
+    costs: dict[str, WriteCost] = field(default_factory=dict)  # of one write, by query
+    error: str = ""  # why the migration failed under traffic
+
+
+@dataclass
+class Trial:
+    """Result of a trial."""
+
+    role: str | None  # of the sessions, or None if the server has no role of the service
+    sessions: int = 0
+    rows_checked: int = 0
+    costs: dict[str, WriteCost] = field(default_factory=dict)  # before the migration
+    up: Direction = field(default_factory=Direction)
+    down: Direction | None = None
+    forbidden: dict[str, set[str]] = field(default_factory=dict)  # of this release's queries that are new
+    unmeasured: list[str] = field(default_factory=list)  # in words
+
+
+class _DeadlockError(Exception):
+    """The migration was the victim of a deadlock."""
+
+
+def try_under_traffic(
+    url: str, migration: Path, *, transactional: bool, rows: int, old: dict[str, str], new: dict[str, str]
+) -> Trial:
+    """Apply and roll back a migration on a database of its own, while sessions send the queries of the old release."""
+    with closing(connect(url)) as connection:
+        trial = Trial(_service_role(connection))
+        try:
+            _try(connection, url, trial, migration, transactional=transactional, rows=rows, old=old, new=new)
+        except psycopg.Error as error:
+            trial.unmeasured.append(f"the trial under traffic: {explained(error)}")
+    return trial
+
+
+def _service_role(connection: Connection) -> str | None:
+    """Return the role of the service, or None if there is none, or the reviewer may not become it."""
+    row = run(connection, "find_service_role", "review", roles=list(current().roles)).fetchone()
+    if row:
+        with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction(force_rollback=True):
+            connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(row[0])))
+            return str(row[0])
+    return None
+
+
+def _try(
+    connection: Connection,
+    url: str,
+    trial: Trial,
+    migration: Path,
+    *,
+    transactional: bool,
+    rows: int,
+    old: dict[str, str],
+    new: dict[str, str],
+) -> None:
+    calls = _few(calls_of(old))
+    began = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert began
+    check = _Check(connection, trial.role, calls, max(1, rows // CHECKED_ROWS), began[0])
+    before, known = _ask(url, trial.role, calls), check.faults()
+    usable = [call for call in calls if not isinstance(before[call], str)]
+    first_row = first_free_row(calls)
+    measure_writes(url, trial.role, usable, first_row)  # writes whole pages to WAL: the copy began with a checkpoint
+    trial.costs = measure_writes(url, trial.role, usable, first_row)
+    trial.rows_checked = min(rows, CHECKED_ROWS) if known == {} else 0
+
+    def go(path: Path, direction: Direction) -> None:
+        traffic = Traffic(url, trial.role, usable, first_row + 1_000)
+        trial.sessions = len(traffic.sessions)
+        with _running(traffic):
+            direction.error = _run(connection, path, traffic, transactional=transactional)
+            traffic.settle()
+            direction.met = traffic.met
+        if direction.error:
+            return
+        now = _ask(url, trial.role, usable)
+        for call in usable:
+            answer = now[call]
+            if isinstance(answer, str):
+                direction.refused.setdefault(answer, set()).add(call.query)
+            elif answer == 0 and before[call] != 0:
+                direction.emptied.add(call.query)
+        faults = check.faults()
+        direction.inconsistent = [text for key, text in (faults or {}).items() if key not in (known or {})]
+        direction.costs = measure_writes(url, trial.role, usable, first_row)
+
+    go(migration, trial.up)
+    if trial.up.error:
+        return
+    fresh = _few(calls_of({name: text for name, text in new.items() if text != old.get(name)}))
+    for call, answer in _ask(url, trial.role, fresh).items():
+        if isinstance(answer, str) and answer.startswith("42501"):
+            trial.forbidden.setdefault(answer, set()).add(call.query)
+    rollback = migration.with_suffix(".rollback.sql")
+    if rollback.exists() and "irreversible" not in directives(migration):
+        trial.down = Direction()
+        go(rollback, trial.down)
+
+
+def _few(calls: Sequence[Call]) -> list[Call]:
+    """Return the calls that write, and the first ones of each query that reads."""
+    numbers = Counter[str]()
+    chosen = []
+    for call in calls:
+        numbers[call.query] += 1
+        if call.is_write or numbers[call.query] <= EXAMPLES:
+            chosen.append(call)
+    return chosen
+
+
+@contextmanager
+def _running(traffic: Traffic) -> Iterator[None]:
+    try:
+        traffic.start()
+        yield
+    finally:
+        traffic.stop()
+
+
+def _run(connection: Connection, path: Path, traffic: Traffic, *, transactional: bool) -> str:
+    """Run a file, with a pause after each statement that takes a lock, and return the error if it fails.
+
+    If a deadlock ends it, run it again without traffic.
+    """
+    try:
+        try:
+            _execute(connection, path, traffic, transactional=transactional)
+        except _DeadlockError:
+            traffic.met.deadlocks.add("the migration")
+            if not transactional:
+                return "a deadlock ended it, and it cannot be run again as a whole"
+            traffic.is_paused.set()
+            traffic.settle()
+            _execute(connection, path, None, transactional=transactional)
+            traffic.is_paused.clear()
+    except psycopg.Error as error:
+        return explained(error)
+    except CommandError as error:
+        return error.message
+    return ""
+
+
+def _execute(connection: Connection, path: Path, traffic: Traffic | None, *, transactional: bool) -> None:
+    if "backfill" in directives(path):
+        for _ in batches_of(connection, path, MAX_BATCH):
+            pass
+        return
+    try:
+        if not transactional:
+            for _, sql in statements(path.read_text(encoding="utf-8")):
+                connection.execute(sql.encode())
+            return
+        with connection.transaction():
+            held: set[tuple[int, str]] = set()
+            for _, sql in statements(path.read_text(encoding="utf-8")):
+                connection.execute(sql.encode())
+                taken = {(oid, mode) for oid, mode, _ in locks_of(connection, connection)}
+                if traffic and any(_is_blocking(mode) for _, mode in taken - held):
+                    traffic.settle()
+                held |= taken
+    except psycopg.errors.DeadlockDetected as error:
+        raise _DeadlockError from error
+
+
+def _is_blocking(mode: str) -> bool:
+    return MODES.index(MODE_NAMES[mode]) >= MODES.index(BLOCKING)
+
+
+def _ask(url: str, role: str | None, calls: Sequence[Call]) -> Answers:
+    """Send each call as the service does, roll it back, and return the answers."""
+    with closing(open_session(url, role)) as connection:
+        return {call: _answer(connection, call) for call in calls}
+
+
+def _answer(connection: Connection, call: Call) -> int | str:
+    try:
+        connection.execute(f"PREPARE asked AS {call.text}".encode())
+    except psycopg.Error as error:
+        return explained(error)
+    try:
+        with connection.transaction(force_rollback=True):
+            done = connection.execute(f"EXECUTE asked ({call.arguments})" if call.arguments else "EXECUTE asked")
+            return done.rowcount
+    except psycopg.Error as error:
+        return explained(error)
+    finally:
+        connection.execute("DEALLOCATE asked")
+
+
+class _Check:
+    """The project's checks of consistency, in a transaction in which the service has inserted, changed and deleted."""
+
+    def __init__(
+        self, connection: Connection, role: str | None, calls: Sequence[Call], one_in: int, since: datetime
+    ) -> None:
+        self._connection, self._role, self._one_in, self._since = connection, role, one_in, since
+        self._writes = [call for call in calls if call.is_write]
+
+    def faults(self) -> dict[str, str] | None:
+        """Return what the checks find, or None if there are none.
+
+        The key of a check is its name if the schema does not have what it reads, which can have several messages.
+        """
+        paths = sorted((current().sql / "review").glob(CHECKS))
+        if not paths:
+            return None
+        connection = self._connection
+        found: dict[str, str] = {}
+        with connection.transaction(force_rollback=True):
+            if self._role:
+                connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self._role)))
+            for call in self._writes:
+                try:
+                    with connection.transaction():
+                        connection.execute(f"PREPARE checked AS {call.text}".encode())
+                        connection.execute(f"EXECUTE checked ({call.arguments})".encode())
+                except psycopg.Error:  # `_ask` tells of it
+                    pass
+                connection.execute("DEALLOCATE ALL")
+            connection.execute("RESET ROLE")
+            for path in paths:
+                text = path.read_text(encoding="utf-8")
+                try:
+                    with connection.transaction():
+                        rows = run_text(connection, text, one_in=self._one_in, since=self._since)
+                        found |= {fault: fault for (fault,) in rows}
+                except psycopg.Error as error:
+                    if error.sqlstate not in NOT_THERE:
+                        raise
+                    found[path.stem] = f"{path.stem}: {explained(error)}"
+        return found

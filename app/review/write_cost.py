@@ -1,0 +1,72 @@
+"""Cost of writes: WAL, pages, and the share of HOT updates, measured for each query of the service that writes."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import psycopg
+
+from app.migrations.connection import Connection, run
+from app.review.traffic import Call, open_session
+
+ROWS = 10  # that each query writes
+TIMES = 5  # that an update changes each row
+
+
+@dataclass(frozen=True)
+class WriteCost:
+    """Cost of one execution of a query."""
+
+    wal: int  # bytes: the least, because some write whole pages
+    pages: int  # of tables and indexes, that it looked at on average
+    hot: float | None  # share of the updates that were HOT, or None if it updates no row
+
+
+def measure_writes(url: str, role: str | None, calls: Sequence[Call], first_row: int) -> dict[str, WriteCost]:
+    """Return the cost of each query that writes a numbered row. The writes are rolled back, except those of updates."""
+    costs: dict[str, WriteCost] = {}
+    with closing(open_session(url, role)) as connection:
+        for call in calls:
+            if call.is_write and call.is_numbered and call.query not in costs:
+                try:
+                    cost = _measure(connection, call, first_row)
+                except psycopg.Error:  # the trial tells of it
+                    continue
+                if cost:
+                    costs[call.query] = cost
+    return costs
+
+
+def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | None:
+    """Return the cost of a query, or None if it writes no row."""
+    times = TIMES if call.kind == "update" else 1
+    connection.execute(f"PREPARE measured AS {call.text}".encode())
+    try:
+        pages = updated = hot = 0
+        wal: list[int] = []
+        for row in range(first_row, first_row + ROWS):
+            # The first time does not count: it writes whole pages to WAL, and an update leaves the row's full page.
+            for time in range(times + 1):
+                with connection.transaction(force_rollback=times == 1):
+                    start = _counters(connection)
+                    count = connection.execute(f"EXECUTE measured ({call.of_row(row)})".encode()).rowcount
+                    end = _counters(connection)
+                if count > 0 and time:
+                    wal.append(end[0] - start[0])
+                    pages, updated, hot = (
+                        total + after - before
+                        for total, after, before in zip((pages, updated, hot), end[1:], start[1:], strict=True)
+                    )
+    finally:
+        connection.execute("DEALLOCATE measured")
+    if not wal:
+        return None
+    return WriteCost(min(wal), pages // len(wal), hot / updated if updated else None)
+
+
+def _counters(connection: Connection) -> tuple[int, int, int, int]:
+    """Return the WAL so far, and the pages, updates and HOT updates that the session has counted."""
+    row = run(connection, "read_counters", "review").fetchone()
+    assert row
+    wal, pages, updated, hot = row
+    return wal, pages, updated, hot

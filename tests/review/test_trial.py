@@ -1,0 +1,132 @@
+"""Trial under traffic: what the service meets while a migration is applied and rolled back, and afterwards."""
+
+import json
+import re
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from app.review.report import render, report
+from app.review.traffic import Traffic
+from tests.support.reviews import ROWS, Try, reasons, rollback_reasons
+
+ADD = "ALTER TABLE images ADD CONSTRAINT wide CHECK (width > 0) NOT VALID;"
+DROP = "ALTER TABLE images DROP CONSTRAINT wide;"
+WORDS = "5 sessions as images_app sent "
+CONSISTENT = f"{ROWS:,} earlier rows and all new ones are consistent"
+
+
+def test_a_harmless_migration_is_safe_under_traffic_and_each_format_says_what_was_tried(tried: Try) -> None:
+    part = tried(ADD, DROP, under_traffic=True)
+
+    assert reasons(part) == rollback_reasons(part) == ""
+    outcome = report([part.reviewed], ROWS, "18.4", datetime.now(UTC))
+    assert not outcome.is_unknown
+    for format in ("text", "markdown", "html"):
+        text = re.sub(r"<[^>]+>|\\", "", render(outcome, format))
+        assert text.count(WORDS) == text.count(CONSISTENT) == 2, format
+    assert len(render(outcome, "text").splitlines()) < 40  # one screen
+    [migration] = json.loads(render(outcome, "json"))["migrations"]
+    measured = migration["measured"]["trial"]
+    assert measured["costs"].keys() == {"delete_image", "insert_image", "update_image"}
+    assert measured["up"]["met"]["statements"] > 0
+    assert measured["down"]["costs"]["update_image"]["hot"] is not None
+    assert migration["rollback_verdict"] == "safe under traffic"
+
+
+def test_locks_in_another_order_than_the_service_s_are_a_deadlock(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE image_terms ADD COLUMN note text; ALTER TABLE images ADD COLUMN note text;",
+        "ALTER TABLE images DROP COLUMN note; ALTER TABLE image_terms DROP COLUMN note;",
+        under_traffic=True,
+    )
+
+    assert re.search(r"care: under traffic, a deadlock ended .*: it takes locks in another order", reasons(part))
+    assert "deadlock" not in rollback_reasons(part)
+
+
+@pytest.mark.parametrize(
+    ("up", "reason"),
+    [
+        (
+            "ALTER TABLE images ALTER COLUMN id DROP DEFAULT;",
+            "unsafe: the query insert_image of the previous release, old, fails afterwards: "
+            'null value in column "id" of relation "images" violates not-null constraint',
+        ),
+        (
+            "ALTER TABLE images ENABLE ROW LEVEL SECURITY;",
+            "8 queries of the running release (delete_image, find_contents, get_content and 5 more) find no row",
+        ),
+        (
+            "REVOKE SELECT ON images FROM images_app;",
+            "fail afterwards: 42501: permission denied for table images",
+        ),
+        (
+            "ALTER TABLE images DISABLE TRIGGER images_list_inserted;",
+            "unsafe: afterwards the rows are not consistent: ",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE sql "
+            "IMMUTABLE PARALLEL SAFE RETURN ARRAY['type:' || content_type];",
+            "terms of their image, such as tag:",
+        ),
+        (
+            "DROP TRIGGER images_list_updated ON images;",
+            "unsafe: afterwards the rows are not consistent: ",
+        ),
+    ],
+    ids=["default", "row security", "rights", "trigger off", "function", "trigger dropped"],
+)
+def test_what_breaks_the_running_service_is_unsafe(tried: Try, up: str, reason: str) -> None:
+    part = tried(up, under_traffic=True)
+
+    assert reason in reasons(part)
+    assert part.apply.level == "unsafe"
+
+
+def test_a_rollback_that_repairs_no_row_is_not_consistent(tried: Try) -> None:
+    part = tried(
+        "ALTER TABLE images DISABLE TRIGGER images_list_inserted;",
+        "ALTER TABLE images ENABLE TRIGGER images_list_inserted;",
+        under_traffic=True,
+    )
+
+    assert "unsafe: afterwards the rows are not consistent: " in rollback_reasons(part)
+
+
+def test_an_index_that_ends_hot_updates_is_told_with_its_cost(tried: Try) -> None:
+    part = tried("CREATE INDEX CONCURRENTLY ON images (updated_at);", under_traffic=True)
+
+    assert re.search(r"care: 0% of the updates of update_image are HOT, \d+% before", reasons(part))
+    assert part.tried
+    [(_, before, after)] = [cost for cost in part.tried.changed_costs if cost[0] == "update_image"]
+    assert after.hot == 0
+    assert before.hot
+    assert after.wal > before.wal
+
+
+def test_a_query_without_rights_on_what_is_new_is_told(tried: Try) -> None:
+    query = "-- find_album: finds an album.\n-- example an album: 1\nSELECT * FROM albums WHERE id = $1"
+
+    part = tried(
+        "CREATE TABLE albums (id bigint); REVOKE ALL ON albums FROM images_app;",
+        queries={"find_album": query},
+        under_traffic=True,
+    )
+
+    assert "care: as images_app, the query find_album of this release fails: 42501: permission denied" in reasons(part)
+
+
+def test_a_trial_that_fails_makes_both_verdicts_not_reviewed(tried: Try, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Traffic) -> None:
+        raise psycopg.OperationalError("the connection is gone")
+
+    monkeypatch.setattr(Traffic, "start", fail)
+
+    part = tried(ADD, DROP, under_traffic=True)
+
+    reason = "unknown: it could not be measured: the trial under traffic: the connection is gone"
+    assert reasons(part) == rollback_reasons(part) == reason
+    assert part.apply.words == "not reviewed"
+    assert report([part.reviewed], ROWS, "18.4", datetime.now(UTC)).is_unknown
