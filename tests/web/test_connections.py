@@ -124,19 +124,46 @@ def test_of_thousands_of_pipelined_requests_few_are_answered(service: Service) -
     assert received.rindex(b"HTTP/1.1 200 ") < received.index(b"connection: close")
 
 
-async def test_a_head_behind_another_request_in_one_read_has_the_same_limit() -> None:
+def connected(kind: type[protocol.HttpProtocol]) -> protocol.HttpProtocol:
+    """Return a connection whose client sends nothing by itself."""
     service = Service()
     service.server.config.load()
     transport = Mock(is_closing=lambda: False, get_write_buffer_size=lambda: 0)
     transport.get_extra_info.return_value = None
-    connection = protocol.HttpProtocol(service.server.config, ServerState(), {})
+    connection = kind(service.server.config, ServerState(), {})
     connection.connection_made(transport)
-    connection.data_received(GET + GET.replace(b"Host", b"x: " + b"y" * 100_000 + b"\r\nHost"))
+    return connection
+
+
+async def test_of_thousands_of_requests_in_one_read_few_are_parsed() -> None:
+    class Counting(protocol.HttpProtocol):
+        parsed = 0
+
+        def on_url(self, url: bytes) -> None:
+            self.parsed += 1
+            super().on_url(url)
+
+    connection = connected(Counting)
+
+    connection.data_received(GET * 10_000)
+    connection.data_received(GET * 10_000)
+
+    connection.connection_lost(None)
+    assert isinstance(connection, Counting)
+    assert connection.parsed <= protocol.MAX_QUEUED + protocol.PIECE // len(GET) + 2
+
+
+@pytest.mark.parametrize(("size", "rejected"), [(100_000, True), (66_000, True), (65_000, False)])
+async def test_a_head_behind_another_request_in_one_read_has_the_same_limit(size: int, rejected: bool) -> None:
+    connection = connected(protocol.HttpProtocol)
+    connection.data_received(GET + GET.replace(b"Host", b"x: " + b"y" * size + b"\r\nHost"))
     [(waiting, _)] = connection.pipeline
     scope: dict[str, Any] = {**waiting.scope}
     connection.connection_lost(None)
 
-    assert scope[REJECTION].response().status_code == 431
+    assert (REJECTION in scope) == rejected
+    if rejected:
+        assert scope[REJECTION].response().status_code == 431
 
 
 @pytest.mark.parametrize("before", [b"", GET], ids=["first", "second"])
