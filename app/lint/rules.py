@@ -149,7 +149,7 @@ RULES = {
 }
 
 SQUAWK_DOCS = "https://squawkhq.com/docs/"
-# Squawk's rules that apply here, each with its hint. All others are off, for the reason in SQUAWK_OFF.
+# Squawk's rules that apply here, each with its hint. docs/reference/lint-rules.md says why all others are off.
 SQUAWK_RULES = {
     "ban-char-field": "use text",
     "ban-create-domain-with-constraint": "put a named CHECK on the table",
@@ -165,60 +165,4 @@ SQUAWK_RULES = {
     "prefer-text-field": "use text, and a named CHECK for its length",
     "prefer-timestamp-tz": "use timestamptz",
     "require-enum-value-ordering": "add BEFORE or AFTER with an existing value",
-}
-
-OUR_DROP_RULES = "our drop-breaks, drop-loses and drop-cascade know the queries of the release"
-OUR_REWRITE_RULES = "our default-rewrite and table-rewrite know what rewrites a table, and which tables are in use"
-OUR_TYPE_RULES = "our type-rewrite and type-breaks know the former type, the CHECKs and the indexes"
-OUR_SCAN_RULES = (
-    "our check-scan, foreign-key-scan and constraint-index know which tables are in use, and read DO blocks"
-)
-OUR_NOT_NULL_RULES = "our not-null-scan knows the valid CHECKs, and our insert-breaks the INSERTs"
-OUR_INDEX_RULES = "our blocking-index, blocking-index-drop and blocking-reindex know which tables are in use"
-OUR_RENAME_RULE = "our rename-breaks permits new names for indexes"
-MIGRATOR_REJECTS = "the migrator rejects these itself: `concurrently-alone`, `transaction-control`"
-MIGRATOR_SETS = "the migrator sets lock_timeout for each statement, and must not cut off a long VALIDATE"
-
-SQUAWK_OFF = {
-    "syntax-error": "PostgreSQL's own parser reads the files, and squawk rejects some that PostgreSQL accepts",
-    "require-lock-timeout": MIGRATOR_SETS,
-    "require-statement-timeout": MIGRATOR_SETS,
-    "require-timeout-settings": MIGRATOR_SETS,
-    "prefer-robust-stmts": "IF NOT EXISTS would accept an INVALID index, or a table with another definition",
-    "require-table-schema": "each installation has its own schema, which the search path of the migrator's role names",
-    "adding-field-with-default": OUR_REWRITE_RULES,
-    "adding-serial-primary-key-field": OUR_REWRITE_RULES,
-    "prefer-repack": OUR_REWRITE_RULES,
-    "changing-column-type": OUR_TYPE_RULES,
-    "adding-foreign-key-constraint": OUR_SCAN_RULES,
-    "constraint-missing-not-valid": OUR_SCAN_RULES,
-    "disallowed-unique-constraint": OUR_SCAN_RULES,
-    "adding-not-nullable-field": OUR_NOT_NULL_RULES,
-    "adding-required-field": OUR_NOT_NULL_RULES,
-    "require-concurrent-index-creation": OUR_INDEX_RULES,
-    "require-concurrent-index-deletion": OUR_INDEX_RULES,
-    "require-concurrent-reindex": OUR_INDEX_RULES,
-    "ban-concurrent-index-creation-in-transaction": MIGRATOR_REJECTS,
-    "transaction-nesting": MIGRATOR_REJECTS,
-    "ban-uncommitted-transaction": MIGRATOR_REJECTS,
-    "require-concurrent-partition-detach": "no migration can run CONCURRENTLY here: partition-locks has the hint",
-    "renaming-column": OUR_RENAME_RULE,
-    "renaming-table": OUR_RENAME_RULE,
-    "renaming-object": OUR_RENAME_RULE,
-    "ban-drop-column": OUR_DROP_RULES,
-    "ban-drop-table": OUR_DROP_RULES,
-    "ban-drop-view": OUR_DROP_RULES,
-    "ban-drop-function": OUR_DROP_RULES,
-    "ban-drop-type": OUR_DROP_RULES,
-    "ban-drop-schema": OUR_DROP_RULES,
-    "ban-drop-sequence": OUR_DROP_RULES,
-    "ban-drop-domain": OUR_DROP_RULES,
-    "ban-drop-constraint": OUR_DROP_RULES,
-    "ban-drop-index": OUR_DROP_RULES,
-    "ban-drop-extension": OUR_DROP_RULES,
-    "ban-drop-policy": OUR_DROP_RULES,
-    "ban-drop-trigger": OUR_DROP_RULES,
-    "ban-truncate-cascade": OUR_DROP_RULES,
-    "ban-set-schema": OUR_DROP_RULES,
-    "ban-drop-database": "the migrator rejects it: by-hand",
 }

@@ -111,12 +111,12 @@ ALTER TABLE image_terms ALTER COLUMN term TYPE text COLLATE "C";
 -- unsafe (squawk adding-not-nullable-field): SET NOT NULL
 ALTER TABLE images ALTER COLUMN title SET NOT NULL;
 
--- safe (strong_migrations change_column_null): SET NOT NULL after a valid CHECK
+-- safe (strong_migrations change_column_null_postgresql): SET NOT NULL after a valid CHECK
 -- before: code_check
 ALTER TABLE albums ALTER COLUMN code SET NOT NULL;
 ALTER TABLE albums DROP CONSTRAINT albums_code_check;
 
--- unsafe (strong_migrations change_column_null): SET NOT NULL after a CHECK that is not valid yet
+-- unsafe (strong_migrations change_column_null_postgresql): SET NOT NULL after a CHECK that is not valid yet
 -- before: code_check_new
 ALTER TABLE albums ALTER COLUMN code SET NOT NULL;
 
@@ -335,7 +335,7 @@ ALTER TABLE images ADD COLUMN language text;
 ALTER TABLE images ADD COLUMN note text;
 ALTER TABLE image_documents ADD COLUMN weight bigint;
 
--- unsafe (strong_migrations backfilling): a column and all its values
+-- unsafe (strong_migrations, backfilling): a column and all its values
 ALTER TABLE images ADD COLUMN caption text;
 UPDATE images SET caption = title;
 
@@ -396,7 +396,7 @@ BEGIN
 END
 $$;
 
--- unsafe (strong_migrations backfilling): a LIMIT in a subselect is no batch
+-- unsafe (strong_migrations, backfilling): a LIMIT in a subselect is no batch
 ALTER TABLE images ADD COLUMN shelf bigint;
 UPDATE images SET shelf = (SELECT count(*) FROM image_terms WHERE image_id = images.id LIMIT 1);
 
