@@ -7,6 +7,7 @@ from pglast.enums import AlterTableType as Alter
 from pglast.enums import ConstrType, DropBehavior, ObjectType
 
 from app.lint import costs
+from app.lint.alter_table import is_light, rewrites
 from app.lint.catalog import Catalog
 from app.lint.definition_rules import alter_table_definition_faults, type_faults
 from app.lint.findings import Fault, Faults
@@ -28,17 +29,6 @@ from app.lint.release_rules import (
 from app.lint.state import MigrationState
 from app.lint.usage import Use
 
-# Subcommands whose lock lets reads and writes continue.
-LIGHT = {
-    *(Alter.AT_ValidateConstraint, Alter.AT_SetStatistics, Alter.AT_SetRelOptions, Alter.AT_ResetRelOptions),
-    *(Alter.AT_ClusterOn, Alter.AT_DropCluster, Alter.AT_SetOptions, Alter.AT_ResetOptions, Alter.AT_AttachPartition),
-}
-REWRITING = {
-    Alter.AT_SetLogged: "SET LOGGED",
-    Alter.AT_SetUnLogged: "SET UNLOGGED",
-    Alter.AT_SetAccessMethod: "SET ACCESS METHOD",
-    Alter.AT_SetTableSpace: "SET TABLESPACE",
-}
 # PostgreSQL runs the subcommands of one statement in this order. All others come after these.
 ORDER = {Alter.AT_DropConstraint: 0, Alter.AT_DropColumn: 0, Alter.AT_AlterColumnType: 1}
 TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_FOREIGN_TABLE}
@@ -61,7 +51,7 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
     node, table = statement.node, relation_name(statement.node.relation)
     commands = list(zip(statement.lines, node.cmds or (), strict=True))
     if node.objtype == ObjectType.OBJECT_INDEX:
-        if moved := [line for line, command in commands if command.subtype in REWRITING]:
+        if moved := [line for line, command in commands if rewrites(command)]:
             yield Fault(moved[0], "table-rewrite", f"the index {table} is copied, and queries that use it wait")
         return
     if node.objtype == ObjectType.OBJECT_TYPE:
@@ -69,7 +59,7 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
     if node.objtype not in TABLES:
         return
     busy = state.is_busy(table)
-    if busy and not all(command.subtype in LIGHT for _, command in commands):
+    if busy and not all(is_light(command) for _, command in commands):
         state.locked.append(table)
     costly_types: list[tuple[int, str]] = []
     added = {command.def_.colname for _, command in commands if command.subtype == Alter.AT_AddColumn}
@@ -176,7 +166,7 @@ def _rewrite_cause(state: MigrationState, definition: Any, constraints: Any, def
         return STORED
     if costs.volatile(state.catalog, default):
         return "the default is volatile, or may be"
-    if state.catalog.domains.get(qualified_name(definition.typeName.names)):
+    if state.catalog.domains.get(qualified_name(definition.typeName.names), True) is None:
         return "the domain has constraints"
     return ""
 
@@ -246,9 +236,8 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any, a
         known = next((each for each in state.catalog.constraints(table) if each.name == name), None)
         if state.transactional and state.locked and not (known and known.valid):
             yield Fault(line, "validate-apart", f"{table} is scanned in the transaction that locks {state.held}")
-    elif kind in REWRITING:
-        why = f"{REWRITING[kind]} rewrites {table}, and reads and writes wait"
-        yield Fault(line, "table-rewrite", why, COPY_HINT)
+    elif rewrites(command):
+        yield Fault(line, "table-rewrite", f"{table} is rewritten, and reads and writes wait", COPY_HINT)
     elif kind == Alter.AT_SetExpression:
         column = state.catalog.column(table, name)
         if not (column and column.virtual):

@@ -14,6 +14,7 @@ from pglast.enums import ConstrType, GrantTargetType, ObjectType
 from app.lint.nodes import (
     RELATIONS,
     SERIALS,
+    Type,
     columns_in,
     constraint_columns,
     dropped_names,
@@ -48,7 +49,7 @@ class Catalog:
     tables: dict[str, Table] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     routines: dict[str, Routine] = field(default_factory=dict)
-    domains: dict[str, bool] = field(default_factory=dict)  # whether it has constraints
+    domains: dict[str, Type | None] = field(default_factory=dict)  # the type below, or None if it has constraints
     temporary: set[str] = field(default_factory=set)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)  # by table and name
     policies: dict[tuple[str, str], Policy] = field(default_factory=dict)  # by table and name
@@ -153,9 +154,10 @@ class Catalog:
             case ast.CreateDomainStmt():
                 self.types[qualified_name(node.domainname)] = created_by
                 kinds = {constraint.contype for constraint in node.constraints or ()}
-                self.domains[qualified_name(node.domainname)] = bool(kinds & KINDS.keys())
+                base = None if kinds & KINDS.keys() else type_of(node.typeName, node.collClause)
+                self.domains[qualified_name(node.domainname)] = base
             case ast.AlterDomainStmt(subtype="C"):  # ADD CONSTRAINT
-                self.domains[qualified_name(node.typeName)] = True
+                self.domains[qualified_name(node.typeName)] = None
             case _:
                 pass
 
@@ -226,7 +228,10 @@ class Catalog:
         name = node.conname or next(each for each in [stem, *(f"{stem}{n}" for n in range(1, 99))] if each not in taken)
         target = relation_name(node.pktable) if node.pktable else ""
         valid = new or not node.skip_validation
-        self.tables[table].constraints[name] = Constraint(name, kind, columns, valid, node.raw_expr, target, created_by)
+        referenced = tuple(each.sval for each in node.pk_attrs or ())
+        self.tables[table].constraints[name] = Constraint(
+            name, kind, columns, valid, node.raw_expr, target, created_by, referenced
+        )
         if kind in {"pkey", "key", "excl"}:
             if node.indexname:
                 self.indexes.pop(node.indexname, None)

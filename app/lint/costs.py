@@ -72,7 +72,8 @@ def rewrites(old: Type | None, new: Type | None) -> bool:
 def type_change(catalog: Catalog, table: str, name: str, definition: Any) -> str:
     """Return the cost of ALTER COLUMN ... TYPE in words, or "" if it changes only the system catalog."""
     column = catalog.column(table, name)
-    old, new = column.type if column else None, type_of(definition.typeName, definition.collClause)
+    new = _below(catalog, type_of(definition.typeName, definition.collClause))
+    old = _below(catalog, column.type if column else None)
     if rewrites(old, new) or not _is_default_cast(definition.raw_default, name, new):
         return f"from {type_text(old)} to {type_text(new)} rewrites the table and its indexes"
     if column and column.virtual:
@@ -86,6 +87,13 @@ def type_change(catalog: Catalog, table: str, name: str, definition: Any) -> str
         why = "the collation changes" if is_new_collation else "of an expression or a predicate"
         return f"the change rebuilds {', '.join(rebuilt)}, because {why}"
     return ""
+
+
+def _below(catalog: Catalog, type: Type | None) -> Type | None:
+    """Return the type of a domain without constraints, or the type itself."""
+    if type is None or type.array:
+        return type
+    return catalog.domains.get(type.name) or type
 
 
 def _is_default_cast(using: Any, name: str, new: Type | None) -> bool:

@@ -31,6 +31,7 @@ class Constraint:
     expression: Any = None  # a node
     target: str = ""  # the other table of a foreign key
     created_by: str = ""
+    target_columns: tuple[str, ...] = ()  # none: those of its primary key
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ def _newer(node: Any) -> tuple[str, int] | None:
             return "NOT ENFORCED", 18
         case ast.Constraint(contype=ConstrType.CONSTR_CHECK | ConstrType.CONSTR_FOREIGN, is_enforced=False):
             return "NOT ENFORCED", 18
+        case ast.ATAlterConstraint(alterEnforceability=True):
+            return "ALTER CONSTRAINT ... ENFORCED", 18
         case ast.Constraint(contype=ConstrType.CONSTR_NOTNULL, keys=[*_]):
             return "ADD CONSTRAINT ... NOT NULL", 18
         case ast.Constraint() if node.without_overlaps or node.fk_with_period or node.pk_with_period:

@@ -1,8 +1,8 @@
 """Effects of a statement, from its text: the locks that it takes, and its work (rewrite, scan, build, write).
 
-The lock modes are those of PostgreSQL's manual ("Explicit Locking") and of its source. A test compares them with the
-locks that a server reports. A statement that cannot be read (a DO block that puts SQL together, a call of a routine)
-says so in `unread`: then the locks are at least those that are named.
+The lock modes of ALTER TABLE are measured (app/lint/alter_table.py). The others are those of PostgreSQL's manual
+("Explicit Locking"). A test compares them with the locks that a server reports. A statement that cannot be read (a DO
+block that puts SQL together, a call of a routine) says so in `unread`. Then the locks are at least those that it names.
 """
 
 from collections.abc import Iterator
@@ -13,33 +13,16 @@ from pglast import ast
 from pglast.enums import AlterTableType as Alter
 from pglast.enums import ConstrType, GrantTargetType, ObjectType
 
+from app.lint.alter_table import MODES
+from app.lint.alter_table import mode as mode_of
 from app.lint.alter_table_rules import TABLES, alter_table_faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, walk
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
-from app.review.measure import MODES
 
 ACCESS_SHARE, ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE = MODES[:4]
 SHARE, SHARE_ROW_EXCLUSIVE, EXCLUSIVE, ACCESS_EXCLUSIVE = MODES[4:]
 
-# Subcommands of ALTER TABLE that take a weaker lock than ACCESS EXCLUSIVE: AlterTableGetLockLevel() of PostgreSQL.
-WEAKER = {
-    **dict.fromkeys(
-        [
-            *(Alter.AT_SetStatistics, Alter.AT_SetRelOptions, Alter.AT_ResetRelOptions, Alter.AT_ClusterOn),
-            *(Alter.AT_DropCluster, Alter.AT_SetOptions, Alter.AT_ResetOptions, Alter.AT_ValidateConstraint),
-            *(Alter.AT_AttachPartition, Alter.AT_DetachPartitionFinalize),
-        ],
-        SHARE_UPDATE_EXCLUSIVE,
-    ),
-    **dict.fromkeys(
-        [
-            *(Alter.AT_EnableTrig, Alter.AT_EnableAlwaysTrig, Alter.AT_EnableReplicaTrig, Alter.AT_EnableTrigAll),
-            *(Alter.AT_EnableTrigUser, Alter.AT_DisableTrig, Alter.AT_DisableTrigAll, Alter.AT_DisableTrigUser),
-        ],
-        SHARE_ROW_EXCLUSIVE,
-    ),
-}
 WORK_OF_RULE = {  # a rule of app/lint that finds work in an ALTER TABLE
     "type-rewrite": "rewrite",
     "default-rewrite": "rewrite",
@@ -298,30 +281,40 @@ def _alter_table(found: Effects, state: MigrationState, statement: Statement) ->
     known = dict(state.catalog.tables[table].constraints) if table in state.catalog.tables else {}
     for command in node.cmds or ():
         kind, definition = command.subtype, command.def_
-        mode = WEAKER.get(kind, ACCESS_EXCLUSIVE)
+        mode = mode_of(command)
         if kind == Alter.AT_AddConstraint and definition.contype == ConstrType.CONSTR_FOREIGN:
-            mode = SHARE_ROW_EXCLUSIVE
             found.lock(relation_name(definition.pktable), mode)
         elif kind == Alter.AT_AddColumn:
             for target in _foreign_targets([definition]):
                 found.lock(target, SHARE_ROW_EXCLUSIVE)
-        elif kind == Alter.AT_DetachPartition and definition.concurrent:
-            mode = SHARE_UPDATE_EXCLUSIVE
-        elif kind == Alter.AT_AttachPartition:
+        elif kind in {Alter.AT_AttachPartition, Alter.AT_DetachPartition}:
             found.lock(relation_name(definition.name), ACCESS_EXCLUSIVE)
+        elif kind in {Alter.AT_AddInherit, Alter.AT_DropInherit}:
+            found.lock(
+                relation_name(definition), SHARE_UPDATE_EXCLUSIVE if kind == Alter.AT_AddInherit else ACCESS_SHARE
+            )
+        elif kind == Alter.AT_AlterConstraint and definition.alterEnforceability and definition.conname in known:
+            found.lock(known[definition.conname].target, ACCESS_EXCLUSIVE)
         elif kind in {Alter.AT_ValidateConstraint, Alter.AT_DropConstraint} and command.name in known:
             constraint = known[command.name]
             if constraint.kind == "fkey":
                 target_mode = ROW_SHARE if kind == Alter.AT_ValidateConstraint else ACCESS_EXCLUSIVE
                 found.lock(constraint.target, target_mode)
             if kind == Alter.AT_ValidateConstraint and not constraint.valid:
-                found.do("scan", table)
+                for each in filter(None, (table, constraint.target)):
+                    found.do("scan", each)
         elif kind == Alter.AT_ValidateConstraint:
             found.do("scan", table)
         elif kind == Alter.AT_AlterColumnType:
             _rebuilt_foreign_keys(found, state, table, command.name)
         found.lock(table, mode)
+    others = found.locks.keys() - {table}
     for fault in alter_table_faults(state, statement):
+        for other in others if fault.rule == "foreign-key-scan" else ():
+            found.do("scan", other)
+        for other in others if fault.rule == "partition-locks" else ():
+            if fault.why.startswith(f"{other} is scanned"):
+                found.do("scan", other)
         if fault.rule in WORK_OF_RULE:
             kinds = {"type-rewrite": "rewrite" if "rewrites" in fault.why else "scan"}
             if "rebuilds" in fault.why:
@@ -331,10 +324,14 @@ def _alter_table(found: Effects, state: MigrationState, statement: Statement) ->
 
 def _rebuilt_foreign_keys(found: Effects, state: MigrationState, table: str, column: str) -> None:
     """Add the locks on the other tables of foreign keys that a change of type drops and creates again."""
-    unique = {name for each in state.catalog.indexes_of(table) if each.unique for name in each.columns}
     for other in state.catalog.tables:
         for constraint in state.catalog.constraints(other):
             is_own = other == table and column in constraint.columns
-            if constraint.kind == "fkey" and (is_own or (constraint.target == table and column in unique)):
+            referenced = constraint.target_columns or _primary_key(state, constraint.target)
+            if constraint.kind == "fkey" and (is_own or (constraint.target == table and column in referenced)):
                 found.lock(other, ACCESS_EXCLUSIVE)
                 found.lock(constraint.target, ACCESS_EXCLUSIVE)
+
+
+def _primary_key(state: MigrationState, table: str) -> tuple[str, ...]:
+    return next((each.columns for each in state.catalog.constraints(table) if each.kind == "pkey"), ())

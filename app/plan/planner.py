@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.lint import parser
+from app.lint.alter_table import MODES
 from app.lint.catalog import Catalog
 from app.lint.state import MigrationState
 from app.plan import estimate
@@ -12,7 +13,7 @@ from app.plan.estimate import estimated
 from app.plan.live import Live
 from app.plan.model import Operation, PlannedLock, PlannedMigration, PlannedStatement
 from app.review import measured
-from app.review.measure import BLOCKED_BY_MODE, MODE_NAMES, MODES
+from app.review.measure import BLOCKED_BY_MODE, MODE_NAMES
 from app.schema.digest import digest
 from app.schema.headers import directives, rollback_of, sections, transactional
 from app.schema.history import Entry

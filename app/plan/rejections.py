@@ -13,11 +13,11 @@ from psycopg.sql import Identifier
 
 from app.errors import CommandError
 from app.lint import parser
+from app.lint.alter_table import MODES
 from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, walk
 from app.migrations.connection import READ_ONLY_HINT, Connection, explain, run
 from app.migrations.dependents import reject_dependents
 from app.plan.model import Operation, PlannedMigration
-from app.review.measure import MODES
 from app.text import one_line
 
 

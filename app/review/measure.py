@@ -12,6 +12,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from app.errors import CommandError
+from app.lint.alter_table import MODES
 from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, explained, run
 from app.review.watch import Watcher, locks_of
@@ -30,11 +31,7 @@ BLOCKED_BY_MODE = {
     "ExclusiveLock": "writes, other DDL",
     "AccessExclusiveLock": "reads, writes, other DDL",
 }
-MODE_NAMES = {
-    mode: "".join(f" {letter}" if letter.isupper() else letter for letter in mode.removesuffix("Lock")).upper().strip()
-    for mode in BLOCKED_BY_MODE
-}
-MODES = list(MODE_NAMES.values())  # from the weakest to the strongest
+MODE_NAMES = dict(zip(BLOCKED_BY_MODE, MODES, strict=True))
 BATCH = 100  # rows of a backfill's measured batch: enough to see its locks
 MAX_BATCH = 10_000  # rows of the others
 COMMITS = re.compile(r"\bCOMMIT\b", re.IGNORECASE)

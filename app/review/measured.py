@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.review.measure import MODES, MeasuredRun
+from app.lint.alter_table import MODES
+from app.review.measure import MeasuredRun
 from app.review.review import Reviewed
 from app.schema.digest import digest
 

@@ -11,10 +11,11 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from app.errors import CommandError
+from app.lint.alter_table import MODES
 from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, run, run_text
 from app.project import current
-from app.review.measure import MAX_BATCH, MODE_NAMES, MODES
+from app.review.measure import MAX_BATCH, MODE_NAMES
 from app.review.scratch import connect
 from app.review.traffic import Call, Met, Traffic, calls_of, explained, first_free_row, open_session
 from app.review.watch import locks_of

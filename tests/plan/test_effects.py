@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from app.lint import parser
+from app.lint.alter_table import MODES
 from app.lint.catalog import Catalog
 from app.lint.state import MigrationState
 from app.migrations.connection import run
 from app.plan.effects import Effects, effects_of
 from app.review import scratch
-from app.review.measure import MODES, MeasuredRun, execute, measure
+from app.review.measure import MeasuredRun, execute, measure
 from app.schema.headers import transactional
 from app.schema.statements import statements
 from tests.conftest import VERSION
