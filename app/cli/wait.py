@@ -9,24 +9,31 @@ from pathlib import Path
 from time import monotonic
 
 import asyncpg
+import psycopg
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 
 from app.catalogue.ownership import compare
 from app.cli.failures import FAILURES, cannot_connect
 from app.cli.output import note
 from app.cli.port import check_port
-from app.database.connect import asyncpg_urls, connect, reject_pooler
+from app.database.connect import connect, reject_pooler
 from app.database.errors import TRY_NEXT_HOST, PoolerError
+from app.database.libpq_options import asyncpg_urls, check_files
 from app.database.pool import Pool
 from app.decoder.client import describe_decoder
 from app.embedded_postgres import connectable, owner_url
-from app.errors import CommandError, UsageError, connection_reason
+from app.errors import CannotConnectError, CommandError, UsageError, connection_reason
+from app.migrations.connection import parameters
 from app.schema.statements import statement
 from app.settings import ServerSettings, Settings, read_settings
 from app.storage.store import open_store, reach, reason, store_folder
 
 ATTEMPT_TIMEOUT = 10.0  # seconds for one attempt at PostgreSQL, as in app/migrations/connection.py
+PING_TIMEOUT = 2  # seconds
+FULL = re.compile("too many|connection slots")  # PostgreSQL's words if a later attempt may get a connection
 RETRY_INTERVAL = 0.2  # seconds between two attempts
 MESSAGE_INTERVAL = 5.0  # seconds between two lines that say what the command waits for
 
@@ -60,10 +67,12 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
     if folder is None or folder.exists():
         await _open_and_reach_store(settings, timeout)
     database_url = connectable(settings.database_url)
+    if settings.read_database_url is not None:
+        _check_replica(settings.read_database_url.get_secret_value())
     migrator_url = owner_url(settings) if settings.migrate else database_url
-    await _retry(lambda: _reach_postgresql(settings, database_url, timeout, as_owner=False), timeout)
+    await _retry(lambda: _reach_postgresql(settings, database_url, timeout), timeout)
     if migrator_url != database_url:
-        await _retry(lambda: _reach_postgresql(settings, migrator_url, timeout, as_owner=True), timeout)
+        await _retry(lambda: _reach_as_migrator(settings, migrator_url, timeout), timeout)
     if folder is not None and _is_empty(folder):
         if await _has_images(database_url, timeout):
             raise UsageError(
@@ -73,6 +82,15 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
             )
         await _open_and_reach_store(settings, timeout)
     await _compare(settings)
+
+
+def _check_replica(url: str) -> None:
+    """Raise UsageError if the service cannot use an option of READ_DATABASE_URL. A replica may be away at a start."""
+    try:
+        if not url.startswith("embedded:"):
+            asyncpg_urls(url)
+    except ValueError as error:
+        raise UsageError(f"READ_DATABASE_URL cannot be used: {error}.") from error
 
 
 async def _compare(settings: Settings) -> None:
@@ -149,16 +167,35 @@ async def _reach_store(store: ObjectStore) -> None:
         raise _NotYetError(f"the object store{place}: {why}", failure) from error
 
 
-async def _reach_postgresql(settings: Settings, url: str, timeout: float, *, as_owner: bool) -> None:  # noqa: ASYNC109
+async def _reach_postgresql(settings: Settings, url: str, timeout: float) -> None:  # noqa: ASYNC109
     try:
         connection, _ = await connect(asyncpg_urls(url), min(timeout, ATTEMPT_TIMEOUT))
-        if not as_owner and settings.database_pooler == "none":
+        if settings.database_pooler == "none":
             await reject_pooler(connection, timeout)
         await connection.close()
     except PoolerError as error:
         raise CommandError(f"{error}.") from error
     except TRY_NEXT_HOST as error:
-        failure = cannot_connect(error, settings, as_owner=as_owner)
-        raise _NotYetError(f"PostgreSQL at {failure.place}: {connection_reason(error)}", failure) from error
+        raise _not_yet(error, cannot_connect(error, settings)) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as error:
-        raise cannot_connect(error, settings, as_owner=as_owner) from error
+        raise cannot_connect(error, settings) from error
+
+
+async def _reach_as_migrator(settings: Settings, url: str, timeout: float) -> None:  # noqa: ASYNC109
+    """Connect with libpq, as the migrator does: it takes options that asyncpg lacks."""
+    try:
+        check_files(url)
+        async with asyncio.timeout(min(timeout, ATTEMPT_TIMEOUT)):
+            await (await psycopg.AsyncConnection.connect(**parameters(url))).close()
+    except (psycopg.ProgrammingError, ValueError) as error:
+        raise cannot_connect(error, settings, as_owner=True) from error
+    except (psycopg.Error, TimeoutError) as error:
+        failure = cannot_connect(error, settings, as_owner=True)
+        ping = await asyncio.to_thread(PGconn.ping, make_conninfo(url, connect_timeout=PING_TIMEOUT).encode())
+        if ping in (Ping.OK, Ping.NO_ATTEMPT) and not FULL.search(str(error)):  # it rejects this role, or this URL
+            raise failure from error
+        raise _not_yet(error, failure) from error
+
+
+def _not_yet(error: BaseException, failure: CannotConnectError) -> _NotYetError:
+    return _NotYetError(f"PostgreSQL at {failure.place}: {connection_reason(error)}", failure)

@@ -1,101 +1,22 @@
-"""Connect to PostgreSQL with asyncpg: hosts of the URL in turn, options of libpq, a check for a pooler."""
+"""Connect to PostgreSQL with asyncpg: hosts of the URL in turn, a check for a pooler."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from time import monotonic
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
 
 from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.schema.statements import statement
-from app.urls import split_url
-
-# Options of a URL that libpq, under yoyo, reads. asyncpg would send them to the server as settings of its own.
-LIBPQ_ONLY = {
-    "channel_binding",
-    "connect_timeout",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "load_balance_hosts",
-    "max_protocol_version",
-    "require_auth",
-    "sslcertmode",
-    "sslcompression",
-    "sslkeylogfile",
-    "sslsni",
-    "tcp_user_timeout",
-}
 
 
 @cache
 def application_name() -> str:
     """Return the name of the service's sessions with its release, which `images schema contract` looks for."""
     return f"images {version('image-catalogue')}"
-
-
-# Options with an effect on the server or on security, which asyncpg lacks.
-UNSUPPORTED = {
-    *("hostaddr", "min_protocol_version", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope"),
-    *("replication", "requirepeer", "scram_client_key", "scram_server_key", "sslcrldir"),
-}
-FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-
-
-def check_options(options: Mapping[str, str]) -> None:
-    """Raise ValueError for an option that asyncpg lacks, or a file of TLS that cannot be read."""
-    for name in sorted(UNSUPPORTED & options.keys()):
-        raise ValueError(f"the service cannot use {name}" + (": write the address as the host" * (name == "hostaddr")))
-    if options.get("sslrootcert") == "system":
-        raise ValueError("the service cannot use sslrootcert=system: name the file with the certificates")
-    for name in FILES if options.get("sslmode") != "disable" else ():
-        if path := options.get(name):
-            try:
-                Path(path).open("rb").close()
-            except OSError as error:
-                raise ValueError(f"{name}: {path}: {error.strerror}") from error
-
-
-def asyncpg_url(url: str) -> str:
-    """Return the URL as libpq reads it, without the options that asyncpg does not know."""
-    parts = split_url(url)
-    options = [(name, value) for name, value in parse_qsl(parts.query) if name not in LIBPQ_ONLY]
-    return f"postgresql://{parts.netloc}{parts.path}?{urlencode(options)}"
-
-
-def asyncpg_urls(url: str) -> list[str]:
-    """Return one URL for each host of the URL. Raise ValueError if it has neither one port nor one for each host.
-
-    Also raise it for what `check_options` rejects.
-
-    With all hosts in one URL, asyncpg would wait for a frozen host until no time is left for the others. The exception
-    is target_session_attrs=prefer-standby: to prefer one, asyncpg must know all hosts.
-    """
-    parts = split_url(asyncpg_url(url))
-    options = dict(parse_qsl(parts.query))
-    check_options(options)
-    user, at, places = parts.netloc.rpartition("@")
-    lists = [places.split(","), *(options.get(name, "").split(",") for name in ("host", "port"))]
-    count = max(map(len, lists))
-    if count == 1 or options.get("target_session_attrs") == "prefer-standby":
-        return [parts.geturl()]
-    if any(len(named) not in (1, count) for named in lists):
-        raise ValueError("the URL has not as many ports as hosts")
-    urls = []
-    for place, host, port in zip(*(named * count if len(named) == 1 else named for named in lists), strict=False):
-        own = options | ({"host": host} if host else {}) | ({"port": port} if port else {})
-        urls.append(f"postgresql://{user}{at}{place}{parts.path}?{urlencode(own)}")
-    return urls
 
 
 async def connect(

@@ -18,9 +18,10 @@ from weakref import WeakValueDictionary
 
 import asyncpg
 
-from app.database.connect import application_name, asyncpg_urls, connect, reject_pooler
+from app.database.connect import application_name, connect, reject_pooler
 from app.database.connection import Connection
 from app.database.errors import PoolerError
+from app.database.libpq_options import asyncpg_urls
 from app.embedded_postgres import connectable
 from app.observability import metrics
 from app.observability.query_timings import add_to_request

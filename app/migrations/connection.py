@@ -47,8 +47,13 @@ Connection = psycopg.Connection[TupleRow]
 
 def open_connection(settings: Settings) -> Connection:
     """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set. Raises psycopg.Error."""
+    return psycopg.connect(autocommit=True, **parameters(owner_url(settings)))
+
+
+def parameters(url: str) -> dict[str, Any]:
+    """Return libpq's parameters of the migrator's connection. Raises psycopg.ProgrammingError if it rejects the URL."""
     own = {"application_name": f"{current().name}-migrations"}
-    return psycopg.connect(autocommit=True, **own | DEFAULTS | conninfo_to_dict(owner_url(settings)) | ENCODING)
+    return own | DEFAULTS | conninfo_to_dict(url) | ENCODING
 
 
 def connect(settings: Settings) -> Connection:

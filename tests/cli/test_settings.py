@@ -21,7 +21,7 @@ from app import settings
 from app.cli import show_settings
 from app.cli.show_settings import show
 from app.cli.wait import wait_for_database
-from app.database.connect import asyncpg_url
+from app.database.libpq_options import asyncpg_url
 from app.decoder.client import describe_decoder
 from app.errors import CommandError, ExitCode, UsageError, describe
 from app.migrations.connection import connect

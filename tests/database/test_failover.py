@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from app.database.connect import asyncpg_urls
+from app.database.libpq_options import asyncpg_urls
 from app.database.pool import TIMEOUT_MARGIN
 from app.settings import Settings
 from tests.conftest import client_of

@@ -12,8 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from app.database import replica
-from app.database.connect import asyncpg_urls, connect
+from app.database.connect import connect
 from app.database.connection import Connection
+from app.database.libpq_options import asyncpg_urls
 from app.database.pool import TIMEOUT_MARGIN
 from app.settings import Settings
 from tests.conftest import client_of
