@@ -171,4 +171,4 @@ def connection_reason(error: BaseException) -> str:
         return os.strerror(int(match[1])).lower()
     if "Connection refused" in text:
         return "connection refused"
-    return text.rpartition("FATAL: ")[2].strip().rstrip(".") or type(error).__name__
+    return text.rpartition("FATAL: ")[2].removeprefix("connection is bad: ").strip().rstrip(".") or type(error).__name__

@@ -36,8 +36,11 @@ def tag_schema(name: str | None) -> None:
 
 def renumber_migration(file: Path) -> None:
     """Rename the files of a migration, and say what else may name it."""
-    for old, new in renumber.renumber(file):
+    moved = renumber.renumber(file)
+    for old, new in moved:
         print(f"renumbered {old} to {new}")
+    if not moved:
+        note("nothing to renumber: it has the next number already")
 
 
 def roll_back(name: str, folder: Path | None = None, *, is_confirmed: bool) -> ExitCode:

@@ -123,8 +123,8 @@ def _run(entry: Entry, status: Status) -> str:
         return " ".join([*words, *([f"({progress.words})"] if progress else [])])
     if words:
         words.append("(last run:")
-    if record.applied_at:
-        words.append(f"{record.applied_at:%Y-%m-%d %H:%M:%S} UTC")
+    if time := record.applied_at or record.finished_at or record.started_at:
+        words.append(f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
     if record.username:
         words.append(f"by {record.username} on {record.hostname}")
     if (seconds := record.seconds) is not None:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from yoyo import read_migrations
 
+from app.cli.roll_back import renumber_migration
 from app.errors import UsageError
 from app.migrations.renumber import renumber
 from app.migrations.validation import faults
@@ -210,6 +211,15 @@ def test_an_older_release_does_not_take_the_new_number_for_its_own(empty_databas
     assert states[MINE] == "pending"
     with pytest.raises(SystemExit):
         apply(empty_database, older)
+
+
+def test_the_highest_number_stays_and_the_command_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = content(folder)
+
+    renumber_migration(folder / f"{NEXT}.sql")
+
+    assert capsys.readouterr().err == "nothing to renumber: it has the next number already\n"
+    assert content(folder) == before
 
 
 def test_two_migrators_at_once_follow_once(empty_database: str, folder: Path) -> None:

@@ -101,6 +101,8 @@ def is_message(call: ast.Call, path: Path) -> bool:
             return True
         case "super().__init__":
             return path.name == "errors.py"
+        case "Reason":
+            return path.name == "verdict.py"
         case "print" | "self._progress.message":
             migrator = path.parent.name == "migrations" and path.name != "status.py"
             return keywords.get("file") == "sys.stderr" or migrator or "message" in function
@@ -153,6 +155,10 @@ def messages(with_hints: bool = False) -> dict[str, str]:
                     words = re.findall(r"\w*[a-z]{2,}\w*", text, re.IGNORECASE)
                     if len(words) >= MIN_WORDS and " " in text:
                         found[text.removeprefix(re.escape(" "))] = str(path.relative_to(ROOT))
+        if path.name == "rejections.py":
+            yielded = [node.value for node in ast.walk(module) if isinstance(node, ast.Yield) and node.value]
+            lines = [text for node in yielded for text in texts(node, []) if isinstance(node, ast.JoinedStr)]
+            found |= dict.fromkeys(lines, str(path.relative_to(ROOT)))
     return found
 
 

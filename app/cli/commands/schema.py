@@ -141,7 +141,10 @@ def drift(format: str) -> int:
     return show_drift(format)
 
 
-@schema.command(examples="images schema tag v1.2\nimages schema tag")
+@schema.command(
+    examples="images schema tag v1.2\nimages schema tag",
+    exit_codes={1: "the name has other migrations, or no migration is applied"},
+)
 @click.argument("name", required=False)
 def tag(name: str | None) -> None:
     """Record a name for the applied migrations, or list all.
