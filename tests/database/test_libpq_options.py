@@ -22,7 +22,7 @@ ASYNCPG = {
 }
 NOT_IN_A_URL = {"authtype", "tty", "servicefile"}
 URL = "postgresql://me@localhost/images"
-VALUES = {  # of options whose values are checked; others get "1"
+VALUES = {  # of options whose values are checked. Others get "1"
     "load_balance_hosts": "random",
     "sslmode": "require",
     "sslrootcert": "system",
