@@ -9,10 +9,11 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -28,6 +29,7 @@ from app.main import create_app
 from app.migrations.backend import SettingsBackend
 from app.settings import ROOT, Settings
 from tests.support import forked
+from tests.support.kept_decoders import KeptCodec, end_kept
 from tests.support.pgbouncer import PgBouncer, pgbouncer
 from tests.support.s3 import S3
 
@@ -97,6 +99,12 @@ def same_folder() -> Iterator[None]:
     os.chdir(ROOT)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_decoder_left() -> Iterator[None]:
+    yield
+    end_kept()
+
+
 @pytest.fixture(scope="session")
 def server(memory: Path) -> Iterator[Server]:
     if not (binaries(VERSION) / "postgres").exists():
@@ -162,7 +170,7 @@ def other_database(server: Server, admin: psycopg.Connection, template: str) -> 
 
 
 def _database(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
-    name = f"test_{next(NUMBER)}"
+    name = f"test_{uuid4().hex}"  # this module is imported twice, by pytest and by tests: a count would begin twice
     admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
     yield server.url(name)
     admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
@@ -288,7 +296,10 @@ def settings(database: str, route: PgBouncer | None, tmp_path: Path) -> Settings
 async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, in this process, between its start and its end."""
     app = create_app(settings)
-    async with app.router.lifespan_context(app) as state:
+    async with AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("app.main.Codec", KeptCodec)
+            state = await stack.enter_async_context(app.router.lifespan_context(app))
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             await app({**scope, "state": dict(state or {})}, receive, send)

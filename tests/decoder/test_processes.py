@@ -25,6 +25,7 @@ from tests.support.api import objects, problem, rows, upload
 from tests.support.cluster import alive
 from tests.support.hostile import scans
 from tests.support.hostile_codec import ANSWERS, SIGNALS, harmful
+from tests.support.kept_decoders import end_kept
 from tests.support.pictures import picture
 
 SOUND = ("image/jpeg", 60, 40)
@@ -34,7 +35,9 @@ SOUND = ("image/jpeg", 60, 40)
 def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The decoder does what harmful images tell it. Afterwards no process and no descriptor is left."""
     monkeypatch.setattr(decoder_client, "COMMAND", [sys.executable, "-m", "tests.support.hostile_codec"])
+    end_kept()
     yield
+    end_kept()
     assert decoders() == []
     held = {os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}  # noqa: PTH115
     assert not [name for name in held if "memfd:image" in name]

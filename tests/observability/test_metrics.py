@@ -33,6 +33,7 @@ from tests.database.test_outages import silent_port as silent_port
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_migrations import IDS
 from tests.support.api import upload
+from tests.support.kept_decoders import end_kept
 from tests.support.pictures import picture
 from tests.support.relay import until
 
@@ -157,18 +158,20 @@ async def test_whatever_clients_send_the_labels_are_few(client: httpx.AsyncClien
     }
 
 
-async def test_uploads_are_counted_by_what_became_of_them(client: httpx.AsyncClient) -> None:
-    before = await scraped(client)
+async def test_uploads_are_counted_by_what_became_of_them(settings: Settings) -> None:
     content = picture()
+    end_kept()  # so that the first upload starts a decoder
+    async with client_of(settings) as client:
+        before = await scraped(client)
 
-    await upload(client, content)
-    await upload(client, content)
-    await client.post("/v1/images", files={"file": b"no image"})
+        await upload(client, content)
+        await upload(client, content)
+        await client.post("/v1/images", files={"file": b"no image"})
 
-    for result in ("new", "known", "rejected"):
-        assert await grown(client, before, "images_uploads_total", result=result) == 1, result
-    assert await grown(client, before, "images_upload_bytes_total") == 2 * len(content)
-    assert await grown(client, before, "images_decoder_starts_total") == 1
+        for result in ("new", "known", "rejected"):
+            assert await grown(client, before, "images_uploads_total", result=result) == 1, result
+        assert await grown(client, before, "images_upload_bytes_total") == 2 * len(content)
+        assert await grown(client, before, "images_decoder_starts_total") == 1
 
 
 async def test_thumbnails_are_counted_where_they_are_made(client: httpx.AsyncClient) -> None:

@@ -1,0 +1,31 @@
+"""Decoders that stay between tests: to start one takes longer than most tests that need one."""
+
+from app.decoder import client
+from app.decoder.client import Codec, Process
+
+Kind = tuple[int, float, tuple[str, ...]]  # pixels, seconds, and command
+
+KEPT: dict[Kind, list[Process]] = {}
+
+
+class KeptCodec(Codec):
+    """A codec whose idle processes serve the next codec of the same kind."""
+
+    def __init__(self, max_pixels: int, seconds: float) -> None:
+        super().__init__(max_pixels, seconds)
+        self._kind = (max_pixels, seconds, tuple(client.COMMAND))
+        self._idle = KEPT.pop(self._kind, [])
+        self._living = {*self._idle}
+
+    def __exit__(self, *_: object) -> None:
+        idle, self._idle = self._idle, []
+        self._living.difference_update(idle)
+        super().__exit__()
+        KEPT.setdefault(self._kind, []).extend(idle)
+
+
+def end_kept() -> None:
+    """End all that wait for another codec."""
+    while KEPT:
+        for process in KEPT.popitem()[1]:
+            process.end()
