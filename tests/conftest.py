@@ -43,11 +43,26 @@ MEMORY = Path("/dev/shm")  # noqa: S108
 UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 MIN_FREE_MEMORY = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images
 
-# Modules that fill a large table, or start servers or a browser of their own.
-ONE_PROCESS_MODULES = {"test_failover.py", "test_gallery.py", "test_plans.py", "test_replica.py"}
+# Modules that fill a large table, or start services, servers or a browser for all their tests.
+ONE_PROCESS_MODULES = {
+    "test_failover.py",
+    "test_foreign_pages.py",
+    "test_gallery.py",
+    "test_limits.py",
+    "test_plans.py",
+    "test_replica.py",
+}
 
 # They run long, so they start first: at the end, nothing waits for them.
-LONG_MODULES = ONE_PROCESS_MODULES | {"test_contract.py", "test_kills.py", "test_soak.py"}
+LONG_MODULES = {
+    "test_contract.py",
+    "test_failover.py",
+    "test_gallery.py",
+    "test_kills.py",
+    "test_plans.py",
+    "test_replica.py",
+    "test_soak.py",
+}
 
 # httpx reads all certificates for each client, which takes 50 ms. The tests talk only plain HTTP.
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -20,7 +20,7 @@ from tests.schema.test_migrations import FILES
 from tests.support.reviews import ROWS, Try, few_queries
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def filled(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
     """Create a database with the shipped schema and rows, to clone from. `template` has made the roles."""
     name = f"filled_{next(NUMBER)}"
