@@ -30,6 +30,7 @@ from app.migrations.backend import SettingsBackend
 from app.settings import ROOT, Settings
 from tests.support import forked
 from tests.support.kept_decoders import KeptCodec, end_kept
+from tests.support.known_faults import known_faults
 from tests.support.pgbouncer import PgBouncer, pgbouncer
 from tests.support.s3 import S3
 
@@ -246,6 +247,7 @@ def backend_on(url: str) -> Iterator[SettingsBackend]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
         patch.chdir(ROOT)
+        patch.setattr("app.migrations.backend.faults", known_faults)
         with get_backend("settings:") as backend, backend.lock():
             yield backend
 

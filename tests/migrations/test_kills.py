@@ -1,6 +1,7 @@
 """Kills of the migrator or of the server at any statement: the next command reaches the state of a calm run."""
 
 import asyncio
+import functools
 import os
 import random
 import re
@@ -53,19 +54,27 @@ OPTIONS = "-c fsync=off -c max_connections=200 -c shared_buffers=16MB"
 
 @pytest.fixture(scope="module")
 def server(memory: Path) -> Iterator[Server]:
-    """A server that may be killed, with a database for each state: state_4 has rows and the first 4 migrations."""
+    """A server that may be killed, with a database `state_0` that has rows and no migration."""
     server = Server(memory / "mortal" / "data", VERSION, OPTIONS)
     server.start()
     create(server, ["state_0"], "template0")
     with psycopg.connect(server.url("state_0")) as connection:
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.replace("300000", "300").encode())  # so that the indexes are built quickly
-    for number, migration in enumerate(read_migrations("sql/migrations"), 1):
-        create(server, [f"state_{number}"], f"state_{number - 1}")
-        with backend_on(server.url(f"state_{number}")) as backend:
-            backend.apply_migrations(MigrationList([migration]))
+    before.cache_clear()
     yield server
     server.release()
+
+
+@functools.cache
+def before(server: Server, number: int) -> str:
+    """Return the name of a database with rows and so many migrations. The first call makes it."""
+    name = f"state_{number}"
+    if number:
+        create(server, [name], "state_0")
+        with backend_on(server.url(name)) as backend:
+            backend.apply_migrations(read_migrations("sql/migrations")[:number])
+    return name
 
 
 @pytest.fixture
@@ -248,15 +257,15 @@ async def kill_later(command: Command, seconds: float) -> None:
 @pytest.mark.parametrize("victim", ["migrator", "server process"])
 @pytest.mark.parametrize("migration", THOROUGH)
 async def test_the_next_command_converges(server: Server, relay: Relay, migration: str, victim: str) -> None:
-    before = f"state_{IDS.index(migration)}"
-    create(server, ["undisturbed"], before)
+    state_before = before(server, IDS.index(migration))
+    create(server, ["undisturbed"], state_before)
     steps = []
     for operation in ("apply", "rollback"):
         undisturbed = await run(relay, "undisturbed", operation, "--revision", migration)
         whole = (operation, migration) in EVERY_STATEMENT
         stops = stops_of(undisturbed, whole=whole, every=whole and victim == "server process")
         steps.append((operation, stops, state(server, "undisturbed")))
-    create(server, steps[0][1].keys() | steps[1][1].keys(), before)
+    create(server, steps[0][1].keys() | steps[1][1].keys(), state_before)
 
     for operation, stops, expected in steps:
         killed = await stopped(relay, stops, operation, "--revision", migration)
@@ -271,9 +280,21 @@ async def test_the_next_command_converges(server: Server, relay: Relay, migratio
         assert not wrong, "\n".join(wrong)
 
 
+def states_on_the_way(server: Server) -> list[dict[str, Any]]:
+    """Return the state with each number of migrations, from none to all. With none, there is no ledger yet: {}."""
+    create(server, ["way"], "state_0")
+    states: list[dict[str, Any]] = [{}]
+    with backend_on(server.url("way")) as backend:
+        for migration in read_migrations("sql/migrations"):
+            backend.apply_migrations(MigrationList([migration]))
+            states.append(state(server, "way"))
+    return states
+
+
 async def test_each_migration_is_done_by_the_next_command(server: Server, relay: Relay) -> None:
     """Up and down again: each command does again what the last one could not record, and is killed at its next one."""
-    create(server, ["chain"], "state_1")
+    states = states_on_the_way(server)
+    create(server, ["chain"], before(server, 1))
     ledger = state(server, "chain")["ledger"]
     for operation, migrations, last in (("apply", IDS[1:], len(IDS)), ("rollback", IDS[:0:-1], 1)):
         unrecorded = 0
@@ -286,14 +307,14 @@ async def test_each_migration_is_done_by_the_next_command(server: Server, relay:
             await until(lambda: relay.connections == 0)
 
             if records == 1:  # its transaction was undone
-                before = f"state_{IDS.index(migration) + (operation == 'rollback')}"
-                found, expected = state(server, "chain"), state(server, before) | {"ledger": ledger}
+                number = IDS.index(migration) + (operation == "rollback")
+                found, expected = state(server, "chain"), states[number] | {"ledger": ledger}
                 assert all(found[name] == expected[name] for name in REMAINS), f"{operation} of {migration}"
             ledger.append((migration, operation, "done"))
             unrecorded = records
 
         await run(relay, "chain", operation, "--revision", migrations[-1])
-        expected = state(server, f"state_{last}") | {"ledger": ledger}
+        expected = states[last] | {"ledger": ledger}
         assert difference(state(server, "chain"), expected) == {}
 
 
@@ -329,11 +350,11 @@ async def test_the_opposite_command_goes_back(
     server: Server, relay: Relay, migration: str, operation: str, opposite: str
 ) -> None:
     """The work of the killed command is undone, and its run does not stay open in the ledger."""
-    before = f"state_{IDS.index(migration) + (operation == 'rollback')}"
-    create(server, ["undisturbed"], before)
+    state_before = before(server, IDS.index(migration) + (operation == "rollback"))
+    create(server, ["undisturbed"], state_before)
     stops = stops_of(await run(relay, "undisturbed", operation, "--revision", migration))
-    create(server, stops, before)
-    expected = state(server, before)
+    create(server, stops, state_before)
+    expected = state(server, state_before)
 
     killed = await stopped(relay, stops, operation, "--revision", migration)
     await kill(server, "migrator", killed)

@@ -1,9 +1,14 @@
 """Preload for tests/support/forked.py: import what the commands need, and read their files, once."""
 
 import functools
+import gc
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
 
 import sqlparse
 import yoyo.backends.base
+import yoyo.migrations
 import yoyo.scripts.init
 import yoyo.scripts.main
 import yoyo.scripts.migrate
@@ -20,10 +25,11 @@ import app.cli.schema_commands
 import app.cli.wait
 import app.migrations.backend  # noqa: F401
 from app.migrations import migration_file, splitting
-from app.migrations.validation import faults
 from app.project import current
 from app.schema import statements
 from app.schema.history import shipped
+from app.settings import ROOT
+from tests.support import known_faults
 
 cut = functools.cache(sqlparse.split)
 
@@ -38,7 +44,22 @@ read = functools.cache(statements.split_statements)
 for module in (statements, migration_file, splitting):
     module.split_statements = read  # type: ignore[attr-defined]
 parser.scan = functools.cache(parser.scan)
+described = functools.cache(yoyo.migrations.parse_metadata_from_sql_comments)
+
+
+def describe(text: str) -> tuple[dict[str, str], str, str]:
+    directives, comment, rest = described(text)
+    return {**directives}, comment, rest
+
+
+yoyo.migrations.parse_metadata_from_sql_comments = describe
 yoyo.backends.base.entry_points = functools.cache(yoyo.backends.base.entry_points)
 yoyo.backends.base.get_backend_class("settings")
-faults(current().migrations)
+known_faults.install()
+os.chdir(ROOT)
+for folder in (current().migrations, Path("sql/migrations")):  # of the `images` command, and of yoyo.ini
+    known_faults.known_faults(folder)
 shipped()
+COMMANDS = {script.name: script.load() for script in entry_points(group="console_scripts", name="yoyo")}
+COMMANDS |= {script.name: script.load() for script in entry_points(group="console_scripts", name="images")}
+gc.freeze()  # a collection in a command would copy the memory of all that is here
