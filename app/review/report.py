@@ -92,7 +92,7 @@ class Part:
         if one.up.error:
             return "it is not known which queries fail on the new schema"
         whose = f"the previous release, {one.previous}," if one.previous else "this release (git knows no earlier one)"
-        return f"{len(one.broken) or 'no'} queries of {whose} fail on the new schema"
+        return f"{len(one.failing) or 'no'} queries of {whose} fail on the new schema"
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,14 @@ class Reviewed:
     trial: Trial | None = None  # under traffic, or None if it was not asked for
     stuck: bool = False  # a statement failed, so the next migration cannot be reviewed
 
+    @property
+    def failing(self) -> set[str]:
+        """Return the queries of the previous release that fail afterwards, or find nothing any more as its role."""
+        direction = self.trial.up if self.trial else None
+        if direction is None:
+            return set(self.broken)
+        return self.broken.keys() | direction.emptied | {name for names in direction.refused.values() for name in names}
+
 
 def review(
     database: Database,

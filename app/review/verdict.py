@@ -63,9 +63,9 @@ def order(reviewed: Reviewed) -> str:
         return "not known: it was not applied"
     if reviewed.unfit:
         return "none works: queries of this release fail on its own schema"
-    if reviewed.broken and reviewed.needed:
+    if reviewed.failing and reviewed.needed:
         return "no order works: each release needs its own schema. Split the change: expand, migrate, contract"
-    if reviewed.broken:
+    if reviewed.failing:
         return "code first: stop every instance of the previous release before the schema changes"
     if reviewed.needed:
         return "schema first, then the code, as the entrypoint does"
