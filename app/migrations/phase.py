@@ -15,7 +15,7 @@ from app.migrations.migrator import FinishedElsewhereError
 from app.program import SCHEMA
 from app.project import current
 from app.schema.history import Entry
-from app.schema.phases import Phase
+from app.schema.phases import Phase, needed
 from app.settings import Settings
 
 NUMBER = re.compile(r"[0-9]+")
@@ -27,7 +27,9 @@ def apply_phase(backend: SettingsBackend, migrations: MigrationList, phase: Phas
     The expand migrations that waited only for them follow at once. Return whether nothing of this phase is left.
     """
     backend.to_apply(migrations)  # so that the backend knows all files
-    while released := _released(entries := backend.entries(), phase):
+    has_run = False
+    while (released := _released(entries := backend.entries(), phase)) or not has_run:
+        has_run = True  # at least once: an earlier run may have left its lock row
         backend.released = released
         try:
             backend.apply_migrations(migrations.filter(lambda each: each.id in backend.released))
@@ -40,9 +42,18 @@ def apply_phase(backend: SettingsBackend, migrations: MigrationList, phase: Phas
 
 
 def _released(entries: Sequence[Entry], phase: Phase) -> frozenset[str]:
-    """Return the first migration of the phase that may run now, and the expand migrations that wait only for it."""
+    """Return the first migration of the phase that may run now, and the expand migrations that wait only for it.
+
+    If an earlier run was cut off between the two, return the expand migrations that are left.
+    """
     ready = {entry.id for entry in entries if not entry.waits}
-    released: set[str] = set()
+    requires = {entry.id: entry.depends for entry in entries}
+    of_phase = {entry.id for entry in entries if entry.phase == phase}
+    released = {
+        entry.id
+        for entry in entries
+        if entry.id in ready and entry.lacking and not of_phase.isdisjoint(needed([entry.id], requires) - {entry.id})
+    }
     for entry in entries:
         is_next = entry.phase == ("expand" if released else phase)
         if entry.waits and is_next and ready.union(released).issuperset(entry.depends):

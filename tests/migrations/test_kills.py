@@ -112,9 +112,9 @@ def difference(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any
     return {name: (found[name], expected[name]) for name in found if found[name] != expected[name]}
 
 
-async def run(relay: Relay, database: str, *arguments: str) -> Command:
+async def run(relay: Relay, database: str, *arguments: str, program: str = "yoyo") -> Command:
     """Run a command without a disturbance."""
-    command = relay.start(database, *arguments)
+    command = relay.start(database, *arguments, program=program)
     await end([command])
     assert (command.status, command.stderr) == (0, "")
     return command
@@ -169,23 +169,27 @@ def stops_of(command: Command, *, whole: bool = False, every: bool = False) -> d
     return {f"stop_{number}": stop for number, stop in enumerate(stops)}
 
 
-async def stopped(relay: Relay, stops: dict[str, int], *arguments: str) -> dict[str, Command]:
+async def stopped(relay: Relay, stops: dict[str, int], *arguments: str, program: str = "yoyo") -> dict[str, Command]:
     """Run the same command on several databases, each held at its own point.
 
     A few start at once. If all did, some would not connect in time on a busy machine.
     """
     commands: dict[str, Command] = {}
     for group in batched(stops):
-        commands |= {name: relay.start(name, *arguments, stop=at_position(stops[name])) for name in group}
+        commands |= {
+            name: relay.start(name, *arguments, stop=at_position(stops[name]), program=program) for name in group
+        }
         await held(commands.values())
     return commands
 
 
-async def completed(relay: Relay, databases: Iterable[str], *arguments: str) -> dict[str, Command]:
+async def completed(
+    relay: Relay, databases: Iterable[str], *arguments: str, program: str = "yoyo"
+) -> dict[str, Command]:
     """Run the same command on several databases to its end, a few at once."""
     commands: dict[str, Command] = {}
     for group in batched(databases):
-        commands |= {name: relay.start(name, *arguments) for name in group}
+        commands |= {name: relay.start(name, *arguments, program=program) for name in group}
         await end(commands.values())
     return commands
 

@@ -1,4 +1,4 @@
-"""yoyo commands to be killed, and the relay that stops each of them at a statement of the test's choice."""
+"""Commands to be killed, and the relay that stops each of them at a statement of the test's choice."""
 
 import asyncio
 import re
@@ -35,19 +35,19 @@ def never(statements: list[str]) -> bool:
 
 
 class Command:
-    """A plain yoyo command on the database at a libpq URL, in a process of its own.
+    """A plain command on the database at a libpq URL, in a process of its own.
 
     `status` is None while it runs, and negative if a signal killed it. A relay adds each statement that arrives to
     `statements`. If `stop` then returns True, the relay never forwards that statement, and the command is `held`.
     """
 
-    def __init__(self, folder: Path, url: str, *arguments: str, stop: Stop = never) -> None:
+    def __init__(self, folder: Path, url: str, *arguments: str, stop: Stop = never, program: str = "yoyo") -> None:
         self.output = folder / f"command_{next(NUMBER)}"
         self.stop = stop
         self.statements: list[str] = []
         self.held = False
         variables = {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images"}
-        self.process = forked.start(self.output, variables, "yoyo", *arguments)
+        self.process = forked.start(self.output, variables, program, *arguments)
 
     @property
     def status(self) -> int | None:
@@ -78,10 +78,10 @@ class Relay:
         self.commands: dict[str, Command] = {}
         self.connections = 0
 
-    def start(self, database: str, *arguments: str, stop: Stop = never) -> Command:
+    def start(self, database: str, *arguments: str, stop: Stop = never, program: str = "yoyo") -> Command:
         """Start a command on a database. It must be the only one there."""
         url = f"postgresql://postgres@/{database}?host={quote(str(self.folder), safe='')}"
-        self.commands[database] = Command(self.folder, url, *arguments, stop=stop)
+        self.commands[database] = Command(self.folder, url, *arguments, stop=stop, program=program)
         return self.commands[database]
 
     async def serve(self, client: StreamReader, to_client: StreamWriter) -> None:
