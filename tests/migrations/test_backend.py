@@ -20,6 +20,8 @@ from app.schema.history import Record
 from app.settings import ROOT
 from tests.conftest import BIN, backend_on, environment, yoyo_on
 from tests.schema.test_migrations import IDS
+from tests.support import forked
+from tests.support.forked import Running
 from tests.support.waiting import wait_until as wait_until
 
 
@@ -35,15 +37,9 @@ def sleeping(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     ).fetchall()
 
 
-def start_slowly(url: str, folder: Path) -> "subprocess.Popen[str]":
+def start_slowly(url: str, folder: Path) -> Running:
     """Start a migrator, and return it in the middle of its sleep."""
-    migrator = subprocess.Popen(
-        [BIN / "yoyo", "apply", folder],
-        cwd=ROOT,
-        env=environment(DATABASE_URL=url),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    migrator = Running(environment(DATABASE_URL=url), "yoyo", "apply", folder)
     with psycopg.connect(url, autocommit=True) as connection:
         wait_until(lambda: sleeping(connection))
     return migrator
@@ -77,14 +73,7 @@ def test_the_commands_work_with_no_option(empty_database: str) -> None:
 
 
 def test_the_commands_work_from_a_folder_below_the_project(empty_database: str) -> None:
-    listing = subprocess.run(
-        [BIN / "yoyo", "list"],
-        cwd=ROOT / "sql" / "queries",
-        env=environment(DATABASE_URL=empty_database),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    listing = forked.run(environment(DATABASE_URL=empty_database), "yoyo", "list", folder=ROOT / "sql" / "queries")
 
     assert listing.stdout.count("\nU ") == len(IDS)
 
@@ -96,17 +85,7 @@ def test_the_migrators_own_url_comes_first(empty_database: str) -> None:
 
 
 def test_eight_migrators_at_once_apply_each_migration_once(empty_database: str) -> None:
-    migrators = [
-        subprocess.Popen(
-            [BIN / "yoyo", "apply"],
-            cwd=ROOT,
-            env=environment(DATABASE_URL=empty_database),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(8)
-    ]
+    migrators = [Running(environment(DATABASE_URL=empty_database), "yoyo", "apply") for _ in range(8)]
     outputs = [migrator.communicate(timeout=300) for migrator in migrators]
 
     assert [migrator.returncode for migrator in migrators] == [0] * 8, outputs
@@ -213,14 +192,8 @@ def test_traffic_does_not_pile_up_behind_a_migration_that_waits(database: str) -
     with psycopg.connect(database) as reader, psycopg.connect(database, autocommit=True) as traffic:
         reader.execute("SELECT FROM images")
         blocker = reader.info.backend_pid
-        migrator = subprocess.Popen(
-            [BIN / "yoyo", "apply"],
-            cwd=ROOT,
-            env=environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="0.5", MIGRATION_RETRIES="2"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        variables = environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="0.5", MIGRATION_RETRIES="2")
+        migrator = Running(variables, "yoyo", "apply")
         while migrator.poll() is None:
             started = time.monotonic()
             traffic.execute("SELECT FROM images")
@@ -290,16 +263,7 @@ def test_the_lock_of_a_living_migrator_is_not_broken(empty_database: str, slow_m
 def test_two_rollbacks_at_once_undo_one_migration(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as holder:
         holder.execute("SELECT pg_advisory_lock(hashtextextended('yoyo_lock', 0))")
-        rollbacks = [
-            subprocess.Popen(
-                [BIN / "yoyo", "rollback"],
-                cwd=ROOT,
-                env=environment(DATABASE_URL=database),
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(2)
-        ]
+        rollbacks = [Running(environment(DATABASE_URL=database), "yoyo", "rollback") for _ in range(2)]
         migrators = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'yoyo%' AND datname = current_database()"
         wait_until(lambda: len(holder.execute(migrators).fetchall()) == 2)
 
@@ -314,13 +278,7 @@ def test_a_concurrent_build_waits_for_old_transactions(database: str) -> None:
     yoyo_on(database, "rollback", "--revision", IDS[8])
     with psycopg.connect(database, autocommit=True) as watcher, psycopg.connect(database) as writer:
         writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")
-        migrator = subprocess.Popen(
-            [BIN / "yoyo", "apply"],
-            cwd=ROOT,
-            env=environment(DATABASE_URL=database),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        migrator = Running(environment(DATABASE_URL=database), "yoyo", "apply")
         waiting = """
             SELECT FROM pg_stat_activity
             WHERE datname = current_database() AND application_name LIKE 'yoyo%'
@@ -357,13 +315,7 @@ def test_a_failure_is_a_line_with_a_hint(server: Server, admin: psycopg.Connecti
 @pytest.mark.parametrize("command", ["yoyo list", "images wait --timeout 0", "images schema dump"])
 def test_a_password_is_never_shown(command: str, password: str, tmp_path: Path) -> None:
     url = f"postgresql://someone:{password}@127.0.0.1:1/none"
-    done = subprocess.run(
-        command.split(),
-        cwd=ROOT,
-        env=environment(DATABASE_URL=url, STORAGE_URL=f"file:{tmp_path}"),
-        capture_output=True,
-        text=True,
-    )
+    done = forked.run(environment(DATABASE_URL=url, STORAGE_URL=f"file:{tmp_path}"), *command.split())
 
     assert done.returncode in {2, 3}
     assert "hunter2" not in done.stdout + done.stderr

@@ -1,7 +1,6 @@
 """Interrupted builds CONCURRENTLY: the next `yoyo apply` repairs or records what they left."""
 
 import re
-import signal
 import subprocess
 import threading
 from collections.abc import Iterable
@@ -17,10 +16,11 @@ from app.migrations.concurrent_indexes import built_by
 from app.migrations.index_definition import build_of, same
 from app.migrations.ledger import record_run
 from app.settings import ROOT
-from tests.conftest import BIN, backend_on, environment, yoyo_on
+from tests.conftest import backend_on, environment, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_history import ledger
 from tests.schema.test_migrations import FILES, rollback_of
+from tests.support.forked import Running
 
 # Every build CONCURRENTLY, by the migration and the direction that runs it.
 BUILDS = [
@@ -61,11 +61,9 @@ def test_a_killed_build_is_built_again(database: str, migration: str, operation:
         tables = [name for name in ("image_documents", "image_terms") if index.startswith(name)]
         table = Identifier(*tables or ["images"])
         writer.execute(SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(table))  # the build waits for it, half done
-        migrator = subprocess.Popen(
-            [BIN / "yoyo", operation, "--revision", migration], cwd=ROOT, env=environment(DATABASE_URL=database)
-        )
+        migrator = Running(environment(DATABASE_URL=database), "yoyo", operation, "--revision", migration)
         wait_until(lambda: watcher.execute(STATE, [index]).fetchall() == [(index, False)])
-        migrator.send_signal(signal.SIGKILL)
+        migrator.kill()
         migrator.wait()
         wait_until(lambda: not watcher.execute(MIGRATORS).fetchall())
 

@@ -20,6 +20,7 @@ from tests.cli.test_status import status
 from tests.conftest import BIN, environment, yoyo_on
 from tests.migrations.test_backend import sleeping, wait_until
 from tests.schema.test_history import ledger, state, write
+from tests.support.forked import Running
 
 
 @pytest.fixture
@@ -181,12 +182,7 @@ def test_a_standby_is_an_error(database: str) -> None:
 
 
 def test_a_server_that_goes_away_in_the_middle_is_an_error(empty_database: str, slow_migration: Path) -> None:
-    migrator = subprocess.Popen(
-        [BIN / "yoyo", "apply", slow_migration],
-        env=environment(DATABASE_URL=empty_database),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    migrator = Running(environment(DATABASE_URL=empty_database), "yoyo", "apply", slow_migration)
     with psycopg.connect(empty_database, autocommit=True) as connection:
         wait_until(lambda: sleeping(connection))
         before = ledger(empty_database)

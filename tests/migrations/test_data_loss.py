@@ -1,15 +1,15 @@
 """Rollbacks that lose rows are rejected with the number of rows, except if the operator names the migration."""
 
-import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.conftest import BIN, environment, yoyo_on
+from tests.conftest import environment, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_history import ledger, rollback, state
 from tests.schema.test_migrations import FOLDER, IDS, rows
+from tests.support.forked import Running
 from tests.support.legacy import ROWS
 
 
@@ -62,13 +62,8 @@ def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
                 (id, tags, attributes, filename, content_type, byte_size, width, height, sha256, storage_key)
             VALUES (gen_random_uuid(), '{}', '{}', 'a.png', 'image/png', 1, 1, 1, repeat('a', 64), 'a')
         """)
-        migrator = subprocess.Popen(
-            [BIN / "yoyo", "rollback", "-r", IDS[0]],
-            env=environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="30"),
-            cwd=FOLDER,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        variables = environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="30")
+        migrator = Running(variables, "yoyo", "rollback", "-r", IDS[0], folder=FOLDER)
         # The rollback has counted no row, and waits for the writer before it counts again.
         waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         wait_until(lambda: watcher.execute(waiting).fetchall())

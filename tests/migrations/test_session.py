@@ -13,7 +13,7 @@ from app.embedded_postgres import Server
 from app.migrations.concurrent_indexes import built_by
 from app.settings import ROOT
 from tests.cli.test_status import status
-from tests.conftest import BIN, as_role, environment, yoyo_on
+from tests.conftest import as_role, environment, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_history import state
 from tests.schema.test_migrations import IDS, rows
@@ -128,13 +128,8 @@ def roll_back_beside_a_writer(url: str, admin: str) -> str:
                 (id, tags, attributes, filename, content_type, byte_size, width, height, sha256, storage_key)
             VALUES (gen_random_uuid(), '{}', '{}', 'a.png', 'image/png', 1, 1, 1, repeat('a', 64), 'a')
         """)
-        migrator = subprocess.Popen(
-            [BIN / "yoyo", "rollback", "-r", IDS[0]],
-            env=environment(DATABASE_URL=url, MIGRATION_LOCK_TIMEOUT="30"),
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        variables = environment(DATABASE_URL=url, MIGRATION_LOCK_TIMEOUT="30")
+        migrator = forked.Running(variables, "yoyo", "rollback", "-r", IDS[0])
         waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         wait_until(lambda: watcher.execute(waiting).fetchall() or migrator.poll() is not None)
         writer.commit()

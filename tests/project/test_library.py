@@ -12,7 +12,8 @@ import pytest
 from app.cli.main import run
 from app.project import chosen, current
 from app.settings import ROOT
-from tests.conftest import BIN, environment
+from tests.conftest import environment
+from tests.support import forked
 
 LIBRARY = Path(__file__).parent / "library"
 IDS = ["0001_create_authors", "0002_index_books_author", "0003_fill_books_title_key"]
@@ -21,14 +22,8 @@ PACKAGES = ("lint", "migrations", "plan", "review", "schema")
 
 def yoyo(database: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run yoyo in a folder below the library."""
-    return subprocess.run(
-        [BIN / "yoyo", *arguments],
-        cwd=LIBRARY / "sql" / "queries",
-        env=environment(DATABASE_URL=database, **variables),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    variables = environment(DATABASE_URL=database, **variables)
+    return forked.run(variables, "yoyo", *arguments, folder=LIBRARY / "sql" / "queries")
 
 
 @pytest.mark.usefixtures("library_role")
