@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from typing import get_args
 
-from asyncpg import InsufficientPrivilegeError, PostgresError, UndefinedTableError
+from asyncpg import InsufficientPrivilegeError, PostgresError, Record, UndefinedTableError
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -29,13 +29,18 @@ PROBE_TIMEOUT = 1.0  # seconds
 class DatabaseMetrics(Collector):
     """Metrics of one answer of the database, and of this release. `records` is None if the database did not answer.
 
-    `damaged` is the number of images whose bytes the last check found missing or wrong, or None.
+    `damaged` is the number of images whose bytes the last check found missing or wrong, or None. `checks` are the last
+    results of `images schema verify`.
     """
 
     def __init__(
-        self, records: list[history.Record] | None, lock_wait: float | None, damaged: int | None = None
+        self,
+        records: list[history.Record] | None,
+        lock_wait: float | None,
+        damaged: int | None = None,
+        checks: Sequence[Record] = (),
     ) -> None:
-        self._records, self._lock_wait, self._damaged = records, lock_wait, damaged
+        self._records, self._lock_wait, self._damaged, self._checks = records, lock_wait, damaged, checks
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("images_build", "The release.", {"version": version("image-catalogue")})
@@ -75,6 +80,16 @@ class DatabaseMetrics(Collector):
         if self._damaged is not None:
             words = "Images whose bytes images objects check --verify has last found missing or wrong."
             yield GaugeMetricFamily("images_contents_damaged", words, self._damaged)
+        if self._checks:
+            words = "Faults that the last images schema verify found and did not repair."
+            faults = GaugeMetricFamily("images_schema_faults", words, labels=["check"])
+            words = "Unix time at which the last images schema verify ended."
+            verified = GaugeMetricFamily("images_schema_verified_timestamp_seconds", words, labels=["check"])
+            for check in self._checks:
+                faults.add_metric([check["name"]], check["faults"] - check["repaired"])
+                verified.add_metric([check["name"]], check["checked_at"].timestamp())
+            yield faults
+            yield verified
         if self._lock_wait is not None:
             words = "Seconds that the last migrator waited for another migrator."
             yield GaugeMetricFamily("images_migration_lock_wait_seconds", words, self._lock_wait)
@@ -123,7 +138,10 @@ class DatabaseProbe:
                     lock_wait = await queries.read_lock_wait(pool)
                 with suppress(UndefinedTableError, InsufficientPrivilegeError):
                     damaged = await queries.count_faults(pool)
-                return DatabaseMetrics(records, lock_wait, damaged)
+                checks: list[Record] = []
+                with suppress(UndefinedTableError, InsufficientPrivilegeError):
+                    checks = await queries.read_checks(pool)
+                return DatabaseMetrics(records, lock_wait, damaged, checks)
         except (*UNAVAILABLE, PostgresError) as error:
             logger.warning("/metrics: the database did not answer: %s: %s", type(error).__name__, reason(error))
             return DatabaseMetrics(None, None)

@@ -332,3 +332,9 @@ async def read_lock_wait(database: Database) -> float | None:
     """Return the seconds that the last migrator waited, or None if no migrator has recorded any."""
     row = await database.fetchrow("read_lock_wait")
     return row["seconds"] if row else None
+
+
+async def read_checks(database: Database) -> list[Record]:
+    """Return the last results of `images schema verify`. It has none if it has never run."""
+    [row] = await database.fetch("has_checks")
+    return await database.fetch("read_checks") if row["has_checks"] else []

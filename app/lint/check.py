@@ -26,7 +26,7 @@ from app.schema.headers import directives, example_lines, transactional
 from app.schema.statements import split_statements
 from app.text import one_line
 
-OTHERS = ("pooler", "migrator", "inspect", "review")  # folders beside the migrations and the queries
+OTHERS = ("pooler", "migrator", "inspect", "review", "verify")  # folders beside the migrations and the queries
 ALLOW_HINT = "write `-- allow: RULE because REASON` above the line, or remove the comment"
 
 

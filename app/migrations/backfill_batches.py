@@ -58,21 +58,25 @@ def batches(connection: Connection, path: Path, rows: int) -> Iterator[int]:
 
 def make_plan(connection: Connection, path: Path) -> Plan:
     """Return the plan of a backfill's file. Raises CommandError if the table has no such key."""
-    header = directives(path)
     [parsed] = split_statements(path.read_text(encoding="utf-8"))
-    columns = key_columns(parsed.parse())
-    row = run(connection, "plan_backfill", table=header["backfill"], columns=columns).fetchone()
+    return plan_of(connection, path, "backfill", directives(path)["backfill"], parsed.text, key_columns(parsed.parse()))
+
+
+def plan_of(connection: Connection, path: Path, word: str, table: str, sql: str, columns: Sequence[str]) -> Plan:
+    """Return the plan of a statement that takes ranges of a table's key. `word` names the table in the file's header.
+
+    Raises CommandError if the table has no such key.
+    """
+    row = run(connection, "plan_backfill", table=table, columns=list(columns)).fetchone()
     if row is None:
         raise CommandError(
-            f"{path.stem}: there is no table {header['backfill']}.",
-            "correct `-- backfill: TABLE`",
-            ExitCode.ACTION_NEEDED,
+            f"{path.stem}: there is no table {table}.", f"correct `-- {word}: TABLE`", ExitCode.ACTION_NEEDED
         )
-    table, rows_expected, has_key, *queries = row
+    name, rows_expected, has_key, *queries = row
     if not has_key:
         raise CommandError(
-            f"{path.stem}: {table} has no key ({', '.join(columns)}).",
+            f"{path.stem}: {name} has no key ({', '.join(columns)}).",
             "take the range of the primary key, or of columns NOT NULL that contain a unique key and have an index",
             ExitCode.ACTION_NEEDED,
         )
-    return Plan(parsed.text.strip(), table, rows_expected, *queries)
+    return Plan(sql.strip(), name, rows_expected, *queries)

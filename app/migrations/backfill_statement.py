@@ -27,12 +27,20 @@ class WrongBackfillError(ValueError):
 def key_columns(node: ast.Node) -> list[str]:
     """Return the columns of the key whose range the statement takes. Raises WrongBackfillError."""
     from pglast import ast
-    from pglast.visitors import Visitor
 
     if not isinstance(node, ast.UpdateStmt | ast.InsertStmt | ast.DeleteStmt | ast.MergeStmt | ast.SelectStmt):
         raise WrongBackfillError("a backfill cannot run this statement", "write UPDATE, INSERT, DELETE or MERGE")
     if not _writes(node):
         raise WrongBackfillError("a backfill that writes no rows", "write UPDATE, INSERT, DELETE or MERGE")
+    if columns := range_columns(node):
+        return columns
+    raise WrongBackfillError("a backfill without exactly one range of the key, from $1 on", RANGE)
+
+
+def range_columns(node: ast.Node) -> list[str] | None:
+    """Return the columns of the only key range of a statement. Return None if it has several, or other parameters."""
+    from pglast.visitors import Visitor
+
     ranges: list[list[str]] = []
     numbers: list[int] = []
 
@@ -46,7 +54,7 @@ def key_columns(node: ast.Node) -> list[str]:
 
     Finder()(node)
     if len(ranges) != 1 or sorted(numbers) != list(range(1, 2 * len(ranges[0]) + 1)):
-        raise WrongBackfillError("a backfill without exactly one range of the key, from $1 on", RANGE)
+        return None
     return ranges[0]
 
 

@@ -137,6 +137,18 @@ class Table(BaseModel):
     triggers: list[Trigger]
 
 
+class Check(BaseModel):
+    """The last result of a check of `images schema verify`."""
+
+    name: str
+    table: Annotated[str, Field(description="The table whose rows it read.")]
+    checked_at: Annotated[AwareDatetime, Field(description="When it ended.")]
+    seconds: float
+    rows: int
+    faults: int
+    repaired: Annotated[int, Field(description="How many of the faults it repaired.")]
+
+
 class Measured(BaseModel):
     """Number of calls of a query, and their total time in seconds."""
 
@@ -171,6 +183,7 @@ class Schema(BaseModel):
         list[str] | None,
         Field(description="Differences from schema.sql. Null: not compared, because that has other migrations."),
     ]
+    checks: Annotated[list[Check], Field(description="Last results of `images schema verify`. Empty: it never ran.")]
     tables: list[Table]
     queries: Annotated[list[Query], Field(description="Queries by name.")]
     sources: Annotated[

@@ -10,7 +10,9 @@ import pytest
 from psycopg.sql import SQL, Identifier, Literal
 
 from app.embedded_postgres import Server
+from app.migrations.backfill_batches import execute, find_range
 from app.migrations.connection import run
+from app.migrations.verification import prepare
 from app.review.plans import explain
 from app.schema.headers import examples
 from app.settings import ROOT
@@ -58,6 +60,7 @@ PINNED = {
     "get_image_by_sha256": ({"images_sha256_key"}, 1, 6),
     "get_token": ({"tokens_name_key"}, 1, 5),
     "get_store": (set(), 1, 5),
+    "has_checks": (set(), 0, 20),
     "has_images": ({"images_pkey"}, 1, 5),
     "has_replayed": (set(), 0, 0),
     "insert_image": ({"images_sha256_key"}, 0, 100),
@@ -85,6 +88,7 @@ PINNED = {
     "prepare_import": (set(), 0, 10),
     "prepare_schema": (set(), 0, 10),
     "read_applied": (set(), 100, 20),
+    "read_checks": (set(), 0, 10),
     "read_database": (set(), 10, 10),
     "read_lock_wait": (set(), 1000, 30),
     # Each migration reads the ledger twice, which has a row for each: so few that PostgreSQL uses no index.
@@ -352,6 +356,24 @@ def test_a_list_in_another_order_is_what_the_plain_query_finds(
 
             wanted = {"key": key, "id": id, "after": after, "before": before, "tags": f"{{{tags}}}"}
             assert listed == [id for (id,) in million.execute(plain, wanted)]
+
+
+def test_a_check_reads_its_range_and_not_the_table(million: psycopg.Connection) -> None:
+    """From the beginning, from the middle, and from the end, of all checks, which find nothing."""
+    for check in prepare(million):
+        [[first]], [[last]] = (
+            execute(million, query).fetchall() for query in (check.plan.first_key, check.plan.last_key)
+        )
+        middle = "2024-01-01Z" if len(first) == 2 else "tag:night"
+        for start in (first, [middle, *first[1:]], [last[0], *first[1:]]):
+            rows, end, _ = find_range(million, check.plan, start, last, 2000)
+            ends = SQL(", ").join(map(Literal, [*start, *end])).as_string()
+            plan = explain(million, check.plan.sql, ends, "force_custom_plan")
+
+            assert rows <= 2000
+            assert not plan.sequential, check.name
+            assert plan.read <= 30_000, check.name
+            assert plan.buffers <= 60_000, check.name
 
 
 def test_what_is_estimated_is_near(million: psycopg.Connection) -> None:

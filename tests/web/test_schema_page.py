@@ -3,13 +3,17 @@
 import gzip
 import re
 from contextlib import closing
+from datetime import datetime
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from anyio import to_thread
 from pydantic import SecretStr
 
+from app.cli.main import run as run_command
+from app.database import database_metrics
 from app.migrations.connection import run
 from app.migrations.ledger import record_run
 from app.migrations.lock import name_session
@@ -17,8 +21,9 @@ from app.project import current
 from app.settings import ROOT, Settings
 from app.web.endpoints.schema import _by_database
 from tests.conftest import VERSION, client_of
+from tests.observability.test_metrics import scraped, total
 from tests.schema.test_migrations import IDS
-from tests.support.api import problem
+from tests.support.api import problem, upload
 from tests.support.waiting import wait_until
 from tests.web.test_tokens import bearer, made
 
@@ -102,6 +107,37 @@ async def test_drift_is_told(client: httpx.AsyncClient, connection: psycopg.Conn
 
     assert schema["state"] == "wrong"
     assert schema["drift"] == ["index images_sha256_key: expected, not found", "column images.mine: not in schema.sql"]
+
+
+async def test_the_last_result_of_schema_verify_is_told(
+    client: httpx.AsyncClient, connection: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setattr(database_metrics, "CACHE_TIME", 0)
+    await upload(client)
+    assert (await read(client))["checks"] == []
+    assert not any(sample.name.startswith("images_schema") for sample in await scraped(client))
+    connection.execute("TRUNCATE image_terms")
+
+    assert await to_thread.run_sync(run_command, ["schema", "verify"]) == 1
+
+    schema = await read(client)
+    assert (schema["state"], schema["drift"]) == ("up-to-date", [])
+    assert not any(table["name"].startswith("_yoyo") for table in schema["tables"])
+    first, *others = schema["checks"]
+    assert (first["name"], first["table"], first["rows"], first["faults"]) == ("missing_terms", "images", 1, 1)
+    assert [check["faults"] for check in others] == [0] * 4
+    samples = await scraped(client)
+    assert total(samples, "images_schema_faults", check="missing_terms") == 1
+    assert total(samples, "images_schema_faults") == 1
+    assert total(samples, "images_schema_verified_timestamp_seconds", check="missing_terms") == pytest.approx(
+        datetime.fromisoformat(first["checked_at"]).timestamp()
+    )
+
+    assert await to_thread.run_sync(run_command, ["schema", "verify", "--repair"]) == 0
+
+    assert [check["faults"] - check["repaired"] for check in (await read(client))["checks"]] == [0] * 5
+    assert total(await scraped(client), "images_schema_faults") == 0
 
 
 async def test_an_empty_database_is_pending(settings: Settings, empty_database: str) -> None:

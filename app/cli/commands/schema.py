@@ -142,6 +142,24 @@ def drift(format: str) -> int:
 
 
 @schema.command(
+    params=[format_option("text", "json")],
+    examples="images schema verify\nimages schema verify --repair --format json",
+    exit_codes={0: "no faults, or all were repaired", 1: "faults are left", 3: "could not be verified"},
+)
+@click.option("--repair", is_flag=True, help="Also write what is missing, and delete what is too much.")
+def verify(repair: bool, format: str) -> int:
+    """Compare the tables that triggers fill with the table that they come from.
+
+    The checks are the files of sql/verify/. Each reads its table in small ranges, while the service runs. The result is
+    recorded, for /schema and /metrics. A repair leaves rows that are being written, and waits at most half a second for
+    a lock.
+    """
+    from app.cli.verify_schema import verify_schema
+
+    return verify_schema(format, repairs=repair)
+
+
+@schema.command(
     examples="images schema tag v1.2\nimages schema tag",
     exit_codes={1: "the name has other migrations, or no migration is applied"},
 )

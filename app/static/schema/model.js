@@ -81,12 +81,23 @@
  */
 
 /**
+ * @typedef {object} Check the last result of a check of images schema verify
+ * @property {string} name
+ * @property {string} table
+ * @property {string} checked_at
+ * @property {number} rows
+ * @property {number} faults
+ * @property {number} repaired
+ */
+
+/**
  * @typedef {object} Schema
  * @property {{ name: string, version: string, role: string, bytes: number, counted_since: string | null }} database
  * @property {"up-to-date" | "pending" | "wrong" | null} state
  * @property {Migrator | null} migrator
  * @property {Migration[]} migrations by ID
  * @property {string[] | null} drift
+ * @property {Check[]} checks
  * @property {Table[]} tables
  * @property {Query[]} queries
  * @property {Source[]} sources

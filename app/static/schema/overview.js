@@ -1,6 +1,6 @@
 // The head of the schema page: the database, whether it is up to date, problems and drift.
 import { make } from "../dom.js";
-import { bytes, count, plural } from "../format.js";
+import { bytes, count, moment, plural } from "../format.js";
 import { badge, facts, note } from "./elements.js";
 import { anchor, problems } from "./model.js";
 import { sql } from "./sql.js";
@@ -17,7 +17,7 @@ const HEADINGS = { good: "Up to date", care: "Pending", bad: "Needs attention" }
 
 /** @param {Schema} schema */
 export function overview(schema) {
-  const { database, state, migrator, drift, unknown } = schema;
+  const { database, state, migrator, drift, checks, unknown } = schema;
   const level = state ? LEVELS[state] : undefined;
   const statement = migrator?.statement?.replace(/^\s*--.*\n/gm, "").trim();
   const name = make("h2", { id: "database", text: database.name, dir: "auto" });
@@ -31,17 +31,20 @@ export function overview(schema) {
     migrator?.blockers.length ? blockerList(migrator.blockers) : null,
     problemList(schema),
     drift?.length ? driftList(drift) : null,
+    checks.some(left) ? checkList(checks.filter(left)) : null,
     unknown.length ? unknownList(unknown) : null,
   );
 }
 
 /** @param {Schema} schema */
-function tiles({ database, migrations, migrator, drift, tables }) {
+function tiles({ database, migrations, migrator, drift, checks, tables }) {
   const applied = migrations.filter((migration) => migration.applied_at).length;
   const size = tables.reduce((sum, table) => sum + table.table_bytes + table.index_bytes, 0);
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   const differences = drift === null ? "unknown" : drift.length ? plural(drift.length, "difference") : "none";
   const compared = drift === null ? "schema.sql has other migrations" : "compared with schema.sql";
+  const faults = checks.reduce((sum, check) => sum + left(check), 0);
+  const [oldest] = checks.map((check) => check.checked_at).sort();
   return facts(
     [
       ["PostgreSQL", [database.version.split(" ")[0], note(`as ${database.role}`)]],
@@ -49,6 +52,12 @@ function tiles({ database, migrations, migrator, drift, tables }) {
       ["Tables", [count(tables.length), note(plural(rows, "row"))]],
       ["Size", [bytes(size), note(`of ${bytes(database.bytes)} in the database`)]],
       ["Drift", [differences, note(compared)]],
+      [
+        "Verified rows",
+        oldest
+          ? [faults ? plural(faults, "fault") : "no faults", note(moment(oldest))]
+          : ["never", note("images schema verify")],
+      ],
       [
         "Migrator",
         migrator
@@ -101,6 +110,19 @@ function driftList(drift) {
   const heading = make("h3", { text: "Drift: differences between this database and schema.sql" });
   const items = drift.map((line) => make("li", {}, sql(line)));
   return make("div", { class: "note bad", id: "drift" }, heading, make("ul", {}, ...items));
+}
+
+/** @param {import("./model.js").Check} check */
+const left = (check) => check.faults - check.repaired;
+
+/** @param {import("./model.js").Check[]} checks */
+function checkList(checks) {
+  const heading = make("h3", { text: "Faults that images schema verify found: see its option --repair" });
+  const items = checks.map((check) => {
+    const text = `${check.name}: ${plural(left(check), "fault")} in ${plural(check.rows, "row")} of ${check.table}`;
+    return make("li", { text: `${text}, ${moment(check.checked_at)}` });
+  });
+  return make("div", { class: "note bad", id: "checks" }, heading, make("ul", {}, ...items));
 }
 
 /** @param {string[]} blockers */

@@ -83,6 +83,11 @@ class Reading:
             found[row["migration_id"]].append(models.Run(**dict(row), seconds=took))
         return found
 
+    async def checks(self) -> list[Record]:
+        """Return the last results of `images schema verify`. It has none if it has never run."""
+        [row] = await self._connection.fetch("has_checks")
+        return await self.rows("results of images schema verify", "read_checks") or [] if row["has_checks"] else []
+
     async def statements(self) -> list[Record] | None:
         """Return the rows of pg_stat_statements. Return None if the database does not have it."""
         try:
@@ -122,6 +127,7 @@ async def read_schema(request: Request[State]) -> Response:
             lines = await reading.rows("drift", "inspect/schema")
             if await reading.history() != records:  # a migration was committed meanwhile
                 lines = None
+        checks = await reading.checks()
         tables = await reading.rows("tables", "read_tables")
         statements = await reading.statements()
     request.state["metrics"].publish()
@@ -133,6 +139,7 @@ async def read_schema(request: Request[State]) -> Response:
         migrator=holder and _migrator(holder, [Blocker(*row) for row in blockers or []]),
         migrations=[_migration(entry, runs.get(entry.id, [])) for entry in entries],
         drift=differences,
+        checks=[models.Check(**dict(row)) for row in checks],
         tables=[models.Table.model_validate_json(row["json"]) for row in tables or []],
         queries=[
             models.Query(

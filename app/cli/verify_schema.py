@@ -1,0 +1,85 @@
+"""Verify command: `images schema verify`, which compares derived tables with their source, and repairs them."""
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+
+import psycopg
+
+from app.cli.output import color_verdicts, note, shows_colors
+from app.errors import CommandError, ExitCode
+from app.migrations.connection import connect, explain, reject_other_schema, reject_pooler, sentence
+from app.migrations.session import Session
+from app.migrations.verification import FOLDER, LOCK_WAIT, Check, prepare, verify
+from app.program import SCHEMA
+from app.progress import Progress
+from app.project import current
+from app.settings import read_settings
+from app.text import count
+
+LACKING = ("42P01", "42883", "42703")  # a table, a function or a column does not exist
+
+
+def verify_schema(format: str, *, repairs: bool) -> ExitCode:
+    """Run the checks of the project and print their results. Return ACTION_NEEDED if faults are left.
+
+    Raises CommandError if a check cannot be run.
+    """
+    settings = read_settings()
+    done: list[Check] = []
+    try:
+        with closing(connect(settings)) as connection:
+            reject_pooler(connection)
+            Session(connection, settings.migration_role, LOCK_WAIT)
+            reject_other_schema(connection)
+            checks = prepare(connection)
+            total = sum(check.plan.rows_expected for check in checks)
+            with Progress("rows", total, is_scaled=True) as progress:
+                for check in checks:
+                    verify(connection, check, [each.name for each in checks], progress.advance, repairs=repairs)
+                    done.append(check)
+                    if format == "text":
+                        progress.message(_line(check), sys.stdout)
+    except psycopg.Error as error:
+        if error.sqlstate in LACKING:
+            raise CommandError("the database lacks migrations of this release.", "apply them: yoyo apply") from error
+        message, hint = explain(error)
+        raise CommandError(sentence(f"the rows cannot be verified: {message}"), hint) from error
+    return _end(done, format, repairs=repairs)
+
+
+def _line(check: Check) -> str:
+    rows = f"{count(check.rows, 'row')} of {check.plan.table}"
+    if not check.faults:
+        return f"{check.name}: no faults in {rows}"
+    repaired = f", {check.repaired:,} repaired" if check.repaired else ""
+    line = f"wrong: {check.name}: {count(check.faults, 'fault')} in {rows}, such as {check.example}{repaired}"
+    return color_verdicts(line) if shows_colors(sys.stdout) else line
+
+
+def _end(checks: Sequence[Check], format: str, *, repairs: bool) -> ExitCode:
+    if format == "json":
+        print(json.dumps({"checks": [_plain(check) for check in checks]}, indent=2))
+    elif not checks:
+        print(f"nothing to verify: {current().shown(current().sql / FOLDER)} has no checks")
+    if not any(check.left for check in checks):
+        return ExitCode.DONE
+    if repairs:
+        note("hint: rows in use were not repaired. Run the command again")
+    else:
+        note(f"hint: repair them: {SCHEMA} verify --repair")
+    return ExitCode.ACTION_NEEDED
+
+
+def _plain(check: Check) -> dict[str, object]:
+    return {
+        "name": check.name,
+        "purpose": check.purpose,
+        "table": check.plan.table,
+        "rows": check.rows,
+        "faults": check.faults,
+        "repaired": check.repaired,
+        "example": check.example,
+        "seconds": round(check.seconds, 3),
+    }
