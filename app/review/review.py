@@ -105,6 +105,7 @@ def review(
     if not database.restore(key):
         run(database.connection, "make_history", "review")
         run(database.connection, "create_ledger")
+        run(database.connection, "create_checks")
         for path in migrations[:first]:
             execute_file(database.connection, path, transactional(path))
         fill(database.connection, rows)
