@@ -362,9 +362,8 @@ def test_a_list_in_another_order_is_what_the_plain_query_finds(
 def test_a_check_reads_its_range_and_not_the_table(million: psycopg.Connection) -> None:
     """From the beginning, from the middle, and from the end, of all checks, which find nothing."""
     for check in prepare(million):
-        [[first]], [[last]] = (
-            execute(million, query).fetchall() for query in (check.plan.first_key, check.plan.last_key)
-        )
+        plan = check.plan
+        [[first]], [[last]] = (execute(million, query).fetchall() for query in (plan.first_key, plan.last_key))
         middle = "2024-01-01Z" if len(first) == 2 else "tag:night"
         for start in (first, [middle, *first[1:]], [last[0], *first[1:]]):
             rows, end, _ = find_range(million, plan, start, last, 2000)
