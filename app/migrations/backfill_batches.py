@@ -58,20 +58,26 @@ def batches(connection: Connection, path: Path, rows: int) -> Iterator[int]:
 
 def make_plan(connection: Connection, path: Path) -> Plan:
     """Return the plan of a backfill's file. Raises CommandError if the table has no such key."""
+    header = directives(path)
     [parsed] = split_statements(path.read_text(encoding="utf-8"))
-    return plan_of(connection, path, "backfill", directives(path)["backfill"], parsed.text, key_columns(parsed.parse()))
+    plan = plan_of(connection, path, header["backfill"], parsed.text, key_columns(parsed.parse()))
+    if plan is None:
+        raise CommandError(
+            f"{path.stem}: there is no table {header['backfill']}.",
+            "correct `-- backfill: TABLE`",
+            ExitCode.ACTION_NEEDED,
+        )
+    return plan
 
 
-def plan_of(connection: Connection, path: Path, word: str, table: str, sql: str, columns: Sequence[str]) -> Plan:
-    """Return the plan of a statement that takes ranges of a table's key. `word` names the table in the file's header.
+def plan_of(connection: Connection, path: Path, table: str, sql: str, columns: Sequence[str]) -> Plan | None:
+    """Return the plan of a statement that takes ranges of a table's key. Return None if there is no such table.
 
     Raises CommandError if the table has no such key.
     """
     row = run(connection, "plan_backfill", table=table, columns=list(columns)).fetchone()
     if row is None:
-        raise CommandError(
-            f"{path.stem}: there is no table {table}.", f"correct `-- {word}: TABLE`", ExitCode.ACTION_NEEDED
-        )
+        return None
     name, rows_expected, has_key, *queries = row
     if not has_key:
         raise CommandError(

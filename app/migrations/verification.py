@@ -73,7 +73,12 @@ def _read(connection: Connection, path: Path) -> Check:
             RANGE,
             ExitCode.ACTION_NEEDED,
         )
-    plan = plan_of(connection, path, "table", table[1].strip(), statements[0].text, columns)
+    plan = plan_of(connection, path, table[1].strip(), statements[0].text, columns)
+    if plan is None:
+        raise CommandError(
+            f"{path.stem}: there is no table {table[1].strip()}.",
+            "apply the pending migrations: yoyo apply. If there are none, correct `-- table: TABLE`",
+        )
     repair = path.with_suffix(".repair.sql")
     repairs = split_statements(repair.read_text(encoding="utf-8")) if repair.exists() else []
     return Check(path.stem, purpose(text), plan, [each.text for each in repairs])

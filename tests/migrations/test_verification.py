@@ -15,11 +15,11 @@ from app.migrations.connection import run, run_text
 from app.project import chosen
 from app.settings import ROOT
 from tests.conftest import yoyo_on
-from tests.database.test_search_tables import EXPECTED, INSERT, LISTED, listed
+from tests.database.test_search_tables import EXPECTED, INSERT, LISTED
 from tests.project.test_library import LIBRARY
 from tests.schema.test_migrations import IDS
 
-ROWS = 100
+ROWS = 60
 CHECKS = ["missing_terms", "orphaned_documents", "orphaned_terms", "surplus_terms", "wrong_documents"]
 OF_REVIEW = (ROOT / "sql" / "review" / "consistency_images.sql").read_text()
 OFF, ON = "SET session_replication_role = replica", "SET session_replication_role = origin"
@@ -76,6 +76,12 @@ def other(database: str) -> Iterator[psycopg.Connection]:
         yield other
 
 
+def listed(connection: psycopg.Connection) -> None:
+    """Compare in PostgreSQL, because psycopg cannot load an infinite time."""
+    for one, another in ((LISTED, EXPECTED), (EXPECTED, LISTED)):
+        assert connection.execute(f"({one}) EXCEPT ALL ({another})".encode()).rowcount == 0
+
+
 def wrong(text: str) -> list[str]:
     return re.findall(r"^wrong: (\w+):", text, re.MULTILINE)
 
@@ -83,12 +89,11 @@ def wrong(text: str) -> list[str]:
 def test_each_kind_of_fault_is_found_and_repaired(
     verify: Callable[..., tuple[int, str, str]], filled: psycopg.Connection
 ) -> None:
+    assert verify()[::2] == (0, "")
     filled.execute("CREATE TABLE kept AS SELECT * FROM images")
     for write, names in FAULTS.items():
         filled.execute("TRUNCATE images")
         filled.execute("INSERT INTO images SELECT * FROM kept")
-        code, output, error = verify()
-        assert (code, error, wrong(output)) == (0, "", []), output
         filled.execute(OFF.encode())
         filled.execute(write.encode())
         filled.execute(ON.encode())
@@ -110,7 +115,7 @@ def test_each_kind_of_fault_is_found_and_repaired(
 
 
 def test_the_result_is_recorded(verify: Callable[..., tuple[int, str, str]], filled: psycopg.Connection) -> None:
-    filled.execute("DELETE FROM image_documents WHERE created_at > '2020-01-01 00:44Z'")
+    filled.execute("DELETE FROM image_documents WHERE created_at > '2020-01-01 00:24Z'")
     results = "SELECT name, table_name, rows_checked, faults, repaired FROM _yoyo_ledger_checks ORDER BY name"
 
     assert verify()[0] == 1
@@ -119,7 +124,7 @@ def test_the_result_is_recorded(verify: Callable[..., tuple[int, str, str]], fil
 
     rows = filled.execute(results.encode()).fetchall()
     assert [row[0] for row in rows] == CHECKS
-    assert rows[-1] == ("wrong_documents", "images", ROWS, 11, 11)
+    assert rows[-1] == ("wrong_documents", "images", ROWS, 12, 12)
     code, output, _ = verify("--format", "json")
     [*_, last] = json.loads(output)["checks"]
     assert (code, last["name"], last["rows"], last["faults"], last["example"]) == (0, CHECKS[-1], ROWS, 0, None)
@@ -137,17 +142,21 @@ def test_an_image_that_is_being_written_is_left_to_its_writer(
     code, output, error = verify("--repair")
 
     assert (code, error) == (1, "hint: rows in use were not repaired. Run the command again\n")
-    assert "wrong: wrong_documents: 100 faults in 100 rows of images, such as" in output
-    assert ", 98 repaired" in output
+    assert f"wrong: wrong_documents: {ROWS} faults in {ROWS} rows of images, such as" in output
+    assert f", {ROWS - 2} repaired" in output
     other.commit()
     assert verify("--repair")[0] == 0
     listed(filled)
 
 
 def test_a_row_of_an_image_that_is_being_inserted_stays(
-    verify: Callable[..., tuple[int, str, str]], filled: psycopg.Connection, other: psycopg.Connection
+    verify: Callable[..., tuple[int, str, str]],
+    filled: psycopg.Connection,
+    other: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The inserting session finds the rows, and keeps them. Until it commits, they look like those of no image."""
+    monkeypatch.setattr(verification, "ROWS", 1000)  # one wait for a lock
     filled.execute("CREATE TABLE kept AS SELECT * FROM images")
     filled.execute(OFF.encode())
     filled.execute("DELETE FROM images WHERE byte_size < 300000")
@@ -199,7 +208,7 @@ def test_rows_that_are_written_meanwhile_are_no_faults(
         for writer in writers:
             writer.join()
     assert failed == []
-    assert filled.execute(LISTED.encode()).fetchall() == filled.execute(EXPECTED.encode()).fetchall()
+    listed(filled)
 
 
 def test_what_cannot_be_verified_is_3(
@@ -211,12 +220,13 @@ def test_what_cannot_be_verified_is_3(
 
     assert run_command(verify) == 3
     assert capfd.readouterr().err == (
-        "error: the database lacks migrations of this release.\nhint: apply them: yoyo apply\n"
+        "error: missing_terms: there is no table images.\n"
+        "hint: apply the pending migrations: yoyo apply. If there are none, correct `-- table: TABLE`\n"
     )
 
     assert yoyo_on(empty_database, "apply", "-r", IDS[0]).returncode == 0
     assert run_command(verify) == 3
-    assert "lacks migrations" in capfd.readouterr().err
+    assert "apply the pending migrations" in capfd.readouterr().err
 
     with psycopg.connect(empty_database) as connection, chosen(LIBRARY):
         assert verification.prepare(connection) == []
