@@ -25,6 +25,7 @@ from app.schema.statements import split_statements
 FOLDER = "verify"
 TABLE = re.compile(r"^-- table: (.+)$", re.MULTILINE)
 ROWS = 2_000  # of the table, in one range
+PENDING_HINT = "apply the pending migrations: yoyo apply. If there are none, correct the file of the check"
 LOCK_WAIT = 60.0  # seconds that a check waits for a lock, such as that of a migration
 
 
@@ -73,12 +74,12 @@ def _read(connection: Connection, path: Path) -> Check:
             RANGE,
             ExitCode.ACTION_NEEDED,
         )
-    plan = plan_of(connection, path, table[1].strip(), statements[0].text, columns)
+    try:
+        plan = plan_of(connection, path, table[1].strip(), statements[0].text, columns)
+    except CommandError as error:
+        raise CommandError(error.message, PENDING_HINT) from error
     if plan is None:
-        raise CommandError(
-            f"{path.stem}: there is no table {table[1].strip()}.",
-            "apply the pending migrations: yoyo apply. If there are none, correct `-- table: TABLE`",
-        )
+        raise CommandError(f"{path.stem}: there is no table {table[1].strip()}.", PENDING_HINT)
     repair = path.with_suffix(".repair.sql")
     repairs = split_statements(repair.read_text(encoding="utf-8")) if repair.exists() else []
     return Check(path.stem, purpose(text), plan, [each.text for each in repairs])

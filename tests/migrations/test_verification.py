@@ -221,7 +221,7 @@ def test_what_cannot_be_verified_is_3(
     assert run_command(verify) == 3
     assert capfd.readouterr().err == (
         "error: missing_terms: there is no table images.\n"
-        "hint: apply the pending migrations: yoyo apply. If there are none, correct `-- table: TABLE`\n"
+        "hint: apply the pending migrations: yoyo apply. If there are none, correct the file of the check\n"
     )
 
     assert yoyo_on(empty_database, "apply", "-r", IDS[0]).returncode == 0

@@ -19,6 +19,7 @@ from app.migrations.ledger import record_run
 from app.migrations.lock import name_session
 from app.project import current
 from app.settings import ROOT, Settings
+from app.web import exposition
 from app.web.endpoints.schema import _by_database
 from tests.conftest import VERSION, client_of
 from tests.observability.test_metrics import scraped, total
@@ -114,6 +115,8 @@ async def test_the_last_result_of_schema_verify_is_told(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setattr(database_metrics, "CACHE_TIME", 0)
+    monkeypatch.setattr(database_metrics, "PROBE_TIMEOUT", 30.0)
+    monkeypatch.setattr(exposition, "CACHE_TIME", 0)
     await upload(client)
     assert (await read(client))["checks"] == []
     assert not any(sample.name.startswith("images_schema") for sample in await scraped(client))
