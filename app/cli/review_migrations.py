@@ -18,17 +18,28 @@ from app.migrations.validation import faults
 from app.progress import Progress
 from app.project import current
 from app.review import measured, releases, scratch
+from app.review.compare import compare
+from app.review.elsewhere import MAX_ROWS, oldest
 from app.review.report import render, report
 from app.review.review import STAGES, Reviewed
 from app.review.review import review as review_migrations
 from app.settings import ReviewSettings, read_review_settings, read_settings
 
 
-def review(names: Sequence[str], rows: int, format: str, folder: Path | None = None, *, save: bool = False) -> ExitCode:
+def review(
+    names: Sequence[str],
+    rows: int,
+    format: str,
+    folder: Path | None = None,
+    *,
+    save: bool = False,
+    with_older: bool = True,
+) -> ExitCode:
     """Review migrations of a folder, and print the report. Return ACTION_NEEDED if one is unsafe, otherwise DONE.
 
     If something that a verdict rests on could not be measured, return FAILED. `names` are IDs or files. Without names,
-    the pending migrations are reviewed. Raises CommandError if they cannot be reviewed.
+    the pending migrations are reviewed. `with_older` also runs them on an older version of PostgreSQL, if one is
+    installed. Raises CommandError if they cannot be reviewed.
     """
     folder = folder or current().migrations
     if wrong := faults(folder):
@@ -42,6 +53,10 @@ def review(names: Sequence[str], rows: int, format: str, folder: Path | None = N
         return ExitCode.DONE
     found, allowed = check.findings_and_allowed(folder.parent)
     reviewed, server = _measure(settings, paths, chosen, rows)
+    older = oldest() if with_older and settings.review_database_url is None else None
+    if older is not None:
+        note(f"running the same on PostgreSQL {older}")
+        compare(reviewed, *_measure(settings, paths, chosen, min(rows, MAX_ROWS), older))
     if save:
         note(f"saved the times to {measured.save(folder.parent, reviewed, server)}")
     for each in reviewed:
@@ -57,15 +72,15 @@ def review(names: Sequence[str], rows: int, format: str, folder: Path | None = N
 
 
 def _measure(
-    settings: ReviewSettings, paths: Sequence[Path], chosen: set[str], rows: int
+    settings: ReviewSettings, paths: Sequence[Path], chosen: set[str], rows: int, version: int = scratch.LATEST
 ) -> tuple[list[Reviewed], str]:
-    """Return the measured migrations, and the version of PostgreSQL."""
+    """Return the measured migrations, and the version of PostgreSQL. There is traffic only on the latest version."""
     logging.getLogger("psycopg").disabled = True  # its warnings about statements that Ctrl+C has cancelled
     for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl+C: cancel the statement, and drop the scratch database
         signal.signal(number, signal.default_int_handler)
     try:
         with (
-            scratch.scratch(settings) as database,
+            scratch.scratch(settings, version) as database,
             Progress("stages", len(chosen) * len(STAGES)) as progress,
         ):
 
@@ -75,7 +90,10 @@ def _measure(
                 progress.advance(label=f"{migration}: {stage}")
 
             release = releases.present(paths[0].parent.parent)
-            reviewed = review_migrations(database, paths, chosen, rows, release, releases.previous, show)
+            is_latest = version == scratch.LATEST
+            reviewed = review_migrations(
+                database, paths, chosen, rows, release, releases.previous, show, with_trial=is_latest
+            )
             return reviewed, str(database.connection.info.parameter_status("server_version"))
     except psycopg.Error as error:
         raise CommandError(f"the review failed: {explained(error).rstrip('.')}.") from error

@@ -72,12 +72,12 @@ def show_plan(rollback: str | None, format: str) -> int:
     return plan_migrations.show_plan(rollback, format)
 
 
-def show_review(names: Sequence[str], rows: int, format: str, *, save: bool = False) -> int:
+def show_review(names: Sequence[str], rows: int, format: str, *, save: bool = False, with_older: bool = True) -> int:
     """Review the named migrations, or the pending ones. Return ACTION_NEEDED if one is unsafe."""
     with development_packages():
         from app.cli.review_migrations import review
 
-    return review(names, rows, format, save=save)
+    return review(names, rows, format, save=save, with_older=with_older)
 
 
 def tag_schema(name: str | None) -> None:

@@ -99,6 +99,18 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
             yield Reason("care", f"{whose}{which} {'fails' if is_one else 'fail'}: {error}")
 
 
+def of_other_version(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
+    """Yield what differs on the second version of PostgreSQL."""
+    other = reviewed.elsewhere
+    if other is None:
+        return
+    for difference in other.down if rollback else other.up:
+        if difference.there:
+            yield Reason("unsafe" if difference.fails else "care", f"on PostgreSQL {other.server}: {difference.text}")
+        elif not difference.fails:
+            yield Reason("care", f"not on PostgreSQL {other.server}: {difference.text}")
+
+
 def _of_costs(trial: Trial, direction: Direction) -> Iterator[Reason]:
     for name, before in trial.costs.items():
         after = direction.costs.get(name)

@@ -130,6 +130,12 @@ class Report:
         return max(float(getattr(part.reviewed.up, what)) for part in self.parts)
 
     @property
+    def other(self) -> str:
+        """Return the second version of PostgreSQL, or ""."""
+        elsewhere = self.parts[0].reviewed.elsewhere
+        return elsewhere.server if elsewhere else ""
+
+    @property
     def is_unsafe(self) -> bool:
         """Return whether a migration is unsafe, or a rollback does not do what its header says."""
         return self.level == "unsafe" or any(part.is_unproved for part in self.parts)

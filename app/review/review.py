@@ -10,6 +10,7 @@ import psycopg
 from app.lint.findings import Finding
 from app.migrations.connection import Connection, explained, run
 from app.project import current
+from app.review.elsewhere import Elsewhere
 from app.review.measure import MeasuredRun, execute_file, measure
 from app.review.plans import Plan, explain
 from app.review.proof import later_data_lost, losses, read_schema, schema_changes, take_snapshot
@@ -71,6 +72,7 @@ class Reviewed:
     findings: list[Finding] = field(default_factory=list)  # of the static check, for both files
     allowed: list[tuple[Finding, str]] = field(default_factory=list)  # findings that a comment allows, with its reason
     trial: Trial | None = None  # under traffic, or None if it was not asked for
+    elsewhere: Elsewhere | None = None  # differences on a second version of PostgreSQL
     stuck: bool = False  # a statement failed, so the next migration cannot be reviewed
 
     @property

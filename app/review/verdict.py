@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.lint.findings import Finding
 from app.review.measure import Lock, MeasuredRun, Step
-from app.review.reasons import LARGE_TABLE, Reason, of_queries, of_trial
+from app.review.reasons import LARGE_TABLE, Reason, of_other_version, of_queries, of_trial
 from app.review.review import Reviewed
 from app.schema.headers import NOTHING
 
@@ -45,7 +45,7 @@ class Verdict:
 def of_migration(reviewed: Reviewed) -> Verdict:
     """Return the verdict on applying the migration."""
     reasons = [*_of_run(reviewed.up, reviewed.rows), *_of_losses(reviewed), *of_queries(reviewed)]
-    reasons += of_trial(reviewed, rollback=False)
+    reasons += [*of_trial(reviewed, rollback=False), *of_other_version(reviewed, rollback=False)]
     return _verdict(reasons, reviewed, rollback=False)
 
 
@@ -54,6 +54,7 @@ def of_rollback(reviewed: Reviewed) -> Verdict | None:
     if reviewed.down is None:
         return None
     reasons = [*_of_run(reviewed.down, reviewed.rows), *_of_proof(reviewed), *of_trial(reviewed, rollback=True)]
+    reasons += of_other_version(reviewed, rollback=True)
     return _verdict(reasons, reviewed, rollback=True)
 
 

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from app.errors import ExitCode
+from app.review.elsewhere import oldest
 from app.review.report import render, report
 from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
@@ -41,6 +42,9 @@ def test_the_report_names_what_a_comment_allows() -> None:
     assert "; type-rewrite, because" in done.stdout
     assert "rollback not safe under traffic" in done.stdout
     assert done.returncode == 0  # applying it is safe, and the rollback does what its header says
+    other = oldest()
+    assert (f"and without traffic on {other}." in done.stdout) == (other is not None)
+    assert "on PostgreSQL" not in done.stdout.replace("migration on PostgreSQL 18", "")  # it does the same there
 
 
 def test_the_command_needs_no_settings_and_leaves_nothing(short_path: Path) -> None:
@@ -48,7 +52,9 @@ def test_the_command_needs_no_settings_and_leaves_nothing(short_path: Path) -> N
     assert done.stderr == 'error: there is no migration "0005".\nhint: did you mean 0005_index_images_newest?\n'
     assert done.returncode == ExitCode.USAGE
 
-    done = run_review(str(FILES[4].with_suffix(".rollback.sql")), "--rows", "2000", TMPDIR=str(short_path))
+    done = run_review(
+        str(FILES[4].with_suffix(".rollback.sql")), "--rows", "2000", "--latest-only", TMPDIR=str(short_path)
+    )
 
     assert done.returncode == 0, done.stderr
     assert "0005_index_images_newest  safe under traffic" in done.stdout

@@ -79,14 +79,15 @@ def check(files: tuple[Path, ...], format: str) -> int:
     help="Rows to create in each table.",
 )
 @click.option("--save", is_flag=True, help="Keep the times in sql/review/measured.json, for `images schema plan`.")
-def review(migrations: tuple[str, ...], rows: int, save: bool, format: str) -> int:
+@click.option("--latest-only", is_flag=True, help="Do not also run them on the oldest PostgreSQL that is installed.")
+def review(migrations: tuple[str, ...], rows: int, save: bool, latest_only: bool, format: str) -> int:
     """Run migrations on a scratch database, and measure them.
 
     MIGRATION is an ID or a file. Without MIGRATION, the command reviews the pending migrations of the database.
     """
     from app.cli.schema_commands import show_review
 
-    return show_review(list(migrations), rows, format, save=save)
+    return show_review(list(migrations), rows, format, save=save, with_older=not latest_only)
 
 
 @schema.command(
