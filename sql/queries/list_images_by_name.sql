@@ -2,6 +2,8 @@
 -- There are two ways, and each is slow if the other is fast. If the period has fewer than 200 images for each image of
 -- the page, it reads them and sorts them. Otherwise it walks the images in their order, and skips those outside the
 -- period. The statement decides while it runs.
+-- The walk ends after $8 index entries. If the page is not full by then, the last row has no image, only the position at
+-- which the next page continues. So a page can have few images, or none, and a next page.
 -- OFFSET 0 keeps the conditions out of a look-up. The condition created_at <= $4 follows from the next line, and tells
 -- the planner that the period is narrow. Otherwise it would scan another index in full.
 -- The bounds of the name, within which all images are, tell the planner that the walk is short. Otherwise it would sort
@@ -11,14 +13,15 @@
 -- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
 -- $6 bigint                maximum of rows
 -- $7 text                  a text that sorts after every name
+-- $8 bigint                maximum of index entries that the walk reads
 -- Index: images_created_at_id_idx for short periods, images_filename_id_created_at_idx for others. images_pkey for each
--- image. Not bounded: the skipped images, of which only index entries are read, 80 ms for a million.
--- example first page: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz'
--- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz'
--- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz'
--- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz'
--- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz'
--- example no such time: '', md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50, 'zzz'
+-- image. Bounded by $8: of the skipped images, only index entries are read, twice if the page is not full.
+-- example first page: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000
+-- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000
+-- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', 100000
+-- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', 100000
+-- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000
+-- example no such time: '', md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50, 'zzz', 100000
 WITH times_are_short (yes) AS MATERIALIZED (
     SELECT
         CASE
@@ -60,7 +63,7 @@ page AS (
                 AND (filename COLLATE "C", id) > ($1, $2)
                 AND NOT (SELECT yes FROM times_are_short)
             ORDER BY name, id
-            OFFSET 0
+            LIMIT $8::bigint
         ) AS named
         WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
@@ -69,6 +72,19 @@ page AS (
     ) AS walked
     ORDER BY name, id
     LIMIT $6
+),
+
+stopped AS (
+    SELECT filename COLLATE "C" AS name, id
+    FROM images
+    WHERE filename COLLATE "C" >= $1
+        AND filename COLLATE "C" <= $7
+        AND (filename COLLATE "C", id) > ($1, $2)
+        AND NOT (SELECT yes FROM times_are_short)
+        AND (SELECT count(*) FROM page) < $6
+    ORDER BY name, id
+    -- allow: offset-paging because it finds the last entry of the walk, which ends after so many
+    LIMIT 1 OFFSET $8 - 1
 )
 
 SELECT
@@ -94,4 +110,9 @@ CROSS JOIN LATERAL (
     FROM images
     WHERE id = page.id
 ) AS image
-ORDER BY page.name, page.id;
+
+UNION ALL
+
+SELECT NULL AS image, name, id
+FROM stopped
+ORDER BY name, id;

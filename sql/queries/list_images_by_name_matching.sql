@@ -7,6 +7,8 @@
 -- * Find all matches with the index of documents, and sort them. This runs if few of the first match, or the walk does
 --   not fill the page.
 -- The statement decides while it runs.
+-- The walk ends after $8 index entries. If matches are near, and the page is not full by then, the last row has no image,
+-- only the position at which the next page continues. So a page can have few images, or none, and a next page.
 -- OFFSET 0 keeps the conditions out of a look-up, and LIMIT 1 makes each document a look-up of its own. The condition
 -- created_at <= $4 follows from the next line, and tells the planner that the period is short. Otherwise it would scan
 -- other indexes or tables in full.
@@ -17,35 +19,40 @@
 -- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
 -- $6 bigint                maximum of rows
 -- $7 text                  a text that sorts after every name
--- $8 text[]                the terms: tag:..., type:...; may be empty if there are words
--- $9 text                  words in web-search syntax, or NULL if there are terms
+-- $8 bigint                maximum of index entries that the walk reads
+-- $9 text[]                the terms: tag:..., type:...; may be empty if there are words
+-- $10 text                 words in web-search syntax, or NULL if there are terms
 -- Index: image_documents_pkey for short periods. Otherwise images_filename_id_created_at_idx with image_documents_pkey,
 -- then image_documents_document_idx. images_pkey for each image. Not bounded: terms and words that many images have,
--- but fewer than one in 100 from the position on, because all their matches are sorted. Nor the skipped images, of
--- which only index entries are read, 80 ms for a million.
--- example a common tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
--- example a tag of 2 in 100: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:city-7}', NULL
--- example a rare tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:eclipse}', NULL
--- example a tag of the oldest: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:archive}', NULL
--- example no such tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:none}', NULL
--- example a common type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{type:image/jpeg}', NULL
--- example a rare type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{type:image/avif}', NULL
--- example a common word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{}', 'harbour'
--- example a rare word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{}', '777777'
--- example no words: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{}', '?'
--- example a common tag and word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:street}', 'harbour'
--- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
--- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
--- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
--- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', '{tag:street}', NULL
+-- but fewer than one in 100 from the position on, because all their matches are sorted. Bounded by $8: of the skipped
+-- images, only index entries are read, at most four times.
+-- example a common tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
+-- example a tag of 2 in 100: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:city-7}', NULL
+-- example a rare tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:eclipse}', NULL
+-- example a tag of the oldest: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:archive}', NULL
+-- example no such tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:none}', NULL
+-- example a common type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{type:image/jpeg}', NULL
+-- example a rare type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{type:image/avif}', NULL
+-- example a common word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{}', 'harbour'
+-- example a rare word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{}', '777777'
+-- example no words: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{}', '?'
+-- example a common tag and word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', 'harbour'
+-- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
+-- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
+-- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
+-- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
 WITH sought (query) AS MATERIALIZED (
-    SELECT images_query($8, $9)
+    SELECT images_query($9, $10)
+),
+
+times_are_limited (yes) AS MATERIALIZED (
+    SELECT ($3::timestamptz, $4::timestamptz) <> ('-infinity', 'infinity')
 ),
 
 times_are_short (yes) AS MATERIALIZED (
     SELECT
         CASE
-            WHEN ($3::timestamptz, $4::timestamptz) = ('-infinity', 'infinity') THEN false
+            WHEN NOT (SELECT yes FROM times_are_limited) THEN false
             ELSE NOT EXISTS (
                 SELECT
                 FROM image_documents
@@ -71,7 +78,7 @@ matches_are_near (yes) AS MATERIALIZED (
                         AND (filename COLLATE "C", id) > ($1, $2)
                         AND NOT (SELECT yes FROM times_are_short)
                     ORDER BY name, id
-                    OFFSET 0
+                    LIMIT $8::bigint
                 ) AS named
                 WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
@@ -85,6 +92,21 @@ matches_are_near (yes) AS MATERIALIZED (
                     AND image_id = walked.id
                 LIMIT 1
             ) AS described
+            WHERE document @@ (SELECT query FROM sought)
+        )
+        -- If the walk ends before it has seen enough of a long period, ask the newest images of the period.
+        OR EXISTS (
+            SELECT
+            FROM (
+                SELECT document
+                FROM image_documents
+                WHERE created_at >= $3
+                    AND (created_at, image_id) < ($4, $5)
+                    AND NOT (SELECT yes FROM times_are_short)
+                    AND (SELECT yes FROM times_are_limited)
+                ORDER BY created_at DESC, image_id DESC
+                LIMIT 10 * $6
+            ) AS newest
             WHERE document @@ (SELECT query FROM sought)
         )
 ),
@@ -101,7 +123,7 @@ named AS MATERIALIZED (
                 AND (filename COLLATE "C", id) > ($1, $2)
                 AND (SELECT yes FROM matches_are_near)
             ORDER BY name, id
-            OFFSET 0
+            LIMIT $8
         ) AS named
         WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
@@ -120,6 +142,17 @@ named AS MATERIALIZED (
     LIMIT $6
 ),
 
+walk_end AS (
+    SELECT filename COLLATE "C" AS name, id
+    FROM images
+    WHERE filename COLLATE "C" >= $1
+        AND filename COLLATE "C" <= $7
+        AND (filename COLLATE "C", id) > ($1, $2)
+    ORDER BY name, id
+    -- allow: offset-paging because it finds the last entry of the walk, which ends after so many
+    LIMIT 1 OFFSET $8 - 1
+),
+
 matches_are_rare (yes) AS MATERIALIZED (
     SELECT
         CASE
@@ -133,12 +166,13 @@ matches_are_rare (yes) AS MATERIALIZED (
                         AND filename COLLATE "C" <= $7
                         AND (filename COLLATE "C", id) > ($1, $2)
                     ORDER BY filename COLLATE "C", id
-                    OFFSET 0
+                    LIMIT $8
                 ) AS named
                 WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
                 LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $6
             )
+            OR (NOT (SELECT yes FROM matches_are_near) AND EXISTS (SELECT FROM walk_end))
         END
 ),
 
@@ -187,6 +221,14 @@ page AS (
     WHERE (name, id) > ($1, $2)
     ORDER BY name, id
     LIMIT $6
+),
+
+stopped AS (
+    SELECT name, id
+    FROM walk_end
+    WHERE NOT (SELECT yes FROM times_are_short)
+        AND NOT (SELECT yes FROM matches_are_rare)
+        AND (SELECT count(*) FROM page) < $6
 )
 
 SELECT
@@ -212,4 +254,9 @@ CROSS JOIN LATERAL (
     FROM images
     WHERE id = page.id
 ) AS image
-ORDER BY page.name, page.id;
+
+UNION ALL
+
+SELECT NULL AS image, name, id
+FROM stopped
+ORDER BY name, id;

@@ -2,6 +2,8 @@
 -- two ways, and each is slow if the other is fast. If the period has fewer than 200 images for each image of the page,
 -- it reads them and sorts them. Otherwise it walks the images in their order, and skips those outside the period. The
 -- statement decides while it runs.
+-- The walk ends after $7 index entries. If the page is not full by then, the last row has no image, only the position at
+-- which the next page continues. So a page can have few images, or none, and a next page.
 -- OFFSET 0 keeps the conditions out of a look-up. The condition created_at <= $4 follows from the next line, and tells
 -- the planner that the period is narrow. Otherwise it would scan another index in full.
 -- The bounds of byte_size, within which all images are, tell the planner that the walk is short. Otherwise it would
@@ -10,14 +12,15 @@
 -- $3 timestamptz           only images of this time or later
 -- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
 -- $6 bigint                maximum of rows
+-- $7 bigint                maximum of index entries that the walk reads
 -- Index: images_created_at_id_idx for short periods, images_byte_size_id_created_at_idx for others. images_pkey for
--- each image. Not bounded: the skipped images, of which only index entries are read, 80 ms for a million.
--- example first page: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
--- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
--- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50
--- example a window: 9223372036854775807, md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50
--- example no match: 1, md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50
--- example no such time: 9223372036854775807, md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50
+-- each image. Bounded by $7: of the skipped images, only index entries are read, twice if the page is not full.
+-- example first page: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000
+-- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000
+-- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 100000
+-- example a window: 9223372036854775807, md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 100000
+-- example no match: 1, md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000
+-- example no such time: 9223372036854775807, md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50, 100000
 WITH times_are_short (yes) AS MATERIALIZED (
     SELECT
         CASE
@@ -59,7 +62,7 @@ page AS (
                 AND (byte_size, id) < ($1, $2)
                 AND NOT (SELECT yes FROM times_are_short)
             ORDER BY byte_size DESC, id DESC
-            OFFSET 0
+            LIMIT $7::bigint
         ) AS largest
         WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
@@ -68,6 +71,19 @@ page AS (
     ) AS walked
     ORDER BY byte_size DESC, id DESC
     LIMIT $6
+),
+
+stopped AS (
+    SELECT byte_size, id
+    FROM images
+    WHERE byte_size >= -9223372036854775808
+        AND byte_size <= $1
+        AND (byte_size, id) < ($1, $2)
+        AND NOT (SELECT yes FROM times_are_short)
+        AND (SELECT count(*) FROM page) < $6
+    ORDER BY byte_size DESC, id DESC
+    -- allow: offset-paging because it finds the last entry of the walk, which ends after so many
+    LIMIT 1 OFFSET $7 - 1
 )
 
 SELECT
@@ -93,4 +109,9 @@ CROSS JOIN LATERAL (
     FROM images
     WHERE id = page.id
 ) AS image
-ORDER BY page.byte_size DESC, page.id DESC;
+
+UNION ALL
+
+SELECT NULL AS image, byte_size, id
+FROM stopped
+ORDER BY byte_size DESC, id DESC;

@@ -7,6 +7,8 @@
 -- * Find all matches with the index of documents, and sort them. This runs if few of the first match, or the walk does
 --   not fill the page.
 -- The statement decides while it runs.
+-- The walk ends after $7 index entries. If matches are near, and the page is not full by then, the last row has no image,
+-- only the position at which the next page continues. So a page can have few images, or none, and a next page.
 -- OFFSET 0 keeps the conditions out of a look-up, and LIMIT 1 makes each document a look-up of its own. The condition
 -- created_at <= $4 follows from the next line, and tells the planner that the period is short. Otherwise it would scan
 -- other indexes or tables in full.
@@ -16,35 +18,40 @@
 -- $3 timestamptz           only images of this time or later
 -- $4 timestamptz, $5 uuid  and before this position in time; 'infinity' or similar for no limit
 -- $6 bigint                maximum of rows
--- $7 text[]                the terms: tag:..., type:...; may be empty if there are words
--- $8 text                  words in web-search syntax, or NULL if there are terms
+-- $7 bigint                maximum of index entries that the walk reads
+-- $8 text[]                the terms: tag:..., type:...; may be empty if there are words
+-- $9 text                  words in web-search syntax, or NULL if there are terms
 -- Index: image_documents_pkey for short periods. Otherwise images_byte_size_id_created_at_idx with
 -- image_documents_pkey, then image_documents_document_idx. images_pkey for each image. Not bounded: terms and words
--- that many images have, but fewer than one in 100 from the position on, because all their matches are sorted. Nor the
--- skipped images, of which only index entries are read, 80 ms for a million.
--- example a common tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
--- example a tag of 2 in 100: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:city-7}', NULL
--- example a rare tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:eclipse}', NULL
--- example a tag of the oldest: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:archive}', NULL
--- example no such tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:none}', NULL
--- example a common type: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{type:image/jpeg}', NULL
--- example a rare type: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{type:image/avif}', NULL
--- example a common word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{}', 'harbour'
--- example a rare word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{}', '777777'
--- example no words: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{}', '?'
--- example a common tag and word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', 'harbour'
--- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
--- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, '{tag:street}', NULL
--- example a window: 9223372036854775807, md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, '{tag:street}', NULL
--- example no match: 1, md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
+-- that many images have, but fewer than one in 100 from the position on, because all their matches are sorted. Bounded
+-- by $7: of the skipped images, only index entries are read, at most four times.
+-- example a common tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:street}', NULL
+-- example a tag of 2 in 100: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:city-7}', NULL
+-- example a rare tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:eclipse}', NULL
+-- example a tag of the oldest: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:archive}', NULL
+-- example no such tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:none}', NULL
+-- example a common type: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{type:image/jpeg}', NULL
+-- example a rare type: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{type:image/avif}', NULL
+-- example a common word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{}', 'harbour'
+-- example a rare word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{}', '777777'
+-- example no words: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{}', '?'
+-- example a common tag and word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:street}', 'harbour'
+-- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:street}', NULL
+-- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 100000, '{tag:street}', NULL
+-- example a window: 9223372036854775807, md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 100000, '{tag:street}', NULL
+-- example no match: 1, md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:street}', NULL
 WITH sought (query) AS MATERIALIZED (
-    SELECT images_query($7, $8)
+    SELECT images_query($8, $9)
+),
+
+times_are_limited (yes) AS MATERIALIZED (
+    SELECT ($3::timestamptz, $4::timestamptz) <> ('-infinity', 'infinity')
 ),
 
 times_are_short (yes) AS MATERIALIZED (
     SELECT
         CASE
-            WHEN ($3::timestamptz, $4::timestamptz) = ('-infinity', 'infinity') THEN false
+            WHEN NOT (SELECT yes FROM times_are_limited) THEN false
             ELSE NOT EXISTS (
                 SELECT
                 FROM image_documents
@@ -70,7 +77,7 @@ matches_are_near (yes) AS MATERIALIZED (
                         AND (byte_size, id) < ($1, $2)
                         AND NOT (SELECT yes FROM times_are_short)
                     ORDER BY byte_size DESC, id DESC
-                    OFFSET 0
+                    LIMIT $7::bigint
                 ) AS largest
                 WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
@@ -84,6 +91,21 @@ matches_are_near (yes) AS MATERIALIZED (
                     AND image_id = walked.id
                 LIMIT 1
             ) AS described
+            WHERE document @@ (SELECT query FROM sought)
+        )
+        -- If the walk ends before it has seen enough of a long period, ask the newest images of the period.
+        OR EXISTS (
+            SELECT
+            FROM (
+                SELECT document
+                FROM image_documents
+                WHERE created_at >= $3
+                    AND (created_at, image_id) < ($4, $5)
+                    AND NOT (SELECT yes FROM times_are_short)
+                    AND (SELECT yes FROM times_are_limited)
+                ORDER BY created_at DESC, image_id DESC
+                LIMIT 10 * $6
+            ) AS newest
             WHERE document @@ (SELECT query FROM sought)
         )
 ),
@@ -100,7 +122,7 @@ largest AS MATERIALIZED (
                 AND (byte_size, id) < ($1, $2)
                 AND (SELECT yes FROM matches_are_near)
             ORDER BY byte_size DESC, id DESC
-            OFFSET 0
+            LIMIT $7
         ) AS largest
         WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
@@ -119,6 +141,17 @@ largest AS MATERIALIZED (
     LIMIT $6
 ),
 
+walk_end AS (
+    SELECT byte_size, id
+    FROM images
+    WHERE byte_size >= -9223372036854775808
+        AND byte_size <= $1
+        AND (byte_size, id) < ($1, $2)
+    ORDER BY byte_size DESC, id DESC
+    -- allow: offset-paging because it finds the last entry of the walk, which ends after so many
+    LIMIT 1 OFFSET $7 - 1
+),
+
 matches_are_rare (yes) AS MATERIALIZED (
     SELECT
         CASE
@@ -132,12 +165,13 @@ matches_are_rare (yes) AS MATERIALIZED (
                         AND byte_size <= $1
                         AND (byte_size, id) < ($1, $2)
                     ORDER BY byte_size DESC, id DESC
-                    OFFSET 0
+                    LIMIT $7
                 ) AS largest
                 WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
                 LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $6
             )
+            OR (NOT (SELECT yes FROM matches_are_near) AND EXISTS (SELECT FROM walk_end))
         END
 ),
 
@@ -186,6 +220,14 @@ page AS (
     WHERE (byte_size, id) < ($1, $2)
     ORDER BY byte_size DESC, id DESC
     LIMIT $6
+),
+
+stopped AS (
+    SELECT byte_size, id
+    FROM walk_end
+    WHERE NOT (SELECT yes FROM times_are_short)
+        AND NOT (SELECT yes FROM matches_are_rare)
+        AND (SELECT count(*) FROM page) < $6
 )
 
 SELECT
@@ -211,4 +253,9 @@ CROSS JOIN LATERAL (
     FROM images
     WHERE id = page.id
 ) AS image
-ORDER BY page.byte_size DESC, page.id DESC;
+
+UNION ALL
+
+SELECT NULL AS image, byte_size, id
+FROM stopped
+ORDER BY byte_size DESC, id DESC;

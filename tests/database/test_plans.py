@@ -349,6 +349,7 @@ def test_a_list_in_another_order_is_what_the_plain_query_finds(
                 "00000000-0000-0000-0000-000000000000",
                 50,
                 *(["zzz"] if name == "list_images_by_name" else []),
+                2 * ROWS,
                 *([terms, None] if terms else []),
             ]
             call = SQL("EXECUTE list ({})").format(SQL(", ").join(map(Literal, arguments)))

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from app.catalogue.cursors import FIRST_ID
+from app.database import queries
 from tests.support.api import faults, insert
 from tests.web.test_images import NOON, listed
 
@@ -110,6 +111,27 @@ async def test_what_was_walked_past_is_not_listed_twice(
 
     for limit in (3, 6):
         assert await listed(client, sort=sort, tag="rare", limit=limit) == plain(connection, sort, {"tag": "rare"})
+
+
+@pytest.mark.parametrize("sort", ["largest", "name"])
+async def test_a_walk_that_stops_is_continued_on_the_next_page(
+    client: httpx.AsyncClient, filled: psycopg.Connection, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page has fewer images than the limit, or none. All pages have each image once, in order."""
+    monkeypatch.setattr(queries, "MAX_WALK", 2)
+    for filters in (LONG, {**LONG, "tag": "of 3"}, {**LONG, "tag": "rare"}):
+        found: list[str] = []
+        fullest, emptiest, pages, place = 0, 1, 0, {}
+        while pages == 0 or place:
+            page = (await client.get("/v1/images", params={"sort": sort, "limit": 1, **filters, **place})).json()
+            found += [image["id"] for image in page["images"]]
+            fullest, emptiest = max(fullest, len(page["images"])), min(emptiest, len(page["images"]))
+            place, pages = {"cursor": page["next"]} if page["next"] else {}, pages + 1
+
+        assert found == plain(filled, sort, filters), filters
+        assert fullest == 1
+        if filters == LONG:
+            assert emptiest == 0, "the walk does not stop"
 
 
 @pytest.mark.parametrize("sort", ORDERS)

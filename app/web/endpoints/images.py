@@ -55,7 +55,8 @@ ONE_IMAGE = Answer(200, "The image.", {JSON: Image}, ("ETag", "Last-Modified"))
     scope="read",
     summary="List images",
     description="Returns the images that match all filters, one page at a time. To get the next page, follow `Link` "
-    "or send `next` as `cursor` with the same `sort` and the same filters.",
+    "or send `next` as `cursor` with the same `sort` and the same filters. By name and by size, the service stops "
+    "looking after a while. Such a page has fewer images than `limit`, or none, and a `next`.",
     query=ListQuery,
     answers=(Answer(200, "A page. If there is a next page, `Link` points to it.", {JSON: ImagePage}, ("Link",)),),
 )
@@ -72,8 +73,15 @@ async def list_images(request: Request[State]) -> Response:
             words=query.q,
             limit=query.limit + 1,
         )
-    cursor = query.cursor_after(*rows[query.limit - 1]) if len(rows) > query.limit else None
-    return page(request, PATH, "images", [row["image"] for row in rows[: query.limit]], cursor)
+    images = [row for row in rows if row["image"] is not None]
+    if len(images) > query.limit:
+        cursor = query.cursor_after(*images[query.limit - 1])
+    elif len(images) < len(rows):
+        [stop] = (row for row in rows if row["image"] is None)
+        cursor = query.cursor_after(*stop)
+    else:
+        cursor = None
+    return page(request, PATH, "images", [row["image"] for row in images[: query.limit]], cursor)
 
 
 @operation(
