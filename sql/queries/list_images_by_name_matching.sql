@@ -26,21 +26,22 @@
 -- then image_documents_document_idx. images_pkey for each image. Not bounded: terms and words that many images have,
 -- but fewer than one in 100 from the position on, because all their matches are sorted. Bounded by $8: of the skipped
 -- images, only index entries are read, at most four times.
--- example a common tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
--- example a tag of 2 in 100: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:city-7}', NULL
--- example a rare tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:eclipse}', NULL
--- example a tag of the oldest: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:archive}', NULL
--- example no such tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:none}', NULL
--- example a common type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{type:image/jpeg}', NULL
--- example a rare type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{type:image/avif}', NULL
--- example a common word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{}', 'harbour'
--- example a rare word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{}', '777777'
--- example no words: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{}', '?'
--- example a common tag and word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', 'harbour'
--- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
--- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
--- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
--- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 100000, '{tag:street}', NULL
+-- example a common tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
+-- example a tag of 2 in 100: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:city-7}', NULL
+-- example a rare tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:eclipse}', NULL
+-- example a tag of the oldest: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:archive}', NULL
+-- example no such tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:none}', NULL
+-- example a common type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{type:image/jpeg}', NULL
+-- example a rare type: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{type:image/avif}', NULL
+-- example a common word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{}', 'harbour'
+-- example a rare word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{}', '777777'
+-- example no words: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{}', '?'
+-- example a common tag and word: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', 'harbour'
+-- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
+-- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
+-- example a late window: '', md5('')::uuid, '2020-12-01Z', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
+-- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
+-- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
 WITH sought (query) AS MATERIALIZED (
     SELECT images_query($9, $10)
 ),

@@ -15,12 +15,12 @@
 -- $7 bigint                maximum of index entries that the walk reads
 -- Index: images_created_at_id_idx for short periods, images_byte_size_id_created_at_idx for others. images_pkey for
 -- each image. Bounded by $7: of the skipped images, only index entries are read, twice if the page is not full.
--- example first page: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000
--- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000
--- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 100000
--- example a window: 9223372036854775807, md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 100000
--- example no match: 1, md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000
--- example no such time: 9223372036854775807, md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50, 100000
+-- example first page: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000
+-- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000
+-- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 50000
+-- example a window: 9223372036854775807, md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 50000
+-- example no match: 1, md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000
+-- example no such time: 9223372036854775807, md5('')::uuid, '2040-01-01Z', '2041-01-01Z', md5('')::uuid, 50, 50000
 WITH times_are_short (yes) AS MATERIALIZED (
     SELECT
         CASE

@@ -25,21 +25,21 @@
 -- image_documents_pkey, then image_documents_document_idx. images_pkey for each image. Not bounded: terms and words
 -- that many images have, but fewer than one in 100 from the position on, because all their matches are sorted. Bounded
 -- by $7: of the skipped images, only index entries are read, at most four times.
--- example a common tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:street}', NULL
--- example a tag of 2 in 100: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:city-7}', NULL
--- example a rare tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:eclipse}', NULL
--- example a tag of the oldest: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:archive}', NULL
--- example no such tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:none}', NULL
--- example a common type: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{type:image/jpeg}', NULL
--- example a rare type: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{type:image/avif}', NULL
--- example a common word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{}', 'harbour'
--- example a rare word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{}', '777777'
--- example no words: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{}', '?'
--- example a common tag and word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:street}', 'harbour'
--- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:street}', NULL
--- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 100000, '{tag:street}', NULL
--- example a window: 9223372036854775807, md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 100000, '{tag:street}', NULL
--- example no match: 1, md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 100000, '{tag:street}', NULL
+-- example a common tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:street}', NULL
+-- example a tag of 2 in 100: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:city-7}', NULL
+-- example a rare tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:eclipse}', NULL
+-- example a tag of the oldest: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:archive}', NULL
+-- example no such tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:none}', NULL
+-- example a common type: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{type:image/jpeg}', NULL
+-- example a rare type: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{type:image/avif}', NULL
+-- example a common word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{}', 'harbour'
+-- example a rare word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{}', '777777'
+-- example no words: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{}', '?'
+-- example a common tag and word: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:street}', 'harbour'
+-- example the last pages: 100300, md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:street}', NULL
+-- example a long window: 9223372036854775807, md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 50000, '{tag:street}', NULL
+-- example a window: 9223372036854775807, md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 50000, '{tag:street}', NULL
+-- example no match: 1, md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:street}', NULL
 WITH sought (query) AS MATERIALIZED (
     SELECT images_query($8, $9)
 ),
