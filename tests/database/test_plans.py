@@ -367,7 +367,7 @@ def test_a_check_reads_its_range_and_not_the_table(million: psycopg.Connection) 
     for check in prepare(million):
         plan = check.plan
         [[first]], [[last]] = (execute(million, query).fetchall() for query in (plan.first_key, plan.last_key))
-        middle = "2024-01-01Z" if len(first) == 2 else "tag:night"
+        middle = "2020-06-01Z" if len(first) == 2 else "tag:night"
         for start in (first, [middle, *first[1:]], [last[0], *first[1:]]):
             rows, end, _ = find_range(million, plan, start, last, 2000)
             ends = SQL(", ").join(map(Literal, [*start, *end])).as_string()

@@ -128,7 +128,7 @@ async def test_a_walk_that_stops_is_continued_on_the_next_page(
         found: list[str] = []
         sizes = []
         while cursor:
-            query = {"sort": sort, "limit": 1, "cursor": cursor, **filters}
+            query: dict[str, str] = {"sort": sort, "limit": "1", "cursor": cursor, **filters}
             page = (await client.get("/v1/images", params=query)).json()
             cursor = page["next"]
             found += [image["id"] for image in page["images"]]
