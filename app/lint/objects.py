@@ -74,6 +74,7 @@ class Routine:
     created_by: str
     parsed: Any = None  # a node of BEGIN ATOMIC or RETURN
     is_definer: bool = False  # SECURITY DEFINER
+    uses: dict[str, Any] = field(default_factory=dict, compare=False)  # the Use by its name: see use_of_routine
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,12 @@ RETURNS = ("trigger", "SETOF record", "void")  # PL/pgSQL accepts some bodies on
 
 def use_of_routine(name: str, routine: Routine) -> Use:
     """Return what the body of a routine uses. A body that cannot be read uses nothing."""
-    if routine.body is None:
-        return use_of(name, [Statement(routine.parsed, "", 1)] if routine.parsed else [])
-    return _use_of_body(name, routine.language, routine.body)
+    if routine.body is not None:
+        return _use_of_body(name, routine.language, routine.body)
+    if name not in routine.uses:
+        routine.uses[name] = use_of(name, [Statement(routine.parsed, "", 1)] if routine.parsed else [])
+    use: Use = routine.uses[name]
+    return use
 
 
 @cache

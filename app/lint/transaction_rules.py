@@ -4,7 +4,7 @@ from pglast import ast
 
 from app.lint import batches
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import constant_text, qualified_name, relation_name, walk
+from app.lint.nodes import constant_text, qualified_name, relation_name
 from app.lint.parser import Statement
 from app.lint.routines import written_by_triggers
 from app.lint.state import MigrationState
@@ -28,8 +28,10 @@ def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
     if isinstance(node, ast.AlterEnumStmt) and node.newVal and not node.oldVal:
         if qualified_name(node.typeName) not in state.catalog.types or not _is_new_type(state, node):
             state.enum_values.add(node.newVal)
-    elif used := sorted(
-        state.enum_values & {constant_text(each) for each in walk(node) if isinstance(each, ast.A_Const)}
+    elif state.enum_values and (
+        used := sorted(
+            state.enum_values & {constant_text(each) for each in statement.nodes if isinstance(each, ast.A_Const)}
+        )
     ):
         why = f"PostgreSQL rejects the new value {used[0]!r} until the transaction that adds it has committed"
         yield Fault(line, "enum-value", why)
