@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,20 @@ from yoyo.scripts.main import InvalidArgument
 
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations import follow, ledger, lock, splitting, tags
+from app.migrations import edited, follow, ledger, lock, splitting, tags
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
 from app.migrations.dependents import reject_dependents
 from app.migrations.edge import command_edge
 from app.migrations.execution import execute
 from app.migrations.migrator import FinishedElsewhereError
-from app.migrations.order import find_id, reject_faults, reject_force, reject_gap, reject_needed, reject_problems
+from app.migrations.order import reject_faults, reject_force, reject_gap, reject_needed, reject_problems
 from app.migrations.output import Output
 from app.migrations.restored import without_history
 from app.migrations.session import Session
 from app.migrations.validation import faults
 from app.migrations.watch import Watch
 from app.migrations.yoyo_options import reject_many, reject_options
-from app.program import SCHEMA
 from app.schema.digest import Digest
 from app.schema.history import Entry, compare, renumbered, shipped
 from app.setting_sources import WARNED, unknown_names
@@ -86,6 +85,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def __init__(self, dburi: object, migration_table: str) -> None:
         super().__init__(dburi, migration_table)
         self.released: frozenset[str] = frozenset()  # migrations that do not wait: their command runs
+        self.reason: str | None = None  # why it runs although sessions of an older release may be connected
         self._known: dict[str, Migration] = {}
         self._shipped: dict[Path, dict[str, Digest]] = {}
         self.watch = Watch(self.settings, self.connection.info.backend_pid, self.output)
@@ -120,7 +120,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             try:
                 yield
                 if self._is_locked and self._waited is not None:
-                    ledger.record_wait(self.connection, self._waited)
+                    ledger.finish(self.connection, self._waited, self._digests())
             except (BadMigration, MigrationConflict, KeyError, UnicodeError) as error:  # yoyo cannot read the files
                 self._reject_faults()
                 raise CommandError(f"a migration cannot be read: {error!r}.") from error
@@ -156,28 +156,14 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self._internal_schema_updated = True  # otherwise yoyo asks again before each statement of its own
         if ledger.TABLE not in tables:
             ledger.create(self.connection)
-        self._waited = waited if ledger.extend(self.connection) else None
+        self._waited = waited if ledger.extend(self.connection, is_needed=self.reason is not None) else None
         ledger.adopt(self.connection, self._digests(), ledger.read(self.connection))
         follow.follow(self.connection, self._digests(), self.report)
 
-    def accept(self, migration_ids: Sequence[str]) -> None:
-        """Record the digests of applied migrations that were edited since; of all of them if no ID is given.
-
-        A unique beginning of an ID is enough, as for `yoyo -r`. The migrations do not run. Raises UsageError, before
-        anything is recorded, if one of the IDs is not edited.
-        """
+    def accept(self, names: Sequence[str]) -> None:
+        """Record the digests of applied migrations that were edited since: see edited.accept."""
         self._hold()
-        states = {entry.id: entry.state for entry in self._history()}
-        migration_ids = [find_id(name, states) for name in migration_ids]
-        if wrong := [name for name in migration_ids if states.get(name) != "edited"]:
-            state = states.get(wrong[0], "unknown")
-            raise UsageError(f"{wrong[0]} is {state}, not edited.", f"list the migrations: {SCHEMA} status")
-        edited = [name for name, state in states.items() if state == "edited"]
-        for name in migration_ids or edited:
-            ledger.record_run(self.connection, name, self._digests()[name].current, "accept", "done")
-            self.report(f"accepted {name}")
-        if not migration_ids and not edited:
-            self.report("nothing to accept")
+        edited.accept(self.connection, names, self._history(), self._digests(), self.report)
 
     def tag(self, name: str) -> None:
         """Record a name for the migrations that are applied now. Raises CommandError if the name has others."""
@@ -241,14 +227,16 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def _history(self) -> list[Entry]:
         return compare(self._digests(), ledger.read(self.connection))
 
-    def _reject_faults(self) -> None:
-        """Raise CommandError, before the database is changed, if the file of an applied migration is missing or wrong.
+    def _reject_faults(self, chosen: Collection[str] | None = None) -> None:
+        """Raise CommandError, before the database is changed, if a file is wrong, or that of an applied one is missing.
 
         Missing files come first: a renamed file also makes the migrations wrong that depend on it, but those need no
-        edit.
+        edit. Only the headers are read of the applied files that did not change and are not chosen.
         """
-        reject_problems([entry for entry in self._history() if entry.state == "missing"])
-        reject_faults([str(fault) for folder in sorted(self._folders()) for fault in faults(folder)])
+        entries = self._history()
+        reject_problems([entry for entry in entries if entry.state == "missing"])
+        known = {entry.id for entry in entries if chosen is not None and entry.state == "applied"} - {*(chosen or ())}
+        reject_faults([str(fault) for folder in sorted(self._folders()) for fault in faults(folder, known)])
 
     def _inspect(
         self, migrations: MigrationList, must_hold: Callable[[Entry], bool] = lambda entry: False
@@ -262,7 +250,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if not self._known:
             raise UsageError("no migration found.", "check the folder and the pattern of -m")
         if chosen:
-            self._reject_faults()
+            self._reject_faults(chosen)
         entries = self._history()
         has_row = self.lock_table in self.list_tables() and lock.find_row(self.connection)
         is_left = has_row and not lock.find_holder(self.connection)
@@ -394,7 +382,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """Record one run in the ledger: see ledger.record_run. `started` is by the monotonic clock."""
         seconds = 0.0 if started is None else time.monotonic() - started
         digest = self._digests()[migration.id].current
-        ledger.record_run(self.connection, migration.id, digest, operation, outcome, seconds, error)
+        ledger.record_run(self.connection, migration.id, digest, operation, outcome, seconds, error, self.reason)
 
     def get_log_data(self, migration: Migration | None = None, operation: str = "apply") -> dict[str, Any]:
         return ledger.log_row(migration and migration.id, migration and migration.hash, operation)

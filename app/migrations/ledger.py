@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg.errors import LockNotAvailable
 
+from app.errors import CommandError
 from app.migrations.connection import Connection, run
 from app.schema.digest import Digest
 from app.schema.history import Record
@@ -23,22 +24,38 @@ def create(connection: Connection) -> None:
     run(connection, "create_ledger")
 
 
-def extend(connection: Connection) -> bool:
-    """Add the column that earlier releases did not have.
+def extend(connection: Connection, *, is_needed: bool) -> bool:
+    """Add the columns that earlier releases did not have.
 
-    Return False if a reader holds the table. Then a later migrator adds the column.
+    If a reader holds the table, return False: a later migrator adds the columns. Raise CommandError then if they are
+    needed.
     """
-    if run(connection, "find_lock_wait").fetchone() is None:
+    if run(connection, "find_ledger_columns").fetchone() != (True,):
         try:
             run(connection, "extend_ledger")
-        except LockNotAvailable:
+        except LockNotAvailable as error:
+            if is_needed:
+                raise CommandError(
+                    "nothing was applied: a session holds the ledger, so the reason cannot be recorded.",
+                    "run the command again when that session, such as a backup, has ended",
+                ) from error
             return False
     return True
 
 
-def record_wait(connection: Connection, seconds: float) -> None:
-    """Record how long the migrator waited for the lock, in the newest row. Do nothing if there is no row."""
-    run(connection, "record_wait", seconds=seconds)
+def finish(connection: Connection, waited: float, files: Mapping[str, Digest]) -> None:
+    """Record how long the migrator waited for the lock, in seconds, and the seals of the files."""
+    run(connection, "record_wait", seconds=waited)
+    found = []
+    for record in read(connection):
+        file = files.get(record.migration_id)
+        if file is None or not record.applied_at or not record.sha256:
+            continue
+        if record.seal != (seal := file.seal(record.sha256)) and file.matches(record.sha256):
+            found.append((record.migration_id, record.sha256, seal))
+    if found:
+        ids, digests, seals = (list(column) for column in zip(*found, strict=True))
+        run(connection, "record_seals", migration_ids=ids, digests=digests, seals=seals)
 
 
 def read(connection: Connection) -> list[Record]:
@@ -66,8 +83,12 @@ def record_run(
     outcome: str,
     seconds: float = 0.0,
     error: str | None = None,
+    reason: str | None = None,
 ) -> None:
-    """Record one run of so many seconds. sql/migrator/create_ledger.sql describes `operation` and `outcome`."""
+    """Record one run of so many seconds. sql/migrator/create_ledger.sql describes `operation` and `outcome`.
+
+    A reason needs the columns of `extend`.
+    """
     run(
         connection,
         "record_run",
@@ -81,6 +102,8 @@ def record_run(
         hostname=socket.gethostname(),
         process=os.getpid(),
     )
+    if reason is not None:
+        run(connection, "record_reason", migration_id=migration_id, reason=reason)
 
 
 def log_row(migration_id: str | None, migration_hash: str | None, operation: str) -> dict[str, Any]:

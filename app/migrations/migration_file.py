@@ -17,7 +17,7 @@ from pathlib import Path
 import sqlparse
 
 from app.project import current
-from app.schema.headers import DIRECTIVE, DIRECTIVE_VALUES, HEADER_LINE
+from app.schema.headers import DIRECTIVE, DIRECTIVE_VALUES, HEADER_LINE, directives
 from app.schema.phases import PHASES
 from app.schema.statements import Statement, comments, split_statements
 from app.text import LineFinder, one_line
@@ -73,6 +73,11 @@ class MigrationFile:
     def add(self, rule: str, line: int, what: str, todo: str) -> None:
         """Add a fault."""
         self.faults.append(Fault(self.path, line, what, todo, rule))
+
+
+def read_header(path: Path) -> MigrationFile:
+    """Read only the directives of a file. Raises OSError or UnicodeError."""
+    return MigrationFile(path, directives={name: (1, value) for name, value in directives(path).items()})
 
 
 def read_file(path: Path) -> MigrationFile:

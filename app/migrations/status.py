@@ -133,6 +133,8 @@ def _run(entry: Entry, status: Status) -> str:
         outcome = "not finished" if record.outcome == "started" else record.outcome
         outcome = progress.words if progress else outcome
         words.append(f"({record.operation}: {outcome}{f', {record.error}' if record.error else ''})")
+    if record.reason:
+        words.append(f"(although an older release might run: {record.reason})")
     return f"{' '.join(words)})" if entry.waits else " ".join(words)
 
 

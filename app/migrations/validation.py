@@ -5,11 +5,11 @@ those of sql/README.md, of yoyo/migrations.py 9.0.0, and of PostgreSQL.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from app.migrations.backfill_statement import WrongBackfillError, key_columns
-from app.migrations.migration_file import Fault, MigrationFile, read_file
+from app.migrations.migration_file import Fault, MigrationFile, read_file, read_header
 from app.migrations.statement_rules import rejection
 from app.program import SCHEMA
 from app.schema.baseline import baseline_of
@@ -22,8 +22,11 @@ ROWS = re.compile(r"(INSERT|UPDATE|DELETE|SELECT)\b", re.IGNORECASE)
 BACKUP = re.compile(r"[.#].*|_tmp_yoyonew.*|.*(~|\.(bak|orig|rej|sw[a-z]|tmp|pyc))")
 
 
-def faults(folder: Path) -> list[Fault]:
-    """Return the faults of a folder's migrations, sorted by file and line. This needs no database."""
+def faults(folder: Path, known: Collection[str] = ()) -> list[Fault]:
+    """Return the faults of a folder's migrations, sorted by file and line. This needs no database.
+
+    `known` are IDs of migrations that were checked before: only their names and their order are checked again.
+    """
     try:
         paths = sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name) or not path.is_dir())
     except FileNotFoundError:
@@ -46,7 +49,8 @@ def faults(folder: Path) -> list[Fault]:
     before: dict[str, str] = {}  # the phases of the migrations so far, by ID
     numbers: dict[str, str] = {}
     for name, path in migrations.items():
-        up, down = read_file(path), read_file(rollbacks[name]) if name in rollbacks else None
+        up = read_header(path) if name in known else read_file(path)
+        down = read_file(rollbacks[name]) if name in rollbacks and name not in known else None
         _check_statements(up, up.transactional)
         _check_backfill(up)
         if down:

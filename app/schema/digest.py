@@ -9,7 +9,7 @@ The ledger has the digest of each migration as it was applied. If an applied fil
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from app.schema.baseline import Baseline, baseline_of
@@ -26,18 +26,40 @@ KIND = "s1:"  # statements and directives, version 1
 class Digest:
     """The digests of one migration file.
 
-    `current` is "s1:" and 64 hexadecimal digits. `whole_file` is the SHA-256 of the whole file, 64 hexadecimal digits
-    without a prefix: earlier releases recorded that one. `order` is what the header says about the file's place.
+    `whole_file` is the SHA-256 of the whole file, 64 hexadecimal digits without a prefix: earlier releases recorded
+    that one. `order` is what the header says about the file's place.
     """
 
-    current: str
     whole_file: str
     order: Order = field(default_factory=Order)
     content: bytes = field(default=b"", repr=False, compare=False)
     baseline: Baseline | None = None
 
-    def matches(self, recorded: str) -> bool:
-        """Return whether a digest in the ledger, of either kind, is this file's."""
+    @cached_property
+    def current(self) -> str:
+        """Return "s1:" and 64 hexadecimal digits. This reads the tokens: 0.7 s of a file of 1.4 MB.
+
+        If PostgreSQL's scanner cannot read the file, every byte of it counts.
+        """
+        from pglast.parser import ParseError
+
+        try:
+            text = self.content.decode()
+            return _digest_of(directives_of(text), _words(text))
+        except (UnicodeDecodeError, ParseError):
+            return KIND + self.whole_file
+
+    def seal(self, recorded: str) -> str:
+        """Return the SHA-256 of a recorded digest and of the whole file. It costs no scan."""
+        return sha256(f"{recorded} {self.whole_file}".encode()).hexdigest()
+
+    def matches(self, recorded: str, seal: str | None = None) -> bool:
+        """Return whether a digest in the ledger, of either kind, is this file's.
+
+        `seal` is that of the file that had the recorded digest, if the ledger has it.
+        """
+        if seal == self.seal(recorded):
+            return True
         return recorded == (self.current if recorded.startswith(KIND) else self.whole_file)
 
     def matches_except_depends(self, recorded: str, names: Iterable[str]) -> bool:
@@ -61,23 +83,10 @@ class Digest:
 
 @lru_cache(maxsize=1024)
 def digest(content: bytes) -> Digest:
-    """Return the digests of a migration file.
-
-    Line endings do not count: a checkout with CRLF is the same migration. If PostgreSQL's scanner cannot read the file,
-    every byte of it counts.
-    """
-    from pglast.parser import ParseError
-
+    """Return the digests of a migration file. Line endings do not count: a checkout with CRLF is the same migration."""
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    whole_file = sha256(content).hexdigest()
-    directives: dict[str, str] = {}
-    try:
-        text = content.decode()
-        directives = directives_of(text)
-        current = _digest_of(directives, _words(text))
-    except (UnicodeDecodeError, ParseError):
-        current = KIND + whole_file
-    return Digest(current, whole_file, order_of(directives), content, baseline_of(directives))
+    directives = directives_of(content.decode(errors="replace"))
+    return Digest(sha256(content).hexdigest(), order_of(directives), content, baseline_of(directives))
 
 
 def _digest_of(directives: Mapping[str, str], words: bytes) -> str:

@@ -37,6 +37,8 @@ class Record:
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
+    seal: str | None = None  # of `sha256` and of the whole file that had it; None: only `sha256` tells
+    reason: str | None = None  # of the last run: why `schema contract` ran although an older release may run
 
     @property
     def seconds(self) -> float | None:
@@ -257,7 +259,7 @@ def _applied(
     name: str, files: Mapping[str, Digest], record: Record, running: str | None, *, is_moved: bool = False
 ) -> Entry:
     file = files[name]
-    is_same = is_moved or record.sha256 is None or file.matches(record.sha256)
+    is_same = is_moved or record.sha256 is None or file.matches(record.sha256, record.seal)
     if record.sha256 is not None and not is_same and not file.matches_except_depends(record.sha256, files):
         return Entry(
             name,

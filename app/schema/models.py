@@ -53,6 +53,9 @@ class Run(BaseModel):
     finished_at: AwareDatetime | None
     seconds: float | None
     error: str | None
+    reason: Annotated[
+        str | None, Field(description="Why a contract was applied although an older release may have run.")
+    ]
 
 
 class Migration(BaseModel):

@@ -17,6 +17,8 @@ CREATE TABLE _yoyo_ledger (
     finished_at timestamptz,
     error text,
     lock_wait_seconds double precision,
+    seal text,
+    reason text,
     CONSTRAINT _yoyo_ledger_pkey PRIMARY KEY (migration_id, id),
     CONSTRAINT _yoyo_ledger_operation_check
         CHECK (operation IN ('apply', 'rollback', 'mark', 'unmark', 'adopt', 'accept')),
@@ -36,6 +38,12 @@ COMMENT ON COLUMN _yoyo_ledger.outcome IS
 COMMENT ON COLUMN _yoyo_ledger.sha256 IS
     'Digest of the migration''s file at that time. s1: and hex: SHA-256 of its statements and directives. '
     'Only hex: SHA-256 of the whole file, as earlier releases recorded it.';
+
+COMMENT ON COLUMN _yoyo_ledger.seal IS
+    'SHA-256 of the sha256 of this row, a blank, and the SHA-256 of the whole file. If it fits, the file is unchanged.';
+
+COMMENT ON COLUMN _yoyo_ledger.reason IS
+    'Why the operator applied it although sessions of an older release might run: schema contract --despite.';
 
 COMMENT ON COLUMN _yoyo_ledger.applied_at_utc IS
     'The applied_at_utc of _yoyo_migration after this run: it ties a mark to the run that set it. '

@@ -11,6 +11,8 @@ SELECT
     NULL AS process,
     NULL AS started_at,
     NULL AS finished_at,
-    NULL AS error
+    NULL AS error,
+    NULL AS seal,
+    NULL AS reason
 FROM _yoyo_migration
 ORDER BY migration_id;

@@ -9,9 +9,11 @@ import pytest
 import yoyo.migrations
 from yoyo import read_migrations
 
+from app.migrations import migration_file, validation
 from app.migrations.splitting import read_sql_migration
+from app.schema import digest as digest_module
 from app.settings import ROOT
-from tests.conftest import yoyo_on
+from tests.conftest import backend_on, yoyo_on
 
 KINDS = {
     "rows": "INSERT INTO x (a, b) VALUES ({}, 'value');\n",
@@ -77,3 +79,59 @@ def test_yoyo_still_has_the_function_that_is_replaced(tmp_path: Path, monkeypatc
 
     assert called == [str(folder / "0001_fill_x.sql"), str(folder / "0001_fill_x.rollback.sql")]
     assert len(migration.steps) == 3
+
+
+def test_an_unchanged_file_is_not_scanned_again(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its digest of the statements stays what counts: each way to change a file, or what is recorded, is found."""
+    scanned: list[str] = []
+    checked: list[str] = []
+    words, read = digest_module._words, migration_file.read_file
+
+    def scan(text: str) -> bytes:
+        scanned.append(text.split()[-1])
+        return words(text)
+
+    def read_file(path: Path) -> migration_file.MigrationFile:
+        checked.append(path.stem)
+        return read(path)
+
+    monkeypatch.setattr(digest_module, "_words", scan)
+    monkeypatch.setattr(validation, "read_file", read_file)
+    folder = write(tmp_path / "migrations", "rows", 3)
+    first = folder / "0001_fill_x.sql"
+
+    def apply() -> list[str]:
+        """Apply as a new process would, and return which files were scanned, by their last word."""
+        scanned.clear()
+        checked.clear()
+        digest_module.digest.cache_clear()
+        with backend_on(empty_database) as backend, backend.lock():
+            backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
+        return scanned
+
+    assert apply() == ["'value');"]
+    assert apply() == []
+    (folder / "0002_create_y.sql").write_text("-- depends: 0001_fill_x\nCREATE TABLE y (second integer);\n")
+    (folder / "0002_create_y.rollback.sql").write_text("-- loses: nothing\nDROP TABLE y;\n")
+    assert apply() == ["integer);"]
+    assert checked == ["0002_create_y", "0002_create_y.rollback"]
+
+    first.write_text(f"-- A comment.\n{first.read_text()}")
+    assert apply() == ["'value');"]  # another file with the same statements
+    (folder / "0003_create_z.sql").write_text("-- depends: 0002_create_y\nCREATE TABLE z (third text);\n")
+    (folder / "0003_create_z.rollback.sql").write_text("-- loses: nothing\nDROP TABLE z;\n")
+    assert apply() == ["'value');", "text);"]  # it has the lock now, and records the seal
+    assert apply() == []
+    before = first.read_text()
+    for edit in (before.replace("value", "values"), f"{before}SELECT 1;", f"-- transactional: false\n{before}"):
+        first.write_text(edit)
+        with pytest.raises(SystemExit):
+            apply()
+    first.write_text(before.replace("\n", "\r\n"))
+    assert apply() == []
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("UPDATE _yoyo_ledger SET sha256 = 's1:another'")
+    with pytest.raises(SystemExit):
+        apply()

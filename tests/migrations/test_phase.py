@@ -12,6 +12,7 @@ from app.errors import CommandError
 from app.migrations import ledger
 from app.migrations.backend import SettingsBackend
 from app.migrations.phase import apply_phase, reject_older_sessions
+from app.migrations.status import Status, as_text
 from app.schema.history import Entry, compare, schema_state, shipped
 from app.schema.phases import Order, dependents, needed, requirements, waiting
 from app.settings import Settings
@@ -216,6 +217,36 @@ def test_a_session_of_an_older_release_stops_the_contraction(backend: SettingsBa
     unknown = pytest.raises(CommandError, match=r"1 of pgbouncer \(role postgres, its release is not known\)")
     with psycopg.connect(empty_database, application_name="pgbouncer"), unknown:
         reject_older_sessions(backend.connection, same, None)
+
+
+def test_the_reason_of_despite_is_in_the_ledger(
+    backend: SettingsBackend, empty_database: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also in a ledger of an earlier release. If its columns cannot be added, nothing is applied."""
+    migrations = read_migrations(str(folder))
+    apply(backend, folder)
+    assert apply_phase(backend, migrations, "background")
+    backend._release()
+    backend.connection.execute("ALTER TABLE _yoyo_ledger DROP COLUMN reason, DROP COLUMN seal")
+    backend.reason = "the pooler's sessions are of 2.0"
+    backend.session.prepare(lock_timeout=0.05)
+
+    reading = psycopg.connect(empty_database)
+    reading.execute("SELECT FROM _yoyo_ledger LIMIT 1")
+    with pytest.raises(SystemExit), backend.lock():
+        apply_phase(backend, migrations, "contract")
+    assert "error: nothing was applied: a session holds the ledger" in capsys.readouterr().err
+    reading.close()
+    with backend.lock():
+        assert apply_phase(backend, migrations, "contract")
+
+    known = entries(backend, folder)
+    assert {entry.id: entry.record.reason for entry in known if entry.record and entry.record.reason} == {
+        "0003_drop_old": backend.reason,
+        "0006_create_c": backend.reason,
+    }
+    text = as_text(Status(known, None, [], [], []))
+    assert text.count(" (although an older release might run: the pooler's sessions are of 2.0)\n") == 2
 
 
 def test_the_order_of_the_files() -> None:

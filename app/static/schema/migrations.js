@@ -76,6 +76,7 @@ function history(migration) {
   if (run) parts.push(` by ${run.username} on ${run.hostname}`);
   if (run?.seconds != null) parts.push(`, ${duration(run.seconds)}`);
   if (run && migration.applied_at && run.operation !== "apply") parts.push(` (${run.operation})`);
+  if (run?.reason) parts.push(`, although an older release might run: ${run.reason}`);
   return parts;
 }
 

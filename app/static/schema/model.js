@@ -12,6 +12,7 @@
  * @property {string} started_at
  * @property {number | null} seconds
  * @property {string | null} error
+ * @property {string | null} reason why a contract ran although an older release may have run
  */
 
 /**
