@@ -21,7 +21,7 @@ from yoyo.migrations import MigrationList
 
 from app.cli.main import run as images
 from app.embedded_postgres import Server
-from tests.conftest import VERSION, backend_on
+from tests.conftest import UNSAFE, VERSION, backend_on
 from tests.migrations.test_backend import wait_until
 from tests.project.library_copy import copy_library
 from tests.schema.test_migrations import FILES, IDS, rows, schema
@@ -49,7 +49,7 @@ RECORD = "WITH clock "
 REMAINS = ("applied", "ledger", "schema", "rows")  # parts of a state that only the work of a migration changes
 
 STARTS = 6  # commands that start at once
-OPTIONS = "-c fsync=off -c max_connections=200 -c shared_buffers=16MB"
+OPTIONS = f"{UNSAFE} -c max_connections=200 -c shared_buffers=16MB"  # autovacuum would visit hundreds of databases
 
 
 @pytest.fixture(scope="module")

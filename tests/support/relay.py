@@ -23,7 +23,7 @@ async def until(condition: Callable[[], object]) -> None:
     """Wait for a condition while the relay runs. Raise TimeoutError after 60 s."""
     async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
 
 # Whether to hold a command, by the statements that have arrived from it.
