@@ -31,7 +31,7 @@ def _summary(plan: Plan) -> str:
     if not plan.migrations:
         if plan.problems:
             return "the migrator would reject the command"
-        return "no migration is pending" if plan.operation == "apply" else "no such migration is applied"
+        return "no migration is pending" if plan.operation == "apply" else "no migration has to be rolled back"
     times = [migration.seconds for migration in plan.migrations]
     known = sum(time for time in times if time is not None)
     more = f", and {count(times.count(None), 'migration')} of unknown time" if None in times else ""

@@ -65,7 +65,7 @@ def test_a_tag_of_the_database_is_where_a_rollback_ends(
     said = capsys.readouterr().out
     assert said.index("2 migrations to roll back") < said.index(f"rolled back {NAMES[2]}")
     assert to("v1.2") == ExitCode.DONE
-    assert "nothing to do: no such migration is applied" in capsys.readouterr().out
+    assert "nothing to do: no migration has to be rolled back" in capsys.readouterr().out
 
 
 def test_a_git_tag_is_where_a_rollback_ends(empty_database: str, folder: Path, to: Command) -> None:
