@@ -74,4 +74,10 @@ UNION
 SELECT inhparent::regclass::text, 'parent table ' || inhparent::regclass
 FROM pg_inherits
 WHERE inhrelid IN (SELECT attrelid FROM changed WHERE is_inherited)
+
+UNION
+
+SELECT reloftype::regtype::text, format('type %s, of which the table is', reloftype::regtype)
+FROM pg_class
+WHERE oid IN (SELECT attrelid FROM changed) AND reloftype <> 0
 ORDER BY object;

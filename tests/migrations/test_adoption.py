@@ -1,5 +1,7 @@
 """Adoption: `yoyo apply` takes over a database of create_all(), and rejects one that differs, with each difference."""
 
+from contextlib import suppress
+
 import psycopg
 import pytest
 
@@ -75,7 +77,26 @@ DIVERGENT = {
     ),
     "there is a trigger": (
         "CREATE TRIGGER t BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
-        ["table images: expected ordinary table, logged, without", "found ordinary table, logged, with row security"],
+        ["table images: expected ordinary table, logged, without row security, rules or triggers, found ordinary"],
+    ),
+    "a trigger is disabled": (
+        "CREATE TRIGGER t BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger(); "
+        "ALTER TABLE images DISABLE TRIGGER t",
+        ["table images: expected ordinary table, logged, without"],
+    ),
+    "a column is of a domain": (
+        "CREATE DOMAIN titles AS varchar(200); ALTER TABLE images ALTER COLUMN title TYPE titles",
+        ["column title: expected character varying(200), found titles"],
+    ),
+    "it is partitioned": (
+        "ALTER TABLE images RENAME TO images_1; CREATE TABLE images (LIKE images_1) PARTITION BY HASH (id); "
+        "ALTER TABLE images ATTACH PARTITION images_1 FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        ["found partitioned table, logged", "index ix_images_tags: expected gin (tags), found none"],
+    ),
+    "it is a foreign table": (
+        "ALTER TABLE images RENAME TO images_1; CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; "
+        "CREATE FOREIGN TABLE images (id uuid NOT NULL) SERVER s",
+        ["found relation of kind f, logged", "column title: expected character varying(200), found none"],
     ),
     "it is a view": (
         "ALTER TABLE images RENAME TO pictures; CREATE VIEW images AS SELECT * FROM pictures",
@@ -98,8 +119,10 @@ DIVERGENT = {
 
 def contents(connection: psycopg.Connection) -> tuple[list[object], list[object]]:
     inspect = (ROOT / "sql" / "inspect" / "schema.sql").read_bytes()
-    rows = connection.execute("SELECT * FROM images ORDER BY id", prepare=False)
-    return list(connection.execute(inspect)), list(rows)
+    rows: list[object] = []
+    with suppress(psycopg.errors.ObjectNotInPrerequisiteState):  # a foreign table without a handler
+        rows += connection.execute("SELECT * FROM images ORDER BY id", prepare=False)
+    return list(connection.execute(inspect)), rows
 
 
 def test_a_legacy_database_keeps_every_row(empty_database: str) -> None:
@@ -180,7 +203,7 @@ def test_a_divergent_database_is_rejected_and_not_changed(empty_database: str, c
             assert words in done.stderr
         assert "Traceback" not in done.stderr
         differences = done.stderr.count(": expected ")
-        assert differences == len(said) or case in {"there is a trigger", "it is a view"}
+        assert differences == len(said) or case.startswith("it is ")
         assert contents(connection) == before
         assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM _yoyo_log").fetchone() == (0,)

@@ -47,6 +47,23 @@ REJECTED = {
         "rule r on t",
         "DROP TABLE t",
     ),
+    "a parent": (
+        "CREATE TABLE base (title varchar(200)); ALTER TABLE images INHERIT base",
+        "parent table base",
+        "ALTER TABLE images NO INHERIT base; DROP TABLE base",
+    ),
+    "a partitioned parent": (
+        "CREATE TABLE whole (LIKE images) PARTITION BY LIST (title); ALTER TABLE whole ATTACH PARTITION images DEFAULT",
+        "parent table whole",
+        "ALTER TABLE whole DETACH PARTITION images; DROP TABLE whole",
+    ),
+    "the type of the table": (
+        "CREATE TYPE t AS (id uuid, filename varchar(255), content_type varchar(100), byte_size bigint, width integer, "
+        "height integer, sha256 varchar(64), storage_key varchar(512), title varchar(200), description text, "
+        "tags text[], attributes jsonb, created_at timestamptz, updated_at timestamptz); ALTER TABLE images OF t",
+        "type t, of which the table is",
+        "ALTER TABLE images NOT OF; DROP TYPE t",
+    ),
     "a column with the row of the table": ("CREATE TABLE t (a images)", "column t.a", "DROP TABLE t"),
     "a column with rows of the table": ("CREATE TABLE t (a images[])", "column t.a", "DROP TABLE t"),
 }
@@ -63,6 +80,7 @@ HARMLESS = {
     "a publication": "CREATE PUBLICATION p FOR TABLE images",
     "a function with text": "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT count(title) FROM images'",
     "a view over other columns": "CREATE VIEW v AS SELECT id, width FROM images",
+    "a child": "CREATE TABLE child (more text) INHERITS (images)",
     "a foreign key to it": "CREATE TABLE t (a uuid REFERENCES images)",
     "a tablespace": "SET allow_in_place_tablespaces = on; CREATE TABLESPACE aside LOCATION ''",
 }
