@@ -25,7 +25,10 @@ def show_drift(format: str) -> ExitCode:
         print(json.dumps(_plain(found), indent=2))
     elif format == "sql":
         text = current().schema_file.read_text(encoding="utf-8").partition(THINGS)[0]
-        for statement in restoration.statements(found.every, text):
+        statements = restoration.statements(found.every, text)
+        if any("CONCURRENTLY" in statement for statement in statements):
+            print("-- CONCURRENTLY cannot run in a transaction: use no BEGIN, and not --single-transaction of psql.")
+        for statement in statements:
             print(statement)
     else:
         for words in found.words:

@@ -4,7 +4,7 @@ The text of schema.sql has the statements for missing things. This program print
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from app.migrations.restored_rights import restore_comment, restore_owner, restore_rights
 from app.migrations.restored_tables import (
@@ -29,6 +29,7 @@ FIRST_CREATED = 30  # place among the statements
 COMMENT = 50  # place
 BY_HAND = 90  # place
 QUOTE = '"'
+INDEX = re.compile(r"(CREATE (?:UNIQUE )?INDEX)( \S+ ON (?!ONLY )(?P<table>\S+) .*)", re.DOTALL)
 MARKS = re.compile(r"(, INVALID|, clustered|, replica identity)+$")
 ENABLED = re.compile(r"(?P<text>.+?)(?:, enabled (?P<enabled>[DRA]))?", re.DOTALL)
 HOW_ENABLED = {None: "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
@@ -41,7 +42,13 @@ def statements(differences: Iterable[Difference], schema_file: str) -> list[str]
     gone = {each.thing: each.found or "" for each in differences if each.expected is None}
     missing = {each.thing: each.expected or "" for each in differences if each.found is None}
     steps = [step for difference in differences for step in _of(difference, shipped, gone, missing)]
-    return [text for _, text in sorted(steps, key=lambda step: step[0])]
+    return [_concurrently(text, missing) for _, text in sorted(steps, key=lambda step: step[0])]
+
+
+def _concurrently(text: str, missing: Mapping[str, str]) -> str:
+    """Return a CREATE INDEX that does not block writes, unless its table is new or partitioned."""
+    match = INDEX.match(text)
+    return f"{match[1]} CONCURRENTLY{match[2]}" if match and f"table {match['table']}" not in missing else text
 
 
 def _of(
@@ -107,6 +114,8 @@ def _drop(kind: str, name: str, difference: Difference) -> Iterator[tuple[int, s
                 match["kind"] if match else "r", "TABLE"
             )
             yield place, f"DROP {what} {quoted(name)};{'  -- loses its rows' if what == 'TABLE' else ''}"
+        case "index" if " ON ONLY " not in (difference.found or ""):
+            yield place, f"DROP INDEX CONCURRENTLY {quoted(name)};"
         case "index" | "statistics" | "type":
             yield place, f"DROP {kind.upper()} {quoted(name)};"
         case _:

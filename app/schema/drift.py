@@ -23,6 +23,29 @@ PART = re.compile(
 )
 OF_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX \S+ ON (?:ONLY )?(\S+) ")
 ABOUT = re.compile(r"(?:comment on|owner of|grant on) (.+?)(?: to .+)?")
+# Patterns with a letter of the system catalogs, and its words, by the kind of thing.
+ENABLED = {r"(?<=, )enabled ([DRA])$": {"D": "disabled", "R": "enabled on replicas only", "A": "enabled always"}}
+WORDS: dict[str, dict[str, dict[str, str]]] = {
+    "table": {
+        r"^kind ([rpvmSf])": {
+            "r": "table",
+            "p": "partitioned table",
+            "v": "view",
+            "m": "materialized view",
+            "S": "sequence",
+            "f": "foreign table",
+        },
+        r"(?<=, )persistence ([put])": {"p": "logged", "u": "unlogged", "t": "temporary"},
+        r"(?<=, replica identity )([fi])": {"f": "full", "i": "by an index"},
+    },
+    "column": {
+        r"(?<=, identity )([ad])(?=$|, generated .$)": {"a": "always", "d": "by default"},
+        r"(?<=, generated )([sv])$": {"s": "stored", "v": "virtual"},
+    },
+    "type": {r"^kind ([cder])": {"c": "composite", "d": "domain", "e": "enum", "r": "range"}},
+    "trigger": ENABLED,
+    "rule": ENABLED,
+}
 FIXED_ROLES = {"PUBLIC", "owner"}
 
 
@@ -40,7 +63,15 @@ class Difference:
         if self.expected is None:
             is_plain = not self.thing.startswith(("grant on ", "owner of "))
             return f"{self.thing}: not in schema.sql" if is_plain else f"{self.thing}: {self.found}, not in schema.sql"
-        return f"{self.thing}: expected {self.expected}, found {self.found}"
+        return f"{self.thing}: expected {in_words(self.thing, self.expected)}, found {in_words(self.thing, self.found)}"
+
+
+def in_words(thing: str, definition: str) -> str:
+    """Return a definition with words for the letters of the system catalogs: `enabled D` is `disabled`."""
+    for pattern, words in WORDS.get(thing.partition(" ")[0], {}).items():
+        if match := re.search(pattern, definition):
+            definition = f"{definition[: match.start()]}{words[match[1]]}{definition[match.end() :]}"
+    return definition
 
 
 @dataclass(frozen=True)

@@ -106,13 +106,14 @@ def test_drift_is_1_and_each_difference_is_a_line(database: str, connection: psy
 
 
 DRIFTS = {
-    "ALTER TABLE images ENABLE ROW LEVEL SECURITY": "table images: expected kind r, persistence p, found kind r, ",
-    "ALTER TABLE images SET (fillfactor = 10)": "table images: expected kind r, persistence p, found kind r, ",
-    "ALTER TABLE images REPLICA IDENTITY FULL": "table images: expected kind r, persistence p, found kind r, ",
+    "ALTER TABLE images ENABLE ROW LEVEL SECURITY": "table images: expected table, logged, found table, logged, ",
+    "ALTER TABLE images SET (fillfactor = 10)": "table images: expected table, logged, found table, logged, ",
+    "ALTER TABLE images REPLICA IDENTITY FULL": "table images: expected table, logged, found table, logged, ",
     "CREATE POLICY p ON images USING (true)": "policy images.p: not in schema.sql",
     "CREATE RULE r AS ON INSERT TO images DO ALSO NOTHING": "rule images.r: not in schema.sql",
     'ALTER TABLE images ALTER sha256 TYPE text COLLATE "C"': "column images.sha256: expected text, not null, ",
     "ALTER TABLE images ALTER width SET DEFAULT 1": "column images.width: expected integer, not null, found integer, ",
+    "ALTER TABLE images DISABLE TRIGGER images_list_updated": "trigger images.images_list_updated: expected CREATE ",
     "CREATE TYPE color AS ENUM ('red')": "type color: not in schema.sql",
     "CREATE DOMAIN d AS text": "type d: not in schema.sql",
     "CREATE SEQUENCE s": "table s: not in schema.sql",
