@@ -147,7 +147,7 @@ def test_each_change_by_hand_is_found_and_taken_back(owner: psycopg.Connection) 
 
 
 def test_indexes_come_and_go_concurrently(owner: psycopg.Connection) -> None:
-    """Unless their table is new: then nobody waits."""
+    """If their table is new, no session waits for it."""
     owner.execute("DROP INDEX images_filename_id_created_at_idx")
     owner.execute("CREATE INDEX mine ON images (width)")
     owner.execute("CREATE TABLE parts (a int) PARTITION BY LIST (a)")
