@@ -16,7 +16,8 @@
 -- $8 bigint                maximum of index entries that the walk reads
 -- Index: images_created_at_id_idx for short periods, images_filename_id_created_at_idx for others. images_pkey for each
 -- image. Bounded by $8: of the skipped images, only index entries are read, twice if the page is not full.
--- Of a million images, a window that the walk reaches late: 28 ms of CPU and 800 pages, 275 ms and 82,000 without the bound.
+-- A page of a window that the walk reaches late takes 28 ms of CPU at a million images, and 34 ms at ten million. Without
+-- the bound, it took 0.28 s and 2.9 s.
 -- example first page: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000
 -- example the last pages: 'IMG_9998.jpg', md5('image 960')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000
 -- example a long window: '', md5('')::uuid, '2020-03-01Z', '2020-09-01Z', md5('')::uuid, 50, 'zzz', 50000

@@ -12,6 +12,7 @@
 -- $5 text                  words in web-search syntax
 -- Index: image_documents_pkey, then image_documents_document_idx. images_pkey for each image. Not bounded: words that
 -- many images have, but fewer than one in 100 of the newest from the position on. All their matches are sorted.
+-- Words that never meet: of each word, all index entries are read, but no document. That takes 17 ms of CPU at a million.
 -- example a common word: 'infinity', md5('')::uuid, '-infinity', 50, 'harbour'
 -- example a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '777777'
 -- example no such word: 'infinity', md5('')::uuid, '-infinity', 50, 'none'
