@@ -23,7 +23,9 @@ import app.cli.main
 import app.cli.manage_tokens
 import app.cli.schema_commands
 import app.cli.wait
-import app.migrations.backend  # noqa: F401
+import app.main
+import app.migrations.backend
+import app.web.server.protocol  # noqa: F401
 from app.migrations import migration_file, splitting
 from app.project import current
 from app.schema import statements
@@ -60,6 +62,9 @@ os.chdir(ROOT)
 for folder in (current().migrations, Path("sql/migrations")):  # of the `images` command, and of yoyo.ini
     known_faults.known_faults(folder)
 shipped()
-COMMANDS = {script.name: script.load() for script in entry_points(group="console_scripts", name="yoyo")}
-COMMANDS |= {script.name: script.load() for script in entry_points(group="console_scripts", name="images")}
+COMMANDS = {
+    name: script.load()
+    for name in ("yoyo", "images", "uvicorn")
+    for script in entry_points(group="console_scripts", name=name)
+}
 gc.freeze()  # a collection in a command would copy the memory of all that is here

@@ -7,7 +7,6 @@ import asyncio
 import io
 import json
 import os
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,17 +21,19 @@ from app.catalogue.ownership import claim
 from app.cli.check_objects import check_objects
 from app.database.pool import Pool
 from app.errors import ExitCode
-from app.settings import ROOT, Settings
+from app.settings import Settings
 from app.storage.keys import storage_key
 from app.storage.store import PART, open_store
 from tests.cli.test_check_objects import keys
 from tests.cli.test_entrypoint import ready
-from tests.conftest import BIN, client_of, environment, free_port
+from tests.conftest import client_of, free_port
 from tests.migrations.test_backend import wait_until
 from tests.support import dying
 from tests.support.api import rows, upload
+from tests.support.forked import Running
 from tests.support.pictures import picture
 from tests.support.s3 import BUCKET, S3
+from tests.support.serving import uvicorn
 
 CONTENT = picture(seed=5) + bytes(3 * PART)
 
@@ -78,28 +79,18 @@ async def settings(request: pytest.FixtureRequest, settings: Settings) -> Settin
 
 
 @contextmanager
-def service(settings: Settings, step: str = "") -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+def service(settings: Settings, step: str = "") -> Iterator[tuple[str, Running]]:
     """Run a worker that kills itself at the step. Yield the URL of its images and its process."""
     port = free_port()
     variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "STORAGE_URL": str(settings.storage_url),
         "AUTH": "none",
+        "UVICORN_LOG_LEVEL": "error",
+        "UVICORN_PORT": str(port),
         "DYING": step,
     }
-    application = "tests.support.dying:create" if step else "app.main:from_environment"
-    process = subprocess.Popen(
-        [
-            BIN / "uvicorn",
-            "--http=app.web.server.protocol:HttpProtocol",
-            "--log-level=error",
-            f"--port={port}",
-            "--factory",
-            application,
-        ],
-        cwd=ROOT,
-        env=environment(**variables),
-    )
+    process = uvicorn("tests.support.dying:create" if step else "app.main:from_environment", **variables)
     try:
         wait_until(lambda: ready(port))
         yield f"http://127.0.0.1:{port}/v1/images", process

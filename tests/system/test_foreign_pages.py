@@ -17,10 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.embedded_postgres import Server
 from app.web.server.request_log import PROBES
-from tests.cli.test_entrypoint import service
 from tests.conftest import _database, free_port
 from tests.migrations.test_backend import wait_until
 from tests.support.pictures import picture
+from tests.support.serving import serving
 from tests.system.test_gallery import CHROMIUM
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: apt-get install chromium")
@@ -89,7 +89,7 @@ def database(server: Server, admin: psycopg.Connection, template: str) -> Iterat
 def port(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of two services with AUTH=none, on 127.0.0.1 and on ::1, with the same images."""
     port, objects = free_port(), tmp_path_factory.mktemp("objects")
-    with service(database, port, objects), service(database, port, objects, UVICORN_HOST="::1"):
+    with serving(database, port, objects), serving(database, port, objects, UVICORN_HOST="::1"):
         wait_until(lambda: all(answers(f"http://{host}:{port}/readyz") for host in HOSTS))
         yield port
 

@@ -24,10 +24,11 @@ from psycopg.rows import scalar_row
 from app.catalogue import tokens
 from app.embedded_postgres import Server
 from app.settings import ROOT
-from tests.cli.test_entrypoint import ready, service
+from tests.cli.test_entrypoint import ready
 from tests.conftest import _database, free_port
 from tests.migrations.test_backend import wait_until
 from tests.support.pictures import picture
+from tests.support.serving import serving
 from tests.web.test_tokens import bearer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -92,7 +93,7 @@ def module_database(server: Server, admin: psycopg.Connection, template: str) ->
 @pytest.fixture(scope="module")
 def running(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     port = free_port()
-    with service(module_database, port, tmp_path_factory.mktemp("objects")):
+    with serving(module_database, port, tmp_path_factory.mktemp("objects")):
         wait_until(lambda: ready(port))
         site = Site(port, module_database)
         yield site
@@ -603,7 +604,7 @@ def test_the_gallery_asks_for_a_token_once_per_tab(
 ) -> None:
     port = free_port()
     reader, writer = site.token("read"), site.token("write")
-    with service(site.database, port, tmp_path, AUTH="token"):
+    with serving(site.database, port, tmp_path, AUTH="token"):
         wait_until(lambda: ready(port))
         url = f"http://127.0.0.1:{port}/"
         assert httpx.post(f"{url}v1/images", files={"file": ("One.jpg", picture())}, headers=bearer(writer)).is_success

@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 from app.settings import ROOT
-from tests.cli.test_entrypoint import free_port, ready, service
+from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import BIN, environment
 from tests.migrations.test_backend import wait_until
+from tests.support.serving import serving
 from tests.web.test_tokens import images
 
 EXAMPLES = 15  # for each operation and kind of request. A whole run takes too long for each change
@@ -15,7 +16,7 @@ EXAMPLES = 15  # for each operation and kind of request. A whole run takes too l
 
 def test_the_service_does_what_its_document_says(database: str, tmp_path: Path) -> None:
     port, token = free_port(), images(database, "create", "schemathesis", "--scope", "admin").stdout.strip()
-    with service(database, port, tmp_path / "objects", AUTH="token"):
+    with serving(database, port, tmp_path / "objects", AUTH="token"):
         wait_until(lambda: ready(port))
         done = subprocess.run(
             [

@@ -13,11 +13,12 @@ import pytest
 import zstandard
 
 from app.settings import Settings
-from tests.cli.test_entrypoint import free_port, ready, service
+from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import client_of
 from tests.migrations.test_backend import wait_until
 from tests.support.api import problem, upload
 from tests.support.pictures import picture
+from tests.support.serving import serving
 
 PATH = "/v1/images/export"
 LARGE = """
@@ -159,7 +160,7 @@ def test_a_client_that_goes_away_ends_the_copy(database: str, connection: psycop
     connection.execute(LARGE.encode())
     (tmp_path / "objects" / "sha256").mkdir(parents=True)  # a store without it would not belong to these images
     port = free_port()
-    with service(database, port, tmp_path / "objects"):
+    with serving(database, port, tmp_path / "objects"):
         wait_until(lambda: ready(port))
         for _ in range(3):  # more than may run at once
             with socket.create_connection(("127.0.0.1", port)) as reader:
@@ -175,7 +176,7 @@ def test_a_database_connection_that_breaks_ends_the_answer_early(
     connection.execute(LARGE.encode())
     (tmp_path / "objects" / "sha256").mkdir(parents=True)  # a store without it would not belong to these images
     port = free_port()
-    with service(database, port, tmp_path / "objects"):
+    with serving(database, port, tmp_path / "objects"):
         wait_until(lambda: ready(port))
         with httpx.stream("GET", f"http://127.0.0.1:{port}{PATH}", headers={"Accept-Encoding": "identity"}) as response:
             assert response.status_code == 200

@@ -25,11 +25,12 @@ from pydantic import SecretStr
 
 from app.embedded_postgres import Server
 from app.settings import Settings
-from tests.cli.test_entrypoint import free_port, ready, service
+from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import NUMBER, client_of
 from tests.migrations.test_backend import wait_until
 from tests.support.api import BOUNDARY, objects, part, rows, upload
 from tests.support.pictures import picture
+from tests.support.serving import serving
 
 DEEP = 10_000
 TITLE = "as it was"
@@ -403,7 +404,7 @@ async def test_a_thousand_uploads_of_the_same_bytes_make_one_image(
 def port(shared: Settings) -> Iterator[int]:
     """The port of a service in processes of its own, for all that goes over the wire."""
     port, storage = free_port(), Path(str(shared.storage_url).removeprefix("file:"))
-    with service(shared.database_url.get_secret_value(), port, storage):
+    with serving(shared.database_url.get_secret_value(), port, storage):
         wait_until(lambda: ready(port))
         yield port
         assert ready(port)

@@ -14,11 +14,12 @@ from app.database.pool import Pool
 from app.embedded_postgres import Server
 from app.settings import Settings
 from app.web.limits import MIN_BODY_RATE
-from tests.cli.test_entrypoint import free_port, ready, service
+from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import _database, client_of
 from tests.migrations.test_backend import wait_until
 from tests.support.api import problem, rows, upload
 from tests.support.pictures import picture
+from tests.support.serving import serving
 
 JPEG = {"Content-Type": "image/jpeg"}
 
@@ -32,7 +33,7 @@ def module_database(server: Server, admin: psycopg.Connection, template: str) ->
 def port(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a service with a short REQUEST_TIMEOUT."""
     port = free_port()
-    with service(module_database, port, tmp_path_factory.mktemp("objects"), REQUEST_TIMEOUT="0.5"):
+    with serving(module_database, port, tmp_path_factory.mktemp("objects"), REQUEST_TIMEOUT="0.5"):
         wait_until(lambda: ready(port))
         yield port
         assert ready(port)

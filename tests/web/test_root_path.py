@@ -7,9 +7,10 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.cli.test_entrypoint import free_port, ready, service
+from tests.cli.test_entrypoint import free_port, ready
 from tests.migrations.test_backend import wait_until
 from tests.support.pictures import picture
+from tests.support.serving import serving
 
 PNG = {"Content-Type": "image/png"}
 
@@ -18,7 +19,7 @@ PNG = {"Content-Type": "image/png"}
 def test_the_links_of_the_answers_carry_the_root_path(root: str, database: str, tmp_path: Path) -> None:
     port = free_port()
     with (
-        service(database, port, tmp_path / "objects", UVICORN_ROOT_PATH=root),
+        serving(database, port, tmp_path / "objects", UVICORN_ROOT_PATH=root),
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
         wait_until(lambda: ready(port))
@@ -39,7 +40,7 @@ def test_the_links_of_the_answers_carry_the_root_path(root: str, database: str, 
 def test_the_links_of_the_pages_stay_below_the_root_path(root: str, database: str, tmp_path: Path) -> None:
     port = free_port()
     with (
-        service(database, port, tmp_path / "objects", UVICORN_ROOT_PATH=root),
+        serving(database, port, tmp_path / "objects", UVICORN_ROOT_PATH=root),
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
         wait_until(lambda: ready(port))
