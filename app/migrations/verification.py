@@ -1,4 +1,4 @@
-"""Verification of derived rows, `images schema verify`: runs the checks of sql/verify/ range by range, and repairs.
+"""Verification of derived rows, `schema verify`: runs the checks of sql/verify/ range by range, and repairs.
 
 A check NAME.sql names its table with `-- table: TABLE`, and takes a range of the table's key as a backfill does. It
 returns how many faults are in the range, and one of them as text. It is one statement, so it sees one moment of all

@@ -141,7 +141,7 @@ class Table(BaseModel):
 
 
 class Check(BaseModel):
-    """The last result of a check of `images schema verify`."""
+    """The last result of a check of `schema verify`."""
 
     name: str
     table: Annotated[str, Field(description="The table whose rows it read.")]
@@ -186,7 +186,7 @@ class Schema(BaseModel):
         list[str] | None,
         Field(description="Differences from schema.sql. Null: not compared, because that has other migrations."),
     ]
-    checks: Annotated[list[Check], Field(description="Last results of `images schema verify`. Empty: it never ran.")]
+    checks: Annotated[list[Check], Field(description="Last results of `schema verify`. Empty: it never ran.")]
     tables: list[Table]
     queries: Annotated[list[Query], Field(description="Queries by name.")]
     sources: Annotated[
