@@ -1,4 +1,4 @@
-"""Edited files of applied migrations: record their digests, `images schema accept`."""
+"""Edited files of applied migrations: record their digests, `schema accept`."""
 
 from collections.abc import Callable, Mapping, Sequence
 
