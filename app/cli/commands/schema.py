@@ -149,7 +149,7 @@ def drift(format: str) -> int:
 )
 @click.option("--repair", is_flag=True, help="Also write what is missing, and delete what is too much.")
 def verify(repair: bool, format: str) -> int:
-    """Compare the tables that triggers fill with the table that they come from.
+    """Compare the tables that triggers fill with their source.
 
     The checks are the files of sql/verify/. Each reads its table in small ranges, while the service runs. The result is
     recorded, for /schema and /metrics. A repair leaves rows that are being written, and waits at most half a second for
