@@ -68,17 +68,13 @@ def database(rows: int) -> Iterator[Database]:
 
 
 def _fill(server: Server, admin: psycopg.Connection, rows: int) -> None:
-    """Create the database `filled`, and add the rows after the first migration.
-
-    PostgreSQL builds an index faster than it adds row after row to it.
-    """
+    """Create the database `filled`. Its indexes grow with the rows, as those of uploads do."""
     print(f"fill a database with {rows:,} rows, which later runs copy", flush=True)
     admin.execute("DROP DATABASE IF EXISTS filling")
     admin.execute("CREATE DATABASE filling")
     environment = os.environ | {"DATABASE_URL": server.url("filling"), "MIGRATION_DATABASE_URL": ""}
-    for arguments in ["--revision", "0001_create_images"], []:
-        subprocess.run([YOYO, "apply", *arguments], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-        with psycopg.connect(server.url("filling"), autocommit=True) as connection:
-            scratch.fill(connection, rows)
-            connection.execute("VACUUM (FREEZE, ANALYZE)")
+    subprocess.run([YOYO, "apply"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    with psycopg.connect(server.url("filling"), autocommit=True) as connection:
+        scratch.fill(connection, rows)
+        connection.execute("VACUUM (FREEZE, ANALYZE)")
     admin.execute("ALTER DATABASE filling RENAME TO filled")

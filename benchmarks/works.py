@@ -93,7 +93,7 @@ def import_files(rows: int) -> tuple[Path, Path]:
         for image in _images(rows):
             lines.write(json.dumps(image) + "\n")
             tags, attributes = "{" + ",".join(image["tags"]) + "}", json.dumps(image["attributes"])
-            columns = image | {"tags": tags, "attributes": attributes, "storage_key": image["sha256"]}
+            columns = image | {"sha256": rf"\x{image['sha256']}", "tags": tags, "attributes": attributes}
             writer.writerow(columns.values())
     return ndjson, table
 

@@ -359,6 +359,24 @@ CREATE FUNCTION images_search_document(title text, description text, filename te
 
 COMMENT ON FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) IS 'What an image is found by: its words, weighted as images_document has them, and its terms.';
 
+CREATE FUNCTION images_sha256_bytes(sha256 text) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN ((sha256 COLLATE "C") ~ '^[0-9a-f]{64}$'::text) THEN decode(sha256, 'hex'::text) ELSE (decode(repeat('00'::text, 33), 'hex'::text) || convert_to(sha256, 'UTF8'::name)) END;
+
+COMMENT ON FUNCTION images_sha256_bytes(sha256 text) IS 'The value of images.content_sha256 for a hash in hexadecimal, or for the text that an adopted row has in its place.';
+
+CREATE FUNCTION images_sha256_text(content_sha256 bytea) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (octet_length(content_sha256) = 32) THEN encode(content_sha256, 'hex'::text) ELSE convert_from(SUBSTRING(content_sha256 FROM 34), 'UTF8'::name) END;
+
+COMMENT ON FUNCTION images_sha256_text(content_sha256 bytea) IS 'The hash of images.content_sha256 in lower-case hexadecimal, or the text that an adopted row has in its place.';
+
+CREATE FUNCTION images_storage_key(content_sha256 bytea, own_key text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE(own_key, ((((('sha256/'::text || encode(SUBSTRING(content_sha256 FROM 1 FOR 1), 'hex'::text)) || '/'::text) || encode(SUBSTRING(content_sha256 FROM 2 FOR 1), 'hex'::text)) || '/'::text) || encode(content_sha256, 'hex'::text)));
+
+COMMENT ON FUNCTION images_storage_key(content_sha256 bytea, own_key text) IS 'The content in the object store, from images.content_sha256 and images.own_key.';
+
 CREATE FUNCTION images_take_requests(token uuid, wanted bigint) RETURNS TABLE(granted bigint, remaining bigint, wait double precision)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -459,22 +477,22 @@ CREATE TABLE images (
     byte_size bigint NOT NULL,
     width integer NOT NULL,
     height integer NOT NULL,
-    sha256 text NOT NULL,
-    storage_key text NOT NULL,
     title text,
     description text,
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    content_sha256 bytea NOT NULL,
+    own_key text,
+    CONSTRAINT images_content_sha256_check CHECK (((content_sha256 IS NOT NULL) AND ((octet_length(content_sha256) >= 32) AND (octet_length(content_sha256) <= 289)) AND ((octet_length(content_sha256) = 32) OR ((own_key IS NOT NULL) AND (SUBSTRING(content_sha256 FROM 1 FOR 33) = decode(repeat('00'::text, 33), 'hex'::text)))))),
     CONSTRAINT images_content_type_check CHECK ((char_length(content_type) <= 100)),
     CONSTRAINT images_filename_check CHECK ((char_length(filename) <= 255)),
-    CONSTRAINT images_sha256_check CHECK ((char_length(sha256) <= 64)),
-    CONSTRAINT images_storage_key_check CHECK ((char_length(storage_key) <= 512)),
+    CONSTRAINT images_own_key_check CHECK ((char_length(own_key) <= 512)),
     CONSTRAINT images_title_check CHECK ((char_length(title) <= 200))
 );
 
-COMMENT ON TABLE images IS 'One row for each distinct content: the same bytes are stored once. The row is the truth; the bytes lie in the object store under storage_key, written before the row is committed and removed after it is gone.';
+COMMENT ON TABLE images IS 'One row for each distinct content: the same bytes are stored once. The row is the truth; the bytes lie in the object store under images_storage_key(content_sha256, own_key), written before the row is committed and removed after it is gone.';
 
 COMMENT ON COLUMN images.id IS 'The image in URLs. Random, says nothing of order or age.';
 
@@ -488,10 +506,6 @@ COMMENT ON COLUMN images.width IS 'Pixels across, as displayed: with EXIF orient
 
 COMMENT ON COLUMN images.height IS 'Pixels down, as displayed: with EXIF orientation applied.';
 
-COMMENT ON COLUMN images.sha256 IS 'SHA-256 of the content, 64 hexadecimal digits in lower case. Unique: the identity of the content.';
-
-COMMENT ON COLUMN images.storage_key IS 'The content in the object store, relative to STORAGE_URL.';
-
 COMMENT ON COLUMN images.title IS 'A heading for people; NULL where nobody gave one.';
 
 COMMENT ON COLUMN images.description IS 'Text for people; NULL where nobody gave one.';
@@ -504,13 +518,17 @@ COMMENT ON COLUMN images.created_at IS 'When the image was first stored. With id
 
 COMMENT ON COLUMN images.updated_at IS 'When the row was last changed. Each change moves it forward, so that it serves as the ETag.';
 
+COMMENT ON COLUMN images.content_sha256 IS 'SHA-256 of the content, 32 bytes. Unique: the identity of the content. An adopted row may have another text as its hash: then 33 zero bytes and the text.';
+
+COMMENT ON COLUMN images.own_key IS 'The content in the object store, relative to STORAGE_URL, if its key is not that of its SHA-256; NULL if it is.';
+
+COMMENT ON CONSTRAINT images_content_sha256_check ON images IS '32 bytes; or 33 zero bytes and the text of an adopted row, which has at most 64 characters, and then own_key.';
+
 COMMENT ON CONSTRAINT images_content_type_check ON images IS 'At most 100 characters.';
 
 COMMENT ON CONSTRAINT images_filename_check ON images IS 'At most 255 characters, as most file systems allow.';
 
-COMMENT ON CONSTRAINT images_sha256_check ON images IS 'At most 64 characters; the form is the application''s to keep, adopted rows may differ.';
-
-COMMENT ON CONSTRAINT images_storage_key_check ON images IS 'At most 512 characters.';
+COMMENT ON CONSTRAINT images_own_key_check ON images IS 'At most 512 characters.';
 
 COMMENT ON CONSTRAINT images_title_check ON images IS 'At most 200 characters.';
 
@@ -619,6 +637,10 @@ CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size
 
 COMMENT ON INDEX images_byte_size_id_created_at_idx IS 'The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.';
 
+CREATE UNIQUE INDEX images_content_sha256_key ON images USING btree (content_sha256);
+
+COMMENT ON INDEX images_content_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256. In its order: list_contents.';
+
 CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC);
 
 COMMENT ON INDEX images_created_at_id_idx IS 'The newest-first and, read backwards, the oldest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.';
@@ -628,10 +650,6 @@ CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename C
 COMMENT ON INDEX images_filename_id_created_at_idx IS 'The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.';
 
 COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.';
-
-CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256);
-
-COMMENT ON INDEX images_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256.';
 
 COMMENT ON INDEX object_stores_pkey IS 'At most one row: insert_store.';
 
@@ -667,14 +685,14 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- column image_terms.term: text, not null
 -- column images.attributes: jsonb, not null, default '{}'::jsonb
 -- column images.byte_size: bigint, not null
+-- column images.content_sha256: bytea, not null
 -- column images.content_type: text, not null
 -- column images.created_at: timestamp with time zone, not null, default now()
 -- column images.description: text
 -- column images.filename: text, not null
 -- column images.height: integer, not null
 -- column images.id: uuid, not null, default gen_random_uuid()
--- column images.sha256: text, not null
--- column images.storage_key: text, not null
+-- column images.own_key: text
 -- column images.tags: text[], not null, default '{}'::text[]
 -- column images.title: text
 -- column images.updated_at: timestamp with time zone, not null, default now()
@@ -720,14 +738,14 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on column image_terms.term: tag:... or type:..., as images_terms(tags, content_type) has it.
 -- comment on column images.attributes: A JSON object of the client's own making. Not searched: no index.
 -- comment on column images.byte_size: The size of the content in bytes.
+-- comment on column images.content_sha256: SHA-256 of the content, 32 bytes. Unique: the identity of the content. An adopted row may have another text as its hash: then 33 zero bytes and the text.
 -- comment on column images.content_type: The media type as found in the bytes; of an adopted row, as the former service was told.
 -- comment on column images.created_at: When the image was first stored. With id the order of every list; not promised to be unique.
 -- comment on column images.description: Text for people; NULL where nobody gave one.
 -- comment on column images.filename: The name that the client gave, for people; not unique, not a path, not where the bytes are.
 -- comment on column images.height: Pixels down, as displayed: with EXIF orientation applied.
 -- comment on column images.id: The image in URLs. Random, says nothing of order or age.
--- comment on column images.sha256: SHA-256 of the content, 64 hexadecimal digits in lower case. Unique: the identity of the content.
--- comment on column images.storage_key: The content in the object store, relative to STORAGE_URL.
+-- comment on column images.own_key: The content in the object store, relative to STORAGE_URL, if its key is not that of its SHA-256; NULL if it is.
 -- comment on column images.tags: Words to find the image by, in the order that the client gave; may be empty.
 -- comment on column images.title: A heading for people; NULL where nobody gave one.
 -- comment on column images.updated_at: When the row was last changed. Each change moves it forward, so that it serves as the ETag.
@@ -763,10 +781,10 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on column tokens.sha256: SHA-256 of the token, as it is sent: 32 bytes.
 -- comment on column tokens.upload_bytes_per_day: How many bytes of bodies it may send in a day of UTC; NULL: no limit.
 -- comment on constraint content_checks.content_checks_fault_check: The faults that the check knows.
+-- comment on constraint images.images_content_sha256_check: 32 bytes; or 33 zero bytes and the text of an adopted row, which has at most 64 characters, and then own_key.
 -- comment on constraint images.images_content_type_check: At most 100 characters.
 -- comment on constraint images.images_filename_check: At most 255 characters, as most file systems allow.
--- comment on constraint images.images_sha256_check: At most 64 characters; the form is the application's to keep, adopted rows may differ.
--- comment on constraint images.images_storage_key_check: At most 512 characters.
+-- comment on constraint images.images_own_key_check: At most 512 characters.
 -- comment on constraint images.images_title_check: At most 200 characters.
 -- comment on constraint object_stores.object_stores_is_only_check: At most one row.
 -- comment on constraint token_events.token_events_action_check: The actions that the trigger knows.
@@ -788,6 +806,9 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on function images_query(text[],text): What finds the images with all the terms and the words, in web-search syntax: NULL, which finds none, for words that are none; words may be NULL.
 -- comment on function images_record_token_event(): Records a change of a token in token_events and in the log.
 -- comment on function images_search_document(text,text,text,text[],text): What an image is found by: its words, weighted as images_document has them, and its terms.
+-- comment on function images_sha256_bytes(text): The value of images.content_sha256 for a hash in hexadecimal, or for the text that an adopted row has in its place.
+-- comment on function images_sha256_text(bytea): The hash of images.content_sha256 in lower-case hexadecimal, or the text that an adopted row has in its place.
+-- comment on function images_storage_key(bytea,text): The content in the object store, from images.content_sha256 and images.own_key.
 -- comment on function images_take_requests(uuid,bigint): Takes requests for a worker from those that the token may send. wait: seconds until there is one more.
 -- comment on function images_terms(text[],text): What an image is listed under: tag:... for each tag, type:... for the media type.
 -- comment on function images_touch_token(uuid): Records that a token is in use, at most once a minute. If its row is locked, it records nothing and does not wait.
@@ -797,10 +818,10 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on index image_terms_pkey: The newest-first list of a term, read backwards: list_images_by_terms.
 -- comment on index image_terms_term_idx: The tags with a prefix, and how many images have each: list_tags; the same of media types: read_stats.
 -- comment on index images_byte_size_id_created_at_idx: The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.
+-- comment on index images_content_sha256_key: One content, one row: insert_image, get_image_by_sha256. In its order: list_contents.
 -- comment on index images_created_at_id_idx: The newest-first and, read backwards, the oldest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.
 -- comment on index images_filename_id_created_at_idx: The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.
 -- comment on index images_pkey: One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.
--- comment on index images_sha256_key: One content, one row: insert_image, get_image_by_sha256.
 -- comment on index object_stores_pkey: At most one row: insert_store.
 -- comment on index token_events_pkey: The order of the events.
 -- comment on index token_usage_pkey: One token by its ID: find_token, take_requests, count_upload_bytes.
@@ -809,7 +830,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on table content_checks: When the bytes of each image were last verified, and the result.
 -- comment on table image_documents: The document of each image. Kept by the triggers of images, made of nothing but images.
 -- comment on table image_terms: Each image once under each of its terms. Kept by the triggers of images, made of nothing but images.
--- comment on table images: One row for each distinct content: the same bytes are stored once. The row is the truth; the bytes lie in the object store under storage_key, written before the row is committed and removed after it is gone.
+-- comment on table images: One row for each distinct content: the same bytes are stored once. The row is the truth; the bytes lie in the object store under images_storage_key(content_sha256, own_key), written before the row is committed and removed after it is gone.
 -- comment on table object_stores: The identity of the object store that has the bytes of this catalogue: at most one row.
 -- comment on table token_events: The audit trail of tokens: each time that one was made, rotated, changed, revoked or deleted.
 -- comment on table token_usage: The use of tokens with limits. It is right within a second, and can be emptied at any time.
@@ -818,11 +839,11 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- constraint content_checks.content_checks_pkey: PRIMARY KEY (sha256)
 -- constraint image_documents.image_documents_pkey: PRIMARY KEY (created_at, image_id)
 -- constraint image_terms.image_terms_pkey: PRIMARY KEY (term, created_at, image_id)
+-- constraint images.images_content_sha256_check: CHECK (((content_sha256 IS NOT NULL) AND ((octet_length(content_sha256) >= 32) AND (octet_length(content_sha256) <= 289)) AND ((octet_length(content_sha256) = 32) OR ((own_key IS NOT NULL) AND (SUBSTRING(content_sha256 FROM 1 FOR 33) = decode(repeat('00'::text, 33), 'hex'::text))))))
 -- constraint images.images_content_type_check: CHECK ((char_length(content_type) <= 100))
 -- constraint images.images_filename_check: CHECK ((char_length(filename) <= 255))
+-- constraint images.images_own_key_check: CHECK ((char_length(own_key) <= 512))
 -- constraint images.images_pkey: PRIMARY KEY (id)
--- constraint images.images_sha256_check: CHECK ((char_length(sha256) <= 64))
--- constraint images.images_storage_key_check: CHECK ((char_length(storage_key) <= 512))
 -- constraint images.images_title_check: CHECK ((char_length(title) <= 200))
 -- constraint object_stores.object_stores_is_only_check: CHECK (is_only)
 -- constraint object_stores.object_stores_pkey: PRIMARY KEY (is_only)
@@ -848,6 +869,9 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- function images_query(text[],text): CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ SELECT CASE WHEN words IS NULL THEN listed WHEN numnode(searched) > 0 THEN COALESCE(listed && searched, searched) END FROM ( SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')::tsquery FROM unnest(terms) AS term ) AS terms_listed (listed) CROSS JOIN websearch_to_tsquery('simple', words) AS searched; $function$ 
 -- function images_record_token_event(): CREATE OR REPLACE FUNCTION images_record_token_event() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ DECLARE hidden CONSTANT text[] := ARRAY['sha256', 'former_sha256', 'last_used_at']; before CONSTANT jsonb := to_jsonb(OLD) - hidden; after CONSTANT jsonb := to_jsonb(NEW) - hidden; actor CONSTANT text := nullif(left(current_setting('images.actor', true), 200), ''); token CONSTANT jsonb := COALESCE(after, before); action text; BEGIN action := CASE WHEN TG_OP = 'INSERT' THEN 'create' WHEN TG_OP = 'DELETE' THEN 'delete' WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN 'revoke' WHEN OLD.sha256 <> NEW.sha256 THEN 'rotate' WHEN before <> after OR OLD.former_sha256 IS DISTINCT FROM NEW.former_sha256 THEN 'change' END; IF action IS NOT NULL THEN EXECUTE format( 'INSERT INTO %I.token_events (action, token_id, name, actor, token) VALUES ($1, $2, $3, $4, $5)', TG_TABLE_SCHEMA ) USING action, (token ->> 'id')::uuid, token ->> 'name', actor, token; RAISE LOG 'images: % of token % (%) by role %, %', action, token -> 'name', token ->> 'id', to_json(SESSION_USER), COALESCE(to_json(actor)::text, 'another program'); END IF; RETURN NULL; END $function$ 
 -- function images_search_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_search_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (images_document(title, description, filename, tags) || array_to_tsvector(images_terms(tags, content_type))) 
+-- function images_sha256_bytes(text): CREATE OR REPLACE FUNCTION images_sha256_bytes(sha256 text) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE RETURN CASE WHEN ((sha256 COLLATE "C") ~ '^[0-9a-f]{64}$'::text) THEN decode(sha256, 'hex'::text) ELSE (decode(repeat('00'::text, 33), 'hex'::text) || convert_to(sha256, 'UTF8'::name)) END 
+-- function images_sha256_text(bytea): CREATE OR REPLACE FUNCTION images_sha256_text(content_sha256 bytea) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN CASE WHEN (octet_length(content_sha256) = 32) THEN encode(content_sha256, 'hex'::text) ELSE convert_from(SUBSTRING(content_sha256 FROM 34), 'UTF8'::name) END 
+-- function images_storage_key(bytea,text): CREATE OR REPLACE FUNCTION images_storage_key(content_sha256 bytea, own_key text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN COALESCE(own_key, ((((('sha256/'::text || encode(SUBSTRING(content_sha256 FROM 1 FOR 1), 'hex'::text)) || '/'::text) || encode(SUBSTRING(content_sha256 FROM 2 FOR 1), 'hex'::text)) || '/'::text) || encode(content_sha256, 'hex'::text))) 
 -- function images_take_requests(uuid,bigint): CREATE OR REPLACE FUNCTION images_take_requests(token uuid, wanted bigint) RETURNS TABLE(granted bigint, remaining bigint, wait double precision) LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC INSERT INTO token_usage (token_id) SELECT tokens.id FROM tokens WHERE ((tokens.id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING; UPDATE token_usage SET full_at = (bucket.full_at + ('00:00:01'::interval * (bucket.granted / bucket.rate))) FROM ( SELECT level.token_id, level.full_at, level.rate, level.available, LEAST(floor((level.available + (0.001)::double precision)), (images_take_requests.wanted)::double precision) AS granted FROM ( SELECT locked.token_id, locked.rate, LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) AS full_at, (locked.rate * (((1)::numeric - EXTRACT(epoch FROM (LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) - locked.moment))))::double precision) AS available FROM ( SELECT token_usage_1.token_id, token_usage_1.full_at, (tokens.requests_per_second)::double precision AS rate, clock_timestamp() AS moment FROM (token_usage token_usage_1 JOIN tokens ON ((tokens.id = token_usage_1.token_id))) WHERE ((token_usage_1.token_id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) FOR NO KEY UPDATE OF token_usage_1) locked) level) bucket WHERE (token_usage.token_id = bucket.token_id) RETURNING (bucket.granted)::bigint AS granted, (floor(((bucket.available + (0.001)::double precision) - bucket.granted)))::bigint AS floor, GREATEST(((((1)::double precision - bucket.available) + bucket.granted) / bucket.rate), (0)::double precision) AS "greatest"; END 
 -- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100) || ('type:' || content_type); END $function$ 
 -- function images_touch_token(uuid): CREATE OR REPLACE FUNCTION images_touch_token(token uuid) RETURNS timestamp with time zone LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC UPDATE tokens SET last_used_at = now() WHERE (tokens.id = ( SELECT used.id FROM tokens used WHERE ((used.id = images_touch_token.token) AND (used.revoked_at IS NULL) AND ((used.last_used_at IS NULL) OR (used.last_used_at < (now() - '00:01:00'::interval)))) FOR NO KEY UPDATE OF used SKIP LOCKED)) RETURNING tokens.last_used_at; END 
@@ -872,10 +896,10 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
 -- index image_terms_term_idx: CREATE INDEX image_terms_term_idx ON image_terms USING btree (term COLLATE "C")
 -- index images_byte_size_id_created_at_idx: CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size DESC, id DESC) INCLUDE (created_at)
+-- index images_content_sha256_key: CREATE UNIQUE INDEX images_content_sha256_key ON images USING btree (content_sha256)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)
 -- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
--- index images_sha256_key: CREATE UNIQUE INDEX images_sha256_key ON images USING btree (sha256)
 -- index object_stores_pkey: CREATE UNIQUE INDEX object_stores_pkey ON object_stores USING btree (is_only)
 -- index token_events_pkey: CREATE UNIQUE INDEX token_events_pkey ON token_events USING btree (id)
 -- index token_usage_pkey: CREATE UNIQUE INDEX token_usage_pkey ON token_usage USING btree (token_id)

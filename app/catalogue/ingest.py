@@ -74,7 +74,6 @@ async def store_image(
                         filename=filename or f"{hashed.sha256[:16]}.{EXTENSIONS[measured.content_type]}",
                         byte_size=hashed.byte_size,
                         sha256=hashed.sha256,
-                        storage_key=key,
                         **measured._asdict(),
                         **fields.model_dump(exclude={"attributes"}),
                         attributes=to_json(fields.attributes).decode(),

@@ -129,7 +129,7 @@ async def has_known_bytes(database: queries.Database, objects: ObjectStore) -> b
 
     A SHA-256 is as good as random, so these images are a sample.
     """
-    rows = await queries.list_contents(database, "", SAMPLE)
+    rows = await queries.list_contents(database, b"", SAMPLE)
     sizes = await asyncio.gather(*(store.size(objects, row["storage_key"]) for row in rows))
     present = [size for size, row in zip(sizes, rows, strict=True) if size == row["byte_size"]]
     return 2 * len(present) > len(rows)

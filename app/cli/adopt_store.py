@@ -53,7 +53,7 @@ async def _adopt(pool: Pool, objects: ObjectStore, replaced: UUID | None) -> Non
             f"the object store has {f'the ID {found.found}' if found.found else 'no ID'}, not {replaced}.",
             "check STORAGE_URL, and run the command with the ID that the store has",
         )
-    has_images = bool(await queries.list_contents(pool, "", 1))
+    has_images = bool(await queries.list_contents(pool, b"", 1))
     if has_images and not await ownership.has_known_bytes(pool, objects):
         raise CommandError(
             "the object store does not have the bytes of most of the images: it was not adopted.",

@@ -219,12 +219,12 @@ class Check:
             self._print(self.summary())
 
     async def _rows(self) -> AsyncIterator[list["Record"]]:
-        first = ""
+        first = b""
         while rows := await queries.list_contents(self._pool, first, PAGE + 1):
             yield rows[:PAGE]
             if len(rows) <= PAGE:
                 return
-            first = rows[PAGE]["sha256"]
+            first = rows[PAGE]["content_sha256"]
 
     async def _adopted(self) -> None:
         """Look up the images whose bytes have a key of their own, before anything is judged to be an orphan."""

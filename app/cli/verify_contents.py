@@ -49,12 +49,12 @@ class Verification:
     async def work(self) -> None:
         """Verify all. Raises errors of obstore and of PostgreSQL."""
         self._started = monotonic()
-        first: str | None = ""
+        first: bytes | None = b""
         while first is not None:
             rows = await queries.list_contents_to_verify(self._pool, first, PAGE + 1)
-            end = rows[PAGE]["sha256"] if len(rows) > PAGE else None
+            end = rows[PAGE]["content_sha256"] if len(rows) > PAGE else None
             await asyncio.gather(*(self._verify(row) for row in rows[:PAGE]))
-            await queries.delete_checks(self._pool, first, end)
+            await queries.delete_checks(self._pool, first.hex(), end and end.hex())
             first = end
 
     async def _verify(self, row: "Record") -> None:

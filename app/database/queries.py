@@ -114,7 +114,6 @@ async def insert_image(
     width: int,
     height: int,
     sha256: str,
-    storage_key: str,
     title: str | None,
     description: str | None,
     tags: Sequence[str],
@@ -127,8 +126,7 @@ async def insert_image(
         byte_size,
         width,
         height,
-        sha256,
-        storage_key,
+        bytes.fromhex(sha256),
         title,
         description,
         tags,
@@ -156,12 +154,12 @@ async def delete_image(database: Database, id: UUID, versions: Sequence[datetime
     return await database.fetchrow("delete_image", id, versions)
 
 
-async def list_contents(database: Database, first: str, limit: int) -> list[Record]:
+async def list_contents(database: Database, first: bytes, limit: int) -> list[Record]:
     return await database.fetch("list_contents", first, limit)
 
 
 async def find_contents(database: Database, sha256s: Sequence[str]) -> list[Record]:
-    return await database.fetch("find_contents", sha256s)
+    return await database.fetch("find_contents", [bytes.fromhex(sha256) for sha256 in sha256s])
 
 
 async def get_store(database: Database) -> Record | None:
@@ -180,7 +178,7 @@ async def replace_store(database: Database, id: UUID) -> Record | None:
     return await database.fetchrow("replace_store", id)
 
 
-async def list_contents_to_verify(database: Database, first: str, limit: int) -> list[Record]:
+async def list_contents_to_verify(database: Database, first: bytes, limit: int) -> list[Record]:
     return await database.fetch("list_contents_to_verify", first, limit)
 
 
@@ -208,7 +206,7 @@ async def prepare_import(connection: Connection) -> datetime:
     return cast("datetime", row["moment"])
 
 
-async def find_known(connection: Connection, sha256s: Sequence[str], ids: Sequence[UUID]) -> list[Record]:
+async def find_known(connection: Connection, sha256s: Sequence[bytes], ids: Sequence[UUID]) -> list[Record]:
     return await connection.fetch("find_known", sha256s, ids)
 
 

@@ -28,7 +28,7 @@ from yoyo.scripts.main import InvalidArgument
 
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations import edited, follow, ledger, lock, splitting, tags
+from app.migrations import edited, follow, ledger, lock, new_database, splitting, tags
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
 from app.migrations.dependents import reject_dependents
@@ -172,10 +172,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.report(f"tagged {name}")
 
     def break_lock(self) -> None:
-        """Remove a lock row that a migrator left. Raises SystemExit if the lock's holder is running.
-
-        This is never needed: the next migrator takes such a row over.
-        """
+        """Remove a lock row that a migrator left. The next one takes it over anyway. Raises CommandError if it runs."""
         with command_edge(self.output):
             if holder := lock.find_holder(self.connection):
                 raise CommandError(
@@ -290,6 +287,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         # yoyo did not choose the applied migrations. If the ledger disagrees, one of them needs a repair.
         chosen, entries = self._inspect(migrations, lambda entry: not entry.settled)
         reject_problems(entries)
+        released = self.released | new_database.find_released(self.connection, self.list_tables(), chosen, entries)
         if newer := [entry.id for entry in entries if entry.state == "newer" and entry.applied]:
             self.report(f"a newer release applied migrations that this release does not know: {', '.join(newer)}")
         # Another migrator may have applied some since they were chosen.
@@ -298,10 +296,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             for entry in entries
             if entry.id in self._known
             and ((entry.id in chosen and not entry.applied) or (entry.applied and entry.unfinished))
-            and (not entry.waits or entry.id in self.released)
+            and (not entry.waits or entry.id in released)
         ]
         for entry in entries:
-            if entry.waits and entry.id not in self.released and entry.id in chosen:
+            if entry.waits and entry.id not in released and entry.id in chosen:
                 self.report(f"{entry.id} {entry.waits}")
         reject_gap(names, entries, "yoyo apply -r")
         if not names:

@@ -15,7 +15,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from yoyo.migrations import Migration
 
 from app.errors import CommandError, ExitCode
-from app.migrations.backfill_batches import execute, find_range, make_plan
+from app.migrations.backfill_batches import execute, find_range, make_plan, run_batch
 from app.migrations.connection import Connection, is_interrupted, run, sentence, without_values
 from app.migrations.migrator import Migrator
 from app.migrations.output import Meter
@@ -175,7 +175,7 @@ class Backfill:
         count, last, following = find_range(self._connection, self._plan, state.position, state.ends_at, self._size)
         if count:
             self._range = [*state.position, *last]
-            execute(self._connection, self._plan.sql, self._range)
+            run_batch(self._connection, self._plan, self._range)
         waiting, _, _ = self._pressure()
         took = time.monotonic() - began
         self._adapt(took, is_waited_for=waiting > 0, rows=count)

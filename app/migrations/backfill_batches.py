@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from app.errors import CommandError, ExitCode
-from app.migrations.backfill_statement import key_columns
+from app.migrations.backfill_statement import SETTING, key_columns
 from app.migrations.connection import Connection, run
 from app.schema.headers import directives
 from app.schema.statements import split_statements
@@ -19,6 +19,7 @@ class Plan:
     """A backfill's statement, and the queries that find the ranges of its batches: see plan_backfill.sql."""
 
     sql: str
+    reads_settings: bool  # in place of parameters
     table: str
     rows_expected: int
     first_key: str
@@ -29,6 +30,15 @@ class Plan:
 def execute(connection: Connection, sql: str, values: Sequence[object] = ()) -> psycopg.Cursor[Any]:
     """Execute a statement whose parameters are `$1`, `$2`. PostgreSQL reads the texts as the types of the columns."""
     return psycopg.RawCursor(connection).execute(sql.encode(), values, prepare=False)
+
+
+def run_batch(connection: Connection, plan: Plan, ends: Sequence[str]) -> None:
+    """Run the statement of a backfill for a range, inside a transaction: it may read the ends as settings."""
+    if plan.reads_settings:
+        names = [f"{SETTING}{number}" for number in range(1, len(ends) + 1)]
+        run(connection, "set_range", names=names, ends=list(ends))
+        ends = ()
+    execute(connection, plan.sql, ends)
 
 
 def find_range(
@@ -51,7 +61,8 @@ def batches(connection: Connection, path: Path, rows: int) -> Iterator[int]:
     while position and last:
         count, end, following = find_range(connection, plan, position, last[0], rows)
         if count:
-            execute(connection, plan.sql, [*position, *end])
+            with connection.transaction():
+                run_batch(connection, plan, [*position, *end])
         yield count
         position = following
 
@@ -85,4 +96,4 @@ def plan_of(connection: Connection, path: Path, table: str, sql: str, columns: S
             "take the range of the primary key, or of columns NOT NULL that contain a unique key and have an index",
             ExitCode.ACTION_NEEDED,
         )
-    return Plan(sql.strip(), name, rows_expected, *queries)
+    return Plan(sql.strip(), f"'{SETTING}1'" in sql, name, rows_expected, *queries)

@@ -2,7 +2,8 @@
 
 The range is `KEY BETWEEN $1 AND $2`, or `(a, b) BETWEEN ($1, $2) AND ($3, $4)` for a key of two columns. The migrator
 gives both ends of each batch as parameters. yoyo gives none, so there PostgreSQL rejects the statement with `there is
-no parameter $1`.
+no parameter $1`. If yoyo is to run the statement for all rows, each end reads a setting with a default, in place of
+`$1`: `COALESCE(NULLIF(current_setting('backfill.p1', true), ''), '-infinity')::timestamptz`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pglast import ast  # at run time only inside the functions: the import takes 65 ms
+
+SETTING = "backfill.p"  # the setting backfill.p1 has the value of $1
 
 RANGE = "write `WHERE id BETWEEN $1 AND $2`, or `WHERE (a, b) BETWEEN ($1, $2) AND ($3, $4)`"
 
@@ -47,6 +50,10 @@ def range_columns(node: ast.Node) -> list[str] | None:
     class Finder(Visitor):
         def visit_ParamRef(self, _: Any, found: Any) -> None:  # noqa: N802  # pglast calls it by this name
             numbers.append(found.number)
+
+        def visit_FuncCall(self, _: Any, found: Any) -> None:  # noqa: N802
+            if number := _setting(found):
+                numbers.append(number)
 
         def visit_A_Expr(self, ancestors: Any, found: Any) -> None:  # noqa: N802
             if (columns := _range(found)) and not _is_optional(ancestors):
@@ -89,12 +96,43 @@ def _range(node: Any) -> list[str] | None:
         return None
     low, high = (_parts(end) for end in node.rexpr)
     columns, ends = _parts(node.lexpr), [*low, *high]
-    if len(low) != len(columns) or not all(isinstance(end, ast.ParamRef) for end in ends):
-        return None
-    if [end.number for end in ends] != list(range(1, 2 * len(columns) + 1)):
+    numbers = [*range(1, len(ends) + 1)]
+    as_parameters = [end.number if isinstance(end, ast.ParamRef) else None for end in ends]
+    as_settings = [_setting_with_default(end) for end in ends]
+    if len(low) != len(columns) or numbers not in (as_parameters, as_settings):
         return None
     names = [column.fields[-1] if isinstance(column, ast.ColumnRef) and column.fields else None for column in columns]
     return [name.sval or "" for name in names if isinstance(name, ast.String)] if all(names) else None
+
+
+def _setting_with_default(node: Any) -> int | None:
+    """Return the number of COALESCE(NULLIF(current_setting('backfill.p1', true), ''), 'default')::type, or None."""
+    from pglast import ast
+    from pglast.enums import A_Expr_Kind
+
+    if isinstance(node, ast.TypeCast):
+        return _setting_with_default(node.arg)
+    if not isinstance(node, ast.CoalesceExpr) or len(given := node.args or ()) != 2:
+        return None
+    first, default = given
+    if not isinstance(default, ast.A_Const) or not isinstance(first, ast.A_Expr):
+        return None
+    if first.kind != A_Expr_Kind.AEXPR_NULLIF or not isinstance(first.rexpr, ast.A_Const):
+        return None
+    is_empty = getattr(first.rexpr.val, "sval", None) == ""
+    return _setting(first.lexpr) if is_empty and isinstance(first.lexpr, ast.FuncCall) else None
+
+
+def _setting(call: Any) -> int | None:
+    """Return the number of the parameter that the call of a function reads as a setting, or None."""
+    from pglast import ast
+
+    first = call.args[0] if call.args else None
+    if call.funcname[-1].sval != "current_setting" or not isinstance(first, ast.A_Const):
+        return None
+    name = getattr(first.val, "sval", None) or ""
+    number = name.removeprefix(SETTING)
+    return int(number) if name.startswith(SETTING) and number.isdecimal() else None
 
 
 def _parts(node: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from app.errors import CommandError, UsageError, describe
 from app.program import SCHEMA
 from app.project import current
+from app.schema.headers import directives
 from app.text import one_line, printable
 
 EXAMPLE = f'{SCHEMA} new "Index orders customer"'
@@ -43,9 +44,9 @@ ROLLBACK = """\
 def create(message: str, folder: Path | None = None) -> Path:
     """Create the files of a migration and of its rollback, and return the path of the migration.
 
-    The message begins with a verb. It becomes the name of the files and the title of the header. Raises UsageError if
-    it has no letters or digits, has letters without an ASCII form, or is too long. Raises CommandError if the files
-    cannot be written.
+    It depends on the last expand migration, so it does not wait for those of other phases. The message begins with a
+    verb. It becomes the name of the files and the title of the header. Raises UsageError if it has no letters or
+    digits, has letters without an ASCII form, or is too long. Raises CommandError if the files cannot be written.
     """
     folder = folder or current().migrations
     title = printable(one_line(message)).rstrip(".")
@@ -59,10 +60,11 @@ def create(message: str, folder: Path | None = None) -> Path:
     numbered = "_".join(words)
     if len(numbered) > MAX_NAME:
         raise UsageError(f"the message is longer than {MAX_NAME} characters.", f"for example: {EXAMPLE}")
-    before = sorted(path.name for path in folder.glob(NAMED) if not path.name.endswith(".rollback.sql"))
-    number = max((int(name[:4]) for name in before), default=0) + 1
+    before = sorted(path for path in folder.glob(NAMED) if not path.name.endswith(".rollback.sql"))
+    number = max((int(path.name[:4]) for path in before), default=0) + 1
     name = f"{number:04}_{numbered}"
-    depends = f"-- depends: {before[-1].removesuffix('.sql')}\n" if before else ""
+    main = next((path.stem for path in reversed(before) if directives(path).get("phase", "expand") == "expand"), None)
+    depends = f"-- depends: {main}\n" if main else ""
     path = folder / f"{name}.sql"
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -1,24 +1,18 @@
 """Phases background and contract: apply the migrations that wait for their command, and those that wait for them."""
 
-import re
-import tomllib
 from collections.abc import Sequence
 
-from psycopg.conninfo import conninfo_to_dict
 from yoyo.migrations import MigrationList
 
-from app.embedded_postgres import connectable
 from app.errors import CommandError, ExitCode
 from app.migrations.backend import SettingsBackend
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection
 from app.migrations.migrator import FinishedElsewhereError
+from app.migrations.older_release import older_sessions, unknown_sessions
 from app.program import SCHEMA
-from app.project import current
 from app.schema.history import Entry
 from app.schema.phases import Phase, needed
 from app.settings import Settings
-
-NUMBER = re.compile(r"[0-9]+")
 
 
 def apply_phase(backend: SettingsBackend, migrations: MigrationList, phase: Phase) -> bool:
@@ -64,19 +58,9 @@ def _released(entries: Sequence[Entry], phase: Phase) -> frozenset[str]:
 def reject_older_sessions(connection: Connection, settings: Settings, reason: str | None) -> list[str]:
     """Raise CommandError if a session may be of an older release, unless the operator gives a reason.
 
-    The service names itself and its release in application_name. A session of the service's role with another name may
-    also be of an older release, for example behind a pooler. If DATABASE_URL is the owner's here, the service's role is
-    not known, so this applies to each role. Return these sessions in words.
+    A session whose release is not known may be one. Return these sessions in words.
     """
-    role = conninfo_to_dict(connectable(settings.database_url)).get("user")
-    is_known = role != connection.info.user
-    seen = []
-    for program, user, sessions in run(connection, "find_sessions").fetchall():
-        first, _, release = program.partition(" ")
-        if first == current().name and _is_older(release):
-            seen.append(f"{sessions} of {program} (an older release)")
-        elif first != current().name and (user == role or not is_known):
-            seen.append(f"{sessions} of {program or 'no application_name'} (role {user}, its release is not known)")
+    seen = [*older_sessions(connection), *unknown_sessions(connection, settings)]
     if seen and not reason:
         raise CommandError(
             f"nothing was applied: an older release may still run, by its sessions: {'; '.join(seen)}.",
@@ -84,14 +68,3 @@ def reject_older_sessions(connection: Connection, settings: Settings, reason: st
             ExitCode.ACTION_NEEDED,
         )
     return seen
-
-
-def _is_older(release: str) -> bool:
-    """Return whether the release is older than this one. A name without a release is that of an early one."""
-    with (current().folder / "pyproject.toml").open("rb") as file:
-        own = str(tomllib.load(file)["project"]["version"])
-    return not release or _numbers(release) < _numbers(own)
-
-
-def _numbers(release: str) -> list[int]:
-    return [int(number) for number in NUMBER.findall(release)]

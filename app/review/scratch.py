@@ -249,11 +249,12 @@ def connect(url: str) -> Connection:
 def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
     """Fill each empty table that has a file sql/review/fill_TABLE.sql, and analyze it.
 
+    While the table has the columns of fill_TABLE.NNNN.sql, which fits up to the migration NNNN, that file fills it.
     The tables in `known` are left as they are: a migration may have emptied them.
     """
     for path in sorted((current().sql / "review").glob("fill_*.sql")):
         name = path.stem.removeprefix("fill_")
-        if name in known:
+        if name in known or "." in name:
             continue
         table = Identifier(name)
         try:
@@ -262,10 +263,12 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
             continue
         if first_row:
             continue
+        older = [each.read_text(encoding="utf-8") for each in sorted(path.parent.glob(f"{path.stem}.*.sql"))]
+        sql = next((text for text in older if _fits(connection, text)), path.read_text(encoding="utf-8"))
         bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
         with Progress("rows", rows, is_scaled=True) as progress:
             for first, last in pairwise(bounds):
-                run_text(connection, path.read_text(encoding="utf-8"), first=first + 1, last=last)
+                run_text(connection, sql, first=first + 1, last=last)
                 progress.advance(last - first, f"fill {name}")
         connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))
 
@@ -279,3 +282,12 @@ def vacuum(connection: Connection, done: MeasuredRun | None = None) -> None:
     run(connection, "flush_counters", "review")
     for (name,) in run(connection, "find_stale_tables", "review", names=sorted(names) if names is not None else None):
         connection.execute(f"VACUUM (ANALYZE) {name}".encode())
+
+
+def _fits(connection: Connection, sql: str) -> bool:
+    """Return whether the table has all columns of the statement. Its range is empty here, so it inserts nothing."""
+    try:
+        run_text(connection, sql, first=1, last=0)
+    except psycopg.errors.UndefinedColumn:
+        return False
+    return True

@@ -1,7 +1,8 @@
 """Phases of migrations: expand before a release, background beside it, contract when no old release runs.
 
 `yoyo apply` applies the expand migrations, which are all those without `-- phase:`. Migrations of the other phases wait
-for their command, and so do the migrations that depend on them. The service is ready meanwhile.
+for their command, and so do the migrations that depend on them. The service is ready meanwhile. A new database has no
+older release: there one `yoyo apply` applies all.
 """
 
 from collections.abc import Collection, Mapping

@@ -9,7 +9,7 @@ COPY (
             byte_size,
             width,
             height,
-            sha256,
+            images_sha256_text(content_sha256) AS sha256,
             title,
             description,
             tags,

@@ -1,6 +1,6 @@
 -- count_faults: returns how many images have bytes that the last check found wrong, for GET /metrics.
--- Index: content_checks_fault_idx, and images_sha256_key, one entry for each fault.
+-- Index: content_checks_fault_idx, and images_content_sha256_key, one entry for each fault.
 SELECT count(*) AS faults
 FROM content_checks
 WHERE fault IS NOT NULL
-    AND (SELECT id FROM images WHERE images.sha256 = content_checks.sha256) IS NOT NULL; -- no join: a look-up for each
+    AND (SELECT id FROM images WHERE content_sha256 = images_sha256_bytes(content_checks.sha256)) IS NOT NULL; -- no join: a look-up for each

@@ -9,5 +9,5 @@ DELETE FROM images
 WHERE id = $1
     AND ($2::timestamptz[] IS NULL OR updated_at = ANY ($2))
 RETURNING
-    sha256,
-    storage_key;
+    images_sha256_text(content_sha256) AS sha256,
+    images_storage_key(content_sha256, own_key) AS storage_key;

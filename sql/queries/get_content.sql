@@ -7,11 +7,11 @@
 -- example no such image: md5('no image')::uuid, 1
 SELECT
     $2::integer AS number,
-    storage_key,
+    images_storage_key(content_sha256, own_key) AS storage_key,
     byte_size,
     content_type,
     filename,
-    sha256,
+    images_sha256_text(content_sha256) AS sha256,
     created_at
 FROM images
 WHERE id = $1;

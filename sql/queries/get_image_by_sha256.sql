@@ -1,6 +1,6 @@
 -- get_image_by_sha256: returns the image with these bytes, for an upload of bytes that exist already.
--- $1 text  SHA-256 in lower-case hexadecimal
--- Index: images_sha256_key, one row.
+-- $1 text  SHA-256 in lower-case hexadecimal, or the text that an adopted row has in its place
+-- Index: images_content_sha256_key, one row.
 -- example an image: encode(sha256('7'), 'hex')
 -- example no such image: encode(sha256('none'), 'hex')
 SELECT
@@ -15,7 +15,7 @@ FROM (
         byte_size,
         width,
         height,
-        sha256,
+        images_sha256_text(content_sha256) AS sha256,
         title,
         description,
         tags,
@@ -23,5 +23,5 @@ FROM (
         updated_at,
         attributes
     FROM images
-    WHERE sha256 = $1
+    WHERE content_sha256 = images_sha256_bytes($1)
 ) AS image;

@@ -1,22 +1,21 @@
 -- insert_image: records an upload, for POST /v1/images. It returns no row if the same bytes are recorded already.
--- $1 text    file name           $6 text    SHA-256 in lower-case hexadecimal
--- $2 text    media type          $7 text    key in the object store
--- $3 bigint  size in bytes       $8 text    title, or NULL
--- $4 integer width in pixels     $9 text    description, or NULL
--- $5 integer height in pixels    $10 text[] tags            $11 jsonb attributes
+-- $1 text    file name           $6 bytea   SHA-256
+-- $2 text    media type          $7 text    title, or NULL
+-- $3 bigint  size in bytes       $8 text    description, or NULL
+-- $4 integer width in pixels     $9 text[]  tags
+-- $5 integer height in pixels    $10 jsonb  attributes
 -- created_at is the time of the statement, not of its transaction, which first wrote the bytes. So the order of the
 -- commits is close to the order of created_at, for clients that poll for new images.
--- Index: images_sha256_key decides the conflict, one row.
--- example a new image: 'a.png', 'image/png', 1, 1, 1, encode(sha256('new 1'), 'hex'), 'key', NULL, NULL, '{}', '{}'
--- example bytes that are there: 'a', 'image/png', 1, 1, 1, encode(sha256('7'), 'hex'), 'key', 'A', NULL, '{a}', '{}'
+-- Index: images_content_sha256_key decides the conflict, one row.
+-- example a new image: 'a.png', 'image/png', 1, 1, 1, sha256('new 1'), NULL, NULL, '{}', '{}'
+-- example bytes that are there: 'a', 'image/png', 1, 1, 1, sha256('7'), 'A', NULL, '{a}', '{}'
 INSERT INTO images (
     filename,
     content_type,
     byte_size,
     width,
     height,
-    sha256,
-    storage_key,
+    content_sha256,
     title,
     description,
     tags,
@@ -24,9 +23,9 @@ INSERT INTO images (
     created_at,
     updated_at
 )
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, moment, moment
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, moment, moment
 FROM clock_timestamp() AS moment
-ON CONFLICT (sha256) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING
     id,
     updated_at,
@@ -40,7 +39,7 @@ RETURNING
                 byte_size,
                 width,
                 height,
-                sha256,
+                images_sha256_text(content_sha256) AS sha256,
                 title,
                 description,
                 tags,

@@ -16,8 +16,7 @@ INSERT INTO images (
     byte_size,
     width,
     height,
-    sha256,
-    storage_key,
+    content_sha256,
     title,
     description,
     tags,
@@ -38,8 +37,7 @@ SELECT
     100000 + mod(n * 7919, 8000000),
     640 + mod(n, 10) * 320,
     480 + mod(n, 10) * 240,
-    digest,
-    digest,
+    sha256(n::text::bytea),
     CASE
         WHEN mod(n, 2) = 0
             THEN 'Corner ' || mod(n * 31, 9000) || ' in the ' || (ARRAY['morning', 'rain', 'fog'])[1 + mod(n, 3)]
@@ -67,7 +65,6 @@ SELECT
 FROM generate_series(:first::bigint, :last::bigint) AS n
 CROSS JOIN LATERAL (
     SELECT
-        encode(sha256(n::text::bytea), 'hex') AS digest,
         timestamptz '2020-01-01 00:00:00+00' + (n - CASE WHEN mod(n, 10) = 0 THEN 1 ELSE 0 END) * interval '30 seconds'
             AS moment
 ) AS derived;

@@ -238,9 +238,9 @@ async def test_more_than_a_page_of_each(connection: psycopg.Connection, settings
     sha256s = [f"ab{n:062x}" for n in range(1100)]
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO images (filename, content_type, byte_size, width, height, sha256, storage_key)"
+            "INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, own_key)"
             " VALUES ('x', 'image/png', 4, 1, 1, %s, %s)",
-            [(sha256, storage_key(sha256)) for sha256 in sha256s[:1050]],
+            [(bytes.fromhex(sha256), None) for sha256 in sha256s[:1050]],
         )
     objects = open_store(settings.storage_url)
     for sha256 in sha256s[1:]:

@@ -218,7 +218,7 @@ def test_killed_at_any_moment_it_goes_on(folder: Path, settings: Settings, conne
         end(process)
     sessions = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'images %' AND datname = current_database()"
     wait_until(lambda: not connection.execute(sessions).fetchall())
-    recorded = {key for (key,) in connection.execute("SELECT storage_key FROM images")}
+    recorded = {key for (key,) in connection.execute("SELECT images_storage_key(content_sha256, own_key) FROM images")}
     assert len(recorded) == 30
     assert recorded < set(objects(settings))
 

@@ -103,7 +103,7 @@ async def test_known_bytes_under_an_adopted_key_are_written_there(
     client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
 ) -> None:
     image = await upload(client)
-    connection.execute("UPDATE images SET storage_key = 'old/cat.jpg'")
+    connection.execute("UPDATE images SET own_key = 'old/cat.jpg'")
     remove(settings, storage_key(image["sha256"]))
 
     await upload(client)

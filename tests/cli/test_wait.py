@@ -13,8 +13,8 @@ from tests.conftest import as_role, environment, free_port
 from tests.support import forked
 
 IMAGE = """
-    INSERT INTO images (id, filename, content_type, byte_size, width, height, sha256, storage_key)
-    VALUES (gen_random_uuid(), 'a', 'image/png', 1, 1, 1, repeat('a', 64), 'anywhere')
+    INSERT INTO images (id, filename, content_type, byte_size, width, height, content_sha256, own_key)
+    VALUES (gen_random_uuid(), 'a', 'image/png', 1, 1, 1, sha256('a'), 'anywhere')
 """
 
 

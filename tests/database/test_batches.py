@@ -147,7 +147,7 @@ async def test_a_migration_does_not_fail_a_batch(
     put(settings, "old.jpg", b"old")
     ids = [insert(connection, storage_key="old.jpg") for _ in range(5)]
     await asyncio.gather(*(client.get(f"/v1/images/{id}/content") for id in ids))
-    connection.execute("ALTER TABLE images ALTER COLUMN storage_key TYPE varchar(512)")
+    connection.execute("ALTER TABLE images ALTER COLUMN own_key TYPE varchar(512)")
 
     responses = await asyncio.gather(*(client.get(f"/v1/images/{id}/content") for id in ids))
 

@@ -181,7 +181,7 @@ async def test_a_column_that_changes_its_type_is_met_again_as_it_is(
     content = f"/v1/images/{(await upload(client))['id']}/content"
     assert (await client.get(content)).status_code == 200
 
-    connection.execute("ALTER TABLE images ALTER COLUMN storage_key TYPE varchar(512)")
+    connection.execute("ALTER TABLE images ALTER COLUMN own_key TYPE varchar(512)")
 
     assert (await client.get(content)).status_code == 200
 

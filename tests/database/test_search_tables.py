@@ -23,10 +23,13 @@ EXPECTED = """
     ORDER BY 4, 1, 2
 """
 INSERT = """
-    INSERT INTO images (filename, content_type, byte_size, width, height, sha256, storage_key, title, tags)
-    SELECT 'a.png', 'image/png', 1, 1, 1, n, n, 'Title ' || n, ARRAY['odd ' || n % 2, 'all', 'all']
+    INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, own_key, title, tags)
+    SELECT
+        'a.png', 'image/png', 1, 1, 1, images_sha256_bytes(n::text), n,
+        'Title ' || n, ARRAY['odd ' || n % 2, 'all', 'all']
     FROM generate_series(1, 10) AS n
 """
+OLD_INSERT = INSERT.replace("content_sha256, own_key", "sha256, storage_key").replace("images_sha256_bytes", "")
 FILL = (ROOT / "sql" / "migrations" / "0015_fill_image_terms.sql").read_bytes()
 
 
@@ -39,15 +42,15 @@ def listed(connection: psycopg.Connection) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE images SET title = 'Another' WHERE sha256 < '5'",
+        "UPDATE images SET title = 'Another' WHERE own_key < '5'",
         "UPDATE images SET title = NULL, description = 'words', filename = 'b.png'",
-        "UPDATE images SET tags = '{all,more}' WHERE sha256 < '5'",
+        "UPDATE images SET tags = '{all,more}' WHERE own_key < '5'",
         "UPDATE images SET tags = '{}'",
-        "UPDATE images SET content_type = 'image/gif' WHERE sha256 = '1'",
+        "UPDATE images SET content_type = 'image/gif' WHERE own_key = '1'",
         "UPDATE images SET created_at = created_at - interval '1 day'",
         "UPDATE images SET id = gen_random_uuid(), tags = '{new}'",
         "UPDATE images SET tags = ARRAY[repeat('t', 100), repeat('t', 101), NULL, '', 'it''s \\ \"quoted\"']",
-        "DELETE FROM images WHERE sha256 < '5'",
+        "DELETE FROM images WHERE own_key < '5'",
         "DELETE FROM images",
         "TRUNCATE images",
         INSERT.replace("generate_series(1, 10)", "generate_series(11, 2000)"),
@@ -90,13 +93,13 @@ def test_a_title_that_changes_leaves_the_indexes_of_images_alone(connection: psy
 def before_the_fill(url: str, connection: psycopg.Connection) -> None:
     """As a database is that had images before it had lists."""
     assert yoyo_on(url, "rollback", "--revision", "0014_create_images_triggers").returncode == 0
-    connection.execute(INSERT.encode())
+    connection.execute(OLD_INSERT.encode())
     assert yoyo_on(url, "apply", "--revision", "0014_create_images_triggers").returncode == 0
 
 
 def test_the_images_before_the_triggers_are_listed_too(database: str, connection: psycopg.Connection) -> None:
     before_the_fill(database, connection)
-    connection.execute("UPDATE images SET title = 'Known already' WHERE sha256 = '3'")
+    connection.execute("UPDATE images SET title = 'Known already' WHERE storage_key = '3'")
 
     assert yoyo_on(database, "apply").returncode == 0
 
@@ -106,8 +109,8 @@ def test_the_images_before_the_triggers_are_listed_too(database: str, connection
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE images SET tags = '{changed}', title = 'Changed' WHERE sha256 = '3'",
-        "DELETE FROM images WHERE sha256 = '3'",
+        "UPDATE images SET tags = '{changed}', title = 'Changed' WHERE storage_key = '3'",
+        "DELETE FROM images WHERE storage_key = '3'",
     ],
 )
 def test_a_change_while_the_fill_reads_is_not_undone(

@@ -23,10 +23,10 @@ DECOYS = """
     CREATE TEMPORARY TABLE images (LIKE public.images);
 """
 CHANGES = (
-    INSERT.replace("INTO images", "INTO {schema}.images"),
-    "UPDATE {schema}.images SET title = 'Another', tags = '{{new}}' WHERE sha256 < '5'",
-    "UPDATE {schema}.images SET id = gen_random_uuid(), created_at = '2020-01-01' WHERE sha256 < '3'",
-    "DELETE FROM {schema}.images WHERE sha256 < '7'",
+    INSERT.replace("INTO images", "INTO {schema}.images").replace("images_sha256", "{schema}.images_sha256"),
+    "UPDATE {schema}.images SET title = 'Another', tags = '{{new}}' WHERE own_key < '5'",
+    "UPDATE {schema}.images SET id = gen_random_uuid(), created_at = '2020-01-01' WHERE own_key < '3'",
+    "DELETE FROM {schema}.images WHERE own_key < '7'",
     "TRUNCATE {schema}.images",
 )
 FOUND = """

@@ -19,7 +19,7 @@ from app.migrations import ledger
 from app.schema.history import Record
 from app.settings import ROOT
 from tests.conftest import BIN, backend_on, environment, yoyo_on
-from tests.schema.test_migrations import IDS
+from tests.schema.test_migrations import CONTRACTS, IDS
 from tests.support import forked
 from tests.support.forked import Running
 from tests.support.waiting import wait_until as wait_until
@@ -219,9 +219,10 @@ def test_a_migration_that_met_a_lock_is_retried(database: str) -> None:
             text=True,
         )
         assert migrator.stdout is not None
-        assert migrator.stdout.readline().startswith(f"{IDS[1]} was undone: ")
+        first = next(line for line in migrator.stdout if " waits for " not in line)
+        assert first.startswith(f"{IDS[1]} was undone: ")
 
-    assert migrator.communicate()[0].count("applied") == len(IDS) - 1
+    assert migrator.communicate()[0].count("applied") == len(IDS) - 1 - len(CONTRACTS)
     assert migrator.returncode == 0
 
 

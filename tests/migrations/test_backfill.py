@@ -181,6 +181,10 @@ def test_rows_that_come_in_meanwhile(url: str, folder: Path, sql: Sql) -> None:
     assert sql("SELECT id FROM items WHERE done <> 1 ORDER BY id") == [(0,), (5001,)]
 
 
+def setting(number: int, default: str) -> str:
+    return f"COALESCE(NULLIF(current_setting('backfill.p{number}', true), ''), '{default}')"
+
+
 KEYS = {  # the columns, an expression for each number, and the range
     "uuid": ("id uuid PRIMARY KEY", "md5(number::text)::uuid", "id BETWEEN $1 AND $2"),
     "text": ("id text PRIMARY KEY", "E'\\\\''\"{, %s $1 ' || md5(number::text)", "id BETWEEN $1 AND $2"),
@@ -205,6 +209,12 @@ KEYS = {  # the columns, an expression for each number, and the range
         "a date NOT NULL, id bigint PRIMARY KEY",
         "date '2026-01-01' + (number % 9)::integer, number",
         "(items.a, items.id) BETWEEN ($1, $2) AND ($3, $4)",
+    ),
+    "settings": (
+        "a text, id bigint, PRIMARY KEY (a, id)",
+        "md5((number % 7)::text), number",
+        f"(a, id) BETWEEN ({setting(1, '')}, {setting(2, '0')}::bigint) "
+        f"AND ({setting(3, 'zz')}, {setting(4, '0')}::bigint)",
     ),
 }
 
@@ -440,6 +450,17 @@ def test_an_edited_file_does_not_continue(url: str, folder: Path, sql: Sql, caps
     assert ended.value.code == 1
     assert f"error: {ID} was edited after 3,000 rows were done.\n" in capsys.readouterr().err
     assert counts(sql) == [(0, 2000), (1, 3000)]
+
+
+def test_stock_yoyo_runs_one_that_reads_settings_for_all_rows(url: str, tmp_path: Path, sql: Sql) -> None:
+    fill = FILL.replace("$1", f"{setting(1, '0')}::bigint").replace("$2", f"{setting(2, '99999')}::bigint")
+    folder = write(tmp_path, fill)
+    make(url, folder, sql, 5)
+    stock = get_backend(url.replace("postgresql://", "postgresql+psycopg://"))
+    with closing(stock.connection):
+        stock.apply_migrations(stock.to_apply(read_migrations(str(folder))))
+
+    assert counts(sql) == [(1, 5)]
 
 
 def test_stock_yoyo_does_not_run_it(url: str, folder: Path, sql: Sql) -> None:

@@ -10,14 +10,14 @@ from tests.migrations.test_backend import wait_until
 from tests.schema.test_history import ledger, rollback, state
 from tests.schema.test_migrations import FOLDER, IDS, rows
 from tests.support.forked import Running
-from tests.support.legacy import ROWS
+from tests.support.legacy import ROWS_NOW
 
 
 @pytest.fixture
 def full(database: str) -> str:
     """A migrated database with the rows of the former service."""
     with psycopg.connect(database) as connection:
-        connection.execute(ROWS.replace("300000", "300").encode())
+        connection.execute(ROWS_NOW.replace("300000", "300").encode())
     return database
 
 

@@ -24,11 +24,12 @@ from app.embedded_postgres import Server
 from tests.conftest import UNSAFE, VERSION, backend_on
 from tests.migrations.test_backend import wait_until
 from tests.project.library_copy import copy_library
-from tests.schema.test_migrations import FILES, IDS, rows, schema
+from tests.schema.test_migrations import CONTRACTS, FILES, IDS, rows, schema
 from tests.support.legacy import CREATE_ALL, ROWS
 from tests.support.relay import Command, Relay, Stop, relay_to, until
 
 NON_TRANSACTIONAL = [path.stem for path in FILES if "\n-- transactional: false\n" in path.read_text()]
+BACKFILLS = [path.stem for path in FILES if "\n-- backfill: " in path.read_text()]
 
 # The first of each kind: the migrator does the same for the others.
 KINDS = [
@@ -73,6 +74,7 @@ def before(server: Server, number: int) -> str:
     if number:
         create(server, [name], "state_0")
         with backend_on(server.url(name)) as backend:
+            backend.released = frozenset(CONTRACTS)
             backend.apply_migrations(read_migrations("sql/migrations")[:number])
     return name
 
@@ -289,6 +291,7 @@ def states_on_the_way(server: Server) -> list[dict[str, Any]]:
     create(server, ["way"], "state_0")
     states: list[dict[str, Any]] = [{}]
     with backend_on(server.url("way")) as backend:
+        backend.released = frozenset(CONTRACTS)
         for migration in read_migrations("sql/migrations"):
             backend.apply_migrations(MigrationList([migration]))
             states.append(state(server, "way"))
@@ -300,12 +303,20 @@ async def test_each_migration_is_done_by_the_next_command(server: Server, relay:
     states = states_on_the_way(server)
     create(server, ["chain"], before(server, 1))
     ledger = state(server, "chain")["ledger"]
-    for operation, migrations, last in (("apply", IDS[1:], len(IDS)), ("rollback", IDS[:0:-1], 1)):
+    expanded = len(IDS) - len(CONTRACTS)
+    for operation, migrations, last in (
+        ("apply", IDS[1:expanded], expanded),
+        ("contract", CONTRACTS, len(IDS)),
+        ("rollback", IDS[:0:-1], 1),
+    ):
         unrecorded = 0
         for migration in migrations:
             # If a migration has no transaction, it is recorded when it starts, and again when it is done.
-            records = 1 + (migration in NON_TRANSACTIONAL)
-            killed = relay.start("chain", operation, "--revision", migration, stop=at_record(unrecorded + records))
+            records = 1 + (migration in NON_TRANSACTIONAL or (operation == "apply" and migration in BACKFILLS))
+            program, arguments = "yoyo", [operation, "--revision", migration]
+            if operation == "contract":
+                program, arguments = "images", ["schema", "contract"]
+            killed = relay.start("chain", *arguments, stop=at_record(unrecorded + records), program=program)
             await held([killed])
             killed.kill()
             await until(lambda: relay.connections == 0)
@@ -314,10 +325,10 @@ async def test_each_migration_is_done_by_the_next_command(server: Server, relay:
                 number = IDS.index(migration) + (operation == "rollback")
                 found, expected = state(server, "chain"), states[number] | {"ledger": ledger}
                 assert all(found[name] == expected[name] for name in REMAINS), f"{operation} of {migration}"
-            ledger.append((migration, operation, "done"))
+            ledger.append((migration, "rollback" if operation == "rollback" else "apply", "done"))
             unrecorded = records
 
-        await run(relay, "chain", operation, "--revision", migrations[-1])
+        await run(relay, "chain", *arguments, program=program)
         expected = states[last] | {"ledger": ledger}
         assert difference(state(server, "chain"), expected) == {}
 

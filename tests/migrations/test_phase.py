@@ -55,6 +55,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def backend(empty_database: str) -> Iterator[SettingsBackend]:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("CREATE TABLE other ()")  # so the database is not new
     with backend_on(empty_database) as backend:
         yield backend
 
@@ -265,3 +267,81 @@ def test_the_order_of_the_files() -> None:
     assert dependents("0003", requires) == {"0003", "0004", "0005"}
     assert list(waiting(orders, {"0001"})) == ["0002", "0004", "0005"]
     assert waiting(orders, {"0001", "0002"}) == {}
+
+
+@pytest.mark.parametrize(
+    "left", ["", "CREATE TABLE yoyo_lock (locked int, ctime timestamp, pid int, PRIMARY KEY (locked))"]
+)
+def test_a_new_database_has_no_older_release_so_nothing_waits(
+    empty_database: str, folder: Path, left: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with backend_on(empty_database) as backend:
+        backend.connection.execute(left.encode())
+        apply(backend, folder)
+        assert states(backend, folder) == ["applied"] * 6
+        assert "waits" not in capsys.readouterr().out
+
+        rollback(backend, folder, "0006_create_c")
+        apply(backend, folder)  # now it is a database like any other
+        assert states(backend, folder) == ["applied"] * 5 + ["waiting"]
+
+        rollback(backend, folder)
+        apply(backend, folder)  # nothing is left, so it is new again
+        assert states(backend, folder) == ["applied"] * 6
+
+
+WAITING = ["applied", "waiting", "waiting", "applied", "waiting", "waiting"]
+
+
+@pytest.mark.parametrize(
+    "left",
+    ["CREATE TABLE other ()", "CREATE TABLE yoyo (id int)", "CREATE TABLE parts (id int) PARTITION BY LIST (id)"],
+)
+def test_a_database_with_a_table_is_not_new(empty_database: str, folder: Path, left: str) -> None:
+    with backend_on(empty_database) as backend:
+        backend.connection.execute(left.encode())
+        apply(backend, folder)
+        assert states(backend, folder) == WAITING
+
+
+@pytest.mark.parametrize("first", [["0001_create_a"], ["0001_create_a", "0004_create_b"], IDS[:-1]])
+def test_a_database_that_was_made_in_two_steps_is_not_new(empty_database: str, folder: Path, first: list[str]) -> None:
+    """A release that has only these migrations may have run between the steps."""
+    with backend_on(empty_database) as backend:
+        backend.apply_migrations(read_migrations(str(folder)).filter(lambda each: each.id in first))
+        apply(backend, folder)
+        assert states(backend, folder) == WAITING
+
+
+def test_after_a_failure_the_database_is_not_new(empty_database: str, folder: Path) -> None:
+    with backend_on(empty_database) as backend:
+        path = folder / "0004_create_b.sql"
+        good = path.read_text()
+        path.write_text(good.replace("b ()", "b (n missing)"))
+        with pytest.raises(CommandError):
+            apply(backend, folder)
+    path.write_text(good)
+    with backend_on(empty_database) as backend:
+        apply(backend, folder)
+        assert states(backend, folder) == ["applied", "applied", "applied", "applied", "applied", "waiting"]
+
+
+def test_an_older_release_that_waits_for_an_empty_database_is_not_left_behind(
+    empty_database: str, folder: Path
+) -> None:
+    with (
+        psycopg.connect(empty_database, application_name="images 0.0.9"),
+        backend_on(empty_database) as backend,
+    ):
+        apply(backend, folder)
+        assert states(backend, folder) == WAITING
+
+
+def test_the_second_of_two_migrators_on_an_empty_database_applies_nothing(empty_database: str, folder: Path) -> None:
+    """It chose all migrations before the first one applied them; or before the first one was killed."""
+    with backend_on(empty_database) as first, backend_on(empty_database) as second:
+        chosen = second.to_apply(read_migrations(str(folder)))
+        first.apply_migrations(first.to_apply(read_migrations(str(folder))).filter(lambda each: each.id == IDS[0]))
+        first._release()
+        second.apply_migrations(chosen)
+        assert states(second, folder) == WAITING

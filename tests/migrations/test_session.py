@@ -16,9 +16,9 @@ from tests.cli.test_status import status
 from tests.conftest import as_role, environment, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_history import state
-from tests.schema.test_migrations import IDS, rows
+from tests.schema.test_migrations import CONTRACTS, IDS, rows
 from tests.support import forked
-from tests.support.legacy import CREATE_ALL, ROWS
+from tests.support.legacy import CREATE_ALL, ROWS, ROWS_NOW
 
 # Settings of the database, in groups.
 HOSTILE = {
@@ -88,7 +88,9 @@ def lives(url: str, admin: str) -> None:
 
         applied = yoyo_on(url, "apply")
         assert applied.returncode == 0, applied.stderr
-        assert applied.stdout.count("applied 0") == len(IDS)
+        assert applied.stdout.count("applied 0") == len(IDS) - len(CONTRACTS)
+        contracted = forked.run(environment(DATABASE_URL=url), "images", "schema", "contract", "--despite", "a test")
+        assert (contracted.returncode, contracted.stdout.count("applied 0")) == (0, len(CONTRACTS)), contracted.stderr
         assert yoyo_on(url, "apply").stdout == "nothing to apply\n"
         seen = status(url)
         assert (seen.returncode, seen.stderr) == (0, ""), seen.stdout
@@ -213,7 +215,7 @@ def test_a_view_on_the_table_keeps_it(database: str) -> None:
 def owned(database: str) -> str:
     """The URL of a migrated database for the owner of its tables, who is no superuser. It has 20 rows."""
     with psycopg.connect(database) as connection:
-        connection.execute(ROWS.replace("300000", "300").encode())
+        connection.execute(ROWS_NOW.replace("300000", "300").encode())
     return as_role(database, "images_owner")
 
 
@@ -267,7 +269,7 @@ def test_a_history_that_row_security_hides_is_an_error(owned: str, database: str
 
 def test_a_database_that_is_read_only_by_default_stays_as_it_is(plain: psycopg.Connection, owned: str) -> None:
     """An administrator sets it to stop all changes. Commands that only read work."""
-    assert yoyo_on(owned, "rollback").returncode == 0
+    assert yoyo_on(owned, "rollback", "-r", IDS[-1 - len(CONTRACTS)]).returncode == 0
     before = state(owned)
     with psycopg.connect(owned) as connection:
         name = connection.info.dbname

@@ -50,6 +50,10 @@ def told(folder: Path) -> list[str]:
     return [str(fault).removeprefix(f"{folder}/").removeprefix("0001_make_t.") for fault in faults(folder)]
 
 
+def setting(number: int) -> str:
+    return f"COALESCE(NULLIF(current_setting('backfill.p{number}', true), ''), '0')"
+
+
 ELSEWHERE = "is not named NNNN_verb_object.sql or .rollback.sql, and yoyo would"
 # The case, the files, and the fault. "up" and "rollback" are those of the first migration.
 FAULTS: dict[str, tuple[Files, str]] = {
@@ -63,6 +67,26 @@ FAULTS: dict[str, tuple[Files, str]] = {
     ),
     "a backfill with another parameter": (
         up("-- backfill: t\nUPDATE t SET a = $3 WHERE a BETWEEN $1 AND $2;\n"),
+        "sql:2: a backfill without exactly one range of the key",
+    ),
+    "a backfill with another setting": (
+        up(f"-- backfill: t\nUPDATE t SET a = 1 WHERE a BETWEEN {setting(1)} AND {setting(3)};\n"),
+        "sql:2: a backfill without exactly one range of the key",
+    ),
+    "a backfill with a parameter and a setting": (
+        up(f"-- backfill: t\nUPDATE t SET a = 1 WHERE a BETWEEN $1 AND {setting(2)};\n"),
+        "sql:2: a backfill without exactly one range of the key",
+    ),
+    "a backfill with a setting that may be empty": (
+        up(f"-- backfill: t\nUPDATE t SET a = 1 WHERE a BETWEEN {setting(1)} AND current_setting('backfill.p2');\n"),
+        "sql:2: a backfill without exactly one range of the key",
+    ),
+    "a backfill with a part of a setting": (
+        up(f"-- backfill: t\nUPDATE t SET a = 1 WHERE a BETWEEN {setting(1)} AND {setting(2)} || 'x';\n"),
+        "sql:2: a backfill without exactly one range of the key",
+    ),
+    "a backfill that reads a setting twice": (
+        up(f"-- backfill: t\nUPDATE t SET a = {setting(1)} WHERE a BETWEEN {setting(1)} AND {setting(2)};\n"),
         "sql:2: a backfill without exactly one range of the key",
     ),
     "a backfill that reads": (

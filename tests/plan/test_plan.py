@@ -62,8 +62,8 @@ def test_an_up_to_date_database_has_nothing_to_do(database: str) -> None:
 def test_a_pending_migration_has_its_locks_work_and_time(own: Settings, folder: Path, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO images (filename, content_type, byte_size, width, height, sha256, storage_key) "
-            "SELECT 'x', 'image/png', 1, 1, 1, lpad(n::text, 64, '0'), 'k' FROM generate_series(1, 2000) AS n"
+            "INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, own_key) "
+            "SELECT 'x', 'image/png', 1, 1, 1, sha256(n::text::bytea), 'k' FROM generate_series(1, 2000) AS n"
         )
         connection.execute("ANALYZE images")
         connection.execute("SELECT pg_stat_force_next_flush()")

@@ -85,10 +85,11 @@ def test_the_command_uses_the_server_of_review_database_url_and_leaves_nothing_t
 
 
 def test_the_command_reviews_the_pending_migrations(empty_database: str) -> None:
-    yoyo_on(empty_database, "apply", "--revision", FILES[-2].stem)
+    yoyo_on(empty_database, "apply")
+    yoyo_on(empty_database, "rollback")
 
     pending = run_review("--rows", "100", DATABASE_URL=empty_database, REVIEW_DATABASE_URL=empty_database)
-    yoyo_on(empty_database, "apply")
+    yoyo_on(empty_database, "mark")
     nothing = run_review("--rows", "100", DATABASE_URL=empty_database, REVIEW_DATABASE_URL=empty_database)
 
     assert pending.stderr.splitlines()[0] == f"reviewing {FILES[-1].stem}"
@@ -154,8 +155,8 @@ def test_an_interrupted_review_leaves_nothing(ending: signal.Signals, short_path
 @pytest.mark.parametrize("format", ["text", "markdown", "html"])
 def test_each_format_has_verdict_reasons_locks_and_plans(tried: Try, format: str) -> None:
     part = tried(
-        "DROP INDEX CONCURRENTLY images_sha256_key;",
-        "CREATE UNIQUE INDEX CONCURRENTLY images_sha256_key ON images (sha256);",
+        "DROP INDEX CONCURRENTLY images_content_sha256_key;",
+        "CREATE UNIQUE INDEX CONCURRENTLY images_content_sha256_key ON images (content_sha256);",
     )
 
     text = render(report([part.reviewed], ROWS, "18.4", datetime.now(UTC)), format)
@@ -166,7 +167,7 @@ def test_each_format_has_verdict_reasons_locks_and_plans(tried: Try, format: str
         "now reads the whole of images",
         "SHARE UPDATE EXCLUSIVE on images",
         "Seq Scan on images",
-        "index images_sha256_key: CREATE UNIQUE INDEX",
+        "index images_content_sha256_key: CREATE UNIQUE INDEX",
         "the same",
     ):
         plain = re.sub(r"<[^>]+>", "", text) if format == "html" else text.replace("\\", "")

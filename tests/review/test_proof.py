@@ -43,9 +43,9 @@ def test_values_that_two_rows_exchange_are_caught(tried: Try) -> None:
 
 
 def test_a_declared_loss_needs_care(tried: Try) -> None:
-    part = tried("ALTER TABLE images DROP COLUMN storage_key;", header="-- irreversible: the column is of no use")
+    part = tried("ALTER TABLE images DROP COLUMN attributes;", header="-- irreversible: the column is of no use")
 
-    assert f"care: it permanently loses images.storage_key: {ROWS:,} of {ROWS:,} values, as its header says" in reasons(
+    assert f"care: it permanently loses images.attributes: {ROWS:,} of {ROWS:,} values, as its header says" in reasons(
         part
     )
 

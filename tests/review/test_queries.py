@@ -67,7 +67,7 @@ def test_a_query_that_needs_the_migration_is_released_after_it(tried: Try) -> No
 
 
 def test_an_index_scan_that_becomes_a_sequential_one_is_caught(tried: Try) -> None:
-    part = tried("DROP INDEX CONCURRENTLY images_sha256_key;")
+    part = tried("DROP INDEX CONCURRENTLY images_content_sha256_key;")
 
     assert "so does get_image_by_sha256" in reasons(part)
     assert "now reads the whole of images" in reasons(part)
@@ -79,9 +79,9 @@ def test_an_index_scan_that_becomes_a_sequential_one_is_caught(tried: Try) -> No
 
 
 def test_a_new_name_for_an_index_does_not_change_a_plan(tried: Try) -> None:
-    part = tried("ALTER INDEX images_sha256_key RENAME TO other_key;")
+    part = tried("ALTER INDEX images_content_sha256_key RENAME TO other_key;")
 
-    assert part.reviewed.up.renamed == {"images_sha256_key": "other_key"}
+    assert part.reviewed.up.renamed == {"images_content_sha256_key": "other_key"}
     assert [plan.query for plan in part.reviewed.plans if plan.changed] == []
 
 

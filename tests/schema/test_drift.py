@@ -62,7 +62,7 @@ ALTER TABLE images DROP CONSTRAINT images_title_check, ADD CONSTRAINT images_tit
 ALTER TABLE images ADD CONSTRAINT mine CHECK (width > 0)
 ALTER TABLE content_checks DROP CONSTRAINT content_checks_pkey
 ALTER TABLE images ALTER COLUMN width TYPE bigint
-ALTER TABLE images ALTER COLUMN storage_key TYPE varchar(600)
+ALTER TABLE images ALTER COLUMN own_key TYPE varchar(600)
 ALTER TABLE images ALTER COLUMN title SET NOT NULL
 ALTER TABLE images ALTER COLUMN filename DROP NOT NULL
 ALTER TABLE images ALTER COLUMN tags DROP DEFAULT

@@ -26,7 +26,7 @@ FORBIDDEN = [
     "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql RETURN 1",
     "ALTER TABLE images ADD COLUMN mine text",
     "CREATE INDEX mine ON images (title)",
-    "DROP INDEX images_sha256_key",
+    "DROP INDEX images_content_sha256_key",
     "DROP TABLE images",
     "TRUNCATE images",
     "TRUNCATE image_terms",

@@ -1,5 +1,6 @@
 """Helpers for tests of the HTTP API: upload, insert rows, list stored objects, check a problem response."""
 
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -50,8 +51,8 @@ def insert(connection: psycopg.Connection, **columns: Any) -> str:
         "byte_size": 3,
         "width": 60,
         "height": 40,
-        "sha256": f"{unique.hex}{unique.hex}",
-        "storage_key": f"old/{unique}",
+        "content_sha256": content_sha256(columns.pop("sha256", f"{unique.hex}{unique.hex}")),
+        "own_key": columns.pop("storage_key", f"old/{unique}"),
         "tags": [],
         "attributes": Jsonb({}),
     } | columns
@@ -60,6 +61,11 @@ def insert(connection: psycopg.Connection, **columns: Any) -> str:
     )
     connection.execute(statement, row)
     return str(row["id"])
+
+
+def content_sha256(sha256: str) -> bytes:
+    """Return the bytes for a hash in hexadecimal, or for any other text: see images_sha256_bytes()."""
+    return bytes.fromhex(sha256) if re.fullmatch("[0-9a-f]{64}", sha256) else bytes(33) + sha256.encode()
 
 
 def rows(connection: psycopg.Connection) -> int:

@@ -196,7 +196,7 @@ CASES = [
     ),
     case(
         "a column with a valid CHECK",
-        "ALTER TABLE images ALTER COLUMN storage_key TYPE varchar;",
+        "ALTER TABLE images ALTER COLUMN filename TYPE varchar;",
         "type-rewrite",
     ),
     case(
@@ -250,7 +250,7 @@ CASES = [
     ),
     case(
         "a drop of what ON CONFLICT needs",
-        "DROP INDEX CONCURRENTLY IF EXISTS images_sha256_key;",
+        "DROP INDEX CONCURRENTLY IF EXISTS images_content_sha256_key;",
         "drop-breaks",
         transactional=False,
     ),
@@ -339,7 +339,7 @@ CASES = [
         "not-null-scan",
         before=ALBUMS + "ALTER TABLE albums ADD CONSTRAINT albums_code_check CHECK (code IS NOT NULL) NOT VALID;",
     ),
-    case("SET NOT NULL where it is", "ALTER TABLE images ALTER COLUMN sha256 SET NOT NULL;"),
+    case("SET NOT NULL where it is", "ALTER TABLE images ALTER COLUMN filename SET NOT NULL;"),
     case(
         "NOT NULL, NOT VALID",
         "ALTER TABLE albums ADD CONSTRAINT albums_code_given NOT NULL code NOT VALID;",
@@ -390,11 +390,11 @@ CASES = [
         "    ADD CONSTRAINT albums_pkey PRIMARY KEY USING INDEX albums_id_idx;",
         before=ALBUMS + "CREATE UNIQUE INDEX albums_id_idx ON albums (id);",
     ),
-    case("UNIQUE", "ALTER TABLE images ADD CONSTRAINT images_key_key UNIQUE (storage_key, id);", "constraint-index"),
+    case("UNIQUE", "ALTER TABLE images ADD CONSTRAINT images_key_key UNIQUE (own_key, id);", "constraint-index"),
     case(
         "UNIQUE by an index",
         "ALTER TABLE images ADD CONSTRAINT images_key_key UNIQUE USING INDEX images_key_idx;",
-        before="CREATE UNIQUE INDEX images_key_idx ON images (storage_key, id);",
+        before="CREATE UNIQUE INDEX images_key_idx ON images (own_key, id);",
     ),
     case(
         "a primary key by an index of what may be NULL",

@@ -42,3 +42,8 @@ SELECT
     CASE WHEN n % 2 = 0 THEN '[]'::jsonb ELSE '{"a": {"b": null}}' END
 FROM generate_series(1, 20) AS n
 """
+
+# The same rows for the schema of today.
+ROWS_NOW = ROWS.replace("sha256, storage_key", "content_sha256, own_key").replace(
+    "lpad(n::text, 64, 'F')", "images_sha256_bytes(lpad(n::text, 64, 'F'))"
+)

@@ -59,10 +59,11 @@ class Site:
         """Insert rows without bytes. They are older than all other images."""
         self.connection.execute(
             """
-            INSERT INTO images (id, filename, content_type, byte_size, width, height, sha256, storage_key, created_at)
-            SELECT gen_random_uuid(), n || '.jpg', 'image/jpeg', 3, 300 + n * 37 %% 500, 300, sha256, 'gone/' || n,
+            INSERT INTO images
+                (id, filename, content_type, byte_size, width, height, content_sha256, own_key, created_at)
+            SELECT gen_random_uuid(), n || '.jpg', 'image/jpeg', 3, 300 + n * 37 %% 500, 300, digest, 'gone/' || n,
                 timestamptz '2020-01-01Z' - n * interval '1 second'
-            FROM generate_series(1, %s) AS n, encode(sha256(n::text::bytea), 'hex') AS sha256
+            FROM generate_series(1, %s) AS n, sha256(n::text::bytea) AS digest
             """,
             [count],
         )

@@ -2,9 +2,11 @@ import httpx
 import psycopg
 import pytest
 
+from app.migrations.connection import run
 from app.review import releases, scratch
 from app.review.review import ask
-from tests.schema.test_migrations import FILES
+from tests.conftest import yoyo_on
+from tests.schema.test_migrations import CONTRACTS, FILES
 
 
 @pytest.mark.routes("direct", "pgbouncer")
@@ -49,13 +51,22 @@ async def test_a_database_without_any_migration_is_not_ready(
     assert "0001_create_images" in response.json()["detail"]
 
 
-def test_the_previous_release_works_on_this_schema(database: str) -> None:
-    """Each query that it sends, with each of its examples: it still serves while the migrations of this one apply."""
-    release = releases.previous(FILES[-1])
+@pytest.mark.parametrize("phase", ["expand", "contract"])
+def test_the_previous_release_works_on_this_schema(database: str, phase: str) -> None:
+    """Each query that it sends, with each of its examples: it still serves while the migrations of this one apply.
+
+    The release before the expand migrations works until the first contract migration.
+    """
+    last = FILES[-1]
+    if phase == "expand":
+        assert yoyo_on(database, "rollback", "-r", CONTRACTS[0]).returncode == 0
+        last = next(path for path in reversed(FILES) if path.stem not in CONTRACTS)
+    release = releases.previous(last)
     if release is None:
         pytest.skip("git does not tell which queries the previous release had")
     with scratch.connect(database) as connection:
         scratch.fill(connection, 200)
+        run(connection, "create_checks")  # as `images schema verify` does
 
         answers = ask(connection, release.queries.values())
 

@@ -25,14 +25,14 @@ ORDERS = {
 # The last eighth is marked.
 FILL = r"""
     INSERT INTO images
-        (filename, content_type, byte_size, width, height, sha256, storage_key, title, tags, created_at)
+        (filename, content_type, byte_size, width, height, content_sha256, own_key, title, tags, created_at)
     SELECT
         (ARRAY['a', 'B', '_', 'é', 'ab', '"quoted\"', ',', '日本'])[1 + n % 8] || repeat((n % 40)::text, n % 2),
         CASE WHEN n % 3 = 0 THEN 'image/png' ELSE 'image/jpeg' END,
         n * 7919 % 41,
         1,
         1,
-        n,
+        images_sha256_bytes(n::text),
         n,
         CASE WHEN n % 4 = 0 THEN 'Harbour' END,
         ARRAY[

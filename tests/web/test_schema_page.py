@@ -23,7 +23,7 @@ from app.web import exposition
 from app.web.endpoints.schema import _by_database
 from tests.conftest import VERSION, client_of
 from tests.observability.test_metrics import scraped, total
-from tests.schema.test_migrations import IDS
+from tests.schema.test_migrations import CONTRACTS, IDS
 from tests.support.api import problem, upload
 from tests.support.waiting import wait_until
 from tests.web.test_tokens import bearer, made
@@ -62,7 +62,7 @@ async def test_it_tells_what_the_database_is_to_the_service_s_own_role(client: h
     images = tables["images"]
     assert images["comment"].startswith("One row for each distinct content")
     assert {column["name"]: column["default"] for column in images["columns"]}["tags"] == "'{}'::text[]"
-    assert {index["name"] for index in images["indexes"]} >= {"images_pkey", "images_sha256_key"}
+    assert {index["name"] for index in images["indexes"]} >= {"images_pkey", "images_content_sha256_key"}
     assert all(index["valid"] and index["bytes"] >= 0 for index in images["indexes"])
     assert {trigger["name"] for trigger in images["triggers"]} >= {"images_list_inserted"}
     assert {query["name"]: query["sql"] for query in schema["queries"]} == QUERIES
@@ -80,7 +80,7 @@ async def test_each_state_has_its_words(client: httpx.AsyncClient, connection: p
     assert states(schema) == dict.fromkeys(IDS, "applied") | {
         "0003_of_another_name": "missing",
         IDS[2]: "edited",
-        IDS[-2]: "pending",
+        IDS[-2]: "waiting",
         IDS[-1]: "failed",
     }
     found = {migration["id"]: migration for migration in schema["migrations"]}
@@ -102,12 +102,15 @@ async def test_what_a_newer_release_applied_is_fine(client: httpx.AsyncClient, c
 
 async def test_drift_is_told(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     connection.execute("ALTER TABLE images ADD COLUMN mine text")
-    connection.execute("DROP INDEX images_sha256_key")
+    connection.execute("DROP INDEX images_content_sha256_key")
 
     schema = await read(client)
 
     assert schema["state"] == "wrong"
-    assert schema["drift"] == ["index images_sha256_key: expected, not found", "column images.mine: not in schema.sql"]
+    assert schema["drift"] == [
+        "index images_content_sha256_key: expected, not found",
+        "column images.mine: not in schema.sql",
+    ]
 
 
 async def test_the_last_result_of_schema_verify_is_told(
@@ -149,7 +152,7 @@ async def test_an_empty_database_is_pending(settings: Settings, empty_database: 
         schema = await read(client)
 
     assert (schema["state"], schema["tables"], schema["unknown"]) == ("pending", [], [])
-    assert states(schema) == dict.fromkeys(IDS, "pending")
+    assert states(schema) == dict.fromkeys(IDS, "pending") | dict.fromkeys(CONTRACTS, "waiting")
 
 
 async def test_who_is_at_work_is_named(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:

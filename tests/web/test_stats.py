@@ -15,14 +15,14 @@ from tests.support.api import faults, insert
 from tests.web.test_images import NOON
 
 FILL = """
-    INSERT INTO images (filename, content_type, byte_size, width, height, sha256, storage_key, tags, created_at)
+    INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, own_key, tags, created_at)
     SELECT
         'a',
         CASE WHEN n % 100 = 0 THEN 'image/avif' WHEN n % 4 = 0 THEN 'image/png' ELSE 'image/jpeg' END,
         500 + n % 1001,
         1,
         1,
-        n,
+        images_sha256_bytes(n::text),
         n,
         ARRAY['all', 'of ' || n % 50],
         '2026-01-31T12:00Z'::timestamptz + n * interval '1 second'
@@ -133,7 +133,7 @@ async def test_the_estimate_follows_the_table(pool: Pool, connection: psycopg.Co
 
     assert (await stats(pool, 1000))["images"] == pytest.approx(8000, rel=0.1)
 
-    connection.execute("DELETE FROM images WHERE sha256::integer > 500 AND sha256::integer < 7999")
+    connection.execute("DELETE FROM images WHERE own_key::integer > 500 AND own_key::integer < 7999")
     connection.execute("VACUUM ANALYZE images")
     fill(connection, 501, 1000)  # into the same pages, so that the table does not grow
 
@@ -142,7 +142,7 @@ async def test_the_estimate_follows_the_table(pool: Pool, connection: psycopg.Co
 
 async def test_the_beginning_of_the_table_does_not_stand_for_all(pool: Pool, connection: psycopg.Connection) -> None:
     fill(connection, 1, 20_000)
-    connection.execute("DELETE FROM images WHERE sha256::integer <= 10000")
+    connection.execute("DELETE FROM images WHERE own_key::integer <= 10000")
     connection.execute("ANALYZE images")
 
     assert (await stats(pool, 1000))["images"] == pytest.approx(10_000, rel=0.05)
@@ -152,7 +152,7 @@ async def test_the_sample_goes_round(pool: Pool, connection: psycopg.Connection)
     """The sample has all images, up to a thousand, whatever ID it begins at."""
     fill(connection, 1, 900)
     connection.execute(
-        "UPDATE images SET id = ('ffffffff-ffff-4000-8000-' || lpad(sha256, 12, '0'))::uuid WHERE sha256 < '5'"
+        "UPDATE images SET id = ('ffffffff-ffff-4000-8000-' || lpad(own_key, 12, '0'))::uuid WHERE own_key < '5'"
     )
 
     for _ in range(5):

@@ -43,8 +43,10 @@ TAGS = [
     "street,night",
 ]
 MANY = """
-    INSERT INTO images (filename, content_type, byte_size, width, height, sha256, storage_key, tags)
-    SELECT 'a.png', 'image/png', 1, 1, 1, n, n, ARRAY['common', CASE WHEN n <= 1000 THEN 'just so' ELSE 'rest' END]
+    INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, own_key, tags)
+    SELECT
+        'a.png', 'image/png', 1, 1, 1, images_sha256_bytes(n::text), n,
+        ARRAY['common', CASE WHEN n <= 1000 THEN 'just so' ELSE 'rest' END]
     FROM generate_series(1, 3000) AS n
 """
 

@@ -17,7 +17,6 @@ from app.catalogue.export import NDJSON
 from app.catalogue.models import ImageRecord, ImportResult
 from app.database import queries
 from app.database.connection import Connection
-from app.storage.keys import storage_key
 from app.web.limits import transfer_slot
 from app.web.operations import JSON, Answer, Body, Tag, operation
 from app.web.problems import MAX_ERRORS, FieldError, ProblemError, invalid
@@ -144,16 +143,18 @@ async def _new(connection: Connection, batch: Batch, faults: Faults) -> list[Ima
     If the ID of an image belongs to other bytes, add a fault.
     """
     rows = await queries.find_known(
-        connection, [image["sha256"] for _, _, image in batch], [image["id"] for _, given, image in batch if given]
+        connection,
+        [image["content_sha256"] for _, _, image in batch],
+        [image["id"] for _, given, image in batch if given],
     )
-    known = {row["sha256"] for row in rows}
-    taken = {row["id"]: row["sha256"] for row in rows}
+    known = {row["content_sha256"] for row in rows}
+    taken = {row["id"]: row["content_sha256"] for row in rows}
     new = []
     for line, _, image in batch:
-        if taken.setdefault(image["id"], image["sha256"]) != image["sha256"]:
+        if taken.setdefault(image["id"], image["content_sha256"]) != image["content_sha256"]:
             faults.add(line, [FieldError(pointer="/id", detail="is the ID of other bytes")])
-        elif image["sha256"] not in known:
-            known.add(image["sha256"])
+        elif image["content_sha256"] not in known:
+            known.add(image["content_sha256"])
             new.append(image)
     return new
 
@@ -168,8 +169,7 @@ def _image(record: ImageRecord, moment: datetime) -> Image:
         "byte_size": record.byte_size,
         "width": record.width,
         "height": record.height,
-        "sha256": record.sha256,
-        "storage_key": storage_key(record.sha256),
+        "content_sha256": bytes.fromhex(record.sha256),
         "title": record.title,
         "description": record.description,
         "tags": record.tags,

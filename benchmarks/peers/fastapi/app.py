@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from PIL import Image as Picture
 from PIL import ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import BigInteger, DateTime, Text, func, select, text, tuple_
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -38,8 +38,8 @@ class Image(Base):
     byte_size: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int]
     height: Mapped[int]
-    sha256: Mapped[str] = mapped_column(Text, unique=True)
-    storage_key: Mapped[str] = mapped_column(Text)
+    content_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    own_key: Mapped[str | None] = mapped_column(Text)
     title: Mapped[str | None] = mapped_column(Text)
     description: Mapped[str | None] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)
@@ -50,6 +50,10 @@ class Image(Base):
     )
 
     __mapper_args__: ClassVar = {"eager_defaults": True}  # RETURNING, rather than a SELECT after each write
+
+    @property
+    def sha256(self) -> str:
+        return self.content_sha256.hex()
 
 
 class ImageOut(BaseModel):
@@ -146,13 +150,13 @@ async def create_image(
     tags: Annotated[list[str] | None, Form()] = None,
 ):
     content = await file.read()
-    sha256 = hashlib.sha256(content).hexdigest()
-    known = await session.scalar(select(Image).where(Image.sha256 == sha256))
+    sha256 = hashlib.sha256(content)
+    known = await session.scalar(select(Image).where(Image.content_sha256 == sha256.digest()))
     if known is not None:
         response.status_code = 200
         return known
     try:
-        content_type, width, height = await run_in_threadpool(measure_and_store, content, sha256)
+        content_type, width, height = await run_in_threadpool(measure_and_store, content, sha256.hexdigest())
     except UnidentifiedImageError:
         raise HTTPException(415) from None
     except OSError:
@@ -163,8 +167,8 @@ async def create_image(
         byte_size=len(content),
         width=width,
         height=height,
-        sha256=sha256,
-        storage_key=sha256,
+        content_sha256=sha256.digest(),
+        own_key=sha256.hexdigest(),
         title=title,
         description=description,
         tags=tags or [],

@@ -17,7 +17,8 @@ const MEDIA_TYPES = {
 
 const sql = postgres({ path: process.env.PGSOCKET, database: process.env.PGDATABASE, username: 'postgres', max: 10 })
 const columns = sql`
-  id, filename, content_type, byte_size, width, height, sha256, title, description, tags, attributes, created_at, updated_at`
+  id, filename, content_type, byte_size, width, height, encode(content_sha256, 'hex') as sha256, title, description, tags,
+  attributes, created_at, updated_at`
 
 const fastify = Fastify({ logger: false })
 fastify.register(multipart, { limits: { fileSize: 50 * 1024 * 1024 } })
@@ -105,8 +106,8 @@ fastify.patch('/v1/images/:id', {
 fastify.post('/v1/images', { schema: { response: { 200: image, 201: image } } }, async (request, reply) => {
   const file = await request.file()
   const content = await file.toBuffer()
-  const sha256 = createHash('sha256').update(content).digest('hex')
-  const [known] = await sql`select ${columns} from images where sha256 = ${sha256}`
+  const contentSha256 = createHash('sha256').update(content).digest()
+  const [known] = await sql`select ${columns} from images where content_sha256 = ${contentSha256}`
   if (known) return known
   const { format, autoOrient } = await sharp(content).metadata()
   try { // The thumbnail is for the check that the whole picture can be decoded: JPEG at an eighth of its size.
@@ -114,15 +115,16 @@ fastify.post('/v1/images', { schema: { response: { 200: image, 201: image } } },
   } catch {
     return reply.code(422).send()
   }
-  await writeFile(join(STORAGE, sha256), content)
+  const key = contentSha256.toString('hex')
+  await writeFile(join(STORAGE, key), content)
   const row = {
     filename: file.filename,
     content_type: MEDIA_TYPES[format],
     byte_size: content.length,
     width: autoOrient.width,
     height: autoOrient.height,
-    sha256,
-    storage_key: sha256,
+    content_sha256: contentSha256,
+    own_key: key,
     title: file.fields.title?.value ?? null
   }
   const [created] = await sql`insert into images ${sql(row)} returning ${columns}`
