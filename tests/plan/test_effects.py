@@ -151,8 +151,9 @@ def compared(text: str, state: MigrationState, run: MeasuredRun, version: int = 
                 strongest(taken, lock.relation, lock.mode)
         if any(effects.unread for effects in found[line]):
             taken = {relation: mode for relation, mode in taken.items() if relation in planned}
-        if not run.transactional and sql.startswith("DO"):  # the poll may miss a lock of a millisecond
-            taken |= {name: mode for name, mode in planned.items() if MODES.index(mode) > MODES.index(taken[name])}
+        if not run.transactional and sql.startswith(("DO", "VACUUM")):  # the poll may miss a lock of a millisecond
+            for relation, mode in planned.items():
+                strongest(taken, relation, mode)
         assert planned == taken, f"{state.file}:{line}: {sql}"
     return [each for parts in found.values() for each in parts]
 
