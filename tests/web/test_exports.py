@@ -24,7 +24,9 @@ PATH = "/v1/images/export"
 # 64 MB, which no buffer takes. Attributes have no index.
 LARGE = """
     INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, own_key, attributes)
-    SELECT 'a.png', 'image/png', 1, 1, 1, images_sha256_bytes(n::text), n, jsonb_build_object('long', repeat(md5(n::text), 1000))
+    SELECT
+        'a.png', 'image/png', 1, 1, 1, images_sha256_bytes(n::text), n,
+        jsonb_build_object('long', repeat(md5(n::text), 1000))
     FROM generate_series(1, 2000) AS n
 """
 COPYING = "SELECT FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active' AND datname = current_database()"
