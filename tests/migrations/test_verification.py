@@ -189,8 +189,8 @@ def test_rows_that_are_written_meanwhile_are_no_faults(
                         "UPDATE images SET tags = ARRAY[%s], title = %s WHERE byte_size > 1 AND mod(byte_size, 3) = %s",
                         [mark, mark, number],
                     )
-                    writer.execute(INSERT.replace("n, n,", f"n || '{mark}', n,").encode())
-                    writer.execute("DELETE FROM images WHERE sha256 LIKE %s", [f"%{mark}"])
+                    writer.execute(INSERT.replace("(n::text), n,", f"(n || '{mark}'), '{mark}',").encode())
+                    writer.execute("DELETE FROM images WHERE own_key = %s", [mark])
         except psycopg.Error as error:
             failed.append(error)
 
