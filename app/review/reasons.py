@@ -33,7 +33,9 @@ def of_queries(reviewed: Reviewed) -> Iterator[Reason]:
     for error, names in _by_error(reviewed.unfit):
         which, is_one = _queries(names, "of this release")
         yield Reason("unsafe", f"{which} {'fails on its' if is_one else 'fail on their'} own schema: {error}")
-    for error, names in _by_error(reviewed.broken):
+    # Without an earlier release, those are the same queries.
+    broken = reviewed.broken if reviewed.previous else dict(reviewed.broken.items() - reviewed.unfit.items())
+    for error, names in _by_error(broken):
         which, is_one = _queries(names, release)
         yield Reason("unsafe", f"{which} {'fails' if is_one else 'fail'} afterwards: {error}")
     yield from _of_plans(reviewed)
