@@ -326,6 +326,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_losses(self.connection, self.settings, chosen_migrations)
         reject_dependents(self.connection, (Path(self._known[name].path) for name in names), rollback=True)
         super().rollback_migrations(chosen_migrations)
+        self.released |= frozenset(names)  # `yoyo reapply` and `develop` apply them again
 
     def mark_migrations(self, migrations: MigrationList) -> None:
         """Record as applied what the database has already, in order and without gaps. Nothing runs."""

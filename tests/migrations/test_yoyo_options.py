@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from yoyo.scripts.main import make_argparser
 
+from app.schema.headers import directives
 from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
 
@@ -81,27 +82,50 @@ def test_these_change_nothing(database: str) -> None:
     assert not [*(ROOT / "sql" / "migrations").glob("*.py")]
 
 
-def test_these_do_what_they_say(database: str) -> None:
-    last = max(path.stem for path in (ROOT / "sql" / "migrations").glob("*.sql") if ".rollback" not in path.name)
-    with psycopg.connect(database, autocommit=True) as connection:
-        for line, exit_code, count, words in [
-            (f"rollback -r {last}", 0, COUNT - 1, f"rolled back {last} in "),
-            ("apply -r 0001", 0, COUNT - 1, "nothing to apply"),
-            (f"apply -r {last[:4]}", 0, COUNT, f"applied {last} in "),
-            ("rollback", 0, COUNT - 1, f"rolled back {last} in "),
-            ("develop", 0, COUNT, f"applied {last} in "),
-            ("develop", 0, COUNT, f"rolled back {last} in .*\n.*applied {last} in "),
-            (f"reapply -m {last}", 0, COUNT, f"rolled back {last} in .*\n.*applied {last} in "),
-            (f"unmark -m {last}", 0, COUNT - 1, f"unmarked {last}\nundo: yoyo mark -r {last}"),
-            (f"mark -r {last}", 0, COUNT, f"marked {last}"),
-            ("unmark --all", 0, 0, "unmarked "),
-            ("mark -m 000[12]", 0, 2, "marked 0001_create_images, 0002_"),
-            ("mark", 0, COUNT, "marked 0003_"),
-        ]:
-            done = yoyo_on(database, *line.split())
+def migrations(phase: str) -> list[str]:
+    files = sorted(path for path in (ROOT / "sql" / "migrations").glob("*.sql") if ".rollback" not in path.name)
+    return [path.stem for path in files if directives(path).get("phase", "expand") == phase]
+
+
+def test_these_do_what_they_say(empty_database: str) -> None:
+    names = migrations("expand")
+    last, count = names[-1], len(names)
+    steps = [
+        (f"apply -r {last}", count, f"applied {last} in "),
+        (f"rollback -r {last}", count - 1, f"rolled back {last} in "),
+        ("apply -r 0001", count - 1, "nothing to apply"),
+        (f"apply -r {last[:4]}", count, f"applied {last} in "),
+        ("rollback", count - 1, f"rolled back {last} in "),
+        ("develop", count, f"applied {last} in "),
+        (f"reapply -m {last}", count, f"rolled back {last} in .*\n.*applied {last} in "),
+        (f"unmark -m {last}", count - 1, f"unmarked {last}\nundo: yoyo mark -r {last}"),
+        (f"mark -r {last}", count, f"marked {last}"),
+        ("unmark --all", 0, "unmarked "),
+        ("mark -m 000[12]", 2, "marked 0001_create_images, 0002_"),
+        ("mark", COUNT, "marked 0003_"),
+    ]
+    run_steps(empty_database, steps)
+
+
+def test_reapply_and_develop_apply_again_what_they_rolled_back_and_apply_leaves_contract_out(database: str) -> None:
+    last = migrations("contract")[-1]
+    steps = [
+        (f"reapply -m {last}", COUNT, f"rolled back {last} in .*\n.*applied {last} in "),
+        ("develop", COUNT, f"rolled back {last} in .*\n.*applied {last} in "),
+        ("rollback", COUNT - 1, f"rolled back {last} in "),
+        ("apply", COUNT - 1, f"{last} waits for the command: images schema contract"),
+    ]
+    run_steps(database, steps)
+
+
+def run_steps(url: str, steps: list[tuple[str, int, str]]) -> None:
+    """Run each command line, and compare the number of applied migrations, and the words of its output."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for line, count, words in steps:
+            done = yoyo_on(url, *line.split())
 
             said = done.stdout + done.stderr
-            assert (done.returncode, bool(re.search(words, said))) == (exit_code, True), (line, said[-400:])
+            assert (done.returncode, bool(re.search(words, said))) == (0, True), (line, said[-400:])
             assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (count,), line
 
 
