@@ -236,12 +236,15 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_faults([str(fault) for folder in sorted(self._folders()) for fault in faults(folder, known)])
 
     def _inspect(
-        self, migrations: MigrationList, must_hold: Callable[[Entry], bool] = lambda entry: False
+        self,
+        migrations: MigrationList,
+        must_hold: Callable[[Entry], bool] = lambda entry: False,
+        stays: Callable[[Entry], bool] = lambda entry: False,
     ) -> tuple[set[str], list[Entry]]:
         """Return the IDs that yoyo chose, and the history.
 
-        Take the lock if there is something to write: a chosen migration, or an entry for which `must_hold` is true. A
-        lock row that was left is also removed, because it would make stock yoyo wait.
+        Take the lock if there is something to write: a migration that is chosen, or that must hold it, unless
+        it stays as it is. A lock row that was left is also removed, because it would make stock yoyo wait.
         """
         chosen = self._remember(migrations)
         if not self._known:
@@ -252,7 +255,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         has_row = self.lock_table in self.list_tables() and lock.find_row(self.connection)
         is_left = has_row and not lock.find_holder(self.connection)
         is_moved = renumbered(self._digests(), ledger.read(self.connection))
-        if chosen or is_left or is_moved or any(must_hold(entry) for entry in entries if entry.id in self._known):
+        known = [entry for entry in entries if entry.id in self._known and not stays(entry)]
+        if is_left or is_moved or any(entry.id in chosen or must_hold(entry) for entry in known):
             self._hold()
             entries = self._history()
         return chosen, entries
@@ -285,7 +289,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def _apply(self, migrations: MigrationList) -> None:
         # yoyo did not choose the applied migrations. If the ledger disagrees, one of them needs a repair.
-        chosen, entries = self._inspect(migrations, lambda entry: not entry.settled)
+        chosen, entries = self._inspect(migrations, lambda entry: not entry.settled, self._stays)
         reject_problems(entries)
         released = self.released | new_database.find_released(self.connection, self.list_tables(), chosen, entries)
         if newer := [entry.id for entry in entries if entry.state == "newer" and entry.applied]:
@@ -306,6 +310,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.report("nothing to apply", "nothing")
         reject_dependents(self.connection, (Path(self._known[name].path) for name in names))
         super().apply_migrations(self._by_name(names))
+
+    def _stays(self, entry: Entry) -> bool:
+        """Return whether an apply leaves a migration as it is, because it waits for a command or for a backfill."""
+        return bool(entry.waits) and not entry.applied and not entry.unfinished and entry.id not in self.released
 
     def rollback_migrations(self, migrations: MigrationList, force: bool = False) -> None:
         """Roll back the migrations that yoyo chose, and those above them that an interrupted apply left half done."""

@@ -118,6 +118,15 @@ def test_reapply_and_develop_apply_again_what_they_rolled_back_and_apply_leaves_
     run_steps(database, steps)
 
 
+def test_an_apply_that_only_finds_what_waits_writes_nothing(empty_database: str) -> None:
+    """So each later start works on a database that may only be read, until somebody runs the command."""
+    assert yoyo_on(empty_database, "apply", "-r", migrations("expand")[-1]).returncode == 0
+
+    done = yoyo_on(f"{empty_database}&options=-c%20default_transaction_read_only%3Don", "apply")
+
+    assert (done.returncode, done.stdout.count(" waits for "), done.stderr) == (0, len(migrations("contract")), "")
+
+
 def run_steps(url: str, steps: list[tuple[str, int, str]]) -> None:
     """Run each command line, and compare the number of applied migrations, and the words of its output."""
     with psycopg.connect(url, autocommit=True) as connection:
