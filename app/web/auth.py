@@ -150,5 +150,13 @@ async def admit(tokens: Tokens | None, request: HTTPConnection[Any], wanted: Sco
     `tokens` is None with AUTH=none. Then app/web/loopback.py has checked the request.
     """
     if tokens is not None:
-        return await tokens.require(request.headers.get("authorization"), wanted)
+        return await tokens.require(_authorization(request), wanted)
     return None
+
+
+def _authorization(request: HTTPConnection[Any]) -> str | None:
+    """Return the header, or None. Raises ProblemError if there are several: a proxy may have read another one."""
+    values = request.headers.getlist("authorization")
+    if len(values) > 1:
+        raise ProblemError(400, detail="Send one Authorization header.")
+    return values[0] if values else None

@@ -372,3 +372,66 @@ def test_the_limit_leaves_half_of_the_file_descriptors(monkeypatch: pytest.Monke
         monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
         assert protocol.max_connections() == expected
         protocol.max_connections.cache_clear()
+
+
+OFFERS = {
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    "websocket": b"Connection: keep-alive, \tupgrade\t\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n",
+    "two": b"Connection: upgrade\r\nConnection: keep-alive\r\nUpgrade: a, b\r\nUpgrade: c\r\n",
+}
+LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+SMUGGLED = b"DELETE /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def with_body(coding: str, body: bytes) -> tuple[bytes, bytes]:
+    """Return the header of a body, and the bytes that carry it."""
+    if coding == "length":
+        return b"Content-Length: %d\r\n" % len(body), body
+    return b"Transfer-Encoding: chunked\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize("size", [1, 40, 16_384, 16_385, 100_000])
+@pytest.mark.parametrize(("offer", "coding"), list(product(OFFERS, ["length", "chunked"])))
+def test_the_body_of_a_request_that_offers_another_protocol_is_no_request(
+    offer: str, coding: str, size: int, service: Service
+) -> None:
+    """Whether the body arrives with the head, after it, or in pieces, and wherever the other request is in it."""
+    header, body = with_body(coding, SMUGGLED * (size // len(SMUGGLED) + 1))
+    head = b"POST /body HTTP/1.1\r\nHost: a\r\n" + OFFERS[offer] + header + b"\r\n"
+    for parts in ([head + body], [head, body], [head[:-1], head[-1:] + body[:5], body[5:]]):
+        with service.connect() as client:
+            for part in parts:
+                client.sendall(part)
+                time.sleep(0.01)
+            client.sendall(LAST)
+            received = rest(client)
+
+        assert received.count(b"HTTP/1.1 200") == 2, received
+    assert service.seen == ["/body", "/last"] * 3
+
+
+def test_offers_in_a_pipeline_are_answered_in_order(service: Service) -> None:
+    offer = b"GET /%d HTTP/1.1\r\nHost: a\r\n" + OFFERS["h2c"] + b"\r\n"
+    with service.connect() as client:
+        client.sendall(b"".join(offer % number for number in range(10)) + LAST)
+
+        assert rest(client).count(b"HTTP/1.1 200") == 11
+    assert service.seen == [*(f"/{number}" for number in range(10)), "/last"]
+
+
+def test_nothing_that_follows_connect_is_a_request(service: Service) -> None:
+    with service.connect() as client:
+        client.sendall(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n" + SMUGGLED)
+
+        assert rest(client).count(b"HTTP/1.1 ") == 1
+    assert "/smuggled" not in service.seen
+
+
+async def test_another_transfer_coding_is_501() -> None:
+    connection = connected(protocol.HttpProtocol)
+    connection.data_received(GET + CHUNKED.replace(b"chunked", b"gzip, chunked"))
+    [(waiting, _)] = connection.pipeline
+    scope: dict[str, Any] = {**waiting.scope}
+    connection.connection_lost(None)
+
+    assert scope[REJECTION].response().status_code == 501

@@ -469,8 +469,13 @@ def test_a_request_has_exactly_one_valid_host(name: str, port: int) -> None:
 
 @pytest.mark.parametrize(
     ("head", "status"),
-    [(b"", 400), (b"host: localhost\r\nhost: x\r\n", 400), (b"host: x\r\nx: " + b"a" * 70_000 + b"\r\n", 431)],
-    ids=["no Host", "two Hosts", "a head too long"],
+    [
+        (b"", 400),
+        (b"host: localhost\r\nhost: x\r\n", 400),
+        (b"host: x\r\nx: " + b"a" * 70_000 + b"\r\n", 431),
+        (b"host: localhost\r\ntransfer-encoding: gzip, chunked\r\n", 501),
+    ],
+    ids=["no Host", "two Hosts", "a head too long", "another coding"],
 )
 def test_a_rejected_head_is_a_problem_that_is_counted(head: bytes, status: int, port: int) -> None:
     def counted() -> int:

@@ -142,6 +142,15 @@ async def test_only_spaces_and_tabs_may_surround_a_token(closed: httpx.AsyncClie
             problem(await closed.get("/v1/images", headers=[(b"Authorization", b"Bearer " + value)]), 401)
 
 
+async def test_two_authorization_headers_are_rejected(closed: httpx.AsyncClient, settings: Settings) -> None:
+    """A proxy may have read the other one."""
+    headers = [("Authorization", f"Bearer {token}") for token in (create(settings, "read"), create(settings, "write"))]
+
+    for pair in (headers, headers[::-1], headers[:1] * 2):
+        response = await closed.get("/v1/stats", headers=pair)
+        assert (response.status_code, response.json()["detail"]) == (400, "Send one Authorization header.")
+
+
 async def test_an_unknown_id_and_a_wrong_secret_answer_alike(closed: httpx.AsyncClient, settings: Settings) -> None:
     token = await made(settings, "read")
     named = {"X-Request-ID": "the-same"}

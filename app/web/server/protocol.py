@@ -23,6 +23,7 @@ from app.observability.logs import logger
 from app.web.dates import http_date
 from app.web.limits import STALL_TIMEOUT
 from app.web.problems import ProblemError
+from app.web.server.parser import Parser
 from app.web.server.request_log import REJECTION
 
 DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds, for an application without our settings
@@ -63,6 +64,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def __init__(self, config: Config, *args: Any, **named: Any) -> None:
         super().__init__(config, *args, **named)
+        self.parser: Parser = Parser(self)  # type: ignore[assignment]
         if config.workers > 1 and not self.tasks:
             self._spread()
 
@@ -113,6 +115,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._full = True
             self.pipeline[0][0].keep_alive = False  # of the last one that waits
             return
+        if self.parser.takes_offer(self.url, self.headers):
+            return
         is_old = self.parser.get_http_version() == "1.0"
         if url := URL.match(self.url):  # RFC 9112, section 3.2.2: its host counts, and its path may be empty
             self.headers[:] = [(name, url[2] if name == b"host" else value) for name, value in self.headers]
@@ -135,6 +139,8 @@ class HttpProtocol(HttpToolsProtocol):
         draining = self.app_state.get("draining")
         if draining and draining.is_set():
             self.cycle.keep_alive = False
+        if self.parser.should_upgrade():  # CONNECT: what follows is no request
+            self.cycle.keep_alive, self._full = False, True
 
     def on_body(self, body: bytes) -> None:
         if not self._full:
@@ -142,7 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._full:
+        if not self._full and not self.parser.is_offer:
             self._other, self._in_body = 0, False
             self._stop()
             super().on_message_complete()
@@ -206,12 +212,15 @@ class HttpProtocol(HttpToolsProtocol):
         cls._accepted = monotonic()
 
     def _rejection(self, is_old: bool) -> ProblemError | None:
-        """Return the problem of a complete head: it is too long, or has no valid Host (RFC 9112, section 3.2)."""
+        """Return the problem of a complete head: its length, coding or Host (RFC 9112, sections 6.1 and 3.2)."""
         # The head may have begun in a piece that ended another message. So near the limit it is measured.
         if self._other + PIECE > MAX_HEAD_BYTES:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD_BYTES:
                 return ProblemError(431, detail=HEAD_TOO_LONG, headers=CLOSE)
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and codings != [b"chunked"]:
+            return ProblemError(501, detail="The only supported transfer coding is chunked.", headers=CLOSE)
         hosts = [value for name, value in self.headers if name == b"host"]
         if HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else is_old and not hosts:
             return None
