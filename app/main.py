@@ -5,7 +5,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
-from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
@@ -18,7 +17,7 @@ from app.database.replica import ReadRouter
 from app.decoder.client import Codec
 from app.decoder.queue import DecoderQueue
 from app.errors import CommandError, describe
-from app.fair_slots import Slots
+from app.fair_slots import Slots, Turns
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings, read_settings
@@ -107,7 +106,7 @@ def create_app(settings: Settings) -> Starlette:
                     "decoder_queue": decoder_queue,
                     "thumbnails": Thumbnails(store, codec, decoder_queue, pool),
                     "uploads": Slots(settings.max_uploads, share=(settings.max_uploads + 1) // 2),
-                    "transfers": CapacityLimiter(TRANSFERS),
+                    "transfers": Turns(TRANSFERS, TRANSFERS // 2),
                     "pool": pool,
                     "reads": reads,
                     "metrics": measured,

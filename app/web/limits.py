@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TypeVar
 
-from anyio import WouldBlock
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Send
 
@@ -121,14 +120,14 @@ async def upload_slot(request: Request[State]) -> AsyncIterator[None]:
 def transfer_slot(request: Request[State]) -> Iterator[None]:
     """Run as one of the few imports and exports: each holds a database connection until it ends.
 
-    Raises ProblemError: 503.
+    One token has at most half of them. Raises ProblemError: 503.
     """
-    transfers = request.state["transfers"]
-    try:
-        transfers.acquire_on_behalf_of_nowait(request)
-    except WouldBlock:
-        raise unavailable("busy", "Too many imports and exports are running.", closes=True) from None
+    transfers, tenant = request.state["transfers"], current_token() or request
+    transfers.add(tenant, request)
+    if transfers.start() is None:
+        transfers.remove(tenant, request)
+        raise unavailable("busy", "Too many imports and exports are running.", closes=True)
     try:
         yield
     finally:
-        transfers.release_on_behalf_of(request)
+        transfers.finish(tenant)

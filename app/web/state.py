@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TypedDict
 
-from anyio import CapacityLimiter
 from obstore.store import ObjectStore
 
 from app.catalogue.ownership import StoreGuard
@@ -13,7 +12,7 @@ from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.decoder.client import Codec
 from app.decoder.queue import DecoderQueue
-from app.fair_slots import Slots
+from app.fair_slots import Slots, Turns
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings
@@ -30,7 +29,7 @@ class State(TypedDict):
     decoder_queue: DecoderQueue
     thumbnails: Thumbnails
     uploads: Slots  # uploads at the same time
-    transfers: CapacityLimiter  # imports and exports at the same time
+    transfers: Turns[object]  # imports and exports at the same time
     pool: Pool
     reads: ReadRouter
     metrics: Metrics

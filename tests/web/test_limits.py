@@ -4,7 +4,8 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from unittest.mock import Mock
 
 import httpx
 import psycopg
@@ -12,8 +13,11 @@ import pytest
 
 from app.database.pool import Pool
 from app.embedded_postgres import Server
+from app.fair_slots import Turns
 from app.settings import Settings
+from app.web import limits
 from app.web.limits import MIN_BODY_RATE
+from app.web.problems import ProblemError
 from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import _database, client_of
 from tests.migrations.test_backend import wait_until
@@ -190,3 +194,23 @@ async def test_a_client_that_reads_nothing_is_given_up(
         await app(scope, receive, send)
 
     assert "the client stopped reading" in caplog.text
+
+
+def test_one_token_has_at_most_half_of_the_imports_and_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: Turns[object] = Turns(2, 1)
+
+    def slot(token: str | None) -> AbstractContextManager[None]:
+        monkeypatch.setattr(limits, "current_token", lambda: token)
+        request = Mock(state={"transfers": turns})
+        return limits.transfer_slot(request)
+
+    with slot("a"):
+        with pytest.raises(ProblemError) as rejected, slot("a"):
+            pass
+        assert rejected.value.problem.status == 503
+        with slot("b"), pytest.raises(ProblemError), slot("c"):
+            pass
+    with slot("a"), slot("b"), pytest.raises(ProblemError), slot("a"):
+        pass
+    with slot(None), slot(None), pytest.raises(ProblemError), slot(None):  # with AUTH=none
+        pass

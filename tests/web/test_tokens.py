@@ -144,7 +144,7 @@ async def test_only_spaces_and_tabs_may_surround_a_token(closed: httpx.AsyncClie
 
 async def test_two_authorization_headers_are_rejected(closed: httpx.AsyncClient, settings: Settings) -> None:
     """A proxy may have read the other one."""
-    headers = [("Authorization", f"Bearer {token}") for token in (create(settings, "read"), create(settings, "write"))]
+    headers = [("Authorization", f"Bearer {await made(settings, scope, scope)}") for scope in ("read", "write")]
 
     for pair in (headers, headers[::-1], headers[:1] * 2):
         response = await closed.get("/v1/stats", headers=pair)
