@@ -75,8 +75,8 @@ ALTER TABLE images ADD COLUMN "ownerId" bigint;
 -- unsafe (squawk changing-column-type): integer to bigint
 ALTER TABLE images ALTER COLUMN width TYPE bigint;
 
--- unsafe (strong_migrations change_column): text to uuid
-ALTER TABLE images ALTER COLUMN sha256 TYPE bytea USING decode(sha256, 'hex');
+-- unsafe (strong_migrations change_column): text to bytea
+ALTER TABLE images ALTER COLUMN filename TYPE bytea USING convert_to(filename, 'UTF8');
 
 -- safe (strong_migrations change_column): a wider numeric
 -- before: albums
