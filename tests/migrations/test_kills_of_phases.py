@@ -101,6 +101,8 @@ async def converges(server: Server, relay: Relay, victim: str, before: str, *arg
 async def test_a_backfill_and_a_contract_converge(server: Server, relay: Relay, project: Path) -> None:
     command = ("schema", "--project", str(project))
     create(server, ["expanded"], "template0")
+    with psycopg.connect(server.url("expanded")) as connection:
+        connection.execute("CREATE TABLE other ()")  # in a new database, an apply would not wait for the commands
     await run(relay, "expanded", "apply", str(project / "sql" / "migrations"))
     with psycopg.connect(server.url("expanded")) as connection:
         connection.execute("INSERT INTO a SELECT number, number FROM generate_series(1, 1500) AS number")
