@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal, cast
 from uuid import UUID
 
-from asyncpg import Record, UndefinedTableError
+from asyncpg import Record, UndefinedColumnError, UndefinedTableError
 
 from app.database.connection import COPY_TIMEOUT, Connection
 from app.database.pool import Pool
@@ -38,7 +38,11 @@ async def get_attributes(pool: Pool, id: UUID) -> Record | None:
 
 
 async def get_content(database: Pool | ReadRouter, id: UUID) -> Record | None:
-    return await database.fetch_by_id("get_content", id)
+    """Return the key of the content. Raises UndefinedColumnError if a backfill has not filled the hash of the row."""
+    row = await database.fetch_by_id("get_content", id)
+    if row is not None and row["sha256"] is None:
+        raise UndefinedColumnError("images.content_sha256 is not filled yet")
+    return row
 
 
 async def list_images(

@@ -209,6 +209,30 @@ async def test_a_schema_that_lacks_a_migration_makes_it_unavailable_until_it_is_
         assert (await client.get(path)).status_code == 200
 
 
+async def test_an_image_that_a_backfill_has_not_reached_is_unavailable_and_stays(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    """As while 0041 runs, or its rollback. The constraints come later."""
+    image = await upload(client)
+    content_sha256 = connection.execute("SELECT content_sha256 FROM images").fetchone()
+    connection.execute(
+        "ALTER TABLE images ALTER content_sha256 DROP NOT NULL, DROP CONSTRAINT images_content_sha256_check"
+    )
+    connection.execute("UPDATE images SET content_sha256 = NULL")
+
+    path = f"/v1/images/{image['id']}"
+    for response in (
+        await client.get(f"{path}/content"),
+        await client.get(f"{path}/thumbnail?size=160"),
+        await client.delete(path),
+    ):
+        problem(response, 503, "migrations-pending")
+    connection.execute("UPDATE images SET content_sha256 = %s", content_sha256)
+
+    assert (await client.get(f"{path}/content")).status_code == 200
+    assert (await client.delete(path)).status_code == 204
+
+
 async def test_a_table_that_is_dropped_beneath_a_statement_makes_it_unavailable(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:

@@ -119,7 +119,7 @@ def test_reapply_and_develop_apply_again_what_they_rolled_back_and_apply_leaves_
 
 
 def test_an_apply_that_only_finds_what_waits_writes_nothing(empty_database: str) -> None:
-    """So each later start works on a database that may only be read, until somebody runs the command."""
+    """Each later start then works on a database that may only be read, until an operator runs the command."""
     assert yoyo_on(empty_database, "apply", "-r", migrations("expand")[-1]).returncode == 0
 
     done = yoyo_on(f"{empty_database}&options=-c%20default_transaction_read_only%3Don", "apply")

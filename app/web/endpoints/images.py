@@ -162,6 +162,7 @@ async def update_image(request: Request[State]) -> Response:
 async def delete_image(request: Request[State]) -> Response:
     pool, objects, id = request.state["pool"], request.state["store"], request.path_params["id"]
     reads_first, versions = has_condition(request, EXCEPT_IF_MATCH), _versions(request)
+    await queries.get_content(pool, id)  # a row without its hash is 503: its bytes would stay
     while True:
         if reads_first:
             versions = [(await _current(request))["updated_at"]]

@@ -31,7 +31,7 @@ class Parser:
             try:
                 self._feed(data)
             except HttpParserUpgrade as end:
-                if not self.is_offer:  # CONNECT, or the protocol takes no more requests
+                if not self.is_offer:  # CONNECT, or too many requests wait
                     return
                 head, data = self._head, data[end.args[0] :]
                 self._renew()
