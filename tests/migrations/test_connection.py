@@ -19,6 +19,7 @@ from app.settings import ROOT
 from tests.cli.test_status import status
 from tests.conftest import BIN, environment, yoyo_on
 from tests.migrations.test_backend import sleeping, wait_until
+from tests.migrations.test_yoyo_options import migrations
 from tests.schema.test_history import ledger, state, write
 from tests.support.forked import Running
 
@@ -171,7 +172,7 @@ def test_yoyo_list_ends_as_images_does_without_an_output(
 
 
 def test_a_standby_is_an_error(database: str) -> None:
-    yoyo_on(database, "rollback")
+    yoyo_on(database, "rollback", "-r", migrations("expand")[-1])
     before = state(database)
 
     done = yoyo_on(f"{database}&options=-c%20default_transaction_read_only%3Don", "apply")

@@ -282,10 +282,12 @@ def test_a_new_database_has_no_older_release_so_nothing_waits(
         assert "waits" not in capsys.readouterr().out
 
         rollback(backend, folder, "0006_create_c")
+    with backend_on(empty_database) as backend:  # each command has its own
         apply(backend, folder)  # now it is a database like any other
         assert states(backend, folder) == ["applied"] * 5 + ["waiting"]
 
         rollback(backend, folder)
+    with backend_on(empty_database) as backend:
         apply(backend, folder)  # nothing is left, so it is new again
         assert states(backend, folder) == ["applied"] * 6
 
