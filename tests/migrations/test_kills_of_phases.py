@@ -30,6 +30,7 @@ from tests.migrations.test_kills import (
 from tests.project.library_copy import LIBRARY
 from tests.schema.test_history import NAMES, write
 from tests.support.relay import Relay, relay_to
+from tests.support.waiting import wait_until
 
 # By number: the header, and the statement. The last one waits for a contract migration, and follows it at once.
 FILES = {
@@ -106,6 +107,9 @@ async def test_a_backfill_and_a_contract_converge(server: Server, relay: Relay, 
     await run(relay, "expanded", "apply", str(project / "sql" / "migrations"))
     with psycopg.connect(server.url("expanded")) as connection:
         connection.execute("INSERT INTO a SELECT number, number FROM generate_series(1, 1500) AS number")
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        sessions = "SELECT FROM pg_stat_activity WHERE datname = 'expanded'"
+        wait_until(lambda: not connection.execute(sessions).fetchall())
 
     assert await converges(server, relay, "migrator", "expanded", *command, "backfill", "run", program="images") > 10
     create(server, ["filled"], "undisturbed")
