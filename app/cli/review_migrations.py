@@ -76,8 +76,14 @@ def _measure(
 ) -> tuple[list[Reviewed], str]:
     """Return the measured migrations, and the version of PostgreSQL. There is traffic only on the latest version."""
     logging.getLogger("psycopg").disabled = True  # its warnings about statements that Ctrl+C has cancelled
-    for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl+C: cancel the statement, and drop the scratch database
-        signal.signal(number, signal.default_int_handler)
+    interruptions: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        interruptions.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # cancel the statement, drop the scratch database
+        signal.signal(number, interrupt)
     try:
         with (
             scratch.scratch(settings, version) as database,
@@ -95,7 +101,11 @@ def _measure(
                 database, paths, chosen, rows, release, releases.previous, show, with_trial=is_latest
             )
             return reviewed, str(database.connection.info.parameter_status("server_version"))
-    except psycopg.Error as error:
+    except (psycopg.Error, CommandError) as error:
+        if interruptions:  # it hit the cleaning up after the interruption
+            raise KeyboardInterrupt from error
+        if isinstance(error, CommandError):
+            raise
         raise CommandError(f"the review failed: {explained(error).rstrip('.')}.") from error
 
 
