@@ -77,7 +77,7 @@ class Reviewed:
 
     @property
     def failing(self) -> set[str]:
-        """Return the queries of the previous release that fail afterwards, or find nothing any more as its role."""
+        """Return the queries of the previous release that fail afterwards. As its role, no row is a failure too."""
         direction = self.trial.up if self.trial else None
         if direction is None:
             return set(self.broken)

@@ -5,17 +5,14 @@ It runs each form on a server of each version that is installed here, and reads 
 """
 
 import json
-import tempfile
-from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
 
-from app.embedded_postgres import Server, binaries
 from app.lint.alter_table import FILE, MODES
 from app.review.measure import MODE_NAMES
 from app.settings import ROOT
-from tests.support.functions import VERSIONS
+from tests.support.functions import servers
 
 PAGE = ROOT / "docs" / "reference" / "alter-table.md"
 TITLE = """# ALTER TABLE: locks and work
@@ -275,23 +272,6 @@ def prepare(connection: psycopg.Connection) -> None:
         connection.execute(statement.encode())
 
 
-def _installed() -> dict[int, dict[str, dict[str, str]]]:
-    found = {}
-    for version in VERSIONS:
-        if (binaries(version) / "postgres").exists():
-            with tempfile.TemporaryDirectory() as folder:
-                Path(folder).chmod(0o755)
-                server = Server(Path(folder, "data"), version, "-c fsync=off")
-                server.start()
-                try:
-                    with psycopg.connect(server.url(), autocommit=True) as connection:
-                        prepare(connection)
-                        found[version] = {form: measured(connection, form) for form in FORMS}
-                finally:
-                    server.release()
-    return found
-
-
 def page() -> str:
     """Return the text of docs/reference/alter-table.md."""
     lines = [TITLE]
@@ -307,7 +287,10 @@ def page() -> str:
 
 def main() -> None:
     """Write the file and the page."""
-    found = _installed()
+    found = {}
+    for version, connection in servers():
+        prepare(connection)
+        found[version] = {form: measured(connection, form) for form in FORMS}
     lines = []
     for form in FORMS:
         versions: dict[str, list[str]] = {}  # by effect, which most forms have on each version

@@ -6,7 +6,7 @@ It asks a server of each version that is installed here. `images schema check` r
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -35,8 +35,8 @@ def kind(volatilities: set[str]) -> str:
     return {"i": "immutable", "s": "stable"}.get("".join(volatilities), "mixed")
 
 
-def _installed() -> dict[int, dict[str, set[str]]]:
-    found = {}
+def servers() -> Iterator[tuple[int, psycopg.Connection]]:
+    """Yield a connection to a new server of each version that is installed here."""
     for version in VERSIONS:
         if (binaries(version) / "postgres").exists():
             with tempfile.TemporaryDirectory() as folder:
@@ -45,10 +45,9 @@ def _installed() -> dict[int, dict[str, set[str]]]:
                 server.start()
                 try:
                     with psycopg.connect(server.url(), autocommit=True) as connection:
-                        found[version] = functions_of(connection)
+                        yield version, connection
                 finally:
                     server.release()
-    return found
 
 
 def _lines(names: Iterable[str]) -> str:
@@ -64,7 +63,7 @@ def _lines(names: Iterable[str]) -> str:
 
 def main() -> None:
     """Write the file."""
-    found = _installed()
+    found = {version: functions_of(connection) for version, connection in servers()}
     volatilities: defaultdict[str, set[str]] = defaultdict(set)
     for functions in found.values():
         for name, kinds in functions.items():
