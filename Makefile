@@ -39,6 +39,7 @@ check: $(VENV)/development .data/js/ready
 	images schema check
 	codespell
 	python -m tests.support.language
+	python -m tests.support.links
 
 soak: $(VENV)/development
 	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(HOSTILE),--hostile) $(if $(OLD),--old $(OLD)) $(ARGS)

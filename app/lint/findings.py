@@ -40,8 +40,8 @@ class Finding:
 
     @property
     def link(self) -> str:
-        """Return the page about the rule: a section of sql/README.md, or a page of squawk."""
-        return f"{SQUAWK_DOCS}{self.rule}" if self.rule in SQUAWK_RULES else f"sql/README.md#{self.rule}"
+        """Return the page about the rule: a section of docs/reference/lint-rules.md, or a page of squawk."""
+        return f"{SQUAWK_DOCS}{self.rule}" if self.rule in SQUAWK_RULES else f"docs/reference/lint-rules.md#{self.rule}"
 
     @property
     def place(self) -> str:

@@ -1,7 +1,7 @@
 """Rules for migrations: check one file statement by statement, against the schema that the files before it make.
 
 The rules by subject: lock_rules.py, alter_table_rules.py, write_rules.py and release_rules.py. Here are the rules about
-settings and hidden changes. sql/README.md gives each rule's reason, with a bad and a good example.
+settings and hidden changes. docs/reference/lint-rules.md gives each rule's reason, with a bad and a good example.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Rules of `schema check`: their ids, levels and hints, and which of squawk's rules apply.
 
-The ids are an interface: `-- allow:` comments, the JSON output and the headings of sql/README.md contain them.
+The ids are an interface: `-- allow:` comments, the JSON output and docs/reference/lint-rules.md contain them.
 """
 
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ RULES = {
 }
 
 SQUAWK_DOCS = "https://squawkhq.com/docs/"
-# Squawk's rules that apply here, each with its hint. docs/reference/lint-rules.md says why all others are off.
+# Squawk's rules that apply here, each with its hint. docs/reference/other-linters.md says why all others are off.
 SQUAWK_RULES = {
     "ban-char-field": "use text",
     "ban-create-domain-with-constraint": "put a named CHECK on the table",

@@ -48,7 +48,7 @@ class Fault:
     line: int  # from 1
     what: str  # the problem
     todo: str  # the advice
-    rule: str = "syntax-error"  # its heading in sql/README.md
+    rule: str = "syntax-error"  # its heading in docs/reference/lint-rules.md
 
     def __str__(self) -> str:
         return f"{current().shown(self.path.absolute())}:{self.line}: {self.what}: {self.todo}"

@@ -1,6 +1,6 @@
 """Statements that a migration may not contain, such as COMMIT, SET, or CREATE INDEX CONCURRENTLY in a transaction.
 
-The rules are those of sql/README.md, and of PostgreSQL for statements that cannot run in a transaction.
+The rules are those of docs/reference/lint-rules.md, and of PostgreSQL for statements that cannot run in a transaction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Rejection(NamedTuple):
 
     what: str  # the problem
     todo: str  # the advice
-    rule: str  # its heading in sql/README.md
+    rule: str  # its heading in docs/reference/lint-rules.md
 
 
 UNSURE = "after an interruption the migrator cannot tell whether it finished"

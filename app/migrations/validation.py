@@ -1,7 +1,7 @@
 """Validation of sql/migrations: names, order, rollbacks, directives, and statements, before one reaches a database.
 
 yoyo ignores what it does not know without a message: a file with another ending, or a misspelt directive. The rules are
-those of sql/README.md, of yoyo/migrations.py 9.0.0, and of PostgreSQL.
+those of docs/reference/lint-rules.md, of yoyo/migrations.py 9.0.0, and of PostgreSQL.
 """
 
 import re

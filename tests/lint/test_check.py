@@ -1,4 +1,4 @@
-"""`images schema check`: the cases of the corpus, the examples of sql/README.md, and `-- allow:` comments."""
+"""`images schema check`: the corpus, the examples of docs/reference/lint-rules.md, and `-- allow:` comments."""
 
 import functools
 import json
@@ -41,7 +41,7 @@ from tests.support.verdicts import verdicts
 
 SHIPPED = ROOT / "sql"
 LAST = max(path.stem for path in (SHIPPED / "migrations").glob("*.sql") if "rollback" not in path.name)
-README = (SHIPPED / "README.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "lint-rules.md").read_text()
 
 
 def listed_once(read: Callable[[str], Iterable[Any]]) -> Callable[[str], list[Any]]:
@@ -154,8 +154,8 @@ def test_the_corpus_has_each_rule(tmp_path: Path) -> None:
 
 
 def examples() -> list[tuple[str, str, str]]:
-    """Return each example of sql/README.md: its rule, Bad or Good, and the SQL."""
-    sections = re.split(r"^### (.+)\n", README.partition("\n## Rules\n")[2], flags=re.MULTILINE)[1:]
+    """Return each example of docs/reference/lint-rules.md: its rule, Bad or Good, and the SQL."""
+    sections = re.split(r"^### (.+)\n", PAGE, flags=re.MULTILINE)[1:]
     return [
         (rule, kind, sql)
         for rule, text in zip(sections[::2], sections[1::2], strict=True)
@@ -164,7 +164,7 @@ def examples() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("rule", "kind", "sql"), examples())
-def test_an_example_of_the_readme_is_judged_as_it_says(tmp_path: Path, rule: str, kind: str, sql: str) -> None:
+def test_an_example_of_the_page_is_judged_as_it_says(tmp_path: Path, rule: str, kind: str, sql: str) -> None:
     if rule in {"query-header", "query-example", "select-star", "insert-columns", "offset-paging"}:
         found = one(tmp_path, "COMMENT ON TABLE images IS 'x';", queries={"count_images.sql": sql})
     else:
@@ -185,13 +185,13 @@ def test_an_example_of_the_readme_is_judged_as_it_says(tmp_path: Path, rule: str
     assert {finding.rule for finding in found} == ({rule} if kind == "Bad" else set()), "\n".join(map(str, found))
 
 
-def test_the_readme_has_a_heading_for_each_rule() -> None:
-    headings = re.findall(r"^### (\S+)$", README, re.MULTILINE)
+def test_the_page_has_a_heading_for_each_rule() -> None:
+    headings = re.findall(r"^### (\S+)$", PAGE, re.MULTILINE)
     shown = {rule for rule, _, _ in examples()}
 
     assert sorted(headings) == sorted(RULES)
     assert RULES.keys() - shown == {"file-name", "file-text", "depends", "rollback", "allow"}
-    assert re.findall(r"^\| \[(\S+)\]\(https://squawkhq.com/docs/\1\)", README, re.MULTILINE) == list(SQUAWK_RULES)
+    assert re.findall(r"^\| \[(\S+)\]\(https://squawkhq.com/docs/\1\)", PAGE, re.MULTILINE) == list(SQUAWK_RULES)
 
 
 ALLOWED = {
@@ -260,7 +260,7 @@ def test_a_finding_names_its_place_and_has_a_hint(tmp_path: Path) -> None:
     assert str(finding) == (
         f"{tmp_path}/sql/migrations/0901_case.sql:7: blocking-index (unsafe): writes to images wait until the index is "
         "built\n  hint: use CREATE INDEX CONCURRENTLY, as the only statement of a file with `-- transactional: false` "
-        "(sql/README.md#blocking-index)"
+        "(docs/reference/lint-rules.md#blocking-index)"
     )
 
 
@@ -320,7 +320,7 @@ def test_the_command_prints_the_findings_and_returns_1(
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["path"] == f"{sql}/migrations/0901_case.sql"
     assert (finding["line"], finding["rule"], finding["level"]) == (5, "blocking-index", "unsafe")
-    assert finding["link"] == "sql/README.md#blocking-index"
+    assert finding["link"] == "docs/reference/lint-rules.md#blocking-index"
     assert finding.keys() == {"path", "line", "rule", "level", "why", "instead", "link"}
 
 

@@ -1,4 +1,4 @@
-"""Rules of other linters: `python -m tests.support.other_linters` writes docs/reference/lint-rules.md.
+"""Rules of other linters: `python -m tests.support.other_linters` writes docs/reference/other-linters.md.
 
 tests/lint/other_linters.toml has the rules, and which of ours have each of them.
 """
@@ -15,14 +15,14 @@ from app.settings import ROOT
 from tests.conftest import BIN
 
 FILE = ROOT / "tests" / "lint" / "other_linters.toml"
-PAGE = ROOT / "docs" / "reference" / "lint-rules.md"
+PAGE = ROOT / "docs" / "reference" / "other-linters.md"
 ON = "on"
 # The first words of squawk's rules. Its program contains their names one after another.
 FIRST = "adding|ban|changing|constraint|disallowed|identifier|prefer|renaming|require|transaction"
 TITLE = """# Rules of other linters
 
 `images schema check` runs squawk with the rules that are "on" below. Each other rule has its counterpart among
-[our rules](../../sql/README.md#rules), or a reason why it has none. Our rules know the schema that the earlier files
+[our rules](lint-rules.md), or a reason why it has none. Our rules know the schema that the earlier files
 make, and the queries of the running release.
 
 `python -m tests.support.other_linters` writes this page from `tests/lint/other_linters.toml`.
@@ -45,7 +45,7 @@ def page() -> str:
 
 def _cell(answer: str | list[str]) -> str:
     if isinstance(answer, list):
-        return ", ".join(f"[{rule}](../../sql/README.md#{rule})" for rule in answer)
+        return ", ".join(f"[{rule}](lint-rules.md#{rule})" for rule in answer)
     return answer if answer == ON else f"not held: {answer}"
 
 

@@ -50,13 +50,3 @@ def test_the_table_of_settings_is_whole() -> None:
 
     named = re.findall(r"[A-Z_]+", " ".join(rows))
     assert sorted(named) == sorted(NAMES)
-
-
-@pytest.mark.parametrize("page", ["README.md", "sql/README.md"])
-def test_each_file_that_it_names_is_there(page: str) -> None:
-    text = (ROOT / page).read_text()
-    named = re.findall(r"`((?:sql|app|tests|migrator|queries|migrations|requirements)/[\w/.]*)`", text)
-
-    assert len(named) > 4
-    for name in named:
-        assert "NNNN" in name or (ROOT / name).exists() or (ROOT / "sql" / name).exists(), name
