@@ -42,34 +42,37 @@ async def store_image(
     """Store an image. Return its row and whether it is new, because the same bytes are stored once.
 
     `measure` decodes the image. If the catalogue and the store have the bytes already, they are not decoded again. If
-    the store does not have the bytes of a known image, or the last check found others, they are written again. Without
-    a file name, the hash becomes the name.
+    the store does not have the bytes of a known image, or the last check found others, they are written again. If the
+    row of a known image says another size of them, it is wrong: an import or another program wrote it. Such a row gets
+    what was measured. Without a file name, the hash becomes the name.
 
     Raises errors of `measure`, of obstore and of PostgreSQL.
     """
-    row = await queries.get_image_by_sha256(pool, hashed.sha256)
-    if row is not None and await _is_sound(pool, objects, row["id"], hashed):
-        return row, False
-    measured = await measure(hashed.content)
+    measured: Measure | None = None
     key, written = keys.storage_key(hashed.sha256), 0
     while True:
-        if row is not None:
-            await _write_again(pool, objects, row["id"], hashed, measured)
+        row = await queries.get_image_by_sha256(pool, hashed.sha256)
+        fault = None if row is None else await _fault(pool, objects, row["id"], hashed)
+        if row is not None and fault is None:
             return row, False
+        if measured is None:
+            measured = await measure(hashed.content)
         async with pool.exclusive(hashed.sha256) as waited:
-            if not waited:
-                if written == MAX_WRITES:
-                    raise TimeoutError(EIO, "the object store does not have the bytes that were just written")
-                # The row is committed after the bytes are written, so a crash can leave bytes without a row, but no row
-                # without bytes. No connection is held while they are written. A DELETE may remove them meanwhile, until
-                # this transaction has the lock. Then they are looked up, and written again if they are gone.
-                await store.put(objects, key, hashed.content, measured.content_type)
-                written += 1
-                async with pool.store_transaction() as connection:
-                    await queries.lock_content(connection, hashed.sha256)
-                    if await store.size(objects, key) != hashed.byte_size:
-                        continue
-                    row = await queries.insert_image(
+            if waited:  # Another request in this process may have stored the same bytes in between.
+                continue
+            if written == MAX_WRITES:
+                raise TimeoutError(EIO, "the object store does not have the bytes that were just written")
+            # The row is committed after the bytes are written, so a crash can leave bytes without a row, but no row
+            # without bytes. No connection is held while they are written. A DELETE may remove them meanwhile, until
+            # this transaction has the lock. Then they are looked up, and written again if they are gone.
+            await store.put(objects, key, hashed.content, measured.content_type)
+            written += 1
+            async with pool.store_transaction() as connection:
+                await queries.lock_content(connection, hashed.sha256)
+                if await store.size(objects, key) != hashed.byte_size:
+                    continue
+                if row is None:
+                    stored = await queries.insert_image(
                         connection,
                         filename=filename or f"{hashed.sha256[:16]}.{EXTENSIONS[measured.content_type]}",
                         byte_size=hashed.byte_size,
@@ -78,10 +81,16 @@ async def store_image(
                         **fields.model_dump(exclude={"attributes"}),
                         attributes=to_json(fields.attributes).decode(),
                     )
-                if row is not None:
-                    return row, True
-        # Another request, in this process or another one, may have stored the same bytes in between.
-        row = await queries.get_image_by_sha256(pool, hashed.sha256)
+                else:
+                    stored = await queries.correct_image(
+                        connection, row["id"], byte_size=hashed.byte_size, **measured._asdict()
+                    )
+                    await queries.record_check(connection, hashed.sha256, None)
+            if stored is not None:
+                if fault is not None:
+                    logger.warning("wrote %r again: there was a fault (%s)", key, fault)
+                return stored, row is None
+        # Another process has stored the same bytes in between, or deleted the image.
 
 
 async def fault_of(pool: Pool, objects: ObjectStore, row: Record, sha256: str) -> str | None:
@@ -96,37 +105,19 @@ async def fault_of(pool: Pool, objects: ObjectStore, row: Record, sha256: str) -
     return await queries.find_fault(pool, sha256)
 
 
-async def _is_sound(pool: Pool, objects: ObjectStore, id: UUID, hashed: HashedContent) -> bool:
-    """Return whether the store has the bytes of a known image. If it does not answer, return False."""
-    row = await queries.get_content(pool, id)
-    if row is None or row["byte_size"] != hashed.byte_size:
-        return False
-    try:
-        return await fault_of(pool, objects, row, hashed.sha256) is None
-    except (*UNAVAILABLE, *SCHEMA_BEHIND, *store.ABSENT):  # `_write_again` tells
-        return False
+async def _fault(pool: Pool, objects: ObjectStore, id: UUID, hashed: HashedContent) -> str | None:
+    """Return what is wrong with a known image: as `fault_of`, or row if its row has another size than the bytes.
 
-
-async def _write_again(pool: Pool, objects: ObjectStore, id: UUID, hashed: HashedContent, measured: Measure) -> None:
-    """Write the bytes of a known image again, if the store has none or others.
-
-    If the store or PostgreSQL fails, the upload still succeeds: the catalogue has the image. A DELETE at the same time
-    may leave an orphan, but no image without its bytes.
+    If the store or PostgreSQL does not answer, return None: the upload succeeds, because the catalogue has the image.
     """
-    row = await queries.get_content(pool, id)
-    if row is None or row["byte_size"] != hashed.byte_size:
-        return  # It is deleted, or an adopted row is wrong itself.
-    key = row["storage_key"]
     try:
-        fault = await fault_of(pool, objects, row, hashed.sha256)
-        if fault is None:
-            return
-        await store.put(objects, key, hashed.content, measured.content_type)
-        await queries.record_check(pool, hashed.sha256, None)
-    except (*UNAVAILABLE, *SCHEMA_BEHIND, *store.ABSENT) as error:  # the key of an adopted row may be no key
-        logger.error("could not look up %r and write it again: %s", key, store.reason(error))
-    else:
-        logger.warning("wrote %r again: the object store had a fault (%s)", key, fault)
+        row = await queries.get_content(pool, id)
+        if row is None or row["byte_size"] != hashed.byte_size:
+            return "row"  # or it is deleted, which the transaction finds
+        return await fault_of(pool, objects, row, hashed.sha256)
+    except (*UNAVAILABLE, *SCHEMA_BEHIND) as error:
+        logger.error("could not look up the bytes of image %s: %s", id, store.reason(error))
+        return None
 
 
 async def hash_content(content: Content) -> HashedContent:

@@ -138,6 +138,12 @@ async def insert_image(
     )
 
 
+async def correct_image(
+    database: Database, id: UUID, *, content_type: str, byte_size: int, width: int, height: int
+) -> Record | None:
+    return await database.fetchrow("correct_image", id, content_type, byte_size, width, height)
+
+
 async def update_image(
     pool: Pool,
     id: UUID,

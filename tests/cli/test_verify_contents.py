@@ -1,9 +1,11 @@
 """Rotten bytes: what is not served, what `images objects check --verify` finds, and what an upload repairs."""
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -99,16 +101,63 @@ async def test_an_upload_of_known_bytes_writes_them_again(
     assert (await client.get(f"/v1/images/{image['id']}/content")).content == picture()
 
 
-async def test_known_bytes_under_an_adopted_key_are_written_there(
-    client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+WRONG = {"byte_size": 7, "content_type": "image/png", "width": 1, "height": 2}
+
+
+async def test_an_upload_corrects_an_imported_record(client: httpx.AsyncClient, settings: Settings) -> None:
+    """The bytes are the truth, whatever a record says that was imported without them."""
+    cases = [*({name: value} for name, value in WRONG.items()), WRONG]
+    for seed, (wrong, kept) in enumerate(product(cases, [None, b"another"])):
+        content = picture() + bytes(seed + 1)
+        truth = {"content_type": "image/jpeg", "byte_size": len(content), "width": 60, "height": 40}
+        sha256 = hashlib.sha256(content).hexdigest()
+        line = json.dumps({"filename": "kept.jpg", "title": "Kept", "sha256": sha256} | truth | wrong).encode()
+        await client.post("/v1/images/import", content=line, headers={"Content-Type": "application/x-ndjson"})
+        if kept is not None:
+            put(settings, storage_key(sha256), kept)
+        imported = (await client.get("/v1/images", params={"limit": 1})).json()["images"][0]
+        assert imported["sha256"] == sha256
+
+        answer = await client.post("/v1/images", files={"file": content})
+
+        assert answer.status_code == 200
+        assert answer.json() == imported | truth | {"updated_at": answer.json()["updated_at"]}
+        assert answer.json()["updated_at"] > imported["updated_at"]
+        read = await client.get(f"/v1/images/{imported['id']}")
+        assert (read.json(), read.headers["etag"]) == (answer.json(), answer.headers["etag"])
+        sent = await client.get(f"/v1/images/{imported['id']}/content")
+        assert (sent.status_code, sent.headers["content-type"], sent.content) == (200, "image/jpeg", content)
+        again = await client.post("/v1/images", files={"file": content})
+        assert (again.status_code, again.json()) == (200, answer.json())
+    for type, number in {"image/jpeg": len(cases) * 2, "image/png": 0}.items():
+        assert len((await client.get("/v1/images", params={"content_type": type})).json()["images"]) == number
+
+
+async def test_an_upload_corrects_the_row_of_sound_bytes(
+    client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     image = await upload(client)
-    connection.execute("UPDATE images SET own_key = 'old/cat.jpg'")
-    remove(settings, storage_key(image["sha256"]))
+    connection.execute("UPDATE images SET byte_size = 7")
 
-    await upload(client)
+    again = await client.post("/v1/images", files={"file": picture()})
 
-    assert objects(settings) == ["old/cat.jpg"]
+    assert again.json() == image | {"updated_at": again.json()["updated_at"]}
+    assert (await client.get(f"/v1/images/{image['id']}/content")).content == picture()
+
+
+async def test_known_bytes_without_those_of_an_adopted_key_get_the_usual_key(
+    client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    """An object of another size under the adopted key stays: it may be the only one with its bytes."""
+    image = await upload(client)
+    put(settings, "old/cat.jpg", b"another")
+    for key in ("old/cat.jpg", "none", "", "../secret", "a\nb"):
+        connection.execute("UPDATE images SET own_key = %s", [key])
+        remove(settings, storage_key(image["sha256"]))
+
+        assert await upload(client) == image
+        assert objects(settings) == ["old/cat.jpg", storage_key(image["sha256"])]
+        assert (await client.get(f"/v1/images/{image['id']}/content")).content == picture()
 
 
 async def test_sound_bytes_are_not_written_again(
@@ -120,18 +169,27 @@ async def test_sound_bytes_are_not_written_again(
     await upload(client)
 
 
-@pytest.mark.parametrize("failing", ["size", "put"])
 async def test_known_bytes_are_known_while_the_store_is_away(
-    failing: str, client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload(client)
+    monkeypatch.setattr(store, "size", away)
+
+    assert (await client.post("/v1/images", files={"file": picture()})).status_code == 200
+
+
+async def test_known_bytes_that_are_lost_and_cannot_be_written_are_not_answered_as_stored(
+    client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = await upload(client)
     remove(settings, storage_key(image["sha256"]))
+    monkeypatch.setattr(store, "put", away)
 
-    async def away(*_: object) -> None:
-        raise OSError("no answer")
+    problem(await client.post("/v1/images", files={"file": picture()}), 503)
 
-    monkeypatch.setattr(store, failing, away)
-    assert (await client.post("/v1/images", files={"file": picture()})).status_code == 200
+
+async def away(*_: object) -> None:
+    raise OSError("no answer")
 
 
 async def test_an_import_of_known_bytes_writes_them_again(

@@ -42,6 +42,7 @@ IN_FUNCTION = 200
 PINNED = {
     "can_read_hashes": (set(), 0, 60),
     "confirm_store": (set(), 1, 5),
+    "correct_image": ({"images_pkey"}, 1, 120),
     "count_upload_bytes": (set(), 1, IN_FUNCTION),
     "count_faults": ({"content_checks_fault_idx", "images_content_sha256_key"}, 0, 10),
     "delete_checks": ({"content_checks_pkey", "images_content_sha256_key"}, 0, 10),
