@@ -38,6 +38,7 @@ async def store_image(
     measure: Callable[[Content], Awaitable[Measure]],
     filename: str | None,
     fields: UploadFields,
+    confirm: Callable[[], Awaitable[None]],
 ) -> tuple[Record, bool]:
     """Store an image. Return its row and whether it is new, because the same bytes are stored once.
 
@@ -46,7 +47,8 @@ async def store_image(
     row of a known image says another size of them, it is wrong: an import or another program wrote it. Such a row gets
     what was measured. Without a file name, the hash becomes the name.
 
-    Raises errors of `measure`, of obstore and of PostgreSQL.
+    `confirm` raises an error if nothing may be written any longer. Raises errors of `measure` and `confirm`, of obstore
+    and of PostgreSQL.
     """
     measured: Measure | None = None
     key, written = keys.storage_key(hashed.sha256), 0
@@ -57,6 +59,7 @@ async def store_image(
             return row, False
         if measured is None:
             measured = await measure(hashed.content)
+        await confirm()
         async with pool.exclusive(hashed.sha256) as waited:
             if waited:  # Another request in this process may have stored the same bytes in between.
                 continue

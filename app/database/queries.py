@@ -243,7 +243,7 @@ async def export_images(
             )
 
 
-async def find_token(database: Pool | ReadRouter, id: UUID) -> Record | None:
+async def find_token(database: Database, id: UUID) -> Record | None:
     return await database.fetchrow("find_token", id)
 
 

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from app.catalogue.tokens import CACHE_TIME, SCOPES, TOKEN, Scope, digest
 from app.database import queries
+from app.database.connection import Connection
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
@@ -65,6 +66,23 @@ class Tokens:
         An unknown ID and a wrong secret take the same path: each costs one look-up. A malformed token does not reach
         the database. For a token with limits, return what counts the body.
         """
+        id, known = await self._find(authorization, self._reads)
+        meter = await self._limits.spend(id, known.limits) if known.limits is not None else None
+        await self._write_use(id)
+        _require_scope(known, wanted)
+        return meter
+
+    async def confirm(self, authorization: str | None, wanted: Scope, connection: Connection | None = None) -> None:
+        """Return if the token is still valid, now that a body has arrived, which may take long.
+
+        A caller in a transaction gives its connection, so that it does not wait for a second one. Raises ProblemError:
+        401, 403.
+        """
+        _, known = await self._find(authorization, connection or self._reads)
+        _require_scope(known, wanted)
+
+    async def _find(self, authorization: str | None, database: ReadRouter | Connection) -> tuple[UUID, Known]:
+        """Return the ID of the token in the header, and what the database has about it. Raises ProblemError 401."""
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized(MISSING)
@@ -77,7 +95,10 @@ class Tokens:
                 known = None
             secret = _matching(known, text)
             if secret is None:  # another worker may just have seen a new secret
-                known = await self._flight.share(id, lambda: self._look_up(id))
+                if isinstance(database, Connection):  # no other request may wait for a statement in this transaction
+                    known = await self._look_up(id, database)
+                else:
+                    known = await self._flight.share(id, lambda: self._look_up(id, database))
                 secret = _matching(known, text)
         if secret is None or known is None or id is None:
             raise _unauthorized("The token is unknown or revoked.", ', error="invalid_token"')
@@ -85,13 +106,7 @@ class Tokens:
             context.token = str(id)
         if secret.expires_at <= time.monotonic():
             raise _unauthorized(EXPIRED, f', error="invalid_token", error_description="{EXPIRED}"')
-        meter = await self._limits.spend(id, known.limits) if known.limits is not None else None
-        await self._write_use(id)
-        if SCOPES.index(known.scope) < SCOPES.index(wanted):
-            challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'
-            detail = f"This request needs a token with scope {wanted}. Your token has scope {known.scope}."
-            raise ProblemError(403, "insufficient-scope", detail, headers={"WWW-Authenticate": challenge})
-        return meter
+        return id, known
 
     async def _write_use(self, id: UUID) -> None:
         """Write the time of use of a token whose secret was right, at most once in USE_INTERVAL."""
@@ -104,9 +119,9 @@ class Tokens:
         except UNAVAILABLE as error:  # for example on a standby: the token is valid anyway
             logger.error("could not write the last use of token %s: %s", id, error)
 
-    async def _look_up(self, id: UUID) -> Known | None:
+    async def _look_up(self, id: UUID, database: ReadRouter | Connection) -> Known | None:
         since = time.monotonic()
-        row = await queries.find_token(self._reads, id)
+        row = await queries.find_token(database, id)
         if row is None:
             self._known.pop(id, None)
             self._used.pop(id, None)
@@ -140,6 +155,13 @@ def _matching(known: Known | None, text: str) -> Secret | None:
     return None
 
 
+def _require_scope(known: Known, wanted: Scope) -> None:
+    if SCOPES.index(known.scope) < SCOPES.index(wanted):
+        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'
+        detail = f"This request needs a token with scope {wanted}. Your token has scope {known.scope}."
+        raise ProblemError(403, "insufficient-scope", detail, headers={"WWW-Authenticate": challenge})
+
+
 def _unauthorized(detail: str, error: str = "") -> ProblemError:
     return ProblemError(401, detail=detail, headers={"WWW-Authenticate": CHALLENGE + error})
 
@@ -152,6 +174,16 @@ async def admit(tokens: Tokens | None, request: HTTPConnection[Any], wanted: Sco
     if tokens is not None:
         return await tokens.require(_authorization(request), wanted)
     return None
+
+
+async def confirm(request: HTTPConnection[Any], wanted: Scope, connection: Connection | None = None) -> None:
+    """Return if the token of the request is still valid. Call it after the body, before anything is written.
+
+    Raises ProblemError: 401, 403.
+    """
+    tokens: Tokens | None = request.state["tokens"]
+    if tokens is not None:
+        await tokens.confirm(_authorization(request), wanted, connection)
 
 
 def _authorization(request: HTTPConnection[Any]) -> str | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, LiteralString
 from uuid import UUID
 
 import httpx
@@ -19,15 +20,18 @@ from pydantic import SecretStr
 from app.catalogue import tokens
 from app.database import queries
 from app.database.pool import Pool
+from app.decoder.queue import DecoderQueue
 from app.main import create_app
 from app.settings import Settings
 from tests.cli.test_entrypoint import free_port, ready, service
 from tests.conftest import BIN, client_of, environment
 from tests.migrations.test_backend import wait_until
 from tests.support import forked
-from tests.support.api import insert, problem
+from tests.support.api import insert, objects, part, problem, rows
+from tests.support.pictures import picture
 
 ID = UUID(int=7)
+JPEG = {"Content-Type": "image/jpeg"}
 EVERYTHING = [
     ("GET", "/v1/images", "read"),
     ("POST", "/v1/images", "write"),
@@ -328,6 +332,71 @@ async def test_a_revoked_token_is_refused_within_a_second(closed: httpx.AsyncCli
         await asyncio.sleep(0.02)
 
     problem(await closed.get("/v1/images", headers=bearer(token)), 401)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE tokens SET revoked_at = now() WHERE name = %s",
+        "UPDATE tokens SET expires_at = now() WHERE name = %s",
+    ],
+    ids=["revoked", "expired"],
+)
+async def test_a_token_that_ends_while_its_body_arrives_writes_nothing(
+    end: LiteralString,
+    closed: httpx.AsyncClient,
+    settings: Settings,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.web.auth.CACHE_TIME", 0.0)
+    id = insert(connection, filename="kept.jpg")
+    line = b'{"filename": "a", "content_type": "image/png", "byte_size": 1, "width": 1, "height": 1, "sha256": "%b"}'
+    form = b"".join([part('name="file"; filename="a.jpg"', picture()), b"--0a1b2c--\r\n"])
+    requests = [
+        ("POST", "/v1/images", "image/jpeg", picture()),
+        ("POST", "/v1/images", "multipart/form-data; boundary=0a1b2c", form),
+        ("PATCH", f"/v1/images/{id}", "application/json", b'{"filename": "changed"}'),
+        ("PATCH", f"/v1/images/{id}", "application/json", b"{}"),
+        ("POST", "/v1/images/import", "application/x-ndjson", line % (b"a" * 64)),
+    ]
+    for number, (method, path, type, content) in enumerate(requests):
+        token = await made(settings, "admin", f"client {number}")
+
+        async def body(content: bytes, number: int) -> AsyncIterator[bytes]:
+            yield content[:9]
+            connection.execute(end, [f"client {number}"])
+            yield content[9:]
+
+        headers = {"Content-Type": type, **bearer(token)}
+        answer = await closed.request(method, path, content=body(content, number), headers=headers)
+
+        problem(answer, 401)
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+    assert connection.execute("SELECT filename FROM images").fetchall() == [("kept.jpg",)]
+    assert objects(settings) == []
+
+
+async def test_a_token_that_ends_while_its_image_is_decoded_writes_nothing(
+    closed: httpx.AsyncClient,
+    settings: Settings,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The image may wait for its turn as long as the request may take."""
+    monkeypatch.setattr("app.web.auth.CACHE_TIME", 0.0)
+    token = await made(settings, "write")
+    run = DecoderQueue.run
+
+    async def late(*arguments: Any) -> Any:
+        connection.execute("UPDATE tokens SET revoked_at = now()")
+        return await run(*arguments)
+
+    monkeypatch.setattr(DecoderQueue, "run", late)
+
+    problem(await closed.post("/v1/images", content=picture(), headers={**bearer(token), **JPEG}), 401)
+    assert rows(connection) == 0
+    assert objects(settings) == []
 
 
 async def test_a_new_token_is_known_at_once(closed: httpx.AsyncClient, settings: Settings) -> None:

@@ -25,6 +25,7 @@ from app.database.pool import Pool
 from app.errors import ImageNotFoundError
 from app.observability.logs import logger
 from app.storage import store
+from app.web.auth import confirm
 from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators
 from app.web.operations import (
     JSON,
@@ -128,6 +129,7 @@ async def update_image(request: Request[State]) -> Response:
     """
     pool, settings, id = request.state["pool"], request.state["settings"], request.path_params["id"]
     patch = await _patch(request)
+    await confirm(request, "write")
     versions, attributes = _versions(request), "{}"
     if not patch.model_fields_set:
         return image_response(await _current(request))

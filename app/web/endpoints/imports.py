@@ -17,6 +17,7 @@ from app.catalogue.export import NDJSON
 from app.catalogue.models import ImageRecord, ImportResult
 from app.database import queries
 from app.database.connection import Connection
+from app.web.auth import confirm
 from app.web.limits import transfer_slot
 from app.web.operations import JSON, Answer, Body, Tag, operation
 from app.web.problems import MAX_ERRORS, FieldError, ProblemError, invalid
@@ -57,6 +58,7 @@ async def import_images(request: Request[State]) -> Response:
                     result.known += len(batch) - len(new)
                 if faults.errors:
                     raise faults.problem()
+                await confirm(request, "admin", connection)
         except UniqueViolationError:
             detail = (
                 "Another request stored one of these images meanwhile. Nothing was imported. Send the request again."

@@ -18,6 +18,7 @@ from app.decoder.formats import EXTENSIONS, Measure
 from app.observability.metrics import measured_upload
 from app.settings import Settings
 from app.storage.spool import Content, Spool
+from app.web.auth import confirm
 from app.web.endpoints.images import PATH, image_response
 from app.web.limits import too_large, upload_slot, while_connected
 from app.web.multipart import Form, Limits, file_error, read_form
@@ -126,7 +127,9 @@ async def create_image(request: Request[State]) -> Response:
         async with upload_slot(request), receive(request, settings) as upload:
             hashed = await hash_content(upload.content)
             try:
-                row, new = await store_image(pool, objects, hashed, measure, upload.filename, upload.fields)
+                row, new = await store_image(
+                    pool, objects, hashed, measure, upload.filename, upload.fields, partial(confirm, request, "write")
+                )
             except UNAVAILABLE:
                 if not is_measured:  # the service rejects a bad image without the database, too
                     await measure(hashed.content)
