@@ -1,6 +1,7 @@
 """Options of the yoyo command (-1, -a, -f, -n, -p, -r, --migration-table): reject those that do not do what they say.
 
-RUNBOOK.md has a table of all of them. yoyo reads the command line itself, and gives the backend only a part of it.
+docs/reference/yoyo-options.md has a table of all of them. yoyo reads the command line itself, and gives the
+backend only a part of it.
 """
 
 import argparse

@@ -204,7 +204,7 @@ def test_a_wrong_setting_ends_it_with_one_error(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_port_that_is_taken_after_the_check_is_told_by_uvicorn(workers: str, database: str, tmp_path: Path) -> None:
-    """RUNBOOK.md has uvicorn's line. The exit code is that of a failure."""
+    """The runbook has uvicorn's line. The exit code is that of a failure."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         variables = {"UVICORN_PORT": str(server.getsockname()[1]), "UVICORN_LOG_CONFIG": "app/logging.json"}
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Limits of the yoyo command, which RUNBOOK.md describes: yoyo's own errors before it opens the project's backend."""
+"""Limits of the yoyo command, which the runbook describes: yoyo's own errors before it opens the project's backend."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 from app.settings import ROOT
 from tests.conftest import BIN, environment
 
-RUNBOOK = " ".join((ROOT / "RUNBOOK.md").read_text().partition("### yoyo's own")[2].partition("\n## ")[0].split())
+MESSAGES = (ROOT / "docs" / "runbook" / "messages.md").read_text()
+RUNBOOK = " ".join(MESSAGES.partition("### yoyo's own")[2].partition("\n## ")[0].split())
 
 
 def yoyo(command: str, folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -1,4 +1,4 @@
-"""Options of the yoyo command, as the table in RUNBOOK.md says: each does what its help says, or is rejected."""
+"""Options of the yoyo command, as docs/reference/yoyo-options.md says: each does what its help says, or is rejected."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from app.schema.headers import directives
 from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
 
-TABLE = (ROOT / "RUNBOOK.md").read_text().partition("### Options of yoyo")[2].partition("\n## ")[0]
+TABLE = (ROOT / "docs" / "reference" / "yoyo-options.md").read_text()
 COUNT = len([path for path in (ROOT / "sql" / "migrations").glob("*.sql") if ".rollback" not in path.name])
 
 # Command lines that change nothing, on a migrated database: the exit code, and the words of stderr or stdout.

@@ -100,7 +100,7 @@ def test_each_alert_says_how_bad_what_and_where_to_read_on() -> None:
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
         assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
-        assert rule["annotations"]["runbook_url"] == f"RUNBOOK.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == f"docs/runbook/alerts.md#{rule['alert'].lower()}"
 
 
 def test_the_dashboard_can_be_imported() -> None:

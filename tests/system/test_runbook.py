@@ -1,4 +1,4 @@
-"""RUNBOOK.md has an entry for each alert and for each message to an operator, and its commands work.
+"""The runbook has an entry for each alert and for each message to an operator, and its commands work.
 
 The test collects these messages from the sources of app/:
 
@@ -34,7 +34,8 @@ from tests.conftest import VERSION, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.system.test_backup import other_server as other_server  # a fixture
 
-RUNBOOK = ROOT / "RUNBOOK.md"
+PAGES = ("index", "alerts", "states", "messages")  # of docs/runbook, in the order in which their commands run
+RUNBOOK = "\n".join((ROOT / "docs" / "runbook" / f"{page}.md").read_text() for page in PAGES)
 EXCEPTIONS = {"ChildProcessError", "TimeoutError", "unavailable"}
 CHECKED = ("settings.py", "store.py")
 HINTED = {
@@ -164,7 +165,7 @@ def messages(with_hints: bool = False) -> dict[str, str]:
 
 def blocks(kind: str) -> list[str]:
     """Return the lines of all code blocks of a kind, without comments at the end of a line."""
-    found = re.findall(rf"^```{kind}\n(.*?)^```", RUNBOOK.read_text(), re.DOTALL | re.MULTILINE)
+    found = re.findall(rf"^```{kind}\n(.*?)^```", RUNBOOK, re.DOTALL | re.MULTILINE)
     return [re.sub(r"\s+# .*", "", line) for block in found for line in block.splitlines()]
 
 
@@ -183,7 +184,7 @@ def test_each_entry_is_a_message_of_the_code() -> None:
 
 
 def test_no_placeholder_looks_like_a_note_of_the_author() -> None:
-    assert not re.search(r"\b(?:TODO|FIXME|XXX|TBD)\b", RUNBOOK.read_text())
+    assert not re.search(r"\b(?:TODO|FIXME|XXX|TBD)\b", RUNBOOK)
 
 
 def test_each_alert_has_an_entry() -> None:
@@ -193,7 +194,7 @@ def test_each_alert_has_an_entry() -> None:
     alerts = re.findall(r"^ *- alert: (\w+)$", rules.read_text(), re.MULTILINE)
 
     assert alerts
-    assert sorted(alerts) == sorted(re.findall(r"^### (Images\w+)$", RUNBOOK.read_text(), re.MULTILINE))
+    assert sorted(alerts) == sorted(re.findall(r"^## (Images\w+)$", RUNBOOK, re.MULTILINE))
 
 
 def psql(command: str, url: str) -> str:
@@ -267,7 +268,7 @@ def test_each_file_for_psql_is_used_by_the_runbook() -> None:
         "statements.sql",
     }  # the code uses these
 
-    assert names == set(re.findall(r"sql/inspect/(\w+\.sql)", RUNBOOK.read_text()))
+    assert names == set(re.findall(r"sql/inspect/(\w+\.sql)", RUNBOOK))
 
 
 def test_a_standby_is_promoted_by_hand(other_server: Server, memory: Path) -> None:
