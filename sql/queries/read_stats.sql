@@ -2,7 +2,7 @@
 -- If there are few images, it reads all of them. Otherwise it estimates the figures that would take longer with each
 -- image, and returns their names:
 -- * images: the number if the pages of the table are as full as the last ANALYZE or VACUUM found them. Without such a
---   run, the number if all pages are as full as the first 100.
+--   run, the number if all pages are as full as the first 100. Partitions of the table are added up.
 -- * bytes and content_types: from a sample of 1,000 images from a random id on. The ids are random, so it is a random
 --   sample. A media type of at most 1,000 images is counted.
 -- * tags: ANALYZE's estimate of the distinct terms, at least the number in the sample. The estimate is better for terms
@@ -56,13 +56,23 @@ sample AS MATERIALIZED (
     LIMIT CASE WHEN (SELECT yes FROM large) THEN 1000 ELSE $1 END
 ),
 
+-- each table, or each of its partitions
 pages AS MATERIALIZED (
     SELECT
-        oid,
+        root,
         CASE WHEN reltuples > 0 AND relpages > 0 THEN reltuples / relpages END AS rows_each,
         pg_relation_size(oid) / current_setting('block_size')::bigint AS number
-    FROM pg_class
-    WHERE oid IN ('images'::regclass, 'image_terms'::regclass)
+    FROM (VALUES ('images'::regclass), ('image_terms'::regclass)) AS counted (root)
+    CROSS JOIN LATERAL (
+        SELECT root AS leaf
+
+        UNION
+
+        SELECT relid
+        FROM pg_partition_tree(root)
+    ) AS leaves
+    JOIN pg_class ON oid = leaf
+    WHERE relkind = 'r'
 ),
 
 total (images) AS MATERIALIZED (
@@ -72,15 +82,19 @@ total (images) AS MATERIALIZED (
             ELSE GREATEST(
                 $1 + 1,
                 (
-                    number * COALESCE(
-                        rows_each,
-                        (SELECT count(*) FROM images WHERE ctid < '(100,0)') / LEAST(100, number)::float
-                    )
-                )::bigint
+                    SELECT
+                        sum(
+                            number * COALESCE(
+                                rows_each,
+                                (SELECT count(*) FROM images WHERE ctid < '(100,0)')
+                                / (SELECT sum(LEAST(100, number)) FROM pages WHERE root = 'images'::regclass)::float
+                            )
+                        )::bigint
+                    FROM pages
+                    WHERE root = 'images'::regclass AND number > 0
+                )
             )
         END
-    FROM pages
-    WHERE oid = 'images'::regclass
 ),
 
 types (term, number) AS (
@@ -140,11 +154,14 @@ content_types AS (
 ),
 
 distinct_terms (number) AS (
-    SELECT CASE WHEN n_distinct < 0 THEN -n_distinct * rows_each * number ELSE n_distinct END
+    SELECT
+        CASE
+            WHEN n_distinct < 0
+                THEN -n_distinct * (SELECT sum(rows_each * number) FROM pages WHERE root = 'image_terms'::regclass)
+            ELSE n_distinct
+        END
     FROM pg_stats
-    CROSS JOIN pages
-    WHERE pages.oid = 'image_terms'::regclass
-        AND schemaname = (
+    WHERE schemaname = (
             SELECT nspname
             FROM pg_namespace
             JOIN pg_class ON relnamespace = pg_namespace.oid

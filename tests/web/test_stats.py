@@ -140,6 +140,27 @@ async def test_the_estimate_follows_the_table(pool: Pool, connection: psycopg.Co
     assert (await stats(pool, 1001))["images"] == 1002
 
 
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_partitions_are_added_up(pool: Pool, connection: psycopg.Connection, analyzed: bool) -> None:
+    """The parent of partitions has no pages and, of PostgreSQL's own accord, no statistics."""
+    fill(connection, 1, 20_000)
+    if analyzed:
+        connection.execute("ANALYZE images, image_terms")
+    connection.execute("""
+        CREATE TABLE parent (LIKE images) PARTITION BY RANGE (created_at);
+        ALTER TABLE images RENAME TO images_later;
+        ALTER TABLE parent RENAME TO images;
+        ALTER TABLE images ATTACH PARTITION images_later FOR VALUES FROM ('2026-01-31') TO (MAXVALUE);
+        CREATE TABLE images_earlier PARTITION OF images FOR VALUES FROM (MINVALUE) TO ('2026-01-31');
+        GRANT SELECT ON images TO PUBLIC;
+    """)
+
+    figures = await stats(pool, 10_000)
+
+    assert figures["images"] == pytest.approx(20_000, rel=0.05)
+    assert figures["content_types"]["image/avif"] == 200
+
+
 async def test_the_beginning_of_the_table_does_not_stand_for_all(pool: Pool, connection: psycopg.Connection) -> None:
     fill(connection, 1, 20_000)
     connection.execute("DELETE FROM images WHERE own_key::integer <= 10000")
