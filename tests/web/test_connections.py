@@ -18,7 +18,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from app.web.server import protocol
+from app.web.server import lingering, protocol
 from app.web.server.request_log import REJECTION
 from tests.conftest import free_port
 from tests.migrations.test_backend import wait_until
@@ -26,6 +26,7 @@ from tests.migrations.test_backend import wait_until
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 LARGE = bytes(20 * 2**20)
+REJECTED = b"too large" * 1000
 REQUEST_TIMEOUT = 0.4  # seconds, of a service under test
 SLOW = 0.2  # seconds that a request to /slow takes
 
@@ -61,6 +62,11 @@ class Service:
             for number in range(50):
                 await send({"type": "http.response.body", "body": bytes(20_000), "more_body": number < 49})
                 await asyncio.sleep(0.005)
+            return
+        if scope["path"] == "/early":
+            headers = [(b"content-length", b"%d" % len(REJECTED)), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 413, "headers": headers})
+            await send({"type": "http.response.body", "body": REJECTED})
             return
         content = LARGE if scope["path"] == "/large" else b"ok"
         headers = [(b"content-length", b"%d" % len(content)), (b"fields", b"%d" % len(scope["headers"]))]
@@ -157,13 +163,14 @@ async def test_of_thousands_of_requests_in_one_read_few_are_parsed() -> None:
 async def test_a_head_behind_another_request_in_one_read_has_the_same_limit(size: int, rejected: bool) -> None:
     connection = connected(protocol.HttpProtocol)
     connection.data_received(GET + GET.replace(b"Host", b"x: " + b"y" * size + b"\r\nHost"))
-    [(waiting, _)] = connection.pipeline
-    scope: dict[str, Any] = {**waiting.scope}
+    scopes: list[dict[str, Any]] = [{**waiting.scope} for waiting, _ in connection.pipeline]
+    ends = connection.transport.is_closing()  # the head was not even read to its end
     connection.connection_lost(None)
 
-    assert (REJECTION in scope) == rejected
-    if rejected:
-        assert scope[REJECTION].response().status_code == 431
+    assert ends or len(scopes) == 1
+    assert (ends or REJECTION in scopes[0]) == rejected
+    if rejected and not ends:
+        assert scopes[0][REJECTION].response().status_code == 431
 
 
 @pytest.mark.parametrize("before", [b"", GET], ids=["first", "second"])
@@ -237,6 +244,79 @@ def test_trailers_without_end_end_the_connection(path: bytes, endless: bytes, se
 
         assert sent_before_the_end(client, endless) < 2**24
     wait_until(lambda: service.connections == 0)
+
+
+BODY = bytes(40 * 2**20)
+CHUNK = b"1000\r\n%b\r\n" % bytes(0x1000)
+EARLY = {
+    "declared": (b"Content-Length: %d\r\n\r\n" % len(BODY), BODY),
+    "chunked": (b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)),
+}
+
+
+@pytest.mark.parametrize("service", ["asyncio", "uvloop"], indirect=True)
+@pytest.mark.parametrize("coding", EARLY)
+def test_an_early_response_is_read_after_the_whole_body(
+    coding: str, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that sends 40 MiB before it reads anything."""
+    monkeypatch.setattr(protocol, "DEFAULT_REQUEST_TIMEOUT", 20)
+    head, body = EARLY[coding]
+    with service.connect() as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\n" + head + body)
+        first = client.recv(65_536)
+        client.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\n" + head + body)
+
+        received = rest(client)
+
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert received.endswith(b"\r\n\r\n" + REJECTED)
+    wait_until(lambda: service.connections == 0)
+
+
+def test_a_rejected_head_is_answered_after_what_follows_it(service: Service) -> None:
+    for head, status in {b"GET /\x7f HTTP/1.1\r\n": b"400", b"GET /%b HTTP/1.1\r\n" % (b"a" * 70_000): b"431"}.items():
+        with service.connect() as client:
+            client.sendall(head + b"a: b\r\n" * 100_000)
+            assert rest(client).startswith(b"HTTP/1.1 " + status)
+        wait_until(lambda: service.connections == 0)
+
+
+@pytest.mark.parametrize("path", [b"/", b"/early"])
+def test_after_an_early_response_a_body_without_end_ends_the_connection(
+    path: bytes, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (protocol, lingering):
+        monkeypatch.setattr(module, "LINGER_BYTES", 2**20)
+    monkeypatch.setattr(protocol, "DEFAULT_REQUEST_TIMEOUT", 20)
+    for head, endless in [
+        (b"Content-Length: 99999999999\r\n\r\n", bytes(2**16)),
+        (b"Transfer-Encoding: chunked\r\n\r\n", CHUNK),
+    ]:
+        with service.connect() as client:
+            client.sendall(b"POST %b HTTP/1.1\r\nHost: a\r\n" % path + head)
+            assert sent_before_the_end(client, endless) < 2**24
+        wait_until(lambda: service.connections == 0)
+
+
+def test_a_client_that_never_ends_its_body_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering, "LINGER_TIME", 0.2)
+    with service.connect() as client:
+        client.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
+        assert rest(client).startswith(b"HTTP/1.1 413 ")
+        wait_until(lambda: service.connections == 0)
+
+
+def test_a_shutdown_does_not_wait_for_the_rest_of_a_body(service: Service) -> None:
+    with service.connect() as client:
+        client.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
+        assert rest(client).startswith(b"HTTP/1.1 413 ")
+        assert service.connections == 1
+        service.server.should_exit = True
+        service.thread.join(10)
+
+        assert not service.thread.is_alive()
 
 
 def test_the_line_before_a_chunk_has_an_end(service: Service) -> None:

@@ -23,6 +23,7 @@ from app.observability.logs import logger
 from app.web.dates import http_date
 from app.web.limits import STALL_TIMEOUT
 from app.web.problems import ProblemError
+from app.web.server.lingering import LINGER_BYTES, LINGER_HEAD_BYTES, LingeringTransport
 from app.web.server.parser import Parser
 from app.web.server.request_log import REJECTION
 
@@ -47,8 +48,8 @@ class HttpProtocol(HttpToolsProtocol):
     - Bytes that are not body: a head above MAX_HEAD_BYTES is 431. Longer trailers, or a longer line before a chunk, end
       the connection.
     - Requests that wait: after MAX_QUEUED, the later ones are dropped, and the connection ends after the last answer.
-    - Time: a head that is not complete in REQUEST_TIMEOUT is 408. After an early response, the body has that time. A
-      client that does not read is given up after STALL_TIMEOUT.
+    - Time: a head that is not complete in REQUEST_TIMEOUT is 408. After an early response, the body has that time, and
+      LINGER_BYTES. A client that does not read is given up after STALL_TIMEOUT.
     - Connections: beyond max_connections() of this process, 503.
     """
 
@@ -69,7 +70,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._spread()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self.transport: LingeringTransport  # type: ignore[assignment]
+        super().connection_made(LingeringTransport(transport, self._unread))  # type: ignore[arg-type]
         self._default_headers = DefaultHeaders(self.config.encoded_headers)
         with suppress(OSError, AttributeError):  # the kernel ends what nothing here does; Linux, not on a Unix socket
             own = transport.get_extra_info("socket")
@@ -78,12 +80,14 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.connections) > max_connections():
             logger.warning("rejected a connection: this process has %s open", len(self.connections) - 1)
             self._end(b"503 Service Unavailable", "There are too many connections. Try again later.", b"retry-after: 5")
+            self.transport.end()  # It does not linger: that would take a file descriptor for the time.
         else:
             self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         self._stop_stall()
+        self.transport.end()
         super().connection_lost(exc)
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True  # uvicorn does it only if no request waits behind this one
@@ -93,6 +97,7 @@ class HttpProtocol(HttpToolsProtocol):
         # Parsing thousands of small requests takes 0.1 s. In pieces, it stops once too many wait.
         for start in range(0, len(data), PIECE):
             if self._full or self.transport.is_closing():
+                self.transport.discard(len(data) - start)
                 return
             self._receive(data[start : start + PIECE])
 
@@ -104,6 +109,7 @@ class HttpProtocol(HttpToolsProtocol):
         elif self._other > MAX_HEAD_BYTES:
             if self._in_body:
                 logger.warning("closed a connection: trailers, or the line before a chunk, are too long")
+                self.transport.end()
                 self._close()
             else:
                 self._end(b"431 Request Header Fields Too Large", HEAD_TOO_LONG)
@@ -127,6 +133,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
         self._in_body = True
         self._stop()
+        self.transport.begin()
         super().on_headers_complete()
         if not self.pipeline:
             self._running = self.cycle
@@ -145,6 +152,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if not self._full:
             self._other = 0
+            if self.cycle.response_complete:
+                self.transport.discard(len(body))
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -167,6 +176,7 @@ class HttpProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         super().shutdown()
         if self.transport.is_closing():
+            self.transport.end()
             self._close()
 
     def pause_writing(self) -> None:
@@ -244,7 +254,17 @@ class HttpProtocol(HttpToolsProtocol):
             if self._other and not self._in_body:
                 self._end(b"408 Request Timeout", "")
             else:
+                self.transport.end()
                 self._close()
+
+    def _unread(self) -> int:
+        """Return how many bytes the client may still send after the last response."""
+        draining = self.app_state.get("draining")
+        if draining and draining.is_set():
+            return 0
+        if self._in_body or self._full:
+            return LINGER_BYTES
+        return LINGER_HEAD_BYTES if self._other else 0
 
     def _end(self, status: bytes, text: str, *headers: bytes) -> None:
         """Answer a head that is not complete, and close the connection."""
