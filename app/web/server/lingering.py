@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 LINGER_TIME = 30.0  # seconds for the client to send the rest, at most
-LINGER_BYTES = 64 * 1024 * 1024  # of the rest of a body
-LINGER_HEAD_BYTES = 1024 * 1024  # of what follows a head that is no request
+LINGER_BYTES = 64 * 1024 * 1024  # of a body that nothing reads
+LINGER_HEAD_BYTES = 1024 * 1024  # after the start of a head that is rejected
 
 
 class LingeringTransport:
