@@ -15,7 +15,8 @@ from typing import Any
 
 from app.decoder import sandbox
 from app.decoder.formats import LENGTHS, OUT_OF_MEMORY
-from app.decoder.vips import LIBVIPS, Data, measure, prepare, thumbnail
+from app.decoder.headers import Data
+from app.decoder.vips import LIBVIPS, measure, prepare, thumbnail
 from app.errors import LargeImageError, RejectedImageError
 
 # The limit of the address space is the sum of these and MAX_BYTES.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import struct
-from mmap import mmap
 
 import pyvips
 
+from app.decoder import color_encoding, headers
 from app.decoder.formats import EXTENSIONS, ContentType, Measure, ThumbnailType
+from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
-
-Data = memoryview | mmap
 
 LIBVIPS = ".".join(str(pyvips.version(part)) for part in range(3))
 
@@ -33,10 +32,28 @@ AVIF_SEQUENCE = b"ftypavis"  # an animation: libvips reads its first picture, bu
 BEGINNING = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]|....ftypavi[fs]", re.DOTALL
 )
-# These loaders have to read the whole picture for a thumbnail. From the first two, libvips would use another page or an
-# embedded preview if it takes them for smaller copies. Of a GIF it would use only the area that the frames cover.
-WHOLE_PICTURE_LOADERS = {"tiffload_source", "heifload_source", "gifload_source"}
+# These loaders decode to fewer pixels, in a fraction of the time.
+SHRINKING_LOADERS = {"jpegload_source", "webpload_source"}
 FLOATS = {"float", "double", "complex", "dpcomplex"}
+# The rendering intent of a color profile that is nearest to what a browser does: that for people, in which black stays
+# black, and the exact one for inks.
+INTENT, INTENT_OF_INKS = "perceptual", "relative"
+
+# Parts of messages of libvips and its libraries about pictures that they cannot read, but others perhaps can.
+UNSUPPORTED = re.compile(
+    r"has not been built in|Unsupported feature: Unsupported (?!essential)|No 'pitm' box|No meta box|not configured|"
+    r"planes not supported|samples out of range|bad labq format|not a whole number of bytes"
+)
+# The name of a format for people, by the first bytes.
+NAMES = {
+    re.compile(rb"\xff\xd8"): "JPEG",
+    re.compile(rb"\x89PNG"): "PNG",
+    re.compile(rb"RIFF"): "WebP",
+    re.compile(rb"GIF8"): "GIF",
+    re.compile(rb"II|MM"): "TIFF",
+    re.compile(rb"....ftypavi[fs]", re.DOTALL): "AVIF",
+    re.compile(rb"....ftyp", re.DOTALL): "HEIF",
+}
 
 # The saver of libvips for each format, and its options. With more effort, WebP and AVIF take longer than all the rest.
 SAVERS: dict[ThumbnailType, tuple[str, dict[str, object]]] = {
@@ -52,7 +69,6 @@ END_OF_IMAGE = b"\xd9"
 
 # Pixels. libvips makes no image whose side has 100,000,000, and a thumbnail needs a margin on the way.
 MAX_SIDE = 90_000_000
-MAX_DETAIL = 200  # characters of a message of libvips
 SCREEN = struct.Struct("<HH")  # width and height in the head of a GIF
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
@@ -85,15 +101,17 @@ def measure(content: Data, max_pixels: int, small_pixels: int | None = None) -> 
     loader = image.get("vips-loader")
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     try:
-        if loader == "jpegload_source":
+        if loader == "jpegload_source" and _is_complete(content):
             pyvips.Region.new(image).fetch(0, 0, 1, 1)  # In this thread. Any other operation would start two threads.
+        elif loader == "jpegload_source":
+            # Samsung writes panoramas without an end, and other data behind them. The picture is complete if its
+            # decoder needs no other data, and finds nothing strange.
+            pyvips.Image.new_from_source(_source(content), "", access="sequential", fail_on="warning").avg()
         else:
             # There is no average if a number may be NaN.
             (image.cast("uchar") if image.format in FLOATS else image).avg()
     except pyvips.Error as error:
-        raise _broken(error) from None
-    if loader == "jpegload_source" and not _is_complete(content):
-        raise RejectedImageError("broken-image", "The data ends before the picture does.")
+        raise _broken(error, content) from None
     width, height = _size(image, content)
     return Measure(LOADERS[loader], *((height, width) if orientation in TURNED else (width, height)))
 
@@ -104,32 +122,105 @@ def thumbnail(
     """Return the bytes of the thumbnail: upright, not enlarged, sRGB, without metadata. Raises as `measure` does."""
     image = _open(content, max_pixels)
     _require_small(image, small_pixels)
-    # Only if the image has a profile: the conversion by lcms takes longer than all the rest.
-    profile = {"output_profile": "srgb"} if image.get_typeof("icc-profile-data") else {}
     saver, options = SAVERS[format]
     try:
-        if image.get("vips-loader") in WHOLE_PICTURE_LOADERS:
-            image = image.embed(0, 0, *_size(image, content))
-            image = image.thumbnail_image(size, height=size, size="down", **profile)
+        # Only if the image has a profile: the conversion by lcms takes longer than all the rest.
+        profile = {"output_profile": "srgb", "intent": _intent(image)} if _has_profile(image) else {}
+        if image.get("vips-loader") in SHRINKING_LOADERS and (profile or image.interpretation != "cmyk"):
+            # libvips gives up a JPEG after 100 warnings. Most of the picture can still be seen.
+            anyway = {"option_string": "[unlimited]"} if image.get("vips-loader") == "jpegload_source" else {}
+            source = _source(content)
+            image = pyvips.Image.thumbnail_source(source, size, height=size, size="down", **profile, **anyway)
         else:
-            # fail_on is an option of the loader. As an argument of thumbnail_source, libvips 8.18 ignores it.
-            source = pyvips.Source.new_from_memory(content)
-            image = pyvips.Image.thumbnail_source(
-                source, size, height=size, size="down", option_string="[fail_on=error]", **profile
-            )
+            image = _in_known_colors(image, content, bool(profile))
+            if not image.get_typeof("icc-profile-data"):
+                profile = {}
+            image = image.thumbnail_image(size, height=size, size="down", **profile)
         if image.interpretation not in {"srgb", "b-w"}:
             image = image.colourspace("srgb")
         if format == "image/jpeg" and image.hasalpha():
             image = image.flatten(background=255)
         encoded: bytes = getattr(image, saver)(keep="none", **options)
     except pyvips.Error as error:
-        raise _broken(error) from None
+        raise _broken(error, content) from None
     return encoded
+
+
+def _in_known_colors(image: pyvips.Image, content: Data, has_profile: bool) -> pyvips.Image:
+    """Return the whole picture in colors that libvips understands, with its profile if that works and has priority."""
+    encoding = None
+    match image.get("vips-loader"):
+        case "gifload_source":
+            image = _on_screen(image, content)
+        case "pngload_source":
+            encoding = color_encoding.of_png(headers.png_colors(content))
+        case "heifload_source":
+            colors = headers.heif_properties(content, b"colr")
+            encoding = color_encoding.of_heif(colors)
+            if color_encoding.is_limited(colors) and headers.is_gray_heif(content):  # libheif does so only for color
+                image = _from_limited(image)
+    if image.get_typeof("icc-profile-data") and (encoding or not has_profile):
+        image = image.copy()
+        image.remove("icc-profile-data")
+    if encoding:
+        return color_encoding.to_srgb(image, encoding)
+    return _from_inks(image) if image.interpretation == "cmyk" and not has_profile else image
+
+
+def _has_profile(image: pyvips.Image) -> bool:
+    """Return whether the image has a color profile that works. Without one, its colors count as sRGB."""
+    if not image.get_typeof("icc-profile-data"):
+        return False
+    profile = image.get("icc-profile-data")
+    sample = pyvips.Image.black(1, 1, bands=image.bands).cast(image.format).copy(interpretation=image.interpretation)
+    sample.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    try:
+        made = sample.icc_import(embedded=True, intent=_intent(image))
+        made.icc_export(output_profile="srgb", intent=_intent(image)).avg()
+    except pyvips.Error:
+        return False
+    return bool(made.get("icc-profile-data") == profile)  # libvips takes one of its own if it does not understand this
+
+
+def _intent(image: pyvips.Image) -> str:
+    return INTENT_OF_INKS if image.interpretation == "cmyk" else INTENT
+
+
+def _from_inks(image: pyvips.Image) -> pyvips.Image:
+    """Return a picture of cyan, magenta, yellow and black in sRGB, as a browser shows it if it has no profile."""
+    most = 65_535 if image.format == "ushort" else 255
+    light = image[:4].invert()
+    made = (light[:3] * light[3] / most).cast(image.format)
+    if image.bands > 4:
+        made = made.bandjoin(image[4])
+    return made.copy(interpretation="rgb16" if image.format == "ushort" else "srgb")
+
+
+def _from_limited(image: pyvips.Image) -> pyvips.Image:
+    """Return a picture with black at 0, from one with black at 16 and white at 235."""
+    step = 257 if image.format == "ushort" else 1
+    number = image.bands - image.hasalpha()
+    made = ((image[:number] - 16 * step) * (255 / 219)).cast(image.format)
+    if image.hasalpha():
+        made = made.bandjoin(image[number])
+    return made.copy(interpretation=image.interpretation)
+
+
+def _on_screen(image: pyvips.Image, content: Data) -> pyvips.Image:
+    """Return a GIF on its screen. The area that the first frame does not cover is transparent."""
+    width, height = _size(image, content)
+    frame = headers.gif_frame(content)
+    if not image.hasalpha() and frame is not None:
+        across, down = min(frame.width, image.width - frame.left), min(frame.height, image.height - frame.top)
+        if (across, down) != (width, height) and across > 0 < down:
+            covered = image.crop(frame.left, frame.top, across, down).addalpha()
+            return covered.embed(frame.left, frame.top, width, height)
+    return image.embed(0, 0, width, height)
 
 
 def _open(content: Data, max_pixels: int) -> pyvips.Image:
     """Return the first picture, of which only the header is read. Raises RejectedImageError."""
-    source = pyvips.Source.new_from_memory(content)
+    source = _source(content)
     has_loader = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
     if not has_loader and not BEGINNING.match(content):
         raise _unsupported()
@@ -139,7 +230,7 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
         else:
             image = pyvips.Image.heifload_source(source, access="sequential", fail_on="error")
     except pyvips.Error as error:
-        raise _broken(error) from None
+        raise _broken(error, content) from None
     width, height = _size(image, content)
     if width * height > max_pixels:
         detail = f"{width} x {height} pixels exceed the limit of {max_pixels}."
@@ -171,6 +262,10 @@ def _size(image: pyvips.Image, content: Data) -> tuple[int, int]:
     return max(image.width, across), max(image.height, down)
 
 
+def _source(content: Data) -> pyvips.Source:
+    return pyvips.Source.new_from_memory(content)
+
+
 def _unsupported() -> RejectedImageError:
     return RejectedImageError("unsupported-image", f"Supported types: {', '.join(EXTENSIONS)}.")
 
@@ -185,11 +280,14 @@ def _is_complete(data: Data) -> bool:
     return False
 
 
-def _broken(error: pyvips.Error) -> RejectedImageError:
+def _broken(error: pyvips.Error, content: Data) -> RejectedImageError:
+    """Return the error in words for people. Those of the libraries are for their authors, and may quote the file."""
     said = str(error)
     if "out of memory" in said:
         raise MemoryError
-    if "heif: " in said and "has not been built in" in said:  # HEIC, in the same container as AVIF
-        return _unsupported()
-    said = said.strip().splitlines()[-1].strip()[:MAX_DETAIL]
-    return RejectedImageError("broken-image", "".join(letter if letter.isprintable() else "\ufffd" for letter in said))
+    name = next((name for beginning, name in NAMES.items() if beginning.match(content)), "image")
+    if UNSUPPORTED.search(said):
+        return RejectedImageError(
+            "unsupported-image", f"This kind of {name} is not supported. Convert it to PNG or JPEG."
+        )
+    return RejectedImageError("broken-image", f"The {name} is damaged, or its end is missing.")

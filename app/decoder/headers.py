@@ -1,0 +1,130 @@
+"""Headers of PNG, AVIF and GIF: what libvips does not tell of them. Data that are cut or wrong give None, no error."""
+
+import struct
+from collections.abc import Iterator
+from mmap import mmap
+from typing import NamedTuple
+
+Data = memoryview | mmap
+
+PNG_START = 8  # bytes in front of the first chunk
+PNG_COLORS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"}
+MAX_PARTS = 10_000  # chunks, boxes, or blocks that are read. A picture has a few dozen.
+
+
+class Frame(NamedTuple):
+    """The area of the first frame of a GIF, in pixels of its screen."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def png_colors(data: Data) -> dict[bytes, bytes]:
+    """Return the chunks in front of the pixels that say how the colors are meant, by their names."""
+    chunks: dict[bytes, bytes] = {}
+    at = PNG_START
+    for _ in range(MAX_PARTS):
+        name = data[at + 4 : at + 8]
+        if len(name) < 4 or name == b"IDAT":
+            break
+        length = int.from_bytes(data[at : at + 4])
+        if name in PNG_COLORS:
+            chunks.setdefault(bytes(name), bytes(data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return chunks
+
+
+def heif_properties(data: Data, name: bytes) -> list[bytes]:
+    """Return the contents of the properties of that name of the primary picture in an AVIF or HEIF (ISO/IEC 23008-12).
+
+    If the primary picture has none, its tiles may have some: return those of all pictures.
+    """
+    try:
+        return _properties(data, name)
+    except (struct.error, IndexError):
+        return []
+
+
+def _properties(data: Data, wanted: bytes) -> list[bytes]:
+    meta = {name: (start, end) for name, start, end in _boxes(data, 0, len(data)) if name == b"meta"}
+    if b"meta" not in meta:
+        return []
+    parts = {name: (start, end) for name, start, end in _boxes(data, meta[b"meta"][0] + 4, meta[b"meta"][1])}
+    if b"iprp" not in parts:
+        return []
+    properties = list(_boxes(data, *parts[b"iprp"]))
+    all_of_them = [box for name, *place in properties if name == b"ipco" for box in _boxes(data, *place)]
+    own: set[int] = set()
+    if b"pitm" in parts:
+        start, _ = parts[b"pitm"]
+        primary = int.from_bytes(data[start + 4 : start + (8 if data[start] else 6)])
+        for name, *place in properties:
+            if name == b"ipma":
+                own |= _associations(data, place[0], primary)
+    found = [
+        (number, bytes(data[start:end])) for number, (name, start, end) in enumerate(all_of_them, 1) if name == wanted
+    ]
+    return [content for number, content in found if number in own] or [content for _, content in found]
+
+
+def is_gray_heif(data: Data) -> bool:
+    """Return whether the primary picture of an AVIF or HEIF has no color: by the configurations of AV1 and HEVC."""
+    av1, hevc = heif_properties(data, b"av1C"), heif_properties(data, b"hvcC")
+    gray = [len(content) > 2 and content[2] & 0x10 for content in av1]
+    gray += [len(content) > 16 and not content[16] & 3 for content in hevc]
+    return bool(gray) and all(gray)
+
+
+def _associations(data: Data, at: int, item: int) -> set[int]:
+    """Return the numbers of the item's properties, from a box `ipma` whose content begins there."""
+    version, has_long_numbers = data[at], data[at + 3] & 1
+    (count,) = struct.unpack_from(">I", data, at + 4)
+    at += 8
+    for _ in range(min(count, MAX_PARTS)):
+        (id,) = struct.unpack_from(">I" if version else ">H", data, at)
+        at += 4 if version else 2
+        number, size = data[at], 2 if has_long_numbers else 1
+        at += 1
+        if id == item:
+            numbers = (int.from_bytes(data[n : n + size]) for n in range(at, at + size * number, size))
+            return {number & (0x7FFF if has_long_numbers else 0x7F) for number in numbers}
+        at += size * number
+    return set()
+
+
+def _boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the type, start and end of the content of each box between two places."""
+    for _ in range(MAX_PARTS):
+        if start + 8 > end:
+            return
+        size, name = struct.unpack_from(">I4s", data, start)
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start + 8)
+            head = 16
+        following = start + size if size else end
+        if not start + head <= following <= end:
+            return
+        yield name, start + head, following
+        start = following
+
+
+def gif_frame(data: Data) -> Frame | None:
+    """Return the area of the first frame of a GIF."""
+    try:
+        at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+        for _ in range(MAX_PARTS):
+            kind = data[at]
+            if kind == 0x2C:
+                return Frame(*struct.unpack_from("<HHHH", data, at + 1))
+            if kind != 0x21:
+                return None
+            at += 2
+            while length := data[at]:  # the sub-blocks of an extension
+                at += 1 + length
+            at += 1
+    except (struct.error, IndexError):
+        pass
+    return None

@@ -1,0 +1,248 @@
+"""The same picture in many color encodings, and its look in Chromium."""
+
+import base64
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pyvips
+from PIL import Image, ImageCms, ImageDraw
+from playwright.sync_api import Page
+
+from tests.support.hostile import chunk, segment
+
+WIDTH, HEIGHT = 128, 96
+BACKGROUND = (128, 64, 200)  # behind what is transparent
+D65 = (0.3127, 0.3290)
+BT709, BT2020 = (*D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06), (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)
+ADOBE = (*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+
+
+def _base() -> Image.Image:
+    """Return gradients of all colors, and six patches."""
+    across, down = Image.linear_gradient("L").rotate(90).resize((WIDTH, HEIGHT)), Image.linear_gradient("L")
+    down = down.resize((WIDTH, HEIGHT))
+    image = Image.merge("RGB", (across, down, Image.blend(across, down, 0.5)))
+    draw = ImageDraw.Draw(image)
+    colors = ((220, 30, 40), (20, 160, 60), (30, 60, 200), (0, 0, 0), (128, 128, 128), (255, 255, 255))
+    for number, color in enumerate(colors):
+        left, top = 8 + 40 * (number % 3), 8 + 48 * (number // 3)
+        draw.rectangle((left, top, left + 31, top + 31), fill=color)
+    return image
+
+
+BASE = _base()
+ALPHA = BASE.convert("RGBA")
+ALPHA.putalpha(Image.linear_gradient("L").resize((WIDTH, HEIGHT)))
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+BROKEN = b"\xff" * 500
+
+
+def encoded(format: str, image: Image.Image = BASE, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **({} if format in {"PNG", "GIF", "TIFF"} else {"quality": 95}) | options)
+    return file.getvalue()
+
+
+def vips() -> pyvips.Image:
+    return pyvips.Image.new_from_memory(BASE.tobytes(), WIDTH, HEIGHT, 3, "uchar").copy(interpretation="srgb")
+
+
+def png(*chunks: bytes, image: Image.Image | bytes = BASE) -> bytes:
+    """Return a PNG with chunks behind its head."""
+    plain = image if isinstance(image, bytes) else encoded("PNG", image)
+    return plain[:33] + b"".join(chunks) + plain[33:]
+
+
+def gamma(value: float) -> bytes:
+    return chunk(b"gAMA", struct.pack(">I", round(value * 100_000)))
+
+
+def primaries(values: tuple[float, ...]) -> bytes:
+    return chunk(b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in values)))
+
+
+def cicp(primaries: int, transfer: int) -> bytes:
+    return chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
+
+
+def png_16() -> bytes:
+    return bytes(vips().colourspace("rgb16").pngsave_buffer(bitdepth=16))
+
+
+def avif(primaries: int, transfer: int, matrix: int = 6) -> bytes:
+    plain = encoded("AVIF")
+    at = plain.index(b"colrnclx") + 8
+    return plain[:at] + struct.pack(">HHH", primaries, transfer, matrix) + plain[at + 6 :]
+
+
+def gif(**options: Any) -> bytes:
+    """Return a GIF whose frame does not cover the screen."""
+    plain = encoded("GIF", BASE.quantize(64), **options)
+    return plain[:6] + struct.pack("<HH", WIDTH + 40, HEIGHT + 20) + plain[10:]
+
+
+def exif(orientation: int) -> bytes:
+    return b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0%c\0\0\0\0\0\0" % orientation
+
+
+def jpeg(*segments: bytes, trailer: bytes = b"\xff\xd9") -> bytes:
+    plain = encoded("JPEG")
+    return plain[:2] + b"".join(segments) + plain[2:-2] + trailer
+
+
+def ultra_hdr() -> bytes:
+    """Return a JPEG that is followed by a gain map, as XMP says."""
+    xmp = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+        <r:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0" hdrgm:GainMapMax="3"/>
+        </r:RDF></x:xmpmeta>"""
+    return jpeg(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp)) + encoded("JPEG", BASE.convert("L"))
+
+
+def fixed(*values: float) -> bytes:
+    return b"".join(struct.pack(">i", round(value * 65_536)) for value in values)
+
+
+@cache
+def version_4() -> bytes:
+    """Return a color profile of version 4 that has only a table for perceptual intent, from RGB to Lab."""
+    steps, white = 9, (0.9642, 1.0, 0.8249)
+    table = b"mft2\0\0\0\0" + bytes([3, 3, steps, 0]) + fixed(1, 0, 0, 0, 1, 0, 0, 0, 1) + struct.pack(">HH", 2, 2)
+    table += struct.pack(">HH", 0, 65_535) * 3
+    for number in range(steps**3):
+        signals = (number // steps**2, number // steps % steps, number % steps)
+        red, green, blue = ((signal / (steps - 1)) ** 2.2 for signal in signals)
+        # The colors of sRGB, and less contrast: the darkest black of the intent has 0.35 % of the light.
+        xyz = (
+            0.4361 * red + 0.3851 * green + 0.1431 * blue,
+            0.2225 * red + 0.7169 * green + 0.0606 * blue,
+            0.0139 * red + 0.0971 * green + 0.7141 * blue,
+        )
+        x, y, z = ((0.9965 * light / full + 0.0035) ** (1 / 3) for light, full in zip(xyz, white, strict=True))
+        lab = (116 * y - 16) * 652.8, (500 * (x - y) + 128) * 256, (200 * (y - z) + 128) * 256
+        table += struct.pack(">HHH", *(min(65_535, max(0, round(value))) for value in lab))
+    name = "v4".encode("utf-16-be")
+    text = b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(name), 28) + name
+    tags = {b"desc": text, b"cprt": text, b"wtpt": b"XYZ \0\0\0\0" + fixed(*white)}
+    tags[b"A2B0"] = table + struct.pack(">HH", 0, 65_535) * 3
+    index, body, at = b"", b"", 132 + 12 * len(tags)
+    for tag, content in tags.items():
+        index += tag + struct.pack(">II", at + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"test", 0x0420_0000, b"mntr", b"RGB ", b"Lab ") + bytes(12)
+    head += b"acsp" + bytes(28) + fixed(*white)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + index + body
+
+
+def inks(**options: Any) -> bytes:
+    return encoded("JPEG", BASE.convert("CMYK"), **options)
+
+
+# What Chromium shows.
+SHOWN: dict[str, Callable[[], bytes]] = {
+    "jpeg": jpeg,
+    "jpeg-broken-profile": lambda: encoded("JPEG", icc_profile=BROKEN),
+    "jpeg-cut-profile": lambda: encoded("JPEG", icc_profile=SRGB[:300]),
+    "jpeg-version-4-profile": lambda: encoded("JPEG", icc_profile=version_4()),
+    "jpeg-gray": lambda: encoded("JPEG", BASE.convert("L")),
+    "jpeg-gray-rgb-profile": lambda: encoded("JPEG", BASE.convert("L"), icc_profile=SRGB),
+    "jpeg-inks": inks,
+    "jpeg-inks-profile": lambda: bytes(vips().icc_transform("cmyk", input_profile="srgb").jpegsave_buffer(Q=95)),
+    "jpeg-inks-broken-profile": lambda: inks(icc_profile=BROKEN),
+    "jpeg-inks-rgb-profile": lambda: inks(icc_profile=SRGB),
+    "jpeg-ultra-hdr": ultra_hdr,
+    "jpeg-no-end-but-trailer": lambda: jpeg(trailer=b"\0\0\x01\x0aSEFH" + bytes(90) + b"SEFT"),
+    "jpeg-two-exif": lambda: jpeg(segment(0xE1, exif(6)), segment(0xE1, exif(3))),
+    "jpeg-two-exif-first-upright": lambda: jpeg(segment(0xE1, exif(1)), segment(0xE1, exif(6))),
+    "png-16": png_16,
+    "png-16-gamma": lambda: png(gamma(1.0), image=png_16()),
+    "png-16-pq": lambda: png(cicp(9, 16), image=png_16()),
+    "png-broken-profile": lambda: encoded("PNG", icc_profile=BROKEN),
+    "png-version-4-profile": lambda: encoded("PNG", icc_profile=version_4()),
+    "png-gamma-1": lambda: png(gamma(1.0)),
+    "png-gamma-0.3": lambda: png(gamma(0.3)),
+    "png-gamma-of-srgb": lambda: png(gamma(0.45455)),
+    "png-gamma-0": lambda: png(gamma(0)),
+    "png-primaries": lambda: png(gamma(0.45455), primaries(BT2020)),
+    "png-adobe": lambda: png(gamma(1 / 2.2), primaries(ADOBE)),
+    "png-primaries-without-gamma": lambda: png(primaries(BT2020)),
+    "png-impossible-primaries": lambda: png(gamma(0.45455), primaries((0.0,) * 8)),
+    "png-srgb-before-gamma": lambda: png(gamma(1.0), chunk(b"sRGB", b"\0")),
+    "png-cicp-p3": lambda: png(cicp(12, 13)),
+    "png-cicp-bt2020": lambda: png(cicp(9, 1)),
+    "png-cicp-linear": lambda: png(cicp(1, 8)),
+    "png-cicp-pq": lambda: png(cicp(9, 16)),
+    "png-cicp-hlg": lambda: png(cicp(9, 18)),
+    "png-cicp-before-profile": lambda: png(cicp(12, 13), chunk(b"iCCP", b"x\0\0" + zlib.compress(SRGB))),
+    "png-gray-gamma": lambda: png(gamma(1.0), image=BASE.convert("L")),
+    "png-gray-alpha": lambda: encoded("PNG", ALPHA.convert("LA")),
+    "png-alpha-gamma": lambda: png(gamma(1.0), image=ALPHA),
+    "png-palette-gamma": lambda: png(gamma(1.0), image=BASE.quantize(64)),
+    "png-transparent-palette": lambda: encoded("PNG", BASE.quantize(16), transparency=3),
+    "png-1-bit": lambda: encoded("PNG", BASE.convert("1")),
+    "png-turned": lambda: png(chunk(b"eXIf", exif(6)[6:])),
+    "webp-alpha": lambda: encoded("WebP", ALPHA),
+    "webp-broken-profile": lambda: encoded("WebP", icc_profile=BROKEN),
+    "gif-uncovered": gif,
+    "gif-uncovered-transparent": lambda: gif(transparency=2),
+    "avif": lambda: encoded("AVIF"),
+    "avif-alpha": lambda: encoded("AVIF", ALPHA),
+    "avif-turned": lambda: encoded("AVIF", exif=exif(6)),
+    "avif-limited": lambda: encoded("AVIF", range="limited"),
+    "avif-gray": lambda: encoded("AVIF", BASE.convert("L"), subsampling="4:0:0"),
+    "avif-gray-limited": lambda: encoded("AVIF", BASE.convert("L"), subsampling="4:0:0", range="limited"),
+    "avif-unspecified": lambda: avif(2, 2),
+    "avif-bt709": lambda: avif(1, 1, 1),
+    "avif-bt2020": lambda: avif(9, 14, 9),
+    "avif-p3": lambda: avif(12, 13),
+    "avif-linear": lambda: avif(1, 8),
+    "avif-gamma-2.8": lambda: avif(5, 5),
+    "avif-pq": lambda: avif(9, 16, 9),
+    "avif-hlg": lambda: avif(9, 18, 9),
+}
+
+# What Chromium does not show, or not upright. It is the same picture as an ordinary PNG.
+NOT_SHOWN: dict[str, Callable[[], bytes]] = {
+    "avif-broken-profile": lambda: encoded("AVIF", icc_profile=BROKEN),
+    "tiff": lambda: encoded("TIFF"),
+    "tiff-broken-profile": lambda: encoded("TIFF", icc_profile=BROKEN),
+    "tiff-inks": lambda: encoded("TIFF", BASE.convert("CMYK")),
+    "tiff-inks-broken-profile": lambda: encoded("TIFF", BASE.convert("CMYK"), icc_profile=BROKEN),
+    "tiff-16-bit": lambda: bytes(vips().colourspace("rgb16").tiffsave_buffer()),
+    "tiff-lab-of-floats": lambda: bytes(vips().colourspace("lab").tiffsave_buffer()),
+    "tiff-lab-of-16-bits": lambda: bytes(vips().colourspace("lab").colourspace("labs").tiffsave_buffer()),
+    "tiff-floats": lambda: bytes(vips().colourspace("scrgb").tiffsave_buffer()),
+    "tiff-tiles": lambda: bytes(vips().tiffsave_buffer(tile=True, compression="deflate")),
+}
+
+SHOW = """async (files) => {
+  const shown = {};
+  for (const [name, content] of Object.entries(files)) {
+    const image = new Image();
+    image.src = "data:;base64," + content;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    shown[name] = canvas.toDataURL().split(",")[1];
+  }
+  return shown;
+}"""
+
+
+def show(page: Page, files: dict[str, bytes]) -> dict[str, Image.Image]:
+    """Return the pictures that Chromium makes of files, by name."""
+    shown = page.evaluate(SHOW, {name: base64.b64encode(content).decode() for name, content in files.items()})
+    return {name: decoded(base64.b64decode(content)) for name, content in shown.items()}
+
+
+def decoded(content: bytes) -> Image.Image:
+    """Return the picture on a background, in a quarter of its size: without the noise of compression and dithering."""
+    image = Image.open(io.BytesIO(content)).convert("RGBA")
+    on = Image.new("RGBA", image.size, BACKGROUND)
+    on.alpha_composite(image)
+    return on.convert("RGB").reduce(4)
