@@ -39,7 +39,7 @@ REFERENCE_WHITE = 203.0  # cd/m2 of white in a picture of high dynamic range (IT
 PEAK = 1000 / REFERENCE_WHITE  # of the brightest light in such a picture, in reference whites
 PQ, HLG = 16, 18
 LUMINANCE = (0.2627, 0.6780, 0.0593)  # of red, green and blue in BT.2100
-GAMMA_OF_SRGB = 1 / 2.2
+GAMMA_OF_SRGB = 1 / 2.2  # exponent from light to signal
 NEGLIGIBLE = 0.05  # part by which a gamma may differ from that of sRGB. libpng and browsers ignore as much.
 
 

@@ -27,7 +27,7 @@ WIDER = {
 
 @pytest.fixture(scope="module")
 def looks() -> Iterator[dict[str, Image.Image]]:
-    """What Chromium shows, by name."""
+    """Return the pictures that Chromium shows, by name."""
     files = {name: make() for name, make in SHOWN.items()} | {"": encoded("PNG")}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

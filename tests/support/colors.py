@@ -141,7 +141,7 @@ def inks(**options: Any) -> bytes:
     return encoded("JPEG", BASE.convert("CMYK"), **options)
 
 
-# What Chromium shows.
+# Files that Chromium shows.
 SHOWN: dict[str, Callable[[], bytes]] = {
     "jpeg": jpeg,
     "jpeg-broken-profile": lambda: encoded("JPEG", icc_profile=BROKEN),
@@ -204,7 +204,7 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "avif-hlg": lambda: avif(9, 18, 9),
 }
 
-# What Chromium does not show, or not upright. It is the same picture as an ordinary PNG.
+# Files that Chromium does not show. The picture is the same as that of an ordinary PNG.
 NOT_SHOWN: dict[str, Callable[[], bytes]] = {
     "avif-broken-profile": lambda: encoded("AVIF", icc_profile=BROKEN),
     "tiff": lambda: encoded("TIFF"),
