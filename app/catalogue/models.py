@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
+    WithJsonSchema,
 )
 from pydantic_core import from_json
 
@@ -115,6 +116,22 @@ class UploadForm(UploadFields):
     file: Annotated[bytes, Field(description=f"One of {', '.join(EXTENSIONS)}.")]
 
 
+class UploadQuery(UploadFields):
+    """Metadata of an upload whose body is the image itself: the query parameters."""
+
+    model_config = ConfigDict(json_schema_extra=_without_values)
+
+    title: Annotated[Title | None, Field(description="The title.")] = None
+    description: Annotated[Description | None, Field(description="The description.")] = None
+    tags: Annotated[Tags, Field(alias="tag", description="Repeat it for each tag.")] = []
+    attributes: Annotated[
+        Attributes,
+        BeforeValidator(_parsed),
+        Field(description="A JSON object."),
+        WithJsonSchema({"type": "string", "contentMediaType": "application/json"}),
+    ] = Field(default_factory=dict)
+
+
 def _described(example: dict[str, JsonValue]) -> Callable[[dict[str, Any]], None]:
     """Return a function that adds an example to a JSON schema, and removes the defaults.
 
@@ -195,7 +212,8 @@ class Image(BaseModel):
     description: str | None
     tags: list[str]
     attributes: Annotated[
-        JsonValue, Field(description="An object. An adopted image may have any JSON value of the former service.")
+        Any,
+        Field(description="An object. An adopted image may have any JSON value of the former service."),
     ]
     created_at: AwareDatetime
     updated_at: AwareDatetime

@@ -135,7 +135,7 @@ class _Parser:
             raise ProblemError(400, detail="A part of the form has no name in its Content-Disposition.")
         self._name = _decode(parameters[b"name"])
         if self._name == FILE:
-            filename = _filename(self._disposition, parameters)
+            filename = filename_in(self._disposition)
             if filename is None:
                 raise file_error("must be given once, as a part with a file name")
             if self._form.filename is not None:
@@ -175,8 +175,8 @@ def file_error(detail: str) -> ProblemError:
     return ProblemError(422, "invalid-request", errors=[FieldError(pointer=f"/{FILE}", detail=detail)])
 
 
-def _filename(disposition: bytes, parameters: dict[bytes, bytes]) -> str | None:
-    """Return the file name of a part: `filename*` (RFC 8187) if it is valid, else `filename` as it is, else None.
+def filename_in(disposition: bytes) -> str | None:
+    """Return the file name in a Content-Disposition: `filename*` (RFC 8187) if it is valid, else `filename`, else None.
 
     Some clients write RFC 2047 words or percent-encoding into `filename`. Such a name is also a valid literal name, so
     only their `filename*` tells the difference.
@@ -188,11 +188,12 @@ def _filename(disposition: bytes, parameters: dict[bytes, bytes]) -> str | None:
         if value is not None:
             with suppress(UnicodeDecodeError):
                 return unquote_to_bytes(value[2]).decode(value[1].decode())
-    return _decode(parameters[b"filename"]) if b"filename" in parameters else None
+    filename = parse_options_header(disposition)[1].get(b"filename")
+    return None if filename is None else _decode(filename)
 
 
 def _decode(text: bytes | bytearray) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError:
-        raise ProblemError(400, detail="Names and fields of the form must be UTF-8.") from None
+        raise ProblemError(400, detail="File names, and names and fields of a form, must be UTF-8.") from None

@@ -64,20 +64,6 @@ PROBLEMS = {
 }
 LIMIT_HEADERS = ("RateLimit-Policy", "RateLimit")  # of responses to tokens with limits
 PROBLEM_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After"}
-NO_NUL = {"pattern": r"^[^\u0000]*$"}
-# The values that jsonb can store: strings and names without U+0000.
-ANY_JSON = {
-    "anyOf": [
-        {"type": ["null", "boolean", "number"]},
-        {"type": "string"} | NO_NUL,
-        {"type": "array", "items": {"$ref": "#/components/schemas/JsonValue"}},
-        {
-            "type": "object",
-            "propertyNames": NO_NUL,
-            "additionalProperties": {"$ref": "#/components/schemas/JsonValue"},
-        },
-    ]
-}
 PATH_PARAMETER = re.compile(r"{(\w+):(\w+)}")  # as Starlette writes it: name and converter
 PATH_SCHEMAS = {"uuid": {"type": "string", "format": "uuid"}, "str": {"type": "string"}}
 
@@ -98,8 +84,6 @@ def describe(operations: Sequence[Operation], settings: Settings) -> Json:
     """Return the document without `servers`."""
     schemas = _with_limits(_definitions(frozenset(_models(operations))), settings)
     queries = {model: schemas.pop(model.__name__) for model in {operation.query for operation in operations} if model}
-    if "JsonValue" in schemas:
-        schemas["JsonValue"] = ANY_JSON
     paths: dict[str, Json] = {}
     for operation in operations:
         path = PATH_PARAMETER.sub(r"{\1}", operation.path)

@@ -126,6 +126,11 @@ IF_NONE_MATCH = RequestHeader("If-None-Match", "The ETag of the version that you
 NO_CHANGE_IF_MATCH = RequestHeader("If-None-Match", "If the current ETag is one of these, nothing changes: 412.", ETAGS)
 IF_MODIFIED_SINCE = RequestHeader("If-Modified-Since", "The Last-Modified that you have. If it is not later now: 304.")
 IF_UNMODIFIED_SINCE = RequestHeader("If-Unmodified-Since", "The Last-Modified that you read. If it is later now: 412.")
+CONTENT_DISPOSITION = RequestHeader(
+    "Content-Disposition",
+    'The file name, if the body is the image itself: `attachment; filename="red.png"`. `filename*` allows every '
+    "character (RFC 6266). The default is made from the SHA-256.",
+)
 RANGE = RequestHeader("Range", "One range of bytes. Several ranges, or a malformed one, return all bytes.")
 IF_RANGE = RequestHeader(
     "If-Range", "The ETag that Range belongs to. If the current ETag is another, you get all bytes."

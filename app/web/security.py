@@ -24,6 +24,7 @@ def cross_origin(settings: Settings) -> Middleware:
         allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
         allow_headers=[
             "Authorization",
+            "Content-Disposition",
             "Content-Type",
             "If-Match",
             "If-Modified-Since",

@@ -154,6 +154,98 @@ async def test_only_the_last_component_of_a_path_is_stored(client: httpx.AsyncCl
         assert response.json()["filename"] == kept
 
 
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+async def test_a_body_that_is_the_image_carries_what_a_form_can(client: httpx.AsyncClient) -> None:
+    attributes = {"sensor": {"iso": 100}, "où": [None, 1.5]}
+    query = {"title": "Café", "description": "", "tag": ["red", "a,b", "red"], "attributes": json.dumps(attributes)}
+    headers = JPEG | {"Content-Disposition": "attachment; filename=\"x.jpg\"; filename*=UTF-8''%D0%9A%D0%BE%D1%82.jpg"}
+
+    response = await client.post("/v1/images", params=query, content=picture(), headers=headers)
+
+    assert response.status_code == 201
+    image = response.json()
+    assert image["filename"] == "Кот.jpg"
+    assert (image["title"], image["description"], image["tags"]) == ("Café", "", ["red", "a,b"])
+    assert image["attributes"] == attributes
+
+
+DISPOSITIONS: dict[bytes, str | None] = {
+    b'attachment; filename="red.jpg"': "red.jpg",
+    b"inline;filename=red.jpg": "red.jpg",
+    b'ATTACHMENT ; FileName = "a;b \\"c\\".jpg"': 'a;b "c".jpg',
+    'attachment; filename="Кот.jpg"'.encode(): "Кот.jpg",
+    b'attachment; filename="C:\\photos\\red.jpg"': "red.jpg",
+    b'attachment; filename="../../red.jpg"': "red.jpg",
+    b'attachment; filename="..jpg"': "..jpg",
+    b"attachment; filename*=iso-8859-1'de'gr%FCn.jpg": "grün.jpg",
+    b"attachment; filename=\"a.jpg\"; filename*=UTF-8''%ff.jpg": "a.jpg",  # %ff is no UTF-8
+    b'attachment; filename=""': None,
+    b"attachment": None,
+    b"": None,
+    b";;;": None,
+}
+
+
+async def test_the_file_name_is_read_as_rfc_6266_says(client: httpx.AsyncClient) -> None:
+    for seed, (given, filename) in enumerate(DISPOSITIONS.items()):
+        headers = [(b"content-type", b"image/jpeg"), (b"content-disposition", given)]
+        content = picture(size=(40 + seed, 30))
+        response = await client.post("/v1/images", content=content, headers=headers)
+
+        assert response.status_code == 201, given
+        image = response.json()
+        assert image["filename"] == filename or (
+            filename is None and image["filename"] == f"{image['sha256'][:16]}.jpg"
+        )
+
+
+@pytest.mark.usefixtures("nothing_stored")
+async def test_a_wrong_file_name_in_the_head_is_rejected(client: httpx.AsyncClient) -> None:
+    wrong = [
+        b"attachment; filename*=UTF-8''a%00b.jpg",
+        b"attachment; filename*=UTF-8''a%0Ab.jpg",
+        b'x; filename="\xe9"',
+    ]
+    for given in [*wrong, b"attachment; filename=" + b"a" * 256]:
+        headers = [(b"content-type", b"image/jpeg"), (b"content-disposition", given)]
+        problem(await client.post("/v1/images", content=picture(), headers=headers), 400)
+
+    twice = [(b"content-type", b"image/jpeg"), *[(b"content-disposition", b"attachment; filename=a.jpg")] * 2]
+    problem(await client.post("/v1/images", content=picture(), headers=twice), 400)
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("title=a&title=b", "title"),
+        ("title=%00", "title"),
+        ("tags=a", "tags"),
+        ("tag=", "tag"),
+        ("attributes=1", "attributes"),
+        ("attributes={", "attributes"),
+        ("attributes=", "attributes"),
+        ('attributes={"a": "\\u0000"}', "attributes"),
+        ("filename=a.jpg", "filename"),
+    ],
+)
+@pytest.mark.usefixtures("nothing_stored")
+async def test_wrong_metadata_in_the_query_is_rejected_before_the_body_is_read(
+    client: httpx.AsyncClient, query: str, wrong: str
+) -> None:
+    response = await client.post(f"/v1/images?{query}", content=unread(), headers=JPEG)
+
+    assert [fault["parameter"] for fault in problem(response, 422, "invalid-request")["errors"]] == [wrong]
+
+
+@pytest.mark.usefixtures("nothing_stored")
+async def test_metadata_of_a_form_are_not_in_the_query(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/images?title=a&tag=b&tag=c", files={"file": picture()})
+
+    assert [fault["parameter"] for fault in problem(response, 422, "invalid-request")["errors"]] == ["title", "tag"]
+
+
 @pytest.mark.parametrize("given", ["", ".", "..", "photos/", "a/.."])
 async def test_a_missing_file_name_is_replaced_by_the_hash(client: httpx.AsyncClient, given: str) -> None:
     response = await send(client, part(f'name="file"; filename="{given}"', picture()))
@@ -316,7 +408,7 @@ async def test_text_that_is_not_utf_8_is_rejected(client: httpx.AsyncClient) -> 
     filename = await send(client, name)
 
     for response in (title, filename):
-        assert problem(response, 400)["detail"] == "Names and fields of the form must be UTF-8."
+        assert problem(response, 400)["detail"] == "File names, and names and fields of a form, must be UTF-8."
 
 
 async def test_the_smallest_images_are_accepted(client: httpx.AsyncClient) -> None:

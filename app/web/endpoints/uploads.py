@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.catalogue.fields import Filename
 from app.catalogue.ingest import hash_content, store_image
-from app.catalogue.models import Image, UploadFields, UploadForm
+from app.catalogue.models import Image, UploadFields, UploadForm, UploadQuery
 from app.database.errors import UNAVAILABLE
 from app.decoder.formats import EXTENSIONS, Measure
 from app.observability.metrics import measured_upload
@@ -21,15 +21,16 @@ from app.storage.spool import Content, Spool
 from app.web.auth import confirm
 from app.web.endpoints.images import PATH, image_response
 from app.web.limits import too_large, upload_slot, while_connected
-from app.web.multipart import Form, Limits, file_error, read_form
+from app.web.multipart import Form, Limits, file_error, filename_in, read_form
 from app.web.negotiation import media_type
-from app.web.operations import JSON, Answer, Body, Tag, operation
-from app.web.parameters import values
-from app.web.problems import invalid
+from app.web.operations import CONTENT_DISPOSITION, JSON, Answer, Body, Tag, operation
+from app.web.parameters import parameters, values
+from app.web.problems import FieldError, ProblemError, invalid
 from app.web.state import State
 
 FORM = "multipart/form-data"
 OTHER_FIELDS = 3  # title, description and attributes, beside the tags
+IN_THE_FORM = "belongs to a body that is the image itself. Send it as a part of the form"
 
 _filename = TypeAdapter(Filename)
 
@@ -45,18 +46,22 @@ class Upload(NamedTuple):
 @asynccontextmanager
 async def receive(request: Request[State], settings: Settings) -> AsyncIterator[Upload]:
     """Receive the upload: a form, or the bytes as the body. Its temporary file is deleted with the context."""
-    content_type = request.headers["content-type"]
+    content_type, query = request.headers["content-type"], parameters(request, UploadQuery)
     if media_type(content_type) == FORM:
+        if query.model_fields_set:
+            faults = [FieldError(parameter=name, detail=IN_THE_FORM) for name in dict(request.query_params)]
+            raise ProblemError(422, "invalid-request", errors=faults)
         limits = Limits(settings.max_upload_bytes, settings.max_record_bytes, OTHER_FIELDS + settings.max_tags)
         async with read_form(content_type, request.stream(), limits) as form:
             yield _from_form(form, settings)
     else:
+        filename = _filename_in_head(request, settings)
         with Spool() as spool:
             async for chunk in request.stream():
                 if spool.size + len(chunk) > settings.max_upload_bytes:
                     raise too_large(settings.max_upload_bytes)
                 await spool.receive(chunk)
-            yield Upload(spool.content(), None, UploadFields())
+            yield Upload(spool.content(), filename, query)
 
 
 def _from_form(form: Form, settings: Settings) -> Upload:
@@ -67,18 +72,36 @@ def _from_form(form: Form, settings: Settings) -> Upload:
         raise invalid(error) from None
     if form.filename is None:
         raise file_error("must be given once, as a part with a file name")
-    return Upload(form.spool.content(), _last_component(form.filename, settings), valid)
+    try:
+        return Upload(form.spool.content(), _last_component(form.filename, settings), valid)
+    except ValueError as error:
+        raise file_error(f"file name: {error}") from None
+
+
+def _filename_in_head(request: Request[State], settings: Settings) -> str | None:
+    """Return the file name in Content-Disposition, or None. Raises ProblemError: 400."""
+    given = request.headers.getlist("content-disposition")
+    if len(given) > 1:
+        raise ProblemError(400, detail="Send one Content-Disposition header.")
+    filename = filename_in(given[0].encode("latin-1")) if given else None
+    try:
+        return None if filename is None else _last_component(filename, settings)
+    except ValueError as error:
+        raise ProblemError(400, detail=f"The file name in Content-Disposition {error}.") from None
 
 
 def _last_component(filename: str, settings: Settings) -> str | None:
-    """Return the name without folders, which some clients send (RFC 7578, section 4.2), or None if nothing is left."""
+    """Return the name without folders, which some clients send (RFC 7578, section 4.2), or None if nothing is left.
+
+    Raises ValueError if it is not a file name.
+    """
     name = re.split(r"[/\\]", filename)[-1]
     if name in {"", ".", ".."}:
         return None
     try:
         return _filename.validate_python(name, context=settings)
     except ValidationError as error:
-        raise file_error(f"file name: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
 @operation(
@@ -89,7 +112,11 @@ def _last_component(filename: str, settings: Settings) -> str | None:
     scope="write",
     summary="Store an image",
     description="Stores the bytes of an image and its metadata. The service finds the media type, the width, and the "
-    "height in the bytes. It stores the same bytes only once: a second upload returns the first image unchanged.",
+    "height in the bytes. It stores the same bytes only once: a second upload returns the first image unchanged.\n\n"
+    "The body is the image itself, or a form. With a form, the metadata are its parts. Without, they are query "
+    "parameters, and `Content-Disposition` has the file name.",
+    query=UploadQuery,
+    headers=(CONTENT_DISPOSITION,),
     body=Body(
         {
             FORM: UploadForm,
