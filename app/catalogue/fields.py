@@ -172,8 +172,8 @@ Title = Annotated[str, AtMost("max_title_length"), *WITHOUT_NUL]
 Description = Annotated[str, AtMost("max_description_length"), *WITHOUT_NUL]
 Tag = Annotated[str, StringConstraints(min_length=1), AtMost("max_tag_length"), *WITHOUT_NUL]
 Tags = Annotated[list[Tag], AtMost("max_tags"), AfterValidator(_distinct)]
-# `Any` and not JsonValue: generators of clients do not understand its schema, which is recursive. So the schema does not
-# say that no text at any depth may contain U+0000.
+# `Any` and not JsonValue, whose schema is recursive: generators of clients do not understand that. So the schema does
+# not say that no text at any depth may contain U+0000.
 Attributes = Annotated[
     dict[str, Any],
     AfterValidator(_attributes),
