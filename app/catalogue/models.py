@@ -117,7 +117,7 @@ class UploadForm(UploadFields):
 
 
 class UploadQuery(UploadFields):
-    """Metadata of an upload whose body is the image itself: the query parameters."""
+    """Metadata in the query string of an upload."""
 
     model_config = ConfigDict(json_schema_extra=_without_values)
 

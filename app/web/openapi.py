@@ -91,7 +91,12 @@ def describe(operations: Sequence[Operation], settings: Settings) -> Json:
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, query, settings)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Image catalogue", "version": version("image-catalogue"), "description": INFO},
+        "info": {
+            "title": "Image catalogue",
+            "version": version("image-catalogue"),
+            "description": INFO,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
         "tags": [{"name": tag, "description": description} for tag, description in TAGS.items()],
         "paths": paths,
         "components": {
@@ -143,9 +148,8 @@ def _operation(operation: Operation, query: Json, settings: Settings) -> Json:
             for status, response in (_answers(operation) | _problems(_problem_kinds(operation, settings))).items()
         },
     }
-    if operation.scope is not None:
-        token = {"token": [operation.scope]}
-        described["security"] = [token] if authentication else [{}, token]
+    token = {"token": [operation.scope]}
+    described["security"] = [] if operation.scope is None else [token] if authentication else [{}, token]
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
     return described

@@ -25,7 +25,7 @@ for media_type in ("image/*", "image/jpeg"):
 def before_call(context: Any, case: Any, *_: Any) -> None:
     """Remove from a valid request what makes it wrong, although no schema can say so.
 
-    That is a cursor of another list, U+0000 inside attributes, and metadata in the query beside a form.
+    That is a cursor of another list, U+0000 inside attributes, and metadata both in the query and in a form.
     """
     if not case.meta.generation.mode.is_positive:
         return
@@ -39,7 +39,7 @@ def before_call(context: Any, case: Any, *_: Any) -> None:
         if not newest_first:
             del query["cursor"]
     if case.media_type == "multipart/form-data":
-        query.clear()
+        query.clear()  # the form has them
     elif "attributes" in query:
         query["attributes"] = json.dumps({"text": query["attributes"].replace("\0", "")})
     if isinstance(case.body, dict) and "attributes" in case.body:

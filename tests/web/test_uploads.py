@@ -239,11 +239,25 @@ async def test_wrong_metadata_in_the_query_is_rejected_before_the_body_is_read(
     assert [fault["parameter"] for fault in problem(response, 422, "invalid-request")["errors"]] == [wrong]
 
 
-@pytest.mark.usefixtures("nothing_stored")
-async def test_metadata_of_a_form_are_not_in_the_query(client: httpx.AsyncClient) -> None:
-    response = await client.post("/v1/images?title=a&tag=b&tag=c", files={"file": picture()})
+async def test_a_form_may_have_its_metadata_in_the_query(client: httpx.AsyncClient) -> None:
+    url = '/v1/images?title=a&tag=b&tag=c&attributes={"x": 1}'
+    response = await client.post(url, files={"file": picture()}, data={"description": "d"})
 
-    assert [fault["parameter"] for fault in problem(response, 422, "invalid-request")["errors"]] == ["title", "tag"]
+    image = response.json()
+    assert (image["title"], image["tags"], image["description"], image["attributes"]) == (
+        "a",
+        ["b", "c"],
+        "d",
+        {"x": 1},
+    )
+
+
+@pytest.mark.usefixtures("nothing_stored")
+async def test_metadata_that_are_given_in_both_places_are_rejected(client: httpx.AsyncClient) -> None:
+    data = {"title": "a", "tags": ["b"], "description": "d"}
+    response = await client.post("/v1/images?title=a&tag=b", files={"file": picture()}, data=data)
+
+    assert faults(response) == ["/tags", "/title"]
 
 
 @pytest.mark.parametrize("given", ["", ".", "..", "photos/", "a/.."])

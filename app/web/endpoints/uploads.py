@@ -30,7 +30,7 @@ from app.web.state import State
 
 FORM = "multipart/form-data"
 OTHER_FIELDS = 3  # title, description and attributes, beside the tags
-IN_THE_FORM = "belongs to a body that is the image itself. Send it as a part of the form"
+GIVEN_TWICE = "is a query parameter too. Send it once"
 
 _filename = TypeAdapter(Filename)
 
@@ -48,12 +48,9 @@ async def receive(request: Request[State], settings: Settings) -> AsyncIterator[
     """Receive the upload: a form, or the bytes as the body. Its temporary file is deleted with the context."""
     content_type, query = request.headers["content-type"], parameters(request, UploadQuery)
     if media_type(content_type) == FORM:
-        if query.model_fields_set:
-            faults = [FieldError(parameter=name, detail=IN_THE_FORM) for name in dict(request.query_params)]
-            raise ProblemError(422, "invalid-request", errors=faults)
         limits = Limits(settings.max_upload_bytes, settings.max_record_bytes, OTHER_FIELDS + settings.max_tags)
         async with read_form(content_type, request.stream(), limits) as form:
-            yield _from_form(form, settings)
+            yield _from_form(form, query, settings)
     else:
         filename = _filename_in_head(request, settings)
         with Spool() as spool:
@@ -64,16 +61,20 @@ async def receive(request: Request[State], settings: Settings) -> AsyncIterator[
             yield Upload(spool.content(), filename, query)
 
 
-def _from_form(form: Form, settings: Settings) -> Upload:
+def _from_form(form: Form, query: UploadFields, settings: Settings) -> Upload:
     fields = values(form.fields, repeatable={"tags"})
     try:
         valid = UploadFields.model_validate(fields, context=settings)
     except ValidationError as error:
         raise invalid(error) from None
+    if twice := valid.model_fields_set & query.model_fields_set:
+        faults = [FieldError(pointer=f"/{name}", detail=GIVEN_TWICE) for name in sorted(twice)]
+        raise ProblemError(422, "invalid-request", errors=faults)
+    merged = query.model_copy(update={name: getattr(valid, name) for name in valid.model_fields_set})
     if form.filename is None:
         raise file_error("must be given once, as a part with a file name")
     try:
-        return Upload(form.spool.content(), _last_component(form.filename, settings), valid)
+        return Upload(form.spool.content(), _last_component(form.filename, settings), merged)
     except ValueError as error:
         raise file_error(f"file name: {error}") from None
 
@@ -113,8 +114,8 @@ def _last_component(filename: str, settings: Settings) -> str | None:
     summary="Store an image",
     description="Stores the bytes of an image and its metadata. The service finds the media type, the width, and the "
     "height in the bytes. It stores the same bytes only once: a second upload returns the first image unchanged.\n\n"
-    "The body is the image itself, or a form. With a form, the metadata are its parts. Without, they are query "
-    "parameters, and `Content-Disposition` has the file name.",
+    "The body is the image itself, or a form with the image in the part `file`. The metadata are query parameters, or "
+    "parts of the form.",
     query=UploadQuery,
     headers=(CONTENT_DISPOSITION,),
     body=Body(
