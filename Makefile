@@ -13,7 +13,7 @@ run: $(VENV)/service
 	@test -e .env || cp .env.example .env
 	@exec images dev
 
-test: $(VENV)/development
+test: $(VENV)/development .data/clients/ready
 	PG=$(PG) python -m pytest -n 3 $(ARGS)
 
 # The few tests that show that the service installs, starts, migrates and answers: for a second version of Python.
@@ -27,7 +27,7 @@ coverage: $(VENV)/development
 	coverage combine --quiet && coverage json --quiet -o .data/coverage/report.json
 	python -m tests.support.coverage_by_package .data/coverage/report.json
 
-check: $(VENV)/development .data/js/ready
+check: $(VENV)/development .data/js/ready .data/clients/ready
 	ruff check
 	ruff format --check
 	mypy
@@ -36,6 +36,8 @@ check: $(VENV)/development .data/js/ready
 	hadolint Dockerfile
 	$(NODE) .data/js/node_modules/@biomejs/biome/bin/biome ci --config-path=.ci/js/lint.json --error-on-warnings
 	$(NODE) .data/js/node_modules/typescript/bin/tsc --project .ci/js
+	python -m tests.support.openapi_document .data/clients/openapi.json
+	$(NODE) .data/clients/node_modules/@redocly/cli/bin/cli.js lint --config=.ci/clients/redocly.yaml .data/clients/openapi.json
 	images schema check
 	codespell
 	python -m tests.support.language
@@ -57,6 +59,7 @@ lock: $(VENV)/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) benchmarks/peers/fastapi/requirements.in -o benchmarks/peers/fastapi/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
 	cd .ci/js && $(NPM) update --package-lock-only --silent
+	cd .ci/clients && $(NPM) update --package-lock-only --silent
 	cd benchmarks/peers/fastify && PATH=$(CURDIR)/.data/bench/fastify/bin:$$PATH npm update --package-lock-only --silent
 
 # The software bill of materials, from the locked packages of .venv. With ROOT=FOLDER, from an unpacked image: with Debian.
@@ -101,11 +104,12 @@ $(VENV)/development: $(VENV)/service requirements/development.txt
 	@$(call install,--require-hashes -r requirements/development.txt)
 	@touch $@
 
-# Biome and TypeScript lint and type-check app/static. Only `make check` needs them. npm checks each package's hash.
-.data/js/ready: .ci/js/package.json .ci/js/package-lock.json .ci/js/.npmrc
+# For `make check`, Biome and TypeScript, which check app/static, and Redocly, which checks the OpenAPI document. For the
+# tests, what makes a client from that document. npm checks each package's hash.
+.data/js/ready .data/clients/ready: .data/%/ready: .ci/%/package.json .ci/%/package-lock.json .ci/%/.npmrc
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@cd $(@D) && $(NPM) ci --ignore-scripts --no-audit --no-fund --silent || { \
-		echo 'error: npm cannot install Biome and TypeScript, so app/static is not checked.' >&2; \
+		echo 'error: npm cannot install the packages of $(dir $<)package.json.' >&2; \
 		echo 'hint: check the network, and that npm can reach its registry: npm ping' >&2; \
 		exit 3; }
 	@touch $@
