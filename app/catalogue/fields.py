@@ -31,6 +31,7 @@ JSON_LIMITS = {
 # Years of times that are stored. In every time zone they have four digits, so each client can read them. The year 1 is
 # the zero time of Go, for a time that was not set.
 YEARS = range(1000, 9999)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", re.ASCII)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -145,8 +146,15 @@ def _distinct(tags: list[str]) -> list[str]:
 
 def _rfc3339(value: Any) -> Any:
     # pydantic also accepts a number of seconds, and a date without a time.
-    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
+    if not isinstance(value, str) or not MOMENT.match(value):
         raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
+    return value
+
+
+def _digits(value: Any) -> Any:
+    # In text, pydantic also accepts "1_0", "+1", " 1 " and "1.0".
+    if isinstance(value, str) and not re.fullmatch("-?[0-9]+", value):
+        raise ValueError("must be a whole number")
     return value
 
 
@@ -179,5 +187,6 @@ Attributes = Annotated[
     AfterValidator(_attributes),
     Field(json_schema_extra={"propertyNames": {"pattern": r"^[^\u0000]*$"}}),
 ]
+Whole = Annotated[int, BeforeValidator(_digits)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc)]
 StoredMoment = Annotated[Moment, AfterValidator(_readable_everywhere)]

@@ -24,7 +24,7 @@ from app.catalogue.cursors import (
     cursor_of,
     place_of,
 )
-from app.catalogue.fields import MAX_TAG_LENGTH, AtMost, Between, Moment, Tags, Text
+from app.catalogue.fields import MAX_TAG_LENGTH, AtMost, Between, Moment, Tags, Text, Whole
 from app.database.queries import Sort
 
 MAX_LIMIT = 200  # items on a page
@@ -76,7 +76,7 @@ class ListQuery(Filters):
     sort: Annotated[
         Sort, Field(description="By time, by size in bytes, or by file name in the order of Unicode code points.")
     ] = "newest"
-    limit: Annotated[int, Between(1, MAX_LIMIT), Field(description="The largest number of images on the page.")] = 50
+    limit: Annotated[Whole, Between(1, MAX_LIMIT), Field(description="The largest number of images on the page.")] = 50
     cursor: Annotated[
         Annotated[str, Field(json_schema_extra={"format": "cursor"})] | None,
         Field(description="`next` of the page before, with the same `sort`."),
@@ -124,7 +124,7 @@ class TagQuery(BaseModel):
         Annotated[Text, StringConstraints(max_length=MAX_TAG_LENGTH)],
         Field(description="Tags that begin with this text.", examples=["fl"]),
     ] = ""
-    limit: Annotated[int, Between(1, MAX_LIMIT), Field(description="The largest number of tags on the page.")] = 50
+    limit: Annotated[Whole, Between(1, MAX_LIMIT), Field(description="The largest number of tags on the page.")] = 50
     cursor: Annotated[str | None, Field(description="`next` of the page before.")] = None
 
     @field_validator("cursor")

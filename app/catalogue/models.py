@@ -26,6 +26,7 @@ from app.catalogue.fields import (
     StoredMoment,
     Tags,
     Title,
+    Whole,
     json_limit,
 )
 from app.decoder.formats import EXTENSIONS, SIZES, ContentType
@@ -63,7 +64,7 @@ class ThumbnailQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     size: Annotated[
-        int,
+        Whole,
         AfterValidator(_a_size),
         Field(description="The largest number of pixels on the longer side.", json_schema_extra={"enum": list(SIZES)}),
     ] = 320

@@ -8,6 +8,7 @@ from time import time
 from starlette.requests import Request
 
 from app.web.dates import http_date
+from app.web.headers import http_time, whole_number
 from app.web.problems import ProblemError
 from app.web.state import State
 
@@ -39,7 +40,7 @@ def entity_tags(request: Request[State], name: str) -> list[str] | None:
     if not lines:
         return None
     value = ",".join(lines)
-    if value.strip() == "*":
+    if value.strip(" \t") == "*":
         return ["*"]
     tags: list[str] = ENTITY_TAG.findall(value)
     if not tags or ENTITY_TAG.sub("", value).strip(" \t,"):
@@ -97,11 +98,8 @@ def _is_later(headers: dict[str, str], request: Request[State], name: str) -> bo
         return None
     if value == headers["Last-Modified"]:
         return False  # the common case: parsing both takes as long as the rest of the conditions
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return parsedate_to_datetime(headers["Last-Modified"]) > (date if date.tzinfo else date.replace(tzinfo=UTC))
+    date = http_time(value)
+    return None if date is None else parsedate_to_datetime(headers["Last-Modified"]) > date
 
 
 def wants_range(request: Request[State], headers: dict[str, str]) -> bool:
@@ -120,11 +118,10 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     As the RFC allows, all the bytes are the answer to several ranges, to a malformed one, and if there are no bytes.
     Raises ProblemError 416 if the range begins after the last byte, or is the last 0 bytes.
     """
-    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", header.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", header.strip(" \t"), re.IGNORECASE)
     if size == 0 or match is None or not any(match.groups()):
         return None
-    # Cut before they are parsed: a number of 20 digits is beyond any size, and Python rejects one of 5,000.
-    first, last = (int(digits.lstrip("0")[:20] or "0") if digits else None for digits in match.groups())
+    first, last = (whole_number(digits) for digits in match.groups())
     if first is None:
         start, end = max(0, size - (last or 0)), size
     else:

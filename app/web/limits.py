@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Send
 from app.errors import BusyError
 from app.observability.context import current_token
 from app.settings import Settings
+from app.web.headers import whole_number
 from app.web.problems import ProblemError, unavailable
 from app.web.state import State
 
@@ -22,8 +23,8 @@ Result = TypeVar("Result")
 
 def require_length(request: Request[State], max_bytes: int) -> None:
     """Raise ProblemError 413 if the declared length of the body is too large."""
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared[:20]) > max_bytes:
+    declared = whole_number(request.headers.get("content-length", "0"))
+    if declared is None or declared > max_bytes:
         raise too_large(max_bytes)
 
 

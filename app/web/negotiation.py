@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-WEIGHT = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 def weights(header: str) -> dict[str, float]:

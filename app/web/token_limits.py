@@ -25,6 +25,7 @@ from app.database.replica import ReadRouter
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
 from app.single_flight import SingleFlight
+from app.web.headers import whole_number
 from app.web.problems import ProblemError
 
 BATCHES = 10  # the largest batch is this part of the requests of a second
@@ -214,7 +215,7 @@ class Meter:
             return message
 
         try:
-            if declared := int(request.headers.get("content-length", "0")):
+            if declared := whole_number(request.headers.get("content-length", "0")):
                 await count(declared)
             yield receive_counted
         finally:
