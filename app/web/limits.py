@@ -97,9 +97,10 @@ def with_stall_timeout(send: Send) -> Send:
 
 def too_large(max_bytes: int) -> ProblemError:
     """Return a 413. It closes the connection, because the rest of the body may still arrive."""
-    return ProblemError(
-        413, detail=f"The request is larger than the limit of {max_bytes} bytes.", headers={"Connection": "close"}
+    detail = (
+        f"The request is larger than the limit of {max_bytes} bytes." if max_bytes else "This request takes no body."
     )
+    return ProblemError(413, detail=detail, headers={"Connection": "close"})
 
 
 @asynccontextmanager

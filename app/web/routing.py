@@ -9,6 +9,7 @@ import gzip
 from collections.abc import Iterable, Sequence
 
 from anyio import to_thread
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from app.catalogue import tokens
 from app.settings import Settings
 from app.web.auth import admit
+from app.web.headers import declares_body
 from app.web.limits import limited, require_length
 from app.web.negotiation import coding, media_type, quality
 from app.web.operations import JSON, Body, Operation
@@ -49,8 +51,11 @@ class _Resource:
         if "GET" in self._operations:
             self._operations["HEAD"] = self._operations["GET"]
         self._media_types = {method: operation.media_type for method, operation in self._operations.items()}
-        bodies = [operation.body for operation in operations if operation.body is not None]
-        self._max_body_bytes = max((body.max_bytes(settings) for body in bodies), default=0)
+        self._max_body_bytes = {
+            operation.method: operation.body.max_bytes(settings)
+            for operation in operations
+            if operation.body is not None
+        }
         self._allow = ", ".join(sorted({*self._operations, "OPTIONS"}))
         self._accepted = _accepted_bodies(operations)
         # OPTIONS needs the lowest scope of the path, an unknown method the highest. No scope: the path is public.
@@ -76,28 +81,35 @@ class _Resource:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         method = scope["method"]
         operation = self._operations.get(method)
-        if may_have_body := operation is not None and operation.method != "GET":
-            receive = limited(scope["state"]["settings"], receive, self._max_body_bytes)
+        has_body = operation is not None and (operation.body is not None or declares_body(Headers(scope=scope)))
+        max_bytes = self._max_body_bytes.get(method, 0)
+        if has_body:
+            receive = limited(scope["state"]["settings"], receive, max_bytes)
         request: Request[State] = Request(scope, receive, send)
         wanted = self._scopes.get(method, self._highest)
         meter = None
         if wanted is not None:
             meter = await admit(request.state["tokens"], request, wanted)
+            if meter is not None and (operation is None or operation.body is None):
+                await meter.count_unread(request)
         if method == "OPTIONS":
             response = Response(status_code=204, headers={"Allow": self._allow, **self._accepted})
         elif operation is None:
             raise HTTPException(405, f"This path allows only {self._allow}.", {"Allow": self._allow})
         else:
-            if may_have_body:
+            if has_body:
                 self._require_plain(request)
-                require_length(request, self._max_body_bytes)
+                require_length(request, max_bytes)
                 if operation.body is not None:
                     self._require_media_type(request, operation.body)
+                else:
+                    async for _ in request.stream():  # A chunked body may be empty. Any byte is 413.
+                        pass
             if scope["query_string"] and operation.query is NoParameters:
                 parameters(request, NoParameters)
             if produced := self._media_types[method]:
                 _require_acceptable(request, produced)
-            if meter is not None and may_have_body:
+            if meter is not None and operation.body is not None:
                 async with meter.count_body(request, receive) as counted:
                     response = await operation.endpoint(Request(scope, counted, send))
             else:
@@ -134,7 +146,9 @@ def _accepted_bodies(operations: Iterable[Operation]) -> dict[str, str]:
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     """Raise HTTPException 404 for a path that does not exist. A client without a token does not learn that: 401."""
     request: Request[State] = Request(scope, receive, send)
-    await admit(request.state["tokens"], request, "read")
+    meter = await admit(request.state["tokens"], request, "read")
+    if meter is not None:
+        await meter.count_unread(request)
     raise HTTPException(404, "There is nothing at this path. See /docs for the paths of the API.")
 
 

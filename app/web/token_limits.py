@@ -198,13 +198,8 @@ class Meter:
 
         async def count(*sizes: int) -> None:
             nonlocal counted, day
-            for size in sizes:
-                answer = await self._counts.count(self._id, size)
-                self._update(answer)
-                if answer.granted:
-                    counted, day = counted + size, answer.day
-                    return
-            raise self._exceeded(answer, counted + sizes[-1])
+            size, day = await self._count(counted, *sizes)
+            counted += size
 
         async def receive_counted() -> Message:
             nonlocal received
@@ -221,6 +216,26 @@ class Meter:
         finally:
             if counted > received and day is not None:
                 await self._counts.give_back(self._id, counted - received, day)
+
+    async def count_unread(self, request: HTTPConnection[Any]) -> None:
+        """Count the declared length of a body that nothing reads. It arrives all the same.
+
+        Raises ProblemError: 429, 413.
+        """
+        if self._uploads is not None and (declared := whole_number(request.headers.get("content-length", "0"))):
+            await self._count(0, declared)
+
+    async def _count(self, before: int, *sizes: int) -> tuple[int, date | None]:
+        """Count the first of the sizes that the token has left, and return it and the day.
+
+        Raises ProblemError: 429, 413.
+        """
+        for size in sizes:
+            answer = await self._counts.count(self._id, size)
+            self._update(answer)
+            if answer.granted:
+                return size, answer.day
+        raise self._exceeded(answer, before + sizes[-1])
 
     def _update(self, answer: Count) -> None:
         if self._uploads is not None and answer.remaining is not None:

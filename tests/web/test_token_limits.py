@@ -21,7 +21,7 @@ from app.database.replica import ReadRouter
 from app.settings import Settings
 from app.web.token_limits import Limits, TokenLimits
 from tests.conftest import client_of
-from tests.support.api import problem
+from tests.support.api import insert, problem
 from tests.support.pictures import picture
 from tests.support.waiting import wait_until
 from tests.web.test_tokens import bearer
@@ -370,6 +370,37 @@ async def test_the_whole_quota_can_be_used_without_a_declared_length(
 
     assert uploaded(connection) == len(content)
     problem(await client.post("/v1/images", content=b"x", headers=headers), 429, "upload-quota-exceeded")
+
+
+async def test_bodies_that_nothing_reads_are_rejected_and_counted(
+    client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection
+) -> None:
+    headers = bearer(await limited(settings, quota=1_000_000))
+    body = bytes(100_000)
+    id = insert(connection)
+    for number, (method, path, status) in enumerate(UNREAD, 1):
+        answer = await client.request(method, path.format(id=id), content=body, headers=headers)
+        problem(answer, status)
+        assert uploaded(connection) == number * len(body), (method, path)
+
+    for method, path, status in UNREAD:
+        for size, expected in [(1_000_000 - len(UNREAD) * len(body) + 1, 429), (1_000_001, 413)]:
+            problem(await client.request(method, path.format(id=id), content=bytes(size), headers=headers), expected)
+        in_chunks = await client.request(method, path.format(id=id), content=in_pieces(body), headers=headers)
+        problem(in_chunks, status)
+    for method, path in [("GET", "/v1/images"), ("DELETE", f"/v1/images/{id}")]:
+        answer = await client.request(method, path, content=in_pieces(b""), headers=headers)
+        assert answer.status_code in {200, 204}  # a chunked body may be empty
+
+
+UNREAD = [
+    ("GET", "/v1/images", 413),
+    ("GET", "/v1/images/{id}", 413),
+    ("DELETE", "/v1/images/{id}", 413),
+    ("GET", "/v1/stats", 413),
+    ("PUT", "/v1/images/{id}", 405),
+    ("POST", "/v1/nothing", 404),
+]
 
 
 async def test_uploads_at_once_to_two_workers_never_exceed_the_quota(
