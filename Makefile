@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Otherwise each process of a test compiles all its modules again: collecting the tests takes 18 s instead of 6.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test smoke coverage check soak bench lock sbom audit clean
+.PHONY: run test smoke coverage check docs soak bench lock sbom audit clean
 
 run: $(VENV)/service
 	@test -e .env || cp .env.example .env
@@ -43,6 +43,11 @@ check: $(VENV)/development .data/js/ready .data/clients/ready
 	python -m tests.support.language
 	python -m tests.support.links
 
+# The site of the documentation, in .data/docs/site. A dead link or anchor fails it.
+docs: .data/docs/ready
+	.data/docs/environment/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . .data/docs/site
+	@echo "Open .data/docs/site/docs/index.html"
+
 soak: $(VENV)/development
 	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(HOSTILE),--hostile) $(if $(OLD),--old $(OLD)) $(ARGS)
 
@@ -55,6 +60,7 @@ lock: $(VENV)/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) --group embedded -c requirements/service.txt -o requirements/embedded.txt
 	uv pip compile $(LOCK) --group development -c requirements/service.txt -c requirements/embedded.txt \
 		-o requirements/development.txt
+	uv pip compile $(LOCK) --group docs -o requirements/docs.txt
 	uv pip compile $(LOCK) benchmarks/requirements.in -o benchmarks/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastapi/requirements.in -o benchmarks/peers/fastapi/requirements.txt
 	uv pip compile $(LOCK) benchmarks/peers/fastify/requirements.in -o benchmarks/peers/fastify/requirements.txt
@@ -112,6 +118,12 @@ $(VENV)/development: $(VENV)/service requirements/development.txt
 		echo 'error: npm cannot install the packages of $(dir $<)package.json.' >&2; \
 		echo 'hint: check the network, and that npm can reach its registry: npm ping' >&2; \
 		exit 3; }
+	@touch $@
+
+# Sphinx, which only the site needs, in an environment of its own.
+.data/docs/ready: requirements/docs.txt
+	$(PYTHON) -m venv .data/docs/environment
+	.data/docs/environment/bin/$(PIP) --require-hashes -r $<
 	@touch $@
 
 # Packages that only the benchmark needs, each in an environment of its own.

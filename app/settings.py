@@ -52,7 +52,7 @@ Digits = BeforeValidator(_digits)
 
 
 class Settings(BaseSettings):
-    """One field for each setting, named as its variable in lower case. The README's table explains them."""
+    """One field for each setting, named as its variable in lower case. docs/reference/settings.md explains them."""
 
     model_config = SettingsConfigDict(
         env_file=ROOT / ".env",

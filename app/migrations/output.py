@@ -1,6 +1,6 @@
 """Output of the migrator: lines and a progress bar for people, or JSON lines for programs (MIGRATION_OUTPUT=json).
 
-With JSON, stdout has one object for each event. README.md lists the events and their fields.
+With JSON, stdout has one object for each event. docs/reference/json-output.md lists the events.
 """
 
 import json

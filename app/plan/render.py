@@ -113,7 +113,7 @@ def _bytes(size: float) -> str:
 
 
 def as_json(plan: Plan) -> str:
-    """Return the plan for programs. README.md describes its fields."""
+    """Return the plan for programs. docs/reference/json-output.md describes its fields."""
     verdict = verdict_of(plan)
     times = [migration.seconds for migration in plan.migrations]
     outcome: dict[str, Any] = {

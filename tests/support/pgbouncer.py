@@ -1,4 +1,4 @@
-"""PgBouncer in front of the tests' PostgreSQL, as README's "Behind PgBouncer" describes it, with few connections."""
+"""PgBouncer in front of the tests' PostgreSQL, as docs/how-to/operate/use-pgbouncer.md has it, with few connections."""
 
 import os
 import shutil

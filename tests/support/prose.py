@@ -186,7 +186,9 @@ def _javascript(path: str, text: str) -> Iterator[Passage]:
 
 def _markdown(path: str, text: str) -> Iterator[Passage]:
     text = _without_template(text)
-    text = re.sub(r"^(```|~~~).*?^\1", lambda code: "\n" * code[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r"^ *(```|~~~).*?^ *\1", lambda code: "\n" * code[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE
+    )
     text = re.sub(r"(?<=\n\n)(?: {4,}\S.*\n)+(?=\n|$)", lambda code: "\n" * code[0].count("\n"), text)
     line = 1
     for part in re.split(r"(\n\s*\n|\n(?=\s*(?:[|#]|[*+-] |\d+\. )))", text):

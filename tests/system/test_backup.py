@@ -1,4 +1,4 @@
-"""The README's section on backup and return, run as it stands while images are stored and deleted."""
+"""docs/how-to/operate/back-up-and-restore.md, run as it stands while images are stored and deleted."""
 
 import asyncio
 import os
@@ -27,8 +27,8 @@ from tests.migrations.test_backend import wait_until
 from tests.support.api import objects, upload
 from tests.support.pictures import picture
 
-README = (ROOT / "README.md").read_text()
-BACKUP, RETURN = re.findall(r"```sh\n(.*?)```", README.partition("### Backup and return")[2], re.DOTALL)[:2]
+GUIDE = (ROOT / "docs" / "how-to" / "operate" / "back-up-and-restore.md").read_text()
+BACKUP, RETURN = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)[:2]
 # Between the dump and the objects: the test has its turn.
 PAUSE = '    touch "$backup/dumped"\n    until test -e "$backup/go"; do sleep 0.01; done\n    cd "$objects"\n'
 

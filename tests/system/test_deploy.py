@@ -1,6 +1,6 @@
 """Dockerfile, compose.yaml and deploy/, held to the service, and to the schemas of those who read them.
 
-That the image is built, and runs, needs what builds images: README, "Container".
+That the image is built, and runs, needs what builds images: docs/how-to/operate/run-a-container.md.
 """
 
 import re

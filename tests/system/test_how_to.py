@@ -1,21 +1,50 @@
-"""The guides in docs/how-to: each block of commands runs in a fresh database, and prints what the guide shows."""
+"""The README and the guides in docs/: each block of commands runs, and prints what the page shows after it."""
 
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
 from app.settings import ROOT
+from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import BIN, environment
+from tests.migrations.test_backend import wait_until
+from tests.support.serving import serving
 
-# A block of commands, and the output that the guide shows after it, if any.
+# A block of commands, and the output that the page shows after it, if any.
 BLOCK = re.compile(r"^( *)```sh\n(.*?)^ *```\n(?:\n *```text\n(.*?)^ *```\n)?", re.MULTILINE | re.DOTALL)
-PAGES = ("operate/upgrade", "operate/connect-psql", "dba/find-a-slow-query", "operate/rotate-secrets")
+COMMANDS = (  # of the docs/how-to
+    "operate/upgrade",
+    "operate/connect-psql",
+    "operate/rotate-secrets",
+    "operate/manage-tokens",
+    "operate/migrate",
+    "dba/find-a-slow-query",
+    "dba/fix-drift",
+    "dba/backfill",
+    "dba/review-a-change",
+)
+REQUESTS = (  # in this order: each continues the one before
+    "upload-images",
+    "search-and-page",
+    "edit-without-conflicts",
+    "get-bytes-and-thumbnails",
+    "export-and-import",
+    "errors-and-retries",
+)
+MARK = "\x1e"  # between the outputs of two blocks
 
 
 def text_of(page: str) -> str:
     return (ROOT / "docs" / "how-to" / f"{page}.md").read_text(encoding="utf-8")
+
+
+def tutorial(page: str) -> str:
+    return (ROOT / "docs" / "tutorials" / f"{page}.md").read_text(encoding="utf-8")
 
 
 def shown(output: str) -> re.Pattern[str]:
@@ -24,24 +53,64 @@ def shown(output: str) -> re.Pattern[str]:
     return re.compile(r"\s*".join("(?s:.*)".join(map(re.escape, map(str.strip, line.split("...")))) for line in lines))
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_each_command_of_a_guide_works_and_prints_what_it_shows(page: str, database: str) -> None:
-    blocks = BLOCK.findall(text_of(page))
-
+def run(texts: list[str], folder: Path, port: int = 8000, **variables: str) -> None:
+    """Run the blocks of pages in one shell. Assert that each succeeds and prints the output after it."""
+    blocks = [block for text in texts for block in BLOCK.findall(text)]
     assert blocks
-    for indent, commands, output in blocks:
-        script = re.sub(f"^{indent}", "", commands, flags=re.MULTILINE).replace(".venv/bin/", f"{BIN}/")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=ROOT,
-            env=environment(DATABASE_URL=database),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, (script, done.stdout, done.stderr)
-        if output:
-            assert shown(output).search(done.stdout + done.stderr), (script, done.stdout, done.stderr)
+    script = ""
+    for indent, commands, _ in blocks:
+        script += re.sub(f"^{indent}", "", commands, flags=re.MULTILINE) + f"printf '{MARK}'\n"
+    script = script.replace(".venv/bin/", f"{BIN}/").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    outputs = done.stdout.split(MARK)
+    assert done.returncode == 0, (blocks[len(outputs) - 1][1], outputs[-1])
+    for (_, commands, output), printed in zip(blocks, outputs, strict=False):
+        assert not output or shown(output).search(printed), (commands, printed)
+
+
+@pytest.mark.parametrize("page", COMMANDS)
+def test_each_command_of_a_guide_works_and_prints_what_it_shows(page: str, database: str) -> None:
+    run([text_of(page)], ROOT, DATABASE_URL=database)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the requests are curl's")
+def test_each_request_of_the_readme_and_the_guides_works_and_gets_what_they_show(database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with serving(database, port, tmp_path / "objects"):
+        wait_until(lambda: ready(port))
+        run([(ROOT / "README.md").read_text()], tmp_path, port)
+        api = f"http://127.0.0.1:{port}/v1/images"
+        for image in httpx.get(api).json()["images"]:
+            httpx.delete(f"{api}/{image['id']}").raise_for_status()
+        run([text_of(f"api/{page}") for page in REQUESTS], tmp_path, port, DATABASE_URL=database)
+        for image in httpx.get(api).json()["images"]:
+            httpx.delete(f"{api}/{image['id']}").raise_for_status()
+        run([tutorial("first-images")], tmp_path, port)
+
+
+def test_each_step_of_the_first_migration_works_and_prints_what_it_shows(database: str, tmp_path: Path) -> None:
+    """In a copy of the project's SQL, because the tutorial writes a migration."""
+    shutil.copytree(ROOT / "sql", tmp_path / "sql")
+    for name in ("yoyo.ini", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    run([tutorial("first-migration")], tmp_path, DATABASE_URL=database)
+
+
+@pytest.mark.parametrize(
+    ("output", "printed", "fits"),
+    [("a\nb", "x\na\n  b\ny", True), ('{"id":"...","x":1}', '{"id":"7","x":1}', True), ("200", "404", False)],
+)
+def test_an_output_is_compared_with_that_of_the_page(output: str, printed: str, fits: bool) -> None:
+    assert bool(shown(output).search(printed)) == fits
 
 
 def test_a_second_login_has_the_rights_of_the_first(database: str, admin: psycopg.Connection) -> None:

@@ -1,0 +1,53 @@
+"""Sphinx: builds the documentation site from the Markdown pages. `make docs` runs it, without network."""
+
+from pygments.lexers.sql import PostgresLexer
+from sphinx.application import Sphinx
+
+project = "Image catalogue"
+extensions = ["myst_parser"]
+root_doc = "docs/index"
+# The source folder is that of the repository, because pages of docs/ link to these.
+include_patterns = [
+    "docs/**",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "LICENSE",
+    "sql/README.md",
+]
+include_patterns += ["benchmarks/README.md", "benchmarks/results/*.md"]
+exclude_patterns = [".*", "tests"]
+# `\d images` is an example of SQL that is wrong, and the results of the benchmark have no title.
+suppress_warnings = ["misc.highlighting_failure", "toc.no_title"]
+myst_heading_anchors = 4
+html_theme = "furo"
+html_title = "Image catalogue"
+html_copy_source = False
+html_show_sphinx = False
+
+# The contents of the site. They are not in index.md, because a forge shows them there as code.
+CONTENTS = {
+    "Tutorials": ["tutorials/*"],
+    "Use the API": ["how-to/api/*"],
+    "Operate": ["how-to/operate/*"],
+    "Change the schema": ["how-to/dba/*"],
+    "Runbook": ["runbook/index", "runbook/*"],
+    "Reference": ["reference/*"],
+    "Explanation": ["explanation/*"],
+    "Decisions": ["decisions/index", "decisions/*"],
+    "Project": ["../README", "../CHANGELOG", "../CONTRIBUTING", "../SECURITY", "../sql/*", "../benchmarks/**"],
+}
+
+
+def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
+    """Append the contents of the site to its first page."""
+    if page == root_doc:
+        for caption, entries in CONTENTS.items():
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{chr(10).join(entries)}\n```\n"
+
+
+def setup(app: Sphinx) -> None:
+    """Connect to Sphinx."""
+    app.add_lexer("sql", PostgresLexer)
+    app.connect("source-read", add_contents)
