@@ -16,6 +16,7 @@ from app.web.problems import ProblemError, unavailable
 from app.web.state import State
 
 STALL_TIMEOUT = 60.0  # seconds without progress, after which a client that does not read its answer is given up
+TRANSFER_TIMEOUT = 3600.0  # seconds for an import or export: its transaction keeps VACUUM from removing dead rows
 MIN_BODY_RATE = 16 * 1024  # bytes per second: a body at this rate or above never times out
 
 Result = TypeVar("Result")

@@ -5,7 +5,9 @@ import gzip
 import io
 import json
 import socket
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -157,6 +159,37 @@ async def test_only_a_few_exports_run_at_once(client: httpx.AsyncClient, connect
     for task in waiting:
         assert (await task).status_code == 200
     assert (await client.get(PATH)).status_code == 200
+
+
+async def test_a_client_that_reads_slowly_does_not_hold_its_snapshot_for_ever(
+    client: httpx.AsyncClient,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A client that reads a byte now and then, so that no time-out for a stalled client ends it."""
+    monkeypatch.setattr("app.web.endpoints.exports.TRANSFER_TIMEOUT", 0.3)
+    connection.execute(LARGE.encode())
+    sent = []
+
+    async def nothing() -> MutableMapping[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+        if len(sent) > 2:
+            await asyncio.Event().wait()
+
+    scope = {"type": "http", "method": "GET", "path": PATH, "query_string": b"", "headers": [(b"host", b"localhost")]}
+    transport = client._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    await transport.app({**scope, "http_version": "1.1"}, nothing, send)
+
+    assert [message.get("status") for message in sent] == [200, None, None]
+    assert all(message["more_body"] for message in sent[1:])
+    assert "an export was cut off" in caplog.text
+    await asyncio.to_thread(wait_until, lambda: not connection.execute(COPYING).fetchall())
 
 
 def test_a_client_that_goes_away_ends_the_copy(database: str, connection: psycopg.Connection, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from starlette.requests import ClientDisconnect
 
+from app.catalogue.models import ImageRecord
 from app.settings import Settings
-from app.web.endpoints.imports import BATCH_SIZE
+from app.web.endpoints.imports import BATCH_SIZE, LINES_AT_ONCE, MAX_BLANK_LINES
 from app.web.problems import MAX_ERRORS
 from tests.migrations.test_backend import wait_until
 from tests.support.api import insert, objects, problem, rows, upload
@@ -139,7 +140,7 @@ async def test_a_wrong_line_is_named_and_nothing_is_stored(
 
     body = problem(await send(client, lines(record(10), record(11)) + line), 422, "invalid-request")
 
-    assert body["detail"] == "Nothing was imported."
+    assert body["detail"].startswith("Nothing was imported.")
     assert [error["line"] for error in body["errors"]] == [3]
     assert body["errors"][0].get("pointer") == pointer or pointer is None
     assert detail in body["errors"][0]["detail"]
@@ -157,6 +158,74 @@ async def test_the_first_errors_of_all_lines_are_named(
         range(2, 2 * MAX_ERRORS + 1, 2)
     )
     assert response.headers["connection"] == "close"
+    assert rows(connection) == 0
+
+
+async def test_nothing_is_read_after_the_twentieth_error(
+    client: httpx.AsyncClient, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one piece of the body, and in many."""
+    validate, read = ImageRecord.model_validate_json, []
+
+    def counted(line: bytes, **options: Any) -> ImageRecord:
+        read.append(line)
+        return validate(line, **options)
+
+    monkeypatch.setattr(ImageRecord, "model_validate_json", counted)
+    wrong = lines(record(1, width=0)) * 10_000
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(wrong), 1000):
+            yield wrong[start : start + 1000]
+
+    for body in (wrong, pieces()):
+        read.clear()
+        response = await send(client, body)
+
+        told = problem(response, 422, "invalid-request")
+        assert told["detail"] == "Nothing was imported. The service stopped reading at the last of these faults."
+        assert [error["line"] for error in told["errors"]] == [*range(1, MAX_ERRORS + 1)]
+        assert response.headers["connection"] == "close"
+        assert len(read) == MAX_ERRORS
+    assert rows(connection) == 0
+
+
+async def test_blank_lines_are_limited_and_hold_up_no_other_request(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(other())
+        response = await send(client, lines(record()) + b"\r\n" * MAX_BLANK_LINES)
+        assert (response.status_code, response.json()) == (200, {"new": 1, "known": 0})
+        assert turns > MAX_BLANK_LINES // LINES_AT_ONCE
+        for blank in (b"\n", b" \t\r\n"):
+            response = await send(client, lines(record(2)) + blank * 2_000_000)
+            [error] = problem(response, 422, "invalid-request")["errors"]
+            assert error == {"line": MAX_BLANK_LINES + 2, "detail": "is one of more than 10000 blank lines"}
+        task.cancel()
+    assert rows(connection) == 1
+
+
+async def test_an_import_does_not_hold_its_transaction_for_ever(
+    client: httpx.AsyncClient, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.endpoints.imports.TRANSFER_TIMEOUT", 0.3)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield lines(record())
+        await asyncio.Event().wait()
+
+    told = problem(await send(client, slow()), 408)
+
+    assert told["detail"].startswith("The import took longer than 0.3 s. Nothing was imported.")
     assert rows(connection) == 0
 
 

@@ -1,5 +1,7 @@
 """Export: all images that match, as NDJSON (GET /v1/images/export)."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
@@ -10,7 +12,7 @@ from app.catalogue.models import Image
 from app.database.errors import UNAVAILABLE
 from app.observability.logs import logger
 from app.web import negotiation
-from app.web.limits import transfer_slot, with_stall_timeout
+from app.web.limits import TRANSFER_TIMEOUT, transfer_slot, with_stall_timeout
 from app.web.operations import Answer, Tag, operation
 from app.web.parameters import parameters
 from app.web.state import State
@@ -24,7 +26,8 @@ from app.web.state import State
     scope="read",
     summary="Export all images that match",
     description="Returns one line for each image, newest first, as of one moment. If `Accept-Encoding` names gzip or "
-    "zstd, the body is compressed. If the connection closes before the last chunk, the export is incomplete.",
+    "zstd, the body is compressed. If the connection closes before the last chunk, the export is incomplete. "
+    f"That happens after {TRANSFER_TIMEOUT:g} s, too: a slow client exports one period after another.",
     query=Filters,
     answers=(Answer(200, "One line for each image.", {NDJSON: Image}),),
 )
@@ -60,11 +63,14 @@ class _Export(StreamingResponse):
 
         try:
             with transfer_slot(self.request):
-                await export(self.request.state["reads"], self.filters, self.coding, write)
+                async with asyncio.timeout(TRANSFER_TIMEOUT):
+                    await export(self.request.state["reads"], self.filters, self.coding, write)
         except UNAVAILABLE as error:
             if not started:
                 raise
-            logger.error("an export was cut off: %s: %s", type(error).__name__, error)
+            logger.error(
+                "an export was cut off: %s: %s", type(error).__name__, str(error) or "the client read too slowly"
+            )
             return
         if not started:
             await write(b"")

@@ -18,12 +18,14 @@ from app.catalogue.models import ImageRecord, ImportResult
 from app.database import queries
 from app.database.connection import Connection
 from app.web.auth import confirm
-from app.web.limits import transfer_slot
+from app.web.limits import TRANSFER_TIMEOUT, transfer_slot
 from app.web.operations import JSON, Answer, Body, Tag, operation
 from app.web.problems import MAX_ERRORS, FieldError, ProblemError, invalid
 from app.web.state import State
 
 BATCH_SIZE = 250  # records that one statement writes
+LINES_AT_ONCE = 500  # that are read before other requests have a turn
+MAX_BLANK_LINES = 10_000
 
 Image = dict[str, Any]  # a row of images, by its columns
 Batch = list[tuple[int, bool, Image]]  # the number of the line, whether the line has an ID, and the row
@@ -45,10 +47,10 @@ Batch = list[tuple[int, bool, Image]]  # the number of the line, whether the lin
 async def import_images(request: Request[State]) -> Response:
     """Import all lines in one transaction, or none if a line is wrong."""
     result = ImportResult(new=0, known=0)
-    faults = Faults()
+    faults, limit = Faults(), asyncio.timeout(TRANSFER_TIMEOUT)
     with transfer_slot(request):
         try:
-            async with request.state["pool"].transaction() as connection, connection.without_time_limit():
+            async with limit, request.state["pool"].transaction() as connection, connection.without_time_limit():
                 moment = await queries.prepare_import(connection)
                 async for batch in _ahead(_batches(request, moment, faults)):
                     new = await _new(connection, batch, faults)
@@ -59,6 +61,13 @@ async def import_images(request: Request[State]) -> Response:
                 if faults.errors:
                     raise faults.problem()
                 await confirm(request, "admin", connection)
+        except TimeoutError:
+            if not limit.expired():  # PostgreSQL's
+                raise
+            detail = (
+                f"The import took longer than {TRANSFER_TIMEOUT:g} s. Nothing was imported. Send fewer lines at once."
+            )
+            raise ProblemError(408, detail=detail, headers={"Connection": "close"}) from None
         except UniqueViolationError:
             detail = (
                 "Another request stored one of these images meanwhile. Nothing was imported. Send the request again."
@@ -85,21 +94,32 @@ class Faults:
 
     def problem(self) -> ProblemError:
         """Return the 422 with the errors, in the order of the lines."""
+        detail = "Nothing was imported."
+        if self.unread:
+            detail += " The service stopped reading at the last of these faults."
         errors = sorted(self.errors, key=lambda error: error.line or 0)[:MAX_ERRORS]
         headers = {"Connection": "close"} if self.unread else None
-        return ProblemError(422, "invalid-request", "Nothing was imported.", errors=errors, headers=headers)
+        return ProblemError(422, "invalid-request", detail, errors=errors, headers=headers)
 
 
 async def _lines(request: Request[State], faults: Faults) -> AsyncGenerator[tuple[int, bytes], None]:
     """Yield the lines of the body that are not blank, with their numbers from 1. The last line needs no line feed."""
-    number, rest, max_bytes = 1, b"", request.state["settings"].max_record_bytes
+    number, blank, rest, max_bytes = 1, 0, b"", request.state["settings"].max_record_bytes
     async for chunk in request.stream():
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if line.strip():
                 yield number, line
+            elif (blank := blank + 1) > MAX_BLANK_LINES:
+                faults.add(number, [FieldError(detail=f"is one of more than {MAX_BLANK_LINES} blank lines")])
+                faults.unread = True
+            if faults.full:
+                faults.unread = True
+                return
+            if number % LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)
             number += 1
-        if faults.full or len(rest) > max_bytes:
+        if len(rest) > max_bytes:
             faults.unread = True
             break
     if rest.strip():
