@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Otherwise each process of a test compiles all its modules again: collecting the tests takes 18 s instead of 6.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test smoke coverage check docs soak bench lock sbom audit clean
+.PHONY: run test test-exhaustive smoke coverage check docs soak bench lock sbom audit clean
 
 run: $(VENV)/service
 	@test -e .env || cp .env.example .env
@@ -15,6 +15,10 @@ run: $(VENV)/service
 
 test: $(VENV)/development .data/clients/ready
 	PG=$(PG) python -m pytest -n 3 $(ARGS)
+
+# All cases, where `make test` has one of each kind: hours instead of minutes.
+test-exhaustive: $(VENV)/development
+	EXHAUSTIVE=1 PG=$(PG) python -m pytest -n 3 $(ARGS)
 
 # The few tests that show that the service installs, starts, migrates and answers: for a second version of Python.
 smoke: $(VENV)/development
