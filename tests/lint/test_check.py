@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +29,7 @@ from app.lint.usage import Use, use_of
 from app.migrations import migration_file, validation
 from app.migrations.migration_file import MigrationFile, read_file
 from app.migrations.validation import NAME
-from app.schema.headers import directives
+from app.schema.headers import directives, transactional
 from app.schema.statements import Statement, split_statements
 from app.settings import ROOT
 from tests.conftest import BIN
@@ -91,9 +90,24 @@ def by_identity(judge: Callable[..., Any]) -> Callable[..., Any]:
     return judged
 
 
+@functools.cache
+def texts() -> dict[Path, str]:
+    """Return what a test needs of sql/, by path: of a rollback only the header, which is judged with each case."""
+    found = {}
+    for path in (path for name in ("migrations", "queries") for path in (SHIPPED / name).glob("*.sql")):
+        text = path.read_text()
+        header, _, _ = text.partition("\n\n")
+        is_long = ".rollback." in path.name and transactional(path)
+        found[path.relative_to(SHIPPED)] = f"{header}\n\nSELECT 1;\n" if is_long else text
+    return found
+
+
 def copy(folder: Path) -> Path:
-    """Copy sql/, for a test to change."""
-    shutil.copytree(SHIPPED, folder / "sql")
+    """Copy the migrations and the queries, for a test to change."""
+    for name in ("migrations", "queries", "migrator"):
+        (folder / "sql" / name).mkdir(parents=True)
+    for path, text in texts().items():
+        (folder / "sql" / path).write_text(text)
     return folder / "sql"
 
 
@@ -123,8 +137,12 @@ def judge(folder: Path, case: Case) -> list[Finding]:
 
 def of_case(sql: Path) -> list[Finding]:
     """Return the findings without those of the shipped contract migrations, which drop what a case's `*` may name."""
-    shipped = {path.name for path in (ROOT / "sql" / "migrations").glob("*.sql") if "phase" in directives(path)}
-    return [finding for finding in findings(sql) if finding.path.name not in shipped]
+    return [finding for finding in findings(sql) if finding.path.name not in with_phase()]
+
+
+@functools.cache
+def with_phase() -> set[str]:
+    return {path.name for path in (SHIPPED / "migrations").glob("*.sql") if "phase" in directives(path)}
 
 
 def one(folder: Path, body: str, **others: object) -> list[Finding]:
