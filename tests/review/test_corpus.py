@@ -78,7 +78,10 @@ def kind_of(case: Case) -> Hashable:
     return case.finds or tuple(first_words), case.transactional, case.rollback is None
 
 
-@pytest.mark.parametrize("case", one_of_each(CASES, kind_of), ids=str)
+MEASURED = one_of_each(CASES, kind_of)
+
+
+@pytest.mark.parametrize("case", MEASURED, ids=str)
 def test_the_measurement_of_each_case_of_the_corpus_agrees_with_the_check(
     case: Case, scratch_database: Database, tmp_path: Path
 ) -> None:
