@@ -16,7 +16,7 @@ run: $(VENV)/service
 test: $(VENV)/development .data/clients/ready
 	PG=$(PG) python -m pytest -n 3 $(ARGS)
 
-# All cases, where `make test` has one of each kind: hours instead of minutes.
+# All cases, while `make test` has one of each kind. It takes more than an hour.
 test-exhaustive: $(VENV)/development
 	EXHAUSTIVE=1 PG=$(PG) python -m pytest -n 3 $(ARGS)
 

@@ -44,7 +44,7 @@ KINDS = [
 HARMLESS = re.compile(r"BEGIN|SAVEPOINT|ROLLBACK|DEALLOCATE|COMMENT ON|SELECT (?!pg_\w*lock)")
 EVERY_STATEMENT = [("apply", IDS[0]), ("rollback", NON_TRANSACTIONAL[0])]
 
-# These are killed after each kind of statement; in exhaustive tests, after each statement. If a migration is one
+# These are killed after each kind of statement. Exhaustive tests kill them after each statement. If a migration is one
 # transaction, PostgreSQL undoes it, in the same way for each. So each of the others is killed once: when its work is
 # done, and before that is recorded.
 THOROUGH = [IDS[0], *KINDS]
