@@ -69,11 +69,7 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
             if fault.rule == "rejected":
                 continue
         if busy and command.subtype == Alter.AT_AlterColumnType:
-            names = [each.name for each in state.catalog.triggers.values() if each.table == table]
-            if named := [each for each in names if command.name in state.catalog.triggers[table, each].columns]:
-                why = f"{command.name}: PostgreSQL rejects it, because the trigger {named[0]} names the column"
-                costly_types.append((line, why))
-            elif cost := costs.type_change(state.catalog, table, command.name, command.def_):
+            if cost := costs.type_change(state.catalog, table, command.name, command.def_):
                 costly_types.append((line, f"{command.name}: {cost}"))
             yield from change_type(state, line, table, command)
         elif command.subtype == Alter.AT_AddColumn:

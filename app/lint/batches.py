@@ -1,5 +1,6 @@
 """Batches: whether a statement touches few rows of a table, by a LIMIT, by constants, or by a range of keys."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,6 +70,21 @@ def is_key_range(catalog: Catalog, table: str, where: Any) -> bool:
             case _:
                 pass
     return any(_has_key(_keys(catalog, table), set(columns)) for columns in bounds["lower"] & bounds["upper"])
+
+
+def generates_many(select: Any) -> bool:
+    """Return whether a SELECT without a LIMIT joins series that have too many rows for one batch."""
+    rows = 1
+    for each in walk(select.fromClause):
+        match each:
+            case ast.FuncCall(funcname=[*_, ast.String(sval="generate_series")], args=[first, last, *step]):
+                numbers = [constant_text(value) for value in (first, last, *step)]
+                if all(re.fullmatch(r"[0-9]+", number) for number in numbers):
+                    low, high, by = (*map(int, numbers), 1)[:3]
+                    rows *= max(1, (high - low) // max(1, by) + 1)
+            case _:
+                pass
+    return rows > MAX_BATCH and not _is_batch(select)
 
 
 def direct_tables(select: Any) -> set[str]:

@@ -101,7 +101,10 @@ class Catalog:
                 ast.CreateTableAsStmt(into=ast.IntoClause(rel=relation))
                 | ast.SelectStmt(intoClause=ast.IntoClause(rel=relation))
             ):
-                self.tables.setdefault(relation_name(relation), Table("table", created_by, is_complete=False))
+                copy = Table("table", created_by, is_complete=False)
+                if isinstance(node, ast.CreateTableAsStmt) and node.objtype == ObjectType.OBJECT_MATVIEW:
+                    copy.query = node.query
+                self.tables.setdefault(relation_name(relation), copy)
             case ast.ViewStmt(view=relation):
                 name = relation_name(relation)
                 self.tables[name] = view_of(node.query, node.aliases, self.tables, created_by)
@@ -117,14 +120,7 @@ class Catalog:
             case ast.DropStmt():
                 self._drop(node)
             case ast.CreateFunctionStmt():
-                options = {option.defname: option.arg for option in node.options or ()}
-                volatility = getattr(options.get("volatility"), "sval", "volatile")
-                language = getattr(options.get("language"), "sval", "sql")
-                body = options.get("as")
-                text = getattr(body[0], "sval", None) if body else None
-                name = qualified_name(node.funcname)
-                is_definer = getattr(options.get("security"), "boolval", False)
-                self.routines[name] = Routine(volatility, language, text, created_by, node.sql_body, is_definer)
+                self.routines[qualified_name(node.funcname)] = routine_of(node, created_by)
             case ast.CreateTrigStmt(relation=relation):
                 table = relation_name(relation)
                 aliases = tuple(each.name for each in node.transitionRels or ())
@@ -345,6 +341,17 @@ class Catalog:
                 self.triggers.pop(split_name(name), None)
             elif node.removeType == ObjectType.OBJECT_POLICY:
                 self.policies.pop(split_name(name), None)
+
+
+def routine_of(node: Any, created_by: str) -> Routine:
+    """Return the routine that a CREATE FUNCTION or CREATE PROCEDURE makes."""
+    options = {option.defname: option.arg for option in node.options or ()}
+    volatility = getattr(options.get("volatility"), "sval", "volatile")
+    language = getattr(options.get("language"), "sval", "sql")
+    body = options.get("as")
+    text = getattr(body[0], "sval", None) if body else None
+    is_definer = getattr(options.get("security"), "boolval", False)
+    return Routine(volatility, language, text, created_by, node.sql_body, is_definer)
 
 
 def _rename_keys(objects: dict[Any, Any], old: str, new: str) -> None:

@@ -5,11 +5,20 @@ from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
-from pglast.enums import CoercionContext, ConstrType, ObjectType
+from pglast.enums import CoercionContext, ConstrType, DropBehavior, ObjectType
 from pglast.keywords import RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS
 
+from app.lint import dependents
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import constant_text, constraint_columns, relation_name, type_name, type_of
+from app.lint.nodes import (
+    RELATIONS,
+    constant_text,
+    constraint_columns,
+    dropped_names,
+    relation_name,
+    type_name,
+    type_of,
+)
 from app.lint.parser import Statement
 from app.lint.rules import CARE
 from app.lint.state import MigrationState
@@ -19,6 +28,7 @@ TYPES = {
     "money": ("the currency of money is a setting of the server", "use numeric, and a column for the currency"),
     "timetz": ("the zone of a time without a date is not known", "use timestamptz"),
 }
+VARCHAR = "to shorten its limit later, each row is checked under ACCESS EXCLUSIVE"
 WIDTHS = {"int2": 2, "int4": 4, "int8": 8}  # bytes
 LIMIT = 2**31 - 1  # of a sequence
 MAX_COLUMNS = 3  # of an index that is not unique
@@ -35,13 +45,21 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
         match each:
             case ast.ColumnDef(colname=str(name), typeName=type) if type is not None:
                 if (bad := TYPES.get(type_name(type))) and not type.arrayBounds:
-                    yield Fault(line, "column-type", f"{name}: {bad[0]}", bad[1])
+                    yield Fault(statement.line_of(each), "column-type", f"{name}: {bad[0]}", bad[1])
+                elif type_name(type) == "varchar" and type.typmods and not statement.block:
+                    hint = "use text, and a named CHECK for its length"
+                    yield Fault(statement.line_of(each), "column-type", f"{name}: {VARCHAR}", hint)
                 yield from _name(line, name)
             case _:
                 pass
     match node:
         case ast.CreateStmt(relation=relation) | ast.CreateTableAsStmt(into=ast.IntoClause(rel=relation)):
             yield from _create_table(state, line, node, relation)
+        case ast.DropStmt(removeType=kind) if kind in RELATIONS and node.behavior != DropBehavior.DROP_CASCADE:
+            names = dropped_names(node)
+            for name in names:
+                if needed := next(dependents.of_relation(state.catalog, name, names), ""):
+                    yield rejected(line, f"{needed} needs {name}")
         case ast.RenameStmt(newname=str(name), renameType=ObjectType.OBJECT_TABLE | ObjectType.OBJECT_COLUMN):
             yield from _name(line, name)
         case ast.IndexStmt(indexParams=[*parts]) if not node.unique and len(parts) > MAX_COLUMNS:
@@ -69,6 +87,9 @@ def _name(line: int, name: str) -> Faults:
 def _create_table(state: MigrationState, line: int, node: Any, relation: Any) -> Faults:
     name = relation_name(relation)
     yield from _name(line, relation.relname)
+    if relation.relpersistence == "u":
+        why = f"{name} is empty after a crash of PostgreSQL, and no replica has its rows"
+        yield Fault(line, "unlogged-table", why)
     if name not in state.catalog.tables:
         return
     if relation.relpersistence == "t":
@@ -95,6 +116,9 @@ def alter_table_definition_faults(state: MigrationState, line: int, table: str, 
         yield rejected(line, f"{table} has a column {command.def_.colname} already")
     elif kind in NEEDS_COLUMN and known.is_complete and name not in known.columns and not command.missing_ok:
         yield rejected(line, f"{table} has no column {name}")
+    elif kind in {Alter.AT_DropColumn, Alter.AT_AlterColumnType} and command.behavior != DropBehavior.DROP_CASCADE:
+        if needed := next(dependents.of_column(state.catalog, table, name), ""):
+            yield rejected(line, f"{needed} needs {table}.{name}")
 
 
 def _sequence(line: int, options: Any, *, is_new: bool) -> Faults:

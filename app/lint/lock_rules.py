@@ -39,6 +39,9 @@ def lock_faults(state: MigrationState, statement: Statement) -> Faults:
             for option in node.options or ()
         ):
             yield Fault(line, "table-rewrite", "VACUUM FULL rewrites the table, and reads and writes wait")
+        case ast.AlterTableMoveAllStmt():
+            what = f"each table, index or view of the tablespace {node.orig_tablespacename}"
+            yield Fault(line, "table-rewrite", f"{what} is copied, and its reads and writes wait")
         case ast.ReindexStmt(relation=ast.RangeVar()) if not any(
             each.defname == "concurrently" for each in node.params or ()
         ):

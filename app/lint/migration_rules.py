@@ -5,7 +5,7 @@ settings and hidden changes. docs/reference/lint-rules.md gives each rule's reas
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pglast import ast
@@ -21,6 +21,7 @@ from app.lint.object_rules import object_faults
 from app.lint.operation_rules import operation_faults
 from app.lint.parser import Statement
 from app.lint.release_rules import release_faults
+from app.lint.routines import called
 from app.lint.server_rules import server_faults
 from app.lint.state import MigrationState
 from app.lint.transaction_rules import lock_order_faults, transaction_faults
@@ -40,7 +41,7 @@ NO_LOCK_TIMEOUT = "without a lock_timeout, requests queue behind a lock"
 def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
     """Yield the faults of one migration or rollback. The catalog of the state changes as the schema would."""
     hidden: set[int] = set()
-    for statement in statements:
+    for statement in _with_calls(state, statements):
         yield from _settings(statement)
         yield from server_faults(statement)
         yield from transaction_faults(state, statement)
@@ -67,6 +68,14 @@ def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> 
             yield Fault(line, "hidden-ddl", why)
     yield from write_faults(state)
     yield from (fault for fault, stays in state.pending if stays())
+
+
+def _with_calls(state: MigrationState, statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Yield the statements, and after each one those that it runs by calling routines."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement.node, NOT_DDL) and not statement.unreadable:
+            yield from called(state.catalog, statement)
 
 
 def _settings(statement: Statement) -> Faults:
@@ -104,17 +113,11 @@ def _hidden_change(state: MigrationState, statement: Statement) -> str:
     node = statement.node
     if statement.unreadable:
         return "it runs a statement that is put together at run time, so the check cannot read it"
-    if statement.block and not isinstance(node, NOT_DDL) and not _is_temporary_table(node):
-        return "it changes the schema inside DO, so the check cannot tell which of the statements run"
-    if isinstance(node, NOT_DDL) and any(_may_change(state, each) for each in statement.nodes):
-        return "it calls a routine of this schema, which may change anything, and the check does not read it"
+    if statement.block and not isinstance(node, (*NOT_DDL, ast.ReturnStmt)) and not _is_temporary_table(node):
+        return "it changes the schema inside DO or a routine, so the check cannot tell which of the statements run"
+    if isinstance(node, ast.CallStmt) and qualified_name(node.funccall.funcname) not in state.catalog.routines:
+        return "it calls a procedure that no file creates, so the check cannot read it"
     return ""
-
-
-def _may_change(state: MigrationState, node: Any) -> bool:
-    """Return whether a node calls a procedure, or a function that is volatile."""
-    known = state.catalog.routines.get(qualified_name(node.funcname)) if isinstance(node, ast.FuncCall) else None
-    return isinstance(node, ast.CallStmt) or (known is not None and known.volatility == "volatile")
 
 
 def _is_temporary_table(node: Any) -> bool:

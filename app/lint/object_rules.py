@@ -7,9 +7,11 @@ from pglast import ast
 from pglast.enums import AlterTableType as Alter
 from pglast.enums import GrantTargetType, ObjectType, RoleSpecType
 
-from app.lint import routines
+from app.lint import costs, routines
+from app.lint.catalog import routine_of
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
+from app.lint.objects import Routine
 from app.lint.parser import Statement
 from app.lint.rules import UNSAFE
 from app.lint.state import MigrationState
@@ -22,7 +24,7 @@ DISABLED = {
     Alter.AT_DisableTrigUser: "every trigger",
     Alter.AT_EnableReplicaTrig: "it",
 }
-BEFORE, UPDATE = 2, 16  # bits of pg_trigger.tgtype
+BEFORE, UPDATE, TRUNCATE = 2, 16, 32  # bits of pg_trigger.tgtype
 REMOVE = "remove the statement"
 WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
 
@@ -32,7 +34,7 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
     node, line = statement.node, statement.line
     match node:
         case ast.CreateFunctionStmt():
-            yield from _replace_function(state, line, qualified_name(node.funcname))
+            yield from _replace_function(state, line, node)
         case ast.CreateTrigStmt():
             yield from _create_trigger(state, line, node)
         case ast.DropStmt(removeType=ObjectType.OBJECT_TRIGGER):
@@ -108,7 +110,8 @@ def _alter_function(state: MigrationState, line: int, name: str, actions: Any) -
             yield Fault(line, "function-replaced", f"it changes at once for {', '.join(users)}")
 
 
-def _replace_function(state: MigrationState, line: int, name: str) -> Faults:
+def _replace_function(state: MigrationState, line: int, node: Any) -> Faults:
+    name = qualified_name(node.funcname)
     known = state.catalog.routines.get(name)
     if known is None or known.created_by == state.file or state.before is not None:
         return  # a rollback brings back what was there
@@ -116,7 +119,19 @@ def _replace_function(state: MigrationState, line: int, name: str) -> Faults:
         yield Fault(line, "function-results", f"{', '.join(stored)} keep the results of the former {name}")
         return
     if users := _users_of(state, name):
-        yield Fault(line, "function-replaced", f"it changes at once for {', '.join(users)}")
+        new = routine_of(node, state.file)
+        lost = _written(state, name, known) - _written(state, name, new)
+        why = f"it changes at once for {', '.join(users)}"
+        more = f", and no longer writes {', '.join(sorted(lost))}" if lost else ""
+        yield Fault(line, "function-replaced", why + more, level=UNSAFE if lost else "")
+
+
+def _written(state: MigrationState, name: str, routine: Routine) -> set[str]:
+    """Return the tables that a routine writes, also through the routines that it calls."""
+    use = routines.use_of_routine(name, routine)
+    below = set().union(*(routines.reached(state.catalog, each) for each in use.functions)) - {name}
+    every = [use, *(routines.use_of_routine(each, state.catalog.routines[each]) for each in sorted(below))]
+    return {table for each in every for table in each.written}
 
 
 def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
@@ -128,6 +143,8 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
         yield Fault(
             line, "trigger-off", f"{lost}, because {qualified_name(node.funcname)} returns nothing else", REMOVE
         )
+    if not (node.events or 0) & TRUNCATE and (emptied := _written_whole(state, qualified_name(node.funcname))):
+        yield Fault(line, "whole-table-write", f"each write of {table} then writes every row of {emptied}", REMOVE)
     known = state.catalog.triggers.get((table, name))
     if known and node.replace:
         columns = {each.sval for each in node.columns or ()}
@@ -137,6 +154,21 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
             yield Fault(
                 line, "trigger-off", f"{name} no longer runs for each write of {table} for which it ran", REMOVE
             )
+
+
+def _written_whole(state: MigrationState, function: str) -> str:
+    """Return a table in use of which a trigger's function writes every row, or ""."""
+    for name in sorted(routines.reached(state.catalog, function)):
+        for node in [each.node for each in routines.statements_of(state.catalog.routines[name])]:
+            tables: list[str] = []
+            if isinstance(node, ast.TruncateStmt):
+                tables = [relation_name(each) for each in node.relations or ()]
+            elif isinstance(node, ast.UpdateStmt | ast.DeleteStmt) and costs.without_where(node.whereClause):
+                joined = getattr(node, "fromClause", None) or getattr(node, "usingClause", None)
+                tables = [] if joined else [relation_name(node.relation)]
+            if busy := [each for each in tables if each in state.catalog.tables and state.is_busy(each)]:
+                return busy[0]
+    return ""
 
 
 def _discards(body: str | None, events: int) -> str:

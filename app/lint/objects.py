@@ -57,7 +57,7 @@ class Table:
     is_complete: bool = True  # all columns are known
     columns: dict[str, Column] = field(default_factory=dict)
     constraints: dict[str, Constraint] = field(default_factory=dict)
-    query: Any = None  # a node, of a view
+    query: Any = None  # a node, of a view or a materialized view
     is_updatable: bool = True  # a view over one table, without aggregates and LIMIT
     partition_key: tuple[str, ...] = ()  # "" for an expression
     strategy: str = ""  # of partitioning: range, list or hash

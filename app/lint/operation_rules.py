@@ -109,8 +109,9 @@ def _role_options(line: int, role: str, options: Iterable[Any]) -> Faults:
         elif each.defname == "password" and each.arg is not None:
             hint = "set it with \\password in psql"
             yield Fault(line, "role-rights", f"the file and its history keep the password of {role}", hint, UNSAFE)
-        elif each.defname in {"validUntil", "connectionlimit"}:
-            yield Fault(line, "revoke-breaks", f"{role} may no longer be able to connect", level=CARE)
+        elif each.defname in {"validUntil", "connectionlimit"} and value != "-1":
+            level = UNSAFE if value == "0" else CARE
+            yield Fault(line, "revoke-breaks", f"{role} may no longer be able to connect", level=level)
 
 
 def _membership(line: int, node: ast.GrantRoleStmt) -> Faults:

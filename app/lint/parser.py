@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pglast import ast, parse_plpgsql
 from pglast.parser import ParseError, scan
 
+from app.lint.dynamic import executed_text
 from app.lint.nodes import walk
 from app.schema.statements import Statement as Text
 from app.schema.statements import split_statements
@@ -214,11 +215,10 @@ def _end_of_transaction(tree: Any, line: int) -> int | None:
 
 def _read_query(query: _Query, line: int, block: int, node: Any) -> Iterator[Statement]:
     text, mode = query.text, query.mode
-    if mode == -1:  # EXECUTE of a constant can be read
+    if mode == -1:  # EXECUTE of constants can be read
         try:
             select: Any = split_statements(f"SELECT {text}")[0].parse()
-            text = str(select.targetList[0].val.val.sval)
-            mode = 0
+            text, mode = executed_text(select.targetList[0].val), 0
         except (ParseError, AttributeError):
             text = ""
         if not text:

@@ -301,9 +301,9 @@ def drop_default(state: MigrationState, line: int, table: str, name: str) -> Fau
     column = state.catalog.column(table, name)
     before = state.before
     former = before.column(table, name) if before else None
-    is_back = before and table in before.tables and not (former and former.default is not None)
+    is_back = before and table in before.tables and not (former and (former.default is not None or former.is_generated))
     inserts = state.inserts_without(table, name)
-    if inserts and not (column and column.default is None) and not is_back:
+    if inserts and not (column and column.default is None and not column.is_generated) and not is_back:
         yield Fault(line, "insert-breaks", f"{_queries(inserts, 'leaves')} {name} out, so it needs its DEFAULT")
 
 

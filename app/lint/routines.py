@@ -1,16 +1,18 @@
-"""Routines: the tables and functions that their bodies use, and the objects that need a routine.
+"""Routines: the statements in their bodies, the tables and functions that these use, and the objects that need them.
 
 PostgreSQL does not follow the text of a body: it drops a function although a trigger's function calls it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from pglast import ast
 from pglast.parser import ParseError
 
 from app.lint.catalog import Catalog
-from app.lint.nodes import functions_in
+from app.lint.nodes import functions_in, qualified_name
 from app.lint.objects import Routine, Trigger
 from app.lint.parser import Statement, plpgsql_statements, plpgsql_tree, plpgsql_variables, statements
 from app.lint.usage import Use, use_of
@@ -20,30 +22,50 @@ RETURNS = ("trigger", "SETOF record", "void")  # PL/pgSQL accepts some bodies on
 
 def use_of_routine(name: str, routine: Routine) -> Use:
     """Return what the body of a routine uses. A body that cannot be read uses nothing."""
-    if routine.body is not None:
-        return _use_of_body(name, routine.language, routine.body)
     if name not in routine.uses:
-        routine.uses[name] = use_of(name, [Statement(routine.parsed, "", 1)] if routine.parsed else [])
-    use: Use = routine.uses[name]
-    return use
+        body, variables = _read(routine)
+        use = use_of(name, [each for each in body if not each.unreadable])
+        use.variables = variables
+        routine.uses[name] = use
+    found: Use = routine.uses[name]
+    return found
+
+
+def statements_of(routine: Routine) -> tuple[Statement, ...]:
+    """Return the statements in the body of a routine. What cannot be read is one statement that says so."""
+    return _read(routine)[0]
+
+
+def _read(routine: Routine) -> tuple[tuple[Statement, ...], frozenset[str]]:
+    if routine.body is not None:
+        return _read_body(routine.language, routine.body)
+    return tuple(Statement(each, "", 1) for each in _flat(routine.parsed)), frozenset()
+
+
+def _flat(parsed: Any) -> Iterator[ast.Node]:
+    """Yield the statements of BEGIN ATOMIC, which are in tuples, or that of RETURN."""
+    if isinstance(parsed, ast.Node):
+        yield parsed
+    for each in parsed if isinstance(parsed, tuple) else ():
+        yield from _flat(each)
 
 
 @cache
-def _use_of_body(name: str, language: str, body: str) -> Use:
+def _read_body(language: str, body: str) -> tuple[tuple[Statement, ...], frozenset[str]]:
+    """Return the statements of a body, and its variables and parameters."""
+    unreadable = (Statement(ast.DoStmt(), "", 1, unreadable=True),)
     if language == "plpgsql":
         tag = next(tag for tag in (f"$body{number}$" for number in range(1000)) if tag not in body)
         texts = (f"CREATE FUNCTION body() RETURNS {kind} LANGUAGE plpgsql AS {tag}{body}{tag}" for kind in RETURNS)
         tree = next(filter(None, map(plpgsql_tree, texts)), None)
         if tree is None:
-            return Use(name)
-        found = plpgsql_statements(tree, 1, 1, ast.DoStmt())
-        use = use_of(name, [each for each in found if not each.unreadable])
-        use.variables = frozenset(plpgsql_variables(tree))
-        return use
+            return unreadable, frozenset()
+        found = tuple(plpgsql_statements(tree, 1, 1, ast.DoStmt()))
+        return found, frozenset(plpgsql_variables(tree))
     try:
-        return use_of(name, list(statements(body)))
+        return tuple(statements(body)) if language == "sql" else unreadable, frozenset()
     except ParseError:
-        return Use(name)
+        return unreadable, frozenset()
 
 
 def reached(catalog: Catalog, function: str) -> set[str]:
@@ -89,3 +111,17 @@ def written_by_triggers(catalog: Catalog, table: str) -> set[str]:
             for name in reached(catalog, trigger.function):
                 found |= use_of_routine(name, catalog.routines[name]).written
     return found - {table}
+
+
+def called(catalog: Catalog, statement: Statement) -> Iterator[Statement]:
+    """Yield the statements that a statement runs by calling routines, at any depth, with its line."""
+    names = {qualified_name(each.funcname) for each in statement.nodes if isinstance(each, ast.FuncCall)}
+    for name in sorted(set().union(*(reached(catalog, each) for each in names))):
+        for each in statements_of(catalog.routines[name]):
+            yield replace(
+                each,
+                line=statement.line,
+                block=statement.block or statement.line,
+                in_loop=each.in_loop or statement.in_loop,
+                in_batches=each.in_batches or statement.in_batches,
+            )

@@ -130,6 +130,7 @@ RULES = {
     # Definitions: definition_rules.py.
     "column-type": Rule(CARE, ""),
     "quoted-name": Rule(CARE, "choose a name in lower case that is no reserved word"),
+    "unlogged-table": Rule(CARE, "create it without UNLOGGED, or make sure that its rows may be lost at any time"),
     "wide-index": Rule(CARE, "index the columns that choose the rows, at most three"),
     "int-overflow": Rule(CARE, "use bigint"),
     "sequence-restart": Rule(UNSAFE, "let the sequence continue, or set it above the largest number"),
@@ -162,7 +163,6 @@ SQUAWK_RULES = {
     "prefer-bigint-over-int": "use bigint",
     "prefer-bigint-over-smallint": "use bigint",
     "prefer-identity": "use GENERATED ALWAYS AS IDENTITY",
-    "prefer-text-field": "use text, and a named CHECK for its length",
     "prefer-timestamp-tz": "use timestamptz",
     "require-enum-value-ordering": "add BEFORE or AFTER with an existing value",
 }

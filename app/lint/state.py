@@ -100,9 +100,9 @@ class MigrationState:
         return [use.name for use in self.uses if table in use.relations]
 
     def inserts_without(self, table: str, column: str) -> list[str]:
-        """Return the names of the queries whose INSERT leaves the column out."""
+        """Return the names of the queries, and of the functions of triggers, whose INSERT leaves the column out."""
         return [
             use.name
-            for use in self.uses
+            for use in self.bodies()
             if any(into == table and column not in columns for into, columns in use.insert_columns)
         ]

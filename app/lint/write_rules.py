@@ -39,6 +39,8 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                         state.writes.append(Write(statement.line, "locks", table, has_no_where=False))
             case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=[*_]) as select, relation=relation):
                 _note_copy(state, statement, select, relation_name(relation))
+                if state.is_busy(relation_name(relation)) and batches.generates_many(select):
+                    state.writes.append(Write(statement.line, "writes", relation_name(relation), has_no_where=False))
             case ast.CreateTableAsStmt(query=ast.SelectStmt(fromClause=[*_]) as select):
                 _note_copy(state, statement, select)
             case ast.SelectStmt(intoClause=ast.IntoClause(), fromClause=[*_]):

@@ -226,7 +226,7 @@ ALLOWED = {
         "ALTER TABLE images\n    ADD COLUMN a text,\n    -- allow: check-scan because it is small\n"
         "    ADD CHECK (width <> 3);"
     ),
-    "squawk's": "-- allow: prefer-text-field because a client asks for it\nALTER TABLE images ADD COLUMN a varchar(3);",
+    "squawk's": "-- allow: prefer-timestamp-tz because a client asks for it\nALTER TABLE images ADD COLUMN a timestamp;",
     "in DO": (
         "-- allow: hidden-ddl because it must\nDO $$\nBEGIN\n    -- allow: blocking-index because it is small\n"
         "    CREATE INDEX a ON images (width);\nEND\n$$;"
@@ -304,17 +304,17 @@ def test_an_exclude_constraint_has_a_hint_of_its_own(tmp_path: Path) -> None:
 
 
 def test_squawk_s_findings_link_to_squawk(tmp_path: Path) -> None:
-    (finding,) = one(tmp_path, "ALTER TABLE images\n    ADD COLUMN a varchar(3);")
+    (finding,) = one(tmp_path, "ALTER TABLE images\n    ADD COLUMN a timestamp;")
 
-    assert (finding.line, finding.link) == (6, "https://squawkhq.com/docs/prefer-text-field")
+    assert (finding.line, finding.link) == (6, "https://squawkhq.com/docs/prefer-timestamp-tz")
 
 
 def test_a_configuration_beside_the_files_turns_no_rule_off(tmp_path: Path) -> None:
     sql = copy(tmp_path)
-    (sql / "migrations" / ".squawk.toml").write_text('excluded_rules = ["prefer-text-field"]\n')
-    write(sql, "0901_case", "ALTER TABLE images ADD COLUMN a varchar(3);")
+    (sql / "migrations" / ".squawk.toml").write_text('excluded_rules = ["prefer-timestamp-tz"]\n')
+    write(sql, "0901_case", "ALTER TABLE images ADD COLUMN a timestamp;")
 
-    assert [finding.rule for finding in findings(sql)] == ["prefer-text-field"]
+    assert [finding.rule for finding in findings(sql)] == ["prefer-timestamp-tz"]
 
 
 def test_the_rollback_of_a_file_may_drop_the_table_that_the_file_created() -> None:

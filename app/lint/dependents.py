@@ -1,0 +1,57 @@
+"""Dependents: the objects for which PostgreSQL rejects the DROP or the type change of a column or a table.
+
+It follows views, BEGIN ATOMIC and RETURN, generated columns, and the columns that triggers name. It does not follow the
+text of other functions.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from app.lint.catalog import Catalog
+from app.lint.nodes import columns_in
+from app.lint.objects import Table
+from app.lint.parser import Statement
+from app.lint.routines import use_of_routine
+from app.lint.usage import Use, use_of
+
+
+def of_column(catalog: Catalog, table: str, column: str) -> Iterator[str]:
+    """Yield the objects that need a column."""
+    for trigger in catalog.triggers.values():
+        if trigger.table == table and column in trigger.columns:
+            yield f"the trigger {trigger.name}"
+    known = catalog.tables.get(table)
+    for each in known.columns.values() if known else ():
+        if column in columns_in(each.expression):
+            yield f"the generated column {each.name}"
+    for name, view in catalog.tables.items():
+        if view.query is not None and _reads(_use_of_view(name, view), table, column, view):
+            yield f"the view {name}"
+    for name, routine in catalog.routines.items():
+        if routine.parsed is not None and _reads(use_of_routine(name, routine), table, column, None):
+            yield f"the function {name}"
+
+
+def of_relation(catalog: Catalog, relation: str, dropped: Iterable[str]) -> Iterator[str]:
+    """Yield the objects that need a table or view, without those that are dropped together with it."""
+    for name, other in catalog.tables.items():
+        if name == relation or name in dropped:
+            continue
+        if other.query is not None and relation in _use_of_view(name, other).relations:
+            yield f"the view {name}"
+        for constraint in other.constraints.values():
+            if constraint.target == relation:
+                yield f"the foreign key {constraint.name}"
+    for name, routine in catalog.routines.items():
+        if routine.parsed is not None and relation in use_of_routine(name, routine).relations:
+            yield f"the function {name}"
+
+
+def _use_of_view(name: str, view: Table) -> Use:
+    return use_of(name, [Statement(view.query, "", 1)])
+
+
+def _reads(use: Use, table: str, column: str, view: Table | None) -> bool:
+    if table not in use.relations:
+        return False
+    named = (table, column) in use.columns or ("", column) in use.columns
+    return named or (use.uses_all_columns and view is not None and column in view.columns)
