@@ -116,9 +116,12 @@ def alter_table_definition_faults(state: MigrationState, line: int, table: str, 
         yield rejected(line, f"{table} has a column {command.def_.colname} already")
     elif kind in NEEDS_COLUMN and known.is_complete and name not in known.columns and not command.missing_ok:
         yield rejected(line, f"{table} has no column {name}")
-    elif kind in {Alter.AT_DropColumn, Alter.AT_AlterColumnType} and command.behavior != DropBehavior.DROP_CASCADE:
-        if needed := next(dependents.of_column(state.catalog, table, name), ""):
-            yield rejected(line, f"{needed} needs {table}.{name}")
+    elif (
+        kind in {Alter.AT_DropColumn, Alter.AT_AlterColumnType}
+        and command.behavior != DropBehavior.DROP_CASCADE
+        and (needed := next(dependents.of_column(state.catalog, table, name), ""))
+    ):
+        yield rejected(line, f"{needed} needs {table}.{name}")
 
 
 def _sequence(line: int, options: Any, *, is_new: bool) -> Faults:

@@ -42,7 +42,7 @@ def _called(name: str, arguments: list[Any]) -> str | None:
             return _joined([_text(each) for each in arguments])
         case "quote_ident", [argument]:
             return _quoted(_text(argument), "I")
-        case ("quote_literal" | "quote_nullable"), [argument]:
+        case (("quote_literal" | "quote_nullable"), [argument]):
             return _quoted(_text(argument), "L")
         case "format", [template, *values]:
             return _formatted(_text(template), values)

@@ -115,7 +115,8 @@ def _hidden_change(state: MigrationState, statement: Statement) -> str:
         return "it runs a statement that is put together at run time, so the check cannot read it"
     if statement.block and not isinstance(node, (*NOT_DDL, ast.ReturnStmt)) and not _is_temporary_table(node):
         return "it changes the schema inside DO or a routine, so the check cannot tell which of the statements run"
-    if isinstance(node, ast.CallStmt) and qualified_name(node.funccall.funcname) not in state.catalog.routines:
+    call = node.funccall if isinstance(node, ast.CallStmt) else None
+    if call is not None and qualified_name(call.funcname) not in state.catalog.routines:
         return "it calls a procedure that no file creates, so the check cannot read it"
     return ""
 

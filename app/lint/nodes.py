@@ -46,6 +46,13 @@ def is_virtual(constraints: dict[Any, Any]) -> bool:
     return generated is not None and generated.generated_kind == "v"
 
 
+def is_always(identity: Any) -> bool:
+    """Return whether ADD GENERATED or SET GENERATED makes an identity column that takes no value of an INSERT."""
+    if isinstance(identity, ast.Constraint):
+        return identity.generated_when == "a"
+    return any(each.defname == "generated" and constant_text(each.arg) in {"97", "a"} for each in identity or ())
+
+
 def qualified(schema: str | None, name: str) -> str:
     """Return SCHEMA.NAME, or only the name if the schema is public or not given."""
     return f"{schema}.{name}" if schema and schema != "public" else name

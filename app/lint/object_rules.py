@@ -51,6 +51,9 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             yield Fault(line, "row-security", f"it hides rows of {relation_name(relation)} from the running release")
         case ast.RuleStmt(relation=relation, instead=True, actions=None) if state.is_busy(relation_name(relation)):
             yield Fault(line, "trigger-off", f"writes to {relation_name(relation)} do nothing from then on", REMOVE)
+        case ast.RuleStmt(relation=relation, actions=[*actions]) if state.is_busy(relation_name(relation)):
+            if emptied := _written_whole(state, actions):
+                yield _each_write(line, relation_name(relation), emptied)
         case ast.AlterFunctionStmt(func=ast.ObjectWithArgs(objname=name)):
             yield from _alter_function(state, line, qualified_name(name), node.actions or ())
         case ast.AlterOwnerStmt(object=ast.ObjectWithArgs(objname=name)):
@@ -113,14 +116,17 @@ def _alter_function(state: MigrationState, line: int, name: str, actions: Any) -
 def _replace_function(state: MigrationState, line: int, node: Any) -> Faults:
     name = qualified_name(node.funcname)
     known = state.catalog.routines.get(name)
-    if known is None or known.created_by == state.file or state.before is not None:
+    dropped = state.dropped.get(name)
+    if state.before is not None or (known is None and dropped is None) or (known and known.created_by == state.file):
         return  # a rollback brings back what was there
-    if stored := sorted(set(routines.stored_results(state.catalog, name))):
+    stored = dropped.stored if dropped else sorted(set(routines.stored_results(state.catalog, name)))
+    if stored:
         yield Fault(line, "function-results", f"{', '.join(stored)} keep the results of the former {name}")
         return
-    if users := _users_of(state, name):
+    former = dropped.routine if dropped else state.catalog.routines[name]
+    if users := dropped.users if dropped else _users_of(state, name):
         new = routine_of(node, state.file)
-        lost = _written(state, name, known) - _written(state, name, new)
+        lost = _written(state, name, former) - _written(state, name, new)
         why = f"it changes at once for {', '.join(users)}"
         more = f", and no longer writes {', '.join(sorted(lost))}" if lost else ""
         yield Fault(line, "function-replaced", why + more, level=UNSAFE if lost else "")
@@ -143,8 +149,10 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
         yield Fault(
             line, "trigger-off", f"{lost}, because {qualified_name(node.funcname)} returns nothing else", REMOVE
         )
-    if not (node.events or 0) & TRUNCATE and (emptied := _written_whole(state, qualified_name(node.funcname))):
-        yield Fault(line, "whole-table-write", f"each write of {table} then writes every row of {emptied}", REMOVE)
+    function_name = qualified_name(node.funcname)
+    run = [each for name in routines.reached(state.catalog, function_name) for each in _nodes(state, name)]
+    if not (node.events or 0) & TRUNCATE and (emptied := _written_whole(state, run)):
+        yield _each_write(line, table, emptied)
     known = state.catalog.triggers.get((table, name))
     if known and node.replace:
         columns = {each.sval for each in node.columns or ()}
@@ -156,19 +164,24 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
             )
 
 
-def _written_whole(state: MigrationState, function: str) -> str:
-    """Return a table in use of which a trigger's function writes every row, or ""."""
-    for name in sorted(routines.reached(state.catalog, function)):
-        for node in [each.node for each in routines.statements_of(state.catalog.routines[name])]:
-            tables: list[str] = []
-            if isinstance(node, ast.TruncateStmt):
-                tables = [relation_name(each) for each in node.relations or ()]
-            elif isinstance(node, ast.UpdateStmt | ast.DeleteStmt) and costs.without_where(node.whereClause):
-                joined = getattr(node, "fromClause", None) or getattr(node, "usingClause", None)
-                tables = [] if joined else [relation_name(node.relation)]
-            if busy := [each for each in tables if each in state.catalog.tables and state.is_busy(each)]:
-                return busy[0]
-    return ""
+def _each_write(line: int, table: str, emptied: str) -> Fault:
+    return Fault(line, "whole-table-write", f"each write of {table} then writes every row of {emptied}", REMOVE)
+
+
+def _nodes(state: MigrationState, function: str) -> list[Any]:
+    return [each.node for each in routines.statements_of(state.catalog.routines[function])]
+
+
+def _written_whole(state: MigrationState, nodes: Any) -> str:
+    """Return a table in use of which one of the statements writes every row, or ""."""
+    tables: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.TruncateStmt):
+            tables |= {relation_name(each) for each in node.relations or ()}
+        elif isinstance(node, ast.UpdateStmt | ast.DeleteStmt) and costs.without_where(node.whereClause):
+            joined = getattr(node, "fromClause", None) or getattr(node, "usingClause", None)
+            tables |= set() if joined else {relation_name(node.relation)}
+    return min((each for each in tables if each in state.catalog.tables and state.is_busy(each)), default="")
 
 
 def _discards(body: str | None, events: int) -> str:
@@ -193,6 +206,8 @@ def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> No
 def _revoke(state: MigrationState, line: int, node: Any) -> Faults:
     if state.before is not None:
         return
+    if node.objtype == ObjectType.OBJECT_DATABASE:
+        yield Fault(line, "revoke-breaks", "a role that lacks CONNECT or TEMPORARY cannot use the database")
     if node.targtype == GrantTargetType.ACL_TARGET_ALL_IN_SCHEMA or node.objtype == ObjectType.OBJECT_SCHEMA:
         yield Fault(line, "revoke-breaks", "the queries need rights on the tables and functions of the schema")
     for each in node.objects or ():

@@ -142,6 +142,11 @@ def plpgsql_statements(tree: Any, first: int, block: int, node: Any) -> Iterator
             yield replace(each, in_loop=query.in_loop, in_batches=query.in_batches)
 
 
+def ends_transaction(tree: Any) -> bool:
+    """Return whether a PL/pgSQL parse tree has a COMMIT or ROLLBACK."""
+    return _end_of_transaction(tree, 1) is not None
+
+
 def plpgsql_variables(tree: Any) -> Iterator[str]:
     """Yield the names of the variables and parameters in a PL/pgSQL parse tree."""
     for function in tree or ():

@@ -15,7 +15,7 @@ from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_na
 from app.lint.objects import Column, Index, Table
 from app.lint.parser import Statement
 from app.lint.rules import UNSAFE
-from app.lint.state import MigrationState
+from app.lint.state import Dropped, MigrationState
 from app.lint.views import view_of
 
 TYPES = {ObjectType.OBJECT_TYPE, ObjectType.OBJECT_DOMAIN}
@@ -99,6 +99,9 @@ def _drop_routine(state: MigrationState, line: int, name: str) -> None:
     if known is not None and state.is_own(known.created_by, was_there=was_there):
         return
     users = [*state.callers(name), *(each.name for each in routines.triggers_of(state.catalog, name))]
+    if known is not None:
+        stored = sorted(set(routines.stored_results(state.catalog, name)))
+        state.dropped[name] = Dropped(known, stored, sorted(set(users)))
     if users:
         fault = Fault(line, "drop-breaks", f"{_queries(sorted(set(users)), 'calls')} {name}")
         state.pending.append((fault, lambda: name not in state.catalog.routines))

@@ -14,7 +14,14 @@ from pglast.parser import ParseError
 from app.lint.catalog import Catalog
 from app.lint.nodes import functions_in, qualified_name
 from app.lint.objects import Routine, Trigger
-from app.lint.parser import Statement, plpgsql_statements, plpgsql_tree, plpgsql_variables, statements
+from app.lint.parser import (
+    Statement,
+    ends_transaction,
+    plpgsql_statements,
+    plpgsql_tree,
+    plpgsql_variables,
+    statements,
+)
 from app.lint.usage import Use, use_of
 
 RETURNS = ("trigger", "SETOF record", "void")  # PL/pgSQL accepts some bodies only for some of them
@@ -60,8 +67,8 @@ def _read_body(language: str, body: str) -> tuple[tuple[Statement, ...], frozens
         tree = next(filter(None, map(plpgsql_tree, texts)), None)
         if tree is None:
             return unreadable, frozenset()
-        found = tuple(plpgsql_statements(tree, 1, 1, ast.DoStmt()))
-        return found, frozenset(plpgsql_variables(tree))
+        ends = [Statement(ast.DoStmt(), "", 1, commit=1)] if ends_transaction(tree) else []
+        return (*ends, *plpgsql_statements(tree, 1, 1, ast.DoStmt())), frozenset(plpgsql_variables(tree))
     try:
         return tuple(statements(body)) if language == "sql" else unreadable, frozenset()
     except ParseError:
@@ -122,6 +129,7 @@ def called(catalog: Catalog, statement: Statement) -> Iterator[Statement]:
                 each,
                 line=statement.line,
                 block=statement.block or statement.line,
+                commit=each.commit and statement.line,
                 in_loop=each.in_loop or statement.in_loop,
                 in_batches=each.in_batches or statement.in_batches,
             )

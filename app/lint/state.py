@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from app.lint import routines
 from app.lint.catalog import Catalog
 from app.lint.findings import Fault
+from app.lint.objects import Routine
 from app.lint.usage import Use
 
 
@@ -19,6 +20,15 @@ class Write:
     has_no_where: bool
     in_loop: bool = False  # in one transaction: each turn is small, and the loop does not commit
     into_new: bool = False  # a copy into a table that no other session uses yet
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A function that this file drops, and perhaps creates again."""
+
+    routine: Routine
+    stored: list[str]  # the objects that keep its results
+    users: list[str]  # triggers and queries
 
 
 @dataclass
@@ -39,6 +49,7 @@ class MigrationState:
     writes: list[Write] = field(default_factory=list)
     lock_order: dict[str, None] = field(default_factory=dict)  # the tables of `locked`, each at its first lock
     has_unlocked: bool = False  # an advisory lock of the session
+    dropped: dict[str, Dropped] = field(default_factory=dict)  # functions, by name
     enum_values: set[str] = field(default_factory=set)  # that this file has added
     # Faults that a later statement of the file may correct, each with the condition under which it stays.
     pending: list[tuple[Fault, Callable[[], bool]]] = field(default_factory=list)
@@ -73,6 +84,14 @@ class MigrationState:
     def callers(self, function: str) -> list[str]:
         """Return the names of the queries that call a function, also through other functions."""
         return [use.name for use in self.uses if any(function in self._reached(each) for each in use.functions)]
+
+    def inserts_with(self, table: str, column: str) -> list[str]:
+        """Return the names of the queries, and of the functions of triggers, whose INSERT gives the column."""
+        return [
+            use.name
+            for use in self.bodies()
+            if any(into == table and column in columns for into, columns in use.insert_columns)
+        ]
 
     def _reached(self, function: str) -> set[str]:
         return {function} | routines.reached(self.catalog, function)

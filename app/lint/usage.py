@@ -59,10 +59,11 @@ def use_of(name: str, statements: list[Statement]) -> Use:
     use = Use(name)
     everything = [node for statement in statements for node in statement.nodes]
     within = {each.ctename or "": _outputs(each) for each in everything if isinstance(each, ast.CommonTableExpr)}
+    shadowed = _shadowed(everything)
     relations = {}
     for node in everything:
         if isinstance(node, ast.RangeVar):
-            use.relations.add(relation_name(node))
+            use.relations |= {relation_name(node)} - shadowed
             relations[node.alias.aliasname if node.alias else node.relname] = relation_name(node)
     for node in everything:
         match node:
@@ -94,6 +95,17 @@ def use_of(name: str, statements: list[Statement]) -> Use:
         if isinstance(node, ast.SelectStmt | WRITES):
             use.scopes.append(_scope(node, within))
     return use
+
+
+def _shadowed(nodes: list[Any]) -> set[str]:
+    """Return the names that mean a WITH query. `WITH images AS (SELECT ... FROM images)` reads the table, too."""
+    found = set()
+    for clause in (each for each in nodes if isinstance(each, ast.WithClause)):
+        for query in clause.ctes or ():
+            own = {each.relname for each in walk(query.ctequery) if isinstance(each, ast.RangeVar)}
+            if clause.recursive or query.ctename not in own:
+                found.add(query.ctename or "")
+    return found
 
 
 def _is_new(target: ast.ResTarget) -> bool:

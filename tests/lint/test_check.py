@@ -226,7 +226,7 @@ ALLOWED = {
         "ALTER TABLE images\n    ADD COLUMN a text,\n    -- allow: check-scan because it is small\n"
         "    ADD CHECK (width <> 3);"
     ),
-    "squawk's": "-- allow: prefer-timestamp-tz because a client asks for it\nALTER TABLE images ADD COLUMN a timestamp;",
+    "squawk's": "-- allow: prefer-timestamp-tz because clients ask for it\nALTER TABLE images ADD COLUMN a timestamp;",
     "in DO": (
         "-- allow: hidden-ddl because it must\nDO $$\nBEGIN\n    -- allow: blocking-index because it is small\n"
         "    CREATE INDEX a ON images (width);\nEND\n$$;"

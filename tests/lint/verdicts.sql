@@ -767,6 +767,126 @@ ALTER TABLE images ALTER COLUMN public_id SET DEFAULT gen_random_uuid();
 ALTER TABLE images ADD COLUMN owner_id bigint;
 ALTER TABLE images ADD CONSTRAINT images_owner_id_check CHECK (owner_id IS NOT NULL) NOT VALID;
 
+-- unsafe (PostgreSQL ALTER TABLE): each table of a tablespace
+ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE fast;
+
+-- unsafe (strong_migrations add_index): EXECUTE of format() and constants
+DO $$ BEGIN EXECUTE format('CREATE INDEX %I ON %I (title)', 'images_title_idx', 'images'); END $$;
+
+-- unsafe (GitLab, batching): EXECUTE of a constant, joined with a quoted name
+DO $$ BEGIN EXECUTE 'UPDATE ' || quote_ident('images') || ' SET title = ''x'''; END $$;
+
+-- care (strong_migrations execute): EXECUTE of a variable
+DO $$ DECLARE t text := 'images'; BEGIN EXECUTE format('ALTER TABLE %I ADD COLUMN note text', t); END $$;
+
+-- unsafe (GitLab, batching): a function that writes each row
+CREATE FUNCTION fill_titles() RETURNS void LANGUAGE sql AS $$ UPDATE images SET title = filename WHERE title IS NULL $$;
+SELECT fill_titles();
+
+-- unsafe (GitLab, batching): a function that an earlier file created
+-- before: cleanup
+SELECT cleanup();
+
+-- unsafe (GitLab, batching): a function that a DO block runs
+-- before: cleanup
+DO $$ BEGIN PERFORM cleanup(); END $$;
+
+-- unsafe (GitLab, batching): a procedure that writes each row
+CREATE PROCEDURE fill_titles() LANGUAGE plpgsql
+AS $$ BEGIN UPDATE images SET title = filename WHERE title IS NULL; END $$;
+CALL fill_titles();
+
+-- unsafe (PostgreSQL CREATE PROCEDURE): a procedure that commits, in a transaction
+CREATE PROCEDURE fill_titles() LANGUAGE plpgsql AS $$
+BEGIN
+    LOOP
+        UPDATE images SET title = 'x' WHERE id IN (SELECT id FROM images WHERE title IS NULL LIMIT 100);
+        EXIT WHEN NOT FOUND;
+        COMMIT;
+    END LOOP;
+END $$;
+CALL fill_titles();
+
+-- safe (PostgreSQL CREATE PROCEDURE): a procedure that no statement calls
+CREATE PROCEDURE fill_titles() LANGUAGE plpgsql AS $$ BEGIN UPDATE images SET title = filename; END $$;
+
+-- safe (PostgreSQL CREATE FUNCTION): a call that writes one row
+CREATE FUNCTION note(token uuid) RETURNS void LANGUAGE sql AS $$ UPDATE tokens SET note = 'old' WHERE id = token $$;
+SELECT note('00000000-0000-0000-0000-000000000001');
+
+-- unsafe (GitLab, batching): a series of millions
+INSERT INTO content_checks (sha256, checked_at)
+SELECT md5(a::text || b::text), now()
+FROM generate_series(1, 2000) AS a
+CROSS JOIN generate_series(1, 2000) AS b;
+
+-- safe (GitLab, batching): a short series
+INSERT INTO content_checks (sha256, checked_at) SELECT 'x' || n, now() FROM generate_series(1, 20) AS n;
+
+-- safe (strong_migrations change_column): a wider varchar
+-- before: albums
+ALTER TABLE albums ALTER COLUMN name TYPE varchar(100);
+
+-- unsafe (PostgreSQL ALTER TABLE): a wider varchar that a view needs
+-- before: albums names
+ALTER TABLE albums ALTER COLUMN name TYPE varchar(100);
+
+-- unsafe (PostgreSQL ALTER TABLE): a drop of a column that a view needs
+-- before: albums names
+ALTER TABLE albums DROP COLUMN name;
+
+-- care (PostgreSQL ALTER TABLE): a drop of a view, and of its column
+-- before: albums names
+DROP VIEW names;
+ALTER TABLE albums DROP COLUMN name;
+
+-- unsafe (PostgreSQL DROP TABLE): a drop of a table that a materialized view needs
+-- before: albums named
+DROP TABLE albums;
+
+-- unsafe (PostgreSQL ALTER TABLE): a type that a BEGIN ATOMIC function needs
+ALTER TABLE tokens ALTER COLUMN expires_at TYPE timestamptz(6);
+
+-- unsafe (PostgreSQL ALTER TABLE): a type that a generated column needs
+-- before: generated
+ALTER TABLE prices ALTER COLUMN label TYPE varchar(20);
+
+-- safe (PostgreSQL DROP VIEW): a view with the name of a WITH query of the service
+-- before: recent_view
+DROP VIEW recent;
+
+-- unsafe (PostgreSQL ALTER TABLE): an identity that the trigger's INSERT leaves out is dropped
+ALTER TABLE token_events ALTER COLUMN id DROP IDENTITY IF EXISTS;
+
+-- unsafe (PostgreSQL ALTER TABLE): an identity that takes no value of the running INSERT
+ALTER TABLE images ALTER COLUMN byte_size ADD GENERATED ALWAYS AS IDENTITY;
+
+-- care (PostgreSQL CREATE TABLE): an unlogged table
+CREATE UNLOGGED TABLE visits (image_id uuid PRIMARY KEY, visits bigint NOT NULL);
+
+-- unsafe (PostgreSQL CREATE TRIGGER): a trigger that empties the search tables with each upload
+CREATE TRIGGER images_notify AFTER INSERT ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated();
+
+-- unsafe (PostgreSQL CREATE RULE): a rule that empties a table with each upload
+CREATE RULE images_log AS ON INSERT TO images DO ALSO DELETE FROM image_terms;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): a trigger's function that no longer lists images
+CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+
+-- unsafe (PostgreSQL DROP FUNCTION): a function that is dropped, and created with another result
+DROP FUNCTION images_terms(text[], text);
+CREATE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE sql IMMUTABLE RETURN ARRAY['x'];
+
+-- unsafe (PostgreSQL ALTER ROLE): a role that may have no connection
+ALTER ROLE images_app CONNECTION LIMIT 0;
+
+-- unsafe (PostgreSQL REVOKE): the right to connect
+REVOKE CONNECT ON DATABASE images FROM PUBLIC;
+
+-- unsafe (PostgreSQL ALTER TABLE): NOT NULL, and the CHECK that proves it is dropped first
+-- before: code_check
+ALTER TABLE albums ALTER COLUMN code SET NOT NULL, DROP CONSTRAINT albums_code_check;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -837,3 +957,18 @@ ALTER TABLE views_2026 ADD CONSTRAINT views_2026_day_check CHECK (day >= '2026-0
 
 -- BEFORE titles_view
 CREATE VIEW titles AS SELECT id, title FROM images;
+
+-- BEFORE cleanup
+CREATE FUNCTION cleanup() RETURNS void LANGUAGE sql BEGIN ATOMIC DELETE FROM image_terms; END;
+
+-- BEFORE names
+CREATE VIEW names AS SELECT a.name FROM albums AS a;
+
+-- BEFORE named
+CREATE MATERIALIZED VIEW named AS SELECT name FROM albums;
+
+-- BEFORE generated
+CREATE TABLE prices (id uuid PRIMARY KEY, label varchar(10), long text GENERATED ALWAYS AS (label || 'x') STORED);
+
+-- BEFORE recent_view
+CREATE VIEW recent AS SELECT id FROM images;
