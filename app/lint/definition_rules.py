@@ -131,7 +131,7 @@ def _sequence(line: int, options: Any, *, is_new: bool) -> Faults:
             yield Fault(line, "int-overflow", f"the sequence ends at {2 ** (8 * WIDTHS[type.name] - 1) - 1:,}")
         elif each.defname == "maxvalue" and text.isdigit() and int(text) <= LIMIT:
             yield Fault(line, "int-overflow", f"the sequence ends at {int(text):,}")
-        elif each.defname == "restart" and not is_new:
+        elif (each.defname == "restart" and not is_new) or (each.defname == "cycle" and text == "true"):
             yield Fault(line, "sequence-restart", "the next rows get numbers that other rows may have")
 
 

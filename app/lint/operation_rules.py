@@ -25,6 +25,12 @@ UNLOCKS = {"pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_unloc
 POWERS = {"superuser": "it may do everything", "bypassrls": "row level security does not apply to it"}
 POWERS |= {"isreplication": "it may read all data of the server", "createrole": "it may change other roles"}
 SERVER_ROLES = {"pg_execute_server_program", "pg_write_server_files", "pg_read_server_files"}
+# Extensions of PostgreSQL that an owner with CREATE on the database may create.
+TRUSTED = {
+    *("btree_gin", "btree_gist", "citext", "cube", "dict_int", "fuzzystrmatch", "hstore", "intarray", "isn", "lo"),
+    *("ltree", "pg_trgm", "pgcrypto", "plpgsql", "seg", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time"),
+    *("unaccent", "uuid-ossp"),
+}
 READ_ONLY = {"default_transaction_read_only", "transaction_read_only"}
 REMOVE = "remove the statement"
 ROLE_HINT = "grant the rights that it needs, by name"
@@ -60,6 +66,9 @@ def operation_faults(state: MigrationState, statement: Statement) -> Faults:
             )
         case ast.RenameStmt(renameType=ObjectType.OBJECT_ROLE | ObjectType.OBJECT_DATABASE):
             yield Fault(line, "rename-breaks", f"the running release connects to {node.newname} as {node.subname}")
+        case ast.CreateExtensionStmt(extname=str(name)) if name not in TRUSTED:
+            why = f"only a superuser can create {name}, unless its control file says that it is trusted"
+            yield Fault(line, "role-rights", why, "create it by hand, before the migration, or use a trusted extension")
         case ast.CreatePublicationStmt():
             yield from _publication(state, line, node)
         case _:

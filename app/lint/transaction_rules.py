@@ -1,5 +1,7 @@
 """Rules about one transaction: slow statements under a lock, the order of locks, COMMIT in DO, new enum values."""
 
+from typing import Any
+
 from pglast import ast
 
 from app.lint import batches
@@ -9,6 +11,7 @@ from app.lint.parser import Statement
 from app.lint.routines import written_by_triggers
 from app.lint.state import MigrationState
 
+OUTSIDE = "make it the only statement of a file with `-- transactional: false`"
 SLEEPS = {"pg_sleep", "pg_sleep_for", "pg_sleep_until"}
 
 
@@ -21,6 +24,8 @@ def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
     elif statement.commit and state.transactional:
         why = "PostgreSQL rejects it, because the migrator runs this file in one transaction"
         yield Fault(statement.commit, "commit-in-transaction", why)
+    if statement.block and not statement.unreadable and (outside := _outside(node)):
+        yield Fault(line, "rejected", f"PostgreSQL rejects it: {outside} cannot run inside DO or a function", OUTSIDE)
     if statement.unreadable or not state.transactional:
         return
     if state.locked and (slow := _slow(state, statement)):
@@ -35,6 +40,23 @@ def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
     ):
         why = f"PostgreSQL rejects the new value {used[0]!r} until the transaction that adds it has committed"
         yield Fault(line, "enum-value", why)
+
+
+def _outside(node: Any) -> str:
+    """Return the name of a statement that runs only outside of a transaction, or ""."""
+    match node:
+        case ast.VacuumStmt(is_vacuumcmd=True):
+            return "VACUUM"
+        case ast.IndexStmt(concurrent=True):
+            return "CREATE INDEX CONCURRENTLY"
+        case ast.DropStmt(concurrent=True):
+            return "DROP INDEX CONCURRENTLY"
+        case ast.ReindexStmt(params=[*params]) if any(each.defname == "concurrently" for each in params):
+            return "REINDEX CONCURRENTLY"
+        case ast.CreatedbStmt() | ast.DropdbStmt() | ast.AlterSystemStmt():
+            return "a statement about the server"
+        case _:
+            return ""
 
 
 def _is_new_type(state: MigrationState, node: ast.AlterEnumStmt) -> bool:

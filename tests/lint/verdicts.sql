@@ -887,6 +887,21 @@ REVOKE CONNECT ON DATABASE images FROM PUBLIC;
 -- before: code_check
 ALTER TABLE albums ALTER COLUMN code SET NOT NULL, DROP CONSTRAINT albums_code_check;
 
+-- unsafe (PostgreSQL VACUUM): VACUUM inside DO
+DO $$ BEGIN EXECUTE 'VACUUM images'; END $$;
+
+-- unsafe (PostgreSQL CREATE INDEX): CONCURRENTLY inside DO
+DO $$ BEGIN CREATE INDEX CONCURRENTLY images_title_idx ON images (title); END $$;
+
+-- unsafe (PostgreSQL ALTER SEQUENCE): a sequence that begins again at its end
+ALTER SEQUENCE token_events_id_seq CYCLE;
+
+-- safe (PostgreSQL CREATE EXTENSION): a trusted extension
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+
+-- care (PostgreSQL CREATE EXTENSION): an extension that needs a superuser
+CREATE EXTENSION IF NOT EXISTS postgres_fdw;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
