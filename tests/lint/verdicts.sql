@@ -76,7 +76,7 @@ ALTER TABLE images ADD COLUMN "ownerId" bigint;
 ALTER TABLE images ALTER COLUMN width TYPE bigint;
 
 -- unsafe (strong_migrations change_column): text to bytea
-ALTER TABLE images ALTER COLUMN filename TYPE bytea USING convert_to(filename, 'UTF8');
+ALTER TABLE images ALTER COLUMN own_key TYPE bytea USING convert_to(own_key, 'UTF8');
 
 -- safe (strong_migrations change_column): a wider numeric
 -- before: albums
