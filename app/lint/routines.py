@@ -39,7 +39,7 @@ def use_of_routine(name: str, routine: Routine) -> Use:
 
 
 def statements_of(routine: Routine) -> tuple[Statement, ...]:
-    """Return the statements in the body of a routine. What cannot be read is one statement that says so."""
+    """Return the statements in the body of a routine. A part that cannot be read is one unreadable statement."""
     return _read(routine)[0]
 
 
