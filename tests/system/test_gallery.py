@@ -135,6 +135,11 @@ def tile(page: Page, name: str) -> Locator:
     return page.get_by_role("link", name=name, exact=True)
 
 
+def show_form(page: Page) -> None:
+    """Show the information of the open image, with the form."""
+    page.get_by_role("button", name="Information").click()
+
+
 def drop(page: Page, *paths: Path) -> None:
     """Drag files and folders from another window over the page, and drop them."""
     session = page.context.new_cdp_session(page)
@@ -294,6 +299,7 @@ def test_a_user_downloads_an_image_and_copies_its_link(site: Site, context: Brow
 def test_an_edit_is_saved_and_a_conflicting_edit_of_another_user_is_shown(site: Site, page: Page) -> None:
     id = site.upload(title="Harbor", tags=["sea"])
     page.goto(f"{site.url}?image={id}")
+    show_form(page)
     title = page.get_by_role("textbox", name="Title")
     expect(title).to_have_value("Harbor")
 
@@ -345,6 +351,7 @@ def test_the_gallery_asks_about_unsaved_changes_before_it_leaves_an_image(site: 
     site.upload(seed=2, title="Two")
     page.goto(site.url)
     tile(page, "Two").click()
+    show_form(page)
     title = page.get_by_role("textbox", name="Title")
     title.fill("Second")
 
@@ -443,6 +450,68 @@ def test_the_keyboard_reaches_every_image(site: Site, page: Page) -> None:
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 
+def test_an_image_opens_without_the_form_and_can_be_zoomed(site: Site, page: Page) -> None:
+    site.upload(content=landscape(1, (1600, 1000)), title="One")
+    page.goto(f"{site.url}?created_after=yesterday")
+    expect(page.locator("#chips")).to_contain_text("From “yesterday”, which is no date")
+    page.goto(site.url)
+    ring = tile(page, "One")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(ring).to_have_css("outline-width", "3px")
+    assert page.locator("#grid li").evaluate("({ contain }) => !/strict|content|paint/.test(contain)")
+
+    page.keyboard.press("Enter")
+    full, panel = page.locator("#full"), page.get_by_role("region", name="About the image")
+    expect(full).to_be_visible()
+    expect(panel).to_be_hidden()
+    page.keyboard.press("i")
+    expect(panel).to_be_visible()
+    page.keyboard.press("i")
+    expect(panel).to_be_hidden()
+
+    expect(full).to_have_js_property("naturalWidth", 1280)  # the thumbnail
+    page.keyboard.press("+")
+    expect(full).to_have_css("transform", re.compile(r"^matrix\(1\.5, 0, 0, 1\.5, "))
+    expect(full).to_have_js_property("naturalWidth", 1600)  # the image itself
+    page.keyboard.press("-")
+    expect(full).to_have_css("transform", "none")
+    full.dblclick(position={"x": 10, "y": 10})
+    expect(full).to_have_css("transform", re.compile(r"^matrix\(2\.5, 0, 0, 2\.5, [1-9]"))  # towards the corner
+    page.mouse.wheel(0, 3000)
+    expect(full).to_have_css("transform", "none")
+    page.mouse.wheel(0, -100)
+    expect(full).to_have_css("transform", re.compile(r"^matrix\(1\.5, "))
+    page.keyboard.press("0")
+    expect(full).to_have_css("transform", "none")
+
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys.get_by_role("link", name="API")).to_have_attribute("href", "docs")
+    assert axe(page) == []
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    expect(full).to_be_visible()
+    page.keyboard.press("Delete")
+    expect(page.get_by_text("Deleted One")).to_be_visible()
+
+
+def test_a_picture_without_a_preview_offers_its_bytes_and_an_animated_png_moves(site: Site, page: Page) -> None:
+    site.rows(1)
+    frames = [Image.new("RGB", (1500, 40), color) for color in ("red", "blue")]
+    file = io.BytesIO()
+    frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
+    site.upload(content=file.getvalue(), title="Moving")
+    page.goto(site.url)
+
+    tile(page, "Moving").click()
+    expect(page.locator("#full")).to_have_js_property("naturalWidth", 1500)
+    page.keyboard.press("ArrowRight")
+
+    expect(page.get_by_role("alert")).to_contain_text("This image has no preview.")
+    expect(page.get_by_role("button", name="Download the original")).to_be_visible()
+
+
 def test_an_image_that_cannot_be_loaded_ahead_shows_no_message(site: Site, page: Page) -> None:
     ahead = site.upload(seed=1, title="Ahead")
     site.upload(seed=2, title="Open")
@@ -478,6 +547,7 @@ def test_the_gallery_says_that_the_service_cannot_be_reached_and_recovers(site: 
     away.clear()
     page.get_by_role("button", name="Try again").click()
     tile(page, "One").click()
+    show_form(page)
     title = page.get_by_role("textbox", name="Title")
     title.fill("Two")
 
@@ -629,6 +699,7 @@ def test_the_gallery_asks_for_a_token_once_per_tab(
         expect(other.get_by_role("dialog", name="Access token")).to_be_visible()
 
         tile(page, "One.jpg").click()
+        show_form(page)
         page.get_by_role("textbox", name="Title").fill("Mine")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("scope write")
@@ -681,9 +752,12 @@ def test_the_gallery_fits_every_width_in_light_and_dark(site: Site, page: Page) 
             page.screenshot(path=SCREENSHOTS / f"wall-{width}-{scheme}.png")
             tile(page, names[3]).first.click()
             expect(page.locator("#fields")).to_be_enabled()
+            page.screenshot(path=SCREENSHOTS / f"viewer-{width}-{scheme}.png")
+            show_form(page)
             if scheme == "light" or width == 1440:
                 assert axe(page) == []
             page.screenshot(path=SCREENSHOTS / f"picture-{width}-{scheme}.png")
+            page.get_by_role("button", name="Information").click()
             page.keyboard.press("Escape")
 
 

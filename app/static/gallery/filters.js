@@ -77,6 +77,7 @@ function dateValue(time, days = 0) {
  */
 function dateLabel(time, days = 0) {
   const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return `“${time}”, which is no date`;
   if (date.getHours() || date.getMinutes()) return moment(time);
   return shifted(time, days).toLocaleDateString(undefined, { dateStyle: "medium" });
 }

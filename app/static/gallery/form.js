@@ -1,5 +1,6 @@
 // The form of the open image: its title, description and tags, what the user changed, and the message above it.
 import { find, make } from "../dom.js";
+import { showPanel } from "./panel.js";
 import { chip, equal } from "./shared.js";
 import { suggestTags } from "./tags.js";
 
@@ -31,6 +32,7 @@ export function showNote(text = "", kind = "", ...children) {
   note.replaceChildren(...(text ? [text] : []), ...children);
   note.hidden = !text && !children.length;
   if (note.hidden) return;
+  showPanel(true);
   note.scrollIntoView({ block: "nearest" });
   const focusable = note.querySelector("button, input");
   if (focusable instanceof HTMLElement) focusable.focus({ preventScroll: true });
@@ -105,6 +107,7 @@ class Form {
 
   /** @param {keyof Values} [field] */
   focus(field = "title") {
+    showPanel(true);
     ({ title, description, tags: tag })[field].focus();
   }
 

@@ -4,14 +4,18 @@ import "./actions.js";
 import { filters, imageId, onChange, withImage } from "./address.js";
 import { showFilters } from "./filters.js";
 import { form } from "./form.js";
-import { picture, showWindowTitle } from "./picture.js";
+import { toggleHelp } from "./help.js";
+import { showPanel } from "./panel.js";
+import { picture, showWindowTitle, toggleFullScreen } from "./picture.js";
 import "./sources.js";
 import { selectAction } from "./toasts.js";
 import { uploads } from "./uploads.js";
 import { wall } from "./wall.js";
+import { zoom } from "./zoom.js";
 
 const search = find("#search input", HTMLInputElement);
-const token = find("#token", HTMLDialogElement);
+const remove = find("#delete", HTMLButtonElement);
+const modal = [find("#token", HTMLDialogElement), find("#help", HTMLDialogElement)];
 
 /**
  * Show the view and the image of the address.
@@ -54,12 +58,29 @@ function answerKey({ key, target, ctrlKey, metaKey, altKey }) {
   else if (key === "ArrowLeft" && open) picture.step(-1);
   else if (key === "ArrowRight" && open) picture.step(1);
   else if (key === "/" && !open) search.focus();
+  else if (key === "?") toggleHelp();
+  else return open && answerViewerKey(key);
+  return true;
+}
+
+/**
+ * Do what a key means while an image is open.
+ * @param {string} key
+ * @returns {boolean} whether it means anything
+ */
+function answerViewerKey(key) {
+  if (key === "i") showPanel();
+  else if (key === "f") toggleFullScreen();
+  else if (key === "+" || key === "=") zoom.step(1);
+  else if (key === "-") zoom.step(-1);
+  else if (key === "0") zoom.reset();
+  else if (key === "Delete") remove.click();
   else return false;
   return true;
 }
 
 addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || token.open) return;
+  if (event.defaultPrevented || modal.some((dialog) => dialog.open)) return;
   if (answerKey(event)) event.preventDefault();
 });
 

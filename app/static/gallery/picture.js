@@ -7,10 +7,16 @@ import { FIELDS, form, showNote } from "./form.js";
 import { API, button, entityTag, equal, nameOf, objectURL, terms } from "./shared.js";
 import { toast } from "./toasts.js";
 import { wall } from "./wall.js";
+import { zoom } from "./zoom.js";
 
 const THUMBNAIL = 1280; // pixels: the largest that the API makes
 const LARGE = 16_000_000; // bytes: of a larger file only the thumbnail is shown
-const ANIMATED = ["image/gif", "image/webp"];
+const ANIMATED = ["image/gif", "image/webp"]; // they may move
+// Only few PNG and AVIF move. Their first bytes say so: the chunk acTL, or the brand avis.
+const ANIMATION_MARKS = new Map([
+  ["image/png", "acTL"],
+  ["image/avif", "avis"],
+]);
 const ATTEMPTS = 3;
 const LOAD_AHEAD = 10; // images before the end of those that are loaded
 const SWIPE = 60; // pixels
@@ -19,6 +25,8 @@ const dialog = find("#picture", HTMLDialogElement);
 const full = find("#full", HTMLImageElement);
 const title = find("#picture-title", HTMLElement);
 const facts = find("#facts", HTMLElement);
+const missing = find("#missing", HTMLElement);
+const whole = find("#whole", HTMLButtonElement);
 const previous = find("#previous", HTMLButtonElement);
 const next = find("#next", HTMLButtonElement);
 const close = find("#close", HTMLButtonElement);
@@ -57,6 +65,8 @@ class Picture {
     Object.assign(this, { id, image: null, entityTag: null });
     const known = wall.images[wall.indexOf(id)];
     showNote();
+    this.#showMissing();
+    zoom.reset();
     form.clear();
     this.#enable(false);
     title.textContent = known ? nameOf(known) : "";
@@ -80,7 +90,12 @@ class Picture {
       if (signal.aborted) return;
       facts.replaceChildren();
       const { status, message } = Problem.from(error);
-      if (status === 404 || status === 405) return showNote("This image does not exist, or it was deleted.", "bad");
+      if (status === 404 || status === 405) {
+        return this.#showMissing(
+          "This image does not exist, or it was deleted.",
+          button("Back to the images", () => this.leave()),
+        );
+      }
       showNote(
         message,
         "bad",
@@ -116,8 +131,21 @@ class Picture {
     } catch (error) {
       if (signal.aborted || full.src) return;
       const { status, message } = Problem.from(error);
-      showNote(status === 404 ? "This image has no preview." : message, "care");
+      if (status === 404) {
+        const download = button("Download the original", () => actions[0].click());
+        this.#showMissing("This image has no preview.", download);
+      } else this.#showMissing(message);
     }
+  }
+
+  /**
+   * Show a message in the place of the picture, or remove it.
+   * @param {string} [text]
+   * @param {...Node} children
+   */
+  #showMissing(text = "", ...children) {
+    missing.hidden = !text;
+    missing.replaceChildren(...(text ? [make("p", { text })] : []), ...children);
   }
 
   /**
@@ -126,10 +154,29 @@ class Picture {
    * @param {AbortSignal} signal
    */
   async #sharpen({ id, content_type, byte_size, width, height }, signal) {
-    const larger = Math.max(width, height) > THUMBNAIL && devicePixelRatio * full.clientWidth > THUMBNAIL;
-    const wanted = ANIMATED.includes(content_type) || (larger && content_type !== "image/tiff");
-    if (byte_size > LARGE || !wanted) return;
+    const shown = devicePixelRatio * full.clientWidth * zoom.scale;
+    const larger = Math.max(width, height) > THUMBNAIL && shown > THUMBNAIL && content_type !== "image/tiff";
+    if (byte_size > LARGE || !(larger || (await this.#moves(id, content_type, signal)))) return;
     await this.#draw(`${API}/${id}/content`, signal).catch(() => {}); // the thumbnail stays
+  }
+
+  /**
+   * Return whether an image may be animated.
+   * @param {string} id
+   * @param {string} type
+   * @param {AbortSignal} signal
+   */
+  async #moves(id, type, signal) {
+    const mark = ANIMATION_MARKS.get(type);
+    if (!mark) return ANIMATED.includes(type);
+    const headers = { Range: "bytes=0-1023" };
+    const response = await ask(`${API}/${id}/content`, { headers, signal }).catch(() => null);
+    return response?.status === 206 && (await response.text()).includes(mark);
+  }
+
+  /** Show more detail if the image is zoomed. */
+  async refine() {
+    if (this.image) await this.#sharpen(this.image, this.#requests.signal);
   }
 
   /**
@@ -327,6 +374,7 @@ class Picture {
     Object.assign(this, { id: null, image: null });
     form.clear();
     dialog.close();
+    if (document.fullscreenElement) document.exitFullscreen();
     if (this.#url) URL.revokeObjectURL(this.#url);
     this.#url = null;
     full.removeAttribute("src");
@@ -337,6 +385,18 @@ class Picture {
 }
 
 export const picture = new Picture();
+zoom.onLarger = () => picture.refine();
+
+/** Show the open image on the whole screen, or in the window again. */
+export function toggleFullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else dialog.requestFullscreen().catch(() => toast("This browser does not allow full screen."));
+}
+
+whole.addEventListener("click", toggleFullScreen);
+document.addEventListener("fullscreenchange", () => {
+  whole.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
+});
 
 dialog.addEventListener("cancel", (event) => {
   event.preventDefault();
@@ -358,7 +418,7 @@ full.addEventListener(
   { passive: true },
 );
 full.addEventListener("touchend", ({ changedTouches }) => {
-  if (touchStart === null || visualViewport?.scale !== 1) return;
+  if (touchStart === null || visualViewport?.scale !== 1 || zoom.scale > 1) return;
   const distance = changedTouches[0].clientX - touchStart;
   if (Math.abs(distance) > SWIPE) picture.step(distance < 0 ? 1 : -1);
 });

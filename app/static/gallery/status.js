@@ -17,7 +17,7 @@ const showAll = () => button("Show all images", () => clearFilters());
  */
 export function summary(count, query) {
   if (count) return plural(count, "image");
-  return query ? "No images match." : "No images yet. Drop image files anywhere on this page.";
+  return query ? "No images match." : "No images yet. Select images, or drop them anywhere on this page.";
 }
 
 /**
