@@ -1,6 +1,5 @@
 """A PostgreSQL of the version in PG (18 unless set), a database per test, and the application over it."""
 
-import asyncio
 import gc
 import os
 import shutil
@@ -25,7 +24,6 @@ from starlette.types import Receive, Scope, Send
 from xdist.scheduler import LoadScopeScheduling
 from yoyo.connections import get_backend
 
-from app.catalogue.ownership import StoreGuard
 from app.embedded_postgres import Server, binaries
 from app.main import create_app
 from app.migrations.backend import SettingsBackend
@@ -325,8 +323,6 @@ async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("app.main.Codec", KeptCodec)
             state = await stack.enter_async_context(app.router.lifespan_context(app))
-        if state:
-            await compared(state["guard"])
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             await app({**scope, "state": dict(state or {})}, receive, send)
@@ -334,16 +330,6 @@ async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(with_state, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
-
-
-async def compared(guard: StoreGuard) -> None:
-    """Wait until the application has compared its store with the database, unless one of them does not answer.
-
-    An object that is stored before makes an empty store look like one that has lost its ID.
-    """
-    end = asyncio.get_running_loop().time() + 1
-    while guard.ownership is None and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 it has no event
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture

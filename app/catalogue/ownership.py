@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
+from errno import EIO
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from asyncpg import PostgresError
+from asyncpg import InsufficientPrivilegeError, PostgresError
 from obstore.store import ObjectStore
 
 from app.database import queries
@@ -79,21 +80,23 @@ UNCLAIMED = (
 
 async def compare(database: queries.Database, objects: ObjectStore) -> Ownership:
     """Compare the IDs, and write nothing. Raises errors of PostgreSQL and of obstore."""
-    # Another process may claim the store in between: it writes to the database, then to the store, then confirms. So
-    # the store is read first, and again if only the database has an ID.
+    # Another process may claim the store in between: it writes to the database, then to the store, then confirms. After
+    # that it stores images. So the store is read first. If only the database has an ID, the store is read again,
+    # after the look whether it is empty.
+    is_empty = True
     try:
         found = await identity.read(objects)
         row = await queries.get_store(database)
         own, is_confirmed = (row["id"], row["is_confirmed"]) if row else (None, False)
         if found is None and is_confirmed:
+            is_empty = await identity.is_empty(objects)
             found = await identity.read(objects)
     except identity.BrokenIdentityError:
         row = await queries.get_store(database)
         return Ownership(State.FOREIGN, row["id"] if row else None, None, bool(row and row["is_confirmed"]))
     if found is not None:
         return Ownership(State.OURS if found == own else State.FOREIGN, own, found, is_confirmed)
-    is_lost = is_confirmed and not await identity.is_empty(objects)
-    return Ownership(State.LOST if is_lost else State.UNCLAIMED, own, None, is_confirmed)
+    return Ownership(State.UNCLAIMED if is_empty else State.LOST, own, None, is_confirmed)
 
 
 async def claim(database: queries.Database, objects: ObjectStore) -> Ownership:
@@ -138,7 +141,8 @@ async def has_known_bytes(database: queries.Database, objects: ObjectStore) -> b
 class StoreGuard:
     """The comparison of one worker. It runs in the background, so neither the store nor PostgreSQL delays a start.
 
-    `ownership` is None until both have answered.
+    `ownership` is None until both have answered. Until then nothing is written to the store: an object that is stored
+    before makes an empty store look like one that has lost its ID.
     """
 
     def __init__(self, settings: Settings, objects: ObjectStore) -> None:
@@ -146,6 +150,8 @@ class StoreGuard:
         self._settings = settings.model_copy(update={"database_pool_size": 1})
         self._objects = objects
         self._is_started = False
+        self._tried = asyncio.Event()  # whether a first attempt to compare has ended
+        self._cannot = False  # the service has no right to the IDs, so it serves without them
         self._claimed: UUID | None = None  # the ID that the database and the store had when this worker started
 
     @asynccontextmanager
@@ -170,12 +176,14 @@ class StoreGuard:
                     fault = self._judge(await (compare if self._is_started else claim)(pool, self._objects))
                     text = fault.message if fault else ""
             except (*UNAVAILABLE, *SCHEMA_BEHIND, PostgresError) as error:
+                self._cannot = isinstance(error, InsufficientPrivilegeError)
                 text = f"not compared with the database: {type(error).__name__}: {store.reason(error)}"
+            self._tried.set()
             if text and text != last:
                 logger.warning("object store: %s", text)
             last = text
             await asyncio.sleep(retry if text else MAX_POLL_INTERVAL)
-            retry = min(2 * retry, MAX_POLL_INTERVAL) if text else POLL_INTERVAL
+            retry = min(2 * retry, MAX_POLL_INTERVAL) if text and self.ownership is not None else POLL_INTERVAL
 
     def _judge(self, found: Ownership) -> WrongStoreError | None:
         """Keep the comparison in `ownership`. Return what is wrong, or None."""
@@ -193,9 +201,20 @@ class StoreGuard:
             self._is_started, self._claimed = True, found.own
         return fault
 
-    def is_removable(self) -> bool:
-        """Return False if the store is that of another catalogue, whose bytes a DELETE must not remove."""
-        return self.ownership is None or self.ownership.fault() is None
+    async def admit(self) -> None:
+        """Return if images may be stored. If the first attempt to compare is running, wait for its end.
+
+        Raises WrongStoreError if the store is that of another catalogue, and TimeoutError if it is not compared.
+        """
+        await self._tried.wait()
+        if self.ownership is None and not self._cannot:
+            raise TimeoutError(EIO, "the object store is not compared with the database yet")
+        self.check()
+
+    async def is_removable(self) -> bool:
+        """Return False if the store is, or may be, that of another catalogue, whose bytes a DELETE must not remove."""
+        await self._tried.wait()
+        return self._cannot if self.ownership is None else self.ownership.fault() is None
 
     def check(self) -> None:
         """Raise WrongStoreError if the store is that of another catalogue."""

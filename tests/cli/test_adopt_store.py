@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -410,10 +411,58 @@ async def test_a_store_that_is_away_delays_no_start(
         patch.setattr(identity, "read", away)
         async with client_of(settings) as client:
             assert (await client.get("/readyz")).status_code == 200
-            await upload(client)
-            assert in_database(connection) is None
+            answer = await client.post("/v1/images", files={"file": picture()})
+            problem(answer, 503, "storage-unavailable")
+            assert answer.headers["retry-after"] == "5"
+            assert (in_database(connection), objects(settings)) == (None, [])
             patch.setattr(identity, "read", read)
-            await asyncio.to_thread(wait_until, place(settings, KEY).exists)
+            async with asyncio.timeout(30):
+                while (await client.post("/v1/images", files={"file": picture()})).status_code == 503:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert in_database(connection) == (in_store(settings), True)
+
+
+async def test_an_upload_waits_for_the_first_comparison(
+    settings: Settings, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database has an ID, and the store is empty: a volume is mounted for the first time, or again."""
+    await claimed(settings)
+    place(settings, KEY).unlink()
+    go_on, read = asyncio.Event(), identity.read
+
+    async def slow(*arguments: Any) -> Any:
+        await go_on.wait()
+        return await read(*arguments)
+
+    monkeypatch.setattr(identity, "read", slow)
+    async with client_of(settings) as client:
+        uploads = [asyncio.create_task(upload(client)) for _ in range(3)]
+        for _ in range(20):
+            await client.get("/healthz")
+        assert objects(settings) == []
+        go_on.set()
+        assert len({image["id"] for image in await asyncio.gather(*uploads)}) == 1
+        assert (await client.get("/readyz")).status_code == 200
+    assert in_database(connection) == (in_store(settings), True)
+
+
+async def test_a_store_that_another_worker_claims_meanwhile_is_not_lost(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other worker writes the ID and an image between two reads of this one."""
+    before = await claimed(settings)
+    content = place(settings, KEY).read_bytes()
+    place(settings, KEY).unlink()
+    is_empty = identity.is_empty
+
+    async def stored(*arguments: Any) -> bool:
+        place(settings, KEY).write_bytes(content)
+        put(settings, storage_key("a" * 64), b"new")
+        return await is_empty(*arguments)
+
+    monkeypatch.setattr(identity, "is_empty", stored)
+
+    assert await claimed(settings) == before._replace(is_confirmed=True)
 
 
 @pytest.mark.parametrize("right", ["SELECT", "INSERT"])

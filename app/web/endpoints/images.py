@@ -172,13 +172,14 @@ async def delete_image(request: Request[State]) -> Response:
         if gone is not None:
             break
         await _current(request)  # The conditions still hold: it changed in between.
+    is_removable = await request.state["guard"].is_removable()
     # The row is deleted. If its bytes cannot be deleted, they are an orphan, which `images objects check` finds.
     try:
         async with pool.store_transaction() as connection:
             free = await queries.lock_content_to_remove(connection, gone["sha256"])
             if not free:
                 logger.warning("left %r in the object store: an import or a backup is running", gone["storage_key"])
-            elif not request.state["guard"].is_removable():
+            elif not is_removable:
                 logger.warning("left %r in the object store: it is that of another catalogue", gone["storage_key"])
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))

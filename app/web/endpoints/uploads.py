@@ -140,7 +140,7 @@ def _last_component(filename: str, settings: Settings) -> str | None:
     ),
 )
 async def create_image(request: Request[State]) -> Response:
-    request.state["guard"].check()  # the other catalogue would remove these bytes as orphans
+    await request.state["guard"].admit()  # the other catalogue would remove these bytes as orphans
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     codec, queue = request.state["codec"], request.state["decoder_queue"]
 
