@@ -43,7 +43,7 @@ PORTS = count(10_000 + os.getpid() * 256 % 20_000)
 MEMORY = Path("/dev/shm")  # noqa: S108
 # No data outlives the tests. Only a test vacuums or analyzes a table.
 UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
-MIN_FREE_MEMORY = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images
+MIN_FREE_MEMORY = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images if EXHAUSTIVE
 
 # Modules that fill a large table, or start services, servers or a browser for all their tests.
 ONE_PROCESS_MODULES = {
