@@ -31,7 +31,7 @@ from app.storage.store import reason
 from app.urls import OPTIONS, is_loopback, mask_url, mask_urls
 from tests.conftest import environment
 from tests.support import forked
-from tests.support.properties import given, st
+from tests.support.properties import few, given, st
 from tests.support.properties import settings as hypothesis_settings
 
 URL = "postgresql://app@localhost/images"
@@ -474,7 +474,7 @@ SECRET_PLACES = st.sampled_from(
 
 @given(place=SECRET_PLACES, password=PASSWORDS, is_escaped=st.booleans())
 @example(place="s3://{}@h/x", password="qxqxzk", is_escaped=True)
-@hypothesis_settings(max_examples=150)
+@hypothesis_settings(max_examples=few(150))
 def test_no_part_of_a_secret_in_a_url_of_a_store_is_shown(place: str, password: str, is_escaped: bool) -> None:
     secret = quote(password, safe="") if is_escaped else password
     url = place.format(secret)
@@ -523,7 +523,7 @@ def test_a_url_of_a_store_without_a_secret_is_shown_as_it_is(
 
 
 @given(password=PASSWORDS)
-@hypothesis_settings(max_examples=200)
+@hypothesis_settings(max_examples=few(200))
 def test_an_escaped_password_reaches_both_drivers(password: str) -> None:
     url = f"postgresql://images:{quote(password, safe='')}@db.example/images"
     with pytest.MonkeyPatch.context() as patch:
@@ -537,7 +537,7 @@ def test_an_escaped_password_reaches_both_drivers(password: str) -> None:
 
 
 @given(password=PASSWORDS)
-@hypothesis_settings(max_examples=200)
+@hypothesis_settings(max_examples=few(200))
 def test_no_part_of_a_secret_in_a_url_is_in_a_message_of_the_store(password: str) -> None:
     secret = quote(password, safe="@/:?#[]&+=,;$!*")
     for url in (f"https://someone:{secret}@store.example/x", f"https://store.example/x?sig={secret}"):

@@ -30,6 +30,7 @@ from tests.support.confined import BUFFER, OWN, PARENT, SCRATCH, Call, outcomes
 from tests.support.hostile import FORMATS
 from tests.support.hostile_codec import INTRUSIONS, WRITTEN, harmful
 from tests.support.pictures import picture
+from tests.support.properties import few
 from tests.support.properties import settings as hypothesis_settings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is of Linux")
@@ -214,7 +215,7 @@ CONDITIONAL = [*sandbox.CONDITIONS, "kill", "tgkill"]
     called=st.sampled_from(CONDITIONAL) | st.integers(0, 600) | st.integers(0, 2**32 - 1),
     arguments=st.lists(ARGUMENT, min_size=6, max_size=6),
 )
-@hypothesis_settings(max_examples=500)
+@hypothesis_settings(max_examples=few(500))
 def test_the_filter_of_each_processor_is_what_the_tables_say(
     machine: str, called: int | str, arguments: list[int]
 ) -> None:

@@ -34,7 +34,7 @@ from app.schema.statements import Statement, split_statements
 from app.settings import ROOT
 from tests.conftest import BIN
 from tests.support.corpus import CASES, Case
-from tests.support.properties import given, settings, st
+from tests.support.properties import few, given, settings, st
 from tests.support.verdicts import judge as judge_all
 from tests.support.verdicts import verdicts
 
@@ -432,7 +432,7 @@ def test_statements_about_unknown_tables_are_findings_without_a_traceback(tmp_pa
 
 
 @given(st.lists(st.sampled_from([case.before + case.sql for case in CASES]), min_size=1, max_size=8))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=few(100))
 def test_statements_in_any_order_have_findings_and_no_error(bodies: list[str]) -> None:
     """Each fault names a rule and a line of the file, whatever the statements before it did to the schema."""
     text = "\n".join(bodies)

