@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier, Placeholder
 from tests.conftest import yoyo_on
 from tests.schema.test_migrations import CONTRACTS
 from tests.support.api import content_sha256
-from tests.support.properties import few, given, settings, st
+from tests.support.properties import given, settings, st
 
 HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=66)
@@ -85,7 +85,7 @@ def test_whatever_a_release_writes_the_other_reads(expanded: psycopg.Connection)
     """Any INSERT, and then any UPDATEs, of either pair of columns, or of both."""
     seen = {"accepted": 0, "rejected": 0}
 
-    @settings(max_examples=few(300))
+    @settings(max_examples=300)
     @given(st.lists(WRITES, min_size=1, max_size=4))
     def check(writes: list[dict[str, Any]]) -> None:
         with expanded.transaction(force_rollback=True):
