@@ -17,8 +17,8 @@ from app.cli.main import run
 from app.cli.psql import connection_variables
 from app.embedded_postgres import Server, binaries
 from app.errors import CommandError
-from app.settings import ROOT
 from tests.conftest import BIN, VERSION, as_role, environment
+from tests.support import forked
 from tests.support.properties import given, st
 
 SAYS_ALL = f"""#!{sys.executable}
@@ -39,9 +39,7 @@ def fake(tmp_path: Path) -> str:
 
 
 def start(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [BIN / "images", "psql", *arguments], cwd=ROOT, env=environment() | variables, capture_output=True, text=True
-    )
+    return forked.run(environment() | variables, "images", "psql", *arguments)
 
 
 def test_the_connection_is_in_the_environment_and_the_arguments_are_psqls(fake: str) -> None:

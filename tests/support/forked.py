@@ -16,10 +16,12 @@ processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.support.preload", "tests.support.forked"])
 
 
-def run(environment: dict[str, str], *command: str | Path, folder: Path = ROOT) -> "CompletedProcess[str]":
-    """Run a command and return its exit code and its output as text. Raises TimeoutError after 60 s."""
+def run(
+    environment: dict[str, str], *command: str | Path, folder: Path = ROOT, timeout: float = 60
+) -> "CompletedProcess[str]":
+    """Run a command and return its exit code and its output as text. Raises TimeoutError after so many seconds."""
     running = Running(environment, *command, folder=folder)
-    said = running.communicate()
+    said = running.communicate(timeout)
     return CompletedProcess(command, running.wait(), *said)
 
 
@@ -87,5 +89,6 @@ def _run(output: Path, environment: dict[str, str], command: list[str], folder: 
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # it is of another TMPDIR
     sys.argv[:] = command
     COMMANDS[command[0]]()

@@ -1,13 +1,13 @@
 """Reviews in tests: the rows of a table, the reasons of a verdict, and the command."""
 
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
+from subprocess import CompletedProcess
 
 from app.review import releases
 from app.review.report import Part
 from app.schema.headers import example_lines
-from tests.conftest import BIN, environment
+from tests.conftest import environment
+from tests.support import forked
 
 ROWS = 2_000  # in each table
 
@@ -46,6 +46,5 @@ def rollback_reasons(part: Part) -> str:
     return "\n".join(f"{reason.level}: {reason.text}" for reason in part.rollback.measured)
 
 
-def run_review(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    command: list[str | Path] = [BIN / "images", "schema", "review", *arguments]
-    return subprocess.run(command, env=environment(**variables), capture_output=True, text=True, timeout=120)
+def run_review(*arguments: str, **variables: str) -> "CompletedProcess[str]":
+    return forked.run(environment(**variables), "images", "schema", "review", *arguments, timeout=120)
