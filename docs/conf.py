@@ -36,6 +36,7 @@ CONTENTS = {
     "Reference": ["reference/*"],
     "Explanation": ["explanation/*"],
     "Decisions": ["decisions/index", "decisions/*"],
+    "Maintain": ["how-to/maintain/*"],
     "Project": ["../README", "../CHANGELOG", "../CONTRIBUTING", "../SECURITY", "../sql/*", "../benchmarks/**"],
 }
 

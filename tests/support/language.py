@@ -189,6 +189,30 @@ def check_text(path: str, texts: Iterable[str]) -> list[Finding]:
     return sorted({finding for text in texts for finding in check(Passage(path, 0, MESSAGE, text))})
 
 
+COUNTED = {
+    "semicolons": re.compile(";"),
+    "clauses with who, what or where as a noun": re.compile(
+        r"(?:^|[,;:] |\b(?:is|of|by|than|for|from|with|to|says?|tells?|shows?|sees?|on|at) )"
+        r"(?:who|what|where)(?:ever)? ",
+        re.IGNORECASE,
+    ),
+    "you": re.compile(r"\byours?\b|\byou\b", re.IGNORECASE),
+}
+
+
+def counts(paths: Iterable[str]) -> dict[str, float]:
+    """Return how often each of COUNTED is in pages, for 1,000 words of prose, and the average words of a sentence."""
+    found = [
+        sentence
+        for path in paths
+        for passage in passages(path, (ROOT / path).read_text(encoding="utf-8"))
+        for _, sentence in sentences(passage.text)
+    ]
+    words = sum(len(re.findall(r"\S*\w\S*", sentence)) for sentence in found)
+    of_each = {name: sum(len(pattern.findall(each)) for each in found) for name, pattern in COUNTED.items()}
+    return {name: 1000 * count / words for name, count in of_each.items()} | {"words": words / len(found)}
+
+
 def main(arguments: list[str]) -> int:
     """Print the findings of the named files and folders. Return 1 if there are any, otherwise 0."""
     wanted = [Path(argument).resolve() for argument in arguments]

@@ -1,7 +1,7 @@
 """Pages of docs/reference that come from the code: `python -m tests.support.reference` writes them.
 
-cli.md is the help of each command. In settings.md and metrics.md, some columns come from the code. The script keeps the
-other columns as they are, so write those by hand.
+cli.md is the help of each command, and api.md the OpenAPI document. In settings.md and metrics.md, some columns come
+from the code. The script keeps the other columns as they are, so write those by hand.
 """
 
 import json
@@ -14,15 +14,17 @@ from typing import Any, get_args
 import click
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from prometheus_client import Metric
-from pydantic import ByteSize
+from pydantic import ByteSize, SecretStr
 from pydantic.fields import FieldInfo
 
 from app.cli.commands import images
 from app.database.database_metrics import DatabaseMetrics
+from app.main import OPERATIONS
 from app.observability import metrics as metrics  # declares them
 from app.observability.multiprocess import registry
 from app.schema.history import Record
-from app.settings import MODELS, ROOT, format_size
+from app.settings import MODELS, ROOT, Settings, format_size
+from app.web import openapi
 
 FOLDER = ROOT / "docs" / "reference"
 SUFFIXES = {"counter": "_total", "info": "_info"}  # of the names that Prometheus shows
@@ -37,11 +39,20 @@ To complete commands with the Tab key in bash, write this into `~/.bashrc`:
 `eval "$(_IMAGES_COMPLETE=bash_source images)"`.
 """
 
+API = """# API
+
+`/openapi.json` of the service is the whole document, with schemas and examples, and `/docs` shows it. This page is its
+summary. `python -m tests.support.reference` writes it. The [guides](../how-to/api/upload-images.md) show how to use it.
+
+Each response has `X-Request-ID`. Each response to a token with limits has `RateLimit-Policy` and `RateLimit`.
+"""
+
 
 def pages() -> dict[Path, str]:
     """Return the text of each page, as the code and the page itself have it."""
     settings, of_metrics = FOLDER / "settings.md", FOLDER / "metrics.md"
     return {
+        FOLDER / "api.md": API + "".join(_api()),
         FOLDER / "cli.md": CLI + "".join(_commands(images, "images")),
         settings: re.sub(r"^\| `([A-Z_]+)` \|[^|]*\|[^|]*\|", _setting, settings.read_text(), flags=re.MULTILINE),
         of_metrics: _with_rows(of_metrics.read_text(), _metrics()),
@@ -58,6 +69,39 @@ def _commands(command: click.Command, path: str, parent: click.Context | None = 
             yield from _commands(child, f"{path} {name}", context)
     elif not command.hidden:
         yield f"\n## {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
+
+
+def _api() -> Iterator[str]:
+    url = SecretStr("postgresql://db.example/images")
+    settings = Settings.model_construct(database_url=url, auth="token", content_redirect=0)  # reads no environment
+    document = openapi.describe(OPERATIONS, settings)
+    operations = [
+        (method.upper(), path, each) for path, item in document["paths"].items() for method, each in item.items()
+    ]
+    for tag in document["tags"]:
+        yield f"\n## {tag['name']}\n"
+        for method, path, operation in operations:
+            if tag["name"] in operation["tags"]:
+                yield f"\n### {method} {path}\n\n{operation['summary']}. {operation['description']}\n"
+                if parameters := operation["parameters"]:
+                    yield "\n| parameter | in | meaning |\n|---|---|---|\n"
+                    yield from (
+                        f"| `{each['name']}` | {each['in']} | {_cell(each.get('description', ''))} |\n"
+                        for each in parameters
+                    )
+                yield "\n| status | meaning | problems |\n|---|---|---|\n"
+                for status, response in sorted(operation["responses"].items()):
+                    yield f"| {status} | {_cell(response['description'])} | {_kinds(response)} |\n"
+
+
+def _kinds(response: dict[str, Any]) -> str:
+    """Return links to the problem types of a response."""
+    examples = response.get("content", {}).get("application/problem+json", {}).get("examples", {})
+    return ", ".join(f"[{kind}](problems.md#{kind})" for kind in examples if kind != "plain")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _setting(row: "re.Match[str]") -> str:

@@ -14,7 +14,7 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= MAX_LINES
 
 
-@pytest.mark.parametrize("page", ["cli.md", "settings.md", "metrics.md"])
+@pytest.mark.parametrize("page", ["api.md", "cli.md", "settings.md", "metrics.md"])
 def test_a_page_of_the_reference_is_that_of_the_code(page: str) -> None:
     """If this fails: python -m tests.support.reference."""
     path = reference.FOLDER / page
