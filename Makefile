@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Otherwise each process of a test compiles all its modules again: collecting the tests takes 18 s instead of 6.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test test-exhaustive smoke coverage check docs soak bench lock sbom audit clean
+.PHONY: run test test-exhaustive smoke coverage check docs pictures soak bench lock sbom audit clean
 
 run: $(VENV)/service
 	@test -e .env || cp .env.example .env
@@ -51,6 +51,10 @@ check: $(VENV)/development .data/js/ready .data/clients/ready
 docs: .data/docs/ready
 	.data/docs/environment/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . .data/docs/site
 	@echo "Open .data/docs/site/docs/index.html"
+
+# Draw docs/pictures/*.dot with Graphviz, which is a package of npm.
+pictures: $(VENV)/development .data/js/ready
+	$(NODE) docs/pictures/render.js .data/js/node_modules/@viz-js/viz/dist/viz.js
 
 soak: $(VENV)/development
 	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(HOSTILE),--hostile) $(if $(OLD),--old $(OLD)) $(ARGS)
