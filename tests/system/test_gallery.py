@@ -175,6 +175,7 @@ def test_a_dropped_folder_is_uploaded_and_each_file_shows_its_result(site: Site,
     problem = httpx.post(site.api, files={"file": ("notes.txt", b"These are no pictures.")}).json()
     expect(lines.filter(has_text="notes.txt")).to_contain_text(f"{problem['title']}: {problem['detail']}")
     expect(lines.filter(has_text="notes.txt").get_by_role("button")).to_have_count(0)
+    expect(lines.first).to_contain_text("notes.txt")
     expect(lines.filter(has_text="again.jpg")).to_contain_text("Already here")
     expect(tiles(page)).to_have_count(3)
     lines.filter(has_text="תמונה.png").get_by_role("link", name="New").click()
@@ -666,6 +667,34 @@ def test_a_user_retries_an_upload_after_a_lost_connection(site: Site, page: Page
     page.locator("#files").set_input_files(tmp_path / "0.tiff")
     expect(page.locator("#tray li").last).to_contain_text("The database cannot be reached. Trying again…")
     expect(page.locator("#tray-title")).to_have_text("Uploads: 2 new, 1 already here")
+    line.listener.close()
+    line.cut()
+
+
+def test_a_user_cancels_uploads(site: Site, page: Page, tmp_path: Path) -> None:
+    line = Line(site.port)
+    paths = [tmp_path / f"{seed}.tiff" for seed in range(5)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(picture("TIFF", (1800, 1800), seed=seed))
+    page.goto(f"http://127.0.0.1:{line.port}/")
+    expect(page.locator("#state")).to_contain_text("No images yet")
+
+    line.held = True
+    page.locator("#files").set_input_files(paths)
+    expect(page.get_by_role("progressbar", name="All uploads")).to_have_attribute("max", "5")
+    page.get_by_role("button", name="Cancel 4.tiff").click()  # it waits
+    expect(page.locator("#tray-title")).to_have_text("Uploading 4: 1 canceled")
+    page.get_by_role("button", name="Cancel 0.tiff").click()
+    expect(page.locator("#tray li")).to_have_count(3)
+    assert axe(page) == []
+    page.get_by_role("button", name="Cancel all").click()
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 5 canceled")
+    expect(page.locator("#tray li")).to_have_count(0)
+
+    line.held = False
+    page.locator("#files").set_input_files(paths[0])
+    expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new, 5 canceled")
+    assert len(site.titles()) == 1
     line.listener.close()
     line.cut()
 

@@ -16,23 +16,64 @@ const tray = find("#tray", HTMLElement);
 const heading = find("#tray-title", HTMLElement);
 const list = find("ul", HTMLUListElement, tray);
 const retryAll = find("#again", HTMLButtonElement);
+const cancelAll = find("#cancel-all", HTMLButtonElement);
+const bar = find("#all", HTMLProgressElement);
 
 /** @typedef {import("./shared.js").ApiImage} ApiImage */
 
 /** One file to upload, and its line in the list. */
 class Upload {
+  share = 0; // of the file that is sent
+  #stop = new AbortController();
+  #onCancel;
   #bar;
   #result;
-  /** @type {HTMLButtonElement | undefined} */
-  #retry;
+  /** @type {HTMLButtonElement | undefined} Retry, or cancel. */
+  #button;
 
-  /** @param {File} file */
-  constructor(file) {
+  /**
+   * @param {File} file
+   * @param {(upload: Upload) => unknown} cancel
+   */
+  constructor(file, cancel) {
     this.file = file;
+    this.#onCancel = () => cancel(this);
+    const preview = make("img", { alt: "", decoding: "async", loading: "lazy" });
+    const url = URL.createObjectURL(file);
+    const revoke = () => URL.revokeObjectURL(url);
+    preview.addEventListener("load", revoke);
+    preview.addEventListener("error", () => {
+      preview.removeAttribute("src"); // the browser cannot show this file, or it is no image
+      revoke();
+    });
+    preview.src = url;
     this.#bar = make("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
     this.#result = make("span", { class: "result faint", text: "Waiting" });
     const name = make("span", { class: "name", text: file.name, title: file.name, dir: "auto" });
-    this.line = make("li", {}, name, this.#result, this.#bar);
+    this.line = make("li", {}, preview, name, this.#result, this.#bar);
+    this.#setButton("Cancel", this.#onCancel);
+  }
+
+  get signal() {
+    return this.#stop.signal;
+  }
+
+  cancel() {
+    this.#stop.abort();
+    this.line.remove();
+  }
+
+  /**
+   * Show one button in the line, or none.
+   * @param {string} [text]
+   * @param {() => unknown} [onclick]
+   */
+  #setButton(text, onclick) {
+    this.#button?.remove();
+    if (!text || !onclick) return;
+    this.#button = button(text, onclick, "plain");
+    this.#button.setAttribute("aria-label", `${text} ${this.file.name}`);
+    this.line.append(this.#button);
   }
 
   begin() {
@@ -41,14 +82,15 @@ class Upload {
   }
 
   wait() {
-    this.#retry?.remove();
+    this.share = 0;
+    this.#setButton("Cancel", this.#onCancel);
     this.#result.className = "result faint";
     this.#result.textContent = "Waiting";
   }
 
   /** @param {number} share of the file that is sent, 0 to 1 */
   progress(share) {
-    this.#bar.value = share;
+    this.share = this.#bar.value = share;
     this.#result.textContent = share < 1 ? `${Math.floor(share * 100)} %` : "Checking…";
   }
 
@@ -63,6 +105,7 @@ class Upload {
    */
   succeed(image, isNew) {
     this.#bar.hidden = true;
+    this.#setButton();
     /** @param {Event} event */
     const onclick = (event) => {
       event.preventDefault();
@@ -80,18 +123,18 @@ class Upload {
     this.#bar.hidden = true;
     this.#result.className = "result bad";
     this.#result.textContent = status && title && title !== message ? `${title}: ${message}` : message;
-    if (!retry) return;
-    this.#retry = button("Retry", retry);
-    this.#retry.setAttribute("aria-label", `Retry ${this.file.name}`);
-    this.line.append(this.#retry);
+    list.prepend(this.line); // the user sees first what needs attention
+    if (retry) this.#setButton("Retry", retry);
+    else this.#setButton();
   }
 }
 
 class Uploads {
   /** @type {Upload[]} */
   #waiting = [];
-  #running = 0;
-  #counts = { new: 0, existing: 0, rejected: 0 };
+  /** @type {Set<Upload>} */
+  #running = new Set();
+  #counts = { new: 0, existing: 0, rejected: 0, canceled: 0 };
   /** @type {Upload[]} Successful ones, oldest first. */
   #done = [];
   /** @type {Set<Upload>} Those to try again. */
@@ -99,7 +142,7 @@ class Uploads {
 
   /** Return how many uploads have not ended. */
   left() {
-    return this.#running + this.#waiting.length;
+    return this.#running.size + this.#waiting.length;
   }
 
   /** @param {File[]} files */
@@ -108,7 +151,7 @@ class Uploads {
     if (tray.hidden && !this.left()) this.#clear();
     tray.hidden = false;
     for (const file of files) {
-      const upload = new Upload(file);
+      const upload = new Upload(file, (canceled) => this.#cancel([canceled]));
       if (this.#waiting.length < MAX_LINES) list.append(upload.line);
       this.#waiting.push(upload);
     }
@@ -116,14 +159,14 @@ class Uploads {
   }
 
   #clear() {
-    this.#counts = { new: 0, existing: 0, rejected: 0 };
+    this.#counts = { new: 0, existing: 0, rejected: 0, canceled: 0 };
     this.#failed.clear();
     this.#done = [];
     list.replaceChildren();
   }
 
   #start() {
-    while (this.#running < CONCURRENCY) {
+    while (this.#running.size < CONCURRENCY) {
       const upload = this.#waiting.shift();
       if (!upload) break;
       this.#run(upload);
@@ -133,14 +176,19 @@ class Uploads {
 
   /** @param {Upload} upload */
   async #run(upload) {
-    this.#running++;
+    this.#running.add(upload);
     upload.begin();
     for (let attempt = 1; ; attempt++) {
       try {
-        const { image, isNew } = await send(upload.file, (share) => upload.progress(share));
+        const onProgress = (/** @type {number} */ share) => {
+          upload.progress(share);
+          this.#showBar();
+        };
+        const { image, isNew } = await send(upload.file, onProgress, upload.signal);
         this.#succeed(upload, image, isNew);
         break;
       } catch (error) {
+        if (upload.signal.aborted) break;
         const problem = Problem.from(error);
         if (!problem.retryAfter || attempt === ATTEMPTS) {
           this.#fail(upload, problem);
@@ -148,9 +196,10 @@ class Uploads {
         }
         upload.show(`${problem.message} Trying again…`);
         await sleep(problem.retryAfter);
+        if (upload.signal.aborted) break;
       }
     }
-    this.#running--;
+    this.#running.delete(upload);
     this.#start();
     if (this.left() || !tray.hidden) return;
     if (await toast(heading.textContent ?? "", 8, "Show")) tray.hidden = false;
@@ -198,14 +247,41 @@ class Uploads {
     this.#retry([...this.#failed]);
   }
 
+  /** @param {Upload[]} uploads */
+  #cancel(uploads) {
+    this.#waiting = this.#waiting.filter((upload) => !uploads.includes(upload));
+    this.#counts.canceled += uploads.length;
+    for (const upload of uploads) {
+      upload.cancel();
+      this.#running.delete(upload);
+    }
+    list.focus();
+    this.#start();
+  }
+
+  cancelAll() {
+    this.#cancel([...this.#running, ...this.#waiting]);
+  }
+
+  #showBar() {
+    const { new: added, existing, rejected, canceled } = this.#counts;
+    const ended = added + existing + rejected + canceled + this.#failed.size;
+    const left = this.left();
+    bar.max = ended + left;
+    bar.value = [...this.#running].reduce((sum, { share }) => sum + share, ended);
+    bar.hidden = !left;
+  }
+
   #showCounts() {
-    const { new: added, existing, rejected } = this.#counts;
-    const counts = { new: added, "already here": existing, rejected, failed: this.#failed.size };
+    const { new: added, existing, rejected, canceled } = this.#counts;
+    const counts = { new: added, "already here": existing, rejected, failed: this.#failed.size, canceled };
     const results = Object.entries(counts).filter(([, number]) => number);
     const left = this.left();
     const text = results.map(([name, number]) => `${count(number)} ${name}`).join(", ");
     heading.textContent = [left ? `Uploading ${count(left)}` : "Uploads", text].filter(Boolean).join(": ");
     retryAll.hidden = this.#failed.size < 2;
+    cancelAll.hidden = left < 2;
+    this.#showBar();
   }
 }
 
@@ -213,9 +289,10 @@ class Uploads {
  * Upload a file. fetch() does not tell how much of the body is sent, so this is an XMLHttpRequest.
  * @param {File} file
  * @param {(share: number) => void} onProgress
+ * @param {AbortSignal} signal
  * @returns {Promise<{ image: ApiImage, isNew: boolean }>}
  */
-async function send(file, onProgress) {
+async function send(file, onProgress, signal) {
   for (;;) {
     const token = sessionStorage.getItem("token");
     const request = new XMLHttpRequest();
@@ -227,8 +304,10 @@ async function send(file, onProgress) {
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));
     await new Promise((done) => {
       request.addEventListener("loadend", done);
+      signal.addEventListener("abort", () => request.abort());
       request.send(body);
     });
+    signal.throwIfAborted();
     const { status, response } = request;
     if (status === 200 || status === 201) return { image: response, isNew: status === 201 };
     if (!status) throw new Problem(0, { detail: "The connection was lost, or the file cannot be read." });
@@ -240,3 +319,4 @@ async function send(file, onProgress) {
 export const uploads = new Uploads();
 
 retryAll.addEventListener("click", () => uploads.retryAll());
+cancelAll.addEventListener("click", () => uploads.cancelAll());
