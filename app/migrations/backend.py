@@ -28,7 +28,7 @@ from yoyo.scripts.main import InvalidArgument
 
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations import edited, follow, ledger, lock, new_database, splitting, tags
+from app.migrations import backfill, edited, follow, ledger, lock, new_database, splitting, tags
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
 from app.migrations.dependents import reject_dependents
@@ -342,6 +342,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_problems([entry for entry in entries if entry.id not in chosen])
         names = [entry.id for entry in entries if entry.id in chosen and not entry.applied]
         reject_gap(names, entries, "yoyo mark -r")
+        for name in names:
+            backfill.tell_unfinished(self.connection, self._known[name], self.report)
         super().mark_migrations(self._by_name(names))
         self.report(f"marked {', '.join(names) or 'nothing'}")
 

@@ -6,6 +6,7 @@ work of the triggers or the code that write them.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ def forget(connection: Connection, migration: Migration) -> None:
         run(connection, "forget_backfill", migration_id=migration.id)
 
 
+def tell_unfinished(connection: Connection, migration: Migration, report: Callable[[str], None]) -> None:
+    """Report how far a backfill is that `yoyo mark` records as applied, if it has begun and is not done."""
+    if is_backfill(migration) and has_table(connection):
+        row = run(connection, "lock_backfill", migration_id=migration.id).fetchone()
+        state = State(*row) if row else None
+        if state and state.state != "done" and state.started_at:
+            done = f"only {state.rows_done:,} rows of the backfill {migration.id} are done"
+            report(f"{done}. Do the others: yoyo unmark -m {migration.id}, and then apply")
+
+
 def finish(connection: Connection, migration: Migration) -> None:
     """Record that all batches are done. Call this in the transaction that records the migration as applied."""
     run(connection, "set_backfill", migration_id=migration.id, state="done")
@@ -84,6 +95,7 @@ class Backfill:
         self._plan = make_plan(self._connection, path)
         self._size = 0  # rows of the next batch; 0: as recorded
         self._suspect = 0  # rows among which one fails: the batches do not grow before they are done
+        self._took = 0.0  # seconds of the last batch
         self._failures = 0  # locks in a row that were not granted
         self._range: list[str] = []  # of the running batch
         self._meter: Meter
@@ -177,7 +189,7 @@ class Backfill:
             self._range = [*state.position, *last]
             run_batch(self._connection, self._plan, self._range)
         waiting, _, _ = self._pressure()
-        took = time.monotonic() - began
+        self._took = took = time.monotonic() - began
         self._adapt(took, is_waited_for=waiting > 0, rows=count)
         run(
             self._connection,
@@ -208,8 +220,11 @@ class Backfill:
         return waiting, lag or 0, is_hidden
 
     def _pace(self) -> None:
-        """Pause after a batch, let another migrator have its turn, and wait while a replica is too far behind."""
-        time.sleep(self._settings.backfill_pause)
+        """Pause after a batch, let another migrator have its turn, and wait while a replica is too far behind.
+
+        The pause of a short batch is as much shorter. Otherwise a backfill that meets clients would mostly pause.
+        """
+        time.sleep(self._settings.backfill_pause * min(1.0, self._took / self._settings.backfill_batch_seconds))
         while (lag := self._pressure()[1]) > self._settings.backfill_max_lag:
             self._tell(f"waits: a replica is {lag / 1024**2:,.0f} MiB behind (BACKFILL_MAX_LAG)")
             self._give_way()

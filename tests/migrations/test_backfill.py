@@ -327,6 +327,20 @@ def test_a_session_that_waits_makes_the_batches_smaller(
     assert sql("SELECT batches, batch_size FROM _yoyo_ledger_backfills") == [(12, 1)]
 
 
+def test_the_pause_after_a_short_batch_is_shorter(
+    url: str, folder: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(url, folder, sql, 20_000)
+    paused: list[float] = []
+    monkeypatch.setattr("app.migrations.backfill.time.sleep", paused.append)
+
+    apply(url, folder)
+
+    [(seconds,)] = sql("SELECT seconds FROM _yoyo_ledger_backfills")
+    assert len(paused) > 3
+    assert sum(paused) <= 0.05 / 0.5 * float(str(seconds)) + 1e-3
+
+
 def test_pressure_counts_the_sessions_that_wait_for_a_batch(url: str, folder: Path, sql: Sql) -> None:
     make(url, folder, sql, 10)
     with psycopg.connect(url) as batch, psycopg.connect(url) as client:
@@ -421,6 +435,21 @@ def test_a_rollback_undoes_it_whole_or_half(url: str, folder: Path, sql: Sql) ->
     apply(url, folder)
     assert counts(sql) == [(1, 5000)]
     rollback(url, folder, ID)
+    apply(url, folder)
+    assert counts(sql) == [(1, 5000)]
+
+
+def test_mark_tells_that_it_is_half_done(url: str, folder: Path, sql: Sql, capsys: pytest.CaptureFixture[str]) -> None:
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 2)
+
+    with backend_on(url) as backend:
+        pending = backend.to_apply(read_migrations(str(folder)))
+        backend.mark_migrations(pending)
+
+    assert f"only 3,000 rows of the backfill {ID} are done. Do the others: " in capsys.readouterr().out
+    with backend_on(url) as backend:
+        backend.unmark_migrations(read_migrations(str(folder)).filter(lambda each: each.id == ID))
     apply(url, folder)
     assert counts(sql) == [(1, 5000)]
 
