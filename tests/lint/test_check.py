@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -29,14 +30,13 @@ from app.lint.usage import Use, use_of
 from app.migrations import migration_file, validation
 from app.migrations.migration_file import MigrationFile, read_file
 from app.migrations.validation import NAME
-from app.schema.headers import directives, transactional
 from app.schema.statements import Statement, split_statements
 from app.settings import ROOT
 from tests.conftest import BIN
 from tests.support.corpus import CASES, Case
 from tests.support.properties import few, given, settings, st
 from tests.support.verdicts import judge as judge_all
-from tests.support.verdicts import verdicts
+from tests.support.verdicts import shipped, verdicts
 
 SHIPPED = ROOT / "sql"
 LAST = max(path.stem for path in (SHIPPED / "migrations").glob("*.sql") if "rollback" not in path.name)
@@ -74,6 +74,7 @@ def read_once_without_faults(path: Path) -> MigrationFile:
 
 
 READ: dict[tuple[str, bytes], MigrationFile] = {}
+shipped_once = functools.cache(shipped)
 
 
 def by_identity(judge: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,24 +91,19 @@ def by_identity(judge: Callable[..., Any]) -> Callable[..., Any]:
     return judged
 
 
-@functools.cache
-def texts() -> dict[Path, str]:
-    """Return what a test needs of sql/, by path: of a rollback only the header, which is judged with each case."""
-    found = {}
-    for path in (path for name in ("migrations", "queries") for path in (SHIPPED / name).glob("*.sql")):
-        text = path.read_text()
-        header, _, _ = text.partition("\n\n")
-        is_long = ".rollback." in path.name and transactional(path)
-        found[path.relative_to(SHIPPED)] = f"{header}\n\nSELECT 1;\n" if is_long else text
-    return found
-
-
 def copy(folder: Path) -> Path:
-    """Copy the migrations and the queries, for a test to change."""
-    for name in ("migrations", "queries", "migrator"):
-        (folder / "sql" / name).mkdir(parents=True)
-    for path, text in texts().items():
-        (folder / "sql" / path).write_text(text)
+    """Copy sql/, for a test to change."""
+    shutil.copytree(SHIPPED, folder / "sql")
+    return folder / "sql"
+
+
+def after_shipped(folder: Path) -> Path:
+    """Make a folder like sql/ for cases after the last migration: `of_case` knows the schema that they meet."""
+    shutil.copytree(SHIPPED / "queries", folder / "sql" / "queries")
+    (folder / "sql" / "migrations").mkdir()
+    (folder / "sql" / "migrations" / f"{LAST}.sql").write_text(
+        "-- The last one.\n-- irreversible: a stub\n\nSELECT 1;\n"
+    )
     return folder / "sql"
 
 
@@ -130,19 +126,16 @@ def write_case(sql: Path, case: Case) -> None:
 
 
 def judge(folder: Path, case: Case) -> list[Finding]:
-    sql = copy(folder)
+    sql = after_shipped(folder)
     write_case(sql, case)
     return [finding for finding in of_case(sql) if "0900_" not in finding.path.name]
 
 
 def of_case(sql: Path) -> list[Finding]:
-    """Return the findings without those of the shipped contract migrations, which drop what a case's `*` may name."""
-    return [finding for finding in findings(sql) if finding.path.name not in with_phase()]
-
-
-@functools.cache
-def with_phase() -> set[str]:
-    return {path.name for path in (SHIPPED / "migrations").glob("*.sql") if "phase" in directives(path)}
+    """Return the findings, beginning with the schema after the shipped migrations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check, "Catalog", lambda: shipped_once()[0].copy())
+        return findings(sql)
 
 
 def one(folder: Path, body: str, **others: object) -> list[Finding]:
@@ -188,7 +181,7 @@ def test_an_example_of_the_page_is_judged_as_it_says(tmp_path: Path, rule: str, 
     else:
         transactional = not sql.startswith("-- transactional: false\n")
         sql = sql.removeprefix("-- transactional: false\n")
-        sql_folder = copy(tmp_path)
+        sql_folder = after_shipped(tmp_path)
         if sql.startswith("-- "):  # a directive of the header
             first, _, sql = sql.partition("\n")
             write(sql_folder, "0901_case", sql, transactional=transactional)

@@ -67,7 +67,7 @@ def verdicts() -> list[Verdict]:
 
 def judge(cases: list[Verdict], folder: Path) -> list[list[tuple[str, str, str]]]:
     """Return the findings of each case: level, rule and reason. The folder gets a file for each."""
-    catalog, uses = _shipped()
+    catalog, uses = shipped()
     found: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)
     names = [f"{number:04}_case.sql" for number in range(1, len(cases) + 1)]
     for number, (case, name) in enumerate(zip(cases, names, strict=True), 1):
@@ -97,7 +97,8 @@ def _own(case: Verdict, catalog: Catalog, uses: list[Use]) -> list[tuple[str, st
     return [(each.level or RULES[each.rule].level, each.rule, each.why) for each in found]
 
 
-def _shipped() -> tuple[Catalog, list[Use]]:
+def shipped() -> tuple[Catalog, list[Use]]:
+    """Return the schema after the shipped migrations, and what each query uses."""
     catalog = Catalog()
     for path in sorted((SQL / "migrations").glob("*.sql")):
         if "rollback" not in path.name:
