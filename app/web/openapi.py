@@ -17,6 +17,10 @@ from app.web.problems import PROBLEM, Problem, ProblemError
 Json = dict[str, Any]  # a node of the document
 
 INFO = """\
+Store images, find them by words, tags, and times, and get their bytes and thumbnails.
+
+Unless the service runs with `AUTH=none`, send a token: `Authorization: Bearer images_...`. An administrator creates it.
+
 Times are RFC 3339 in UTC.
 
 Errors are `application/problem+json` (RFC 9457). The service rejects unknown fields and unknown query parameters, and \

@@ -814,6 +814,11 @@ def test_the_documentation_uploads_a_file_without_other_fields(site: Site, page:
     page.on("response", lambda response: problems.append(response.url) if response.status >= 400 else None)
     (tmp_path / "red.png").write_bytes(picture("PNG"))
     page.goto(f"{site.url}docs")
+    for scheme, paper in [("light", "rgb(255, 255, 255)"), ("dark", "rgb(19, 21, 23)")]:
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(page.locator("html")).to_have_css("background-color", paper)
+        expect(page.locator("#api")).to_have_css("filter", "none" if scheme == "light" else re.compile("^invert"))
+        page.screenshot(path=SCREENSHOTS / f"docs-{scheme}.png")
     upload = page.locator("#operations-Images-createImage")
     upload.locator(".opblock-summary-control").click()
     upload.get_by_role("button", name="Try it out").click()
