@@ -268,7 +268,13 @@ class Stats(BaseModel):
     )
 
     images: Annotated[int, Field(ge=0, description="The number of images.")]
-    bytes: Annotated[int, Field(description="The size of all images together.")]
+    bytes: Annotated[
+        int,
+        Field(
+            description="The size of all images together. Of many images, the 1,000 largest are added up, and the others "
+            "are estimated."
+        ),
+    ]
     content_types: Annotated[dict[str, int], Field(description="The number of images of each media type.")]
     tags: Annotated[int, Field(ge=0, description="The number of different tags.")]
     oldest: Annotated[AwareDatetime | None, Field(description="The first `created_at`. Null if there are no images.")]

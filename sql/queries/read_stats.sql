@@ -3,15 +3,18 @@
 -- image, and returns their names:
 -- * images: the number if the pages of the table are as full as the last ANALYZE or VACUUM found them. Without such a
 --   run, the number if all pages are as full as the first 100. Partitions of the table are added up.
--- * bytes and content_types: from a sample of 1,000 images from a random id on. The ids are random, so it is a random
---   sample. A media type of at most 1,000 images is counted.
+-- * bytes: the 1,000 largest images are added up, and the others are estimated from the sample. So a few images that
+--   are larger than all others do not matter. The sample has 1,000 images from a random id on. The ids are random, so it
+--   is a random sample.
+-- * content_types: from the sample. A media type of at most 1,000 images is counted.
 -- * tags: ANALYZE's estimate of the distinct terms, at least the number in the sample. The estimate is better for terms
 --   that occur more often.
 -- Bounds of created_at and of the ids, within which all images are, tell the planner that few rows are read. Without
 -- statistics it would otherwise sort the whole table. (It does not know a bound that comes from a SELECT of its own.)
 -- $1 bigint  the number of images up to which all are read
--- Index: three, and more images do not cost more:
+-- Index: four, and more images do not cost more:
 -- * images_created_at_id_idx: $1 entries, and the first and the last
+-- * images_byte_size_id_created_at_idx: 1,000 entries, and their rows where VACUUM has not been yet
 -- * images_pkey: 1,000 rows, or all if they are few
 -- * image_terms_term_idx: a look-up and at most 1,001 entries for each media type
 -- example many images: 10000
@@ -34,7 +37,7 @@ start (id) AS MATERIALIZED (
 
 sample AS MATERIALIZED (
     (
-        SELECT byte_size, content_type, tags
+        SELECT id, byte_size, content_type, tags
         FROM images
         WHERE id >= (SELECT id FROM start)
             AND id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'
@@ -45,7 +48,7 @@ sample AS MATERIALIZED (
     UNION ALL
 
     (
-        SELECT byte_size, content_type, tags
+        SELECT id, byte_size, content_type, tags
         FROM images
         WHERE id < (SELECT id FROM start)
             AND id >= '00000000-0000-0000-0000-000000000000'
@@ -54,6 +57,25 @@ sample AS MATERIALIZED (
     )
 
     LIMIT CASE WHEN (SELECT yes FROM large) THEN 1000 ELSE $1 END
+),
+
+largest AS MATERIALIZED (
+    SELECT byte_size, id
+    FROM images
+    WHERE (SELECT yes FROM large)
+        AND byte_size <= 9223372036854775807
+    ORDER BY byte_size DESC, id DESC
+    LIMIT 1000
+),
+
+-- what the largest images have, and where the others begin
+top (bytes, number, byte_size, id) AS MATERIALIZED (
+    SELECT
+        sum(byte_size),
+        count(*),
+        (array_agg(byte_size ORDER BY byte_size, id))[1],
+        (array_agg(id ORDER BY byte_size, id))[1]
+    FROM largest
 ),
 
 -- each table, or each of its partitions
@@ -179,12 +201,22 @@ FROM (
             SELECT
                 COALESCE(
                     CASE
-                        WHEN (SELECT yes FROM large) THEN round(avg(byte_size) * (SELECT images FROM total))
-                        ELSE sum(byte_size)
+                        WHEN (SELECT yes FROM large)
+                            THEN top.bytes + round(
+                                COALESCE(
+                                    avg(sample.byte_size) FILTER (
+                                        WHERE (sample.byte_size, sample.id) < (top.byte_size, top.id)
+                                    ),
+                                    0
+                                ) * GREATEST((SELECT images FROM total) - top.number, 0)
+                            )
+                        ELSE sum(sample.byte_size)
                     END,
                     0
                 )
-            FROM sample
+            FROM top
+            LEFT JOIN sample ON true
+            GROUP BY top.bytes, top.number
         ) AS bytes,
         (
             SELECT COALESCE(json_object_agg(content_type, images ORDER BY images DESC, content_type), '{}')

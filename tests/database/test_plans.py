@@ -104,7 +104,7 @@ PINNED = {
     "rotate_token": ({"tokens_pkey"}, 0, 10),
     "take_requests": (set(), 1, IN_FUNCTION),
     "touch_token": (set(), 1, IN_FUNCTION),
-    "read_stats": ({NEWEST, TAGS, "images_pkey"}, 16_000, 1400),
+    "read_stats": ({NEWEST, LARGEST, TAGS, "images_pkey"}, 18_000, 2600),
     "update_image": ({"images_pkey"}, 1, 100),
 }
 # If few images match, the walk over the list finds too few, and the query then reads the index. A short time window is
