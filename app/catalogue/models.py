@@ -271,7 +271,7 @@ class Stats(BaseModel):
     bytes: Annotated[
         int,
         Field(
-            description="The size of all images together. Of many images, the 1,000 largest are added up, and the others "
+            description="The size of all images together. Of many images, the 1,000 largest are added up. The others "
             "are estimated."
         ),
     ]

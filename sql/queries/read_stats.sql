@@ -14,7 +14,7 @@
 -- $1 bigint  the number of images up to which all are read
 -- Index: four, and more images do not cost more:
 -- * images_created_at_id_idx: $1 entries, and the first and the last
--- * images_byte_size_id_created_at_idx: 1,000 entries, and their rows where VACUUM has not been yet
+-- * images_byte_size_id_created_at_idx: 1,000 entries, and their rows if VACUUM has not seen them yet
 -- * images_pkey: 1,000 rows, or all if they are few
 -- * image_terms_term_idx: a look-up and at most 1,001 entries for each media type
 -- example many images: 10000
@@ -68,7 +68,7 @@ largest AS MATERIALIZED (
     LIMIT 1000
 ),
 
--- what the largest images have, and where the others begin
+-- the bytes and the number of the largest images, and the smallest of them
 top (bytes, number, byte_size, id) AS MATERIALIZED (
     SELECT
         sum(byte_size),
