@@ -9,10 +9,12 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from app.embedded_postgres import Server
 from app.settings import ROOT
 from tests.cli.test_entrypoint import free_port, ready
-from tests.conftest import BIN, environment
+from tests.conftest import BIN, VERSION, environment
 from tests.migrations.test_backend import wait_until
 from tests.support import forked
 from tests.support.serving import serving
@@ -63,7 +65,11 @@ def run(texts: list[str], folder: Path, port: int = 8000, **variables: str) -> N
     script = ""
     for indent, commands, _ in blocks:
         script += re.sub(f"^{indent}", "", commands, flags=re.MULTILINE) + f"printf '{MARK}'\n"
-    script = script.replace(".venv/bin/", f"{BIN}/").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    script = (
+        script.replace(".venv/bin/", f"{BIN}/")
+        .replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+        .replace("PORT=8000", f"PORT={port}")
+    )
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
@@ -130,6 +136,18 @@ def test_each_step_of_the_first_migration_works_and_prints_what_it_shows(databas
         shutil.copy(ROOT / name, tmp_path)
 
     run([tutorial("first-migration")], tmp_path, DATABASE_URL=database)
+
+
+def test_each_step_of_the_first_deployment_works_and_prints_what_it_shows(memory: Path) -> None:
+    """On a server of its own, because roles belong to the cluster."""
+    server = Server(memory / "deployment" / "data", VERSION, "-c fsync=off -c max_connections=30")
+    server.start()
+    try:
+        address = conninfo_to_dict(server.url())
+        names = {"PGHOST": str(address["host"]), "PGUSER": str(address["user"])}
+        run([tutorial("first-deployment")], ROOT, free_port(), **names)
+    finally:
+        server.release()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.cli import main
 from app.embedded_postgres import Server, binaries
@@ -195,6 +195,22 @@ def test_each_alert_has_an_entry() -> None:
 
     assert alerts
     assert sorted(alerts) == sorted(re.findall(r"^## (Images\w+)$", RUNBOOK, re.MULTILINE))
+
+
+def test_the_index_has_the_words_of_libpq(database: str) -> None:
+    """A person sees them in psql, or after --verbose."""
+    table = RUNBOOK.partition("## Words of other programs")[2].partition("\n# ")[0]
+    words = [".+".join(map(re.escape, each.split("..."))) for each in re.findall(r"`([^`]+)`", table)]
+    changes: tuple[dict[str, str], ...] = (
+        {"host": "127.0.0.1", "port": "1"},
+        {"host": "no-such-host.invalid"},
+        {"dbname": "no_such_database"},
+        {"user": "no_such_role"},
+    )
+    for change in changes:
+        with pytest.raises(psycopg.OperationalError) as error:
+            psycopg.connect(make_conninfo(database, **change))
+        assert any(re.search(each, str(error.value)) for each in words), str(error.value)
 
 
 def psql(command: str, url: str) -> str:
