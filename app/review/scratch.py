@@ -266,10 +266,12 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
         older = [each.read_text(encoding="utf-8") for each in sorted(path.parent.glob(f"{path.stem}.*.sql"))]
         sql = next((text for text in older if _fits(connection, text)), path.read_text(encoding="utf-8"))
         bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
+        run(connection, "begin_fill", "review")
         with Progress("rows", rows, is_scaled=True) as progress:
             for first, last in pairwise(bounds):
                 run_text(connection, sql, first=first + 1, last=last)
                 progress.advance(last - first, f"fill {name}")
+        run(connection, "end_fill", "review")
         connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))
 
 

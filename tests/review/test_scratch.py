@@ -97,3 +97,24 @@ def test_damaged_data_are_made_again(tmp_path: Path) -> None:
     scratch._start(data, 18).release()
 
     assert not (data / "mark").exists()
+
+
+def test_a_fill_leaves_the_indexes_as_they_were(copy: psycopg.Connection) -> None:
+    """An index with a name in quotes too, and a table without GIN indexes."""
+    copy.execute("""
+        TRUNCATE images;
+        CREATE TABLE odd (words text[]);
+        CREATE INDEX "odd, ""index" ON odd USING gin (words) WITH (fastupdate = off);
+        CREATE INDEX plain_idx ON odd USING gin (words);
+    """)
+    query = "SELECT relname, reloptions FROM pg_class WHERE relkind = 'i' ORDER BY relname"
+    before = copy.execute(query).fetchall()
+
+    scratch.fill(copy, 100)
+
+    assert copy.execute(query).fetchall() == before
+    [found] = copy.execute("SELECT count(*) FROM image_documents WHERE document @@ 'bridge'").fetchone() or [0]
+    assert found == 33
+    copy.execute("DROP TABLE odd; DROP INDEX image_documents_document_idx; TRUNCATE images")
+    scratch.fill(copy, 100)
+    assert copy.execute("SELECT count(*) FROM images").fetchone() == (100,)
