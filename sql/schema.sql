@@ -459,7 +459,8 @@ CREATE TABLE image_terms (
     term text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     image_id uuid NOT NULL
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.02');
 ALTER TABLE ONLY image_terms ALTER COLUMN term SET STATISTICS 1000;
 
 COMMENT ON TABLE image_terms IS 'Each image once under each of its terms. Kept by the triggers of images, made of nothing but images.';
@@ -490,7 +491,8 @@ CREATE TABLE images (
     CONSTRAINT images_filename_check CHECK ((char_length(filename) <= 255)),
     CONSTRAINT images_own_key_check CHECK ((char_length(own_key) <= 512)),
     CONSTRAINT images_title_check CHECK ((char_length(title) <= 200))
-);
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.02');
 
 COMMENT ON TABLE images IS 'One row for each distinct content: the same bytes are stored once. The row is the truth; the bytes lie in the object store under images_storage_key(content_sha256, own_key), written before the row is committed and removed after it is gone.';
 
@@ -641,9 +643,9 @@ CREATE UNIQUE INDEX images_content_sha256_key ON images USING btree (content_sha
 
 COMMENT ON INDEX images_content_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256. In its order: list_contents.';
 
-CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC);
+CREATE INDEX images_created_at_id_idx ON images USING btree (created_at, id);
 
-COMMENT ON INDEX images_created_at_id_idx IS 'The newest-first and, read backwards, the oldest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.';
+COMMENT ON INDEX images_created_at_id_idx IS 'The oldest-first and, read backwards, the newest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.';
 
 CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at);
 
@@ -819,7 +821,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on index image_terms_term_idx: The tags with a prefix, and how many images have each: list_tags; the same of media types: read_stats.
 -- comment on index images_byte_size_id_created_at_idx: The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.
 -- comment on index images_content_sha256_key: One content, one row: insert_image, get_image_by_sha256. In its order: list_contents.
--- comment on index images_created_at_id_idx: The newest-first and, read backwards, the oldest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.
+-- comment on index images_created_at_id_idx: The oldest-first and, read backwards, the newest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.
 -- comment on index images_filename_id_created_at_idx: The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.
 -- comment on index images_pkey: One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.
 -- comment on index object_stores_pkey: At most one row: insert_store.
@@ -897,7 +899,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- index image_terms_term_idx: CREATE INDEX image_terms_term_idx ON image_terms USING btree (term COLLATE "C")
 -- index images_byte_size_id_created_at_idx: CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size DESC, id DESC) INCLUDE (created_at)
 -- index images_content_sha256_key: CREATE UNIQUE INDEX images_content_sha256_key ON images USING btree (content_sha256)
--- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at DESC, id DESC)
+-- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at, id)
 -- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index object_stores_pkey: CREATE UNIQUE INDEX object_stores_pkey ON object_stores USING btree (is_only)
@@ -909,8 +911,8 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- statistics target of image_terms.term: 1000
 -- table content_checks: kind r, persistence p
 -- table image_documents: kind r, persistence p
--- table image_terms: kind r, persistence p
--- table images: kind r, persistence p
+-- table image_terms: kind r, persistence p, options autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_vacuum_scale_factor=0.02
+-- table images: kind r, persistence p, options autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_vacuum_scale_factor=0.02 fillfactor=90
 -- table object_stores: kind r, persistence p
 -- table token_events: kind r, persistence p
 -- table token_events_id_seq: kind S, persistence p

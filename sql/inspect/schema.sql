@@ -111,8 +111,13 @@ things (thing, definition, comment) AS (
             CASE WHEN relrowsecurity THEN 'row security' END,
             CASE WHEN relforcerowsecurity THEN 'forced row security' END,
             'replica identity ' || NULLIF(NULLIF(relreplident::text, 'd'), 'n'),
-            'options ' || array_to_string(reloptions, ' '),
-            'toast options ' || (SELECT array_to_string(reloptions, ' ') FROM pg_class WHERE oid = relations.reltoastrelid),
+            'options ' || (SELECT string_agg(option, ' ' ORDER BY option COLLATE "C") FROM unnest(reloptions) AS option),
+            'toast options ' || (
+                SELECT string_agg(option, ' ' ORDER BY option COLLATE "C")
+                FROM pg_class AS toast
+                CROSS JOIN LATERAL unnest(toast.reloptions) AS option
+                WHERE toast.oid = relations.reltoastrelid
+            ),
             'partition by ' || CASE WHEN relkind = 'p' THEN pg_get_partkeydef(oid) END,
             (
                 SELECT 'child of ' || string_agg(inhparent::regclass::text, ' ' ORDER BY inhseqno)

@@ -3,7 +3,7 @@
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
 -- $3 timestamptz           only images of this time or later
 -- $4 bigint                maximum of rows
--- Index: images_created_at_id_idx, from the position on, as many entries as the page has.
+-- Index: images_created_at_id_idx, backwards from the position on, as many entries as the page has.
 -- example first page: 'infinity', md5('')::uuid, '-infinity', 50
 -- example the last pages: '2020-01-01 08:00Z', md5('image 960')::uuid, '-infinity', 50
 -- example a window: '2020-01-01 08:00Z', md5('image 960')::uuid, '2020-01-01 04:00Z', 50

@@ -2,7 +2,7 @@
 -- $1 timestamptz, $2 uuid  the page begins after this position; '-infinity' or similar for the first page
 -- $3 timestamptz, $4 uuid  and ends before this position; 'infinity' or similar for no limit
 -- $5 bigint                maximum of rows
--- Index: images_created_at_id_idx, backwards from the position on, as many entries as the page has.
+-- Index: images_created_at_id_idx, from the position on, as many entries as the page has.
 -- example first page: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50
 -- example the last pages: '2020-12-12 08:00Z', md5('image 960')::uuid, 'infinity', md5('')::uuid, 50
 -- example a window: '2020-01-01 04:00Z', md5('image 960')::uuid, '2020-01-01 08:00Z', md5('')::uuid, 50

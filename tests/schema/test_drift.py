@@ -176,7 +176,7 @@ def test_letters_of_the_catalogs_are_words(owner: psycopg.Connection) -> None:
         words = "\n".join(found(owner).words)
 
     assert ", disabled\n" in f"{words}\n"
-    assert "table images: expected table, logged, found table, logged, replica identity full" in words
+    assert ", found table, logged, replica identity full, options " in words
     assert "expected bigint, not null, identity always, found bigint, not null, identity by default" in words
     assert drift.in_words("type x", "kind e, 'kind r'") == "enum, 'kind r'"
     assert drift.in_words("column a.b", "text, default ', identity a'") == "text, default ', identity a'"

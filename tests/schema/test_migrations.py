@@ -170,6 +170,23 @@ def test_everything_has_a_comment(connection: psycopg.Connection) -> None:
     assert bare == []
 
 
+def test_the_documentation_names_each_index_in_the_order_of_the_database(connection: psycopg.Connection) -> None:
+    """After an upgrade of glibc or ICU, this order can be another one, and only REINDEX gives it to the index."""
+    text = (ROOT / "docs/how-to/dba/upgrade-the-operating-system.md").read_text()
+
+    found = connection.execute("""
+        SELECT indexrelid::regclass::text
+        FROM pg_index
+        JOIN pg_class ON pg_class.oid = indrelid
+        WHERE relnamespace = current_schema()::regnamespace
+            AND relname !~ 'yoyo'
+            AND indcollation::oid[] && ARRAY(SELECT oid FROM pg_collation WHERE collname = 'default')
+    """)
+
+    named = [line.split()[-1].strip("'") for line in text.splitlines() if "REINDEX INDEX CONCURRENTLY" in line]
+    assert {name for (name,) in found} == {*named}
+
+
 def test_a_value_too_long_violates_a_named_check(connection: psycopg.Connection) -> None:
     limits = {"filename": 255, "content_type": 100, "own_key": 512, "title": 200}
     fitting = dict.fromkeys(limits, "x") | {"byte_size": 1, "width": 1, "height": 1}

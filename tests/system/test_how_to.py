@@ -31,6 +31,7 @@ COMMANDS = (  # of the docs/how-to
     "dba/fix-drift",
     "dba/backfill",
     "dba/review-a-change",
+    "dba/upgrade-the-operating-system",
 )
 REQUESTS = (  # in this order: each continues the one before
     "upload-images",

@@ -70,8 +70,8 @@ async def test_it_tells_what_the_database_is_to_the_service_s_own_role(client: h
 
 async def test_each_state_has_its_words(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     connection.execute("UPDATE _yoyo_ledger SET sha256 = 'another' WHERE migration_id = %s", [IDS[2]])
-    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = ANY(%s)", [IDS[-2:]])
-    record_run(connection, IDS[-1], "of the file", "apply", "failed", error="why")
+    connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = ANY(%s)", [CONTRACTS[-2:]])
+    record_run(connection, CONTRACTS[-1], "of the file", "apply", "failed", error="why")
     connection.execute("INSERT INTO _yoyo_migration VALUES ('hash', '0003_of_another_name', now())")
 
     schema = await read(client)
@@ -80,15 +80,18 @@ async def test_each_state_has_its_words(client: httpx.AsyncClient, connection: p
     assert states(schema) == dict.fromkeys(IDS, "applied") | {
         "0003_of_another_name": "missing",
         IDS[2]: "edited",
-        IDS[-2]: "waiting",
-        IDS[-1]: "failed",
+        CONTRACTS[-2]: "waiting",
+        CONTRACTS[-1]: "failed",
     }
     found = {migration["id"]: migration for migration in schema["migrations"]}
     assert "images schema accept" in found[IDS[2]]["fault"]
     assert "its file is missing: restore the file" in found["0003_of_another_name"]["fault"]
     assert found["0003_of_another_name"]["sql"] is None
-    assert [(each["outcome"], each["error"]) for each in found[IDS[-1]]["runs"]] == [("failed", "why"), ("done", None)]
-    assert found[IDS[-2]]["applied_at"] is None
+    assert [(each["outcome"], each["error"]) for each in found[CONTRACTS[-1]]["runs"]] == [
+        ("failed", "why"),
+        ("done", None),
+    ]
+    assert found[CONTRACTS[-2]]["applied_at"] is None
 
 
 async def test_what_a_newer_release_applied_is_fine(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
