@@ -52,9 +52,10 @@ docs: .data/docs/ready
 	.data/docs/environment/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . .data/docs/site
 	@echo "Open .data/docs/site/docs/index.html"
 
-# Draw docs/pictures/*.dot with Graphviz, which is a package of npm.
+# Draw docs/pictures/*.dot with Graphviz, which is a package of npm, and take the screenshots of a service with Chromium.
 pictures: $(VENV)/development .data/js/ready
 	$(NODE) docs/pictures/render.js .data/js/node_modules/@viz-js/viz/dist/viz.js
+	python docs/pictures/screenshots.py
 
 soak: $(VENV)/development
 	@exec python -m tests.soak $(if $(QUICK),--quick) $(if $(HOSTILE),--hostile) $(if $(OLD),--old $(OLD)) $(ARGS)
