@@ -193,7 +193,9 @@ def other_database(server: Server, admin: psycopg.Connection, template: str) -> 
 
 def _database(server: Server, admin: psycopg.Connection, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"  # this module is imported twice, by pytest and by tests: a count would begin twice
-    admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+    # A copy of the files takes 8 ms of CPU less than one through the log.
+    copy = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    admin.execute(copy.format(Identifier(name), Identifier(template)))
     yield server.url(name)
     admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
