@@ -12,13 +12,16 @@ FROM python:3.13-slim AS base
 FROM base AS build
 WORKDIR /srv/images
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-COPY requirements/service.txt requirements/
+COPY requirements/service.txt requirements/formats.txt requirements/
+# With `--build-arg FORMATS=all`, the image reads BMP, HEIC and JPEG XL too. It is 30 MB larger then.
+ARG FORMATS=
 # strip removes the debug symbols of the wheels' libraries: 70 MB. It skips *.libs, because auditwheel has patched those
 # libraries, and strip would break them.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --require-hashes -r requirements/service.txt \
+        ${FORMATS:+-r requirements/formats.txt} \
     && find /opt/venv -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 # The project is installed editable, so it stays in its folder with app/ and sql/. This registers the `images` command
 # and the yoyo backend.

@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> Starlette:
         with (
             logs.write_in_background() as log,
             DecoderQueue() as decoder_queue,
-            Codec(settings.max_image_pixels, settings.decode_timeout) as codec,
+            Codec(settings.max_image_pixels, settings.decode_timeout, settings.formats.split(",")) as codec,
         ):
             async with (
                 Pool(settings) as pool,

@@ -44,9 +44,22 @@ def _digits(value: object) -> object:
 
 
 Read = TypeVar("Read", bound=BaseSettings)
+FORMATS = ("bmp", "heic", "jxl", "raw")  # that can be switched off
+
+
+def _formats(text: str) -> str:
+    names = [name.strip().lower() for name in text.split(",")]
+    if names == ["none"]:
+        return ""
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise ValueError(f"must be names of {', '.join(FORMATS)} with commas between, or none, not {unknown[0]!r}")
+    return ",".join(names)
+
+
 DatabaseURL = Annotated[SecretStr, AfterValidator(_database_url)]
 StorageURL = Annotated[str, AfterValidator(_storage_url)]
 Origins = Annotated[str, AfterValidator(checked_origins)]
+Formats = Annotated[str, AfterValidator(_formats)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Digits = BeforeValidator(_digits)
 
@@ -78,6 +91,7 @@ class Settings(BaseSettings):
     max_upload_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(50 * 1024**2)
     max_image_pixels: Annotated[int, Field(gt=0)] = 100_000_000
     decode_timeout: Seconds = 30.0
+    formats: Formats = ",".join(FORMATS)
     max_uploads: Annotated[int, Field(ge=1, le=10_000)] = 100
     max_filename_length: Annotated[int, Field(ge=1, le=255)] = 255
     max_title_length: Annotated[int, Field(ge=0, le=200)] = 200

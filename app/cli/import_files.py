@@ -97,7 +97,7 @@ class Import:
         self._listing = Lock()
         self._cores = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(self._cores)
-        self._codec = Codec(settings.max_image_pixels, settings.decode_timeout)
+        self._codec = Codec(settings.max_image_pixels, settings.decode_timeout, settings.formats.split(","))
         self._pool = Pool(settings)
         self._progress = Progress("files", summary=self.__str__)
 

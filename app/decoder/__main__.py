@@ -1,8 +1,8 @@
 """Decoder process: decodes images apart from the service, so that a hostile image harms only this process.
 
-`python -m app.decoder MEMORY MAX_PIXELS MAX_BYTES SECONDS`, with a socket as its standard input. It ends with the
-socket. MEMORY is the descriptor of a file into which the worker writes the content of small images. The address space
-has room for a file of MAX_BYTES.
+`python -m app.decoder MEMORY MAX_PIXELS MAX_BYTES SECONDS FORMATS`, with a socket as its standard input. It ends with
+the socket. MEMORY is the descriptor of a file into which the worker writes the content of small images. The address
+space has room for a file of MAX_BYTES.
 """
 
 import json
@@ -13,10 +13,11 @@ import sys
 from mmap import ACCESS_READ, mmap
 from typing import Any
 
-from app.decoder import sandbox
+from app.decoder import optional_formats, sandbox
 from app.decoder.formats import LENGTHS, OUT_OF_MEMORY
 from app.decoder.headers import Data
-from app.decoder.vips import LIBVIPS, measure, prepare, thumbnail
+from app.decoder.optional_formats import measure, thumbnail
+from app.decoder.vips import LIBVIPS, prepare
 from app.errors import LargeImageError, RejectedImageError
 
 # The limit of the address space is the sum of these and MAX_BYTES.
@@ -29,31 +30,33 @@ MAX_JOB_BYTES = 4096
 def main() -> None:
     """Answer jobs, within the limits, until the socket is closed."""
     memory_file, max_pixels, max_bytes = (int(argument) for argument in sys.argv[1:4])
-    seconds = float(sys.argv[4])
+    seconds, formats = float(sys.argv[4]), sys.argv[5].split(",")
     address_space = OTHER_BYTES + BYTES_PER_CORE * (os.cpu_count() or 1) + BYTES_PER_PIXEL * max_pixels + max_bytes
     peer = socket.socket(fileno=0)
     memory = memoryview(mmap(memory_file, 0, access=ACCESS_READ))
     prepare()
-    answer(peer, sandbox.enter(address_space) | {"libvips": LIBVIPS}, b"")  # ready
+    optional_formats.prepare(formats)
+    libraries = {"libvips": LIBVIPS, "optional": [name for name in optional_formats.installed.values() if name]}
+    answer(peer, sandbox.enter(address_space) | libraries, b"")  # ready
     while received := receive(peer):
         job, descriptors = received
         # By then the worker has given up or is gone. No code handles the signal, so it ends the process.
         signal.setitimer(signal.ITIMER_REAL, seconds + 1)
         if descriptors:
-            about, made = work(job, mmap(descriptors[0], job["length"], access=ACCESS_READ), max_pixels)
+            about, made = work(job, mmap(descriptors[0], job["length"], access=ACCESS_READ), max_pixels, formats)
             os.close(descriptors[0])
         else:
-            about, made = work(job, memory[: job["length"]], max_pixels)
+            about, made = work(job, memory[: job["length"]], max_pixels, formats)
         signal.setitimer(signal.ITIMER_REAL, 0)
         answer(peer, about, made)
 
 
-def work(job: dict[str, Any], content: Data, max_pixels: int) -> tuple[dict[str, object], bytes]:
+def work(job: dict[str, Any], content: Data, max_pixels: int, formats: list[str]) -> tuple[dict[str, object], bytes]:
     """Return the answer to a job, and the bytes that go with it."""
     try:
         if job["operation"] == "measure":
-            return measure(content, max_pixels, job["small_pixels"])._asdict(), b""
-        return {}, thumbnail(content, job["size"], job["format"], max_pixels, job["small_pixels"])
+            return measure(content, max_pixels, job["small_pixels"], formats)._asdict(), b""
+        return {}, thumbnail(content, job["size"], job["format"], max_pixels, job["small_pixels"], formats)
     except LargeImageError:
         return {"is_large": True}, b""
     except RejectedImageError as rejected:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from mmap import mmap
 from shutil import which
@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from app.decoder import libraries
 from app.decoder.attempt import Attempt
-from app.decoder.formats import EXTENSIONS, LENGTHS, OUT_OF_MEMORY, Measure, Sandbox, ThumbnailType
+from app.decoder.formats import EXTENSIONS, LENGTHS, OPTIONAL, OUT_OF_MEMORY, Measure, Sandbox, ThumbnailType
 from app.errors import REJECTED_IMAGES, LargeImageError, RejectedImageError, StoppingError
 from app.observability import metrics
 from app.observability.logs import logger
@@ -69,8 +69,8 @@ class DecoderError(Exception):
 class Codec:
     """Pool of decoder processes: one for each thread that asks at the same time, started on first use."""
 
-    def __init__(self, max_pixels: int, seconds: float) -> None:
-        self._max_pixels, self._seconds = max_pixels, seconds
+    def __init__(self, max_pixels: int, seconds: float, formats: Iterable[str] = OPTIONAL) -> None:
+        self._max_pixels, self._seconds, self._formats = max_pixels, seconds, tuple(formats)
         self._idle: list[Process] = []
         self._living: set[Process] = set()
         self._closed = False
@@ -150,13 +150,13 @@ class Codec:
             else:
                 self._living.discard(process)
                 process.end()
-        yield Process(self._max_pixels, self._seconds, max(size, CONTENT_BYTES))
+        yield Process(self._max_pixels, self._seconds, max(size, CONTENT_BYTES), self._formats)
 
 
 class Process:
     """One decoder process. It does one job at a time. Its answers are checked, because an image may control it."""
 
-    def __init__(self, max_pixels: int, seconds: float, max_bytes: int) -> None:
+    def __init__(self, max_pixels: int, seconds: float, max_bytes: int, formats: Iterable[str] = OPTIONAL) -> None:
         """Start the process. Raises ChildProcessError if it ends before it is ready, or another OSError."""
         self.max_bytes = max_bytes
         self._max_pixels, self._seconds = max_pixels, seconds
@@ -167,7 +167,15 @@ class Process:
             opened.enter_context(self._socket)
             with remote:
                 self._process = subprocess.Popen(
-                    [*LOW_PRIORITY, *COMMAND, str(memory), str(max_pixels), str(max_bytes), str(seconds)],
+                    [
+                        *LOW_PRIORITY,
+                        *COMMAND,
+                        str(memory),
+                        str(max_pixels),
+                        str(max_bytes),
+                        str(seconds),
+                        ",".join(formats),
+                    ],
                     stdin=remote.fileno(),
                     stdout=subprocess.DEVNULL,
                     pass_fds=[memory],
@@ -181,6 +189,7 @@ class Process:
             ready, _ = self._receive(START_TIMEOUT)
             self.sandbox = Sandbox(ready["active"], ready["missing"])
             self.libvips = str(ready["libvips"])
+            self.optional = [str(library) for library in ready["optional"]]
         except (OSError, EOFError, ValueError, LookupError, TypeError):
             metrics.DECODER_FAILURES.labels("start").inc()
             raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
@@ -265,7 +274,9 @@ def describe_decoder() -> Description:
     except OSError as error:
         return Description(str(error), False, [])
     process.end()
-    return Description(str(process.sandbox), not process.sandbox.missing, libraries.describe(process.libvips))
+    return Description(
+        str(process.sandbox), not process.sandbox.missing, [*libraries.describe(process.libvips), *process.optional]
+    )
 
 
 def _memory_file() -> IO[bytes]:

@@ -3,7 +3,25 @@
 import struct
 from typing import Literal, NamedTuple
 
-ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif"]
+ContentType = Literal[
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/tiff",
+    "image/avif",
+    "image/bmp",
+    "image/heic",
+    "image/jxl",
+    "image/x-adobe-dng",
+    "image/x-canon-cr2",
+    "image/x-canon-cr3",
+    "image/x-fuji-raf",
+    "image/x-nikon-nef",
+    "image/x-olympus-orf",
+    "image/x-panasonic-rw2",
+    "image/x-sony-arw",
+]
 
 EXTENSIONS: dict[ContentType, str] = {
     "image/jpeg": "jpg",
@@ -12,12 +30,36 @@ EXTENSIONS: dict[ContentType, str] = {
     "image/gif": "gif",
     "image/tiff": "tiff",
     "image/avif": "avif",
+    "image/bmp": "bmp",
+    "image/heic": "heic",
+    "image/jxl": "jxl",
+    "image/x-adobe-dng": "dng",
+    "image/x-canon-cr2": "cr2",
+    "image/x-canon-cr3": "cr3",
+    "image/x-fuji-raf": "raf",
+    "image/x-nikon-nef": "nef",
+    "image/x-olympus-orf": "orf",
+    "image/x-panasonic-rw2": "rw2",
+    "image/x-sony-arw": "arw",
+}
+
+# The formats that FORMATS switches on, and the types of each.
+OPTIONAL: dict[str, tuple[ContentType, ...]] = {
+    "bmp": ("image/bmp",),
+    "heic": ("image/heic",),
+    "jxl": ("image/jxl",),
+    "raw": tuple(type for type in EXTENSIONS if type.startswith("image/x-")),
 }
 
 # Other extensions that systems know for these types.
-OTHER_EXTENSIONS: dict[ContentType, set[str]] = {"image/jpeg": {"jpeg", "jpe", "jfif"}, "image/tiff": {"tif"}}
+OTHER_EXTENSIONS: dict[ContentType, set[str]] = {
+    "image/jpeg": {"jpeg", "jpe", "jfif"},
+    "image/tiff": {"tif"},
+    "image/bmp": {"dib"},
+    "image/heic": {"heif", "hif"},
+}
 
-SIZES = (160, 320, 640, 1280)  # pixels of the longer side of a thumbnail
+SIZES = (160, 320, 640, 1280, 2560)  # pixels of the longer side of a thumbnail
 
 ThumbnailType = Literal["image/avif", "image/webp", "image/jpeg"]
 

@@ -9,7 +9,7 @@ import struct
 import pyvips
 
 from app.decoder import color_encoding, headers
-from app.decoder.formats import EXTENSIONS, ContentType, Measure, ThumbnailType
+from app.decoder.formats import ContentType, Measure, ThumbnailType
 from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
 
@@ -73,6 +73,13 @@ SCREEN = struct.Struct("<HH")  # width and height in the head of a GIF
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
 
+class UnknownFormatError(RejectedImageError):
+    """No loader knows the first bytes."""
+
+    def __init__(self) -> None:
+        super().__init__("unsupported-image", f"Supported types: {', '.join(LOADERS.values())}.")
+
+
 def prepare() -> None:
     """Configure libvips, once in a process, before the first image."""
     pyvips.operation_block_set("VipsForeignLoad", True)
@@ -86,8 +93,8 @@ def prepare() -> None:
     pyvips.error._to_string = lambda text: pyvips.ffi.string(text).decode(errors="replace")
 
 
-def measure(content: Data, max_pixels: int, small_pixels: int | None = None) -> Measure:
-    """Return the measure of the first picture in the content.
+def measure(content: Data, max_pixels: int, small_pixels: int | None = None, orientation: int = 1) -> Measure:
+    """Return the measure of the first picture in the content. `orientation` counts if the content itself has none.
 
     The whole picture is decoded once, as a stream, to find out whether it can be decoded. Of a JPEG only the first rows
     are decoded: for the others the decoder accepts any data with a warning. The markers of a JPEG show whether all rows
@@ -99,7 +106,8 @@ def measure(content: Data, max_pixels: int, small_pixels: int | None = None) -> 
     image = _open(content, max_pixels)
     _require_small(image, small_pixels)
     loader = image.get("vips-loader")
-    orientation = image.get("orientation") if image.get_typeof("orientation") else 1
+    if image.get_typeof("orientation"):
+        orientation = image.get("orientation")
     try:
         if loader == "jpegload_source" and _is_complete(content):
             pyvips.Region.new(image).fetch(0, 0, 1, 1)  # In this thread. Any other operation would start two threads.
@@ -111,18 +119,27 @@ def measure(content: Data, max_pixels: int, small_pixels: int | None = None) -> 
             # There is no average if a number may be NaN.
             (image.cast("uchar") if image.format in FLOATS else image).avg()
     except pyvips.Error as error:
-        raise _broken(error, content) from None
+        raise broken(error, content) from None
     width, height = _size(image, content)
     return Measure(LOADERS[loader], *((height, width) if orientation in TURNED else (width, height)))
 
 
 def thumbnail(
-    content: Data, size: int, format: ThumbnailType, max_pixels: int, small_pixels: int | None = None
+    content: Data,
+    size: int,
+    format: ThumbnailType,
+    max_pixels: int,
+    small_pixels: int | None = None,
+    orientation: int = 1,
 ) -> bytes:
-    """Return the bytes of the thumbnail: upright, not enlarged, sRGB, without metadata. Raises as `measure` does."""
+    """Return the bytes of the thumbnail: upright, not enlarged, sRGB, without metadata. Raises as `measure` does.
+
+    `orientation` counts if the content itself has none.
+    """
     image = _open(content, max_pixels)
     _require_small(image, small_pixels)
-    saver, options = SAVERS[format]
+    if image.get_typeof("orientation"):
+        orientation = 1
     try:
         # Only if the image has a profile: the conversion by lcms takes longer than all the rest.
         profile = {"output_profile": "srgb", "intent": _intent(image)} if _has_profile(image) else {}
@@ -131,25 +148,43 @@ def thumbnail(
             anyway = {"option_string": "[unlimited]"} if image.get("vips-loader") == "jpegload_source" else {}
             source = _source(content)
             image = pyvips.Image.thumbnail_source(source, size, height=size, size="down", **profile, **anyway)
-        else:
-            image = _in_known_colors(image, content, bool(profile))
-            if not image.get_typeof("icc-profile-data"):
-                profile = {}
-            image = image.thumbnail_image(size, height=size, size="down", **profile)
-        if image.interpretation not in {"srgb", "b-w"}:
-            image = image.colourspace("srgb")
-        if format == "image/jpeg" and image.hasalpha():
-            image = image.flatten(background=255)
-        encoded: bytes = getattr(image, saver)(keep="none", **options)
+            return _encoded(_turned(image, orientation), format)
+        return thumbnail_of(image, content, size, format)
     except pyvips.Error as error:
-        raise _broken(error, content) from None
+        raise broken(error, content) from None
+
+
+def thumbnail_of(image: pyvips.Image, content: Data, size: int, format: ThumbnailType) -> bytes:
+    """Return the bytes of the thumbnail of a whole picture. `content` is the file that it was decoded from."""
+    has_profile = _has_profile(image)
+    intent = _intent(image)
+    image = _in_known_colors(image, content, has_profile)
+    profile = {"output_profile": "srgb", "intent": intent} if image.get_typeof("icc-profile-data") else {}
+    return _encoded(image.thumbnail_image(size, height=size, size="down", **profile), format)
+
+
+def _encoded(image: pyvips.Image, format: ThumbnailType) -> bytes:
+    if image.interpretation not in {"srgb", "b-w"}:
+        image = image.colourspace("srgb")
+    if format == "image/jpeg" and image.hasalpha():
+        image = image.flatten(background=255)
+    saver, options = SAVERS[format]
+    encoded: bytes = getattr(image, saver)(keep="none", **options)
     return encoded
+
+
+def _turned(image: pyvips.Image, orientation: int) -> pyvips.Image:
+    if orientation not in range(2, 9):
+        return image
+    image = image.copy_memory()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    return image.autorot()
 
 
 def _in_known_colors(image: pyvips.Image, content: Data, has_profile: bool) -> pyvips.Image:
     """Return the whole picture in colors that libvips understands, with its profile if that works and has priority."""
     encoding = None
-    match image.get("vips-loader"):
+    match image.get("vips-loader") if image.get_typeof("vips-loader") else None:
         case "gifload_source":
             image = _on_screen(image, content)
         case "pngload_source":
@@ -223,22 +258,26 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
     source = _source(content)
     has_loader = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
     if not has_loader and not BEGINNING.match(content):
-        raise _unsupported()
+        raise UnknownFormatError
     try:
         if content[4:12] != AVIF_SEQUENCE:
             image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
         else:
             image = pyvips.Image.heifload_source(source, access="sequential", fail_on="error")
     except pyvips.Error as error:
-        raise _broken(error, content) from None
-    width, height = _size(image, content)
+        raise broken(error, content) from None
+    require_pixels(*_size(image, content), max_pixels)
+    return image
+
+
+def require_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise RejectedImageError if an image of this size has too many pixels."""
     if width * height > max_pixels:
         detail = f"{width} x {height} pixels exceed the limit of {max_pixels}."
         raise RejectedImageError("too-many-pixels", detail)
     if max(width, height) > MAX_SIDE:  # it could have no thumbnail
         detail = f"{width} x {height} pixels exceed the limit of {MAX_SIDE} for one side."
         raise RejectedImageError("too-many-pixels", detail)
-    return image
 
 
 def _require_small(image: pyvips.Image, small_pixels: int | None) -> None:
@@ -266,10 +305,6 @@ def _source(content: Data) -> pyvips.Source:
     return pyvips.Source.new_from_memory(content)
 
 
-def _unsupported() -> RejectedImageError:
-    return RejectedImageError("unsupported-image", f"Supported types: {', '.join(EXTENSIONS)}.")
-
-
 def _is_complete(data: Data) -> bool:
     """Return whether a JPEG is complete: its segments (ITU-T T.81, annex B) lead to the end of the image."""
     position = 2  # after the start of the image
@@ -280,7 +315,7 @@ def _is_complete(data: Data) -> bool:
     return False
 
 
-def _broken(error: pyvips.Error, content: Data) -> RejectedImageError:
+def broken(error: pyvips.Error, content: Data) -> RejectedImageError:
     """Return the error in words for people. Those of the libraries are for their authors, and may quote the file."""
     said = str(error)
     if "out of memory" in said:

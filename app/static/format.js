@@ -41,6 +41,17 @@ const EXTENSIONS = new Map([
   ["image/gif", ["gif"]],
   ["image/tiff", ["tiff", "tif"]],
   ["image/avif", ["avif"]],
+  ["image/bmp", ["bmp", "dib"]],
+  ["image/heic", ["heic", "heif", "hif"]],
+  ["image/jxl", ["jxl"]],
+  ["image/x-adobe-dng", ["dng"]],
+  ["image/x-canon-cr2", ["cr2"]],
+  ["image/x-canon-cr3", ["cr3"]],
+  ["image/x-fuji-raf", ["raf"]],
+  ["image/x-nikon-nef", ["nef"]],
+  ["image/x-olympus-orf", ["orf"]],
+  ["image/x-panasonic-rw2", ["rw2"]],
+  ["image/x-sony-arw", ["arw"]],
 ]);
 
 /**

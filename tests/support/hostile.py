@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from PIL import Image
@@ -284,7 +285,6 @@ OTHERS: dict[str, Case] = {"nothing": (BROKEN, lambda: b"")} | {
         "mvg": b"push graphic-context\nviewbox 0 0 9 9\nfill 'url(https://127.0.0.1/)'\npop graphic-context",
         "script": b"#!/bin/sh\nid\n",
         "zip": b"PK\3\4" + bytes(60),
-        "bmp": picture("BMP"),
         "ico": picture("ICO"),
         "jpeg-2000": picture("JPEG2000"),
         "tga": picture("TGA"),
@@ -292,8 +292,6 @@ OTHERS: dict[str, Case] = {"nothing": (BROKEN, lambda: b"")} | {
         "pcx": picture("PCX"),
         "dds": picture("DDS"),
         "psd": b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 9, 9, 8, 3) + bytes(2000),
-        "jpeg-xl": b"\xff\x0a" + bytes(60),
-        "jpeg-xl-boxes": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(60),
         "openexr": b"v/1\1" + bytes(60),
         "radiance": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 1 +X 1\n" + bytes(4),
         "fits": b"SIMPLE  =                    T".ljust(2880),
@@ -313,6 +311,15 @@ OTHERS: dict[str, Case] = {"nothing": (BROKEN, lambda: b"")} | {
         "aiff": b"FORM\0\0\0\x22AIFFCOMM" + bytes(60),
         "midi": b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk" + bytes(60),
     }.items()
+}
+
+# The types that requirements/formats.txt adds.
+OPTIONAL = BROKEN if find_spec("pillow_jxl") else UNSUPPORTED
+OTHERS |= {
+    "jpeg-xl": (OPTIONAL, lambda: b"\xff\x0a" + bytes(60)),
+    "jpeg-xl-boxes": (OPTIONAL, lambda: b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(60)),
+    "bmp-without-pixels": (OPTIONAL, lambda: picture("BMP")[:60]),
+    "heic-of-nothing": (OPTIONAL, lambda: picture("AVIF").replace(b"av1C", b"hvcC").replace(b"ftypavif", b"ftypheic")),
 }
 
 KINDS: dict[str, Case] = {

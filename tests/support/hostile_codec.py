@@ -81,7 +81,7 @@ def harmful(deed: str, seed: int = 0) -> bytes:
     return picture(seed=seed) + MARK + deed.encode()
 
 
-def harm(job: dict[str, Any], content: Any, max_pixels: int) -> tuple[dict[str, object], bytes]:
+def harm(job: dict[str, Any], content: Any, max_pixels: int, formats: list[str]) -> tuple[dict[str, object], bytes]:
     deed = bytes(content).rpartition(MARK)[2].decode(errors="replace")
     if deed in {"sleep", "spin"}:
         LIBC.prctl(PR_SET_NAME, deed.encode())  # the name of the process: a test waits for it
@@ -114,7 +114,7 @@ def harm(job: dict[str, Any], content: Any, max_pixels: int) -> tuple[dict[str, 
         with suppress(ConnectionError):  # the service may close the connection before it has read everything
             peer.sendall(ANSWERS[deed])
         time.sleep(60)
-    return work(job, content, max_pixels)
+    return work(job, content, max_pixels, formats)
 
 
 program.hoard = []  # type: ignore[attr-defined]

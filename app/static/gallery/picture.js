@@ -9,9 +9,11 @@ import { toast } from "./toasts.js";
 import { wall } from "./wall.js";
 import { zoom } from "./zoom.js";
 
-const THUMBNAIL = 1280; // pixels: the largest that the API makes
+const THUMBNAIL = 1280; // pixels
+const LARGEST_THUMBNAIL = 2560; // pixels, of what browsers do not show
 const LARGE = 16_000_000; // bytes: of a larger file only the thumbnail is shown
 const ANIMATED = ["image/gif", "image/webp"]; // they may move
+const SHOWN = [...ANIMATED, "image/jpeg", "image/png", "image/avif", "image/bmp"];
 // Only few PNG and AVIF move. Their first bytes say so: the chunk acTL, or the brand avis.
 const ANIMATION_MARKS = new Map([
   ["image/png", "acTL"],
@@ -149,15 +151,18 @@ class Picture {
   }
 
   /**
-   * Show the image itself if it is animated, or if the window shows more pixels than the thumbnail has.
+   * Show the image itself if it is animated, or if the window shows more pixels than the thumbnail has. Of what browsers
+   * do not show, show the largest thumbnail.
    * @param {ApiImage} image
    * @param {AbortSignal} signal
    */
   async #sharpen({ id, content_type, byte_size, width, height }, signal) {
     const shown = devicePixelRatio * full.clientWidth * zoom.scale;
-    const larger = Math.max(width, height) > THUMBNAIL && shown > THUMBNAIL && content_type !== "image/tiff";
-    if (byte_size > LARGE || !(larger || (await this.#moves(id, content_type, signal)))) return;
-    await this.#draw(`${API}/${id}/content`, signal).catch(() => {}); // the thumbnail stays
+    const larger = Math.max(width, height) > THUMBNAIL && shown > THUMBNAIL;
+    const isShown = SHOWN.includes(content_type) && byte_size <= LARGE;
+    if (!larger && !(isShown && (await this.#moves(id, content_type, signal)))) return;
+    const path = isShown ? "content" : `thumbnail?size=${LARGEST_THUMBNAIL}`;
+    await this.#draw(`${API}/${id}/${path}`, signal, width > height).catch(() => {}); // the thumbnail stays
   }
 
   /**
@@ -180,15 +185,18 @@ class Picture {
   }
 
   /**
+   * Show what the path has. If `isWide` is given and wrong, show nothing: browsers do not turn a WebP by its EXIF.
    * @param {string} path
    * @param {AbortSignal} signal
+   * @param {boolean} [isWide]
    */
-  async #draw(path, signal) {
+  async #draw(path, signal, isWide) {
     const url = await objectURL(path, signal, ATTEMPTS);
     const image = new Image();
     image.src = url;
     await image.decode().catch(() => {});
-    if (signal.aborted || !image.naturalWidth) return URL.revokeObjectURL(url);
+    const isTurned = isWide !== undefined && isWide !== image.naturalWidth > image.naturalHeight;
+    if (signal.aborted || !image.naturalWidth || isTurned) return URL.revokeObjectURL(url);
     full.src = url;
     if (this.#url) URL.revokeObjectURL(this.#url);
     this.#url = url;
