@@ -65,9 +65,9 @@ SMALL, LOSSLESS = (
 INSIDE = SMALL + jpeg() + LOSSLESS + SMALL
 
 
-def sensor(make: bytes, **options: int) -> bytes:
+def sensor(make: bytes) -> bytes:
     """Return a RAW of a maker whose RAWs are TIFFs: a directory has what the sensor saw."""
-    plain = raw_tiff(make=make, inside=INSIDE, **options)
+    plain = raw_tiff(make=make, inside=INSIDE)
     return plain.replace(rational(262, 3, 1, 1), rational(262, 3, 1, 32803))
 
 

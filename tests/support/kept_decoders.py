@@ -1,9 +1,12 @@
 """Decoders that stay between tests: to start one takes longer than most tests that need one."""
 
+from collections.abc import Iterable
+
 from app.decoder import client
 from app.decoder.client import Codec, Process
+from app.decoder.formats import OPTIONAL
 
-Kind = tuple[int, float, tuple[str, ...]]  # pixels, seconds, and command
+Kind = tuple[int, float, tuple[str, ...], tuple[str, ...]]  # pixels, seconds, formats, and command
 
 KEPT: dict[Kind, list[Process]] = {}
 
@@ -11,9 +14,9 @@ KEPT: dict[Kind, list[Process]] = {}
 class KeptCodec(Codec):
     """A codec whose idle processes serve the next codec of the same kind."""
 
-    def __init__(self, max_pixels: int, seconds: float) -> None:
-        super().__init__(max_pixels, seconds)
-        self._kind = (max_pixels, seconds, tuple(client.COMMAND))
+    def __init__(self, max_pixels: int, seconds: float, formats: Iterable[str] = OPTIONAL) -> None:
+        super().__init__(max_pixels, seconds, formats)
+        self._kind = (max_pixels, seconds, self._formats, tuple(client.COMMAND))
         self._idle = KEPT.pop(self._kind, [])
         self._living = {*self._idle}
 
