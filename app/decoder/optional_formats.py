@@ -30,12 +30,12 @@ RAW_BEGINNINGS: dict[bytes, ContentType] = {
 }
 RAW_MAKERS: dict[bytes, ContentType] = {b"NIKON": "image/x-nikon-nef", b"SONY": "image/x-sony-arw"}
 MAKE, ORIENTATION, PHOTOMETRIC, SUB_IFDS, DNG_VERSION = 271, 274, 262, 330, 50706  # tags of TIFF
-COLOR_FILTER_ARRAY = 32803  # the photometric interpretation of what a sensor saw
+COLOR_FILTER_ARRAY = 32803  # the photometric interpretation of the data of a sensor
 ADVICE = "Convert the image to PNG or JPEG."
 JPEG = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]")
 SEGMENT = struct.Struct(">BBH")
 FRAME = struct.Struct(">HH")
-LOSSY_FRAMES = {0xC0, 0xC1, 0xC2}  # of a JPEG. What a sensor saw is often in a lossless one.
+LOSSY_FRAMES = {0xC0, 0xC1, 0xC2}  # of a JPEG. The data of a sensor are often in a lossless one.
 MAX_SEGMENTS = 1000  # of a JPEG in front of its frame
 
 
@@ -182,7 +182,7 @@ def preview(data: Data) -> tuple[memoryview, int]:
 
 
 def _pixels(data: Data, at: int) -> int:
-    """Return how many pixels a JPEG has whose segments begin there, or 0 if it is none that libvips reads."""
+    """Return the number of pixels of the JPEG whose segments begin there, or 0 if libvips cannot read it."""
     for _ in range(MAX_SEGMENTS):
         if at + 9 > len(data):
             return 0
@@ -223,7 +223,7 @@ def _order(data: Data) -> str:
 
 
 def _first(data: Data) -> int:
-    """Return where the first directory of a TIFF is."""
+    """Return the place of the first directory of a TIFF."""
     return int.from_bytes(data[4:8], "big" if _order(data) == ">" else "little")
 
 

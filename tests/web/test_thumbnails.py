@@ -234,7 +234,7 @@ async def test_sizes_are_those_of_the_list(client: httpx.AsyncClient) -> None:
 
     for size in ("161", "0", "-160", "1e2", "x", "", "9" * 5000):
         assert faults(await client.get(url, params={"size": size})) == ["size"]
-    assert "160, 320, 640, 1280" in (await client.get(f"{url}?size=161")).text
+    assert "160, 320, 640, 1280, 2560" in (await client.get(f"{url}?size=161")).text
     assert faults(await client.get(f"{url}?width=160")) == ["width"]
     assert faults(await client.get(f"{url}?size=160&size=320")) == ["size"]
 
@@ -341,10 +341,10 @@ async def test_the_thumbnails_of_a_deleted_image_are_deleted(client: httpx.Async
     url = f"/v1/images/{(await upload(client))['id']}"
     await client.get(f"/v1/images/{kept}/thumbnail")
     before = objects(settings)
-    for size in (160, 320, 640, 1280):
+    for size in (160, 320, 640, 1280, 2560):
         for accept in FORMATS:
             await client.get(f"{url}/thumbnail?size={size}", headers={"Accept": accept})
-    assert len(objects(settings)) == len(before) + 12
+    assert len(objects(settings)) == len(before) + 15
 
     await client.delete(url)
 

@@ -10,7 +10,7 @@ import { wall } from "./wall.js";
 import { zoom } from "./zoom.js";
 
 const THUMBNAIL = 1280; // pixels
-const LARGEST_THUMBNAIL = 2560; // pixels, of what browsers do not show
+const LARGEST_THUMBNAIL = 2560; // pixels, for types that browsers do not show
 const LARGE = 16_000_000; // bytes: of a larger file only the thumbnail is shown
 const ANIMATED = ["image/gif", "image/webp"]; // they may move
 const SHOWN = [...ANIMATED, "image/jpeg", "image/png", "image/avif", "image/bmp"];
@@ -151,8 +151,8 @@ class Picture {
   }
 
   /**
-   * Show the image itself if it is animated, or if the window shows more pixels than the thumbnail has. Of what browsers
-   * do not show, show the largest thumbnail.
+   * Show the image itself if it is animated, or if the window shows more pixels than the thumbnail has. If
+   * browsers do not show its type, show the largest thumbnail.
    * @param {ApiImage} image
    * @param {AbortSignal} signal
    */
