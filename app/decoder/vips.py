@@ -144,10 +144,13 @@ def thumbnail(
         # Only if the image has a profile: the conversion by lcms takes longer than all the rest.
         profile = {"output_profile": "srgb", "intent": _intent(image)} if _has_profile(image) else {}
         if image.get("vips-loader") in SHRINKING_LOADERS and (profile or image.interpretation != "cmyk"):
-            # libvips gives up a JPEG after 100 warnings. Most of the picture can still be seen.
-            anyway = {"option_string": "[unlimited]"} if image.get("vips-loader") == "jpegload_source" else {}
-            source = _source(content)
-            image = pyvips.Image.thumbnail_source(source, size, height=size, size="down", **profile, **anyway)
+            # libvips 8.18 ignores fail_on as an argument of thumbnail_source. It gives up a JPEG after 100 warnings if
+            # `unlimited` is not set. Most of such a picture can still be seen.
+            is_jpeg = image.get("vips-loader") == "jpegload_source"
+            limits = "[fail_on=truncated,unlimited]" if is_jpeg else "[fail_on=error]"
+            image = pyvips.Image.thumbnail_source(
+                _source(content), size, height=size, size="down", option_string=limits, **profile
+            )
             return _encoded(_turned(image, orientation), format)
         return thumbnail_of(image, content, size, format)
     except pyvips.Error as error:
