@@ -121,7 +121,7 @@ class _Resource:
 
     def _require_plain(self, request: Request[State]) -> None:
         """Raise ProblemError 415 if the body is compressed."""
-        if request.headers.get("content-encoding", "identity").lower() != "identity":
+        if {coding.lower() for coding in request.headers.getlist("content-encoding")} - {"identity"}:
             headers = {"Accept-Encoding": "identity", **self._accepted}
             raise ProblemError(415, detail="Send the body without a Content-Encoding.", headers=headers)
 

@@ -300,6 +300,20 @@ def test_after_an_early_response_a_body_without_end_ends_the_connection(
         wait_until(lambda: service.connections == 0)
 
 
+def test_what_is_malformed_behind_a_running_request_is_no_traceback(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer of the request comes after the connection has begun to end."""
+    for malformed in (b"x\r\n", b"1\r\nabc\r\n"):
+        with service.connect() as client, caplog.at_level(logging.WARNING):
+            client.sendall(CHUNKED.replace(b"/", b"/slow", 1) + malformed)
+            assert rest(client).startswith(b"HTTP/1.1 400 ")
+            time.sleep(2 * SLOW)
+        wait_until(lambda: service.connections == 0)
+    assert "Traceback" not in caplog.text
+    assert "Exception" not in caplog.text
+
+
 def test_a_client_that_never_ends_its_body_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering, "LINGER_TIME", 0.2)
     with service.connect() as client:
@@ -342,6 +356,7 @@ def test_a_long_body_in_small_chunks_is_read_whole(service: Service) -> None:
     [
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", b"x"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", b"1"),
         (CHUNKED, b"3e8\r\nx"),
         (CHUNKED, b"0\r\na"),
         (GET, b"GET / HTTP/1.1\r\n"),
@@ -349,7 +364,17 @@ def test_a_long_body_in_small_chunks_is_read_whole(service: Service) -> None:
         (b"", b"G"),
         (b"", b""),
     ],
-    ids=["body", "body of a GET", "chunk", "trailer", "second head", "nothing more", "first head", "nothing"],
+    ids=[
+        "body",
+        "body of a GET",
+        "last byte of a body",
+        "chunk",
+        "trailer",
+        "second head",
+        "nothing more",
+        "first head",
+        "nothing",
+    ],
 )
 def test_no_state_of_a_connection_lasts_although_bytes_trickle_in(first: bytes, then: bytes, service: Service) -> None:
     with service.connect() as client:

@@ -46,6 +46,11 @@ class LingeringTransport:
             self._own.write_eof()
         self._own.resume_reading()
 
+    def write(self, data: bytes) -> None:
+        """Write, unless close() was called: a request may still run if what follows it is malformed."""
+        if self._timer is None:
+            self._own.write(data)
+
     def end(self) -> None:
         """Close the connection at once, except that the client may read the rest of the response."""
         if self._timer is not None:

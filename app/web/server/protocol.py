@@ -161,6 +161,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._other, self._in_body = 0, False
             self._stop()
             super().on_message_complete()
+            if self.cycle.response_complete and not self.transport.is_closing():  # uvicorn had stopped its timer
+                self._unset_keepalive_if_required()
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
 
     def on_response_complete(self) -> None:
         self._running = self.pipeline[-1][0] if self.pipeline else None
