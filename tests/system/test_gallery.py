@@ -27,6 +27,7 @@ from app.settings import ROOT
 from tests.cli.test_entrypoint import ready
 from tests.conftest import _database, free_port
 from tests.migrations.test_backend import wait_until
+from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.pictures import picture
 from tests.support.serving import serving
 from tests.web.test_tokens import bearer
@@ -757,6 +758,12 @@ def landscape(seed: int, size: tuple[int, int]) -> bytes:
     return file.getvalue()
 
 
+def screenshot(page: Page, name: str) -> None:
+    """Save what the page shows, for people, in exhaustive tests: it takes half a second of CPU."""
+    if EXHAUSTIVE:
+        page.screenshot(path=SCREENSHOTS / name)
+
+
 def test_the_gallery_fits_every_width_in_light_and_dark(site: Site, page: Page) -> None:
     names = ["Harbour at dawn", "שוק הכרמל בבוקר", "صورة من السوق", "Corner of the old mill " + "m" * 170]
     sizes = [(640, 427), (427, 640), (900, 60), (40, 900), (500, 500)]
@@ -765,7 +772,6 @@ def test_the_gallery_fits_every_width_in_light_and_dark(site: Site, page: Page) 
             content=landscape(seed, sizes[seed % 5]), title=names[seed % 4], tags=["harbour", "שוק", "2026"][: seed % 4]
         )
     site.rows(1)
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.goto(site.url)
     page.get_by_role("button", name="Filters").click()
     for width, height in [(1440, 900), (820, 1100), (390, 844)]:
@@ -778,20 +784,19 @@ def test_the_gallery_fits_every_width_in_light_and_dark(site: Site, page: Page) 
             expect(page.locator("#grid a:not(.none) img:not(.there)")).to_have_count(0)
             if scheme == "light" or width == 1440:
                 assert axe(page) == []
-            page.screenshot(path=SCREENSHOTS / f"wall-{width}-{scheme}.png")
+            screenshot(page, f"wall-{width}-{scheme}.png")
             tile(page, names[3]).first.click()
             expect(page.locator("#fields")).to_be_enabled()
-            page.screenshot(path=SCREENSHOTS / f"viewer-{width}-{scheme}.png")
+            screenshot(page, f"viewer-{width}-{scheme}.png")
             show_form(page)
             if scheme == "light" or width == 1440:
                 assert axe(page) == []
-            page.screenshot(path=SCREENSHOTS / f"picture-{width}-{scheme}.png")
+            screenshot(page, f"picture-{width}-{scheme}.png")
             page.get_by_role("button", name="Information").click()
             page.keyboard.press("Escape")
 
 
 def test_the_schema_page_shows_and_filters_the_schema(site: Site, page: Page) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.goto(f"{site.url}schema#0014")
     expect(page.get_by_text("Up to date", exact=True)).to_be_visible()
     expect(page.get_by_text("create_images_triggers").first).to_be_in_viewport()
@@ -800,7 +805,7 @@ def test_the_schema_page_shows_and_filters_the_schema(site: Site, page: Page) ->
         for width in (1440, 820, 390):
             page.set_viewport_size({"width": width, "height": 900})
             expect(page.locator("html")).to_have_js_property("scrollWidth", width)
-            page.screenshot(path=SCREENSHOTS / f"schema-{width}-{scheme}.png")
+            screenshot(page, f"schema-{width}-{scheme}.png")
         assert axe(page) == []
 
     page.get_by_role("searchbox").fill("pending")
@@ -818,7 +823,7 @@ def test_the_documentation_uploads_a_file_without_other_fields(site: Site, page:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         expect(page.locator("html")).to_have_css("background-color", paper)
         expect(page.locator("#api")).to_have_css("filter", "none" if scheme == "light" else re.compile("^invert"))
-        page.screenshot(path=SCREENSHOTS / f"docs-{scheme}.png")
+        screenshot(page, f"docs-{scheme}.png")
     upload = page.locator("#operations-Images-createImage")
     upload.locator(".opblock-summary-control").click()
     upload.get_by_role("button", name="Try it out").click()
