@@ -1,6 +1,6 @@
 """Browser tests of the gallery and the schema page: Debian's Chromium, and the service as a container runs it.
 
-The tests save screenshots in .data/screenshots.
+Exhaustive tests save screenshots in .data/screenshots.
 """
 
 import io
