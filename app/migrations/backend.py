@@ -31,7 +31,7 @@ from app.errors import CommandError, ExitCode, UsageError
 from app.migrations import backfill, edited, follow, ledger, lock, new_database, splitting, tags
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
-from app.migrations.dependents import reject_dependents
+from app.migrations.dependents import reject_prevented
 from app.migrations.edge import command_edge
 from app.migrations.execution import execute
 from app.migrations.migrator import FinishedElsewhereError
@@ -308,7 +308,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_gap(names, entries, "yoyo apply -r")
         if not names:
             self.report("nothing to apply", "nothing")
-        reject_dependents(self.connection, (Path(self._known[name].path) for name in names))
+        reject_prevented(self.connection, (Path(self._known[name].path) for name in names))
         super().apply_migrations(self._by_name(names))
 
     def _stays(self, entry: Entry) -> bool:
@@ -332,7 +332,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_many(names, "rolled back", "reapply")
         chosen_migrations = self._by_name(names)
         reject_losses(self.connection, self.settings, chosen_migrations)
-        reject_dependents(self.connection, (Path(self._known[name].path) for name in names), rollback=True)
+        reject_prevented(self.connection, (Path(self._known[name].path) for name in names), rollback=True)
         super().rollback_migrations(chosen_migrations)
         self.released |= frozenset(names)  # `yoyo reapply` and `develop` apply them again
 

@@ -1,6 +1,6 @@
-"""Dependents of columns (views, functions, policies, publications) that would make a pending ALTER COLUMN TYPE fail.
+"""Dependents (views, functions, policies, foreign keys) that would make a DROP or an ALTER COLUMN TYPE fail.
 
-PostgreSQL rejects such a statement. Without this check, the migrations before it would be applied, and it would fail at
+PostgreSQL rejects such a statement. Without this check, the migrations before it would be done, and it would fail at
 each attempt. A database of another program that `yoyo apply` takes over can have such objects.
 """
 
@@ -16,6 +16,7 @@ from app.migrations.connection import Connection, run
 from app.schema.statements import split_statements
 
 CHANGES = re.compile(r"\b(ALTER|CREATE|DROP)\b", re.IGNORECASE)
+MAY_DROP = re.compile(r"\b(ALTER|DROP|EXECUTE|CALL|PERFORM)\b", re.IGNORECASE)  # in a DO block
 
 
 def reject_dependents(connection: Connection, paths: Iterable[Path], *, rollback: bool = False) -> None:
@@ -44,6 +45,90 @@ def reject_dependents(connection: Connection, paths: Iterable[Path], *, rollback
         )
 
 
+def _parts(named: Any) -> Iterator[str]:
+    """Yield the parts of a name in a DROP."""
+    from pglast import ast
+
+    parts = named.objname if isinstance(named, ast.ObjectWithArgs) else named
+    parts = parts.names if isinstance(parts, ast.TypeName) else parts
+    yield from (part.sval for part in (parts if isinstance(parts, tuple) else (parts,)))
+
+
+def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback: bool = False) -> None:
+    """Raise CommandError, before anything is done, if objects prevent a change of type or a DROP: as above."""
+    paths = list(paths)
+    reject_dependents(connection, paths, rollback=rollback)
+    files = [path.with_suffix(".rollback.sql") if rollback else path for path in paths]
+    if found := sorted(
+        {f"{object}: {place} drops {what}" for place, what, object in prevented_drops(connection, files)}
+    ):
+        raise CommandError(
+            "\n  ".join(["nothing was done, because PostgreSQL would reject a DROP:", *found]),
+            "drop these objects first, or keep what they need",
+            ExitCode.ACTION_NEEDED,
+        )
+
+
+def prevented_drops(connection: Connection, files: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
+    """Yield FILE:LINE, the name of what it drops without CASCADE, and an object for which PostgreSQL rejects that.
+
+    An object that an earlier statement drops or replaces prevents nothing. The search ends at a statement that may drop
+    anything.
+    """
+    from pglast import ast
+
+    gone: set[str] = set()
+    for file in files:
+        for each in split_statements(file.read_text(encoding="utf-8")):
+            if not MAY_DROP.search(each.text) and not CHANGES.search(each.text):
+                continue
+            node = each.parse()
+            if isinstance(node, ast.CallStmt) or (isinstance(node, ast.DoStmt) and MAY_DROP.search(each.text)):
+                return
+            for table, columns, what in _drops(node):
+                named = {*gone, *_gone(node)}
+                for name, of_table, object in run(connection, "find_uses", table=table, columns=columns):
+                    if named.isdisjoint({name, of_table}):
+                        yield f"{file.name}:{each.line}", what, object
+            gone |= set(_gone(node))
+
+
+def _drops(node: Any) -> Iterator[tuple[str, list[str] | None, str]]:
+    """Yield the relation, as SQL, its columns or None for all of it, and the name in words, of each DROP."""
+    from pglast import ast
+    from pglast.enums import AlterTableType, DropBehavior, ObjectType
+
+    relations = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW}
+    match node:
+        case ast.AlterTableStmt(relation=ast.RangeVar(schemaname=schema, relname=table)):
+            for command in node.cmds or ():
+                if command.subtype == AlterTableType.AT_DropColumn and command.behavior == DropBehavior.DROP_RESTRICT:
+                    parts = [part for part in (schema, table) if part]
+                    yield Identifier(*parts).as_string(), [command.name], f"{'.'.join(parts)}.{command.name}"
+        case ast.DropStmt(objects=objects, behavior=DropBehavior.DROP_RESTRICT) if node.removeType in relations:
+            for each in objects or ():
+                parts = [part.sval for part in each]
+                yield Identifier(*parts).as_string(), None, ".".join(parts)
+        case _:
+            return
+
+
+def _gone(node: Any) -> Iterator[str]:
+    """Yield the names of the objects that a statement drops or replaces."""
+    from pglast import ast
+    from pglast.enums import AlterTableType
+
+    if isinstance(node, ast.DropStmt):
+        yield from (names[-1] for names in map(list, map(_parts, node.objects or ())) if names)
+    elif isinstance(node, ast.ViewStmt):
+        yield from _names(node)
+    elif isinstance(node, ast.CreateFunctionStmt):
+        yield (node.funcname or ())[-1].sval
+    elif isinstance(node, ast.AlterTableStmt):
+        kinds = {AlterTableType.AT_DropConstraint, AlterTableType.AT_DropColumn}
+        yield from (command.name for command in node.cmds or () if command.subtype in kinds)
+
+
 def _nodes(path: Path) -> Iterator[Any]:
     text = path.read_text(encoding="utf-8")
     yield from (each.parse() for each in split_statements(text) if CHANGES.search(each.text))
@@ -68,10 +153,7 @@ def _names(node: Any) -> Iterator[str]:
 
     match node:
         case ast.DropStmt(objects=objects):
-            for each in objects or ():
-                parts = each.objname if isinstance(each, ast.ObjectWithArgs) else each
-                parts = parts.names if isinstance(parts, ast.TypeName) else parts
-                yield from (part.sval for part in (parts if isinstance(parts, tuple) else (parts,)))
+            yield from (name for each in objects or () for name in _parts(each))
         case ast.ViewStmt(view=ast.RangeVar(relname=name)):
             yield str(name)
         case _:

@@ -2,21 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from pglast import ast
-from pglast.enums import AlterTableType, DropBehavior, ObjectType
 from psycopg import Rollback
 from psycopg.errors import LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
-from psycopg.sql import Identifier
 
 from app.errors import CommandError
 from app.lint import parser
 from app.lint.alter_table import MODES
-from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, walk
+from app.lint.nodes import qualified_name, walk
 from app.migrations.connection import READ_ONLY_HINT, Connection, explain, run
-from app.migrations.dependents import reject_dependents
+from app.migrations.dependents import prevented_drops, reject_dependents
 from app.plan.model import Operation, PlannedMigration
 from app.text import one_line
 
@@ -57,55 +54,9 @@ def _session(connection: Connection, operation: Operation) -> Iterator[str]:
 
 
 def _uses(connection: Connection, files: Sequence[Path]) -> Iterator[str]:
-    """Yield the objects for which PostgreSQL would reject a DROP without CASCADE.
-
-    An object that an earlier statement drops or replaces prevents nothing. The search ends at a statement that cannot
-    be read, because it may drop anything.
-    """
-    gone: set[str] = set()
-    for file in files:
-        for statement in parser.statements(file.read_text(encoding="utf-8")):
-            if statement.unreadable:
-                return
-            if statement.block is None:
-                for table, columns, what in _drops(statement.node):
-                    named = {*gone, *(name.rpartition(".")[2] for name in _gone(statement.node))}
-                    for name, of_table, object in run(connection, "find_uses", table=table, columns=columns):
-                        if named.isdisjoint({name, of_table}):
-                            yield f"{file.name}:{statement.line} drops {what}, which {object} needs: drop that first"
-            gone |= {name.rpartition(".")[2] for name in _gone(statement.node)}
-
-
-def _drops(node: Any) -> Iterator[tuple[str, list[str] | None, str]]:
-    """Yield the table, as SQL, its columns or None for all of it, and the name in words, of each DROP of a relation."""
-    match node:
-        case ast.AlterTableStmt(relation=ast.RangeVar() as relation):
-            table = Identifier(*filter(None, (relation.schemaname, relation.relname))).as_string()
-            for command in node.cmds or ():
-                if command.subtype == AlterTableType.AT_DropColumn and command.behavior == DropBehavior.DROP_RESTRICT:
-                    yield table, [command.name], f"{relation_name(relation)}.{command.name}"
-        case ast.DropStmt() if node.removeType in RELATIONS and node.behavior == DropBehavior.DROP_RESTRICT:
-            for name in dropped_names(node):
-                yield Identifier(*name.split(".")).as_string(), None, name
-        case _:
-            return
-
-
-def _gone(node: Any) -> Iterator[str]:
-    """Yield the names of the objects that a statement drops or replaces."""
-    match node:
-        case ast.DropStmt():
-            of_table = node.removeType in {ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE}
-            yield from (name.rpartition(".")[2] if of_table else name for name in dropped_names(node))
-        case ast.ViewStmt(view=relation):
-            yield relation_name(relation)
-        case ast.CreateFunctionStmt(funcname=name):
-            yield qualified_name(name)
-        case ast.AlterTableStmt():
-            kinds = {AlterTableType.AT_DropConstraint, AlterTableType.AT_DropColumn}
-            yield from (command.name for command in node.cmds or () if command.subtype in kinds)
-        case _:
-            return
+    """Yield the objects for which PostgreSQL would reject a DROP without CASCADE."""
+    for place, what, object in prevented_drops(connection, files):
+        yield f"{place} drops {what}, which {object} needs: drop that first"
 
 
 def _guard(connection: Connection, migration: PlannedMigration, file: Path) -> Iterator[str]:

@@ -1,5 +1,5 @@
--- find_uses: the objects for which PostgreSQL rejects DROP COLUMN or DROP TABLE without CASCADE, for a plan. The answer
--- has no row if the table does not exist.
+-- find_uses: the objects for which PostgreSQL rejects DROP COLUMN or DROP TABLE without CASCADE. The migrator
+-- asks before it begins, and so does a plan. The answer has no row if the table does not exist.
 -- :table    the table, quoted as in SQL, and perhaps with its schema
 -- :columns  names of the columns, as an array; null: the whole table
 WITH dropped AS (

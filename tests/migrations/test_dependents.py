@@ -1,10 +1,14 @@
 """Dependents: objects of a former service that PostgreSQL protects from a change of type, and those that do no harm."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from psycopg.sql import SQL
+from yoyo import read_migrations
 
-from tests.conftest import as_role, yoyo_on
+from app.errors import CommandError
+from tests.conftest import as_role, backend_on, yoyo_on
 from tests.migrations.test_adoption import contents
 from tests.support.legacy import CREATE_ALL, ROWS
 
@@ -123,6 +127,43 @@ def test_several_dependents_are_one_message(empty_database: str) -> None:
 
     assert "\n  view v: " in done.stderr
     assert "\n  view w: " in done.stderr
+
+
+def test_a_drop_of_what_is_in_use_is_rejected_before_anything_is_done(empty_database: str, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    for number, table in enumerate(("parents", "children"), 1):
+        depends = "-- depends: 0001_create_parents\n" if number > 1 else ""
+        up = f"-- A table.\n{depends}\nCREATE TABLE {table} (id bigint PRIMARY KEY, a text);\n"
+        (folder / f"000{number}_create_{table}.sql").write_text(up)
+        down = f"-- loses: nothing\n\nDROP TABLE {table};\n"
+        (folder / f"000{number}_create_{table}.rollback.sql").write_text(down)
+    objects = {
+        "view v": ("CREATE VIEW v AS SELECT a FROM parents", "DROP VIEW v"),
+        "materialized view v": ("CREATE MATERIALIZED VIEW v AS SELECT a FROM parents", "DROP MATERIALIZED VIEW v"),
+        "constraint c_id_fkey on table c": ("CREATE TABLE c (id bigint REFERENCES parents)", "DROP TABLE c"),
+    }
+    with psycopg.connect(empty_database, autocommit=True) as connection, backend_on(empty_database) as backend:
+        migrations = read_migrations(str(folder))
+        backend.apply_migrations(backend.to_apply(migrations))
+        for object, (create, remove) in objects.items():
+            connection.execute(create.encode())
+
+            with pytest.raises(
+                CommandError, match="nothing was done, because PostgreSQL would reject a DROP"
+            ) as failed:
+                backend.rollback_migrations(backend.to_rollback(migrations))
+
+            assert f"\n  {object}: 0001_create_parents.rollback.sql:3 drops parents" in str(failed.value)
+            assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (2,)
+            connection.execute(remove.encode())
+        connection.execute("CREATE VIEW v AS SELECT parents.a FROM parents JOIN children USING (id)")
+        down = "-- loses: nothing\n\nDROP VIEW v;\nDROP TABLE children;\n"
+        (folder / "0002_create_children.rollback.sql").write_text(down)
+
+        backend.rollback_migrations(backend.to_rollback(read_migrations(str(folder))))
+
+        assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
 
 
 def test_what_does_no_harm_is_adopted(empty_database: str) -> None:
