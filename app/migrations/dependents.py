@@ -70,10 +70,10 @@ def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback:
 
 
 def prevented_drops(connection: Connection, files: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
-    """Yield FILE:LINE, the name of what it drops without CASCADE, and an object for which PostgreSQL rejects that.
+    """Yield the place of each DROP that PostgreSQL would reject, the name of what it drops, and an object that needs it.
 
-    An object that an earlier statement drops or replaces prevents nothing. The search ends at a statement that may drop
-    anything.
+    The place is FILE:LINE. An object that an earlier statement drops or replaces prevents nothing. The search ends at a
+    statement that may drop anything.
     """
     from pglast import ast
 
