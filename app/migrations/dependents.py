@@ -70,10 +70,10 @@ def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback:
 
 
 def prevented_drops(connection: Connection, files: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
-    """Yield the place of each DROP that PostgreSQL would reject, the name of what it drops, and an object that needs it.
+    """Yield each DROP that PostgreSQL would reject: its FILE:LINE, what it drops, and an object that prevents it.
 
-    The place is FILE:LINE. An object that an earlier statement drops or replaces prevents nothing. The search ends at a
-    statement that may drop anything.
+    An object that an earlier statement drops or replaces prevents nothing. The search ends at a statement that may drop
+    anything.
     """
     from pglast import ast
 
