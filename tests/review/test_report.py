@@ -1,0 +1,38 @@
+"""Report of a review: what the text has of it, and what only the longer formats have."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.review.measure import MeasuredRun
+from app.review.plans import Plan
+from app.review.report import render, report
+from app.review.review import PlanChange, Reviewed
+from app.schema.headers import rollback_of
+from app.settings import ROOT
+
+PATH: Path = ROOT / "sql" / "migrations" / "0001_create_images.sql"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown", "last"),
+    [(0, 0, ""), (1, 1, "the plans before"), (5, 5, "the plans before"), (7, 5, "2 more, and the plans before")],
+)
+def test_the_text_has_a_line_for_each_of_the_first_plans(number: int, shown: int, last: str) -> None:
+    """One screen is for the verdict. The plans are in the HTML and in the Markdown."""
+    before, after = Plan(("Sort", "  Scan"), 2, 1, 3, 0.1), Plan(("Walk",), 1, 1, 2, 0.1)
+    plans = [PlanChange(f"list_{each}", "a page", before, after, changed=True) for each in range(number)]
+    plans.append(PlanChange("unlike", "", before, before, changed=False))
+    reviewed = Reviewed(PATH.stem, PATH, rollback_of(PATH), {}, MeasuredRun(transactional=True), plans=plans)
+    made = report([reviewed], 1000, "18.6", datetime.now(UTC), [])
+
+    text = render(made, "text")
+    lines = text[text.index("  plans: ") :].splitlines()
+
+    assert lines[0] == f"  plans: {number} of {number + 1} change"
+    assert sum(line.startswith("    list_") for line in lines) == shown
+    assert lines[-1].strip().startswith(last)
+    assert "Scan" not in text
+    for format in ("html", "markdown"):
+        assert render(made, format).count("Walk") == number
