@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 
 from app.web.dates import MONTHS, WEEKDAYS
 
-MAX_NUMBER = 10**18  # beyond any number of bytes
+MAX_NUMBER = 2**63  # beyond any number of bytes, and of PostgreSQL
 DIGITS = re.compile(r"[0-9]+")
 _month, _day = "|".join(MONTHS), "|".join(WEEKDAYS)
 _clock = "[0-9]{2}:[0-9]{2}:[0-9]{2}"

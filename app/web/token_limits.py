@@ -25,7 +25,7 @@ from app.database.replica import ReadRouter
 from app.observability.context import CONTEXT
 from app.observability.logs import logger
 from app.single_flight import SingleFlight
-from app.web.headers import whole_number
+from app.web.headers import MAX_NUMBER, whole_number
 from app.web.problems import ProblemError
 
 BATCHES = 10  # the largest batch is this part of the requests of a second
@@ -223,7 +223,7 @@ class Meter:
         Raises ProblemError: 429, 413.
         """
         if self._uploads is not None and (declared := whole_number(request.headers.get("content-length", "0"))):
-            await self._count(0, declared)
+            await self._count(0, min(declared, MAX_NUMBER - 1))
 
     async def _count(self, before: int, *sizes: int) -> tuple[int, date | None]:
         """Count the first of the sizes that the token has left, and return it and the day.
