@@ -51,8 +51,8 @@ def _formats(text: str) -> str:
     names = [name.strip().lower() for name in text.split(",")]
     if names == ["none"]:
         return ""
-    if unknown := [name for name in names if name not in FORMATS]:
-        raise ValueError(f"must be names of {', '.join(FORMATS)} with commas between, or none, not {unknown[0]!r}")
+    if not set(names) <= set(FORMATS):
+        raise ValueError("must be formats with commas between, or none")
     return ",".join(names)
 
 
@@ -275,7 +275,9 @@ def _fault(model: type[BaseSettings], fault: ErrorDetails) -> UsageError:
             return UsageError(f"{name} must be {_range(info)}, not {shown}.")
         case "float_parsing" | "float_type":
             return UsageError(f"{name} must be a number, not {shown}. Example: {default:g}.")
-        case "int_parsing" | "int_from_float" | "int_type" | "value_error" | "int_parsing_size":
+        case "value_error":
+            return UsageError(f"{name} {cause}, not {shown}. Example: {default}.")
+        case "int_parsing" | "int_from_float" | "int_type" | "int_parsing_size":
             return UsageError(f"{name} must be a whole number, not {shown}. Example: {default}.")
     return UsageError(f"{name} must not be {shown}.")
 

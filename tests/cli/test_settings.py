@@ -86,6 +86,9 @@ WRONG = {
     "MAX_UPLOAD_BYTES=lots": 'MAX_UPLOAD_BYTES: "lots" is not a size. Examples: 52428800, 50 MiB.',
     "MAX_UPLOAD_BYTES=3 Furlong": 'MAX_UPLOAD_BYTES: "3 Furlong" is not a size. Examples: 52428800, 50 MiB.',
     "MAX_ATTRIBUTES_BYTES=1GB": 'MAX_ATTRIBUTES_BYTES must be from 2 bytes to 8 MiB, not "1GB".',
+    "FORMATS=heic,gif": (
+        'FORMATS must be formats with commas between, or none, not "heic,gif". Example: bmp,heic,jxl,raw.'
+    ),
     "AUTH=maybe": 'AUTH must be token or none, not "maybe".',
     "LOG_FORMAT=xml": 'LOG_FORMAT must be json or text, not "xml".',
     "MIGRATE=perhaps": 'MIGRATE must be true or false, not "perhaps".',
