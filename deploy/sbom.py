@@ -1,7 +1,7 @@
 """Software bill of materials (SBOM) of the container image, as CycloneDX JSON. `make sbom` runs it.
 
 It reads the installed packages, either of an unpacked image or of this environment, and takes their hashes from the
-lock file. A wheel may have libraries inside. Their versions come from the wheel's own SBOM (PEP 770), from texts in its
+lock files. A wheel may have libraries inside. Their versions come from the wheel's own SBOM (PEP 770), from texts in its
 binaries, or from a record. If a version is not known, a property of the wheel says so.
 """
 
@@ -29,7 +29,7 @@ from pip_requirements_parser import RequirementsFile
 from app.decoder import libraries
 from app.settings import ROOT
 
-LOCK = ROOT / "requirements" / "service.txt"
+LOCKS = tuple(ROOT / "requirements" / name for name in ("service.txt", "formats.txt"))
 PROPERTY = "image-catalogue"
 HASHES = HashTypeFactory()
 
@@ -50,6 +50,7 @@ UNKNOWN = {
     "cffi": "libffi",
     "httptools": "llhttp",
     "openapi-ui-bundles": "the JavaScript packages inside Swagger UI",
+    "pi-heif": "libheif and libde265",
     "psycopg-binary": "OpenLDAP",
     "pyvips-binary": "the Rust crates inside librsvg",
 }
@@ -111,15 +112,16 @@ def bill(image: Image) -> Bom:
 
 def python_packages(image: Image) -> Iterator[tuple[Component, list[Component]]]:
     """Yield each locked package that is installed, and the libraries inside its wheel."""
-    locked = {_normal(str(one.name)): one for one in RequirementsFile.from_file(str(LOCK)).requirements}
+    requirements = (one for lock in LOCKS for one in RequirementsFile.from_file(str(lock)).requirements)
+    locked = {_normal(str(one.name)): one for one in requirements}
     for found in sorted(distributions(path=[str(image.site)]), key=lambda found: found.name.lower()):
         name = _normal(found.name)
         if name not in locked:
             if image.root and name != "image-catalogue":
-                raise LookupError(f"{name} {found.version} is in the image, but not in {LOCK.name}.")
+                raise LookupError(f"{name} {found.version} is in the image, but not in a lock file.")
             continue
         if found.version != locked[name].get_pinned_version:
-            raise LookupError(f"{name} is {found.version}, but {LOCK.name} has {locked[name].get_pinned_version}.")
+            raise LookupError(f"{name} is {found.version}, but the lock file has {locked[name].get_pinned_version}.")
         package = _component(PackageURL("pypi", None, name, found.version))
         hashes = [HASHES.from_composite_str(text) for text in locked[name].hash_options]
         where = XsUri(f"https://pypi.org/simple/{name}/")

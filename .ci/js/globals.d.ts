@@ -5,6 +5,7 @@ declare global {
     dom_id: string;
     deepLinking: boolean;
     validatorUrl: string | null;
+    filter: boolean;
     plugins: (() => { components: Record<string, () => null> })[];
   }): void;
 }

@@ -53,7 +53,7 @@ def test_the_bill_of_materials_is_valid_cyclonedx(bom: Bom) -> None:
 
 
 def test_each_package_of_the_image_has_the_hashes_of_the_lock(listed: dict[str, dict[str, Any]]) -> None:
-    lock = sbom.LOCK.read_text()
+    lock = "\n".join(file.read_text() for file in sbom.LOCKS)
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
     elsewhere = set(re.findall(r"^([a-z0-9-]+)==\S+ ; sys_platform == 'win32'", lock, re.MULTILINE))
 
@@ -128,8 +128,8 @@ def test_an_unpacked_image_is_listed_with_python_and_debian(image: Path) -> None
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("intruder-1.0", "intruder 1.0 is in the image, but not in service.txt"),
-        ("idna-2.0", r"idna is 2.0, but service.txt has \d"),
+        ("intruder-1.0", "intruder 1.0 is in the image, but not in a lock file"),
+        ("idna-2.0", r"idna is 2.0, but the lock file has \d"),
     ],
 )
 def test_a_package_that_is_not_the_locked_one_is_an_error(name: str, said: str, image: Path) -> None:

@@ -4,22 +4,12 @@ import { find, make } from "../dom.js";
 import { bytes, moment } from "../format.js";
 import { filters, go, openImage } from "./address.js";
 import { FIELDS, form, showNote } from "./form.js";
-import { API, button, entityTag, equal, nameOf, objectURL, terms } from "./shared.js";
+import { API, button, entityTag, equal, nameOf, terms } from "./shared.js";
 import { toast } from "./toasts.js";
+import { view } from "./view.js";
 import { wall } from "./wall.js";
 import { zoom } from "./zoom.js";
 
-const THUMBNAIL = 1280; // pixels
-const LARGEST_THUMBNAIL = 2560; // pixels, for types that browsers do not show
-const LARGE = 16_000_000; // bytes: of a larger file only the thumbnail is shown
-const ANIMATED = ["image/gif", "image/webp"]; // they may move
-const SHOWN = [...ANIMATED, "image/jpeg", "image/png", "image/avif", "image/bmp"];
-// Only few PNG and AVIF move. Their first bytes say so: the chunk acTL, or the brand avis.
-const ANIMATION_MARKS = new Map([
-  ["image/png", "acTL"],
-  ["image/avif", "avis"],
-]);
-const ATTEMPTS = 3;
 const LOAD_AHEAD = 10; // images before the end of those that are loaded
 const SWIPE = 60; // pixels
 
@@ -27,7 +17,6 @@ const dialog = find("#picture", HTMLDialogElement);
 const full = find("#full", HTMLImageElement);
 const title = find("#picture-title", HTMLElement);
 const facts = find("#facts", HTMLElement);
-const missing = find("#missing", HTMLElement);
 const whole = find("#whole", HTMLButtonElement);
 const previous = find("#previous", HTMLButtonElement);
 const next = find("#next", HTMLButtonElement);
@@ -44,9 +33,6 @@ export function showWindowTitle() {
   document.title = [picture.image && nameOf(picture.image), view, "Images"].filter(Boolean).join(" · ");
 }
 
-/** @param {string} id */
-const thumbnail = (id) => `${API}/${id}/thumbnail?size=${THUMBNAIL}`;
-
 class Picture {
   /** @type {string | null} The ID of the open image. */
   id = null;
@@ -56,9 +42,6 @@ class Picture {
   entityTag = null;
 
   #requests = new AbortController(); // aborted when another image is opened
-  /** @type {string | null} */
-  #url = null;
-
   /** @param {string} id */
   async open(id) {
     this.#requests.abort();
@@ -67,16 +50,13 @@ class Picture {
     Object.assign(this, { id, image: null, entityTag: null });
     const known = wall.images[wall.indexOf(id)];
     showNote();
-    this.#showMissing();
-    zoom.reset();
+    view.clear();
     form.clear();
     this.#enable(false);
     title.textContent = known ? nameOf(known) : "";
     if (!dialog.open) dialog.showModal();
     this.#showSteps();
-    full.removeAttribute("src");
-    full.alt = "";
-    const preview = known && this.#preview(known, signal);
+    const preview = known && view.preview(known, signal);
     try {
       const response = await ask(`${API}/${id}`, { signal });
       /** @type {ApiImage} */
@@ -86,14 +66,14 @@ class Picture {
       this.#show(image);
       this.#enable(true);
       wall.update(image);
-      await (preview ?? this.#preview(image, signal));
-      await this.#sharpen(image, signal);
+      await (preview ?? view.preview(image, signal));
+      await view.sharpen(image, signal);
     } catch (error) {
       if (signal.aborted) return;
       facts.replaceChildren();
       const { status, message } = Problem.from(error);
       if (status === 404 || status === 405) {
-        return this.#showMissing(
+        return view.showMissing(
           "This image does not exist, or it was deleted.",
           button("Back to the images", () => this.leave()),
         );
@@ -116,97 +96,11 @@ class Picture {
     for (const action of actions) action.disabled = !enabled;
   }
 
-  /**
-   * Show the thumbnail: first the one that the wall has, then the largest.
-   * @param {{ id: string, width: number, height: number }} image
-   * @param {AbortSignal} signal
-   */
-  async #preview(image, signal) {
-    full.style.maxWidth = `${image.width}px`;
-    full.style.maxHeight = `${image.height}px`;
-    const url = wall.tiles.get(image.id)?.url;
-    if (url) full.src = url;
-    try {
-      await this.#draw(thumbnail(image.id), signal);
-      const following = wall.images[wall.indexOf(image.id) + 1];
-      if (following) await (await ask(thumbnail(following.id), { signal })).blob(); // into the browser's cache
-    } catch (error) {
-      if (signal.aborted || full.src) return;
-      const { status, message } = Problem.from(error);
-      if (status === 404) {
-        const download = button("Download the original", () => actions[0].click());
-        this.#showMissing("This image has no preview.", download);
-      } else this.#showMissing(message);
-    }
-  }
-
-  /**
-   * Show a message in the place of the picture, or remove it.
-   * @param {string} [text]
-   * @param {...Node} children
-   */
-  #showMissing(text = "", ...children) {
-    missing.hidden = !text;
-    missing.replaceChildren(...(text ? [make("p", { text })] : []), ...children);
-  }
-
-  /**
-   * Show the image itself if it is animated, or if the window shows more pixels than the thumbnail has. If
-   * browsers do not show its type, show the largest thumbnail.
-   * @param {ApiImage} image
-   * @param {AbortSignal} signal
-   */
-  async #sharpen({ id, content_type, byte_size, width, height }, signal) {
-    const shown = devicePixelRatio * full.clientWidth * zoom.scale;
-    const larger = Math.max(width, height) > THUMBNAIL && shown > THUMBNAIL;
-    const isShown = SHOWN.includes(content_type) && byte_size <= LARGE;
-    if (!larger && !(isShown && (await this.#moves(id, content_type, signal)))) return;
-    const path = isShown ? "content" : `thumbnail?size=${LARGEST_THUMBNAIL}`;
-    await this.#draw(`${API}/${id}/${path}`, signal, width > height).catch(() => {}); // the thumbnail stays
-  }
-
-  /**
-   * Return whether an image may be animated.
-   * @param {string} id
-   * @param {string} type
-   * @param {AbortSignal} signal
-   */
-  async #moves(id, type, signal) {
-    const mark = ANIMATION_MARKS.get(type);
-    if (!mark) return ANIMATED.includes(type);
-    const headers = { Range: "bytes=0-1023" };
-    const response = await ask(`${API}/${id}/content`, { headers, signal }).catch(() => null);
-    return response?.status === 206 && (await response.text()).includes(mark);
-  }
-
-  /** Show more detail if the image is zoomed. */
-  async refine() {
-    if (this.image) await this.#sharpen(this.image, this.#requests.signal);
-  }
-
-  /**
-   * Show what the path has. If `isWide` is given and wrong, show nothing: browsers do not turn a WebP by its EXIF.
-   * @param {string} path
-   * @param {AbortSignal} signal
-   * @param {boolean} [isWide]
-   */
-  async #draw(path, signal, isWide) {
-    const url = await objectURL(path, signal, ATTEMPTS);
-    const image = new Image();
-    image.src = url;
-    await image.decode().catch(() => {});
-    const isTurned = isWide !== undefined && isWide !== image.naturalWidth > image.naturalHeight;
-    if (signal.aborted || !image.naturalWidth || isTurned) return URL.revokeObjectURL(url);
-    full.src = url;
-    if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#url = url;
-  }
-
   /** @param {ApiImage} image */
   #show(image) {
     this.image = image;
     title.textContent = nameOf(image);
-    full.alt = image.description || nameOf(image);
+    view.describe(image.description || nameOf(image));
     /** @type {Record<string, Node | string>} */
     const values = {
       "File name": image.filename,
@@ -221,6 +115,11 @@ class Picture {
     }
     facts.replaceChildren(...terms(values));
     showWindowTitle();
+  }
+
+  /** Show more detail if the image is zoomed. */
+  async refine() {
+    if (this.image) await view.sharpen(this.image, this.#requests.signal);
   }
 
   #showSteps() {
@@ -383,9 +282,7 @@ class Picture {
     form.clear();
     dialog.close();
     if (document.fullscreenElement) document.exitFullscreen();
-    if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#url = null;
-    full.removeAttribute("src");
+    view.clear();
     facts.replaceChildren();
     showWindowTitle();
     if (index >= 0) wall.focus(index);
