@@ -6,9 +6,8 @@ start, `claim` continues at the next start.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import Enum
-from errno import EIO
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -21,12 +20,17 @@ from app.database.pool import Pool
 from app.errors import WrongStoreError
 from app.observability.logs import logger
 from app.settings import Settings
+from app.single_flight import SingleFlight
 from app.storage import identity, store
 
 SAMPLE = 20  # images whose bytes are looked for before a store without an ID is adopted
 # Seconds between two attempts to compare, while PostgreSQL or the store does not answer. Each is twice as long as the
 # last one, up to the maximum.
 POLL_INTERVAL, MAX_POLL_INTERVAL = 1.0, 30.0
+
+
+# The reasons for which PostgreSQL or the store does not answer.
+NOT_COMPARED = (*UNAVAILABLE, *SCHEMA_BEHIND, PostgresError)
 
 
 class State(Enum):
@@ -150,7 +154,7 @@ class StoreGuard:
         self._settings = settings.model_copy(update={"database_pool_size": 1})
         self._objects = objects
         self._is_started = False
-        self._tried = asyncio.Event()  # whether a first attempt to compare has ended
+        self._flight: SingleFlight[None, WrongStoreError | None] = SingleFlight()
         self._cannot = False  # the service has no right to the IDs, so it serves without them
         self._claimed: UUID | None = None  # the ID that the database and the store had when this worker started
 
@@ -163,6 +167,7 @@ class StoreGuard:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            await self._flight.cancel()
 
     async def _run(self) -> None:
         """Compare until the store is that of this catalogue: the operator may adopt it meanwhile.
@@ -172,18 +177,25 @@ class StoreGuard:
         retry, last = POLL_INTERVAL, ""
         while True:
             try:
-                async with Pool(self._settings, "store") as pool:
-                    fault = self._judge(await (compare if self._is_started else claim)(pool, self._objects))
-                    text = fault.message if fault else ""
-            except (*UNAVAILABLE, *SCHEMA_BEHIND, PostgresError) as error:
-                self._cannot = isinstance(error, InsufficientPrivilegeError)
+                fault = await self._flight.share(None, self._attempt)
+                text = fault.message if fault else ""
+            except NOT_COMPARED as error:
                 text = f"not compared with the database: {type(error).__name__}: {store.reason(error)}"
-            self._tried.set()
             if text and text != last:
                 logger.warning("object store: %s", text)
             last = text
             await asyncio.sleep(retry if text else MAX_POLL_INTERVAL)
             retry = min(2 * retry, MAX_POLL_INTERVAL) if text and self.ownership is not None else POLL_INTERVAL
+
+    async def _attempt(self) -> WrongStoreError | None:
+        """Compare once. Return what is wrong, or None. Raises the errors of NOT_COMPARED."""
+        self._cannot = False
+        try:
+            async with Pool(self._settings, "store") as pool:
+                return self._judge(await (compare if self._is_started else claim)(pool, self._objects))
+        except InsufficientPrivilegeError:
+            self._cannot = True
+            raise
 
     def _judge(self, found: Ownership) -> WrongStoreError | None:
         """Keep the comparison in `ownership`. Return what is wrong, or None."""
@@ -202,19 +214,22 @@ class StoreGuard:
         return fault
 
     async def admit(self) -> None:
-        """Return if images may be stored. If the first attempt to compare is running, wait for its end.
+        """Return if images may be stored. If the store is not compared yet, compare it.
 
-        Raises WrongStoreError if the store is that of another catalogue, and TimeoutError if it is not compared.
+        Raises WrongStoreError if the store is that of another catalogue, and the errors of NOT_COMPARED.
         """
-        await self._tried.wait()
         if self.ownership is None and not self._cannot:
-            raise TimeoutError(EIO, "the object store is not compared with the database yet")
+            with suppress(InsufficientPrivilegeError):
+                await self._flight.share(None, self._attempt)
         self.check()
 
     async def is_removable(self) -> bool:
         """Return False if the store is, or may be, that of another catalogue, whose bytes a DELETE must not remove."""
-        await self._tried.wait()
-        return self._cannot if self.ownership is None else self.ownership.fault() is None
+        try:
+            await self.admit()
+        except (WrongStoreError, *NOT_COMPARED):
+            return False
+        return True
 
     def check(self) -> None:
         """Raise WrongStoreError if the store is that of another catalogue."""

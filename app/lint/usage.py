@@ -98,7 +98,7 @@ def use_of(name: str, statements: list[Statement]) -> Use:
 
 
 def _shadowed(nodes: list[Any]) -> set[str]:
-    """Return the names that mean a WITH query. `WITH images AS (SELECT ... FROM images)` reads the table, too."""
+    """Return the names that mean a WITH query. `WITH t AS (SELECT ... FROM t)` reads the table, too."""
     found = set()
     for clause in (each for each in nodes if isinstance(each, ast.WithClause)):
         for query in clause.ctes or ():

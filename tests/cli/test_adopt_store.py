@@ -12,6 +12,7 @@ import httpx
 import obstore
 import psycopg
 import pytest
+from obstore.exceptions import GenericError
 from pydantic import SecretStr
 
 from app.catalogue import ownership
@@ -405,7 +406,7 @@ async def test_a_store_that_is_away_delays_no_start(
     read = identity.read
 
     async def away(*_: object) -> None:
-        raise OSError("no answer")
+        raise GenericError("no answer")
 
     with monkeypatch.context() as patch:
         patch.setattr(identity, "read", away)

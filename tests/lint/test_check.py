@@ -460,7 +460,7 @@ def test_the_migrator_s_names_are_the_files_rules(tmp_path: Path) -> None:
 
 def test_a_field_of_a_row_is_a_column_in_use(tmp_path: Path) -> None:
     sql = copy(tmp_path)
-    write(sql, "0901_case", "ALTER TABLE images DROP COLUMN description;")
+    write(sql, "0901_case", "ALTER TABLE images DROP COLUMN width;")
 
     [finding] = [finding for finding in findings(sql) if finding.rule == "drop-breaks"]
 

@@ -163,7 +163,11 @@ def test_a_build_without_a_transaction_waits_for_open_transactions(
 
 
 def test_what_cannot_be_read_is_said(own: Settings, folder: Path) -> None:
-    add(folder, "hide_change", "DO $$ BEGIN EXECUTE 'ALTER TABLE ' || 'images' || ' ADD b int'; END $$;")
+    add(
+        folder,
+        "hide_change",
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE images ADD ' || current_user || ' int'; END $$;",
+    )
 
     plan = make_plan(own, folder=folder)
 

@@ -288,7 +288,6 @@ NO_IMAGES = [
     b'<?xml version="1.0"?><!DOCTYPE svg><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
     b"%PDF-1.7\n",
     b"P6 1 1 255\n\x00\x00\x00",
-    picture("BMP"),
     picture("JPEG2000"),
 ]
 

@@ -140,7 +140,7 @@ def _last_component(filename: str, settings: Settings) -> str | None:
     ),
 )
 async def create_image(request: Request[State]) -> Response:
-    await request.state["guard"].admit()  # the other catalogue would remove these bytes as orphans
+    request.state["guard"].check()  # the other catalogue would remove these bytes as orphans
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     codec, queue = request.state["codec"], request.state["decoder_queue"]
 
@@ -155,6 +155,7 @@ async def create_image(request: Request[State]) -> Response:
         async with upload_slot(request), receive(request, settings) as upload:
             hashed = await hash_content(upload.content)
             try:
+                await request.state["guard"].admit()
                 row, new = await store_image(
                     pool, objects, hashed, measure, upload.filename, upload.fields, partial(confirm, request, "write")
                 )
