@@ -1,8 +1,8 @@
 """Software bill of materials (SBOM) of the container image, as CycloneDX JSON. `make sbom` runs it.
 
 It reads the installed packages, either of an unpacked image or of this environment, and takes their hashes from the
-lock files. A wheel may have libraries inside. Their versions come from the wheel's own SBOM (PEP 770), from texts in its
-binaries, or from a record. If a version is not known, a property of the wheel says so.
+lock files. A wheel may have libraries inside. Their versions come from the wheel's own SBOM (PEP 770), from texts in
+its binaries, or from a record. If a version is not known, a property of the wheel says so.
 """
 
 import argparse
@@ -173,10 +173,10 @@ def base_packages(root: Path) -> Iterator[Component]:
 
 
 def _listed(file: Path, wheel: str) -> Iterator[Component]:
-    """Yield the components that the SBOM of a wheel lists, except the wheel."""
+    """Yield the components that the SBOM of a wheel lists, except the wheel and its own parts."""
     for listed in json.loads(file.read_bytes()).get("components", []):
-        if "purl" in listed and _normal(listed["name"]) != wheel:
-            yield _component(PackageURL.from_string(listed["purl"]))
+        if "purl" in listed and _normal((purl := PackageURL.from_string(listed["purl"])).name) != wheel:
+            yield _component(purl)
 
 
 def _component(purl: PackageURL, cpe: str | None = None) -> Component:

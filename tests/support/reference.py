@@ -60,8 +60,13 @@ def pages() -> dict[Path, str]:
 
 
 def _commands(command: click.Command, path: str, parent: click.Context | None = None) -> Iterator[str]:
-    context = command.context_class(command, info_name=path.split()[-1], parent=parent, max_content_width=100)
-    context.terminal_width = 100
+    context = command.context_class(
+        command,
+        info_name=path.split()[-1],
+        parent=parent,
+        terminal_width=100,
+        help_option_names=images.context_settings["help_option_names"],
+    )
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)
