@@ -29,7 +29,6 @@ from app.main import create_app
 from app.migrations.backend import SettingsBackend
 from app.settings import ROOT, Settings
 from tests.support import forked
-from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.kept_decoders import KeptCodec, end_kept
 from tests.support.known_faults import known_faults
 from tests.support.pgbouncer import PgBouncer, pgbouncer
@@ -94,14 +93,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessFo
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "routes(*names): run the test once for each route to PostgreSQL; see `route`")
-    config.addinivalue_line("markers", "exhaustive: run the test only with EXHAUSTIVE=1")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not EXHAUSTIVE:
-        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.path.name not in LONG_MODULES)
     # As in app/main.py: the garbage collector skips all that is there now, a tenth of the time of a test.
     gc.collect()

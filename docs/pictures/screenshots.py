@@ -77,7 +77,6 @@ def service(folder: Path) -> Iterator[str]:
         "AUTH": "none",
         "UVICORN_PORT": str(port),
     }
-    # In another folder, no .env of this one changes the settings.
     running = subprocess.Popen(
         [Path(sys.executable).with_name("images"), "dev", "--quiet"],
         env=os.environ | variables,
