@@ -21,6 +21,8 @@ from tests.support.colors import ALPHA, BASE, HEIGHT, SRGB, WIDTH, encoded, exif
 from tests.support.hostile import segment
 
 HAS_PLUGINS = importlib.util.find_spec("pi_heif") is not None and importlib.util.find_spec("pillow_jxl") is not None
+if HAS_PLUGINS:
+    importlib.import_module("pillow_jxl")  # so that Pillow can write JPEG XL, whichever test is the first
 needs_plugins = pytest.mark.skipif(not HAS_PLUGINS, reason="requirements/formats.txt is not installed")
 
 # 64 x 64 pixels of red, green, blue and white, each a quarter. No library of the tests writes HEIC.
@@ -159,9 +161,6 @@ def test_a_bmp_is_read(mode: str, codec: Codec) -> None:
 @needs_plugins
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"use_container": True}, {"icc_profile": SRGB}])
 def test_a_jpeg_xl_is_read(options: dict[str, Any], codec: Codec) -> None:
-    import pillow_jxl
-
-    assert pillow_jxl
     content = encoded("JXL", **options)
 
     assert codec.measure(content) == ("image/jxl", WIDTH, HEIGHT)
