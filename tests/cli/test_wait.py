@@ -19,7 +19,12 @@ IMAGE = """
 
 
 def wait(database: str, folder: Path, *options: str, **variables: str) -> "CompletedProcess[str]":
-    usual = {"DATABASE_URL": as_role(database, "images_app"), "STORAGE_URL": f"file:{folder}", "MIGRATE": "false"}
+    usual = {
+        "DATABASE_URL": as_role(database, "images_app"),
+        "STORAGE_URL": f"file:{folder}",
+        "MIGRATE": "false",
+        "UVICORN_PORT": f"{free_port()}",
+    }
     return forked.run(environment(**usual | variables), "images", "wait", "--timeout", "30", *options)
 
 
