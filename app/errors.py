@@ -63,7 +63,9 @@ class CannotConnectError(CommandError):
     """
 
     def __init__(self, host: str | None, port: str | int | None, setting: str, error: BaseException) -> None:
-        self.place = host if host and host.startswith("/") else f"{host or 'localhost'}:{port or 5432}"
+        port = port or 5432
+        is_folder = host and host.startswith("/")
+        self.place = f"{host}/.s.PGSQL.{port}" if is_folder else f"{host or 'localhost'}:{port}"
         super().__init__(f"cannot connect to PostgreSQL at {self.place} ({setting}): {connection_reason(error)}.")
 
 

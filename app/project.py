@@ -135,6 +135,8 @@ def _migrations(ini: Path) -> Path:
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(ini.read_text(encoding="utf-8"))
+    except configparser.MissingSectionHeaderError as error:
+        raise UsageError(f"{printable(str(ini))} has no section.", "begin the file with the line [DEFAULT]") from error
     except (OSError, UnicodeError, configparser.Error) as error:
         raise UsageError(f"{printable(str(ini))} cannot be read: {_reason(error)}.") from error
     sources = parser.defaults().get("sources", "").replace("%(here)s", str(ini.parent)).split()

@@ -48,7 +48,7 @@ def test_a_place_is_a_host_and_a_port_or_a_socket() -> None:
     error = TimeoutError()
 
     assert CannotConnectError(None, None, "X", error).place == "localhost:5432"
-    assert CannotConnectError("/run/postgresql", "5433", "X", error).place == "/run/postgresql"
+    assert CannotConnectError("/run/postgresql", "5433", "X", error).place == "/run/postgresql/.s.PGSQL.5433"
 
 
 def test_the_lines_of_an_error() -> None:

@@ -28,6 +28,7 @@ JSON_LIMITS = {
     "recursion limit exceeded": "must not be nested more than 200 levels deep",
     "number out of range": "must not contain a whole number with more than 4300 digits",
 }
+MAX_TYPE_LENGTH = 100  # characters that the database allows in a media type
 # Years of times that are stored. In every time zone they have four digits, so each client can read them. The year 1 is
 # the zero time of Go, for a time that was not set.
 YEARS = range(1000, 9999)
@@ -89,6 +90,12 @@ def _without_nul(value: str) -> str:
 def _a_name(value: str) -> str:
     if NOT_IN_A_NAME.search(value) or value in {".", ".."}:
         raise ValueError("must be a file name without folders and control characters")
+    return value
+
+
+def _a_media_type(value: str) -> str:
+    if "/" not in value:
+        raise ValueError("must be a media type such as image/png")
     return value
 
 
@@ -175,6 +182,12 @@ WITHOUT_NUL = AfterValidator(_without_nul), Field(json_schema_extra={"pattern": 
 A_NAME = AfterValidator(_a_name), Field(json_schema_extra={"pattern": r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f/\\]*$"})
 
 Text = Annotated[str, *WITHOUT_NUL]
+MediaType = Annotated[
+    Text,
+    StringConstraints(to_lower=True, max_length=MAX_TYPE_LENGTH),
+    AfterValidator(_a_media_type),
+    Field(json_schema_extra={"pattern": r"^[^\u0000]*/[^\u0000]*$"}),
+]
 Filename = Annotated[str, StringConstraints(min_length=1), AtMost("max_filename_length"), *A_NAME]
 Title = Annotated[str, AtMost("max_title_length"), *WITHOUT_NUL]
 Description = Annotated[str, AtMost("max_description_length"), *WITHOUT_NUL]

@@ -24,11 +24,10 @@ from app.catalogue.cursors import (
     cursor_of,
     place_of,
 )
-from app.catalogue.fields import MAX_TAG_LENGTH, AtMost, Between, Moment, Tags, Text, Whole
+from app.catalogue.fields import MAX_TAG_LENGTH, AtMost, Between, MediaType, Moment, Tags, Text, Whole
 from app.database.queries import Sort
 
 MAX_LIMIT = 200  # items on a page
-MAX_TYPE_LENGTH = 100  # characters that the database allows in a media type
 
 
 class Filters(BaseModel):
@@ -38,7 +37,7 @@ class Filters(BaseModel):
 
     tag: Annotated[Tags, Field(description="Images that have all of these tags.", examples=[["flat"]])] = []
     content_type: Annotated[
-        Annotated[Text, StringConstraints(to_lower=True, max_length=MAX_TYPE_LENGTH)] | None,
+        MediaType | None,
         Field(description="Images of this media type.", examples=["image/png"]),
     ] = None
     q: Annotated[

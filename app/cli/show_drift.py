@@ -10,9 +10,8 @@ from app.errors import CommandError, ExitCode
 from app.migrations import ledger, restoration
 from app.migrations.connection import explain, reading, reject_other_schema, run, sentence
 from app.migrations.dump import compare
-from app.project import current
 from app.schema import history
-from app.schema.drift import IGNORE, THINGS, Drift
+from app.schema.drift import IGNORE, THINGS, Drift, read_schema_file
 from app.settings import read_settings
 
 NONE = "none, the schema is that of schema.sql"
@@ -24,7 +23,7 @@ def show_drift(format: str) -> ExitCode:
     if format == "json":
         print(json.dumps(_plain(found), indent=2))
     elif format == "sql":
-        text = current().schema_file.read_text(encoding="utf-8").partition(THINGS)[0]
+        text = read_schema_file().partition(THINGS)[0]
         statements = restoration.statements(found.every, text)
         if any("CONCURRENTLY" in statement for statement in statements):
             print("-- CONCURRENTLY cannot run in a transaction: use no BEGIN, and not --single-transaction of psql.")

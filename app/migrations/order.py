@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from app.errors import CommandError, ExitCode, UsageError
-from app.program import SCHEMA
-from app.schema.history import Entry
+from app.schema.history import ACCEPT_ALL, Entry
 from app.schema.phases import needed
 
 
@@ -14,11 +13,7 @@ def reject_problems(entries: Sequence[Entry]) -> None:
     if len(wrong) == 1:
         raise CommandError(f"{wrong[0].problem}.", wrong[0].advice, ExitCode.ACTION_NEEDED)
     if all(entry.state == "edited" for entry in wrong):
-        advice = (
-            "restore the files and write a new migration for the change. If the edits do not change the schema, "
-            f"accept them: {SCHEMA} accept --all"
-        )
-        reject_faults([f"{entry.problem}." for entry in wrong], advice)
+        reject_faults([f"{entry.problem}." for entry in wrong], ACCEPT_ALL)
     reject_faults([entry.fault for entry in wrong])
 
 

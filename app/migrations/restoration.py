@@ -30,6 +30,9 @@ COMMENT = 50  # place
 BY_HAND = 90  # place
 QUOTE = '"'
 INDEX = re.compile(r"(CREATE (?:UNIQUE )?INDEX)( \S+ ON (?!ONLY )(?P<table>\S+) .*)", re.DOTALL)
+CREATE_TRIGGER = re.compile(r"\ACREATE TRIGGER\b")
+NEW = "_new"  # ends the name of an index that replaces another one
+MAX_NAME = 63  # bytes of a name in PostgreSQL
 MARKS = re.compile(r"(, INVALID|, clustered|, replica identity)+$")
 ENABLED = re.compile(r"(?P<text>.+?)(?:, enabled (?P<enabled>[DRA]))?", re.DOTALL)
 HOW_ENABLED = {None: "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
@@ -171,6 +174,19 @@ def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str
         ):
             how = HOW_ENABLED[wanted["enabled"]]
             yield 38, f"ALTER TABLE {quoted(table)} {how} {kind.upper()} {quoted(part)};"
+        case "trigger" if CREATE_TRIGGER.match(shipped.get(difference.thing, "")) and "CONSTRAINT" not in found[:30]:
+            # Between DROP and CREATE, writes would not fire it.
+            text = CREATE_TRIGGER.sub("CREATE OR REPLACE TRIGGER", shipped[difference.thing])
+            yield FIRST_CREATED + len(CREATED), text
+        case "index" if (match := INDEX.match(shipped.get(difference.thing, ""))) and "INVALID" not in found:
+            # Between DROP and CREATE, queries would not have it.
+            new = f"{name[: MAX_NAME - len(NEW)]}{NEW}"
+            place = FIRST_CREATED + CREATED.index("index")
+            yield place, f"{match[1]} {quoted(new)}{match[2].removeprefix(f' {quoted(name)}')}"
+            yield place, f"DROP INDEX CONCURRENTLY {quoted(name)};"
+            yield place, f"ALTER INDEX {quoted(new)} RENAME TO {quoted(name)};"
+            if f"comment on {difference.thing}" in shipped:
+                yield COMMENT, shipped[f"comment on {difference.thing}"]
         case "function" if f"function {name.partition('(')[0]}" in shipped:
             text = shipped[f"function {name.partition('(')[0]}"]
             yield (

@@ -14,10 +14,12 @@ from app.migrations import ledger, lock
 from app.migrations.backfill_control import Progress, read_progress
 from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
 from app.migrations.dump import drift
+from app.program import SCHEMA
 from app.project import current
 from app.schema.blockers import Blocker
-from app.schema.history import Entry, Holder, comparable, compare, schema_state, shipped
+from app.schema.history import Entry, Holder, comparable, compare, faults, schema_state, shipped
 from app.settings import Settings
+from app.text import count
 
 Read = TypeVar("Read")
 
@@ -86,7 +88,7 @@ def read_status(settings: Settings) -> Status:
             folder = current().migrations
             backfills = parts.part("the backfills", lambda each: read_progress(each, folder, entries))
             can_compare = records is not None and comparable(entries)
-            differences = parts.part("drift", drift) if can_compare else None
+            differences = parts.part("drift", drift) if can_compare and current().schema_file.exists() else None
             begun = {each.id: each for each in backfills or () if each.started_at or each.is_stopped}
             return Status(entries, holder, blockers or [], differences, parts.unknown, begun)
     except psycopg.Error as error:
@@ -98,7 +100,7 @@ def as_text(status: Status) -> str:
     """Return a line for each migration, then the problems, the running migrator, and the drift."""
     width = max((len(entry.id) for entry in status.entries), default=0)
     lines = [f"{status.state(entry):8} {entry.id:{width}} {_run(entry, status)}".rstrip() for entry in status.entries]
-    lines += [f"wrong: {entry.fault}" for entry in status.entries if entry.problem]
+    lines += [f"wrong: {fault}" for fault in faults(status.entries)]
     if status.holder:
         lines.append(f"migrating: {status.holder}")
     lines += [f"blocked by: {blocker}" for blocker in status.blockers]
@@ -106,12 +108,23 @@ def as_text(status: Status) -> str:
     if status.unknown and status.drift is None:
         lines.append("drift: not compared")
     elif status.drift is None:
-        lines.append("drift: not compared, because schema.sql has other migrations")
+        lines.append(f"drift: not compared, because {_why_not_compared(status.entries)}")
     elif status.drift:
         lines += [f"drift: {line}" for line in status.drift]
     else:
         lines.append("drift: none, the schema is that of schema.sql")
     return "\n".join(lines)
+
+
+def _why_not_compared(entries: list[Entry]) -> str:
+    """Return why the schema cannot be compared with schema.sql."""
+    if comparable(entries):
+        file = current().shown(current().schema_file)
+        return f"there is no {file}. Write it: {SCHEMA} dump --output {file}"
+    if any(entry.state == "newer" for entry in entries):
+        return "the database has migrations of a newer release"
+    missing = sum(not entry.applied for entry in entries)
+    return f"{count(missing, 'migration')} {'is' if missing == 1 else 'are'} not applied"
 
 
 def _run(entry: Entry, status: Status) -> str:

@@ -23,6 +23,7 @@ from app.project import current
 from app.schema.digest import digest
 from app.schema.headers import rollback_of
 from app.schema.history import Entry, Record, compare, shipped
+from app.schema.history import faults as history_faults
 from app.settings import Settings
 
 HISTORY = {"_yoyo_migration", "_yoyo_ledger", "_yoyo_ledger_backfills"}
@@ -169,10 +170,10 @@ def _problems(
 ) -> list[str]:
     """Return why the migrator would reject the command, with what to do."""
     if operation == "apply":
-        return [entry.fault for entry in entries if entry.problem]
+        return history_faults(entries)
     names = {migration.id for migration in migrations}
     last = min(names, default="")
-    found = [entry.fault for entry in entries if entry.problem and entry.applied and entry.id >= last]
+    found = history_faults(entry for entry in entries if entry.applied and entry.id >= last)
     found += [
         f"{entry.id} is applied and needs {last}: roll it back first, with the release that has it"
         for entry in entries

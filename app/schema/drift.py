@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from app.errors import CommandError
 from app.program import SCHEMA
 from app.project import current
 
@@ -115,11 +116,24 @@ def drift(lines: Iterable[str]) -> list[str]:
 def compare_with_file(lines: Iterable[str]) -> Drift:
     """Compare the lines of a live database with schema.sql, without what drift.ignore covers."""
     project = current()
-    text = project.schema_file.read_text(encoding="utf-8")
+    text = read_schema_file()
     expected = _by_thing(line.removeprefix("-- ") for line in text.partition(THINGS)[2].splitlines())
     ignore = project.sql / IGNORE
     rules = read_rules(ignore.read_text(encoding="utf-8")) if ignore.exists() else []
     return compare(expected, _by_thing(lines), rules)
+
+
+def read_schema_file() -> str:
+    """Return the text of schema.sql. Raises CommandError: the project does not have the file yet."""
+    file = current().schema_file
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        shown = current().shown(file)
+        raise CommandError(
+            f"the schema cannot be compared, because {shown} cannot be read: {error.strerror}.",
+            f"write it from a migrated database: {SCHEMA} dump --output {shown}",
+        ) from error
 
 
 def read_rules(text: str) -> list[Rule]:

@@ -127,6 +127,22 @@ def seconds(operation: str | None, started_at: datetime | None, finished_at: dat
     return took if took >= 0 else None  # earlier releases compared two clocks
 
 
+ACCEPT_ALL = (
+    "restore the files and write a new migration for the change. If the edits do not change the schema, "
+    f"accept them: {SCHEMA} accept --all"
+)
+
+
+def faults(entries: Iterable[Entry]) -> list[str]:
+    """Return the fault of each entry that has one. Several edited files, as after an upgrade, are one fault."""
+    wrong = [entry for entry in entries if entry.problem]
+    edited = [entry.id for entry in wrong if entry.state == "edited"]
+    if len(edited) < 2:
+        return [entry.fault for entry in wrong]
+    which = f"{len(edited)} migrations were edited after they were applied ({', '.join(map(number, edited))})"
+    return [f"{which}: {ACCEPT_ALL}", *(entry.fault for entry in wrong if entry.state != "edited")]
+
+
 def comparable(entries: Iterable[Entry]) -> bool:
     """Return whether the database has exactly the migrations that sql/schema.sql is made of."""
     return all(entry.applied and entry.state != "newer" for entry in entries)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # this name exists only for type checkers
     from python_multipart.multipart import MultipartCallbacks
 
 FILE = "file"  # the name of the part that is the file
+MAX_SHOWN = 60  # characters of a wrong name in a message
 # A name of 255 characters, percent-encoded in both `filename` and `filename*`, takes 6,120 bytes.
 MAX_HEADER_BYTES = 8192
 FILENAME_EXTENDED = re.compile(rb";\s*filename\*\s*=", re.IGNORECASE)
@@ -53,7 +54,7 @@ async def read_form(content_type: str, chunks: AsyncIterator[bytes], limits: Lim
         400: the form is malformed.
         413: the file is too large.
         415: the charset is not UTF-8.
-        422: the file has no file name.
+        422: the file has no file name, or its part has another name.
     """
     with Spool() as spool:
         form = Form(spool)
@@ -88,6 +89,7 @@ class _Parser:
         self._disposition = b""
         self._add = self._ignore  # the consumer of the data of the present part
         self._name = ""  # of the present field
+        self._has_filename = False  # the present field
         self._text = bytearray()
         self._file_bytes = 0
         callbacks: MultipartCallbacks = {
@@ -139,17 +141,21 @@ class _Parser:
             if filename is None:
                 raise file_error("must be given once, as a part with a file name")
             if self._form.filename is not None:
-                raise ProblemError(400, detail="The form has more than one file.")
+                raise ProblemError(400, detail="The form has more than one file. Send a request for each file.")
             self._form.filename = filename
             self._add = self._add_to_file
         else:
             if len(self._form.fields) == self._limits.fields:
                 raise ProblemError(400, detail=f"The form has more than {self._limits.fields} fields.")
+            self._has_filename = b"filename" in parameters
             self._add = self._add_to_field
 
     def _end_part(self) -> None:
         if self._add == self._add_to_field:
-            self._form.fields.append((self._name, _decode(self._text)))
+            try:
+                self._form.fields.append((self._name, _decode(self._text)))
+            except ProblemError as error:
+                raise self._misnamed() or error from None
             self._text.clear()
 
     def _end(self) -> None:
@@ -161,7 +167,15 @@ class _Parser:
     def _add_to_field(self, data: memoryview) -> None:
         self._text += data
         if len(self._text) > self._limits.field_bytes:
-            raise ProblemError(400, detail=f"A field of the form is longer than {self._limits.field_bytes} bytes.")
+            raise self._misnamed() or ProblemError(
+                400, detail=f"A field of the form is longer than {self._limits.field_bytes} bytes."
+            )
+
+    def _misnamed(self) -> ProblemError | None:
+        """Return the 422 if the present field seems to be the file: it has a file name, and is no text of a field."""
+        if not self._has_filename:
+            return None
+        return file_error(f"must be the name of the part with the file, not {self._name[:MAX_SHOWN]}")
 
     def _add_to_file(self, data: memoryview) -> None:
         self.pieces.append(data)

@@ -35,4 +35,4 @@ def parameters(request: Request[State], model: type[Query]) -> Query:
         given = values(request.query_params.multi_items(), repeatable={"tag"})
         return model.model_validate(given, context=request.state["settings"])
     except ValidationError as error:
-        raise invalid(error, parameters=True) from None
+        raise invalid(error, model, parameters=True) from None

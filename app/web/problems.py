@@ -1,6 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457): the only module that turns exceptions into HTTP statuses."""
 
 from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Annotated
 
@@ -36,6 +37,7 @@ PROBLEM = "application/problem+json"
 RETRY_AFTER = "5"  # seconds
 TRY_AGAIN = f"Try again in {RETRY_AFTER} seconds."
 MAX_ERRORS = 20  # of one response
+MAX_COMPARED = 40  # characters of an unknown name that are compared with the known ones
 
 
 class FieldError(BaseModel):
@@ -112,7 +114,7 @@ def unavailable(kind: str, detail: str | None = None, *, closes: bool = False) -
     return ProblemError(503, kind, detail, headers=headers)
 
 
-def invalid(error: ValidationError, *, parameters: bool = False) -> ProblemError:
+def invalid(error: ValidationError, model: type[BaseModel], *, parameters: bool = False) -> ProblemError:
     """Return a 422 with an entry for each fault: a JSON pointer into the body, or the name of the query parameter.
 
     Return a 400 if the body is not JSON.
@@ -124,15 +126,26 @@ def invalid(error: ValidationError, *, parameters: bool = False) -> ProblemError
         detail = f"The JSON {limit}." if limit else f"This is not valid JSON: {reason}."
         return ProblemError(400, "invalid-request", detail)
     return ProblemError(
-        422, "invalid-request", errors=[_field_error(fault, parameters) for fault in faults[:MAX_ERRORS]]
+        422, "invalid-request", errors=[_field_error(fault, model, parameters) for fault in faults[:MAX_ERRORS]]
     )
 
 
-def _field_error(fault: ErrorDetails, parameters: bool) -> FieldError:
+def _field_error(fault: ErrorDetails, model: type[BaseModel], parameters: bool) -> FieldError:
+    detail = explain(fault)
+    if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
+        detail += _known(str(fault["loc"][0]), list(model.model_fields), "parameters" if parameters else "fields")
     if parameters:
-        return FieldError(parameter=str(fault["loc"][0]), detail=explain(fault))
+        return FieldError(parameter=str(fault["loc"][0]), detail=detail)
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in fault["loc"])
-    return FieldError(pointer="".join(f"/{step}" for step in steps), detail=explain(fault))
+    return FieldError(pointer="".join(f"/{step}" for step in steps), detail=detail)
+
+
+def _known(name: str, known: list[str], what: str) -> str:
+    """Return what follows "is unknown": the name that was probably meant, or all names."""
+    if not known:
+        return ""
+    near = get_close_matches(name[:MAX_COMPARED], known, 1)
+    return f". Did you mean {near[0]}?" if near else f". The {what} are {', '.join(known)}"
 
 
 WHOLE_NUMBER = "must be a whole number"

@@ -6,6 +6,7 @@ query string. It adds compression and the security headers to each response.
 
 import asyncio
 import gzip
+import re
 from collections.abc import Iterable, Sequence
 
 from anyio import to_thread
@@ -28,6 +29,7 @@ from app.web.problems import TRY_AGAIN, ProblemError, unavailable
 from app.web.security import secure
 from app.web.state import State
 
+WRONG_ID = re.compile(r"/v1/images/[^/]+(/content|/thumbnail)?")
 MIN_COMPRESSED_BYTES = 1024  # a smaller body is sent as it is
 MAX_INLINE_BYTES = 256 * 1024  # a larger body is compressed in a thread
 
@@ -149,6 +151,8 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     meter = await admit(request.state["tokens"], request, "read")
     if meter is not None:
         await meter.count_unread(request)
+    if WRONG_ID.fullmatch(scope["path"].removeprefix(scope.get("root_path", ""))):
+        raise HTTPException(404, "No image has this ID, because it is not a UUID.")
     raise HTTPException(404, "There is nothing at this path. See /docs for the paths of the API.")
 
 

@@ -1,5 +1,6 @@
 -- running: shows the statements that run now, by the name in the first line of their file (sql/queries/NAME.sql), and
 -- what they wait for. The migrator's sessions have names that begin with `yoyo`.
+-- A statement `<insufficient privilege>` stands for sessions of other roles, whose work only a member of pg_monitor sees.
 -- For psql: psql -f sql/inspect/running.sql
 SELECT
     COALESCE(substring(query FROM '^-- (\w+):'), left(regexp_replace(query, '\s+', ' ', 'g'), 40)) AS statement,
@@ -10,7 +11,7 @@ SELECT
     min(pid) AS a_process
 FROM pg_stat_activity
 WHERE datname = current_database()
-    AND state = 'active'
+    AND (state = 'active' OR query = '<insufficient privilege>')
     AND pid <> pg_backend_pid()
 GROUP BY statement, application_name
 ORDER BY longest_seconds DESC, statement, program;

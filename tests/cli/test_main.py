@@ -196,7 +196,10 @@ def test_verbose_shows_no_secret(url: str) -> None:
             "postgresql://images@nosuchhost.invalid/images",
             "nosuchhost.invalid:5432 (DATABASE_URL): host name not found.",
         ),
-        ("postgresql:///images?host=/nowhere", "/nowhere (DATABASE_URL): no server listens on this socket."),
+        (
+            "postgresql:///images?host=/nowhere",
+            "/nowhere/.s.PGSQL.5432 (DATABASE_URL): no server listens on this socket.",
+        ),
     ],
 )
 def test_both_drivers_have_the_same_words(url: str, reason: str) -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from app.cli.main import run
-from app.project import chosen, current
+from app.project import Project, chosen, current
 from app.settings import ROOT
 from tests.conftest import environment
 from tests.support import forked
@@ -68,6 +68,13 @@ def test_the_commands_work_on_another_project(
     assert schema("dump") == (0, (LIBRARY / "sql" / "schema.sql").read_text())
     monkeypatch.chdir(LIBRARY / "sql")
     assert run(["schema", "status"]) == 0
+    with monkeypatch.context() as missing:
+        missing.setattr(Project, "schema_file", property(lambda project: project.sql / "none.sql"))
+        _, status = schema("status")
+        assert status.splitlines()[-1] == (
+            "drift: not compared, because there is no sql/none.sql. Write it: images schema dump --output sql/none.sql"
+        )
+        assert schema("drift")[0] == 3
 
     back = yoyo(empty_database, "rollback", "-r", IDS[1])
 
@@ -103,7 +110,7 @@ def test_tables_of_the_project_in_another_schema_are_rejected(empty_database: st
     [
         ({}, {}, "there is no project: PLACE has no yoyo.ini, nor has a folder above it."),
         ({}, {"SCHEMA_PROJECT": "/no/such"}, "SCHEMA_PROJECT: /no/such is no project, because it has no yoyo.ini."),
-        ({"yoyo.ini": "sources = x"}, {}, "PLACE/yoyo.ini cannot be read: File contains no section headers."),
+        ({"yoyo.ini": "sources = x"}, {}, "PLACE/yoyo.ini has no section.\nhint: begin the file with"),
         ({"yoyo.ini": "[DEFAULT]\n"}, {}, "PLACE/yoyo.ini: `sources` must name one folder, not 0."),
         ({"yoyo.ini": "[DEFAULT]\nsources = a b\n"}, {}, "PLACE/yoyo.ini: `sources` must name one folder, not 2."),
         ({"pyproject.toml": "[tool"}, {}, "PLACE/pyproject.toml cannot be read: "),

@@ -52,6 +52,7 @@ ALTER TABLE images REPLICA IDENTITY FULL
 ALTER TABLE images DISABLE TRIGGER images_list_updated
 ALTER TABLE images ENABLE ALWAYS TRIGGER images_list_deleted
 DROP TRIGGER images_list_inserted ON images
+CREATE OR REPLACE TRIGGER images_list_deleted AFTER DELETE ON images FOR EACH ROW EXECUTE FUNCTION images_list_updated()
 CREATE TRIGGER mine BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()
 DROP INDEX images_filename_id_created_at_idx
 CREATE INDEX mine ON images (width)
@@ -164,6 +165,23 @@ def test_indexes_come_and_go_concurrently(owner: psycopg.Connection) -> None:
     with owner.transaction(force_rollback=True):
         owner.execute("DROP TABLE token_usage CASCADE")
         assert not [statement for statement in restored(owner) if "CONCURRENTLY" in statement]
+
+
+def test_a_changed_trigger_or_index_is_never_missing(owner: psycopg.Connection) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute("ALTER INDEX images_filename_id_created_at_idx SET (fillfactor = 50)")
+        owner.execute(
+            "CREATE OR REPLACE TRIGGER images_list_inserted AFTER INSERT ON images FOR EACH ROW "
+            "EXECUTE FUNCTION images_list_updated()"
+        )
+        statements = [statement.split(" ON ")[0] for statement in restored(owner)]
+
+    assert statements[:3] == [
+        "CREATE INDEX CONCURRENTLY images_filename_id_created_at_idx_new",
+        "DROP INDEX CONCURRENTLY images_filename_id_created_at_idx;",
+        "ALTER INDEX images_filename_id_created_at_idx_new RENAME TO images_filename_id_created_at_idx;",
+    ]
+    assert statements[3].startswith("CREATE OR REPLACE TRIGGER images_list_inserted ")
 
 
 def test_letters_of_the_catalogs_are_words(owner: psycopg.Connection) -> None:

@@ -30,7 +30,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from app.cli import main
 from app.embedded_postgres import Server, binaries
 from app.settings import ROOT
-from tests.conftest import VERSION, yoyo_on
+from tests.conftest import VERSION, as_role, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.system.test_backup import other_server as other_server  # a fixture
 
@@ -276,6 +276,17 @@ def test_blocking_sql_shows_the_blocked_and_the_blocking_session(database: str) 
         )
         assert re.search(r"get_image .* Lock: relation", psql("psql -f sql/inspect/running.sql", database))
         assert re.search(rf" {by} .* idle in transaction", psql("psql -f sql/inspect/transactions.sql", database))
+
+
+def test_the_service_sees_that_other_roles_have_sessions(database: str, connection: psycopg.Connection) -> None:
+    service_role = as_role(database, "images_app")
+    owner = connection.info.user
+
+    own = psql("psql -f sql/inspect/connections.sql", service_role)
+
+    assert re.search(rf" {owner} .*\| +\| +\|", own), own  # what they do is unknown, and not none
+    for name in ("running", "transactions"):
+        assert "<insufficient privilege>" in psql(f"psql -f sql/inspect/{name}.sql", service_role)
 
 
 def test_each_file_for_psql_is_used_by_the_runbook() -> None:

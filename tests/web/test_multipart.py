@@ -195,3 +195,18 @@ async def test_a_form_without_a_usable_boundary_is_rejected(content_type: str) -
     with pytest.raises(ProblemError, match="boundary"):
         async with read_form(content_type, chunks(), LIMITS):
             pass
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\xff", b"a" * (LIMITS.field_bytes + 1)], ids=["bytes", "long"])
+def test_a_file_under_another_name_is_told_the_right_one(content: bytes) -> None:
+    with pytest.raises(ProblemError) as told:
+        read(form(part('name="photo"; filename="a.png"', content)))
+
+    assert told.value.problem.status == 422
+    [error] = told.value.problem.errors or []
+    assert (error.pointer, error.detail) == ("/file", "must be the name of the part with the file, not photo")
+
+
+def test_a_field_without_a_file_name_that_is_not_text_is_told_so() -> None:
+    with pytest.raises(ProblemError, match="must be UTF-8"):
+        read(form(part('name="title"', b"\xff")))

@@ -76,7 +76,7 @@ def test_every_error_of_every_field_is_in_our_words(value: object) -> None:
             try:
                 model.model_validate({name: value}, context=LIMITS)
             except ValidationError as error:
-                for fault in invalid(error).problem.errors or []:
+                for fault in invalid(error, model).problem.errors or []:
                     assert PREDICATE.match(fault.detail), fault
                     assert not re.search(r"Input|String|should|valid ", fault.detail), fault
 
@@ -232,7 +232,12 @@ def test_a_message_says_the_rule(field: str, value: object, detail: str) -> None
         ("limit=1.5", "must be a whole number"),
         ("limit=1&limit=2", "must be given only once"),
         ("sort=color", "must be one of newest, oldest, largest, name"),
-        ("color=red", "is unknown"),
+        (
+            "color=red",
+            "is unknown. The parameters are tag, content_type, q, created_after, created_before, sort, limit, cursor",
+        ),
+        ("tags=red", "is unknown. Did you mean tag?"),
+        ("content_type=png", "must be a media type such as image/png"),
         ("tag=", "must not be empty"),
         ("created_after=yesterday", "must be a time such as 2026-01-31T12:00:00Z"),
         (
@@ -253,7 +258,7 @@ async def test_a_wrong_parameter_is_told_the_rule(query: str, detail: str, clien
         ({"title": 1}, {"/title": "must be a string"}),
         ({"tags": "red"}, {"/tags": "must be a list"}),
         ({"attributes": []}, {"/attributes": "must be an object"}),
-        ({"owner": "me", "filename": ""}, {"/filename": "must not be empty", "/owner": "is unknown"}),
+        ({"tag": "me", "filename": ""}, {"/filename": "must not be empty", "/tag": "is unknown. Did you mean tags?"}),
     ],
 )
 async def test_a_wrong_field_is_told_the_rule(
@@ -320,6 +325,7 @@ async def test_attributes_that_cannot_be_stored_are_told_why(
         ("DELETE", f"/v1/images/{FIRST_ID}", 404, "No image has this ID."),
         ("GET", f"/v1/images/{FIRST_ID}/content", 404, "No image has this ID."),
         ("GET", f"/v1/images/{FIRST_ID}/thumbnail", 404, "No image has this ID."),
+        ("GET", "/v1/images/1/content", 404, "No image has this ID, because it is not a UUID."),
         ("GET", "/v1/none", 404, "There is nothing at this path. See /docs for the paths of the API."),
         ("GET", "/static/none", 404, "There is nothing at this path."),
         ("PUT", "/v1/stats", 405, "This path allows only GET, HEAD, OPTIONS."),
@@ -423,5 +429,5 @@ def test_a_body_that_is_not_json_is_a_sentence(text: str) -> None:
     try:
         ImagePatch.model_validate_json(text, context=LIMITS)
     except ValidationError as error:
-        found = invalid(error).problem
+        found = invalid(error, ImagePatch).problem
         assert found.status == 422 or SENTENCE.fullmatch(found.detail or ""), quote(text)

@@ -234,7 +234,7 @@ async def _patch(request: Request[State]) -> ImagePatch:
     try:
         return ImagePatch.model_validate_json(await request.body(), context=request.state["settings"])
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, ImagePatch) from None
 
 
 def _merged(attributes: str, patch: dict[str, Any], max_bytes: int) -> str:

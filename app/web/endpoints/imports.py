@@ -138,7 +138,7 @@ async def _batches(request: Request[State], moment: datetime, faults: Faults) ->
             record = ImageRecord.model_validate_json(line, context=settings)
             batch.append((number, record.id is not None, _image(record, moment)))
         except ValidationError as error:
-            problem = invalid(error).problem
+            problem = invalid(error, ImageRecord).problem
             faults.add(number, problem.errors or [FieldError(detail=problem.detail or "")])
         if len(batch) == BATCH_SIZE and not faults.errors:
             yield batch

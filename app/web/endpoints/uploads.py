@@ -66,7 +66,7 @@ def _from_form(form: Form, query: UploadFields, settings: Settings) -> Upload:
     try:
         valid = UploadFields.model_validate(fields, context=settings)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, UploadFields) from None
     if twice := valid.model_fields_set & query.model_fields_set:
         faults = [FieldError(pointer=f"/{name}", detail=GIVEN_TWICE) for name in sorted(twice)]
         raise ProblemError(422, "invalid-request", errors=faults)
