@@ -13,10 +13,10 @@ import sys
 from mmap import ACCESS_READ, mmap
 from typing import Any
 
-from app.decoder import optional_formats, sandbox
+from app.decoder import capture, optional_formats, sandbox
 from app.decoder.formats import LENGTHS, OUT_OF_MEMORY
 from app.decoder.headers import Data
-from app.decoder.optional_formats import measure, thumbnail
+from app.decoder.optional_formats import read, thumbnail
 from app.decoder.vips import LIBVIPS, prepare
 from app.errors import LargeImageError, RejectedImageError
 
@@ -35,6 +35,7 @@ def main() -> None:
     peer = socket.socket(fileno=0)
     memory = memoryview(mmap(memory_file, 0, access=ACCESS_READ))
     prepare()
+    capture.prepare()
     optional_formats.prepare(formats)
     libraries = {"libvips": LIBVIPS, "optional": [name for name in optional_formats.installed.values() if name]}
     answer(peer, sandbox.enter(address_space) | libraries, b"")  # ready
@@ -55,7 +56,9 @@ def work(job: dict[str, Any], content: Data, max_pixels: int, formats: list[str]
     """Return the answer to a job, and the bytes that go with it."""
     try:
         if job["operation"] == "measure":
-            return measure(content, max_pixels, job["small_pixels"], formats)._asdict(), b""
+            found = read(content, max_pixels, job["small_pixels"], formats)
+            about = {"color": found.color, "capture": found.capture, "location": found.location}
+            return found.measure._asdict() | about, found.thumbhash or b""
         return {}, thumbnail(content, job["size"], job["format"], max_pixels, job["small_pixels"], formats)
     except LargeImageError:
         return {"is_large": True}, b""
@@ -71,7 +74,7 @@ def receive(peer: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
 
 def answer(peer: socket.socket, about: dict[str, object], content: bytes) -> None:
     """Send the answer to a job."""
-    encoded = json.dumps(about).encode()
+    encoded = json.dumps(about, ensure_ascii=False).encode()
     peer.sendall(LENGTHS.pack(len(encoded), len(content)) + encoded + content)
 
 

@@ -19,7 +19,8 @@ from pydantic_core import from_json
 
 from app.decoder import libraries
 from app.decoder.attempt import Attempt
-from app.decoder.formats import EXTENSIONS, LENGTHS, OPTIONAL, OUT_OF_MEMORY, Measure, Sandbox, ThumbnailType
+from app.decoder.described import Described
+from app.decoder.formats import EXTENSIONS, LENGTHS, OPTIONAL, OUT_OF_MEMORY, Measure, Reading, Sandbox, ThumbnailType
 from app.errors import REJECTED_IMAGES, LargeImageError, RejectedImageError, StoppingError
 from app.observability import metrics
 from app.observability.logs import logger
@@ -42,7 +43,8 @@ START_TIMEOUT = 30.0  # seconds. On an idle machine a start takes 0.05 seconds.
 FORBIDDEN_CALL = -signal.SIGSYS  # exit status of a decoder whose sandbox ended it
 CONTENT_BYTES = 64 * 1024**2  # that a decoder has room for, or more if the image that it is started for is larger
 MAX_THUMBNAIL_BYTES = 16 * 1024**2
-MAX_JSON_BYTES = 4096  # of the JSON object in an answer
+MAX_THUMBHASH_BYTES = 25
+MAX_JSON_BYTES = 64 * 1024  # of the JSON object in an answer
 EMPTY = "The file is empty."
 REASONS = {None: "Decoding takes too long.", OUT_OF_MEMORY: "Decoding takes too much memory."}
 # Labels of the metric. Other failures are crashes.
@@ -87,15 +89,25 @@ class Codec:
             self._idle.pop().end()
 
     def measure(self, content: Content, attempt: Attempt | None = None) -> Measure:
-        """Return the measure of the first picture in the content.
+        """Return the measure of the first picture in the content. Raises as `read` does."""
+        return self.read(content, attempt).measure
+
+    def read(self, content: Content, attempt: Attempt | None = None) -> Reading:
+        """Return what one pass over the content tells of its first picture.
 
         Raises RejectedImageError, StoppingError, or OSError if no process starts. Raises LargeImageError if the attempt
         is only for small images, and this is none.
         """
         if not (content if isinstance(content, bytes) else content.seek(0, os.SEEK_END)):
             raise RejectedImageError("broken-image", EMPTY)
-        about, _ = self._ask({"operation": "measure"}, content, attempt or Attempt())
-        return Measure(about["content_type"], about["width"], about["height"])
+        about, hashed = self._ask({"operation": "measure"}, content, attempt or Attempt())
+        return Reading(
+            Measure(about["content_type"], about["width"], about["height"]),
+            about["color"],
+            hashed or None,
+            about["capture"],
+            about["location"],
+        )
 
     def thumbnail(self, content: Content, size: int, format: ThumbnailType, attempt: Attempt | None = None) -> bytes:
         """Return the bytes of the thumbnail. Raises the same errors as `measure`."""
@@ -252,7 +264,9 @@ class Process:
             case _, {"is_large": True} if job["small_pixels"] is not None:
                 return
             case "measure", {"content_type": str(type), "width": int(width), "height": int(height)}:
-                if type in EXTENSIONS and width > 0 < height and width * height <= self._max_pixels:
+                is_size = width > 0 < height and width * height <= self._max_pixels
+                if type in EXTENSIONS and is_size and len(made) <= MAX_THUMBHASH_BYTES:
+                    Described.model_validate(about)
                     return
             case "thumbnail", {} if made:
                 return

@@ -91,6 +91,20 @@ class Measure(NamedTuple):
     height: int
 
 
+class Reading(NamedTuple):
+    """What a decoder reads in one pass over the bytes of an image.
+
+    `color` is `#rrggbb`. The last two are as app/decoder/capture.py has them. The position of the camera stands apart,
+    because it may be secret.
+    """
+
+    measure: Measure
+    color: str | None
+    thumbhash: bytes | None
+    capture: dict[str, object]
+    location: dict[str, object] | None
+
+
 class Sandbox(NamedTuple):
     """Parts that confine a decoder process. `missing` has a reason for each part that this system does not have."""
 

@@ -9,8 +9,9 @@ from importlib.metadata import version
 
 import pyvips
 
-from app.decoder import headers, vips
-from app.decoder.formats import OPTIONAL, ContentType, Measure, ThumbnailType
+from app.decoder import capture, headers, vips
+from app.decoder import preview as small_picture
+from app.decoder.formats import OPTIONAL, ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
 
@@ -36,6 +37,8 @@ JPEG = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]")
 SEGMENT = struct.Struct(">BBH")
 FRAME = struct.Struct(">HH")
 LOSSY_FRAMES = {0xC0, 0xC1, 0xC2}  # of a JPEG. The data of a sensor are often in a lossless one.
+CANON_BOX = re.compile(rb"CMT[124]")  # the directories of a CR3: picture, details, position
+CANON_HEAD = 256 * 1024  # bytes
 MAX_SEGMENTS = 1000  # of a JPEG in front of its frame
 
 
@@ -97,12 +100,12 @@ def require(name: str, formats: list[str]) -> None:
         raise RejectedImageError("unsupported-image", f"{TITLES[name]} is not installed here. {ADVICE}")
 
 
-def measure(data: Data, max_pixels: int, small_pixels: int | None, formats: list[str]) -> Measure:
-    """Return the measure of a picture of any format. Raises as `vips.measure` does."""
+def read(data: Data, max_pixels: int, small_pixels: int | None, formats: list[str]) -> Reading:
+    """Return what is known of a picture of any format. Raises as `vips.read` does."""
     found = recognize(data)
     if found is None:
         try:
-            return vips.measure(data, max_pixels, small_pixels)
+            return vips.read(data, max_pixels, small_pixels)
         except vips.UnknownFormatError:
             types = ", ".join(supported(formats))
             raise RejectedImageError("unsupported-image", f"Supported types: {types}.") from None
@@ -110,9 +113,19 @@ def measure(data: Data, max_pixels: int, small_pixels: int | None, formats: list
     require(name, formats)
     if name == "raw":
         jpeg, orientation = preview(data)
-        return vips.measure(jpeg, max_pixels, small_pixels, orientation)._replace(content_type=type)
-    image = _decoded(data, type, max_pixels, small_pixels)
-    return Measure(type, image.width, image.height)
+        made = vips.read(jpeg, max_pixels, small_pixels, orientation, _exif_of_raw(data, type))
+        return made._replace(measure=made.measure._replace(content_type=type))
+    image, info = _decoded(data, type, max_pixels, small_pixels)
+    blocks = capture.Blocks((_bytes(info.get("exif")),), _bytes(info.get("xmp")))
+    try:
+        tiny = small_picture.shrunk(image)
+    except pyvips.Error:
+        tiny = None
+    return vips.reading(Measure(type, image.width, image.height), tiny, data, blocks)
+
+
+def _bytes(value: object) -> bytes:
+    return value.encode(errors="replace") if isinstance(value, str) else value if isinstance(value, bytes) else b""
 
 
 def thumbnail(
@@ -127,15 +140,20 @@ def thumbnail(
     if name == "raw":
         jpeg, orientation = preview(data)
         return vips.thumbnail(jpeg, size, format, max_pixels, small_pixels, orientation)
-    image = _decoded(data, type, max_pixels, small_pixels)
+    image, _ = _decoded(data, type, max_pixels, small_pixels)
     try:
         return vips.thumbnail_of(image, data, size, format)
     except pyvips.Error as error:
         raise vips.broken(error, data) from None
 
 
-def _decoded(data: Data, type: ContentType, max_pixels: int, small_pixels: int | None) -> pyvips.Image:
-    """Return the picture that Pillow and its plugins decode. Raises RejectedImageError and LargeImageError."""
+def _decoded(
+    data: Data, type: ContentType, max_pixels: int, small_pixels: int | None
+) -> tuple[pyvips.Image, dict[str | tuple[int, int], object]]:
+    """Return the picture that Pillow and its plugins decode, and what they say about it.
+
+    Raises RejectedImageError and LargeImageError.
+    """
     from PIL import Image
 
     try:
@@ -159,7 +177,7 @@ def _decoded(data: Data, type: ContentType, max_pixels: int, small_pixels: int |
         made.set_type(pyvips.GValue.gstr_type, "vips-loader", "heifload_source")
     if profile := image.info.get("icc_profile"):
         made.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    return made
+    return made, image.info
 
 
 # Camera RAW
@@ -179,6 +197,16 @@ def preview(data: Data) -> tuple[memoryview, int]:
         raise RejectedImageError("unsupported-image", f"This camera RAW has no JPEG inside. {ADVICE}")
     directory = _directory(data, _first(data))
     return memoryview(data)[at:], directory.get(ORIENTATION, [1])[0]
+
+
+def _exif_of_raw(data: Data, type: ContentType) -> tuple[Data | bytes, ...]:
+    """Return the structures of EXIF in a RAW file: the file itself, or those that a CR3 has in its first boxes."""
+    if type != "image/x-canon-cr3":
+        return (data,)
+    lengths = {
+        box: int.from_bytes(data[box.start() - 4 : box.start()]) for box in CANON_BOX.finditer(data, 4, CANON_HEAD)
+    }
+    return tuple(bytes(data[box.end() : box.start() - 4 + min(length, CANON_HEAD)]) for box, length in lengths.items())
 
 
 def _pixels(data: Data, at: int) -> int:

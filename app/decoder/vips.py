@@ -8,8 +8,8 @@ import struct
 
 import pyvips
 
-from app.decoder import color_encoding, headers
-from app.decoder.formats import ContentType, Measure, ThumbnailType
+from app.decoder import capture, color_encoding, headers, preview
+from app.decoder.formats import ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
 
@@ -34,7 +34,6 @@ BEGINNING = re.compile(
 )
 # These loaders decode to fewer pixels, in a fraction of the time.
 SHRINKING_LOADERS = {"jpegload_source", "webpload_source"}
-FLOATS = {"float", "double", "complex", "dpcomplex"}
 # The rendering intent of a color profile that is nearest to what a browser does: that for people, in which black stays
 # black, and the exact one for inks.
 INTENT, INTENT_OF_INKS = "perceptual", "relative"
@@ -93,8 +92,16 @@ def prepare() -> None:
     pyvips.error._to_string = lambda text: pyvips.ffi.string(text).decode(errors="replace")
 
 
-def measure(content: Data, max_pixels: int, small_pixels: int | None = None, orientation: int = 1) -> Measure:
-    """Return the measure of the first picture in the content. `orientation` counts if the content itself has none.
+def read(
+    content: Data,
+    max_pixels: int,
+    small_pixels: int | None = None,
+    orientation: int = 1,
+    exif: tuple[Data | bytes, ...] = (),
+) -> Reading:
+    """Return what one pass over the content tells of its first picture.
+
+    `orientation` counts if the content itself has none, and blocks of EXIF come before its own.
 
     The whole picture is decoded once, as a stream, to find out whether it can be decoded. Of a JPEG only the first rows
     are decoded: for the others the decoder accepts any data with a warning. The markers of a JPEG show whether all rows
@@ -108,6 +115,7 @@ def measure(content: Data, max_pixels: int, small_pixels: int | None = None, ori
     loader = image.get("vips-loader")
     if image.get_typeof("orientation"):
         orientation = image.get("orientation")
+    tiny: pyvips.Image | None = None
     try:
         if loader == "jpegload_source" and _is_complete(content):
             pyvips.Region.new(image).fetch(0, 0, 1, 1)  # In this thread. Any other operation would start two threads.
@@ -115,13 +123,40 @@ def measure(content: Data, max_pixels: int, small_pixels: int | None = None, ori
             # Samsung writes panoramas without an end, and other data behind them. The picture is complete if its
             # decoder needs no other data, and finds nothing strange.
             pyvips.Image.new_from_source(_source(content), "", access="sequential", fail_on="warning").avg()
-        else:
+        elif max(image.width, image.height) > preview.MAX_SIDE:
             # There is no average if a number may be NaN.
-            (image.cast("uchar") if image.format in FLOATS else image).avg()
+            (image.cast("uchar") if image.format in preview.FLOATS else image).avg()
+        else:
+            tiny = preview.shrunk(_on_screen(image, content) if loader == "gifload_source" else image)
     except pyvips.Error as error:
         raise broken(error, content) from None
     width, height = _size(image, content)
-    return Measure(LOADERS[loader], *((height, width) if orientation in TURNED else (width, height)))
+    if loader == "jpegload_source":
+        tiny = preview.of_jpeg(image, content)
+    if orientation in TURNED:
+        width, height = height, width
+    if loader == "tiffload_source":
+        exif = (*exif, content)
+    blocks = capture.Blocks((*exif, _blob(image, "exif-data")), _blob(image, "xmp-data"), _blob(image, "iptc-data"))
+    return reading(Measure(LOADERS[loader], width, height), tiny, content, blocks, orientation)
+
+
+def reading(
+    measure: Measure, tiny: pyvips.Image | None, content: Data, blocks: capture.Blocks, orientation: int = 1
+) -> Reading:
+    """Return what is known of an image, from its shrunken picture, if there is one, and its metadata."""
+    color, hashed = None, None
+    if tiny is not None:
+        try:
+            tiny = _in_known_colors(tiny, content, _has_profile(tiny))
+            color, hashed = preview.look(tiny, orientation, _intent(tiny))
+        except pyvips.Error:
+            pass  # the picture has a size without it, too
+    return Reading(measure, color, hashed, *capture.read(blocks))
+
+
+def _blob(image: pyvips.Image, name: str) -> bytes:
+    return bytes(image.get(name)) if image.get_typeof(name) else b""
 
 
 def thumbnail(
@@ -188,7 +223,7 @@ def _in_known_colors(image: pyvips.Image, content: Data, has_profile: bool) -> p
     """Return the whole picture in colors that libvips understands, with its profile if that works and has priority."""
     encoding = None
     match image.get("vips-loader") if image.get_typeof("vips-loader") else None:
-        case "gifload_source":
+        case "gifload_source" if image.get_typeof(preview.SHRUNK) == 0:
             image = _on_screen(image, content)
         case "pngload_source":
             encoding = color_encoding.of_png(headers.png_colors(content))

@@ -220,4 +220,4 @@ def test_one_whose_library_is_missing_is_unsupported_and_the_answer_says_so(monk
 
     monkeypatch.setattr(optional_formats, "installed", {"raw": ""})
     with pytest.raises(RejectedImageError, match=r"^BMP is not installed here\. Convert the image to PNG or JPEG\.$"):
-        optional_formats.measure(memoryview(encoded("BMP")), 1_000_000, None, ["bmp"])
+        optional_formats.read(memoryview(encoded("BMP")), 1_000_000, None, ["bmp"])

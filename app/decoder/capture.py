@@ -1,0 +1,272 @@
+"""Capture metadata: when, where and with what a picture was taken, from EXIF, XMP and IPTC. It imports nothing large.
+
+A value that cannot be true is left out. Nothing that a file contains raises an error.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone
+from math import isfinite
+from typing import NamedTuple
+
+from app.decoder import exif, xmp
+from app.decoder.headers import Data
+
+MAX_TEXT = 200  # characters of a name
+MAX_CAPTION = 2000
+MAX_KEYWORDS = 50
+MAX_KEYWORD = 100
+FIRST_YEAR = 1826  # of the oldest photograph
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+# Tags of EXIF.
+DESCRIPTION, MAKE, MODEL, SOFTWARE, MODIFIED, ARTIST, COPYRIGHT, RATING = 270, 271, 272, 305, 306, 315, 33432, 0x4746
+EXPOSURE, F_NUMBER, ISO, SENSITIVITY, ISO_SPEED, FOCAL_LENGTH = 0x829A, 0x829D, 0x8827, 0x8831, 0x8833, 0x920A
+TAKEN, DIGITIZED, LENS_MAKE, LENS = 0x9003, 0x9004, 0xA433, 0xA434
+XP_COMMENT, XP_KEYWORDS = 0x9C9C, 0x9C9E
+OFFSETS = {TAKEN: 0x9011, DIGITIZED: 0x9012}
+FRACTIONS = {TAKEN: 0x9291, DIGITIZED: 0x9292}
+NORTH_SOUTH, LATITUDE, EAST_WEST, LONGITUDE, BELOW_SEA, ALTITUDE = range(1, 7)
+WANTED = frozenset(
+    {
+        DESCRIPTION, MAKE, MODEL, SOFTWARE, ARTIST, COPYRIGHT, RATING, EXPOSURE, F_NUMBER, ISO, SENSITIVITY,
+        ISO_SPEED, FOCAL_LENGTH, TAKEN, DIGITIZED, LENS_MAKE, LENS, XP_COMMENT, XP_KEYWORDS, *OFFSETS.values(),
+        *FRACTIONS.values(), NORTH_SOUTH, LATITUDE, EAST_WEST, LONGITUDE, BELOW_SEA, ALTITUDE,
+    }
+)  # fmt: skip
+# Datasets of IPTC.
+KEYWORDS, DATE, TIME, BYLINE, NOTICE, ABSTRACT = 25, 55, 60, 80, 116, 120
+
+CAMERA_TIME = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?(.*)", re.ASCII)
+OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
+MAX_OFFSET = timedelta(hours=14)
+DEGREES = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d{1,12})?)(?:,(\d{1,2}(?:\.\d{1,12})?))?([NSEW])", re.ASCII)
+FRACTION = re.compile(r"(-?\d{1,10})(?:/(\d{1,10}))?", re.ASCII)
+
+Fields = dict[str, object]
+
+
+class Blocks(NamedTuple):
+    """The blocks of metadata in a file. `exif` are structures of TIFF, the best one first."""
+
+    exif: tuple[Data | bytes, ...] = ()
+    xmp: bytes = b""
+    iptc: bytes = b""
+
+
+class Found(NamedTuple):
+    """What the blocks say: the fields of app/catalogue/capture.py, and the position of the camera."""
+
+    capture: Fields
+    location: Fields | None
+
+
+def prepare() -> None:
+    """Load what Python would load on first use. Later no file can be opened."""
+    b"".decode("utf-16-le")
+    b"".decode("ascii")
+
+
+def read(blocks: Blocks, now: datetime | None = None) -> Found:
+    """Return what the blocks say. A time after `now`, which is the present by default, cannot be true."""
+    image, detail, gps = _tags(blocks.exif)
+    texts = xmp.read(blocks.xmp) if blocks.xmp else {}
+    iptc = xmp.read_iptc(blocks.iptc) if blocks.iptc else {}
+
+    def tagged(tags: exif.Tags, tag: int) -> str:
+        value = tags.get(tag, b"")
+        return _text(xmp.decode(value.split(b"\0")[0])) if isinstance(value, bytes) else ""
+
+    def written(name: str) -> str:
+        return _text(texts.get(name, [""])[0])
+
+    def filed(number: int) -> str:
+        return _text(iptc.get(number, [""])[0])
+
+    def measured(tag: int, name: str, low: float, high: float) -> float | None:
+        value = detail.get(tag) or image.get(tag)
+        number = value[0] if isinstance(value, list) and value else _fraction(texts.get(name, [""])[0])
+        return number if number is not None and low <= number <= high else None
+
+    iso = next(filter(None, (measured(tag, "exif:ISOSpeedRatings", 1, 10_000_000) for tag in (ISO_SPEED, ISO))), None)
+    if iso == 65_535:  # the most that the tag ISO can hold
+        iso = measured(SENSITIVITY, "exifEX:PhotographicSensitivity", 1, 10_000_000) or iso
+    rating = measured(RATING, "xmp:Rating", -1, 5)
+    keywords = [*texts.get("dc:subject", []), *iptc.get(KEYWORDS, []), *_wide(image, XP_KEYWORDS).split(";")]
+    fields: Fields = {
+        **_time(image, detail, texts, iptc, now or datetime.now(UTC)),
+        "make": tagged(image, MAKE) or written("tiff:Make"),
+        "model": tagged(image, MODEL) or written("tiff:Model"),
+        "lens": tagged(detail, LENS) or written("exifEX:LensModel") or written("aux:Lens"),
+        "exposure_seconds": _rounded(measured(EXPOSURE, "exif:ExposureTime", 1e-7, 86_400.0)),
+        "aperture": _rounded(measured(F_NUMBER, "exif:FNumber", 0.1, 1000.0)),
+        "iso": None if iso is None else round(iso),
+        "focal_length_mm": _rounded(measured(FOCAL_LENGTH, "exif:FocalLength", 0.1, 100_000.0)),
+        "software": tagged(image, SOFTWARE) or written("xmp:CreatorTool"),
+        "creator": written("dc:creator") or filed(BYLINE) or tagged(image, ARTIST),
+        "copyright": written("dc:rights") or filed(NOTICE) or tagged(image, COPYRIGHT),
+        "rating": None if rating is None or rating != round(rating) else round(rating),
+        "caption": _caption(texts.get("dc:description", [""])[0])
+        or _caption(iptc.get(ABSTRACT, [""])[0])
+        or _caption(_described(image)),
+        "keywords": _distinct(keywords),
+    }
+    known = {name: value for name, value in fields.items() if value not in (None, "", [])}
+    return Found(known, _position(gps, texts))
+
+
+def _tags(blocks: Iterable[Data | bytes]) -> tuple[exif.Tags, exif.Tags, exif.Tags]:
+    """Return the tags of the picture, of its details and of its position. A tag of an earlier block counts."""
+    merged: dict[str, exif.Tags] = {"image": {}, "exif": {}, "gps": {}}
+    for block in blocks:
+        for name, tags in exif.read(block, WANTED).items():
+            merged[name] = tags | merged[name]
+    # A CR3 has a block for each of the three, as its first directory.
+    return merged["image"], merged["image"] | merged["exif"], merged["gps"] or merged["image"]
+
+
+def _text(value: str, most: int = MAX_TEXT) -> str:
+    """Return one line of text without control characters, in Unicode form C, cut to a length."""
+    return unicodedata.normalize("NFC", CONTROL.sub(" ", value[: 4 * most])).strip()[:most].rstrip()
+
+
+def _caption(value: str) -> str:
+    lines = (_text(line, MAX_CAPTION) for line in value[: 4 * MAX_CAPTION].splitlines())
+    return "\n".join(lines).strip()[:MAX_CAPTION].rstrip()
+
+
+def _described(image: exif.Tags) -> str:
+    value = image.get(DESCRIPTION, b"")
+    return xmp.decode(value.split(b"\0")[0]) if isinstance(value, bytes) else ""
+
+
+def _wide(image: exif.Tags, tag: int) -> str:
+    value = image.get(tag, b"")
+    return value.decode("utf-16-le", errors="replace").partition("\0")[0] if isinstance(value, bytes) else ""
+
+
+def _distinct(keywords: list[str]) -> list[str]:
+    return list(dict.fromkeys(filter(None, (_text(keyword, MAX_KEYWORD) for keyword in keywords))))[:MAX_KEYWORDS]
+
+
+def _fraction(text: str) -> float | None:
+    if found := FRACTION.fullmatch(text.strip()):
+        above, below = float(found[1]), float(found[2] or 1)
+        return above / below if below else None
+    try:
+        value = float(text[:40])
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return six significant digits, which is more than a camera knows."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+# When
+
+
+def _time(image: exif.Tags, detail: exif.Tags, texts: xmp.Texts, iptc: dict[int, list[str]], now: datetime) -> Fields:
+    for tag in (TAKEN, DIGITIZED):
+        text, part = (_plain(detail, each) for each in (tag, FRACTIONS[tag]))
+        found = _moment(
+            f"{text}.{part}" if text and part.isdigit() and part.isascii() else text, now, _plain(detail, OFFSETS[tag])
+        )
+        if found:
+            return found
+    for name in ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate"):
+        if found := _moment(texts.get(name, [""])[0], now):
+            return found
+    day, time = (iptc.get(number, [""])[0] for number in (DATE, TIME))
+    return _moment(f"{day[:4]}-{day[4:6]}-{day[6:8]}T{time[:2]}:{time[2:4]}:{time[4:6]}{time[6:]}", now)
+
+
+def _plain(tags: exif.Tags, tag: int) -> str:
+    value = tags.get(tag, b"")
+    return value.split(b"\0")[0].decode("ascii", errors="replace").strip() if isinstance(value, bytes) else ""
+
+
+def _moment(text: str, now: datetime, offset: str = "") -> Fields:
+    found = CAMERA_TIME.fullmatch(text.strip())
+    if not found:
+        return {}
+    *numbers, fraction, rest = found.groups()
+    zone = _zone(rest.strip() or offset)
+    try:
+        year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
+        microsecond = int((fraction or "0").ljust(6, "0"))
+        moment = datetime(year, month, day, hour, minute, second, microsecond, zone or UTC)
+        latest = now + (timedelta(days=1) if zone else MAX_OFFSET + timedelta(days=1))
+        if moment.year < FIRST_YEAR or moment > latest:
+            return {}
+    except (ValueError, OverflowError):
+        return {}
+    return {"captured_at": moment.isoformat(), "captured_at_zone": "offset" if zone else "local"}
+
+
+def _zone(text: str) -> timezone | None:
+    if text == "Z":
+        return UTC
+    found = OFFSET.fullmatch(text)
+    if not found or int(found[3]) > 59:
+        return None
+    offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return timezone(-offset if found[1] == "-" else offset) if offset <= MAX_OFFSET else None
+
+
+# Where
+
+
+def _position(gps: exif.Tags, texts: xmp.Texts) -> Fields | None:
+    latitude = _angle(gps, LATITUDE, NORTH_SOUTH, (b"N", b"S"), 90)
+    longitude = _angle(gps, LONGITUDE, EAST_WEST, (b"E", b"W"), 180)
+    if latitude is None or longitude is None:
+        latitude = _degrees(texts.get("exif:GPSLatitude", [""])[0], "NS", 90)
+        longitude = _degrees(texts.get("exif:GPSLongitude", [""])[0], "EW", 180)
+    if (
+        latitude is None or longitude is None or (latitude == 0 == longitude)
+    ):  # many receivers without a fix write zeros
+        return None
+    position: Fields = {"latitude": latitude, "longitude": longitude}
+    altitude = gps.get(ALTITUDE)
+    height = (
+        altitude[0] if isinstance(altitude, list) and altitude else _fraction(texts.get("exif:GPSAltitude", [""])[0])
+    )
+    if height is not None:
+        below = gps.get(BELOW_SEA) == b"\1" or texts.get("exif:GPSAltitudeRef") == ["1"]
+        height = -abs(height) if below else height
+        if -12_000 <= height <= 100_000:
+            position["altitude_m"] = round(height, 1)
+    return position
+
+
+def _angle(gps: exif.Tags, tag: int, side: int, sides: tuple[bytes, bytes], most: int) -> float | None:
+    parts, letter = gps.get(tag), gps.get(side, b"")
+    if (
+        not isinstance(parts, list)
+        or not 1 <= len(parts) <= 3
+        or not isinstance(letter, bytes)
+        or letter[:1] not in sides
+    ):
+        return None
+    return _signed(parts, letter[:1] == sides[1], most)
+
+
+def _degrees(text: str, sides: str, most: int) -> float | None:
+    found = DEGREES.fullmatch(text.strip())
+    if not found or found[4] not in sides:
+        return None
+    return _signed([float(part or 0) for part in found.groups()[:3]], found[4] == sides[1], most)
+
+
+def _signed(parts: list[float], is_negative: bool, most: int) -> float | None:
+    """Return degrees from degrees, minutes and seconds, to a centimeter."""
+    if any(part < 0 for part in parts) or any(part >= 60 for part in parts[1:]):
+        return None
+    value = sum(part / 60**power for power, part in enumerate(parts))
+    return round(-value if is_negative else value, 7) if value <= most else None

@@ -1,0 +1,77 @@
+"""Tiny picture of an image, some pixels wide, and what is seen in it: the ThumbHash and the dominant color."""
+
+from __future__ import annotations
+
+import pyvips
+
+from app.decoder.headers import Data
+from app.decoder.thumbhash import dominant_color, thumbhash
+
+SIDE = 24  # pixels of the longer side. With more, the lowest frequencies hardly differ.
+MAX_SIDE = 1_000_000  # pixels of the longer side of an image that has a tiny picture
+SHRUNK = "is-shrunk"  # field of a tiny picture
+FLOATS = {"float", "double", "complex", "dpcomplex"}
+# A JPEG of more bytes is not decoded for its tiny picture: 10 MB take 0.2 s. Cameras write one into it.
+MAX_JPEG_BYTES = 10_000_000
+INSIDE = "jpeg-thumbnail-data"
+MAX_INSIDE = 1000  # pixels of a side of the thumbnail in a JPEG
+MAX_ASPECT_ERROR = 0.02  # Some cameras add black bars to the thumbnail, and some editors leave that of another picture.
+
+
+def shrunk(image: pyvips.Image) -> pyvips.Image:
+    """Return the tiny picture in memory. All of the image is decoded. Raises pyvips.Error if that fails."""
+    if image.format in FLOATS and image.interpretation != "scrgb":
+        image = image.cast("uchar")  # there is no mean if a number may be NaN
+    format = image.format
+    if image.hasalpha():
+        image = image.premultiply()
+    across, down = (max(1, -(-side // SIDE)) for side in (image.width, image.height))
+    factor = max(across, down)
+    image = image.shrink(min(factor, image.width), min(factor, image.height), ceil=True)
+    if image.hasalpha():
+        image = image.unpremultiply().cast(format)
+    image = image.copy_memory()
+    image.set_type(pyvips.GValue.gint_type, SHRUNK, 1)
+    return image
+
+
+def of_jpeg(image: pyvips.Image, content: Data) -> pyvips.Image | None:
+    """Return the tiny picture of a JPEG, from the thumbnail in its EXIF if there is one, or None."""
+    try:
+        if image.get_typeof(INSIDE):
+            inside = pyvips.Image.jpegload_buffer(image.get(INSIDE), access="sequential")
+            if max(inside.width, inside.height) <= MAX_INSIDE and _is_alike(inside, image):
+                # The colors are meant as in the picture: the thumbnail has no profile.
+                return _with_profile(shrunk(inside), image)
+        if len(content) > MAX_JPEG_BYTES:
+            return None
+        factor = next((each for each in (8, 4, 2) if max(image.width, image.height) >= each * SIDE), 1)
+        source = pyvips.Source.new_from_memory(content)
+        return shrunk(pyvips.Image.jpegload_source(source, access="sequential", shrink=factor, unlimited=True))
+    except pyvips.Error:
+        return None
+
+
+def _is_alike(inside: pyvips.Image, image: pyvips.Image) -> bool:
+    return bool(abs(inside.width * image.height / (inside.height * image.width) - 1) <= MAX_ASPECT_ERROR)
+
+
+def _with_profile(tiny: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
+    if image.get_typeof("icc-profile-data") and image.interpretation == tiny.interpretation:
+        tiny.set_type(pyvips.GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
+    return tiny
+
+
+def look(tiny: pyvips.Image, orientation: int, intent: str) -> tuple[str, bytes]:
+    """Return the dominant color and the ThumbHash of a tiny picture. Raises pyvips.Error."""
+    if tiny.get_typeof("icc-profile-data"):
+        tiny = tiny.icc_transform("srgb", embedded=True, intent=intent)
+    if tiny.interpretation != "srgb":
+        tiny = tiny.colourspace("srgb")
+    if not tiny.hasalpha():
+        tiny = tiny.bandjoin(255)
+    if orientation in range(2, 9):
+        tiny.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+        tiny = tiny.autorot()
+    pixels = bytes(tiny.cast("uchar").write_to_memory())
+    return dominant_color(pixels), thumbhash(tiny.width, tiny.height, pixels)
