@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     max_image_pixels: Annotated[int, Field(gt=0)] = 100_000_000
     decode_timeout: Seconds = 30.0
     formats: Formats = ",".join(FORMATS)
+    location: Literal["admin", "keep", "strip"] = "admin"
     max_uploads: Annotated[int, Field(ge=1, le=10_000)] = 100
     max_filename_length: Annotated[int, Field(ge=1, le=255)] = 255
     max_title_length: Annotated[int, Field(ge=0, le=200)] = 200

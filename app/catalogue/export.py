@@ -31,8 +31,12 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
 }
 
 
-async def export(reads: ReadRouter, filters: Filters, coding: str | None, write: Write) -> None:
+async def export(
+    reads: ReadRouter, filters: Filters, coding: str | None, write: Write, *, shows_location: bool
+) -> None:
     """Pass the export to `write`, in the coding. One transaction reads all of it, so it shows one moment.
+
+    `shows_location` tells whether it contains the positions of the cameras.
 
     If the database fails before the first bytes, the export starts again. Otherwise its error is raised.
     """
@@ -55,6 +59,7 @@ async def export(reads: ReadRouter, filters: Filters, coding: str | None, write:
                 latest=filters.latest(),
                 terms=filters.terms(),
                 words=filters.q,
+                shows_location=shows_location,
                 write=encoded,
             ),
             again=lambda: not begun,

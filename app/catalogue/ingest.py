@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from errno import EIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from asyncpg import Record
@@ -15,7 +16,7 @@ from app.catalogue.models import UploadFields
 from app.database import queries
 from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE
 from app.database.pool import Pool
-from app.decoder.formats import EXTENSIONS, Measure
+from app.decoder.formats import EXTENSIONS, Reading
 from app.observability.logs import logger
 from app.storage import keys, store
 from app.storage.spool import Content
@@ -35,30 +36,33 @@ async def store_image(
     pool: Pool,
     objects: ObjectStore,
     hashed: HashedContent,
-    measure: Callable[[Content], Awaitable[Measure]],
+    read: Callable[[Content], Awaitable[Reading]],
     filename: str | None,
     fields: UploadFields,
     confirm: Callable[[], Awaitable[None]],
+    *,
+    keeps_location: bool,
 ) -> tuple[Record, bool]:
     """Store an image. Return its row and whether it is new, because the same bytes are stored once.
 
-    `measure` decodes the image. If the catalogue and the store have the bytes already, they are not decoded again. If
+    `read` decodes the image. If the catalogue and the store have the bytes already, they are not decoded again. If
     the store does not have the bytes of a known image, or the last check found others, they are written again. If the
     row of a known image says another size of them, it is wrong: an import or another program wrote it. Such a row gets
     what was measured. Without a file name, the hash becomes the name.
 
-    `confirm` raises an error if nothing may be written any longer. Raises errors of `measure` and `confirm`, of obstore
-    and of PostgreSQL.
+    Positions are only stored if `keeps_location` is true. `confirm` raises an error if nothing may be written any
+    longer. Raises errors of `read` and `confirm`, of obstore and of PostgreSQL.
     """
-    measured: Measure | None = None
+    reading: Reading | None = None
     key, written = keys.storage_key(hashed.sha256), 0
     while True:
         row = await queries.get_image_by_sha256(pool, hashed.sha256)
         fault = None if row is None else await _fault(pool, objects, row["id"], hashed)
         if row is not None and fault is None:
             return row, False
-        if measured is None:
-            measured = await measure(hashed.content)
+        if reading is None:
+            reading = await read(hashed.content)
+            measured = columns_of(reading, keeps_location=keeps_location)
         await confirm()
         async with pool.exclusive(hashed.sha256) as waited:
             if waited:  # Another request in this process may have stored the same bytes in between.
@@ -68,7 +72,7 @@ async def store_image(
             # The row is committed after the bytes are written, so a crash can leave bytes without a row, but no row
             # without bytes. No connection is held while they are written. A DELETE may remove them meanwhile, until
             # this transaction has the lock. Then they are looked up, and written again if they are gone.
-            await store.put(objects, key, hashed.content, measured.content_type)
+            await store.put(objects, key, hashed.content, reading.measure.content_type)
             written += 1
             async with pool.store_transaction() as connection:
                 await queries.lock_content(connection, hashed.sha256)
@@ -77,23 +81,34 @@ async def store_image(
                 if row is None:
                     stored = await queries.insert_image(
                         connection,
-                        filename=filename or f"{hashed.sha256[:16]}.{EXTENSIONS[measured.content_type]}",
+                        filename=filename or f"{hashed.sha256[:16]}.{EXTENSIONS[reading.measure.content_type]}",
                         byte_size=hashed.byte_size,
                         sha256=hashed.sha256,
-                        **measured._asdict(),
+                        **measured,
                         **fields.model_dump(exclude={"attributes"}),
                         attributes=to_json(fields.attributes).decode(),
                     )
                 else:
-                    stored = await queries.correct_image(
-                        connection, row["id"], byte_size=hashed.byte_size, **measured._asdict()
-                    )
+                    stored = await queries.correct_image(connection, row["id"], byte_size=hashed.byte_size, **measured)
                     await queries.record_check(connection, hashed.sha256, None)
             if stored is not None:
                 if fault is not None:
                     logger.warning("wrote %r again: there was a fault (%s)", key, fault)
                 return stored, row is None
         # Another process has stored the same bytes in between, or deleted the image.
+
+
+def columns_of(reading: Reading, *, keeps_location: bool) -> dict[str, Any]:
+    """Return what was read of an image as columns of its row. jsonb is text."""
+    moment = reading.capture.get("captured_at")
+    return {
+        **reading.measure._asdict(),
+        "capture": to_json(reading.capture).decode(),
+        "captured_at": datetime.fromisoformat(str(moment)) if moment else None,
+        "location": to_json(reading.location).decode() if keeps_location and reading.location else None,
+        "color": reading.color,
+        "thumbhash": reading.thumbhash,
+    }
 
 
 async def fault_of(pool: Pool, objects: ObjectStore, row: Record, sha256: str) -> str | None:

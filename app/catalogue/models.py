@@ -1,5 +1,6 @@
 """Models of requests and responses: pydantic validates requests with them, and OpenAPI shows them."""
 
+from base64 import b64decode
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -29,6 +30,7 @@ from app.catalogue.fields import (
     Whole,
     json_limit,
 )
+from app.decoder.described import Capture, Color, Location
 from app.decoder.formats import EXTENSIONS, SIZES, ContentType
 
 MAX_SAFE_INTEGER = 2**53 - 1  # the largest that every client reads exactly (RFC 8259, section 6)
@@ -48,8 +50,27 @@ EXAMPLE: dict[str, JsonValue] = {
     "tags": ["color", "flat"],
     "created_at": "2026-01-31T12:00:00.123456+00:00",
     "updated_at": "2026-01-31T12:00:00.123456+00:00",
+    "color": "#c81e1e",
+    "thumbhash": "EUgCDIBwd4eIiIh4iHiHd3iHcA==",
+    "capture": {},
+    "location": None,
     "attributes": {"sensor": {"iso": 100}},
 }
+
+MAX_THUMBHASH_BYTES = 25
+
+
+def _thumbhash(value: str) -> str:
+    try:
+        length = len(b64decode(value, validate=True))
+    except ValueError:
+        length = 0
+    if not 5 <= length <= MAX_THUMBHASH_BYTES:
+        raise ValueError(f"must be 5 to {MAX_THUMBHASH_BYTES} bytes in base64")
+    return value
+
+
+Thumbhash = Annotated[str, AfterValidator(_thumbhash)]
 
 
 def _a_size(value: int) -> int:
@@ -181,6 +202,12 @@ class ImageRecord(BaseModel):
         StoredMoment | None, Field(description=f"In {IN_YEARS}. The default is the time of the import.")
     ] = None
     updated_at: Annotated[StoredMoment | None, Field(description=f"In {IN_YEARS}. The default is created_at.")] = None
+    color: Color | None = None
+    thumbhash: Annotated[Thumbhash | None, Field(description="In base64.")] = None
+    capture: Annotated[
+        Capture | None, Field(description="Null if the bytes shall be read by `images backfill capture`.")
+    ] = None
+    location: Annotated[Location | None, Field(description="It is ignored with LOCATION=strip.")] = None
     attributes: Attributes = {}
 
 
@@ -215,6 +242,21 @@ class Image(BaseModel):
     attributes: Annotated[
         Any,
         Field(description="An object. An adopted image may have any JSON value of the former service."),
+    ]
+    color: Annotated[Color | None, Field(description="The dominant color. Null if the bytes have not been read.")]
+    thumbhash: Annotated[
+        str | None,
+        Field(
+            description="The [ThumbHash](https://evanw.github.io/thumbhash/) in base64: a tiny picture to show before "
+            "the thumbnail arrives. Null if the bytes have not been read, or a JPEG is too large for it."
+        ),
+    ]
+    capture: Annotated[
+        Capture | None,
+        Field(description="How the picture was taken. Null if the bytes have not been read."),
+    ]
+    location: Annotated[
+        Location | None, Field(description="Null if it is not known, or if LOCATION hides it from this token.")
     ]
     created_at: AwareDatetime
     updated_at: AwareDatetime

@@ -61,4 +61,4 @@ async def _export(
         progress.advance(len(chunk))
 
     async with Pool(settings) as pool, ReadRouter(settings, pool) as reads:
-        await export(reads, filters, coding, send)
+        await export(reads, filters, coding, send, shows_location=settings.location != "strip")

@@ -22,7 +22,7 @@ from app.cli.failures import FAILURES, failure
 from app.cli.output import note
 from app.database.pool import Pool
 from app.decoder.client import EMPTY, Codec
-from app.decoder.formats import Measure
+from app.decoder.formats import Reading
 from app.embedded_postgres import connectable
 from app.errors import INTERRUPTED, CommandError, ExitCode, RejectedImageError, UsageError
 from app.progress import Progress
@@ -132,12 +132,19 @@ class Import:
             size, sha256 = await self._in_thread(read, path, copy, self._settings.max_upload_bytes)
             hashed = HashedContent(copy.content(), size, sha256)
             _, new = await store_image(
-                self._pool, self._objects, hashed, self._measure, filename(path), self._fields, _allow
+                self._pool,
+                self._objects,
+                hashed,
+                self._read,
+                filename(path),
+                self._fields,
+                _allow,
+                keeps_location=self._settings.location != "strip",
             )
             return new
 
-    async def _measure(self, content: Content) -> Measure:
-        return await self._in_thread(self._codec.measure, content)
+    async def _read(self, content: Content) -> Reading:
+        return await self._in_thread(self._codec.read, content)
 
     async def _in_thread(self, work: Callable[P, Result], *arguments: P.args, **_: P.kwargs) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

@@ -122,6 +122,11 @@ async def insert_image(
     description: str | None,
     tags: Sequence[str],
     attributes: str,
+    capture: str,
+    captured_at: datetime | None,
+    location: str | None,
+    color: str | None,
+    thumbhash: bytes | None,
 ) -> Record | None:
     return await database.fetchrow(
         "insert_image",
@@ -135,13 +140,30 @@ async def insert_image(
         description,
         tags,
         attributes,
+        capture,
+        captured_at,
+        location,
+        color,
+        thumbhash,
     )
 
 
 async def correct_image(
-    database: Database, id: UUID, *, content_type: str, byte_size: int, width: int, height: int
+    database: Database,
+    id: UUID,
+    *,
+    content_type: str,
+    byte_size: int,
+    width: int,
+    height: int,
+    capture: str,
+    captured_at: datetime | None,
+    location: str | None,
+    color: str | None,
+    thumbhash: bytes | None,
 ) -> Record | None:
-    return await database.fetchrow("correct_image", id, content_type, byte_size, width, height)
+    measured = content_type, byte_size, width, height
+    return await database.fetchrow("correct_image", id, *measured, capture, captured_at, location, color, thumbhash)
 
 
 async def update_image(
@@ -232,11 +254,12 @@ async def export_images(
     latest: datetime,
     terms: Sequence[str],
     words: str | None,
+    shows_location: bool,
     write: Callable[[bytes], Coroutine[None, None, None]],
 ) -> None:
     """Export in one transaction: the filters are settings that end with it."""
     async with connection.transaction():
-        await connection.fetch("prepare_export", earliest, latest, terms, words)
+        await connection.fetch("prepare_export", earliest, latest, terms, words, shows_location)
         async with connection.without_time_limit():
             await connection.copy_out(
                 "export_images_matching" if terms or words is not None else "export_images", write

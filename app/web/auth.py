@@ -81,6 +81,11 @@ class Tokens:
         _, known = await self._find(authorization, connection or self._reads)
         _require_scope(known, wanted)
 
+    async def has_scope(self, authorization: str | None, wanted: Scope) -> bool:
+        """Return whether the token in the Authorization header has the scope. Raises ProblemError 401."""
+        _, known = await self._find(authorization, self._reads)
+        return SCOPES.index(known.scope) >= SCOPES.index(wanted)
+
     async def _find(self, authorization: str | None, database: ReadRouter | Connection) -> tuple[UUID, Known]:
         """Return the ID of the token in the header, and what the database has about it. Raises ProblemError 401."""
         scheme, _, text = (authorization or "").partition(" ")
@@ -184,6 +189,12 @@ async def confirm(request: HTTPConnection[Any], wanted: Scope, connection: Conne
     tokens: Tokens | None = request.state["tokens"]
     if tokens is not None:
         await tokens.confirm(_authorization(request), wanted, connection)
+
+
+async def has_scope(request: HTTPConnection[Any], wanted: Scope) -> bool:
+    """Return whether the token of an admitted request has the scope. With AUTH=none, each request has all scopes."""
+    tokens: Tokens | None = request.state["tokens"]
+    return tokens is None or await tokens.has_scope(_authorization(request), wanted)
 
 
 def _authorization(request: HTTPConnection[Any]) -> str | None:

@@ -2,21 +2,28 @@
 -- The bytes are under the key of their SHA-256 then. It returns no row if the image does not exist.
 -- $1 uuid     the id                 $4 integer  width in pixels
 -- $2 text     media type             $5 integer  height in pixels
--- $3 bigint   size in bytes
+-- $3 bigint   size in bytes          $6 to $10  capture, captured_at, location, color and ThumbHash: as in insert_image
 -- The image gets a new version only if the client sees a change. An object under a former key of its own is left there.
 -- Index: images_pkey, one row. If the media type changes, the triggers write its term.
--- example what it has: md5('image 1')::uuid, 'image/jpeg', 1000, 640, 480
--- example another size: md5('image 1')::uuid, 'image/png', 1, 1, 1
--- example no such image: md5('no image')::uuid, 'image/png', 1, 1, 1
+-- example what it has: md5('image 1')::uuid, 'image/jpeg', 1000, 640, 480, '{}', NULL, NULL, NULL, NULL
+-- example another size: md5('image 1')::uuid, 'image/png', 1, 1, 1, '{}', NULL, NULL, NULL, NULL
+-- example no such image: md5('no image')::uuid, 'image/png', 1, 1, 1, '{}', NULL, NULL, NULL, NULL
 UPDATE images
 SET
     content_type = $2,
     byte_size = $3,
     width = $4,
     height = $5,
+    capture = $6,
+    captured_at = $7,
+    location = $8,
+    color = $9,
+    thumbhash = $10,
     own_key = NULL,
     updated_at = CASE
-        WHEN (content_type, byte_size, width, height) IS DISTINCT FROM ($2::text, $3::bigint, $4::integer, $5::integer)
+        WHEN (content_type, byte_size, width, height, capture, location, color, thumbhash)
+            IS DISTINCT FROM
+            ($2::text, $3::bigint, $4::integer, $5::integer, $6::jsonb, $8::jsonb, $9::text, $10::bytea)
             THEN GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')
         ELSE updated_at
     END
@@ -40,6 +47,10 @@ RETURNING
                 tags,
                 created_at,
                 updated_at,
+                color,
+                encode(thumbhash, 'base64') AS thumbhash,
+                capture,
+                location,
                 attributes
         ) AS image
     ) AS image;

@@ -17,6 +17,10 @@ FROM (
         tags,
         created_at,
         updated_at,
+        color,
+        encode(thumbhash, 'base64') AS thumbhash,
+        capture,
+        CASE WHEN current_setting('images.shows_location', true) = 'yes' THEN location END AS location,
         attributes
     FROM images
     WHERE created_at >= NULLIF(current_setting('images.created_after', true), '')::timestamptz

@@ -18,6 +18,10 @@ FROM (
         tags,
         images.created_at,
         updated_at,
+        color,
+        encode(thumbhash, 'base64') AS thumbhash,
+        capture,
+        CASE WHEN current_setting('images.shows_location', true) = 'yes' THEN location END AS location,
         attributes
     FROM image_documents
     JOIN images ON id = image_id

@@ -22,6 +22,10 @@ FROM (
         tags,
         created_at,
         updated_at,
+        color,
+        encode(thumbhash, 'base64') AS thumbhash,
+        capture,
+        location,
         attributes
     FROM images
     WHERE id = $1

@@ -21,6 +21,10 @@ FROM (
         tags,
         created_at,
         updated_at,
+        color,
+        encode(thumbhash, 'base64') AS thumbhash,
+        capture,
+        location,
         attributes
     FROM images
     WHERE content_sha256 = images_sha256_bytes($1)

@@ -4,11 +4,16 @@
 -- $3 bigint  size in bytes       $8 text    description, or NULL
 -- $4 integer width in pixels     $9 text[]  tags
 -- $5 integer height in pixels    $10 jsonb  attributes
+-- $11 jsonb       capture metadata: {} if there are none
+-- $12 timestamptz when it was taken, or NULL
+-- $13 jsonb       position, or NULL
+-- $14 text        dominant color, or NULL
+-- $15 bytea       ThumbHash, or NULL
 -- created_at is the time of the statement, not of its transaction, which first wrote the bytes. So the order of the
 -- commits is close to the order of created_at, for clients that poll for new images.
 -- Index: images_content_sha256_key decides the conflict, one row.
--- example a new image: 'a.png', 'image/png', 1, 1, 1, sha256('new 1'), NULL, NULL, '{}', '{}'
--- example bytes that are there: 'a', 'image/png', 1, 1, 1, sha256('7'), 'A', NULL, '{a}', '{}'
+-- example a new image: 'a.png', 'image/png', 1, 1, 1, sha256('new 1'), NULL, NULL, '{}', '{}', '{}', NULL, NULL, NULL, NULL
+-- example bytes that are there: 'a', 'image/png', 1, 1, 1, sha256('7'), 'A', NULL, '{a}', '{}', '{}', NULL, NULL, NULL, NULL
 INSERT INTO images (
     filename,
     content_type,
@@ -20,10 +25,15 @@ INSERT INTO images (
     description,
     tags,
     attributes,
+    capture,
+    captured_at,
+    location,
+    color,
+    thumbhash,
     created_at,
     updated_at
 )
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, moment, moment
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, moment, moment
 FROM clock_timestamp() AS moment
 ON CONFLICT DO NOTHING
 RETURNING
@@ -45,6 +55,10 @@ RETURNING
                 tags,
                 created_at,
                 updated_at,
+                color,
+                encode(thumbhash, 'base64') AS thumbhash,
+                capture,
+                location,
                 attributes
         ) AS image
     ) AS image;

@@ -23,6 +23,10 @@ FROM (
         tags,
         created_at,
         updated_at,
+        color,
+        encode(thumbhash, 'base64') AS thumbhash,
+        capture,
+        location,
         attributes
     FROM images
     WHERE (created_at, id) < ($1, $2)

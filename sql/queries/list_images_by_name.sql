@@ -109,6 +109,10 @@ CROSS JOIN LATERAL (
         tags,
         created_at,
         updated_at,
+        color,
+        encode(thumbhash, 'base64') AS thumbhash,
+        capture,
+        location,
         attributes
     FROM images
     WHERE id = page.id

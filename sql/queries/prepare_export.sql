@@ -5,12 +5,14 @@
 -- $2 timestamptz  only images of this time or earlier
 -- $3 text[]       terms that each image has: tag:..., type:...; may be empty
 -- $4 text         words in web-search syntax, or NULL
+-- $5 boolean      whether the export has the positions of the cameras
 -- Index: none, no table is read.
--- example all of them: '-infinity', 'infinity', '{}', NULL
--- example a search: '2020-01-01Z', '2021-01-01Z', '{tag:street}', 'harbour'
+-- example all of them: '-infinity', 'infinity', '{}', NULL, true
+-- example a search: '2020-01-01Z', '2021-01-01Z', '{tag:street}', 'harbour', true
 SELECT
     set_config('lock_timeout', current_setting('statement_timeout'), true),
     set_config('statement_timeout', '0', true),
     set_config('images.created_after', $1::timestamptz::text, true),
     set_config('images.created_before', $2::timestamptz::text, true),
-    set_config('images.query', images_query($3::text[], $4::text)::text, true);
+    set_config('images.query', images_query($3::text[], $4::text)::text, true),
+    set_config('images.shows_location', CASE WHEN $5::boolean THEN 'yes' ELSE 'no' END, true);

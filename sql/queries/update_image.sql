@@ -41,6 +41,10 @@ RETURNING
                 tags,
                 created_at,
                 updated_at,
+                color,
+                encode(thumbhash, 'base64') AS thumbhash,
+                capture,
+                location,
                 attributes
         ) AS image
     ) AS image;

@@ -13,6 +13,7 @@ from app.database.errors import UNAVAILABLE
 from app.observability.logs import logger
 from app.web import negotiation
 from app.web.limits import TRANSFER_TIMEOUT, transfer_slot, with_stall_timeout
+from app.web.location import sees_locations
 from app.web.operations import Answer, Tag, operation
 from app.web.parameters import parameters
 from app.web.state import State
@@ -37,7 +38,7 @@ async def export_images(request: Request[State]) -> Response:
     headers = {"Content-Type": NDJSON, "Vary": "Accept-Encoding"} | ({"Content-Encoding": coding} if coding else {})
     if request.method == "HEAD":
         return StreamingResponse((), headers=headers)  # a Response would say that GET has a Content-Length of 0
-    return _Export(request, filters, coding, headers)
+    return _Export(request, filters, coding, headers, await sees_locations(request))
 
 
 class _Export(StreamingResponse):
@@ -47,8 +48,16 @@ class _Export(StreamingResponse):
     client goes away, Starlette cancels the response, and with it the COPY.
     """
 
-    def __init__(self, request: Request[State], filters: Filters, coding: str | None, headers: dict[str, str]) -> None:
+    def __init__(
+        self,
+        request: Request[State],
+        filters: Filters,
+        coding: str | None,
+        headers: dict[str, str],
+        shows_location: bool,
+    ) -> None:
         super().__init__((), headers=headers)
+        self.shows_location = shows_location
         self.request, self.filters, self.coding = request, filters, coding
 
     async def stream_response(self, send: Send) -> None:
@@ -64,7 +73,13 @@ class _Export(StreamingResponse):
         try:
             with transfer_slot(self.request):
                 async with asyncio.timeout(TRANSFER_TIMEOUT):
-                    await export(self.request.state["reads"], self.filters, self.coding, write)
+                    await export(
+                        self.request.state["reads"],
+                        self.filters,
+                        self.coding,
+                        write,
+                        shows_location=self.shows_location,
+                    )
         except UNAVAILABLE as error:
             if not started:
                 raise

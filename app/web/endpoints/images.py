@@ -27,6 +27,7 @@ from app.observability.logs import logger
 from app.storage import store
 from app.web.auth import confirm
 from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators
+from app.web.location import shown
 from app.web.operations import (
     JSON,
     MERGE_PATCH,
@@ -82,7 +83,7 @@ async def list_images(request: Request[State]) -> Response:
         cursor = query.cursor_after(*stop)
     else:
         cursor = None
-    return page(request, PATH, "images", [row["image"] for row in images[: query.limit]], cursor)
+    return page(request, PATH, "images", await shown(request, [row["image"] for row in images[: query.limit]]), cursor)
 
 
 @operation(
@@ -101,10 +102,11 @@ async def get_image(request: Request[State]) -> Response:
     row = await queries.get_image(request.state["reads"], request.path_params["id"])
     if row is None:
         raise ImageNotFoundError
-    headers = _validators(row)
+    headers = _validators(request, row)
     if not_modified(request, headers, "version-conflict"):
         return Response(status_code=304, headers=headers)
-    return Response(row["image"], headers=headers, media_type="application/json")
+    [image] = await shown(request, [row["image"]])
+    return Response(image, headers=headers, media_type="application/json")
 
 
 @operation(
@@ -132,7 +134,7 @@ async def update_image(request: Request[State]) -> Response:
     await confirm(request, "write")
     versions, attributes = _versions(request), "{}"
     if not patch.model_fields_set:
-        return image_response(await _current(request))
+        return await image_response(request, await _current(request))
     values = {**patch.model_dump(exclude={"attributes"}), "tags": patch.tags or []}
     reads_first = patch.attributes is not None or has_condition(request, EXCEPT_IF_MATCH)
     while True:
@@ -145,7 +147,7 @@ async def update_image(request: Request[State]) -> Response:
             pool, id, versions, patch.model_fields_set, **values, attributes=attributes
         )
         if updated is not None:
-            return image_response(updated)
+            return await image_response(request, updated)
         await _current(request)  # The conditions still hold: it changed in between.
 
 
@@ -188,14 +190,20 @@ async def delete_image(request: Request[State]) -> Response:
     return Response(status_code=204)
 
 
-def image_response(row: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+async def image_response(
+    request: Request[State], row: Record, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     """Return an image as JSON with its ETag and Last-Modified."""
-    return Response(row["image"], status, _validators(row) | (headers or {}), media_type="application/json")
+    [image] = await shown(request, [row["image"]])
+    return Response(image, status, _validators(request, row) | (headers or {}), media_type="application/json")
 
 
-def _validators(row: Record) -> dict[str, str]:
+def _validators(request: Request[State], row: Record) -> dict[str, str]:
     """Return the headers of a version. The ETag is updated_at in microseconds since 1970: each change increases it."""
-    return validators(f'"{microseconds(row["updated_at"])}"', row["updated_at"])
+    made = validators(f'"{microseconds(row["updated_at"])}"', row["updated_at"])
+    if request.state["settings"].location == "admin":  # tokens of other scopes get other bytes
+        made["Vary"] = "Authorization"
+    return made
 
 
 def _versions(request: Request[State]) -> list[datetime] | None:
@@ -226,7 +234,7 @@ async def _current(
     row = await read(request.state["pool"], request.path_params["id"])
     if row is None:
         raise ImageNotFoundError
-    not_modified(request, _validators(row), "version-conflict")
+    not_modified(request, _validators(request, row), "version-conflict")
     return row
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from base64 import b64decode
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any
@@ -130,13 +131,14 @@ async def _batches(request: Request[State], moment: datetime, faults: Faults) ->
     """Yield the records of the body in batches. After the first fault, only collect more faults."""
     batch: Batch = []
     settings = request.state["settings"]
+    keeps_location = settings.location != "strip"
     async for number, line in _lines(request, faults):
         if len(line) > settings.max_record_bytes:
             faults.add(number, [FieldError(detail=f"is longer than {settings.max_record_bytes} bytes")])
             continue
         try:
             record = ImageRecord.model_validate_json(line, context=settings)
-            batch.append((number, record.id is not None, _image(record, moment)))
+            batch.append((number, record.id is not None, _image(record, moment, keeps_location)))
         except ValidationError as error:
             problem = invalid(error, ImageRecord).problem
             faults.add(number, problem.errors or [FieldError(detail=problem.detail or "")])
@@ -181,9 +183,10 @@ async def _new(connection: Connection, batch: Batch, faults: Faults) -> list[Ima
     return new
 
 
-def _image(record: ImageRecord, moment: datetime) -> Image:
+def _image(record: ImageRecord, moment: datetime, keeps_location: bool) -> Image:
     """Return the record as a row of images. `moment` is the time of the import."""
-    created_at = record.created_at or moment
+    created_at, capture = record.created_at or moment, record.capture
+    location = record.location if keeps_location else None
     return {
         "id": record.id or uuid4(),
         "filename": record.filename,
@@ -198,4 +201,9 @@ def _image(record: ImageRecord, moment: datetime) -> Image:
         "attributes": to_json(record.attributes).decode(),
         "created_at": created_at,
         "updated_at": record.updated_at or created_at,
+        "capture": capture and capture.model_dump_json(exclude_none=True),
+        "captured_at": capture and capture.captured_at,
+        "location": location and location.model_dump_json(exclude_none=True),
+        "color": record.color,
+        "thumbhash": record.thumbhash and b64decode(record.thumbhash),
     }

@@ -14,7 +14,7 @@ from app.catalogue.fields import Filename
 from app.catalogue.ingest import hash_content, store_image
 from app.catalogue.models import Image, UploadFields, UploadForm, UploadQuery
 from app.database.errors import UNAVAILABLE
-from app.decoder.formats import EXTENSIONS, Measure
+from app.decoder.formats import EXTENSIONS, Reading
 from app.observability.metrics import measured_upload
 from app.settings import Settings
 from app.storage.spool import Content, Spool
@@ -146,10 +146,10 @@ async def create_image(request: Request[State]) -> Response:
 
     is_measured = False
 
-    async def measure(content: Content) -> Measure:
+    async def read(content: Content) -> Reading:
         nonlocal is_measured
         is_measured = True
-        return await while_connected(request, queue.run("uploads", partial(codec.measure, content)))
+        return await while_connected(request, queue.run("uploads", partial(codec.read, content)))
 
     with measured_upload() as outcome:
         async with upload_slot(request), receive(request, settings) as upload:
@@ -157,12 +157,21 @@ async def create_image(request: Request[State]) -> Response:
             try:
                 await request.state["guard"].admit()
                 row, new = await store_image(
-                    pool, objects, hashed, measure, upload.filename, upload.fields, partial(confirm, request, "write")
+                    pool,
+                    objects,
+                    hashed,
+                    read,
+                    upload.filename,
+                    upload.fields,
+                    partial(confirm, request, "write"),
+                    keeps_location=settings.location != "strip",
                 )
             except UNAVAILABLE:
                 if not is_measured:  # the service rejects a bad image without the database, too
-                    await measure(hashed.content)
+                    await read(hashed.content)
                 raise
         outcome |= {"new": new, "bytes": hashed.byte_size}
     url = f"{request.scope.get('root_path', '')}{PATH}/{row['id']}"
-    return image_response(row, 201, {"Location": url}) if new else image_response(row, 200, {"Content-Location": url})
+    if new:
+        return await image_response(request, row, 201, {"Location": url})
+    return await image_response(request, row, 200, {"Content-Location": url})
