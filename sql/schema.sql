@@ -486,6 +486,11 @@ CREATE TABLE images (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     content_sha256 bytea NOT NULL,
     own_key text,
+    capture jsonb,
+    captured_at timestamp with time zone,
+    location jsonb,
+    color text,
+    thumbhash bytea,
     CONSTRAINT images_content_sha256_check CHECK (((content_sha256 IS NOT NULL) AND ((octet_length(content_sha256) >= 32) AND (octet_length(content_sha256) <= 289)) AND ((octet_length(content_sha256) = 32) OR ((own_key IS NOT NULL) AND (SUBSTRING(content_sha256 FROM 1 FOR 33) = decode(repeat('00'::text, 33), 'hex'::text)))))),
     CONSTRAINT images_content_type_check CHECK ((char_length(content_type) <= 100)),
     CONSTRAINT images_filename_check CHECK ((char_length(filename) <= 255)),
@@ -523,6 +528,16 @@ COMMENT ON COLUMN images.updated_at IS 'When the row was last changed. Each chan
 COMMENT ON COLUMN images.content_sha256 IS 'SHA-256 of the content, 32 bytes. Unique: the identity of the content. An adopted row may have another text as its hash: then 33 zero bytes and the text.';
 
 COMMENT ON COLUMN images.own_key IS 'The content in the object store, relative to STORAGE_URL, if its key is not that of its SHA-256; NULL if it is.';
+
+COMMENT ON COLUMN images.capture IS 'How the picture was taken, by its EXIF, XMP and IPTC; {}: they say nothing; NULL: they have not been read.';
+
+COMMENT ON COLUMN images.captured_at IS 'captured_at of capture. If the file does not say its offset from UTC, this is its local time as if it were UTC.';
+
+COMMENT ON COLUMN images.location IS 'The position of the camera: latitude and longitude in degrees, altitude_m in meters; NULL: not known, or LOCATION=strip.';
+
+COMMENT ON COLUMN images.color IS 'The dominant color as #rrggbb.';
+
+COMMENT ON COLUMN images.thumbhash IS 'The ThumbHash: some 25 bytes for the lowest frequencies of the picture.';
 
 COMMENT ON CONSTRAINT images_content_sha256_check ON images IS '32 bytes; or 33 zero bytes and the text of an adopted row, which has at most 64 characters, and then own_key.';
 
@@ -687,6 +702,9 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- column image_terms.term: text, not null
 -- column images.attributes: jsonb, not null, default '{}'::jsonb
 -- column images.byte_size: bigint, not null
+-- column images.capture: jsonb
+-- column images.captured_at: timestamp with time zone
+-- column images.color: text
 -- column images.content_sha256: bytea, not null
 -- column images.content_type: text, not null
 -- column images.created_at: timestamp with time zone, not null, default now()
@@ -694,8 +712,10 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- column images.filename: text, not null
 -- column images.height: integer, not null
 -- column images.id: uuid, not null, default gen_random_uuid()
+-- column images.location: jsonb
 -- column images.own_key: text
 -- column images.tags: text[], not null, default '{}'::text[]
+-- column images.thumbhash: bytea
 -- column images.title: text
 -- column images.updated_at: timestamp with time zone, not null, default now()
 -- column images.width: integer, not null
@@ -740,6 +760,9 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on column image_terms.term: tag:... or type:..., as images_terms(tags, content_type) has it.
 -- comment on column images.attributes: A JSON object of the client's own making. Not searched: no index.
 -- comment on column images.byte_size: The size of the content in bytes.
+-- comment on column images.capture: How the picture was taken, by its EXIF, XMP and IPTC; {}: they say nothing; NULL: they have not been read.
+-- comment on column images.captured_at: captured_at of capture. If the file does not say its offset from UTC, this is its local time as if it were UTC.
+-- comment on column images.color: The dominant color as #rrggbb.
 -- comment on column images.content_sha256: SHA-256 of the content, 32 bytes. Unique: the identity of the content. An adopted row may have another text as its hash: then 33 zero bytes and the text.
 -- comment on column images.content_type: The media type as found in the bytes; of an adopted row, as the former service was told.
 -- comment on column images.created_at: When the image was first stored. With id the order of every list; not promised to be unique.
@@ -747,8 +770,10 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on column images.filename: The name that the client gave, for people; not unique, not a path, not where the bytes are.
 -- comment on column images.height: Pixels down, as displayed: with EXIF orientation applied.
 -- comment on column images.id: The image in URLs. Random, says nothing of order or age.
+-- comment on column images.location: The position of the camera: latitude and longitude in degrees, altitude_m in meters; NULL: not known, or LOCATION=strip.
 -- comment on column images.own_key: The content in the object store, relative to STORAGE_URL, if its key is not that of its SHA-256; NULL if it is.
 -- comment on column images.tags: Words to find the image by, in the order that the client gave; may be empty.
+-- comment on column images.thumbhash: The ThumbHash: some 25 bytes for the lowest frequencies of the picture.
 -- comment on column images.title: A heading for people; NULL where nobody gave one.
 -- comment on column images.updated_at: When the row was last changed. Each change moves it forward, so that it serves as the ETag.
 -- comment on column images.width: Pixels across, as displayed: with EXIF orientation applied.

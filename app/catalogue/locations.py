@@ -1,7 +1,7 @@
 """Position of the camera in the JSON of an image, as PostgreSQL writes it.
 
 A JSON parser may reject the attributes, which come last. In the JSON before them, an unescaped quote after a comma only
-begins a name or a text of the row, and PostgreSQL writes a blank behind each colon inside the objects of jsonb.
+begins a name or a text of the row. In the objects of jsonb, PostgreSQL writes a blank behind each colon.
 """
 
 BEGINNING = ',"location":{'

@@ -1,4 +1,4 @@
-"""Capture metadata: when, where and with what a picture was taken, from EXIF, XMP and IPTC. It imports nothing large.
+"""Capture metadata: the time, the position and the camera of a picture, from EXIF, XMP and IPTC. It imports nothing large.
 
 A value that cannot be true is left out. Nothing that a file contains raises an error.
 """
@@ -16,9 +16,9 @@ from app.decoder import exif, xmp
 from app.decoder.headers import Data
 
 MAX_TEXT = 200  # characters of a name
-MAX_CAPTION = 2000
-MAX_KEYWORDS = 50
-MAX_KEYWORD = 100
+MAX_CAPTION = 2000  # characters
+MAX_KEYWORDS = 50  # of a picture
+MAX_KEYWORD = 100  # characters
 FIRST_YEAR = 1826  # of the oldest photograph
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
@@ -58,7 +58,7 @@ class Blocks(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the blocks say: the fields of app/catalogue/capture.py, and the position of the camera."""
+    """The fields of app/decoder/described.py that the blocks say, and the position of the camera."""
 
     capture: Fields
     location: Fields | None
@@ -168,7 +168,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-# When
+# Time
 
 
 def _time(image: exif.Tags, detail: exif.Tags, texts: xmp.Texts, iptc: dict[int, list[str]], now: datetime) -> Fields:
@@ -219,7 +219,7 @@ def _zone(text: str) -> timezone | None:
     return timezone(-offset if found[1] == "-" else offset) if offset <= MAX_OFFSET else None
 
 
-# Where
+# Position
 
 
 def _position(gps: exif.Tags, texts: xmp.Texts) -> Fields | None:

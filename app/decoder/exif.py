@@ -14,10 +14,10 @@ BEGINNINGS = {b"II": "<", b"MM": ">"}
 PREFIX = b"Exif\0\0"
 MAX_ENTRIES = 500  # of a directory. A picture has some 50.
 MAX_BYTES = 8192  # of a text
-MAX_NUMBERS = 16
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, UTF8 = 1, 2, 3, 4, 5, 7, 129
-SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1, 9: 4, 10: 8, UTF8: 1}
-NUMBERS = {SHORT: "H", LONG: "I", 9: "i"}
+MAX_NUMBERS = 16  # of a tag
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD, UTF8 = 1, 2, 3, 4, 5, 7, 13, 129
+SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1, 9: 4, 10: 8, IFD: 4, UTF8: 1}
+NUMBERS = {SHORT: "H", LONG: "I", IFD: "I", 9: "i"}
 FRACTIONS = {RATIONAL: "I", 10: "i"}
 
 Value = bytes | list[float]

@@ -92,7 +92,7 @@ class Measure(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a decoder reads in one pass over the bytes of an image.
+    """The result of one pass over the bytes of an image.
 
     `color` is `#rrggbb`. The last two are as app/decoder/capture.py has them. The position of the camera stands apart,
     because it may be secret.

@@ -8,6 +8,7 @@ from app.decoder.headers import Data
 from app.decoder.thumbhash import dominant_color, thumbhash
 
 SIDE = 24  # pixels of the longer side. With more, the lowest frequencies hardly differ.
+COARSE_SIDE = 4 * SIDE  # of a first step, in whole pixels. The second step makes the edges count as the rest.
 MAX_SIDE = 1_000_000  # pixels of the longer side of an image that has a tiny picture
 SHRUNK = "is-shrunk"  # field of a tiny picture
 FLOATS = {"float", "double", "complex", "dpcomplex"}
@@ -25,9 +26,11 @@ def shrunk(image: pyvips.Image) -> pyvips.Image:
     format = image.format
     if image.hasalpha():
         image = image.premultiply()
-    across, down = (max(1, -(-side // SIDE)) for side in (image.width, image.height))
-    factor = max(across, down)
-    image = image.shrink(min(factor, image.width), min(factor, image.height), ceil=True)
+    factor = max(1, max(image.width, image.height) // COARSE_SIDE)
+    image = image.shrink(min(factor, image.width), min(factor, image.height), ceil=True).copy_memory()
+    scale = SIDE / max(image.width, image.height)
+    if scale < 1:
+        image = image.resize(scale, vscale=max(scale, 1 / image.height), kernel="linear")
     if image.hasalpha():
         image = image.unpremultiply().cast(format)
     image = image.copy_memory()

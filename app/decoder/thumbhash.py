@@ -10,8 +10,8 @@ from functools import cache
 from math import cos, floor, pi
 from operator import itemgetter, mul
 
-OPAQUE = 255
-HALF_OPAQUE = 128
+OPAQUE = 255  # the highest value of a band
+HALF_OPAQUE = 128  # a value of a band
 # Colors that share the three highest bits of red, green and blue count as the same, to find the most frequent one.
 COARSE = bytes(value >> 5 for value in range(256))
 

@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 # An AVIF of 10,000 x 10,000 pixels. Pillow takes 5 s of CPU and 2 GB of memory to make it.
 HUGE = zlib.decompress(
@@ -45,3 +46,24 @@ def unspeakable() -> bytes:
 def huge(seed: int = 0) -> bytes:
     """An AVIF of 100 megapixels and 2 kB, which takes 4 s of CPU and 1.5 GB of memory to decode."""
     return HUGE + b"\0\0\0\x0cfree" + seed.to_bytes(4)
+
+
+def photo(format: str = "JPEG", *, zone: str | None = "+02:00", gps: bool = True, seed: int = 0, **tags: Any) -> bytes:
+    """A picture with EXIF as a camera writes it. `tags` are others of the first directory, as t271="a maker"."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0131] = "Canon", "Canon EOS R5", "Firmware 1.8"
+    exif[0x013B], exif[0x8298], exif[0x010E] = "Ada", "(c) Ada", "A boat\nin July"
+    for name, value in tags.items():
+        exif[int(name[1:])] = value
+    detail = exif.get_ifd(0x8769)
+    detail[0x9003], detail[0x9291] = "2026:07:14 18:30:05", "25"
+    if zone:
+        detail[0x9011] = zone
+    detail[0x829A], detail[0x829D], detail[0x8827] = IFDRational(1, 250), IFDRational(28, 10), 400
+    detail[0x920A], detail[0xA434] = IFDRational(85, 1), "RF85mm F1.2 L USM"
+    if gps:
+        position = exif.get_ifd(0x8825)
+        position[1], position[2] = "N", (48.0, 12.0, 30.0)
+        position[3], position[4] = "W", (11.0, 34.0, 12.0)
+        position[5], position[6] = b"\x01", 12.5
+    return picture(format, (60, 40), seed, exif=exif)

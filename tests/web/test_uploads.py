@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from app.decoder.attempt import Attempt
 from app.decoder.client import Codec
-from app.decoder.formats import Measure
+from app.decoder.formats import Reading
 from app.main import create_app
 from app.settings import Settings
 from app.storage import store
@@ -435,9 +435,9 @@ async def test_the_smallest_images_are_accepted(client: httpx.AsyncClient) -> No
 
 async def test_a_worker_decodes_two_images_at_once(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     running = most = 0
-    decode = Codec.measure
+    decode = Codec.read
 
-    def counted(codec: Codec, content: Content, attempt: Attempt) -> Measure:
+    def counted(codec: Codec, content: Content, attempt: Attempt) -> Reading:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -446,7 +446,7 @@ async def test_a_worker_decodes_two_images_at_once(client: httpx.AsyncClient, mo
         finally:
             running -= 1
 
-    monkeypatch.setattr(Codec, "measure", counted)
+    monkeypatch.setattr(Codec, "read", counted)
     images = [picture("PNG", size=(900, 900), seed=seed) for seed in range(12)]
     responses = await asyncio.gather(*(client.post("/v1/images", files={"file": image}) for image in images))
 

@@ -1,0 +1,271 @@
+"""EXIF, XMP and IPTC in the decoder, and bytes that only look like them."""
+
+import io
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from app.decoder import capture, exif, vips
+from app.decoder.capture import Blocks
+from app.decoder.client import Codec
+from app.decoder.described import Described
+from app.decoder.thumbhash import dominant_color, thumbhash
+from tests.support.pictures import photo, picture
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" xmp:Rating="4" {attributes}>
+<dc:description><rdf:Alt><rdf:li xml:lang="de">Boot</rdf:li><rdf:li xml:lang="x-default">Boat</rdf:li></rdf:Alt>
+</dc:description><dc:creator><rdf:Seq><rdf:li>Grace</rdf:li></rdf:Seq></dc:creator>
+<dc:subject><rdf:Bag><rdf:li>sea</rdf:li><rdf:li>Café</rdf:li><rdf:li>sea</rdf:li></rdf:Bag></dc:subject>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.fixture(scope="module")
+def codec() -> Iterator[Codec]:
+    with Codec(1_000_000, 30) as codec:
+        yield codec
+
+
+def xmp(attributes: str = "") -> bytes:
+    return XMP.format(attributes=attributes).encode()
+
+
+def dataset(number: int, content: bytes, record: int = 2) -> bytes:
+    return struct.pack(">BBBH", 0x1C, record, number, len(content)) + content
+
+
+def tiff(*entries: tuple[int, int, int, bytes], order: str = "<") -> bytes:
+    """EXIF with one directory. The values are in the entries, or at places that the test chooses."""
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
+    return head + b"".join(struct.pack(f"{order}HHI4s", *entry) for entry in entries) + bytes(4)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WebP", "AVIF"])
+def test_every_format_says_how_it_was_taken(codec: Codec, format: str) -> None:
+    found = codec.read(photo(format))
+
+    assert found.capture == {
+        "captured_at": "2026-07-14T18:30:05.250000+02:00",
+        "captured_at_zone": "offset",
+        "make": "Canon",
+        "model": "Canon EOS R5",
+        "lens": "RF85mm F1.2 L USM",
+        "exposure_seconds": 0.004,
+        "aperture": 2.8,
+        "iso": 400,
+        "focal_length_mm": 85.0,
+        "software": "Firmware 1.8",
+        "creator": "Ada",
+        "copyright": "(c) Ada",
+        "caption": "A boat\nin July",
+    }
+    assert found.location == {"latitude": 48.2083333, "longitude": -11.57, "altitude_m": -12.5}
+    assert found.color is not None
+    assert found.thumbhash is not None
+
+
+def test_the_directory_of_a_tiff_is_its_exif(codec: Codec) -> None:
+    assert codec.read(photo("TIFF")).capture["model"] == "Canon EOS R5"  # Pillow leaves the other directories out
+
+
+def test_a_picture_without_metadata_says_nothing(codec: Codec) -> None:
+    found = codec.read(picture())
+
+    assert (found.capture, found.location) == ({}, None)
+
+
+def test_a_local_time_is_said_to_be_one(codec: Codec) -> None:
+    found = codec.read(photo(zone=None)).capture
+
+    assert found["captured_at"] == "2026-07-14T18:30:05.250000+00:00"
+    assert found["captured_at_zone"] == "local"
+
+
+def test_the_texts_of_people_come_from_xmp_and_iptc() -> None:
+    iptc = dataset(90, b"\x1b%G", record=1) + dataset(25, b"Boot") + dataset(120, b"Not this")
+    resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc
+
+    found = capture.read(Blocks(xmp=xmp(), iptc=resource), NOW)
+
+    assert found.capture["caption"] == "Boat"
+    assert found.capture["creator"] == "Grace"
+    assert found.capture["keywords"] == ["sea", "Café", "Boot"]
+    assert found.capture["rating"] == 4
+
+
+def test_iptc_has_a_time_and_a_position_may_be_in_xmp() -> None:
+    position = 'exif:GPSLatitude="48,12.5N" exif:GPSLongitude="11,34,12W" exif:GPSAltitude="125/10"'
+
+    found = capture.read(Blocks(xmp=xmp(position), iptc=dataset(55, b"20260714") + dataset(60, b"183005+0200")), NOW)
+
+    assert found.capture["captured_at"] == "2026-07-14T18:30:05+02:00"
+    assert found.location == {"latitude": 48.2083333, "longitude": -11.57, "altitude_m": 12.5}
+
+
+@pytest.mark.parametrize(
+    "text", ["0000:00:00 00:00:00", "2026:13:01 00:00:00", "2026:02:30 10:00:00", "1700:01:01 00:00:00",
+             "2026:12:01 12:00:00", "9999:12:31 23:59:59", "    :  :     :  :  ", "yesterday", ""],
+)  # fmt: skip
+def test_a_time_that_cannot_be_true_is_left_out(text: str) -> None:
+    content = text.encode() + b"\0"
+    block = tiff((0x9003, 2, len(content), struct.pack("<I", 26))) + content
+
+    assert "captured_at" not in capture.read(Blocks((block,)), NOW).capture
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"), [(0x829A, "exposure_seconds"), (0x829D, "aperture"), (0x920A, "focal_length_mm")]
+)
+@pytest.mark.parametrize("fraction", [(1, 0), (0, 0), (0, 1), (2**32 - 1, 1)])
+def test_a_number_that_cannot_be_true_is_left_out(tag: int, name: str, fraction: tuple[int, int]) -> None:
+    block = tiff((tag, 5, 1, struct.pack("<I", 26))) + struct.pack("<II", *fraction)
+
+    assert name not in capture.read(Blocks((block,)), NOW).capture
+
+
+@pytest.mark.parametrize("position", [(0, 0), (91, 10), (10, 181)])
+def test_a_position_that_cannot_be_true_is_left_out(position: tuple[int, int]) -> None:
+    text = 'exif:GPSLatitude="{},0N" exif:GPSLongitude="{},0E"'.format(*position)
+
+    assert capture.read(Blocks(xmp=xmp(text)), NOW).location is None
+
+
+def test_entities_are_not_expanded() -> None:
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaa">]>' + xmp().replace(b"Grace", b"&a;")
+
+    assert capture.read(Blocks(xmp=bomb), NOW).capture == {}
+
+
+@given(
+    st.binary(max_size=300),
+    st.binary(max_size=300),
+    st.binary(max_size=300),
+    st.sampled_from([b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]),
+)
+def test_any_bytes_give_an_answer_that_is_valid(exif_block: bytes, packet: bytes, iptc: bytes, head: bytes) -> None:
+    found = capture.read(Blocks((head + exif_block,), packet, iptc), NOW)
+
+    Described.model_validate({"color": None, "capture": found.capture, "location": found.location})
+
+
+@given(st.data())
+def test_a_changed_photo_gives_an_answer_that_is_valid(data: st.DataObject) -> None:
+    content = bytearray(Image.open(io.BytesIO(photo())).info["exif"])
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(6, len(content) - 1))] = data.draw(st.integers(0, 255))
+    packet = bytearray(xmp('exif:GPSLatitude="48,12N" exif:GPSLongitude="11,34W"'))
+    packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
+
+    found = capture.read(Blocks((bytes(content),), bytes(packet), bytes(packet)), NOW)
+
+    Described.model_validate({"color": None, "capture": found.capture, "location": found.location})
+
+
+def test_the_answer_is_bounded(codec: Codec) -> None:
+    found = codec.read(photo(t315="x" * 15_000, t270="x" * 15_000, t33432="x" * 15_000, t271="x" * 15_000))
+
+    assert found.capture["caption"] == "x" * 2000
+    assert found.capture["creator"] == found.capture["make"] == "x" * 200
+
+
+def test_deep_and_wide_xmp_is_read_in_time() -> None:
+    deep = b"<rdf:Description>" * 10_000 + b"</rdf:Description>" * 10_000
+    wide = b"<dc:subject><rdf:Bag>" + b"<rdf:li>x</rdf:li>" * 20_000 + b"</rdf:Bag></dc:subject>"
+
+    assert capture.read(Blocks(xmp=xmp().replace(b"<dc:creator>", deep + b"<dc:creator>")), NOW).capture["creator"]
+    assert capture.read(Blocks(xmp=xmp().replace(b"<dc:creator>", wide + b"<dc:creator>")), NOW).capture["creator"]
+
+
+def test_a_directory_that_leads_to_itself_ends() -> None:
+    assert exif.read(tiff((exif.EXIF, 4, 1, struct.pack("<I", 8))), capture.WANTED)["exif"] == {}
+
+
+# The last column was made by rgbaToThumbHash() of the package thumbhash 0.1.1 of npm.
+@pytest.mark.parametrize(
+    ("width", "height", "has_alpha", "expected"),
+    [
+        (24, 16, False, "19390e159a7077878178888787778787f72c0fd788"),
+        (16, 24, False, "96c80d2512607782782878a887858788cc4f03c7f7"),
+        (1, 7, False, "83b809291408848b88878877088478bf88"),
+        (24, 3, True, "513a87098636e097948787e05a079e7770778888878877"),
+    ],
+)
+def test_a_thumbhash_is_that_of_the_reference(width: int, height: int, has_alpha: bool, expected: str) -> None:
+    pixels = b"".join(
+        bytes([x * 11 % 256, y * 13 % 256, x * y % 256, x * 9 % 256 if has_alpha else 255])
+        for y in range(height)
+        for x in range(width)
+    )
+
+    ours, theirs = (
+        [nibble for byte in hashed for nibble in (byte & 15, byte >> 4)]
+        for hashed in (thumbhash(width, height, pixels), bytes.fromhex(expected))
+    )
+    assert ours[:10] == theirs[:10]
+    # An amplitude between two steps is rounded as the order of the additions falls.
+    assert len(ours) == len(theirs)
+    assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "CMYK", "I;16", "F"])
+def test_the_dominant_color_is_the_most_frequent(codec: Codec, mode: str) -> None:
+    image = Image.new("RGB", (300, 200), (200, 30, 30))
+    image.paste((30, 30, 200), (0, 0, 90, 200))
+    file = io.BytesIO()
+    format = "TIFF" if mode in {"CMYK", "F", "I;16"} else "PNG"
+    (image.convert("I").convert(mode) if mode == "I;16" else image.convert(mode)).save(file, format)
+
+    found = codec.read(file.getvalue())
+
+    assert found.thumbhash is not None
+    if mode in {"RGB", "RGBA"}:
+        assert found.color == "#c81e1e"
+
+
+def test_transparent_pixels_do_not_count() -> None:
+    assert dominant_color(bytes([0, 0, 0, 0] * 9 + [10, 200, 30, 255] * 2)) == "#0ac81e"
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_the_tiny_picture_of_a_jpeg_is_upright(codec: Codec, orientation: int) -> None:
+    image = Image.new("RGB", (320, 200), "white")
+    image.paste("black", (0, 0, 320, 100))
+    upright = image.rotate({1: 0, 6: 90, 8: -90}[orientation], expand=True)
+    exif_of_it = Image.Exif()
+    exif_of_it[0x0112] = orientation
+    file, plain = io.BytesIO(), io.BytesIO()
+    upright.save(file, "JPEG", exif=exif_of_it, quality=95)
+    image.save(plain, "JPEG", quality=95)
+
+    turned, expected = codec.read(file.getvalue()).thumbhash, codec.read(plain.getvalue()).thumbhash
+    assert turned is not None
+    assert expected is not None
+    assert turned[3:5] == expected[3:5]  # both landscape
+    assert abs((turned[0] & 63) - (expected[0] & 63)) <= 1
+    assert turned[5] == expected[5]
+
+
+def test_the_thumbnail_in_a_jpeg_saves_the_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    vips.prepare()
+    inside = io.BytesIO()
+    Image.new("RGB", (120, 80), (10, 200, 30)).save(inside, "JPEG")
+    place = 8 + 2 + 4  # an empty directory, and then that of the thumbnail
+    entries = (
+        (0x0201, 4, 1, struct.pack("<I", place + 2 + 24 + 4)),
+        (0x0202, 4, 1, struct.pack("<I", len(inside.getvalue()))),
+    )
+    block = b"II*\0" + struct.pack("<IHI", 8, 0, place) + struct.pack("<H", 2)
+    block += b"".join(struct.pack("<HHI4s", *entry) for entry in entries) + bytes(4) + inside.getvalue()
+
+    alike = vips.read(memoryview(picture(size=(300, 200), exif=b"Exif\0\0" + block)), 1_000_000)
+    other = vips.read(memoryview(picture(size=(200, 300), exif=b"Exif\0\0" + block)), 1_000_000)
+
+    assert alike.color == "#0ac81e"
+    assert other.color != alike.color
