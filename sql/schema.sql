@@ -654,6 +654,8 @@ CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size
 
 COMMENT ON INDEX images_byte_size_id_created_at_idx IS 'The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.';
 
+CREATE INDEX images_content_sha256_idx ON images USING btree (content_sha256) WHERE (capture IS NULL);
+
 CREATE UNIQUE INDEX images_content_sha256_key ON images USING btree (content_sha256);
 
 COMMENT ON INDEX images_content_sha256_key IS 'One content, one row: insert_image, get_image_by_sha256. In its order: list_contents.';
@@ -923,6 +925,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
 -- index image_terms_term_idx: CREATE INDEX image_terms_term_idx ON image_terms USING btree (term COLLATE "C")
 -- index images_byte_size_id_created_at_idx: CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size DESC, id DESC) INCLUDE (created_at)
+-- index images_content_sha256_idx: CREATE INDEX images_content_sha256_idx ON images USING btree (content_sha256) WHERE (capture IS NULL)
 -- index images_content_sha256_key: CREATE UNIQUE INDEX images_content_sha256_key ON images USING btree (content_sha256)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at, id)
 -- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)

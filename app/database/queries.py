@@ -186,6 +186,32 @@ async def delete_image(database: Database, id: UUID, versions: Sequence[datetime
     return await database.fetchrow("delete_image", id, versions)
 
 
+async def list_images_to_capture(database: Database, after: bytes, limit: int) -> list[Record]:
+    return await database.fetch("list_images_to_capture", after, limit)
+
+
+async def count_images_to_capture(database: Database, most: int) -> int:
+    [row] = await database.fetch("count_images_to_capture", most)
+    return cast("int", row["images"])
+
+
+async def fill_capture(
+    database: Database,
+    id: UUID,
+    capture: str,
+    captured_at: datetime | None,
+    location: str | None,
+    color: str | None,
+    thumbhash: bytes | None,
+) -> bool:
+    """Return whether the image was there, and had no capture metadata."""
+    return bool(await database.fetch("fill_capture", id, capture, captured_at, location, color, thumbhash))
+
+
+async def forget_locations(database: Database, place: tuple[object, UUID], limit: int) -> Record | None:
+    return await database.fetchrow("forget_locations", *place, limit)
+
+
 async def list_contents(database: Database, first: bytes, limit: int) -> list[Record]:
     return await database.fetch("list_contents", first, limit)
 

@@ -1,4 +1,4 @@
-"""Capture metadata: the time, the position and the camera of a picture, from EXIF, XMP and IPTC. It imports nothing large.
+"""Capture metadata: time, position and camera of a picture, from EXIF, XMP and IPTC. It imports nothing large.
 
 A value that cannot be true is left out. Nothing that a file contains raises an error.
 """

@@ -3,6 +3,7 @@
 import click
 
 from app.cli.commands.backfill import backfill, contract
+from app.cli.commands.backfill_images import backfill_images
 from app.cli.commands.classes import Group, common_options
 from app.cli.commands.database import database
 from app.cli.commands.images import export, import_
@@ -36,7 +37,20 @@ def images(context: click.Context, version: bool) -> None:
         raise click.UsageError("no command given.", context)
 
 
-for command in (dev, wait, settings, psql, import_, export, token, objects, database, schema, completion):
+for command in (
+    dev,
+    wait,
+    settings,
+    psql,
+    import_,
+    export,
+    backfill_images,
+    token,
+    objects,
+    database,
+    schema,
+    completion,
+):
     images.add_command(command)
 for command in (backfill, contract):
     schema.add_command(command)

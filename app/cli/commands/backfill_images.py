@@ -1,0 +1,31 @@
+"""Command that fills what a new release reads of bytes: `images backfill capture`."""
+
+import click
+
+from app.cli.commands.classes import Bytes, Group
+
+
+@click.group("backfill", cls=Group)
+def backfill_images() -> None:
+    """Read the bytes of images that were stored before."""
+
+
+@backfill_images.command(
+    examples="images backfill capture\nimages backfill capture --rate 20MB",
+    exit_codes={0: "no image is left", 1: "the bytes of at least one image could not be read"},
+)
+@click.option(
+    "--rate",
+    type=Bytes(),
+    metavar="BYTES",
+    help="Read at most so many bytes per second, such as 50MB. Default: no limit.",
+)
+def capture(rate: int | None) -> int:
+    """Fill capture metadata, positions, colors and ThumbHashes of images that have none yet.
+
+    It runs beside the service. After an interruption, run the command again: it continues with the images that are
+    left. Each image that it fills gets a new `updated_at`. With LOCATION=strip it first removes stored positions.
+    """
+    from app.cli.backfill_capture import backfill_capture
+
+    return backfill_capture(rate)

@@ -1,0 +1,20 @@
+-- fill_capture: writes what the bytes of an image tell, for `images backfill capture`. It returns no row if the image does
+-- not exist, or has it already.
+-- $1 uuid         the id                  $4 jsonb  position, or NULL
+-- $2 jsonb        capture metadata        $5 text   dominant color, or NULL
+-- $3 timestamptz  captured_at, or NULL    $6 bytea  ThumbHash, or NULL
+-- The image gets a new version, because the client sees a change.
+-- Index: images_pkey, one row.
+-- example an image: md5('image 1')::uuid, '{"iso": 100}', NULL, NULL, '#c81e1e', NULL
+-- example no such image: md5('no image')::uuid, '{}', NULL, NULL, NULL, NULL
+UPDATE images
+SET
+    capture = $2,
+    captured_at = $3,
+    location = $4,
+    color = $5,
+    thumbhash = $6,
+    updated_at = GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')
+WHERE id = $1
+    AND capture IS NULL
+RETURNING id;

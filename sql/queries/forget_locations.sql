@@ -1,0 +1,33 @@
+-- forget_locations: takes the positions out of a page of images, oldest first, for `images backfill capture` with
+-- LOCATION=strip. It returns the last place of the page, and no row after the last page.
+-- $1 timestamptz, $2 uuid  the page begins after this place; '-infinity' or similar for the first page
+-- $3 bigint                maximum of rows that are read
+-- Index: images_created_at_id_idx, as many entries as the page has; images_pkey for each image with a position.
+-- example first page: '-infinity', md5('')::uuid, 50
+-- example no more: 'infinity', md5('')::uuid, 50
+WITH page AS (
+    SELECT created_at, id, location
+    FROM images
+    WHERE (created_at, id) > ($1, $2)
+    ORDER BY created_at, id
+    LIMIT $3
+),
+
+forgotten AS (
+    UPDATE images
+    SET
+        location = NULL,
+        updated_at = GREATEST(clock_timestamp(), images.updated_at + interval '1 microsecond')
+    FROM page
+    WHERE images.id = page.id
+        AND page.location IS NOT NULL
+    RETURNING images.id
+)
+
+SELECT
+    created_at,
+    id,
+    (SELECT count(*) FROM forgotten) AS forgotten
+FROM page
+ORDER BY created_at DESC, id DESC
+LIMIT 1;
