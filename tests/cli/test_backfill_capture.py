@@ -99,7 +99,7 @@ async def test_a_run_continues_where_one_was_killed(
 
     done = [id for id in filled if id is not None]
     assert kills >= 3
-    assert len(done) == len(set(done)) == 6  # none is read again
+    assert len(done) == len(set(done)) == 6  # no image is read again
 
 
 async def test_with_strip_it_removes_positions(
