@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import InsufficientPrivilege, LockNotAvailable, QueryCanceled, ReadOnlySqlTransaction
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
 
@@ -30,24 +30,49 @@ ENCODING: dict[str, Any] = {
     "client_encoding": "UTF8"
 }  # of the files. With a database in SQL_ASCII psycopg would return bytes
 
+# A role or a database can have a time-out so short that it would end the first statement, which replaces it.
+# PostgreSQL reads these options before it. They come after those of the URL, so they count.
+WITHOUT_TIME_OUTS = (
+    "-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
+)
+HAS_TRANSACTION_TIMEOUT = 170000  # server version. An earlier one rejects the option
+
 # SQLSTATEs, and classes of them, whose messages have no value of a row. They are about connections, transactions,
 # limits, privileges, and things that exist.
 WITHOUT_VALUE = ("08", "25", "2B", "40", "53", "54", "55", "57", "42501", "42701", "42710", "42723", "42P06", "42P07")
 ABOUT_STATEMENT = ("0A", "42")  # classes of errors with names of the statement, if PostgreSQL says at which place
 
+SEARCH_PATH = "?options=-csearch_path%3DSCHEMA in the URL"
 OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL, or MIGRATION_ROLE"
 READ_ONLY_HINT = (
     "migrate on a primary. If this is one, remove default_transaction_read_only from the role or the database"
 )
 
-ATTEMPTS = 50  # to replace the time-outs of a role
-
 Connection = psycopg.Connection[TupleRow]
 
 
 def open_connection(settings: Settings) -> Connection:
-    """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set. Raises psycopg.Error."""
-    return psycopg.connect(autocommit=True, **parameters(owner_url(settings)))
+    """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set, without time-outs.
+
+    A pooler rejects options. Then connect without them: some commands only read, and work. Raises psycopg.Error.
+    """
+    found = parameters(owner_url(settings))
+    options = f"{found.get('options', '')} {WITHOUT_TIME_OUTS}".lstrip()
+    try:
+        connection = psycopg.connect(autocommit=True, **found | {"options": options})
+    except psycopg.OperationalError as error:
+        if "startup parameter" not in str(error):
+            raise
+        return psycopg.connect(autocommit=True, **found)
+    if connection.info.server_version < HAS_TRANSACTION_TIMEOUT:
+        return connection
+    try:
+        run(connection, "end_transaction_timeout")
+    except psycopg.OperationalError:
+        connection.close()
+        options += " -c transaction_timeout=0"
+        return psycopg.connect(autocommit=True, **found | {"options": options})
+    return connection
 
 
 def parameters(url: str) -> dict[str, Any]:
@@ -81,22 +106,14 @@ def cannot_connect(error: BaseException, settings: Settings, *, as_owner: bool =
 def reading(settings: Settings) -> Iterator[Connection]:
     """Connect, and begin a transaction that only reads, with the limits of limit_reading.sql.
 
-    A time-out of the role or the database, such as a statement_timeout of 1 ms, can cut off the statement that replaces
-    it. Then try again. Raises CannotConnectError, or psycopg.Error.
+    Raises CannotConnectError, or psycopg.Error.
     """
     connection = connect(settings)
     connection.autocommit = False
     connection.read_only = True
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     with connection:
-        for left in reversed(range(ATTEMPTS)):
-            try:
-                run(connection, "limit_reading")
-                break
-            except (QueryCanceled, LockNotAvailable):
-                if not left:
-                    raise
-                connection.rollback()
+        run(connection, "limit_reading")
         yield connection
 
 
@@ -117,15 +134,21 @@ def reject_pooler(connection: Connection) -> None:
 def reject_other_schema(connection: Connection) -> None:
     """Raise CommandError if the search_path finds tables of this project in another schema than new tables would go to.
 
-    Then half of the statements would use one schema, and half the other. "$user" in a search_path can cause this.
+    Then half of the statements would use one schema, and half the other. "$user" in a search_path can cause this. A
+    search_path that leads to no schema would find no table, and an installed database would look like a new one.
     """
     tables = list(current().tables)
     if row := run(connection, "find_schemas", tables=tables).fetchone():
         schema, found, table = row
+        if schema is None:
+            raise CommandError(
+                "the search_path leads to no schema for tables that this role may use.",
+                f"set the search_path to the schema of the tables: {SEARCH_PATH}",
+            )
         what = f"the table {table}" if table in tables else "an installation"
         raise CommandError(
             f"the search_path leads to schema {schema}, but schema {found} has {what}.",
-            "set the search_path to one of them: ?options=-csearch_path%3DSCHEMA in the URL",
+            f"set the search_path to one of them: {SEARCH_PATH}",
         )
 
 

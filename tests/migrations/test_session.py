@@ -171,6 +171,39 @@ def neutral(url: str) -> str:
     return f"{url}&client_encoding=UTF8&options={quote(options)}"
 
 
+@pytest.mark.parametrize("command", ["yoyo apply", "images schema status", "images schema plan"])
+def test_the_shortest_time_outs_do_not_end_the_session(plain: psycopg.Connection, database: str, command: str) -> None:
+    names = ["statement_timeout", "lock_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"]
+    if plain.info.server_version >= 170000:
+        names.append("transaction_timeout")
+    with psycopg.connect(database) as connection:
+        sets(plain, "DATABASE", connection.info.dbname, [f"{name} = 1" for name in names])
+
+    done = forked.run(environment(DATABASE_URL=database), *command.split())
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [("''", "yoyo list"), ("''", "yoyo rollback"), ("nowhere", "images schema status"), ("pg_catalog", "yoyo apply")],
+)
+def test_a_search_path_that_leads_nowhere_is_an_error(
+    plain: psycopg.Connection, database: str, command: str, path: str
+) -> None:
+    """Otherwise no migration would seem to be applied, and a rollback would say that there is nothing to roll back."""
+    with psycopg.connect(database) as connection:
+        sets(plain, "DATABASE", connection.info.dbname, [f"search_path = {path}"])
+
+    done = forked.run(environment(DATABASE_URL=database), *command.split())
+
+    assert done.returncode != 0
+    assert done.stderr == (
+        "error: the search_path leads to no schema for tables that this role may use.\n"
+        "hint: set the search_path to the schema of the tables: ?options=-csearch_path%3DSCHEMA in the URL\n"
+    )
+
+
 @pytest.mark.usefixtures("template")  # it makes the roles that a dump names
 def test_odd_names_of_role_database_and_schema_change_nothing(server: Server, admin: psycopg.Connection) -> None:
     odd = 'a "b" %25\'; --'
