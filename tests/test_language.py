@@ -29,6 +29,7 @@ def test_the_documentation_is_plain() -> None:
     assert found["semicolons"] < 1
     assert found["clauses with who, what or where as a noun"] < 0.3
     assert found["words"] < 15
+    assert found["you"] > 10
     assert language.counts(guides)["you"] > 10
 
 

@@ -46,23 +46,23 @@ BEARER = (
     "`read`, `write` (may also read), or `admin` (may do everything)."
 )
 PROBLEMS = {
-    400: "The request is malformed, for example not JSON, or an ETag without quotes.",
-    401: "The token is missing, unknown, revoked, or expired.",
-    403: "The scope of the token does not allow this. Without authentication: the request does not come from loopback, "
-    "or a web page of another origin sent it.",
+    400: "Your request is malformed, for example not JSON, or an ETag without quotes.",
+    401: "Your token is missing, unknown, revoked, or expired.",
+    403: "The scope of your token does not allow this. Without authentication: your request does not come from "
+    "loopback, or a web page of another origin sent it.",
     404: "The image does not exist, or it does not have what you asked for.",
-    406: "Accept allows none of the available media types.",
-    408: "The body arrived too slowly.",
+    406: "Your Accept header allows none of the available media types.",
+    408: "The body of your request arrived too slowly.",
     409: "Another request stored one of the images at the same time. Send the request again.",
-    412: "A condition of the request is false, for example because the image has changed since you read it.",
-    413: "The body is too large.",
+    412: "A condition of your request is false, for example because the image has changed since you read it.",
+    413: "The body of your request is too large.",
     415: "The service does not accept this media type, this image format, or a compressed body.",
     416: "The range begins after the last byte. Content-Range contains the size.",
     421: "Without authentication: Host is not localhost, a name below it, or a loopback address.",
-    422: "The request is well-formed but not valid. `errors` names each field. Or the image is empty, damaged, or too "
+    422: "Your request is well-formed but not valid. `errors` names each field. Or the image is empty, damaged, or too "
     "large.",
     428: "This request needs an If-Match header.",
-    429: "The token has sent too many requests, or too many bytes today. Try again after the seconds in Retry-After.",
+    429: "Your token has sent too many requests, or too many bytes today. Try again after the seconds in Retry-After.",
     503: "The database or the object store is not available, the service is busy, or a migration is pending. Try again "
     "after the seconds in Retry-After.",
 }
@@ -137,7 +137,7 @@ def _operation(operation: Operation, query: Json, settings: Settings) -> Json:
     authentication = settings.auth == "token"
     description = operation.description
     if operation.scope is not None and authentication:
-        description = f"{description}\n\nThis operation needs a token with scope `{operation.scope}`.".strip()
+        description = f"{description}\n\nYou need a token with scope `{operation.scope}`.".strip()
     headers = ["X-Request-ID"]
     if operation.scope is not None and authentication:
         headers += LIMIT_HEADERS
