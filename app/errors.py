@@ -124,10 +124,6 @@ class BusyError(AppError):
     """There is too much to do at once, and the time to wait for a turn is over."""
 
 
-class UnreadableWordsError(AppError):
-    """PostgreSQL cannot read the words of a search."""
-
-
 class ImageNotFoundError(AppError):
     """No image has this ID, or it was deleted a moment ago."""
 

@@ -141,7 +141,7 @@ BEGIN
         WHERE relnamespace = 'public'::regnamespace
             AND relkind = 'r'
             AND relname IN (
-                'images', 'image_terms', 'image_documents', 'tokens', 'token_usage', 'token_events',
+                'images', 'image_terms', 'image_documents', 'image_words', 'tokens', 'token_usage', 'token_events',
                 'object_stores', 'content_checks',
                 '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', '_yoyo_ledger_backfills',
                 '_yoyo_ledger_tags', 'yoyo_lock'
@@ -166,8 +166,9 @@ END
 $$;
 \endif
 
+-- As 0027 does. The tables of images have their rights already.
 \if :tokens_are_here
-\ir migrations/0027_grant_images_app.sql
+GRANT SELECT (id, scope, sha256, last_used_at, revoked_at), UPDATE (last_used_at) ON tokens TO images_app;
 \endif
 
 \if :stores_are_here

@@ -8,7 +8,6 @@ import zstandard
 from anyio import to_thread
 
 from app.catalogue.listing import Filters
-from app.catalogue.words import searching
 from app.database import queries
 from app.database.replica import ReadRouter
 
@@ -51,18 +50,17 @@ async def export(
         if chunk:
             await write(chunk)
 
-    async with searching(reads, filters.terms(), filters.q):
-        await reads.run(
-            lambda connection: queries.export_images(
-                connection,
-                earliest=filters.earliest(),
-                latest=filters.latest(),
-                terms=filters.terms(),
-                words=filters.q,
-                shows_location=shows_location,
-                write=encoded,
-            ),
-            again=lambda: not begun,
-        )
+    await reads.run(
+        lambda connection: queries.export_images(
+            connection,
+            earliest=filters.earliest(),
+            latest=filters.latest(),
+            terms=filters.terms(),
+            words=filters.q,
+            shows_location=shows_location,
+            write=encoded,
+        ),
+        again=lambda: not begun,
+    )
     if encoder is not None:
         await write(encoder.flush())

@@ -43,8 +43,9 @@ class Filters(BaseModel):
     q: Annotated[
         Annotated[Text, AtMost("max_query_length")] | None,
         Field(
-            description="Words in the title, the tags, the file name, or the description. Images match if they contain "
-            'all words. Write "a phrase" in quotes, `or` between two words, and `-` before a word to exclude.',
+            description="Words in the title, the tags, the file name, or the description, in any case and without "
+            "accents. Images match if they contain all words. The last word is the beginning of a word. Write "
+            '"a phrase" in quotes, `or` between two words, and `-` before a word to exclude.',
             examples=["red -blue"],
         ),
     ] = None

@@ -85,10 +85,6 @@ async def _list_newest(
     return await database.fetch("list_images", *page)
 
 
-async def parse_search(database: Database, terms: Sequence[str], words: str) -> None:
-    await database.fetch("parse_search", terms, words)
-
-
 async def list_tags(database: Database, *, prefix: str, last: str, after: str, limit: int) -> list[Record]:
     return await database.fetch("list_tags", prefix, last, after, limit)
 

@@ -20,7 +20,6 @@ from app.errors import (
     NoThumbnailError,
     RejectedImageError,
     StoppingError,
-    UnreadableWordsError,
     WrongStoreError,
 )
 from app.observability.context import CONTEXT
@@ -274,11 +273,6 @@ async def _rejected_value(request: Request, error: Exception) -> Response:
     return ProblemError(422, "invalid-request", detail).response()
 
 
-async def _unreadable_words(request: Request, error: Exception) -> Response:
-    fault = FieldError(parameter="q", detail="must be simpler: PostgreSQL cannot read it as words")
-    return ProblemError(422, "invalid-request", errors=[fault]).response()
-
-
 async def _rejected_image(request: Request, error: Exception) -> Response:
     assert isinstance(error, RejectedImageError)
     return ProblemError(415 if error.kind == "unsupported-image" else 422, error.kind, error.detail).response()
@@ -335,7 +329,6 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     ProblemError: _problem,
     HTTPException: _http_exception,
     RejectedImageError: _rejected_image,
-    UnreadableWordsError: _unreadable_words,
     NoThumbnailError: _no_thumbnail,
     ContentMissingError: _content_missing,
     ImageNotFoundError: _not_found,

@@ -1,7 +1,7 @@
 -- export_images_matching: returns all images of a period that match, newest first, for GET /v1/images/export and
 -- `images export` with filters. prepare_export has set the period and the query. It is the query in COPY (...) TO
 -- STDOUT.
--- Index: image_documents_document_idx if few images match, otherwise a full scan of image_documents. For the matches
+-- Index: image_words_words_idx if few images match, otherwise a full scan of image_words. For the matches
 -- images_pkey, or a scan of images. The matches are sorted.
 SELECT row_to_json(image)
 FROM (
@@ -23,10 +23,10 @@ FROM (
         capture,
         CASE WHEN current_setting('images.shows_location', true) = 'yes' THEN location END AS location,
         attributes
-    FROM image_documents
+    FROM image_words
     JOIN images ON id = image_id
-    WHERE document @@ NULLIF(current_setting('images.query', true), '')::tsquery
-        AND image_documents.created_at >= NULLIF(current_setting('images.created_after', true), '')::timestamptz
-        AND image_documents.created_at <= NULLIF(current_setting('images.created_before', true), '')::timestamptz
-    ORDER BY image_documents.created_at DESC, image_id DESC
+    WHERE words @@ NULLIF(current_setting('images.query', true), '')::tsquery
+        AND image_words.created_at >= NULLIF(current_setting('images.created_after', true), '')::timestamptz
+        AND image_words.created_at <= NULLIF(current_setting('images.created_before', true), '')::timestamptz
+    ORDER BY image_words.created_at DESC, image_id DESC
 ) AS image;

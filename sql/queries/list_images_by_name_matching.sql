@@ -1,16 +1,16 @@
 -- list_images_by_name_matching: returns a page of the list by name, of images with all the given terms and the words,
 -- for GET /v1/images?sort=name with tag, content_type or q.
 -- There are three ways, and each is slow if another is fast:
--- * If the period has fewer than 200 images for each image of the page, read their documents, and sort the matches.
+-- * If the period has fewer than 200 images for each image of the page, read their words, and sort the matches.
 -- * Otherwise walk the images in their order, and skip those outside the period and those that do not match. This is
 --   fast if at least one in 10 of the first images matches. It stops after 100 for each.
--- * Find all matches with the index of documents, and sort them. This runs if few of the first match, or the walk does
+-- * Find all matches with the index of words, and sort them. This runs if few of the first match, or the walk does
 --   not fill the page.
 -- The statement decides while it runs.
 -- The walk ends after $8 index entries. If matches are near, and the page is not full by then, the last row has no image,
 -- only the position at which the next page continues. So a page can have few images, or none, and a next page.
--- OFFSET 0 keeps the conditions out of a look-up, and LIMIT 1 makes each document a look-up of its own. The condition
--- created_at <= $4 follows from the next line, and tells the planner that the period is short. Otherwise it would scan
+-- OFFSET 0 keeps the conditions out of a look-up, and LIMIT 1 makes the words of each image a look-up of its own. The
+-- condition created_at <= $4 follows from the next line, and tells the planner that the period is short. Otherwise it would scan
 -- other indexes or tables in full.
 -- The bounds of the name, within which all images are, tell the planner that the walk is short. Otherwise it would sort
 -- the whole table if VACUUM has not run for long.
@@ -21,9 +21,9 @@
 -- $7 text                  a text that sorts after every name
 -- $8 bigint                maximum of index entries that the walk reads
 -- $9 text[]                the terms: tag:..., type:...; may be empty if there are words
--- $10 text                 words in web-search syntax, or NULL if there are terms
--- Index: image_documents_pkey for short periods. Otherwise images_filename_id_created_at_idx with image_documents_pkey,
--- then image_documents_document_idx. images_pkey for each image. Not bounded: terms and words that many images have,
+-- $10 text                 words as people write them (images_word_query), or NULL if there are terms
+-- Index: image_words_pkey for short periods. Otherwise images_filename_id_created_at_idx with image_words_pkey,
+-- then image_words_words_idx. images_pkey for each image. Not bounded: terms and words that many images have,
 -- but fewer than one in 100 from the position on, because all their matches are sorted. Bounded by $8: of the skipped
 -- images, only index entries are read, at most four times.
 -- example a common tag: '', md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
@@ -43,7 +43,12 @@
 -- example a window: '', md5('')::uuid, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
 -- example no match: 'z', md5('image 1')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 'zzz', 50000, '{tag:street}', NULL
 WITH sought (query) AS MATERIALIZED (
-    SELECT images_query($9, $10)
+    SELECT images_word_query($9, $10, 'whole')
+),
+
+indexed (query) AS MATERIALIZED (
+    SELECT images_index_query($9, $10, query)
+    FROM sought
 ),
 
 times_are_limited (yes) AS MATERIALIZED (
@@ -56,7 +61,7 @@ times_are_short (yes) AS MATERIALIZED (
             WHEN NOT (SELECT yes FROM times_are_limited) THEN false
             ELSE NOT EXISTS (
                 SELECT
-                FROM image_documents
+                FROM image_words
                 WHERE created_at >= $3
                     AND (created_at, image_id) < ($4, $5)
                 ORDER BY created_at DESC, image_id DESC
@@ -87,20 +92,20 @@ matches_are_near (yes) AS MATERIALIZED (
                 LIMIT 10 * $6
             ) AS walked
             CROSS JOIN LATERAL (
-                SELECT document
-                FROM image_documents
+                SELECT words
+                FROM image_words
                 WHERE created_at = walked.created_at
                     AND image_id = walked.id
                 LIMIT 1
             ) AS described
-            WHERE document @@ (SELECT query FROM sought)
+            WHERE words @@ (SELECT query FROM sought)
         )
         -- If the walk ends before it has seen enough of a long period, ask the newest images of the period.
         OR EXISTS (
             SELECT
             FROM (
-                SELECT document
-                FROM image_documents
+                SELECT words
+                FROM image_words
                 WHERE created_at >= $3
                     AND (created_at, image_id) < ($4, $5)
                     AND NOT (SELECT yes FROM times_are_short)
@@ -108,7 +113,7 @@ matches_are_near (yes) AS MATERIALIZED (
                 ORDER BY created_at DESC, image_id DESC
                 LIMIT 10 * $6
             ) AS newest
-            WHERE document @@ (SELECT query FROM sought)
+            WHERE words @@ (SELECT query FROM sought)
         )
 ),
 
@@ -132,13 +137,13 @@ named AS MATERIALIZED (
         LIMIT 100 * $6
     ) AS walked
     CROSS JOIN LATERAL (
-        SELECT document
-        FROM image_documents
+        SELECT words
+        FROM image_words
         WHERE created_at = walked.created_at
             AND image_id = walked.id
         LIMIT 1
     ) AS described
-    WHERE document @@ (SELECT query FROM sought)
+    WHERE words @@ (SELECT query FROM sought)
     ORDER BY name, id
     LIMIT $6
 ),
@@ -180,26 +185,27 @@ matches_are_rare (yes) AS MATERIALIZED (
 matching AS (
     SELECT image_id
     FROM (
-        SELECT image_id, document
-        FROM image_documents
+        SELECT image_id, words
+        FROM image_words
         WHERE created_at >= $3
             AND created_at <= $4
             AND (created_at, image_id) < ($4, $5)
             AND (SELECT yes FROM times_are_short)
         OFFSET 0
     ) AS of_these_times
-    WHERE document @@ (SELECT query FROM sought)
+    WHERE words @@ (SELECT query FROM sought)
 
     UNION ALL
 
     SELECT image_id
     FROM (
-        SELECT created_at, image_id
-        FROM image_documents
-        WHERE document @@ (SELECT query FROM sought)
+        SELECT created_at, image_id, words
+        FROM image_words
+        WHERE words @@ (SELECT query FROM indexed)
         OFFSET 0
     ) AS found
     WHERE (SELECT yes FROM matches_are_rare)
+        AND words @@ (SELECT query FROM sought)
         AND created_at >= $3
         AND (created_at, image_id) < ($4, $5)
 ),

@@ -5,7 +5,7 @@
 --   whose hundredth image from the position on is the oldest. So the walk of a common term does not pass many images if
 --   only old images have all terms. This is fast if at least one in 4 of the first images matches. It stops after 50
 --   images for each.
--- * Find all matches with the index of documents, and sort them. This runs if few of the first match, or the first way
+-- * Find all matches with the index of words, and sort them. This runs if few of the first match, or the first way
 --   does not fill the page.
 -- The statement decides while it runs. The planner cannot: statistics do not know which terms occur together. OFFSET 0
 -- keeps the position out of the look-up. Otherwise the planner would scan another index in full.
@@ -13,8 +13,8 @@
 -- $3 timestamptz           only images of this time or later
 -- $4 bigint                maximum of rows
 -- $5 text[]                the terms, at least one: tag:..., type:...
--- $6 text                  words in web-search syntax, or NULL
--- Index: image_terms_pkey, then image_documents_document_idx. image_documents_pkey and images_pkey for each image. Not
+-- $6 text                  words as people write them (images_word_query), or NULL
+-- Index: image_terms_pkey, then image_words_words_idx. image_words_pkey and images_pkey for each image. Not
 -- bounded: terms and words that many images have, but few of the newest have together. All their matches are sorted. If
 -- there are hardly any matches, the index entries of the rarest term are read: 2 ms for 20,000.
 -- example a common tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', NULL
@@ -43,7 +43,12 @@
 -- example a common type, a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/jpeg}', '777777'
 -- allow: offset-paging because it skips a hundred entries of an index, to see how close together they lie
 WITH sought (query) AS MATERIALIZED (
-    SELECT images_query($5, $6)
+    SELECT images_word_query($5, $6, 'whole')
+),
+
+indexed (query) AS MATERIALIZED (
+    SELECT images_index_query($5, $6, query)
+    FROM sought
 ),
 
 sparsest (term) AS MATERIALIZED (
@@ -75,8 +80,8 @@ matches_are_near (yes) AS MATERIALIZED (
                 ORDER BY created_at DESC, image_id DESC
                 LIMIT 4 * $4::bigint
             ) AS walked
-            JOIN image_documents USING (created_at, image_id)
-            WHERE document @@ (SELECT query FROM sought)
+            JOIN image_words USING (created_at, image_id)
+            WHERE words @@ (SELECT query FROM sought)
         )
 ),
 
@@ -92,8 +97,8 @@ recent AS MATERIALIZED (
         ORDER BY created_at DESC, image_id DESC
         LIMIT 50 * $4
     ) AS walked
-    JOIN image_documents USING (created_at, image_id)
-    WHERE document @@ (SELECT query FROM sought)
+    JOIN image_words USING (created_at, image_id)
+    WHERE words @@ (SELECT query FROM sought)
     ORDER BY created_at DESC, image_id DESC
     LIMIT $4
 ),
@@ -123,12 +128,13 @@ page AS (
 
     SELECT created_at, image_id
     FROM (
-        SELECT created_at, image_id
-        FROM image_documents
-        WHERE document @@ (SELECT query FROM sought)
+        SELECT created_at, image_id, words
+        FROM image_words
+        WHERE words @@ (SELECT query FROM indexed)
         OFFSET 0
     ) AS matching
     WHERE (SELECT yes FROM matches_are_rare)
+        AND words @@ (SELECT query FROM sought)
         AND (created_at, image_id) < ($1, $2)
         AND created_at >= $3
     ORDER BY created_at DESC, image_id DESC

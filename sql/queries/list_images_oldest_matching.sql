@@ -1,15 +1,15 @@
 -- list_images_oldest_matching: returns a page of the oldest-first list of images with all the given terms and the
 -- words, for GET /v1/images?sort=oldest with tag, content_type or q.
--- There are two ways, as in list_images_by_words. It reads the oldest documents, and skips those that do not match. If
--- few of the first match, or that does not fill the page, it finds all matches with the index of documents, and sorts
+-- There are two ways, as in list_images_by_words. It reads the words of the oldest images, and skips those that do not
+-- match. If few of the first match, or that does not fill the page, it finds all matches with the index of words, and sorts
 -- them. It decides while it runs. OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan
 -- another index in full.
 -- $1 timestamptz, $2 uuid  the page begins after this position; '-infinity' or similar for the first page
 -- $3 timestamptz, $4 uuid  and ends before this position; 'infinity' or similar for no limit
 -- $5 bigint                maximum of rows
 -- $6 text[]                the terms: tag:..., type:...; may be empty if there are words
--- $7 text                  words in web-search syntax, or NULL if there are terms
--- Index: image_documents_pkey, then image_documents_document_idx. images_pkey for each image. Not bounded: terms and
+-- $7 text                  words as people write them (images_word_query), or NULL if there are terms
+-- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. Not bounded: terms and
 -- words that many images have, but fewer than one in 100 of the oldest from the position on. All their matches are
 -- sorted.
 -- example a common tag: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
@@ -27,7 +27,12 @@
 -- example a window: '2020-01-01 04:00Z', md5('')::uuid, '2020-01-01 08:00Z', md5('')::uuid, 50, '{tag:street}', NULL
 -- example no match: '2040-01-01Z', md5('image 1')::uuid, 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
 WITH sought (query) AS MATERIALIZED (
-    SELECT images_query($6, $7)
+    SELECT images_word_query($6, $7, 'whole')
+),
+
+indexed (query) AS MATERIALIZED (
+    SELECT images_index_query($6, $7, query)
+    FROM sought
 ),
 
 matches_are_near (yes) AS MATERIALIZED (
@@ -35,29 +40,29 @@ matches_are_near (yes) AS MATERIALIZED (
         EXISTS (
             SELECT
             FROM (
-                SELECT document
-                FROM image_documents
+                SELECT words
+                FROM image_words
                 WHERE (created_at, image_id) > ($1, $2)
                     AND (created_at, image_id) < ($3, $4)
                 ORDER BY created_at, image_id
                 LIMIT 10 * $5::bigint
             ) AS walked
-            WHERE document @@ (SELECT query FROM sought)
+            WHERE words @@ (SELECT query FROM sought)
         )
 ),
 
 oldest AS MATERIALIZED (
     SELECT created_at, image_id
     FROM (
-        SELECT created_at, image_id, document
-        FROM image_documents
+        SELECT created_at, image_id, words
+        FROM image_words
         WHERE (created_at, image_id) > ($1, $2)
             AND (created_at, image_id) < ($3, $4)
             AND (SELECT yes FROM matches_are_near)
         ORDER BY created_at, image_id
         LIMIT 100 * $5
     ) AS walked
-    WHERE document @@ (SELECT query FROM sought)
+    WHERE words @@ (SELECT query FROM sought)
     ORDER BY created_at, image_id
     LIMIT $5
 ),
@@ -68,7 +73,7 @@ matches_are_rare (yes) AS MATERIALIZED (
             WHEN (SELECT count(*) FROM oldest) = $5 THEN false
             ELSE EXISTS (
                 SELECT
-                FROM image_documents
+                FROM image_words
                 WHERE (created_at, image_id) > ($1, $2)
                     AND (created_at, image_id) < ($3, $4)
                 ORDER BY created_at, image_id
@@ -86,12 +91,13 @@ page AS (
 
     SELECT created_at, image_id
     FROM (
-        SELECT created_at, image_id
-        FROM image_documents
-        WHERE document @@ (SELECT query FROM sought)
+        SELECT created_at, image_id, words
+        FROM image_words
+        WHERE words @@ (SELECT query FROM indexed)
         OFFSET 0
     ) AS matching
     WHERE (SELECT yes FROM matches_are_rare)
+        AND words @@ (SELECT query FROM sought)
         AND (created_at, image_id) > ($1, $2)
         AND (created_at, image_id) < ($3, $4)
     ORDER BY created_at, image_id

@@ -4,7 +4,7 @@
 -- $1 timestamptz  only images of this time or later
 -- $2 timestamptz  only images of this time or earlier
 -- $3 text[]       terms that each image has: tag:..., type:...; may be empty
--- $4 text         words in web-search syntax, or NULL
+-- $4 text         words as people write them (images_word_query), or NULL
 -- $5 boolean      whether the export has the positions of the cameras
 -- Index: none, no table is read.
 -- example all of them: '-infinity', 'infinity', '{}', NULL, true
@@ -14,5 +14,5 @@ SELECT
     set_config('statement_timeout', '0', true),
     set_config('images.created_after', $1::timestamptz::text, true),
     set_config('images.created_before', $2::timestamptz::text, true),
-    set_config('images.query', images_query($3::text[], $4::text)::text, true),
+    set_config('images.query', images_word_query($3::text[], $4::text, 'whole')::text, true),
     set_config('images.shows_location', CASE WHEN $5::boolean THEN 'yes' ELSE 'no' END, true);

@@ -8,7 +8,7 @@
 -- $4 text[]         the columns to change, by name
 -- updated_at increases even if the clock does not, because it is the image's version.
 -- Index: images_pkey, one row. The update is HOT unless filename changes, because no index has another column that
--- changes here. The triggers write the image's row of image_documents, and its terms if the tags change.
+-- changes here. The triggers write the image's row of image_words, and its terms if the tags change.
 -- example a title: md5('image 1')::uuid, 1, NULL, '{title}', NULL, 'A', NULL, NULL, NULL
 -- example all of it: md5('image 1')::uuid, 1, '{2020-01-01 00:00:30Z}', '{filename,title,description,tags,attributes}', 'a.png', 'A', NULL, '{a}', '{}'
 -- example another version: md5('image 1')::uuid, 1, '{2000-01-01Z}', '{title}', NULL, 'A', NULL, NULL, NULL

@@ -1,4 +1,4 @@
--- consistency_images: finds where image_terms and image_documents are not what images says, for the trial of a review.
+-- consistency_images: finds where image_terms and image_words are not what images says, for the trial of a review.
 -- It returns a line for each kind of fault, and no row if there is none.
 -- :one_in  of so many images, it computes one again, chosen by the hash of its id.
 -- :since   it computes each image again that was written since this time.
@@ -49,15 +49,15 @@ HAVING count(*) > 0
 
 UNION ALL
 
-SELECT count(*) || ' images are not in image_documents, or with another document'
+SELECT count(*) || ' images are not in image_words, or with other words'
 FROM chosen
-LEFT JOIN image_documents ON image_documents.created_at = chosen.created_at AND image_id = chosen.id
-WHERE document IS DISTINCT FROM images_search_document(title, description, filename, tags, content_type)
+LEFT JOIN image_words ON image_words.created_at = chosen.created_at AND image_id = chosen.id
+WHERE words IS DISTINCT FROM images_word_document(title, description, filename, tags, content_type)
 HAVING count(*) > 0
 
 UNION ALL
 
-SELECT count(*) || ' rows of image_documents are of no image'
-FROM image_documents
+SELECT count(*) || ' rows of image_words are of no image'
+FROM image_words
 WHERE NOT EXISTS (SELECT FROM images WHERE id = image_id)
 HAVING count(*) > 0;

@@ -186,7 +186,7 @@ async def test_a_column_that_changes_its_type_is_met_again_as_it_is(
     assert (await client.get(content)).status_code == 200
 
 
-@pytest.mark.parametrize("gone", ["TABLE image_terms", "TABLE images", "FUNCTION images_query"])
+@pytest.mark.parametrize("gone", ["TABLE image_terms", "TABLE images", "FUNCTION images_word_query"])
 async def test_a_schema_that_lacks_a_migration_makes_it_unavailable_until_it_is_there(
     gone: str, client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:

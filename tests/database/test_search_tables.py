@@ -1,4 +1,4 @@
-"""Search tables image_terms and image_documents, which filtered lists read: they follow every change of images."""
+"""Search tables image_terms and image_words, which filtered lists read: they follow every change of images."""
 
 import threading
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from tests.support.waiting import wait_until
 
 LISTED = """
     SELECT 'term', term, created_at, image_id FROM image_terms
-    UNION ALL SELECT 'document', document::text, created_at, image_id FROM image_documents
+    UNION ALL SELECT 'words', words::text, created_at, image_id FROM image_words
     ORDER BY 4, 1, 2
 """
 EXPECTED = """
     SELECT 'term', term, created_at, id FROM images, unnest(images_terms(tags, content_type)) AS term
     UNION ALL
-    SELECT 'document', images_search_document(title, description, filename, tags, content_type)::text, created_at, id
+    SELECT 'words', images_word_document(title, description, filename, tags, content_type)::text, created_at, id
     FROM images
     ORDER BY 4, 1, 2
 """
@@ -30,7 +30,8 @@ INSERT = """
     FROM generate_series(1, 10) AS n
 """
 OLD_INSERT = INSERT.replace("content_sha256, own_key", "sha256, storage_key").replace("images_sha256_bytes", "")
-FILL = (ROOT / "sql" / "migrations" / "0015_fill_image_terms.sql").read_bytes()
+TRIGGERS = "0059_replace_images_trigger_functions"
+FILL = (ROOT / "sql" / "migrations" / "0060_fill_image_words.sql").read_bytes()
 
 
 def listed(connection: psycopg.Connection) -> list[tuple[object, ...]]:
@@ -70,7 +71,7 @@ def test_the_lists_follow_the_table(statement: str, connection: psycopg.Connecti
 
 def test_what_is_no_part_of_a_list_writes_none(connection: psycopg.Connection) -> None:
     connection.execute(INSERT.encode())
-    versions = "SELECT xmin, ctid FROM image_documents UNION ALL SELECT xmin, ctid FROM image_terms"
+    versions = "SELECT xmin, ctid FROM image_words UNION ALL SELECT xmin, ctid FROM image_terms"
     before = connection.execute(versions.encode()).fetchall()
 
     connection.execute("UPDATE images SET attributes = '{\"a\": 1}', updated_at = now(), title = title")
@@ -90,16 +91,19 @@ def test_a_title_that_changes_leaves_the_indexes_of_images_alone(connection: psy
     assert hot == (10, 10)
 
 
-def before_the_fill(url: str, connection: psycopg.Connection) -> None:
+def before_the_fill(url: str, connection: psycopg.Connection, triggers: str) -> None:
     """As a database is that had images before it had lists."""
-    assert yoyo_on(url, "rollback", "--revision", "0014_create_images_triggers").returncode == 0
-    connection.execute(OLD_INSERT.encode())
-    assert yoyo_on(url, "apply", "--revision", "0014_create_images_triggers").returncode == 0
+    assert yoyo_on(url, "rollback", "--revision", triggers).returncode == 0
+    connection.execute((OLD_INSERT if triggers.startswith("0014") else INSERT).encode())
+    assert yoyo_on(url, "apply", "--revision", triggers).returncode == 0
 
 
-def test_the_images_before_the_triggers_are_listed_too(database: str, connection: psycopg.Connection) -> None:
-    before_the_fill(database, connection)
-    connection.execute("UPDATE images SET title = 'Known already' WHERE storage_key = '3'")
+@pytest.mark.parametrize("triggers", ["0014_create_images_triggers", TRIGGERS])
+def test_the_images_before_the_triggers_are_listed_too(
+    triggers: str, database: str, connection: psycopg.Connection
+) -> None:
+    before_the_fill(database, connection, triggers)
+    connection.execute("UPDATE images SET title = 'Known already' WHERE tags = '{odd 1,all,all}'")
 
     assert yoyo_on(database, "apply").returncode == 0
 
@@ -109,14 +113,14 @@ def test_the_images_before_the_triggers_are_listed_too(database: str, connection
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE images SET tags = '{changed}', title = 'Changed' WHERE storage_key = '3'",
-        "DELETE FROM images WHERE storage_key = '3'",
+        "UPDATE images SET tags = '{changed}', title = 'Changed' WHERE own_key = '3'",
+        "DELETE FROM images WHERE own_key = '3'",
     ],
 )
 def test_a_change_while_the_fill_reads_is_not_undone(
     change: str, database: str, connection: psycopg.Connection
 ) -> None:
-    before_the_fill(database, connection)
+    before_the_fill(database, connection, TRIGGERS)
     filler = psycopg.connect(database, autocommit=True)
     filling = threading.Thread(target=filler.execute, args=(FILL,))
     waits: Callable[[], object] = lambda: connection.execute(  # noqa: E731

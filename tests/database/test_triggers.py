@@ -13,13 +13,13 @@ from tests.database.test_search_tables import INSERT, listed
 DECOYS = """
     CREATE SCHEMA elsewhere;
     CREATE TABLE elsewhere.image_terms (LIKE public.image_terms);
-    CREATE TABLE elsewhere.image_documents (LIKE public.image_documents);
+    CREATE TABLE elsewhere.image_words (LIKE public.image_words);
     CREATE TABLE elsewhere.images (LIKE public.images);
     CREATE FUNCTION elsewhere.images_terms(text[], text) RETURNS text[] LANGUAGE sql RETURN ARRAY['wrong'];
     CREATE FUNCTION elsewhere.unnest(text[]) RETURNS SETOF text LANGUAGE sql BEGIN ATOMIC SELECT 'wrong'; END;
     CREATE FUNCTION elsewhere.quote_ident(text) RETURNS text LANGUAGE sql RETURN 'elsewhere';
     CREATE TEMPORARY TABLE image_terms (LIKE public.image_terms);
-    CREATE TEMPORARY TABLE image_documents (LIKE public.image_documents);
+    CREATE TEMPORARY TABLE image_words (LIKE public.image_words);
     CREATE TEMPORARY TABLE images (LIKE public.images);
 """
 CHANGES = (
@@ -34,7 +34,7 @@ FOUND = """
         sum(seq_tup_read)::bigint AS read,
         sum(idx_tup_fetch)::bigint AS found
     FROM pg_stat_xact_user_tables
-    WHERE relname IN ('image_terms', 'image_documents')
+    WHERE relname IN ('image_terms', 'image_words')
 """
 
 
@@ -55,14 +55,14 @@ def test_the_rows_stay_in_the_schema_of_their_table(schema: str, connection: psy
             connection.execute(SQL("SET search_path = pg_catalog, {}, pg_temp").format(own))
             assert bool(listed(connection)) == (not change.startswith("TRUNCATE"))
     strays = connection.execute(
-        "SELECT FROM elsewhere.image_terms UNION ALL SELECT FROM elsewhere.image_documents "
-        "UNION ALL SELECT FROM pg_temp.image_terms UNION ALL SELECT FROM pg_temp.image_documents"
+        "SELECT FROM elsewhere.image_terms UNION ALL SELECT FROM elsewhere.image_words "
+        "UNION ALL SELECT FROM pg_temp.image_terms UNION ALL SELECT FROM pg_temp.image_words"
     )
     assert strays.fetchall() == []
 
 
 def test_a_statement_that_fails_leaves_the_search_path(connection: psycopg.Connection) -> None:
-    connection.execute("ALTER TABLE image_documents ADD CHECK (image_id IS NULL)")
+    connection.execute("ALTER TABLE image_words ADD CHECK (image_id IS NULL)")
     with connection.transaction():
         connection.execute("SET LOCAL search_path = pg_temp, public")
         with pytest.raises(psycopg.errors.CheckViolation), connection.transaction():
@@ -100,9 +100,7 @@ def test_a_wrong_row_of_an_image_is_corrected_when_the_image_is_written(connecti
     connection.execute("CREATE TABLE kept AS SELECT * FROM images")
     connection.execute("SET session_replication_role = replica")
     connection.execute("DELETE FROM images")
-    connection.execute(
-        "UPDATE image_documents SET document = 'wrong' WHERE created_at = (SELECT max(created_at) FROM kept)"
-    )
+    connection.execute("UPDATE image_words SET words = 'wrong' WHERE created_at = (SELECT max(created_at) FROM kept)")
     connection.execute("SET session_replication_role = origin")
 
     connection.execute("INSERT INTO images SELECT * FROM kept")
@@ -139,7 +137,7 @@ def test_a_delete_finds_each_row_by_an_index(database: str, connection: psycopg.
 
 
 def test_an_edit_finds_its_rows_by_an_index_though_the_first_met_a_small_table(connection: psycopg.Connection) -> None:
-    connection.execute("VACUUM image_terms, image_documents")  # it saw that they are empty
+    connection.execute("VACUUM image_terms, image_words")  # it saw that they are empty
     run(connection, "fill_images", "review", first=1, last=1)
     edit = "UPDATE images SET tags = %s WHERE id = md5('image 1')::uuid"
     for tag in ("a", "b", "c", "d", "e", "f", "g"):

@@ -328,12 +328,12 @@ ALTER TABLE images ADD COLUMN note text;
 CREATE TABLE copies AS SELECT id, title FROM images;
 
 -- care (PostgreSQL deadlocks): two tables against the order of the writers
-ALTER TABLE image_documents ADD COLUMN language text;
+ALTER TABLE image_words ADD COLUMN language text;
 ALTER TABLE images ADD COLUMN language text;
 
 -- safe (PostgreSQL deadlocks): two tables in the order of the writers
 ALTER TABLE images ADD COLUMN note text;
-ALTER TABLE image_documents ADD COLUMN weight bigint;
+ALTER TABLE image_words ADD COLUMN weight bigint;
 
 -- unsafe (strong_migrations, backfilling): a column and all its values
 ALTER TABLE images ADD COLUMN caption text;
@@ -561,14 +561,14 @@ CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS 
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY(SELECT lower(tag) FROM unnest(tags) AS tag) || content_type;
 
 -- care (squawk ban-replace-view-function): another body for a function that queries call
-CREATE OR REPLACE FUNCTION images_query(terms text[], words text) RETURNS tsquery
+CREATE OR REPLACE FUNCTION images_word_query(terms text[], words text, part text) RETURNS tsquery
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN websearch_to_tsquery('simple', words);
 
 -- unsafe (squawk ban-drop-function): a drop of a function that queries call
-DROP FUNCTION images_query(text[], text);
+DROP FUNCTION images_word_query(text[], text, text);
 
 -- unsafe (PostgreSQL PL/pgSQL): a drop of a function that only a trigger calls
-DROP FUNCTION images_search_document(text, text, text, text[], text);
+DROP FUNCTION images_word_document(text, text, text, text[], text);
 
 -- care (PostgreSQL CREATE FUNCTION): SECURITY DEFINER without a search_path
 CREATE FUNCTION count_images() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER

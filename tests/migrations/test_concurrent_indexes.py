@@ -58,7 +58,7 @@ def test_there_are_builds_in_both_directions() -> None:
 def test_a_killed_build_is_built_again(database: str, migration: str, operation: str, index: str) -> None:
     before(database, migration, operation)
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
-        tables = [name for name in ("image_documents", "image_terms") if index.startswith(name)]
+        tables = [name for name in ("image_documents", "image_terms", "image_words") if index.startswith(name)]
         table = Identifier(*tables or ["images"])
         writer.execute(SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(table))  # the build waits for it, half done
         migrator = Running(environment(DATABASE_URL=database), "yoyo", operation, "--revision", migration)

@@ -286,7 +286,7 @@ def test_a_backfill_does_not_skip_rows_that_row_security_hides(owned: str, datab
         )
         assert yoyo_on(owned, "apply").returncode == 0
         assert status(owned).returncode == 0
-        assert connection.execute("SELECT count(*) FROM image_documents").fetchone() == (20,)
+        assert connection.execute("SELECT count(*) FROM image_words").fetchone() == (20,)
 
 
 def test_a_history_that_row_security_hides_is_an_error(owned: str, database: str) -> None:

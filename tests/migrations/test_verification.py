@@ -20,7 +20,7 @@ from tests.project.test_library import LIBRARY
 from tests.schema.test_migrations import IDS
 
 ROWS = 60
-CHECKS = ["missing_terms", "orphaned_documents", "orphaned_terms", "surplus_terms", "wrong_documents"]
+CHECKS = ["missing_terms", "orphaned_terms", "orphaned_words", "surplus_terms", "wrong_words"]
 OF_REVIEW = (ROOT / "sql" / "review" / "consistency_images.sql").read_text()
 OFF, ON = "SET session_replication_role = replica", "SET session_replication_role = origin"
 # Writes while the triggers are off, and the checks that find them.
@@ -29,23 +29,23 @@ FAULTS = {
     "TRUNCATE image_terms": "missing_terms",
     "INSERT INTO image_terms SELECT 'tag:none', created_at, id FROM images": "surplus_terms",
     "INSERT INTO image_terms SELECT term, created_at, gen_random_uuid() FROM image_terms": "orphaned_terms",
-    "DELETE FROM image_documents WHERE created_at > '2020-01-01 00:20Z'": "wrong_documents",
-    "TRUNCATE image_documents": "wrong_documents",
-    "UPDATE image_documents SET document = 'wrong'": "wrong_documents",
-    "UPDATE image_documents SET image_id = gen_random_uuid()": "orphaned_documents wrong_documents",
-    "UPDATE images SET tags = '{changed}' WHERE byte_size < 500000": "missing_terms surplus_terms wrong_documents",
+    "DELETE FROM image_words WHERE created_at > '2020-01-01 00:20Z'": "wrong_words",
+    "TRUNCATE image_words": "wrong_words",
+    "UPDATE image_words SET words = 'wrong'": "wrong_words",
+    "UPDATE image_words SET image_id = gen_random_uuid()": "orphaned_words wrong_words",
+    "UPDATE images SET tags = '{changed}' WHERE byte_size < 500000": "missing_terms surplus_terms wrong_words",
     "UPDATE images SET tags = ARRAY[NULL, '', 'a ''quoted'' \\ \"tag\"', repeat('t', 101)]": (
-        "missing_terms surplus_terms wrong_documents"
+        "missing_terms surplus_terms wrong_words"
     ),
-    "UPDATE images SET content_type = 'image/gif'": "missing_terms surplus_terms wrong_documents",
-    "UPDATE images SET title = 'Another'": "wrong_documents",
-    "UPDATE images SET id = gen_random_uuid()": "missing_terms orphaned_documents orphaned_terms wrong_documents",
+    "UPDATE images SET content_type = 'image/gif'": "missing_terms surplus_terms wrong_words",
+    "UPDATE images SET title = 'Another'": "wrong_words",
+    "UPDATE images SET id = gen_random_uuid()": "missing_terms orphaned_terms orphaned_words wrong_words",
     "UPDATE images SET created_at = 'infinity' WHERE byte_size < 500000": (
-        "missing_terms orphaned_documents orphaned_terms wrong_documents"
+        "missing_terms orphaned_terms orphaned_words wrong_words"
     ),
     "UPDATE images SET attributes = '{}', byte_size = 1": "",
-    "DELETE FROM images WHERE byte_size < 500000": "orphaned_documents orphaned_terms",
-    "TRUNCATE images": "orphaned_documents orphaned_terms",
+    "DELETE FROM images WHERE byte_size < 500000": "orphaned_terms orphaned_words",
+    "TRUNCATE images": "orphaned_terms orphaned_words",
 }
 
 
@@ -115,7 +115,7 @@ def test_each_kind_of_fault_is_found_and_repaired(
 
 
 def test_the_result_is_recorded(verify: Callable[..., tuple[int, str, str]], filled: psycopg.Connection) -> None:
-    filled.execute("DELETE FROM image_documents WHERE created_at > '2020-01-01 00:24Z'")
+    filled.execute("DELETE FROM image_words WHERE created_at > '2020-01-01 00:24Z'")
     results = "SELECT name, table_name, rows_checked, faults, repaired FROM _yoyo_ledger_checks ORDER BY name"
 
     assert verify()[0] == 1
@@ -124,25 +124,25 @@ def test_the_result_is_recorded(verify: Callable[..., tuple[int, str, str]], fil
 
     rows = filled.execute(results.encode()).fetchall()
     assert [row[0] for row in rows] == CHECKS
-    assert rows[-1] == ("wrong_documents", "images", ROWS, 12, 12)
+    assert rows[-1] == ("wrong_words", "images", ROWS, 12, 12)
     code, output, _ = verify("--format", "json")
     [*_, last] = json.loads(output)["checks"]
     assert (code, last["name"], last["rows"], last["faults"], last["example"]) == (0, CHECKS[-1], ROWS, 0, None)
-    assert last["purpose"].startswith("finds images whose document is missing")
+    assert last["purpose"].startswith("finds images whose words are missing")
     assert [row[3:] for row in filled.execute(results.encode())] == [(0, 0)] * len(CHECKS)
 
 
 def test_an_image_that_is_being_written_is_left_to_its_writer(
     verify: Callable[..., tuple[int, str, str]], filled: psycopg.Connection, other: psycopg.Connection
 ) -> None:
-    filled.execute("TRUNCATE image_terms, image_documents")
+    filled.execute("TRUNCATE image_terms, image_words")
     other.execute("UPDATE images SET tags = '{changed}' WHERE id = md5('image 7')::uuid")
     other.execute("UPDATE images SET attributes = '{}' WHERE id = md5('image 8')::uuid")
 
     code, output, error = verify("--repair")
 
     assert (code, error) == (1, "hint: rows in use were not repaired. Run the command again\n")
-    assert f"wrong: wrong_documents: {ROWS} faults in {ROWS} rows of images, such as" in output
+    assert f"wrong: wrong_words: {ROWS} faults in {ROWS} rows of images, such as" in output
     assert f", {ROWS - 2} repaired" in output
     other.commit()
     assert verify("--repair")[0] == 0
@@ -165,7 +165,7 @@ def test_a_row_of_an_image_that_is_being_inserted_stays(
 
     code, output, _ = verify("--repair")
 
-    assert (code, wrong(output)) == (1, ["orphaned_documents", "orphaned_terms"])
+    assert (code, wrong(output)) == (1, ["orphaned_terms", "orphaned_words"])
     assert "repaired" not in output
     other.commit()
     listed(filled)
@@ -177,7 +177,7 @@ def test_rows_that_are_written_meanwhile_are_no_faults(
 ) -> None:
     """Writers insert, change and delete all the time, and fail at nothing, while ranges are checked and repaired."""
     filled.execute("INSERT INTO image_terms SELECT 'tag:none', created_at, id FROM images")
-    filled.execute("DELETE FROM image_documents")
+    filled.execute("DELETE FROM image_words")
     end, failed = Event(), []
 
     def write(number: int) -> None:

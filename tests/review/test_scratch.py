@@ -113,8 +113,8 @@ def test_a_fill_leaves_the_indexes_as_they_were(copy: psycopg.Connection) -> Non
     scratch.fill(copy, 100)
 
     assert copy.execute(query).fetchall() == before
-    [found] = copy.execute("SELECT count(*) FROM image_documents WHERE document @@ 'bridge'").fetchone() or [0]
+    [found] = copy.execute("SELECT count(*) FROM image_words WHERE words @@ 'bridge'").fetchone() or [0]
     assert found == 33
-    copy.execute("DROP TABLE odd; DROP INDEX image_documents_document_idx; TRUNCATE images")
+    copy.execute("DROP TABLE odd; DROP INDEX image_words_words_idx; TRUNCATE images")
     scratch.fill(copy, 100)
     assert copy.execute("SELECT count(*) FROM images").fetchone() == (100,)

@@ -206,8 +206,9 @@ def test_a_value_too_long_violates_a_named_check(connection: psycopg.Connection)
 
 def test_search_finds_words_of_every_field_and_weighs_them(connection: psycopg.Connection) -> None:
     document = """
-        SELECT images_document('Red Car', 'parked Überall', 'IMG_2041.street-view.jpg', ARRAY['old town', 'übung'])
-            @@ websearch_to_tsquery('simple', %s)
+        SELECT images_word_document(
+            'Red Car', 'parked Überall', 'IMG_2041.street-view.jpg', ARRAY['old town', 'übung'], 'image/png'
+        ) @@ images_word_query('{}', %s, 'whole')
     """
     found = [
         "red",
@@ -225,7 +226,7 @@ def test_search_finds_words_of_every_field_and_weighs_them(connection: psycopg.C
     ]
     for words in found:
         assert connection.execute(document, [words]).fetchone() == (True,), words
-    for words in ("blue", "cars", '"town old"', "red -car"):
+    for words in ("blue", "cars", "stree view", '"town old"', "red -car"):
         assert connection.execute(document, [words]).fetchone() == (False,), words
 
 

@@ -88,9 +88,7 @@ def test_what_it_may_is_what_the_migration_says(database: str, connection: psyco
         GROUP BY table_name
     """).fetchall()
 
-    rights = dict.fromkeys(
-        ["images", "image_terms", "image_documents", "content_checks"], "DELETE INSERT SELECT UPDATE"
-    )
+    rights = dict.fromkeys(["images", "image_terms", "image_words", "content_checks"], "DELETE INSERT SELECT UPDATE")
     assert dict(held) == rights | {"object_stores": "INSERT SELECT UPDATE"}
 
 

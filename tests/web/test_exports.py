@@ -115,7 +115,7 @@ async def test_the_client_chooses_the_compression(accepted: str, coding: str | N
 
 
 async def test_head_reads_nothing(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
-    connection.execute("DROP TABLE image_documents, images CASCADE")
+    connection.execute("DROP TABLE image_words, images CASCADE")
 
     response = await client.head(PATH)
 

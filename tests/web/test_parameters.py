@@ -61,13 +61,12 @@ async def test_any_words_can_be_searched_or_are_rejected(client: httpx.AsyncClie
 
 @pytest.mark.routes("direct", "pgbouncer")
 @pytest.mark.parametrize("words", NESTED)
-async def test_words_that_nest_too_deeply_are_rejected_by_name(client: httpx.AsyncClient, words: str) -> None:
+async def test_words_that_nest_deeply_are_read(client: httpx.AsyncClient, words: str) -> None:
+    """PostgreSQL reads at most 32 nested exclusions. A search has at most one before each word."""
     await upload(client, tags=["a"])
     for path in ("/v1/images/export", *(f"/v1/images?sort={sort}" for sort in SORTS), "/v1/images?tag=a"):
         response = await client.get(httpx.URL(path).copy_merge_params({"q": words}))
-        assert faults(response) == ["q"]
-        assert "must be simpler" in response.text
-    assert (await client.get("/v1/images", params={"q": "-" * 32})).status_code == 200
+        assert response.status_code == 200
 
 
 async def test_no_parameter_is_a_server_error(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:

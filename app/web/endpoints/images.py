@@ -18,7 +18,6 @@ from app.catalogue.fields import attributes_within
 from app.catalogue.listing import ListQuery
 from app.catalogue.models import Image, ImagePage, ImagePatch
 from app.catalogue.thumbnails import objects_of
-from app.catalogue.words import searching
 from app.database import queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
@@ -64,17 +63,16 @@ ONE_IMAGE = Answer(200, "The image.", {JSON: Image}, ("ETag", "Last-Modified"))
 )
 async def list_images(request: Request[State]) -> Response:
     query = parameters(request, ListQuery)
-    async with searching(request.state["reads"], query.terms(), query.q):
-        rows = await queries.list_images(
-            request.state["reads"],
-            sort=query.sort,
-            position=query.position(),
-            earliest=query.earliest(),
-            end=query.end(),
-            terms=query.terms(),
-            words=query.q,
-            limit=query.limit + 1,
-        )
+    rows = await queries.list_images(
+        request.state["reads"],
+        sort=query.sort,
+        position=query.position(),
+        earliest=query.earliest(),
+        end=query.end(),
+        terms=query.terms(),
+        words=query.q,
+        limit=query.limit + 1,
+    )
     images = [row for row in rows if row["image"] is not None]
     if len(images) > query.limit:
         cursor = query.cursor_after(*images[query.limit - 1])

@@ -1,0 +1,161 @@
+-- Replaces the functions of the triggers of images: they also write image_words.
+--
+-- What:  the four functions of 0038, with one more table each. The triggers stay as they are.
+-- Why:   image_words follows every change of images, as image_documents does, for a release that reads the one and for
+--        a release that reads the other. If the rollback of this file has run before, image_words has rows that are out
+--        of date. They are removed.
+-- Locks: none on images. A running statement ends with the functions that it has. ACCESS EXCLUSIVE on image_words,
+--        which no release reads before 0061.
+-- Cost:  none here, also with ten million rows. From now on an INSERT or an edit writes one more row.
+-- depends: 0058_grant_images_app
+
+-- allow: whole-table-write because no release reads image_words before 0061
+TRUNCATE image_words;
+
+-- allow: function-replaced because it writes the rows of before, for any release, and those of image_words
+CREATE OR REPLACE FUNCTION images_list_inserted()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+
+    INSERT INTO image_terms (term, created_at, image_id)
+    SELECT term, created_at, id
+    FROM inserted
+    CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term
+    ON CONFLICT DO NOTHING;
+
+    INSERT INTO image_documents (created_at, image_id, document)
+    SELECT created_at, id, images_search_document(title, description, filename, tags, content_type)
+    FROM inserted
+    ON CONFLICT (created_at, image_id) DO UPDATE
+    SET document = EXCLUDED.document
+    WHERE image_documents.document <> EXCLUDED.document;
+
+    INSERT INTO image_words (created_at, image_id, words)
+    SELECT created_at, id, images_word_document(title, description, filename, tags, content_type)
+    FROM inserted
+    ON CONFLICT (created_at, image_id) DO UPDATE
+    SET words = EXCLUDED.words
+    WHERE image_words.words <> EXCLUDED.words;
+
+    RETURN NULL;
+END
+$$;
+
+-- allow: function-replaced because it writes the rows of before, for any release, and those of image_words
+CREATE OR REPLACE FUNCTION images_list_updated()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+    new_document tsvector;
+    new_words tsvector;
+BEGIN
+    IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at)
+        IS NOT DISTINCT FROM
+        (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at)
+    THEN
+        RETURN NULL;
+    END IF;
+
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+
+    new_document := images_search_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type);
+
+    UPDATE image_documents
+    SET
+        created_at = NEW.created_at,
+        image_id = NEW.id,
+        document = new_document
+    WHERE created_at = OLD.created_at
+        AND image_id = OLD.id;
+
+    IF NOT FOUND THEN
+        INSERT INTO image_documents (created_at, image_id, document)
+        VALUES (NEW.created_at, NEW.id, new_document);
+    END IF;
+
+    new_words := images_word_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type);
+
+    UPDATE image_words
+    SET
+        created_at = NEW.created_at,
+        image_id = NEW.id,
+        words = new_words
+    WHERE created_at = OLD.created_at
+        AND image_id = OLD.id;
+
+    IF NOT FOUND THEN
+        INSERT INTO image_words (created_at, image_id, words)
+        VALUES (NEW.created_at, NEW.id, new_words);
+    END IF;
+
+    IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id)
+        IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id)
+    THEN
+        DELETE FROM image_terms
+        WHERE term = ANY (images_terms(OLD.tags, OLD.content_type))
+            AND created_at = OLD.created_at
+            AND image_id = OLD.id;
+
+        INSERT INTO image_terms (term, created_at, image_id)
+        SELECT term, NEW.created_at, NEW.id
+        FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term
+        ON CONFLICT DO NOTHING;
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+
+-- allow: function-replaced because it writes the rows of before, for any release, and those of image_words
+CREATE OR REPLACE FUNCTION images_list_deleted()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+BEGIN
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+
+    DELETE FROM image_terms
+    USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone
+    WHERE image_terms.term = gone
+        AND image_terms.created_at = deleted.created_at
+        AND image_terms.image_id = deleted.id;
+
+    DELETE FROM image_documents
+    USING deleted
+    WHERE image_documents.created_at = deleted.created_at
+        AND image_documents.image_id = deleted.id;
+
+    DELETE FROM image_words
+    USING deleted
+    WHERE image_words.created_at = deleted.created_at
+        AND image_words.image_id = deleted.id;
+
+    RETURN NULL;
+END
+$$;
+
+-- allow: function-replaced because it writes the rows of before, for any release, and those of image_words
+CREATE OR REPLACE FUNCTION images_list_truncated()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+
+    TRUNCATE image_terms, image_documents, image_words;
+
+    RETURN NULL;
+END
+$$;

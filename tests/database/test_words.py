@@ -1,0 +1,266 @@
+"""Words of a search (`q`): the searches of people, and the functions that make and ask the words of an image."""
+
+# ruff: noqa: RUF001  # letters of many scripts
+
+import unicodedata
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from app.embedded_postgres import Server
+from tests.conftest import NUMBER
+from tests.database.test_search_tables import listed
+from tests.support.properties import few, given, settings, st
+
+ASK = """
+    SELECT images_word_document(%(title)s, %(description)s, %(filename)s, %(tags)s, 'image/jpeg')
+        @@ images_word_query('{}', %(words)s, 'whole')
+"""
+IMAGES: dict[str, dict[str, object]] = {
+    "camera": {"filename": "IMG_000123.jpg"},
+    "other camera": {"filename": "DSC00123.JPG"},
+    "words": {"filename": "sunset-beach.jpg"},
+    "date": {"filename": "2024-06-01.jpg"},
+    "order": {"title": "Order no. 4711/22-A"},
+    "beach": {"title": "A day at the beach"},
+    "café": {"title": "Café Central"},
+    "cafe of a Mac": {"title": unicodedata.normalize("NFD", "Café Sperl")},
+    "tower": {"title": "東京タワーの夜景"},
+    "street": {"title": "Straße im Regen", "tags": ["Größe L", "Łódź"]},
+    "athens": {"description": "ΑΘΗΝΑ, ο Παρθενώνας"},
+    "moscow": {"description": "Москва, Красная площадь. Ёлка"},
+    "thai": {"title": "วัดพระแก้ว กรุงเทพ"},
+    "seoul": {"title": "서울타워 야경"},
+    "wide": {"filename": "ＩＭＧ＿００４２．ｊｐｇ"},
+    "emoji": {"title": "🌅 over the sea 👍🏽"},
+    "boat": {"title": "Red boat", "description": "In the harbour, without a car", "tags": ["July", "holiday-2023"]},
+    "camel": {"filename": "Screenshot 2023-07-14 at 09.05.12 (2).png"},
+    "german": {"filename": "Schloß Neuschwanstein 12.jpg"},
+    "turkish": {"title": "İstanbul'da akşam"},
+    "arabic": {"title": "مُدرّسة ١٢٣"},
+    "french": {"title": "L'été à l’Œuvre"},
+}
+# Searches as people type them, and the images that have the words.
+SEARCHES = {
+    "IMG_000123.jpg": "camera",
+    "img_000123": "camera",
+    "IMG 000123": "camera",
+    "000123": "camera",
+    "123": "camera,other camera,arabic",
+    "DSC00123.JPG": "other camera",
+    "dsc00123": "other camera",
+    "dsc": "other camera",
+    "sunset-beach.jpg": "words",
+    "sunset": "words",
+    "beach": "words,beach",
+    "bea": "words,beach",
+    "beach sunset": "words",
+    '"beach sunset"': "",
+    "2024-06-01": "date",
+    "2024-06": "date",
+    "4711": "order",
+    "4711/22-A": "order",
+    "Order no. 4711": "order",
+    "order 22": "order",
+    "cafe": "café,cafe of a Mac",
+    "CAFÉ": "café,cafe of a Mac",
+    unicodedata.normalize("NFD", "café sperl"): "cafe of a Mac",
+    "東京": "tower",
+    "タワー": "tower",
+    "東京 夜景": "tower",
+    "京": "tower",
+    "景": "tower",
+    "ﾀﾜｰ": "tower",
+    "京東": "",
+    "STRASSE": "street",
+    "straße": "street",
+    "groesse": "",
+    "größe": "street",
+    "lodz": "street",
+    "αθηνα": "athens",
+    "παρθενωνας": "athens",
+    "МОСКВА": "moscow",
+    "елка": "moscow",
+    "พระแก้ว": "thai",
+    "กรุงเทพ": "thai",
+    "타워": "seoul",
+    "서울": "seoul",
+    "img_0042.jpg": "wide",
+    "🌅": "emoji",
+    "👍": "emoji",
+    "red boat": "boat",
+    "boat july": "boat",
+    "boat -red": "",
+    "harbour -beach": "boat",
+    '"in the harbour"': "boat",
+    "“in the harbour”": "boat",
+    '"harbour in"': "",
+    "boat or sunset": "words,boat",
+    "nothing or sunset -beach or boat": "boat",
+    "july 2023": "boat",
+    "holiday": "boat",
+    "harb car": "",
+    "harbour ca": "boat",
+    "screenshot 2023-07-14": "camel",
+    "9.05": "camel",
+    "09.05": "camel",
+    "schloss": "german",
+    "istanbul": "turkish",
+    "مدرسة": "arabic",
+    "١٢٣": "camera,other camera,arabic",
+    "été": "french",
+    "l'ete": "french",
+    "oeuvre": "french",
+    "?": "",
+    "-": "",
+    '"': "",
+}
+
+
+@pytest.fixture(scope="module")
+def functions(server: Server, admin: psycopg.Connection, template: str) -> Iterator[psycopg.Connection]:
+    """A database for all tests that only call functions, or undo what they write."""
+    name = f"words_{next(NUMBER)}"
+    admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+    with psycopg.connect(server.url(name), autocommit=True) as connection:
+        yield connection
+    admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def finds(connection: psycopg.Connection, words: str, **image: object) -> bool | None:
+    values = {"title": None, "description": None, "filename": "", "tags": [], **image, "words": words}
+    [found] = connection.execute(ASK.encode(), values).fetchone() or [None]
+    return found
+
+
+@pytest.mark.parametrize("words", SEARCHES)
+def test_a_search_finds_what_a_person_expects(words: str, functions: psycopg.Connection) -> None:
+    found = [name for name, image in IMAGES.items() if finds(functions, words, **image)]
+
+    assert ",".join(found) == SEARCHES[words]
+
+
+# Letters of several scripts, with accents and without, numbers with zeros, punctuation, emoji and other oddities.
+TEXT = st.text(
+    st.one_of(
+        st.sampled_from("abzABZ0019 ._-/'()éÉßøŁđıİσςЙё東京ー京ガがกรุ서울🌅👍\u0301\u200d\ufe0f\u3000\xa0№ﬁ½ﾀ٣ǆ—"),
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
+    ),
+    max_size=40,
+)
+# Without what has a meaning in a search: quotes, `or`, and `-` before a word.
+NAME = TEXT.filter(
+    lambda text: (
+        not any(
+            word.startswith("-") or set(word) & {*'"“”„«»＂'} or word.lower() == "or"
+            for word in unicodedata.normalize("NFKC", text).split()
+        )
+    )
+)
+
+
+@settings(max_examples=few(500))
+@given(name=NAME)
+def test_a_name_is_found_by_itself_in_any_spelling(name: str, functions: psycopg.Connection) -> None:
+    spellings = {name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD", "NFKC", "NFKD"))}
+    for stored in spellings:
+        for asked in spellings:
+            query = functions.execute("SELECT images_word_query('{}', %s, 'whole')::text", [asked]).fetchone()
+            assert finds(functions, asked, filename=stored) is (None if query == (None,) else True), (stored, asked)
+
+
+@settings(max_examples=few(500))
+@given(text=TEXT, words=TEXT, terms=st.lists(TEXT.map("tag:{}".format), max_size=2))
+def test_any_words_are_read_and_the_index_is_asked_for_no_less(
+    text: str, words: str, terms: list[str], functions: psycopg.Connection
+) -> None:
+    """Each image that matches is among those that the index is asked for."""
+    asked = (
+        text,
+        f"{text} {words}",
+        f"{text} -{words}",
+        f"{words} or {text}",
+        f'"{text}" -"{words}',
+        f'--{text}" {words}',
+        "-" * 100 + text,
+        " - or -" + text.replace(" ", " or "),
+    )
+    for sought in asked:
+        values = {"text": text, "sought": sought, "terms": terms}
+        row = functions.execute(
+            """
+            SELECT document @@ whole, document @@ narrow, indexed IN (whole, narrow) OR whole IS NULL
+            FROM (SELECT images_vector(%(text)s) || array_to_tsvector(%(terms)s::text[])) AS made (document)
+            CROSS JOIN images_word_query(%(terms)s, %(sought)s, 'whole') AS whole
+            CROSS JOIN images_word_query(%(terms)s, %(sought)s, 'rest') AS narrow
+            CROSS JOIN images_index_query(%(terms)s, %(sought)s, whole) AS indexed
+            """,
+            values,
+        ).fetchone()
+        assert row in ((True, True, True), (False, True, True), (False, False, True), (None, None, True)), sought
+
+
+@settings(max_examples=few(500))
+@given(text=TEXT)
+def test_the_parser_finds_the_words_of_a_simple_text(text: str, functions: psycopg.Connection) -> None:
+    """PostgreSQL's parser reads a simple text, because it is faster. The words are those of images_words."""
+    for value in (text, text.encode("ascii", "ignore").decode()):
+        [found, expected] = functions.execute(
+            """
+            SELECT
+                ARRAY(
+                    SELECT lexeme || ' ' || place
+                    FROM unnest(images_vector(%(text)s)) CROSS JOIN unnest(positions) AS place
+                    ORDER BY 1
+                ),
+                ARRAY(
+                    SELECT word || ' ' || place
+                    FROM unnest(images_words(%(text)s, false)) WITH ORDINALITY AS listed (word, place)
+                    UNION
+                    SELECT ltrim(word, '0') || ' ' || place
+                    FROM unnest(images_words(%(text)s, false)) WITH ORDINALITY AS listed (word, place)
+                    WHERE word ~ '^0+[1-9]'
+                    ORDER BY 1
+                )
+            """,
+            {"text": value},
+        ).fetchone() or (None, None)
+        assert found == expected
+
+
+CHANGES = (
+    """
+    INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, title, tags)
+    SELECT %(a)s, 'image/png', 1, 1, 1, sha256((%(a)s || n)::bytea), %(b)s, ARRAY[%(a)s, %(b)s]
+    FROM generate_series(1, 3) AS n
+    ON CONFLICT DO NOTHING
+    """,
+    "UPDATE images SET title = %(a)s, description = %(b)s WHERE filename > %(b)s",
+    "UPDATE images SET filename = %(a)s, tags = ARRAY[%(b)s] WHERE title > %(b)s",
+    "UPDATE images SET created_at = created_at - interval '1 day', description = NULL WHERE filename <> %(a)s",
+    "DELETE FROM images WHERE filename < %(a)s AND title > %(b)s",
+)
+
+
+@settings(max_examples=few(100))
+@given(changes=st.lists(st.tuples(st.sampled_from(CHANGES), TEXT, TEXT), max_size=8))
+def test_the_words_of_the_table_are_those_of_its_images(
+    changes: list[tuple[str, str, str]], functions: psycopg.Connection
+) -> None:
+    functions.execute("TRUNCATE images")
+    for change, a, b in [(CHANGES[0], "a 01", "b"), *changes]:
+        functions.execute(change.encode(), {"a": a, "b": b})
+        listed(functions)
+
+
+def test_long_texts_have_words(functions: psycopg.Connection) -> None:
+    """A text with the most words that the limits allow is no error, and its beginning is found."""
+    for unit in (
+        "".join(map(chr, range(0x4E00, 0x9E00))),
+        "".join(map(chr, range(0x20000, 0x29000))),
+        "é" * 600,
+    ):
+        text = (unit * (1 + 50_000 // len(unit)))[:50_000]
+        assert finds(functions, text[:30], description=text, tags=[text]) is True
