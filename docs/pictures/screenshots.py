@@ -1,4 +1,4 @@
-"""Screenshots of the gallery and the schema's page: `make pictures` takes them. It needs Chromium."""
+"""Screenshots of the gallery, the schema's page, and a review's report, by `make pictures`. It needs Chromium."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 import httpx
 from PIL import Image, ImageDraw, ImageFilter
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from app.settings import ROOT
 
@@ -34,6 +34,8 @@ NAMES = [
     "Low tide",
     "First snow",
 ]
+REVIEWED = ("0046_relax_images_sha256", "0050_index_images_oldest")  # one needs care, and one is safe under traffic
+ROWS = 20_000  # of the review
 TAGS = ["mountains", "sea", "morning", "evening", "2026"]
 
 
@@ -103,6 +105,26 @@ def is_ready(url: str) -> bool:
         return False
 
 
+def review(folder: Path) -> Path:
+    """Review two migrations, and return the HTML report."""
+    report = folder / "review.html"
+    command = ["schema", "review", *REVIEWED, "--rows", str(ROWS), "--latest-only", "--format", "html"]
+    with report.open("wb") as file:
+        done = subprocess.run([Path(sys.executable).with_name("images"), *command], cwd=ROOT, stdout=file)
+    if done.returncode not in (0, 1):  # 1: not safe, which the report says
+        sys.exit("error: the review was not made.")
+    return report
+
+
+def take_review(browser: Browser, folder: Path) -> None:
+    """Write the top of the review's report as WebP, in light and dark."""
+    report = review(folder)
+    for scheme in ("light", "dark"):
+        page = browser.new_page(viewport={"width": WINDOW[0], "height": WINDOW[1]}, color_scheme=scheme)
+        page.goto(report.as_uri())
+        save(page.screenshot(), f"review-{scheme}")
+
+
 def main() -> None:
     """Upload made images, and write the pages as WebP: the gallery in light and dark."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -124,6 +146,7 @@ def main() -> None:
                 page.goto(f"{url}schema")
                 expect(page.get_by_text("Up to date", exact=True)).to_be_visible()
                 save(page.screenshot(), "schema")
+        take_review(browser, Path(folder))
 
 
 def save(png: bytes, name: str) -> None:
