@@ -245,6 +245,14 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
+    -- An event trigger belongs to no schema, and its function does. Those of extensions and of other schemas are the
+    -- administrator's.
+    SELECT 'other event trigger ' || quote_ident(evtname), 'exists', NULL
+    FROM pg_event_trigger
+    JOIN functions ON functions.oid = evtfoid
+
+    UNION ALL
+
     -- Since PostgreSQL 18 NOT NULL is a constraint too. The columns above show it on every version.
     SELECT
         'constraint ' || relname || '.' || conname,

@@ -39,6 +39,10 @@ ALTER TABLE images ALTER COLUMN tags SET (n_distinct = 100)
 ALTER TABLE images SET (fillfactor = 70, autovacuum_enabled = off)
 ALTER TABLE token_usage RESET (fillfactor)
 ALTER TABLE images SET (toast.autovacuum_enabled = off)
+ALTER TABLE images CLUSTER ON images_pkey
+CREATE COLLATION mine FROM "C"; CREATE DOMAIN my_word AS text COLLATE mine
+CREATE OPERATOR === (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = int8eq)
+CREATE TEXT SEARCH DICTIONARY mine (TEMPLATE = simple); CREATE TEXT SEARCH CONFIGURATION mine (COPY = simple)
 COMMENT ON TABLE images IS 'Ours'
 COMMENT ON COLUMN images.title IS NULL
 COMMENT ON COLUMN token_usage.full_at IS 'It''s ours'
@@ -95,7 +99,6 @@ CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpg
 
 # Changes whose way back needs a person: the command says so in a comment.
 BY_HAND = """
-ALTER TABLE images CLUSTER ON images_pkey
 CREATE COLLATION mine FROM "C"
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC
@@ -145,6 +148,25 @@ def test_each_change_by_hand_is_found_and_taken_back(owner: psycopg.Connection) 
         except (AssertionError, psycopg.Error) as error:
             wrong.append(f"{change}: {str(error)[:600]}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_an_event_trigger_is_removed_before_its_function(owner: psycopg.Connection) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute("CREATE FUNCTION stop() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'")
+        owner.execute('CREATE EVENT TRIGGER "My stop" ON sql_drop EXECUTE FUNCTION stop()')
+
+        assert "other event trigger \"My stop\": not in schema.sql" in found(owner).words
+        assert restored(owner) == ['DROP EVENT TRIGGER "My stop";', "DROP FUNCTION stop();"]
+        for statement in restored(owner):
+            owner.execute(statement.encode())
+        assert found(owner).words == []
+
+
+def test_a_column_that_needs_a_value_says_so(owner: psycopg.Connection) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute("ALTER TABLE content_checks DROP COLUMN checked_at")
+
+        assert restored(owner)[0].endswith(" NOT NULL;  -- fails if the table has rows")
 
 
 def test_indexes_come_and_go_concurrently(owner: psycopg.Connection) -> None:
