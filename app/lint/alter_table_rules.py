@@ -59,6 +59,8 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
     if node.objtype not in TABLES:
         return
     busy = state.is_busy(table)
+    if node.missing_ok and table not in state.catalog.tables and state.before is None:
+        yield Fault(statement.line, "rejected", f"no file creates {table}, so with IF EXISTS it silently does nothing")
     if busy and not all(is_light(command) for _, command in commands):
         state.locked.append(table)
     costly_types: list[tuple[int, str]] = []
@@ -78,6 +80,8 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
             yield from _add_constraint(state, line, table, command.def_)
         elif busy:
             yield from _other_command(state, line, table, command, added)
+        elif command.subtype == Alter.AT_AttachPartition:
+            yield from attach_faults(state, line, table, command.def_)
         state.catalog.alter(table, command, state.file)
     if costly_types:  # PostgreSQL rewrites the table once for all of them
         why = f"under ACCESS EXCLUSIVE on {table}, {'; '.join(cost for _, cost in sorted(costly_types))}"

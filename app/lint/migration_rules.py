@@ -35,6 +35,7 @@ NOT_DDL = (
 )
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86_400}  # seconds
 MAX_LOCK_TIMEOUT = 10.0  # seconds
+ELSEWHERE = "the statements after it find and create objects in another schema than the other migrations"
 NO_LOCK_TIMEOUT = "without a lock_timeout, requests queue behind a lock"
 
 
@@ -86,8 +87,12 @@ def _settings(statement: Statement) -> Faults:
                 if constant_text(is_local) in {"f", "false", "off", "no", "0"}:
                     why = f"{setting or 'the setting'} would also apply to the migrations after this one"
                     yield Fault(statement.line, "session-setting", why)
+                elif setting.lower() == "search_path":
+                    yield Fault(statement.line, "search-path", ELSEWHERE)
                 if setting.lower() == "lock_timeout" and (why := _too_long(constant_text(value))):
                     yield Fault(statement.line, "lock-timeout-off", why)
+            case ast.VariableSetStmt(name="search_path", is_local=True) if node is statement.node:
+                yield Fault(statement.line, "search-path", ELSEWHERE)
             case ast.VariableSetStmt(name="lock_timeout"):
                 is_reset = node.kind in {VariableSetKind.VAR_SET_DEFAULT, VariableSetKind.VAR_RESET}
                 why = next(filter(None, (_too_long(constant_text(each)) for each in node.args or ())), "")

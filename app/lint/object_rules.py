@@ -149,6 +149,9 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
         yield Fault(
             line, "trigger-off", f"{lost}, because {qualified_name(node.funcname)} returns nothing else", REMOVE
         )
+    if function and not node.whenClause and (node.events or 0) & ~TRUNCATE and _always_fails(function):
+        why = f"each such write of {table} fails, because {qualified_name(node.funcname)} always raises an error"
+        yield Fault(line, "trigger-off", why, REMOVE)
     function_name = qualified_name(node.funcname)
     run = [each for name in routines.reached(state.catalog, function_name) for each in _nodes(state, name)]
     if not (node.events or 0) & TRUNCATE and (emptied := _written_whole(state, run)):
@@ -190,6 +193,16 @@ def _discards(body: str | None, events: int) -> str:
     if returned == {"null"}:
         return "each row is discarded"
     return "each change is undone" if returned == {"old"} and events & UPDATE else ""
+
+
+def _always_fails(function: Routine) -> bool:
+    """Return whether a PL/pgSQL function begins with an error, or has no RETURN, which is an error too."""
+    body = re.sub(r"--[^\n]*|/\*.*?\*/", " ", (function.body or "").lower(), flags=re.DOTALL)
+    body = re.sub(r"'(?:[^']|'')*'", "''", body)
+    if function.language != "plpgsql" or not body:
+        return False
+    begins = re.search(r"\bbegin\s+raise\s+(exception|'')", body) and not re.search(r"\bexception\s+when\b", body)
+    return bool(begins) or not re.search(r"\breturn\b", body)
 
 
 def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> None:

@@ -7,7 +7,7 @@ from pglast import ast
 from pglast.enums import ObjectType
 
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import constant_text, qualified_name, relation_name
+from app.lint.nodes import columns_in, constant_text, qualified_name, relation_name
 from app.lint.parser import Statement
 from app.lint.rights import roles_of
 from app.lint.rules import CARE, UNSAFE
@@ -146,3 +146,25 @@ def _publication(state: MigrationState, line: int, node: Any) -> Faults:
         ):
             why = f"{table} has no primary key, so its rows cannot be changed from then on"
             yield Fault(line, "replica-identity", why, "add a primary key first", UNSAFE)
+        elif table in state.catalog.tables and _publishes_changes(node) and (lacking := _outside(state, each.pubtable)):
+            why = f"each UPDATE and DELETE of {table} fails from then on: {lacking}"
+            yield Fault(line, "replica-identity", why, "publish only INSERT, or use only columns of the key", UNSAFE)
+
+
+def _publishes_changes(node: Any) -> bool:
+    published = [constant_text(each.arg) for each in node.options or () if each.defname == "publish"]
+    return not published or "update" in published[0] or "delete" in published[0]
+
+
+def _outside(state: MigrationState, published: Any) -> str:
+    """Return how a published table differs from its primary key, by its WHERE or its columns, or ""."""
+    key = {
+        column
+        for each in state.catalog.constraints(relation_name(published.relation))
+        if each.kind == "pkey"
+        for column in each.columns
+    }
+    if other := sorted(columns_in(published.whereClause) - key):
+        return f"its WHERE reads {', '.join(other)}, which is not in the primary key"
+    listed = {each.sval for each in published.columns or ()}
+    return f"its columns lack {', '.join(sorted(key - listed))} of the primary key" if listed and key - listed else ""

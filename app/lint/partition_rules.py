@@ -16,11 +16,13 @@ DEFAULT_HINT = "give the DEFAULT partition a valid CHECK without these rows, or 
 def attach_faults(state: MigrationState, line: int, table: str, command: Any) -> Faults:
     """Yield the faults of ATTACH PARTITION."""
     partition = relation_name(command.name)
-    if has_default(state, table):
+    if state.is_busy(partition):
+        state.locked.append(partition)
+    if has_default(state, table) and state.is_busy(table):
         yield _default(line, table)
     elif state.is_busy(partition) and not _matches(state, table, partition, command.bound):
         why = f"{partition} is scanned under ACCESS EXCLUSIVE, because no valid CHECK matches its bounds"
-        yield Fault(line, "partition-locks", why)
+        yield Fault(line, "partition-locks", why, level=UNSAFE if state.users(partition) else "")
 
 
 def detach_faults(state: MigrationState, line: int, table: str) -> Faults:

@@ -33,6 +33,7 @@ RULES = {
     "concurrently-whole": Rule(UNSAFE, "", can_be_allowed=False),
     "backfill": Rule(UNSAFE, "", can_be_allowed=False),
     "session-setting": Rule(UNSAFE, "write SET LOCAL, or set_config(..., true)", can_be_allowed=False),
+    "search-path": Rule(UNSAFE, "remove it, and name the schema of an object that is elsewhere: SCHEMA.NAME"),
     # Locks, scans and rewrites: lock_rules.py and alter_table_rules.py.
     "type-rewrite": Rule(
         UNSAFE, "add a column of the new type, fill it in batches, and switch the code over in a later release"

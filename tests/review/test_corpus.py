@@ -30,6 +30,7 @@ UNSEEN = {
     "hidden-ddl": "the hidden statements are measured themselves",
     "lock-table": "the lock lasts for a moment",
     "lock-timeout-off": "no other session holds a lock",
+    "search-path": "it changes where the migration looks, and takes no time",
     "session-setting": "it changes only the migrations after it",
     "system-catalog": "the statement changes nothing",
     "domain-scan": "no table has the domain",

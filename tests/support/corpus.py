@@ -63,7 +63,7 @@ CASES = [
     case("a column with CURRENT_TIMESTAMP", "ALTER TABLE images ADD seen_at timestamptz DEFAULT CURRENT_TIMESTAMP;"),
     case("a column with an empty object", "ALTER TABLE images ADD COLUMN extra jsonb NOT NULL DEFAULT '{}'::jsonb;"),
     case(
-        "a column with an array", "ALTER TABLE images ADD COLUMN words text[] NOT NULL DEFAULT ARRAY['a', lower('B')];"
+        "a column with an array", "ALTER TABLE images ADD COLUMN parts text[] NOT NULL DEFAULT ARRAY['a', lower('B')];"
     ),
     case(
         "a random default", "ALTER TABLE images ADD COLUMN sort double precision DEFAULT random();", "default-rewrite"
@@ -429,6 +429,8 @@ CASES = [
     case("a time-out", "SET LOCAL lock_timeout = '500ms';\nALTER TABLE images ADD COLUMN note text;"),
     case("a setting of the session", "SET search_path = public;", "session-setting"),
     case("a setting of the session, in a function", "SELECT set_config('work_mem', '64MB', false);", "session-setting"),
+    case("a search_path", "SET LOCAL search_path = aside, public;", "search-path"),
+    case("a search_path, in a function", "SELECT set_config('search_path', 'aside', true);", "search-path"),
     case("a setting of the transaction", "SELECT set_config('work_mem', '64MB', true);"),
     case(
         "a trigger",
@@ -673,6 +675,12 @@ CASES = [
     ),
     case("a new value of an enum", "ALTER TYPE kind ADD VALUE 'c' AFTER 'b';", before=KINDS),
     case("the system catalog", "UPDATE pg_index SET indisvalid = true WHERE false;", "system-catalog"),
+    case(
+        "a table in use becomes a partition",
+        "ALTER TABLE parts ATTACH PARTITION tokens DEFAULT;",
+        "partition-locks",
+        before="CREATE TABLE parts (LIKE tokens) PARTITION BY LIST (id);\n",
+    ),
     # The running release relies on these.
     case("a column that a trigger's SQL has already", "ALTER TABLE images ADD COLUMN term text;", "ambiguous-name"),
     case("a trigger turned off", "ALTER TABLE images DISABLE TRIGGER images_list_inserted;", "trigger-off"),
@@ -684,6 +692,38 @@ CASES = [
         "FOR EACH STATEMENT EXECUTE FUNCTION images_list_truncated();",
         "new-trigger",
     ),
+    case(
+        "a trigger that always raises",
+        "CREATE TRIGGER images_stop BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION stop();",
+        *("new-trigger", "trigger-off"),
+        before="CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'return'; END $$;\n",
+    ),
+    case(
+        "a trigger that begins with an error",
+        "CREATE TRIGGER images_stop AFTER UPDATE ON images FOR EACH ROW EXECUTE FUNCTION stop();",
+        *("new-trigger", "trigger-off"),
+        before="CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN -- never\n RAISE EXCEPTION 'no'; RETURN NEW; END $$;\n",
+    ),
+    case(
+        "a trigger that raises for some rows",
+        "CREATE TRIGGER images_stop BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION stop();",
+        "new-trigger",
+        before="CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN IF NEW.width = 7 THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;\n",
+    ),
+    case(
+        "a publication by a column that is not in the key",
+        "CREATE PUBLICATION titled FOR TABLE images WHERE (title <> '');",
+        "replica-identity",
+    ),
+    case("a publication without the key", "CREATE PUBLICATION titled FOR TABLE images (title);", "replica-identity"),
+    case("a publication of the key", "CREATE PUBLICATION titled FOR TABLE images (id, title);"),
+    case(
+        "a publication of new rows",
+        "CREATE PUBLICATION titled FOR TABLE images WHERE (title <> '') WITH (publish = 'insert');",
+    ),
+    case("a misspelt table", "ALTER TABLE IF EXISTS imags ADD COLUMN note text;", "rejected"),
     case("no triggers at all", "SET LOCAL session_replication_role = replica;", "trigger-off"),
     case(
         "a trigger and back",
@@ -786,7 +826,7 @@ CASES = [
     ),
     case(
         "a default by an immutable function",
-        "ALTER TABLE images ADD COLUMN words text[] DEFAULT regexp_split_to_array('a,b', ',');",
+        "ALTER TABLE images ADD COLUMN parts text[] DEFAULT regexp_split_to_array('a,b', ',');",
     ),
     case(
         "a column that may not be computed",
