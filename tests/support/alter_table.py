@@ -17,8 +17,9 @@ from tests.support.functions import servers
 PAGE = ROOT / "docs" / "reference" / "alter-table.md"
 TITLE = """# ALTER TABLE: locks and work
 
-Effects of each form, measured on PostgreSQL 15, 16 and 18. `images schema check` and `images schema plan` use the same
-figures. Each line has the strongest lock on each table, and the work under it. A lock stays until the transaction ends.
+Effects of each form of your statement, measured on PostgreSQL 15, 16 and 18. `images schema check` and
+`images schema plan` use the same figures. Each line has the strongest lock on each table, and the work under it. A lock
+stays until your transaction ends.
 
 - **rewrite**: all rows and all indexes are written again.
 - **scan**: all rows are read.
