@@ -154,7 +154,7 @@ def test_an_event_trigger_is_removed_before_its_function(owner: psycopg.Connecti
         owner.execute("CREATE FUNCTION stop() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'")
         owner.execute('CREATE EVENT TRIGGER "My stop" ON sql_drop EXECUTE FUNCTION stop()')
 
-        assert "other event trigger \"My stop\": not in schema.sql" in found(owner).words
+        assert 'other event trigger "My stop": not in schema.sql' in found(owner).words
         assert restored(owner) == ['DROP EVENT TRIGGER "My stop";', "DROP FUNCTION stop();"]
         for statement in restored(owner):
             owner.execute(statement.encode())
