@@ -111,6 +111,8 @@ def _of_run(run: MeasuredRun, rows: dict[str, int]) -> Iterator[Reason]:
     empty = {lock.table for step in run.steps for lock in step.locks if lock.waiting and not rows.get(lock.table)}
     if empty:
         yield Reason("care", f"it was tried without rows in {', '.join(sorted(empty))}, which may have many")
+    elif rows and not any(rows.values()):
+        yield Reason("care", "it was measured without rows: write a file sql/review/fill_TABLE.sql for each table")
     worst: dict[str, Reason] = {}  # by table
     for number, step in enumerate(run.steps):
         for lock in sorted(step.locks, key=lambda lock: "reads" not in lock.blocks):

@@ -77,7 +77,8 @@ def open_store(url: str | None, *, signing: bool = False) -> ObjectStore:
     try:
         store = _open(url)
     except (BaseError, ValueError, OSError) as error:
-        raise UsageError(f"STORAGE_URL cannot be used: {reason(error)}.") from None
+        place = "" if folder is None else f"{folder}: "
+        raise UsageError(f"STORAGE_URL cannot be used: {place}{reason(error)}.") from None
     if is_new:
         logger.warning("created the object store folder %s", folder)
     if signing and not isinstance(store, SIGNING):

@@ -623,7 +623,8 @@ def test_a_folder_of_secrets_that_does_not_exist_is_an_error(monkeypatch: pytest
 def test_yoyo_reads_secrets_too(tmp_path: Path) -> None:
     (tmp_path / "database_url").write_text("mysql://someone:hunter2@x")
 
-    done = forked.run(environment(SECRETS_DIR=str(tmp_path)), "yoyo", "list")
+    library = settings.ROOT / "tests" / "project" / "library"  # it has no .env, which comes first
+    done = forked.run(environment(SECRETS_DIR=str(tmp_path)), "yoyo", "list", folder=library)
 
     assert done.returncode == ExitCode.USAGE
     assert done.stderr.startswith("error: DATABASE_URL must start with postgresql:// or embedded:.\n")
@@ -634,14 +635,14 @@ def test_uvicorn_ends_without_a_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
         ["uvicorn", "--factory", "app.main:from_environment"],
         cwd=settings.ROOT,
-        env=environment(DATABASE_URL=URL, MAX_TAGS="many"),
+        env=environment(DATABASE_URL=URL, STORAGE_URL="objects", MAX_TAGS="many"),
         capture_output=True,
         text=True,
     )
 
     assert done.returncode == ExitCode.USAGE
     assert 'error: MAX_TAGS must be a whole number, not "many". Example: 50.' in done.stderr
-    assert "error: STORAGE_URL is not set." in done.stderr
+    assert "error: STORAGE_URL has no scheme." in done.stderr
     assert "Traceback" not in done.stderr
 
 

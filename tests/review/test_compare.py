@@ -76,6 +76,26 @@ def test_what_differs_on_the_other_version_is_told(other: Reviewed, up: str, dow
         assert "without traffic on 15.1" in render(outcome, format)
 
 
+def test_locks_that_another_session_watches_are_not_compared() -> None:
+    here, there = reviewed(STEP), reviewed(Step(3, "", locks=[lock("EXCLUSIVE")]))
+    for each in (here, there):
+        each.up.transactional = False
+
+    compare([here], [there], "15.1")
+
+    [part] = report([here], 10, "18.4", datetime.now(UTC)).parts
+    assert "15.1" not in reasons(part)
+
+
+def test_a_review_without_rows_needs_care() -> None:
+    here = reviewed(Step(3, "CREATE INDEX CONCURRENTLY", milliseconds=2.0))
+    here.rows = {"images": 0}
+
+    [part] = report([here], 10, "18.4", datetime.now(UTC)).parts
+
+    assert reasons(part) == "care: it was measured without rows: write a file sql/review/fill_TABLE.sql for each table"
+
+
 def test_a_migration_that_the_other_version_does_not_reach_is_unsafe() -> None:
     here = reviewed(STEP)
 

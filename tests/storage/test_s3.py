@@ -474,6 +474,14 @@ def test_an_unusable_endpoint_is_named_in_the_error(variables: dict[str, str], s
     assert wait(database, STORAGE_URL="s3://images/x", **variables) == (2, said)
 
 
+def test_an_unusable_folder_is_named_in_the_error(database: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    status, said = wait(database, STORAGE_URL=f"file:{tmp_path}/file/objects")
+
+    assert (status, said[: said.rfind(":")]) == (2, f"error: STORAGE_URL cannot be used: {tmp_path}/file/objects")
+
+
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
 async def test_each_name_of_the_endpoint_is_read(
     name: str, s3: S3, settings: Settings, monkeypatch: pytest.MonkeyPatch

@@ -642,6 +642,25 @@ class Line:
         self.ends.clear()
 
 
+def test_a_finger_finds_the_title_and_the_buttons(site: Site, chromium: Browser, tmp_path: Path) -> None:
+    with chromium.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True) as phone:
+        page = phone.new_page()
+        page.goto(site.url)
+        expect(page.locator("#state")).to_contain_text("No images yet.")
+        expect(page.locator("#state")).not_to_contain_text("drop")
+        (tmp_path / "boat.png").write_bytes(picture("PNG", (64, 48)))
+        page.locator("#files").set_input_files(tmp_path / "boat.png")
+        page.get_by_role("link", name="New").tap()
+
+        for button in page.locator("#picture > .bar button, #picture > .bar a").all():
+            box = button.bounding_box()
+            assert box is None or min(box["width"], box["height"]) >= 44, button.get_attribute("aria-label")
+        page.locator("#picture-title").tap()
+        page.get_by_role("textbox", name="Title").fill("A boat")
+        page.get_by_role("button", name="Save").tap()
+        expect(page.locator("#picture-title")).to_have_text("A boat")
+
+
 def test_a_user_retries_an_upload_after_a_lost_connection(site: Site, page: Page, tmp_path: Path) -> None:
     line = Line(site.port)
     paths = [tmp_path / f"{seed}.tiff" for seed in range(2)]

@@ -12,3 +12,4 @@ export function showPanel(open = Boolean(panel.hidden)) {
 }
 
 toggle.addEventListener("click", () => showPanel());
+find("#picture-title", HTMLElement).addEventListener("click", () => showPanel(true)); // there it can be edited

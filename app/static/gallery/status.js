@@ -17,7 +17,9 @@ const showAll = () => button("Show all images", () => clearFilters());
  */
 export function summary(count, query) {
   if (count) return plural(count, "image");
-  return query ? "No images match." : "No images yet. Select images, or drop them anywhere on this page.";
+  if (query) return "No images match.";
+  const canDrop = matchMedia("(any-pointer: fine)").matches;
+  return canDrop ? "No images yet. Select images, or drop them anywhere on this page." : "No images yet.";
 }
 
 /**
