@@ -39,6 +39,7 @@ REWRITE_HINTS = {
 }
 ADD_LATER = "add the column without it, and ADD FOREIGN KEY ... NOT VALID in its own file, and then VALIDATE"
 EMPTY_HINT = "move ADD FOREIGN KEY ... NOT VALID to its own file, and VALIDATE it in the next one"
+DROPS_FIRST = "drop the CHECK that proves it in a later statement: within one, PostgreSQL drops first"
 COPY_HINT = "create another table, copy the rows in batches, and switch the code over"
 EXCLUDE_HINT = (
     "PostgreSQL cannot add an EXCLUDE constraint without this lock: create a new table with the constraint, copy the "
@@ -64,6 +65,7 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
     if busy and not all(is_light(command) for _, command in commands):
         state.locked.append(table)
     costly_types: list[tuple[int, str]] = []
+    drops = any(command.subtype == Alter.AT_DropConstraint for _, command in commands)
     added = {command.def_.colname for _, command in commands if command.subtype == Alter.AT_AddColumn}
     for line, command in sorted(commands, key=lambda pair: ORDER.get(pair[1].subtype, 2)):
         if fault := next(alter_table_definition_faults(state, line, table, command), None):
@@ -79,7 +81,8 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
         elif command.subtype == Alter.AT_AddConstraint:
             yield from _add_constraint(state, line, table, command.def_)
         elif busy:
-            yield from _other_command(state, line, table, command, added)
+            for fault in _other_command(state, line, table, command, added):
+                yield fault._replace(hint=DROPS_FIRST) if drops and fault.rule == "not-null-scan" else fault
         elif command.subtype == Alter.AT_AttachPartition:
             yield from attach_faults(state, line, table, command.def_)
         state.catalog.alter(table, command, state.file)

@@ -20,6 +20,7 @@ LEVEL_WORDS = {
 LONG_WAIT = 1000.0  # milliseconds that reads or writes may wait if nothing is scanned or rewritten
 LARGE_SHARE = 0.5  # of a table's rows: so much work grows with the table
 NOTABLE_SHARE = 0.01  # of a table's rows
+CLAIM = "-- loses:"  # of a rollback's header
 MAX_DIFF_LINES = 4  # of a difference in a reason
 
 
@@ -147,13 +148,17 @@ def _of_lock(lock: Lock, steps: list[Step], rows: dict[str, int]) -> Reason | No
 def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
     """Yield the permanent losses of the migration.
 
-    A header may declare them: `irreversible`, or the rollback's `loses`.
+    A header may declare them: `irreversible`, or the rollback's `loses`. With `nothing (REASON)`, a person decides.
     """
     permanent = [loss for loss in reviewed.proof.lost_by_migration if loss in reviewed.proof.lost_after_rollback]
     declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(reviewed.header.loses or "nothing")
     for loss in permanent:
         if declared:
             yield Reason("care", f"it permanently loses {loss}, as its header says")
+        elif (reviewed.header.loses or "nothing") != "nothing":
+            yield Reason(
+                "care", f"it permanently loses {loss}: confirm the reason in `{CLAIM} {reviewed.header.loses}`"
+            )
         else:
             yield Reason("unsafe", f"it permanently loses {loss}, and no header says so")
 
@@ -176,7 +181,7 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
         if loss in silent:
             yield Reason("unsafe", f"it loses {loss}, but its header says `-- loses: {loses}`")
         elif NOTHING.fullmatch(loses):
-            yield Reason("care", f"it loses {loss}: confirm the reason in `-- loses: {loses}`")
+            yield Reason("care", f"it loses {loss}: confirm the reason in `{CLAIM} {loses}`")
         else:
             yield Reason("care", f"it loses {loss}, as its header says")
     if proof.counted_rows == 0 and _lost_downwards(reviewed):

@@ -50,6 +50,14 @@ def test_a_declared_loss_needs_care(tried: Try) -> None:
     )
 
 
+def test_a_loss_of_what_follows_from_other_columns_needs_a_person(tried: Try) -> None:
+    loses = "nothing (it follows from the rest)"
+    part = tried("ALTER TABLE images DROP COLUMN attributes;", "ALTER TABLE images ADD attributes jsonb;", loses=loses)
+
+    lost = f"it permanently loses images.attributes: {ROWS:,} of {ROWS:,} values"
+    assert f"care: {lost}: confirm the reason in `-- loses: {loses}`" in reasons(part)
+
+
 def test_a_rollback_that_loses_rows_without_a_declaration_is_caught(tried: Try) -> None:
     part = tried("CREATE TABLE other (id bigint);", "DROP TABLE other; DELETE FROM images;")
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlparse
 from psycopg.rows import args_row
 from psycopg.sql import SQL, Identifier, Placeholder
 
+from app.settings import ROOT
 from tests.conftest import yoyo_on
 from tests.schema.test_migrations import CONTRACTS
 from tests.support.api import content_sha256
@@ -29,6 +31,23 @@ WRITES = st.one_of(OLD, NEW, OTHER, st.builds(lambda *parts: {**parts[0], **part
 INSERTED = {"filename": "a", "content_type": "b", "byte_size": 1, "width": 1, "height": 1}
 # PostgreSQL rejects a wrong value by these. Each other error is a fault.
 REJECTED = (psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation, psycopg.errors.CharacterNotInRepertoire)
+
+
+def test_no_statement_of_the_contract_rollback_reads_the_table_under_its_lock(expanded: psycopg.Connection) -> None:
+    """VALIDATE reads it, and blocks neither reads nor writes. SET NOT NULL must find the proof."""
+    file = next((ROOT / "sql" / "migrations").glob("*_relax_images_sha256.sql"))
+    reading: list[str] = []
+    expanded.execute(file.read_bytes())
+    expanded.execute("SET client_min_messages = debug1")
+    expanded.add_notice_handler(lambda notice: reading.append(notice.message_primary or ""))
+    scans: dict[str, bool] = {}
+
+    for statement in sqlparse.split(file.with_suffix(".rollback.sql").read_text()):
+        reading.clear()
+        expanded.execute(statement.encode())
+        scans[statement] = 'verifying table "images"' in reading
+
+    assert ["VALIDATE" in statement for statement, scanned in scans.items() if scanned] == [True]
 
 
 def derived_key(sha256: str) -> str:
