@@ -36,6 +36,7 @@ from app.web.endpoints import (
     stats,
     tags,
     thumbnails,
+    timeline,
     uploads,
 )
 from app.web.exposition import Exposition
@@ -65,6 +66,7 @@ OPERATIONS = (
     exports.export_images,
     tags.list_tags,
     stats.read_stats,
+    timeline.get_timeline,
     schema.read_schema,
     health.healthz,
     health.readyz,

@@ -922,7 +922,17 @@ CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size
 
 COMMENT ON INDEX images_byte_size_id_created_at_idx IS 'The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.';
 
+CREATE INDEX images_camera_idx ON images USING btree (lower((capture ->> 'model'::text)) COLLATE "C") WHERE ((capture ->> 'model'::text) IS NOT NULL);
+
+COMMENT ON INDEX images_camera_idx IS 'The images of a rare camera: list_images_captured_matching.';
+
+CREATE INDEX images_captured_at_created_at_id_idx ON images USING btree (COALESCE(captured_at, '-infinity'::timestamp with time zone), created_at, id);
+
+COMMENT ON INDEX images_captured_at_created_at_id_idx IS 'The list by time of capture and its keyset pages: list_images_captured, list_images_captured_matching; the months of list_months.';
+
 CREATE INDEX images_content_sha256_idx ON images USING btree (content_sha256) WHERE (capture IS NULL);
+
+COMMENT ON INDEX images_content_sha256_idx IS 'The images whose bytes have not been read for capture metadata: list_images_to_capture.';
 
 CREATE UNIQUE INDEX images_content_sha256_key ON images USING btree (content_sha256);
 
@@ -937,6 +947,10 @@ CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename C
 COMMENT ON INDEX images_filename_id_created_at_idx IS 'The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.';
 
 COMMENT ON INDEX images_pkey IS 'One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.';
+
+CREATE INDEX images_point_idx ON images USING gist (point(((location ->> 'longitude'::text))::double precision, ((location ->> 'latitude'::text))::double precision)) WHERE (location IS NOT NULL);
+
+COMMENT ON INDEX images_point_idx IS 'The images of a small area: list_images_captured_matching.';
 
 COMMENT ON INDEX object_stores_pkey IS 'At most one row: insert_store.';
 
@@ -1118,10 +1132,14 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on index image_terms_term_idx: The tags with a prefix, and how many images have each: list_tags; the same of media types: read_stats.
 -- comment on index image_words_pkey: The newest and the oldest images, and the words of one image: list_images_by_words and the lists by filters.
 -- comment on index images_byte_size_id_created_at_idx: The largest-first list and its keyset pages: list_images_largest, list_images_largest_matching.
+-- comment on index images_camera_idx: The images of a rare camera: list_images_captured_matching.
+-- comment on index images_captured_at_created_at_id_idx: The list by time of capture and its keyset pages: list_images_captured, list_images_captured_matching; the months of list_months.
+-- comment on index images_content_sha256_idx: The images whose bytes have not been read for capture metadata: list_images_to_capture.
 -- comment on index images_content_sha256_key: One content, one row: insert_image, get_image_by_sha256. In its order: list_contents.
 -- comment on index images_created_at_id_idx: The oldest-first and, read backwards, the newest-first list, and the images of a time: list_images, list_images_oldest, list_images_largest, list_images_by_name, read_stats.
 -- comment on index images_filename_id_created_at_idx: The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.
 -- comment on index images_pkey: One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.
+-- comment on index images_point_idx: The images of a small area: list_images_captured_matching.
 -- comment on index object_stores_pkey: At most one row: insert_store.
 -- comment on index token_events_pkey: The order of the events.
 -- comment on index token_usage_pkey: One token by its ID: find_token, take_requests, count_upload_bytes.
@@ -1199,11 +1217,14 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- index image_words_pkey: CREATE UNIQUE INDEX image_words_pkey ON image_words USING btree (created_at, image_id)
 -- index image_words_words_idx: CREATE INDEX image_words_words_idx ON image_words USING gin (words) WITH (fastupdate=off)
 -- index images_byte_size_id_created_at_idx: CREATE INDEX images_byte_size_id_created_at_idx ON images USING btree (byte_size DESC, id DESC) INCLUDE (created_at)
+-- index images_camera_idx: CREATE INDEX images_camera_idx ON images USING btree (lower((capture ->> 'model'::text)) COLLATE "C") WHERE ((capture ->> 'model'::text) IS NOT NULL)
+-- index images_captured_at_created_at_id_idx: CREATE INDEX images_captured_at_created_at_id_idx ON images USING btree (COALESCE(captured_at, '-infinity'::timestamp with time zone), created_at, id)
 -- index images_content_sha256_idx: CREATE INDEX images_content_sha256_idx ON images USING btree (content_sha256) WHERE (capture IS NULL)
 -- index images_content_sha256_key: CREATE UNIQUE INDEX images_content_sha256_key ON images USING btree (content_sha256)
 -- index images_created_at_id_idx: CREATE INDEX images_created_at_id_idx ON images USING btree (created_at, id)
 -- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
+-- index images_point_idx: CREATE INDEX images_point_idx ON images USING gist (point(((location ->> 'longitude'::text))::double precision, ((location ->> 'latitude'::text))::double precision)) WHERE (location IS NOT NULL)
 -- index object_stores_pkey: CREATE UNIQUE INDEX object_stores_pkey ON object_stores USING btree (is_only)
 -- index token_events_pkey: CREATE UNIQUE INDEX token_events_pkey ON token_events USING btree (id)
 -- index token_usage_pkey: CREATE UNIQUE INDEX token_usage_pkey ON token_usage USING btree (token_id)

@@ -69,6 +69,7 @@ class Position(tuple[datetime, UUID]):
 # The contents of the cursors of the other lists: the name of the list, and the sort key of the last row.
 PLACES: dict[str, TypeAdapter[Any]] = {
     "oldest": TypeAdapter(tuple[Literal["oldest"], Moment, UUID]),
+    "captured": TypeAdapter(tuple[Literal["captured"], Moment, Moment, UUID]),
     "largest": TypeAdapter(tuple[Literal["largest"], Annotated[int, Field(ge=-MAX_BIGINT - 1, le=MAX_BIGINT)], UUID]),
     "name": TypeAdapter(tuple[Literal["name"], Text, UUID]),
     "tags": TypeAdapter(tuple[Literal["tags"], Text]),
@@ -77,6 +78,7 @@ PLACES: dict[str, TypeAdapter[Any]] = {
 
 def cursor_of(name: str, *place: object) -> str:
     """Encode a place in a list as a cursor: JSON in base64url."""
+    place = tuple(each.replace(tzinfo=UTC) if isinstance(each, datetime) else each for each in place)
     return urlsafe_b64encode(PLACES[name].dump_json((name, *place))).decode()
 
 

@@ -1,11 +1,14 @@
 """Filters, sorting, and pages of the lists: the query parameters, and the values of the SQL statements."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -25,8 +28,12 @@ from app.catalogue.cursors import (
     place_of,
 )
 from app.catalogue.fields import MAX_TAG_LENGTH, AtMost, Between, MediaType, Moment, Tags, Text, Whole
-from app.database.queries import Sort
+from app.database.queries import Area, Sort
+from app.decoder.capture import MAX_TEXT
 
+CAPTURE_FILTERS = ("captured_after", "captured_before", "camera", "bbox")
+DEGREES = r"-?[0-9]{1,3}(?:\.[0-9]{1,12})?"
+AREA = re.compile(f"{DEGREES}(?:,{DEGREES}){{3}}", re.ASCII)
 MAX_LIMIT = 200  # items on a page
 
 
@@ -70,12 +77,57 @@ class Filters(BaseModel):
         return LATEST if self.created_before is None else max(self.created_before, EARLIEST + MICROSECOND) - MICROSECOND
 
 
+def _sort(value: object, info: ValidationInfo) -> object:
+    """Return the sort. Only the list by time of capture has the filters of capture metadata."""
+    filters = [name for name in CAPTURE_FILTERS if info.data.get(name) is not None]
+    if value is None:
+        return "captured" if filters else "newest"
+    if filters and value != "captured":
+        raise ValueError(f"must be captured with {' and '.join(filters)}")
+    return value
+
+
+def _area(value: str) -> str:
+    if not AREA.fullmatch(value):
+        raise ValueError("must be west,south,east,north in degrees, such as 5.9,47.2,15.1,55.1")
+    west, south, east, north = map(float, value.split(","))
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        raise ValueError("must have longitudes from -180 to 180 and latitudes from -90 to 90, south before north")
+    return value
+
+
 class ListQuery(Filters):
     """The query parameters of GET /v1/images."""
 
+    captured_after: Annotated[
+        Moment | None, Field(description="Images taken after this time.", examples=["2026-07-01T00:00:00Z"])
+    ] = None
+    captured_before: Annotated[
+        Moment | None, Field(description="Images taken before this time.", examples=["2026-08-01T00:00:00Z"])
+    ] = None
+    camera: Annotated[
+        Annotated[Text, StringConstraints(min_length=1, max_length=MAX_TEXT)] | None,
+        Field(description="Images taken by this model of camera. Case does not count.", examples=["Canon EOS R5"]),
+    ] = None
+    bbox: Annotated[
+        Annotated[str, AfterValidator(_area)] | None,
+        Field(
+            description="Images taken in this area: west,south,east,north in degrees. If west is greater than east, it "
+            "crosses the antimeridian. It needs a token that may see positions.",
+            examples=["5.9,47.2,15.1,55.1"],
+        ),
+    ] = None
     sort: Annotated[
-        Sort, Field(description="By time, by size in bytes, or by file name in the order of Unicode code points.")
-    ] = "newest"
+        Sort,
+        BeforeValidator(_sort),
+        Field(
+            validate_default=True,
+            json_schema_extra={"default": "newest"},
+            description="By time of upload, by size in bytes, by file name in the order of Unicode code points, or by "
+            "time of capture, latest first. Images without a time of capture come last. `captured` is the default, and "
+            "required, with `captured_after`, `captured_before`, `camera` or `bbox`.",
+        ),
+    ] = cast("Sort", None)
     limit: Annotated[Whole, Between(1, MAX_LIMIT), Field(description="The largest number of images on the page.")] = 50
     cursor: Annotated[
         Annotated[str, Field(json_schema_extra={"format": "cursor"})] | None,
@@ -103,6 +155,34 @@ class ListQuery(Filters):
             return start
         key, id = place_of(self.sort, self.cursor)
         return max(start, (key, id)) if self.sort == "oldest" else (key, id)
+
+    def captured_position(self) -> tuple[datetime, datetime, UUID]:
+        """Return the place after which the page by time of capture begins: (captured_at, created_at, ID)."""
+        end = (LATEST, LATEST, LAST_ID) if self.captured_before is None else (self.captured_before, EARLIEST, FIRST_ID)
+        if self.cursor is None:
+            return end
+        captured_at, created_at, id = place_of("captured", self.cursor)
+        return min(end, (captured_at, created_at, id))
+
+    def captured_earliest(self) -> datetime:
+        """Return the first time of capture that the filters allow. EARLIEST allows images without one."""
+        if self.captured_after is not None:
+            return min(self.captured_after, LATEST - MICROSECOND) + MICROSECOND
+        return EARLIEST if self.captured_before is None else EARLIEST + MICROSECOND
+
+    def area(self) -> Area:
+        """Return the area of `bbox`."""
+        if self.bbox is None:
+            return Area()
+        west, south, east, north = map(float, self.bbox.split(","))
+        if west <= east:
+            return Area([west], [east], south, north)
+        return Area([west, -180.0], [180.0, east], south, north)
+
+    def has_other_filters(self) -> bool:
+        """Return whether there are filters besides the time of capture."""
+        given = (self.camera, self.bbox, self.q, self.content_type, self.created_after, self.created_before)
+        return bool(self.tag) or given != (None,) * len(given)
 
     def end(self) -> tuple[datetime, UUID]:
         """Return the place in time before which all images are: (created_at, ID)."""

@@ -264,7 +264,8 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
         if first_row:
             continue
         older = [each.read_text(encoding="utf-8") for each in sorted(path.parent.glob(f"{path.stem}.*.sql"))]
-        sql = next((text for text in older if _fits(connection, text)), path.read_text(encoding="utf-8"))
+        newest = path.read_text(encoding="utf-8")
+        sql = next((text for text in (newest, *reversed(older)) if _fits(connection, text)), newest)
         bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
         run(connection, "begin_fill", "review")
         with Progress("rows", rows, is_scaled=True) as progress:

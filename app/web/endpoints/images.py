@@ -1,7 +1,7 @@
 """Images: list, get, change, and delete (/v1/images and /v1/images/{id})."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from app.observability.logs import logger
 from app.storage import store
 from app.web.auth import confirm
 from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators
-from app.web.location import shown
+from app.web.location import sees_locations, shown
 from app.web.operations import (
     JSON,
     MERGE_PATCH,
@@ -63,6 +63,8 @@ ONE_IMAGE = Answer(200, "The image.", {JSON: Image}, ("ETag", "Last-Modified"))
 )
 async def list_images(request: Request[State]) -> Response:
     query = parameters(request, ListQuery)
+    if query.sort == "captured":
+        return await _page(request, query, await _list_captured(request, query))
     rows = await queries.list_images(
         request.state["reads"],
         sort=query.sort,
@@ -73,6 +75,32 @@ async def list_images(request: Request[State]) -> Response:
         words=query.q,
         limit=query.limit + 1,
     )
+    return await _page(request, query, rows)
+
+
+async def _list_captured(request: Request[State], query: ListQuery) -> list[Record]:
+    """Return a page by time of capture. Raises ProblemError 403 or 422 if the client may not ask for an area."""
+    if query.bbox is not None and not await sees_locations(request):
+        if request.state["settings"].location == "strip":
+            fault = FieldError(parameter="bbox", detail="cannot be used: this service has no positions")
+            raise ProblemError(422, "invalid-request", errors=[fault])
+        await confirm(request, "admin")
+    return await queries.list_captured(
+        request.state["reads"],
+        position=query.captured_position(),
+        captured_earliest=query.captured_earliest(),
+        earliest=query.earliest(),
+        end=query.end(),
+        terms=query.terms(),
+        words=query.q,
+        camera=query.camera and query.camera.lower(),
+        area=query.area(),
+        has_filters=query.has_other_filters(),
+        limit=query.limit + 1,
+    )
+
+
+async def _page(request: Request[State], query: ListQuery, rows: Sequence[Record]) -> Response:
     images = [row for row in rows if row["image"] is not None]
     if len(images) > query.limit:
         cursor = query.cursor_after(*images[query.limit - 1])

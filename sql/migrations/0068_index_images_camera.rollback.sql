@@ -1,0 +1,8 @@
+-- Drops the index. Searches for a rare camera then scan the whole table.
+--
+-- loses: nothing
+-- Locks: SHARE UPDATE EXCLUSIVE on images. The drop waits for the transactions that may still use the index.
+-- Cost:  no scan. With IF EXISTS an interrupted drop can be repeated.
+-- transactional: false
+
+DROP INDEX CONCURRENTLY IF EXISTS images_camera_idx;
