@@ -37,6 +37,7 @@ NEWEST, LARGEST, NAMES, TERMS, DOCUMENTS, WORDS, TAGS = (
 
 # The first call of a function in a session reads it and its tables from the system catalog. The plans in the functions
 # have a test of their own.
+CAPTURED = "images_captured_at_created_at_id_idx"
 IN_FUNCTION = 200
 
 # For each query: the indexes it may use, the rows that it may read and the pages that it may touch. A page has 50 rows.
@@ -80,6 +81,13 @@ PINNED = {
     "list_images_by_terms": ({TERMS, DOCUMENTS, WORDS, "images_pkey"}, 900, 1100),
     "list_images_by_words": ({DOCUMENTS, WORDS, "images_pkey"}, 600, 300),
     "list_tokens": (set(), 3000, 150),
+    "list_images_captured": ({CAPTURED, "images_pkey"}, 100, 260),
+    "list_images_captured_matching": (
+        {CAPTURED, TERMS, DOCUMENTS, "images_pkey", "images_point_idx", "images_camera_idx"},
+        20_000,
+        20_000,
+    ),
+    "list_months": ({CAPTURED}, 10_000, 10_000),
     "list_images_to_capture": ({"images_content_sha256_idx", "images_content_sha256_key"}, 50, 60),
     "list_images_largest": ({LARGEST, NEWEST, "images_pkey"}, 110, 250),
     "list_images_largest_matching": ({LARGEST, DOCUMENTS, WORDS, "images_pkey"}, 1600, 2600),
