@@ -4,7 +4,7 @@
 -- $2 jsonb        capture metadata        $5 text   dominant color, or NULL
 -- $3 timestamptz  captured_at, or NULL    $6 bytea  ThumbHash, or NULL
 -- The image gets a new version, because the client sees a change.
--- Index: images_pkey, one row.
+-- Index: images_pkey, one row. With IS NULL, the planner would take images_content_sha256_idx while it is small.
 -- example an image: md5('image 1')::uuid, '{"iso": 100}', NULL, NULL, '#c81e1e', NULL
 -- example no such image: md5('no image')::uuid, '{}', NULL, NULL, NULL, NULL
 UPDATE images
@@ -16,5 +16,5 @@ SET
     thumbhash = $6,
     updated_at = GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')
 WHERE id = $1
-    AND capture IS NULL
+    AND num_nulls(capture) = 1
 RETURNING id;

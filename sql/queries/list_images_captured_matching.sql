@@ -1,7 +1,7 @@
--- list_images_captured_matching: returns a page of the list by time of capture, latest first, of images that match all
--- filters, for GET /v1/images?sort=captured with camera, bbox, tag, content_type, q, created_after or created_before.
+-- list_images_captured_matching: returns a page of the list by time of capture, latest first. It is for GET
+-- /v1/images?sort=captured with camera, bbox, tag, content_type, q, created_after or created_before.
 -- There are two ways, and each is slow if the other is fast:
--- * If at most 2,000 images are in the area, or of the camera, or have one of the terms, read these images, and sort
+-- * If at most 2,000 images are in the area, or of the camera, or have one of the terms, read these images. Then sort
 --   those that match the other filters too.
 -- * Otherwise walk the images in their order, and skip those that do not match.
 -- The statement decides while it runs.

@@ -9,8 +9,9 @@
 -- * street 30, night 10, city-0 to city-49 2 each
 -- * place-0 to place-3999 about one in 8,000 each
 -- * eclipse one in 50,000 over all years, archive only in the first 1,000 rows
--- Six in 10 were taken by a camera up to 30 days before, by one of 60 models, or by "Rare" (one in 50,000). Three in 10
--- have a position: all over the world, and one in 50,000 near 48.2 N, 11.5 E.
+-- Capture metadata, of 10 images:
+-- * 6 were taken by a camera up to 30 days before, by one of 60 models, or by "Rare" (one in 50,000)
+-- * 3 have a position: all over the world, and one in 50,000 at 48.2 N, 11.5 E
 INSERT INTO images (
     id,
     filename,

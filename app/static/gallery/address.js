@@ -1,7 +1,10 @@
 // The address bar holds the gallery's state: the list's filters, and `image`, the ID of the open image.
 
+/** Filters that only the list by time of capture has. */
+export const CAPTURE_FILTERS = ["captured_after", "captured_before", "camera", "bbox"];
+
 /** The parameters of GET /v1/images that the gallery uses. */
-const FILTERS = ["q", "tag", "content_type", "created_after", "created_before", "sort"];
+const FILTERS = ["q", "tag", "content_type", "created_after", "created_before", ...CAPTURE_FILTERS, "sort"];
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -56,7 +59,12 @@ export function go(change, { replace = false } = {}) {
  * @param {string} value
  */
 export function setFilter(name, value) {
-  go((to) => (value ? to.set(name, value) : to.delete(name)));
+  go((to) => {
+    if (value) to.set(name, value);
+    else to.delete(name);
+    if (CAPTURE_FILTERS.includes(name)) to.delete("sort");
+    if (name === "sort" && value !== "captured") for (const other of CAPTURE_FILTERS) to.delete(other);
+  });
 }
 
 /** @param {string} tag */

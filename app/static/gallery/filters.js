@@ -1,7 +1,7 @@
 // Search and filters: the forms above the wall, and the chips of the active filters.
 import { find, make } from "../dom.js";
 import { moment } from "../format.js";
-import { address, clearFilters, go, removeTag, setFilter } from "./address.js";
+import { address, CAPTURE_FILTERS, clearFilters, go, removeTag, setFilter } from "./address.js";
 import { button, chip } from "./shared.js";
 import { suggestTags } from "./tags.js";
 
@@ -14,6 +14,9 @@ const type = find("[name=content_type]", HTMLSelectElement, filters);
 const order = find("[name=sort]", HTMLSelectElement, filters);
 const from = find("[name=from]", HTMLInputElement, filters);
 const until = find("[name=until]", HTMLInputElement, filters);
+const takenFrom = find("[name=taken_from]", HTMLInputElement, filters);
+const takenUntil = find("[name=taken_until]", HTMLInputElement, filters);
+const camera = find("[name=camera]", HTMLInputElement, filters);
 const chips = find("#chips", HTMLUListElement);
 
 /**
@@ -24,6 +27,10 @@ const LABELS = {
   content_type: (value) => value.replace("image/", "").toUpperCase(),
   created_after: (value) => `From ${dateLabel(value)}`,
   created_before: (value) => `Until ${dateLabel(value, -1)}`,
+  captured_after: (value) => `Taken from ${dateLabel(value)}`,
+  captured_before: (value) => `Taken until ${dateLabel(value, -1)}`,
+  camera: (value) => value,
+  bbox: (value) => `In ${value.replaceAll(",", ", ")}`,
 };
 
 /**
@@ -36,6 +43,10 @@ export function showFilters(parameters) {
   order.value = parameters.get("sort") === "newest" ? "" : (parameters.get("sort") ?? "");
   from.value = dateValue(parameters.get("created_after"));
   until.value = dateValue(parameters.get("created_before"), -1);
+  takenFrom.value = dateValue(parameters.get("captured_after"));
+  takenUntil.value = dateValue(parameters.get("captured_before"), -1);
+  camera.value = parameters.get("camera") ?? "";
+  if (CAPTURE_FILTERS.some((name) => parameters.get(name))) order.value = "captured";
   const active = parameters.getAll("tag").map((tag) => chip(tag, `Remove the tag ${tag}`, () => removeTag(tag)));
   for (const [name, label] of Object.entries(LABELS)) {
     for (const value of parameters.getAll(name)) {
@@ -113,9 +124,13 @@ filters.addEventListener("change", (event) => {
   const field = event.target;
   if (field === type) setFilter("content_type", type.value);
   else if (field === order) setFilter("sort", order.value);
+  else if (field === camera) setFilter("camera", camera.value.trim());
   // While a user types a year, its first digits are a date out of range.
   else if (field === from && from.validity.valid) setFilter("created_after", dayStart(from.value, 0));
   else if (field === until && until.validity.valid) setFilter("created_before", dayStart(until.value, 1));
+  else if (field === takenFrom && takenFrom.validity.valid) setFilter("captured_after", dayStart(takenFrom.value, 0));
+  else if (field === takenUntil && takenUntil.validity.valid)
+    setFilter("captured_before", dayStart(takenUntil.value, 1));
 });
 
 suggestTags(tag, (tag) => address().getAll("tag").includes(tag) || go((to) => to.append("tag", tag)));

@@ -3,6 +3,7 @@ import { ask, Problem } from "../api.js";
 import { find, make } from "../dom.js";
 import { bytes, moment } from "../format.js";
 import { filters, go, openImage } from "./address.js";
+import { captured } from "./capture.js";
 import { FIELDS, form, showNote } from "./form.js";
 import { API, button, entityTag, equal, nameOf, terms } from "./shared.js";
 import { toast } from "./toasts.js";
@@ -108,6 +109,7 @@ class Picture {
       Size: `${image.width} × ${image.height}, ${bytes(image.byte_size)}`,
       Stored: moment(image.created_at),
       Changed: moment(image.updated_at),
+      ...captured(image.capture, image.location),
       "SHA-256": make("code", { text: image.sha256 }),
     };
     if (Object.keys(image.attributes).length) {

@@ -4,6 +4,9 @@ import { make } from "../dom.js";
 
 export const API = "v1/images";
 
+/** @typedef {import("./capture.js").Capture} Capture */
+/** @typedef {import("./capture.js").Location} Location */
+
 /**
  * An image as the API returns it.
  * @typedef {object} ApiImage
@@ -20,11 +23,15 @@ export const API = "v1/images";
  * @property {string} sha256
  * @property {string} created_at
  * @property {string} updated_at
+ * @property {string | null} color `#rrggbb`
+ * @property {string | null} thumbhash in base64
+ * @property {Capture | null} capture
+ * @property {Location | null} location
  */
 
 /**
  * The part of an image that the wall keeps.
- * @typedef {Pick<ApiImage, "id" | "title" | "filename" | "width" | "height">} WallImage
+ * @typedef {Pick<ApiImage, "id" | "title" | "filename" | "width" | "height" | "color" | "thumbhash">} WallImage
  */
 
 /** @param {Pick<ApiImage, "title" | "filename">} image */

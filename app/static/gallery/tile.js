@@ -2,6 +2,7 @@
 import { make } from "../dom.js";
 import { withImage } from "./address.js";
 import { API, nameOf, objectURL } from "./shared.js";
+import { drawing } from "./thumbhash.js";
 
 const SIZES = [160, 320, 640]; // pixels: the thumbnails that the API offers for the wall
 const ATTEMPTS = 5;
@@ -18,6 +19,8 @@ export class Tile {
 
   #request = new AbortController();
   #position = "";
+  /** @type {HTMLCanvasElement | null} The first paint, until the thumbnail is there. */
+  #drawing = null;
 
   /** @param {WallImage} image */
   constructor(image) {
@@ -27,6 +30,9 @@ export class Tile {
     const attributes = { href: withImage(image.id), tabindex: -1, draggable: "false" };
     this.link = make("a", attributes, this.thumbnail, this.caption);
     this.element = make("li", { "data-id": image.id }, this.link);
+    if (image.color) this.link.style.backgroundColor = image.color;
+    this.#drawing = image.thumbhash ? drawing(image.thumbhash) : null;
+    if (this.#drawing) this.link.prepend(this.#drawing);
     this.show(image);
   }
 
@@ -63,9 +69,18 @@ export class Tile {
       this.thumbnail.src = this.url;
       await this.thumbnail.decode();
       this.thumbnail.className = "there";
+      this.thumbnail.addEventListener("transitionend", () => this.#uncover(), { once: true });
     } catch {
-      if (!this.#request.signal.aborted) this.link.className = "none";
+      if (this.#request.signal.aborted) return;
+      this.#uncover();
+      this.link.className = "none";
     }
+  }
+
+  /** Take the first paint away: it would shine through a transparent picture. */
+  #uncover() {
+    this.#drawing?.remove();
+    this.link.style.removeProperty("background-color");
   }
 
   remove() {

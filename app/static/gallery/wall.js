@@ -31,7 +31,9 @@ const header = find("body > header", HTMLElement);
  * @param {ApiImage} image
  * @returns {WallImage}
  */
-const toWallImage = ({ id, title, filename, width, height }) => ({ id, title, filename, width, height });
+const toWallImage = ({ id, title, filename, width, height, color, thumbhash }) => {
+  return { id, title, filename, width, height, color, thumbhash };
+};
 
 class Wall {
   /** @type {string | null} The filters of this view. */

@@ -1,0 +1,106 @@
+// Capture metadata of an image as facts for people: time, camera, exposure, position.
+
+import { moment } from "../format.js";
+import { go } from "./address.js";
+import { button } from "./shared.js";
+
+/**
+ * @typedef {object} Capture
+ * @property {string} [captured_at]
+ * @property {"offset" | "local"} [captured_at_zone]
+ * @property {string} [make]
+ * @property {string} [model]
+ * @property {string} [lens]
+ * @property {number} [exposure_seconds]
+ * @property {number} [aperture]
+ * @property {number} [iso]
+ * @property {number} [focal_length_mm]
+ * @property {string} [software]
+ * @property {string} [creator]
+ * @property {string} [copyright]
+ * @property {number} [rating]
+ * @property {string} [caption]
+ * @property {string[]} [keywords]
+ */
+
+/**
+ * @typedef {object} Location
+ * @property {number} latitude
+ * @property {number} longitude
+ * @property {number} [altitude_m]
+ */
+
+/** @type {Intl.DateTimeFormatOptions} */
+const DAY = { dateStyle: "medium", timeStyle: "short" };
+
+/**
+ * Return the time of capture. A local time is that of the place, so the reader's time zone does not change it.
+ * @param {Capture} capture
+ */
+function taken({ captured_at: time, captured_at_zone: zone }) {
+  if (!time) return "";
+  if (zone === "offset") return moment(time);
+  return `${new Date(time).toLocaleString(undefined, { ...DAY, timeZone: "UTC" })}, local time`;
+}
+
+/** @param {Capture} capture */
+function camera({ make: maker, model }) {
+  if (!model) return maker ?? "";
+  const name = maker && !model.toLowerCase().startsWith(maker.toLowerCase()) ? `${maker} ${model}` : model;
+  return button(name, () => showCamera(model), "plain");
+}
+
+/** @param {string} model */
+const showCamera = (model) =>
+  go((to) => {
+    to.delete("image");
+    to.delete("sort");
+    to.set("camera", model);
+  });
+
+/** @param {number} seconds */
+const exposure = (seconds) => (seconds < 0.4 ? `1/${Math.round(1 / seconds)} s` : `${seconds.toLocaleString()} s`);
+
+/** @param {Capture} capture */
+function settings({ exposure_seconds: seconds, aperture, iso, focal_length_mm: length }) {
+  const parts = [
+    length && `${length.toLocaleString()} mm`,
+    aperture && `f/${aperture.toLocaleString()}`,
+    seconds && exposure(seconds),
+    iso && `ISO ${iso}`,
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
+/** @param {Location} location */
+function position({ latitude, longitude, altitude_m: altitude }) {
+  const digits = { minimumFractionDigits: 5, maximumFractionDigits: 5 };
+  const north = `${Math.abs(latitude).toLocaleString(undefined, digits)}° ${latitude < 0 ? "S" : "N"}`;
+  const east = `${Math.abs(longitude).toLocaleString(undefined, digits)}° ${longitude < 0 ? "W" : "E"}`;
+  const height = altitude === undefined ? "" : `, ${Math.round(altitude).toLocaleString()} m`;
+  return `${north}, ${east}${height}`;
+}
+
+/**
+ * Return the facts that are known, by their names.
+ * @param {Capture | null} capture
+ * @param {Location | null} location
+ * @returns {Record<string, Node | string>}
+ */
+export function captured(capture, location) {
+  const known = capture ?? {};
+  const facts = {
+    Taken: taken(known),
+    Camera: camera(known),
+    Lens: known.lens ?? "",
+    Exposure: settings(known),
+    Position: location ? position(location) : "",
+    Creator: known.creator ?? "",
+    Copyright: known.copyright ?? "",
+    Rating: known.rating === undefined || known.rating < 0 ? "" : `${known.rating} of 5`,
+    Caption: known.caption ?? "",
+    Keywords: (known.keywords ?? []).join(", "),
+    Software: known.software ?? "",
+  };
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== ""));
+}
