@@ -21,6 +21,7 @@ PATHS = [
     "/v1/images/import",
     "/v1/tags",
     "/v1/stats",
+    "/v1/timeline",
     "/healthz",
     "/readyz",
     "/metrics",

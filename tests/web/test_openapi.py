@@ -30,6 +30,7 @@ PLAIN = [
     "/v1/images/export",
     "/v1/tags",
     "/v1/stats",
+    "/v1/timeline",
     "/v1/schema",
     "/healthz",
     "/readyz",
@@ -323,6 +324,8 @@ async def test_answers_are_described(client: httpx.AsyncClient, connection: psyc
         ("GET", "/v1/tags?x=1", {}),
         ("GET", "/v1/stats", {}),
         ("GET", "/v1/stats?x=1", {}),
+        ("GET", "/v1/timeline", {}),
+        ("GET", "/v1/timeline?x=1", {}),
         ("GET", "/v1/schema", {}),
         ("GET", "/v1/schema?x=1", {}),
         *(

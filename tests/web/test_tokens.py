@@ -44,6 +44,7 @@ EVERYTHING = [
     ("GET", "/v1/images/export", "read"),
     ("GET", "/v1/tags", "read"),
     ("GET", "/v1/stats", "read"),
+    ("GET", "/v1/timeline", "read"),
     ("GET", "/v1/schema", "admin"),
 ]
 
