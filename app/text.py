@@ -7,6 +7,10 @@ encode. People see it as \\xff.
 import re
 from bisect import bisect_left
 
+# A bearer token (app/catalogue/tokens.py), and the password of a URL.
+TOKEN, TOKEN_IN_BYTES = (re.compile("images_[A-Za-z0-9_-]{64}"), re.compile(b"images_[A-Za-z0-9_-]{64}"))
+IN_URL = r"://([^/\s:@\"']*):[^/\s@\"']+@"
+PASSWORD, PASSWORD_IN_BYTES = re.compile(IN_URL), re.compile(IN_URL.encode())
 SURROGATE = re.compile("[\ud800-\udfff]")
 BYTE_IN_REPR = re.compile(r"(?<!\\)\\udc([89a-f][0-9a-f])")
 
@@ -14,6 +18,20 @@ BYTE_IN_REPR = re.compile(r"(?<!\\)\\udc([89a-f][0-9a-f])")
 def printable(text: str) -> str:
     """Return the text on one line: each character that cannot be printed becomes its escape."""
     return text if text.isprintable() else "".join(c if c.isprintable() else escape(c) for c in text)
+
+
+def without_secrets(text: str) -> str:
+    """Return the text with "..." for each token, and for the password of each URL."""
+    return PASSWORD.sub(r"://\1:...@", TOKEN.sub("images_...", text))
+
+
+def line_without_secrets(line: bytes) -> bytes:
+    """Return the line with "..." for each token, and for the password of each URL."""
+    if b"images_" in line:
+        line = TOKEN_IN_BYTES.sub(b"images_...", line)
+    if b"://" in line:
+        line = PASSWORD_IN_BYTES.sub(rb"://\1:...@", line)
+    return line
 
 
 def encodable(text: str) -> str:

@@ -17,7 +17,8 @@ from click.shell_completion import shell_complete
 from app.cli.commands import images
 from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, ExitCode, OutputError, UsageError, describe
 from app.streams import guard_streams
-from app.text import escape_bytes_in_repr
+from app.text import escape_bytes_in_repr, without_secrets
+from app.urls import mask_urls
 from app.verbosity import verbosity
 
 COMPLETION = "_IMAGES_COMPLETE"  # environment variable in which a shell asks for completions
@@ -59,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, OSError) and _is_folder_removed():
             hint = "go to another folder, for example: cd"
             return _report(CommandError("the current folder does not exist: it was removed.", hint))
-        message = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        message = f"unexpected {type(error).__name__}: {mask_urls(' '.join(str(error).split()))}"
         return _report(CommandError(message, "this is a fault of the program; --verbose shows the traceback"))
 
 
@@ -84,8 +85,8 @@ def _is_folder_removed() -> bool:
 
 def _report(error: CommandError) -> int:
     if verbosity.is_verbose:
-        traceback.print_exc()
-    print(describe(error), file=sys.stderr, flush=True)
+        print(without_secrets(mask_urls(traceback.format_exc())), end="", file=sys.stderr)
+    print(without_secrets(describe(error)), file=sys.stderr, flush=True)
     return error.exit_code
 
 

@@ -20,7 +20,7 @@ from dotenv import dotenv_values
 from pydantic_core import to_json
 
 from app.observability.context import CONTEXT, Context
-from app.text import encodable, printable
+from app.text import encodable, line_without_secrets, printable
 
 WRITE_INTERVAL = 0.05  # seconds between two writes to stderr
 MAX_WAITING_LINES = 10_000  # if stderr is not read, further lines are dropped
@@ -83,7 +83,11 @@ class Handler(logging.Handler):
         )
 
     def write(self, line: bytes) -> None:
-        """Write a line now, or hand it to the thread. If too many lines wait, drop it."""
+        """Write a line now, or hand it to the thread. If too many lines wait, drop it.
+
+        A client may send its token in the path, or as a request ID. The error of a library may have a URL.
+        """
+        line = line_without_secrets(line)
         if self._thread is None:
             self._write_now(line)
         elif len(self._lines) < MAX_WAITING_LINES:

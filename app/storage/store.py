@@ -32,7 +32,7 @@ PAGE = 1000  # objects in one page of a listing, as in S3
 UNFINISHED = re.compile(r"#[0-9]+$")
 # obstore raises these for a key without bytes, and for text that cannot be a key, as an adopted row may have.
 ABSENT = (FileNotFoundError, ValueError, TypeError)
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 NO_SIGNING = "CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL."
 
 SIGNING = (S3Store, GCSStore, AzureStore)  # stores that can sign a URL

@@ -3,14 +3,18 @@
 import re
 from collections.abc import Sequence
 
+MAX_ITEMS = 100  # of a list, and of the parameters of an item; browsers send fewer than ten
 WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 def weights(header: str) -> dict[str, float]:
-    """Return the quality, from 0 to 1, of each name that the header lists. Malformed items are ignored."""
+    """Return the quality, from 0 to 1, of each name that the header lists.
+
+    Malformed items are ignored, and so are those after MAX_ITEMS: 4,000 take 9 ms of CPU.
+    """
     found: dict[str, float] = {}
-    for item in header.lower().split(","):
-        name, *parameters = (token.strip() for token in item.split(";"))
+    for item in header.lower().split(",", MAX_ITEMS)[:MAX_ITEMS]:
+        name, *parameters = (token.strip() for token in item.split(";", MAX_ITEMS)[:MAX_ITEMS])
         weight = next((token[2:] for token in parameters if token.startswith("q=")), "1")
         if name and WEIGHT.fullmatch(weight):
             found[name] = float(weight)

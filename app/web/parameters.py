@@ -6,8 +6,10 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
-from app.web.problems import Repeated, invalid
+from app.web.problems import ProblemError, Repeated, invalid
 from app.web.state import State
+
+MAX_OTHERS = 100  # query parameters besides tags; no operation has as many
 
 Query = TypeVar("Query", bound=BaseModel)
 
@@ -30,7 +32,13 @@ def values(items: Iterable[tuple[str, object]], repeatable: Collection[str]) -> 
 
 
 def parameters(request: Request[State], model: type[Query]) -> Query:
-    """Return the query string as a model. Raises ProblemError: 422, with an error for each wrong parameter."""
+    """Return the query string as a model. Raises ProblemError: 422, with an error for each wrong parameter.
+
+    Parsing 30,000 parameters takes 37 ms of CPU, 40 times as long as a 401. So a longer query is not parsed.
+    """
+    most = request.state["settings"].max_tags + MAX_OTHERS
+    if sum(map(bool, request.scope["query_string"].split(b"&"))) > most:
+        raise ProblemError(422, "invalid-request", f"The URL has more than {most} query parameters.")
     try:
         given = values(request.query_params.multi_items(), repeatable={"tag"})
         return model.model_validate(given, context=request.state["settings"])

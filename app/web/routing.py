@@ -128,7 +128,9 @@ class _Resource:
             raise ProblemError(415, detail="Send the body without a Content-Encoding.", headers=headers)
 
     def _require_media_type(self, request: Request[State], body: Body) -> None:
-        """Raise ProblemError 415 if the body is of no media type that the operation declares."""
+        """Raise ProblemError 415 if the body is of no media type that the operation declares, and 400 if it has two."""
+        if len(request.headers.getlist("content-type")) > 1:
+            raise ProblemError(400, detail="Send one Content-Type header.")
         sent = media_type(request.headers.get("content-type", ""))
         kind, slash, _ = sent.partition("/")
         if sent not in body.content and f"{kind}{slash}*" not in body.content:

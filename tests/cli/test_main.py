@@ -228,6 +228,24 @@ def test_a_fault_of_the_program_is_no_traceback(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_traceback_of_a_library_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = f"Error performing HEAD http://key:Winter@127.0.0.1:1/b?x=Sommer: images_{'Herbst-_' * 8}"
+
+    def broken() -> int:
+        raise OSError(message)
+
+    monkeypatch.setattr("app.cli.dev.dev", broken)
+
+    assert run(["dev", "-v"]) == 3
+
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "images_..." in said
+    assert not re.search("Winter|Sommer|Herbst-", said)
+
+
 @pytest.mark.parametrize(
     "command",
     [

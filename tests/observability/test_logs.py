@@ -206,6 +206,20 @@ async def test_no_line_has_a_secret(lines: Lines, settings: Settings) -> None:
         assert secret not in str(told)
 
 
+@pytest.mark.parametrize("format", ["json", "text"])
+async def test_a_token_in_a_wrong_place_is_not_in_the_log(format: str, lines: Lines, client: httpx.AsyncClient) -> None:
+    token = tokens.make().text
+    await client.get(f"/v1/images/{token}")
+    await client.get(f"/{token}", headers={"X-Request-ID": token})
+    logger.error("no connection to %s", f"http://someone:{token[-20:]}@store.example:9000/{token}")
+
+    told = str(lines())
+
+    assert told.count("images_...") >= 3
+    assert "http://someone:...@store.example:9000/" in told
+    assert token[-20:] not in told
+
+
 async def test_probes_are_told_where_they_fail(
     lines: Lines, client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:

@@ -275,6 +275,18 @@ def test_an_early_response_is_read_after_the_whole_body(
     wait_until(lambda: service.connections == 0)
 
 
+def test_a_request_in_one_packet_with_the_rest_of_a_body_has_its_time(service: Service) -> None:
+    """The time of an idle connection begins with the end of the body, and ends with the next head."""
+    service.server.config.timeout_keep_alive = SLOW / 4  # type: ignore[assignment]
+    with service.connect() as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        client.sendall(b"rest" + GET.replace(b"/", b"/slow", 1))
+
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        assert rest(client) == b""  # idle since
+
+
 def test_a_rejected_head_is_answered_after_what_follows_it(service: Service) -> None:
     for head, status in {b"GET /\x7f HTTP/1.1\r\n": b"400", b"GET /%b HTTP/1.1\r\n" % (b"a" * 70_000): b"431"}.items():
         with service.connect() as client:

@@ -291,6 +291,19 @@ WIRE: dict[str, tuple[bytes, bytes]] = {
         b"http2-settings: AAMAAABk\r\n\r\n",
         b"HTTP/1.1 421 ",
     ),
+    "HTTP/2.0 as text": (b"GET / HTTP/2.0\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 505 "),
+    "HTTP/2.0 without Host": (b"GET / HTTP/2.0\r\n\r\n", b"HTTP/1.1 505 "),
+    "no version": (b"GET /healthz\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 400 "),
+    "a fragment": (b"GET /healthz#a HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 400 "),
+    "two media types": (
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-type: text/html\r\n"
+        b"content-length: 2\r\n\r\nhi",
+        b"HTTP/1.1 400 ",
+    ),
+    "white space behind a length": (
+        b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: 2 \t\r\n\r\nhi",
+        b"HTTP/1.1 415 ",
+    ),
     "a URL in capitals": (b"GET HTTP://LOCALHOST HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 200 "),
 }
 

@@ -86,6 +86,14 @@ async def test_no_parameter_is_a_server_error(client: httpx.AsyncClient, connect
     await for_each(st.tuples(names, values), check, examples=300)
 
 
+@pytest.mark.parametrize("path", ["/openapi.json", "/v1/images", "/v1/images/export", "/v1/tags"])
+async def test_a_query_of_thousands_of_parameters_is_not_parsed(path: str, client: httpx.AsyncClient) -> None:
+    response = await client.get(f"{path}?{'a&' * 30_000}")
+
+    assert problem(response, 422)["detail"] == "The URL has more than 150 query parameters."
+    assert "errors" not in response.json()
+
+
 async def test_a_media_type_is_not_longer_than_the_database_allows(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/images", params={"content_type": "é" * 100})).status_code == 200
     assert faults(await client.get("/v1/images", params={"content_type": "x" * 5000})) == ["content_type"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from enum import Enum
-from errno import ENOSPC
+from errno import EFBIG, ENOSPC
 from html import unescape
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -373,6 +373,7 @@ async def test_authentication_says_what_to_send(settings: Settings) -> None:
         (TimeoutError(), "database-unavailable", "The database is not available"),
         (GenericError("the bucket does not answer"), "storage-unavailable", "The object store is not available"),
         (OSError(ENOSPC, "No space left on device"), "storage-unavailable", "The object store is not available"),
+        (OSError(EFBIG, "File too large"), "storage-unavailable", "The object store is not available"),
     ],
 )
 async def test_a_503_names_what_is_missing_and_of_a_write_says_that_it_may_have_been_saved(

@@ -35,6 +35,7 @@ MAX_CONNECTIONS = 10_000  # of a process; fewer if it may open fewer files
 MIN_READ_BYTES = 16_384  # a client that reads less in STALL_TIMEOUT is given up
 BURST = 0.001  # seconds; two connections of a burst arrive within them
 PAUSE = 0.0002  # seconds; enough for another worker to wake up
+VERSIONS = ("1.1", "1.0")
 HEAD_TOO_LONG = "Request line and headers are too long."
 CLOSE = {"Connection": "close"}
 # RFC 9110, section 7.2: the host and port of the URL, empty if the URL has none.
@@ -116,6 +117,9 @@ class HttpProtocol(HttpToolsProtocol):
         elif self._other and not self._in_body and self._timer is None:
             self._start()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value.rstrip(b" \t"))  # httptools keeps the white space behind a value
+
     def on_headers_complete(self) -> None:
         if self._full or len(self.pipeline) >= MAX_QUEUED:
             self._full = True
@@ -123,6 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self.parser.takes_offer(self.url, self.headers):
             return
+        self._unset_keepalive_if_required()  # the end of the body before it may have come in the same packet
         is_old = self.parser.get_http_version() == "1.0"
         if url := URL.match(self.url):  # RFC 9112, section 3.2.2: its host counts, and its path may be empty
             self.headers[:] = [(name, url[2] if name == b"host" else value) for name, value in self.headers]
@@ -227,7 +232,14 @@ class HttpProtocol(HttpToolsProtocol):
         cls._accepted = monotonic()
 
     def _rejection(self, is_old: bool) -> ProblemError | None:
-        """Return the problem of a complete head: its length, coding or Host (RFC 9112, sections 6.1 and 3.2)."""
+        """Return the problem of a complete head: its version, length, target, coding or Host (RFC 9112)."""
+        version = self.parser.get_http_version()
+        if version not in VERSIONS:  # without one it is HTTP/0.9, whose requests have no headers
+            if version == "0.9":
+                return ProblemError(400, detail="Name the version of HTTP: HTTP/1.1.", headers=CLOSE)
+            return ProblemError(505, detail="The supported versions are HTTP/1.0 and HTTP/1.1.", headers=CLOSE)
+        if b"#" in self.url:
+            return ProblemError(400, detail="Send the target without a fragment.", headers=CLOSE)
         # The head may have begun in a piece that ended another message. So near the limit it is measured.
         if self._other + PIECE > MAX_HEAD_BYTES:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
