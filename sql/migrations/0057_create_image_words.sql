@@ -9,7 +9,7 @@
 --          and which no dump contains. Nor does it use the collation of the database, which also differs.
 --        * A word is a run of letters or a run of digits. So "IMG_000123.jpg" has three words. A number with zeros
 --          before it is stored without them too, at the same place.
---        * In scripts without blanks between words, such as Chinese, Japanese and Thai, each pair of neighbours is a
+--        * In scripts without blanks between words, such as Chinese, Japanese and Thai, each pair of neighbors is a
 --          word, and the last character. So any part of the text is found. An emoji is a word.
 --        * The last word of a search is the beginning of a word, unless it is in quotes.
 --        A table of its own, and not a column of image_documents: a release that reads that table still runs, and when
