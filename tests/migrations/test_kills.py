@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
-from itertools import cycle, islice
+from itertools import cycle, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +229,11 @@ def at_record(number: int) -> Stop:
 
 
 FIRST = max(1, NEWEST)
+# The contract migrations that follow each other. One command rolls back all of them that need the first.
+CHAINS = [
+    list(chain)
+    for _, chain in groupby(CONTRACTS, key=lambda migration: IDS.index(migration) - CONTRACTS.index(migration))
+]
 EXPANDED = len(IDS) - len(CONTRACTS)
 PARTS = [ORDER[FIRST + (EXPANDED - FIRST) * part // 3] for part in (1, 2)]
 UP_AND_DOWN = [
@@ -320,7 +325,7 @@ async def test_each_migration_is_done_by_the_next_command(server: Server, relay:
     for operation, migrations, last in (
         ("apply", ORDER[FIRST:EXPANDED], EXPANDED),
         ("contract", CONTRACTS, len(IDS)),
-        ("rollback", CONTRACTS[::-1], EXPANDED),
+        *(("rollback", chain[::-1], ORDER.index(chain[0])) for chain in reversed(CHAINS)),
         ("rollback", ORDER[EXPANDED - 1 : FIRST - 1 : -1], FIRST),
     ):
         unrecorded = 0
