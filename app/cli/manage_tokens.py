@@ -29,6 +29,7 @@ MAX_NAME_LENGTH = 100  # characters, as in the constraint tokens_name_check
 MAX_NOTE_LENGTH = 500  # characters, as in the constraint tokens_note_check
 MAX_ACTOR_LENGTH = 200  # characters, as in the function images_record_token_event
 SEE_LIST = "list tokens: images token list"
+CREATE = "images token create NAME"
 
 Result = TypeVar("Result")
 
@@ -161,6 +162,8 @@ def show(format: str) -> None:
     else:
         for row in rows:
             print(_line(row))
+        if not rows:
+            note(f"there is no token. Create one: {CREATE}")
     if is_readable:
         note("warning: images_app can read the hashes of all tokens.")
         note("hint: when no instance of an earlier release runs, run sql/roles.sql again")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.plan.effects import Effects
 from app.plan.live import Live
 from app.review.measured import MeasuredFile, MeasuredStatement
+from app.text import count
 
 # Seconds for a million rows, by the kind of work. They come from the shipped migrations at a million rows of 0.5 kB,
 # on two busy cores, with PostgreSQL 18 and without fsync.
@@ -20,7 +21,7 @@ FEW = 1000  # rows: too few to tell the time of a row
 
 def estimated(rows: int) -> str:
     """Return a number of rows in words: PostgreSQL knows it only from its last ANALYZE."""
-    return f"about {rows:,} rows" if rows else "no rows"
+    return f"about {count(rows, 'row')}" if rows else "no rows"
 
 
 @dataclass

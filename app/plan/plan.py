@@ -25,6 +25,7 @@ from app.schema.headers import rollback_of
 from app.schema.history import Entry, Record, compare, shipped
 from app.schema.history import faults as history_faults
 from app.settings import Settings
+from app.text import count
 
 HISTORY = {"_yoyo_migration", "_yoyo_ledger", "_yoyo_ledger_backfills"}
 
@@ -147,8 +148,8 @@ def _continue(migration: PlannedMigration, progress: Progress | None, folder: Pa
     migration.rows_done, migration.rows_expected = progress.rows_done, progress.rows_expected
     if progress.is_stopped:
         migration.stops = (
-            f"{migration.id} is {progress.state} after {progress.rows_done:,} rows, and the command stops there: "
-            f"{SCHEMA} backfill resume {migration.id}"
+            f"{migration.id} is {progress.state} after {count(progress.rows_done, 'row')}, and the command stops "
+            f"there: {SCHEMA} backfill resume {migration.id}"
         )
     elif progress.sha256 and progress.sha256 != digest(path.read_bytes()).current:
         migration.stops = (
@@ -189,7 +190,7 @@ def _problems(
             found.append(f"{migration.id} is irreversible: {migration.irreversible.rstrip('.')}")
         elif migration.rows_to_lose and not settings.accepts_loss_of(migration.id):
             found.append(
-                f"{migration.id} would lose {migration.loses}: {migration.rows_to_lose:,} rows. Back up first. "
+                f"{migration.id} would lose {migration.loses}: {count(migration.rows_to_lose, 'row')}. Back up first. "
                 f"To lose the rows, set ACCEPT_DATA_LOSS={migration.id}"
             )
     return found

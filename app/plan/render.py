@@ -43,7 +43,7 @@ def _migration(plan: Plan, migration: PlannedMigration) -> Iterator[str]:
     how = "in one transaction" if migration.transactional else "without a transaction"
     how = "in batches that commit" if migration.backfill else how
     if migration.rows_done:
-        how += f", continues after {migration.rows_done:,} of about {migration.rows_expected:,} rows"
+        how += f", continues after {migration.rows_done:,} of about {count(migration.rows_expected, 'row')}"
     yield f"{migration.id}: {duration(migration.seconds)}, {how}"
     quiet = 0
     for statement in migration.statements:

@@ -18,7 +18,7 @@ from app.migrations.connection import Connection, explained, run
 from app.review.watch import Watcher, locks_of
 from app.schema.headers import directives
 from app.schema.statements import statements
-from app.text import one_line
+from app.text import count, one_line
 
 # The requests that each mode blocks, from the table of conflicts in PostgreSQL's manual ("Explicit Locking").
 BLOCKED_BY_MODE = {
@@ -76,8 +76,8 @@ class Step:
         """Return in words what it did to existing tables."""
         words = [f"rewrites {', '.join(self.rewritten)}"] if self.rewritten else []
         words += [f"builds {', '.join(self.built)}"] if self.built else []
-        words += [f"reads {count:,} rows of {table}" for table, count in self.read.items()]
-        words += [f"changes {count:,} rows of {table}" for table, count in self.changed.items()]
+        words += [f"reads {count(rows, 'row')} of {table}" for table, rows in self.read.items()]
+        words += [f"changes {count(rows, 'row')} of {table}" for table, rows in self.changed.items()]
         return words + (["waits for earlier transactions"] if self.waits else [])
 
     @property

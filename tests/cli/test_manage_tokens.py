@@ -65,6 +65,7 @@ def test_an_option_means_what_it_says(days: int, rate: int) -> None:
 
 def test_a_token_has_an_end_a_note_and_limits(database: str) -> None:
     options = ("--expires", "90d", "--note", "for the museum", "--rate", "50/s", "--upload-quota", "10GiB")
+    assert images(database, "list").stderr == "there is no token. Create one: images token create NAME\n"
     made = images(database, "create", "gallery", *options)
     images(database, "create", "old")
     images(database, "revoke", "old")
