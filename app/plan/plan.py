@@ -185,12 +185,14 @@ def _problems(
         for entry in entries
         if entry.id in names and entry.replaced
     ]
+    losing = []
     for migration in migrations:
         if migration.irreversible:
             found.append(f"{migration.id} is irreversible: {migration.irreversible.rstrip('.')}")
         elif migration.rows_to_lose and not settings.accepts_loss_of(migration.id):
-            found.append(
-                f"{migration.id} would lose {migration.loses}: {count(migration.rows_to_lose, 'row')}. Back up first. "
-                f"To lose the rows, set ACCEPT_DATA_LOSS={migration.id}"
-            )
+            found.append(f"{migration.id} would lose {migration.loses}: {count(migration.rows_to_lose, 'row')}")
+            losing.append(migration.id)
+    if losing:
+        ids = losing[0] if len(losing) == 1 else f"'{' '.join(losing)}'"
+        found.append(f"back up first. To lose the rows, set ACCEPT_DATA_LOSS={ids}")
     return found
