@@ -3,7 +3,7 @@
 import re
 import subprocess
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -11,15 +11,17 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from yoyo import read_migrations
 
+from app.embedded_postgres import Server
 from app.migrations import watch
 from app.migrations.concurrent_indexes import built_by
 from app.migrations.index_definition import build_of, same
 from app.migrations.ledger import record_run
 from app.settings import ROOT
-from tests.conftest import backend_on, environment, yoyo_on
+from tests.conftest import NUMBER, _database, backend_on, environment, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_history import ledger
 from tests.schema.test_migrations import FILES, rollback_of
+from tests.support.exhaustive import one_of_each
 from tests.support.forked import Running
 
 # Every build CONCURRENTLY, by the migration and the direction that runs it.
@@ -30,19 +32,64 @@ BUILDS = [
     for statement in re.findall(r"^CREATE INDEX CONCURRENTLY[^;]+;", file.read_text(), re.MULTILINE)
 ]
 
+
+def table_of(index: str) -> str:
+    """Return the table of an index, by its name."""
+    return next((table for table in ("image_documents", "image_terms", "image_words") if index.startswith(table)), "images")
+
+
 STATE = "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname = %s"
 
 MIGRATORS = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'yoyo%' AND datname = current_database()"
 
 
-def before(url: str, migration: str, operation: str) -> None:
-    """Roll a migrated database back until the operation is the next one."""
+def position_before(migration: str, operation: str) -> int:
+    """Return how many migrations a database has if the operation is its next one."""
+    return [path.stem for path in FILES].index(migration) + (operation == "rollback")
+
+
+# The newest first: each is a rollback from the last one.
+NEWEST_FIRST = sorted(BUILDS, key=lambda build: -position_before(*build[:2]))
+# A killed build is repaired by its definition, which the test below compares for all builds.
+KILLED = one_of_each(NEWEST_FIRST, kind=lambda build: (build[1], table_of(build[2])))
+
+
+@pytest.fixture(scope="module")
+def states(server: Server, admin: psycopg.Connection, template: str) -> Iterator[Callable[[int], str]]:
+    """Return the name of a database with so many migrations. The first call makes it from one with more."""
+    made = {len(FILES): template}
     migrations = read_migrations(str(ROOT / "sql" / "migrations"))
-    position = [migration.id for migration in migrations].index(migration)
-    with backend_on(url) as backend:
-        backend.rollback_migrations(backend.to_rollback(migrations[position:]))
-        if operation == "rollback":
-            backend.apply_migrations(migrations[position : position + 1])
+
+    def state(number: int) -> str:
+        if number not in made:
+            above = made[min(each for each in made if each > number)]
+            made[number] = f"before_{number}_{next(NUMBER)}"
+            create = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+            admin.execute(create.format(Identifier(made[number]), Identifier(above)))
+            with backend_on(server.url(made[number])) as backend:
+                backend.rollback_migrations(backend.to_rollback(migrations[number:]))
+        return made[number]
+
+    yield state
+    for number, name in made.items():
+        if number < len(FILES):
+            admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def database(
+    server: Server, admin: psycopg.Connection, states: Callable[[int], str], build: tuple[str, str, str]
+) -> Iterator[str]:
+    """The URL of a database whose next operation is the build."""
+    migration, operation, _ = build
+    yield from _database(server, admin, states(position_before(migration, operation)))
+
+
+@pytest.fixture
+def build(request: pytest.FixtureRequest) -> tuple[str, str, str]:
+    """The build that the test is about: the first one by default."""
+    chosen: tuple[str, str, str] = getattr(request, "param", BUILDS[0])
+    return chosen
 
 
 def run(url: str, migration: str, operation: str) -> "subprocess.CompletedProcess[str]":
@@ -54,13 +101,12 @@ def test_there_are_builds_in_both_directions() -> None:
     assert {operation for _, operation, _ in BUILDS} == {"apply", "rollback"}
 
 
-@pytest.mark.parametrize(("migration", "operation", "index"), BUILDS)
-def test_a_killed_build_is_built_again(database: str, migration: str, operation: str, index: str) -> None:
-    before(database, migration, operation)
+@pytest.mark.parametrize("build", KILLED, indirect=True, ids="-".join)
+def test_a_killed_build_is_built_again(database: str, build: tuple[str, str, str]) -> None:
+    migration, operation, index = build
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
-        tables = [name for name in ("image_documents", "image_terms", "image_words") if index.startswith(name)]
-        table = Identifier(*tables or ["images"])
-        writer.execute(SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(table))  # the build waits for it, half done
+        table = SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(Identifier(table_of(index)))
+        writer.execute(table)  # the build waits for it, half done
         migrator = Running(environment(DATABASE_URL=database), "yoyo", operation, "--revision", migration)
         wait_until(lambda: watcher.execute(STATE, [index]).fetchall() == [(index, False)])
         migrator.kill()
@@ -75,11 +121,9 @@ def test_a_killed_build_is_built_again(database: str, migration: str, operation:
         assert connection.execute(STATE, [index]).fetchall() == [(index, True)]
 
 
-@pytest.mark.parametrize(("migration", "operation", "index"), BUILDS)
-def test_a_build_that_was_not_recorded_is_not_repeated(
-    database: str, migration: str, operation: str, index: str
-) -> None:
-    before(database, migration, operation)
+@pytest.mark.parametrize("build", NEWEST_FIRST, indirect=True, ids="-".join)
+def test_a_build_that_was_not_recorded_is_not_repeated(database: str, build: tuple[str, str, str]) -> None:
+    migration, operation, index = build
     file = ROOT / "sql" / "migrations" / f"{migration}{'.rollback' if operation == 'rollback' else ''}.sql"
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(file.read_bytes())
@@ -96,7 +140,6 @@ def test_a_build_that_was_not_recorded_is_not_repeated(
 
 def test_another_index_of_that_name_is_rejected(database: str) -> None:
     migration, operation, index = BUILDS[0]
-    before(database, migration, operation)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"CREATE INDEX {index} ON images (created_at DESC)".encode())
 
@@ -112,8 +155,7 @@ def test_a_build_that_waits_reports_the_blockers(
     database: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It continues when they have ended. The query of the progress watcher shows that the build waits."""
-    migration, operation, index = BUILDS[0]
-    before(database, migration, operation)
+    migration, _, index = BUILDS[0]
     monkeypatch.setattr(watch, "REPORT_INTERVAL", 0.1)
     monkeypatch.setattr(watch, "MAX_INTERVAL", 0.1)
     asked = "SELECT FROM pg_stat_activity WHERE query LIKE '-- find_progress%%' AND datname = current_database()"
@@ -149,7 +191,6 @@ def test_a_build_that_waits_reports_the_blockers(
 
 def test_a_build_that_gave_up_is_repaired_by_the_next_command(database: str) -> None:
     migration, operation, index = BUILDS[0]
-    before(database, migration, operation)
     with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
         writer.execute("LOCK TABLE images IN ROW EXCLUSIVE MODE")
 
@@ -173,13 +214,19 @@ def test_a_build_that_gave_up_is_repaired_by_the_next_command(database: str) -> 
     assert ledger(database)[-1] == (migration, operation, "done")
 
 
-@pytest.mark.parametrize("started", ["apply", "rollback"])
+@pytest.mark.parametrize(
+    ("build", "started"),
+    [(BUILDS[0], "apply"), ((BUILDS[0][0], "rollback", BUILDS[0][2]), "rollback")],
+    indirect=["build"],
+    ids=["apply", "rollback"],
+)
 @pytest.mark.parametrize("left", ["INVALID", "whole", "nothing"])
-def test_an_interrupted_operation_can_be_completed_or_reversed(database: str, started: str, left: str) -> None:
+def test_an_interrupted_operation_can_be_completed_or_reversed(
+    database: str, build: tuple[str, str, str], started: str, left: str
+) -> None:
     """An apply is cut off before a rollback, and a rollback is cut off before an apply."""
-    migration, _, index = BUILDS[0]
+    migration, _, index = build
     opposite = {"apply": "rollback", "rollback": "apply"}[started]
-    before(database, migration, started)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(SQL("DROP INDEX IF EXISTS {}").format(Identifier(index)))
         if left != "nothing":
