@@ -30,6 +30,8 @@ from tests.conftest import BIN, client_of, environment, free_port
 from tests.migrations.test_backend import wait_until
 from tests.support import forked
 from tests.support.api import insert, place, upload
+from tests.support.exhaustive import EXHAUSTIVE
+from tests.support.forked import Running
 from tests.support.pictures import picture
 from tests.support.s3 import BUCKET, S3
 
@@ -37,7 +39,11 @@ NONE = 64 * "c"  # the SHA-256 of no image
 NOTHING = "0 images, 0 contents, 0 thumbnails: nothing is wrong\n"
 
 
-@pytest.fixture(params=["files", "s3"])
+# Tests of what the store itself decides run over both. The others do so if exhaustive.
+both = pytest.mark.parametrize("settings", ["files", "s3"], indirect=True)
+
+
+@pytest.fixture(params=["files", "s3"] if EXHAUSTIVE else ["files"])
 async def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
     """The settings of a service that has been started, so the store is that of the database."""
     if request.param == "s3":
@@ -70,7 +76,11 @@ def with_number(arguments: tuple[str, ...]) -> list[str]:
     return [*arguments, "--max-removals", "1000"] if "--remove-orphans" in arguments else [*arguments]
 
 
-def start(settings: Settings, *arguments: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+def start(settings: Settings, *arguments: str) -> Running:
+    return Running(variables(settings), "images", "objects", "check", *with_number(arguments))
+
+
+def start_real(settings: Settings, *arguments: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [BIN / "images", "objects", "check", *with_number(arguments)],
         cwd=ROOT,
@@ -117,6 +127,7 @@ async def test_where_nothing_is_wrong_nothing_is_told(
     assert keys(settings) == before
 
 
+@both
 async def test_images_without_their_bytes_are_told(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
 ) -> None:
@@ -146,6 +157,7 @@ async def test_images_without_their_bytes_are_told(
     assert len(keys(settings)) == 3
 
 
+@both
 async def test_bytes_of_no_image_are_told_and_removed_when_told_to(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
@@ -164,6 +176,7 @@ async def test_bytes_of_no_image_are_told_and_removed_when_told_to(
     assert check(settings, "--grace", "0")[0] == 0
 
 
+@both
 def test_what_is_young_is_left_alone(settings: Settings) -> None:
     orphan = put(settings, storage_key(NONE))
 
@@ -435,7 +448,7 @@ def test_ctrl_c_ends_it(settings: Settings, connection: psycopg.Connection) -> N
 def test_a_reader_that_goes_away_ends_it(settings: Settings) -> None:
     for n in range(1500):
         put(settings, storage_key(hashlib.sha256(b"%d" % n).hexdigest()))
-    process = start(settings, "--grace", "0")
+    process = start_real(settings, "--grace", "0")
     assert process.stdout is not None
     process.stdout.close()
 
@@ -451,7 +464,7 @@ def test_a_terminal_shows_a_bar(settings: Settings) -> None:
     put(settings, storage_key(NONE))
     master, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 200))
-    process = start(settings, stderr=terminal)
+    process = start_real(settings, stderr=terminal)
     os.close(terminal)
     shown = b""
     try:

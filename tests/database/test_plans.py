@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import psycopg
@@ -253,9 +254,18 @@ PLAIN = """
 """
 
 
-@pytest.mark.parametrize("words", [None, "harbour", "777777 or 42", '"in the fog" -night', "morning fog", "?"])
-@pytest.mark.parametrize("type", [None, "image/jpeg", "image/avif", "image/gif"])
-@pytest.mark.parametrize("tags", ["", "street", "city-7", "eclipse", "archive", "none", "street,night"])
+TAG_LISTS = ["", "street", "city-7", "eclipse", "archive", "none", "street,night"]
+TYPES = [None, "image/jpeg", "image/avif", "image/gif"]
+SEARCHES = [None, "harbour", "777777 or 42", '"in the fog" -night', "morning fog", "?"]
+# Each pair of a list of tags and a type, of which the searches take turns; and each search without them.
+FILTERS = list(product(TAG_LISTS, TYPES, SEARCHES))
+TURNS = [
+    *(("", None, words) for words in SEARCHES),
+    *((*pair, SEARCHES[number % len(SEARCHES)]) for number, pair in enumerate(product(TAG_LISTS, TYPES), 1)),
+]
+
+
+@pytest.mark.parametrize(("tags", "type", "words"), FILTERS if EXHAUSTIVE else [*dict.fromkeys(TURNS)])
 def test_a_list_is_what_the_plain_query_finds(
     tags: str, type: str | None, words: str | None, many: psycopg.Connection
 ) -> None:

@@ -21,6 +21,7 @@ from app.errors import RejectedImageError
 from app.settings import ROOT, Settings
 from tests.conftest import client_of, environment
 from tests.migrations.test_backend import wait_until
+from tests.support import kept_decoders
 from tests.support.api import objects, problem, rows, upload
 from tests.support.cluster import alive
 from tests.support.hostile import scans
@@ -159,6 +160,7 @@ def test_one_decoder_runs_for_each_image_at_the_same_time() -> None:
 
 def test_a_decoder_has_few_resources_and_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter2@localhost/images")
+    monkeypatch.setattr(decoder_client, "LOW_PRIORITY", kept_decoders.LOW_PRIORITY)
     with Codec(1_000_000, 30) as codec:
         codec.measure(picture())
         [process] = decoders()

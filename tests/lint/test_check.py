@@ -23,13 +23,14 @@ from app.lint.catalog import Catalog
 from app.lint.check import findings
 from app.lint.findings import CannotCheckError, Finding
 from app.lint.migration_rules import migration_faults
-from app.lint.query_rules import query_faults
+from app.lint.query_rules import parameter_count, query_faults
 from app.lint.rules import RULES, SQUAWK_RULES
 from app.lint.state import MigrationState
-from app.lint.usage import Use, use_of
+from app.lint.usage import Use, header_words, use_of
 from app.migrations import migration_file, validation
 from app.migrations.migration_file import MigrationFile, read_file
 from app.migrations.validation import NAME
+from app.schema.headers import example_lines
 from app.schema.statements import Statement, split_statements
 from app.settings import ROOT
 from tests.conftest import BIN
@@ -60,6 +61,9 @@ def read_once() -> Iterator[None]:
         patch.setattr(Statement, "parse", functools.cache(Statement.parse))
         patch.setattr(check, "query_faults", by_identity(lambda parsed: list(query_faults(parsed))))
         patch.setattr(check, "use_of", by_identity(use_of))
+        patch.setattr(check, "parameter_count", by_identity(parameter_count))
+        patch.setattr(check, "header_words", functools.cache(header_words))
+        patch.setattr(check, "example_lines", listed_once(example_lines))
         patch.setattr(validation, "read_file", read_once_without_faults)
         yield
 
@@ -97,10 +101,13 @@ def copy(folder: Path) -> Path:
     return folder / "sql"
 
 
-def after_shipped(folder: Path) -> Path:
+def after_shipped(folder: Path, *, changes_queries: bool = False) -> Path:
     """Make a folder like sql/ for cases after the last migration: `of_case` knows the schema that they meet."""
-    shutil.copytree(SHIPPED / "queries", folder / "sql" / "queries")
-    (folder / "sql" / "migrations").mkdir()
+    (folder / "sql" / "migrations").mkdir(parents=True)
+    if changes_queries:
+        shutil.copytree(SHIPPED / "queries", folder / "sql" / "queries")
+    else:
+        (folder / "sql" / "queries").symlink_to(SHIPPED / "queries")
     (folder / "sql" / "migrations" / f"{LAST}.sql").write_text(
         "-- The last one.\n-- irreversible: a stub\n\nSELECT 1;\n"
     )
@@ -126,7 +133,7 @@ def write_case(sql: Path, case: Case) -> None:
 
 
 def judge(folder: Path, case: Case) -> list[Finding]:
-    sql = after_shipped(folder)
+    sql = after_shipped(folder, changes_queries=bool(case.queries))
     write_case(sql, case)
     return [finding for finding in of_case(sql) if "0900_" not in finding.path.name]
 

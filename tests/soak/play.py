@@ -27,6 +27,7 @@ class Size(NamedTuple):
 
 FULL = Size(200_000, 24, 0.25, 25.0, 60.0)
 QUICK = Size(20_000, 12, 0.25, 2.0, 3.0)
+SHORT = Size(2_000, 6, 0.25, 1.0, 1.0)  # of the suite
 
 SPARED = ("tags", "stats")  # operations that older releases may not have
 

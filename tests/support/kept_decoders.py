@@ -1,4 +1,7 @@
-"""Decoders that stay between tests: to start one takes longer than most tests that need one."""
+"""Decoders that stay between tests: to start one takes longer than most tests that need one.
+
+They have the priority of the tests. With their own, they get nearly no CPU beside the other processes of the suite.
+"""
 
 from collections.abc import Iterable
 
@@ -8,6 +11,7 @@ from app.decoder.formats import OPTIONAL
 
 Kind = tuple[int, float, tuple[str, ...], tuple[str, ...]]  # pixels, seconds, formats, and command
 
+LOW_PRIORITY, client.LOW_PRIORITY = client.LOW_PRIORITY, []
 KEPT: dict[Kind, list[Process]] = {}
 
 

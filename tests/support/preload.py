@@ -31,7 +31,7 @@ from app.project import current
 from app.schema import statements
 from app.schema.history import shipped
 from app.settings import ROOT
-from tests.support import known_faults
+from tests.support import kept_decoders, known_faults  # noqa: F401
 
 cut = functools.cache(sqlparse.split)
 

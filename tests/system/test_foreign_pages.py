@@ -20,9 +20,10 @@ from app.embedded_postgres import Server
 from app.web.server.request_log import PROBES
 from tests.conftest import _database, free_port
 from tests.migrations.test_backend import wait_until
+from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.pictures import picture
 from tests.support.serving import serving
-from tests.system.test_gallery import CHROMIUM
+from tests.system.test_gallery import CHROMIUM, FRUGAL
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: apt-get install chromium")
 REQUESTS = "images_http_request_duration_seconds"
@@ -127,7 +128,7 @@ def other() -> Iterator[int]:
 def browser() -> Iterator[Browser]:
     """Chromium without its own protection of loopback, which other browsers do not have."""
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1"]
+        arguments = ["--no-sandbox", *FRUGAL, "--host-resolver-rules=MAP *.example 127.0.0.1"]
         arguments.append("--disable-features=LocalNetworkAccessChecks")
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
 
@@ -231,8 +232,9 @@ def test_the_pages_of_the_service_work_at_each_of_its_hosts(
     chooser.value.set_files(file)
     expect(tab.locator("#grid li")).to_have_count(2)
 
-    tab.goto(f"http://{host}:{port}/docs")
-    expect(tab.locator(".opblock").first).to_be_visible()
+    if EXHAUSTIVE or host == HOSTS[0]:  # it is large
+        tab.goto(f"http://{host}:{port}/docs")
+        expect(tab.locator(".opblock").first).to_be_visible()
     assert tab.evaluate("fetch('/v1/images', {method: 'OPTIONS'}).then((response) => response.status)") == 204
     assert [(response.url, response.status) for response in seen if response.status >= 400] == []
 

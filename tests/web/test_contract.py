@@ -8,10 +8,11 @@ from app.settings import ROOT
 from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import BIN, environment
 from tests.migrations.test_backend import wait_until
+from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.serving import serving
 from tests.web.test_tokens import images
 
-EXAMPLES = 15  # for each operation and kind of request. A whole run takes too long for each change
+EXAMPLES = 15 if EXHAUSTIVE else 3  # for each operation and kind of request
 
 
 def test_the_service_does_what_its_document_says(database: str, tmp_path: Path) -> None:
