@@ -44,14 +44,18 @@ MEMORY = Path("/dev/shm")  # noqa: S108
 UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 MIN_FREE_MEMORY = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images if EXHAUSTIVE
 
-# Modules that fill a large table, or start services, servers or a browser for all their tests.
+# Modules that fill a large table, start services, servers or a browser, or compute something, for all their tests.
 ONE_PROCESS_MODULES = {
+    "test_check.py",
+    "test_colors.py",
+    "test_concurrent_indexes.py",
     "test_failover.py",
     "test_foreign_pages.py",
     "test_gallery.py",
     "test_limits.py",
     "test_plans.py",
     "test_replica.py",
+    "test_sandbox.py",
 }
 
 # They run long, so they start first: at the end, nothing waits for them.

@@ -27,6 +27,7 @@ from app.errors import RejectedImageError
 from app.settings import ROOT
 from tests.conftest import environment
 from tests.support.confined import BUFFER, OWN, PARENT, SCRATCH, Call, outcomes
+from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.hostile import FORMATS
 from tests.support.hostile_codec import INTRUSIONS, WRITTEN, harmful
 from tests.support.pictures import picture
@@ -64,11 +65,8 @@ def test_an_image_that_breaks_out_is_rejected(
 ) -> None:
     monkeypatch.setattr(client, "COMMAND", HOSTILE)
     WRITTEN.unlink(missing_ok=True)
-    with Codec(1_000_000, 30) as codec:
-        with pytest.raises(RejectedImageError, match=r"The decoder crashed\.") as refused:
-            codec.measure(harmful(intrusion))
-
-        assert codec.measure(picture())
+    with Codec(1_000_000, 30) as codec, pytest.raises(RejectedImageError, match="The decoder crashed") as refused:
+        codec.measure(harmful(intrusion))
     assert refused.value.kind == "broken-image"
     assert EXPECTED.get(intrusion, ENDED) in caplog.text
     assert not WRITTEN.exists()
@@ -272,10 +270,13 @@ def profile() -> bytes:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_each_format_is_decoded_by_a_decoder_that_has_just_begun(format: str) -> None:
+    """By default two types of a thumbnail for each format, one without and one with a profile of colors."""
     plain = picture(format, (600, 400))
     profiled = picture(format, (600, 400), icc_profile=profile())
-    for content in (plain, profiled):
-        for type in THUMBNAIL_EXTENSIONS:
+    types = [*THUMBNAIL_EXTENSIONS]
+    turn = [*FORMATS].index(format)
+    for number, content in enumerate((plain, profiled)):
+        for type in types if EXHAUSTIVE else [types[(turn + number) % len(types)]]:
             with Codec(1_000_000, 30) as codec:
                 small = codec.thumbnail(content, 160, type)
                 assert codec.measure(content)[1:] == (600, 400)
