@@ -84,13 +84,12 @@ def test_the_command_uses_the_server_of_review_database_url_and_leaves_nothing_t
         assert connection.execute("SELECT to_regclass('images')").fetchone() == (None,)
 
 
-def test_the_command_reviews_the_pending_migrations(empty_database: str) -> None:
-    yoyo_on(empty_database, "apply")
-    yoyo_on(empty_database, "rollback")
+def test_the_command_reviews_the_pending_migrations(database: str) -> None:
+    yoyo_on(database, "rollback")
 
-    pending = run_review("--rows", "100", DATABASE_URL=empty_database, REVIEW_DATABASE_URL=empty_database)
-    yoyo_on(empty_database, "mark")
-    nothing = run_review("--rows", "100", DATABASE_URL=empty_database, REVIEW_DATABASE_URL=empty_database)
+    pending = run_review("--rows", "100", DATABASE_URL=database, REVIEW_DATABASE_URL=database)
+    yoyo_on(database, "mark")
+    nothing = run_review("--rows", "100", DATABASE_URL=database, REVIEW_DATABASE_URL=database)
 
     assert pending.stderr.splitlines()[0] == f"reviewing {FILES[-1].stem}"
     assert (nothing.returncode, nothing.stdout) == (0, "")

@@ -6,7 +6,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from app.schema.history import shipped
 from app.settings import ROOT
 from tests.conftest import backend_on, environment, yoyo_on
 from tests.schema.test_migrations import IDS
+from tests.support import forked
 
 NAMES = ["0001_create_a", "0002_create_b", "0003_create_c"]
 
@@ -284,31 +284,24 @@ def test_rolling_back_to_a_revision_takes_everything_above_it(database: str) -> 
 def test_an_edit_is_accepted_by_name_and_recorded(database: str, tmp_path: Path) -> None:
     """The commands run in a copy of the project."""
     project = tmp_path / "project"
-    for name in ("app", "sql"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "yoyo.ini", project)
+    shutil.copytree(ROOT / "sql", project / "sql")
+    for name in ("yoyo.ini", "pyproject.toml"):
+        shutil.copy(ROOT / name, project)
     for name in (IDS[1], IDS[3], IDS[4]):
         with (project / "sql" / "migrations" / f"{name}.sql").open("a") as file:
             file.write("SELECT 'edited';\n" if name != IDS[4] else "-- a comment\n")
 
     def command(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        script = f"import sys; from {name} import main; sys.exit(main())"
-        return subprocess.run(
-            [sys.executable, "-c", script, *arguments],
-            cwd=project,
-            env=environment(DATABASE_URL=database, PYTHONPATH=str(project)),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        variables = environment(DATABASE_URL=database, SCHEMA_PROJECT=str(project))
+        return forked.run(variables, name, *arguments, folder=project)
 
-    rejected = command("yoyo.scripts.main", "apply")
-    other = command("app.cli.main", "schema", "accept", IDS[1], IDS[2])
-    accepted = command("app.cli.main", "schema", "accept", IDS[1][:4])
-    again = command("yoyo.scripts.main", "apply")
-    rest = command("app.cli.main", "schema", "accept", "--all")
-    after = command("yoyo.scripts.main", "apply")
-    none = command("app.cli.main", "schema", "accept", "--all")
+    rejected = command("yoyo", "apply")
+    other = command("images", "schema", "accept", IDS[1], IDS[2])
+    accepted = command("images", "schema", "accept", IDS[1][:4])
+    again = command("yoyo", "apply")
+    rest = command("images", "schema", "accept", "--all")
+    after = command("yoyo", "apply")
+    none = command("images", "schema", "accept", "--all")
 
     assert rejected.returncode == 1
     assert rejected.stderr == (

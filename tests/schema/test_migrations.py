@@ -19,6 +19,7 @@ FOLDER = ROOT / "sql" / "migrations"
 FILES = sorted(path for path in FOLDER.glob("*.sql") if not path.name.endswith(".rollback.sql"))
 IDS = [path.stem for path in FILES]
 READ_FROM_BYTES = ("capture", "captured_at", "location", "color", "thumbhash")  # columns that no migration fills
+SHORT_ROWS = ROWS.replace("300000", "300")  # the test of adoption has the long ones
 CONTRACTS = [path.stem for path in FILES if "\n-- phase: contract\n" in path.read_text()]
 
 
@@ -67,7 +68,7 @@ def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
         backend_on(empty_database) as backend,
     ):
         connection.execute(CREATE_ALL.encode())
-        connection.execute(ROWS.encode())
+        connection.execute(SHORT_ROWS.encode())
         legacy = rows(connection)
         backend.released = frozenset(IDS)  # those of the phase contract, too
         for migration in read_migrations("sql/migrations"):
@@ -116,7 +117,7 @@ def test_nothing_is_rewritten_on_the_way_up(empty_database: str) -> None:
     files = "SELECT relname, relfilenode FROM pg_class WHERE relname IN ('images', 'images_pkey') OR relname ~ %s"
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(CREATE_ALL.encode())
-        connection.execute(ROWS.encode())
+        connection.execute(SHORT_ROWS.encode())
         before: dict[str, int] = dict(connection.execute(files, ["^ix_images_sha256$"]).fetchall())
 
         yoyo_on(empty_database, "apply")

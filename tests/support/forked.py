@@ -17,10 +17,17 @@ processes.set_forkserver_preload(["tests.support.preload", "tests.support.forked
 
 
 def run(
-    environment: dict[str, str], *command: str | Path, folder: Path = ROOT, timeout: float = 60
+    environment: dict[str, str],
+    *command: str | Path,
+    folder: Path = ROOT,
+    timeout: float = 60,
+    stdout: Path | None = None,
 ) -> "CompletedProcess[str]":
-    """Run a command and return its exit code and its output as text. Raises TimeoutError after so many seconds."""
-    running = Running(environment, *command, folder=folder)
+    """Run a command and return its exit code and its output as text. Raises TimeoutError after so many seconds.
+
+    Its output goes to the file `stdout` if there is one.
+    """
+    running = Running(environment, *command, folder=folder, stdout=stdout)
     said = running.communicate(timeout)
     return CompletedProcess(command, running.wait(), *said)
 
@@ -28,10 +35,15 @@ def run(
 class Running:
     """A command that runs, with the methods of subprocess.Popen that the tests need. Its output goes to files."""
 
-    def __init__(self, environment: dict[str, str], *command: str | Path, folder: Path = ROOT) -> None:
+    def __init__(
+        self, environment: dict[str, str], *command: str | Path, folder: Path = ROOT, stdout: Path | None = None
+    ) -> None:
         files = tempfile.mkdtemp()
         weakref.finalize(self, shutil.rmtree, files)
         self._output = Path(files, "command")
+        self._stdout = stdout
+        if stdout:
+            self._output.with_suffix(".out").symlink_to(stdout)
         self._process = start(self._output, environment, *command, folder=folder)
         self.pid = self._process.pid or 0
 
@@ -62,10 +74,10 @@ class Running:
         return self._process.exitcode
 
     def communicate(self, timeout: float = 60) -> tuple[str, str]:
-        """Wait for the end, and return its stdout and its stderr."""
+        """Wait for the end, and return its stdout and its stderr. Return no stdout if it went to a file of the test."""
         self.wait(timeout)
-        out, err = (self._output.with_suffix(suffix).read_text(encoding="utf-8") for suffix in (".out", ".err"))
-        return out, err
+        out = "" if self._stdout else self._output.with_suffix(".out").read_text(encoding="utf-8")
+        return out, self._output.with_suffix(".err").read_text(encoding="utf-8")
 
 
 def start(output: Path, environment: dict[str, str], *command: str | Path, folder: Path = ROOT) -> ForkServerProcess:
