@@ -35,7 +35,8 @@ BUILDS = [
 
 def table_of(index: str) -> str:
     """Return the table of an index, by its name."""
-    return next((table for table in ("image_documents", "image_terms", "image_words") if index.startswith(table)), "images")
+    tables = ("image_documents", "image_terms", "image_words")
+    return next((table for table in tables if index.startswith(table)), "images")
 
 
 STATE = "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname = %s"
