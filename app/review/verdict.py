@@ -151,14 +151,13 @@ def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
     A header may declare them: `irreversible`, or the rollback's `loses`. With `nothing (REASON)`, a person decides.
     """
     permanent = [loss for loss in reviewed.proof.lost_by_migration if loss in reviewed.proof.lost_after_rollback]
-    declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(reviewed.header.loses or "nothing")
+    claim = reviewed.header.loses or "nothing"
+    declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(claim)
     for loss in permanent:
         if declared:
             yield Reason("care", f"it permanently loses {loss}, as its header says")
-        elif (reviewed.header.loses or "nothing") != "nothing":
-            yield Reason(
-                "care", f"it permanently loses {loss}: confirm the reason in `{CLAIM} {reviewed.header.loses}`"
-            )
+        elif claim != "nothing":
+            yield Reason("care", f"it permanently loses {loss}: confirm the reason in `{CLAIM} {claim}`")
         else:
             yield Reason("unsafe", f"it permanently loses {loss}, and no header says so")
 
