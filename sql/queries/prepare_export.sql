@@ -1,6 +1,6 @@
 -- prepare_export: sets the filters of an export, for GET /v1/images/export and `images export`, because COPY takes no
--- parameters. They last until the transaction ends. It also lifts the time limit, because an export may take longer
--- than a request. The limit still applies to the wait for a table's lock.
+-- parameters. They last until the transaction ends. It also lifts the time limits, because an export may take longer
+-- than a request, and its client may be slow. The limit still applies to the wait for a table's lock.
 -- $1 timestamptz  only images of this time or later
 -- $2 timestamptz  only images of this time or earlier
 -- $3 text[]       terms that each image has: tag:..., type:...; may be empty
@@ -12,6 +12,9 @@
 SELECT
     set_config('lock_timeout', current_setting('statement_timeout'), true),
     set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '0', true),
+    -- since PostgreSQL 17
+    CASE WHEN current_setting('transaction_timeout', true) <> '0' THEN set_config('transaction_timeout', '0', true) END,
     set_config('images.created_after', $1::timestamptz::text, true),
     set_config('images.created_before', $2::timestamptz::text, true),
     set_config('images.query', images_word_query($3::text[], $4::text, 'whole')::text, true),

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from app.embedded_postgres import Server
+from app.schema.statements import statement
 from app.settings import Settings
 from tests.conftest import client_of
 from tests.migrations.test_session import HOSTILE, neutral, sets
@@ -117,3 +118,23 @@ async def test_a_database_that_is_read_only_by_default_is_read(
         problem(await client.delete(path), 503)
         problem(await client.post("/v1/images", files={"file": picture(seed=7)}), 503)
         assert await get(client, path) == image
+
+
+@pytest.mark.parametrize(
+    "call", ["prepare_import()", "prepare_export('-infinity', 'infinity', '{}', NULL, true)"], ids=["import", "export"]
+)
+def test_no_time_out_of_the_database_ends_an_import_or_an_export(server: Server, database: str, call: str) -> None:
+    names = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    with psycopg.connect(database) as connection:
+        names += ["transaction_timeout"] if connection.info.server_version >= 170000 else []
+        with psycopg.connect(server.url(), autocommit=True) as plain:
+            sets(plain, "DATABASE", connection.info.dbname, [f"{name} = '1min'" for name in names])
+    name = call.partition("(")[0]
+
+    with psycopg.connect(database) as connection:
+        connection.execute(f"PREPARE {name} AS {statement(name)}".encode())
+        connection.execute(f"EXECUTE {call}".removesuffix("()").encode())
+
+        assert {name: connection.execute(f"SHOW {name}".encode()).fetchone() for name in names} == dict.fromkeys(
+            names, ("0",)
+        )
