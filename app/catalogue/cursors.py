@@ -69,6 +69,7 @@ class Position(tuple[datetime, UUID]):
 # The contents of the cursors of the other lists: the name of the list, and the sort key of the last row.
 PLACES: dict[str, TypeAdapter[Any]] = {
     "oldest": TypeAdapter(tuple[Literal["oldest"], Moment, UUID]),
+    "relevance": TypeAdapter(tuple[Literal["relevance"], Annotated[float, Field(ge=0, le=2)], Moment, UUID]),
     "captured": TypeAdapter(tuple[Literal["captured"], Moment, Moment, UUID]),
     "largest": TypeAdapter(tuple[Literal["largest"], Annotated[int, Field(ge=-MAX_BIGINT - 1, le=MAX_BIGINT)], UUID]),
     "name": TypeAdapter(tuple[Literal["name"], Text, UUID]),

@@ -34,6 +34,7 @@ from app.decoder.capture import MAX_TEXT
 CAPTURE_FILTERS = ("captured_after", "captured_before", "camera", "bbox")
 DEGREES = r"-?[0-9]{1,3}(?:\.[0-9]{1,12})?"
 AREA = re.compile(f"{DEGREES}(?:,{DEGREES}){{3}}", re.ASCII)
+FIRST_RANK = 2.0  # more than PostgreSQL's ts_rank returns
 MAX_LIMIT = 200  # items on a page
 
 
@@ -84,6 +85,8 @@ def _sort(value: object, info: ValidationInfo) -> object:
         return "captured" if filters else "newest"
     if filters and value != "captured":
         raise ValueError(f"must be captured with {' and '.join(filters)}")
+    if value == "relevance" and "q" in info.data and info.data["q"] is None:
+        raise ValueError("can be relevance only with q")
     return value
 
 
@@ -125,7 +128,9 @@ class ListQuery(Filters):
             json_schema_extra={"default": "newest"},
             description="By time of upload, by size in bytes, by file name in the order of Unicode code points, or by "
             "time of capture, latest first. Images without a time of capture come last. `captured` is the default, and "
-            "required, with `captured_after`, `captured_before`, `camera` or `bbox`.",
+            "required, with `captured_after`, `captured_before`, `camera` or `bbox`. `relevance` needs `q`: words in "
+            "the title come first, then in the tags, the file name, and the description. It compares the newest 1,000 "
+            "matches.",
         ),
     ] = cast("Sort", None)
     limit: Annotated[Whole, Between(1, MAX_LIMIT), Field(description="The largest number of images on the page.")] = 50
@@ -155,6 +160,13 @@ class ListQuery(Filters):
             return start
         key, id = place_of(self.sort, self.cursor)
         return max(start, (key, id)) if self.sort == "oldest" else (key, id)
+
+    def relevance_position(self) -> tuple[float, datetime, UUID]:
+        """Return the place after which the page by relevance begins: (rank, created_at, ID)."""
+        if self.cursor is None:
+            return (FIRST_RANK, LATEST, LAST_ID)
+        rank, created_at, id = place_of("relevance", self.cursor)
+        return (rank, created_at, id)
 
     def captured_position(self) -> tuple[datetime, datetime, UUID]:
         """Return the place after which the page by time of capture begins: (captured_at, created_at, ID)."""

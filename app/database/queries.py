@@ -19,7 +19,7 @@ from app.database.pool import Pool
 from app.database.replica import ReadRouter
 
 Database = Pool | Connection | ReadRouter
-Sort = Literal["newest", "oldest", "largest", "name", "captured"]
+Sort = Literal["newest", "oldest", "largest", "name", "captured", "relevance"]
 
 MAX_CAPTURED_WALK = 10_000  # rows that a list by time of capture walks for a page: some µs of CPU each
 MAX_WALK = 50_000  # index entries that a list by name or by size walks for a page: 0.3 µs of CPU each
@@ -93,6 +93,19 @@ async def _list_newest(
     if words is not None:
         return await database.fetch("list_images_by_words", *page, words)
     return await database.fetch("list_images", *page)
+
+
+async def list_by_relevance(
+    database: Database,
+    *,
+    position: tuple[float, datetime, UUID],
+    earliest: datetime,
+    end: tuple[datetime, UUID],
+    terms: Sequence[str],
+    words: str,
+    limit: int,
+) -> list[Record]:
+    return await database.fetch("list_images_by_relevance", *end, earliest, *position, limit, terms, words)
 
 
 async def list_captured(

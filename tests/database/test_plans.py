@@ -79,6 +79,7 @@ PINNED = {
     "list_images": ({NEWEST}, 50, 60),
     "list_images_by_name": ({NAMES, NEWEST, "images_pkey"}, 110, 250),
     "list_images_by_name_matching": ({NAMES, DOCUMENTS, WORDS, "images_pkey"}, 1600, 2600),
+    "list_images_by_relevance": ({DOCUMENTS, WORDS, "images_pkey"}, 6000, 1000),
     "list_images_by_terms": ({TERMS, DOCUMENTS, WORDS, "images_pkey"}, 900, 1100),
     "list_images_by_words": ({DOCUMENTS, WORDS, "images_pkey"}, 600, 300),
     "list_tokens": (set(), 3000, 150),

@@ -231,7 +231,7 @@ def test_a_message_says_the_rule(field: str, value: object, detail: str) -> None
         ("limit=x", "must be a whole number"),
         ("limit=1.5", "must be a whole number"),
         ("limit=1&limit=2", "must be given only once"),
-        ("sort=color", "must be one of newest, oldest, largest, name"),
+        ("sort=color", "must be one of newest, oldest, largest, name, captured, relevance"),
         (
             "color=red",
             "is unknown. The parameters are tag, content_type, q, created_after, created_before, sort, limit, cursor",

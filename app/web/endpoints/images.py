@@ -65,6 +65,20 @@ async def list_images(request: Request[State]) -> Response:
     query = parameters(request, ListQuery)
     if query.sort == "captured":
         return await _page(request, query, await _list_captured(request, query))
+    if query.sort == "relevance" and query.q is not None:
+        return await _page(
+            request,
+            query,
+            await queries.list_by_relevance(
+                request.state["reads"],
+                position=query.relevance_position(),
+                earliest=query.earliest(),
+                end=query.end(),
+                terms=query.terms(),
+                words=query.q,
+                limit=query.limit + 1,
+            ),
+        )
     rows = await queries.list_images(
         request.state["reads"],
         sort=query.sort,

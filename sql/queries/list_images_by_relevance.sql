@@ -1,0 +1,117 @@
+-- list_images_by_relevance: returns a page of images that match words, best first, for GET /v1/images?sort=relevance&q=.
+-- A word counts most in the title, then in the tags, in the file name, and in the description. Equal images are in the
+-- order of the newest-first list. At most the newest 1,000 matches are compared. There are two ways to them:
+-- * If at least one in 20 of the newest 500 images matches, read the words of the newest 5,000.
+-- * Otherwise find all matches with the index of words. images_index_query decides whether the index is asked for the
+--   last word too.
+-- The way does not depend on the page, so all pages have the same order. OFFSET 0 keeps the period out of the look-up.
+-- $1 timestamptz, $2 uuid  only images before this position in time; 'infinity' or similar for no limit
+-- $3 timestamptz           only images of this time or later
+-- $4 float8                the page begins after this rank,
+-- $5 timestamptz, $6 uuid  and position in time; a rank of 2, which no image has, for the first page
+-- $7 bigint                maximum of rows
+-- $8 text[]                the terms: tag:..., type:...; may be empty
+-- $9 text                  words as people write them (images_word_query)
+-- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. The first way reads 5,500 rows. Not
+-- bounded: words that many images have, but few of the newest 500. All their matches are sorted by time.
+-- example a common word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', 'harbour'
+-- example a rare word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', '777777'
+-- example no such word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', 'none'
+-- example a file name: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', 'IMG_777.jpg'
+-- example a common tag and word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{tag:street}', 'harbour'
+-- example the last pages: 'infinity', md5('')::uuid, '-infinity', 0.01, 'infinity', md5('')::uuid, 50, '{}', 'harbour'
+WITH sought (query) AS MATERIALIZED (
+    SELECT images_word_query($8, $9, 'whole')
+),
+
+indexed (query) AS MATERIALIZED (
+    SELECT images_index_query($8, $9, query)
+    FROM sought
+),
+
+matches_are_near (yes) AS MATERIALIZED (
+    SELECT count(*) >= 25
+    FROM (
+        SELECT words
+        FROM image_words
+        WHERE (created_at, image_id) < ($1, $2)
+            AND created_at >= $3
+        ORDER BY created_at DESC, image_id DESC
+        LIMIT 500
+    ) AS newest
+    WHERE words @@ (SELECT query FROM sought)
+),
+
+matching AS MATERIALIZED (
+    SELECT created_at, image_id, words
+    FROM (
+        SELECT created_at, image_id, words
+        FROM image_words
+        WHERE (created_at, image_id) < ($1, $2)
+            AND created_at >= $3
+            AND (SELECT yes FROM matches_are_near)
+        ORDER BY created_at DESC, image_id DESC
+        LIMIT 5000
+    ) AS walked
+    WHERE words @@ (SELECT query FROM sought)
+
+    UNION ALL
+
+    SELECT created_at, image_id, words
+    FROM (
+        SELECT created_at, image_id, words
+        FROM image_words
+        WHERE words @@ (SELECT query FROM indexed)
+        OFFSET 0
+    ) AS found
+    WHERE NOT (SELECT yes FROM matches_are_near)
+        AND words @@ (SELECT query FROM sought)
+        AND (created_at, image_id) < ($1, $2)
+        AND created_at >= $3
+    ORDER BY created_at DESC, image_id DESC
+    LIMIT 1000
+),
+
+page AS MATERIALIZED (
+    SELECT relevance, created_at, image_id
+    FROM (
+        SELECT
+            ts_rank(words, (SELECT query FROM sought))::float8 AS relevance,
+            created_at,
+            image_id
+        FROM matching
+    ) AS ranked
+    WHERE (relevance, created_at, image_id) < ($4::float8, $5::timestamptz, $6::uuid)
+    ORDER BY relevance DESC, created_at DESC, image_id DESC
+    LIMIT $7::bigint
+)
+
+SELECT
+    row_to_json(image) AS image,
+    page.relevance,
+    page.created_at,
+    page.image_id
+FROM page
+CROSS JOIN LATERAL (
+    SELECT
+        id,
+        filename,
+        content_type,
+        byte_size,
+        width,
+        height,
+        images_sha256_text(content_sha256) AS sha256,
+        title,
+        description,
+        tags,
+        created_at,
+        updated_at,
+        color,
+        encode(thumbhash, 'base64') AS thumbhash,
+        capture,
+        location,
+        attributes
+    FROM images
+    WHERE id = page.image_id
+) AS image
+ORDER BY page.relevance DESC, page.created_at DESC, page.image_id DESC;
