@@ -18,10 +18,27 @@ from app.single_flight import SingleFlight
 from app.storage import keys, store
 from app.storage.spool import Spool
 
+SMALLEST_BOX = 8  # bytes of an AVIF: the length and the type of a box
+
 
 def thumbnail_name(size: int, format: ThumbnailType) -> str:
     """Return the last part of a thumbnail's storage key, such as 320.webp."""
     return f"{size}.{THUMBNAIL_EXTENSIONS[format]}"
+
+
+def is_whole(content: bytes, format: ThumbnailType) -> bool:
+    """Return whether the bytes begin and end as a thumbnail of the format.
+
+    A power cut or a full disk leaves files that are empty or too short.
+    """
+    if format == "image/jpeg":
+        return content.startswith(b"\xff\xd8") and content.endswith(b"\xff\xd9")
+    if format == "image/webp":  # RIFF, the number of bytes that follow, WEBP
+        return content[:4] + content[8:12] == b"RIFFWEBP" and int.from_bytes(content[4:8], "little") + 8 == len(content)
+    place = 0  # boxes, which begin with their lengths
+    while place < len(content) and (length := int.from_bytes(content[place : place + 4])) >= SMALLEST_BOX:
+        place += length
+    return content[4:8] == b"ftyp" and place == len(content)
 
 
 def objects_of(row: Record) -> list[str]:
@@ -54,8 +71,10 @@ class Thumbnails:
 
     async def _read_or_make(self, row: Record, key: str, size: int, format: ThumbnailType) -> bytes:
         stored = await store.read(self._objects, key)
-        if stored is not None:
+        if stored is not None and is_whole(stored, format):
             return stored
+        if stored is not None:
+            logger.warning("the thumbnail %r in the object store is damaged, and is made again", key)
         content, is_new = await self._queue.run(
             "thumbnails", lambda attempt: self._make(row, key, size, format, attempt)
         )
@@ -69,7 +88,10 @@ class Thumbnails:
         with Spool() as spool:
             if store.copy(self._objects, key, spool):
                 content = spool.content()
-                return content if isinstance(content, bytes) else content.read(), False
+                stored = content if isinstance(content, bytes) else content.read()
+                if is_whole(stored, format):
+                    return stored, False
+        with Spool() as spool:
             if not store.copy(self._objects, row["storage_key"], spool):
                 raise ContentMissingError(row["storage_key"], row["byte_size"], None)
             if not keys.fits(row["storage_key"], row["sha256"], row["byte_size"], spool.size):

@@ -352,6 +352,20 @@ async def test_the_thumbnails_of_a_deleted_image_are_deleted(client: httpx.Async
     problem(await client.get(f"{url}/thumbnail"), 404)
 
 
+@pytest.mark.parametrize("accept", FORMATS)
+async def test_a_damaged_thumbnail_is_made_again(accept: str, client: httpx.AsyncClient, settings: Settings) -> None:
+    """A power cut or a full disk leaves files that are empty or too short."""
+    image = await upload(client)
+    url, before = f"/v1/images/{image['id']}/thumbnail?size=160", objects(settings)
+    made = (await client.get(url, headers={"Accept": accept})).content
+    (key,) = set(objects(settings)) - set(before)
+    for damaged in (b"", made[:3], made[:20], made[:-1], b"<html><script>"):
+        put(settings, key, damaged)
+
+        assert (await client.get(url, headers={"Accept": accept})).content == made
+    assert place(settings, key).read_bytes() == made
+
+
 async def test_a_store_that_is_full_still_shows_thumbnails(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
