@@ -167,7 +167,9 @@ def _decoded(
         pixels = image.tobytes()
     except (MemoryError, RejectedImageError, LargeImageError):
         raise
-    except Exception:  # the plugins raise many kinds
+    except Exception as error:  # the plugins raise many kinds
+        if vips.OUT_OF_MEMORY.search(str(error)):
+            raise MemoryError from None
         title = TITLES[recognized[0]] if (recognized := recognize(data)) else "image"
         raise RejectedImageError("broken-image", f"The {title} is damaged, or its end is missing.") from None
     bands = len(image.getbands())

@@ -39,6 +39,9 @@ SHRINKING_LOADERS = {"jpegload_source", "webpload_source"}
 INTENT, INTENT_OF_INKS = "perceptual", "relative"
 
 # Parts of messages of libvips and its libraries about pictures that they cannot read, but others perhaps can.
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|memory allocation error|allocat\w+ .*failed|failed to allocate", re.IGNORECASE
+)
 UNSUPPORTED = re.compile(
     r"has not been built in|Unsupported feature: Unsupported (?!essential)|No 'pitm' box|No meta box|not configured|"
     r"planes not supported|samples out of range|bad labq format|not a whole number of bytes"
@@ -356,7 +359,7 @@ def _is_complete(data: Data) -> bool:
 def broken(error: pyvips.Error, content: Data) -> RejectedImageError:
     """Return the error in words for people. Those of the libraries are for their authors, and may quote the file."""
     said = str(error)
-    if "out of memory" in said:
+    if OUT_OF_MEMORY.search(said):
         raise MemoryError
     name = next((name for beginning, name in NAMES.items() if beginning.match(content)), "image")
     if UNSUPPORTED.search(said):

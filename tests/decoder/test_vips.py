@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+import pyvips
 from PIL import Image, ImageOps
 
-from app.decoder import attempt
+from app.decoder import attempt, vips
 from app.decoder.attempt import Attempt
 from app.decoder.client import Codec
 from app.decoder.formats import Measure
@@ -148,3 +149,16 @@ def test_a_small_attempt_reads_only_the_header_of_a_large_image(
                 with pytest.raises(LargeImageError) if is_large and pixels < 60 * 40 else nullcontext():
                     assert decode(content, attempt=Attempt(small=True))
         assert codec.measure(content)[1:] == (60, 40)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "heif: Invalid input: Unspecified: Memory allocation error (2.0)",
+        "heif: Memory allocation error: Unspecified: Allocating 100000015 bytes failed (6.0)",
+        "vips_tracked: out of memory --- size == 800MB",
+    ],
+)
+def test_a_lack_of_memory_is_not_called_damage(said: str) -> None:
+    with pytest.raises(MemoryError):
+        vips.broken(pyvips.Error("unable to call avg", said), memoryview(b"\0\0\0 ftypavif"))
