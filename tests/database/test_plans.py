@@ -60,7 +60,7 @@ PINNED = {
     "find_holder": (set(), 10, 10),
     "find_known": ({"images_pkey", "images_content_sha256_key"}, 3, 20),
     "find_token": (set(), 1, IN_FUNCTION),
-    "forget_locations": ({NEWEST, "images_pkey"}, 60, 130),
+    "forget_locations": ({NEWEST, "images_pkey"}, 80, 250),
     "get_attributes": ({"images_pkey"}, 1, 5),
     "get_content": ({"images_pkey"}, 1, 5),
     "get_image": ({"images_pkey"}, 1, 5),

@@ -28,7 +28,7 @@ from tests.cli.test_entrypoint import ready
 from tests.conftest import _database, free_port
 from tests.migrations.test_backend import wait_until
 from tests.support.exhaustive import EXHAUSTIVE
-from tests.support.pictures import picture
+from tests.support.pictures import photo, picture
 from tests.support.serving import serving
 from tests.web.test_tokens import bearer
 
@@ -462,6 +462,58 @@ def test_the_keyboard_reaches_every_image(site: Site, page: Page) -> None:
     expect(page.locator("#grid :focus")).to_have_count(0)  # all images are one tab stop
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+def test_a_tile_is_painted_before_its_thumbnail_arrives(site: Site, page: Page) -> None:
+    site.upload(content=landscape(1, (640, 400)), title="One")
+    waiting: list[Route] = []
+    page.route("**/thumbnail*", lambda route: waiting.append(route))  # Playwright needs a function
+    page.goto(site.url)
+
+    canvas = tile(page, "One").locator("canvas")
+    expect(canvas).to_be_visible()
+    shape, top, bottom = canvas.evaluate(
+        """canvas => {
+            const pixel = (y) => [...canvas.getContext("2d").getImageData(16, y, 1, 1).data];
+            return [[canvas.width, canvas.height], pixel(1), pixel(canvas.height - 2)];
+        }"""
+    )
+    thumbnail = Image.open(io.BytesIO(landscape(1, (640, 400)))).convert("RGB").resize((32, 20))
+    assert shape[0] == 32
+    for found, y in ((top, 1), (bottom, 18)):
+        expected = thumbnail.getpixel((16, y))
+        assert isinstance(expected, tuple)
+        assert max(abs(a - b) for a, b in zip(found[:3], expected, strict=True)) < 60
+        assert found[3] == 255
+
+    while waiting:
+        waiting.pop().continue_()
+    expect(page.locator("#grid img.there")).to_have_count(1)
+    expect(canvas).to_have_count(0)
+
+
+def test_the_information_has_the_capture_and_leads_to_the_camera(site: Site, page: Page) -> None:
+    site.upload(content=photo(seed=1), title="Boat")
+    site.upload(content=picture(seed=2), title="Scan")
+    site.upload(content=photo(seed=3, zone=None, gps=False, t272="EOS M"), title="Local")
+    page.goto(f"{site.url}?sort=captured")
+    expect(tiles(page)).to_have_count(3)
+    assert [link.inner_text() for link in tiles(page).all()][2] == "Scan"
+
+    tile(page, "Boat").click()
+    show_form(page)
+    facts = page.locator("#facts")
+    for text in ("14 Jul 2026, 18:30", "RF85mm", "85 mm, f/2.8, 1/250 s, ISO 400", "48.20833° N, 11.57000° W, -12 m"):
+        expect(facts).to_contain_text(text)
+    facts.get_by_role("button", name="Canon EOS R5").click()
+    expect(tiles(page)).to_have_count(1)
+    expect(page.locator("#chips")).to_contain_text("Canon EOS R5")
+
+    page.get_by_role("button", name="Remove this filter").click()
+    expect(tiles(page)).to_have_count(3)
+    tile(page, "Local").click()
+    expect(facts).to_contain_text("14 Jul 2026, 18:30, local time")
+    expect(facts).to_contain_text("Canon EOS M")
 
 
 def test_an_image_opens_without_the_form_and_can_be_zoomed(site: Site, page: Page) -> None:

@@ -1,5 +1,5 @@
 // ThumbHash: draws the tiny picture of some 25 bytes that the API has for an image. The format is that of
-// https://evanw.github.io/thumbhash/ (Evan Wallace, MIT licence).
+// https://evanw.github.io/thumbhash/ (Evan Wallace, MIT license).
 
 const SIDE = 32; // pixels of the longer side of the drawing
 const SATURATION = 1.25; // makes up for what the few steps of the amplitudes lose
