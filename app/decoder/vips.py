@@ -40,7 +40,7 @@ INTENT, INTENT_OF_INKS = "perceptual", "relative"
 
 # Parts of messages of libvips and its libraries about pictures that they cannot read, but others perhaps can.
 OUT_OF_MEMORY = re.compile(
-    r"out of memory|memory allocation error|allocat\w+ .*failed|failed to allocate", re.IGNORECASE
+    r"out of memory|memory allocation error|alloca\w+ .*failed|failed to allocate", re.IGNORECASE
 )
 UNSUPPORTED = re.compile(
     r"has not been built in|Unsupported feature: Unsupported (?!essential)|No 'pitm' box|No meta box|not configured|"

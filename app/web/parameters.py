@@ -9,7 +9,7 @@ from starlette.requests import Request
 from app.web.problems import ProblemError, Repeated, invalid
 from app.web.state import State
 
-MAX_OTHERS = 100  # query parameters besides tags; no operation has as many
+MAX_OTHERS = 100  # query parameters besides tags. No operation has as many
 
 Query = TypeVar("Query", bound=BaseModel)
 

@@ -39,7 +39,7 @@ NONE = 64 * "c"  # the SHA-256 of no image
 NOTHING = "0 images, 0 contents, 0 thumbnails: nothing is wrong\n"
 
 
-# Tests of what the store itself decides run over both. The others do so if exhaustive.
+# If the store itself decides the outcome, a test runs over both. The others do so if exhaustive.
 both = pytest.mark.parametrize("settings", ["files", "s3"], indirect=True)
 
 
