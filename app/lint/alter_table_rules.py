@@ -11,7 +11,7 @@ from app.lint.alter_table import is_light, rewrites
 from app.lint.catalog import Catalog
 from app.lint.definition_rules import alter_table_definition_faults, type_faults
 from app.lint.findings import Fault, Faults
-from app.lint.index_rules import require_index
+from app.lint.index_rules import is_unique, require_index, same_values
 from app.lint.lock_rules import foreign_key_lock
 from app.lint.nodes import SERIALS, constraint_columns, is_always, is_virtual, qualified_name, relation_name, type_name
 from app.lint.object_rules import alter_table_object_faults
@@ -86,6 +86,8 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
         elif command.subtype == Alter.AT_AttachPartition:
             yield from attach_faults(state, line, table, command.def_)
         state.catalog.alter(table, command, state.file)
+        if busy and command.subtype == Alter.AT_ColumnDefault and is_unique(state, table, command.name):
+            yield from same_values(state, line, table, command.name)
     if costly_types:  # PostgreSQL rewrites the table once for all of them
         why = f"under ACCESS EXCLUSIVE on {table}, {'; '.join(cost for _, cost in sorted(costly_types))}"
         yield Fault(min(costly_types)[0], "type-rewrite", why)

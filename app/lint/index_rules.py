@@ -24,8 +24,28 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield from _rejected(state, statement.line_of(each), expression, "a generated column", columns)
             case _:
                 pass
-    if isinstance(node, ast.IndexStmt) and state.is_busy(relation_name(node.relation)):
-        yield from _hot(state, line, node, relation_name(node.relation))
+    if isinstance(node, ast.IndexStmt) and state.is_busy(table := relation_name(node.relation)):
+        yield from _hot(state, line, node, table)
+        parts = node.indexParams or ()
+        if node.unique and node.whereClause is None and len(parts) == 1:
+            yield from same_values(state, line, table, parts[0].name)
+
+
+def same_values(state: MigrationState, line: int, table: str, name: str | None) -> Faults:
+    """Yield the fault of a unique column with a constant DEFAULT, if an INSERT leaves the column out."""
+    column = state.catalog.column(table, name) if name else None
+    default = column.default if column else None
+    constant = default.arg if isinstance(default, ast.TypeCast) else default
+    if column is None or not isinstance(constant, ast.A_Const) or constant.isnull:
+        return
+    if inserts := state.inserts_without(table, column.name):
+        why = f"{inserts[0]} leaves {column.name} out, so each row gets the same value, and the second one is rejected"
+        yield Fault(line, "insert-breaks", why, "leave out the DEFAULT: NULL may be there more than once")
+
+
+def is_unique(state: MigrationState, table: str, column: str) -> bool:
+    """Return whether an index of this one column allows each value once."""
+    return any(each.unique and each.is_plain and each.columns == (column,) for each in state.catalog.indexes_of(table))
 
 
 def _types(state: MigrationState, relation: Any) -> dict[str, str]:

@@ -723,6 +723,25 @@ CASES = [
         "a publication of new rows",
         "CREATE PUBLICATION titled FOR TABLE images WHERE (title <> '') WITH (publish = 'insert');",
     ),
+    case(
+        "a constant in each row of a unique index",
+        "CREATE UNIQUE INDEX CONCURRENTLY images_slug_key ON images (slug);",
+        "insert-breaks",
+        before="ALTER TABLE images ADD COLUMN slug text DEFAULT 'none';\n",
+        transactional=False,
+    ),
+    case(
+        "a constant for a unique column",
+        "ALTER TABLE images ALTER COLUMN slug SET DEFAULT 'none'::text;",
+        "insert-breaks",
+        before="ALTER TABLE images ADD COLUMN slug text;\nCREATE UNIQUE INDEX images_slug_key ON images (slug);\n",
+    ),
+    case(
+        "a unique column without a default",
+        "CREATE UNIQUE INDEX CONCURRENTLY images_slug_key ON images (slug);",
+        before="ALTER TABLE images ADD COLUMN slug text;\n",
+        transactional=False,
+    ),
     case("a misspelt table", "ALTER TABLE IF EXISTS imags ADD COLUMN note text;", "rejected"),
     case("no triggers at all", "SET LOCAL session_replication_role = replica;", "trigger-off"),
     case(
