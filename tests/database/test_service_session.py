@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from itertools import cycle, product
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from app.settings import Settings
 from tests.conftest import client_of
 from tests.migrations.test_session import HOSTILE, neutral, sets
 from tests.support.api import problem, rows, upload
+from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.pictures import picture
 
 MORE = {
@@ -39,8 +41,13 @@ async def get(client: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
     return response.json()
 
 
-@pytest.mark.routes("direct", "pgbouncer")
-@pytest.mark.parametrize("hostile", [case for case in HOSTILE if case != "decoys"], indirect=True)
+CASES = [case for case in HOSTILE if case != "decoys"]
+ROUTES = ["direct", "pgbouncer"]
+# Both routes set the same settings. By default, they take turns.
+TURNS = [*zip(cycle(ROUTES), CASES, strict=False)]
+
+
+@pytest.mark.parametrize(("route", "hostile"), [*product(ROUTES, CASES)] if EXHAUSTIVE else TURNS, indirect=True)
 async def test_settings_of_the_database_change_nothing(hostile: str, settings: Settings, database: str) -> None:
     async with client_of(settings) as client, client_of(settings) as other:  # two processes, each with a pool
         both = client, other
