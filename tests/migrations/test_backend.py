@@ -288,7 +288,7 @@ def test_a_concurrent_build_waits_for_old_transactions(database: str) -> None:
         wait_until(lambda: watcher.execute(waiting).fetchall())
         writer.rollback()
 
-    assert migrator.communicate(timeout=30)[1] == ""
+    assert migrator.communicate()[1] == ""
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
 

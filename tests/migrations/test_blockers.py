@@ -1,6 +1,7 @@
 """Blockers of a migration: exactly the sessions that block its statement are named, and no innocent one."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -56,6 +57,11 @@ def during(migrator: psycopg.Connection, watcher: psycopg.Connection, statement:
     return find_blockers(watcher)
 
 
+def at_once(words: str) -> str:
+    """Return the words with 0 s in place of each duration, which depends on the load of the machine."""
+    return re.sub(r"\bfor \d+ s\b", "for 0 s", words)
+
+
 def test_writers_and_prepared_transactions_block_an_index_and_readers_do_not(
     connect: Connect, migrator: psycopg.Connection, watcher: psycopg.Connection
 ) -> None:
@@ -86,7 +92,7 @@ def test_writers_and_prepared_transactions_block_an_index_and_readers_do_not(
         (None, "it's mine", *lock),
     }
     [prepared_one] = [each for each in found if each.gid]
-    assert str(prepared_one).startswith(
+    assert at_once(str(prepared_one)).startswith(
         "prepared transaction 'it's mine' holds RowExclusiveLock on images, its transaction open for 0 s"
     )
     assert prepared_one.advice == (
@@ -94,7 +100,7 @@ def test_writers_and_prepared_transactions_block_an_index_and_readers_do_not(
     )
     assert (
         f"process {first.info.backend_pid} (first) holds RowExclusiveLock on images, idle in transaction for 0 s, "
-        in (in_words(found))
+        in at_once(in_words(found))
     )
     assert "at: LOCK TABLE images IN ROW EXCLUSIVE MODE" in in_words(found)
 
@@ -111,7 +117,7 @@ def test_a_session_that_queues_in_front_blocks(
     [found] = during(migrator, watcher, "SELECT count(*) FROM images")  # the reader does not block it
 
     assert (found.process, found.holds, found.mode) == (queued.info.backend_pid, False, "AccessExclusiveLock")
-    assert str(found).startswith(
+    assert at_once(str(found)).startswith(
         f"process {queued.info.backend_pid} (queued) waits in front for AccessExclusiveLock on images "
         f"behind process {reader.info.backend_pid}, its transaction open for 0 s, "
         "its query for 0 s, at: BEGIN; LOCK TABLE images"
@@ -160,7 +166,7 @@ def test_locks_that_are_on_no_table(
 
     assert (row.process, row.object) == (holder.info.backend_pid, None)
     assert (advisory.mode, advisory.object) == ("ExclusiveLock", "advisory lock 77")
-    assert "holds ExclusiveLock on advisory lock 77, idle in transaction for 0 s, " in str(advisory)
+    assert "holds ExclusiveLock on advisory lock 77, idle in transaction for 0 s, " in at_once(str(advisory))
     assert (elsewhere.process, elsewhere.other_database) == (process, "postgres")
     assert f"process {process} (elsewhere, database postgres) has a transaction that must end first" in str(elsewhere)
 
