@@ -21,6 +21,7 @@ from app.fair_slots import Slots, Turns
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings, read_settings
+from app.single_flight import SingleFlight
 from app.storage.store import open_store
 from app.web import openapi
 from app.web.auth import Tokens
@@ -102,6 +103,7 @@ def create_app(settings: Settings) -> Starlette:
                 take_over()
                 yield {
                     "settings": settings,
+                    "readiness": SingleFlight(),
                     "waited": set(),
                     "draining": on_sigterm(settings.shutdown_delay),
                     "codec": codec,

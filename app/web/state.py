@@ -16,6 +16,7 @@ from app.fair_slots import Slots, Turns
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings
+from app.single_flight import SingleFlight
 from app.web.auth import Tokens
 from app.web.exposition import Exposition
 
@@ -37,6 +38,7 @@ class State(TypedDict):
     exposition: Exposition
     tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
+    readiness: SingleFlight[None, list[str]]  # looks for migrations that are missing
     waited: set[str]  # migrations that have waited for a command since this process started: it does not need them
     guard: StoreGuard  # knows whether the store is that of another catalogue
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

@@ -1,7 +1,11 @@
+import asyncio
+from typing import Any
+
 import httpx
 import psycopg
 import pytest
 
+from app.database import queries
 from app.migrations.connection import run
 from app.review import releases, scratch
 from app.review.review import ask
@@ -25,6 +29,28 @@ async def test_a_missing_migration_makes_it_not_ready(
     assert response.status_code == 503
     assert response.headers["retry-after"] == "5"
     assert response.json()["detail"] == "Not applied yet: 0011_comment_images."
+
+
+async def test_probes_at_the_same_time_share_one_statement(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anyone may ask, without a token. So a flood must not take the connections of the pool."""
+    asked, go_on, read_history = [], asyncio.Event(), queries.read_history
+
+    async def slow(database: Any) -> Any:
+        asked.append(database)
+        await go_on.wait()
+        return await read_history(database)
+
+    monkeypatch.setattr(queries, "read_history", slow)
+    probes = [asyncio.create_task(client.get("/readyz")) for _ in range(50)]
+    while not asked:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert (await client.get("/healthz")).status_code == 200  # the others had their turns of the event loop
+    go_on.set()
+
+    assert {(await probe).status_code for probe in probes} == {200}
+    assert len(asked) == 1
 
 
 async def test_a_newer_database_is_ready(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:

@@ -62,13 +62,13 @@ async def readyz(request: Request[State]) -> Response:
     """Return 200 if the database answers and has all migrations of this release. It may have newer ones too.
 
     If only a replica answers, the service is ready: reads succeed, and writes would fail on other instances too. After
-    SIGTERM the service is not ready.
+    SIGTERM the service is not ready. Probes at the same time share one statement, because anyone may send them.
     """
     if request.state["draining"].is_set():
         raise unavailable("draining")
     reads = request.state["reads"]
     waited = request.state["waited"]
-    missing = await _pending(reads, waited)
+    missing = await request.state["readiness"].share(None, lambda: _pending(reads, waited))
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
         raise unavailable("migrations-pending", detail)
