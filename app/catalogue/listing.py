@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from pydantic import (
@@ -34,6 +34,7 @@ from app.decoder.capture import MAX_TEXT
 CAPTURE_FILTERS = ("captured_after", "captured_before", "camera", "bbox")
 DEGREES = r"-?[0-9]{1,3}(?:\.[0-9]{1,12})?"
 AREA = re.compile(f"{DEGREES}(?:,{DEGREES}){{3}}", re.ASCII)
+MOST_COUNTED = {"exact": 100_000, "estimate": 1000}  # images that `total` counts
 FIRST_RANK = 2.0  # more than PostgreSQL's ts_rank returns
 MAX_LIMIT = 200  # items on a page
 
@@ -134,10 +135,26 @@ class ListQuery(Filters):
         ),
     ] = cast("Sort", None)
     limit: Annotated[Whole, Between(1, MAX_LIMIT), Field(description="The largest number of images on the page.")] = 50
+    total: Annotated[
+        Literal["exact", "estimate"] | None,
+        Field(
+            description="Adds `total`, the number of images on all pages. `exact` counts up to 100,000 images, "
+            "`estimate` up to 1,000. More are estimated from a sample, and `estimated` is true. It cannot be combined "
+            "with `captured_after`, `captured_before`, `camera` and `bbox`.",
+        ),
+    ] = None
     cursor: Annotated[
         Annotated[str, Field(json_schema_extra={"format": "cursor"})] | None,
         Field(description="`next` of the page before, with the same `sort`."),
     ] = None
+
+    @field_validator("total")
+    @classmethod
+    def _without_capture(cls, value: str | None, info: ValidationInfo) -> str | None:
+        filters = [name for name in CAPTURE_FILTERS if info.data.get(name) is not None]
+        if value is not None and filters:
+            raise ValueError(f"cannot be combined with {' and '.join(filters)}")
+        return value
 
     @field_validator("cursor")
     @classmethod

@@ -16,6 +16,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import from_json
 
 from app.catalogue.fields import (
@@ -262,6 +263,13 @@ class Image(BaseModel):
     updated_at: AwareDatetime
 
 
+class Total(BaseModel):
+    """How many images match the filters."""
+
+    images: Annotated[int, Field(ge=0, description="The number of images on all pages.")]
+    estimated: Annotated[bool, Field(description="True if `images` is an estimate.")]
+
+
 class ImagePage(BaseModel):
     """A page of images."""
 
@@ -269,6 +277,7 @@ class ImagePage(BaseModel):
 
     images: list[Image]
     next: Annotated[str | None, Field(description="The `cursor` of the next page. Null on the last page.")]
+    total: Annotated[Total | SkipJsonSchema[None], Field(description="Only if the request has `total`.")] = None
 
 
 class TagCount(BaseModel):

@@ -95,6 +95,20 @@ async def _list_newest(
     return await database.fetch("list_images", *page)
 
 
+async def count_images(
+    database: Database,
+    *,
+    terms: Sequence[str],
+    words: str | None,
+    earliest: datetime,
+    end: tuple[datetime, UUID],
+    most: int,
+) -> Record:
+    """Return how many images match, and whether that is an estimate: more than about `most` are not counted."""
+    [row] = await database.fetch("count_images", terms, words, earliest, *end, most)
+    return row
+
+
 async def list_by_relevance(
     database: Database,
     *,

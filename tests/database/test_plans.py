@@ -46,6 +46,7 @@ PINNED = {
     "can_read_hashes": (set(), 0, 60),
     "confirm_store": (set(), 1, 5),
     "correct_image": ({"images_pkey"}, 1, 120),
+    "count_images": ({NEWEST, DOCUMENTS, WORDS, "images_pkey"}, 6000, 12_000),
     "count_upload_bytes": (set(), 1, IN_FUNCTION),
     "count_faults": ({"content_checks_fault_idx", "images_content_sha256_key"}, 0, 10),
     "count_images_to_capture": ({"images_content_sha256_idx", "images_content_sha256_key"}, 1000, 1100),

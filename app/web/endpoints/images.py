@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from app.catalogue.cursors import EPOCH, microseconds
 from app.catalogue.fields import attributes_within
-from app.catalogue.listing import ListQuery
+from app.catalogue.listing import MOST_COUNTED, ListQuery
 from app.catalogue.models import Image, ImagePage, ImagePatch
 from app.catalogue.thumbnails import objects_of
 from app.database import queries
@@ -123,7 +123,23 @@ async def _page(request: Request[State], query: ListQuery, rows: Sequence[Record
         cursor = query.cursor_after(*stop)
     else:
         cursor = None
-    return page(request, PATH, "images", await shown(request, [row["image"] for row in images[: query.limit]]), cursor)
+    items = await shown(request, [row["image"] for row in images[: query.limit]])
+    return page(request, PATH, "images", items, cursor, await _total(request, query))
+
+
+async def _total(request: Request[State], query: ListQuery) -> str:
+    """Return the field `total` of a page, or nothing if the client does not ask for it."""
+    if query.total is None:
+        return ""
+    row = await queries.count_images(
+        request.state["reads"],
+        terms=query.terms(),
+        words=query.q,
+        earliest=query.earliest(),
+        end=query.end(),
+        most=MOST_COUNTED[query.total],
+    )
+    return f',"total":{to_json(dict(row)).decode()}'
 
 
 @operation(
