@@ -1,9 +1,10 @@
 -- count_images: returns how many images match, and whether that is an estimate, for GET /v1/images?total=.
--- First it estimates: the share of the matches among 1,000 images, of the number of rows if the pages of the table are
--- as full as the last ANALYZE or VACUUM found them. The ids are random, so the images from a random id on are a random
--- sample. If that is more than three times $6, it is the answer. Otherwise it counts up to $6 + 1 matches.
--- OFFSET 0 keeps the period out of the look-up. The limit of the sample comes from a SELECT, so the planner expects few
--- rows, and reads them in the order of the index. Otherwise it would sort the table.
+-- First it estimates. The share of the matches among 1,000 images is multiplied by the number of rows. That number
+-- assumes that the pages of the table are as full as the last ANALYZE or VACUUM found them. The ids are random, so the
+-- images from a random id on are a random sample. If the estimate is more than three times $6, it is the answer.
+-- Otherwise it counts up to $6 + 1 matches. OFFSET 0 keeps the period out of the look-up. The limit of the sample comes
+-- from a SELECT, so the planner expects few rows, and reads them in the order of the index. Otherwise it would sort the
+-- table.
 -- $1 text[]                the terms: tag:..., type:...; may be empty
 -- $2 text                  words as people write them (images_word_query), or NULL
 -- $3 timestamptz           only images of this time or later
