@@ -114,7 +114,7 @@ class ListQuery(Filters):
         Field(description="Images taken by this model of camera. Case does not count.", examples=["Canon EOS R5"]),
     ] = None
     bbox: Annotated[
-        Annotated[str, AfterValidator(_area)] | None,
+        Annotated[str, AfterValidator(_area), Field(json_schema_extra={"format": "bbox"})] | None,
         Field(
             description="Images taken in this area: west,south,east,north in degrees. If west is greater than east, it "
             "crosses the antimeridian. It needs a token that may see positions.",

@@ -1,16 +1,25 @@
 """Models of capture metadata: they check the answers of a decoder, and the lines of an import."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from app.decoder.capture import FIRST_YEAR, MAX_CAPTION, MAX_KEYWORD, MAX_KEYWORDS, MAX_TEXT
 
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", re.ASCII)
 LAST_YEAR = 9998  # in every time zone such a time has a year of four digits
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 Keyword = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEYWORD, pattern=r"^[^\x00]*$")]
 Caption = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CAPTION, pattern=r"^[^\x00]*$")]
+
+
+def _written(value: object) -> object:
+    # pydantic also accepts a number of seconds, and a date without a time.
+    if value is not None and not (isinstance(value, str) and MOMENT.match(value)):
+        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
+    return value
 
 
 def _readable(value: AwareDatetime) -> AwareDatetime:
@@ -26,6 +35,7 @@ class Capture(BaseModel):
 
     captured_at: Annotated[
         AwareDatetime | None,
+        BeforeValidator(_written),
         AfterValidator(lambda value: value and _readable(value)),
         Field(
             description="When the picture was taken. See `captured_at_zone`.", examples=["2026-07-14T18:30:00+02:00"]
@@ -41,18 +51,22 @@ class Capture(BaseModel):
     make: Annotated[Line | None, Field(description="The maker of the camera.")] = None
     model: Annotated[Line | None, Field(description="The model of the camera.")] = None
     lens: Annotated[Line | None, Field(description="The model of the lens.")] = None
-    exposure_seconds: Annotated[float | None, Field(gt=0, le=86_400, description="The exposure time in seconds.")] = (
+    exposure_seconds: Annotated[
+        float | None, Field(strict=True, gt=0, le=86_400, description="The exposure time in seconds.")
+    ] = None
+    aperture: Annotated[float | None, Field(strict=True, gt=0, le=1000, description="The f-number.")] = None
+    iso: Annotated[int | None, Field(strict=True, ge=1, le=10_000_000, description="The sensitivity as ISO speed.")] = (
         None
     )
-    aperture: Annotated[float | None, Field(gt=0, le=1000, description="The f-number.")] = None
-    iso: Annotated[int | None, Field(ge=1, le=10_000_000, description="The sensitivity as ISO speed.")] = None
     focal_length_mm: Annotated[
-        float | None, Field(gt=0, le=100_000, description="The focal length of the lens in millimeters.")
+        float | None, Field(strict=True, gt=0, le=100_000, description="The focal length of the lens in millimeters.")
     ] = None
     software: Annotated[Line | None, Field(description="The program that wrote the file.")] = None
     creator: Annotated[Line | None, Field(description="The person who made the picture.")] = None
     copyright: Annotated[Line | None, Field(description="The notice of copyright.")] = None
-    rating: Annotated[int | None, Field(ge=-1, le=5, description="Stars from 0 to 5, or -1: rejected.")] = None
+    rating: Annotated[
+        int | None, Field(strict=True, ge=-1, le=5, description="Stars from 0 to 5, or -1: rejected.")
+    ] = None
     caption: Annotated[Caption | None, Field(description="The description in the file.")] = None
     keywords: Annotated[
         list[Keyword] | None, Field(max_length=MAX_KEYWORDS, description="The keywords in the file.")
@@ -64,10 +78,10 @@ class Location(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    latitude: Annotated[float, Field(ge=-90, le=90, description="Degrees. North is positive.")]
-    longitude: Annotated[float, Field(ge=-180, le=180, description="Degrees. East is positive.")]
+    latitude: Annotated[float, Field(strict=True, ge=-90, le=90, description="Degrees. North is positive.")]
+    longitude: Annotated[float, Field(strict=True, ge=-180, le=180, description="Degrees. East is positive.")]
     altitude_m: Annotated[
-        float | None, Field(ge=-12_000, le=100_000, description="Meters above the level of the sea.")
+        float | None, Field(strict=True, ge=-12_000, le=100_000, description="Meters above the level of the sea.")
     ] = None
 
 
