@@ -9,7 +9,7 @@
 -- Cost:  two scans of the table, and a sort: as 0050 for as many rows, with entries of 40 bytes in place of 32. If it fails,
 --        see 0005.
 -- transactional: false
--- depends: 0065_drop_image_documents
+-- depends: 0061_index_image_words
 
 CREATE INDEX CONCURRENTLY images_captured_at_created_at_id_idx ON images (
     COALESCE(captured_at, '-infinity'::timestamptz),
