@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # Parts of a CREATE INDEX that are not compared: they say nothing about the index, or pg_get_indexdef() leaves them out.
 IGNORED = {"concurrent", "idxname", "if_not_exists", "location", "relation", "stmt_location", "tableSpace"}
 IGNORED |= {"funcformat", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"}
-LAST_PART = {"fields", "funcname", "name", "collation", "collname", "opclass"}  # names that may have a schema
+LAST_PART = {"fields", "funcname", "name", "names", "collation", "collname", "opclass"}  # names that may have a schema
 LIKE = {"AEXPR_LIKE", "AEXPR_ILIKE"}
 IN = {"=": "AEXPR_OP_ANY", "<>": "AEXPR_OP_ALL"}  # x IN (1, 2) becomes x = ANY (ARRAY[1, 2])
 

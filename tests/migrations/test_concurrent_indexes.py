@@ -270,12 +270,37 @@ DEFINITIONS = [
     "a ON t ((d ->> 'x'))",
     "a ON t (coalesce(c, ''), (b + 1))",
     "a ON t ((b::bigint))",
+    "a ON t ((b::float8))",
+    "a ON t ((b::pg_catalog.int2))",
+    "a ON t ((CAST(c AS varchar(5))))",
+    "a ON t ((c::numeric(9, 2)))",
+    "a ON t USING gist (point((d ->> 'x')::float8, (d ->> 'y')::double precision)) WHERE d IS NOT NULL",
+    "a ON t ((d #>> '{x,y}'))",
+    "a ON t (((d -> 'x') ->> 'y'), (d -> 1))",
+    "a ON t ((c IS DISTINCT FROM 'a'))",
+    "a ON t ((NOT b = 1)) WHERE NOT (b = 2 OR b = 3)",
+    "a ON t ((CASE WHEN b = 1 THEN 'one' ELSE c END))",
+    "a ON t (nullif(b, 0), greatest(b, 1), least(b, 2))",
+    "a ON t ((date_trunc('day', u AT TIME ZONE 'UTC')))",
+    "a ON t ((extract(year FROM u AT TIME ZONE 'UTC')))",
+    "a ON t (b) WHERE c ~ '^a' AND c !~* 'b$'",
+    "a ON t (b) WHERE b = ANY ('{1,2}')",
+    "a ON t (b) WHERE b = ANY (ARRAY[1, 3])",
+    "a ON t (b) WHERE (c = 'x') IS TRUE AND (c = 'y') IS NOT FALSE",
+    "a ON t ((c COLLATE \"C\" || 'a'))",
+    "a ON t (substring(c FROM 1 FOR 3), trim(c), position('a' IN c))",
+    "a ON t ((b % 2), (- b), (@ b), (b::bit(3)))",
+    "a ON t ((to_tsvector('simple', c)))",
+    "a ON t ((to_tsvector('simple'::regconfig, coalesce(c, '') || ' ' || coalesce(v, ''))))",
+    "a ON t USING brin (b int4_minmax_multi_ops (values_per_range = 16))",
+    "a ON t (b) WHERE d @> '{\"x\": 1}' AND d ? 'y'",
+    "a ON t (b) WHERE array_length(string_to_array(c, ','), 1) > 1",
 ]
 
 
 def test_each_definition_is_that_of_the_index_it_makes(empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
-        connection.execute('CREATE TABLE t (b integer, c text, d jsonb, v varchar(9), "B" text)')
+        connection.execute('CREATE TABLE t (b integer, c text, d jsonb, v varchar(9), "B" text, u timestamptz)')
         statements = [f"CREATE INDEX CONCURRENTLY {each}" for each in DEFINITIONS]
         statements += ["CREATE UNIQUE INDEX CONCURRENTLY a ON t (b)"]
         statements += ["CREATE UNIQUE INDEX CONCURRENTLY a ON t (b) NULLS NOT DISTINCT"]
