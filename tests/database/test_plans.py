@@ -61,7 +61,7 @@ PINNED = {
     "find_holder": (set(), 10, 10),
     "find_known": ({"images_pkey", "images_content_sha256_key"}, 3, 20),
     "find_token": (set(), 1, IN_FUNCTION),
-    "forget_locations": ({NEWEST, "images_pkey"}, 80, 250),
+    "forget_locations": ({NEWEST, "images_pkey"}, 80, 600),
     "get_attributes": ({"images_pkey"}, 1, 5),
     "get_content": ({"images_pkey"}, 1, 5),
     "get_image": ({"images_pkey"}, 1, 5),
@@ -108,7 +108,7 @@ PINNED = {
     "read_database": (set(), 10, 10),
     "read_lock_wait": (set(), 1000, 30),
     # Each migration reads the ledger twice, which has a row for each: so few that PostgreSQL uses no index.
-    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 12_000, 400),
+    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 12_000, 450),
     "read_runs": ({"_yoyo_ledger_pkey"}, 200, 20),
     "read_tables": (set(), 5000, 1500),
     "read_position": (set(), 0, 0),
