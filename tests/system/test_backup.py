@@ -149,7 +149,7 @@ def test_a_dump_of_an_older_release_goes_on_from_there(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "applied 0021" in done.stdout
     assert "waits for the command: images schema contract" in done.stdout
-    assert "drift: not compared, because 4 migrations are not applied" in done.stdout
+    assert re.search(r"drift: not compared, because \d+ migrations are not applied", done.stdout)
 
 
 @pytest.fixture

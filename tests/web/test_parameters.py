@@ -95,7 +95,7 @@ async def test_a_query_of_thousands_of_parameters_is_not_parsed(path: str, clien
 
 
 async def test_a_media_type_is_not_longer_than_the_database_allows(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/v1/images", params={"content_type": "é" * 100})).status_code == 200
+    assert (await client.get("/v1/images", params={"content_type": "/" + "é" * 99})).status_code == 200
     assert faults(await client.get("/v1/images", params={"content_type": "x" * 5000})) == ["content_type"]
 
 

@@ -1,6 +1,7 @@
 """Round trips: an imported image is in each list and in the export, and can be imported again."""
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -46,6 +47,10 @@ RECORDS = st.lists(
             "created_at": MOMENTS,
             "updated_at": MOMENTS,
             "attributes": st.dictionaries(TEXTS, VALUES, max_size=3),
+            "color": st.sampled_from([None, "#00ff7f"]),
+            "thumbhash": st.none() | st.binary(min_size=5, max_size=25).map(lambda value: b64encode(value).decode()),
+            "capture": st.sampled_from([None, {}, {"iso": 100, "aperture": 2.8, "caption": '\u2028"}', "rating": -1}]),
+            "location": st.sampled_from([None, {"latitude": -90.0, "longitude": 0.5, "altitude_m": 1e-7}]),
         }
     ),
     min_size=1,

@@ -21,10 +21,11 @@ def backfill_images() -> None:
     help="Read at most so many bytes per second, such as 50MB. Default: no limit.",
 )
 def capture(rate: int | None) -> int:
-    """Fill capture metadata, positions, colors and ThumbHashes of images that have none yet.
+    """Fill capture metadata and ThumbHashes.
 
-    It runs beside the service. After an interruption, run the command again: it continues with the images that are
-    left. Each image that it fills gets a new `updated_at`. With LOCATION=strip it first removes stored positions.
+    It reads the images that have none yet, and fills their positions and colors too. It runs beside the service. After
+    an interruption, run the command again: it continues with the images that are left. Each image
+    that it fills gets a new `updated_at`. With LOCATION=strip it first removes stored positions.
     """
     from app.cli.backfill_capture import backfill_capture
 

@@ -69,7 +69,9 @@ export class Tile {
       this.thumbnail.src = this.url;
       await this.thumbnail.decode();
       this.thumbnail.className = "there";
-      this.thumbnail.addEventListener("transitionend", () => this.#uncover(), { once: true });
+      // There is no transition if the reader prefers less motion.
+      await Promise.allSettled(this.thumbnail.getAnimations().map((animation) => animation.finished));
+      this.#uncover();
     } catch {
       if (this.#request.signal.aborted) return;
       this.#uncover();
