@@ -292,7 +292,6 @@ DEFINITIONS = [
     "a ON t ((b % 2), (- b), (@ b), (b::bit(3)))",
     "a ON t ((to_tsvector('simple', c)))",
     "a ON t ((to_tsvector('simple'::regconfig, coalesce(c, '') || ' ' || coalesce(v, ''))))",
-    "a ON t USING brin (b int4_minmax_multi_ops (values_per_range = 16))",
     "a ON t (b) WHERE d @> '{\"x\": 1}' AND d ? 'y'",
     "a ON t (b) WHERE array_length(string_to_array(c, ','), 1) > 1",
 ]

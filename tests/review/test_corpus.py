@@ -66,6 +66,8 @@ SMALL = {"a batch beside its column", "a batch by WITH"}
 # Harm that only a measurement shows, or that the check calls unsafe by a rule that is less strict elsewhere.
 PROVED = {
     "a trigger that always raises": "the query insert_image of this release fails",
+    "a trigger that begins with an error": "the query update_image of this release fails",
+    "a publication without the key": "the query update_image of this release fails",
     "a publication by a column that is not in the key": "the query update_image of this release fails",
     "a rollback that takes more than was brought": "the schema is not as before",
     "writes that do nothing": "the query insert_image of this release fails",
