@@ -530,7 +530,7 @@ def test_each_row_is_done_once_after_five_kills(mortal: Server, folder: Path, tm
     with backend_on(mortal.url()) as backend:
         migrations = read_migrations(str(folder))
         backend.apply_migrations(backend.to_apply(migrations).filter(lambda each: each.id != ID))
-        backend.connection.execute("INSERT INTO items SELECT number FROM generate_series(1, 20000) AS number")
+        backend.connection.execute("INSERT INTO items SELECT number FROM generate_series(1, 100000) AS number")
     for kill in range(5):
         before = ask(done)
         running = forked.start(tmp_path / str(kill), variables, *command)
@@ -546,7 +546,7 @@ def test_each_row_is_done_once_after_five_kills(mortal: Server, folder: Path, tm
 
     assert forked.run(variables, *command).returncode == 0
 
-    assert ask("SELECT done, count(*) FROM items GROUP BY done") == [(1, 20_000)]
-    assert ask("SELECT rows_done, state FROM _yoyo_ledger_backfills") == [(20_000, "done")]
+    assert ask("SELECT done, count(*) FROM items GROUP BY done") == [(1, 100_000)]
+    assert ask("SELECT rows_done, state FROM _yoyo_ledger_backfills") == [(100_000, "done")]
     runs = ask(f"SELECT outcome FROM _yoyo_ledger WHERE migration_id = '{ID}'")  # noqa: S608
     assert runs == [("done",)]
