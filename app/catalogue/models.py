@@ -244,12 +244,13 @@ class Image(BaseModel):
         Any,
         Field(description="An object. An adopted image may have any JSON value of the former service."),
     ]
-    color: Annotated[Color | None, Field(description="The dominant color. Null if the bytes have not been read.")]
+    color: Annotated[Color | None, Field(description="The dominant color. Null if `thumbhash` is.")]
     thumbhash: Annotated[
         str | None,
         Field(
             description="The [ThumbHash](https://evanw.github.io/thumbhash/) in base64: a tiny picture to show before "
-            "the thumbnail arrives. Null if the bytes have not been read, or a JPEG is too large for it."
+            "the thumbnail arrives. Null if the bytes have not been read, or are a JPEG without a thumbnail in its "
+            "EXIF."
         ),
     ]
     capture: Annotated[

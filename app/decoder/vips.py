@@ -135,7 +135,7 @@ def read(
         raise broken(error, content) from None
     width, height = _size(image, content)
     if loader == "jpegload_source":
-        tiny = preview.of_jpeg(image, content)
+        tiny = preview.of_jpeg(image)
     if orientation in TURNED:
         width, height = height, width
     if loader == "tiffload_source":

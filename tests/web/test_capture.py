@@ -26,8 +26,10 @@ async def test_an_upload_returns_what_its_bytes_tell(client: httpx.AsyncClient) 
     assert image["capture"]["captured_at"] == "2026-07-14T18:30:05.250000+02:00"
     assert image["capture"]["model"] == "Canon EOS R5"
     assert image["location"] == POSITION
-    assert image["color"] == "#00005a"
-    assert image["thumbhash"]
+    assert (image["color"], image["thumbhash"]) == (None, None)  # a JPEG without a thumbnail in it
+    png = await upload(client, photo("PNG"))
+    assert png["color"] == "#00005a"
+    assert png["thumbhash"]
     assert (image["title"], image["description"], image["tags"]) == (None, None, [])
 
 
