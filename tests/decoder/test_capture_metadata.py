@@ -241,9 +241,7 @@ def exif_with(inside: Image.Image, orientation: int = 1) -> bytes:
     first = struct.pack("<IHHHIII", 8, 1, 0x0112, 3, 1, orientation, place)
     where = struct.pack("<HHHII", 2, 0x0201, 4, 1, place + 2 + 24 + 4)
     length = struct.pack("<HHII", 0x0202, 4, 1, len(content))
-    return (
-        b"Exif\0\0II*\0" + struct.pack("<I", 8) + first + struct.pack("<I", place) + where + length + bytes(4) + content
-    )
+    return b"Exif\0\0II*\0" + first + where + length + bytes(4) + content
 
 
 @pytest.mark.parametrize("orientation", [1, 6, 8])
