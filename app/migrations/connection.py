@@ -166,8 +166,14 @@ def run_text(connection: Connection, sql: str, /, **parameters: Any) -> psycopg.
 
 
 def is_interrupted(error: psycopg.Error) -> bool:
-    """Return whether a signal cut the statement off. A second signal also cuts the connection."""
-    return isinstance(error.__context__, KeyboardInterrupt)
+    """Return whether a signal cut the statement off.
+
+    If it also cut the connection, each clean-up failed too, and the first error is behind the others.
+    """
+    cause: BaseException | None = error
+    while isinstance(cause, psycopg.Error):
+        cause = cause.__context__
+    return isinstance(cause, KeyboardInterrupt)
 
 
 def explain(error: psycopg.Error) -> tuple[str, str | None]:

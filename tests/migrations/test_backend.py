@@ -138,7 +138,7 @@ def test_an_interrupted_migrator_ends_at_once_with_a_hint(
     migrator.send_signal(interruption)
     _, stderr = migrator.communicate(timeout=30)  # it would sleep for a minute
 
-    assert migrator.returncode == 130
+    assert migrator.returncode == 130, stderr
     assert stderr.startswith("error: interrupted")
     assert stderr.count("\n") == 2
     assert what_remains(empty_database) == (None, 0)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -14,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
-from app.migrations.connection import run
+from app.migrations.connection import is_interrupted, run
 from app.settings import ROOT
 from tests.cli.test_status import status
 from tests.conftest import BIN, environment, yoyo_on
@@ -22,6 +23,24 @@ from tests.migrations.test_backend import sleeping, wait_until
 from tests.migrations.test_yoyo_options import migrations
 from tests.schema.test_history import ledger, state, write
 from tests.support.forked import Running
+
+
+def test_an_interruption_is_found_behind_the_errors_that_follow_it() -> None:
+    """The end of a transaction and the release of the lock fail too if the connection was closed."""
+
+    @contextmanager
+    def failing_at_its_end() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise psycopg.OperationalError("the connection is closed")
+
+    with pytest.raises(psycopg.OperationalError) as one, failing_at_its_end(), failing_at_its_end():
+        raise KeyboardInterrupt
+    with pytest.raises(psycopg.OperationalError) as other, failing_at_its_end(), failing_at_its_end():
+        raise psycopg.OperationalError("the server ended")
+
+    assert (is_interrupted(one.value), is_interrupted(other.value)) == (True, False)
 
 
 @pytest.fixture
