@@ -522,8 +522,11 @@ def test_an_image_opens_without_the_form_and_can_be_zoomed(site: Site, page: Pag
     expect(page.locator("#chips")).to_contain_text("From “yesterday”, which is no date")
     page.goto(site.url)
     ring = tile(page, "One")
+    expect(ring).to_be_visible()  # the link to skip leads to it
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
+    expect(ring).to_be_focused()
+    expect(ring).to_have_css("outline-style", "solid")
     expect(ring).to_have_css("outline-width", "3px")
     assert page.locator("#grid li").evaluate("({ contain }) => !/strict|content|paint/.test(contain)")
 
