@@ -9,6 +9,7 @@ from obstore.exceptions import BaseError
 from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE, PoolerError
 from app.errors import CommandError
 from app.migrations.connection import cannot_connect as cannot_connect
+from app.migrations.connection import hint_for
 from app.settings import Settings
 from app.storage.store import reason
 from app.text import one_line
@@ -42,7 +43,8 @@ def failure(error: BaseException, settings: Settings, *, as_owner: bool = False)
         return cannot_connect(error, settings, as_owner=as_owner)
     if isinstance(error, OSError) and error.filename is not None:
         return CommandError(f"{error.filename}: {error.strerror}.")
-    return CommandError(f"PostgreSQL failed: {one_line(str(error)).rstrip('.') or type(error).__name__}.")
+    message = one_line(str(error)).rstrip(".") or type(error).__name__
+    return CommandError(f"PostgreSQL failed: {message}.", hint_for(getattr(error, "sqlstate", None), message))
 
 
 def _is_connecting(error: BaseException) -> bool:

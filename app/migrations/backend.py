@@ -37,7 +37,7 @@ from app.migrations.execution import execute
 from app.migrations.migrator import FinishedElsewhereError
 from app.migrations.order import reject_faults, reject_force, reject_gap, reject_needed, reject_problems
 from app.migrations.output import Output
-from app.migrations.restored import without_history
+from app.migrations.restored import known_version, without_history
 from app.migrations.session import Session
 from app.migrations.validation import faults
 from app.migrations.watch import Watch
@@ -49,7 +49,6 @@ from app.settings import read_settings
 from app.streams import guard_streams
 
 GIVE_WAY = 2 * lock.POLL_INTERVAL  # seconds in which a migrator that waits takes the lock
-
 # yoyo warns at each plain `yoyo rollback` that it rolls back only one migration, as the documentation promises.
 warnings.filterwarnings("ignore", message="Only rolling back a single migration")
 
@@ -96,6 +95,10 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def init_database(self) -> None:
         """Do nothing: `_hold` creates the lock table under the lock, and PostgreSQL has transactional DDL."""
+
+    def ensure_internal_schema_updated(self) -> None:
+        with known_version():
+            super().ensure_internal_schema_updated()
 
     def transaction(self, rollback_on_exit: bool = False) -> Any:
         """Return a transaction, or nothing inside one: without savepoints, an error ends all of it."""

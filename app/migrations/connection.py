@@ -1,5 +1,6 @@
 """Connection of the migrator to PostgreSQL, its statements, and its errors in words."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,8 +43,12 @@ HAS_TRANSACTION_TIMEOUT = 170000  # server version. An earlier one rejects the o
 WITHOUT_VALUE = ("08", "25", "2B", "40", "53", "54", "55", "57", "42501", "42701", "42710", "42723", "42P06", "42P07")
 ABOUT_STATEMENT = ("0A", "42")  # classes of errors with names of the statement, if PostgreSQL says at which place
 
+RESTORE = "restore them too: pg_dump --table='*yoyo*'"
 SEARCH_PATH = "?options=-csearch_path%3DSCHEMA in the URL"
 OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL, or MIGRATION_ROLE"
+TIMEOUT_HINT = "the role, the database or the server has a time-out that is too short: see \\drds of psql"
+TIMEOUTS = ("25P03", "25P04", "57P05")  # of an idle transaction, of a transaction, of an idle session
+TIMEOUT = re.compile("canceling statement due to statement timeout|terminating connection due to .*timeout")
 READ_ONLY_HINT = (
     "migrate on a primary. If this is one, remove default_transaction_read_only from the role or the database"
 )
@@ -52,11 +57,16 @@ Connection = psycopg.Connection[TupleRow]
 
 
 def open_connection(settings: Settings) -> Connection:
-    """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set, without time-outs.
+    """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set: see open_url."""
+    return open_url(owner_url(settings))
+
+
+def open_url(url: str) -> Connection:
+    """Connect to a libpq URL without time-outs.
 
     A pooler rejects options. Then connect without them: some commands only read, and work. Raises psycopg.Error.
     """
-    found = parameters(owner_url(settings))
+    found = parameters(url)
     options = f"{found.get('options', '')} {WITHOUT_TIME_OUTS}".lstrip()
     try:
         connection = psycopg.connect(autocommit=True, **found | {"options": options})
@@ -134,6 +144,8 @@ def reject_pooler(connection: Connection) -> None:
 def reject_other_schema(connection: Connection) -> None:
     """Raise CommandError if the search_path finds tables of this project in another schema than new tables would go to.
 
+    Raise it too if one of the migrator's own tables is that of another program, or is incomplete.
+
     Then half of the statements would use one schema, and half the other. "$user" in a search_path can cause this. A
     search_path that leads to no schema would find no table, and an installed database would look like a new one.
     """
@@ -149,6 +161,18 @@ def reject_other_schema(connection: Connection) -> None:
         raise CommandError(
             f"the search_path leads to schema {schema}, but schema {found} has {what}.",
             f"set the search_path to one of them: {SEARCH_PATH}",
+        )
+    if row := run(connection, "find_foreign_tables").fetchone():
+        table, lacks = row
+        if lacks == "":
+            raise CommandError(
+                f"the database has _yoyo_migration without {table}.",
+                f"if a dump was restored without all of yoyo's tables, {RESTORE}",
+            )
+        what = f"has no column {lacks}" if lacks else "is no table"
+        raise CommandError(
+            f"{table} is not yoyo's: it {what}.",
+            f"if it belongs to another program, rename it, or use another schema: {SEARCH_PATH}",
         )
 
 
@@ -181,14 +205,21 @@ def explain(error: psycopg.Error) -> tuple[str, str | None]:
     if error.diag.message_primary is None:
         # A clean-up that found the connection closed says less than the error that closed it.
         cause = error.__context__
-        return explain(cause) if isinstance(cause, psycopg.Error) else (one_line(str(error)).rstrip("."), None)
+        message = one_line(str(error)).rstrip(".")
+        return explain(cause) if isinstance(cause, psycopg.Error) else (message, hint_for(error.sqlstate, message))
     details = (error.diag.message_detail or "").splitlines()
-    hint = error.diag.message_hint  # that of row security names the statement that switches it off
-    if hint is None and isinstance(error, InsufficientPrivilege):
-        hint = OWNER_HINT
-    if hint is None and isinstance(error, ReadOnlySqlTransaction):
-        hint = READ_ONLY_HINT
+    # PostgreSQL's hint for row security names the statement that switches it off.
+    hint = error.diag.message_hint or hint_for(error.sqlstate, error.diag.message_primary)
     return "\n  ".join([error.diag.message_primary, *details]), hint
+
+
+def hint_for(sqlstate: str | None, message: str) -> str | None:
+    """Return what to do about an error of PostgreSQL that has no hint of its own."""
+    if sqlstate == InsufficientPrivilege.sqlstate:
+        return OWNER_HINT
+    if sqlstate == ReadOnlySqlTransaction.sqlstate:
+        return READ_ONLY_HINT
+    return TIMEOUT_HINT if sqlstate in TIMEOUTS or TIMEOUT.search(message) else None
 
 
 def without_values(error: psycopg.Error) -> str:

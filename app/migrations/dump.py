@@ -5,11 +5,10 @@ import re
 import subprocess
 from pathlib import Path
 
-import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded_postgres import binaries
-from app.migrations.connection import ENCODING, Connection, reject_pooler, run
+from app.migrations.connection import WITHOUT_TIME_OUTS, Connection, open_url, reject_pooler, run
 from app.program import SCHEMA
 from app.project import current
 from app.schema.drift import THINGS, Drift, compare_with_file
@@ -34,7 +33,7 @@ def dump(url: str) -> str:
     subprocess.CalledProcessError with the message of pg_dump in `stderr`.
     """
     text = run_pg_dump(url, "--schema-only", "--no-owner", "--no-privileges", "--exclude-extension=pg_stat_statements")
-    with psycopg.connect(url, **ENCODING) as connection:
+    with open_url(url) as connection:
         run(connection, "prepare_reading")
         things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection, comments=True))
     return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things
@@ -42,7 +41,7 @@ def dump(url: str) -> str:
 
 def missing_roles(url: str) -> list[str]:
     """Return the roles of the project that the server does not have. Raises psycopg.Error."""
-    with psycopg.connect(url, **ENCODING) as connection:
+    with open_url(url) as connection:
         return [name for (name,) in run(connection, "find_missing_roles", names=list(current().roles)).fetchall()]
 
 
@@ -52,7 +51,7 @@ def run_pg_dump(url: str, *options: str) -> str:
     # In the environment, because the process list shows arguments.
     password = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}
     # pg_dump sets all other settings that change its text itself.
-    parameters["options"] = f"{parameters.get('options', '')} -c quote_all_identifiers=off"
+    parameters["options"] = f"{parameters.get('options', '')} {WITHOUT_TIME_OUTS} -c quote_all_identifiers=off"
     command: list[str | Path] = [
         binaries(18) / "pg_dump",
         "--encoding=UTF8",
@@ -60,7 +59,7 @@ def run_pg_dump(url: str, *options: str) -> str:
         *options,
         make_conninfo("", **parameters),
     ]
-    with psycopg.connect(url) as connection:
+    with open_url(url) as connection:
         reject_pooler(connection)  # the settings of pg_dump would stay in the pooler's session
     done = subprocess.run(command, env=os.environ | password, check=True, capture_output=True, encoding="utf-8")
     return done.stdout

@@ -5,14 +5,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.errors import CommandError, ExitCode
-from app.migrations.connection import Connection
+from app.migrations.connection import RESTORE, Connection
 from app.migrations.dump import inspect
 from app.program import SCHEMA
 from app.project import current
 from app.schema.drift import drift
 
 TABLE = re.compile("(table [^:]+): ")
-RESTORE = "restore them too: pg_dump --table='*yoyo*'"
+
+
+@contextmanager
+def known_version() -> Iterator[None]:
+    """Raise CommandError if yoyo does not know the version of its own tables, for which it has only an assertion."""
+    try:
+        yield
+    except AssertionError as error:
+        raise CommandError(
+            "_yoyo_version has no version, or one that this yoyo does not know.",
+            f"if a newer yoyo wrote it, use that yoyo. If a dump was restored without its rows, {RESTORE}",
+        ) from error
 
 
 @contextmanager

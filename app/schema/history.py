@@ -194,7 +194,7 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
     first = min(files, default="")
     baseline = files[first].baseline if files else None
     replaced = sorted(name for name in applied if name < first) if baseline else []
-    entries = []
+    entries: list[Entry] = []
     interrupted = {name for name, record in known.items() if record.outcome == "started" and name >= first}
     for name in sorted((files.keys() | applied.keys() | interrupted) - set(replaced)):
         if baseline and replaced and name == first:
@@ -215,8 +215,39 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
             entries.append(entry)
     return [
         replace(entry, depends=requires[entry.id], phase=orders[entry.id].phase) if entry.id in files else entry
-        for entry in entries
+        for entry in _with_one_beginning(entries, files)
     ]
+
+
+def _with_one_beginning(entries: list[Entry], files: Mapping[str, Digest]) -> list[Entry]:
+    """Return the entries with one problem if the history of the database begins with a file of another release.
+
+    That is a baseline, whose ID is also that of the last file that it replaces. Or another program made the history.
+    """
+    applied = [entry for entry in entries if entry.applied]
+    first = applied[0] if applied else None
+    if first is None:
+        return entries
+    if first.state == "edited" and entries[0] is not first:
+        advice = "use a release that has the baseline, such as the one that made the database"
+        problem = f"{first.id} is a baseline in this database, and this release has the migrations that it replaces"
+        began = [replace(entry, problem=problem, advice=advice) if entry is first else entry for entry in entries]
+        return [entry for entry in began if entry.applied or entry.id > first.id]
+    if all(entry.state in ("newer", "missing") and not _was_renamed(entry, files) for entry in applied):
+        advice = (
+            "use the release that made the database. If another program made it, give this project a schema of its own"
+        )
+        problem = f"none of the applied migrations is of this release: {first.id}"
+        if len(applied) > 1:
+            problem += f" to {applied[-1].id}"
+        plain = [replace(entry, problem="", advice="") for entry in entries]
+        return [replace(entry, problem=problem, advice=advice) if entry.id == first.id else entry for entry in plain]
+    return entries
+
+
+def _was_renamed(entry: Entry, files: Mapping[str, Digest]) -> bool:
+    sha256 = entry.record.sha256 if entry.record else None
+    return sha256 is not None and any(file.matches(sha256) for file in files.values())
 
 
 def _needs(other: str, name: str, requires: Mapping[str, tuple[str, ...]], waits: Mapping[str, str]) -> bool:

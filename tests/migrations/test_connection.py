@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import socket
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
-from app.migrations.connection import is_interrupted, run
+from app.migrations.connection import TIMEOUT_HINT, explain, hint_for, is_interrupted, run
 from app.settings import ROOT
 from tests.cli.test_status import status
 from tests.conftest import BIN, environment, yoyo_on
@@ -146,6 +147,71 @@ def test_a_search_path_that_hides_an_installation_is_rejected(database: str) -> 
         "error: the search_path leads to schema postgres, but schema public has an installation.\n"
         "hint: set the search_path to one of them: ?options=-csearch_path%3DSCHEMA in the URL\n"
     )
+
+
+HISTORY = "CREATE TABLE _yoyo_migration (migration_hash text, migration_id text, applied_at_utc timestamp)"
+LOG = (
+    "CREATE TABLE _yoyo_log (id text, migration_hash text, migration_id text, operation text, username text, "
+    "hostname text, comment text, created_at_utc timestamp)"
+)
+FOREIGN_TABLES = {
+    "CREATE TABLE _yoyo_migration (id int)": "_yoyo_migration is not yoyo's: it has no column migration_hash.",
+    "CREATE TABLE yoyo_lock ()": "yoyo_lock is not yoyo's: it has no column locked.",
+    "CREATE TABLE _yoyo_ledger (LIKE pg_class)": "_yoyo_ledger is not yoyo's: it has no column migration_id.",
+    "CREATE VIEW _yoyo_ledger_tags AS SELECT '' AS name, '{}'::text[] AS migration_ids, '{}'::text[] AS digests": (
+        "_yoyo_ledger_tags is not yoyo's: it is no table."
+    ),
+    HISTORY: "the database has _yoyo_migration without _yoyo_log.",
+    f"{HISTORY}; {LOG}; CREATE TABLE _yoyo_version (version int, installed_at_utc timestamp)": (
+        "_yoyo_version has no version, or one that this yoyo does not know."
+    ),
+}
+
+
+@pytest.mark.parametrize("made", FOREIGN_TABLES)
+def test_yoyos_tables_of_another_program_or_without_some_are_an_error(made: str, empty_database: str) -> None:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(made.encode())
+
+    done = yoyo_on(empty_database, "apply")
+
+    assert (done.returncode, done.stderr.splitlines()[0]) == (3, f"error: {FOREIGN_TABLES[made]}")
+    assert done.stderr.splitlines()[1].startswith("hint: if ")
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('images')").fetchone() == (None,)
+    if "_yoyo_version" not in made:
+        assert status(empty_database).stderr == done.stderr
+
+
+@pytest.mark.parametrize("setting", ["statement_timeout = 1", "idle_in_transaction_session_timeout = 1"])
+def test_a_time_out_that_ends_a_command_has_a_hint(setting: str, empty_database: str) -> None:
+    """Whichever driver tells it."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(f"SET {setting}; BEGIN".encode())
+        select.select([connection], [], [], 0.3)  # until the server has ended an idle transaction
+        with pytest.raises(psycopg.Error) as error:
+            connection.execute("SELECT pg_sleep(0.1)")
+
+    assert explain(error.value)[1] == TIMEOUT_HINT
+    assert hint_for(None, str(error.value)) == TIMEOUT_HINT
+
+
+def test_a_history_of_another_program_is_one_line(empty_database: str) -> None:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(
+            f"{HISTORY}; {LOG}; CREATE TABLE _yoyo_version AS SELECT 2 AS version, now() AS installed_at_utc"
+        )
+        connection.execute(
+            "INSERT INTO _yoyo_migration VALUES ('a', '0001_create_customers', now()), ('b', '20240101_foo', now())"
+        )
+
+    done = yoyo_on(empty_database, "apply")
+
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "error: none of the applied migrations is of this release: 0001_create_customers to 20240101_foo.",
+    )
+    assert done.stderr.count("\n") == 2
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

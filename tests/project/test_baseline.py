@@ -228,6 +228,34 @@ def test_a_new_database_has_the_same_schema_rights_and_rows(
     assert whole(url) == whole(library.server.url("library_complete"))
 
 
+@pytest.mark.parametrize("left", [5, 2])  # the older release has the migrations up to it
+def test_an_older_release_on_a_database_of_the_baseline_says_so_in_one_line(
+    left: int, library: Library, on: Callable[[str], str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    on(library.database(f"library_older_{left}"))
+    library.yoyo(library.new, "apply")
+    older = tmp_path / "older"
+    shutil.copytree(library.old, older)
+    for path in (older / "sql" / "migrations").iterdir():
+        if int(path.name[:4]) > left:
+            path.unlink()
+    capfd.readouterr()
+
+    with pytest.raises(SystemExit) as end:
+        library.yoyo(older, "apply")
+
+    message = f"{BASELINE} is a baseline in this database, and this release has the migrations that it replaces"
+    if left < 4:
+        message = f"none of the applied migrations is of this release: {BASELINE} to {NEXT}"
+    err = capfd.readouterr().err
+    assert (end.value.code, err.partition("\n")[0]) == (1, f"error: {message}.")
+    assert err.count("\n") == 2
+    assert run(["schema", "--project", str(older), "status"]) == 1
+    assert [line for line in capfd.readouterr().out.splitlines() if line.startswith("wrong: ")] == [
+        f"wrong: {message}: {err.partition('hint: ')[2].strip()}"
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
