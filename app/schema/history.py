@@ -231,17 +231,17 @@ def _with_one_beginning(entries: list[Entry], files: Mapping[str, Digest]) -> li
     if first.state == "edited" and entries[0] is not first:
         advice = "use a release that has the baseline, such as the one that made the database"
         problem = f"{first.id} is a baseline in this database, and this release has the migrations that it replaces"
-        began = [replace(entry, problem=problem, advice=advice) if entry is first else entry for entry in entries]
-        return [entry for entry in began if entry.applied or entry.id > first.id]
+        began = Entry(first.id, first.state, first.record, problem, advice)
+        return [began, *(entry for entry in entries if entry.id > first.id)]
     if all(entry.state in ("newer", "missing") and not _was_renamed(entry, files) for entry in applied):
         advice = (
             "use the release that made the database. If another program made it, give this project a schema of its own"
         )
-        problem = f"none of the applied migrations is of this release: {first.id}"
+        problem = f"the applied migrations are not of this release: {first.id}"
         if len(applied) > 1:
             problem += f" to {applied[-1].id}"
-        plain = [replace(entry, problem="", advice="") for entry in entries]
-        return [replace(entry, problem=problem, advice=advice) if entry.id == first.id else entry for entry in plain]
+        began = Entry(first.id, first.state, first.record, problem, advice)
+        return [began if entry is first else replace(entry, problem="", advice="") for entry in entries]
     return entries
 
 

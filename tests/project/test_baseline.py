@@ -246,7 +246,7 @@ def test_an_older_release_on_a_database_of_the_baseline_says_so_in_one_line(
 
     message = f"{BASELINE} is a baseline in this database, and this release has the migrations that it replaces"
     if left < 4:
-        message = f"none of the applied migrations is of this release: {BASELINE} to {NEXT}"
+        message = f"the applied migrations are not of this release: {BASELINE} to {NEXT}"
     err = capfd.readouterr().err
     assert (end.value.code, err.partition("\n")[0]) == (1, f"error: {message}.")
     assert err.count("\n") == 2
