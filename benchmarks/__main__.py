@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from http.client import HTTPConnection
+from itertools import cycle, product
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
+from benchmarks import contents
 from benchmarks.check import check
 from benchmarks.database import Database, database
 from benchmarks.filters import pages
@@ -19,9 +21,23 @@ from benchmarks.limits.psql import pgbench, psql
 from benchmarks.load import Figures, load
 from benchmarks.report import report
 from benchmarks.results import Results
-from benchmarks.servers import PGBENCH, PSQL, STARLETTE, STORAGE, US, Server, cpu, servers
-from benchmarks.works import GET, NEWEST, PATCH, UPLOAD, Work, import_files, works
+from benchmarks.servers import (
+    FASTAPI,
+    FASTIFY,
+    PGBENCH,
+    PSQL,
+    STARLETTE,
+    STORAGE,
+    US,
+    Server,
+    cpu,
+    create_token,
+    servers,
+)
+from benchmarks.works import GET, NEWEST, PATCH, UPLOAD, Work, head, import_files, works
 
+THUMBNAILS, CONTENT, S3_CONTENT = "thumbnail of a new photo", "content of 350 KB", "content of 350 KB, on S3"
+WORKERS = [2, 4]
 STATEMENTS = {GET: "get_image", NEWEST: "list_images", PATCH: "update_image"}
 
 
@@ -38,20 +54,26 @@ class Size(NamedTuple):
     page_run: float
 
 
-FULL = Size(1_000_000, 5, 1.0, 5.0, 3, 100_000, 10, 0.1)
+FULL = Size(1_000_000, 5, 0.5, 3.0, 3, 100_000, 10, 0.1)
 QUICK = Size(200_000, 2, 0.3, 1.5, 1, 20_000, 3, 0.05)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rows, shorter runs: less than three minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer rows, shorter runs: five minutes")
     parser.add_argument(
-        "--only", default="", metavar="NAME", help="only works with NAME in their name, or pages, export, import"
+        "--only",
+        default="",
+        metavar="NAME",
+        help="only works with NAME in their name, or workers, pages, export, import",
+    )
+    parser.add_argument(
+        "--other", type=Path, metavar="FOLDER", help="also with the Python of another environment, such as .venv-3.13"
     )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that each `finally` runs, which stops the servers
     try:
-        results = measure_all(QUICK if arguments.quick else FULL, arguments.only)
+        results = measure_all(QUICK if arguments.quick else FULL, arguments.only, arguments.other)
     except (RuntimeError, subprocess.CalledProcessError) as error:
         sys.exit(f"make bench: {error}")
     except KeyboardInterrupt:
@@ -59,62 +81,90 @@ def main() -> None:
     report(results, quick=arguments.quick)
 
 
-def measure_all(size: Size, only: str) -> Results:
+def measure_all(size: Size, only: str, other: Path | None) -> Results:
     results = Results(size.rows)
-    with database(size.rows) as filled, servers(filled) as started:
-        check(started)
-        delete_added(filled)
-        measure_works(results, size, filled, started, only)
-        ours = started[US]
-        if only in "pages":
-            print("pages of the list", flush=True)
-            results.pages = pages(ours, filled, size.page_rounds, size.page_run)
-        if only in "export":
-            limit = partial(psql, filled, "export_images.sql")
-            measure_copies("export", results.exports, size, partial(export_over_http, ours, size.rows), limit)
-        if only in "import":
-            ndjson, table = import_files(size.imported)
-            limit = partial(psql, filled, "import_images.sql", table)
-            measure_copies(
-                "import",
-                results.imports,
-                size,
-                partial(import_over_http, ours, ndjson),
-                limit,
-                partial(delete_added, filled),
-            )
-        results.memory = ours.process.memory_info().rss
+    with database(size.rows) as filled:
+        token = create_token(filled)
+        with servers(filled, token, other=other) as started:
+            results.starts = {name: (server.start, server.first) for name, server in started.items()}
+            check(started)
+            delete_added(filled)
+            measure_works(results, size, filled, started, only)
+            results.memory = {name: server.memory for name, server in started.items()}
+            measure_contents(results, size, filled, started, only)
+            ours = started[US]
+            if only in "pages":
+                print("pages of the list", flush=True)
+                results.pages = pages(ours, filled, size.page_rounds, size.page_run)
+            if only in "export":
+                limit = partial(psql, filled, "export_images.sql")
+                measure_copies("export", results.exports, size, partial(export_over_http, ours, size.rows), limit)
+            if only in "import":
+                ndjson, table = import_files(size.imported)
+                limit = partial(psql, filled, "import_images.sql", table)
+                restore = partial(delete_added, filled)
+                measure_copies("import", results.imports, size, partial(import_over_http, ours, ndjson), limit, restore)
+        for workers in WORKERS if only in "workers" else []:
+            with servers(filled, token, workers=workers) as started:
+                measure_works(results, size, filled, started, "", workers)
     return results
 
 
-def measure_works(results: Results, size: Size, filled: Database, started: dict[str, Server], only: str) -> None:
+def measure_works(
+    results: Results, size: Size, filled: Database, started: dict[str, Server], only: str, workers: int = 1
+) -> None:
     """Measure each work on each of its servers, in turns. Each round begins with another server."""
     [(last,)] = filled.execute("SELECT id FROM images ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET 49")
-    asked = {name: work for name, work in works(size.rows, f"{last}").items() if only in name}
+    asked = {name: work for name, work in works(size.rows, f"{last}", started[US].token).items() if only in name}
+    if workers > 1:
+        asked = {name: work for name, work in asked.items() if name in {GET, NEWEST}}
     for number in range(size.rounds):
         for name, work in asked.items():
-            turn = number % len(work.servers)
-            for server in work.servers[turn:] + work.servers[:turn]:
-                if server == PGBENCH:
+            names = [*work.servers, *(other for other in started if other.startswith(f"{US}, Python") and work.peers)]
+            turn = number % len(names)
+            for who in names[turn:] + names[:turn]:
+                if who == PGBENCH and workers == 1:
                     figures = pgbench(filled, STATEMENTS[name], size.run)
-                elif server in started:
-                    figures = measure(work, started[server], filled, size)
+                elif who in started:
+                    figures = measure(work, started[who], filled, size)
                 else:
                     continue
-                results.runs.setdefault((name, server), []).append(figures)
-                print(f"{number + 1}/{size.rounds}  {name}: {server} {figures.rate:,.0f}/s", flush=True)
+                results.add(name if workers == 1 else f"{name}, {workers} workers", who, figures, f"{number + 1}")
                 if name == UPLOAD:
                     delete_added(filled)
 
 
 def measure(work: Work, server: Server, filled: Database, size: Size) -> Figures:
-    def used() -> tuple[float, float]:
-        return cpu(server.process), cpu(filled.process)
-
     requests = work.requests()
-    if server.name == STARLETTE:  # it has no images, so its answers contain none
+    if STARLETTE in server.name:  # it has no images, so its answers contain none
         requests = ((request, b"") for request, _ in requests)
-    return load(server.port, requests, status=work.status, warm_up=size.warm_up, seconds=size.run, cpu=used)
+    return load(
+        server.port, requests, status=work.status, warm_up=size.warm_up, seconds=size.run, cpu=used(server, filled)
+    )
+
+
+def used(server: Server, filled: Database) -> Callable[[], tuple[float, float]]:
+    return lambda: (cpu(server.process), cpu(filled.process))
+
+
+def measure_contents(results: Results, size: Size, filled: Database, started: dict[str, Server], only: str) -> None:
+    """Measure thumbnails of new photos, and the bytes of photos, in turns."""
+    services = [started[name] for name in (US, FASTAPI, FASTIFY) if name in started]
+    for number in range(size.rounds if only in THUMBNAILS else 0):
+        for server in services[number % len(services) :] + services[: number % len(services)]:
+            results.add(THUMBNAILS, server.name, contents.thumbnails(server, filled), f"{number + 1}")
+    if only in CONTENT:
+        with contents.nginx() as limit:
+            photos = {server.name: contents.contents_of(server) for server in services} | limit
+            for number, (who, (server, paths)) in product(range(size.rounds), photos.items()):
+                requests = cycle([(head("GET", path, server.token), b"") for path in paths])
+                figures = load(server.port, requests, warm_up=size.warm_up, seconds=size.run, cpu=used(server, filled))
+                results.add(CONTENT, who, figures, f"{number + 1}")
+    if only in S3_CONTENT:
+        with contents.on_s3(filled) as photos:
+            for number, (who, (server, paths)) in product(range(size.rounds), photos.items()):
+                results.add(S3_CONTENT, who, contents.ask(server, paths, filled), f"{number + 1}")
+    delete_added(filled)
 
 
 def measure_copies(
@@ -147,7 +197,7 @@ def export_over_http(server: Server, rows: int) -> float:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=600)
     buffer, lines = bytearray(1024 * 1024), 0
     begun = perf_counter()
-    connection.request("GET", "/v1/images/export")
+    connection.request("GET", "/v1/images/export", headers={"Authorization": f"Bearer {server.token}"})
     response = connection.getresponse()
     while size := response.readinto(buffer):
         lines += buffer.count(b"\n", 0, size)
@@ -159,9 +209,10 @@ def export_over_http(server: Server, rows: int) -> float:
 def delete_added(filled: Database) -> None:
     """Delete the rows and photos that were added since the database was filled."""
     filled.delete_added()
-    for folder in filter(Path.is_dir, STORAGE.iterdir()):
-        for stored in folder.iterdir():
-            shutil.rmtree(stored) if stored.is_dir() else stored.unlink()
+    for stored in STORAGE.glob("*/sha256/*"):
+        shutil.rmtree(stored)
+    for stored in STORAGE.glob("[0-9]*/*"):
+        stored.unlink()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmarks.works import form, make_photo
 
 def check(servers: dict[str, Server]) -> None:
     """Compare the peers' answers with ours. End the command if they differ."""
-    ours, peers = servers[US], [server for name, server in servers.items() if name not in {US, STARLETTE}]
+    ours, peers = servers[US], [server for name, server in servers.items() if name != US and STARLETTE not in name]
     photo = make_photo()
     path, title = f"/v1/images/{image_id(5)}", b'{"title": "The same for all"}'
     broken = form(photo[: len(photo) // 2], 0)
@@ -27,7 +27,7 @@ def check(servers: dict[str, Server]) -> None:
         server.request("POST", "/v1/images", *form(photo, number)) for number, server in enumerate([ours, *peers])
     ]
     for peer, answer in zip(peers, uploads[1:], strict=True):
-        own = {"id", "filename", "sha256", "title", "created_at", "updated_at"}
+        own = {"id", "filename", "sha256", "title", "created_at", "updated_at", "color", "thumbhash", "capture"}
         _same(peer, uploads[0], answer, ignored=own)
 
 

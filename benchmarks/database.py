@@ -20,7 +20,7 @@ from app.settings import ROOT
 DATA = ROOT / ".data" / "bench"
 OPTIONS = (
     "-c shared_buffers=1GB -c effective_cache_size=4GB -c maintenance_work_mem=512MB -c random_page_cost=1.1 "
-    "-c max_wal_size=8GB -c checkpoint_timeout=30min"
+    "-c max_wal_size=8GB -c checkpoint_timeout=30min -c max_connections=300"  # four workers of each service
 )
 YOYO = Path(sys.executable).with_name("yoyo")
 

@@ -55,7 +55,7 @@ def pages(server: Server, database: Database, rounds: int, seconds: float) -> di
     latencies: dict[str, list[float]] = {words: [] for words, _ in asked}
     for _ in range(rounds):
         for words, parameters in asked:
-            request = head("GET", f"/v1/images?{urlencode(parameters)}")
+            request = head("GET", f"/v1/images?{urlencode(parameters)}", server.token)
             figures = load(server.port, cycle([(request, b'"images"')]), connections=1, warm_up=0, seconds=seconds)
             latencies[words] += figures.latencies
     return latencies

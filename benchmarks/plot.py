@@ -1,4 +1,4 @@
-"""Plot of results.json: the measurements against the targets, and the latencies. Run by Python with matplotlib."""
+"""Plot of a run: its measurements against the targets, and the latencies. Run by Python with matplotlib."""
 
 import json
 import sys

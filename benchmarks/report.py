@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,22 +22,31 @@ from benchmarks.servers import HERE
 Row = list[str]
 
 
+RUNS = 3  # whole runs that are kept
+
+
 def report(results: Results, *, quick: bool) -> None:
     """Print and write the report. That of a quick run goes to .data/bench/results/, because its figures are rough."""
     folder = DATA / "results" if quick else HERE / "results"
     folder.mkdir(exist_ok=True)
-    text = as_markdown(results)
+    figures = as_json(results)
+    (folder / f"{figures['date'].replace(':', '')}.json").write_text(json.dumps(figures, indent=1) + "\n")
+    files = sorted(folder.glob("*.json"))
+    for outdated in files[:-RUNS]:
+        outdated.unlink()
+    runs = [json.loads(path.read_text()) for path in files[-RUNS:]]
+    text = as_markdown(results, runs)
     (folder / "results.md").write_text(text)
-    (folder / "results.json").write_text(json.dumps(as_json(results), indent=1) + "\n")
     print(f"\n{text}", flush=True)
-    plot = [DATA / "plot" / "bin" / "python", HERE / "plot.py", folder / "results.json", folder / "results.svg"]
+    plot = [DATA / "plot" / "bin" / "python", HERE / "plot.py", files[-1], folder / "results.svg"]
     subprocess.run(plot, check=True)
     print(f"written to {folder}")
 
 
-def as_markdown(results: Results) -> str:
-    setting = f"{results.rows:,} rows, 32 connections, one worker each, {datetime.now(UTC):%Y-%m-%d}. {machine()}."
-    asked = table(["", "measured", "target", ""], map(_target, targets(results)))
+def as_markdown(results: Results, runs: list[dict[str, Any]]) -> str:
+    """Return the report: the targets in each of the runs, then the figures of the newest run."""
+    setting = f"{results.rows:,} rows, 32 connections, one worker each unless it says another number. {machine()}."
+    asked = table(["", *(run["date"] for run in runs), "worst", "target", ""], _targets(runs))
     works = table(
         ["", "", "a second (spread)", "p50", "p99", "CPU of the server", "of PostgreSQL"],
         (_work(results, work, who) for work, who in results.runs),
@@ -47,21 +56,38 @@ def as_markdown(results: Results) -> str:
         ["", "p50", "p99"],
         ([words, *_shares(results.pages[words])] for words in [FIRST, DEEP, *slowest] if words in results.pages),
     )
+    starts = table(
+        ["", "start to the first answer", "first request", "memory after the works"],
+        (
+            [who, f"{start:.2f} s", f"{first * 1e3:.0f} ms", f"{results.memory.get(who, 0) / MIB:.0f} MiB"]
+            for who, (start, first) in results.starts.items()
+        ),
+    )
     return "\n".join(
         [
             f"{setting}\n\n{asked}",
             f"The rate is the median of the rounds. The other figures are for one request, over all rounds.\n\n{works}",
+            f"Start and memory of each server, with the processes that it started.\n\n{starts}",
             f"Pages of the list for one client, and the ten slowest filters.\n\n{pages}",
             f"{versions()}\n",
         ]
     )
 
 
-def _target(target: Target) -> Row:
-    bound = f"at {'most' if target.at_most else 'least'} {target.bound:g}{target.unit}"
-    if target.measured is None:
-        return [target.what, "not measured", bound, ""]
-    return [target.what, f"{target.measured:.2f}{target.unit}", bound, "met" if target.met else "**not met**"]
+def _targets(runs: list[dict[str, Any]]) -> Iterator[Row]:
+    for target in map(_parsed, runs[-1]["targets"]):
+        same = [each for run in runs for each in map(_parsed, run["targets"]) if each.what == target.what]
+        measured = [each.measured for each in same if each.measured is not None]
+        worst = target._replace(measured=(max if target.at_most else min)(measured, default=None))
+        cells = [f"{value:.2f}" for value in measured] or ["not measured"]
+        bound = f"at {'most' if target.at_most else 'least'} {target.bound:g}{target.unit}"
+        met = "" if worst.met is None else "met" if worst.met else "**not met**"
+        cells += [""] * (len(runs) - len(cells))
+        yield [target.what, *cells, "" if worst.measured is None else f"{worst.measured:.2f}{target.unit}", bound, met]
+
+
+def _parsed(target: dict[str, Any]) -> Target:
+    return Target(**{name: value for name, value in target.items() if name != "met"})
 
 
 def _work(results: Results, work: str, who: str) -> Row:
@@ -124,6 +150,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "imports": results.imports,
         "exports": results.exports,
         "memory": results.memory,
+        "starts": results.starts,
     }
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from benchmarks.filters import DEEP, FIRST, WITH_TARGET
 from benchmarks.load import Figures
-from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, PSQL, STARLETTE, US
+from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, PSQL, STARLETTE, US, bare
 from benchmarks.works import GET, NEWEST, PATCH, UPLOAD
 
 MIB = 1024 * 1024
@@ -21,7 +21,12 @@ class Results:
     pages: dict[str, list[float]] = field(default_factory=dict)  # latencies, by request
     imports: dict[str, list[float]] = field(default_factory=dict)
     exports: dict[str, list[float]] = field(default_factory=dict)
-    memory: int = 0  # bytes of our worker after the last measurement
+    memory: dict[str, int] = field(default_factory=dict)  # bytes after the works, by server
+    starts: dict[str, tuple[float, float]] = field(default_factory=dict)  # to the first answer, and of that request
+
+    def add(self, work: str, who: str, figures: Figures, round: str) -> None:
+        self.runs.setdefault((work, who), []).append(figures)
+        print(f"{round}  {work}: {who} {figures.rate:,.0f}/s", flush=True)
 
     def rate(self, work: str, who: str) -> float | None:
         """Return the median of the rounds, in requests per second."""
@@ -49,8 +54,8 @@ class Target(NamedTuple):
 def targets(results: Results) -> list[Target]:
     """Return the targets. A ratio of rates is the median of the ratios of the rounds."""
 
-    def rate(work: str, who: str, bound: float) -> Target:
-        pairs = zip(results.runs.get((work, US), []), results.runs.get((work, who), []), strict=False)
+    def rate(work: str, who: str, bound: float, us: str = US) -> Target:
+        pairs = zip(results.runs.get((work, us), []), results.runs.get((work, who), []), strict=False)
         ratios = [ours.rate / theirs.rate for ours, theirs in pairs]
         return Target(f"{work}: rate, to {who}", bound, _median(ratios))
 
@@ -71,18 +76,19 @@ def targets(results: Results) -> list[Target]:
     worst = {share: max(filters, key=lambda words: page(words, share), default=None) for share in (50, 99)}
     return [
         rate(GET, FASTAPI, 10),
-        rate(GET, FASTIFY, 1.15),
-        rate(GET, STARLETTE, 0.5),
-        rate(NEWEST, FASTAPI, 8),
-        rate(NEWEST, FASTIFY, 1.5),
-        rate(NEWEST, PGBENCH, 0.6),
-        rate(PATCH, FASTAPI, 7),
-        rate(PATCH, FASTIFY, 0.95),
-        rate(UPLOAD, FASTAPI, 1.5),
-        rate(UPLOAD, FASTIFY, 1.5),
-        *(tail(work, who, bound) for work in (GET, NEWEST, PATCH) for who, bound in ((FASTAPI, 10), (FASTIFY, 1))),
-        copy("import", results.imports, 0.6),
-        copy("export", results.exports, 0.9),
+        rate(GET, FASTIFY, 1.3),
+        rate(GET, STARLETTE, 0.55),
+        rate(GET, bare(FASTIFY), 1.1, us=bare(US)),
+        rate(NEWEST, FASTAPI, 9),
+        rate(NEWEST, FASTIFY, 1.6),
+        rate(NEWEST, PGBENCH, 0.5),
+        rate(PATCH, FASTAPI, 6),
+        rate(PATCH, FASTIFY, 1.15),
+        rate(UPLOAD, FASTAPI, 2),
+        rate(UPLOAD, FASTIFY, 1.7),
+        *(tail(work, who, 1) for work in (GET, NEWEST, PATCH, UPLOAD) for who in (FASTAPI, FASTIFY)),
+        copy("import", results.imports, 0.8),
+        copy("export", results.exports, 1),
         Target(f"{DEEP}: median, to the first", 1.5, page(DEEP, 50) if results.pages else None, at_most=True),
         *(
             Target(
@@ -93,7 +99,7 @@ def targets(results: Results) -> list[Target]:
             )
             for share, name, words in ((50, "median", worst[50]), (99, "p99", worst[99]))
         ),
-        Target("memory of a worker afterwards", 80, results.memory / MIB, at_most=True, unit=" MiB"),
+        Target("memory of a worker afterwards", 80, results.memory.get(US, 0) / MIB, at_most=True, unit=" MiB"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Works of the benchmark: the requests of each of the four, the photo to upload, and the rows to import."""
+"""Works of the benchmark: the requests of each, the photo to upload, and the rows to import."""
 
 import csv
 import json
@@ -15,9 +15,10 @@ from PIL import Image
 
 from benchmarks.database import DATA
 from benchmarks.load import Requests
-from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, STARLETTE, US, image_id
+from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, STARLETTE, US, bare, image_id
 
 GET, NEWEST, PATCH, UPLOAD = "get by id", "newest 50", "change a title", "upload a photo"
+SEARCH, TIMELINE = "search by two words", "timeline"
 
 REQUESTED_IMAGES = 20_000  # random IDs, which the requests repeat in the same order
 BOUNDARY = "a-boundary-that-is-in-no-photo"
@@ -28,8 +29,12 @@ class Work(NamedTuple):
     status: int
     servers: list[str]  # and limits, such as pgbench
 
+    @property
+    def peers(self) -> bool:
+        return len(self.servers) > 1
 
-def works(rows: int, last_of_page: str) -> dict[str, Work]:
+
+def works(rows: int, last_of_page: str, token: str) -> dict[str, Work]:
     """Return the works by name. `last_of_page` is the ID of the image that ends the first page of 50."""
     random = Random(1)  # noqa: S311
     ids = [image_id(random.randint(1, rows)) for _ in range(REQUESTED_IMAGES)]
@@ -37,33 +42,46 @@ def works(rows: int, last_of_page: str) -> dict[str, Work]:
     serial = count()
 
     def get() -> Requests:
-        return cycle([(head("GET", f"/v1/images/{id}"), f"{id}".encode()) for id in ids])
+        return cycle([(head("GET", f"/v1/images/{id}", token), f"{id}".encode()) for id in ids])
 
     def newest() -> Requests:
-        return cycle([(head("GET", "/v1/images"), last_of_page.encode())])
+        return cycle([(head("GET", "/v1/images", token), last_of_page.encode())])
 
     def patch() -> Requests:
         for number, id in zip(serial, cycle(ids), strict=False):
             title = b"Title %d" % number
             body = b'{"title":"%b"}' % title
-            yield head("PATCH", f"/v1/images/{id}", "application/json", len(body)) + body, title
+            yield head("PATCH", f"/v1/images/{id}", token, "application/json", len(body)) + body, title
 
     def upload() -> Requests:
         for number in serial:
             body, media_type = form(photo, number)
-            yield head("POST", "/v1/images", media_type, len(body)) + body, b"1800"
+            yield head("POST", "/v1/images", token, media_type, len(body)) + body, b"1800"
 
+    def search() -> Requests:
+        words = [f"harbour+{number}+bridge+{number * 7 % 700}" for number in range(90)]
+        return cycle([(head("GET", f"/v1/images?q={each}", token), b'"images"') for each in words])
+
+    def timeline() -> Requests:
+        return cycle([(head("GET", "/v1/timeline", token), b'"months"')])
+
+    services = [US, FASTAPI, FASTIFY]
+    both = [*services, *map(bare, services)]
     return {
-        GET: Work(get, 200, [US, FASTAPI, FASTIFY, STARLETTE, PGBENCH]),
-        NEWEST: Work(newest, 200, [US, FASTAPI, FASTIFY, PGBENCH]),
-        PATCH: Work(patch, 200, [US, FASTAPI, FASTIFY, PGBENCH]),
-        UPLOAD: Work(upload, 201, [US, FASTAPI, FASTIFY]),
+        GET: Work(get, 200, [*both, STARLETTE, bare(STARLETTE), PGBENCH]),
+        NEWEST: Work(newest, 200, [*both, PGBENCH]),
+        PATCH: Work(patch, 200, [*both, PGBENCH]),
+        UPLOAD: Work(upload, 201, both),
+        SEARCH: Work(search, 200, [US]),
+        TIMELINE: Work(timeline, 200, [US]),
     }
 
 
-def head(method: str, path: str, media_type: str = "", length: int = 0) -> bytes:
+def head(method: str, path: str, token: str, media_type: str = "", length: int = 0) -> bytes:
+    """Return the head of a request. Servers without the duties get the same head, and ignore its token."""
     body = f"Content-Type: {media_type}\r\nContent-Length: {length}\r\n" if media_type else ""
-    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{body}\r\n".encode()
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{authorization}{body}\r\n".encode()
 
 
 def make_photo() -> bytes:

@@ -44,6 +44,11 @@ class S3:
             time.sleep(0.05)
         raise TimeoutError("moto's server does not answer")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -1,7 +1,12 @@
-"""The peer in Python, as FastAPI's and SQLAlchemy's documentation has it: ORM, session a request, response_model."""
+"""The peer in Python, as FastAPI's and SQLAlchemy's documentation has it: ORM, session a request, response_model.
+
+With TOKEN, it has the duties of a service too: a bearer token, request IDs, and metrics. uvicorn logs the requests.
+"""
 
 import hashlib
 import os
+import secrets
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import datetime
 from io import BytesIO
@@ -9,17 +14,22 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
+from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI, Form, HTTPException, Query, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from PIL import Image as Picture
 from PIL import ImageOps, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict
+from prometheus_fastapi_instrumentator import Instrumentator
+from pydantic import BaseModel, ConfigDict, PlainSerializer
 from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 STORAGE = Path(os.environ["STORAGE"])
+TOKEN = os.environ.get("TOKEN", "")
 
 engine = create_async_engine(os.environ["DATABASE_URL"], pool_size=10, max_overflow=0)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
@@ -49,11 +59,20 @@ class Image(Base):
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
 
+    color: Mapped[str | None] = mapped_column(Text)
+    thumbhash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    capture: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    location: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
     __mapper_args__: ClassVar = {"eager_defaults": True}  # RETURNING, rather than a SELECT after each write
 
     @property
     def sha256(self) -> str:
         return self.content_sha256.hex()
+
+
+def base64_text(value: bytes | None) -> str | None:
+    return None if value is None else b64encode(value).decode()
 
 
 class ImageOut(BaseModel):
@@ -72,6 +91,10 @@ class ImageOut(BaseModel):
     attributes: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+    color: str | None
+    thumbhash: Annotated[bytes | None, PlainSerializer(base64_text)]
+    capture: dict[str, Any] | None
+    location: dict[str, Any] | None
 
 
 class ImagePage(BaseModel):
@@ -91,7 +114,17 @@ async def get_session() -> AsyncIterator[AsyncSession]:
 
 
 Session = Annotated[AsyncSession, Depends(get_session)]
-app = FastAPI()
+
+
+async def authorize(given: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> None:
+    if not secrets.compare_digest(given.credentials.encode(), TOKEN.encode()):
+        raise HTTPException(401)
+
+
+app = FastAPI(dependencies=[Depends(authorize)] if TOKEN else [])
+if TOKEN:
+    app.add_middleware(CorrelationIdMiddleware)
+    Instrumentator().instrument(app).expose(app)
 
 
 @app.get("/v1/images", response_model=ImagePage)
@@ -176,3 +209,32 @@ async def create_image(
     session.add(image)
     await session.commit()
     return image
+
+
+async def find(id: UUID, session: AsyncSession) -> Image:
+    image = await session.get(Image, id)
+    if image is None:
+        raise HTTPException(404)
+    return image
+
+
+@app.get("/v1/images/{id}/content")
+async def get_content(id: UUID, session: Session):
+    image = await find(id, session)
+    return FileResponse(STORAGE / image.sha256, media_type=image.content_type)
+
+
+def make_thumbnail(key: str, size: int) -> Path:
+    path = STORAGE / f"{key}-{size}.webp"
+    if not path.exists():
+        with Picture.open(STORAGE / key) as picture:
+            ImageOps.exif_transpose(picture, in_place=True)
+            picture.thumbnail((size, size))
+            picture.save(path, "WEBP")
+    return path
+
+
+@app.get("/v1/images/{id}/thumbnail")
+async def get_thumbnail(id: UUID, session: Session, size: int = 320):
+    image = await find(id, session)
+    return FileResponse(await run_in_threadpool(make_thumbnail, image.sha256, size), media_type="image/webp")

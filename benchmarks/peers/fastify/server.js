@@ -1,16 +1,22 @@
 // The peer on Node.js, as the documentation of Fastify, postgres.js, @fastify/multipart and sharp has it: schemas for
-// requests and answers, tagged templates, plugins.
+// requests and answers, tagged templates, plugins. With TOKEN, it has the duties of a service too: a bearer token, request
+// IDs, a log of the requests, and metrics.
 
+import cluster from 'node:cluster'
 import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import bearerAuth from '@fastify/bearer-auth'
 import multipart from '@fastify/multipart'
+import files from '@fastify/static'
 import Fastify from 'fastify'
+import metrics from 'fastify-metrics'
 import postgres from 'postgres'
 import sharp from 'sharp'
 
-const STORAGE = process.env.STORAGE
+const { STORAGE, TOKEN } = process.env
+const WORKERS = Number(process.env.WORKERS ?? 1)
 const MEDIA_TYPES = {
   jpeg: 'image/jpeg', png: 'image/png', webp: 'image/webp', gif: 'image/gif', tiff: 'image/tiff', heif: 'image/avif'
 }
@@ -18,9 +24,15 @@ const MEDIA_TYPES = {
 const sql = postgres({ path: process.env.PGSOCKET, database: process.env.PGDATABASE, username: 'postgres', max: 10 })
 const columns = sql`
   id, filename, content_type, byte_size, width, height, encode(content_sha256, 'hex') as sha256, title, description, tags,
-  attributes, created_at, updated_at`
+  attributes, created_at, updated_at, color, encode(thumbhash, 'base64') as thumbhash, capture, location`
 
-const fastify = Fastify({ logger: false })
+const fastify = Fastify({ logger: Boolean(TOKEN), requestIdHeader: 'x-request-id' })
+if (TOKEN) {
+  await fastify.register(metrics, { endpoint: '/metrics' })
+  await fastify.register(bearerAuth, { keys: new Set([TOKEN]) })
+  fastify.addHook('onRequest', async (request, reply) => { reply.header('x-request-id', request.id) })
+}
+fastify.register(files, { root: STORAGE, serve: false })
 fastify.register(multipart, { limits: { fileSize: 50 * 1024 * 1024 } })
 
 fastify.addSchema({
@@ -39,7 +51,11 @@ fastify.addSchema({
     tags: { type: 'array', items: { type: 'string' } },
     attributes: { type: 'object', additionalProperties: true },
     created_at: { type: 'string', format: 'date-time' },
-    updated_at: { type: 'string', format: 'date-time' }
+    updated_at: { type: 'string', format: 'date-time' },
+    color: { type: 'string', nullable: true },
+    thumbhash: { type: 'string', nullable: true },
+    capture: { type: 'object', additionalProperties: true, nullable: true },
+    location: { type: 'object', additionalProperties: true, nullable: true }
   }
 })
 
@@ -131,4 +147,37 @@ fastify.post('/v1/images', { schema: { response: { 200: image, 201: image } } },
   return reply.code(201).send(created)
 })
 
-await fastify.listen({ host: '127.0.0.1', port: Number(process.env.PORT) })
+const find = async (id) => {
+  const [found] = await sql`select encode(content_sha256, 'hex') as key, content_type from images where id = ${id}`
+  return found
+}
+
+fastify.get('/v1/images/:id/content', { schema: { params } }, async (request, reply) => {
+  const found = await find(request.params.id)
+  if (!found) return reply.code(404).send()
+  return reply.type(found.content_type).sendFile(found.key, { contentType: false })
+})
+
+const thumbnailQuery = { type: 'object', properties: { size: { type: 'integer', default: 320 } } }
+fastify.get('/v1/images/:id/thumbnail', { schema: { params, querystring: thumbnailQuery } }, async (request, reply) => {
+  const { size } = request.query
+  const found = await find(request.params.id)
+  if (!found) return reply.code(404).send()
+  const name = `${found.key}-${size}.webp`
+  try {
+    await access(join(STORAGE, name))
+  } catch {
+    await sharp(join(STORAGE, found.key))
+      .autoOrient()
+      .resize(size, size, { fit: 'inside', withoutEnlargement: true })
+      .webp()
+      .toFile(join(STORAGE, name))
+  }
+  return reply.type('image/webp').sendFile(name, { contentType: false })
+})
+
+if (cluster.isPrimary && WORKERS > 1) {
+  for (let number = 0; number < WORKERS; number++) cluster.fork()
+} else {
+  await fastify.listen({ host: '127.0.0.1', port: Number(process.env.PORT) })
+}
