@@ -27,7 +27,7 @@ from app.lint.release_rules import (
     require,
 )
 from app.lint.state import MigrationState
-from app.lint.usage import Use
+from app.lint.usage import Scope, Use
 
 # PostgreSQL runs the subcommands of one statement in this order. All others come after these.
 ORDER = {Alter.AT_DropConstraint: 0, Alter.AT_DropColumn: 0, Alter.AT_AlterColumnType: 1}
@@ -135,13 +135,26 @@ def _becomes_ambiguous(state: MigrationState, use: Use, table: str, column: str)
         if trigger.table == table and trigger.function == use.name
         for alias in trigger.transition_tables
     }
-    for scope in use.scopes:
-        others = scope.relations - {table, *aliases}
-        elsewhere = scope.provided | use.variables
-        is_taken = column in elsewhere or any(state.catalog.column(other, column) for other in others)
-        if is_taken and column in scope.columns and scope.relations & {table, *aliases}:
-            return True
-    return False
+    return any(_takes(state, scope, {table, *aliases}, column, use.variables) for scope in use.scopes)
+
+
+def _takes(state: MigrationState, scope: Scope, tables: set[str], column: str, variables: frozenset[str]) -> bool:
+    """Return whether a new column of the tables makes a name in a scope ambiguous, or takes it over.
+
+    A column comes before a row: with a column `image`, also in an outer query, row_to_json(image) means this column.
+    """
+    if column not in scope.columns:
+        return False
+    if not scope.relations & tables:
+        is_outer = any(each.relations & tables for each in scope.outer)
+        return is_outer and column in scope.aliases and not _provides(state, scope, tables, column)
+    around = any(_provides(state, each, tables, column) for each in scope.outer)
+    return around or column in scope.aliases | variables or _provides(state, scope, tables, column)
+
+
+def _provides(state: MigrationState, scope: Scope, tables: set[str], column: str) -> bool:
+    """Return whether a scope has the column without the tables."""
+    return column in scope.provided or any(state.catalog.column(each, column) for each in scope.relations - tables)
 
 
 def _add_column_in_use(

@@ -1,7 +1,7 @@
 """Batches: whether a statement touches few rows of a table, by a LIMIT, by constants, or by a range of keys."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pglast import ast, enums
@@ -70,6 +70,26 @@ def is_key_range(catalog: Catalog, table: str, where: Any) -> bool:
             case _:
                 pass
     return any(_has_key(_keys(catalog, table), set(columns)) for columns in bounds["lower"] & bounds["upper"])
+
+
+def repeats(catalog: Catalog, update: Any, nodes: Sequence[Any]) -> bool:
+    """Return whether each turn of a loop with this UPDATE chooses the same rows: its batch does not skip what is done.
+
+    The WHERE of the batch has neither a column that the UPDATE sets, nor a variable, nor a subquery. `nodes` are those
+    of the whole statement.
+    """
+    if not isinstance(update, ast.UpdateStmt):
+        return False
+    table = relation_name(update.relation)
+    changed = {each.name for each in update.targetList or ()}
+    for select in nodes:
+        if not isinstance(select, ast.SelectStmt) or not _is_batch(select) or select.limitOffset:
+            continue
+        conditions = [each for each in walk(select.whereClause) if isinstance(each, ast.ColumnRef | ast.SubLink)]
+        if direct_tables(select) == {table}:
+            own = all(_is_column(catalog, table, select, each) for each in conditions)
+            return own and not columns_in(conditions) & changed
+    return False
 
 
 def generates_many(select: Any) -> bool:

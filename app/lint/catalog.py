@@ -168,6 +168,7 @@ class Catalog:
             table.partition_key = tuple(each.name or "" for each in node.partspec.partParams or ())
         if node.relation.relpersistence == "t":
             self.temporary.add(name)
+        table.parents = tuple(relation_name(each) for each in node.inhRelations or ())
         for parent in node.inhRelations or ():
             above = self.tables.get(relation_name(parent))
             if above and node.partbound and node.partbound.is_default:
@@ -257,7 +258,8 @@ class Catalog:
         if known is None:
             return
         if kind == Alter.AT_AddColumn:
-            self._add_column(table, definition, created_by)
+            for each in [table, *(name for name, other in self.tables.items() if table in other.parents)]:
+                self._add_column(each, definition, created_by)
         elif kind == Alter.AT_DropColumn:
             known.columns.pop(name, None)
             known.constraints = {key: each for key, each in known.constraints.items() if name not in each.columns}

@@ -13,6 +13,7 @@ from pglast.enums import VariableSetKind
 
 from app.lint.alter_table_rules import alter_table_faults
 from app.lint.definition_rules import definition_faults, foreign_key_faults
+from app.lint.existence_rules import existence_faults
 from app.lint.findings import Fault, Faults
 from app.lint.index_rules import index_faults
 from app.lint.lock_rules import lock_faults
@@ -46,6 +47,7 @@ def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> 
         yield from _settings(statement)
         yield from server_faults(statement)
         yield from transaction_faults(state, statement)
+        yield from existence_faults(state, statement)
         locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
             yield from index_faults(state, statement)
@@ -116,7 +118,7 @@ def _too_long(text: str) -> str:
 def _hidden_change(state: MigrationState, statement: Statement) -> str:
     """Return why the check cannot see what the statement changes, or ""."""
     node = statement.node
-    if statement.unreadable:
+    if statement.unreadable or statement.guessed:
         return "it runs a statement that is put together at run time, so the check cannot read it"
     if statement.block and not isinstance(node, (*NOT_DDL, ast.ReturnStmt)) and not _is_temporary_table(node):
         return "it changes the schema inside DO or a routine, so the check cannot tell which of the statements run"

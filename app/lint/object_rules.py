@@ -26,6 +26,7 @@ DISABLED = {
 }
 BEFORE, UPDATE, TRUNCATE = 2, 16, 32  # bits of pg_trigger.tgtype
 REMOVE = "remove the statement"
+PLANNED = {"cost", "rows", "parallel", "support"}  # the planner reads these, and the results stay
 WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
 
 
@@ -109,7 +110,10 @@ def _alter_function(state: MigrationState, line: int, name: str, actions: Any) -
         if kinds & {"security", "set"}:
             why = f"{name} then has other rights or another search_path, and {users[0]} needs it"
             yield Fault(line, "revoke-breaks", why)
-        else:
+        elif any(each.defname == "strict" and constant_text(each.arg) == "true" for each in actions):
+            why = f"{name} then returns NULL if one of its arguments is NULL, and {users[0]} needs it"
+            yield Fault(line, "function-replaced", why, level=UNSAFE)
+        elif kinds - PLANNED:
             yield Fault(line, "function-replaced", f"it changes at once for {', '.join(users)}")
 
 
@@ -153,6 +157,9 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
         why = f"each such write of {table} fails, because {qualified_name(node.funcname)} always raises an error"
         yield Fault(line, "trigger-off", why, REMOVE)
     function_name = qualified_name(node.funcname)
+    if function and node.row and (missing := _missing_fields(state, table, function)):
+        why = f"each such write of {table} fails, because {function_name} uses {missing}, which {table} lacks"
+        yield Fault(line, "trigger-off", why, "correct the function")
     run = [each for name in routines.reached(state.catalog, function_name) for each in _nodes(state, name)]
     if not (node.events or 0) & TRUNCATE and (emptied := _written_whole(state, run)):
         yield _each_write(line, table, emptied)
@@ -195,10 +202,24 @@ def _discards(body: str | None, events: int) -> str:
     return "each change is undone" if returned == {"old"} and events & UPDATE else ""
 
 
+def _missing_fields(state: MigrationState, table: str, function: Routine) -> str:
+    """Return a field of NEW or OLD in a PL/pgSQL function that is no column of the table, or ""."""
+    known = state.catalog.tables.get(table)
+    if known is None or not known.is_complete or function.language != "plpgsql":
+        return ""
+    used = re.findall(r"\b(new|old)\.([a-z_]\w*)", _code(function))
+    return next((f"{row.upper()}.{field}" for row, field in used if field not in known.columns), "")
+
+
+def _code(function: Routine) -> str:
+    """Return the body of a function in lower case, without comments and the text of strings."""
+    body = re.sub(r"--[^\n]*|/\*.*?\*/", " ", (function.body or "").lower(), flags=re.DOTALL)
+    return re.sub(r"'(?:[^']|'')*'", "''", body)
+
+
 def _always_fails(function: Routine) -> bool:
     """Return whether a PL/pgSQL function begins with an error, or has no RETURN, which is an error too."""
-    body = re.sub(r"--[^\n]*|/\*.*?\*/", " ", (function.body or "").lower(), flags=re.DOTALL)
-    body = re.sub(r"'(?:[^']|'')*'", "''", body)
+    body = _code(function)
     if function.language != "plpgsql" or not body:
         return False
     begins = re.search(r"\bbegin\s+raise\s+(exception|'')", body) and not re.search(r"\bexception\s+when\b", body)

@@ -62,6 +62,7 @@ class Table:
     partition_key: tuple[str, ...] = ()  # "" for an expression
     strategy: str = ""  # of partitioning: range, list or hash
     has_default: bool = False  # a DEFAULT partition
+    parents: tuple[str, ...] = ()  # of a partition, or in INHERITS
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _setting(line: int, of: str, node: Any) -> Faults:
         yield Fault(line, "rename-breaks", f"new sessions of {of} look for the tables in other schemas", REMOVE)
     elif name == "session_replication_role":
         yield Fault(line, "trigger-off", f"new sessions of {of} run no trigger", REMOVE)
-    elif name != "lock_timeout":  # migration_rules.py judges its value
+    else:
         yield Fault(line, "server-settings", f"{name} changes for new sessions of {of}, also for other programs")
 
 

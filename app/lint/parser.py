@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pglast import ast, parse_plpgsql
 from pglast.parser import ParseError, scan
 
-from app.lint.dynamic import executed_text
+from app.lint.dynamic import constants, executed_texts, is_guess
 from app.lint.nodes import walk
 from app.schema.statements import Statement as Text
 from app.schema.statements import split_statements
@@ -30,6 +30,7 @@ class Statement:
     line: int
     block: int | None = None
     unreadable: bool = False  # built at run time, or not in PL/pgSQL
+    guessed: bool = False  # built at run time, with a name that is not known
     in_loop: bool = False  # of the DO
     in_batches: bool = False  # in a loop of the DO that commits
     commit: int | None = None  # the line of the first COMMIT or ROLLBACK in a DO
@@ -137,8 +138,9 @@ def plpgsql_tree(text: str) -> Any:
 
 def plpgsql_statements(tree: Any, first: int, block: int, node: Any) -> Iterator[Statement]:
     """Yield the statements in a PL/pgSQL parse tree. `first` is the line of the body, and `block` that of the DO."""
+    variables = constants(tree)
     for query in _queries(tree, 1):
-        for each in _read_query(query, first + query.line - 1, block, node):
+        for each in _read_query(query, first + query.line - 1, block, node, variables):
             yield replace(each, in_loop=query.in_loop, in_batches=query.in_batches)
 
 
@@ -218,24 +220,22 @@ def _end_of_transaction(tree: Any, line: int) -> int | None:
     return None
 
 
-def _read_query(query: _Query, line: int, block: int, node: Any) -> Iterator[Statement]:
-    text, mode = query.text, query.mode
-    if mode == -1:  # EXECUTE of constants can be read
-        try:
-            select: Any = split_statements(f"SELECT {text}")[0].parse()
-            text, mode = executed_text(select.targetList[0].val), 0
-        except (ParseError, AttributeError):
-            text = ""
-        if not text:
+def _read_query(
+    query: _Query, line: int, block: int, node: Any, variables: dict[str, list[str]]
+) -> Iterator[Statement]:
+    texts, mode = [query.text], query.mode
+    if mode == -1:  # EXECUTE
+        texts, mode = executed_texts(query.text, variables), 0
+        if not texts:
             yield Statement(node, "", line, block, unreadable=True)
-            return
-    if mode == 3:
-        text = re.split(r":?=", text, maxsplit=1)[-1]
-    try:
-        for each in split_statements(text if mode == 0 else f"SELECT {text}"):
-            yield Statement(each.parse(), text, line, block)
-    except ParseError:
-        yield Statement(node, "", line, block, unreadable=True)
+    elif mode == 3:
+        texts = [re.split(r":?=", query.text, maxsplit=1)[-1]]
+    for text in texts:
+        try:
+            for each in split_statements(text if mode == 0 else f"SELECT {text}"):
+                yield Statement(each.parse(), text, line, block, guessed=query.mode == -1 and is_guess(text))
+        except ParseError:
+            yield Statement(node, "", line, block, unreadable=True)
 
 
 def allowed(text: str) -> list[Allowed]:

@@ -12,10 +12,15 @@ from app.lint.state import MigrationState
 
 DEFAULT_HINT = "give the DEFAULT partition a valid CHECK without these rows, or move its rows first"
 
+COPY_HINT = "create a partitioned table, copy the rows in batches, and switch the code over"
+
 
 def attach_faults(state: MigrationState, line: int, table: str, command: Any) -> Faults:
     """Yield the faults of ATTACH PARTITION."""
     partition = relation_name(command.name)
+    if _is_plain(state, table):
+        yield _not_partitioned(line, table)
+        return
     if state.is_busy(partition):
         state.locked.append(partition)
     if has_default(state, table) and state.is_busy(table):
@@ -34,6 +39,9 @@ def detach_faults(state: MigrationState, line: int, table: str) -> Faults:
 
 def partition_faults(state: MigrationState, line: int, parent: str) -> Faults:
     """Yield the faults of CREATE TABLE ... PARTITION OF."""
+    if _is_plain(state, parent):
+        yield _not_partitioned(line, parent)
+        return
     if not state.is_busy(parent):
         return
     state.locked.append(parent)
@@ -47,6 +55,15 @@ def partition_faults(state: MigrationState, line: int, parent: str) -> Faults:
 def has_default(state: MigrationState, table: str) -> bool:
     """Return whether a partitioned table has a DEFAULT partition, as far as the files tell."""
     return table in state.catalog.tables and state.catalog.tables[table].has_default
+
+
+def _is_plain(state: MigrationState, table: str) -> bool:
+    known = state.catalog.tables.get(table)
+    return known is not None and known.kind == "table" and known.is_complete
+
+
+def _not_partitioned(line: int, table: str) -> Fault:
+    return Fault(line, "rejected", f"PostgreSQL rejects it: {table} is not partitioned", COPY_HINT)
 
 
 def _default(line: int, table: str) -> Fault:

@@ -14,7 +14,7 @@ from app.lint.findings import Fault, Faults
 from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, type_of, walk
 from app.lint.objects import Column, Index, Table
 from app.lint.parser import Statement
-from app.lint.rules import UNSAFE
+from app.lint.rules import CARE, UNSAFE
 from app.lint.state import Dropped, MigrationState
 from app.lint.views import view_of
 
@@ -306,8 +306,12 @@ def drop_default(state: MigrationState, line: int, table: str, name: str) -> Fau
     former = before.column(table, name) if before else None
     is_back = before and table in before.tables and not (former and (former.default is not None or former.is_generated))
     inserts = state.inserts_without(table, name)
-    if inserts and not (column and column.default is None and not column.is_generated) and not is_back:
+    if not inserts or (column and column.default is None and not column.is_generated) or is_back:
+        return
+    if column is None or column.not_null:
         yield Fault(line, "insert-breaks", f"{_queries(inserts, 'leaves')} {name} out, so it needs its DEFAULT")
+    elif column.created_by != state.file:
+        yield Fault(line, "insert-breaks", f"{_queries(inserts, 'leaves')} {name} out, so new rows have NULL", "", CARE)
 
 
 def drop_column(state: MigrationState, line: int, table: str, name: str, *, if_exists: bool) -> Faults:

@@ -24,6 +24,8 @@ class Scope(NamedTuple):
     relations: frozenset[str]
     columns: frozenset[str]  # that are named without a relation
     provided: frozenset[str]  # columns of its functions and subqueries
+    aliases: frozenset[str] = frozenset()  # by which it names its relations and subqueries
+    outer: tuple["Scope", ...] = ()  # the statements around it, whose columns it sees
 
 
 @dataclass
@@ -92,9 +94,28 @@ def use_of(name: str, statements: list[Statement]) -> Use:
                 pass
         if isinstance(node, WRITES):
             use.written.add(relation_name(node.relation))
-        if isinstance(node, ast.SelectStmt | WRITES):
-            use.scopes.append(_scope(node, within))
+    for statement in statements:
+        use.scopes += _scopes(statement.node, (), within)
     return use
+
+
+def _scopes(node: Any, outer: tuple[Scope, ...], within: dict[str, set[str]]) -> Iterator[Scope]:
+    """Yield the scope of each SELECT and write under a node. A subquery in FROM or WITH does not see its neighbors."""
+    stack = [(node, outer)]
+    while stack:
+        node, around = stack.pop()
+        inside = around
+        if isinstance(node, ast.SelectStmt | WRITES):
+            scope = _scope(node, within)._replace(outer=around)
+            yield scope
+            inside = (*around, scope)
+        if isinstance(node, ast.Node):
+            for name in node:
+                child = getattr(node, name)
+                apart = name in {"fromClause", "usingClause", "withClause"} or isinstance(child, ast.SelectStmt)
+                stack.append((child, around if apart and isinstance(node, ast.SelectStmt | WRITES) else inside))
+        elif isinstance(node, tuple | list):
+            stack += [(each, around) for each in node]
 
 
 def _shadowed(nodes: list[Any]) -> set[str]:
@@ -128,8 +149,10 @@ def _scope(node: Any, within: dict[str, set[str]]) -> Scope:
     """Return the scope of a statement. `within` has the columns of its WITH queries."""
     target = getattr(node, "relation", None)
     sources = [getattr(node, name, None) for name in ("fromClause", "usingClause", "sourceRelation")]
-    relations, provided = set(), set()
+    relations, provided, names = set(), set(), set()
     for source in [target, *_sources(sources)]:
+        alias = getattr(source, "alias", None)
+        names.add((alias.aliasname if alias else getattr(source, "relname", None)) or "")
         if isinstance(source, ast.RangeVar):
             relations.add(relation_name(source))
             provided |= within.get(source.relname or "", set())
@@ -143,7 +166,8 @@ def _scope(node: Any, within: dict[str, set[str]]) -> Scope:
             continue
         named = _plain_columns(child)
         columns |= named - aliases if name == "sortClause" else named
-    return Scope(frozenset(relations), frozenset(columns), frozenset(provided))
+        provided |= named & aliases if name == "groupClause" else set()  # a column of a table comes before the alias
+    return Scope(frozenset(relations), frozenset(columns), frozenset(provided), frozenset(names - {""}))
 
 
 def _outputs(source: Any) -> set[str]:

@@ -10,6 +10,8 @@ from app.lint.nodes import relation_name
 from app.lint.parser import Statement
 from app.lint.state import MigrationState, Write
 
+SKIP = "give the batch a WHERE that skips the rows that are done"
+
 
 def note_writes(state: MigrationState, statement: Statement) -> None:
     """Add the unlimited writes and copies of a statement to the state. `write_faults` judges them at the end."""
@@ -33,6 +35,9 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                 adds_up = statement.in_loop and not statement.in_batches
                 if not table.startswith("pg_") and state.is_busy(table) and (adds_up or not few):
                     state.writes.append(Write(statement.line, verb, table, whole, in_loop=adds_up and few))
+                elif statement.in_batches and batches.repeats(state.catalog, node, statement.nodes):
+                    why = f"each turn of the loop chooses the same rows of {table}, so it may never end"
+                    state.pending.append((Fault(statement.line, "many-rows-write", why, SKIP), lambda: True))
             case ast.SelectStmt(lockingClause=[*_], fromClause=[*_]):
                 for table in sorted(batches.direct_tables(node)):
                     if state.is_busy(table) and not batches.few_rows(state.catalog, table, node, node.whereClause):

@@ -102,6 +102,10 @@ def _of_transaction(node: ast.Node, transactional: bool) -> Rejection | None:
             return None  # a backfill in batches: after an interruption it runs again from its beginning, by design
         case ast.CreatedbStmt() | ast.DropdbStmt() | ast.CreateTableSpaceStmt() | ast.DropTableSpaceStmt():
             return BY_HAND
+        case ast.CreateSubscriptionStmt(options=options) if not _has_no_slot(options):
+            return BY_HAND
+        case ast.DropSubscriptionStmt():
+            return BY_HAND
         case ast.AlterSystemStmt() | ast.ReindexStmt(relation=None):  # a schema, a database
             return BY_HAND
         case ast.ReindexStmt(params=options) if any(option.defname == "concurrently" for option in options or ()):
@@ -110,3 +114,9 @@ def _of_transaction(node: ast.Node, transactional: bool) -> Rejection | None:
             return BY_HAND
         case _:
             return None if transactional else NEEDS_TRANSACTION
+
+
+def _has_no_slot(options: tuple[ast.DefElem, ...] | None) -> bool:
+    """Return whether CREATE SUBSCRIPTION creates no slot, so that it may run in a transaction."""
+    without = {each.defname for each in options or () if getattr(each.arg, "sval", "") in {"false", "off"}}
+    return bool(without & {"connect", "create_slot"})

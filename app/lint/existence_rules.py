@@ -1,0 +1,156 @@
+"""Rules about objects that a statement names and that do not exist, or that exist already: PostgreSQL rejects it.
+
+The catalog has only what the files create. So a missing table is a matter of care, and a missing column of a table that
+the files create is certain. A statement inside DO may be under a condition, so it is not judged.
+"""
+
+from collections.abc import Set
+from typing import Any
+
+from pglast import ast
+from pglast.enums import AlterTableType as Alter
+from pglast.enums import ConstrType, ObjectType
+
+from app.lint.findings import Fault, Faults
+from app.lint.nodes import columns_in, constraint_columns, dropped_names, qualified_name, relation_name
+from app.lint.parser import Statement
+from app.lint.rules import CARE
+from app.lint.state import MigrationState
+
+SYSTEM_COLUMNS = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
+ROUTINES = {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE, ObjectType.OBJECT_ROUTINE}
+TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW}
+NEEDS_CONSTRAINT = {Alter.AT_ValidateConstraint, Alter.AT_DropConstraint, Alter.AT_AlterConstraint}
+NAMED = {ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT, ObjectType.OBJECT_TABLE}
+
+
+def existence_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of the names in a statement. Call it before the catalog has the change."""
+    node, line = statement.node, statement.line
+    if statement.block or statement.unreadable:
+        return
+    match node:
+        case ast.AlterTableStmt(relation=relation, objtype=ObjectType.OBJECT_TABLE, missing_ok=False):
+            yield from _missing_table(state, line, relation)
+            yield from _constraints(state, statement)
+        case ast.IndexStmt(relation=relation):
+            yield from _missing_table(state, line, relation)
+            yield from _index(state, line, node)
+        case ast.RenameStmt(relation=ast.RangeVar() as relation, renameType=kind, missing_ok=False) if kind in NAMED:
+            if relation.relname not in state.catalog.indexes:
+                yield from _missing_table(state, line, relation)
+            if kind == ObjectType.OBJECT_COLUMN:
+                yield from _missing_columns(state, line, relation_name(relation), {node.subname})
+        case ast.CreateTrigStmt(relation=relation):
+            yield from _missing_table(state, line, relation)
+            if (relation_name(relation), node.trigname) in state.catalog.triggers and not node.replace:
+                yield _rejected(line, f"{relation_name(relation)} has a trigger {node.trigname} already")
+        case ast.DropStmt(missing_ok=False):
+            yield from _dropped(state, line, node)
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=[*parts]):
+            name = qualified_name(parts)
+            yield from _missing_table(state, line, ast.RangeVar(relname=name, schemaname=None))
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=[*parts, ast.String(sval=str(column))]):
+            yield from _missing_columns(state, line, qualified_name(parts), {column})
+        case ast.CreateEnumStmt(typeName=name) | ast.CreateDomainStmt(domainname=name):
+            if qualified_name(name) in state.catalog.types:
+                yield _rejected(line, f"there is a type {qualified_name(name)} already")
+        case _:
+            pass
+    for table, constraint in _foreign_keys(node):
+        yield from _foreign_key(state, line, table, constraint)
+
+
+def _rejected(line: int, why: str) -> Fault:
+    return Fault(line, "rejected", f"PostgreSQL rejects it: {why}")
+
+
+def _missing_table(state: MigrationState, line: int, relation: Any) -> Faults:
+    """Yield the fault of a table without a schema that no file creates. Other files, or people, may have created it."""
+    name = relation.relname
+    if relation.schemaname in {None, "public"} and not {name, relation_name(relation)} & state.catalog.tables.keys():
+        why = f"no file creates {name}: if nothing else does, PostgreSQL rejects the statement"
+        yield Fault(line, "rejected", why, "correct the name, or create the table in an earlier migration", CARE)
+
+
+def _missing_columns(state: MigrationState, line: int, table: str, columns: Set[str | None]) -> Faults:
+    known = state.catalog.tables.get(table)
+    if known is None or not known.is_complete:
+        return
+    names = {each for each in columns if each}
+    if missing := sorted(names - known.columns.keys() - SYSTEM_COLUMNS):
+        yield _rejected(line, f"{table} has no column {', '.join(missing)}")
+
+
+def _index(state: MigrationState, line: int, node: ast.IndexStmt) -> Faults:
+    params: tuple[Any, ...] = node.indexParams or ()
+    expressions = [node.whereClause, *(each.expr for each in params)]
+    listed = {each.name for each in (*params, *(node.indexIncludingParams or ()))}
+    yield from _missing_columns(state, line, relation_name(node.relation), listed | columns_in(expressions))
+    if node.idxname in state.catalog.indexes and not node.if_not_exists:
+        yield _rejected(line, f"there is an index {node.idxname} already")
+
+
+def _constraints(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of the constraints that an ALTER TABLE names or adds, and of their columns."""
+    node, table = statement.node, relation_name(statement.node.relation)
+    known = state.catalog.tables.get(table)
+    if known is None or not known.is_complete or known.kind == "view":
+        return
+    commands = list(zip(statement.lines, node.cmds or (), strict=True))
+    dropped = {each.name for _, each in commands if each.subtype == Alter.AT_DropConstraint}
+    added = {each.def_.colname for _, each in commands if each.subtype == Alter.AT_AddColumn}
+    for line, command in commands:
+        new = command.def_
+        if command.subtype == Alter.AT_AddConstraint:
+            yield from _missing_columns(state, line, table, {*constraint_columns(new)} - added)
+            if new.conname in known.constraints and new.conname not in dropped:
+                yield _rejected(line, f"{table} has a constraint {new.conname} already")
+        elif command.subtype in NEEDS_CONSTRAINT and not command.missing_ok:
+            name = command.name or getattr(new, "conname", None) or ""
+            if name not in known.constraints and not name.endswith("_not_null"):  # PostgreSQL 18 names each NOT NULL
+                yield _rejected(line, f"{table} has no constraint {name}")
+
+
+def _dropped(state: MigrationState, line: int, node: ast.DropStmt) -> Faults:
+    for name in dropped_names(node):
+        if node.removeType in TABLES:
+            schema, _, short = name.rpartition(".")
+            yield from _missing_table(state, line, ast.RangeVar(relname=short, schemaname=schema or None))
+        elif node.removeType in ROUTINES and "." not in name and name not in state.catalog.routines:
+            why = f"no file creates the function {name}: if nothing else does, PostgreSQL rejects the statement"
+            yield Fault(line, "rejected", why, "correct the name, or add IF EXISTS", CARE)
+
+
+def _foreign_keys(node: Any) -> list[tuple[str, ast.Constraint]]:
+    """Return the foreign keys of a statement, each with its table."""
+    elements: list[Any] = []
+    if isinstance(node, ast.CreateStmt):
+        elements = list(node.tableElts or ())
+    elif isinstance(node, ast.AlterTableStmt):
+        elements = [each.def_ for each in node.cmds or ()]
+    found: list[Any] = []
+    for each in elements:
+        own = getattr(each, "constraints", None) if isinstance(each, ast.ColumnDef) else None
+        found += [each] if isinstance(each, ast.Constraint) else own or ()
+    return [(relation_name(node.relation), each) for each in found if each.contype == ConstrType.CONSTR_FOREIGN]
+
+
+def _foreign_key(state: MigrationState, line: int, table: str, node: ast.Constraint) -> Faults:
+    """Yield the fault of a foreign key to a missing column, or to columns that no unique index has."""
+    relation: Any = node.pktable
+    target = relation_name(relation)
+    if target == table:
+        return
+    yield from _missing_table(state, line, relation)
+    referenced = {each.sval for each in node.pk_attrs or ()}
+    missing = list(_missing_columns(state, line, target, referenced))
+    yield from missing
+    known = state.catalog.tables.get(target)
+    if missing or known is None or not known.is_complete or known.kind != "table":
+        return
+    unique = [set(each.columns) for each in state.catalog.indexes_of(target) if each.unique and each.is_plain]
+    if referenced and referenced not in unique:
+        yield _rejected(line, f"no unique index of {target} has {', '.join(sorted(referenced))}")
+    elif not referenced and not any(each.kind == "pkey" for each in state.catalog.constraints(target)):
+        yield _rejected(line, f"{target} has no primary key")
