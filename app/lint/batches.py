@@ -17,8 +17,8 @@ AGGREGATES = {
 EQUALITIES = {enums.A_Expr_Kind.AEXPR_OP, enums.A_Expr_Kind.AEXPR_IN, enums.A_Expr_Kind.AEXPR_OP_ANY}
 
 
-def few_rows(catalog: Catalog, table: str, node: Any, where: Any) -> bool:
-    """Return whether a statement touches few rows.
+def few_rows(catalog: Catalog, table: str, node: Any, where: Any, around: Any = None) -> bool:
+    """Return whether a statement touches few rows. `around` is the statement that contains it in a WITH.
 
     Either its WHERE gives each column of a unique key a few constants. Or a subquery with a LIMIT chooses the rows by
     their key. Any other LIMIT limits nothing.
@@ -29,7 +29,7 @@ def few_rows(catalog: Catalog, table: str, node: Any, where: Any) -> bool:
         if any(_is_limited(each, set()) for each in _sources(node.fromClause)):
             return True
     keys = _keys(catalog, table)
-    limited = _limited_queries(node)
+    limited = _limited_queries(node) | _limited_queries(around)
     fixed: set[str] = set()  # columns with few values
     for part in ands(where):
         match part:
@@ -181,8 +181,10 @@ def _is_limited(source: Any, limited: set[str]) -> bool:
         return source.relname in limited
     if not isinstance(source, ast.SelectStmt):
         return False
-    return _is_batch(source) or any(
-        isinstance(each, ast.RangeVar) and each.relname in limited for each in _sources(source.fromClause)
+    return (
+        _is_batch(source)
+        or bool(source.valuesLists)
+        or any(isinstance(each, ast.RangeVar) and each.relname in limited for each in _sources(source.fromClause))
     )
 
 

@@ -51,7 +51,7 @@ def constants(tree: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for function in tree or ():
         body = function.get("PLpgSQL_function", {})
-        datums = [next(iter(each.values()), {}) for each in body.get("datums", ())]
+        datums: list[Any] = [next(iter(each.values()), {}) for each in body.get("datums", ())]
         values: dict[int, list[str | None]] = {}
         for number, datum in enumerate(datums):
             if isinstance(datum, dict) and "default_val" in datum:
@@ -104,19 +104,20 @@ def _constant(expression: str) -> str | None:
 def _list(query: str) -> list[str]:
     """Return the constants of ARRAY[...], of SELECT unnest(ARRAY[...]), or of VALUES; none if there are others."""
     try:
-        select: Any = split_statements(query if re.match(r"(?i)\s*(select|values)\b", query) else f"SELECT {query}")[
-            0
-        ].parse()
+        is_whole = re.match(r"(?i)\s*(select|values)\b", query)
+        select: Any = split_statements(query if is_whole else f"SELECT {query}")[0].parse()
     except (ParseError, IndexError):
         return []
-    items: list[Any] = [row[0] for row in select.valuesLists or () if len(row) == 1]
-    targets = select.targetList or ()
+    rows: list[Any] = list(select.valuesLists or ())
+    items: list[Any] = [row[0] for row in rows if len(row) == 1]
+    targets: list[Any] = list(select.targetList or ())
     if len(targets) == 1 and not select.whereClause:
         value = targets[0].val
         if isinstance(value, ast.ColumnRef) and len(select.fromClause or ()) == 1:  # FROM unnest(ARRAY[...]) AS t
-            value = getattr(select.fromClause[0], "functions", ((None,),))[0][0]
+            functions: Any = getattr(select.fromClause[0], "functions", None)
+            value = functions[0][0] if functions else None
         if isinstance(value, ast.FuncCall) and qualified_name(value.funcname) == "unnest":
-            value = [*(value.args or ())][0]
+            value = next(iter(value.args or ()))
         while isinstance(value, ast.TypeCast):
             value = value.arg
         if isinstance(value, ast.A_ArrayExpr):

@@ -68,6 +68,8 @@ def _rejected(line: int, why: str) -> Fault:
 def _missing_table(state: MigrationState, line: int, relation: Any) -> Faults:
     """Yield the fault of a table without a schema that no file creates. Other files, or people, may have created it."""
     name = relation.relname
+    if not state.catalog.tables:  # the files begin with a schema that something else created
+        return
     if relation.schemaname in {None, "public"} and not {name, relation_name(relation)} & state.catalog.tables.keys():
         why = f"no file creates {name}: if nothing else does, PostgreSQL rejects the statement"
         yield Fault(line, "rejected", why, "correct the name, or create the table in an earlier migration", CARE)

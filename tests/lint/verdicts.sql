@@ -191,11 +191,11 @@ CREATE INDEX pets_person_id_idx ON pets (person_id);
 INSERT INTO people (id, name) VALUES (1, 'a'), (2, 'b');
 
 -- unsafe (squawk disallowed-unique-constraint): UNIQUE
-ALTER TABLE images ADD CONSTRAINT images_storage_key_key UNIQUE (storage_key);
+ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE (own_key);
 
 -- safe (squawk disallowed-unique-constraint): UNIQUE by an index that is there
 -- before: key_index
-ALTER TABLE images ADD CONSTRAINT images_storage_key_key UNIQUE USING INDEX images_storage_key_key;
+ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE USING INDEX images_own_key_key;
 
 -- unsafe (eugene W14): a primary key by an index of columns that may be NULL
 -- before: albums code_index
@@ -217,7 +217,7 @@ CREATE INDEX CONCURRENTLY images_many_idx ON images (content_type, width, height
 
 -- unsafe (PostgreSQL CREATE INDEX): IF NOT EXISTS accepts an index that is invalid
 -- transactional: false
-CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS images_storage_key_key ON images (storage_key);
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS images_own_key_key ON images (own_key);
 
 -- unsafe (squawk ban-concurrent-index-creation-in-transaction): CONCURRENTLY in a transaction
 CREATE INDEX CONCURRENTLY images_title_idx ON images (title);
@@ -902,6 +902,161 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm;
 -- care (PostgreSQL CREATE EXTENSION): an extension that needs a superuser
 CREATE EXTENSION IF NOT EXISTS postgres_fdw;
 
+-- unsafe (PostgreSQL ALTER TABLE): a constraint that is not there
+ALTER TABLE images VALIDATE CONSTRAINT images_heading_check;
+
+-- unsafe (PostgreSQL ALTER TABLE): a constraint that is there already
+ALTER TABLE images ADD CONSTRAINT images_title_check CHECK (true) NOT VALID;
+
+-- safe (PostgreSQL ALTER TABLE): a looser CHECK in the place of the former
+ALTER TABLE images
+    DROP CONSTRAINT images_title_check,
+    ADD CONSTRAINT images_title_check CHECK (char_length(title) <= 400) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER TABLE): a CHECK of a column that is not there
+ALTER TABLE images ADD CONSTRAINT images_heading_check CHECK (heading <> '') NOT VALID;
+
+-- unsafe (PostgreSQL CREATE INDEX): a column that is not there
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_heading_idx ON images (lower(heading));
+
+-- unsafe (PostgreSQL CREATE INDEX): the name of another index
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_pkey ON images (width);
+
+-- care (PostgreSQL ALTER TABLE): a table that no file creates
+ALTER TABLE pictures ADD COLUMN note text;
+
+-- unsafe (PostgreSQL COMMENT): a comment on a column that is not there
+COMMENT ON COLUMN "images"."Title" IS 'The title.';
+
+-- unsafe (PostgreSQL CREATE TABLE): a foreign key to columns that are not unique
+ALTER TABLE images ADD COLUMN note text, ADD CONSTRAINT f FOREIGN KEY (note) REFERENCES tokens (note) NOT VALID;
+
+-- unsafe (PostgreSQL CREATE TYPE): a type that is there already
+-- before: kinds
+CREATE TYPE kind AS ENUM ('c');
+
+-- unsafe (PostgreSQL CREATE TRIGGER): a trigger that is there already
+CREATE TRIGGER images_list_deleted AFTER DELETE ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_deleted();
+
+-- unsafe (PostgreSQL partitioning): a partition of a table that is not partitioned
+CREATE TABLE images_2026 PARTITION OF images FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+
+-- safe (PostgreSQL partitioning): an index of a column that the parent got later
+-- before: views
+-- transactional: false
+CREATE INDEX CONCURRENTLY views_2025_image_idx ON views_2025 (image);
+
+-- unsafe (PostgreSQL row types): a column with the name of a row that a query makes
+ALTER TABLE images ADD COLUMN image jsonb;
+
+-- unsafe (PostgreSQL GROUP BY): a column with the name by which a query groups
+-- query years: SELECT extract(year FROM created_at) AS year, count(*) FROM images GROUP BY year
+ALTER TABLE images ADD COLUMN year bigint;
+
+-- unsafe (PostgreSQL subqueries): a column with the name of one of the outer query
+-- query checked: SELECT filename FROM images WHERE EXISTS (SELECT FROM content_checks WHERE checked_at > updated_at)
+ALTER TABLE content_checks ADD COLUMN updated_at timestamptz;
+
+-- safe (PostgreSQL subqueries): a column that a query of the same change reads
+-- query shelved: SELECT filename, shelf FROM images WHERE shelf > 1
+ALTER TABLE images ADD COLUMN shelf bigint;
+
+-- unsafe (PostgreSQL ALTER FUNCTION): NULL for any NULL
+ALTER FUNCTION images_word_document(text, text, text, text[], text) STRICT;
+
+-- safe (PostgreSQL ALTER FUNCTION): what the planner believes
+ALTER FUNCTION images_vector(text) COST 1000 PARALLEL SAFE;
+
+-- unsafe (PostgreSQL PL/pgSQL trigger functions): a field that the row lacks
+CREATE FUNCTION touch_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.modified_at := now();
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER images_touch BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION touch_row();
+
+-- unsafe (GitLab, batching): batches that choose the same rows again
+-- transactional: false
+DO $$
+BEGIN
+    LOOP
+        UPDATE images SET title = filename WHERE id IN (SELECT id FROM images WHERE color IS NULL LIMIT 1000);
+        EXIT WHEN NOT FOUND;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- safe (GitLab, batching): batches that follow the key
+-- transactional: false
+DO $$
+DECLARE
+    last uuid := '00000000-0000-0000-0000-000000000000';
+BEGIN
+    LOOP
+        WITH batch AS (SELECT id FROM images WHERE id > last ORDER BY id LIMIT 1000),
+        done AS (UPDATE images SET title = filename FROM batch WHERE images.id = batch.id RETURNING images.id)
+        SELECT max(id::text)::uuid INTO last FROM done;
+        EXIT WHEN last IS NULL;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- safe (GitLab, batching): an UPDATE from a list of keys
+UPDATE images SET title = v.title
+FROM (VALUES ('00000000-0000-0000-0000-000000000001'::uuid, 'a')) AS v (id, title)
+WHERE images.id = v.id;
+
+-- unsafe (strong_migrations execute): EXECUTE for a list of tables
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['image_words', 'images'] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+    END LOOP;
+END
+$$;
+
+-- unsafe (strong_migrations execute): EXECUTE for each table of the schema
+DO $$
+DECLARE
+    each record;
+BEGIN
+    FOR each IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE 'ALTER TABLE ' || quote_ident(each.tablename) || ' SET UNLOGGED';
+    END LOOP;
+END
+$$;
+
+-- unsafe (strong_migrations execute): EXECUTE of a text in a variable
+DO $$ DECLARE command text := 'DROP TABLE images'; BEGIN EXECUTE command; END $$;
+
+-- unsafe (strong_migrations execute): EXECUTE with the name of the database
+DO $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
+END
+$$;
+
+-- care (strong_migrations execute): EXECUTE of an unknown text
+DO $$ BEGIN EXECUTE current_setting('app.command'); END $$;
+
+-- unsafe (PostgreSQL CREATE SUBSCRIPTION): a subscription in a transaction
+CREATE SUBSCRIPTION copies CONNECTION 'host=other' PUBLICATION images;
+
+-- care (squawk ban-alter-role-options): a short time-out for the service
+ALTER ROLE images_app SET lock_timeout = '1ms';
+
+-- care (squawk ban-drop-default): the default of a column that may be NULL
+-- before: albums
+-- query insert_album: INSERT INTO albums (name) VALUES ($1)
+ALTER TABLE albums ALTER COLUMN code SET DEFAULT 1, ALTER COLUMN code DROP DEFAULT;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -934,7 +1089,7 @@ CREATE INDEX images_album_id_idx ON images (album_id);
 ALTER TABLE images ADD CONSTRAINT images_album_id_fkey FOREIGN KEY (album_id) REFERENCES albums (id) NOT VALID;
 
 -- BEFORE key_index
-CREATE UNIQUE INDEX images_storage_key_key ON images (storage_key);
+CREATE UNIQUE INDEX images_own_key_key ON images (own_key);
 
 -- BEFORE code_index
 CREATE UNIQUE INDEX albums_code_key ON albums (code);

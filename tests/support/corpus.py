@@ -425,7 +425,12 @@ CASES = [
     case("no time-out", "SET LOCAL lock_timeout = 0;\nALTER TABLE images ADD COLUMN note text;", "lock-timeout-off"),
     case("no time-out, in a function", "SELECT set_config('lock_timeout', '0s', true);", "lock-timeout-off"),
     case("the time-out of the role", "SET LOCAL lock_timeout TO DEFAULT;", "lock-timeout-off"),
-    case("no time-out for a role", "ALTER ROLE CURRENT_USER SET lock_timeout = '0';", "lock-timeout-off"),
+    case(
+        "no time-out for a role",
+        "ALTER ROLE CURRENT_USER SET lock_timeout = '0';",
+        "lock-timeout-off",
+        "server-settings",
+    ),
     case("a time-out", "SET LOCAL lock_timeout = '500ms';\nALTER TABLE images ADD COLUMN note text;"),
     case("a setting of the session", "SET search_path = public;", "session-setting"),
     case("a setting of the session, in a function", "SELECT set_config('work_mem', '64MB', false);", "session-setting"),
