@@ -181,7 +181,7 @@ def examples() -> list[tuple[str, str, str]]:
     ]
 
 
-# What an earlier file of an example has created.
+# The earlier file that an example needs.
 EARLIER = {
     ("validate-apart", "Good"): "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width > 0) NOT VALID;",
     ("drop-loses", "Bad"): "CREATE TABLE notes (id bigint PRIMARY KEY);",
