@@ -13,6 +13,7 @@ from psycopg.sql import Identifier
 
 from app.errors import CommandError, ExitCode
 from app.migrations.connection import Connection, run
+from app.migrations.taken import gone_names, named_in, taken_names
 from app.schema.statements import split_statements
 
 CHANGES = re.compile(r"\b(ALTER|CREATE|DROP)\b", re.IGNORECASE)
@@ -35,7 +36,7 @@ def reject_dependents(connection: Connection, paths: Iterable[Path], *, rollback
                 for name, object in run(connection, "find_dependents", table=table, columns=[column]).fetchall():
                     if name not in touched:
                         found.setdefault(object, f"{path.stem} changes the type of {column}")
-            touched |= set(_names(node))
+            touched |= set(named_in(node))
     if found:
         lines = [f"{object}: {change}" for object, change in sorted(found.items())]
         raise CommandError(
@@ -45,17 +46,8 @@ def reject_dependents(connection: Connection, paths: Iterable[Path], *, rollback
         )
 
 
-def _parts(named: Any) -> Iterator[str]:
-    """Yield the parts of a name in a DROP."""
-    from pglast import ast
-
-    parts = named.objname if isinstance(named, ast.ObjectWithArgs) else named
-    parts = parts.names if isinstance(parts, ast.TypeName) else parts
-    yield from (part.sval for part in (parts if isinstance(parts, tuple) else (parts,)))
-
-
 def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback: bool = False) -> None:
-    """Raise CommandError, before anything is done, if objects prevent a change of type or a DROP: as above."""
+    """Raise CommandError, before anything is done, if objects prevent a change of type, a DROP or a CREATE."""
     paths = list(paths)
     reject_dependents(connection, paths, rollback=rollback)
     files = [path.with_suffix(".rollback.sql") if rollback else path for path in paths]
@@ -65,6 +57,12 @@ def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback:
         raise CommandError(
             "\n  ".join(["nothing was done, because PostgreSQL would reject a DROP:", *found]),
             "drop these objects first, or keep what they need",
+            ExitCode.ACTION_NEEDED,
+        )
+    if taken := [f"{object}: {place} makes another one" for place, object in taken_names(connection, files)]:
+        raise CommandError(
+            "\n  ".join(["nothing was done, because PostgreSQL would reject a name that is taken:", *taken]),
+            "rename these objects, or drop them. If they are of this release, record them: yoyo mark -r NAME",
             ExitCode.ACTION_NEEDED,
         )
 
@@ -86,11 +84,11 @@ def prevented_drops(connection: Connection, files: Iterable[Path]) -> Iterator[t
             if isinstance(node, ast.CallStmt) or (isinstance(node, ast.DoStmt) and MAY_DROP.search(each.text)):
                 return
             for table, columns, what in _drops(node):
-                named = {*gone, *_gone(node)}
+                named = {*gone, *gone_names(node)}
                 for name, of_table, object in run(connection, "find_uses", table=table, columns=columns):
                     if named.isdisjoint({name, of_table}):
                         yield f"{file.name}:{each.line}", what, object
-            gone |= set(_gone(node))
+            gone |= set(gone_names(node))
 
 
 def _drops(node: Any) -> Iterator[tuple[str, list[str] | None, str]]:
@@ -113,22 +111,6 @@ def _drops(node: Any) -> Iterator[tuple[str, list[str] | None, str]]:
             return
 
 
-def _gone(node: Any) -> Iterator[str]:
-    """Yield the names of the objects that a statement drops or replaces."""
-    from pglast import ast
-    from pglast.enums import AlterTableType
-
-    if isinstance(node, ast.DropStmt):
-        yield from (names[-1] for names in map(list, map(_parts, node.objects or ())) if names)
-    elif isinstance(node, ast.ViewStmt):
-        yield from _names(node)
-    elif isinstance(node, ast.CreateFunctionStmt):
-        yield (node.funcname or ())[-1].sval
-    elif isinstance(node, ast.AlterTableStmt):
-        kinds = {AlterTableType.AT_DropConstraint, AlterTableType.AT_DropColumn}
-        yield from (command.name for command in node.cmds or () if command.subtype in kinds)
-
-
 def _nodes(path: Path) -> Iterator[Any]:
     text = path.read_text(encoding="utf-8")
     yield from (each.parse() for each in split_statements(text) if CHANGES.search(each.text))
@@ -145,16 +127,3 @@ def _type_changes(node: Any) -> Iterator[tuple[str, str]]:
     for command in node.cmds or ():
         if command.subtype == AlterTableType.AT_AlterColumnType:
             yield table, command.name
-
-
-def _names(node: Any) -> Iterator[str]:
-    """Yield the names of the objects that a DROP or a CREATE OR REPLACE names."""
-    from pglast import ast
-
-    match node:
-        case ast.DropStmt(objects=objects):
-            yield from (name for each in objects or () for name in _parts(each))
-        case ast.ViewStmt(view=ast.RangeVar(relname=name)):
-            yield str(name)
-        case _:
-            return

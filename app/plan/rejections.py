@@ -14,6 +14,7 @@ from app.lint.alter_table import MODES
 from app.lint.nodes import qualified_name, walk
 from app.migrations.connection import READ_ONLY_HINT, Connection, explain, run
 from app.migrations.dependents import prevented_drops, reject_dependents
+from app.migrations.taken import taken_names
 from app.plan.model import Operation, PlannedMigration
 from app.text import one_line
 
@@ -54,9 +55,11 @@ def _session(connection: Connection, operation: Operation) -> Iterator[str]:
 
 
 def _uses(connection: Connection, files: Sequence[Path]) -> Iterator[str]:
-    """Yield the objects for which PostgreSQL would reject a DROP without CASCADE."""
+    """Yield the objects for which PostgreSQL would reject a DROP without CASCADE, or a CREATE."""
     for place, what, object in prevented_drops(connection, files):
         yield f"{place} drops {what}, which {object} needs: drop that first"
+    for place, object in taken_names(connection, files):
+        yield f"{place} makes an object whose name is taken: {object}: rename that, or drop it"
 
 
 def _guard(connection: Connection, migration: PlannedMigration, file: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Rejections in a plan: stopped backfills, guards, objects in use, read-only roles, and a locked history."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,7 @@ from app.errors import CommandError
 from app.migrations import backfill_control
 from app.migrations.backfill import Backfill
 from app.migrations.status import as_json, as_text, read_status
+from app.migrations.taken import taken_names
 from app.plan.model import Plan
 from app.plan.plan import down_to, make_plan
 from app.plan.render import as_text as plan_text
@@ -200,6 +202,88 @@ def test_a_drop_of_what_is_in_use_is_a_reason(own: Settings, empty_database: str
             except psycopg.errors.DependentObjectsStillExist:
                 assert words, sql
             connection.rollback()
+
+
+HAVES = """
+CREATE SCHEMA "Two"; CREATE TABLE "Two".things (id int); CREATE INDEX things_idx ON "Two".things (id);
+CREATE TABLE things (id serial CONSTRAINT things_pk PRIMARY KEY, a text CONSTRAINT a_check CHECK (a <> ''), "B c" int);
+CREATE VIEW shown AS SELECT 1 AS one; CREATE TYPE mood AS ENUM ('good'); CREATE DOMAIN word AS text;
+CREATE TYPE pair AS (a int, b int);
+CREATE FUNCTION f(int, text) RETURNS int RETURN 1;
+CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER acts BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION act();
+CREATE POLICY p ON things;
+"""
+TAKEN = {
+    "CREATE TABLE things ();": "table things",
+    'CREATE TABLE "Two".things ();': 'table "Two".things',
+    "CREATE TABLE shown ();": "view shown",
+    "CREATE TABLE mood ();": "type mood",
+    "CREATE TABLE things_pk ();": "index things_pk",
+    "CREATE TABLE things_id_seq AS SELECT 1 AS one;": "sequence things_id_seq",
+    "CREATE VIEW things AS SELECT 1 AS one;": "table things",
+    "CREATE SEQUENCE shown;": "view shown",
+    "CREATE TYPE word AS ENUM ('a');": "type word",
+    "CREATE TYPE shown AS ENUM ('a');": "view shown",
+    "CREATE TYPE pair AS (a int);": "composite type pair",
+    "CREATE DOMAIN mood AS int;": "type mood",
+    "CREATE INDEX things_pk ON things (a);": "index things_pk",
+    'CREATE INDEX things_idx ON "Two".things (id);': 'index "Two".things_idx',
+    'CREATE SCHEMA "Two";': "schema Two",
+    "CREATE EXTENSION plpgsql;": "extension plpgsql",
+    "CREATE TRIGGER acts AFTER DELETE ON things FOR EACH ROW EXECUTE FUNCTION act();": "trigger acts on table things",
+    "CREATE POLICY p ON things;": "policy p on table things",
+    "CREATE FUNCTION f(a integer, OUT c int, b text) LANGUAGE sql AS 'SELECT 1';": "function f(integer,text)",
+    "ALTER TABLE things ADD COLUMN z int, ADD COLUMN a int;": "column a of table things",
+    'ALTER TABLE things ADD "B c" text;': "column B c of table things",
+    "ALTER TABLE things ADD CONSTRAINT a_check CHECK (true);": "constraint a_check on table things",
+    "ALTER TABLE things ADD CONSTRAINT things_id_seq UNIQUE (a);": "sequence things_id_seq",
+    "ALTER TABLE things RENAME TO shown;": "view shown",
+    "ALTER TABLE things RENAME a TO id;": "column id of table things",
+    "ALTER TABLE things RENAME CONSTRAINT a_check TO things_pk;": "constraint things_pk on table things",
+    "ALTER INDEX things_pk RENAME TO things;": "table things",
+    "DROP TABLE things; CREATE TABLE shown (a int);": "view shown",
+    "CREATE TABLE a (); CREATE INDEX things_pk ON a ((1));": "index things_pk",
+    # PostgreSQL does not reject these.
+    'CREATE TABLE things_idx (); CREATE TABLE "Two".shown ();': "",
+    "CREATE TABLE IF NOT EXISTS things (); CREATE SEQUENCE IF NOT EXISTS things_id_seq;": "",
+    "CREATE TEMP TABLE things (id int, w int); CREATE INDEX things_pk ON things (w); ALTER TABLE things ADD a int;": "",
+    "CREATE TABLE _mood (); CREATE TABLE _things ();": "",
+    "DROP TABLE things; CREATE TABLE things (a int); CREATE SEQUENCE things_id_seq;": "",
+    "DROP TABLE things; CREATE TABLE things (); ALTER TABLE things ADD a int, ADD CONSTRAINT a_check CHECK (true);": "",
+    "ALTER TABLE things DROP COLUMN id; CREATE TABLE things_pk ();": "",
+    "ALTER TABLE things RENAME TO olds; CREATE TABLE things ();": "",
+    "ALTER TABLE things RENAME a TO z; ALTER TABLE things ADD COLUMN a int;": "",
+    "ALTER TABLE things ADD COLUMN IF NOT EXISTS a int; CREATE INDEX IF NOT EXISTS things_pk ON things (a);": "",
+    'DROP SCHEMA "Two" CASCADE; CREATE SCHEMA "Two"; CREATE TABLE "Two".things ();': "",
+    "DO $$ BEGIN DROP VIEW shown; END $$; CREATE TABLE shown ();": "",
+    "DO $$ BEGIN EXECUTE 'DROP VIEW ' || 'shown'; END $$; CREATE TABLE shown ();": "",
+    "CREATE OR REPLACE VIEW shown AS SELECT 2 AS one; CREATE FUNCTION f(text, int) RETURNS int RETURN 1;": "",
+    'SET LOCAL search_path = "Two"; CREATE TABLE shown ();': "",
+    "CREATE DOMAIN mood_ AS int; ALTER TYPE mood RENAME TO moods;": "",
+}
+
+
+def test_a_name_that_is_taken_is_a_reason(own: Settings, empty_database: str, tmp_path: Path) -> None:
+    """Each statement is compared with what PostgreSQL says."""
+    folder = tmp_path / "sql" / "migrations"
+    folder.mkdir(parents=True)
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(HAVES.encode())
+        connection.commit()
+        for sql, object in TAKEN.items():
+            migration(folder, "0001_make_it", sql)
+            found = list(taken_names(connection, [folder / "0001_make_it.sql"]))
+            assert found == ([("0001_make_it.sql:1", object)] if object else []), sql
+            with pytest.raises(psycopg.ProgrammingError, match="exists") if object else nullcontext():
+                connection.execute(sql.encode())
+            connection.rollback()
+        migration(folder, "0001_make_it", "CREATE TABLE things ();")
+        assert "0001_make_it.sql:1 makes an object whose name is taken: table things" in said(
+            make_plan(own, folder=folder)
+        )
+    with backend_on(empty_database) as backend, pytest.raises(CommandError, match="reject a name that is taken"):
+        backend.apply_migrations(read_migrations(str(folder)))
 
 
 def test_a_role_that_may_only_read_is_a_reason(own: Settings, empty_database: str, admin: psycopg.Connection) -> None:

@@ -1,0 +1,184 @@
+"""Taken names: objects that exist already, so that PostgreSQL would reject a CREATE, an ADD or a RENAME of a migration.
+
+Without this check, the migrations before it would be done, and it would fail at each attempt.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from psycopg.sql import Identifier
+
+from app.migrations.connection import Connection, run
+from app.schema.statements import split_statements
+
+RELEVANT = re.compile(r"\b(ALTER|CALL|CREATE|DO|DROP|SET)\b", re.IGNORECASE)
+# In a DO block. The first may drop what the block mentions, and the second may drop anything.
+DROPS = re.compile(r"\b(ALTER|DROP)\b", re.IGNORECASE)
+UNKNOWN = re.compile(r"\b(CALL|PERFORM|EXECUTE\s+(?!(ON|FUNCTION|PROCEDURE)\b))", re.IGNORECASE)
+INPUTS = {"i", "b", "v", "d"}  # modes of parameters: IN, INOUT, VARIADIC, and without a mode
+Made = tuple[str, Any, Any]  # the kind for find_taken.sql, its schema or its table as a RangeVar, and the name
+
+
+def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Yield the FILE:LINE of each statement that makes an object whose name is taken, and the object that has it.
+
+    A name is free if an earlier statement drops, replaces or renames its object, or if a DO block mentions it. The
+    search ends at a statement that may drop anything, or that changes the search_path.
+    """
+    from pglast import ast
+    from pglast.enums import AlterTableType
+
+    free: set[str] = set()
+    altered: set[str] = set()  # tables that lose a column, with indexes and constraints that are not named
+    for file in files:
+        for each in split_statements(file.read_text(encoding="utf-8")):
+            if not RELEVANT.search(each.text):
+                continue
+            node = each.parse()
+            if isinstance(node, ast.DoStmt) and not UNKNOWN.search(each.text):
+                free |= set(re.findall(r"\w+", each.text)) if DROPS.search(each.text) else set()
+                continue
+            if isinstance(node, ast.CallStmt | ast.DoStmt | ast.VariableSetStmt) or _cascades(node):
+                return
+            for kind, place, name in _made(node):
+                if place and place.relpersistence == "t":
+                    free.add(place.relname)
+                    continue
+                of, short = _place(kind, place)
+                row = run(connection, "find_taken", kind=kind, of=of, name=name).fetchone()
+                is_free = not free.isdisjoint({name, short, row[1]}) if row else True
+                if row and not is_free and not (kind != "column" and row[1] in altered):
+                    yield f"{file.name}:{each.line}", row[0]
+                    free.add(name)
+            free |= set(gone_names(node))
+            if isinstance(node, ast.RenameStmt | ast.AlterObjectSchemaStmt) and node.relation:
+                free.add(getattr(node, "subname", None) or str(node.relation.relname))
+            if isinstance(node, ast.AlterTableStmt) and node.relation:
+                drops = any(each.subtype == AlterTableType.AT_DropColumn for each in node.cmds or ())
+                altered |= {str(node.relation.relname)} if drops else set()
+
+
+def _cascades(node: Any) -> bool:
+    from pglast.enums import DropBehavior
+
+    commands = [node, *(getattr(node, "cmds", None) or ())]
+    return any(getattr(each, "behavior", None) == DropBehavior.DROP_CASCADE for each in commands)
+
+
+def _place(kind: str, place: Any) -> tuple[str | None, str]:
+    """Return the place as SQL, which is None for the schema of new tables, and the name of the table without quotes."""
+    if place is None:
+        return None, ""
+    if kind == "relation":
+        return (Identifier(place.schemaname).as_string() if place.schemaname else None), ""
+    return Identifier(*filter(None, (place.schemaname, place.relname))).as_string(), place.relname
+
+
+def _made(node: Any) -> Iterator[Made]:
+    """Yield what a statement makes. A build CONCURRENTLY is left out, because it repairs its own index."""
+    from pglast import ast
+    from pglast.stream import RawStream
+
+    match node:
+        case (
+            ast.CreateStmt(if_not_exists=False, relation=relation)
+            | ast.CreateTableAsStmt(if_not_exists=False, into=ast.IntoClause(rel=relation))
+            | ast.CreateSeqStmt(if_not_exists=False, sequence=relation)
+            | ast.ViewStmt(replace=False, view=relation)
+            | ast.CompositeTypeStmt(typevar=relation)
+        ):
+            yield "relation", relation, getattr(relation, "relname", None)
+        case (
+            ast.CreateEnumStmt(typeName=parts)
+            | ast.CreateDomainStmt(domainname=parts)
+            | ast.CreateRangeStmt(typeName=parts)
+        ):
+            *schema, name = (part.sval for part in parts or ())
+            yield "relation", ast.RangeVar(schemaname=schema[0] if schema else None, relpersistence="p"), name
+        case ast.IndexStmt(if_not_exists=False, concurrent=False, idxname=str(name), relation=relation):
+            yield "index", relation, name
+        case ast.CreateFunctionStmt(replace=False, funcname=parts):
+            types = [RawStream()(each.argType) for each in node.parameters or () if each.mode.value in INPUTS]
+            name = Identifier(*(part.sval for part in parts or ())).as_string()
+            yield (
+                "function",
+                ast.RangeVar(relname=(parts or ())[-1].sval, relpersistence="p"),
+                f"{name}({', '.join(types)})",
+            )
+        case ast.CreateSchemaStmt(if_not_exists=False, schemaname=str(name)):
+            yield "schema", None, name
+        case ast.CreateExtensionStmt(if_not_exists=False, extname=name):
+            yield "extension", None, name
+        case ast.CreateTrigStmt(replace=False, relation=relation, trigname=name):
+            yield "trigger", relation, name
+        case ast.CreatePolicyStmt(table=relation, policy_name=name):
+            yield "policy", relation, name
+        case ast.AlterTableStmt(relation=ast.RangeVar() as relation):
+            for command in node.cmds or ():
+                yield from _added(relation, command)
+        case ast.RenameStmt(relation=ast.RangeVar() as relation):
+            if kind := _kind_of_renamed(node):
+                yield kind, relation, node.newname
+        case _:
+            return
+
+
+def _added(relation: Any, command: Any) -> Iterator[Made]:
+    from pglast.enums import AlterTableType, ConstrType
+
+    added = command.def_
+    if command.subtype == AlterTableType.AT_AddColumn and not command.missing_ok:
+        yield "column", relation, added.colname
+    elif command.subtype == AlterTableType.AT_AddConstraint and added.conname:
+        yield "constraint", relation, added.conname
+        kinds = {ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_EXCLUSION}
+        if added.contype in kinds and not added.indexname:
+            yield "index", relation, added.conname
+
+
+def _kind_of_renamed(node: Any) -> str | None:
+    from pglast.enums import ObjectType
+
+    shared = {"TABLE", "VIEW", "MATVIEW", "INDEX", "SEQUENCE", "FOREIGN_TABLE"}
+    kinds = {"COLUMN": "column", "TABCONSTRAINT": "constraint", "TRIGGER": "trigger", "POLICY": "policy"}
+    return (kinds | dict.fromkeys(shared, "index")).get(ObjectType(node.renameType).name.removeprefix("OBJECT_"))
+
+
+def gone_names(node: Any) -> Iterator[str]:
+    """Yield the names of the objects that a statement drops or replaces."""
+    from pglast import ast
+    from pglast.enums import AlterTableType
+
+    if isinstance(node, ast.DropStmt):
+        yield from (names[-1] for names in map(list, map(_parts, node.objects or ())) if names)
+    elif isinstance(node, ast.ViewStmt):
+        yield from named_in(node)
+    elif isinstance(node, ast.CreateFunctionStmt):
+        yield (node.funcname or ())[-1].sval
+    elif isinstance(node, ast.AlterTableStmt):
+        kinds = {AlterTableType.AT_DropConstraint, AlterTableType.AT_DropColumn}
+        yield from (command.name for command in node.cmds or () if command.subtype in kinds)
+
+
+def named_in(node: Any) -> Iterator[str]:
+    """Yield the names of the objects that a DROP or a CREATE OR REPLACE names."""
+    from pglast import ast
+
+    match node:
+        case ast.DropStmt(objects=objects):
+            yield from (name for each in objects or () for name in _parts(each))
+        case ast.ViewStmt(view=ast.RangeVar(relname=name)):
+            yield str(name)
+        case _:
+            return
+
+
+def _parts(named: Any) -> Iterator[str]:
+    """Yield the parts of a name in a DROP."""
+    from pglast import ast
+
+    parts = named.objname if isinstance(named, ast.ObjectWithArgs) else named
+    parts = parts.names if isinstance(parts, ast.TypeName) else parts
+    yield from (part.sval for part in (parts if isinstance(parts, tuple) else (parts,)))
