@@ -17,7 +17,7 @@ RELEVANT = re.compile(r"\b(ALTER|CALL|CREATE|DO|DROP|SET)\b", re.IGNORECASE)
 # In a DO block. The first may drop what the block mentions, and the second may drop anything.
 DROPS = re.compile(r"\b(ALTER|DROP)\b", re.IGNORECASE)
 UNKNOWN = re.compile(r"\b(CALL|PERFORM|EXECUTE\s+(?!(ON|FUNCTION|PROCEDURE)\b))", re.IGNORECASE)
-INPUTS = {"i", "b", "v", "d"}  # modes of parameters: IN, INOUT, VARIADIC, and without a mode
+INPUTS = {"i", "b", "v", "d"}  # modes of the parameters that are part of a signature
 Made = tuple[str, Any, Any]  # the kind for find_taken.sql, its schema or its table as a RangeVar, and the name
 
 
