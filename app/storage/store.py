@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, GenericError
 from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
 from app.errors import UsageError
@@ -236,7 +236,19 @@ async def stream(
     except ABSENT:
         return None
     start, end = result.range
-    return end - start, result.stream(min_chunk_size=CHUNK)
+    return end - start, _file(store, key, start, end) if isinstance(store, LocalStore) else result.stream(CHUNK)
+
+
+async def _file(store: LocalStore, key: str, start: int, end: int) -> AsyncIterator[Any]:
+    """Yield the bytes of a file. obstore's stream reads 8 KiB at once, which takes three times the CPU of this.
+
+    Raises BaseError if the file is deleted meanwhile.
+    """
+    for first in range(start, end, CHUNK):
+        try:
+            yield memoryview(await obstore.get_range_async(store, key, start=first, end=min(first + CHUNK, end)))
+        except FileNotFoundError as error:
+            raise GenericError(str(error)) from error
 
 
 async def read(store: ObjectStore, key: str) -> bytes | None:
