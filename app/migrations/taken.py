@@ -42,6 +42,8 @@ def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple
                 continue
             if isinstance(node, ast.CallStmt | ast.DoStmt | ast.VariableSetStmt) or _cascades(node):
                 return
+            if isinstance(node, ast.AlterTableStmt):  # PostgreSQL drops before it adds
+                free |= set(gone_names(node))
             for kind, place, name in _made(node):
                 if place and place.relpersistence == "t":
                     free.add(place.relname)

@@ -260,6 +260,7 @@ TAKEN = {
     "DO $$ BEGIN EXECUTE 'DROP VIEW ' || 'shown'; END $$; CREATE TABLE shown ();": "",
     "CREATE OR REPLACE VIEW shown AS SELECT 2 AS one; CREATE FUNCTION f(text, int) RETURNS int RETURN 1;": "",
     'SET LOCAL search_path = "Two"; CREATE TABLE shown ();': "",
+    "ALTER TABLE things ADD CONSTRAINT a_check CHECK (true), DROP CONSTRAINT a_check, ADD a int, DROP a;": "",
     "CREATE DOMAIN mood_ AS int; ALTER TYPE mood RENAME TO moods;": "",
 }
 
