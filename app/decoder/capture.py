@@ -66,8 +66,8 @@ class Found(NamedTuple):
 
 def prepare() -> None:
     """Load what Python would load on first use. Later no file can be opened."""
-    b"".decode("utf-16-le")
-    b"".decode("ascii")
+    for encoding in ("utf-16-le", "ascii"):
+        b"  ".decode(encoding)  # Python does not look up the encoding of empty bytes
 
 
 def read(blocks: Blocks, now: datetime | None = None) -> Found:

@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from app.errors import RejectedImageError
 from app.observability.logs import Handler
-from app.observability.multiprocess import folder, forget_dead_workers, registry
+from app.observability.multiprocess import folder, forget_dead_workers, registry, reserve
 from app.observability.tally import Count, Durations
 
 PUBLISH_INTERVAL = 1.0  # seconds
@@ -34,7 +34,7 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 if (files := folder()) is not None:
-    files.mkdir(parents=True, exist_ok=True)  # an earlier worker may have removed it
+    reserve(files)
 
 
 class Connections(NamedTuple):

@@ -13,11 +13,26 @@ from prometheus_client.registry import Collector
 
 registry = CollectorRegistry()
 
+# Bytes of each file of a worker, by its kind. A histogram needs 4 KB for each set of labels.
+RESERVED = {"counter": 256 * 1024, "gauge_livesum": 64 * 1024, "histogram": 4 * 1024**2}
+
 
 def folder() -> Path | None:
     """Return the folder of the workers' files, or None if there is only one worker, which needs no files."""
     path = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(path) if path else None
+
+
+def reserve(files: Path) -> None:
+    """Write zeros to this worker's files, before prometheus-client maps them into memory.
+
+    It would make sparse files. If their volume is full later, the system ends the worker with SIGBUS. Raises OSError if
+    the volume is full now.
+    """
+    files.mkdir(parents=True, exist_ok=True)  # an earlier worker may have removed it
+    for kind, length in RESERVED.items():
+        with (files / f"{kind}_{os.getpid()}.db").open("wb") as file:
+            file.write(bytes(length))
 
 
 def forget_dead_workers() -> None:

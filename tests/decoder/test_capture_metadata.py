@@ -75,6 +75,12 @@ def test_the_directory_of_a_tiff_is_its_exif(codec: Codec) -> None:
     assert codec.read(photo("TIFF")).capture["model"] == "Canon EOS R5"  # Pillow leaves the other directories out
 
 
+def test_the_keywords_of_windows_are_read_in_the_sandbox(codec: Codec) -> None:
+    keywords = "Meer;Café\0".encode("utf-16-le")
+
+    assert codec.read(photo(t40094=keywords, t40092=keywords)).capture["keywords"] == ["Meer", "Café"]
+
+
 def test_a_picture_without_metadata_says_nothing(codec: Codec) -> None:
     found = codec.read(picture())
 

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -357,3 +359,25 @@ async def test_before_18_so_do_those_in_pg_stat_statements(settings: Settings, d
             "WHERE datname = current_database() AND query LIKE '%advisory_xact_lock%'"
         )
         assert seen.fetchall() == [(VERSION < 18, 2)]
+
+
+FILL = """
+import os, sys
+from app.observability import metrics
+for route in range(30):
+    for status in range(20):
+        metrics.REQUESTS.observe(1, (f"/v1/images/{route}", "PATCH", status))
+metrics.REQUESTS.publish()
+"""
+
+
+def test_the_files_of_a_worker_have_their_blocks_before_the_volume_is_full(tmp_path: Path) -> None:
+    """A mapped file with holes on a full volume ends the worker with SIGBUS."""
+    env = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", FILL], env=env, check=True)
+
+    files = {file.name.partition("_")[0]: file.stat() for file in tmp_path.iterdir()}
+
+    assert set(files) == {"counter", "gauge", "histogram"}
+    for file in files.values():
+        assert file.st_blocks * 512 >= file.st_size
