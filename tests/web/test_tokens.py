@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, LiteralString
@@ -29,6 +29,7 @@ from tests.migrations.test_backend import wait_until
 from tests.support import forked
 from tests.support.api import insert, objects, part, problem, rows
 from tests.support.pictures import picture
+from tests.web.test_exports import LARGE
 
 ID = UUID(int=7)
 JPEG = {"Content-Type": "image/jpeg"}
@@ -376,6 +377,38 @@ async def test_a_token_that_ends_while_its_body_arrives_writes_nothing(
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
     assert connection.execute("SELECT filename FROM images").fetchall() == [("kept.jpg",)]
     assert objects(settings) == []
+
+
+async def test_a_token_that_ends_during_its_export_gets_no_more(
+    closed: httpx.AsyncClient,
+    settings: Settings,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("app.web.auth.CACHE_TIME", 0.0)
+    connection.execute(LARGE.encode())
+    token = await made(settings, "read")
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def nothing() -> MutableMapping[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+        if len(sent) == 3:
+            connection.execute("UPDATE tokens SET revoked_at = now()")
+
+    headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {token}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/v1/images/export", "query_string": b"", "headers": headers}
+    transport = closed._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    await transport.app({**scope, "http_version": "1.1"}, nothing, send)
+
+    assert [message.get("status") for message in sent] == [200, None, None]
+    assert all(message["more_body"] for message in sent[1:])
+    assert "an export was cut off: The token is unknown or revoked." in caplog.text
 
 
 async def test_a_token_that_ends_while_its_image_is_decoded_writes_nothing(

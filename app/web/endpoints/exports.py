@@ -1,6 +1,8 @@
 """Export: all images that match, as NDJSON (GET /v1/images/export)."""
 
 import asyncio
+import time
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -12,11 +14,15 @@ from app.catalogue.models import Image
 from app.database.errors import UNAVAILABLE
 from app.observability.logs import logger
 from app.web import negotiation
+from app.web.auth import confirm
 from app.web.limits import TRANSFER_TIMEOUT, transfer_slot, with_stall_timeout
 from app.web.location import sees_locations
 from app.web.operations import Answer, Tag, operation
 from app.web.parameters import parameters
+from app.web.problems import ProblemError
 from app.web.state import State
+
+CONFIRM_INTERVAL = 30.0  # seconds from a check of the token that could not be made to the next one
 
 
 @operation(
@@ -61,10 +67,15 @@ class _Export(StreamingResponse):
         self.request, self.filters, self.coding = request, filters, coding
 
     async def stream_response(self, send: Send) -> None:
-        started, in_time = False, with_stall_timeout(send)
+        started, due, in_time = False, 0.0, with_stall_timeout(send)
 
         async def write(chunk: bytes) -> None:
-            nonlocal started
+            nonlocal started, due
+            if time.monotonic() >= due:
+                due = time.monotonic() + CONFIRM_INTERVAL
+                with suppress(*UNAVAILABLE):  # the export has its connection, and can continue
+                    await confirm(self.request, "read")  # a token can be revoked in the hour that an export may take
+                    due = 0.0
             if not started:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 started = True
@@ -86,6 +97,11 @@ class _Export(StreamingResponse):
             logger.error(
                 "an export was cut off: %s: %s", type(error).__name__, str(error) or "the client read too slowly"
             )
+            return
+        except ProblemError as error:
+            if not started:
+                raise
+            logger.warning("an export was cut off: %s", error)
             return
         if not started:
             await write(b"")
