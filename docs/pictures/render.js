@@ -7,7 +7,7 @@ const { instance } = await import(pathToFileURL(process.argv[2]).href);
 const viz = await instance();
 const attributes = {
     graphAttributes: { bgcolor: "transparent", fontname: "sans-serif", fontsize: 13, color: "#7d8590" },
-    nodeAttributes: { shape: "box", fontname: "sans-serif", fontsize: 13, margin: "0.3,0.1" },
+    nodeAttributes: { shape: "box", fontname: "sans-serif", fontsize: 13, margin: "0.45,0.12" },
     edgeAttributes: { fontname: "sans-serif", fontsize: 11 },
 };
 // The SVG follows the color scheme of the reader, also as an <img>.

@@ -34,7 +34,7 @@ NAMES = [
     "Low tide",
     "First snow",
 ]
-REVIEWED = ("0046_relax_images_sha256", "0050_index_images_oldest")  # one needs care, and one is safe under traffic
+REVIEWED = ("0046_relax_images_sha256", "0050_index_images_oldest")  # a transaction, and a build without one
 ROWS = 20_000  # of the review
 TAGS = ["mountains", "sea", "morning", "evening", "2026"]
 
