@@ -49,6 +49,8 @@ def _of_run(run: MeasuredRun | None) -> dict[str, bool]:
         where = f"line {step.line}"
         # Outside a transaction, another session sees the locks while they last, and misses short ones by chance.
         for lock, relations in step.grouped if run.transactional else ():
+            if not lock.waiting:
+                continue
             found[f"{where} takes {lock.mode} on {', '.join(relations)}"] = False
         if step.rewritten:
             found[f"{where} rewrites {', '.join(step.rewritten)}"] = False

@@ -29,15 +29,21 @@ class Reason:
 
 def of_queries(reviewed: Reviewed) -> Iterator[Reason]:
     """Yield the queries that fail, and those with a worse plan."""
-    release = f"of the previous release, {reviewed.previous}," if reviewed.previous else "of this release"
+    former = (reviewed.previous or "").partition(" (")[0]  # the commit, without its subject
+    is_former = reviewed.previous and not reviewed.is_contract
+    release = f"of the previous release, {former}," if is_former else "of this release"
     for error, names in _by_error(reviewed.unfit):
         which, is_one = _queries(names, "of this release")
         yield Reason("unsafe", f"{which} {'fails on its' if is_one else 'fail on their'} own schema: {error}")
     # Without an earlier release, those are the same queries.
-    broken = reviewed.broken if reviewed.previous else dict(reviewed.broken.items() - reviewed.unfit.items())
+    broken = reviewed.broken if is_former else dict(reviewed.broken.items() - reviewed.unfit.items())
     for error, names in _by_error(broken):
         which, is_one = _queries(names, release)
         yield Reason("unsafe", f"{which} {'fails' if is_one else 'fail'} afterwards: {error}")
+    if reviewed.outdated:
+        which, is_one = _queries(set(reviewed.outdated), f"of the previous release, {former},")
+        fails = f"{which} {'fails' if is_one else 'fail'} afterwards"
+        yield Reason("care", f"{fails}, so `images schema contract` waits until that release has stopped")
     yield from _of_plans(reviewed)
 
 
@@ -94,6 +100,8 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
         yield Reason("unsafe", f"{whose}{which} {'finds' if is_one else 'find'} no row afterwards, but did before")
     for fault in direction.inconsistent:
         yield Reason("unsafe", f"afterwards the rows are not consistent: {fault}")
+    for fault in direction.unfilled:
+        yield Reason("care", f"what it creates has to be filled before a release reads it: {fault}")
     if not rollback:
         yield from _of_costs(trial, direction)
         for error, names in trial.forbidden.items():

@@ -92,7 +92,8 @@ class Part:
         if one.up.error:
             return "it is not known which queries fail on the new schema"
         whose = f"the previous release, {one.previous}," if one.previous else "this release (git knows no earlier one)"
-        return f"{len(one.failing) or 'no'} queries of {whose} fail on the new schema"
+        failing = one.outdated.keys() if one.is_contract else one.failing
+        return f"{len(failing) or 'no'} queries of {whose} fail on the new schema"
 
 
 @dataclass(frozen=True)

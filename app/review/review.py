@@ -17,7 +17,7 @@ from app.review.proof import later_data_lost, losses, read_schema, schema_change
 from app.review.releases import Release, with_present_headers
 from app.review.scratch import Database, fill, vacuum
 from app.review.trial import Trial, try_under_traffic
-from app.schema.headers import Rollback, examples, rollback_of, transactional
+from app.schema.headers import Rollback, directives, examples, rollback_of, transactional
 from app.text import one_line
 
 STAGES = ("rows", "under traffic", "before", "up", "after", "down", "up again")
@@ -63,9 +63,10 @@ class Reviewed:
     down: MeasuredRun | None = None
     proof: Proof = field(default_factory=Proof)
     previous: str | None = None  # the release of the queries in `broken`
-    broken: dict[str, str] = field(
-        default_factory=dict
-    )  # queries of the previous release that fail afterwards, with the error
+    is_contract: bool = False  # no session of the previous release is connected when it runs
+    # Queries of the running release that fail afterwards, with the error: the previous one, or this one at a contract.
+    broken: dict[str, str] = field(default_factory=dict)
+    outdated: dict[str, str] = field(default_factory=dict)  # queries of the release before a contract, with the error
     needed: dict[str, str] = field(default_factory=dict)  # queries of this release that failed before, with the error
     unfit: dict[str, str] = field(default_factory=dict)  # queries of this release that fail on its last schema
     plans: list[PlanChange] = field(default_factory=list)
@@ -130,7 +131,8 @@ def review(
         old = with_present_headers(previous(path), release)
         if with_trial:
             report(path.stem, "under traffic")
-            trial = _try(database, path, rows, old or release, release)
+            running = release if _is_contract(path) else old or release
+            trial = _try(database, path, rows, running, release)
         reviewed, answers = _review(database.connection, path, rows, release, old, answers, report)
         reviewed.trial = trial
         done.append(reviewed)
@@ -139,6 +141,10 @@ def review(
         if reviewed.stuck:
             break
     return done
+
+
+def _is_contract(path: Path) -> bool:
+    return directives(path).get("phase") == "contract"
 
 
 def _key(migrations: Sequence[Path], rows: int) -> str:
@@ -180,6 +186,7 @@ def _review(
         rows={name: table.rows for name, table in start.tables.items()},
         up=measure(connection, path, in_transaction),
         previous=previous.name if previous else None,
+        is_contract=_is_contract(path),
     )
     if reviewed.up.error:
         reviewed.stuck = True
@@ -190,6 +197,9 @@ def _review(
     vacuum(connection, reviewed.up)
     after = ask(connection, queries, known=before)
     reviewed.broken = _fails(old, after, unless=before)
+    if reviewed.is_contract:
+        reviewed.outdated, reviewed.broken = reviewed.broken, _fails(release, after, unless=before)
+        reviewed.outdated = {name: error for name, error in reviewed.outdated.items() if name not in reviewed.broken}
     reviewed.needed = _fails(release, before, unless=after)
     reviewed.plans = [
         _change(name, words, before[text, words], after[text, words], reviewed.up.renamed)

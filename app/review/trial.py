@@ -1,5 +1,6 @@
 """Trial of a migration under traffic: the service's queries run while a copy of the database is migrated, and back."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -25,6 +26,7 @@ from app.schema.statements import statements
 
 CHECKS = "consistency_*.sql"  # in sql/review/: each returns the faults that it finds, and no row if there are none
 EXAMPLES = 2  # of each query that reads, which the trial compares before and after
+NUMBER = re.compile(r"[0-9]+")
 CHECKED_ROWS = 5_000  # earlier rows that a check computes again
 NOT_THERE = ("42P01", "42883", "42703", "42704")  # a table, function, column or type does not exist (yet)
 BLOCKING = "SHARE"  # from this mode on, a lock blocks writes
@@ -39,7 +41,8 @@ class Direction:
     met: Met = field(default_factory=Met)
     refused: dict[str, set[str]] = field(default_factory=dict)  # new errors of its queries afterwards: their names
     emptied: set[str] = field(default_factory=set)  # queries that returned rows before, and return none now
-    inconsistent: list[str] = field(default_factory=list)  # faults that the project's own checks find
+    inconsistent: list[str] = field(default_factory=list)  # new faults that the project's own checks find
+    unfilled: list[str] = field(default_factory=list)  # the same, of what did not exist before the migration
     costs: dict[str, WriteCost] = field(default_factory=dict)  # of one write, by query
     error: str = ""  # why the migration failed under traffic
 
@@ -124,7 +127,11 @@ def _try(
             elif answer == 0 and before[call] != 0:
                 direction.emptied.add(call.query)
         faults = check.faults()
-        direction.inconsistent = [text for key, text in (faults or {}).items() if key not in (known or {})]
+        new = [text for key, text in (faults or {}).items() if key not in (known or {})]
+        if check.lacked(known):
+            direction.unfilled = new
+        else:
+            direction.inconsistent = new
         direction.costs = measure_writes(url, trial.role, usable, first_row)
 
     go(migration, trial.up)
@@ -242,9 +249,10 @@ class _Check:
     def faults(self) -> dict[str, str] | None:
         """Return what the checks find, or None if there are none.
 
-        The key of a check is its name if the schema does not have what it reads, which can have several messages.
+        The key of a fault is its text without numbers: a fault of before is the same fault with more rows. The key of a
+        check is its name if the schema does not have what it reads, which can have several messages.
         """
-        paths = sorted((current().sql / "review").glob(CHECKS))
+        paths = _checks()
         if not paths:
             return None
         connection = self._connection
@@ -266,9 +274,18 @@ class _Check:
                 try:
                     with connection.transaction():
                         rows = run_text(connection, text, one_in=self._one_in, since=self._since)
-                        found |= {fault: fault for (fault,) in rows}
+                        found |= {NUMBER.sub("n", fault): fault for (fault,) in rows}
                 except psycopg.Error as error:
                     if error.sqlstate not in NOT_THERE:
                         raise
                     found[path.stem] = f"{path.stem}: {explained(error)}"
         return found
+
+    @staticmethod
+    def lacked(faults: dict[str, str] | None) -> bool:
+        """Return whether the schema did not have what a check reads."""
+        return any(path.stem in (faults or {}) for path in _checks())
+
+
+def _checks() -> list[Path]:
+    return sorted((current().sql / "review").glob(CHECKS))

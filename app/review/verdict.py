@@ -69,6 +69,8 @@ def order(reviewed: Reviewed) -> str:
         return "no order works: each release needs its own schema. Split the change: expand, migrate, contract"
     if reviewed.failing:
         return "code first: stop every instance of the previous release before the schema changes"
+    if reviewed.outdated:
+        return "code first: `images schema contract` applies it when every instance of the previous release has stopped"
     if reviewed.needed:
         return "schema first, then the code, as the entrypoint does"
     return "any: each release runs on both schemas"

@@ -17,7 +17,7 @@ PATH: Path = FILES[1]
 
 
 def lock(mode: str) -> Lock:
-    return Lock("images", "images", mode, "writes" if mode == "SHARE" else "", 1.0)
+    return Lock("images", "images", mode, "writes", 1.0)
 
 
 def reviewed(*steps: Step, error: str = "", broken: dict[str, str] | None = None) -> Reviewed:
@@ -33,6 +33,7 @@ def reviewed(*steps: Step, error: str = "", broken: dict[str, str] | None = None
 
 
 STEP = Step(3, "ALTER TABLE images", locks=[lock("SHARE")], milliseconds=2.0)
+WEAK = [Lock("tokens", "tokens", "ACCESS SHARE", "", 1.0)]  # neither reads nor writes wait
 SLOWER = Step(3, "ALTER TABLE images", locks=[lock("SHARE")], milliseconds=900.0, wal=10)
 
 
@@ -40,6 +41,7 @@ SLOWER = Step(3, "ALTER TABLE images", locks=[lock("SHARE")], milliseconds=900.0
     ("other", "up", "down"),
     [
         (reviewed(SLOWER), "", ""),
+        (reviewed(Step(3, "", locks=[lock("SHARE"), *WEAK])), "", ""),
         (
             reviewed(error='line 3: syntax error at or near "VIRTUAL"'),
             'unsafe: on PostgreSQL 15.1: it fails: line 3: syntax error at or near "VIRTUAL"\n'
@@ -61,7 +63,7 @@ SLOWER = Step(3, "ALTER TABLE images", locks=[lock("SHARE")], milliseconds=900.0
             "",
         ),
     ],
-    ids=["slower", "fails", "rewrites", "query"],
+    ids=["slower", "weak locks", "fails", "rewrites", "query"],
 )
 def test_what_differs_on_the_other_version_is_told(other: Reviewed, up: str, down: str) -> None:
     here = reviewed(STEP)

@@ -35,6 +35,28 @@ def test_a_migration_that_breaks_the_previous_release_is_caught(tried: Try) -> N
     assert "insert_image" in part.reviewed.broken
 
 
+def test_a_contract_may_break_the_previous_release_but_not_this_one(tried: Try) -> None:
+    """No session of the previous release is connected when `images schema contract` applies it."""
+    drop, header = "ALTER TABLE images DROP COLUMN attributes;", "-- irreversible: for a test\n-- phase: contract"
+    query = releases.present().queries["get_image"].replace(",\n        attributes\n", "\n")
+
+    part = tried(drop, header=header, queries={"get_image": query}, kept=False)
+
+    assert "fail afterwards, so `images schema contract` waits until that release has stopped" in reasons(part)
+    assert part.apply.level == "care"
+    assert part.order.startswith("code first: `images schema contract`")
+    assert not part.reviewed.broken
+
+
+def test_a_contract_that_breaks_this_release_is_unsafe(tried: Try) -> None:
+    drop = "ALTER TABLE images DROP COLUMN attributes;"
+
+    part = tried(drop, header="-- irreversible: for a test\n-- phase: contract")
+
+    assert "unsafe: 5 queries of this release (get_image, get_image_by_sha256, list_images and 2 more)" in reasons(part)
+    assert part.order.startswith("none works")
+
+
 def test_a_rename_fits_neither_order(tried: Try) -> None:
     queries = {"get_image": releases.present().queries["get_image"].replace("title,\n", "heading,\n")}
     part = tried("ALTER TABLE images RENAME COLUMN title TO heading;", queries=queries, kept=False)

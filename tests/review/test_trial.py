@@ -97,6 +97,25 @@ def test_a_rollback_that_repairs_no_row_is_not_consistent(tried: Try) -> None:
     assert "unsafe: afterwards the rows are not consistent: " in rollback_reasons(part)
 
 
+def test_a_migration_is_not_blamed_for_rows_that_were_not_there_before(tried: Try, copy: psycopg.Connection) -> None:
+    copy.execute("DELETE FROM image_words")
+
+    part = tried(ADD, DROP, under_traffic=True)
+
+    assert reasons(part) == rollback_reasons(part) == ""
+
+
+def test_a_table_that_a_later_migration_fills_needs_care(tried: Try, copy: psycopg.Connection) -> None:
+    for event in ("inserted", "updated", "deleted"):
+        copy.execute(f"DROP TRIGGER images_list_{event} ON images")
+    copy.execute("ALTER TABLE image_words RENAME TO words_of_images")
+
+    part = tried("ALTER TABLE words_of_images RENAME TO image_words;", under_traffic=True)
+
+    assert re.search(r"care: what it creates has to be filled before a release reads it: \d+ images", reasons(part))
+    assert "not consistent" not in reasons(part)
+
+
 def test_an_index_that_ends_hot_updates_is_told_with_its_cost(tried: Try) -> None:
     part = tried("CREATE INDEX CONCURRENTLY ON images (updated_at);", under_traffic=True)
 
