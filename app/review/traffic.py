@@ -12,6 +12,7 @@ from pglast import ast
 from pglast.parser import ParseError
 from psycopg.sql import SQL, Identifier
 
+from app.lint.nodes import walk
 from app.migrations.connection import Connection, run
 from app.review.scratch import connect
 from app.schema.headers import examples
@@ -41,7 +42,7 @@ class Call:
 
     @property
     def is_write(self) -> bool:
-        """Return whether the query writes by its own statement."""
+        """Return whether the query writes by its own statement, and not only by functions that it calls."""
         return self.kind != "read"
 
     @property
@@ -68,9 +69,9 @@ def calls_of(queries: dict[str, str]) -> list[Call]:
 def _kind(text: str) -> str:
     with suppress(ParseError):
         for statement in split_statements(text):
-            node = statement.parse()
-            if isinstance(node, WRITES):
-                return type(node).__name__.removesuffix("Stmt").lower()
+            for node in walk(statement.parse()):  # also in a WITH
+                if isinstance(node, WRITES):
+                    return type(node).__name__.removesuffix("Stmt").lower()
     return "read"
 
 
@@ -150,8 +151,8 @@ class Session(Thread):
             self._prepared.add(call)
         arguments = call.of_row(self._row)
         execute = (f"EXECUTE {name} ({arguments})" if arguments else f"EXECUTE {name}").encode()
-        # Without a row number, a write would change the same row again and again, for which later calls look.
-        if call.is_write and not call.is_numbered:
+        # Without a row number, a query would change the same row again and again, for which later calls look.
+        if not call.is_numbered:
             with connection.transaction(force_rollback=True):
                 connection.execute(execute)
         else:

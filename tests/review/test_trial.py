@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
+from app.embedded_postgres import Server
+from app.review import releases
 from app.review.report import render, report
-from app.review.traffic import Traffic
+from app.review.traffic import Traffic, calls_of
 from tests.support.reviews import ROWS, Try, reasons, rollback_reasons
 
 ADD = "ALTER TABLE images ADD CONSTRAINT wide CHECK (width > 0) NOT VALID;"
@@ -137,6 +139,21 @@ def test_a_query_without_rights_on_what_is_new_is_told(tried: Try) -> None:
     )
 
     assert "care: as images_app, the query find_album of this release fails: 42501: permission denied" in reasons(part)
+
+
+def test_the_traffic_keeps_the_rows_that_later_examples_look_for(copy: psycopg.Connection, server: Server) -> None:
+    """A query may write in a WITH, and name its rows otherwise than by a number."""
+    calls = calls_of({"forget_locations": releases.present().queries["forget_locations"]})
+    [before] = copy.execute("SELECT count(location) FROM images").fetchone() or ()
+    traffic = Traffic(server.url(copy.info.dbname), None, calls, ROWS)
+
+    traffic.start()
+    traffic.stop()
+
+    assert all(call.is_write for call in calls)
+    assert traffic.met.errors == {}
+    assert copy.execute("SELECT count(location) FROM images").fetchone() == (before,)
+    assert before > 0
 
 
 def test_a_trial_that_fails_makes_both_verdicts_not_reviewed(tried: Try, monkeypatch: pytest.MonkeyPatch) -> None:
