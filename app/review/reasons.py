@@ -101,7 +101,7 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
     for fault in direction.inconsistent:
         yield Reason("unsafe", f"afterwards the rows are not consistent: {fault}")
     for fault in direction.unfilled:
-        yield Reason("care", f"what it creates has to be filled before a release reads it: {fault}")
+        yield Reason("care", f"its new table is not filled yet, so no release may read it: {fault}")
     if not rollback:
         yield from _of_costs(trial, direction)
         for error, names in trial.forbidden.items():

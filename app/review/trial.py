@@ -42,7 +42,7 @@ class Direction:
     refused: dict[str, set[str]] = field(default_factory=dict)  # new errors of its queries afterwards: their names
     emptied: set[str] = field(default_factory=set)  # queries that returned rows before, and return none now
     inconsistent: list[str] = field(default_factory=list)  # new faults that the project's own checks find
-    unfilled: list[str] = field(default_factory=list)  # the same, of what did not exist before the migration
+    unfilled: list[str] = field(default_factory=list)  # the same, of objects that the migration creates
     costs: dict[str, WriteCost] = field(default_factory=dict)  # of one write, by query
     error: str = ""  # why the migration failed under traffic
 

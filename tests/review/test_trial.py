@@ -114,7 +114,7 @@ def test_a_table_that_a_later_migration_fills_needs_care(tried: Try, copy: psyco
 
     part = tried("ALTER TABLE words_of_images RENAME TO image_words;", under_traffic=True)
 
-    assert re.search(r"care: what it creates has to be filled before a release reads it: \d+ images", reasons(part))
+    assert re.search(r"care: its new table is not filled yet, so no release may read it: \d+ images", reasons(part))
     assert "not consistent" not in reasons(part)
 
 
