@@ -76,7 +76,7 @@ class Effects:
 def effects_of(state: MigrationState, statement: Statement, version: int) -> Effects:
     """Return the effects of a statement, and apply it to the catalog of the state. `version` is that of PostgreSQL."""
     found = Effects()
-    if statement.unreadable:
+    if statement.unreadable or statement.guessed:
         found.unread = "it runs a statement that is put together at run time"
         return found
     node = statement.node
