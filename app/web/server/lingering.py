@@ -5,7 +5,7 @@ response in the client's buffer. A client that sends its whole body before it re
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 LINGER_TIME = 30.0  # seconds for the client to send the rest, at most
@@ -50,6 +50,11 @@ class LingeringTransport:
         """Write, unless close() was called: a request may still run if what follows it is malformed."""
         if self._timer is None:
             self._own.write(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """Write with one system call, unless close() was called."""
+        if self._timer is None:
+            self._own.writelines(parts)
 
     def end(self) -> None:
         """Close the connection at once, except that the client may read the rest of the response."""

@@ -1,6 +1,6 @@
 """HTTP protocol of uvicorn, with what it lacks: limits on a request's head, the check of Host, HTTP/1.0 without chunks.
 
-It also closes connections while the service drains, and makes Date the date of the response.
+It also closes connections while the service drains.
 """
 
 import asyncio
@@ -8,24 +8,21 @@ import math
 import re
 import resource
 import socket
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from time import monotonic, sleep, time
 from typing import Any, ClassVar
 
-from starlette.types import Message
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.observability.logs import logger
-from app.web.dates import http_date
 from app.web.limits import STALL_TIMEOUT
 from app.web.problems import ProblemError
 from app.web.server.lingering import LINGER_BYTES, LINGER_HEAD_BYTES, LingeringTransport
 from app.web.server.parser import Parser
 from app.web.server.request_log import REJECTION
+from app.web.server.response import Cycle, date_at
 
 DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds, for an application without our settings
 MAX_HEAD_BYTES = 65_536  # as in uvicorn's slower protocol, on h11
@@ -73,7 +70,6 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport: LingeringTransport  # type: ignore[assignment]
         super().connection_made(LingeringTransport(transport, self._unread))  # type: ignore[arg-type]
-        self._default_headers = DefaultHeaders(self.config.encoded_headers)
         with suppress(OSError, AttributeError):  # the kernel ends what nothing here does; Linux, not on a Unix socket
             own = transport.get_extra_info("socket")
             own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, for the socket of UVICORN_FD
@@ -128,13 +124,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.takes_offer(self.url, self.headers):
             return
         self._unset_keepalive_if_required()  # the end of the body before it may have come in the same packet
-        is_old = self.parser.get_http_version() == "1.0"
+        version = self.parser.get_http_version()
         if url := URL.match(self.url):  # RFC 9112, section 3.2.2: its host counts, and its path may be empty
             self.headers[:] = [(name, url[2] if name == b"host" else value) for name, value in self.headers]
             self.url = url[1] + b"/" + self.url[url.end() :]
-        if (rejection := self._rejection(is_old)) is not None:
+        if (rejection := self._rejection(version)) is not None:
             self.scope[REJECTION] = rejection  # type: ignore[literal-required]
-        if is_old:
+        if is_old := version == "1.0":
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
         self._in_body = True
         self._stop()
@@ -143,11 +139,7 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.pipeline:
             self._running = self.cycle
         self.headers = []  # Trailers go here, and not into the headers of the running request.
-        if self.config.date_header:
-            self.cycle.default_headers = self._default_headers
-        if is_old:
-            self.cycle.chunked_encoding = False
-            self.cycle.send = without_chunks(self.cycle)  # type: ignore[method-assign, assignment]
+        Cycle.extend(self.cycle, self.config, is_old=is_old)
         draining = self.app_state.get("draining")
         if draining and draining.is_set():
             self.cycle.keep_alive = False
@@ -231,9 +223,8 @@ class HttpProtocol(HttpToolsProtocol):
             sleep(PAUSE)
         cls._accepted = monotonic()
 
-    def _rejection(self, is_old: bool) -> ProblemError | None:
+    def _rejection(self, version: str) -> ProblemError | None:
         """Return the problem of a complete head: its version, length, target, coding or Host (RFC 9112)."""
-        version = self.parser.get_http_version()
         if version not in VERSIONS:  # without one it is HTTP/0.9, whose requests have no headers
             if version == "0.9":
                 return ProblemError(400, detail="Name the version of HTTP: HTTP/1.1.", headers=CLOSE)
@@ -249,7 +240,7 @@ class HttpProtocol(HttpToolsProtocol):
         if codings and codings != [b"chunked"]:
             return ProblemError(501, detail="The only supported transfer coding is chunked.", headers=CLOSE)
         hosts = [value for name, value in self.headers if name == b"host"]
-        if HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else is_old and not hosts:
+        if HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else version == "1.0" and not hosts:
             return None
         return ProblemError(400, detail="Send one valid Host header.", headers=CLOSE)
 
@@ -287,7 +278,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer a head that is not complete, and close the connection."""
         lines = [
             b"HTTP/1.1 " + status,
-            b"date: " + _date(int(time())),
+            b"date: " + date_at(int(time())),
             b"content-type: text/plain; charset=utf-8",
             b"content-length: %d" % len(text),
             b"connection: close",
@@ -302,35 +293,3 @@ def max_connections() -> int:
     """Return how many connections this process takes: half of its file descriptors, which the rest of it needs too."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(1, min(files // 2, MAX_CONNECTIONS))
-
-
-class DefaultHeaders(list[tuple[bytes, bytes]]):
-    """The headers that uvicorn adds to each response. Date is the time at which uvicorn adds them.
-
-    uvicorn's own Date is the time of the request, or up to a second earlier. Then Last-Modified may be later than Date,
-    which RFC 9110, section 8.8.2.1, forbids. To wrap `send` of each request would cost more.
-    """
-
-    def __add__(self, others: list[Any]) -> list[Any]:
-        return [(b"date", _date(int(time()))), *self, *others]
-
-
-def without_chunks(cycle: RequestResponseCycle) -> Callable[[Message], Awaitable[None]]:
-    """Return the `send` of a request in HTTP/1.0, which has no chunked coding: the body ends with the connection.
-
-    uvicorn then takes the length of each body message for the length that the head declared.
-    """
-    send = cycle.send
-
-    async def send_without_chunks(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            cycle.expected_content_length = len(message.get("body", b""))
-        await send(message)  # type: ignore[arg-type]
-
-    return send_without_chunks
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    """Return the value of Date for a time in whole seconds since 1970."""
-    return http_date(datetime.fromtimestamp(second, UTC)).encode()
