@@ -1,4 +1,4 @@
-"""Application: create_app() wires the routes, the error handlers, and the objects that live from start to end."""
+"""Application: create_app() wires the routes and the objects that live from start to end."""
 
 import gc
 import sys
@@ -43,8 +43,7 @@ from app.web.endpoints import (
 from app.web.exposition import Exposition
 from app.web.loopback import LoopbackGuard
 from app.web.operations import HTML
-from app.web.problems import EXCEPTION_HANDLERS
-from app.web.routing import not_found, routes
+from app.web.routing import PathRouter, routes
 from app.web.security import cross_origin
 from app.web.server.handover import take_over
 from app.web.server.request_log import Watched
@@ -122,18 +121,15 @@ def create_app(settings: Settings) -> Starlette:
                     "openapi": document.at,
                 }
 
-    app = Watched(
-        routes=[
+    app = Watched(middleware=_guards(settings))
+    app.router = PathRouter(
+        [
             *routes(OPERATIONS, settings),
             Mount("/static", pages.static_files()),
             Mount("/docs/assets", pages.documentation_files()),
         ],
-        middleware=_guards(settings),
-        exception_handlers=EXCEPTION_HANDLERS,
-        lifespan=lifespan,
+        lifespan,
     )
-    app.router.redirect_slashes = False
-    app.router.default = not_found
     return app
 
 

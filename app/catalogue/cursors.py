@@ -28,7 +28,9 @@ def microseconds(moment: datetime) -> int:
 
     Every time from asyncpg is in UTC, except PostgreSQL's infinity, which has no zone.
     """
-    return (moment.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)  # takes 2 µs
+    return (moment - EPOCH) // MICROSECOND
 
 
 class Position(tuple[datetime, UUID]):

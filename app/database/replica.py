@@ -78,6 +78,11 @@ class ReadRouter:
 
     async def fetch_by_id(self, name: str, id: UUID, *arguments: object) -> asyncpg.Record | None:
         """Return what `Pool.fetch_by_id` does, from the primary if it answers."""
+        if self._replica is None:
+            try:
+                return await self._primary.fetch_by_id(name, id, *arguments)
+            except CONNECTION_LOST:
+                return await self._primary.fetch_by_id(name, id, *arguments)
         return await self._current(
             lambda: self._primary.fetch_by_id(name, id, *arguments),
             lambda connection: connection.fetchrow(name, id, 0, *arguments),

@@ -18,7 +18,7 @@ _numbers = count(1)
 class Context:
     """Fields that the log lines of one request share."""
 
-    __slots__ = ("headers", "queries", "request_id", "token", "trace")
+    __slots__ = ("headers", "queries", "request_id", "status", "token", "trace")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Read X-Request-ID if it is printable and short, else make an ID. Read `traceparent` if it is valid."""
@@ -33,6 +33,7 @@ class Context:
             self.trace = valid[2].decode(), valid[3].decode()
         self.token: str | None = None  # ID of the bearer token
         self.headers: Sequence[tuple[bytes, bytes]] = ()  # of the answer, whatever it is
+        self.status = 0  # of the answer, or 0 until it begins
         self.queries: dict[str, list[float]] = {}  # by name: number of calls, seconds
 
     def add_query(self, name: str, seconds: float) -> None:

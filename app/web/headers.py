@@ -1,14 +1,14 @@
 """Numbers in headers: Content-Length, and dates. They have ASCII digits only: int() also takes "1_0" and "+1"."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-from starlette.datastructures import Headers
 
 from app.web.dates import MONTHS, WEEKDAYS
 
 MAX_NUMBER = 2**63  # beyond any number of bytes, and of PostgreSQL
+BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 DIGITS = re.compile(r"[0-9]+")
 _month, _day = "|".join(MONTHS), "|".join(WEEKDAYS)
 _clock = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
@@ -38,6 +38,6 @@ def http_time(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def declares_body(headers: Headers) -> bool:
+def declares_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Return whether the head says that a body follows."""
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    return any(name in BODY_HEADERS and value != b"0" for name, value in headers)

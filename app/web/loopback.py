@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.urls import is_loopback, normal_origin
 from app.web.problems import ProblemError
 
+ORIGINS = frozenset({b"origin", b"sec-fetch-site"})  # headers of browsers
 OWN_SITES = frozenset({"same-origin", "none"})  # Sec-Fetch-Site of the service's own pages, and of the address bar
 
 
@@ -39,11 +40,14 @@ class LoopbackGuard:
         server = scope.get("server")
         if server is not None and server[1] is not None and not is_loopback(server[0]):
             return ProblemError(403, detail="AUTH=none allows requests only on the loopback interface. Set AUTH=token.")
-        headers = Headers(scope=scope)
-        own = _loopback_origin(scope.get("scheme", "http"), headers.get("host", "").strip(" \t"))
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").strip(" \t")
+        own = _loopback_origin(scope.get("scheme", "http"), host)
         if own is None:
             detail = "AUTH=none needs a Host on loopback, such as localhost:8000 or 127.0.0.1:8000. Or set AUTH=token."
             return ProblemError(421, detail=detail)
+        if ORIGINS.isdisjoint([name for name, _ in scope["headers"]]):  # no browser
+            return None
+        headers = Headers(scope=scope)
         if any(normal_origin(origin) != own for origin in headers.getlist("origin")) or not (
             OWN_SITES.issuperset(headers.getlist("sec-fetch-site")) or self._is_link(scope, headers)
         ):

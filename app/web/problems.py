@@ -267,7 +267,7 @@ async def _behind(request: Request, error: Exception) -> Response:
 async def _rejected_value(request: Request, error: Exception) -> Response:
     """Answer 422 if PostgreSQL rejects a value of the request. A request without values is a fault of the service."""
     if request.method in {"GET", "HEAD"} and not request.query_params:
-        raise error
+        return await _fault(request, error)
     logger.warning("422 %s %s: %s: %s", request.method, request.scope["path"], type(error).__name__, error)
     detail = "A value of this request is too long or too complex for the database, or has no form there."
     return ProblemError(422, "invalid-request", detail).response()
@@ -341,3 +341,10 @@ EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitab
     **dict.fromkeys(REJECTED_VALUES, _rejected_value),
     Exception: _fault,
 }
+
+
+async def answer(error: Exception, request: Request) -> Response:
+    """Return the response to an exception: that of the nearest class in EXCEPTION_HANDLERS."""
+    return await next(handler for kind in type(error).__mro__ if (handler := EXCEPTION_HANDLERS.get(kind)))(
+        request, error
+    )

@@ -8,16 +8,18 @@ import asyncio
 import gzip
 import re
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from anyio import to_thread
-from starlette.datastructures import Headers
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from app.catalogue import tokens
+from app.observability.context import CONTEXT
 from app.settings import Settings
 from app.web.auth import admit
 from app.web.headers import declares_body
@@ -25,10 +27,11 @@ from app.web.limits import limited, require_length
 from app.web.negotiation import coding, media_type, quality
 from app.web.operations import JSON, Body, Operation
 from app.web.parameters import NoParameters, parameters
-from app.web.problems import TRY_AGAIN, ProblemError, unavailable
+from app.web.problems import TRY_AGAIN, ProblemError, answer, unavailable
 from app.web.security import secure
 from app.web.state import State
 
+UUID_IN_PATH = re.compile(r"/([0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12})(?![^/])")  # as Starlette reads it
 WRONG_ID = re.compile(r"/v1/images/[^/]+(/content|/thumbnail)?")
 MIN_COMPRESSED_BYTES = 1024  # a smaller body is sent as it is
 MAX_INLINE_BYTES = 256 * 1024  # a larger body is compressed in a thread
@@ -40,6 +43,50 @@ def routes(operations: Iterable[Operation], settings: Settings) -> list[Route]:
     for operation in operations:
         paths.setdefault(operation.path, []).append(operation)
     return [Route(path, _Resource(declared, settings)) for path, declared in paths.items()]
+
+
+class PathRouter(Router):
+    """Starlette's router, which answers exceptions too, and finds most routes in a dictionary.
+
+    Starlette tries a regular expression for each route, and has two layers for exceptions, which wrap `send` of each
+    request. Together they took 15 % of a GET.
+    """
+
+    def __init__(self, routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> None:
+        super().__init__(routes, redirect_slashes=False, default=not_found, lifespan=lifespan)
+        self._by_path = {route.path: route for route in routes if isinstance(route, Route)}
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the route of the path, and answer if it raises an exception."""
+        if scope["type"] != "http":
+            await super().app(scope, receive, send)
+            return
+        try:
+            if (route := self._find(scope)) is not None:
+                scope["route"] = route
+                await route.app(scope, receive, send)
+            else:
+                await super().app(scope, receive, send)
+        except Exception as error:
+            context = CONTEXT.get()
+            if context is not None and context.status:
+                raise  # The response has begun. The server logs the exception, and closes the connection.
+            response = await answer(error, Request(scope, receive))
+            await response(scope, receive, send)
+            if response.status_code == 500:
+                raise  # The server logs it.
+
+    def _find(self, scope: Scope) -> Route | None:
+        """Return the route of the path, or None if only Starlette can tell: below a root path, or for a Mount."""
+        path = scope["path"]
+        if scope.get("root_path"):
+            return None
+        scope["path_params"] = {}
+        route = self._by_path.get(path)
+        if route is None and (found := UUID_IN_PATH.search(path)):
+            route = self._by_path.get(f"{path[: found.start()]}/{{id:uuid}}{path[found.end() :]}")
+            scope["path_params"] = {"id": UUID(found[1])}
+        return route
 
 
 class _Resource:
@@ -83,15 +130,14 @@ class _Resource:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         method = scope["method"]
         operation = self._operations.get(method)
-        has_body = operation is not None and (operation.body is not None or declares_body(Headers(scope=scope)))
+        has_body = operation is not None and (operation.body is not None or declares_body(scope["headers"]))
         max_bytes = self._max_body_bytes.get(method, 0)
         if has_body:
             receive = limited(scope["state"]["settings"], receive, max_bytes)
         request: Request[State] = Request(scope, receive, send)
-        wanted = self._scopes.get(method, self._highest)
-        meter = None
-        if wanted is not None:
-            meter = await admit(request.state["tokens"], request, wanted)
+        tokens, wanted, meter = scope["state"]["tokens"], self._scopes.get(method, self._highest), None
+        if tokens is not None and wanted is not None:
+            meter = await admit(tokens, request, wanted)
             if meter is not None and (operation is None or operation.body is None):
                 await meter.count_unread(request)
         if method == "OPTIONS":
@@ -159,8 +205,8 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _require_acceptable(request: Request[State], produced: str) -> None:
-    accept = request.headers.get("accept", "*/*")
-    if accept != "*/*" and not quality(", ".join(request.headers.getlist("accept")), produced):
+    accept = [value for name, value in request.scope["headers"] if name == b"accept"]
+    if accept not in ([b"*/*"], []) and not quality(b", ".join(accept).decode("latin-1"), produced):
         raise ProblemError(406, detail=f"This resource is available only as {produced}. Change the Accept header.")
 
 

@@ -14,6 +14,7 @@ SECURITY = {
     b"referrer-policy": b"no-referrer",
     b"cache-control": b"private, no-cache",
 }
+ALL = tuple(SECURITY.items())
 
 
 def cross_origin(settings: Settings) -> Middleware:
@@ -56,6 +57,6 @@ def secure(response: Response) -> None:
     """Add the headers of SECURITY that the response does not have."""
     present = [name for name, _ in response.raw_headers]
     if SECURITY.keys().isdisjoint(present):
-        response.raw_headers += SECURITY.items()
+        response.raw_headers += ALL
     else:
-        response.raw_headers += [header for header in SECURITY.items() if header[0] not in present]
+        response.raw_headers += [header for header in ALL if header[0] not in present]

@@ -125,7 +125,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()  # the end of the body before it may have come in the same packet
         version = self.parser.get_http_version()
-        if url := URL.match(self.url):  # RFC 9112, section 3.2.2: its host counts, and its path may be empty
+        # RFC 9112, section 3.2.2: the host of a URL counts, and its path may be empty.
+        if not self.url.startswith(b"/") and (url := URL.match(self.url)):
             self.headers[:] = [(name, url[2] if name == b"host" else value) for name, value in self.headers]
             self.url = url[1] + b"/" + self.url[url.end() :]
         if (rejection := self._rejection(version)) is not None:

@@ -17,10 +17,13 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # logged at level debug
 
 
 class Watched(Starlette):
-    """Starlette with the access log outside its handlers of errors, so that their answers are logged too."""
+    """Starlette with the access log outside its middleware. Its router answers exceptions (app/web/routing.py)."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Watch(super().build_middleware_stack())
+        app: ASGIApp = self.router
+        for layer, arguments, named in reversed(self.user_middleware):
+            app = layer(app, *arguments, **named)
+        return Watch(app)
 
 
 class Watch:
@@ -59,12 +62,11 @@ class Watch:
 class Exchange(Context):
     """The context of a request, and the `send` of its application, which notes status and size."""
 
-    __slots__ = ("_send", "sent", "status")
+    __slots__ = ("_send", "sent")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]], send: Send) -> None:
         super().__init__(headers)
         self._send = send
-        self.status = 0
         self.sent = 0  # bytes of the body
 
     def __call__(self, message: Message) -> Awaitable[None]:
