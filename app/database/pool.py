@@ -55,11 +55,14 @@ SESSION = {
 }
 
 
+Call = tuple[UUID, int, *tuple[object, ...]]
+
+
 @dataclass
 class Batch:
     """Calls of one statement that share one message. Each call is an ID, its number, and more arguments."""
 
-    calls: list[tuple[UUID, int, *tuple[object, ...]]]
+    calls: list[Call]
     rows: asyncio.Task[dict[int, asyncpg.Record]] = field(init=False)  # by the number of the call
     # Whether each call can run again without the others: there are several, and PostgreSQL runs none of them now. It
     # counts only if the batch failed, and was therefore rolled back.
@@ -151,8 +154,9 @@ class Pool:
         if self._batches[name] is batch:
             del self._batches[name]
         connection = await self._acquire()
+        calls = sorted(batch.calls, key=_place)
         try:
-            rows = await connection.fetchmany(name, sorted(batch.calls))
+            rows = await connection.fetchmany(name, calls)
         finally:
             batch.can_run_singly = len(batch.calls) > 1 and connection.is_reusable()
             self._release(connection)
@@ -306,6 +310,11 @@ class Pool:
             return Connection(driver, url, self._timeout, begin)
         await reject_pooler(driver, deadline - monotonic())
         return Connection(driver, url, self._timeout)
+
+
+def _place(call: Call) -> int:
+    """Return the place of a call in the order of the IDs. Python compares their numbers faster than the UUIDs."""
+    return call[0].int
 
 
 def _time_out(waiter: asyncio.Future[Connection | None]) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from anyio import to_thread
 from starlette.applications import Starlette
+from starlette.convertors import UUIDConvertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,9 +30,10 @@ from app.web.operations import JSON, Body, Operation
 from app.web.parameters import NoParameters, parameters
 from app.web.problems import TRY_AGAIN, ProblemError, answer, unavailable
 from app.web.security import secure
-from app.web.state import State
+from app.web.state import ApiRequest, State
 
-UUID_IN_PATH = re.compile(r"/([0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12})(?![^/])")  # as Starlette reads it
+ID = "{id:uuid}"
+UUID_IN_PATH = re.compile(UUIDConvertor.regex)
 WRONG_ID = re.compile(r"/v1/images/[^/]+(/content|/thumbnail)?")
 MIN_COMPRESSED_BYTES = 1024  # a smaller body is sent as it is
 MAX_INLINE_BYTES = 256 * 1024  # a larger body is compressed in a thread
@@ -49,12 +51,17 @@ class PathRouter(Router):
     """Starlette's router, which answers exceptions too, and finds most routes in a dictionary.
 
     Starlette tries a regular expression for each route, and has two layers for exceptions, which wrap `send` of each
-    request. Together they took 15 % of a GET.
+    request. Without them, a GET takes 8 % fewer instructions.
     """
 
     def __init__(self, routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> None:
         super().__init__(routes, redirect_slashes=False, default=not_found, lifespan=lifespan)
-        self._by_path = {route.path: route for route in routes if isinstance(route, Route)}
+        known = [route for route in routes if isinstance(route, Route)]
+        self._fixed = {route.path: route for route in known if not route.param_convertors}
+        # By the text before the ID, and the text after it.
+        self._by_id = {
+            tuple(route.path.split(ID)): route for route in known if route.path.count("{") == route.path.count(ID) == 1
+        }
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the route of the path, and answer if it raises an exception."""
@@ -81,11 +88,10 @@ class PathRouter(Router):
         path = scope["path"]
         if scope.get("root_path"):
             return None
-        scope["path_params"] = {}
-        route = self._by_path.get(path)
+        route = self._fixed.get(path)
         if route is None and (found := UUID_IN_PATH.search(path)):
-            route = self._by_path.get(f"{path[: found.start()]}/{{id:uuid}}{path[found.end() :]}")
-            scope["path_params"] = {"id": UUID(found[1])}
+            route = self._by_id.get((path[: found.start()], path[found.end() :]))
+            scope["path_params"] = {"id": UUID(found[0])}
         return route
 
 
@@ -134,7 +140,7 @@ class _Resource:
         max_bytes = self._max_body_bytes.get(method, 0)
         if has_body:
             receive = limited(scope["state"]["settings"], receive, max_bytes)
-        request: Request[State] = Request(scope, receive, send)
+        request = ApiRequest(scope, receive, send)
         tokens, wanted, meter = scope["state"]["tokens"], self._scopes.get(method, self._highest), None
         if tokens is not None and wanted is not None:
             meter = await admit(tokens, request, wanted)
@@ -159,7 +165,7 @@ class _Resource:
                 _require_acceptable(request, produced)
             if meter is not None and operation.body is not None:
                 async with meter.count_body(request, receive) as counted:
-                    response = await operation.endpoint(Request(scope, counted, send))
+                    response = await operation.endpoint(ApiRequest(scope, counted, send))
             else:
                 response = await operation.endpoint(request)
             if response.media_type == JSON:

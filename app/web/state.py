@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypedDict
 
 from obstore.store import ObjectStore
+from starlette.requests import Request
 
 from app.catalogue.ownership import StoreGuard
 from app.catalogue.thumbnails import Thumbnails
@@ -42,3 +43,13 @@ class State(TypedDict):
     waited: set[str]  # migrations that have waited for a command since this process started: it does not need them
     guard: StoreGuard  # knows whether the store is that of another catalogue
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path
+
+
+class ApiRequest(Request[State]):
+    """A request whose state is the dictionary itself. Starlette's State around it takes a µs of each use."""
+
+    @property
+    def state(self) -> State:
+        """The values of this worker."""
+        state: State = self.scope["state"]
+        return state
