@@ -19,6 +19,7 @@ from app.catalogue.ownership import compare
 from app.cli.failures import FAILURES, cannot_connect
 from app.cli.output import note
 from app.cli.port import check_port
+from app.database import queries
 from app.database.connect import connect, reject_pooler
 from app.database.errors import TRY_NEXT_HOST, PoolerError
 from app.database.libpq_options import asyncpg_urls, check_files
@@ -94,15 +95,19 @@ def _check_replica(url: str) -> None:
 
 
 async def _compare(settings: Settings) -> None:
-    """Raise WrongStoreError if the store is that of another catalogue.
+    """Raise CommandError if the sessions find wrong tables or no triggers, or the store is that of another catalogue.
 
     If the database is not migrated yet, or the comparison fails, the service starts. Its workers compare later.
     """
+    fault: CommandError | None = None
     with suppress(*FAILURES):
         async with Pool(settings.model_copy(update={"database_pool_size": 1}), "store") as pool:
+            if (row := await queries.find_session_fault(pool)) is not None:
+                fault = CommandError(f"{row['fault']}.", row["remedy"])
             ownership = await compare(pool, open_store(settings.storage_url))
-        if (fault := ownership.fault()) is not None:
-            raise fault
+        fault = fault or ownership.fault()
+    if fault is not None:
+        raise fault
 
 
 def report_decoder() -> None:

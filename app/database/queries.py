@@ -450,6 +450,11 @@ async def read_history(database: Database) -> list[Record]:
     return []
 
 
+async def find_session_fault(database: Database) -> Record | None:
+    """Return why the sessions cannot use the tables rightly, and the remedy, or None."""
+    return await database.fetchrow("find_session_fault")
+
+
 async def read_lock_wait(database: Database) -> float | None:
     """Return the seconds that the last migrator waited, or None if no migrator has recorded any."""
     row = await database.fetchrow("read_lock_wait")

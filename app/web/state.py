@@ -39,7 +39,7 @@ class State(TypedDict):
     exposition: Exposition
     tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
-    readiness: SingleFlight[None, list[str]]  # looks for migrations that are missing
+    readiness: SingleFlight[None, tuple[list[str], str]]  # looks for missing migrations and wrong sessions
     waited: set[str]  # migrations that have waited for a command since this process started: it does not need them
     guard: StoreGuard  # knows whether the store is that of another catalogue
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

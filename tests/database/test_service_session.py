@@ -1,6 +1,7 @@
 """Session of the service: settings of the database change nothing that the API documents."""
 
 import asyncio
+import re
 from collections import Counter
 from itertools import cycle, product
 from typing import Any
@@ -9,7 +10,9 @@ import httpx
 import psycopg
 import pytest
 
+from app.cli.wait import _compare
 from app.embedded_postgres import Server
+from app.errors import CommandError
 from app.schema.statements import statement
 from app.settings import Settings
 from tests.conftest import client_of
@@ -145,3 +148,34 @@ def test_no_time_out_of_the_database_ends_an_import_or_an_export(server: Server,
         assert {name: connection.execute(f"SHOW {name}".encode()).fetchone() for name in names} == dict.fromkeys(
             names, ("0",)
         )
+
+
+NO_TRIGGERS = "session_replication_role is replica, so triggers do not run"
+HIDDEN = (
+    "CREATE SCHEMA first; GRANT USAGE ON SCHEMA first TO PUBLIC; CREATE VIEW first.images AS SELECT 1 AS n",
+    "ALTER DATABASE {} SET search_path = first, public",
+)
+WRONG_SESSIONS = {
+    NO_TRIGGERS: ("ALTER DATABASE {} SET session_replication_role = replica",),
+    "the trigger images_list_inserted of images is disabled": (
+        "ALTER TABLE images DISABLE TRIGGER images_list_inserted",
+    ),
+    "the search_path finds first.images before public.images": HIDDEN,
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_SESSIONS)
+async def test_sessions_that_would_lose_searches_are_not_ready_and_the_start_says_why(
+    fault: str, server: Server, settings: Settings, database: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for change in WRONG_SESSIONS[fault]:
+            connection.execute(change.format(f'"{connection.info.dbname}"').encode())
+
+    async with client_of(settings) as client:
+        answer = await client.get("/readyz")
+        assert problem(answer, 503)["detail"] == f"{fault[0].upper()}{fault[1:]}."
+        assert (await client.get("/healthz")).status_code == 200
+    with pytest.raises(CommandError, match=re.escape(fault)) as raised:
+        await _compare(settings)
+    assert raised.value.hint

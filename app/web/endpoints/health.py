@@ -68,10 +68,12 @@ async def readyz(request: Request[State]) -> Response:
         raise unavailable("draining")
     reads = request.state["reads"]
     waited = request.state["waited"]
-    missing = await request.state["readiness"].share(None, lambda: _pending(reads, waited))
+    missing, fault = await request.state["readiness"].share(None, lambda: _lacks(reads, waited))
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
         raise unavailable("migrations-pending", detail)
+    if fault:
+        raise unavailable("database-unavailable", f"{fault[0].upper()}{fault[1:]}.")
     request.state["guard"].check()
     return JSONResponse({"status": "ready" if reads.primary_answers else "read-only"})
 
@@ -91,17 +93,26 @@ async def _tell(reads: ReadRouter) -> None:
     waited: set[str] = set()
     while True:
         try:
-            missing = await _pending(reads, waited)
+            missing, fault = await _lacks(reads, waited)
         except UNAVAILABLE as error:
             logger.warning("cannot tell which migrations are applied: %s: %s", type(error).__name__, error)
         else:
-            if not missing:
+            if not missing and not fault:
                 logger.info("ready: every migration of this release is applied")
                 return
-            if missing != told:
+            if missing and missing != told:
                 logger.warning("not ready before these migrations are applied: %s", ", ".join(missing))
-            told = missing
+            elif not missing and [fault] != told:
+                logger.error("not ready: %s", fault)
+            told = missing or [fault]
         await asyncio.sleep(POLL_INTERVAL)
+
+
+async def _lacks(reads: ReadRouter, waited: set[str]) -> tuple[list[str], str]:
+    """Return the migrations that are missing, and what else is wrong with the sessions, or an empty text."""
+    missing = await _pending(reads, waited)
+    row = await queries.find_session_fault(reads)
+    return missing, row["fault"] if row else ""
 
 
 async def _pending(reads: ReadRouter, waited: set[str]) -> list[str]:
