@@ -1,8 +1,8 @@
 -- find_session_fault: returns why the sessions of the service cannot use the tables rightly, and the remedy, for
 -- `images wait` and for GET /readyz. It returns no row if all is well.
 -- * session_replication_role: without triggers, searches do not find new images, and no error says so. The service may
---   not set it. The triggers are not ENABLE ALWAYS, because a subscriber of logical replication gets the rows of
---   image_words and image_terms from the publisher, and its own triggers would write them a second time.
+--   not set it. The triggers are not ENABLE ALWAYS: a subscriber of logical replication gets the rows of image_words and
+--   image_terms from the publisher. Its own triggers would write them a second time.
 -- * a trigger that is disabled, for the same reason
 -- * a table of another schema, such as a foreign table, that the search_path finds before that of the catalogue. All its
 --   tables are in the schema of yoyo's.
