@@ -381,6 +381,52 @@ $$;
 
 COMMENT ON FUNCTION images_list_updated() IS 'Lists a changed image again in image_terms and image_words.';
 
+CREATE FUNCTION images_merge_tags(former text[], tags text[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+    -- blanks, and marks that cannot be seen at the end of a text
+    ends CONSTANT text :=
+        E'\\u0009-\\u000d\\u001c-\\u0020\\u0085\\u00a0\\u00ad\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u2064'
+        '\\u2066-\\u2069\\u3000\\ufeff';
+BEGIN
+    RETURN ARRAY(
+        SELECT
+            COALESCE(
+                (
+                    SELECT known.tag
+                    FROM unnest(former) WITH ORDINALITY AS known (tag, place)
+                    WHERE images_tag_key(known.tag) = keyed.key
+                    ORDER BY known.place
+                    LIMIT 1
+                ),
+                (array_agg(keyed.tag ORDER BY keyed.place))[1]
+            )
+        FROM (
+            SELECT
+                CASE
+                    WHEN octet_length(listed.tag) = char_length(listed.tag)
+                        THEN btrim(listed.tag, E' \t\n\v\f\r\u001c\u001d\u001e\u001f')
+                    ELSE regexp_replace(
+                        normalize(listed.tag, NFC),
+                        ('^[' || ends || ']+|[' || ends || ']+$') COLLATE "C",
+                        '',
+                        'g'
+                    )
+                END AS tag,
+                images_tag_key(listed.tag) AS key,
+                listed.place
+            FROM unnest(tags) WITH ORDINALITY AS listed (tag, place)
+        ) AS keyed
+        WHERE keyed.key <> ''
+        GROUP BY keyed.key
+        ORDER BY min(keyed.place)
+    );
+END
+$_$;
+
+COMMENT ON FUNCTION images_merge_tags(former text[], tags text[]) IS 'The tags without blanks at their ends, each once, as the former tags have it, or as it is first written.';
+
 CREATE FUNCTION images_record_token_event() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -436,6 +482,68 @@ CREATE FUNCTION images_storage_key(content_sha256 bytea, own_key text) RETURNS t
 
 COMMENT ON FUNCTION images_storage_key(content_sha256 bytea, own_key text) IS 'The content in the object store, from images.content_sha256 and images.own_key.';
 
+CREATE FUNCTION images_tag_key(tag text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+DECLARE
+    blanks CONSTANT text := E' \t\n\v\f\r\u001c\u001d\u001e\u001f\u0085\u1680\u2028\u2029';
+    -- soft hyphens, marks without width or for the direction, variants of emoji
+    invisible CONSTANT text :=
+        E'\\u00ad\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufe00-\\ufe0f\\ufeff'
+        '\\U000e0100-\\U000e01ef';
+    -- scripts with capitals that few languages use
+    rare CONSTANT text :=
+        E'\\u10a0-\\u10cd\\u13f8-\\u13fd\\u1c80-\\u1cbf\\u1efa-\\u1efe\\u2132-\\u2132\\u2183-\\u2183'
+        '\\u2c00-\\u2c2f\\u2c60-\\u2cf2\\ua640-\\ua69a\\ua722-\\ua7f5\\uab70-\\uabbf'
+        '\\U00010400-\\U00010427\\U000104b0-\\U000104d3\\U00010570-\\U00010595\\U00010c80-\\U00010cb2'
+        '\\U000118a0-\\U000118bf\\U00016e40-\\U00016e5f\\U0001e900-\\U0001e921';
+    folded text;
+BEGIN
+    IF octet_length(tag) = char_length(tag) THEN
+        RETURN lower(btrim(tag, blanks) COLLATE "C");
+    END IF;
+
+    folded := regexp_replace(normalize(tag, NFKD), '[' || invisible || ']+' COLLATE "C", '', 'g');
+    folded := translate(
+        lower(folded COLLATE "C"),
+        'ÆÐØÞĐĦŁŊŒŦƁƂƄƆƇƉƊƋƎƏƐƑƓƔƖƗƘƜƝƟƢƤƦƧƩƬƮƱƲƳƵƷƸƼǤǶǷȜȠȢȤȺȻȽȾɁɃɄɅɆɈɊɌɎͰͲͶͿΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςϏϘϚϜϞϠϢ'
+        'ϤϦϨϪϬϮϷϺϽϾϿЂЄЅІЈЉЊЋЏАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯѠѢѤѦѨѪѬѮѰѲѴѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӃӅӇӉӋ'
+        'ӍӔӘӠӨӶӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘԚԜԞԠԢԤԦԨԪԬԮԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖ',
+        'æðøþđħłŋœŧɓƃƅɔƈɖɗƌǝəɛƒɠɣɩɨƙɯɲɵƣƥʀƨʃƭʈʊʋƴƶʒƹƽǥƕƿȝƞȣȥⱥȼƚⱦɂƀʉʌɇɉɋɍɏͱͳͷϳαβγδεζηθικλμνξοπρστυφχψωσϗϙϛϝϟϡϣ'
+        'ϥϧϩϫϭϯϸϻͻͼͽђєѕіјљњћџабвгдежзиклмнопрстуфхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӄӆӈӊӌ'
+        'ӎӕәӡөӷӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙԛԝԟԡԣԥԧԩԫԭԯաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ'
+    );
+    folded := replace(replace(replace(folded, 'ß', 'ss'), 'ẞ', 'ss'), E'\u0345', 'ι');
+    IF folded ~ ('[' || rare || ']' COLLATE "C") THEN
+        folded := translate(
+            folded,
+            'ႠႡႢႣႤႥႦႧႨႩႪႫႬႭႮႯႰႱႲႳႴႵႶႷႸႹႺႻႼႽႾႿჀჁჂჃჄჅჇჍᏸᏹᏺᏻᏼᏽᲀᲁᲂᲃᲄᲅᲆᲇᲈᲐᲑᲒᲓᲔᲕᲖᲗᲘᲙᲚᲛᲜᲝᲞᲟᲠᲡᲢᲣᲤᲥᲦᲧᲨ'
+            'ᲩᲪᲫᲬᲭᲮᲯᲰᲱᲲᲳᲴᲵᲶᲷᲸᲹᲺᲽᲾᲿỺỼỾℲↃⰀⰁⰂⰃⰄⰅⰆⰇⰈⰉⰊⰋⰌⰍⰎⰏⰐⰑⰒⰓⰔⰕⰖⰗⰘⰙⰚⰛⰜⰝⰞⰟⰠⰡⰢⰣⰤⰥⰦⰧⰨⰩⰪⰫⰬⰭⰮⰯⱠⱢⱣⱤⱧⱩ'
+            'ⱫⱭⱮⱯⱰⱲⱵⱾⱿⲀⲂⲄⲆⲈⲊⲌⲎⲐⲒⲔⲖⲘⲚⲜⲞⲠⲢⲤⲦⲨⲪⲬⲮⲰⲲⲴⲶⲸⲺⲼⲾⳀⳂⳄⳆⳈⳊⳌⳎⳐⳒⳔⳖⳘⳚⳜⳞⳠⳢⳫⳭⳲꙀꙂꙄꙆꙈꙊꙌꙎꙐꙒꙔꙖꙘꙚꙜꙞꙠꙢ'
+            'ꙤꙦꙨꙪꙬꚀꚂꚄꚆꚈꚊꚌꚎꚐꚒꚔꚖꚘꚚꜢꜤꜦꜨꜪꜬꜮꜲꜴꜶꜸꜺꜼꜾꝀꝂꝄꝆꝈꝊꝌꝎꝐꝒꝔꝖꝘꝚꝜꝞꝠꝢꝤꝦꝨꝪꝬꝮꝹꝻꝽꝾꞀꞂꞄꞆꞋꞍꞐꞒꞖꞘꞚꞜꞞꞠꞢꞤꞦꞨꞪ'
+            'ꞫꞬꞭꞮꞰꞱꞲꞳꞴꞶꞸꞺꞼꞾꟀꟂꟄꟅꟆꟇꟉꟐꟖꟘꟵꭰꭱꭲꭳꭴꭵꭶꭷꭸꭹꭺꭻꭼꭽꭾꭿꮀꮁꮂꮃꮄꮅꮆꮇꮈꮉꮊꮋꮌꮍꮎꮏꮐꮑꮒꮓꮔꮕꮖꮗꮘꮙꮚꮛꮜꮝꮞꮟꮠꮡꮢꮣꮤꮥꮦ'
+            'ꮧꮨꮩꮪꮫꮬꮭꮮꮯꮰꮱꮲꮳꮴꮵꮶꮷꮸꮹꮺꮻꮼꮽꮾꮿ𐐀𐐁𐐂𐐃𐐄𐐅𐐆𐐇𐐈𐐉𐐊𐐋𐐌𐐍𐐎𐐏𐐐𐐑𐐒𐐓𐐔𐐕𐐖𐐗𐐘𐐙𐐚𐐛𐐜𐐝𐐞𐐟𐐠𐐡𐐢𐐣𐐤𐐥𐐦𐐧𐒰𐒱𐒲𐒳𐒴𐒵𐒶𐒷𐒸𐒹𐒺𐒻𐒼𐒽𐒾'
+            '𐒿𐓀𐓁𐓂𐓃𐓄𐓅𐓆𐓇𐓈𐓉𐓊𐓋𐓌𐓍𐓎𐓏𐓐𐓑𐓒𐓓𐕰𐕱𐕲𐕳𐕴𐕵𐕶𐕷𐕸𐕹𐕺𐕼𐕽𐕾𐕿𐖀𐖁𐖂𐖃𐖄𐖅𐖆𐖇𐖈𐖉𐖊𐖌𐖍𐖎𐖏𐖐𐖑𐖒𐖔𐖕𐲀𐲁𐲂𐲃𐲄𐲅𐲆𐲇𐲈𐲉𐲊𐲋𐲌𐲍𐲎𐲏𐲐𐲑𐲒𐲓𐲔𐲕𐲖𐲗'
+            '𐲘𐲙𐲚𐲛𐲜𐲝𐲞𐲟𐲠𐲡𐲢𐲣𐲤𐲥𐲦𐲧𐲨𐲩𐲪𐲫𐲬𐲭𐲮𐲯𐲰𐲱𐲲𑢠𑢡𑢢𑢣𑢤𑢥𑢦𑢧𑢨𑢩𑢪𑢫𑢬𑢭𑢮𑢯𑢰𑢱𑢲𑢳𑢴𑢵𑢶𑢷𑢸𑢹𑢺𑢻𑢼𑢽𑢾𑢿𖹀𖹁𖹂𖹃𖹄𖹅𖹆𖹇𖹈𖹉𖹊𖹋𖹌𖹍𖹎𖹏𖹐𖹑𖹒𖹓𖹔'
+            '𖹕𖹖𖹗𖹘𖹙𖹚𖹛𖹜𖹝𖹞𖹟𞤀𞤁𞤂𞤃𞤄𞤅𞤆𞤇𞤈𞤉𞤊𞤋𞤌𞤍𞤎𞤏𞤐𞤑𞤒𞤓𞤔𞤕𞤖𞤗𞤘𞤙𞤚𞤛𞤜𞤝𞤞𞤟𞤠𞤡',
+            'ⴀⴁⴂⴃⴄⴅⴆⴇⴈⴉⴊⴋⴌⴍⴎⴏⴐⴑⴒⴓⴔⴕⴖⴗⴘⴙⴚⴛⴜⴝⴞⴟⴠⴡⴢⴣⴤⴥⴧⴭᏰᏱᏲᏳᏴᏵвдосттъѣꙋაბგდევზთიკლმნოპჟრსტუფქღყშ'
+            'ჩცძწჭხჯჰჱჲჳჴჵჶჷჸჹჺჽჾჿỻỽỿⅎↄⰰⰱⰲⰳⰴⰵⰶⰷⰸⰹⰺⰻⰼⰽⰾⰿⱀⱁⱂⱃⱄⱅⱆⱇⱈⱉⱊⱋⱌⱍⱎⱏⱐⱑⱒⱓⱔⱕⱖⱗⱘⱙⱚⱛⱜⱝⱞⱟⱡɫᵽɽⱨⱪ'
+            'ⱬɑɱɐɒⱳⱶȿɀⲁⲃⲅⲇⲉⲋⲍⲏⲑⲓⲕⲗⲙⲛⲝⲟⲡⲣⲥⲧⲩⲫⲭⲯⲱⲳⲵⲷⲹⲻⲽⲿⳁⳃⳅⳇⳉⳋⳍⳏⳑⳓⳕⳗⳙⳛⳝⳟⳡⳣⳬⳮⳳꙁꙃꙅꙇꙉꙋꙍꙏꙑꙓꙕꙗꙙꙛꙝꙟꙡꙣ'
+            'ꙥꙧꙩꙫꙭꚁꚃꚅꚇꚉꚋꚍꚏꚑꚓꚕꚗꚙꚛꜣꜥꜧꜩꜫꜭꜯꜳꜵꜷꜹꜻꜽꜿꝁꝃꝅꝇꝉꝋꝍꝏꝑꝓꝕꝗꝙꝛꝝꝟꝡꝣꝥꝧꝩꝫꝭꝯꝺꝼᵹꝿꞁꞃꞅꞇꞌɥꞑꞓꞗꞙꞛꞝꞟꞡꞣꞥꞧꞩɦ'
+            'ɜɡɬɪʞʇʝꭓꞵꞷꞹꞻꞽꞿꟁꟃꞔʂᶎꟈꟊꟑꟗꟙꟶᎠᎡᎢᎣᎤᎥᎦᎧᎨᎩᎪᎫᎬᎭᎮᎯᎰᎱᎲᎳᎴᎵᎶᎷᎸᎹᎺᎻᎼᎽᎾᎿᏀᏁᏂᏃᏄᏅᏆᏇᏈᏉᏊᏋᏌᏍᏎᏏᏐᏑᏒᏓᏔᏕᏖ'
+            'ᏗᏘᏙᏚᏛᏜᏝᏞᏟᏠᏡᏢᏣᏤᏥᏦᏧᏨᏩᏪᏫᏬᏭᏮᏯ𐐨𐐩𐐪𐐫𐐬𐐭𐐮𐐯𐐰𐐱𐐲𐐳𐐴𐐵𐐶𐐷𐐸𐐹𐐺𐐻𐐼𐐽𐐾𐐿𐑀𐑁𐑂𐑃𐑄𐑅𐑆𐑇𐑈𐑉𐑊𐑋𐑌𐑍𐑎𐑏𐓘𐓙𐓚𐓛𐓜𐓝𐓞𐓟𐓠𐓡𐓢𐓣𐓤𐓥𐓦'
+            '𐓧𐓨𐓩𐓪𐓫𐓬𐓭𐓮𐓯𐓰𐓱𐓲𐓳𐓴𐓵𐓶𐓷𐓸𐓹𐓺𐓻𐖗𐖘𐖙𐖚𐖛𐖜𐖝𐖞𐖟𐖠𐖡𐖣𐖤𐖥𐖦𐖧𐖨𐖩𐖪𐖫𐖬𐖭𐖮𐖯𐖰𐖱𐖳𐖴𐖵𐖶𐖷𐖸𐖹𐖻𐖼𐳀𐳁𐳂𐳃𐳄𐳅𐳆𐳇𐳈𐳉𐳊𐳋𐳌𐳍𐳎𐳏𐳐𐳑𐳒𐳓𐳔𐳕𐳖𐳗'
+            '𐳘𐳙𐳚𐳛𐳜𐳝𐳞𐳟𐳠𐳡𐳢𐳣𐳤𐳥𐳦𐳧𐳨𐳩𐳪𐳫𐳬𐳭𐳮𐳯𐳰𐳱𐳲𑣀𑣁𑣂𑣃𑣄𑣅𑣆𑣇𑣈𑣉𑣊𑣋𑣌𑣍𑣎𑣏𑣐𑣑𑣒𑣓𑣔𑣕𑣖𑣗𑣘𑣙𑣚𑣛𑣜𑣝𑣞𑣟𖹠𖹡𖹢𖹣𖹤𖹥𖹦𖹧𖹨𖹩𖹪𖹫𖹬𖹭𖹮𖹯𖹰𖹱𖹲𖹳𖹴'
+            '𖹵𖹶𖹷𖹸𖹹𖹺𖹻𖹼𖹽𖹾𖹿𞤢𞤣𞤤𞤥𞤦𞤧𞤨𞤩𞤪𞤫𞤬𞤭𞤮𞤯𞤰𞤱𞤲𞤳𞤴𞤵𞤶𞤷𞤸𞤹𞤺𞤻𞤼𞤽𞤾𞤿𞥀𞥁𞥂𞥃'
+        );
+    END IF;
+
+    RETURN rtrim(left(btrim(normalize(folded, NFKC), blanks), 300), blanks);
+END
+$$;
+
+COMMENT ON FUNCTION images_tag_key(tag text) IS 'What two equal tags have in common: lower case, Unicode form KC, without invisible characters.';
+
 CREATE FUNCTION images_take_requests(token uuid, wanted bigint) RETURNS TABLE(granted bigint, remaining bigint, wait double precision)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -473,12 +581,17 @@ CREATE FUNCTION images_terms(tags text[], content_type text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
 BEGIN
-    RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100)
-        || ('type:' || content_type);
+    RETURN ARRAY(
+        SELECT DISTINCT 'tag:' || listed.key
+        FROM unnest(tags) AS tag
+        CROSS JOIN LATERAL (SELECT images_tag_key(tag)) AS listed (key)
+        WHERE char_length(tag) <= 100
+            AND listed.key <> ''
+    ) || ('type:' || content_type);
 END
 $$;
 
-COMMENT ON FUNCTION images_terms(tags text[], content_type text) IS 'What an image is listed under: tag:... for each tag, type:... for the media type.';
+COMMENT ON FUNCTION images_terms(tags text[], content_type text) IS 'What an image is listed under: tag:... for the key of each tag, type:... for the media type.';
 
 CREATE FUNCTION images_touch_token(token uuid) RETURNS timestamp with time zone
     LANGUAGE sql SECURITY DEFINER
@@ -1115,12 +1228,14 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on function images_list_inserted(): Lists the inserted images in image_terms and image_words.
 -- comment on function images_list_truncated(): Empties image_terms and image_words.
 -- comment on function images_list_updated(): Lists a changed image again in image_terms and image_words.
+-- comment on function images_merge_tags(text[],text[]): The tags without blanks at their ends, each once, as the former tags have it, or as it is first written.
 -- comment on function images_record_token_event(): Records a change of a token in token_events and in the log.
 -- comment on function images_sha256_bytes(text): The value of images.content_sha256 for a hash in hexadecimal, or for the text that an adopted row has in its place.
 -- comment on function images_sha256_text(bytea): The hash of images.content_sha256 in lower-case hexadecimal, or the text that an adopted row has in its place.
 -- comment on function images_storage_key(bytea,text): The content in the object store, from images.content_sha256 and images.own_key.
+-- comment on function images_tag_key(text): What two equal tags have in common: lower case, Unicode form KC, without invisible characters.
 -- comment on function images_take_requests(uuid,bigint): Takes requests for a worker from those that the token may send. wait: seconds until there is one more.
--- comment on function images_terms(text[],text): What an image is listed under: tag:... for each tag, type:... for the media type.
+-- comment on function images_terms(text[],text): What an image is listed under: tag:... for the key of each tag, type:... for the media type.
 -- comment on function images_touch_token(uuid): Records that a token is in use, at most once a minute. If its row is locked, it records nothing and does not wait.
 -- comment on function images_vector(text): The words of a text with their places, and numbers also without the zeros before them.
 -- comment on function images_word_document(text,text,text,text[],text): What an image is found by: its words, weighted A title, B tags, C filename, D description, and its terms.
@@ -1185,12 +1300,14 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term ON CONFLICT DO NOTHING; INSERT INTO image_words (created_at, image_id, words) SELECT created_at, id, images_word_document(title, description, filename, tags, content_type) FROM inserted ON CONFLICT (created_at, image_id) DO UPDATE SET words = EXCLUDED.words WHERE image_words.words <> EXCLUDED.words; RETURN NULL; END $function$ 
 -- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); TRUNCATE image_terms, image_words; RETURN NULL; END $function$ 
 -- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' AS $function$ DECLARE new_words tsvector; BEGIN IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at) IS NOT DISTINCT FROM (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at) THEN RETURN NULL; END IF; PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); new_words := images_word_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type); UPDATE image_words SET created_at = NEW.created_at, image_id = NEW.id, words = new_words WHERE created_at = OLD.created_at AND image_id = OLD.id; IF NOT FOUND THEN INSERT INTO image_words (created_at, image_id, words) VALUES (NEW.created_at, NEW.id, new_words); END IF; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term ON CONFLICT DO NOTHING; END IF; RETURN NULL; END $function$ 
+-- function images_merge_tags(text[],text[]): CREATE OR REPLACE FUNCTION images_merge_tags(former text[], tags text[]) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE -- blanks, and marks that cannot be seen at the end of a text ends CONSTANT text := E'\\u0009-\\u000d\\u001c-\\u0020\\u0085\\u00a0\\u00ad\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u2064' '\\u2066-\\u2069\\u3000\\ufeff'; BEGIN RETURN ARRAY( SELECT COALESCE( ( SELECT known.tag FROM unnest(former) WITH ORDINALITY AS known (tag, place) WHERE images_tag_key(known.tag) = keyed.key ORDER BY known.place LIMIT 1 ), (array_agg(keyed.tag ORDER BY keyed.place))[1] ) FROM ( SELECT CASE WHEN octet_length(listed.tag) = char_length(listed.tag) THEN btrim(listed.tag, E' \t\n\v\f\r\u001c\u001d\u001e\u001f') ELSE regexp_replace( normalize(listed.tag, NFC), ('^[' || ends || ']+|[' || ends || ']+$') COLLATE "C", '', 'g' ) END AS tag, images_tag_key(listed.tag) AS key, listed.place FROM unnest(tags) WITH ORDINALITY AS listed (tag, place) ) AS keyed WHERE keyed.key <> '' GROUP BY keyed.key ORDER BY min(keyed.place) ); END $function$ 
 -- function images_record_token_event(): CREATE OR REPLACE FUNCTION images_record_token_event() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ DECLARE hidden CONSTANT text[] := ARRAY['sha256', 'former_sha256', 'last_used_at']; before CONSTANT jsonb := to_jsonb(OLD) - hidden; after CONSTANT jsonb := to_jsonb(NEW) - hidden; actor CONSTANT text := nullif(left(current_setting('images.actor', true), 200), ''); token CONSTANT jsonb := COALESCE(after, before); action text; BEGIN action := CASE WHEN TG_OP = 'INSERT' THEN 'create' WHEN TG_OP = 'DELETE' THEN 'delete' WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN 'revoke' WHEN OLD.sha256 <> NEW.sha256 THEN 'rotate' WHEN before <> after OR OLD.former_sha256 IS DISTINCT FROM NEW.former_sha256 THEN 'change' END; IF action IS NOT NULL THEN EXECUTE format( 'INSERT INTO %I.token_events (action, token_id, name, actor, token) VALUES ($1, $2, $3, $4, $5)', TG_TABLE_SCHEMA ) USING action, (token ->> 'id')::uuid, token ->> 'name', actor, token; RAISE LOG 'images: % of token % (%) by role %, %', action, token -> 'name', token ->> 'id', to_json(SESSION_USER), COALESCE(to_json(actor)::text, 'another program'); END IF; RETURN NULL; END $function$ 
 -- function images_sha256_bytes(text): CREATE OR REPLACE FUNCTION images_sha256_bytes(sha256 text) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE RETURN CASE WHEN ((sha256 COLLATE "C") ~ '^[0-9a-f]{64}$'::text) THEN decode(sha256, 'hex'::text) ELSE (decode(repeat('00'::text, 33), 'hex'::text) || convert_to(sha256, 'UTF8'::name)) END 
 -- function images_sha256_text(bytea): CREATE OR REPLACE FUNCTION images_sha256_text(content_sha256 bytea) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN CASE WHEN (octet_length(content_sha256) = 32) THEN encode(content_sha256, 'hex'::text) ELSE convert_from(SUBSTRING(content_sha256 FROM 34), 'UTF8'::name) END 
 -- function images_storage_key(bytea,text): CREATE OR REPLACE FUNCTION images_storage_key(content_sha256 bytea, own_key text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN COALESCE(own_key, ((((('sha256/'::text || encode(SUBSTRING(content_sha256 FROM 1 FOR 1), 'hex'::text)) || '/'::text) || encode(SUBSTRING(content_sha256 FROM 2 FOR 1), 'hex'::text)) || '/'::text) || encode(content_sha256, 'hex'::text))) 
+-- function images_tag_key(text): CREATE OR REPLACE FUNCTION images_tag_key(tag text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE blanks CONSTANT text := E' \t\n\v\f\r\u001c\u001d\u001e\u001f\u0085\u1680\u2028\u2029'; -- soft hyphens, marks without width or for the direction, variants of emoji invisible CONSTANT text := E'\\u00ad\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufe00-\\ufe0f\\ufeff' '\\U000e0100-\\U000e01ef'; -- scripts with capitals that few languages use rare CONSTANT text := E'\\u10a0-\\u10cd\\u13f8-\\u13fd\\u1c80-\\u1cbf\\u1efa-\\u1efe\\u2132-\\u2132\\u2183-\\u2183' '\\u2c00-\\u2c2f\\u2c60-\\u2cf2\\ua640-\\ua69a\\ua722-\\ua7f5\\uab70-\\uabbf' '\\U00010400-\\U00010427\\U000104b0-\\U000104d3\\U00010570-\\U00010595\\U00010c80-\\U00010cb2' '\\U000118a0-\\U000118bf\\U00016e40-\\U00016e5f\\U0001e900-\\U0001e921'; folded text; BEGIN IF octet_length(tag) = char_length(tag) THEN RETURN lower(btrim(tag, blanks) COLLATE "C"); END IF; folded := regexp_replace(normalize(tag, NFKD), '[' || invisible || ']+' COLLATE "C", '', 'g'); folded := translate( lower(folded COLLATE "C"), 'ÆÐØÞĐĦŁŊŒŦƁƂƄƆƇƉƊƋƎƏƐƑƓƔƖƗƘƜƝƟƢƤƦƧƩƬƮƱƲƳƵƷƸƼǤǶǷȜȠȢȤȺȻȽȾɁɃɄɅɆɈɊɌɎͰͲͶͿΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςϏϘϚϜϞϠϢ' 'ϤϦϨϪϬϮϷϺϽϾϿЂЄЅІЈЉЊЋЏАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯѠѢѤѦѨѪѬѮѰѲѴѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӃӅӇӉӋ' 'ӍӔӘӠӨӶӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘԚԜԞԠԢԤԦԨԪԬԮԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖ', 'æðøþđħłŋœŧɓƃƅɔƈɖɗƌǝəɛƒɠɣɩɨƙɯɲɵƣƥʀƨʃƭʈʊʋƴƶʒƹƽǥƕƿȝƞȣȥⱥȼƚⱦɂƀʉʌɇɉɋɍɏͱͳͷϳαβγδεζηθικλμνξοπρστυφχψωσϗϙϛϝϟϡϣ' 'ϥϧϩϫϭϯϸϻͻͼͽђєѕіјљњћџабвгдежзиклмнопрстуфхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӄӆӈӊӌ' 'ӎӕәӡөӷӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙԛԝԟԡԣԥԧԩԫԭԯաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ' ); folded := replace(replace(replace(folded, 'ß', 'ss'), 'ẞ', 'ss'), E'\u0345', 'ι'); IF folded ~ ('[' || rare || ']' COLLATE "C") THEN folded := translate( folded, 'ႠႡႢႣႤႥႦႧႨႩႪႫႬႭႮႯႰႱႲႳႴႵႶႷႸႹႺႻႼႽႾႿჀჁჂჃჄჅჇჍᏸᏹᏺᏻᏼᏽᲀᲁᲂᲃᲄᲅᲆᲇᲈᲐᲑᲒᲓᲔᲕᲖᲗᲘᲙᲚᲛᲜᲝᲞᲟᲠᲡᲢᲣᲤᲥᲦᲧᲨ' 'ᲩᲪᲫᲬᲭᲮᲯᲰᲱᲲᲳᲴᲵᲶᲷᲸᲹᲺᲽᲾᲿỺỼỾℲↃⰀⰁⰂⰃⰄⰅⰆⰇⰈⰉⰊⰋⰌⰍⰎⰏⰐⰑⰒⰓⰔⰕⰖⰗⰘⰙⰚⰛⰜⰝⰞⰟⰠⰡⰢⰣⰤⰥⰦⰧⰨⰩⰪⰫⰬⰭⰮⰯⱠⱢⱣⱤⱧⱩ' 'ⱫⱭⱮⱯⱰⱲⱵⱾⱿⲀⲂⲄⲆⲈⲊⲌⲎⲐⲒⲔⲖⲘⲚⲜⲞⲠⲢⲤⲦⲨⲪⲬⲮⲰⲲⲴⲶⲸⲺⲼⲾⳀⳂⳄⳆⳈⳊⳌⳎⳐⳒⳔⳖⳘⳚⳜⳞⳠⳢⳫⳭⳲꙀꙂꙄꙆꙈꙊꙌꙎꙐꙒꙔꙖꙘꙚꙜꙞꙠꙢ' 'ꙤꙦꙨꙪꙬꚀꚂꚄꚆꚈꚊꚌꚎꚐꚒꚔꚖꚘꚚꜢꜤꜦꜨꜪꜬꜮꜲꜴꜶꜸꜺꜼꜾꝀꝂꝄꝆꝈꝊꝌꝎꝐꝒꝔꝖꝘꝚꝜꝞꝠꝢꝤꝦꝨꝪꝬꝮꝹꝻꝽꝾꞀꞂꞄꞆꞋꞍꞐꞒꞖꞘꞚꞜꞞꞠꞢꞤꞦꞨꞪ' 'ꞫꞬꞭꞮꞰꞱꞲꞳꞴꞶꞸꞺꞼꞾꟀꟂꟄꟅꟆꟇꟉꟐꟖꟘꟵꭰꭱꭲꭳꭴꭵꭶꭷꭸꭹꭺꭻꭼꭽꭾꭿꮀꮁꮂꮃꮄꮅꮆꮇꮈꮉꮊꮋꮌꮍꮎꮏꮐꮑꮒꮓꮔꮕꮖꮗꮘꮙꮚꮛꮜꮝꮞꮟꮠꮡꮢꮣꮤꮥꮦ' 'ꮧꮨꮩꮪꮫꮬꮭꮮꮯꮰꮱꮲꮳꮴꮵꮶꮷꮸꮹꮺꮻꮼꮽꮾꮿ𐐀𐐁𐐂𐐃𐐄𐐅𐐆𐐇𐐈𐐉𐐊𐐋𐐌𐐍𐐎𐐏𐐐𐐑𐐒𐐓𐐔𐐕𐐖𐐗𐐘𐐙𐐚𐐛𐐜𐐝𐐞𐐟𐐠𐐡𐐢𐐣𐐤𐐥𐐦𐐧𐒰𐒱𐒲𐒳𐒴𐒵𐒶𐒷𐒸𐒹𐒺𐒻𐒼𐒽𐒾' '𐒿𐓀𐓁𐓂𐓃𐓄𐓅𐓆𐓇𐓈𐓉𐓊𐓋𐓌𐓍𐓎𐓏𐓐𐓑𐓒𐓓𐕰𐕱𐕲𐕳𐕴𐕵𐕶𐕷𐕸𐕹𐕺𐕼𐕽𐕾𐕿𐖀𐖁𐖂𐖃𐖄𐖅𐖆𐖇𐖈𐖉𐖊𐖌𐖍𐖎𐖏𐖐𐖑𐖒𐖔𐖕𐲀𐲁𐲂𐲃𐲄𐲅𐲆𐲇𐲈𐲉𐲊𐲋𐲌𐲍𐲎𐲏𐲐𐲑𐲒𐲓𐲔𐲕𐲖𐲗' '𐲘𐲙𐲚𐲛𐲜𐲝𐲞𐲟𐲠𐲡𐲢𐲣𐲤𐲥𐲦𐲧𐲨𐲩𐲪𐲫𐲬𐲭𐲮𐲯𐲰𐲱𐲲𑢠𑢡𑢢𑢣𑢤𑢥𑢦𑢧𑢨𑢩𑢪𑢫𑢬𑢭𑢮𑢯𑢰𑢱𑢲𑢳𑢴𑢵𑢶𑢷𑢸𑢹𑢺𑢻𑢼𑢽𑢾𑢿𖹀𖹁𖹂𖹃𖹄𖹅𖹆𖹇𖹈𖹉𖹊𖹋𖹌𖹍𖹎𖹏𖹐𖹑𖹒𖹓𖹔' '𖹕𖹖𖹗𖹘𖹙𖹚𖹛𖹜𖹝𖹞𖹟𞤀𞤁𞤂𞤃𞤄𞤅𞤆𞤇𞤈𞤉𞤊𞤋𞤌𞤍𞤎𞤏𞤐𞤑𞤒𞤓𞤔𞤕𞤖𞤗𞤘𞤙𞤚𞤛𞤜𞤝𞤞𞤟𞤠𞤡', 'ⴀⴁⴂⴃⴄⴅⴆⴇⴈⴉⴊⴋⴌⴍⴎⴏⴐⴑⴒⴓⴔⴕⴖⴗⴘⴙⴚⴛⴜⴝⴞⴟⴠⴡⴢⴣⴤⴥⴧⴭᏰᏱᏲᏳᏴᏵвдосттъѣꙋაბგდევზთიკლმნოპჟრსტუფქღყშ' 'ჩცძწჭხჯჰჱჲჳჴჵჶჷჸჹჺჽჾჿỻỽỿⅎↄⰰⰱⰲⰳⰴⰵⰶⰷⰸⰹⰺⰻⰼⰽⰾⰿⱀⱁⱂⱃⱄⱅⱆⱇⱈⱉⱊⱋⱌⱍⱎⱏⱐⱑⱒⱓⱔⱕⱖⱗⱘⱙⱚⱛⱜⱝⱞⱟⱡɫᵽɽⱨⱪ' 'ⱬɑɱɐɒⱳⱶȿɀⲁⲃⲅⲇⲉⲋⲍⲏⲑⲓⲕⲗⲙⲛⲝⲟⲡⲣⲥⲧⲩⲫⲭⲯⲱⲳⲵⲷⲹⲻⲽⲿⳁⳃⳅⳇⳉⳋⳍⳏⳑⳓⳕⳗⳙⳛⳝⳟⳡⳣⳬⳮⳳꙁꙃꙅꙇꙉꙋꙍꙏꙑꙓꙕꙗꙙꙛꙝꙟꙡꙣ' 'ꙥꙧꙩꙫꙭꚁꚃꚅꚇꚉꚋꚍꚏꚑꚓꚕꚗꚙꚛꜣꜥꜧꜩꜫꜭꜯꜳꜵꜷꜹꜻꜽꜿꝁꝃꝅꝇꝉꝋꝍꝏꝑꝓꝕꝗꝙꝛꝝꝟꝡꝣꝥꝧꝩꝫꝭꝯꝺꝼᵹꝿꞁꞃꞅꞇꞌɥꞑꞓꞗꞙꞛꞝꞟꞡꞣꞥꞧꞩɦ' 'ɜɡɬɪʞʇʝꭓꞵꞷꞹꞻꞽꞿꟁꟃꞔʂᶎꟈꟊꟑꟗꟙꟶᎠᎡᎢᎣᎤᎥᎦᎧᎨᎩᎪᎫᎬᎭᎮᎯᎰᎱᎲᎳᎴᎵᎶᎷᎸᎹᎺᎻᎼᎽᎾᎿᏀᏁᏂᏃᏄᏅᏆᏇᏈᏉᏊᏋᏌᏍᏎᏏᏐᏑᏒᏓᏔᏕᏖ' 'ᏗᏘᏙᏚᏛᏜᏝᏞᏟᏠᏡᏢᏣᏤᏥᏦᏧᏨᏩᏪᏫᏬᏭᏮᏯ𐐨𐐩𐐪𐐫𐐬𐐭𐐮𐐯𐐰𐐱𐐲𐐳𐐴𐐵𐐶𐐷𐐸𐐹𐐺𐐻𐐼𐐽𐐾𐐿𐑀𐑁𐑂𐑃𐑄𐑅𐑆𐑇𐑈𐑉𐑊𐑋𐑌𐑍𐑎𐑏𐓘𐓙𐓚𐓛𐓜𐓝𐓞𐓟𐓠𐓡𐓢𐓣𐓤𐓥𐓦' '𐓧𐓨𐓩𐓪𐓫𐓬𐓭𐓮𐓯𐓰𐓱𐓲𐓳𐓴𐓵𐓶𐓷𐓸𐓹𐓺𐓻𐖗𐖘𐖙𐖚𐖛𐖜𐖝𐖞𐖟𐖠𐖡𐖣𐖤𐖥𐖦𐖧𐖨𐖩𐖪𐖫𐖬𐖭𐖮𐖯𐖰𐖱𐖳𐖴𐖵𐖶𐖷𐖸𐖹𐖻𐖼𐳀𐳁𐳂𐳃𐳄𐳅𐳆𐳇𐳈𐳉𐳊𐳋𐳌𐳍𐳎𐳏𐳐𐳑𐳒𐳓𐳔𐳕𐳖𐳗' '𐳘𐳙𐳚𐳛𐳜𐳝𐳞𐳟𐳠𐳡𐳢𐳣𐳤𐳥𐳦𐳧𐳨𐳩𐳪𐳫𐳬𐳭𐳮𐳯𐳰𐳱𐳲𑣀𑣁𑣂𑣃𑣄𑣅𑣆𑣇𑣈𑣉𑣊𑣋𑣌𑣍𑣎𑣏𑣐𑣑𑣒𑣓𑣔𑣕𑣖𑣗𑣘𑣙𑣚𑣛𑣜𑣝𑣞𑣟𖹠𖹡𖹢𖹣𖹤𖹥𖹦𖹧𖹨𖹩𖹪𖹫𖹬𖹭𖹮𖹯𖹰𖹱𖹲𖹳𖹴' '𖹵𖹶𖹷𖹸𖹹𖹺𖹻𖹼𖹽𖹾𖹿𞤢𞤣𞤤𞤥𞤦𞤧𞤨𞤩𞤪𞤫𞤬𞤭𞤮𞤯𞤰𞤱𞤲𞤳𞤴𞤵𞤶𞤷𞤸𞤹𞤺𞤻𞤼𞤽𞤾𞤿𞥀𞥁𞥂𞥃' ); END IF; RETURN rtrim(left(btrim(normalize(folded, NFKC), blanks), 300), blanks); END $function$ 
 -- function images_take_requests(uuid,bigint): CREATE OR REPLACE FUNCTION images_take_requests(token uuid, wanted bigint) RETURNS TABLE(granted bigint, remaining bigint, wait double precision) LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC INSERT INTO token_usage (token_id) SELECT tokens.id FROM tokens WHERE ((tokens.id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING; UPDATE token_usage SET full_at = (bucket.full_at + ('00:00:01'::interval * (bucket.granted / bucket.rate))) FROM ( SELECT level.token_id, level.full_at, level.rate, level.available, LEAST(floor((level.available + (0.001)::double precision)), (images_take_requests.wanted)::double precision) AS granted FROM ( SELECT locked.token_id, locked.rate, LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) AS full_at, (locked.rate * (((1)::numeric - EXTRACT(epoch FROM (LEAST(GREATEST(locked.full_at, locked.moment), (locked.moment + '00:00:01'::interval)) - locked.moment))))::double precision) AS available FROM ( SELECT token_usage_1.token_id, token_usage_1.full_at, (tokens.requests_per_second)::double precision AS rate, clock_timestamp() AS moment FROM (token_usage token_usage_1 JOIN tokens ON ((tokens.id = token_usage_1.token_id))) WHERE ((token_usage_1.token_id = images_take_requests.token) AND (tokens.requests_per_second IS NOT NULL)) FOR NO KEY UPDATE OF token_usage_1) locked) level) bucket WHERE (token_usage.token_id = bucket.token_id) RETURNING (bucket.granted)::bigint AS granted, (floor(((bucket.available + (0.001)::double precision) - bucket.granted)))::bigint AS floor, GREATEST(((((1)::double precision - bucket.available) + bucket.granted) / bucket.rate), (0)::double precision) AS "greatest"; END 
--- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN ARRAY(SELECT DISTINCT 'tag:' || tag FROM unnest(tags) AS tag WHERE char_length(tag) <= 100) || ('type:' || content_type); END $function$ 
+-- function images_terms(text[],text): CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN ARRAY( SELECT DISTINCT 'tag:' || listed.key FROM unnest(tags) AS tag CROSS JOIN LATERAL (SELECT images_tag_key(tag)) AS listed (key) WHERE char_length(tag) <= 100 AND listed.key <> '' ) || ('type:' || content_type); END $function$ 
 -- function images_touch_token(uuid): CREATE OR REPLACE FUNCTION images_touch_token(token uuid) RETURNS timestamp with time zone LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC UPDATE tokens SET last_used_at = now() WHERE (tokens.id = ( SELECT used.id FROM tokens used WHERE ((used.id = images_touch_token.token) AND (used.revoked_at IS NULL) AND ((used.last_used_at IS NULL) OR (used.last_used_at < (now() - '00:01:00'::interval)))) FOR NO KEY UPDATE OF used SKIP LOCKED)) RETURNING tokens.last_used_at; END 
 -- function images_vector(text): CREATE OR REPLACE FUNCTION images_vector(value text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE folded text := left(value, 40000); BEGIN IF octet_length(folded) = char_length(folded) THEN folded := lower(folded COLLATE "C"); ELSE folded := left(images_fold(folded), 40000); END IF; -- Without numbers like 007 and a1, the parser of PostgreSQL finds the same words in a third of the time. It skips a -- word of more than 2,046 bytes. IF octet_length(folded) = char_length(folded) AND char_length(folded) < 2000 AND folded !~ ('[0-9][a-z]|[a-z][0-9]|(?:^|[^0-9])0[0-9]' COLLATE "C") THEN RETURN to_tsvector('simple', regexp_replace(folded, '[^a-z0-9 ]+' COLLATE "C", ' ', 'g')); END IF; RETURN COALESCE( ( SELECT string_agg( format( CASE WHEN word ~ '^0+[1-9]' THEN '''%1$s'':%2$s ''%3$s'':%2$s' ELSE '''%1$s'':%2$s' END, left(word, 500), place, ltrim(left(word, 500), '0') ), ' ' )::tsvector FROM unnest(images_words(folded, false)) WITH ORDINALITY AS listed (word, place) ), '' ); END $function$ 
 -- function images_word_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_word_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN setweight(images_vector(COALESCE(title, '')), 'A') || setweight(images_vector(array_to_string(tags, ' ')), 'B') || setweight(images_vector(filename), 'C') || setweight(images_vector(COALESCE(description, '')), 'D') || array_to_tsvector(images_terms(tags, content_type)); END $function$ 

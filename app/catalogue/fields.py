@@ -22,6 +22,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema, to_json
 
+from app.catalogue import tag_keys
+
 MAX_TAG_LENGTH = 100  # characters that the database allows in a tag
 # The limits of pydantic's JSON parser, by the beginnings of its messages.
 JSON_LIMITS = {
@@ -147,8 +149,10 @@ def _zeros(value: JsonValue) -> int:
     return sum(map(_zeros, value)) if isinstance(value, list) else 0
 
 
-def _distinct(tags: list[str]) -> list[str]:
-    return list(dict.fromkeys(tags))
+def _a_tag(value: str) -> str:
+    if not tag_keys.key(value):
+        raise ValueError("must have a character that can be seen")
+    return tag_keys.clean(value)
 
 
 def _rfc3339(value: Any) -> Any:
@@ -179,6 +183,15 @@ def _readable_everywhere(value: datetime) -> datetime:
 
 
 WITHOUT_NUL = AfterValidator(_without_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
+A_TAG = (
+    AfterValidator(_without_nul),
+    Field(
+        json_schema_extra={
+            "pattern": r"^[^\u0000]*[^\u0000\t-\r\u001c-\u0020\u0085\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f"
+            r"\u205f-\u2064\u2066-\u2069\u3000\ufe00-\ufe0f\ufeff][^\u0000]*$"
+        }
+    ),
+)
 A_NAME = AfterValidator(_a_name), Field(json_schema_extra={"pattern": r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f/\\]*$"})
 
 Text = Annotated[str, *WITHOUT_NUL]
@@ -191,8 +204,8 @@ MediaType = Annotated[
 Filename = Annotated[str, StringConstraints(min_length=1), AtMost("max_filename_length"), *A_NAME]
 Title = Annotated[str, AtMost("max_title_length"), *WITHOUT_NUL]
 Description = Annotated[str, AtMost("max_description_length"), *WITHOUT_NUL]
-Tag = Annotated[str, StringConstraints(min_length=1), AtMost("max_tag_length"), *WITHOUT_NUL]
-Tags = Annotated[list[Tag], AtMost("max_tags"), AfterValidator(_distinct)]
+Tag = Annotated[str, StringConstraints(min_length=1), AfterValidator(_a_tag), AtMost("max_tag_length"), *A_TAG]
+Tags = Annotated[list[Tag], AtMost("max_tags"), AfterValidator(tag_keys.distinct)]
 # `Any` and not JsonValue, whose schema is recursive: generators of clients do not understand that. So the schema does
 # not say that no text at any depth may contain U+0000.
 Attributes = Annotated[

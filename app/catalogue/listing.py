@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from app.catalogue import tag_keys
 from app.catalogue.cursors import (
     EARLIEST,
     FIRST_ID,
@@ -44,7 +45,9 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tag: Annotated[Tags, Field(description="Images that have all of these tags.", examples=[["flat"]])] = []
+    tag: Annotated[
+        Tags, Field(description="Images that have all of these tags. Case does not count.", examples=[["flat"]])
+    ] = []
     content_type: Annotated[
         MediaType | None,
         Field(description="Images of this media type.", examples=["image/png"]),
@@ -68,7 +71,7 @@ class Filters(BaseModel):
     def terms(self) -> list[str]:
         """Return the filters as terms of the SQL function image_terms."""
         types = [] if self.content_type is None else [f"type:{self.content_type}"]
-        return [*types, *(f"tag:{tag}" for tag in self.tag)]
+        return [*types, *(f"tag:{tag_keys.key(tag)}" for tag in self.tag)]
 
     def earliest(self) -> datetime:
         """Return the first time that `created_after` allows."""
@@ -231,7 +234,7 @@ class TagQuery(BaseModel):
 
     prefix: Annotated[
         Annotated[Text, StringConstraints(max_length=MAX_TAG_LENGTH)],
-        Field(description="Tags that begin with this text.", examples=["fl"]),
+        Field(description="Tags that begin with this text. Case does not count.", examples=["fl"]),
     ] = ""
     limit: Annotated[Whole, Between(1, MAX_LIMIT), Field(description="The largest number of tags on the page.")] = 50
     cursor: Annotated[str | None, Field(description="`next` of the page before.")] = None
@@ -244,9 +247,13 @@ class TagQuery(BaseModel):
         return value
 
     def after(self) -> str:
-        """Return the last tag of the page before."""
+        """Return the key of the last tag of the page before."""
         return place_of("tags", self.cursor)[0] if self.cursor else ""
 
+    def first(self) -> str:
+        """Return the key that the keys of the tags begin with."""
+        return tag_keys.prefix(self.prefix)
+
     def last(self) -> str:
-        """Return a text after every tag that begins with the prefix."""
-        return self.prefix + chr(0x10FFFF) * MAX_TAG_LENGTH
+        """Return a text after the keys of all tags that begin with the prefix."""
+        return self.first() + chr(0x10FFFF) * tag_keys.MAX_KEY

@@ -1,18 +1,20 @@
--- list_tags: returns a page of the tags that images have, in the order of their code points, for GET /v1/tags. It does
--- not read the whole index: it finds each term with a look-up from the term before. It counts up to 1,001 images of
+-- list_tags: returns a page of the tags that images have, in the order of the code points of their keys, for GET
+-- /v1/tags. A tag is shown as the oldest image has it. It does not read the whole index: it finds each term with a
+-- look-up from the term before. Until 0077 has run, some terms are tags as they are written. Their rows have no json. It counts up to 1,001 images of
 -- each. For more it estimates: the share that ANALYZE found, of the current number of entries in image_terms. That
 -- number assumes that the pages are as full as ANALYZE found them. The estimate is at least 1,001.
--- $1 text    the beginning of each tag; '' for all tags
--- $2 text    the last text with this beginning: $1 and U+10FFFF, as often as a tag may have characters
--- $3 text    only tags after this one; '' for the first page
+-- $1 text    the beginning of each key; '' for all tags
+-- $2 text    the last text with this beginning: $1 and U+10FFFF, as often as a key may have characters
+-- $3 text    only keys after this one; '' for the first page
 -- $4 bigint  maximum of rows
--- Index: image_terms_term_idx, a look-up and at most 1,001 entries for each tag. pg_statistic for the shares.
--- example first page: '', repeat(U&'\+10FFFF', 100), '', 50
--- example the last pages: '', repeat(U&'\+10FFFF', 100), 'place-995', 50
--- example common tags: 'city-', 'city-' || repeat(U&'\+10FFFF', 100), '', 50
--- example rare tags: 'place-1', 'place-1' || repeat(U&'\+10FFFF', 100), 'place-1500', 50
--- example one tag: 'str', 'str' || repeat(U&'\+10FFFF', 100), '', 50
--- example no such tag: 'none', 'none' || repeat(U&'\+10FFFF', 100), '', 50
+-- Index: image_terms_term_idx, a look-up and at most 1,001 entries for each tag. image_terms_pkey and images_pkey, an
+-- entry and a row for each tag. pg_statistic for the shares.
+-- example first page: '', repeat(U&'\+10FFFF', 300), '', 50
+-- example the last pages: '', repeat(U&'\+10FFFF', 300), 'place-995', 50
+-- example common tags: 'city-', 'city-' || repeat(U&'\+10FFFF', 300), '', 50
+-- example rare tags: 'place-1', 'place-1' || repeat(U&'\+10FFFF', 300), 'place-1500', 50
+-- example one tag: 'str', 'str' || repeat(U&'\+10FFFF', 300), '', 50
+-- example no such tag: 'none', 'none' || repeat(U&'\+10FFFF', 300), '', 50
 WITH RECURSIVE listed (term, number) AS (
     (
         SELECT
@@ -67,9 +69,10 @@ common AS MATERIALIZED (
 )
 
 SELECT
-    tag,
-    row_to_json(described) AS json
+    key,
+    CASE WHEN images_tag_key(key) = key THEN row_to_json(described) END AS json
 FROM listed
+CROSS JOIN LATERAL (SELECT substr(listed.term, 5)) AS keyed (key)
 CROSS JOIN LATERAL (
     SELECT count(*) AS counted
     FROM (
@@ -82,7 +85,24 @@ CROSS JOIN LATERAL (
 ) AS exact
 CROSS JOIN LATERAL (
     SELECT
-        substr(listed.term, 5) AS tag,
+        COALESCE(
+            (
+                SELECT written.tag
+                FROM (
+                    SELECT image_id
+                    FROM image_terms
+                    WHERE term = listed.term
+                    ORDER BY term, created_at, image_id
+                    LIMIT 1
+                ) AS first
+                JOIN images ON images.id = first.image_id
+                CROSS JOIN LATERAL unnest(images.tags) WITH ORDINALITY AS written (tag, place)
+                WHERE images_tag_key(written.tag) = key
+                ORDER BY written.place
+                LIMIT 1
+            ),
+            key
+        ) AS tag,
         CASE
             WHEN counted <= 1000 THEN counted
             ELSE GREATEST(

@@ -225,16 +225,20 @@ FROM (
         (
             SELECT
                 GREATEST(
-                    count(DISTINCT tag),
+                    count(DISTINCT images_tag_key(tag)),
                     (
                         SELECT number::bigint - (SELECT count(*) FROM types)
                         FROM distinct_terms
                         WHERE (SELECT yes FROM large)
                     )
                 )
-            FROM sample
-            CROSS JOIN LATERAL unnest(tags) AS tag
-            WHERE char_length(tag) BETWEEN 1 AND 100
+            FROM (
+                SELECT DISTINCT tag
+                FROM sample
+                CROSS JOIN LATERAL unnest(tags) AS tag
+                WHERE char_length(tag) <= 100
+            ) AS written
+            WHERE images_tag_key(tag) <> ''
         ) AS tags,
         (SELECT created_at FROM images ORDER BY created_at, id LIMIT 1) AS oldest,
         (SELECT created_at FROM images ORDER BY created_at DESC, id DESC LIMIT 1) AS newest,

@@ -6,6 +6,7 @@
 -- $3 timestamptz[]  change it only if updated_at is    $8 text[]  tags
 --                   one of these; NULL: any version    $9 jsonb   attributes
 -- $4 text[]         the columns to change, by name
+-- A tag that the image has already, in whatever case, stays as it is written.
 -- updated_at increases even if the clock does not, because it is the image's version.
 -- Index: images_pkey, one row. The update is HOT unless filename changes, because no index has another column that
 -- changes here. The triggers write the image's row of image_words, and its terms if the tags change.
@@ -17,7 +18,7 @@ SET
     filename = CASE WHEN 'filename' = ANY ($4) THEN $5 ELSE filename END,
     title = CASE WHEN 'title' = ANY ($4) THEN $6 ELSE title END,
     description = CASE WHEN 'description' = ANY ($4) THEN $7 ELSE description END,
-    tags = CASE WHEN 'tags' = ANY ($4) THEN $8 ELSE tags END,
+    tags = CASE WHEN 'tags' = ANY ($4) THEN images_merge_tags(tags, $8) ELSE tags END,
     attributes = CASE WHEN 'attributes' = ANY ($4) THEN $9 ELSE attributes END,
     updated_at = GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')
 WHERE id = $1

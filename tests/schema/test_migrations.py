@@ -3,6 +3,7 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -32,7 +33,7 @@ def schema(connection: psycopg.Connection) -> list[str]:
     return [line for (line,) in connection.execute(text).fetchall()]
 
 
-def rows(connection: psycopg.Connection) -> list[tuple[object, ...]]:
+def rows(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
     """Return the images, with sha256 and storage_key also while the columns are gone, or not yet filled again."""
     found = [row for (row,) in connection.execute("SELECT to_jsonb(images) FROM images ORDER BY id", prepare=False)]
     for row in found:
@@ -42,6 +43,15 @@ def rows(connection: psycopg.Connection) -> list[tuple[object, ...]]:
         if row.get("sha256") is None:
             text = bytes.fromhex(content.removeprefix(r"\x"))
             row |= {"sha256": text.hex() if len(text) == 32 else text[33:].decode(), "storage_key": own_key}
+    return [tuple(sorted(row.items())) for row in found]
+
+
+def merged(images: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the images as 0074 leaves them, without the time of the change."""
+    found: list[dict[str, Any]] = [dict(image) for image in images]
+    for row in found:
+        row["tags"] = list(dict.fromkeys(tag for tag in row["tags"] if tag))
+        row.pop("updated_at")
     return [tuple(sorted(row.items())) for row in found]
 
 
@@ -80,12 +90,17 @@ def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
                 assert schema(connection) == states[-1], migration.id
                 backend.apply_migrations(MigrationList([migration]))
                 assert schema(connection) == above, migration.id
-            assert rows(connection) == legacy, migration.id
+            if migration.id == "0074_merge_images_tags":
+                assert rows(connection) != legacy
+            present = rows(connection)
+            if migration.id >= "0074":
+                present, legacy = merged(present), merged(legacy) if migration.id[:4] == "0074" else legacy
+            assert present == legacy, migration.id
 
         for migration in reversed(read_migrations("sql/migrations")[1:]):
             backend.rollback_migrations(MigrationList([migration]))
             assert schema(connection) == states.pop(), migration.id
-            assert rows(connection) == legacy, migration.id
+            assert merged(rows(connection)) == legacy, migration.id
 
 
 def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:

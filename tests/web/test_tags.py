@@ -15,7 +15,6 @@ from tests.support.pictures import picture
 LAST = "\U0010ffff"
 TAGS = [
     "a",
-    "A",
     "ab",
     "a%",
     "a%b",
@@ -85,7 +84,6 @@ async def test_tags_have_the_number_of_their_images(client: httpx.AsyncClient, c
         insert(connection, tags=given)
 
     assert await tags(client) == [
-        {"tag": "Red", "images": 1, "estimated": False},
         {"tag": "flat", "images": 1, "estimated": False},
         {"tag": "red", "images": 3, "estimated": False},
     ]
@@ -123,7 +121,7 @@ async def test_a_prefix_is_taken_by_its_characters(
 
 async def test_a_language_does_not_move_the_tags(settings: Settings, database: str) -> None:
     """One in whose order the tags with a prefix are no neighbors. The embedded PostgreSQL has no ICU."""
-    given = ["a", "a-b", "ab", "A", "a_c", "Ab", "ä", "b", "B"]
+    given = ["a", "a-b", "ab", "a_c", "ä", "b"]
     with psycopg.connect(database, autocommit=True) as connection:
         try:
             connection.execute("CREATE COLLATION language (provider = icu, locale = 'de-u-ka-shifted')")
@@ -134,7 +132,7 @@ async def test_a_language_does_not_move_the_tags(settings: Settings, database: s
             insert(connection, tags=[tag])
 
     async with client_of(settings) as client:
-        assert await names(client, limit=2) == sorted(given)
+        assert await names(client, limit=2) == ["a", "a-b", "a_c", "ab", "b", "ä"]
         assert await names(client, prefix="a", limit=2) == ["a", "a-b", "a_c", "ab"]
 
 

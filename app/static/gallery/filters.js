@@ -3,7 +3,7 @@ import { find, make } from "../dom.js";
 import { moment } from "../format.js";
 import { address, CAPTURE_FILTERS, clearFilters, go, removeTag, setFilter } from "./address.js";
 import { button, chip } from "./shared.js";
-import { suggestTags } from "./tags.js";
+import { hasTag, suggestTags } from "./tags.js";
 
 const searchForm = find("#search", HTMLFormElement);
 const query = find("[name=q]", HTMLInputElement, searchForm);
@@ -133,4 +133,4 @@ filters.addEventListener("change", (event) => {
     setFilter("captured_before", dayStart(takenUntil.value, 1));
 });
 
-suggestTags(tag, (tag) => address().getAll("tag").includes(tag) || go((to) => to.append("tag", tag)));
+suggestTags(tag, (tag) => hasTag(address().getAll("tag"), tag) || go((to) => to.append("tag", tag)));

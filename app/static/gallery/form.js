@@ -2,7 +2,7 @@
 import { find, make } from "../dom.js";
 import { showPanel } from "./panel.js";
 import { chip, equal } from "./shared.js";
-import { suggestTags } from "./tags.js";
+import { hasTag, suggestTags } from "./tags.js";
 
 /** @typedef {import("./shared.js").ApiImage} ApiImage */
 /** @typedef {{ title: string, description: string, tags: string[] }} Values */
@@ -126,7 +126,7 @@ class Form {
 
   /** @param {string} tag */
   addTag(tag) {
-    if (!this.#tags.includes(tag)) this.#setTags([...this.#tags, tag]);
+    if (!hasTag(this.#tags, tag)) this.#setTags([...this.#tags, tag]);
     this.changed();
   }
 

@@ -8,6 +8,16 @@ const SUGGESTIONS = 12;
 
 /** @typedef {{ tag: string, images: number, estimated: boolean }} Tag */
 
+/** @param {string} tag */
+const folded = (tag) => tag.normalize("NFKC").toUpperCase().toLowerCase();
+
+/**
+ * Return whether a tag is among the tags, as the service compares them: in any case and in any Unicode form.
+ * @param {string[]} tags
+ * @param {string} tag
+ */
+export const hasTag = (tags, tag) => tags.some((other) => folded(other) === folded(tag));
+
 /**
  * Make a text field suggest tags. Call `choose` with the tag that the user selects or types.
  * @param {HTMLInputElement} input

@@ -22,15 +22,16 @@ PATH = "/v1/tags"
     tag=Tag.FIGURES,
     scope="read",
     summary="List tags",
-    description="Returns the tags that images have, in the order of their Unicode code points, with the number of "
-    "images of each.",
+    description="Returns the tags that images have, with the number of images of each. Tags that differ only in case "
+    "are one tag, as it was written in the image that has it for the longest time. The order is that of the Unicode "
+    "code points in lower case.",
     query=TagQuery,
     answers=(Answer(200, "A page. If there is a next page, `Link` points to it.", {JSON: TagPage}, ("Link",)),),
 )
 async def list_tags(request: Request[State]) -> Response:
     query = parameters(request, TagQuery)
     rows = await queries.list_tags(
-        request.state["reads"], prefix=query.prefix, last=query.last(), after=query.after(), limit=query.limit + 1
+        request.state["reads"], prefix=query.first(), last=query.last(), after=query.after(), limit=query.limit + 1
     )
-    cursor = cursor_of("tags", rows[query.limit - 1]["tag"]) if len(rows) > query.limit else None
-    return page(request, PATH, "tags", [row["json"] for row in rows[: query.limit]], cursor)
+    cursor = cursor_of("tags", rows[query.limit - 1]["key"]) if len(rows) > query.limit else None
+    return page(request, PATH, "tags", [row["json"] for row in rows[: query.limit] if row["json"]], cursor)

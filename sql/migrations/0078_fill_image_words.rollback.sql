@@ -1,0 +1,11 @@
+-- Leaves the words as they are: the rollback of 0075 writes them.
+--
+-- loses: nothing
+-- Locks: none on a table.
+-- Cost:  none.
+
+DO $$
+BEGIN
+    NULL;
+END
+$$;
