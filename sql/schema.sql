@@ -930,6 +930,20 @@ COMMENT ON CONSTRAINT images_own_key_check ON images IS 'At most 512 characters.
 
 COMMENT ON CONSTRAINT images_title_check ON images IS 'At most 200 characters.';
 
+CREATE TABLE merged_tags (
+    image_id uuid NOT NULL,
+    tags text[] NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE merged_tags IS 'The tags that images had before 0075 merged equal ones. Only its rollback reads it.';
+
+COMMENT ON COLUMN merged_tags.image_id IS 'images.id.';
+
+COMMENT ON COLUMN merged_tags.tags IS 'The tags of before.';
+
+COMMENT ON COLUMN merged_tags.updated_at IS 'images.updated_at of before. 0075 has added a second.';
+
 CREATE TABLE object_stores (
     is_only boolean DEFAULT true NOT NULL,
     id uuid NOT NULL,
@@ -1003,6 +1017,9 @@ ALTER TABLE ONLY image_words
 ALTER TABLE ONLY images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY merged_tags
+    ADD CONSTRAINT merged_tags_pkey PRIMARY KEY (image_id);
+
 ALTER TABLE ONLY object_stores
     ADD CONSTRAINT object_stores_pkey PRIMARY KEY (is_only);
 
@@ -1065,6 +1082,8 @@ CREATE INDEX images_point_idx ON images USING gist (point(((location ->> 'longit
 
 COMMENT ON INDEX images_point_idx IS 'The images of a small area: list_images_captured_matching.';
 
+COMMENT ON INDEX merged_tags_pkey IS 'The tags of an image, for the rollback of 0075.';
+
 COMMENT ON INDEX object_stores_pkey IS 'At most one row: insert_store.';
 
 COMMENT ON INDEX token_events_pkey IS 'The order of the events.';
@@ -1116,6 +1135,9 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- column images.title: text
 -- column images.updated_at: timestamp with time zone, not null, default now()
 -- column images.width: integer, not null
+-- column merged_tags.image_id: uuid, not null
+-- column merged_tags.tags: text[], not null
+-- column merged_tags.updated_at: timestamp with time zone, not null
 -- column object_stores.confirmed_at: timestamp with time zone
 -- column object_stores.created_at: timestamp with time zone, not null, default now()
 -- column object_stores.id: uuid, not null
@@ -1174,6 +1196,9 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on column images.title: A heading for people; NULL where nobody gave one.
 -- comment on column images.updated_at: When the row was last changed. Each change moves it forward, so that it serves as the ETag.
 -- comment on column images.width: Pixels across, as displayed: with EXIF orientation applied.
+-- comment on column merged_tags.image_id: images.id.
+-- comment on column merged_tags.tags: The tags of before.
+-- comment on column merged_tags.updated_at: images.updated_at of before. 0075 has added a second.
 -- comment on column object_stores.confirmed_at: When the ID was first read back from the store; NULL: not yet.
 -- comment on column object_stores.created_at: When the ID was made.
 -- comment on column object_stores.id: Random. The object catalogue.json in the store has the same ID.
@@ -1255,6 +1280,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on index images_filename_id_created_at_idx: The list by name and its keyset pages: list_images_by_name, list_images_by_name_matching.
 -- comment on index images_pkey: One image by its id: get_image, update_image, delete_image; and each image of a page of the lists by filters.
 -- comment on index images_point_idx: The images of a small area: list_images_captured_matching.
+-- comment on index merged_tags_pkey: The tags of an image, for the rollback of 0075.
 -- comment on index object_stores_pkey: At most one row: insert_store.
 -- comment on index token_events_pkey: The order of the events.
 -- comment on index token_usage_pkey: One token by its ID: find_token, take_requests, count_upload_bytes.
@@ -1264,6 +1290,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on table image_terms: Each image once under each of its terms. Kept by the triggers of images, made of nothing but images.
 -- comment on table image_words: The words of each image. Kept by the triggers of images, made of nothing but images.
 -- comment on table images: One row for each distinct content: the same bytes are stored once. The row is the truth; the bytes lie in the object store under images_storage_key(content_sha256, own_key), written before the row is committed and removed after it is gone.
+-- comment on table merged_tags: The tags that images had before 0075 merged equal ones. Only its rollback reads it.
 -- comment on table object_stores: The identity of the object store that has the bytes of this catalogue: at most one row.
 -- comment on table token_events: The audit trail of tokens: each time that one was made, rotated, changed, revoked or deleted.
 -- comment on table token_usage: The use of tokens with limits. It is right within a second, and can be emptied at any time.
@@ -1278,6 +1305,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- constraint images.images_own_key_check: CHECK ((char_length(own_key) <= 512))
 -- constraint images.images_pkey: PRIMARY KEY (id)
 -- constraint images.images_title_check: CHECK ((char_length(title) <= 200))
+-- constraint merged_tags.merged_tags_pkey: PRIMARY KEY (image_id)
 -- constraint object_stores.object_stores_is_only_check: CHECK (is_only)
 -- constraint object_stores.object_stores_pkey: PRIMARY KEY (is_only)
 -- constraint token_events.token_events_action_check: CHECK ((action = ANY (ARRAY['create'::text, 'rotate'::text, 'change'::text, 'revoke'::text, 'delete'::text])))
@@ -1342,6 +1370,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- index images_filename_id_created_at_idx: CREATE INDEX images_filename_id_created_at_idx ON images USING btree (filename COLLATE "C", id) INCLUDE (created_at)
 -- index images_pkey: CREATE UNIQUE INDEX images_pkey ON images USING btree (id)
 -- index images_point_idx: CREATE INDEX images_point_idx ON images USING gist (point(((location ->> 'longitude'::text))::double precision, ((location ->> 'latitude'::text))::double precision)) WHERE (location IS NOT NULL)
+-- index merged_tags_pkey: CREATE UNIQUE INDEX merged_tags_pkey ON merged_tags USING btree (image_id)
 -- index object_stores_pkey: CREATE UNIQUE INDEX object_stores_pkey ON object_stores USING btree (is_only)
 -- index token_events_pkey: CREATE UNIQUE INDEX token_events_pkey ON token_events USING btree (id)
 -- index token_usage_pkey: CREATE UNIQUE INDEX token_usage_pkey ON token_usage USING btree (token_id)
@@ -1353,6 +1382,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- table image_terms: kind r, persistence p, options autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_vacuum_scale_factor=0.02
 -- table image_words: kind r, persistence p
 -- table images: kind r, persistence p, options autovacuum_vacuum_insert_scale_factor=0.02 autovacuum_vacuum_scale_factor=0.02 fillfactor=90
+-- table merged_tags: kind r, persistence p
 -- table object_stores: kind r, persistence p
 -- table token_events: kind r, persistence p
 -- table token_events_id_seq: kind S, persistence p

@@ -5,19 +5,21 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from errno import EIO
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from asyncpg import Record
 from obstore.store import ObjectStore
 from pydantic_core import to_json
 
+from app.catalogue import tag_keys
 from app.catalogue.models import UploadFields
 from app.database import queries
 from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE
 from app.database.pool import Pool
 from app.decoder.formats import EXTENSIONS, Reading
 from app.observability.logs import logger
+from app.settings import Settings
 from app.storage import keys, store
 from app.storage.spool import Content
 
@@ -40,8 +42,7 @@ async def store_image(
     filename: str | None,
     fields: UploadFields,
     confirm: Callable[[], Awaitable[None]],
-    *,
-    keeps_location: bool,
+    settings: Settings,
 ) -> tuple[Record, bool]:
     """Store an image. Return its row and whether it is new, because the same bytes are stored once.
 
@@ -50,8 +51,8 @@ async def store_image(
     row of a known image says another size of them, it is wrong: an import or another program wrote it. Such a row gets
     what was measured. Without a file name, the hash becomes the name.
 
-    Positions are only stored if `keeps_location` is true. `confirm` raises an error if nothing may be written any
-    longer. Raises errors of `read` and `confirm`, of obstore and of PostgreSQL.
+    `confirm` raises an error if nothing may be written any longer. Raises errors of `read` and `confirm`, of obstore
+    and of PostgreSQL.
     """
     reading: Reading | None = None
     key, written = keys.storage_key(hashed.sha256), 0
@@ -62,7 +63,7 @@ async def store_image(
             return row, False
         if reading is None:
             reading = await read(hashed.content)
-            measured = columns_of(reading, keeps_location=keeps_location)
+            measured = columns_of(reading, keeps_location=settings.location != "strip")
         await confirm()
         async with pool.exclusive(hashed.sha256) as waited:
             if waited:  # Another request in this process may have stored the same bytes in between.
@@ -85,7 +86,7 @@ async def store_image(
                         byte_size=hashed.byte_size,
                         sha256=hashed.sha256,
                         **measured,
-                        **fields.model_dump(exclude={"attributes"}),
+                        **_described(fields, reading, settings),
                         attributes=to_json(fields.attributes).decode(),
                     )
                 else:
@@ -96,6 +97,22 @@ async def store_image(
                     logger.warning("wrote %r again: there was a fault (%s)", key, fault)
                 return stored, row is None
         # Another process has stored the same bytes in between, or deleted the image.
+
+
+def _described(fields: UploadFields, reading: Reading, settings: Settings) -> dict[str, Any]:
+    """Return title, description and tags: those of the client, and those of the file that the client asks for."""
+    described = fields.model_dump(include={"title", "description", "tags"})
+    asked = set((fields.use or "").split(",")) - {
+        {"tags": "keywords", "description": "caption"}.get(name) for name in fields.model_fields_set
+    }
+    if "keywords" in asked:
+        keywords = tag_keys.distinct(map(tag_keys.clean, cast("list[str]", reading.capture.get("keywords", []))))
+        described["tags"] = [tag for tag in keywords if tag_keys.key(tag) and len(tag) <= settings.max_tag_length][
+            : settings.max_tags
+        ]
+    if "caption" in asked and "caption" in reading.capture:
+        described["description"] = str(reading.capture["caption"])[: settings.max_description_length].rstrip()
+    return described
 
 
 def columns_of(reading: Reading, *, keeps_location: bool) -> dict[str, Any]:

@@ -59,6 +59,7 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 MAX_THUMBHASH_BYTES = 25
+USES = ("keywords", "caption")  # of the metadata in a file, what an upload can ask for
 
 
 def _thumbhash(value: str) -> str:
@@ -102,6 +103,23 @@ def _parsed(value: object) -> object:
         raise ValueError(json_limit(str(error)) or "must be a JSON object") from None
 
 
+def _uses(value: str) -> str:
+    if value and not set(value.split(",")) <= set(USES):
+        raise ValueError("must be keywords, caption, or keywords,caption")
+    return value
+
+
+Use = Annotated[
+    str,
+    AfterValidator(_uses),
+    Field(
+        json_schema_extra={"pattern": "^((keywords|caption)(,(keywords|caption))*)?$"},
+        description="`keywords`: the keywords in the file become the tags. `caption`: the caption in the file becomes "
+        "the description. `keywords,caption`: both. What you send yourself stays as it is.",
+    ),
+]
+
+
 class UploadFields(BaseModel):
     """Metadata in a multipart/form-data upload: the parts besides the file."""
 
@@ -115,6 +133,7 @@ class UploadFields(BaseModel):
         BeforeValidator(_parsed),
         Field(description="A JSON object."),
     ] = {}
+    use: Use | None = None
 
 
 def _without_values(schema: dict[str, Any]) -> None:

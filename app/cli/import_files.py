@@ -41,7 +41,7 @@ class UnreadableError(Exception):
     """The file cannot be read. The message says why."""
 
 
-def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], NoReturn]) -> int:
+def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: Callable[[int], NoReturn]) -> int:
     """Import files and folders. Return ACTION_NEEDED if a file was rejected, INTERRUPTED after Ctrl+C.
 
     `leave` ends the process at once, after a second Ctrl+C. Raises CommandError if PostgreSQL or the store fails.
@@ -50,9 +50,10 @@ def import_folders(paths: list[Path], tags: list[str], leave: Callable[[int], No
     if not all(tags):
         raise UsageError("--tag must not be empty.")
     try:
-        fields = UploadFields.model_validate({"tags": tags}, context=settings)
+        fields = UploadFields.model_validate(({"tags": tags} if tags else {}) | {"use": use}, context=settings)
     except ValidationError as error:
-        raise UsageError(f"--tag {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+        option = {"tags": "--tag", "use": "--use"}[str(error.errors()[0]["loc"][0])]
+        raise UsageError(f"{option} {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
     objects = open_store(settings.storage_url)
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
     run = Import(settings, objects, paths, fields, leave)
@@ -139,7 +140,7 @@ class Import:
                 filename(path),
                 self._fields,
                 _allow,
-                keeps_location=self._settings.location != "strip",
+                self._settings,
             )
             return new
 

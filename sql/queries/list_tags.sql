@@ -1,6 +1,6 @@
 -- list_tags: returns a page of the tags that images have, in the order of the code points of their keys, for GET
 -- /v1/tags. A tag is shown as the oldest image has it. It does not read the whole index: it finds each term with a
--- look-up from the term before. Until 0077 has run, some terms are tags as they are written. Their rows have no json. It counts up to 1,001 images of
+-- look-up from the term before. Until 0078 has run, some terms are tags as they are written. Their rows have no json. It counts up to 1,001 images of
 -- each. For more it estimates: the share that ANALYZE found, of the current number of entries in image_terms. That
 -- number assumes that the pages are as full as ANALYZE found them. The estimate is at least 1,001.
 -- $1 text    the beginning of each key; '' for all tags
@@ -91,7 +91,7 @@ CROSS JOIN LATERAL (
                 FROM (
                     SELECT image_id
                     FROM image_terms
-                    WHERE term = listed.term
+                    WHERE term = listed.term COLLATE "default"
                     ORDER BY term, created_at, image_id
                     LIMIT 1
                 ) AS first

@@ -96,7 +96,7 @@ PINNED = {
     "list_images_largest_matching": ({LARGEST, DOCUMENTS, WORDS, "images_pkey"}, 1600, 2600),
     "list_images_oldest": ({NEWEST}, 50, 60),
     "list_images_oldest_matching": ({DOCUMENTS, WORDS, "images_pkey"}, 1100, 300),
-    "list_tags": ({TAGS}, 51_000, 450),
+    "list_tags": ({TAGS, TERMS, "images_pkey"}, 51_200, 850),
     "name_actor": (set(), 0, 10),
     "lock_content": (set(), 0, 10),
     "lock_content_to_remove": (set(), 0, 10),
@@ -108,7 +108,7 @@ PINNED = {
     "read_database": (set(), 10, 10),
     "read_lock_wait": (set(), 1000, 30),
     # Each migration reads the ledger twice, which has a row for each: so few that PostgreSQL uses no index.
-    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 12_000, 450),
+    "read_history": ({"_yoyo_migration_pkey", "_yoyo_ledger_pkey"}, 15_000, 550),
     "read_runs": ({"_yoyo_ledger_pkey"}, 200, 20),
     "read_tables": (set(), 5000, 1500),
     "read_position": (set(), 0, 0),

@@ -127,7 +127,7 @@ def test_commands_run_through_a_pooler(
         (tmp_path / "photos" / f"{number}.jpg").write_bytes(picture(seed=number))
 
     asyncio.run(wait_for_database(10))
-    assert import_files.import_folders([tmp_path / "photos"], ["few"], leave) == 0
+    assert import_files.import_folders([tmp_path / "photos"], ["few"], None, leave) == 0
     export_images.export_images({"tag": ["few"]}, None, tmp_path / "all.ndjson")
     manage_tokens.create("gallery", "read")
     manage_tokens.revoke("gallery")

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator
+from io import BytesIO
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from app.settings import Settings
 from tests.conftest import client_of
-from tests.support.api import upload
+from tests.support.api import faults, upload
 from tests.support.pictures import photo, picture
 from tests.web.test_tokens import bearer, made
 
@@ -137,3 +140,64 @@ async def test_with_strip_no_position_is_stored_or_shown(settings: Settings, con
         connection.execute("UPDATE images SET location = %s", [json.dumps(POSITION)])  # as before the setting changed
         connection.execute("DELETE FROM images WHERE id <> %s", [image["id"]])
         assert set(map(str, await seen(client, image, {}))) == {"None"}
+
+
+# use=keywords,caption
+
+
+async def test_keywords_and_caption_are_used_only_if_the_upload_asks(client: httpx.AsyncClient) -> None:
+    asked = {
+        "": ([], None),
+        "use=": ([], None),
+        "use=keywords": (["Boat", "Café"], None),
+        "use=caption": ([], "The harbour\nin July"),
+        "use=caption,keywords": (["Boat", "Café"], "The harbour\nin July"),
+        "use=keywords,caption&tag=mine&description=Mine": (["mine"], "Mine"),
+        "use=keywords,caption&description=": (["Boat", "Café"], ""),
+    }
+
+    for number, (query, expected) in enumerate(asked.items()):
+        content = described(f"{number}")
+        raw = await client.post(f"/v1/images?{query}", content=content, headers={"Content-Type": "image/png"})
+        assert raw.status_code == 201, raw.text
+        assert (raw.json()["tags"], raw.json()["description"]) == expected, query
+
+    form = await upload(client, described("form"), use="keywords,caption", tags=["mine"])
+    assert (form["tags"], form["description"]) == (["mine"], "The harbour\nin July")
+    again = await upload(client, described("0"), use="keywords,caption")
+    assert (again["tags"], again["description"]) == ([], None)
+
+
+async def test_keywords_that_are_too_long_or_too_many_are_left_out(settings: Settings) -> None:
+    small = settings.model_copy(update={"max_tags": 1, "max_tag_length": 4, "max_description_length": 5})
+
+    async with client_of(small) as client:
+        image = await upload(client, described("limits"), use="keywords,caption")
+
+    assert (image["tags"], image["description"]) == (["Boat"], "The h")
+
+
+@pytest.mark.parametrize("use", ["tags", "keywords,", "keywords caption", "KEYWORDS", "keywords,caption,title"])
+async def test_what_an_upload_cannot_use_is_wrong(client: httpx.AsyncClient, use: str) -> None:
+    response = await client.post(
+        "/v1/images", params={"use": use}, content=picture(), headers={"Content-Type": "image/png"}
+    )
+
+    assert faults(response) == ["use"]
+    form = await client.post("/v1/images", files={"file": ("a.jpg", picture())}, data={"use": use})
+    assert faults(form) == ["/use"]
+
+
+def described(title: str) -> bytes:
+    """Return a PNG with a caption of two lines, and three keywords of which two are equal."""
+    packet = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+        <rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+            xmp:CreatorTool="{title}"><dc:subject><rdf:Bag><rdf:li>Boat</rdf:li><rdf:li>boat</rdf:li>
+            <rdf:li>Cafe\u0301</rdf:li></rdf:Bag></dc:subject><dc:description><rdf:Alt>
+            <rdf:li xml:lang="x-default">The harbour\nin July</rdf:li></rdf:Alt></dc:description>
+        </rdf:Description></rdf:RDF></x:xmpmeta>"""
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", packet)
+    stream = BytesIO()
+    Image.new("RGB", (4, 4)).save(stream, "PNG", pnginfo=text)
+    return stream.getvalue()

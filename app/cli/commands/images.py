@@ -19,8 +19,14 @@ from app.cli.commands.classes import Command
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Add this tag to each new image. You can repeat this option."
 )
+@click.option(
+    "--use",
+    metavar="NAMES",
+    help="Make tags of the keywords in each file, and a description of its caption: `keywords`, `caption`, or "
+    "`keywords,caption`. With --tag, the keywords are not used.",
+)
 @click.pass_obj
-def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tuple[str, ...]) -> int:
+def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tuple[str, ...], use: str | None) -> int:
     """Import the images of files and folders.
 
     The command imports all files in a folder and its subfolders, except hidden files and links to folders. It prints a
@@ -29,7 +35,7 @@ def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tup
     """
     from app.cli.import_files import import_folders
 
-    return import_folders(list(paths), list(tags), leave)
+    return import_folders(list(paths), list(tags), use, leave)
 
 
 @click.command(

@@ -29,7 +29,7 @@ from app.web.problems import FieldError, ProblemError, invalid
 from app.web.state import State
 
 FORM = "multipart/form-data"
-OTHER_FIELDS = 3  # title, description and attributes, beside the tags
+OTHER_FIELDS = 4  # title, description, attributes and use, beside the tags
 GIVEN_TWICE = "is a query parameter too. Send it once"
 
 _filename = TypeAdapter(Filename)
@@ -164,7 +164,7 @@ async def create_image(request: Request[State]) -> Response:
                     upload.filename,
                     upload.fields,
                     partial(confirm, request, "write"),
-                    keeps_location=settings.location != "strip",
+                    settings,
                 )
             except UNAVAILABLE:
                 if not is_measured:  # the service rejects a bad image without the database, too

@@ -1,4 +1,4 @@
--- Restores the function of 0072. The rollback of 0075 then lists the images under their tags as they are written.
+-- Restores the function of 0072. The rollback of 0076 then lists the images under their tags as they are written.
 --
 -- loses: nothing
 -- Locks: none.

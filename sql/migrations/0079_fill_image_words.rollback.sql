@@ -1,4 +1,4 @@
--- Leaves the words as they are: the rollback of 0075 writes them.
+-- Leaves the words as they are: the rollback of 0076 writes them.
 --
 -- loses: nothing
 -- Locks: none on a table.

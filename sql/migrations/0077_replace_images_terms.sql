@@ -5,9 +5,9 @@
 -- Locks: none. A running statement ends with the function that it has.
 -- Cost:  none, also with ten million rows.
 -- phase: contract
--- depends: 0075_vacuum_image_terms
+-- depends: 0076_vacuum_image_terms
 
--- allow: function-results because 0077 and 0078 write what is stored, and no release asks for it until then
+-- allow: function-results because 0078 and 0079 write what is stored, and no release asks for it until then
 CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text)
 RETURNS text[]
 LANGUAGE plpgsql

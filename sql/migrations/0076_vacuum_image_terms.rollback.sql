@@ -1,4 +1,4 @@
--- Lists the images under their tags as they are written, after the rollback of 0076 has restored the function. A VACUUM
+-- Lists the images under their tags as they are written, after the rollback of 0077 has restored the function. A VACUUM
 -- needs no rollback.
 --
 -- loses: nothing

@@ -8,7 +8,7 @@
 -- Cost:  6.5 s for 708,000 rows, of which it deletes 127,000, on two cores with 13 other processes.
 -- backfill: image_terms
 -- phase: contract
--- depends: 0076_replace_images_terms
+-- depends: 0077_replace_images_terms
 
 DELETE FROM image_terms
 WHERE (term, created_at, image_id) BETWEEN (

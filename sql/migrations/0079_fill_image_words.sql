@@ -1,4 +1,4 @@
--- Writes the words of the images whose terms 0077 has deleted.
+-- Writes the words of the images whose terms 0078 has deleted.
 --
 -- What:  the rows of image_words without the terms of tags as they are written, in batches that commit.
 -- Why:   each row of image_words is what images_word_document() says. `images schema verify` compares them. FOR SHARE,
@@ -10,7 +10,7 @@
 --        these again.
 -- backfill: images
 -- phase: contract
--- depends: 0077_delete_image_terms
+-- depends: 0078_delete_image_terms
 
 -- allow: many-rows-write because it locks the images of one batch
 WITH batch AS MATERIALIZED (
