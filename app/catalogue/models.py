@@ -115,7 +115,7 @@ Use = Annotated[
     Field(
         json_schema_extra={"pattern": "^((keywords|caption)(,(keywords|caption))*)?$"},
         description="`keywords`: the keywords in the file become the tags. `caption`: the caption in the file becomes "
-        "the description. `keywords,caption`: both. What you send yourself stays as it is.",
+        "the description. `keywords,caption`: both. Your own tags and description stay as they are.",
     ),
 ]
 
