@@ -326,6 +326,27 @@ def test_what_is_malformed_behind_a_running_request_is_no_traceback(
     assert "Exception" not in caplog.text
 
 
+@pytest.mark.parametrize("behind", [b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n", b"garbage\0", bytes(300_000)])
+def test_the_last_request_of_a_connection_is_answered_whatever_follows_it(behind: bytes, service: Service) -> None:
+    lasts = [
+        b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"POST /body HTTP/1.0\r\nContent-Length: 2\r\n\r\nab",
+        CHUNKED.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) + b"0\r\n\r\n",
+    ]
+    for last in lasts:
+        for parts in ([last + behind], [last, behind]):
+            service.seen.clear()
+            with service.connect() as client:
+                with suppress(ConnectionError):
+                    for part in parts:
+                        client.sendall(part)
+                        time.sleep(0.01)
+                received = rest(client)
+            assert received.startswith((b"HTTP/1.1 200 ", b"HTTP/1.0 200 ")), received
+            assert (received.count(b"HTTP/1.1 "), len(service.seen)) == (1, 1)
+        wait_until(lambda: service.connections == 0)
+
+
 def test_a_client_that_never_ends_its_body_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering, "LINGER_TIME", 0.2)
     with service.connect() as client:

@@ -6,7 +6,7 @@ several clients through one connection. Then one client could write the head of 
 
 from typing import Any
 
-from httptools import HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 HOP_BY_HOP = {b"upgrade", b"http2-settings"}  # headers of the offer
 
@@ -16,6 +16,7 @@ class Parser:
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
+        self.is_last = False  # the request that has ended closes the connection: what follows does not count
         self.is_offer = False  # the head that has ended offers another protocol, and is parsed again without that
         self._renew()
 
@@ -37,6 +38,10 @@ class Parser:
                 self._renew()
                 self.is_offer = False
                 self._feed(head)
+            except HttpParserError:
+                if not self.is_last:
+                    raise
+                return
             else:
                 return
 

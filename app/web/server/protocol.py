@@ -158,6 +158,8 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._full and not self.parser.is_offer:
             self._other, self._in_body = 0, False
             self._stop()
+            if not self.parser.should_keep_alive():
+                self._full = self.parser.is_last = True
             super().on_message_complete()
             if self.cycle.response_complete and not self.transport.is_closing():  # uvicorn had stopped its timer
                 self._unset_keepalive_if_required()
