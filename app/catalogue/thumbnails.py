@@ -1,5 +1,7 @@
 """Thumbnails: read from the object store, or made by a decoder and then stored."""
 
+from typing import NamedTuple
+
 from asyncpg import Record
 from obstore.store import ObjectStore
 
@@ -47,6 +49,21 @@ def objects_of(row: Record) -> list[str]:
     return [row["storage_key"], *(keys.thumbnail_key(row["sha256"], name) for name in names)]
 
 
+class Paint(NamedTuple):
+    """What a page paints of an image before its thumbnail arrives: the dominant color, and the ThumbHash."""
+
+    color: str
+    thumbhash: bytes
+
+
+class Made(NamedTuple):
+    """A thumbnail, the first paint if the image had none, and whether the thumbnail is not stored yet."""
+
+    content: bytes
+    paint: Paint | None = None
+    is_new: bool = False
+
+
 class Thumbnails:
     """The thumbnails of one worker. Requests of one token for the same thumbnail share one task."""
 
@@ -75,41 +92,53 @@ class Thumbnails:
             return stored
         if stored is not None:
             logger.warning("the thumbnail %r in the object store is damaged, and is made again", key)
-        content, is_new = await self._queue.run(
-            "thumbnails", lambda attempt: self._make(row, key, size, format, attempt)
-        )
-        if is_new:
+        made = await self._queue.run("thumbnails", lambda attempt: self._make(row, key, size, format, attempt))
+        if made.is_new:
             metrics.THUMBNAILS.inc()
-            await self._store(row, key, content, format)
-        return content
+            await self._store(row, key, made, format)
+        return made.content
 
-    def _make(self, row: Record, key: str, size: int, format: ThumbnailType, attempt: Attempt) -> tuple[bytes, bool]:
-        """Return the thumbnail, and True if it was made. It may have been stored while this waited for its turn."""
+    def _make(self, row: Record, key: str, size: int, format: ThumbnailType, attempt: Attempt) -> Made:
+        """Return the thumbnail. It may have been stored while this waited for its turn."""
         with Spool() as spool:
             if store.copy(self._objects, key, spool):
                 content = spool.content()
                 stored = content if isinstance(content, bytes) else content.read()
                 if is_whole(stored, format):
-                    return stored, False
+                    return Made(stored)
         with Spool() as spool:
             if not store.copy(self._objects, row["storage_key"], spool):
                 raise ContentMissingError(row["storage_key"], row["byte_size"], None)
             if not keys.fits(row["storage_key"], row["sha256"], row["byte_size"], spool.size):
                 raise ContentMissingError(row["storage_key"], row["byte_size"], spool.size)
             try:
-                return self._codec.thumbnail(spool.content(), size, format, attempt), True
+                content = self._codec.thumbnail(spool.content(), size, format, attempt)
             except RejectedImageError as error:  # adopted bytes, which were never decoded before
                 raise NoThumbnailError(error.detail) from None
+        return Made(content, self._paint(content, format, attempt) if row["lacks_paint"] else None, is_new=True)
 
-    async def _store(self, row: Record, key: str, content: bytes, format: ThumbnailType) -> None:
-        """Store a thumbnail, unless its image is deleted. If that fails, the next request makes it again."""
+    def _paint(self, content: bytes, format: ThumbnailType, attempt: Attempt) -> Paint | None:
+        """Return the first paint of an image, from its thumbnail. An upload does not decode a JPEG for it."""
+        try:
+            if format == "image/jpeg":
+                content = self._codec.thumbnail(content, min(SIZES), "image/webp", attempt)
+            reading = self._codec.read(content, attempt)
+        except RejectedImageError:  # the thumbnail is there without it, too
+            return None
+        return Paint(reading.color, reading.thumbhash) if reading.color and reading.thumbhash else None
+
+    async def _store(self, row: Record, key: str, made: Made, format: ThumbnailType) -> None:
+        """Store a thumbnail and the first paint, unless the image is deleted. If that fails, the next request does."""
         try:
             async with self._pool.store_transaction() as connection:
                 # A DELETE takes the same lock before it removes the objects. So either the image is gone here, or the
                 # DELETE removes this thumbnail too.
                 await queries.lock_content(connection, row["sha256"])
-                if await queries.get_image_by_sha256(connection, row["sha256"]) is None:
+                image = await queries.get_image_by_sha256(connection, row["sha256"])
+                if image is None:
                     raise ImageNotFoundError
-                await store.put(self._objects, key, content, format)
+                await store.put(self._objects, key, made.content, format)
+                if made.paint is not None:
+                    await queries.fill_paint(connection, image["id"], *made.paint)
         except UNAVAILABLE as error:
             logger.error("could not store %r in the object store: %s", key, store.reason(error))

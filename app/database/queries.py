@@ -269,6 +269,11 @@ async def fill_capture(
     return bool(await database.fetch("fill_capture", id, capture, captured_at, location, color, thumbhash))
 
 
+async def fill_paint(database: Database, id: UUID, color: str, thumbhash: bytes) -> bool:
+    """Return whether the image was there, and had no first paint."""
+    return bool(await database.fetch("fill_paint", id, color, thumbhash))
+
+
 async def forget_locations(database: Database, place: tuple[object, UUID], limit: int) -> Record | None:
     return await database.fetchrow("forget_locations", *place, limit)
 

@@ -12,6 +12,7 @@ SELECT
     content_type,
     filename,
     images_sha256_text(content_sha256) AS sha256,
-    created_at
+    created_at,
+    thumbhash IS NULL AS lacks_paint
 FROM images
 WHERE id = $1;

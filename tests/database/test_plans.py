@@ -55,6 +55,7 @@ PINNED = {
     "export_images": ({NEWEST}, 0, 10),
     "export_images_matching": ({DOCUMENTS, WORDS, "images_pkey"}, 0, 10),
     "fill_capture": ({"images_pkey"}, 1, 120),
+    "fill_paint": ({"images_pkey"}, 1, 20),
     "find_blockers": (set(), 100, 100),
     "find_contents": ({"images_content_sha256_key"}, 2, 15),
     "find_fault": ({"content_checks_fault_idx", "content_checks_pkey"}, 1, 5),

@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from app.catalogue import tag_keys
 from tests.support.api import insert, problem
 from tests.support.properties import for_each, st
 from tests.web.test_imports import lines, record, send
@@ -43,7 +44,7 @@ RECORDS = st.lists(
             "sha256": st.binary(min_size=32, max_size=32).map(bytes.hex),
             "title": st.none() | TEXTS,
             "description": st.none() | TEXTS,
-            "tags": st.lists(TEXTS.filter(bool), max_size=3, unique=True),
+            "tags": st.lists(TEXTS.filter(tag_keys.key).map(tag_keys.clean), max_size=3, unique_by=tag_keys.key),
             "created_at": MOMENTS,
             "updated_at": MOMENTS,
             "attributes": st.dictionaries(TEXTS, VALUES, max_size=3),

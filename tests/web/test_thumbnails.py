@@ -2,6 +2,7 @@ import asyncio
 import io
 import struct
 import threading
+from base64 import b64decode
 from errno import ENOSPC
 from typing import Any
 
@@ -495,3 +496,30 @@ async def test_an_adopted_row_may_have_any_text_as_its_sha256(
     assert len(objects(settings)) == 2
     assert (await client.delete(f"/v1/images/{id}")).status_code == 204
     assert objects(settings) == []
+
+
+# The first paint
+
+
+@pytest.mark.parametrize("accept", FORMATS)
+async def test_the_first_thumbnail_of_a_jpeg_gives_it_its_first_paint(client: httpx.AsyncClient, accept: str) -> None:
+    picture = Image.new("RGB", (600, 300), (200, 30, 30))
+    picture.paste((30, 30, 200), (400, 0, 600, 300))
+    image = await upload(client, encoded(picture, "JPEG"))
+    assert (image["color"], image["thumbhash"]) == (None, None)
+    etag = (await client.get(f"/v1/images/{image['id']}")).headers["etag"]
+
+    await client.get(f"/v1/images/{image['id']}/thumbnail", headers={"Accept": accept})
+
+    response = await client.get(f"/v1/images/{image['id']}")
+    painted = response.json()
+    whole = await upload(client, encoded(picture, "PNG"))
+    assert near(Image.new("RGB", (1, 1), painted["color"]), (200, 30, 30))
+    found, expected = b64decode(painted["thumbhash"]), b64decode(whole["thumbhash"])
+    assert len(found) == len(expected)
+    assert abs((found[0] & 63) - (expected[0] & 63)) <= 2  # the mean lightness
+    assert painted == image | {"color": painted["color"], "thumbhash": painted["thumbhash"]}
+    assert response.headers["etag"] == etag  # a client that has read the image before can change it
+    again = await client.get(f"/v1/images/{image['id']}/thumbnail?size=160", headers={"Accept": accept})
+    assert again.status_code == 200
+    assert (await client.get(f"/v1/images/{image['id']}")).json() == painted
