@@ -50,7 +50,7 @@ def objects_of(row: Record) -> list[str]:
 
 
 class Paint(NamedTuple):
-    """What a page paints of an image before its thumbnail arrives: the dominant color, and the ThumbHash."""
+    """The first paint of an image, until its thumbnail arrives: the dominant color, and the ThumbHash."""
 
     color: str
     thumbhash: bytes
