@@ -25,8 +25,7 @@ class SingleFlight(Generic[Key, Result]):
             task = self._joinable[key] = asyncio.create_task(work())
             self._running.add(task)
             task.add_done_callback(lambda done: self._finish(key, done))
-        await asyncio.wait([task])
-        return task.result()
+        return await asyncio.shield(task)
 
     def close_to_newcomers(self, key: Key) -> None:
         """Let later callers start a new task for this key, although the present one is still running."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Self, TypeVar
 from uuid import UUID
 
@@ -20,7 +20,9 @@ import asyncpg
 from app.database.connection import Connection
 from app.database.errors import CONNECTION_LOST, SCHEMA_BEHIND, UNAVAILABLE
 from app.database.pool import TIMEOUT_MARGIN, Pool
+from app.observability.context import CONTEXT
 from app.observability.logs import logger
+from app.observability.query_timings import add_to_request
 from app.settings import Settings
 from app.single_flight import SingleFlight
 
@@ -53,6 +55,7 @@ class ReadRouter:
         self._questions = Pool(settings.model_copy(update=asking), "questions")
         self._turn = asyncio.Lock()
         self._flight: SingleFlight[str, asyncpg.Record] = SingleFlight()
+        self._lists: SingleFlight[object, list[asyncpg.Record]] = SingleFlight()
         self._primary_down = False  # the primary did not answer the last question
         self._replica_avoided_until = 0.0  # of time.monotonic(), or 0 if the last read on the replica succeeded
 
@@ -61,12 +64,27 @@ class ReadRouter:
 
     async def __aexit__(self, *_: object) -> None:
         await self._flight.cancel()
+        await self._lists.cancel()
         await self._questions.__aexit__()
         if self._replica is not None:
             await self._replica.__aexit__()
 
     async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
-        """Return the rows of sql/queries/NAME.sql, from the replica if there is one."""
+        """Return the rows of sql/queries/NAME.sql, from the replica if there is one.
+
+        Equal calls of the same turn of the event loop share one statement. It starts after all of them, so each caller
+        sees what was committed before its call.
+        """
+        key = name, *(tuple(each) if isinstance(each, list) else each for each in arguments)
+        started = perf_counter()
+        try:
+            return await self._lists.share(key, lambda: self._fetch(key, name, arguments))
+        finally:
+            add_to_request(name, perf_counter() - started)
+
+    async def _fetch(self, key: object, name: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
+        self._lists.close_to_newcomers(key)
+        CONTEXT.set(None)  # of no request: each caller adds the time to its own
         return await self.run(lambda connection: connection.fetch(name, *arguments))
 
     async def fetchrow(self, name: str, *arguments: object) -> asyncpg.Record | None:

@@ -153,3 +153,37 @@ async def test_a_migration_does_not_fail_a_batch(
 
     assert [response.content for response in responses] == [b"old"] * 5
     assert messages == [("get_content", 5)] * 2
+
+
+async def test_equal_lists_of_one_moment_share_a_statement_and_later_ones_see_later_images(
+    client: httpx.AsyncClient, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(connection)
+    sent: list[str] = []
+    fetch = Connection.fetch
+
+    async def counted(self: Connection, name: str, *arguments: object, **named: Any) -> list[Any]:
+        sent.append(name)
+        return await fetch(self, name, *arguments, **named)
+
+    monkeypatch.setattr(Connection, "fetch", counted)
+    urls = [
+        "/v1/images?tag=a&limit=2",
+        "/v1/images?tag=a&limit=2",
+        "/v1/images?tag=b&limit=2",
+        "/v1/images?limit=2",
+    ] * 4
+
+    answers = await asyncio.gather(*(client.get(url) for url in urls))
+    assert [len(answer.json()["images"]) for answer in answers] == [0, 0, 0, 1] * 4
+    lists = [name for name in sent if name.startswith("list")]
+    assert sorted(lists) == ["list_images", "list_images_by_terms", "list_images_by_terms"]
+
+    insert(connection)
+    assert len((await client.get("/v1/images?limit=2")).json()["images"]) == 2
+
+
+async def test_each_of_equal_lists_gets_the_fault(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+    connection.execute("ALTER TABLE images RENAME TO hidden")
+    for response in await asyncio.gather(*(client.get("/v1/images") for _ in range(3))):
+        problem(response, 503, "migrations-pending")

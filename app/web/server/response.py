@@ -78,26 +78,28 @@ class Cycle(RequestResponseCycle):
             path = get_path_with_query_string(self.scope)
             words = get_client_addr(self.scope), self.scope["method"], path, self.scope["http_version"], status
             self.access_logger.info('%s - "%s %s HTTP/%s" %d', *words)
-        lines = [STATUS_LINE[status]]
+        constant, lines = [STATUS_LINE[status]], []
         if self.has_date:
-            lines.append(b"date: %b\r\n" % date_at(int(time())))
+            constant.append(b"date: %b\r\n" % date_at(int(time())))
         closes = False
         for header in (*self.default_headers, *headers):
             line = LINES.get(header)
-            if line is None:
-                name, value = header
-                line = _prefix(name) + value + b"\r\n"
-                match name.lower():
-                    case b"content-length" if self.chunked_encoding is None:
-                        self.expected_content_length, self.chunked_encoding = int(value), False
-                    case b"transfer-encoding" if value.lower() == b"chunked":
-                        self.expected_content_length, self.chunked_encoding = 0, True
-                    case b"connection":
-                        closes = b"close" in [token.strip() for token in value.lower().split(b",")]
-            lines.append(line)
+            if line is not None:
+                constant.append(line)
+                continue
+            name, value = header
+            lines.append(_prefix(name) + value + b"\r\n")
+            match name.lower():
+                case b"content-length" if self.chunked_encoding is None:
+                    self.expected_content_length, self.chunked_encoding = int(value), False
+                case b"transfer-encoding" if value.lower() == b"chunked":
+                    self.expected_content_length, self.chunked_encoding = 0, True
+                case b"connection":
+                    closes = b"close" in [token.strip() for token in value.lower().split(b",")]
         head = b"".join(lines)
         if len(head.translate(None, CONTROLS)) != len(head) - 2 * len(lines):
             raise RuntimeError("A header has a control character.")
+        head = b"".join(constant) + head
         if closes:
             self.keep_alive = False
         elif not self.keep_alive:
