@@ -9,6 +9,7 @@ from psycopg.sql import SQL, Literal
 from app.migrations.connection import Connection
 
 COSTS = re.compile(r"\(cost=[\d.]+\.\.([\d.]+) rows=\d+ width=\d+\)")
+MAX_TIME = 60  # seconds of one query. DATABASE_STATEMENT_TIMEOUT is 5 by default
 SLOW_PLAN = 20.0  # milliseconds from which a plan is not measured again if its estimate is the same
 
 
@@ -33,7 +34,8 @@ def explain(
     """Run a query under a plan_cache_mode, roll it back, and return its plan.
 
     `arguments` are SQL expressions. If the query needs some and gets none, it is only parsed. If `known` was slow and
-    the planner estimates the same plan, return `known`. Raises psycopg.Error if the query does not fit the schema.
+    the planner estimates the same plan, return `known`. Raises psycopg.Error if the query does not fit the schema, or if it
+    takes longer than MAX_TIME, for example without an index of a later migration.
     """
     connection.execute(f"PREPARE query AS {sql}".encode())
     try:
@@ -43,6 +45,7 @@ def explain(
         with connection.transaction(force_rollback=True):
             connection.execute(SQL("SET LOCAL plan_cache_mode = {}").format(Literal(mode)))
             connection.execute("SET LOCAL jit = off")
+            connection.execute(SQL("SET LOCAL statement_timeout = {}").format(Literal(f"{MAX_TIME * 1000:.0f}ms")))
             estimate = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {call}".encode()))
             if known and known.milliseconds > SLOW_PLAN and _alike(estimate, known.estimate):
                 return known

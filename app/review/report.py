@@ -15,7 +15,7 @@ from pygments.token import Comment, Keyword, Number, String
 
 from app.program import SCHEMA
 from app.review import verdict
-from app.review.review import Reviewed
+from app.review.review import PlanChange, Reviewed
 from app.review.tried import Tried
 from app.review.verdict import Verdict
 from app.review.write_cost import WriteCost
@@ -78,6 +78,11 @@ class Part:
             or proof.schema_differs_on_reapply
             or verdict.silent_losses(reviewed)
         )
+
+    @property
+    def changed_plans(self) -> list[PlanChange]:
+        """Return the plans that changed in shape, with those that read the most more first."""
+        return sorted((plan for plan in self.reviewed.plans if plan.changed), key=_more_buffers, reverse=True)
 
     @property
     def tables(self) -> str:
@@ -189,6 +194,10 @@ def _plain(outcome: Report) -> dict[str, object]:
             for part in outcome.parts
         ],
     }
+
+
+def _more_buffers(plan: PlanChange) -> int:
+    return plan.after.buffers - plan.before.buffers if plan.before and plan.after else 0
 
 
 def _count(number: float) -> str:

@@ -10,10 +10,11 @@ from threading import Event, Lock, Thread
 import psycopg
 from pglast import ast
 from pglast.parser import ParseError
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from app.lint.nodes import walk
 from app.migrations.connection import Connection, run
+from app.review.plans import MAX_TIME
 from app.review.scratch import connect
 from app.schema.headers import examples
 from app.schema.statements import split_statements
@@ -266,6 +267,7 @@ def open_session(url: str, role: str | None) -> Connection:
     connection = connect(url)
     with suppress(psycopg.errors.InsufficientPrivilege):
         connection.execute("SET deadlock_timeout = '50ms'")
+    connection.execute(SQL("SET statement_timeout = {}").format(Literal(f"{MAX_TIME * 1000:.0f}ms")))
     if role:
         connection.execute(SQL("SET ROLE {}").format(Identifier(role)))
     return connection

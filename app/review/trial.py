@@ -138,7 +138,7 @@ def _try(
     if trial.up.error:
         return
     fresh = _few(calls_of({name: text for name, text in new.items() if text != old.get(name)}))
-    for call, answer in _ask(url, trial.role, fresh).items():
+    for call, answer in _ask(url, trial.role, fresh, only_plan=True).items():
         if isinstance(answer, str) and answer.startswith("42501"):
             trial.forbidden.setdefault(answer, set()).add(call.query)
     rollback = migration.with_suffix(".rollback.sql")
@@ -216,21 +216,24 @@ def _is_blocking(mode: str) -> bool:
     return MODES.index(MODE_NAMES[mode]) >= MODES.index(BLOCKING)
 
 
-def _ask(url: str, role: str | None, calls: Sequence[Call]) -> Answers:
-    """Send each call as the service does, roll it back, and return the answers."""
+def _ask(url: str, role: str | None, calls: Sequence[Call], *, only_plan: bool = False) -> Answers:
+    """Send each call as the service does, roll it back, and return the answers.
+
+    With `only_plan`, PostgreSQL plans it and checks the rights: a new query may need an index of a later migration.
+    """
     with closing(open_session(url, role)) as connection:
-        return {call: _answer(connection, call) for call in calls}
+        return {call: _answer(connection, call, "EXPLAIN " if only_plan else "") for call in calls}
 
 
-def _answer(connection: Connection, call: Call) -> int | str:
+def _answer(connection: Connection, call: Call, prefix: str) -> int | str:
     try:
         connection.execute(f"PREPARE asked AS {call.text}".encode())
     except psycopg.Error as error:
         return explained(error)
     try:
         with connection.transaction(force_rollback=True):
-            done = connection.execute(f"EXECUTE asked ({call.arguments})" if call.arguments else "EXECUTE asked")
-            return done.rowcount
+            arguments = f" ({call.arguments})" if call.arguments else ""
+            return connection.execute(f"{prefix}EXECUTE asked{arguments}".encode()).rowcount
     except psycopg.Error as error:
         return explained(error)
     finally:

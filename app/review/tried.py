@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from app.review.trial import Direction, Trial
 from app.review.write_cost import WriteCost
 
-NOTABLE = 1.1  # times the WAL of a write
-NOISE = 100  # bytes of WAL
+NOTABLE = 1.5  # times the WAL of a write: two inserts with random keys differ by up to 1.4
+NOISE = 200  # bytes of WAL
 NOTABLE_HOT = 0.1  # of the updates
 
 

@@ -4,8 +4,9 @@ import subprocess
 from pathlib import Path
 
 import psycopg
+import pytest
 
-from app.review import releases
+from app.review import plans, releases
 from app.review.plans import SLOW_PLAN, explain
 from tests.schema.test_migrations import FILES
 from tests.support.reviews import Try, reasons
@@ -55,6 +56,18 @@ def test_a_contract_that_breaks_this_release_is_unsafe(tried: Try) -> None:
 
     assert "unsafe: 5 queries of this release (get_image, get_image_by_sha256, list_images and 2 more)" in reasons(part)
     assert part.order.startswith("none works")
+
+
+def test_a_query_that_takes_too_long_does_not_fit(tried: Try, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "MAX_TIME", 0.5)
+    waits = "-- wait_for_index: waits.\n-- example a second: 1\nSELECT pg_sleep($1)"
+
+    part = tried("COMMENT ON TABLE images IS 'x';", queries={"wait_for_index": waits})
+
+    reason = (
+        "the query wait_for_index of this release fails on its own schema: canceling statement due to statement timeout"
+    )
+    assert reason in reasons(part)
 
 
 def test_a_rename_fits_neither_order(tried: Try) -> None:
