@@ -34,8 +34,8 @@ def explain(
     """Run a query under a plan_cache_mode, roll it back, and return its plan.
 
     `arguments` are SQL expressions. If the query needs some and gets none, it is only parsed. If `known` was slow and
-    the planner estimates the same plan, return `known`. Raises psycopg.Error if the query does not fit the schema, or if it
-    takes longer than MAX_TIME, for example without an index of a later migration.
+    the planner estimates the same plan, return `known`. Raises psycopg.Error if the query does not fit the schema, or
+    takes longer than MAX_TIME, as it may without an index of a later migration.
     """
     connection.execute(f"PREPARE query AS {sql}".encode())
     try:
