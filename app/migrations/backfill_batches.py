@@ -34,6 +34,7 @@ def execute(connection: Connection, sql: str, values: Sequence[object] = ()) -> 
 
 def run_batch(connection: Connection, plan: Plan, ends: Sequence[str]) -> None:
     """Run the statement of a backfill for a range, inside a transaction: it may read the ends as settings."""
+    run(connection, "prepare_batch")
     if plan.reads_settings:
         names = [f"{SETTING}{number}" for number in range(1, len(ends) + 1)]
         run(connection, "set_range", names=names, ends=list(ends))

@@ -127,12 +127,15 @@ def _verify_range(connection: Connection, check: Check, ends: list[str], *, repa
 
 
 def _find(connection: Connection, check: Check, ends: list[str]) -> tuple[int, str | None]:
-    row = execute(connection, check.plan.sql, ends).fetchone()
+    with connection.transaction():
+        run(connection, "prepare_batch")
+        row = execute(connection, check.plan.sql, ends).fetchone()
     return (row[0], row[1]) if row else (0, None)
 
 
 def _repair(connection: Connection, check: Check, ends: list[str]) -> None:
     with connection.transaction():
         run(connection, "limit_repair")
+        run(connection, "prepare_batch")
         for statement in check.repairs:
             execute(connection, statement, ends if "$" in statement else ())

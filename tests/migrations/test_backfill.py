@@ -108,6 +108,26 @@ def test_each_row_is_done_once_in_batches_that_commit(url: str, folder: Path, sq
     assert sql("SELECT outcome, operation FROM _yoyo_ledger WHERE migration_id = %s", ID) == [("done", "apply")]
 
 
+def test_no_batch_reads_the_whole_table(url: str, tmp_path: Path, sql: Sql) -> None:
+    """The rows are not in the order of the key, of which PostgreSQL estimates a fifth between any two values."""
+    create = "CREATE TABLE items (at integer, id bigint, done integer NOT NULL DEFAULT 0, PRIMARY KEY (at, id));\n"
+    fill = "UPDATE items SET done = done + 1 WHERE (at, id) BETWEEN ($1, $2) AND ($3, $4);\n"
+    folder = write(tmp_path / "migrations", fill, create)
+    apply(url, folder, "0001_create_items")
+    sql("INSERT INTO items SELECT hashint4(number), number FROM generate_series(1, 20000) AS number")
+    sql("ANALYZE items")
+
+    apply(url, folder)
+
+    def scans() -> object:
+        return sql(
+            "SELECT rows_done, seq_scan FROM _yoyo_ledger_backfills, pg_stat_user_tables WHERE relname = 'items'"
+        )
+
+    wait_until(lambda: sql("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'items'") == [(20_000,)])
+    assert scans() == [(20_000, 1)]  # one, before the backfill
+
+
 def test_an_empty_table_is_done_at_once(url: str, folder: Path, sql: Sql) -> None:
     apply(url, folder)
 
