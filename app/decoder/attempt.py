@@ -17,9 +17,13 @@ class Killable(Protocol):
 
 
 class Attempt:
-    """One attempt. If it is `small`, larger images, and those that take longer, raise LargeImageError."""
+    """One attempt. If it is `small`, larger images, and those that take longer, raise LargeImageError.
 
-    def __init__(self, *, small: bool = False) -> None:
+    If it is `large`, it has a process of its own, which runs after those of small images.
+    """
+
+    def __init__(self, *, small: bool = False, large: bool = False) -> None:
+        self.is_large = large
         self.pixels = SMALL_PIXELS if small else None
         self.seconds = SMALL_SECONDS if small else math.inf
         self.is_canceled = False

@@ -27,7 +27,8 @@ from app.observability.logs import logger
 from app.settings import ROOT
 from app.storage.spool import IN_MEMORY, Content
 
-NICENESS = 10  # requests come first: a decoder takes what CPU they leave, also while it starts
+NICENESS = 5  # requests come first: a decoder takes what CPU they leave, also while it starts
+LARGE_NICENESS = 7  # more, of a decoder of a large image: small ones come first
 COMMAND = [sys.executable, "-m", "app.decoder"]
 LOW_PRIORITY = [NICE, "-n", str(NICENESS)] if (NICE := which("nice")) else []
 # The only variables that a decoder inherits: they say where Python and its libraries are. The others may be secrets.
@@ -118,7 +119,7 @@ class Codec:
         if not isinstance(content, bytes):
             content.flush()
         failed = DecoderError(None)
-        for process in self._processes(_size(content)):
+        for process in self._processes(_size(content), attempt):
             self._living.add(process)
             if self._closed:
                 process.kill()
@@ -136,11 +137,13 @@ class Codec:
                 if failed.status is None:
                     break
             else:
-                if attempt.is_canceled:  # it may be killed already
+                if attempt.is_canceled or attempt.is_large:  # it may be killed already, or its priority is too low
                     self._living.discard(process)
                     process.end()
-                    raise StoppingError
-                self._idle.append(process)
+                    if attempt.is_canceled:
+                        raise StoppingError
+                else:
+                    self._idle.append(process)
                 if "is_large" in about:
                     raise LargeImageError
                 if "kind" in about:
@@ -149,12 +152,19 @@ class Codec:
         logger.error("the decoder %s, at %s", failed, _name(content))
         raise RejectedImageError("broken-image", REASONS.get(failed.status, "The decoder crashed."))
 
-    def _processes(self, size: int) -> Iterator["Process"]:
+    def _processes(self, size: int, attempt: Attempt) -> Iterator["Process"]:
         """Yield an idle process with room for that many bytes, if there is one, and then a new one.
+
+        For a large image, yield a new one of lower priority.
 
         The image need not be the cause if the first one fails. It may have been killed while it was idle, or earlier
         images may have used up its memory.
         """
+        if attempt.is_large:
+            process = Process(self._max_pixels, self._seconds, max(size, CONTENT_BYTES), self._formats)
+            process.lower_priority()
+            yield process
+            return
         with suppress(IndexError):
             process = self._idle.pop()
             if process.max_bytes >= size:
@@ -225,6 +235,12 @@ class Process:
         except (OSError, EOFError, ValueError):
             raise DecoderError(self.end()) from None
         return about, made
+
+    def lower_priority(self) -> None:
+        """Let the system run all threads of the process after those of other decoders."""
+        with suppress(OSError):  # the process has ended
+            present = os.getpriority(os.PRIO_PROCESS, self._process.pid)
+            os.setpriority(os.PRIO_PGRP, self._process.pid, min(present + LARGE_NICENESS, 19))
 
     def kill(self) -> None:
         """Kill the process. A thread that waits for its answer gets DecoderError."""

@@ -61,7 +61,7 @@ class DecoderQueue:
                     return await self._in_thread(work, Attempt(small=True))
             except LargeImageError:
                 async with self._turn("large", deadline):
-                    return await self._in_thread(work, Attempt())
+                    return await self._in_thread(work, Attempt(large=True))
         except BusyError:
             metrics.DECODER_QUEUE_LEFT.labels("busy").inc()
             raise

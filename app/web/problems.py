@@ -220,9 +220,12 @@ def explain(fault: ErrorDetails) -> str:
     }
     if "expected" in context:  # 'newest', 'oldest' or 'name'
         context["expected"] = context["expected"].replace(" or ", ", ").replace("'", "")
-    if fault["type"] == "string_too_short" and context["min_length"] == 1:
+    kind: str = fault["type"]
+    if kind in {"too_short", "too_long"} and isinstance(fault["input"], str):  # a text that a function has checked
+        kind = f"string_{kind}"
+    if kind == "string_too_short" and context["min_length"] == 1:
         return "must not be empty"
-    text = FAULTS.get(fault["type"])
+    text = FAULTS.get(kind)
     detail = fault["msg"] if text is None else text.format(**context)
     if detail == TIME and " " in str(fault["input"]):
         detail += " (in a URL, write + as %2B)"

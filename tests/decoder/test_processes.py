@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 
 from app.decoder import client as decoder_client
+from app.decoder.attempt import Attempt
 from app.decoder.client import Codec
 from app.errors import RejectedImageError
 from app.settings import ROOT, Settings
@@ -177,7 +179,30 @@ def test_a_decoder_has_few_resources_and_rights(monkeypatch: pytest.MonkeyPatch)
         assert process.memory_info().rss < 64 * 1024**2
         assert os.getpgid(process.pid) != os.getpgid(0)  # Ctrl+C on a terminal does not reach it
         assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == "1000\n"
-        assert process.nice() == min(os.nice(0) + 10, 19)  # requests come before it
+        assert process.nice() == min(os.nice(0) + 5, 19)  # requests come before it
+
+
+def test_a_large_image_has_a_decoder_that_runs_after_those_of_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All threads of it, also those that a library starts later."""
+    seen: list[set[int]] = []
+    receive = decoder_client.Process._receive
+
+    def noted(process: decoder_client.Process, seconds: float) -> tuple[dict[str, Any], bytes]:
+        answer = receive(process, seconds)
+        threads = Path(f"/proc/{process._process.pid}/task").iterdir()
+        seen.append({os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in threads})
+        return answer
+
+    with Codec(1_000_000, 30) as codec:
+        codec.measure(picture())
+        [small] = codec._idle
+        monkeypatch.setattr(decoder_client.Process, "_receive", noted)
+
+        assert codec.measure(picture("PNG", (900, 900)), Attempt(large=True)) == ("image/png", 900, 900)
+
+        assert seen[-1] == {min(os.nice(0) + 7, 19)}
+        assert codec._idle == [small]
+        assert small._process.poll() is None
 
 
 @pytest.mark.parametrize("deed", ["", "sleep", "spin"])

@@ -236,6 +236,8 @@ def test_a_message_says_the_rule(field: str, value: object, detail: str) -> None
         ("tags=red", "is unknown. Did you mean tag?"),
         ("content_type=png", "must be a media type such as image/png"),
         ("tag=", "must not be empty"),
+        ("camera=", "must not be empty"),
+        (f"camera={'a' * 201}", "must have at most 200 characters"),
         ("created_after=yesterday", "must be a time such as 2026-01-31T12:00:00Z"),
         (
             "created_after=2026-01-31T12:00:00+02:00",
