@@ -70,7 +70,7 @@ class CannotConnectError(CommandError):
 
 
 class WrongStoreError(CommandError):
-    """The object store is that of another catalogue, or has lost its identity."""
+    """The object store belongs to another catalogue, or has lost its identity."""
 
 
 class OutputError(CommandError):

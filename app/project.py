@@ -112,10 +112,10 @@ def find(given: Path | None = None) -> Path:
         if folder := _upwards():
             return folder
         here = printable(str(Path.cwd()))
-        raise UsageError(f"there is no project: {here} has no {INI}, nor has a folder above it.", HINT)
+        raise UsageError(f"there is no project: {here} and the folders above it have no {INI}.", HINT)
     if not (named / INI).is_file():
         source = "--project" if given else VARIABLE
-        raise UsageError(f"{source}: {printable(str(named))} is no project, because it has no {INI}.", HINT)
+        raise UsageError(f"{source}: {printable(str(named))} is not a project, because it has no {INI}.", HINT)
     return named.resolve()
 
 

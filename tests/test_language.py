@@ -1,9 +1,13 @@
 """Plain English in the project's own text: no file breaks a countable rule of the house style."""
 
+import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from tests.support import language, prose
 
@@ -16,6 +20,17 @@ def test_all_files_keep_the_rules() -> None:
 async def test_the_openapi_document_keeps_the_rules(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     found = language.check_text("openapi.json", texts_of(document))
+    assert not found, "\n" + "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize(
+    ("path", "read"), [("deploy/alerts.yaml", yaml.safe_load), ("deploy/grafana-dashboard.json", json.loads)]
+)
+def test_alerts_and_the_dashboard_keep_the_rules(path: str, read: Callable[[str], object]) -> None:
+    texts = texts_of(read(Path(path).read_text(encoding="utf-8")))
+
+    assert len(texts) > 15
+    found = language.check_text(path, texts)
     assert not found, "\n" + "\n".join(map(str, found))
 
 

@@ -56,7 +56,7 @@ class Filters(BaseModel):
         Annotated[Text, AtMost("max_query_length")] | None,
         Field(
             description="Words in the title, the tags, the file name, or the description, in any case and without "
-            "accents. Images match if they contain all words. The last word is the beginning of a word. Write "
+            "accents. Images match if they contain all words. The last word can be the beginning of a word. Write "
             '"a phrase" in quotes, `or` between two words, and `-` before a word to exclude.',
             examples=["red -blue"],
         ),
@@ -114,13 +114,13 @@ class ListQuery(Filters):
     ] = None
     camera: Annotated[
         Annotated[Text, StringConstraints(min_length=1, max_length=MAX_TEXT)] | None,
-        Field(description="Images taken by this model of camera. Case does not count.", examples=["Canon EOS R5"]),
+        Field(description="Images taken by this model of camera. Case does not matter.", examples=["Canon EOS R5"]),
     ] = None
     bbox: Annotated[
         Annotated[str, AfterValidator(_area), Field(json_schema_extra={"format": "bbox"})] | None,
         Field(
-            description="Images taken in this area: west,south,east,north in degrees. If west is greater than east, it "
-            "crosses the antimeridian. It needs a token that may see positions.",
+            description="Images taken in this area: west,south,east,north in degrees. If west is greater than east, "
+            "the area crosses the antimeridian. Your token must have the right to see positions.",
             examples=["5.9,47.2,15.1,55.1"],
         ),
     ] = None
@@ -142,7 +142,8 @@ class ListQuery(Filters):
         Literal["exact", "estimate"] | None,
         Field(
             description="Adds `total`, the number of images on all pages. `exact` counts up to 100,000 images, "
-            "`estimate` up to 1,000. More are estimated from a sample, and `estimated` is true. It cannot be combined "
+            "`estimate` up to 1,000. Larger numbers are estimated from a sample, and `estimated` is true. It cannot "
+            "be combined "
             "with `captured_after`, `captured_before`, `camera` and `bbox`.",
         ),
     ] = None

@@ -225,7 +225,7 @@ class ImageRecord(BaseModel):
     color: Color | None = None
     thumbhash: Annotated[Thumbhash | None, Field(description="In base64.")] = None
     capture: Annotated[
-        Capture | None, Field(description="Null if the bytes shall be read by `images backfill capture`.")
+        Capture | None, Field(description="Null if `images backfill capture` has to read the bytes.")
     ] = None
     location: Annotated[Location | None, Field(description="It is ignored with LOCATION=strip.")] = None
     attributes: Attributes = {}
@@ -261,7 +261,7 @@ class Image(BaseModel):
     tags: list[str]
     attributes: Annotated[
         Any,
-        Field(description="An object. An adopted image may have any JSON value of the former service."),
+        Field(description="An object. An adopted image may have any JSON value of the earlier service."),
     ]
     color: Annotated[Color | None, Field(description="The dominant color. Null if `thumbhash` is.")]
     thumbhash: Annotated[
@@ -342,8 +342,8 @@ class Stats(BaseModel):
     bytes: Annotated[
         int,
         Field(
-            description="The size of all images together. Of many images, the 1,000 largest are added up. The others "
-            "are estimated."
+            description="The size of all images together. If there are many images, the service adds up the 1,000 "
+            "largest, and estimates the others."
         ),
     ]
     content_types: Annotated[dict[str, int], Field(description="The number of images of each media type.")]

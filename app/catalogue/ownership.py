@@ -63,7 +63,7 @@ class Ownership(NamedTuple):
                     "images objects adopt",
                 )
             return WrongStoreError(
-                f"the object store is that of another catalogue: it has the ID {self.found}, and the database has "
+                f"the object store belongs to another catalogue: it has the ID {self.found}, and the database has "
                 f"{self.own or 'none'}.",
                 "check STORAGE_URL and DATABASE_URL. If the store has a copy of the bytes of this database, run: "
                 f"images objects adopt --replace {self.found}",
@@ -216,7 +216,7 @@ class StoreGuard:
     async def admit(self) -> None:
         """Return if images may be stored. If the store is not compared yet, compare it.
 
-        Raises WrongStoreError if the store is that of another catalogue, and the errors of NOT_COMPARED.
+        Raises WrongStoreError if the store belongs to another catalogue, and the errors of NOT_COMPARED.
         """
         if self.ownership is None and not self._cannot:
             with suppress(InsufficientPrivilegeError):
@@ -232,6 +232,6 @@ class StoreGuard:
         return True
 
     def check(self) -> None:
-        """Raise WrongStoreError if the store is that of another catalogue."""
+        """Raise WrongStoreError if the store belongs to another catalogue."""
         if self.ownership is not None and (fault := self.ownership.fault()) is not None:
             raise fault

@@ -41,7 +41,7 @@ def adopt_store(replaced: UUID | None) -> None:
 async def _adopt(pool: Pool, objects: ObjectStore, replaced: UUID | None) -> None:
     found = await ownership.compare(pool, objects)
     if replaced is None and found.state is State.OURS:
-        note(f"The object store is that of this database already. Both have the ID {found.own}.")
+        note(f"The object store already belongs to this database. Both have the ID {found.own}.")
         return
     is_damaged = found.state is State.FOREIGN and found.found is None
     if replaced != found.found or is_damaged:

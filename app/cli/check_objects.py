@@ -109,7 +109,7 @@ def check_objects(
 
 
 async def _compare(settings: Settings, objects: ObjectStore, remove: bool) -> None:
-    """Raise WrongStoreError if the store is that of another catalogue, or if it may be and objects shall be removed."""
+    """Raise WrongStoreError if the store belongs to another catalogue, or if it may be and objects shall be removed."""
     await store.reach(objects)  # a bucket that does not exist looks like one without the key
     async with Pool(settings) as pool:
         found = await (claim if remove else compare)(pool, objects)
@@ -192,7 +192,7 @@ class Check:
         found = ", ".join(
             f"{count(self._kinds[kind], noun)}{what}" for kind, (noun, what) in kinds.items() if self._kinds[kind]
         )
-        young = f"; {self.young} too young to judge" if self.young else ""
+        young = f"; {self.young} newer than --grace" if self.young else ""
         return f"{self}: {found or 'nothing is wrong'}{f'; {self.removed} removed' if self.removed else ''}{young}"
 
     async def work(self) -> None:

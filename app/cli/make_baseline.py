@@ -24,13 +24,13 @@ def make_baseline(number: str, release: str | None) -> None:
     """Replace the migrations up to a number by one file, and print what was done. Raises CommandError."""
     project = current()
     if wrong := faults(project.migrations):
-        raise CommandError("\n  ".join(["the migrations are not right:", *map(str, wrong)]))
+        raise CommandError("\n  ".join(["the migrations have faults:", *map(str, wrong)]))
     paths = sorted(path for path in project.migrations.glob("*.sql") if ".rollback" not in path.name)
     chosen = paths[: _index(paths, number) + 1]
     if len(chosen) < 2:
         raise UsageError(f"{chosen[0].stem} is the first migration: there is nothing to replace.")
     if release and not PLAIN.fullmatch(release):
-        raise UsageError(f'"{release}" is no name of a release.', "for example: --release v1.2")
+        raise UsageError(f'"{release}" is not the name of a release.', "for example: --release v1.2")
     try:
         baseline = generate(read_review_settings(), chosen, release or release_of(project.migrations))
     except subprocess.CalledProcessError as error:

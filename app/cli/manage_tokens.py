@@ -43,9 +43,9 @@ def create(
     OutputError, CommandError.
     """
     if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
-        raise UsageError(f"a name has 1 to {MAX_NAME_LENGTH} printable characters.")
+        raise UsageError(f"a token name must have 1 to {MAX_NAME_LENGTH} printable characters.")
     if text is not None and not (1 <= len(text) <= MAX_NOTE_LENGTH and text.isprintable()):
-        raise UsageError(f"a note has 1 to {MAX_NOTE_LENGTH} printable characters.")
+        raise UsageError(f"a note must have 1 to {MAX_NOTE_LENGTH} printable characters.")
     token = tokens.make()
 
     async def insert(pool: Pool) -> Record:
@@ -132,7 +132,7 @@ def limit(name: str, rate: tuple[int | None] | None, quota: tuple[int | None] | 
     row = _run(change)
     if row is None:
         raise _unknown(name)
-    note(f"{name} has {_limits(row) or 'no limits'}. Every worker knows it within {tokens.CACHE_TIME:g} s.")
+    note(f"{name} has {_limits(row) or 'no limits'}. Workers apply it within {tokens.CACHE_TIME:g} s.")
 
 
 def revoke(name: str) -> None:
@@ -202,7 +202,7 @@ def _time(time: datetime) -> str:
 def _print_secret(text: str, row: Record) -> None:
     """Print a token before it is committed. Raises CommandError if it would have expired by PostgreSQL's clock."""
     if row["is_expired"]:
-        raise UsageError(f"--expires: {_time(row['expires_at'])} is over.")
+        raise UsageError(f"--expires: {_time(row['expires_at'])} is in the past.")
     print(text, flush=True)
 
 

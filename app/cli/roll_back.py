@@ -68,7 +68,7 @@ def roll_back(name: str, folder: Path | None = None, *, is_confirmed: bool) -> E
 def _confirm(migrations: list[PlannedMigration], name: str) -> bool:
     if not sys.stdin.isatty():
         raise CommandError(
-            "nothing was rolled back: stdin is no terminal, so the command cannot ask.",
+            "nothing was rolled back: stdin is not a terminal, so the command cannot ask.",
             "read the plan, and give --yes",
             ExitCode.ACTION_NEEDED,
         )

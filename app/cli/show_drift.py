@@ -14,11 +14,11 @@ from app.schema import history
 from app.schema.drift import IGNORE, THINGS, Drift, read_schema_file
 from app.settings import read_settings
 
-NONE = "none, the schema is that of schema.sql"
+NONE = "none, the schema matches schema.sql"
 
 
 def show_drift(format: str) -> ExitCode:
-    """Print in what the live schema differs from sql/schema.sql. Return ACTION_NEEDED if it does."""
+    """Print the differences between the live schema and sql/schema.sql. Return ACTION_NEEDED if there are any."""
     found = _read()
     if format == "json":
         print(json.dumps(_plain(found), indent=2))

@@ -95,7 +95,7 @@ def _check_replica(url: str) -> None:
 
 
 async def _compare(settings: Settings) -> None:
-    """Raise CommandError if the sessions find wrong tables or no triggers, or the store is that of another catalogue.
+    """Raise CommandError if the sessions find wrong tables or no triggers, or the store belongs to another catalogue.
 
     If the database is not migrated yet, or the comparison fails, the service starts. Its workers compare later.
     """
@@ -151,7 +151,9 @@ async def _retry(attempt: Callable[[], Awaitable[None]], timeout: float) -> None
         except _NotYetError as error:
             now = monotonic()
             if now - started > timeout:
-                error.failure.hint = error.failure.hint or f"waited {timeout:g} s; is the server up, and the network?"
+                error.failure.hint = (
+                    error.failure.hint or f"waited {timeout:g} s; check that the server runs, and the network"
+                )
                 raise error.failure from error.__cause__
             has_changed = said and error.message != said
             if has_changed or now - last_message >= MESSAGE_INTERVAL:

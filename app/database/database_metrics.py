@@ -78,7 +78,7 @@ class DatabaseMetrics(Collector):
             words = "Unix time at which the last run of a migration ended."
             yield GaugeMetricFamily("images_migration_last_timestamp_seconds", words, moment.timestamp())
         if self._damaged is not None:
-            words = "Images whose bytes images objects check --verify has last found missing or wrong."
+            words = "Images whose bytes were missing or wrong in the last images objects check --verify."
             yield GaugeMetricFamily("images_contents_damaged", words, self._damaged)
         if self._checks:
             words = "Faults that the last images schema verify found and did not repair."

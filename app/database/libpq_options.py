@@ -41,7 +41,7 @@ LACKING: dict[str, set[str]] = {
     "sslcrldir": set(),
     "sslsni": {"1"},
 }
-PROOF = ["sslmode=verify-full makes sure of the server"]
+PROOF = ["use sslmode=verify-full to verify the server"]
 ADVICE = {
     "channel_binding": PROOF,
     "hostaddr": ["write the address as the host"],
@@ -91,7 +91,7 @@ def asyncpg_urls(url: str) -> list[str]:
     if count == 1 or options.get("target_session_attrs") == "prefer-standby":
         return [_joined(parts, parts.netloc, options)]
     if any(len(named) not in (1, count) for named in lists):
-        raise ValueError("the URL has not as many ports as hosts")
+        raise ValueError("the URL must have one port, or one for each host")
     urls = []
     for place, host, port in zip(*(named * count if len(named) == 1 else named for named in lists), strict=False):
         own = options | ({"host": host} if host else {}) | ({"port": port} if port else {})

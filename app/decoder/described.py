@@ -44,8 +44,8 @@ class Capture(BaseModel):
     captured_at_zone: Annotated[
         Literal["offset", "local"] | None,
         Field(
-            description="`offset`: the file has the offset from UTC. `local`: it has only the time of the place, which "
-            "`captured_at` gives as if it were UTC."
+            description="`offset`: the file has the offset from UTC. `local`: it has only the local time, which "
+            "`captured_at` shows as if it were UTC."
         ),
     ] = None
     make: Annotated[Line | None, Field(description="The maker of the camera.")] = None
@@ -63,7 +63,7 @@ class Capture(BaseModel):
     ] = None
     software: Annotated[Line | None, Field(description="The program that wrote the file.")] = None
     creator: Annotated[Line | None, Field(description="The person who made the picture.")] = None
-    copyright: Annotated[Line | None, Field(description="The notice of copyright.")] = None
+    copyright: Annotated[Line | None, Field(description="The copyright notice.")] = None
     rating: Annotated[
         int | None, Field(strict=True, ge=-1, le=5, description="Stars from 0 to 5, or -1: rejected.")
     ] = None
@@ -81,7 +81,7 @@ class Location(BaseModel):
     latitude: Annotated[float, Field(strict=True, ge=-90, le=90, description="Degrees. North is positive.")]
     longitude: Annotated[float, Field(strict=True, ge=-180, le=180, description="Degrees. East is positive.")]
     altitude_m: Annotated[
-        float | None, Field(strict=True, ge=-12_000, le=100_000, description="Meters above the level of the sea.")
+        float | None, Field(strict=True, ge=-12_000, le=100_000, description="Meters above sea level.")
     ] = None
 
 

@@ -25,7 +25,7 @@ def backfill_faults(state: MigrationState, table: str, statements: Iterable[Stat
         elif known.is_complete and not _has_key(state, table, key):
             why = f"{table} has no key ({', '.join(key)}), so each batch would read the whole table"
             hint = (
-                "take the range of the primary key, or of columns NOT NULL that contain a unique key and have an index"
+                "use the range of the primary key, or of NOT NULL columns that contain a unique key and have an index"
             )
             yield Fault(statement.line, "backfill", why, hint)
 

@@ -94,7 +94,7 @@ def plan_of(connection: Connection, path: Path, table: str, sql: str, columns: S
     if not has_key:
         raise CommandError(
             f"{path.stem}: {name} has no key ({', '.join(columns)}).",
-            "take the range of the primary key, or of columns NOT NULL that contain a unique key and have an index",
+            "use the range of the primary key, or of NOT NULL columns that contain a unique key and have an index",
             ExitCode.ACTION_NEEDED,
         )
     return Plan(sql.strip(), f"'{SETTING}1'" in sql, name, rows_expected, *queries)

@@ -169,7 +169,7 @@ def reject_other_schema(connection: Connection) -> None:
                 f"the database has _yoyo_migration without {table}.",
                 f"if a dump was restored without all of yoyo's tables, {RESTORE}",
             )
-        what = f"has no column {lacks}" if lacks else "is no table"
+        what = f"has no column {lacks}" if lacks else "is not a table"
         raise CommandError(
             f"{table} is not yoyo's: it {what}.",
             f"if it belongs to another program, rename it, or use another schema: {SEARCH_PATH}",

@@ -56,7 +56,9 @@ def create(message: str, folder: Path | None = None) -> Path:
         raise UsageError(f'a name of a file cannot contain "{foreign[0]}".', f"write the message in English: {EXAMPLE}")
     words = re.findall(r"[a-z0-9]+", plain)
     if not words:
-        raise UsageError("the message has no letters or digits.", f"say what it does, verb first: {EXAMPLE}")
+        raise UsageError(
+            "the message has no letters or digits.", f"describe the change, and begin with a verb: {EXAMPLE}"
+        )
     numbered = "_".join(words)
     if len(numbered) > MAX_NAME:
         raise UsageError(f"the message is longer than {MAX_NAME} characters.", f"for example: {EXAMPLE}")

@@ -64,7 +64,8 @@ def reject_older_sessions(connection: Connection, settings: Settings, reason: st
     if seen and not reason:
         raise CommandError(
             f"nothing was applied: an older release may still run, by its sessions: {'; '.join(seen)}.",
-            f"stop it. If these sessions are not of an older release, say why: {SCHEMA} contract --despite REASON",
+            f"stop its instances. If these sessions do not belong to an older release, give the reason: {SCHEMA} "
+            f"contract --despite REASON",
             ExitCode.ACTION_NEEDED,
         )
     return seen

@@ -25,7 +25,7 @@ class Rejection(NamedTuple):
 UNSURE = "after an interruption the migrator cannot tell whether it finished"
 NEEDS_OWN_FILE = Rejection(
     "cannot run in a transaction",
-    "move it to a file of its own with `-- transactional: false`",
+    "move it to its own file, with `-- transactional: false`",
     "concurrently-alone",
 )
 BY_HAND = Rejection(f"cannot run in a transaction, and {UNSURE}", "run it by hand, outside the migrations", "by-hand")
@@ -87,7 +87,7 @@ def _of_transaction(node: ast.Node, transactional: bool) -> Rejection | None:
                 "ONLY leaves an INVALID index, as an interruption does", "remove ONLY", "concurrently-whole"
             )
         case ast.DropStmt(concurrent=True, objects=[_, _, *_]):
-            return Rejection("drops more than one index", "move each to a file of its own", "concurrently-alone")
+            return Rejection("drops more than one index", "move each to its own file", "concurrently-alone")
         case ast.DropStmt(concurrent=True, missing_ok=False):
             return Rejection(
                 "would fail for ever if the index is gone, but an interruption came before its record",

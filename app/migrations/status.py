@@ -66,7 +66,7 @@ class Reading:
             with self._connection.transaction():
                 return read(self._connection)
         except LockNotAvailable:
-            self.unknown.append(f"{what}: a table is locked, for example by a migration. Look again in a moment")
+            self.unknown.append(f"{what}: a table is locked, for example by a migration. Try again in a moment")
         except QueryCanceled:
             self.unknown.append(f"{what}: it took longer than 10 s")
         return None
@@ -112,7 +112,7 @@ def as_text(status: Status) -> str:
     elif status.drift:
         lines += [f"drift: {line}" for line in status.drift]
     else:
-        lines.append("drift: none, the schema is that of schema.sql")
+        lines.append("drift: none, the schema matches schema.sql")
     return "\n".join(lines)
 
 

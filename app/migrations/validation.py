@@ -95,7 +95,7 @@ def _check_statements(file: MigrationFile, transactional: bool) -> None:
     ]
     if not transactional and len(file.statements) > 1:
         what = "is a second statement in a file without a transaction"
-        file.add("concurrently-alone", file.statements[1].line, what, "move each to a file of its own")
+        file.add("concurrently-alone", file.statements[1].line, what, "move each to its own file")
     elif not transactional and len(file.steps) > 1:
         what = "is text after the statement, which yoyo would run as a second statement"
         file.add("concurrently-alone", file.steps[1], what, "move comments above the statement, and keep one semicolon")
@@ -106,11 +106,11 @@ def _check_backfill(file: MigrationFile) -> None:
     line, phase = file.directives.get("phase", (1, ""))
     if "backfill" not in file.directives:
         if phase == "background":
-            file.add("backfill", line, "is no backfill, and cannot run in background", "remove the line")
+            file.add("backfill", line, "is not a backfill, and cannot run in the background", "remove the line")
         return
     if file.transactional and len(file.statements) > 1:
         what = "is a second statement in a backfill"
-        file.add("backfill", file.statements[1].line, what, "move each to a file of its own")
+        file.add("backfill", file.statements[1].line, what, "move each to its own file")
     for each in file.statements[:1]:
         try:
             key_columns(each.parse())

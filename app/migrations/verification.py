@@ -70,7 +70,7 @@ def _read(connection: Connection, path: Path) -> Check:
     if not table or not columns:
         shown = current().shown(path)
         raise CommandError(
-            f"{shown} is no check: it needs `-- table: TABLE`, and one statement with one range of the key.",
+            f"{shown} is not a check: it needs `-- table: TABLE`, and one statement with one range of the key.",
             RANGE,
             ExitCode.ACTION_NEEDED,
         )

@@ -84,7 +84,7 @@ UPLOADS = Counter("images_uploads", "Uploads, by result (new, known, rejected, f
 UPLOADED = Counter("images_upload_bytes", "Bytes of uploaded images, new or known.", registry=registry)
 CONTENT_FAULTS = Counter(
     "images_content_faults",
-    "Requests for bytes that the object store does not have, or has in another size.",
+    "Downloads that failed because the object store has no bytes, or another number of bytes.",
     registry=registry,
 )
 THUMBNAILS = Counter(
@@ -107,7 +107,7 @@ DECODER_WAIT = Durations(
 )
 DECODER_QUEUE_LEFT = Counter(
     "images_decoder_queue_left",
-    "Images that were not decoded, because the wait was too long (busy) or the client went away (canceled).",
+    "Images that were not decoded, because the wait was too long (busy) or the client disconnected (canceled).",
     ["reason"],
     registry=registry,
 )

@@ -169,7 +169,7 @@ def _waiting(entry: Entry, progress: Progress | None) -> str:
 def _problems(
     operation: Operation, entries: Sequence[Entry], migrations: Sequence[PlannedMigration], settings: Settings
 ) -> list[str]:
-    """Return why the migrator would reject the command, with what to do."""
+    """Return why the migrator would change nothing, with what to do."""
     if operation == "apply":
         return history_faults(entries)
     names = {migration.id for migration in migrations}

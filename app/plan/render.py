@@ -30,7 +30,7 @@ def as_text(plan: Plan) -> str:
 def _summary(plan: Plan) -> str:
     if not plan.migrations:
         if plan.problems:
-            return "the migrator would reject the command"
+            return "the migrator would change nothing"
         return "no migration is pending" if plan.operation == "apply" else "no migration has to be rolled back"
     times = [migration.seconds for migration in plan.migrations]
     known = sum(time for time in times if time is not None)

@@ -79,18 +79,19 @@ TYPES = {
         (429,),
         "The token has sent too many requests",
         "The token has a limit of requests a second, and this request is above it.",
-        "Wait for the seconds in `Retry-After`. The header `RateLimit` tells how many requests are left.",
+        "Wait for the seconds in `Retry-After`. The header `RateLimit` has the number of requests that are left.",
     ),
     "upload-quota-exceeded": ProblemType(
         (429,),
         "The token has uploaded too much today",
         "The token has a limit of bytes a day, in UTC, and this body is above it.",
-        "Wait for the seconds in `Retry-After`, which end with the day. The header `RateLimit` tells how much is left.",
+        "Wait for the seconds in `Retry-After`, until the next day in UTC. The header `RateLimit` has the bytes that "
+        "are left.",
     ),
     "busy": ProblemType(
         (503,),
         "The service is busy",
-        "Too many uploads, decodes, imports or exports run at the same time, and the time to wait for a turn is over.",
+        "Too many uploads, decodes, imports or exports run at the same time, and the request has waited too long.",
         "Wait for the seconds in `Retry-After`, then send the request again. Nothing was changed.",
     ),
     "database-unavailable": ProblemType(
@@ -113,14 +114,14 @@ TYPES = {
     ),
     "wrong-store": ProblemType(
         (503,),
-        "The object store is that of another catalogue",
-        "STORAGE_URL leads to the store of another database, so the service would mix the images of both.",
+        "The object store belongs to another catalogue",
+        "STORAGE_URL names the store of another database, so the service would mix the images of both.",
         "The operator corrects STORAGE_URL. For a copied store, see `images objects adopt --help`.",
     ),
     "draining": ProblemType(
         (503,),
         "The process is stopping",
-        "This process has been told to stop. Another process, or the next one, answers.",
+        "This process received a signal to stop. Another process, or the next one, will answer.",
         "Wait for the seconds in `Retry-After`, then send the request again on a new connection.",
     ),
 }
@@ -133,7 +134,7 @@ def as_markdown() -> str:
         "",
         "Each error of the API is a JSON object of the media type `application/problem+json` (RFC 9457). Its `type` is",
         "the path of a page of the service, such as `/problems/busy`. Compare the `type` in programs: it is stable. If",
-        "the status says all, the `type` is `about:blank`.",
+        "the status is enough to know the error, the `type` is `about:blank`.",
         "",
         "This page is made from `app/web/problem_types.py`.",
     ]

@@ -41,7 +41,7 @@ class State(TypedDict):
     store: ObjectStore
     readiness: SingleFlight[None, tuple[list[str], str]]  # looks for missing migrations and wrong sessions
     waited: set[str]  # migrations that have waited for a command since this process started: it does not need them
-    guard: StoreGuard  # knows whether the store is that of another catalogue
+    guard: StoreGuard  # knows whether the store belongs to another catalogue
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path
 
 

@@ -1,4 +1,4 @@
--- count_upload_bytes: counts bytes of a request's body, if the token may upload as many today (app/web/token_limits.py).
+-- count_upload_bytes: counts bytes of a request body, if the token may upload that many today (app/web/token_limits.py).
 -- It returns no row if the token has no such limit.
 -- $1 uuid    the ID in the token
 -- $2 bigint  the number of bytes; negative: give back bytes that were counted and did not come

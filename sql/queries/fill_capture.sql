@@ -1,4 +1,4 @@
--- fill_capture: writes what the bytes of an image tell, for `images backfill capture`. It returns no row if the image does
+-- fill_capture: writes the metadata in the bytes of an image, for `images backfill capture`. It returns no row if the image does
 -- not exist, or has it already.
 -- $1 uuid         the id                  $4 jsonb  position, or NULL
 -- $2 jsonb        capture metadata        $5 text   dominant color, or NULL

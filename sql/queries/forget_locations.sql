@@ -1,4 +1,4 @@
--- forget_locations: takes the positions out of a page of images, oldest first, for `images backfill capture` with
+-- forget_locations: removes the positions of a page of images, oldest first, for `images backfill capture` with
 -- LOCATION=strip. It returns the last place of the page, and no row after the last page.
 -- $1 timestamptz, $2 uuid  the page begins after this place; '-infinity' or similar for the first page
 -- $3 bigint                maximum of rows that are read

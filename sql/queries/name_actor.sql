@@ -1,4 +1,4 @@
--- name_actor: says who runs an `images token` command, until the end of the transaction. The trigger tokens_record_event
+-- name_actor: sets the name of the user who runs an `images token` command, until the end of the transaction. The trigger tokens_record_event
 -- records it.
 -- $1 text  user and machine
 -- Index: none.

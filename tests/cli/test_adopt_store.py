@@ -106,7 +106,7 @@ async def test_orphans_are_not_removed_from_the_store_of_another_catalogue(
         assert objects(other) == before
         assert (status, stdout) == (3, "")
         assert stderr.startswith(
-            f"error: the object store is that of another catalogue: it has the ID {in_store(other)}, and the database"
+            f"error: the object store belongs to another catalogue: it has the ID {in_store(other)}, and the database"
             " has none.\nhint: "
         )
     assert images(wrong, "objects", "check")[0] == 3
@@ -124,7 +124,7 @@ async def test_a_service_does_not_start_with_the_store_of_another_catalogue(
     status, _, stderr = images(wrong, "wait", "--timeout", "5")
 
     assert status == 3
-    assert "error: the object store is that of another catalogue" in stderr
+    assert "error: the object store belongs to another catalogue" in stderr
     assert images(other, "wait", "--timeout", "5") == (0, "", "")
 
 
@@ -196,7 +196,7 @@ async def test_a_worker_goes_on_if_only_the_database_lost_the_id(
         await answered(client, 200)
         await upload(client, picture(seed=1))
         status, _, stderr = images(settings, "wait", "--timeout", "5")
-        assert (status, "is that of another catalogue" in stderr) == (3, True)
+        assert (status, "belongs to another catalogue" in stderr) == (3, True)
         assert images(settings, "objects", "adopt", "--replace", in_store(settings))[0] == 0
         place(settings, KEY).unlink()
         await answered(client, 503)
@@ -348,7 +348,7 @@ async def test_a_copy_without_identity_is_adopted(settings: Settings, connection
     assert images(settings, "objects", "adopt") == (
         0,
         "",
-        f"The object store is that of this database already. Both have the ID {in_store(settings)}.\n",
+        f"The object store already belongs to this database. Both have the ID {in_store(settings)}.\n",
     )
 
 

@@ -182,7 +182,7 @@ def test_what_is_young_is_left_alone(settings: Settings) -> None:
 
     done = check(settings, "--remove-orphans")
 
-    assert done == (0, "0 images, 1 content, 0 thumbnails: nothing is wrong; 1 too young to judge\n", "")
+    assert done == (0, "0 images, 1 content, 0 thumbnails: nothing is wrong; 1 newer than --grace\n", "")
     assert keys(settings) == [orphan]
 
 
@@ -368,7 +368,7 @@ def test_what_a_broken_write_left_among_files_is_removed(settings: Settings) -> 
     for key in left + other:
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).write_bytes(b"ha")
-    young = "0 images, 0 contents, 0 thumbnails: nothing is wrong; 2 too young to judge\n"
+    young = "0 images, 0 contents, 0 thumbnails: nothing is wrong; 2 newer than --grace\n"
     assert check(settings, "--remove-orphans") == (0, young, "")
 
     done = check(settings, "--grace", "0", "--remove-orphans")
@@ -474,5 +474,5 @@ def test_a_terminal_shows_a_bar(settings: Settings) -> None:
         os.close(master)
 
     stdout, _ = process.communicate(timeout=60)
-    assert stdout.endswith("1 too young to judge\n")
+    assert stdout.endswith("1 newer than --grace\n")
     assert b" objects" in shown

@@ -150,7 +150,7 @@ def test_without_postgresql_it_gives_up(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert done.stderr == (
         f"error: cannot connect to PostgreSQL at 127.0.0.1:{port} (DATABASE_URL): connection refused.\n"
-        "hint: waited 0.5 s; is the server up, and the network?\n"
+        "hint: waited 0.5 s; check that the server runs, and the network\n"
     )
 
 

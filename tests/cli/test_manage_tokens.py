@@ -90,11 +90,11 @@ def test_a_token_has_an_end_a_note_and_limits(database: str) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--expires 2020-01-31", "2020-01-31 is over."),
+        ("--expires 2020-01-31", "2020-01-31 is in the past."),
         ("--expires tomorrow", "'tomorrow' is not a time. Examples: 90d, 12h, 2027-01-31, never."),
         ("--rate 0/s", "'0/s' is not a rate from 1/s to 100000/s. Examples: 50/s, none."),
         ("--upload-quota much", "'much' is not a number of bytes. Examples: 50000000, 50MB."),
-        ("--note=", "a note has 1 to 500 printable characters."),
+        ("--note=", "a note must have 1 to 500 printable characters."),
     ],
 )
 def test_a_wrong_option_is_named(options: str, says: str, database: str, connection: psycopg.Connection) -> None:
@@ -240,7 +240,7 @@ def test_a_limit_that_is_not_named_stays(database: str) -> None:
     images(database, "create", "gallery", "--rate", "5", "--upload-quota", "1GiB")
 
     assert images(database, "limit", "gallery", "--rate", "7/s").stderr == (
-        "gallery has 7 requests a second and 1 GiB of uploads a day. Every worker knows it within 0.5 s.\n"
+        "gallery has 7 requests a second and 1 GiB of uploads a day. Workers apply it within 0.5 s.\n"
     )
     assert (
         "gallery has 7 requests a second. Every"

@@ -36,7 +36,7 @@ def test_up_to_date_is_0(database: str) -> None:
     assert [line.split()[:2] for line in lines[:-1]] == [["applied", name] for name in IDS]
     who = re.escape(f" UTC by {getpass.getuser()} on {socket.gethostname()} in ")
     assert re.search(rf"{who}\d+\.\d{{3}} s$", lines[0])
-    assert lines[-1] == "drift: none, the schema is that of schema.sql"
+    assert lines[-1] == "drift: none, the schema matches schema.sql"
 
 
 def test_pending_is_1(empty_database: str) -> None:
@@ -197,7 +197,7 @@ def test_a_locked_table_is_a_part_that_is_not_read(database: str) -> None:
         assert (done.returncode, done.stderr) == (3, "")
         assert done.stdout.count("\napplied ") == len(IDS) - 1
         assert done.stdout.endswith(
-            "\nnot read: drift: a table is locked, for example by a migration. Look again in a moment\n"
+            "\nnot read: drift: a table is locked, for example by a migration. Try again in a moment\n"
             "drift: not compared\n"
         )
 

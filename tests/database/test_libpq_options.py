@@ -217,5 +217,5 @@ def test_a_port_that_accepts_and_never_answers_has_a_reason() -> None:
         )
 
     assert done.returncode == 3
-    assert "(DATABASE_URL): no answer in time.\nhint: waited 1 s; is the server up" in done.stderr
+    assert "(DATABASE_URL): no answer in time.\nhint: waited 1 s; check that the server runs" in done.stderr
     assert "secret" not in done.stderr

@@ -158,7 +158,7 @@ FOREIGN_TABLES = {
     "CREATE TABLE yoyo_lock ()": "yoyo_lock is not yoyo's: it has no column locked.",
     "CREATE TABLE _yoyo_ledger (LIKE pg_class)": "_yoyo_ledger is not yoyo's: it has no column migration_id.",
     "CREATE VIEW _yoyo_ledger_tags AS SELECT '' AS name, '{}'::text[] AS migration_ids, '{}'::text[] AS digests": (
-        "_yoyo_ledger_tags is not yoyo's: it is no table."
+        "_yoyo_ledger_tags is not yoyo's: it is not a table."
     ),
     HISTORY: "the database has _yoyo_migration without _yoyo_log.",
     f"{HISTORY}; {LOG}; CREATE TABLE _yoyo_version (version int, installed_at_utc timestamp)": (

@@ -94,7 +94,7 @@ def lives(url: str, admin: str) -> None:
         assert yoyo_on(url, "apply").stdout == "nothing to apply\n"
         seen = status(url)
         assert (seen.returncode, seen.stderr) == (0, ""), seen.stdout
-        assert seen.stdout.splitlines()[-1] == "drift: none, the schema is that of schema.sql"
+        assert seen.stdout.splitlines()[-1] == "drift: none, the schema matches schema.sql"
         dumped = dump(url)
         assert dumped.stderr == ""
         if connection.execute("SELECT current_schema()").fetchone() == ("public",):  # sql/schema.sql names no other

@@ -96,7 +96,7 @@ FAULTS: dict[str, tuple[Files, str]] = {
     "a backfill that is DDL": (up("-- backfill: t\nDROP TABLE t;\n"), "sql:2: a backfill cannot run this statement"),
     "a backfill of two statements": (
         up("-- backfill: t\nDELETE FROM t WHERE a BETWEEN $1 AND $2;\nSELECT 1;\n"),
-        "sql:3: is a second statement in a backfill: move each to a file of its own",
+        "sql:3: is a second statement in a backfill: move each to its own file",
     ),
     "a backfill without a transaction": (alone("-- backfill: t\nVACUUM t;"), "sql:3: a backfill cannot run this"),
     "a backfill of nothing": (
@@ -115,7 +115,7 @@ FAULTS: dict[str, tuple[Files, str]] = {
     "a misspelt phase": (up("-- phases: contract\nSELECT 1;\n"), "sql:1: `-- phases: contract` is ignored"),
     "a background that is no backfill": (
         up("-- phase: background\nSELECT 1;\n"),
-        "sql:1: is no backfill, and cannot run in background: remove the line",
+        "sql:1: is not a backfill, and cannot run in the background: remove the line",
     ),
     "a name without a number": ({**FIRST, "make_u.sql": UP}, f"make_u.sql:1: {ELSEWHERE} apply it as a migration"),
     "a short number": ({**FIRST, "02_u.sql": UP}, f"02_u.sql:1: {ELSEWHERE} apply"),

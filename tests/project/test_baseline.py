@@ -127,7 +127,7 @@ def test_a_complete_database_goes_on_and_keeps_its_history(
     library.yoyo(library.new, "apply")
     assert capfd.readouterr().out.startswith(f"applied {NEXT} in ")
     assert run(["schema", "--project", str(library.new), "status"]) == 0
-    assert capfd.readouterr().out.endswith("drift: none, the schema is that of schema.sql\n")
+    assert capfd.readouterr().out.endswith("drift: none, the schema matches schema.sql\n")
     with psycopg.connect(url) as connection:
         applied = connection.execute("SELECT migration_id FROM _yoyo_migration ORDER BY 1").fetchall()
         assert [name[:4] for (name,) in applied] == ["0001", "0002", "0003", "0004", "0005"]
@@ -261,7 +261,7 @@ def test_an_older_release_on_a_database_of_the_baseline_says_so_in_one_line(
     [
         (["0001", "--release", "v1"], 2, "0001_create_authors is the first migration: there is nothing to replace."),
         (["9", "--release", "v1"], 2, 'there is no migration "9".'),
-        (["0002", "--release", "v1'; DROP"], 2, '"v1\'; DROP" is no name of a release.'),
+        (["0002", "--release", "v1'; DROP"], 2, '"v1\'; DROP" is not the name of a release.'),
         (["0002"], 2, "git does not know the release of these files."),
     ],
 )

@@ -64,7 +64,7 @@ def test_the_commands_work_on_another_project(
     code, filled = schema("backfill", "status")
     assert (code, filled.split()[:2]) == (0, ["done", IDS[2]])
     code, status = schema("status")
-    assert (code, status.splitlines()[-1]) == (0, "drift: none, the schema is that of schema.sql"), status
+    assert (code, status.splitlines()[-1]) == (0, "drift: none, the schema matches schema.sql"), status
     assert schema("dump") == (0, (LIBRARY / "sql" / "schema.sql").read_text())
     monkeypatch.chdir(LIBRARY / "sql")
     assert run(["schema", "status"]) == 0
@@ -109,8 +109,8 @@ def test_tables_of_the_project_in_another_schema_are_rejected(empty_database: st
 @pytest.mark.parametrize(
     ("files", "variables", "message"),
     [
-        ({}, {}, "there is no project: PLACE has no yoyo.ini, nor has a folder above it."),
-        ({}, {"SCHEMA_PROJECT": "/no/such"}, "SCHEMA_PROJECT: /no/such is no project, because it has no yoyo.ini."),
+        ({}, {}, "there is no project: PLACE and the folders above it have no yoyo.ini."),
+        ({}, {"SCHEMA_PROJECT": "/no/such"}, "SCHEMA_PROJECT: /no/such is not a project, because it has no yoyo.ini."),
         ({"yoyo.ini": "sources = x"}, {}, "PLACE/yoyo.ini has no section.\nhint: begin the file with"),
         ({"yoyo.ini": "[DEFAULT]\n"}, {}, "PLACE/yoyo.ini: `sources` must name one folder, not 0."),
         ({"yoyo.ini": "[DEFAULT]\nsources = a b\n"}, {}, "PLACE/yoyo.ini: `sources` must name one folder, not 2."),

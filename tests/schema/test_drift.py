@@ -271,7 +271,7 @@ def test_the_command_prints_text_json_and_sql(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
     assert show_drift.show_drift("text") == ExitCode.DONE
-    assert capsys.readouterr().out == "drift: none, the schema is that of schema.sql\n"
+    assert capsys.readouterr().out == "drift: none, the schema matches schema.sql\n"
     owner.execute("GRANT SELECT ON tokens TO PUBLIC")
 
     assert show_drift.show_drift("text") == ExitCode.ACTION_NEEDED

@@ -429,7 +429,7 @@ def test_images_wait_names_a_store_that_does_not_answer(database: str) -> None:
 
     assert status == 3
     assert said.startswith(f"error: the object store at {endpoint} does not answer: error sending request.\n")
-    assert said.endswith(".\nhint: waited 0.5 s; is the server up, and the network?\n")
+    assert said.endswith(".\nhint: waited 0.5 s; check that the server runs, and the network\n")
     assert "hunter2" not in said
 
 

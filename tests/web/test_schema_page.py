@@ -201,7 +201,7 @@ async def test_what_cannot_be_read_is_said(client: httpx.AsyncClient, connection
     assert (schema["state"], schema["migrations"], schema["tables"]) == (None, [], [])
     assert schema["unknown"] == [
         "history of the migrations: permission denied for table _yoyo_ledger",
-        "tables: a table is locked, for example by a migration. Look again in a moment",
+        "tables: a table is locked, for example by a migration. Try again in a moment",
     ]
     assert (await read(client))["tables"]  # the connection is as good as before
 

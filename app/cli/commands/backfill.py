@@ -16,7 +16,7 @@ def backfill() -> None:
     exit_codes={0: "all are done", 1: "some are not done", 3: "could not be read"},
 )
 def status(format: str) -> int:
-    """Show how far each backfill is."""
+    """Show the progress of each backfill."""
     from app.cli.backfill_commands import show_backfills
 
     return show_backfills(format)
@@ -29,8 +29,8 @@ def status(format: str) -> int:
 def run() -> int:
     """Run the backfills of the phase background.
 
-    It runs beside the service. Another migrator has its turn after a few seconds. After an interruption, run the
-    command again: it continues with the first row that is not done.
+    The command runs while the service serves. After a few seconds, it lets another migrator run. After an
+    interruption, run the command again: it continues with the first row that is not done.
     """
     from app.cli.backfill_commands import run_phase
 
@@ -49,7 +49,7 @@ def pause(migration: str) -> None:
 @backfill.command(examples="images schema backfill resume 0038")
 @click.argument("migration")
 def resume(migration: str) -> None:
-    """Let a backfill run that was paused or cancelled.
+    """Allow a paused or cancelled backfill to run again.
 
     This command does not run it. `images schema backfill run` or `yoyo apply` does.
     """
@@ -76,7 +76,7 @@ def cancel(migration: str) -> None:
     examples="images schema contract\nimages schema contract --despite 'the sessions are those of a report'",
     exit_codes={0: "done", 1: "an older release may run, or a backfill is not done"},
 )
-@click.option("--despite", metavar="REASON", help="Apply although sessions may be of an older release.")
+@click.option("--despite", metavar="REASON", help="Apply even if sessions may belong to an older release.")
 def contract(despite: str | None) -> int:
     """Apply the migrations of the phase contract.
 

@@ -7,7 +7,7 @@ from app.cli.commands.classes import Bytes, Group
 
 @click.group("backfill", cls=Group)
 def backfill_images() -> None:
-    """Read the bytes of images that were stored before."""
+    """Read the bytes of stored images again."""
 
 
 @backfill_images.command(
@@ -18,14 +18,15 @@ def backfill_images() -> None:
     "--rate",
     type=Bytes(),
     metavar="BYTES",
-    help="Read at most so many bytes per second, such as 50MB. Default: no limit.",
+    help="Read at most this many bytes per second, such as 50MB. Default: no limit.",
 )
 def capture(rate: int | None) -> int:
     """Fill capture metadata and ThumbHashes.
 
-    It reads the images that have none yet, and fills their positions and colors too. It runs beside the service. After
-    an interruption, run the command again: it continues with the images that are left. Each image
-    that it fills gets a new `updated_at`. With LOCATION=strip it first removes stored positions.
+    The command reads the bytes of each image that has no capture metadata yet. It also fills the position and the
+    colors. It runs while the service serves. After an interruption, run the command again: it continues with the
+    images that are left. Each image that it fills gets a new `updated_at`. With LOCATION=strip it first removes
+    stored positions.
     """
     from app.cli.backfill_capture import backfill_capture
 

@@ -33,14 +33,14 @@ def objects() -> None:
     "--max-removals",
     type=click.IntRange(min=0),
     metavar="NUMBER",
-    help="Remove at most so many objects. Default: a tenth of the objects. If there are more orphans, remove none.",
+    help="Remove at most this many objects. If there are more orphans, remove none. Default: a tenth of the objects.",
 )
 @click.option("--verify", is_flag=True, help="Also read the bytes of each image and compare their SHA-256.")
 @click.option(
     "--verify-rate",
     type=Bytes(),
     metavar="BYTES",
-    help="With --verify, read at most so many bytes per second, such as 50MB. Default: no limit.",
+    help="With --verify, read at most this many bytes per second, such as 50MB. Default: no limit.",
 )
 @click.option(
     "--verify-interval",
@@ -48,7 +48,7 @@ def objects() -> None:
     default=2_592_000,
     show_default=True,
     metavar="SECONDS",
-    help="With --verify, skip sound bytes that were verified within this time. So an interrupted run continues.",
+    help="With --verify, skip correct bytes that were verified within this time, so that an interrupted run continues.",
 )
 def check(
     grace: float,
@@ -61,7 +61,7 @@ def check(
 ) -> int:
     """Find images without bytes, and bytes without an image.
 
-    If the object store is that of another catalogue, the command fails and removes nothing.
+    If the object store belongs to another catalogue, the command fails and removes nothing.
     """
     if max_removals is not None and not remove_orphans:
         raise UsageError("--max-removals needs --remove-orphans.")
@@ -84,7 +84,7 @@ def check(
     help="The ID that the store has, from the error message. The store and the database both get a new one.",
 )
 def adopt(replace: UUID | None) -> None:
-    """Make the object store that of this database.
+    """Connect the object store with this database.
 
     Use it for a copy of a store, for example one that you restored. The first start of the service gives the database
     and the object store the same ID, in the object catalogue.json. The service does not start with a store that has

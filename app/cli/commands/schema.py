@@ -79,7 +79,7 @@ def check(files: tuple[Path, ...], format: str) -> int:
     help="Rows to create in each table.",
 )
 @click.option("--save", is_flag=True, help="Keep the times in sql/review/measured.json, for `images schema plan`.")
-@click.option("--latest-only", is_flag=True, help="Do not also run them on the oldest PostgreSQL that is installed.")
+@click.option("--latest-only", is_flag=True, help="Do not repeat the review on the oldest installed PostgreSQL.")
 def review(migrations: tuple[str, ...], rows: int, save: bool, latest_only: bool, format: str) -> int:
     """Run migrations on a scratch database, and measure them.
 
@@ -132,7 +132,7 @@ def new(message: str) -> None:
     exit_codes={0: "no drift", 1: "the live schema differs", 3: "could not be compared"},
 )
 def drift(format: str) -> int:
-    """Show in what the live schema differs from sql/schema.sql.
+    """Show differences between the live schema and sql/schema.sql.
 
     The file sql/drift.ignore has patterns of things that others may change, one a line: PATTERN  # REASON. With the
     format sql, the command prints the statements that bring the live schema back. It does not run them.
@@ -147,13 +147,13 @@ def drift(format: str) -> int:
     examples="images schema verify\nimages schema verify --repair --format json",
     exit_codes={0: "no faults, or all were repaired", 1: "faults are left", 3: "could not be verified"},
 )
-@click.option("--repair", is_flag=True, help="Also write what is missing, and delete what is too much.")
+@click.option("--repair", is_flag=True, help="Also add missing rows, and delete wrong ones.")
 def verify(repair: bool, format: str) -> int:
     """Compare the tables that triggers fill with their source.
 
-    The checks are the files of sql/verify/. Each reads its table in small ranges, while the service runs. The result is
-    recorded, for /schema and /metrics. A repair leaves rows that are being written, and waits at most half a second for
-    a lock.
+    The checks are the files of sql/verify/. Each reads its table in small ranges, while the service runs. The
+    result is recorded, for /schema and /metrics. A repair skips rows that another session is changing, and waits at
+    most half a second for a lock.
     """
     from app.cli.verify_schema import verify_schema
 
@@ -184,8 +184,8 @@ def tag(name: str | None) -> None:
 def rollback(name: str, yes: bool) -> int:
     """Roll back the migrations that a release does not have.
 
-    The command shows the plan and asks. It rejects the same as `yoyo rollback`: a rollback that would lose rows needs
-    ACCEPT_DATA_LOSS.
+    The command shows the plan and asks you to confirm it. Like `yoyo rollback`, it rejects a rollback
+    that would lose rows, unless ACCEPT_DATA_LOSS names the migration.
     """
     from app.cli.schema_commands import roll_back
 
@@ -198,7 +198,8 @@ def renumber(file: Path) -> None:
     """Give a migration and its dependents the next free number.
 
     Use this if another branch took the number. The command renames the files and corrects the references in sql/, docs/
-    and the pages. A database that has the old number applied follows at its next `yoyo apply`.
+    and the pages. A database that has applied
+    the old number gets the new one with its next `yoyo apply`.
     """
     from app.cli.schema_commands import renumber_migration
 
@@ -211,8 +212,8 @@ def renumber(file: Path) -> None:
 def baseline(number: str, release: str | None) -> None:
     """Replace the migrations up to NNNN by one file.
 
-    New databases start from it. A database that has all of them continues. Any other database first needs the release
-    that has their files.
+    A new database begins with this file. A database that has applied all of the old ones continues. Any other
+    database first needs the release that has the old files.
     """
     from app.cli.schema_commands import development_packages
 

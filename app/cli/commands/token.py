@@ -65,10 +65,10 @@ def create(
     type=Overlap(),
     default="1d",
     show_default=True,
-    help="How long the present secret works on. 0: it stops working at once.",
+    help="How long the current secret still works. 0: it stops working at once.",
 )
 @click.option(
-    "--expires", type=Expiry(), help="When the new secret stops working.  [default: as long as the present one]"
+    "--expires", type=Expiry(), help="When the new secret stops working.  [default: as long as the current one]"
 )
 def rotate(name: str, overlap: timedelta, expires: End | None) -> None:
     """Give a token a new secret and print the token once.
@@ -107,7 +107,7 @@ def list_(format: str) -> None:
 @token.command(examples="images token revoke gallery")
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Revoke a token, with its former secret too. It stops working within 0.5 s."""
+    """Revoke a token and its earlier secret. It stops working within 0.5 s."""
     from app.cli import manage_tokens
 
     manage_tokens.revoke(name)

@@ -39,7 +39,7 @@ class Expiry(click.ParamType[End]):
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time. Examples: 90d, 12h, 2027-01-31, never.", param, ctx)
         if at <= datetime.now(UTC):
-            self.fail(f"{value} is over.", param, ctx)
+            self.fail(f"{value} is in the past.", param, ctx)
         return End(at=at)
 
 

@@ -53,7 +53,8 @@ async def healthz(request: Request[State]) -> Response:
     scope=None,
     summary="Check readiness",
     description="Returns 200 when the database answers, all migrations of this release are applied, and "
-    "the object store is not that of another catalogue. Migrations that run beside the release or after the earlier "
+    "the object store does not belong to another catalogue. Migrations that run beside the release or after the "
+    "earlier "
     "one do not count. The status is `read-only` if only a replica answers.",
     answers=(Answer(200, "The service is ready.", {JSON: _status("ready", "read-only")}),),
     problems=("503 database-unavailable", "503 migrations-pending", "503 wrong-store", "503 draining"),

@@ -238,7 +238,7 @@ async def delete_image(request: Request[State]) -> Response:
             if not free:
                 logger.warning("left %r in the object store: an import or a backup is running", gone["storage_key"])
             elif not is_removable:
-                logger.warning("left %r in the object store: it is that of another catalogue", gone["storage_key"])
+                logger.warning("left %r in the object store: it belongs to another catalogue", gone["storage_key"])
             elif await queries.get_image_by_sha256(connection, gone["sha256"]) is None:
                 await store.delete(objects, objects_of(gone))
     except UNAVAILABLE as error:

@@ -54,7 +54,7 @@ class Reading:
             if isinstance(error, asyncpg.InsufficientPrivilegeError):
                 self.unknown.append(f"{what}: {error}")
             elif isinstance(error, asyncpg.LockNotAvailableError):
-                self.unknown.append(f"{what}: a table is locked, for example by a migration. Look again in a moment")
+                self.unknown.append(f"{what}: a table is locked, for example by a migration. Try again in a moment")
             elif isinstance(error, asyncpg.QueryCanceledError):
                 self.unknown.append(f"{what}: it took longer than DATABASE_STATEMENT_TIMEOUT")
             else:
