@@ -73,6 +73,8 @@ def texts_of(document: object) -> list[str]:
         ("idiom", "The service refuses the token."),
         ("idiom", "The token is none that is in force."),
         ("idiom", "PORT is 8000 unless told otherwise."),
+        ("idiom", "The replica answers while the primary is away."),
+        ("idiom", "A request is answered 503, and holds up the others."),
         ("semicolon", "The pool is full; the caller waits."),
         ("31-words", " ".join(["word"] * 31)),
     ],

@@ -238,7 +238,7 @@ def wait(listener: socket.socket | None, progress: int | None) -> int:
 
 
 def run_backfills() -> None:
-    """Start the backfills that run beside the service, if the project has such migrations and MIGRATE is not false."""
+    """Start the backfills that run while the service serves, if there are any and MIGRATE is not false."""
     migrations = Path("sql/migrations").glob("*.sql")
     if os.environ.get("MIGRATE", "true").lower() in OFF:
         return

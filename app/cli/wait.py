@@ -86,7 +86,7 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
 
 
 def _check_replica(url: str) -> None:
-    """Raise UsageError if the service cannot use an option of READ_DATABASE_URL. A replica may be away at a start."""
+    """Raise UsageError if the service cannot use an option of READ_DATABASE_URL. A replica may be down at a start."""
     try:
         if not url.startswith("embedded:"):
             asyncpg_urls(url)

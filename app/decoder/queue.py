@@ -1,6 +1,6 @@
 """Decoder queue of a worker: which images are decoded at the same time, and which wait for their turn.
 
-The pixels that are decoded at the same time have a limit. No token holds up the images of another one.
+The pixels that are decoded at the same time have a limit. No token blocks the images of another one.
 """
 
 import asyncio

@@ -188,7 +188,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.report("the lock is free")
 
     def give_way(self, migration_id: str) -> None:
-        """Let another migrator have its turn, if this one runs beside the service. Then take the lock again.
+        """Let another migrator have its turn, if this one runs while the service serves. Then take the lock again.
 
         Raises CommandError if it may not continue.
         """

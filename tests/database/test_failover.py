@@ -1,4 +1,4 @@
-"""PostgreSQL dies, in each way that it can: 503 in time while it is away, and not one more when it is back."""
+"""PostgreSQL dies, in each way that it can: 503 in time while it is down, and none as soon as it is back."""
 
 import asyncio
 import os

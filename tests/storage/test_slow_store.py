@@ -1,4 +1,4 @@
-"""A slow object store does not hold up reads: no connection waits for it while bytes are written."""
+"""A slow object store does not delay reads: no connection waits for it while bytes are written."""
 
 import asyncio
 import os

@@ -46,7 +46,9 @@ RULES: dict[str, re.Pattern[str]] = {
         r"(?:unless|if not|when) (?:told|said|asked)(?: otherwise)?|to be had|can be had|in vain|comes? by|"
         r"but for|lest|thereof|in silence|for good(?=[.,;:)]|$)|make good|makes good|"
         r"(?:is|are|was|were|be|been|being) (?:told|said|had)(?! to\b)|stands? (?:in|beside|before|above|below|under)|"
-        r"go(?:es)? on|hand(?:s|ed)? on|hold(?:s)? good|owe[sd]?|look after)\b|"
+        r"go(?:es)? on|hand(?:s|ed)? on|hold(?:s)? good|owe[sd]?|look after|"
+        r"(?:is|are|was|were|be|being) away|beside the (?:service|release)|answered (?:with )?\d{3}|"
+        r"h(?:old|olds|olding|eld) up(?! to))\b|"
         r"(?<!connection )(?<!connections )\brefus(?:es?|ed|ing|al)\b(?! (?:the )?connections?)",
         re.IGNORECASE,
     ),

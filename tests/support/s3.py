@@ -76,13 +76,13 @@ class S3:
 
 
 class Held:
-    """A way to an S3 server that holds up the requests of some methods until `release` is called, or for a time.
+    """A way to an S3 server that delays the requests of some methods until `release` is called, or for a time.
 
     `delay` is in seconds. Without it, a request waits for `release`.
     """
 
     def __init__(self, server: S3, *methods: str, delay: float | None = None) -> None:
-        self.arrived = 0  # requests that were held up
+        self.arrived = 0  # requests that were delayed
         self._released = Event()
         held = self
 

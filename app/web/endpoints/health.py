@@ -53,7 +53,7 @@ async def healthz(request: Request[State]) -> Response:
     scope=None,
     summary="Check readiness",
     description="Returns 200 when the database answers, all migrations of this release are applied, and "
-    "the object store does not belong to another catalogue. Migrations that run beside the release or after the "
+    "the object store does not belong to another catalogue. Migrations that run while the release serves, or after the "
     "earlier "
     "one do not count. The status is `read-only` if only a replica answers.",
     answers=(Answer(200, "The service is ready.", {JSON: _status("ready", "read-only")}),),
