@@ -67,7 +67,7 @@ RULES = {
     "validate-apart": Rule(UNSAFE, "move VALIDATE CONSTRAINT to its own file"),
     "lock-table": Rule(UNSAFE, "leave the lock to the statement that needs it"),
     "lock-timeout-off": Rule(UNSAFE, "remove it: the migrator sets lock_timeout for each statement"),
-    "slow-under-lock": Rule(UNSAFE, "move it to a file of its own, before or after the one that takes the lock"),
+    "slow-under-lock": Rule(UNSAFE, "move it to its own file, before or after the one that takes the lock"),
     "lock-order": Rule(CARE, "give each table a file of its own, or lock them in the order of the writers"),
     "commit-in-transaction": Rule(UNSAFE, "add `-- transactional: false` to the header"),
     "foreign-key-locks": Rule(

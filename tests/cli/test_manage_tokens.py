@@ -243,15 +243,15 @@ def test_a_limit_that_is_not_named_stays(database: str) -> None:
         "gallery has 7 requests a second and 1 GiB of uploads a day. Workers apply it within 0.5 s.\n"
     )
     assert (
-        "gallery has 7 requests a second. Every"
+        "gallery has 7 requests a second. Workers"
         in images(database, "limit", "gallery", "--upload-quota", "none").stderr
     )
     assert (
-        "gallery has 10 MB of uploads a day. Every"
+        "gallery has 10 MB of uploads a day. Workers"
         in images(database, "limit", "gallery", "--rate", "none", "--upload-quota", "10MB").stderr
     )
     images(database, "limit", "gallery", "--upload-quota", "none")
-    assert "gallery has no limits. Every" in images(database, "limit", "gallery", "--rate", "none").stderr
+    assert "gallery has no limits. Workers" in images(database, "limit", "gallery", "--rate", "none").stderr
     assert images(database, "limit", "gallery").stderr == (
         "error: name a limit.\nhint: example: images token limit NAME --rate 50/s\n"
     )

@@ -125,7 +125,7 @@ def test_a_promise_of_security_is_kept_or_rejected(option: str, variable: str, d
 
         assert done.returncode == 3
         shown = f"{variable} ({name})" if own else name
-        assert f"(DATABASE_URL): the service cannot use {shown}: sslmode=verify-full" in done.stderr
+        assert f"(DATABASE_URL): the service cannot use {shown}: use sslmode=verify-full" in done.stderr
         assert done.stderr.count("\n") == 1
 
 
