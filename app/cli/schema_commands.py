@@ -35,6 +35,7 @@ def check_files(files: Collection[Path], format: str) -> ExitCode:
     """Print what is unsafe in sql/, or only in these files. Return ACTION_NEEDED if there are findings."""
     with development_packages():
         from app.lint import check  # with pglast, which takes 50 ms
+        from app.lint.sarif import sarif
 
     chosen = {path.resolve(): path for path in files}
     if missing := [named for path, named in chosen.items() if not path.exists()]:
@@ -47,6 +48,8 @@ def check_files(files: Collection[Path], format: str) -> ExitCode:
     if format == "json":
         objects = [asdict(each) | {"path": each.place, "link": each.link} for each in found]
         print(json.dumps({"findings": objects}, indent=2))
+    elif format == "sarif":
+        print(json.dumps(sarif(found), indent=2))
     elif found:
         print_verdicts("\n".join(map(str, found)))
     else:

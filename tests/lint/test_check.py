@@ -25,6 +25,7 @@ from app.lint.findings import CannotCheckError, Finding
 from app.lint.migration_rules import migration_faults
 from app.lint.query_rules import parameter_count, query_faults
 from app.lint.rules import RULES, SQUAWK_RULES
+from app.lint.sarif import sarif
 from app.lint.state import MigrationState
 from app.lint.usage import Use, header_words, use_of
 from app.migrations import migration_file, validation
@@ -279,6 +280,23 @@ def test_words_in_a_string_allow_nothing(tmp_path: Path) -> None:
     found = one(tmp_path, f"COMMENT ON TABLE images IS '\n-- allow: blocking-index because x\n';{INDEX}")
 
     assert [finding.rule for finding in found] == ["blocking-index"]
+
+
+def test_sarif_has_a_result_for_each_finding(tmp_path: Path) -> None:
+    unsafe, care = one(tmp_path, f"COMMENT ON TABLE images IS 'é';\n\n{INDEX}\nALTER TABLE images ADD COLUMN a money;")
+
+    [run] = sarif([unsafe, care])["runs"]
+
+    assert [each["id"] for each in run["tool"]["driver"]["rules"]] == ["blocking-index", "column-type"]
+    assert [(each["ruleId"], each["level"]) for each in run["results"]] == [
+        ("blocking-index", "error"),
+        ("column-type", "warning"),
+    ]
+    [place] = run["results"][0]["locations"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"].endswith("sql/migrations/0901_case.sql")
+    assert place["physicalLocation"]["region"] == {"startLine": 7}
+    assert run["results"][0]["message"]["text"].startswith("writes to images wait until the index is built. Use CREATE")
+    assert sarif([])["runs"][0]["results"] == []
 
 
 def test_a_finding_names_its_place_and_has_a_hint(tmp_path: Path) -> None:

@@ -49,8 +49,9 @@ def status(format: str) -> int:
 
 @schema.command(
     warns=False,
-    params=[format_option("text", "json")],
-    examples="images schema check\nimages schema check sql/migrations/0028_index_images_title.sql",
+    params=[format_option("text", "json", "sarif")],
+    examples="images schema check\nimages schema check sql/migrations/0028_index_images_title.sql\n"
+    "images schema check --format sarif > schema.sarif",
     exit_codes={0: "no findings", 1: "findings", 3: "could not be checked"},
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
