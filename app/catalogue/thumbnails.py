@@ -1,5 +1,6 @@
 """Thumbnails: read from the object store, or made by a decoder and then stored."""
 
+import hashlib
 from typing import NamedTuple
 
 from asyncpg import Record
@@ -64,6 +65,14 @@ class Made(NamedTuple):
     is_new: bool = False
 
 
+def _sha256(spool: Spool) -> str:
+    """Return the SHA-256 of the bytes in hexadecimal digits."""
+    content = spool.content()
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
 class Thumbnails:
     """The thumbnails of one worker. Requests of one token for the same thumbnail share one task."""
 
@@ -113,8 +122,10 @@ class Thumbnails:
                 raise ContentMissingError(row["storage_key"], row["byte_size"], spool.size)
             try:
                 content = self._codec.thumbnail(spool.content(), size, format, attempt)
-            except RejectedImageError as error:  # adopted bytes, which were never decoded before
-                raise NoThumbnailError(error.detail) from None
+            except RejectedImageError as error:
+                if row["storage_key"] == keys.storage_key(row["sha256"]) and _sha256(spool) != row["sha256"]:
+                    raise ContentMissingError(row["storage_key"], row["byte_size"], spool.size) from None
+                raise NoThumbnailError(error.detail) from None  # adopted bytes, which were never decoded before
         return Made(content, self._paint(content, format, attempt) if row["lacks_paint"] else None, is_new=True)
 
     def _paint(self, content: bytes, format: ThumbnailType, attempt: Attempt) -> Paint | None:

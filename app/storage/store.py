@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:  # only in the stubs of obstore
     from obstore.store import ClientConfig, RetryConfig
 
 CHUNK = 256 * 1024  # bytes of a stream in memory at once
+CHUNK_TIMEOUT = 30.0  # seconds for each CHUNK, and at most as many for a small object
 PART = 5 * 1024 * 1024  # bytes of a large object written at once: the minimum of S3
 PAGE = 1000  # objects in one page of a listing, as in S3
 UNFINISHED = re.compile(r"#[0-9]+$")
 # obstore raises these for a key without bytes, and for text that cannot be a key, as an adopted row may have.
 ABSENT = (FileNotFoundError, ValueError, TypeError)
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+TOO_SLOW = "The object store sends too slowly."
 NO_SIGNING = "CONTENT_REDIRECT needs a store that signs URLs: s3://, gs:// or az:// in STORAGE_URL."
 
 SIGNING = (S3Store, GCSStore, AzureStore)  # stores that can sign a URL
@@ -236,7 +239,22 @@ async def stream(
     except ABSENT:
         return None
     start, end = result.range
-    return end - start, _file(store, key, start, end) if isinstance(store, LocalStore) else result.stream(CHUNK)
+    return end - start, _file(store, key, start, end) if isinstance(store, LocalStore) else _in_time(
+        result.stream(CHUNK)
+    )
+
+
+async def _in_time(chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Yield the chunks. Raises BaseError if the store sends a byte now and then."""
+    while True:
+        try:
+            async with asyncio.timeout(CHUNK_TIMEOUT):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise GenericError(TOO_SLOW) from error
+        yield chunk
 
 
 async def _file(store: LocalStore, key: str, start: int, end: int) -> AsyncIterator[Any]:
@@ -254,9 +272,12 @@ async def _file(store: LocalStore, key: str, start: int, end: int) -> AsyncItera
 async def read(store: ObjectStore, key: str) -> bytes | None:
     """Return all the bytes of a small object, or None if the key has no bytes."""
     try:
-        return bytes(await (await obstore.get_async(store, _checked(key))).bytes_async())
+        async with asyncio.timeout(CHUNK_TIMEOUT):
+            return bytes(await (await obstore.get_async(store, _checked(key))).bytes_async())
     except ABSENT:
         return None
+    except TimeoutError as error:
+        raise GenericError(TOO_SLOW) from error
 
 
 def copy(store: ObjectStore, key: str, spool: Spool) -> bool:
@@ -265,6 +286,10 @@ def copy(store: ObjectStore, key: str, spool: Spool) -> bool:
         result = obstore.get(store, _checked(key))
     except ABSENT:
         return False
-    for chunk in result.stream(min_chunk_size=CHUNK):
-        spool.write(chunk)
+    started = monotonic()
+    # Pieces as they come: to wait for a whole chunk could take for ever.
+    for piece in result.stream(min_chunk_size=CHUNK if isinstance(store, LocalStore) else 1):
+        spool.write(piece)
+        if monotonic() - started > CHUNK_TIMEOUT * (1 + spool.size // CHUNK):
+            raise GenericError(TOO_SLOW)
     return True

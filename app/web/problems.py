@@ -291,6 +291,8 @@ async def _content_missing(request: Request, error: Exception) -> Response:
     CONTENT_FAULTS.inc()
     if error.size is None:
         logger.error("the object store has no bytes under %r", error.key)
+    elif error.size == error.byte_size:
+        logger.error("the object store has other bytes under %r: run images objects check --verify", error.key)
     else:
         logger.error("the object store has %s bytes under %r, the row has %s", error.size, error.key, error.byte_size)
     detail = (

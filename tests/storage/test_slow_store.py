@@ -2,6 +2,10 @@
 
 import asyncio
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -9,11 +13,14 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+from obstore.exceptions import GenericError
 from obstore.store import ObjectStore
 
 from app.settings import Settings
 from app.storage import store
 from app.storage.keys import storage_key
+from app.storage.spool import Spool
+from app.storage.store import open_store
 from tests.conftest import client_of
 from tests.database.test_outages import unavailable
 from tests.migrations.test_backend import wait_until
@@ -22,6 +29,7 @@ from tests.support.pictures import picture
 from tests.support.s3 import BUCKET, S3, Held
 
 POOL_SIZE = 4
+MODIFIED = "Sun, 29 Nov 2026 12:00:00 GMT"
 PROMPT = 2.0  # seconds of a read, on a machine with much to do. While it waits for a connection, it takes 5.5 s.
 
 
@@ -156,3 +164,43 @@ async def test_figures(image: str, s3: S3, settings: Settings, monkeypatch: pyte
                 await asyncio.sleep(0.05)
             statuses = sorted(task.result().status_code for task in tasks)
             print(f"uploads: {monotonic() - started:.1f} s, {statuses}; longest get: {max(waits) * 1000:.0f} ms")
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """A store that sends a byte now and then, so that its client's time-out for a silent server never ends a read."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        for name, value in {"Content-Length": "1000000", "ETag": '"a"', "Last-Modified": MODIFIED}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with suppress(ConnectionError):
+            for _ in range(400):
+                self.wfile.write(b"a")
+                time.sleep(0.05)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+async def test_a_store_that_sends_a_byte_now_and_then_is_given_up(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise two such reads would hold all turns of a worker's thumbnails."""
+    monkeypatch.setattr(store, "CHUNK_TIMEOUT", 0.2)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads = True
+    with server, ThreadPoolExecutor(1) as thread:
+        thread.submit(server.serve_forever)
+        monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+        objects = open_store(f"s3://{BUCKET}/objects")
+        try:
+            async with asyncio.timeout(10):
+                with pytest.raises(GenericError, match="too slowly"):
+                    await store.read(objects, "a")
+                with pytest.raises(GenericError, match="too slowly"), Spool() as spool:
+                    await asyncio.to_thread(store.copy, objects, "a", spool)
+                streamed = await store.stream(objects, "a")
+                assert streamed is not None
+                with pytest.raises(GenericError, match="too slowly"):
+                    await anext(streamed[1])
+        finally:
+            server.shutdown()

@@ -17,6 +17,7 @@ from app.decoder.client import Codec
 from app.decoder.queue import THUMBNAILS
 from app.settings import Settings
 from app.storage import store
+from app.storage.keys import storage_key
 from app.web.endpoints.thumbnails import accepted
 from tests.conftest import client_of
 from tests.support.api import faults, insert, objects, place, problem, put, remove, upload
@@ -472,6 +473,18 @@ async def test_broken_bytes_have_no_thumbnail(
 
         for _ in range(2):
             assert problem(await client.get(f"/v1/images/{id}/thumbnail"), 404, "no-thumbnail")["detail"]
+
+
+async def test_changed_bytes_of_the_same_size_are_told_from_those_without_a_thumbnail(
+    client: httpx.AsyncClient, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = await upload(client, content := picture("PNG"))
+    key = storage_key(image["sha256"])
+    put(settings, key, bytes(len(content)))
+
+    problem(await client.get(f"/v1/images/{image['id']}/thumbnail"), 404, "content-missing")
+
+    assert f"the object store has other bytes under '{key}'" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["../secret", "a//b", "none"])
