@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from app.errors import UsageError
+from app.errors import CommandError, ExitCode, UsageError
 from app.migrations.tags import Tag
 from app.program import SCHEMA
 from app.schema.digest import Digest, digest
@@ -32,8 +32,15 @@ class Release:
         return file is not None and any(file.matches_except_depends(each, self.ids) for each in self.digests)
 
     def above(self, entries: Sequence[Entry], files: Mapping[str, Digest]) -> list[str]:
-        """Return the IDs of applied migrations that are not in the release."""
-        return [entry.id for entry in entries if entry.applied and not self.has(entry, files)]
+        """Return the IDs of applied migrations that are not in the release. Raises CommandError if one has no file."""
+        found = [entry.id for entry in entries if entry.applied and not self.has(entry, files)]
+        if lacking := [id for id in found if id not in files]:
+            raise CommandError(
+                f"nothing was rolled back: {lacking[-1]} is applied, and this release does not have its file.",
+                f"run this command with the newer release that has {lacking[-1]}",
+                ExitCode.ACTION_NEEDED,
+            )
+        return found
 
 
 def find(name: str, tags: Iterable[Tag], folder: Path) -> Release:

@@ -56,7 +56,8 @@ class LockHolder:
         since = f", its transaction open for {self.seconds:,.0f} s" if self.seconds is not None else ""
         holds = f" holds {self.mode} on {self.relation}" if self.relation else " has a transaction open"
         if self.gid is not None:
-            return f"prepared transaction {self.gid!r}{holds}{since}: ROLLBACK PREPARED or COMMIT PREPARED ends it"
+            gid = self.gid.replace("'", "''")
+            return f"prepared transaction '{gid}'{holds}{since}: ROLLBACK PREPARED or COMMIT PREPARED ends it"
         statement = f": {self.query}" if self.query else ""
         state = f", {self.state}" if self.state else ""
         name = self.application or "no application_name"

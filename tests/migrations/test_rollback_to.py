@@ -85,6 +85,20 @@ def test_a_git_tag_is_where_a_rollback_ends(empty_database: str, folder: Path, t
 
 
 @pytest.mark.parametrize("name", ["v9", "--help", "HEAD~99"])
+def test_the_files_of_an_older_release_are_not_enough(empty_database: str, folder: Path, to: Command) -> None:
+    apply(empty_database, folder, NAMES[0])
+    tag(empty_database, "v1.2", folder)
+    apply(empty_database, folder)
+    for path in folder.glob("000[23]*"):
+        path.unlink()
+
+    with pytest.raises(CommandError, match=f"{NAMES[2]} is applied, and this release does not have its file") as error:
+        to("v1.2")
+
+    assert error.value.exit_code == ExitCode.ACTION_NEEDED
+    assert applied(empty_database) == NAMES
+
+
 def test_an_unknown_release_is_named_with_the_tags_that_there_are(
     empty_database: str, folder: Path, to: Command, name: str
 ) -> None:
