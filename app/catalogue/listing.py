@@ -46,7 +46,7 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tag: Annotated[
-        Tags, Field(description="Images that have all of these tags. Case does not count.", examples=[["flat"]])
+        Tags, Field(description="Images that have all of these tags. Case does not matter.", examples=[["flat"]])
     ] = []
     content_type: Annotated[
         MediaType | None,
@@ -235,7 +235,7 @@ class TagQuery(BaseModel):
 
     prefix: Annotated[
         Annotated[Text, StringConstraints(max_length=MAX_TAG_LENGTH)],
-        Field(description="Tags that begin with this text. Case does not count.", examples=["fl"]),
+        Field(description="Tags that begin with this text. Case does not matter.", examples=["fl"]),
     ] = ""
     limit: Annotated[Whole, Between(1, MAX_LIMIT), Field(description="The largest number of tags on the page.")] = 50
     cursor: Annotated[str | None, Field(description="`next` of the page before.")] = None

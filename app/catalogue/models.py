@@ -114,8 +114,8 @@ Use = Annotated[
     AfterValidator(_uses),
     Field(
         json_schema_extra={"pattern": "^((keywords|caption)(,(keywords|caption))*)?$"},
-        description="`keywords`: the keywords in the file become the tags. `caption`: the caption in the file becomes "
-        "the description. `keywords,caption`: both. Your own tags and description stay as they are.",
+        description="`keywords`: the keywords in the file become the tags. `caption`: the caption in the file "
+        "becomes the description. `keywords,caption`: both. Your own tags and description come first.",
     ),
 ]
 

@@ -22,8 +22,8 @@ from app.cli.commands.classes import Command
 @click.option(
     "--use",
     metavar="NAMES",
-    help="Make tags of the keywords in each file, and a description of its caption: `keywords`, `caption`, or "
-    "`keywords,caption`. With --tag, the keywords are not used.",
+    help="Use the keywords in each file as tags, and its caption as the description: `keywords`, `caption`, or "
+    "`keywords,caption`. With --tag, the keywords are ignored.",
 )
 @click.pass_obj
 def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tuple[str, ...], use: str | None) -> int:

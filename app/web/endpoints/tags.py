@@ -22,8 +22,8 @@ PATH = "/v1/tags"
     tag=Tag.FIGURES,
     scope="read",
     summary="List tags",
-    description="Returns the tags that images have, with the number of images of each. Tags that differ only in case "
-    "are one tag, as it was written in the image that has it for the longest time. The order is that of the Unicode "
+    description="Returns the tags that images have, with the number of images of each. Tags that differ only in "
+    "case count as one tag, with the spelling of the oldest image that has it. The order is that of the Unicode "
     "code points in lower case.",
     query=TagQuery,
     answers=(Answer(200, "A page. If there is a next page, `Link` points to it.", {JSON: TagPage}, ("Link",)),),
