@@ -23,13 +23,15 @@ suppress_warnings = ["misc.highlighting_failure", "toc.no_title"]
 myst_heading_anchors = 4
 html_theme = "furo"
 html_title = "Image catalogue"
+html_static_path = ["theme"]
+html_css_files = ["theme.css"]
 html_copy_source = False
 html_show_sphinx = False
 
 # The contents of the site. They are not in index.md, because a forge shows them there as code.
 CONTENTS = {
-    "Tutorials": ["tutorials/*"],
-    "Use the API": ["how-to/api/*"],
+    "Tutorials": ["tutorials/first-images", "tutorials/*"],
+    "Use the API": ["how-to/api/upload-images", "how-to/api/search-and-page", "how-to/api/*"],
     "Operate": ["how-to/operate/*"],
     "Change the schema": ["how-to/dba/*"],
     "Runbook": ["runbook/index", "runbook/*"],
