@@ -72,6 +72,10 @@ OTHERS = [  # messages that are not an argument of such a call, or have too few 
     "error: --tag WHAT.",
     "error: SECRETS_DIR: REASON.",
     "sql/migrations/FILE:LINE: WHAT: ADVICE",
+    # Their text is in sql/queries/find_session_fault.sql.
+    "error: session_replication_role is replica, so triggers do not run.",
+    "error: the trigger NAME of TABLE is disabled.",
+    "error: the search_path finds SCHEMA.TABLE before SCHEMA.TABLE.",
 ]
 PROMOTE = 'psql -c "SELECT pg_promote()"'
 
