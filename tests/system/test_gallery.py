@@ -717,6 +717,11 @@ def test_a_finger_finds_the_title_and_the_buttons(site: Site, chromium: Browser,
         expect(page.locator("#state")).not_to_contain_text("drop")
         (tmp_path / "boat.png").write_bytes(picture("PNG", (64, 48)))
         page.locator("#files").set_input_files(tmp_path / "boat.png")
+        expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new")
+        tray = page.locator("#tray").bounding_box()
+        assert tray
+        assert tray["height"] < 844 / 8
+        page.get_by_role("button", name="Show each upload").tap()
         page.get_by_role("link", name="New").tap()
 
         for button in page.locator("#picture > .bar button, #picture > .bar a").all():
@@ -726,6 +731,32 @@ def test_a_finger_finds_the_title_and_the_buttons(site: Site, chromium: Browser,
         page.get_by_role("textbox", name="Title").fill("A boat")
         page.get_by_role("button", name="Save").tap()
         expect(page.locator("#picture-title")).to_have_text("A boat")
+
+
+def test_a_search_is_by_relevance_unless_the_user_chooses_and_knows_the_month(site: Site, page: Page) -> None:
+    site.upload(content=photo(seed=1), title="Red boat")  # taken in July 2026
+    site.upload(content=picture(seed=2), title="Pier", description="A boat in front of a pier")
+    page.goto(site.url)
+    order = page.get_by_label("Sort by", exact=True)
+    page.get_by_role("button", name="Filters").click()
+    expect(order).to_have_value("newest")
+
+    page.locator("[name=q]").fill("boat")
+    page.locator("[name=q]").press("Enter")
+    expect(order).to_have_value("relevance")
+    expect(tiles(page)).to_have_count(2)
+    assert [link.inner_text() for link in tiles(page).all()] == ["Red boat", "Pier"]
+    order.select_option("newest")
+    expect(tiles(page).first).to_have_text("Pier")
+
+    page.locator("[name=q]").fill("boat July")
+    page.locator("[name=q]").press("Enter")
+    page.get_by_role("button", name="Taken in July 2026: 1 image").click()
+    expect(order).to_have_value("captured")
+    expect(tiles(page)).to_have_count(1)
+
+    page.get_by_role("button", name="Help").click()
+    expect(page.locator("#help")).to_contain_text('"red boat"')
 
 
 def test_a_user_retries_an_upload_after_a_lost_connection(site: Site, page: Page, tmp_path: Path) -> None:

@@ -33,7 +33,21 @@ export function imageId() {
 export function filters() {
   const kept = new URLSearchParams();
   for (const name of FILTERS) for (const value of address().getAll(name)) if (value) kept.append(name, value);
+  const sort = sortOf(kept);
+  if (sort === "newest") kept.delete("sort");
+  else kept.set("sort", sort);
   return kept;
+}
+
+/**
+ * Return the order of the list. The default of a search is by relevance, which no other list has.
+ * @param {URLSearchParams} parameters
+ */
+export function sortOf(parameters) {
+  if (CAPTURE_FILTERS.some((name) => parameters.get(name))) return "captured";
+  const chosen = parameters.get("sort");
+  if (parameters.get("q")) return chosen || "relevance";
+  return !chosen || chosen === "relevance" ? "newest" : chosen;
 }
 
 /**
@@ -63,6 +77,7 @@ export function setFilter(name, value) {
     if (value) to.set(name, value);
     else to.delete(name);
     if (CAPTURE_FILTERS.includes(name)) to.delete("sort");
+    if (name === "q" && !value && to.get("sort") === "relevance") to.delete("sort");
     if (name === "sort" && value !== "captured") for (const other of CAPTURE_FILTERS) to.delete(other);
   });
 }

@@ -1,7 +1,7 @@
 // Search and filters: the forms above the wall, and the chips of the active filters.
 import { find, make } from "../dom.js";
 import { moment } from "../format.js";
-import { address, CAPTURE_FILTERS, clearFilters, go, removeTag, setFilter } from "./address.js";
+import { address, clearFilters, go, removeTag, setFilter, sortOf } from "./address.js";
 import { button, chip } from "./shared.js";
 import { hasTag, suggestTags } from "./tags.js";
 
@@ -12,6 +12,7 @@ const filters = find("#filters", HTMLFormElement);
 const tag = find("[name=tag]", HTMLInputElement, filters);
 const type = find("[name=content_type]", HTMLSelectElement, filters);
 const order = find("[name=sort]", HTMLSelectElement, filters);
+const relevance = find("[value=relevance]", HTMLOptionElement, order);
 const from = find("[name=from]", HTMLInputElement, filters);
 const until = find("[name=until]", HTMLInputElement, filters);
 const takenFrom = find("[name=taken_from]", HTMLInputElement, filters);
@@ -40,13 +41,13 @@ const LABELS = {
 export function showFilters(parameters) {
   query.value = parameters.get("q") ?? "";
   type.value = parameters.get("content_type") ?? "";
-  order.value = parameters.get("sort") === "newest" ? "" : (parameters.get("sort") ?? "");
+  order.value = sortOf(parameters);
+  relevance.hidden = relevance.disabled = !parameters.get("q");
   from.value = dateValue(parameters.get("created_after"));
   until.value = dateValue(parameters.get("created_before"), -1);
   takenFrom.value = dateValue(parameters.get("captured_after"));
   takenUntil.value = dateValue(parameters.get("captured_before"), -1);
   camera.value = parameters.get("camera") ?? "";
-  if (CAPTURE_FILTERS.some((name) => parameters.get(name))) order.value = "captured";
   const active = parameters.getAll("tag").map((tag) => chip(tag, `Remove the tag ${tag}`, () => removeTag(tag)));
   for (const [name, label] of Object.entries(LABELS)) {
     for (const value of parameters.getAll(name)) {
@@ -114,7 +115,8 @@ query.addEventListener("search", () => query.value || setFilter("q", "")); // th
 function setOpen(open) {
   filters.hidden = !open;
   toggle.setAttribute("aria-expanded", String(open));
-  (open ? tag : toggle).focus();
+  // On a phone, the keyboard of the tag field would cover the other filters.
+  if (!open || matchMedia("(any-pointer: fine)").matches) (open ? tag : toggle).focus();
 }
 
 toggle.addEventListener("click", () => setOpen(Boolean(filters.hidden)));

@@ -1,9 +1,9 @@
-// The list of keys, with links to the other pages.
+// The help: how to search, the list of keys, and links to the other pages.
 import { find } from "../dom.js";
 
 const dialog = find("#help", HTMLDialogElement);
 
-/** Show the list, or close it. */
+/** Show the help, or close it. */
 export function toggleHelp() {
   if (dialog.open) dialog.close();
   else dialog.showModal();

@@ -1,9 +1,11 @@
 // The status below the wall: loading, the number of images, an empty result, or a problem.
 import { find, make } from "../dom.js";
 import { plural } from "../format.js";
-import { clearFilters } from "./address.js";
+import { clearFilters, setFilter } from "./address.js";
+import { monthsOfSearch } from "./months.js";
 import { button } from "./shared.js";
 
+const RANKED = 200; // images. With as many matches or more, the list by relevance may have only the newest ones
 const status = find("#state", HTMLElement);
 const files = find("#files", HTMLInputElement);
 
@@ -40,8 +42,11 @@ export function showStatus({ count, query, next, loading, problem, retry }) {
     const all = query && problem.status === 422 ? [showAll()] : [];
     status.replaceChildren(make("span", { class: "bad", role: "alert", text }), button("Try again", retry), ...all);
   } else if (next !== null) status.replaceChildren("Loading…");
-  else if (count) status.replaceChildren(summary(count, query));
-  else if (query) status.replaceChildren(icon("#search svg"), summary(count, query), showAll());
+  else if (count) {
+    const isPart = count >= RANKED && new URLSearchParams(query ?? "").get("sort") === "relevance";
+    const all = isPart ? [button("Show older matches too", () => setFilter("sort", "newest"))] : [];
+    status.replaceChildren(summary(count, query), ...all);
+  } else if (query) status.replaceChildren(icon("#search svg"), summary(count, query), monthsOfSearch(), showAll());
   else {
     const select = button("Select images", () => files.click(), "primary");
     status.replaceChildren(icon("h1 svg"), summary(count, query), select);

@@ -18,6 +18,7 @@ const list = find("ul", HTMLUListElement, tray);
 const retryAll = find("#again", HTMLButtonElement);
 const cancelAll = find("#cancel-all", HTMLButtonElement);
 const bar = find("#all", HTMLProgressElement);
+const unfold = find("#unfold", HTMLButtonElement);
 
 /** @typedef {import("./shared.js").ApiImage} ApiImage */
 
@@ -148,7 +149,10 @@ class Uploads {
   /** @param {File[]} files */
   add(files) {
     if (!files.length) return;
-    if (tray.hidden && !this.left()) this.#clear();
+    if (tray.hidden && !this.left()) {
+      this.#clear();
+      setOpen(false);
+    }
     tray.hidden = false;
     for (const file of files) {
       const upload = new Upload(file, (canceled) => this.#cancel([canceled]));
@@ -224,6 +228,7 @@ class Uploads {
    */
   #fail(upload, problem) {
     const { status } = problem;
+    setOpen(true);
     if (status >= 400 && status < 500 && !RETRYABLE.includes(status)) {
       this.#counts.rejected++;
       return upload.fail(problem, null);
@@ -316,7 +321,19 @@ async function send(file, onProgress, signal) {
   }
 }
 
+/**
+ * Show a line for each upload, or only the bar over all of them. A wide window has room for the lines.
+ * @param {boolean} open
+ */
+function setOpen(open) {
+  tray.classList.toggle("open", open);
+  unfold.setAttribute("aria-expanded", String(open));
+  unfold.setAttribute("aria-label", open ? "Hide the uploads" : "Show each upload");
+}
+
 export const uploads = new Uploads();
+
+unfold.addEventListener("click", () => setOpen(!tray.classList.contains("open")));
 
 retryAll.addEventListener("click", () => uploads.retryAll());
 cancelAll.addEventListener("click", () => uploads.cancelAll());
