@@ -9,7 +9,7 @@ const MOST_OFFERED = 3;
 const MONTHS = Array.from({ length: 12 }, (_, number) => new Date(2000, number, 1));
 
 /**
- * Return the months and the year that words name, in English or in the reader's language: "july 2026", "Juli", "2026-07".
+ * Return the months and the year that words name, in English or in the language of the reader: "july 2026", "2026-07".
  * @param {string} words
  */
 function named(words) {
