@@ -17,7 +17,7 @@ from app.database.replica import ReadRouter
 from app.decoder.client import Codec
 from app.decoder.queue import DecoderQueue
 from app.errors import CommandError, describe
-from app.fair_slots import Slots, Turns
+from app.fair_slots import Slots
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings, read_settings
@@ -109,7 +109,7 @@ def create_app(settings: Settings) -> Starlette:
                     "decoder_queue": decoder_queue,
                     "thumbnails": Thumbnails(store, codec, decoder_queue, pool),
                     "uploads": Slots(settings.max_uploads, share=(settings.max_uploads + 1) // 2),
-                    "transfers": Turns(TRANSFERS, TRANSFERS // 2),
+                    "transfers": Slots(TRANSFERS, TRANSFERS // 2),
                     "pool": pool,
                     "reads": reads,
                     "metrics": measured,

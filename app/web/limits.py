@@ -1,8 +1,8 @@
 """Limits on clients: how much they may send, how slowly, and how many uploads, imports and exports run at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -17,6 +17,7 @@ from app.web.state import State
 
 STALL_TIMEOUT = 60.0  # seconds without progress, after which a client that does not read its answer is given up
 TRANSFER_TIMEOUT = 3600.0  # seconds for an import or export: its transaction keeps VACUUM from removing dead rows
+TRANSFER_WAIT = 5.0  # seconds: most exports end sooner
 MIN_BODY_RATE = 16 * 1024  # bytes per second: a body at this rate or above never times out
 
 Result = TypeVar("Result")
@@ -119,18 +120,17 @@ async def upload_slot(request: Request[State]) -> AsyncIterator[None]:
         yield
 
 
-@contextmanager
-def transfer_slot(request: Request[State]) -> Iterator[None]:
+@asynccontextmanager
+async def transfer_slot(request: Request[State]) -> AsyncIterator[None]:
     """Run as one of the few imports and exports: each holds a database connection until it ends.
 
-    One token has at most half of them. Raises ProblemError: 503.
+    One token has at most half of them. If there are more, wait for TRANSFER_WAIT with the body unread. Raises
+    ProblemError: 503.
     """
-    transfers, tenant = request.state["transfers"], current_token() or request
-    transfers.add(tenant, request)
-    if transfers.start() is None:
-        transfers.remove(tenant, request)
-        raise unavailable("busy", "Too many imports and exports are running.", closes=True)
-    try:
+    deadline = asyncio.get_running_loop().time() + TRANSFER_WAIT
+    async with AsyncExitStack() as held:
+        try:
+            await held.enter_async_context(request.state["transfers"].slot(current_token() or request, deadline))
+        except BusyError:
+            raise unavailable("busy", "Too many imports and exports are running.", closes=True) from None
         yield
-    finally:
-        transfers.finish(tenant)

@@ -13,7 +13,7 @@ from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.decoder.client import Codec
 from app.decoder.queue import DecoderQueue
-from app.fair_slots import Slots, Turns
+from app.fair_slots import Slots
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.settings import Settings
@@ -31,7 +31,7 @@ class State(TypedDict):
     decoder_queue: DecoderQueue
     thumbnails: Thumbnails
     uploads: Slots  # uploads at the same time
-    transfers: Turns[object]  # imports and exports at the same time
+    transfers: Slots  # imports and exports at the same time
     pool: Pool
     reads: ReadRouter
     metrics: Metrics

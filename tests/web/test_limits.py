@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from unittest.mock import Mock
 
 import httpx
@@ -13,7 +13,7 @@ import pytest
 
 from app.database.pool import Pool
 from app.embedded_postgres import Server
-from app.fair_slots import Turns
+from app.fair_slots import Slots
 from app.settings import Settings
 from app.web import limits
 from app.web.limits import MIN_BODY_RATE
@@ -157,7 +157,7 @@ async def test_an_upload_that_waits_too_long_gets_retry_after(settings: Settings
 async def test_the_queue_for_a_connection_is_limited(settings: Settings) -> None:
     settings = settings.model_copy(update={"database_pool_size": 1, "database_pool_queue": 3})
     async with client_of(settings) as client:
-        answers = await asyncio.gather(*(client.get("/v1/images") for _ in range(20)))
+        answers = await asyncio.gather(*(client.get(f"/v1/images?limit={n}") for n in range(1, 21)))
 
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200] * 4 + [503] * 16
@@ -196,21 +196,26 @@ async def test_a_client_that_reads_nothing_is_given_up(
     assert "the client stopped reading" in caplog.text
 
 
-def test_one_token_has_at_most_half_of_the_imports_and_exports(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns: Turns[object] = Turns(2, 1)
+async def test_one_token_has_at_most_half_of_the_imports_and_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TRANSFER_WAIT", 0.01)
+    slots = Slots(2, 1)
 
-    def slot(token: str | None) -> AbstractContextManager[None]:
+    def slot(token: str | None) -> AbstractAsyncContextManager[None]:
         monkeypatch.setattr(limits, "current_token", lambda: token)
-        request = Mock(state={"transfers": turns})
-        return limits.transfer_slot(request)
+        return limits.transfer_slot(Mock(state={"transfers": slots}))
 
-    with slot("a"):
-        with pytest.raises(ProblemError) as rejected, slot("a"):
-            pass
-        assert rejected.value.problem.status == 503
-        with slot("b"), pytest.raises(ProblemError), slot("c"):
-            pass
-    with slot("a"), slot("b"), pytest.raises(ProblemError), slot("a"):
-        pass
-    with slot(None), slot(None), pytest.raises(ProblemError), slot(None):  # with AUTH=none
-        pass
+    async def is_busy(token: str | None) -> bool:
+        try:
+            async with slot(token):
+                return False
+        except ProblemError as rejected:
+            return rejected.problem.status == 503
+
+    async with slot("a"):
+        assert await is_busy("a")
+        async with slot("b"):
+            assert await is_busy("c")
+    async with slot("a"), slot("b"):
+        assert await is_busy("a")
+    async with slot(None), slot(None):  # with AUTH=none
+        assert await is_busy(None)

@@ -82,7 +82,7 @@ class _Export(StreamingResponse):
             await in_time({"type": "http.response.body", "body": chunk, "more_body": True})
 
         try:
-            with transfer_slot(self.request):
+            async with transfer_slot(self.request):
                 async with asyncio.timeout(TRANSFER_TIMEOUT):
                     await export(
                         self.request.state["reads"],

@@ -49,7 +49,7 @@ async def import_images(request: Request[State]) -> Response:
     """Import all lines in one transaction, or none if a line is wrong."""
     result = ImportResult(new=0, known=0)
     faults, limit = Faults(), asyncio.timeout(TRANSFER_TIMEOUT)
-    with transfer_slot(request):
+    async with transfer_slot(request):
         try:
             async with limit, request.state["pool"].transaction() as connection, connection.without_time_limit():
                 moment = await queries.prepare_import(connection)
