@@ -21,7 +21,12 @@ WITHOUT_BODY = (204, 304)
 # Lines that most responses have, by header.
 LINES = {
     (name, value): b"%b: %b\r\n" % (name, value)
-    for name, value in (*SECURITY.items(), (b"vary", b"Accept-Encoding"), (b"content-type", b"application/json"))
+    for name, value in (
+        *SECURITY.items(),
+        (b"vary", b"Accept-Encoding"),
+        (b"vary", b"Authorization"),
+        (b"content-type", b"application/json"),
+    )
 }
 
 
@@ -31,12 +36,18 @@ def date_at(second: int) -> bytes:
     return http_date(datetime.fromtimestamp(second, UTC)).encode()
 
 
-@lru_cache(maxsize=256)
-def _prefix(name: bytes) -> bytes:
-    """Return the start of the line of a header. Raises RuntimeError if its name is not one."""
-    if HEADER_RE.search(name):
-        raise RuntimeError(f"{name!r} is not the name of a header.")
-    return name.lower() + b": "
+class Prefixes(dict[bytes, bytes]):
+    """The start of the line of each header, by its name. The names are those in the code, so they are few."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        """Return the start of the line. Raises RuntimeError if the name is not one."""
+        if HEADER_RE.search(name):
+            raise RuntimeError(f"{name!r} is not the name of a header.")
+        self[name] = name.lower() + b": "
+        return self[name]
+
+
+PREFIXES = Prefixes()
 
 
 class Cycle(RequestResponseCycle):
@@ -78,7 +89,8 @@ class Cycle(RequestResponseCycle):
             path = get_path_with_query_string(self.scope)
             words = get_client_addr(self.scope), self.scope["method"], path, self.scope["http_version"], status
             self.access_logger.info('%s - "%s %s HTTP/%s" %d', *words)
-        constant, lines = [STATUS_LINE[status]], []
+        constant: list[bytes] = [STATUS_LINE[status]]
+        lines: list[bytes] = []
         if self.has_date:
             constant.append(b"date: %b\r\n" % date_at(int(time())))
         closes = False
@@ -88,16 +100,16 @@ class Cycle(RequestResponseCycle):
                 constant.append(line)
                 continue
             name, value = header
-            lines.append(_prefix(name) + value + b"\r\n")
-            match name.lower():
-                case b"content-length" if self.chunked_encoding is None:
-                    self.expected_content_length, self.chunked_encoding = int(value), False
-                case b"transfer-encoding" if value.lower() == b"chunked":
-                    self.expected_content_length, self.chunked_encoding = 0, True
-                case b"connection":
-                    closes = b"close" in [token.strip() for token in value.lower().split(b",")]
+            prefix = PREFIXES[name]
+            lines += prefix, value, b"\r\n"
+            if prefix == b"content-length: " and self.chunked_encoding is None:
+                self.expected_content_length, self.chunked_encoding = int(value), False
+            elif prefix == b"transfer-encoding: " and value.lower() == b"chunked":
+                self.expected_content_length, self.chunked_encoding = 0, True
+            elif prefix == b"connection: ":
+                closes = b"close" in [token.strip() for token in value.lower().split(b",")]
         head = b"".join(lines)
-        if len(head.translate(None, CONTROLS)) != len(head) - 2 * len(lines):
+        if len(head.translate(None, CONTROLS)) != len(head) - 2 * (len(lines) // 3):
             raise RuntimeError("A header has a control character.")
         head = b"".join(constant) + head
         if closes:
