@@ -46,7 +46,7 @@ async def answer(*messages: Message, method: str = "GET", is_old: bool = False) 
         keep_alive=not is_old,
         on_response=lambda: None,
     )
-    config = Config("")
+    config = Config("", log_config=None)
     config.encoded_headers = [(b"server", b"images")]
     Cycle.extend(cycle, config, is_old=is_old)
     for message in messages:
