@@ -21,7 +21,7 @@ def backfill_faults(state: MigrationState, table: str, statements: Iterable[Stat
         if known is None:
             yield Fault(statement.line, "backfill", f"there is no table {table}", "correct `-- backfill: TABLE`")
         elif known.kind == "view":
-            yield Fault(statement.line, "backfill", f"{table} is no table", "correct `-- backfill: TABLE`")
+            yield Fault(statement.line, "backfill", f"{table} is not a table", "correct `-- backfill: TABLE`")
         elif known.is_complete and not _has_key(state, table, key):
             why = f"{table} has no key ({', '.join(key)}), so each batch would read the whole table"
             hint = (

@@ -262,7 +262,7 @@ def _grant(state: MigrationState, line: int, node: Any) -> Faults:
     grant: Any = node.action if isinstance(node, ast.AlterDefaultPrivilegesStmt) else node
     public = any(each.roletype == RoleSpecType.ROLESPEC_PUBLIC for each in grant.grantees or ())
     if grant.is_grant and public and grant.objtype in SHARED:
-        yield Fault(line, "grant-public", "every role of the server gets the right, also those of later")
+        yield Fault(line, "grant-public", "every role of the server gets the right, also roles that are created later")
     elif grant.is_grant and public and grant.objtype in EXECUTED:
         for name in [qualified_name(each.objname) for each in grant.objects or ()]:
             if name in state.catalog.routines and state.catalog.routines[name].is_definer:

@@ -132,7 +132,10 @@ def _membership(line: int, node: ast.GrantRoleStmt) -> Faults:
         yield Fault(line, "role-rights", f"{roles} may use files and programs of the server", ROLE_HINT, UNSAFE)
     else:
         yield Fault(
-            line, "role-rights", f"{roles} gets all rights of {', '.join(granted)}, also those of later", ROLE_HINT
+            line,
+            "role-rights",
+            f"{roles} gets all rights of {', '.join(granted)}, also later ones",
+            ROLE_HINT,
         )
 
 

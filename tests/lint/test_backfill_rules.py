@@ -27,7 +27,7 @@ NO_KEY = "so each batch would read the whole table"
         ("a", "note BETWEEN $1 AND $2", f"a has no key (note), {NO_KEY}"),
         ("a", "(note, at) BETWEEN ($1, $2) AND ($3, $4)", f"a has no key (note, at), {NO_KEY}"),
         ("b", "id BETWEEN $1 AND $2", f"b has no key (id), {NO_KEY}"),
-        ("v", "id BETWEEN $1 AND $2", "v is no table"),
+        ("v", "id BETWEEN $1 AND $2", "v is not a table"),
         ("c", "id BETWEEN $1 AND $2", "there is no table c"),
     ],
 )
