@@ -44,6 +44,7 @@ OUT_OF_MEMORY = re.compile(
 )
 UNSUPPORTED = re.compile(
     r"has not been built in|Unsupported feature: Unsupported (?!essential)|No 'pitm' box|No meta box|not configured|"
+    r"tile size out of range|"
     r"planes not supported|samples out of range|bad labq format|not a whole number of bytes"
 )
 # The name of a format for people, by the first bytes.

@@ -8,6 +8,7 @@ import pytest
 
 from app.catalogue.cursors import FIRST_ID
 from app.settings import Settings
+from app.web import negotiation
 from tests.conftest import client_of
 from tests.support.api import insert, problem, upload
 from tests.support.pictures import picture
@@ -216,3 +217,10 @@ async def test_origins_of_the_setting_are_let_in(settings: Settings) -> None:
     assert answer.headers["access-control-allow-origin"] == "https://a.example"
     assert "ETag" in answer.headers["access-control-expose-headers"]
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_of_a_list_in_a_header_only_the_first_hundred_count() -> None:
+    many = ",".join(f"a/{number}" for number in range(4000))
+    assert [*negotiation.weights(many)] == [f"a/{number}" for number in range(100)]
+    assert negotiation.weights(f"a/b;{'x;' * 200}q=0.5") == {"a/b": 1.0}
+    assert negotiation.weights(f"a/b;{'x;' * 20}q=0.5") == {"a/b": 0.5}
