@@ -4,6 +4,7 @@ Exhaustive tests save screenshots in .data/screenshots.
 """
 
 import io
+import json
 import re
 import shutil
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -514,6 +516,23 @@ def test_the_information_has_the_capture_and_leads_to_the_camera(site: Site, pag
     tile(page, "Local").click()
     expect(facts).to_contain_text("14 Jul 2026, 18:30, local time")
     expect(facts).to_contain_text("Canon EOS M")
+
+
+def test_texts_of_clients_and_of_files_are_shown_as_text(site: Site, page: Page) -> None:
+    """The content security policy would stop the scripts, but not the elements."""
+    markup = '<i class="injected">x</i><svg onload="pwned=1">'
+    content = photo(seed=9, t271=markup, t272=markup, t270=markup)
+    fields: dict[str, Any] = {"title": markup, "tags": [markup], "attributes": json.dumps({markup: markup})}
+    id = site.upload(content=content, filename=f"{markup}.jpg", description=markup, **fields)
+    page.goto(f"{site.url}?image={id}")
+    show_form(page)
+    expect(page.locator("#facts")).to_contain_text(markup)
+    assert page.locator(".injected, [onload]").count() == 0
+
+    page.goto(f"{site.url}?q={quote(markup)}&tag={quote(markup)}")
+    expect(page.locator("#chips")).to_contain_text(markup)
+    expect(tiles(page)).to_have_count(1)
+    assert page.locator(".injected, [onload]").count() == 0
 
 
 def test_an_image_opens_without_the_form_and_can_be_zoomed(site: Site, page: Page) -> None:
