@@ -107,7 +107,7 @@ async def test_the_wait_for_a_connection_has_a_limit(client: httpx.AsyncClient, 
     with connection.transaction():
         connection.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
         started = asyncio.get_running_loop().time()
-        responses = await asyncio.gather(*(client.get("/v1/images") for _ in range(160)))
+        responses = await asyncio.gather(*(client.get(f"/v1/images?limit={limit}") for limit in range(1, 161)))
         elapsed = asyncio.get_running_loop().time() - started
 
     for response in responses:
@@ -119,7 +119,7 @@ async def test_a_connection_that_freezes_makes_it_unavailable(
     client: httpx.AsyncClient, connection: psycopg.Connection
 ) -> None:
     """One request finds out. Then the pool closes the idle connections too."""
-    await asyncio.gather(*(client.get("/v1/images") for _ in range(8)))
+    await asyncio.gather(*(client.get(f"/v1/images?limit={limit}") for limit in range(1, 9)))
 
     with stopped(connection):
         async with asyncio.timeout(SOON):
@@ -130,7 +130,7 @@ async def test_a_connection_that_freezes_makes_it_unavailable(
 
 @pytest.mark.routes("direct", "pgbouncer")
 async def test_lost_connections_are_replaced(client: httpx.AsyncClient, admin: psycopg.Connection) -> None:
-    await asyncio.gather(*(client.get("/v1/images") for _ in range(8)))
+    await asyncio.gather(*(client.get(f"/v1/images?limit={limit}") for limit in range(1, 9)))
 
     admin.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name LIKE 'images %'")
     responses = [await client.get("/v1/images") for _ in range(8)]

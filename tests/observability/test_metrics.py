@@ -192,7 +192,8 @@ async def test_who_waits_for_a_connection_is_seen_and_not_waited_for(
     before = await scraped(client)
     with connection.transaction():
         connection.execute("LOCK TABLE images IN ACCESS EXCLUSIVE MODE")
-        asking = [asyncio.create_task(client.get("/v1/images")) for _ in range(settings.database_pool_size + 3)]
+        callers = range(1, settings.database_pool_size + 4)  # with different lists, which share no statement
+        asking = [asyncio.create_task(client.get(f"/v1/images?limit={limit}")) for limit in callers]
         async with asyncio.timeout(5):
             while total(samples := await scraped(client), "images_database_connections_waiting") != 3:
                 pass
