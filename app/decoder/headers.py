@@ -1,4 +1,4 @@
-"""Headers of PNG, AVIF and GIF: what libvips does not tell of them. Data that are cut or wrong give None, no error."""
+"""Headers of PNG, AVIF, GIF and BMP: facts that the decoders do not tell. Cut or wrong data give None, and no error."""
 
 import struct
 from collections.abc import Iterator
@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 Data = memoryview | mmap
 
+BMP_START = 14  # bytes in front of the second header
+BMP_V5_BYTES = 124  # of the second header, from version 5 on
+BMP_HEADER_END = BMP_START + BMP_V5_BYTES
 PNG_START = 8  # bytes in front of the first chunk
 PNG_COLORS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"}
 MAX_PARTS = 10_000  # chunks, boxes, or blocks that are read. A picture has a few dozen.
@@ -34,6 +37,15 @@ def png_colors(data: Data) -> dict[bytes, bytes]:
             chunks.setdefault(bytes(name), bytes(data[at + 8 : at + 8 + length]))
         at += 12 + length
     return chunks
+
+
+def bmp_profile(data: Data) -> bytes | None:
+    """Return the color profile in a BMP of version 5 (BITMAPV5HEADER), or None if it has none."""
+    if len(data) < BMP_HEADER_END or data[70:74] != b"DEBM" or int.from_bytes(data[14:18], "little") < BMP_V5_BYTES:
+        return None
+    start, size = struct.unpack("<II", data[126:134])
+    profile = bytes(data[BMP_START + start : BMP_START + start + size])
+    return profile if profile and len(profile) == size else None
 
 
 def heif_properties(data: Data, name: bytes) -> list[bytes]:

@@ -177,7 +177,7 @@ def _decoded(
     made = made.copy(interpretation="srgb" if bands > 2 else "b-w")
     if type == "image/heic":
         made.set_type(pyvips.GValue.gstr_type, "vips-loader", "heifload_source")
-    if profile := image.info.get("icc_profile"):
+    if profile := headers.bmp_profile(data) if type == "image/bmp" else image.info.get("icc_profile"):
         made.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return made, image.info
 

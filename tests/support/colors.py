@@ -141,12 +141,29 @@ def inks(**options: Any) -> bytes:
     return encoded("JPEG", BASE.convert("CMYK"), **options)
 
 
+def bmp(profile: bytes) -> bytes:
+    """Return a BMP of version 5 with a color profile behind its pixels."""
+    width, height = BASE.size
+    rows = [BASE.crop((0, y, width, y + 1)).tobytes("raw", "BGR") for y in reversed(range(height))]
+    pixels = b"".join(row + bytes(-len(row) % 4) for row in rows)
+    header = struct.pack("<IiiHHIIiiII", 124, width, height, 1, 24, 0, len(pixels), 2835, 2835, 0, 0) + bytes(16)
+    header += b"DEBM" + bytes(48) + struct.pack("<IIII", 4, 124 + len(pixels), len(profile), 0)
+    return b"BM" + struct.pack("<IHHI", 138 + len(pixels) + len(profile), 0, 0, 138) + header + pixels + profile
+
+
+def wide() -> bytes:
+    """Return the profile of Display P3, which has more colors than sRGB."""
+    return bytes(pyvips.Operation.call("profile_load", "p3"))
+
+
 # Files that Chromium shows.
 SHOWN: dict[str, Callable[[], bytes]] = {
     "jpeg": jpeg,
     "jpeg-broken-profile": lambda: encoded("JPEG", icc_profile=BROKEN),
     "jpeg-cut-profile": lambda: encoded("JPEG", icc_profile=SRGB[:300]),
     "jpeg-version-4-profile": lambda: encoded("JPEG", icc_profile=version_4()),
+    "bmp-wide-profile": lambda: bmp(wide()),
+    "bmp-broken-profile": lambda: bmp(BROKEN),
     "jpeg-gray": lambda: encoded("JPEG", BASE.convert("L")),
     "jpeg-gray-rgb-profile": lambda: encoded("JPEG", BASE.convert("L"), icc_profile=SRGB),
     "jpeg-inks": inks,
