@@ -7,7 +7,7 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError
 from app.migrations.connection import run
-from app.migrations.index_definition import build_of, same
+from app.migrations.index_definition import COPY, build_of, is_same
 from app.migrations.migrator import DONE, Migrator
 from app.schema.statements import split_statements
 
@@ -26,14 +26,14 @@ def repair_index(migrator: Migrator, migration: Migration, operation: str) -> bo
     if build is None or build.relation is None:
         return False
     table = Identifier(*filter(None, (build.relation.schemaname, build.relation.relname))).as_string()
-    row = run(migrator.connection, "find_index", name=build.idxname, table=table).fetchone()
+    row = run(migrator.connection, "find_index", name=build.idxname, table=table, copy=COPY).fetchone()
     if not row:
         return False
-    name, is_of_table, is_valid, definition, builder = row
+    name, is_of_table, is_valid, definition, copy, builder = row
     undone = f"{migration.id} was not {DONE[operation]}"
     if builder is not None:
         raise CommandError(f"{undone}: process {builder} is building the index {name}.", "wait until it has finished")
-    if not is_of_table or (is_valid and not same(build, definition)):
+    if not is_of_table or (is_valid and not is_same(migrator.connection, str(sql), copy, definition)):
         raise CommandError(f"{undone}: another index has the name {name}: {definition}.", "drop or rename that index")
     if not is_valid:
         if not _drops(step._rollback if operation == "apply" else step._apply, str(build.idxname)):

@@ -2,11 +2,13 @@
 -- before it builds an index CONCURRENTLY, because an interrupted build leaves an INVALID index.
 -- :name   name of the index, without quotes
 -- :table  name of the table, quoted as in SQL, and perhaps with its schema
+-- :copy   name of an empty copy of the table. `copy` creates it, to try what a statement makes.
 SELECT
     indexrelid::regclass::text AS name,
     indrelid = to_regclass(:table) AS is_of_table,
     indisvalid AND indisready AND indislive AS whole,
     pg_get_indexdef(indexrelid) AS definition,
+    format('CREATE UNLOGGED TABLE %I.%I (LIKE %s)', nspname, :copy::text, indrelid::regclass) AS copy,
     (
         -- pg_stat_progress_create_index shows to this role only which sessions build some index.
         SELECT pid
@@ -24,6 +26,7 @@ SELECT
     ) AS builder
 FROM pg_index
 JOIN pg_class ON pg_class.oid = indexrelid
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE
     relname = :name
     AND relnamespace = coalesce(
