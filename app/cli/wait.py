@@ -95,15 +95,20 @@ def _check_replica(url: str) -> None:
 
 
 async def _compare(settings: Settings) -> None:
-    """Raise CommandError if the sessions find wrong tables or no triggers, or the store belongs to another catalogue.
+    """Raise CommandError if the sessions find wrong tables, or the store belongs to another catalogue.
 
+    Without triggers, the service loses searches, but nothing else. Then a warning says so.
     If the database is not migrated yet, or the comparison fails, the service starts. Its workers compare later.
     """
     fault: CommandError | None = None
     with suppress(*FAILURES):
         async with Pool(settings.model_copy(update={"database_pool_size": 1}), "store") as pool:
             if (row := await queries.find_session_fault(pool)) is not None:
-                fault = CommandError(f"{row['fault']}.", row["remedy"])
+                if row["only_searches"]:
+                    text = f"warning: searches lose new images: {row['fault']}.\nhint: {row['remedy']}"
+                    print(text, file=sys.stderr, flush=True)
+                else:
+                    fault = CommandError(f"{row['fault']}.", row["remedy"])
             ownership = await compare(pool, open_store(settings.storage_url))
         fault = fault or ownership.fault()
     if fault is not None:

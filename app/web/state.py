@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypedDict
 
+from asyncpg import Record
 from obstore.store import ObjectStore
 from starlette.requests import Request
 
@@ -39,7 +40,7 @@ class State(TypedDict):
     exposition: Exposition
     tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
-    readiness: SingleFlight[None, tuple[list[str], str]]  # looks for missing migrations and wrong sessions
+    readiness: SingleFlight[None, tuple[list[str], Record | None]]  # looks for missing migrations and wrong sessions
     waited: set[str]  # migrations that have waited for a command since this process started: it does not need them
     guard: StoreGuard  # knows whether the store belongs to another catalogue
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

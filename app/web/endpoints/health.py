@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from asyncpg import Record
 from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -73,8 +74,9 @@ async def readyz(request: Request[State]) -> Response:
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
         raise unavailable("migrations-pending", detail)
-    if fault:
-        raise unavailable("database-unavailable", f"{fault[0].upper()}{fault[1:]}.")
+    if fault and not fault["only_searches"]:
+        reason: str = fault["fault"]
+        raise unavailable("database-unavailable", f"{reason[0].upper()}{reason[1:]}.")
     request.state["guard"].check()
     return JSONResponse({"status": "ready" if reads.primary_answers else "read-only"})
 
@@ -90,7 +92,7 @@ async def log_pending_migrations(reads: ReadRouter) -> AsyncIterator[None]:
 
 
 async def _tell(reads: ReadRouter) -> None:
-    told: list[str] = []
+    told = ""
     waited: set[str] = set()
     while True:
         try:
@@ -98,22 +100,24 @@ async def _tell(reads: ReadRouter) -> None:
         except UNAVAILABLE as error:
             logger.warning("cannot tell which migrations are applied: %s: %s", type(error).__name__, error)
         else:
-            if not missing and not fault:
+            if not missing and (fault is None or fault["only_searches"]):
+                if fault is not None:
+                    logger.error("searches lose new images: %s", fault["fault"])
                 logger.info("ready: every migration of this release is applied")
                 return
-            if missing and missing != told:
-                logger.warning("not ready before these migrations are applied: %s", ", ".join(missing))
-            elif not missing and [fault] != told:
-                logger.error("not ready: %s", fault)
-            told = missing or [fault]
+            if missing:
+                text = f"not ready before these migrations are applied: {', '.join(missing)}"
+            else:
+                text = f"not ready: {fault['fault']}" if fault else ""
+            if text != told:
+                logger.warning("%s", text)
+            told = text
         await asyncio.sleep(POLL_INTERVAL)
 
 
-async def _lacks(reads: ReadRouter, waited: set[str]) -> tuple[list[str], str]:
-    """Return the migrations that are missing, and what else is wrong with the sessions, or an empty text."""
-    missing = await _pending(reads, waited)
-    row = await queries.find_session_fault(reads)
-    return missing, row["fault"] if row else ""
+async def _lacks(reads: ReadRouter, waited: set[str]) -> tuple[list[str], Record | None]:
+    """Return the migrations that are missing, and the fault of the sessions, as sql/queries/find_session_fault.sql says."""
+    return await _pending(reads, waited), await queries.find_session_fault(reads)
 
 
 async def _pending(reads: ReadRouter, waited: set[str]) -> list[str]:
