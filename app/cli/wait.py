@@ -105,8 +105,8 @@ async def _compare(settings: Settings) -> None:
         async with Pool(settings.model_copy(update={"database_pool_size": 1}), "store") as pool:
             if (row := await queries.find_session_fault(pool)) is not None:
                 if row["only_searches"]:
-                    text = f"warning: searches lose new images: {row['fault']}.\nhint: {row['remedy']}"
-                    print(text, file=sys.stderr, flush=True)
+                    print(f"warning: searches lose new images: {row['fault']}.", file=sys.stderr)
+                    print(f"hint: {row['remedy']}", file=sys.stderr, flush=True)
                 else:
                     fault = CommandError(f"{row['fault']}.", row["remedy"])
             ownership = await compare(pool, open_store(settings.storage_url))

@@ -19,7 +19,7 @@ def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "images schema check", "rules": list(_rules(findings))}},
+                "tool": {"driver": {"name": "schema check", "rules": list(_rules(findings))}},
                 "results": [_result(each) for each in findings],
             }
         ],

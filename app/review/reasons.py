@@ -43,7 +43,7 @@ def of_queries(reviewed: Reviewed) -> Iterator[Reason]:
     if reviewed.outdated:
         which, is_one = _queries(set(reviewed.outdated), f"of the previous release, {former},")
         fails = f"{which} {'fails' if is_one else 'fail'} afterwards"
-        yield Reason("care", f"{fails}, so `images schema contract` waits until that release has stopped")
+        yield Reason("care", f"{fails}, so `schema contract` waits until that release has stopped")
     yield from _of_plans(reviewed)
 
 

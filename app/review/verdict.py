@@ -70,7 +70,7 @@ def order(reviewed: Reviewed) -> str:
     if reviewed.failing:
         return "code first: stop every instance of the previous release before the schema changes"
     if reviewed.outdated:
-        return "code first: `images schema contract` applies it when every instance of the previous release has stopped"
+        return "code first: `schema contract` applies it when every instance of the previous release has stopped"
     if reviewed.needed:
         return "schema first, then the code, as the entrypoint does"
     return "any: each release runs on both schemas"

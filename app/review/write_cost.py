@@ -12,7 +12,7 @@ from app.review.traffic import Call, open_session
 ROWS = 10  # that each query writes
 TIMES = 5  # that an update changes each row
 # That an insert or a delete is tried for each row, and rolled back. An insert has random keys, and often writes whole
-# pages for them. The cheapest of 10 inserts into 20,000 images took 2 to 17 kB of WAL, that of 200 took 2.4 to 3.5 kB.
+# pages for them. The cheapest of 10 inserts into 20,000 rows took 2 to 17 kB of WAL, that of 200 took 2.4 to 3.5 kB.
 TRIES = 20
 
 

@@ -274,5 +274,5 @@ def test_each_host_has_a_url_of_its_own() -> None:
         "postgresql:///images?host=%2Ftwo&port=5433",
     ]
     assert len(asyncpg_urls("postgresql://a,b/images?target_session_attrs=prefer-standby")) == 1
-    with pytest.raises(ValueError, match="as many ports as hosts"):
+    with pytest.raises(ValueError, match="one port, or one for each host"):
         asyncpg_urls("postgresql:///images?host=a,b,c&port=1,2")

@@ -59,6 +59,7 @@ PINNED = {
     "find_blockers": (set(), 100, 100),
     "find_contents": ({"images_content_sha256_key"}, 2, 15),
     "find_fault": ({"content_checks_fault_idx", "content_checks_pkey"}, 1, 5),
+    "find_session_fault": ({"_yoyo_migration_pkey"}, 2000, 400),
     "find_holder": (set(), 10, 10),
     "find_known": ({"images_pkey", "images_content_sha256_key"}, 3, 20),
     "find_token": (set(), 1, IN_FUNCTION),

@@ -43,9 +43,9 @@ def test_a_contract_may_break_the_previous_release_but_not_this_one(tried: Try) 
 
     part = tried(drop, header=header, queries={"get_image": query}, kept=False)
 
-    assert "fail afterwards, so `images schema contract` waits until that release has stopped" in reasons(part)
+    assert "fail afterwards, so `schema contract` waits until that release has stopped" in reasons(part)
     assert part.apply.level == "care"
-    assert part.order.startswith("code first: `images schema contract`")
+    assert part.order.startswith("code first: `schema contract`")
     assert not part.reviewed.broken
 
 

@@ -116,7 +116,7 @@ async def _tell(reads: ReadRouter) -> None:
 
 
 async def _lacks(reads: ReadRouter, waited: set[str]) -> tuple[list[str], Record | None]:
-    """Return the migrations that are missing, and the fault of the sessions, as sql/queries/find_session_fault.sql says."""
+    """Return the migrations that are missing, and the row of sql/queries/find_session_fault.sql."""
     return await _pending(reads, waited), await queries.find_session_fault(reads)
 
 
