@@ -21,7 +21,9 @@ IMMUTABLE
 PARALLEL SAFE
 AS $$
 DECLARE
-    blanks CONSTANT text := E' \t\n\v\f\r\u001c\u001d\u001e\u001f\u0085\u1680\u2028\u2029';
+    blanks CONSTANT text := E' \t\n\v\f\r\u001c\u001d\u001e\u001f';
+    -- A pattern, because only in a database in UTF8 can a text have \u1680.
+    blank CONSTANT text := '[\u0009-\u000d\u001c-\u0020\u0085\u1680\u2028\u2029]+';
     -- soft hyphens, marks without width or for the direction, variants of emoji
     invisible CONSTANT text :=
         E'\\u00ad\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufe00-\\ufe0f\\ufeff'
@@ -48,7 +50,8 @@ BEGIN
         'ϥϧϩϫϭϯϸϻͻͼͽђєѕіјљњћџабвгдежзиклмнопрстуфхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӄӆӈӊӌ'
         'ӎӕәӡөӷӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙԛԝԟԡԣԥԧԩԫԭԯաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ'
     );
-    folded := replace(replace(replace(folded, 'ß', 'ss'), 'ẞ', 'ss'), E'\u0345', 'ι');
+    folded := replace(replace(folded, 'ß', 'ss'), 'ẞ', 'ss');
+    folded := regexp_replace(folded, '\u0345' COLLATE "C", 'ι', 'g');
     IF folded ~ ('[' || rare || ']' COLLATE "C") THEN
         folded := translate(
             folded,
@@ -73,7 +76,8 @@ BEGIN
         );
     END IF;
 
-    RETURN rtrim(left(btrim(normalize(folded, NFKC), blanks), 300), blanks);
+    folded := left(regexp_replace(normalize(folded, NFKC), ('^' || blank) COLLATE "C", ''), 300);
+    RETURN regexp_replace(folded, (blank || '$') COLLATE "C", '');
 END
 $$;
 
