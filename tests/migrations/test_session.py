@@ -58,8 +58,8 @@ def sets(connection: psycopg.Connection, kind: str, name: str, settings: list[st
 
 
 @pytest.fixture
-def legacy(empty_database: str) -> str:
-    """A database of create_all() with 20 rows."""
+def legacy(empty_database: str, template: str) -> str:
+    """A database of create_all() with 20 rows, on a server that has the roles of sql/roles.sql, as the template needs."""
     with psycopg.connect(empty_database) as connection:
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.replace("300000", "300").encode())
