@@ -33,7 +33,7 @@ def dump(url: str) -> str:
     subprocess.CalledProcessError with the message of pg_dump in `stderr`.
     """
     text = run_pg_dump(url, "--schema-only", "--no-owner", "--no-privileges", "--exclude-extension=pg_stat_statements")
-    with open_url(url) as connection:
+    with open_url(url) as connection, connection.transaction():
         run(connection, "prepare_reading")
         things = THINGS + "".join(f"-- {line}\n" for line in inspect(connection, comments=True))
     return HEADER + re.sub(r"\n{3,}", "\n\n", NOISE.sub("", text)).strip().replace("public.", "") + "\n" + things

@@ -59,7 +59,7 @@ def sets(connection: psycopg.Connection, kind: str, name: str, settings: list[st
 
 @pytest.fixture
 def legacy(empty_database: str, template: str) -> str:
-    """A database of create_all() with 20 rows, on a server that has the roles of sql/roles.sql, as the template needs."""
+    """A database of create_all() with 20 rows, on a server with the roles that `template` needs."""
     with psycopg.connect(empty_database) as connection:
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.replace("300000", "300").encode())
