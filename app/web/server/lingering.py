@@ -52,8 +52,8 @@ class LingeringTransport:
             self._own.write(data)
 
     def writelines(self, parts: Iterable[bytes]) -> None:
-        """Write with one system call, unless close() was called."""
-        if self._timer is None:
+        """Write with one system call, unless close() was called. After a lost connection, asyncio's would raise."""
+        if self._timer is None and not self._own.is_closing():
             self._own.writelines(parts)
 
     def end(self) -> None:
