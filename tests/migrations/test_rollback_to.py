@@ -84,7 +84,6 @@ def test_a_git_tag_is_where_a_rollback_ends(empty_database: str, folder: Path, t
     assert applied(empty_database) == NAMES[:2]
 
 
-@pytest.mark.parametrize("name", ["v9", "--help", "HEAD~99"])
 def test_the_files_of_an_older_release_are_not_enough(empty_database: str, folder: Path, to: Command) -> None:
     apply(empty_database, folder, NAMES[0])
     tag(empty_database, "v1.2", folder)
@@ -99,6 +98,7 @@ def test_the_files_of_an_older_release_are_not_enough(empty_database: str, folde
     assert applied(empty_database) == NAMES
 
 
+@pytest.mark.parametrize("name", ["v9", "--help", "HEAD~99"])
 def test_an_unknown_release_is_named_with_the_tags_that_there_are(
     empty_database: str, folder: Path, to: Command, name: str
 ) -> None:

@@ -95,14 +95,14 @@ def test_a_request_that_does_not_end_is_cut_off(database: str, connection: psyco
         wait_until(lambda: ready(port))
         longer = content + bytes(4_000_000)
         large = httpx.post(f"{base}/v1/images", content=longer, headers=PNG, timeout=60).headers["location"]
-        [decoder] = psutil.Process(process.pid).children()
         with beginning(port, content, 100) as stalled, socket.socket() as unread:
             unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             unread.connect(("127.0.0.1", port))
             unread.sendall(f"GET {large}/content HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert unread.recv(8) == b"HTTP/1.1"
             undecoded = threads.submit(httpx.post, f"{base}/v1/images", content=huge(), headers=PNG, timeout=60)
-            wait_until(lambda: decoder.memory_info().rss > 100 * 2**20)
+            wait_until(lambda: busy_decoders(process.pid))
+            [decoder] = busy_decoders(process.pid)
             decoder.suspend()
             with stopped(connection):
                 unanswered = threads.submit(httpx.get, f"{base}/v1/images", timeout=60)
@@ -117,6 +117,11 @@ def test_a_request_that_does_not_end_is_cut_off(database: str, connection: psyco
         assert not decoder.is_running()
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def busy_decoders(pid: int) -> list[psutil.Process]:
+    """Return the decoders of a worker that have a large image in memory."""
+    return [child for child in psutil.Process(pid).children() if child.memory_info().rss > 100 * 2**20]
 
 
 async def test_no_request_fails_while_a_proxy_changes_to_the_new_instance(database: str, tmp_path: Path) -> None:

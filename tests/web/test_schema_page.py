@@ -57,7 +57,7 @@ async def test_it_tells_what_the_database_is_to_the_service_s_own_role(client: h
         assert (last["operation"], last["outcome"]) == ("apply", "done")
         assert last["seconds"] >= 0
     tables = {table["name"]: table for table in schema["tables"]}
-    of_images = ["content_checks", "image_terms", "image_words", "images", "object_stores"]
+    of_images = ["content_checks", "image_terms", "image_words", "images", "merged_tags", "object_stores"]
     assert [*tables] == [*of_images, "token_events", "token_usage", "tokens"]
     images = tables["images"]
     assert images["comment"].startswith("One row for each distinct content")
