@@ -1057,6 +1057,139 @@ ALTER ROLE images_app SET lock_timeout = '1ms';
 -- query insert_album: INSERT INTO albums (name) VALUES ($1)
 ALTER TABLE albums ALTER COLUMN code SET DEFAULT 1, ALTER COLUMN code DROP DEFAULT;
 
+-- care (PostgreSQL 18 release notes): a constraint that older servers reject
+ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width > 0) NOT ENFORCED;
+
+-- care (PostgreSQL 18 release notes): a key without overlaps
+CREATE TABLE bookings (room bigint, during tstzrange, PRIMARY KEY (room, during WITHOUT OVERLAPS));
+
+-- unsafe (PostgreSQL 17 release notes): MERGE with RETURNING
+-- before: albums
+WITH made AS (
+    MERGE INTO albums AS a USING (VALUES ('x')) AS v (name) ON a.name = v.name
+    WHEN NOT MATCHED THEN INSERT (name) VALUES (v.name)
+    RETURNING a.id
+)
+SELECT count(*) FROM made;
+
+-- unsafe (PostgreSQL 17 release notes): MERGE by source
+-- before: albums
+MERGE INTO albums AS a USING (VALUES ('x')) AS v (name) ON a.name = v.name
+WHEN NOT MATCHED BY SOURCE AND a.name = '' THEN DELETE;
+
+-- care (PostgreSQL 18 release notes): the former values of a row
+-- before: albums
+UPDATE albums SET name = trim(name) WHERE id = 1 RETURNING old.name;
+
+-- care (PostgreSQL 18 release notes): other names for the former values
+-- before: albums
+UPDATE albums SET name = trim(name) WHERE id = 1
+RETURNING WITH (OLD AS was) was.name;
+
+-- care (PostgreSQL 17 release notes): a right that older servers do not know
+GRANT MAINTAIN ON images TO images_app;
+
+-- unsafe (PostgreSQL row security): a policy that hides rows
+CREATE POLICY images_recent ON images AS RESTRICTIVE FOR SELECT USING (created_at > '2020-01-01');
+
+-- unsafe (PostgreSQL row security): the last policy of a table
+-- before: albums policies
+DROP POLICY albums_all ON albums;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): another owner of a function that a trigger needs
+ALTER FUNCTION images_list_inserted() OWNER TO postgres;
+
+-- unsafe (squawk renaming-object): a function of a trigger
+ALTER FUNCTION images_list_inserted() RENAME TO images_list_new;
+
+-- unsafe (squawk renaming-object): a function of a trigger moves to another schema
+ALTER FUNCTION images_list_inserted() SET SCHEMA pg_catalog;
+
+-- care (PostgreSQL GRANT): everybody may run a function with the rights of its owner
+-- before: definer
+GRANT EXECUTE ON FUNCTION purge() TO PUBLIC;
+
+-- care (PostgreSQL CREATE CAST): an implicit cast
+CREATE CAST (bigint AS text) WITH INOUT AS IMPLICIT;
+
+-- care (doctolib: int4 overflow): a sequence AS integer
+CREATE SEQUENCE batches AS integer;
+
+-- care (doctolib: int4 overflow): a sequence with an early end
+CREATE SEQUENCE batches MAXVALUE 2000000000;
+
+-- safe (doctolib: int4 overflow): a sequence of 64 bits
+CREATE SEQUENCE batches;
+
+-- unsafe (PostgreSQL ALTER TYPE): an attribute of a type that a column has
+-- before: composite
+ALTER TYPE point3 ALTER ATTRIBUTE z TYPE bigint CASCADE;
+
+-- care (PostgreSQL ALTER TYPE): an attribute is dropped
+-- before: composite
+ALTER TYPE point3 DROP ATTRIBUTE z CASCADE;
+
+-- care (PostgreSQL ALTER DATABASE): settings of all sessions of a database
+ALTER DATABASE images SET work_mem = '1GB';
+
+-- unsafe (PostgreSQL DROP ROLE): the role of the service
+DROP ROLE images_app;
+
+-- unsafe (PostgreSQL REASSIGN OWNED): the objects get another owner
+REASSIGN OWNED BY images_owner TO postgres;
+
+-- unsafe (squawk renaming-object): the role of the service has another name
+ALTER ROLE images_app RENAME TO images_service;
+
+-- unsafe (PostgreSQL ALTER ROLE): other tables
+ALTER ROLE images_app SET search_path = elsewhere;
+
+-- unsafe (PostgreSQL ALTER ROLE): no triggers
+ALTER ROLE images_app SET session_replication_role = replica;
+
+-- unsafe (PostgreSQL CREATE ROLE): a password in the file
+CREATE ROLE reports LOGIN PASSWORD 'hunter2';
+
+-- unsafe (PostgreSQL REVOKE): a membership
+REVOKE images_owner FROM images_app;
+
+-- unsafe (PostgreSQL partitions): a plain table has no partitions
+-- before: albums
+ALTER TABLE images ATTACH PARTITION albums FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
+
+-- unsafe (PostgreSQL partitions): the DEFAULT partition is scanned
+-- before: logs
+ALTER TABLE logs ATTACH PARTITION logs_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+
+-- unsafe (PostgreSQL partitions): a new partition beside a DEFAULT partition
+-- before: logs
+CREATE TABLE logs_2027 PARTITION OF logs FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');
+
+-- unsafe (GitLab batches): EXECUTE with concat
+DO $$
+BEGIN
+    EXECUTE concat('ALTER TABLE ', 'images', ' DROP COLUMN title');
+END
+$$;
+
+-- unsafe (GitLab batches): EXECUTE with format, and a literal percent sign
+DO $$
+BEGIN
+    EXECUTE format('DELETE FROM %I WHERE title LIKE %L', 'images', 'x') || format(' OR title = ''%%''');
+END
+$$;
+
+-- unsafe (GitLab batches): EXECUTE for the tables of a list
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT t FROM unnest(ARRAY['images', 'image_terms']) AS t LOOP
+        EXECUTE 'TRUNCATE ' || quote_ident(name);
+    END LOOP;
+END
+$$;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -1142,3 +1275,19 @@ CREATE TABLE prices (id uuid PRIMARY KEY, label varchar(10), long text GENERATED
 
 -- BEFORE recent_view
 CREATE VIEW recent AS SELECT id FROM images;
+
+-- BEFORE policies
+ALTER TABLE albums ENABLE ROW LEVEL SECURITY;
+CREATE POLICY albums_all ON albums USING (true);
+
+-- BEFORE definer
+CREATE FUNCTION purge() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public AS 'DELETE FROM image_terms';
+
+-- BEFORE composite
+CREATE TYPE point3 AS (x integer, y integer, z integer);
+CREATE TABLE places (id uuid PRIMARY KEY, place point3);
+
+-- BEFORE logs
+CREATE TABLE logs (day date NOT NULL) PARTITION BY RANGE (day);
+CREATE TABLE logs_rest PARTITION OF logs DEFAULT;
+CREATE TABLE logs_2026 (day date NOT NULL);
