@@ -1,0 +1,37 @@
+"""Measurements of `images schema review --save`: what is saved is read again, and files that are gone are forgotten."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from app.review.measured import MeasuredFile, MeasuredStatement, load, save
+from app.schema.digest import digest
+
+LOCK = SimpleNamespace(relation="images", table="images", mode="SHARE")
+STRONGER = SimpleNamespace(relation="images", table="images", mode="ACCESS EXCLUSIVE")
+INDEX = SimpleNamespace(relation="images_title_idx", table="images", mode="ACCESS EXCLUSIVE")
+
+
+def measured(path: Path, *, error: str | None = None) -> Any:
+    run = SimpleNamespace(error=error, steps=[SimpleNamespace(milliseconds=1.26, locks=[STRONGER, LOCK, INDEX])])
+    return SimpleNamespace(path=path, up=run, down=None, rows={"images": 20, "_yoyo_migration": 3})
+
+
+def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "review").mkdir()
+    first, second = (tmp_path / "migrations" / f"{name}.sql" for name in ("0001_one", "0002_two"))
+    first.write_text("SELECT 1;\n")
+    second.write_text("SELECT 2;\n")
+    assert load(tmp_path) == {}
+
+    save(tmp_path, [measured(first), measured(second, error="it failed")], "18.6")
+
+    expected = MeasuredFile({"images": 20}, [MeasuredStatement(1.3, {"images": "ACCESS EXCLUSIVE"})])
+    assert load(tmp_path) == {digest(first.read_bytes()).current: expected}
+
+    save(tmp_path, [measured(second)], "18.6")
+    assert [*load(tmp_path)] == [digest(path.read_bytes()).current for path in (first, second)]
+    first.unlink()
+    save(tmp_path, [], "18.6")
+    assert [*load(tmp_path)] == [digest(second.read_bytes()).current]
