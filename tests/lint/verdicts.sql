@@ -1110,7 +1110,7 @@ ALTER FUNCTION images_list_inserted() SET SCHEMA pg_catalog;
 GRANT EXECUTE ON FUNCTION purge() TO PUBLIC;
 
 -- care (PostgreSQL CREATE CAST): an implicit cast
-CREATE CAST (bigint AS text) WITH INOUT AS IMPLICIT;
+CREATE CAST (bigint AS text) WITH FUNCTION pg_catalog.to_hex(bigint) AS IMPLICIT;
 
 -- care (doctolib: int4 overflow): a sequence AS integer
 CREATE SEQUENCE batches AS integer;
