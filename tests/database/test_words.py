@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from hypothesis import example
 from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
@@ -162,6 +163,8 @@ NAME = TEXT.filter(
 
 
 @settings(max_examples=few(500))
+@example(name="0T")
+@example(name="ty 0typ")
 @given(name=NAME)
 def test_a_name_is_found_by_itself_in_any_spelling(name: str, functions: psycopg.Connection) -> None:
     spellings = {name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD", "NFKC", "NFKD"))}
@@ -169,6 +172,15 @@ def test_a_name_is_found_by_itself_in_any_spelling(name: str, functions: psycopg
         for asked in spellings:
             query = functions.execute("SELECT images_word_query('{}', %s, 'whole')::text", [asked]).fetchone()
             assert finds(functions, asked, filename=stored) is (None if query == (None,) else True), (stored, asked)
+
+
+@pytest.mark.parametrize("last", ["t", "ta", "tag", "ty", "typ", "type", "T", "typ0", "tags"])
+def test_the_beginning_of_a_term_is_a_word_like_others(last: str, functions: psycopg.Connection) -> None:
+    """image_words has tag:... and type:... without places, so a phrase must not ask for them."""
+    for asked in (f"0{last}", f"sunset-{last}"):
+        assert finds(functions, asked, filename=f"{asked}.jpg", tags=["tag"])
+        assert finds(functions, f"x {asked}", filename=f"{asked}-x.jpg")
+        assert not finds(functions, asked, filename="other.jpg", tags=["tag"])
 
 
 @settings(max_examples=few(500))
