@@ -17,6 +17,7 @@ from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import BIN, VERSION, environment
 from tests.migrations.test_backend import wait_until
 from tests.support import forked
+from tests.support.pictures import picture
 from tests.support.serving import serving
 
 # A block of commands, and the output that the page shows after it, if any.
@@ -113,6 +114,18 @@ def parse(commands: str) -> list[list[str]]:
 @pytest.mark.parametrize("page", COMMANDS)
 def test_each_command_of_a_guide_works_and_prints_what_it_shows(page: str, database: str) -> None:
     run_forked(text_of(page), database)
+
+
+def test_each_command_for_files_and_objects_works(database: str, tmp_path: Path) -> None:
+    """The home folder has the photos that the page imports."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.png").write_bytes(picture("PNG", (9, 7)))
+    pages = [text_of("operate/import-and-export-files"), text_of("operate/set-up-the-object-store")]
+
+    run(pages, tmp_path, DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path / 'objects'}", HOME=f"{tmp_path}")
+
+    [image] = (tmp_path / "holiday.ndjson").read_text().splitlines()
+    assert '"tags":["holiday"]' in image
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the requests are curl's")
