@@ -546,7 +546,7 @@ BEGIN
 END
 $_$;
 
-COMMENT ON FUNCTION images_tag_key(tag text) IS 'What two equal tags have in common: lower case, Unicode form KC, without invisible characters.';
+COMMENT ON FUNCTION images_tag_key(tag text) IS 'The key of a tag: tags with the same key are equal. It has lower case and Unicode form KC.';
 
 CREATE FUNCTION images_take_requests(token uuid, wanted bigint) RETURNS TABLE(granted bigint, remaining bigint, wait double precision)
     LANGUAGE sql SECURITY DEFINER
@@ -1264,7 +1264,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on function images_sha256_bytes(text): The value of images.content_sha256 for a hash in hexadecimal, or for the text that an adopted row has in its place.
 -- comment on function images_sha256_text(bytea): The hash of images.content_sha256 in lower-case hexadecimal, or the text that an adopted row has in its place.
 -- comment on function images_storage_key(bytea,text): The content in the object store, from images.content_sha256 and images.own_key.
--- comment on function images_tag_key(text): What two equal tags have in common: lower case, Unicode form KC, without invisible characters.
+-- comment on function images_tag_key(text): The key of a tag: tags with the same key are equal. It has lower case and Unicode form KC.
 -- comment on function images_take_requests(uuid,bigint): Takes requests for a worker from those that the token may send. wait: seconds until there is one more.
 -- comment on function images_terms(text[],text): What an image is listed under: tag:... for the key of each tag, type:... for the media type.
 -- comment on function images_touch_token(uuid): Records that a token is in use, at most once a minute. If its row is locked, it records nothing and does not wait.

@@ -129,7 +129,7 @@ END
 $$;
 
 COMMENT ON FUNCTION images_tag_key(text) IS
-    'What two equal tags have in common: lower case, Unicode form KC, without invisible characters.';
+    'The key of a tag: tags with the same key are equal. It has lower case and Unicode form KC.';
 
 COMMENT ON FUNCTION images_merge_tags(text[], text[]) IS
     'The tags without blanks at their ends, each once, as the former tags have it, or as it is first written.';
