@@ -73,8 +73,8 @@ def binaries(version: int) -> Path:
 class Server:
     """A PostgreSQL server that listens only on a Unix socket in its data folder.
 
-    PostgreSQL rejects root. If this process is root, the server runs as the owner of the data folder, or as the user
-    `nobody` if there is no data folder yet. `setpriv` leaves the server the capability to enter folders that only root
+    PostgreSQL rejects root. If this process is root, the server runs as the owner of the data folder. If there is no
+    data folder yet, it runs as `nobody`. `setpriv` leaves the server the capability to enter folders that only root
     may enter, so permissions outside the data folder stay as they are.
     """
 

@@ -78,8 +78,8 @@ class Sources:
 def unknown_names() -> list[str]:
     """Return a sentence for each broken line of `.env`, and for each name in a source that no setting has.
 
-    In the environment and in the folder of secrets, which hold names of other programs too, only a name that is almost
-    one of ours counts.
+    The environment and the folder of secrets have names of other programs too. There, only a name that is almost one
+    of ours counts.
     """
     logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # its warnings of broken lines are given here, once
     sources = Sources()

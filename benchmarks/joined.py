@@ -1,8 +1,8 @@
 """Head and body of a response in one write against two: `python -m benchmarks.joined`, about a minute.
 
 A server in this process answers each GET over TCP with 700 bytes of JSON, as many as one image has. Another process
-sends the requests. The variants take turns of a quarter of a second. Printed are medians of the turns: CPU of the
-server process for each request, the ratio to two writes, and the write system calls for each request.
+sends the requests. The variants take turns of a quarter of a second. It prints medians of the turns: CPU of the
+server process, write system calls for each request, and the ratio to two writes.
 """
 
 import argparse

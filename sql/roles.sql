@@ -112,7 +112,7 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO :"owner";
 GRANT USAGE ON SCHEMA public TO images_app;
 
--- If another role ran migrations before: its tables and functions become the owner's, and the rights that a migration
+-- If another role ran migrations before: its tables and functions become the owner's. The rights that a migration
 -- could not grant yet are granted now. A service that still runs as that role continues, as a member of images_app.
 SELECT
     to_regclass('images') IS NOT NULL AS images_are_here,

@@ -145,7 +145,7 @@ async def has_known_bytes(database: queries.Database, objects: ObjectStore) -> b
 class StoreGuard:
     """The comparison of one worker. It runs in the background, so neither the store nor PostgreSQL delays a start.
 
-    `ownership` is None until both have answered. Until then nothing is written to the store: an object that is stored
+    `ownership` is None until both have answered. Until then nothing is written to the store. An object that is stored
     before makes an empty store look like one that has lost its ID.
     """
 

@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
 def leave(status: int) -> NoReturn:
     """End the process without the interpreter's own shutdown.
 
-    During that, a thread of obstore that has an answer to deliver aborts the process: it did so once in four runs
+    During that, a thread of obstore that has an answer to deliver aborts the process. It did so once in four runs
     after an error of the object store. Nothing is left to be written: `run` has flushed stdout.
     """
     atexit._run_exitfuncs()

@@ -34,8 +34,8 @@ BEGINNING = re.compile(
 )
 # These loaders decode to fewer pixels, in a fraction of the time.
 SHRINKING_LOADERS = {"jpegload_source", "webpload_source"}
-# The rendering intent of a color profile that is nearest to what a browser does: that for people, in which black stays
-# black, and the exact one for inks.
+# The rendering intents of color profiles that are nearest to a browser's. "perceptual" is for people: black stays
+# black. # "relative" is exact, for inks.
 INTENT, INTENT_OF_INKS = "perceptual", "relative"
 
 # Parts of messages of libvips and its libraries about pictures that they cannot read, but others perhaps can.

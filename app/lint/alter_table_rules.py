@@ -42,7 +42,7 @@ EMPTY_HINT = "move ADD FOREIGN KEY ... NOT VALID to its own file, and VALIDATE i
 DROPS_FIRST = "drop the CHECK that proves it in a later statement: within one, PostgreSQL drops first"
 COPY_HINT = "create another table, copy the rows in batches, and switch the code over"
 EXCLUDE_HINT = (
-    "PostgreSQL cannot add an EXCLUDE constraint without this lock: create a new table with the constraint, copy the "
+    "PostgreSQL cannot add an EXCLUDE constraint without this lock. Create a new table with the constraint, copy the "
     "rows in batches, and switch the code over"
 )
 

@@ -1,6 +1,6 @@
 """Catalog: a model of the schema, built by applying the statements of the migrations to it.
 
-A part of the schema that the files do not tell (a table of an extension, a column of CREATE TABLE AS) is None or
+A part that the files do not have (a table of an extension, a column of CREATE TABLE AS) is None or
 missing. The rules then assume the worse case.
 """
 

@@ -21,9 +21,9 @@ REPORT_INTERVAL = 10.0  # seconds between two lines
 class Watch:
     """Watch of one session, in a thread, from `start` to `stop`.
 
-    It looks at least three times while a statement waits for a lock as long as MIGRATION_LOCK_TIMEOUT allows, so it
-    knows who blocks before PostgreSQL gives up. A command that ends before the first look opens no second connection.
-    Without a second connection, the migrator works, and does not know these things.
+    While a statement waits for a lock for MIGRATION_LOCK_TIMEOUT, it looks at least three times. So it knows the
+    blockers before PostgreSQL gives up. A command that ends before the first look opens no second connection. Without
+    a second connection, the migrator works, and does not know these things.
     """
 
     def __init__(self, settings: Settings, process: int, output: Output) -> None:

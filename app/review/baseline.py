@@ -1,7 +1,7 @@
 """Baseline: one generated migration that makes the schema of all migrations up to it, so that their files can go.
 
 It has the name of the last migration that it replaces. So a database that has all of them has the baseline, too, also
-for stock yoyo, and the migration after it still depends on an existing file.
+for stock yoyo. The migration after it still depends on an existing file.
 """
 
 import re

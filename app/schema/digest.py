@@ -1,7 +1,7 @@
 """Digest of a migration file: it covers the statements and the directives, and no comments or white space.
 
-The semicolon after the last statement does not count. Everything else does, such as the case of a keyword: `select` and
-`SELECT` differ, because only PostgreSQL's parser knows which words are keywords in their place.
+The semicolon after the last statement does not count. Everything else does, such as the case of a keyword. `select`
+and `SELECT` differ, because only PostgreSQL's parser knows which words are keywords in their place.
 
 The ledger has the digest of each migration as it was applied. If an applied file has another one, it was edited.
 """

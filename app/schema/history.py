@@ -151,8 +151,8 @@ def comparable(entries: Iterable[Entry]) -> bool:
 def schema_state(entries: Iterable[Entry], drift: Collection[str] | None) -> SchemaState:
     """Return the state of the whole schema.
 
-    A database with migrations of a newer release is up to date if they are finished, and so is one whose other
-    migrations wait for a command. A migration that is running counts as pending.
+    A database with migrations of a newer release is up to date if they are finished. So is one whose other migrations
+    wait for a command. A migration that is running counts as pending.
     """
     entries = list(entries)
     states = {entry.state for entry in entries}

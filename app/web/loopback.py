@@ -18,8 +18,8 @@ class LoopbackGuard:
     """ASGI middleware for AUTH=none. It rejects a request
 
     - that arrived at an address of a network: 403. A Unix socket is allowed.
-    - whose Host is not on loopback: 421. Otherwise a page could name a host of its own, let the name resolve to
-      127.0.0.1, and read everything as a page of the same origin (DNS rebinding).
+    - whose Host is not on loopback: 421. Otherwise a page could name a host of its own, and let the name resolve to
+      127.0.0.1. Then it could read everything as a page of the same origin (DNS rebinding).
     - that a page of another origin sent: 403. Another port is another origin. A link to one of `pages` is allowed,
       because it changes nothing and the other page cannot read the answer.
     """

@@ -107,8 +107,8 @@ def operation(
 ) -> Callable[[Endpoint], Operation]:
     """Return a decorator that makes an endpoint an Operation.
 
-    The document adds the problems that follow from the other fields: 401 from `scope`, 406 from `answers`, 400 and 428
-    from `headers`, 413 from `body`, 422 from `query`.
+    The document adds the problems that follow from the other fields: 401 from `scope`, 406 from `answers`, 400 and
+    428 from `headers`. A `body` adds 413, a `query` 422.
     """
 
     def declare(endpoint: Endpoint) -> Operation:

@@ -10,7 +10,7 @@
 -- Cost:  the same for any number of rows, ten million included: an adopted table is neither scanned nor written.
 
 -- This is one block without IF NOT EXISTS. With that, an index of the same name on another table would count as the
--- wanted one, and an adopted table would be locked against writes for nothing. The list "expected" has the objects of
+-- wanted one. An adopted table would be locked against writes for nothing. The list "expected" has the objects of
 -- create_all() in PostgreSQL's own words. The list "actual" has those of the database. The names of the primary key and
 -- of the indexes are also compared, because the migrations after this one use them.
 -- allow: hidden-ddl because it creates the table only if there is none, and locks nothing that is in use

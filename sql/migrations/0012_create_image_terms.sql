@@ -1,6 +1,6 @@
 -- Creates the table for lists by tag and by media type: the images of each term, in the order of every list.
 --
--- What:  the table image_terms, with one row for each tag and one for the media type of each image, and the function
+-- What:  the table image_terms, with one row for each tag and media type of each image, and the function
 --        that returns these terms. The table is empty: the triggers of 0014 maintain it, and 0015 fills it.
 -- Why:   GIN finds the images with a tag, but in no order. To show the newest page, PostgreSQL has to read and sort
 --        them all, or to walk the list past all images without the tag. With this table, a page of any term at any

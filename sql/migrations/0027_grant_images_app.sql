@@ -2,7 +2,7 @@
 --
 -- What:  GRANTs, if the role exists. sql/roles.sql creates the role, and runs this file again if the role came later.
 -- Why:   the service changes rows. It creates, alters, and truncates no table. Of tokens it needs only to find one by
---        its ID and to record its use: it cannot read names, and cannot create or revoke tokens. Every role may read
+--        its ID and to record its use. It cannot read names, and cannot create or revoke tokens. Every role may read
 --        yoyo's tables.
 -- Locks: ACCESS SHARE on each table for a catalog change: reads and writes continue.
 -- Cost:  none.

@@ -2,7 +2,7 @@
 --
 -- What:  content_sha256, 32 bytes in place of 64 digits, and own_key, the storage key of the images that have one of
 --        their own. Three functions. 0040 to 0045 fill the columns. 0046 to 0049 drop sha256 and storage_key.
--- Why:   * The unique index has 73 MB in place of 119 for a million uploads one by one, and 56 in place of 91 when built.
+-- Why:   * The unique index has 73 MB in place of 119 for a million single uploads. When built, it has 56 in place of 91.
 --          A new row of review/fill_images.sql has 346 bytes in place of 434, because the storage key of an upload follows
 --          from its hash. An upload writes 2,705 bytes of WAL in place of 2,957.
 --        * The former service did not check its hashes. A row that it left may have any text, which must stay as it is.

@@ -12,7 +12,7 @@
 --        * In scripts without blanks between words, such as Chinese, Japanese and Thai, each pair of neighbors is a
 --          word, and the last character. So any part of the text is found. An emoji is a word.
 --        * The last word of a search is the beginning of a word, unless it is in quotes.
---        A table of its own, and not a column of image_documents: a release that reads that table still runs, and when
+--        A table of its own, and not a column of image_documents: a release that reads that table still runs. When
 --        it is dropped, its space is free at once. A tsvector has the places of the words, for phrases, and their
 --        weights: A title, B tags, C filename, D description.
 -- Locks: none on images.

@@ -1,6 +1,6 @@
 -- Merges the tags of an image that are equal, and trims the others.
 --
--- What:  tags, of the images with two equal tags, or with a tag that has blanks at its ends or is not in Unicode form C.
+-- What:  tags, of the images with two equal tags, or a tag with blanks at its ends, or one not in Unicode form C.
 --        The first of equal tags stays, as it was written. A tag of nothing but blanks and invisible characters goes.
 --        merged_tags keeps the tags of before.
 -- Why:   the service no longer writes such tags. Most images have none, and are not written. Images that have the same

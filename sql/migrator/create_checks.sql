@@ -1,5 +1,5 @@
 -- create_checks: creates the table of the checks beside the ledger. `schema verify` creates it when it first runs. A row is
--- the last result of one check. It has only numbers, and no value of a row: every role of the database may read it, as
+-- the last result of one check. It has only numbers, and no value of a row. Every role of the database may read it, as
 -- the service does for GET /v1/schema and GET /metrics.
 CREATE TABLE _yoyo_ledger_checks (
     name text NOT NULL,

@@ -1,7 +1,7 @@
 -- find_index: an index by its name and its table: PostgreSQL puts an index into the schema of its table. The migrator asks
 -- before it builds an index CONCURRENTLY, because an interrupted build leaves an INVALID index.
--- :name   name of the index, without quotes
--- :table  name of the table, quoted as in SQL, and perhaps with its schema
+-- :name   name of the index, without quotes.
+-- :table  name of the table, quoted as in SQL, and perhaps with its schema.
 -- :copy   name of an empty copy of the table. `copy` creates it, to try what a statement makes.
 SELECT
     indexrelid::regclass::text AS name,

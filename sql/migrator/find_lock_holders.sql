@@ -1,5 +1,5 @@
--- find_lock_holders: returns the locks on tables and indexes that other sessions and prepared transactions hold now, for
--- a plan, which compares them with the locks of its statements. A row without a relation is a transaction that has a
+-- find_lock_holders: returns the locks on tables and indexes that other sessions and prepared transactions hold now. A
+-- plan compares them with the locks of its statements. A row without a relation is a transaction that has a
 -- snapshot or has written: a build or drop CONCURRENTLY waits for its end.
 -- The statement and the times of another role's session need the rights of pg_read_all_stats.
 WITH held AS (

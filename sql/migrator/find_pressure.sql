@@ -1,6 +1,6 @@
--- find_pressure: what a backfill asks after each batch: how many sessions wait for its locks, and how far the replica
--- that is furthest behind has to go. A role without the rights of pg_read_all_stats sees replicas, but not how far they
--- are. Then is_hidden is true.
+-- find_pressure: returns how many sessions wait for the locks of a backfill, and the bytes that the slowest replica
+-- has to replay. The backfill asks after each batch. A role without the rights of pg_read_all_stats sees replicas, but
+-- not how far they are. Then is_hidden is true.
 SELECT
     (
         SELECT count(DISTINCT pid)

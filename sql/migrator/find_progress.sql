@@ -1,6 +1,6 @@
 -- find_progress: whether a migrator's server process, or one of its parallel workers, waits for a lock, and how far it
 -- is. PostgreSQL counts the work of an index build, VACUUM, CLUSTER and ANALYZE. For other statements, such as VALIDATE
--- CONSTRAINT, it tells the tables that the transaction has locked, with their sizes as of their last VACUUM or ANALYZE.
+-- CONSTRAINT, it tells the tables that the transaction has locked, and their sizes at the last VACUUM or ANALYZE.
 -- The migrator asks from another connection, about once a second. It asks find_blockers only during a wait, because
 -- pg_blocking_pids() stops PostgreSQL's lock manager for a moment.
 -- :process  pg_backend_pid() of the migrator

@@ -12,7 +12,7 @@
 --   statement, and ends. So the lock lives no longer than the migrator. If the client's host or network dies, the
 --   server process notices within half a minute.
 -- * A statement waits only a short time for a table's lock, so that other sessions do not queue behind it for long.
--- * Time-outs that a role or a database has for services do not apply: otherwise a long VALIDATE could never finish, and
+-- * Time-outs that a role or a database has for services do not apply. Otherwise a long VALIDATE could never finish, and
 --   a pause between two attempts could end the session.
 -- * A commit is on disk before PostgreSQL confirms it.
 -- * Each statement sees all rows that are committed before it begins. A rollback counts the rows that it would lose

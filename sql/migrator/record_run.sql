@@ -1,6 +1,6 @@
 -- record_run: records a run of a migration in the ledger when it ends. If the migration cannot run in a transaction, it
--- is also recorded when it starts. A run that was started and cut off is continued by a run of the same operation, and
--- becomes interrupted by a run of the other operation. All times come from PostgreSQL's clock. The duration comes from
+-- is also recorded when it starts. A run that was started and cut off is continued by a run of the same operation.
+-- A run of the other operation makes it interrupted. All times come from PostgreSQL's clock. The duration comes from
 -- the migrator's monotonic clock, so that no change of a clock makes it negative. A migration keeps its last 20 failed
 -- and interrupted runs: a migrator that fails in a loop does not let the ledger grow.
 -- :migration_id  ID of the migration.

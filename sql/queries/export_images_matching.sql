@@ -1,5 +1,5 @@
--- export_images_matching: returns all images of a period that match, newest first, for GET /v1/images/export and
--- `images export` with filters. prepare_export has set the period and the query. It is the query in COPY (...) TO
+-- export_images_matching: returns all images of a period that match, newest first. It is for GET /v1/images/export
+-- and `images export` with filters. prepare_export has set the period and the query. It is the query in COPY (...) TO
 -- STDOUT.
 -- Index: image_words_words_idx if few images match, otherwise a full scan of image_words. For the matches
 -- images_pkey, or a scan of images. The matches are sorted.

@@ -1,7 +1,7 @@
 -- find_blockers: finds each session and each prepared transaction that blocks the statement of the running migrator, the
--- oldest transaction first, for the migrator, for `schema status` and for GET /v1/schema. It returns no row if
--- the migrator waits for no lock. A session that holds no conflicting lock, but queues for one in front of the migrator,
--- also blocks it. pg_blocking_pids() names a prepared transaction as 0. Its lock leads to its gid.
+-- oldest transaction first. It is for the migrator, `schema status`, and GET /v1/schema. It returns no row if
+-- the migrator waits for no lock. A session that queues for a lock in front of the migrator also blocks it.
+-- pg_blocking_pids() names a prepared transaction as 0. Its lock leads to its gid.
 -- Only members of pg_read_all_stats see state, times and statement of another role's session.
 -- $1 text: text of the lock, `lock_key` of the project
 -- Index: none, it reads the lock table once: a row for each lock. At most 10 blockers, with the number of all.

@@ -1,5 +1,5 @@
--- find_holder: finds the holder of the lock that take_lock acquires, its start time and its current statement, for the
--- migrator, for `schema status` and for GET /v1/schema. It returns no row if the lock is free.
+-- find_holder: finds the holder of the lock that take_lock acquires, its start time, and its current statement. It is
+-- for the migrator, `schema status`, and GET /v1/schema. It returns no row if the lock is free.
 -- Only members of pg_read_all_stats see time and statement of another role's session.
 -- $1 text: text of the lock, `lock_key` of the project
 -- Index: none, one row for each lock.

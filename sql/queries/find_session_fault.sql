@@ -1,5 +1,5 @@
 -- find_session_fault: returns why the sessions of the service cannot use the tables rightly, whether only searches suffer,
--- and the remedy, for `images wait` and for GET /readyz. It returns no row if all is well.
+-- and the remedy. It is for `images wait` and GET /readyz. It returns no row if all is well.
 -- * session_replication_role: without triggers, searches do not find new images, and no error says so. The service may
 --   not set it. The triggers are not ENABLE ALWAYS: a subscriber of logical replication gets the rows of image_words and
 --   image_terms from the publisher. Its own triggers would write them a second time.

@@ -1,5 +1,5 @@
--- has_images: one empty row if the table has an image, for `images wait`: an empty folder as the object store of a table
--- with images is a mistake.
+-- has_images: returns one empty row if the table has an image. It is for `images wait`: if the table has images, an empty
+-- folder as the object store is a mistake.
 -- Index: images_pkey, one entry.
 SELECT
 FROM images

@@ -1,4 +1,4 @@
--- list_images_by_name_matching: returns a page of the list by name, of images with all the given terms and the words,
+-- list_images_by_name_matching: returns a page of the list by name, of images with all given terms and words. It is
 -- for GET /v1/images?sort=name with tag, content_type or q.
 -- There are three ways, and each is slow if another is fast:
 -- * If the period has fewer than 200 images for each image of the page, read their words, and sort the matches.
@@ -7,8 +7,8 @@
 -- * Find all matches with the index of words, and sort them. This runs if few of the first match, or the walk does
 --   not fill the page.
 -- The statement decides while it runs.
--- The walk ends after $8 index entries. If matches are near, and the page is not full by then, the last row has no image,
--- only the position at which the next page continues. So a page can have few images, or none, and a next page.
+-- The walk ends after $8 index entries. If matches are near, and the page is not full by then, the last row has no image.
+-- It has only the position at which the next page continues. So a page can have few images, or none, and a next page.
 -- OFFSET 0 keeps the conditions out of a look-up, and LIMIT 1 makes the words of each image a look-up of its own. The
 -- condition created_at <= $4 follows from the next line, and tells the planner that the period is short. Otherwise it would scan
 -- other indexes or tables in full.

@@ -3,7 +3,7 @@
 -- * Read the words of the newest images, and skip those that do not match. This is fast if at least one in 10 of the
 --   first images matches. It stops after 100 images for each.
 -- * Find all matches with the index of words, and sort them. This runs if few of the first match, or the first way does
---   not fill the page. images_index_query decides whether the index is asked for the last word too.
+--   not fill the page. The function images_index_query decides whether the index is asked for the last word too.
 -- The statement decides while it runs. The planner cannot: statistics know only common words, and a generic plan none.
 -- OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index in full.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
@@ -13,7 +13,7 @@
 -- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. Not bounded: words that many images
 -- have, but fewer than one in 100 of the newest from the position on. All their matches are sorted.
 -- Words that never meet: of each word, all index entries are read, but no image. That takes 25 ms of CPU at a million
--- images if one in 6 has the last word, and a third of it if that is in quotes.
+-- images if one in 6 has the last word. With the last word in quotes, it takes a third.
 -- example a common word: 'infinity', md5('')::uuid, '-infinity', 50, 'harbour'
 -- example a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '777777'
 -- example no such word: 'infinity', md5('')::uuid, '-infinity', 50, 'none'

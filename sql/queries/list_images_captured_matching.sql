@@ -21,7 +21,7 @@
 -- $13, $14 float8[]                   western and eastern ends of the parts of the area in degrees; empty for all the world
 -- $15, $16 float8                     southern and northern end of the area
 -- Index: images_point_idx, images_camera_idx and image_terms_pkey, at most 2,001 entries for each filter. Then images_pkey
--- for each of them, or images_captured_at_created_at_id_idx with the rows, at most $9. image_words_pkey for each image
+-- for each of them, or images_captured_at_created_at_id_idx with the rows, at most $9. Also image_words_pkey for each image
 -- that the other filters leave, if there are terms or words.
 -- example a small area: 'infinity', 'infinity', md5('')::uuid, '-infinity', '-infinity', 'infinity', md5('')::uuid, 50, 10000, '{}', NULL, NULL, '{11.4999}', '{11.5001}', 48.1999, 48.2001
 -- example a large area: 'infinity', 'infinity', md5('')::uuid, '-infinity', '-infinity', 'infinity', md5('')::uuid, 50, 10000, '{}', NULL, NULL, '{-60}', '{60}', -45, 45

@@ -1,5 +1,5 @@
--- list_images_oldest_matching: returns a page of the oldest-first list of images with all the given terms and the
--- words, for GET /v1/images?sort=oldest with tag, content_type or q.
+-- list_images_oldest_matching: returns a page of the oldest-first list of images with all given terms and words. It
+-- is for GET /v1/images?sort=oldest with tag, content_type or q.
 -- There are two ways, as in list_images_by_words. It reads the words of the oldest images, and skips those that do not
 -- match. If few of the first match, or that does not fill the page, it finds all matches with the index of words, and sorts
 -- them. It decides while it runs. OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan

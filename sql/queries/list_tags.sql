@@ -7,7 +7,7 @@
 -- $2 text    the last text with this beginning: $1 and U+10FFFF, as often as a key may have characters
 -- $3 text    only keys after this one; '' for the first page
 -- $4 bigint  maximum of rows
--- Index: image_terms_term_idx, a look-up and at most 1,001 entries for each tag. image_terms_pkey and images_pkey, an
+-- Index: image_terms_term_idx, a look-up and at most 1,001 entries for each tag. Also image_terms_pkey and images_pkey, an
 -- entry and a row for each tag. pg_statistic for the shares.
 -- example first page: '', repeat(U&'\+10FFFF', 300), '', 50
 -- example the last pages: '', repeat(U&'\+10FFFF', 300), 'place-995', 50

@@ -1,5 +1,5 @@
--- read_locks: returns the locks on relations that a session holds, and the lock for which it waits: that of a relation,
--- or without one, the end of another transaction.
+-- read_locks: returns the locks on relations that a session holds, and the lock for which it waits. This is a lock on a
+-- relation, or the end of another transaction.
 -- :process  its server process
 SELECT
     relation::bigint,

@@ -182,7 +182,7 @@ class Client:
     ) -> httpx.Response | None:
         """Return the response if its status is expected and its content is right, otherwise None.
 
-        If the connection is lost without a response, the request is sent a second time, as HTTP clients do with
+        If the connection is lost without a response, the request is sent a second time. HTTP clients do so with
         requests that are safe to repeat. `also` are the statuses that are expected only then.
         """
         clock = asyncio.get_running_loop().time

@@ -27,8 +27,8 @@ for media_type in ("image/*", "image/jpeg"):
 def before_call(context: Any, case: Any, *_: Any) -> None:
     """Remove from a valid request what makes it wrong, although no schema can say so.
 
-    That is a cursor of another list, a sort that other parameters exclude, U+0000 inside attributes, and metadata both
-    in the query and in a form.
+    Such faults are a cursor of another list, a sort that other parameters exclude, and U+0000 inside attributes.
+    Another is metadata both in the query and in a form.
     """
     if not case.meta.generation.mode.is_positive:
         return

@@ -105,8 +105,8 @@ def review(migrations: tuple[str, ...], rows: int, save: bool, latest_only: bool
 def plan(rollback: str | None, format: str) -> int:
     """Show what `yoyo apply` would do to this database now.
 
-    For each statement of a pending migration: its locks, the rows that it rewrites or reads, an estimate of its time,
-    and the sessions that block it now. The command writes nothing.
+    It lists each statement of a pending migration with its locks, and the rows that it rewrites or reads. It also has
+    an estimate of its time, and the sessions that block it now. The command writes nothing.
     """
     from app.cli.schema_commands import show_plan
 

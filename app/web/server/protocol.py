@@ -220,7 +220,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Let another worker accept the next connection of a burst, if no request runs in this one.
 
         The event loop accepts all connections that wait, so one worker would get most of a burst. Of 8, 32 and 100 at
-        the same time, one of two workers got 87 %, 71 % and 63 % (medians), and 50 %, 53 % and 51 % with this pause.
+        the same time, one of two workers got 87 %, 71 % and 63 % (medians). With this pause, it gets 50 %, 53 % and
+        51 %.
         """
         if monotonic() - cls._accepted < BURST:
             sleep(PAUSE)
