@@ -267,4 +267,4 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any, a
     elif kind == Alter.AT_AttachPartition:
         yield from attach_faults(state, line, table, command.def_)
     elif kind == Alter.AT_DetachPartition:
-        yield from detach_faults(state, line, table)
+        yield from detach_faults(state, line, table, concurrent=bool(command.def_.concurrent))

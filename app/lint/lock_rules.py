@@ -12,6 +12,7 @@ from app.lint.nodes import constant_text, constraint_columns, relation_name
 from app.lint.parser import Statement
 from app.lint.partition_rules import partition_faults
 from app.lint.state import MigrationState
+from app.migrations.statement_rules import is_concurrent
 
 PARTITIONED_HINT = (
     "create it with ON ONLY, then on each partition CONCURRENTLY in a file of its own, and then ATTACH these indexes"
@@ -42,9 +43,7 @@ def lock_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.AlterTableMoveAllStmt():
             what = f"each table, index or view of the tablespace {node.orig_tablespacename}"
             yield Fault(line, "table-rewrite", f"{what} is copied, and its reads and writes wait")
-        case ast.ReindexStmt(relation=ast.RangeVar()) if not any(
-            each.defname == "concurrently" for each in node.params or ()
-        ):
+        case ast.ReindexStmt(relation=ast.RangeVar()) if not is_concurrent(node):
             name = relation_name(node.relation)
             index = state.catalog.indexes.get(name)
             if state.is_busy(index.table if index else name):

@@ -12,6 +12,8 @@ from app.lint.state import MigrationState
 
 DEFAULT_HINT = "give the DEFAULT partition a valid CHECK without these rows, or move its rows first"
 
+DETACH_HINT = "use DETACH PARTITION ... CONCURRENTLY, as the only statement of a file with `-- transactional: false`"
+GONE_HINT = "make sure that the running release does not need the rows, and allow it with that reason"
 COPY_HINT = "create a partitioned table, copy the rows in batches, and switch the code over"
 
 
@@ -30,11 +32,16 @@ def attach_faults(state: MigrationState, line: int, table: str, command: Any) ->
         yield Fault(line, "partition-locks", why, level=UNSAFE if state.users(partition) else "")
 
 
-def detach_faults(state: MigrationState, line: int, table: str) -> Faults:
+def detach_faults(state: MigrationState, line: int, table: str, *, concurrent: bool) -> Faults:
     """Yield the faults of DETACH PARTITION."""
-    why = f"DETACH blocks reads and writes of {table}, which then lacks the rows"
-    hint = "run DETACH PARTITION ... CONCURRENTLY by hand"
-    yield Fault(line, "partition-locks", why, hint, UNSAFE if state.users(table) else "")
+    if concurrent and has_default(state, table):
+        why = f"PostgreSQL rejects CONCURRENTLY: {table} has a DEFAULT partition"
+        yield Fault(line, "rejected", why, "first detach the DEFAULT partition")
+    elif concurrent and (users := state.users(table)):
+        yield Fault(line, "partition-locks", f"{users[0]} no longer finds the rows of the partition", GONE_HINT)
+    elif not concurrent:
+        why = f"DETACH blocks reads and writes of {table}, which then lacks the rows"
+        yield Fault(line, "partition-locks", why, DETACH_HINT, UNSAFE if state.users(table) else "")
 
 
 def partition_faults(state: MigrationState, line: int, parent: str) -> Faults:

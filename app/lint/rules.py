@@ -49,7 +49,7 @@ RULES = {
         UNSAFE, "use DROP INDEX CONCURRENTLY, as the only statement of a file with `-- transactional: false`"
     ),
     "blocking-reindex": Rule(
-        UNSAFE, "run REINDEX CONCURRENTLY by hand, or create a new index CONCURRENTLY and then drop the old one"
+        UNSAFE, "use REINDEX CONCURRENTLY, as the only statement of a file with `-- transactional: false`"
     ),
     "blocking-refresh": Rule(
         UNSAFE, "use REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on the view"

@@ -10,6 +10,7 @@ from app.lint.nodes import constant_text, qualified_name, relation_name
 from app.lint.parser import Statement
 from app.lint.routines import written_by_triggers
 from app.lint.state import MigrationState
+from app.migrations.statement_rules import is_concurrent
 
 OUTSIDE = "make it the only statement of a file with `-- transactional: false`"
 SLEEPS = {"pg_sleep", "pg_sleep_for", "pg_sleep_until"}
@@ -51,8 +52,10 @@ def _outside(node: Any) -> str:
             return "CREATE INDEX CONCURRENTLY"
         case ast.DropStmt(concurrent=True):
             return "DROP INDEX CONCURRENTLY"
-        case ast.ReindexStmt(params=[*params]) if any(each.defname == "concurrently" for each in params):
+        case ast.ReindexStmt() if is_concurrent(node):
             return "REINDEX CONCURRENTLY"
+        case ast.AlterTableStmt(cmds=[ast.AlterTableCmd(def_=ast.PartitionCmd(concurrent=True))]):
+            return "DETACH PARTITION CONCURRENTLY"
         case ast.CreatedbStmt() | ast.DropdbStmt() | ast.AlterSystemStmt():
             return "a statement about the server"
         case _:

@@ -11,7 +11,7 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError, OutputError
 from app.migrations import backfill, lock
-from app.migrations.concurrent_indexes import builds, repair_index
+from app.migrations.concurrent_changes import can_leave_index, repair
 from app.migrations.connection import explain, is_interrupted, sentence, without_values
 from app.migrations.data_loss import reject_new_losses
 from app.migrations.migrator import DONE, FinishedElsewhereError, Migrator
@@ -72,7 +72,7 @@ def _failure(
     if isinstance(error, LockNotAvailable):
         blockers, hint = migrator.watch.blockers()
         reason = "; ".join([reason, *blockers])
-    if not migration.use_transactions and builds(migration, operation):
+    if not migration.use_transactions and can_leave_index(migration, operation):
         again = "run the command again: it drops the INVALID index that this may have left, which slows writes"
         hint = f"{hint}. Then {again}" if isinstance(error, LockNotAvailable) and hint else again
     elif hint is None and (error.sqlstate or "").startswith(SCHEMA_CHANGED):
@@ -138,8 +138,8 @@ def _execute_without_transaction(migrator: Migrator, migration: Migration, opera
     settings = migrator.settings
     migrator.session.prepare(max(settings.migration_lock_wait, settings.migration_lock_timeout))
     try:
-        is_built = repair_index(migrator, migration, operation)
-        if not is_built:
+        is_done = repair(migrator, migration, operation)
+        if not is_done:
             migration.process_steps(migrator, operation)
     finally:
         if not migrator.connection.closed:

@@ -22,6 +22,7 @@ class Rejection(NamedTuple):
     rule: str  # its heading in docs/reference/lint-rules.md
 
 
+OFF = {"false", "off", "no", "0"}  # as an option of a command
 UNSURE = "after an interruption the migrator cannot tell whether it finished"
 NEEDS_OWN_FILE = Rejection(
     "cannot run in a transaction",
@@ -30,8 +31,8 @@ NEEDS_OWN_FILE = Rejection(
 )
 BY_HAND = Rejection(f"cannot run in a transaction, and {UNSURE}", "run it by hand, outside the migrations", "by-hand")
 NEEDS_TRANSACTION = Rejection(
-    f"{UNSURE}: only CREATE INDEX CONCURRENTLY, DROP INDEX CONCURRENTLY, VACUUM, and a DO block with COMMIT may run "
-    "without a transaction",
+    f"{UNSURE}: only CREATE INDEX, DROP INDEX and REINDEX CONCURRENTLY, DETACH PARTITION CONCURRENTLY, ATTACH PARTITION, "
+    "VACUUM, and a DO block with COMMIT may run without a transaction",
     "use one of them, or remove `-- transactional: false`",
     "concurrently-alone",
 )
@@ -70,6 +71,7 @@ def _of_session(node: ast.Node, transactional: bool) -> Rejection | None:
 def _of_transaction(node: ast.Node, transactional: bool) -> Rejection | None:
     """Return why the statement may not run with, or without, a transaction."""
     from pglast import ast
+    from pglast.enums import AlterTableType
 
     match node:
         case ast.IndexStmt(concurrent=True, idxname=None):
@@ -108,12 +110,20 @@ def _of_transaction(node: ast.Node, transactional: bool) -> Rejection | None:
             return BY_HAND
         case ast.AlterSystemStmt() | ast.ReindexStmt(relation=None):  # a schema, a database
             return BY_HAND
-        case ast.ReindexStmt(params=options) if any(option.defname == "concurrently" for option in options or ()):
-            return BY_HAND
+        case ast.ReindexStmt() if is_concurrent(node):
+            return NEEDS_OWN_FILE if transactional else None
         case ast.AlterTableStmt(cmds=[ast.AlterTableCmd(def_=ast.PartitionCmd(concurrent=True))]):
-            return BY_HAND
+            return NEEDS_OWN_FILE if transactional else None
+        case ast.AlterTableStmt(cmds=[ast.AlterTableCmd(subtype=AlterTableType.AT_AttachPartition)]):
+            return None  # also without a transaction: it is the rollback of DETACH CONCURRENTLY
         case _:
             return None if transactional else NEEDS_TRANSACTION
+
+
+def is_concurrent(reindex: ast.ReindexStmt) -> bool:
+    """Return whether a REINDEX has CONCURRENTLY, as a word or as an option that is not switched off."""
+    values = [each.arg for each in reindex.params or () if each.defname == "concurrently"]
+    return bool(values) and str(getattr(values[-1], "sval", getattr(values[-1], "ival", 1))).lower() not in OFF
 
 
 def _has_no_slot(options: tuple[ast.DefElem, ...] | None) -> bool:

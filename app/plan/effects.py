@@ -19,6 +19,7 @@ from app.lint.alter_table_rules import TABLES, alter_table_faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, walk
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
+from app.migrations.statement_rules import is_concurrent
 
 ACCESS_SHARE, ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE = MODES[:4]
 SHARE, SHARE_ROW_EXCLUSIVE, EXCLUSIVE, ACCESS_EXCLUSIVE = MODES[4:]
@@ -227,7 +228,7 @@ def _vacuum(found: Effects, node: Any) -> None:
 
 
 def _reindex(found: Effects, state: MigrationState, node: Any, name: str) -> None:
-    concurrently = any(each.defname == "concurrently" for each in node.params or ())
+    concurrently = is_concurrent(node)
     index = state.catalog.indexes.get(name)
     table = index.table if index else name
     found.waits = concurrently
@@ -289,6 +290,7 @@ def _alter_table(found: Effects, state: MigrationState, statement: Statement) ->
                 found.lock(target, SHARE_ROW_EXCLUSIVE)
         elif kind in {Alter.AT_AttachPartition, Alter.AT_DetachPartition}:
             found.lock(relation_name(definition.name), ACCESS_EXCLUSIVE)
+            found.waits = found.waits or bool(definition.concurrent)
         elif kind in {Alter.AT_AddInherit, Alter.AT_DropInherit}:
             found.lock(
                 relation_name(definition), SHARE_UPDATE_EXCLUSIVE if kind == Alter.AT_AddInherit else ACCESS_SHARE

@@ -307,10 +307,10 @@ FAULTS: dict[str, tuple[Files, str]] = {
             "CREATE INDEX CONCURRENTLY a ON t (a)": "cannot run in a transaction: move it to its own file",
             "DROP INDEX CONCURRENTLY IF EXISTS a": "cannot run in a transaction: move it to its own file",
             "VACUUM t": "cannot run in a transaction: move it to its own file",
-            "REINDEX INDEX CONCURRENTLY a": "cannot run in a transaction, and",
-            "REINDEX (VERBOSE, CONCURRENTLY) TABLE t": "cannot run in a transaction, and",
+            "REINDEX INDEX CONCURRENTLY a": "cannot run in a transaction: move it to its own file",
+            "REINDEX (VERBOSE, CONCURRENTLY) TABLE t": "cannot run in a transaction: move it to its own file",
             "REINDEX SCHEMA public": "cannot run in a transaction, and",
-            "ALTER TABLE t DETACH PARTITION a CONCURRENTLY": "cannot run in a transaction, and",
+            "ALTER TABLE t DETACH PARTITION a CONCURRENTLY": "cannot run in a transaction: move it to its own file",
             "CREATE DATABASE a": "cannot run in a transaction, and",
             "DROP DATABASE a": "cannot run in a transaction, and",
             "CREATE TABLESPACE a LOCATION '/a'": "cannot run in a transaction, and",
@@ -341,7 +341,9 @@ FAULTS: dict[str, tuple[Files, str]] = {
             "REINDEX INDEX a;": "sql:2: after an interruption the migrator cannot tell",
             "ANALYZE t;": "sql:2: after an interruption the migrator cannot tell",
             "REFRESH MATERIALIZED VIEW CONCURRENTLY t;": "sql:2: after an interruption the migrator cannot tell",
-            "REINDEX INDEX CONCURRENTLY a;": "sql:2: cannot run in a transaction, and",
+            "REINDEX (CONCURRENTLY off) INDEX a;": "sql:2: after an interruption the migrator cannot tell",
+            "REINDEX SCHEMA CONCURRENTLY public;": "sql:2: cannot run in a transaction, and",
+            "ALTER TABLE t DETACH PARTITION a;": "sql:2: after an interruption the migrator cannot tell",
             "SET LOCAL a = 1;": "sql:2: SET LOCAL has no effect outside a transaction",
             "CREATE INDEX CONCURRENTLY ON t (a);": "sql:2: gives the index no name",
             "CREATE INDEX CONCURRENTLY IF NOT EXISTS a ON t (a);": "sql:2: IF NOT EXISTS would accept an INVALID index",
@@ -443,10 +445,18 @@ RIGHT: dict[str, Files] = {
     "what runs in a transaction": up(
         "REINDEX TABLE t;\nREFRESH MATERIALIZED VIEW CONCURRENTLY v;\nANALYZE t;\nALTER TABLE t DETACH PARTITION u;\n"
         "CREATE INDEX IF NOT EXISTS a ON ONLY t (a);\nCREATE INDEX ON t (a);\nDROP INDEX a, b;\nLOCK TABLE t;\n"
+        "REINDEX (CONCURRENTLY false) TABLE t;\n"
     ),
     "an index": {"0001_make_t.sql": INDEX, "0001_make_t.rollback.sql": DROP},
     "a unique index, without a semicolon": alone("CREATE UNIQUE INDEX CONCURRENTLY a ON t (a) -- beside it"),
     "VACUUM": alone("VACUUM (ANALYZE) t, u;"),
+    "REINDEX": alone("REINDEX TABLE CONCURRENTLY t;"),
+    "REINDEX with options": alone("REINDEX (VERBOSE, CONCURRENTLY) INDEX s.a;"),
+    "DETACH": {
+        "0001_make_t.sql": "-- Detaches.\n-- transactional: false\n\nALTER TABLE t DETACH PARTITION a CONCURRENTLY;",
+        "0001_make_t.rollback.sql": "-- loses: nothing\n-- transactional: false\n\n"
+        "ALTER TABLE t ATTACH PARTITION a FOR VALUES IN (1);",
+    },
     "a backfill": alone("DO $$\nBEGIN\n    LOOP\n        EXIT;\n        COMMIT;\n    END LOOP;\nEND\n$$;"),
 }
 
