@@ -31,8 +31,8 @@ NEEDS_OWN_FILE = Rejection(
 )
 BY_HAND = Rejection(f"cannot run in a transaction, and {UNSURE}", "run it by hand, outside the migrations", "by-hand")
 NEEDS_TRANSACTION = Rejection(
-    f"{UNSURE}: only CREATE INDEX, DROP INDEX, REINDEX and DETACH CONCURRENTLY, ATTACH, VACUUM, and a DO block with COMMIT "
-    "may run without a transaction",
+    f"{UNSURE}: only CREATE INDEX, DROP INDEX, REINDEX and DETACH CONCURRENTLY, ATTACH, VACUUM, and a DO block with "
+    "COMMIT may run without a transaction",
     "use one of them, or remove `-- transactional: false`",
     "concurrently-alone",
 )
