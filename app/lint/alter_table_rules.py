@@ -105,7 +105,9 @@ def _add_column(state: MigrationState, line: int, table: str, command: Any) -> F
             yield Fault(line, "create-if-not-exists", why)
         return
     constraints = {constraint.contype: constraint for constraint in definition.constraints or ()}
-    default = constraints[ConstrType.CONSTR_DEFAULT].raw_expr if ConstrType.CONSTR_DEFAULT in constraints else None
+    default = state.catalog.domain_defaults.get(qualified_name(definition.typeName.names))
+    if ConstrType.CONSTR_DEFAULT in constraints:
+        default = constraints[ConstrType.CONSTR_DEFAULT].raw_expr
     has_value = (
         not costs.is_null(default)
         or not {ConstrType.CONSTR_GENERATED, ConstrType.CONSTR_IDENTITY}.isdisjoint(constraints)

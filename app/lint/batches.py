@@ -28,11 +28,13 @@ def few_rows(catalog: Catalog, table: str, node: Any, where: Any, around: Any = 
             return True
         if any(_is_limited(each, set()) for each in _sources(node.fromClause)):
             return True
-    keys = _keys(catalog, table)
+    keys = _keys(catalog, table, ands(where))
     limited = _limited_queries(node) | _limited_queries(around)
     fixed: set[str] = set()  # columns with few values
     for part in ands(where):
         match part:
+            case ast.ColumnRef() | ast.BoolExpr(boolop=enums.BoolExprType.NOT_EXPR, args=[ast.ColumnRef()]):
+                fixed |= columns_in(part)  # a boolean
             case ast.SubLink(subLinkType=enums.SubLinkType.ANY_SUBLINK, testexpr=columns, subselect=select):
                 if _is_limited(select, limited) and _has_key(keys, columns_in(columns)):
                     return True
@@ -69,7 +71,9 @@ def is_key_range(catalog: Catalog, table: str, where: Any) -> bool:
                 bounds["upper"].add(frozenset(columns_in(left)))
             case _:
                 pass
-    return any(_has_key(_keys(catalog, table), set(columns)) for columns in bounds["lower"] & bounds["upper"])
+    return any(
+        _has_key(_keys(catalog, table, ands(where)), set(columns)) for columns in bounds["lower"] & bounds["upper"]
+    )
 
 
 def repeats(catalog: Catalog, update: Any, nodes: Sequence[Any]) -> bool:
@@ -112,11 +116,12 @@ def direct_tables(select: Any) -> set[str]:
     return {relation_name(each) for each in _sources(select.fromClause) if isinstance(each, ast.RangeVar)}
 
 
-def _keys(catalog: Catalog, table: str) -> list[set[str]] | None:
-    """Return the columns of each unique key, or None if the table is not known."""
+def _keys(catalog: Catalog, table: str, conditions: list[Any]) -> list[set[str]] | None:
+    """Return the columns of each unique key among the rows that meet the conditions, or None for an unknown table."""
     if table not in catalog.tables:
         return None
-    return [{"ctid"}, *(set(each.columns) for each in catalog.indexes_of(table) if each.unique and each.is_plain)]
+    unique = [each for each in catalog.indexes_of(table) if each.unique and "" not in each.columns]
+    return [{"ctid"}, *(set(each.columns) for each in unique if each.implied_by(conditions))]
 
 
 def _has_key(keys: list[set[str]] | None, columns: set[str]) -> bool:

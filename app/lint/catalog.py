@@ -9,7 +9,7 @@ from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
-from pglast.enums import ConstrType, GrantTargetType, ObjectType
+from pglast.enums import ConstrType, FunctionParameterMode, GrantTargetType, ObjectType
 
 from app.lint.nodes import (
     RELATIONS,
@@ -40,6 +40,8 @@ KINDS = {
     ConstrType.CONSTR_EXCLUSION: "excl",
     ConstrType.CONSTR_NOTNULL: "not_null",
 }
+ROUTINES = {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE, ObjectType.OBJECT_ROUTINE}
+OUTPUTS = {FunctionParameterMode.FUNC_PARAM_OUT, FunctionParameterMode.FUNC_PARAM_TABLE}
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Catalog:
     indexes: dict[str, Index] = field(default_factory=dict)
     routines: dict[str, Routine] = field(default_factory=dict)
     domains: dict[str, Type | None] = field(default_factory=dict)  # the type below, or None if it has constraints
+    domain_defaults: dict[str, Any] = field(default_factory=dict)  # nodes
     temporary: set[str] = field(default_factory=set)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)  # by table and name
     policies: dict[tuple[str, str], Policy] = field(default_factory=dict)  # by table and name
@@ -68,6 +71,7 @@ class Catalog:
             dict(self.indexes),
             dict(self.routines),
             dict(self.domains),
+            dict(self.domain_defaults),
             set(self.temporary),
             dict(self.triggers),
             dict(self.policies),
@@ -75,6 +79,11 @@ class Catalog:
             dict(self.types),
             dict(self.rights),
         )
+
+    def _routine_key(self, name: str, arguments: tuple[str, ...]) -> str:
+        """Return the key of a routine. A second one of its name, with other parameters, has them in its key."""
+        known = self.routines.get(name)
+        return name if known is None or known.arguments == arguments else f"{name}({', '.join(arguments)})"
 
     def service_roles(self) -> set[str]:
         """Return the roles that have rights on a table, without PUBLIC."""
@@ -120,7 +129,8 @@ class Catalog:
             case ast.DropStmt():
                 self._drop(node)
             case ast.CreateFunctionStmt():
-                self.routines[qualified_name(node.funcname)] = routine_of(node, created_by)
+                routine = routine_of(node, created_by)
+                self.routines[self._routine_key(qualified_name(node.funcname), routine.arguments)] = routine
             case ast.CreateTrigStmt(relation=relation):
                 table = relation_name(relation)
                 aliases = tuple(each.name for each in node.transitionRels or ())
@@ -152,6 +162,11 @@ class Catalog:
                 kinds = {constraint.contype for constraint in node.constraints or ()}
                 base = None if kinds & KINDS.keys() else type_of(node.typeName, node.collClause)
                 self.domains[qualified_name(node.domainname)] = base
+                for each in node.constraints or ():
+                    if each.contype == ConstrType.CONSTR_DEFAULT:
+                        self.domain_defaults[qualified_name(node.domainname)] = each.raw_expr
+            case ast.AlterDomainStmt(subtype="T"):  # SET or DROP DEFAULT
+                self.domain_defaults[qualified_name(node.typeName)] = node.def_
             case ast.AlterDomainStmt(subtype="C"):  # ADD CONSTRAINT
                 self.domains[qualified_name(node.typeName)] = None
             case _:
@@ -248,7 +263,15 @@ class Catalog:
         if name not in self.indexes:
             every = frozenset(mentioned | set(columns) - {""})
             self.indexes[name] = Index(
-                name, table, columns, every, bool(node.unique), is_plain, functions_in(others), created_by
+                name,
+                table,
+                columns,
+                every,
+                bool(node.unique),
+                is_plain,
+                functions_in(others),
+                created_by,
+                node.whereClause,
             )
 
     def alter(self, table: str, command: Any, created_by: str) -> None:
@@ -326,7 +349,20 @@ class Catalog:
             for key in [key for key in self.triggers if key[0] == old]:
                 self.triggers[new, key[1]] = replace(self.triggers.pop(key), table=new)
 
+    def _drop_routine(self, node: Any) -> None:
+        name, arguments = qualified_name(node.objname), argument_types(node.objargs)
+        others = sorted(key for key in self.routines if key.startswith(f"{name}("))
+        if others and not node.args_unspecified and self._routine_key(name, arguments) in others:
+            self.routines.pop(self._routine_key(name, arguments))
+            return
+        self.routines.pop(name, None)
+        if others:
+            self.routines[name] = self.routines.pop(others[0])
+
     def _drop(self, node: Any) -> None:
+        for each in node.objects or ():
+            if node.removeType in ROUTINES and isinstance(each, ast.ObjectWithArgs):
+                self._drop_routine(each)
         for name in dropped_names(node):
             if node.removeType in RELATIONS:
                 self.tables.pop(name, None)
@@ -337,8 +373,6 @@ class Catalog:
                 self.triggers = {key: each for key, each in self.triggers.items() if each.table != name}
             elif node.removeType == ObjectType.OBJECT_INDEX:
                 self.indexes.pop(name.rpartition(".")[2], None)
-            elif node.removeType in {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE}:
-                self.routines.pop(name, None)
             elif node.removeType == ObjectType.OBJECT_TRIGGER:
                 self.triggers.pop(split_name(name), None)
             elif node.removeType == ObjectType.OBJECT_POLICY:
@@ -353,7 +387,13 @@ def routine_of(node: Any, created_by: str) -> Routine:
     body = options.get("as")
     text = getattr(body[0], "sval", None) if body else None
     is_definer = getattr(options.get("security"), "boolval", False)
-    return Routine(volatility, language, text, created_by, node.sql_body, is_definer)
+    inputs = [each.argType for each in node.parameters or () if each.mode not in OUTPUTS]
+    return Routine(volatility, language, text, created_by, node.sql_body, is_definer, arguments=argument_types(inputs))
+
+
+def argument_types(nodes: Any) -> tuple[str, ...]:
+    """Return the types of parameters as text."""
+    return tuple(f"{type_name(each)}{'[]' if each.arrayBounds else ''}" for each in nodes or ())
 
 
 def _rename_keys(objects: dict[Any, Any], old: str, new: str) -> None:

@@ -12,12 +12,14 @@ from app.lint import dependents
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import (
     RELATIONS,
+    SERIALS,
     constant_text,
     constraint_columns,
     dropped_names,
     relation_name,
     type_name,
     type_of,
+    walk,
 )
 from app.lint.parser import Statement
 from app.lint.rules import CARE
@@ -35,6 +37,16 @@ MAX_COLUMNS = 3  # of an index that is not unique
 PLAIN_NAME = re.compile(r"[^\W\dA-Z][^\WA-Z]*")
 NEEDS_COLUMN = {Alter.AT_DropColumn, Alter.AT_AlterColumnType, Alter.AT_ColumnDefault, Alter.AT_SetNotNull}
 NEEDS_COLUMN |= {Alter.AT_DropNotNull, Alter.AT_DropExpression, Alter.AT_DropIdentity, Alter.AT_AddIdentity}
+EXPRESSIONS = {
+    ConstrType.CONSTR_DEFAULT: "a DEFAULT",
+    ConstrType.CONSTR_CHECK: "a CHECK",
+    ConstrType.CONSTR_GENERATED: "a generated column",
+}
+# Types between whose values `=` exists, by a common name. Those of other names are not compared.
+COMPARABLE = dict.fromkeys(["int2", "int4", "int8", "numeric", "float4", "float8"], "number")
+COMPARABLE |= dict.fromkeys(["text", "varchar", "bpchar", "name"], "text")
+COMPARABLE |= dict.fromkeys(["date", "timestamp", "timestamptz"], "time")
+COMPARABLE |= {each: each for each in ("uuid", "bytea", "bool", "jsonb", "inet", "interval")}
 KEYWORDS = {*RESERVED_KEYWORDS, *TYPE_FUNC_NAME_KEYWORDS}
 
 
@@ -50,6 +62,13 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
                     hint = "use text, and a named CHECK for its length"
                     yield Fault(statement.line_of(each), "column-type", f"{name}: {VARCHAR}", hint)
                 yield from _name(line, name)
+                yield from _narrow_number(statement, each)
+            case ast.Constraint(contype=contype, raw_expr=expression) if contype in EXPRESSIONS:
+                yield from _impossible(statement.line_of(each), EXPRESSIONS[contype], expression)
+            case ast.AlterTableCmd(subtype=Alter.AT_ColumnDefault, def_=expression):
+                yield from _impossible(line, "a DEFAULT", expression)
+            case ast.IndexStmt():
+                yield from _impossible(line, "an index", [each.whereClause, *(each.indexParams or ())])
             case _:
                 pass
     match node:
@@ -75,6 +94,23 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
         case _:
             pass
     yield from _set_value(line, statement)
+
+
+def _impossible(line: int, where: str, expression: Any) -> Faults:
+    """Yield the fault of an expression that may not have a subquery, or a column of a DEFAULT."""
+    for each in walk(expression):
+        if isinstance(each, ast.SubLink):
+            yield rejected(line, f"a subquery cannot be in {where}")
+        elif isinstance(each, ast.ColumnRef) and where == "a DEFAULT":
+            yield rejected(line, "a column cannot be in a DEFAULT")
+
+
+def _narrow_number(statement: Statement, column: Any) -> Faults:
+    """Yield the fault of a number of 32 bits that a sequence counts, in a DO, which squawk does not read."""
+    name = type_name(column.typeName)
+    counts = name in SERIALS or any(each.contype == ConstrType.CONSTR_IDENTITY for each in column.constraints or ())
+    if statement.block and counts and WIDTHS.get(SERIALS.get(name, name), 8) < 8:
+        yield Fault(statement.line, "int-overflow", f"{column.colname} ends, and then each INSERT fails")
 
 
 def _name(line: int, name: str) -> Faults:
@@ -158,7 +194,7 @@ def _definer(line: int, options: Any, *, is_parsed: bool) -> Faults:
 
 
 def narrow_key(state: MigrationState, line: int, table: str, definition: Any, constraint: Any) -> Faults:
-    """Yield the fault of a foreign key whose column is narrower than the one that it refers to.
+    """Yield the fault of a foreign key whose column is narrower than the one that it refers to, or of another type.
 
     `definition` is the column, or None if the constraint names its columns.
     """
@@ -171,7 +207,10 @@ def narrow_key(state: MigrationState, line: int, table: str, definition: Any, co
     for own, other in zip(ours, theirs, strict=False):
         column, wide = state.catalog.column(table, own), state.catalog.column(target, other)
         type = type_of(definition.typeName) if definition is not None else column.type if column else None
-        if type and wide and wide.type and WIDTHS.get(type.name, 8) < WIDTHS.get(wide.type.name, 0):
+        kinds = {COMPARABLE.get(each.name) for each in (type, wide.type if wide else None) if each and not each.array}
+        if type and wide and wide.type and len(kinds - {None}) == 2:
+            yield rejected(line, f"{own} is {type.name}, and {target}.{other} is {wide.type.name}")
+        elif type and wide and wide.type and WIDTHS.get(type.name, 8) < WIDTHS.get(wide.type.name, 0):
             yield Fault(line, "int-overflow", f"{own} is {type.name}, and {target}.{other} is {wide.type.name}")
 
 

@@ -4,11 +4,15 @@ from typing import Any
 
 from pglast import ast
 
+from app.lint import costs
 from app.lint.findings import Fault, Faults
 from app.lint.functions import changing
 from app.lint.nodes import columns_in, relation_name, walk
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
+
+LONG = {"json", "jsonb", "xml"}  # types. A text is often short, also without a limit
+MAX_ENTRY = 2704  # bytes in a B-tree: a third of a page
 
 
 def index_faults(state: MigrationState, statement: Statement) -> Faults:
@@ -26,6 +30,7 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
                 pass
     if isinstance(node, ast.IndexStmt) and state.is_busy(table := relation_name(node.relation)):
         yield from _hot(state, line, node, table)
+        yield from _too_long(state, line, node, table)
         parts = node.indexParams or ()
         if node.unique and node.whereClause is None and len(parts) == 1:
             yield from same_values(state, line, table, parts[0].name)
@@ -73,12 +78,25 @@ def _hot(state: MigrationState, line: int, node: Any, table: str) -> Faults:
             return
 
 
+def _too_long(state: MigrationState, line: int, node: Any, table: str) -> Faults:
+    """Yield the fault of a B-tree with a column whose values may be longer than an entry of it."""
+    bounded = {column for each in state.catalog.constraints(table) if each.kind == "check" for column in each.columns}
+    for name in [part.name for part in node.indexParams or () if part.name] if node.accessMethod == "btree" else ():
+        column = state.catalog.column(table, name)
+        type = column.type if column else None
+        if type and name not in bounded and (type.array or type.name in LONG):
+            why = f"a write fails if its {name} is longer than {MAX_ENTRY} bytes, compressed"
+            yield Fault(line, "wide-index", why, f"use a GIN index, or index md5({name}::text)")
+
+
 def require_index(state: MigrationState, line: int, table: str, columns: tuple[str, ...], target: str) -> None:
     """Note the fault of a foreign key, unless an index begins with its columns at the end of the file."""
 
     def is_missing() -> bool:
         return not any(
-            set(index.columns[: len(columns)]) == set(columns) and (index.is_plain or len(index.columns) > len(columns))
+            set(index.columns[: len(columns)]) == set(columns)
+            and (index.predicate is None or costs.not_null_columns(index.predicate) == columns_in(index.predicate))
+            and columns_in(index.predicate) <= set(columns)
             for index in state.catalog.indexes_of(table)
         )
 

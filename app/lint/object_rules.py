@@ -13,7 +13,8 @@ from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
 from app.lint.objects import Routine
 from app.lint.parser import Statement
-from app.lint.rules import UNSAFE
+from app.lint.rights import PUBLIC, roles_of
+from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
 
 EXECUTED = {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE, ObjectType.OBJECT_ROUTINE}
@@ -26,6 +27,7 @@ DISABLED = {
 }
 BEFORE, UPDATE, TRUNCATE = 2, 16, 32  # bits of pg_trigger.tgtype
 REMOVE = "remove the statement"
+NEEDED = {"select", "insert", "update", "delete"}  # by queries
 PLANNED = {"cost", "rows", "parallel", "support"}  # the planner reads these, and the results stay
 WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
 
@@ -76,6 +78,11 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.AlterEnumStmt(oldVal=str(old)):
             if state.catalog.types.get(qualified_name(node.typeName)) != state.file and state.before is None:
                 yield Fault(line, "rename-breaks", f"the running release knows the value {node.newVal} as {old}")
+        case ast.AlterDomainStmt(subtype="V"):
+            domain = qualified_name(node.typeName)
+            for table in sorted(state.tables_with(domain)):
+                why = f"writes to {table} wait until its column of {domain} is checked"
+                yield Fault(line, "domain-scan", why, "put the CHECK on the table, NOT VALID, and VALIDATE it there")
         case ast.AlterDomainStmt(subtype="O" | "C") if not getattr(node.def_, "skip_validation", False):
             name = qualified_name(node.typeName)
             if state.catalog.types.get(name) != state.file:
@@ -123,13 +130,18 @@ def _replace_function(state: MigrationState, line: int, node: Any) -> Faults:
     dropped = state.dropped.get(name)
     if state.before is not None or (known is None and dropped is None) or (known and known.created_by == state.file):
         return  # a rollback brings back what was there
+    new = routine_of(node, state.file)
+    if dropped is None and known is not None and known.arguments != new.arguments:
+        if len(known.arguments) == len(new.arguments) and (users := _users_of(state, name)):
+            why = f"two functions have the name {name} and as many parameters: calls of {users[0]} may be ambiguous"
+            yield Fault(line, "ambiguous-name", why, "choose another name", CARE)
+        return
     stored = dropped.stored if dropped else sorted(set(routines.stored_results(state.catalog, name)))
     if stored:
         yield Fault(line, "function-results", f"{', '.join(stored)} keep the results of the former {name}")
         return
     former = dropped.routine if dropped else state.catalog.routines[name]
     if users := dropped.users if dropped else _users_of(state, name):
-        new = routine_of(node, state.file)
         lost = _written(state, name, former) - _written(state, name, new)
         why = f"it changes at once for {', '.join(users)}"
         more = f", and no longer writes {', '.join(sorted(lost))}" if lost else ""
@@ -160,6 +172,9 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
     if function and node.row and (missing := _missing_fields(state, table, function)):
         why = f"each such write of {table} fails, because {function_name} uses {missing}, which {table} lacks"
         yield Fault(line, "trigger-off", why, "correct the function")
+    if lacking := _missing_transitions(state, node, function_name):
+        why = f"each such write of {table} fails, because {function_name} reads {lacking}: add REFERENCING"
+        yield Fault(line, "trigger-off", why, "name the transition table as the former trigger does")
     run = [each for name in routines.reached(state.catalog, function_name) for each in _nodes(state, name)]
     if not (node.events or 0) & TRUNCATE and (emptied := _written_whole(state, run)):
         yield _each_write(line, table, emptied)
@@ -172,6 +187,16 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
             yield Fault(
                 line, "trigger-off", f"{name} no longer runs for each write of {table} for which it ran", REMOVE
             )
+
+
+def _missing_transitions(state: MigrationState, node: Any, function: str) -> str:
+    """Return a transition table that a function reads, as its other triggers name it, and that a new trigger lacks."""
+    named = {each.name for each in node.transitionRels or ()}
+    if function not in state.catalog.routines:
+        return ""
+    read = routines.use_of_routine(function, state.catalog.routines[function]).relations
+    others = [each.transition_tables for each in state.catalog.triggers.values() if each.function == function]
+    return min((each for tables in others for each in tables if each in read - named), default="")
 
 
 def _each_write(line: int, table: str, emptied: str) -> Fault:
@@ -248,7 +273,7 @@ def _revoke(state: MigrationState, line: int, node: Any) -> Faults:
         users = []
         if isinstance(each, ast.RangeVar):
             name = relation_name(each)
-            users = state.users(name) if state.is_busy(name) else []
+            users = state.users(name) if _takes(state, name, node) and state.is_busy(name) else []
         elif isinstance(each, ast.ObjectWithArgs):
             name = qualified_name(each.objname)
             known = state.catalog.routines.get(name)
@@ -256,6 +281,15 @@ def _revoke(state: MigrationState, line: int, node: Any) -> Faults:
         if users:
             why = f"{', '.join(users[:3])} need it" if len(users) < 4 else f"{len(users)} queries need it"
             yield Fault(line, "revoke-breaks", f"a right on {name} ends, and {why}")
+
+
+def _takes(state: MigrationState, table: str, node: Any) -> bool:
+    """Return whether a REVOKE may take a right that queries need. PUBLIC has only the rights that a file grants."""
+    named = {each.priv_name for each in node.privileges or ()}
+    if node.grant_option or (named and not named & NEEDED):
+        return False
+    given = {right.role for right in state.catalog.rights.get(table, frozenset())}
+    return roles_of(node.grantees) != {PUBLIC} or PUBLIC in given
 
 
 def _grant(state: MigrationState, line: int, node: Any) -> Faults:

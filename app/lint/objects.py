@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from app.lint.nodes import Type
+from app.lint.nodes import Type, ands
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Index:
     is_plain: bool  # without expressions and predicate
     functions: frozenset[str] = frozenset()  # in its expressions and its predicate
     created_by: str = ""
+    predicate: Any = None  # a node
+
+    def implied_by(self, conditions: list[Any]) -> bool:
+        """Return whether the conditions of a statement are those of the predicate, and perhaps more."""
+        return all(part in conditions for part in ands(self.predicate)) if self.predicate is not None else True
 
 
 @dataclass
@@ -76,6 +81,7 @@ class Routine:
     parsed: Any = None  # a node of BEGIN ATOMIC or RETURN
     is_definer: bool = False  # SECURITY DEFINER
     uses: dict[str, Any] = field(default_factory=dict, compare=False)  # the Use by its name: see use_of_routine
+    arguments: tuple[str, ...] = ()  # the types of its input parameters
 
 
 @dataclass(frozen=True)

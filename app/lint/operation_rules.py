@@ -1,6 +1,7 @@
 """Rules about the server and its other users: files, sessions, session locks, settings, roles, event triggers."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from pglast import ast
@@ -50,6 +51,11 @@ def operation_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.AlterRoleSetStmt(setstmt=setting):
             role = ", ".join(roles_of([node.role])) if node.role else "each role"
             yield from _setting(line, role, setting)
+        case ast.AlterDatabaseStmt(options=[*options]) if any(
+            each.defname in {"allow_connections", "connection_limit"} and constant_text(each.arg) in {"false", "0"}
+            for each in options
+        ):
+            yield Fault(line, "revoke-breaks", f"no session can connect to {node.dbname} from then on")
         case ast.AlterDatabaseStmt():
             yield Fault(line, "server-settings", f"it changes the database {node.dbname} for all its sessions")
         case ast.CreateRoleStmt(role=str(name), options=options):
@@ -118,9 +124,18 @@ def _role_options(line: int, role: str, options: Iterable[Any]) -> Faults:
         elif each.defname == "password" and each.arg is not None:
             hint = "set it with \\password in psql"
             yield Fault(line, "role-rights", f"the file and its history keep the password of {role}", hint, UNSAFE)
-        elif each.defname in {"validUntil", "connectionlimit"} and value != "-1":
-            level = UNSAFE if value == "0" else CARE
+        elif each.defname in {"validUntil", "connectionlimit"} and value not in {"-1", "infinity"}:
+            level = UNSAFE if value == "0" or _is_past(value) else CARE
             yield Fault(line, "revoke-breaks", f"{role} may no longer be able to connect", level=level)
+
+
+def _is_past(text: str) -> bool:
+    """Return whether a time in ISO format is over, or is -infinity."""
+    try:
+        end = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return text.strip() == "-infinity"
+    return end.astimezone(UTC) < datetime.now(UTC)
 
 
 def _membership(line: int, node: ast.GrantRoleStmt) -> Faults:

@@ -57,6 +57,8 @@ def _replace_view(state: MigrationState, statement: Statement, name: str) -> Fau
     new = view_of(statement.node.query, statement.node.aliases, state.catalog.tables, state.file)
     if new.is_complete and (gone := [column for column in known.columns if column not in new.columns]):
         yield Fault(statement.line, "rejected", f"PostgreSQL rejects it: the view {name} would lose {', '.join(gone)}")
+    elif new.is_complete and [*new.columns][: len(known.columns)] != [*known.columns]:
+        yield Fault(statement.line, "rejected", f"PostgreSQL rejects it: the columns of {name} are in another order")
     elif known.is_updatable and not new.is_updatable and (users := [u.name for u in state.uses if name in u.written]):
         yield Fault(
             statement.line, "drop-breaks", f"{_queries(users, 'writes')} {name}, and it can no longer be written"
@@ -162,7 +164,15 @@ def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
             for each in state.catalog.indexes_of(index.table)
         )
 
+    def is_out_of_order() -> bool:
+        return not is_last() and not any(
+            each.columns[: len(index.columns)] == index.columns for each in state.catalog.indexes_of(index.table)
+        )
+
     state.pending.append((Fault(line, "drop-breaks", why), is_last))
+    if readers := [use.name for use in state.uses if name in use.header]:
+        why = f"no index begins with {columns} in this order, and {_queries(readers, 'needs')} it"
+        state.pending.append((Fault(line, "drop-breaks", why), is_out_of_order))
 
 
 def drop_constraint(state: MigrationState, line: int, table: str, name: str) -> None:

@@ -114,6 +114,14 @@ class MigrationState:
         """Return the names of the queries that use a column."""
         return [use.name for use in self.uses if use.reads(table, column)]
 
+    def tables_with(self, type: str) -> set[str]:
+        """Return the tables in use that have a column of a type."""
+        return {
+            name
+            for name, table in self.catalog.tables.items()
+            if self.is_busy(name) and any(each.type and each.type.name == type for each in table.columns.values())
+        }
+
     def users(self, table: str) -> list[str]:
         """Return the names of the queries that use a table."""
         return [use.name for use in self.uses if table in use.relations]

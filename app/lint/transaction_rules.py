@@ -107,4 +107,4 @@ def lock_order_faults(state: MigrationState, line: int, before: int) -> Faults:
         for first in sorted(state.lock_order.keys() & written_by_triggers(state.catalog, new)):
             why = f"it locks {new} after {first}, and a writer of {new} locks {first} after {new}: a deadlock"
             yield Fault(line, "lock-order", why)
-    state.lock_order.update(dict.fromkeys(added))
+        state.lock_order[new] = None  # a later table of the same statement comes after it

@@ -1190,6 +1190,407 @@ BEGIN
 END
 $$;
 
+-- unsafe (PostgreSQL ALTER TABLE): the short form of ALTER COLUMN, with quoted names and ONLY
+ALTER TABLE ONLY public."images" ALTER "width" SET DATA TYPE int8;
+
+-- unsafe (PostgreSQL ALTER TABLE): the type of a column that a trigger names
+ALTER TABLE images ALTER COLUMN description TYPE text;
+
+-- safe (PostgreSQL ALTER TABLE): two wider types in one statement
+-- before: albums
+ALTER TABLE albums ALTER name SET DATA TYPE varchar(80), ALTER rating SET DATA TYPE numeric;
+
+-- unsafe (PostgreSQL ALTER TABLE): another scale of a numeric
+-- before: albums
+ALTER TABLE albums ALTER COLUMN rating TYPE numeric(6,3);
+
+-- unsafe (PostgreSQL ALTER TABLE): less precision of a timestamp
+-- before: albums
+ALTER TABLE albums ALTER COLUMN made_at TYPE timestamp(3);
+
+-- safe (PostgreSQL ALTER TABLE): cidr to inet
+-- before: hosts
+ALTER TABLE hosts ALTER COLUMN net TYPE inet;
+
+-- unsafe (PostgreSQL ALTER TABLE): inet to cidr
+-- before: hosts
+ALTER TABLE hosts ALTER COLUMN address TYPE cidr;
+
+-- unsafe (squawk constraint-missing-not-valid): two CHECKs without names
+ALTER TABLE images ADD CHECK (width > 0), ADD CHECK (height > 0);
+
+-- unsafe (PostgreSQL ALTER TABLE): a new column with its CHECK
+ALTER TABLE images ADD COLUMN rank bigint CONSTRAINT images_rank_check CHECK (rank > 0);
+
+-- unsafe (PostgreSQL ALTER TABLE): a new column with a default and a CHECK
+ALTER TABLE images ADD COLUMN shape text NOT NULL DEFAULT 'x' CHECK (shape <> '');
+
+-- care (PostgreSQL ALTER TABLE): a new column that refers to a table, without an index
+-- before: albums
+ALTER TABLE images ADD COLUMN album_id bigint REFERENCES albums (id);
+
+-- unsafe (squawk disallowed-unique-constraint): a new column that is unique
+ALTER TABLE images ADD COLUMN slug text UNIQUE;
+
+-- unsafe (squawk disallowed-unique-constraint): UNIQUE NULLS NOT DISTINCT
+ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE NULLS NOT DISTINCT (own_key);
+
+-- safe (PostgreSQL ALTER TABLE): a foreign key that is checked at the commit
+-- before: pets
+ALTER TABLE pets ALTER CONSTRAINT pets_person_id_fkey DEFERRABLE INITIALLY DEFERRED;
+
+-- unsafe (PostgreSQL 18 release notes): a NOT NULL constraint with a name
+ALTER TABLE images ADD CONSTRAINT images_title_not_null NOT NULL title;
+
+-- unsafe (PostgreSQL INSERT): a primary key that ON CONFLICT of a trigger names
+ALTER TABLE image_words DROP CONSTRAINT image_words_pkey;
+
+-- safe (PostgreSQL ALTER TABLE): a new index takes the place of a primary key
+-- before: words_index
+ALTER TABLE image_words DROP CONSTRAINT image_words_pkey,
+    ADD CONSTRAINT image_words_pkey PRIMARY KEY USING INDEX image_words_new_key;
+
+-- unsafe (PostgreSQL ALTER TABLE): an index in another order takes the place of a primary key
+-- before: words_index_reversed
+ALTER TABLE image_words DROP CONSTRAINT image_words_pkey,
+    ADD CONSTRAINT image_words_pkey PRIMARY KEY USING INDEX image_words_reversed_key;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): a function that loses the rights of its owner
+ALTER FUNCTION images_find_token(uuid) SECURITY INVOKER;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): a SECURITY DEFINER function that loses its search_path
+ALTER FUNCTION images_find_token(uuid) RESET ALL;
+
+-- unsafe (squawk ban-revoke): a function that the service calls
+REVOKE EXECUTE ON FUNCTION images_take_requests(uuid, bigint) FROM images_app;
+
+-- unsafe (squawk ban-revoke): all tables of a schema
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM images_app;
+
+-- safe (squawk ban-revoke): a right that the service does not have
+REVOKE TRUNCATE ON images FROM images_app;
+
+-- safe (PostgreSQL subqueries): a column with the name of a query's alias
+ALTER TABLE images ADD COLUMN moment timestamptz, ADD COLUMN number bigint;
+
+-- safe (PostgreSQL CREATE FUNCTION): another function of the same name, with other parameters
+CREATE FUNCTION images_tag_key(tag text, language text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN lower(tag COLLATE "C");
+
+-- care (PostgreSQL inheritance): a child of a table
+CREATE TABLE images_archive (archived_at timestamptz) INHERITS (images);
+
+-- unsafe (GitLab, batches): a DELETE of all rows within WITH
+WITH gone AS (DELETE FROM ONLY public.image_terms AS t RETURNING t.image_id)
+SELECT count(*) FROM gone;
+
+-- unsafe (GitLab, batches): a MERGE of two large tables
+MERGE INTO images AS i USING image_words AS w ON w.image_id = i.id
+WHEN MATCHED THEN UPDATE SET color = '#000000';
+
+-- safe (GitLab, batches): a MERGE of constants
+-- before: albums
+MERGE INTO albums AS a USING (VALUES (1, 'x')) AS v (id, name) ON a.id = v.id
+WHEN MATCHED THEN UPDATE SET name = v.name;
+
+-- safe (GitLab, batches): the only row of a table
+UPDATE object_stores SET confirmed_at = now() WHERE is_only;
+
+-- safe (GitLab, batches): one row by a partial unique index
+UPDATE tokens SET note = 'old' WHERE name = 'reports' AND revoked_at IS NULL;
+
+-- unsafe (GitLab, batches): the rows that another table names
+UPDATE images SET color = NULL WHERE id = ANY (SELECT image_id FROM merged_tags);
+
+-- safe (GitLab, batches): the rows of an array of constants
+UPDATE images SET color = NULL
+WHERE id = ANY (ARRAY['00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000002']::uuid[]);
+
+-- safe (PostgreSQL UPDATE): a thousand rows by ctid
+UPDATE images SET color = '#000000'
+WHERE ctid = ANY (ARRAY(SELECT ctid FROM images WHERE color IS NULL LIMIT 1000));
+
+-- unsafe (GitLab, batches): batches of a million rows
+-- transactional: false
+DO $$
+BEGIN
+    LOOP
+        UPDATE images SET color = '#000000'
+        WHERE id IN (SELECT id FROM images WHERE color IS NULL ORDER BY id LIMIT 1000000);
+        EXIT WHEN NOT FOUND;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- unsafe (GitLab, batches): a COMMIT after the last batch
+-- transactional: false
+DO $$
+BEGIN
+    LOOP
+        UPDATE images SET color = '#000000'
+        WHERE id IN (SELECT id FROM images WHERE color IS NULL ORDER BY id LIMIT 1000);
+        EXIT WHEN NOT FOUND;
+    END LOOP;
+    COMMIT;
+END
+$$;
+
+-- unsafe (PostgreSQL PL/pgSQL): a COMMIT inside a block with EXCEPTION
+-- transactional: false
+DO $$
+BEGIN
+    LOOP
+        BEGIN
+            UPDATE images SET color = '#000000'
+            WHERE id IN (SELECT id FROM images WHERE color IS NULL ORDER BY id LIMIT 1000);
+            EXIT WHEN NOT FOUND;
+            COMMIT;
+        EXCEPTION WHEN deadlock_detected THEN
+            RAISE NOTICE 'again';
+        END;
+    END LOOP;
+END
+$$;
+
+-- safe (GitLab, batches): batches with FETCH FIRST, and COMMIT AND CHAIN
+-- transactional: false
+DO $$
+DECLARE
+    done bigint := 1;
+BEGIN
+    WHILE done > 0 LOOP
+        UPDATE "public"."images" AS i SET color = '#000000'
+        FROM (SELECT id FROM images WHERE color IS NULL ORDER BY id FETCH FIRST 500 ROWS ONLY) AS b
+        WHERE i.id = b.id;
+        GET DIAGNOSTICS done = ROW_COUNT;
+        COMMIT AND CHAIN;
+    END LOOP;
+END
+$$;
+
+-- unsafe (squawk ban-alter-sequence-values): a sequence that starts again, by setval
+SELECT setval('token_events_id_seq', 1);
+
+-- unsafe (PostgreSQL COPY): COPY from the client
+-- before: captions
+COPY captions FROM STDIN;
+
+-- unsafe (squawk require-concurrent-index-creation): an index without a name
+CREATE UNIQUE INDEX ON images (lower(filename));
+
+-- safe (PostgreSQL CREATE INDEX): CONCURRENTLY, with an operator class and a predicate
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_title_idx ON public.images USING btree (title text_pattern_ops) WHERE title IS NOT NULL;
+
+-- unsafe (PostgreSQL CREATE INDEX): to_tsvector without a configuration
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images USING gin (to_tsvector(description));
+
+-- safe (PostgreSQL CREATE INDEX): to_tsvector with a configuration
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images USING gin (to_tsvector('simple', description));
+
+-- unsafe (PostgreSQL CREATE INDEX): a cast that depends on the time zone
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_day_idx ON images ((created_at::date));
+
+-- safe (PostgreSQL CREATE INDEX): a cast in a fixed time zone
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_day_idx ON images (((created_at AT TIME ZONE 'UTC')::date));
+
+-- unsafe (PostgreSQL CREATE INDEX): a text in jsonb as a time
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_taken_idx ON images (((attributes ->> 'taken')::timestamptz));
+
+-- care (PostgreSQL btree): an index of an array
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_tags_idx ON images (tags);
+
+-- safe (PostgreSQL btree): an index of the digest of a text without a limit
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images (md5(description));
+
+-- safe (PostgreSQL GIN): an index of jsonb
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_attributes_idx ON images USING gin (attributes jsonb_path_ops) WITH (fastupdate = off);
+
+-- safe (PostgreSQL partitioning): the index of the parent only
+-- before: views
+CREATE INDEX views_image_idx ON ONLY views (image);
+
+-- safe (squawk require-concurrent-reindex): REINDEX CONCURRENTLY
+-- transactional: false
+REINDEX INDEX CONCURRENTLY images_pkey;
+
+-- safe (squawk require-concurrent-partition-detach): DETACH CONCURRENTLY
+-- before: views
+-- transactional: false
+ALTER TABLE views DETACH PARTITION views_2025 CONCURRENTLY;
+
+-- unsafe (PostgreSQL ALTER ROLE): a role whose password has ended
+ALTER ROLE images_app VALID UNTIL '2020-01-01';
+
+-- unsafe (PostgreSQL ALTER DATABASE): a database that takes no connection
+ALTER DATABASE images WITH ALLOW_CONNECTIONS false;
+
+-- unsafe (PostgreSQL ALTER TYPE): a new value, used at once in a view
+-- before: kinds kinds_table
+ALTER TYPE kind ADD VALUE 'c' AFTER 'b';
+CREATE VIEW some_things AS SELECT id FROM things WHERE kind = 'c';
+
+-- safe (PostgreSQL ALTER TYPE): a new value, named in the body of a new function
+-- before: kinds kinds_table
+ALTER TYPE kind ADD VALUE IF NOT EXISTS 'c' AFTER 'b';
+CREATE FUNCTION is_c(value kind) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN value = 'c'; END $$;
+
+-- safe (PostgreSQL ALTER DOMAIN): a default of a domain
+-- before: kinds
+ALTER DOMAIN label SET DEFAULT 'x';
+
+-- unsafe (PostgreSQL CREATE VIEW): a view whose columns change places
+-- before: titles_view
+CREATE OR REPLACE VIEW titles AS SELECT title, id FROM images;
+
+-- unsafe (PostgreSQL ALTER VIEW): another name for the column of a view
+-- before: titles_view
+-- query list_titles: SELECT id, title FROM titles ORDER BY id LIMIT 10
+ALTER VIEW titles RENAME COLUMN title TO heading;
+
+-- unsafe (PostgreSQL REFRESH MATERIALIZED VIEW): a refresh that stops readers
+-- before: types_view
+-- query list_types: SELECT content_type, images FROM image_types ORDER BY images DESC LIMIT 10
+REFRESH MATERIALIZED VIEW image_types;
+
+-- safe (PostgreSQL REFRESH MATERIALIZED VIEW): CONCURRENTLY
+-- before: types_view
+-- query list_types: SELECT content_type, images FROM image_types ORDER BY images DESC LIMIT 10
+REFRESH MATERIALIZED VIEW CONCURRENTLY image_types;
+
+-- care (PostgreSQL CREATE TRIGGER): the same trigger again
+CREATE OR REPLACE TRIGGER images_list_inserted AFTER INSERT ON images
+REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted();
+
+-- unsafe (PostgreSQL CREATE TRIGGER): a trigger without the transition table that its function reads
+CREATE OR REPLACE TRIGGER images_list_inserted AFTER INSERT ON images
+FOR EACH ROW EXECUTE FUNCTION images_list_inserted();
+
+-- unsafe (PostgreSQL CREATE TRIGGER): a trigger for fewer columns
+CREATE OR REPLACE TRIGGER images_list_updated AFTER UPDATE OF title ON images
+FOR EACH ROW EXECUTE FUNCTION images_list_updated();
+
+-- unsafe (PostgreSQL session_replication_role): a DELETE without triggers
+SET LOCAL session_replication_role = replica;
+DELETE FROM images WHERE id = '00000000-0000-0000-0000-000000000001';
+
+-- unsafe (PostgreSQL LOCK): LOCK without TABLE and without a mode
+LOCK images;
+
+-- unsafe (eugene E9): no time-out, by set_config
+SELECT set_config('lock_timeout', '0', true);
+ALTER TABLE images ADD COLUMN note text;
+
+-- unsafe (eugene E9): no time-out, by RESET
+RESET lock_timeout;
+ALTER TABLE images ADD COLUMN note text;
+
+-- safe (GitLab, lock retries): a shorter time-out, by set_config
+SELECT set_config('lock_timeout', '150ms', true);
+ALTER TABLE images ADD COLUMN note text;
+
+-- safe (PostgreSQL ANALYZE): ANALYZE of a column
+ANALYZE images (title);
+
+-- unsafe (PostgreSQL logical replication): a publication of a table without a key
+-- before: visits
+-- query count_visit: UPDATE visits SET visits = visits + 1 WHERE image_id = $1
+CREATE PUBLICATION visits FOR TABLE visits;
+
+-- safe (PostgreSQL logical replication): a publication of tables with keys
+CREATE PUBLICATION catalogue FOR TABLE images, image_terms;
+
+-- safe (PostgreSQL schemas): a table of another schema, with the name of a table
+CREATE SCHEMA archive;
+CREATE TABLE archive.images (LIKE public.images INCLUDING DEFAULTS);
+CREATE INDEX images_title_idx ON archive.images (title);
+
+-- unsafe (GitLab, batches): a copy of a table into another schema
+-- before: archive
+INSERT INTO archive.images SELECT * FROM public.images;
+
+-- unsafe (squawk require-concurrent-index-creation): an index in DO, if there is none
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_indexes WHERE indexname = 'images_title_idx') THEN
+        CREATE INDEX images_title_idx ON images (title);
+    END IF;
+END
+$$;
+
+-- unsafe (squawk adding-not-nullable-field): SET NOT NULL in EXECUTE, with dollar quotes
+DO $do$ BEGIN EXECUTE $q$ALTER TABLE "images" ALTER "title" SET NOT NULL$q$; END $do$;
+
+-- safe (squawk adding-field-with-default): a collation and a constant default
+ALTER TABLE images ADD COLUMN slug text COLLATE "C" NOT NULL DEFAULT '';
+
+-- unsafe (PostgreSQL ALTER TABLE): a new column of a domain with a CHECK
+-- before: short_domain
+ALTER TABLE images ADD COLUMN code short;
+
+-- unsafe (squawk adding-field-with-default): clock_timestamp() as a default
+ALTER TABLE images ADD COLUMN at timestamptz DEFAULT clock_timestamp();
+
+-- safe (PostgreSQL ALTER TABLE): statement_timestamp() as a default
+ALTER TABLE images ADD COLUMN at timestamptz DEFAULT statement_timestamp();
+
+-- unsafe (PostgreSQL ALTER TABLE): a subquery as a default
+ALTER TABLE images ADD COLUMN number bigint DEFAULT (SELECT count(*) FROM tokens);
+
+-- unsafe (squawk ban-drop-column): a drop of a column, with IF EXISTS and CASCADE
+ALTER TABLE IF EXISTS images DROP IF EXISTS thumbhash CASCADE;
+
+-- care (PostgreSQL foreign keys): a table that refers to images and has no index
+CREATE TABLE likes (id bigint PRIMARY KEY, image_id uuid NOT NULL REFERENCES images ON DELETE CASCADE);
+
+-- safe (squawk adding-foreign-key-constraint): a foreign key without names, with a partial index
+-- before: albums album_column album_partial
+ALTER TABLE images ADD FOREIGN KEY (album_id) REFERENCES albums NOT VALID;
+
+-- care (eugene E15): the column of a foreign key is the second of an index
+-- before: albums album_column album_second
+ALTER TABLE images ADD FOREIGN KEY (album_id) REFERENCES albums NOT VALID;
+
+-- unsafe (PostgreSQL foreign keys): a foreign key of another type
+-- before: albums
+ALTER TABLE images ADD CONSTRAINT images_id_fkey FOREIGN KEY (id) REFERENCES albums (id) NOT VALID;
+
+-- unsafe (PostgreSQL row security): a policy for SELECT only
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+CREATE POLICY images_read ON images FOR SELECT USING (true);
+
+-- unsafe (PostgreSQL row security): a policy of a setting that the service does not have
+CREATE POLICY images_tenant ON images TO images_app USING (attributes ->> 'tenant' = current_setting('app.tenant'));
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+
+-- safe (PostgreSQL row security): row level security that is off already
+ALTER TABLE images DISABLE ROW LEVEL SECURITY;
+
+-- unsafe (doctolib): a table swap by a partitioned table
+CREATE TABLE images_by_month (LIKE images INCLUDING DEFAULTS) PARTITION BY RANGE (created_at);
+ALTER TABLE images RENAME TO images_old;
+ALTER TABLE images_by_month RENAME TO images;
+ALTER TABLE images ATTACH PARTITION images_old DEFAULT;
+
+-- safe (PostgreSQL CLUSTER): a mark for a later CLUSTER
+ALTER TABLE images CLUSTER ON images_pkey;
+
+-- safe (PostgreSQL ALTER TABLE): another compression
+ALTER TABLE images ALTER COLUMN attributes SET COMPRESSION pglz;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): VALIDATE of a domain of a large table
+-- before: kinds label_column
+ALTER DOMAIN label VALIDATE CONSTRAINT label_check;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -1291,3 +1692,40 @@ CREATE TABLE places (id uuid PRIMARY KEY, place point3);
 CREATE TABLE logs (day date NOT NULL) PARTITION BY RANGE (day);
 CREATE TABLE logs_rest PARTITION OF logs DEFAULT;
 CREATE TABLE logs_2026 (day date NOT NULL);
+
+-- BEFORE hosts
+CREATE TABLE hosts (id bigint PRIMARY KEY, net cidr, address inet);
+
+-- BEFORE pets
+CREATE TABLE people (id bigint PRIMARY KEY);
+CREATE TABLE pets (id bigint PRIMARY KEY, person_id bigint CONSTRAINT pets_person_id_fkey REFERENCES people (id));
+CREATE INDEX pets_person_id_idx ON pets (person_id);
+
+-- BEFORE words_index
+CREATE UNIQUE INDEX image_words_new_key ON image_words (created_at, image_id);
+
+-- BEFORE words_index_reversed
+CREATE UNIQUE INDEX image_words_reversed_key ON image_words (image_id, created_at);
+
+-- BEFORE kinds_table
+CREATE TABLE things (id bigint PRIMARY KEY, kind kind);
+
+-- BEFORE visits
+CREATE TABLE visits (image_id uuid NOT NULL, visits bigint NOT NULL);
+
+-- BEFORE archive
+CREATE SCHEMA archive;
+CREATE TABLE archive.images (LIKE public.images INCLUDING DEFAULTS);
+
+-- BEFORE short_domain
+CREATE DOMAIN short AS text CHECK (char_length(VALUE) < 10);
+
+-- BEFORE album_partial
+CREATE INDEX images_album_id_idx ON images (album_id) WHERE album_id IS NOT NULL;
+
+-- BEFORE album_second
+CREATE INDEX images_created_at_album_id_idx ON images (created_at, album_id);
+
+-- BEFORE label_column
+ALTER TABLE images ADD COLUMN label label;
+ALTER DOMAIN label ADD CONSTRAINT label_check CHECK (VALUE <> '') NOT VALID;
