@@ -48,7 +48,15 @@ def huge(seed: int = 0) -> bytes:
     return HUGE + b"\0\0\0\x0cfree" + seed.to_bytes(4)
 
 
-def photo(format: str = "JPEG", *, zone: str | None = "+02:00", gps: bool = True, seed: int = 0, **tags: Any) -> bytes:
+def photo(
+    format: str = "JPEG",
+    *,
+    taken: str = "2026:07:14 18:30:05",
+    zone: str | None = "+02:00",
+    gps: bool = True,
+    seed: int = 0,
+    **tags: Any,
+) -> bytes:
     """A picture with EXIF as a camera writes it. `tags` are others of the first directory, as t271="a maker"."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110], exif[0x0131] = "Canon", "Canon EOS R5", "Firmware 1.8"
@@ -56,7 +64,7 @@ def photo(format: str = "JPEG", *, zone: str | None = "+02:00", gps: bool = True
     for name, value in tags.items():
         exif[int(name[1:])] = value
     detail = exif.get_ifd(0x8769)
-    detail[0x9003], detail[0x9291] = "2026:07:14 18:30:05", "25"
+    detail[0x9003], detail[0x9291] = taken, "25"
     if zone:
         detail[0x9011] = zone
     detail[0x829A], detail[0x829D], detail[0x8827] = IFDRational(1, 250), IFDRational(28, 10), 400

@@ -518,6 +518,42 @@ def test_the_information_has_the_capture_and_leads_to_the_camera(site: Site, pag
     expect(facts).to_contain_text("Canon EOS M")
 
 
+DAYS = [  # the time that the camera wrote, its offset, and whether it is in July
+    ("2026:06:30 23:59:59", None, False),
+    ("2026:06:30 23:30:00", "-11:00", False),
+    ("2026:07:01 00:00:00", None, True),
+    ("2026:07:01 00:00:00", "+14:00", True),
+    ("2026:07:14 18:30:05", "+02:00", True),
+    ("2026:07:31 23:59:59", None, True),
+    ("2026:07:31 23:30:00", "-11:00", True),
+    ("2026:08:01 00:00:00", None, False),
+    ("2026:08:01 00:30:00", "+14:00", False),
+]
+
+
+def test_a_day_is_that_of_the_camera_and_not_of_the_reader(site: Site, chromium: Browser) -> None:
+    for seed, (taken, offset, _) in enumerate(DAYS):
+        site.upload(content=photo(seed=seed, taken=taken, zone=offset), title=f"{taken} {offset}")
+    names = {f"{taken} {offset}" for taken, offset, in_july in DAYS if in_july}
+    with chromium.new_context(locale="en-GB", timezone_id="America/Los_Angeles") as context:
+        page = context.new_page()
+        page.goto(site.url)
+        page.get_by_role("button", name="Filters").click()
+        page.get_by_label("Taken from").fill("2026-07-01")
+        page.get_by_label("Taken until").fill("2026-07-31")
+        expect(page.locator("#state")).to_have_text(f"{len(names)} images")
+        assert set(tiles(page).all_inner_texts()) == names
+        expect(page.locator("#chips")).to_contain_text("Taken from 1 Jul 2026")
+        expect(page.locator("#chips")).to_contain_text("Taken until 31 Jul 2026")
+
+        page.goto(f"{site.url}?q=july+nowhere")
+        page.get_by_role("button", name="Taken in July 2026").click()
+        expect(page.locator("#state")).to_have_text(f"{len(names)} images")
+        tile(page, "2026:07:14 18:30:05 +02:00").click()
+        show_form(page)
+        expect(page.locator("#facts")).to_contain_text("14 Jul 2026, 18:30, UTC+02:00")
+
+
 def test_texts_of_clients_and_of_files_are_shown_as_text(site: Site, page: Page) -> None:
     """The content security policy would stop the scripts, but not the elements."""
     markup = '<i class="injected">x</i><svg onload="pwned=1">'

@@ -1,9 +1,9 @@
 // The address bar holds the gallery's state: the list's filters, and `image`, the ID of the open image.
 
 /** Filters that only the list by time of capture has. */
-export const CAPTURE_FILTERS = ["captured_after", "captured_before", "camera", "bbox"];
+export const CAPTURE_FILTERS = ["taken_from", "taken_until", "captured_after", "captured_before", "camera", "bbox"];
 
-/** The parameters of GET /v1/images that the gallery uses. */
+/** The parameters of GET /v1/images that the gallery uses, and the days `taken_from` and `taken_until`. */
 const FILTERS = ["q", "tag", "content_type", "created_after", "created_before", ...CAPTURE_FILTERS, "sort"];
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -1,6 +1,5 @@
 // Capture metadata of an image as facts for people: time, camera, exposure, position.
 
-import { moment } from "../format.js";
 import { go } from "./address.js";
 import { button } from "./shared.js";
 
@@ -34,13 +33,15 @@ import { button } from "./shared.js";
 const DAY = { dateStyle: "medium", timeStyle: "short" };
 
 /**
- * Return the time of capture. A local time is that of the place, so the reader's time zone does not change it.
+ * Return the time of capture by the clock of the camera, so the reader's time zone does not change it.
  * @param {Capture} capture
  */
 function taken({ captured_at: time, captured_at_zone: zone }) {
   if (!time) return "";
-  if (zone === "offset") return moment(time);
-  return `${new Date(time).toLocaleString(undefined, { ...DAY, timeZone: "UTC" })}, local time`;
+  const [clock] = time.split(/Z|[+-]\d\d:\d\d$/);
+  const offset = time.slice(clock.length).replace("Z", "");
+  const shown = new Date(`${clock}Z`).toLocaleString(undefined, { ...DAY, timeZone: "UTC" });
+  return `${shown}, ${zone === "offset" ? `UTC${offset}` : "local time"}`;
 }
 
 /** @param {Capture} capture */

@@ -2,6 +2,7 @@
 import { find, make } from "../dom.js";
 import { moment } from "../format.js";
 import { address, clearFilters, go, removeTag, setFilter, sortOf } from "./address.js";
+import { dayLabel } from "./days.js";
 import { button, chip } from "./shared.js";
 import { hasTag, suggestTags } from "./tags.js";
 
@@ -28,6 +29,8 @@ const LABELS = {
   content_type: (value) => value.replace("image/", "").toUpperCase(),
   created_after: (value) => `From ${dateLabel(value)}`,
   created_before: (value) => `Until ${dateLabel(value, -1)}`,
+  taken_from: (value) => `Taken from ${dayLabel(value)}`,
+  taken_until: (value) => `Taken until ${dayLabel(value)}`,
   captured_after: (value) => `Taken from ${dateLabel(value)}`,
   captured_before: (value) => `Taken until ${dateLabel(value, -1)}`,
   camera: (value) => value,
@@ -45,8 +48,8 @@ export function showFilters(parameters) {
   relevance.hidden = relevance.disabled = !parameters.get("q");
   from.value = dateValue(parameters.get("created_after"));
   until.value = dateValue(parameters.get("created_before"), -1);
-  takenFrom.value = dateValue(parameters.get("captured_after"));
-  takenUntil.value = dateValue(parameters.get("captured_before"), -1);
+  takenFrom.value = parameters.get("taken_from") ?? "";
+  takenUntil.value = parameters.get("taken_until") ?? "";
   camera.value = parameters.get("camera") ?? "";
   const active = parameters.getAll("tag").map((tag) => chip(tag, `Remove the tag ${tag}`, () => removeTag(tag)));
   for (const [name, label] of Object.entries(LABELS)) {
@@ -59,7 +62,7 @@ export function showFilters(parameters) {
   chips.replaceChildren(...items.map((item) => make("li", {}, item)));
 }
 
-// The API's filters are instants. The form's are local days, from the beginning of the first to the end of the last.
+// The API's filters by the time of upload are instants. The form's are local days, from the beginning of the first to the end of the last.
 
 /**
  * @param {string} time
@@ -130,9 +133,8 @@ filters.addEventListener("change", (event) => {
   // While a user types a year, its first digits are a date out of range.
   else if (field === from && from.validity.valid) setFilter("created_after", dayStart(from.value, 0));
   else if (field === until && until.validity.valid) setFilter("created_before", dayStart(until.value, 1));
-  else if (field === takenFrom && takenFrom.validity.valid) setFilter("captured_after", dayStart(takenFrom.value, 0));
-  else if (field === takenUntil && takenUntil.validity.valid)
-    setFilter("captured_before", dayStart(takenUntil.value, 1));
+  else if (field === takenFrom && takenFrom.validity.valid) setFilter("taken_from", takenFrom.value);
+  else if (field === takenUntil && takenUntil.validity.valid) setFilter("taken_until", takenUntil.value);
 });
 
 suggestTags(tag, (tag) => hasTag(address().getAll("tag"), tag) || go((to) => to.append("tag", tag)));

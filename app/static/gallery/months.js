@@ -38,8 +38,8 @@ const show = (month) => {
   go((to) => {
     to.delete("q");
     to.delete("sort");
-    to.set("captured_after", new Date(year, number - 1, 1).toISOString());
-    to.set("captured_before", new Date(year, number, 1).toISOString());
+    to.set("taken_from", `${month}-01`);
+    to.set("taken_until", `${month}-${new Date(year, number, 0).getDate()}`);
   });
 };
 

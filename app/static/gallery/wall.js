@@ -3,6 +3,7 @@ import { ask, Problem } from "../api.js";
 import { closest, find } from "../dom.js";
 import { plural } from "../format.js";
 import { openImage } from "./address.js";
+import { isTakenWithin, withMoments } from "./days.js";
 import { GAP, lastRow, layOut, nearest, ratio } from "./layout.js";
 import { API, sleep } from "./shared.js";
 import { showStatus, summary } from "./status.js";
@@ -113,7 +114,8 @@ class Wall {
     this.#problem = null;
     this.#showStatus();
     const first = this.next === "";
-    const query = new URLSearchParams(this.query ?? "");
+    const filters = new URLSearchParams(this.query ?? "");
+    const query = withMoments(new URLSearchParams(filters));
     query.set("limit", String(first ? FIRST_PAGE : NEXT_PAGE));
     if (!first) query.set("cursor", this.next);
     /** @type {{ images: ApiImage[], next: string | null }} */
@@ -126,14 +128,15 @@ class Wall {
     }
     if (request.signal.aborted) return;
     const from = this.images.length;
-    this.#append(page.images);
+    this.#append(page.images.filter((image) => isTakenWithin(image, filters)));
     this.next = page.next;
     this.#request = null;
     this.#layOut(from);
     this.#showStatus();
     this.draw();
     const shown = plural(this.images.length, "image");
-    if (first) announcement.textContent = this.next ? `The first ${shown}` : summary(this.images.length, this.query);
+    if (from || (this.next && !this.images.length)) return;
+    announcement.textContent = this.next ? `The first ${shown}` : summary(this.images.length, this.query);
   }
 
   /** @param {ApiImage[]} images */
