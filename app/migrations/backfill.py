@@ -20,6 +20,7 @@ from app.migrations.backfill_batches import execute, find_range, make_plan, run_
 from app.migrations.connection import Connection, is_interrupted, run, sentence, without_values
 from app.migrations.migrator import Migrator
 from app.migrations.output import Meter
+from app.migrations.writers import wait_for_writers
 from app.program import SCHEMA
 from app.schema.digest import digest
 from app.schema.headers import directives
@@ -116,9 +117,11 @@ class Backfill:
         """Record the start, unless an earlier run did. Its position is kept then. Return the rows that are done."""
         if not has_table(self._connection):
             run(self._connection, "create_backfills")
+        if not self._continues(self._lock()):
+            wait_for_writers(self._migrator, self._id, self._plan.table)
         with self._connection.transaction():
             state = self._lock()
-            if state and state.state != "done" and state.started_at:
+            if state and self._continues(state):
                 if state.sha256 != self._sha256:
                     raise BackfillStoppedError(
                         f"{self._id} was edited after {state.rows_done:,} rows were done.",
@@ -141,6 +144,11 @@ class Backfill:
                 rows_expected=self._plan.rows_expected,
             )
             return 0
+
+    @staticmethod
+    def _continues(state: State | None) -> bool:
+        """Return whether an earlier run has begun, and is not done."""
+        return state is not None and state.state != "done" and state.started_at is not None
 
     def _lock(self) -> State | None:
         """Return the state, locked, or None. Raises BackfillStoppedError if the operator has stopped the backfill."""

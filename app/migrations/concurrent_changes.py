@@ -48,6 +48,13 @@ def can_leave_index(migration: Migration, operation: str) -> bool:
     return builds(migration, operation) or isinstance(_statement(migration, operation), ast.ReindexStmt)
 
 
+def is_block(migration: Migration, operation: str) -> bool:
+    """Return whether the migration is a DO block, which writes rows in batches that commit."""
+    from pglast import ast
+
+    return isinstance(_statement(migration, operation), ast.DoStmt)
+
+
 def _repair_partition(migrator: Migrator, id: str, parent: str, partition: str, *, is_detach: bool) -> bool:
     """Finish a DETACH that is half done, and return whether the partition is detached, or attached, already."""
     row = run(migrator.connection, "find_partition", parent=parent, partition=partition).fetchone()

@@ -11,10 +11,11 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError, OutputError
 from app.migrations import backfill, lock
-from app.migrations.concurrent_changes import can_leave_index, repair
+from app.migrations.concurrent_changes import can_leave_index, is_block, repair
 from app.migrations.connection import explain, is_interrupted, sentence, without_values
 from app.migrations.data_loss import reject_new_losses
 from app.migrations.migrator import DONE, FinishedElsewhereError, Migrator
+from app.migrations.writers import wait_for_writers
 from app.program import SCHEMA
 
 MAX_PAUSE = 10.0  # seconds between two attempts
@@ -135,6 +136,8 @@ def _execute_in_batches(migrator: Migrator, migration: Migration, started: float
 def _execute_without_transaction(migrator: Migrator, migration: Migration, operation: str, started: float) -> None:
     """Run one statement that cannot run in a transaction. The ledger has it as started before it runs."""
     migrator.record_run(migration, operation, "started", started)
+    if is_block(migration, operation):
+        wait_for_writers(migrator, migration.id)
     settings = migrator.settings
     migrator.session.prepare(max(settings.migration_lock_wait, settings.migration_lock_timeout))
     try:

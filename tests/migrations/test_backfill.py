@@ -328,7 +328,7 @@ def test_a_lock_that_is_not_granted_is_retried_with_fewer_rows(
     monkeypatch.setenv("MIGRATION_LOCK_TIMEOUT", "0.1")
     make(url, folder, sql, 100)
     with psycopg.connect(url) as client:
-        client.execute("UPDATE items SET done = 0 WHERE id = 50")
+        client.execute("SELECT FROM items WHERE id = 50 FOR UPDATE")
         monkeypatch.setattr("app.migrations.backfill.time.sleep", lambda _: client.commit())
         apply(url, folder)
 
