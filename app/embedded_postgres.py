@@ -22,7 +22,8 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from app.errors import CommandError
-from app.settings import ROOT, Settings
+from app.project import current
+from app.settings import Settings
 from app.urls import with_role
 
 MAX_SOCKET_FOLDER = 88  # bytes: macOS limits a socket's path to 103, and "/.s.PGSQL.5432" follows the folder
@@ -36,13 +37,13 @@ _servers: dict[Path, "Server"] = {}
 def connectable(url: SecretStr) -> str:
     """Return the libpq URL to connect to.
 
-    If the URL is `embedded:DIR`, start that server first, and keep it until this process ends. Its database has the
-    extension pg_stat_statements, which GET /v1/schema reads.
+    If the URL is `embedded:DIR`, start that server first, and keep it until this process ends. DIR begins in the folder
+    of the project. The database has the extension pg_stat_statements, which GET /v1/schema reads.
     """
     text = url.get_secret_value()
     if not text.startswith("embedded:"):
         return text
-    data = (ROOT / text.removeprefix("embedded:")).resolve()
+    data = (current().folder / text.removeprefix("embedded:")).resolve()
     if data not in _servers:
         _servers[data] = Server(data)
         atexit.register(_servers[data].release)

@@ -1,7 +1,7 @@
 """Project: a folder with yoyo.ini, the SQL that it names, and `[tool.schema]` in its pyproject.toml.
 
-The service always works on its own project. The schema commands and yoyo work on the project of the current folder, or
-on the one that --project or SCHEMA_PROJECT names.
+The service always works on its own project. The schema commands, psql, and yoyo work on the project of the current
+folder, or on the one that --project or SCHEMA_PROJECT names.
 """
 
 import configparser
@@ -72,6 +72,12 @@ def choose(given: Path | None = None) -> None:
     """Let `current` return the project that `find` returns. It is looked for when it is needed."""
     global _find
     _find = cache(partial(find, given))
+
+
+def choose_nearest() -> None:
+    """Let `current` return the project that `find` returns, or the program's own outside of all projects."""
+    if os.environ.get(VARIABLE) or _upwards():
+        choose()
 
 
 @contextmanager

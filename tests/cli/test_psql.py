@@ -10,13 +10,16 @@ import click
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import SecretStr
 
 from app.cli import psql as cli_psql
 from app.cli.commands.service import psql
 from app.cli.main import run
 from app.cli.psql import connection_variables
-from app.embedded_postgres import Server, binaries
+from app.embedded_postgres import Server, binaries, connectable
 from app.errors import CommandError
+from app.project import chosen
+from app.settings import ROOT
 from tests.conftest import BIN, VERSION, as_role, environment
 from tests.support import forked
 from tests.support.properties import given, st
@@ -95,6 +98,48 @@ def test_an_embedded_server_runs_meanwhile_and_its_psql_is_used(tmp_path: Path) 
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
     assert not Server(data).running()
+
+
+def test_in_another_project_it_connects_to_the_database_of_that_one(tmp_path: Path, fake: str) -> None:
+    folder = tmp_path / "shop" / "sql"
+    folder.mkdir(parents=True)
+    (folder.parent / "yoyo.ini").write_text("[DEFAULT]\nsources = sql/migrations\n")
+    (folder.parent / ".env").write_text("DATABASE_URL=postgresql://shop@db.example/shop\n")
+    variables = {name: value for name, value in environment().items() if name != "DATABASE_URL"} | {"PATH": fake}
+    own = {"DATABASE_URL": "postgresql://db.example/images"}
+
+    inside = forked.run(variables, "images", "psql", "-l", folder=folder)
+    named = forked.run(variables | {"SCHEMA_PROJECT": str(folder.parent)}, "images", "psql", "-l")
+    outside = forked.run(variables | own, "images", "psql", folder=tmp_path)
+
+    told = [json.loads(done.stdout)["variables"]["PGDATABASE"] for done in (inside, named, outside)]
+    assert told == ["shop", "shop", "images"]
+
+
+def test_an_embedded_server_is_in_the_folder_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = sql/migrations\n")
+    started: list[Path] = []
+
+    class Recorded:
+        def __init__(self, data: Path) -> None:
+            started.append(data)
+
+        def start(self) -> bool:
+            return False
+
+        def url(self) -> str:
+            return ""
+
+        def release(self) -> None: ...
+
+    monkeypatch.setattr("app.embedded_postgres.Server", Recorded)
+    monkeypatch.setattr("app.embedded_postgres._servers", {})
+
+    with chosen(tmp_path):
+        connectable(SecretStr("embedded:.data/postgres"))
+    connectable(SecretStr("embedded:.data/postgres"))
+
+    assert started == [tmp_path / ".data/postgres", ROOT / ".data/postgres"]
 
 
 def test_without_psql_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def psql(owner: bool, arguments: tuple[str, ...]) -> int:
 
     The command passes ARGS to psql. It takes the connection from DATABASE_URL and passes it in environment variables,
     so that the list of processes shows no password. If DATABASE_URL is embedded:DIR, PostgreSQL runs until psql exits.
+    In the folder of another project, as for `images schema`, the settings are those of that project.
     """
     from app.cli.psql import run_psql
 
