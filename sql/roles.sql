@@ -142,7 +142,7 @@ BEGIN
             AND relkind = 'r'
             AND relname IN (
                 'images', 'image_terms', 'image_documents', 'image_words', 'tokens', 'token_usage', 'token_events',
-                'object_stores', 'content_checks',
+                'object_stores', 'content_checks', 'merged_tags',
                 '_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', '_yoyo_ledger_backfills',
                 '_yoyo_ledger_tags', 'yoyo_lock'
             )

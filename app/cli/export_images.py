@@ -10,6 +10,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from app.catalogue.export import export
+from app.catalogue.faults import explain
 from app.catalogue.listing import Filters
 from app.cli.failures import FAILURES, failure
 from app.cli.output import open_output
@@ -32,10 +33,7 @@ def export_images(options: dict[str, object], coding: str | None, output: Path |
         given = {name: value for name, value in options.items() if value is not None}
         filters = Filters.model_validate(given, context=settings)
     except ValidationError as error:
-        wrong = (
-            f"--{str(fault['loc'][0]).replace('_', '-')} {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()
-        )
+        wrong = (f"--{str(fault['loc'][0]).replace('_', '-')} {explain(fault)}" for fault in error.errors())
         raise UsageError(f"{'; '.join(wrong)}.") from None
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
     signal.signal(signal.SIGINT, _interrupt)

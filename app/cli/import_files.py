@@ -15,6 +15,7 @@ from asyncpg import InterfaceError, InternalClientError
 from obstore.store import ObjectStore
 from pydantic import ValidationError
 
+from app.catalogue.faults import explain
 from app.catalogue.fields import NOT_IN_A_NAME
 from app.catalogue.ingest import HashedContent, store_image
 from app.catalogue.models import UploadFields
@@ -47,13 +48,11 @@ def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: C
     `leave` ends the process at once, after a second Ctrl+C. Raises CommandError if PostgreSQL or the store fails.
     """
     settings = read_settings(needs_store=True)
-    if not all(tags):
-        raise UsageError("--tag must not be empty.")
     try:
         fields = UploadFields.model_validate(({"tags": tags} if tags else {}) | {"use": use}, context=settings)
     except ValidationError as error:
         option = {"tags": "--tag", "use": "--use"}[str(error.errors()[0]["loc"][0])]
-        raise UsageError(f"{option} {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+        raise UsageError(f"{option} {explain(error.errors()[0])}.") from None
     objects = open_store(settings.storage_url)
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
     run = Import(settings, objects, paths, fields, leave)

@@ -6,7 +6,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
-from app.web.problems import ProblemError, Repeated, invalid
+from app.catalogue.faults import Repeated
+from app.web.problems import ProblemError, invalid
 from app.web.state import State
 
 MAX_OTHERS = 100  # query parameters besides tags. No operation has as many

@@ -108,6 +108,29 @@ def test_wrong_usage_is_2_with_a_hint(arguments: str, said: str, capsys: pytest.
     assert capsys.readouterr() == ("", said)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("export --tag=", "error: --tag must not be empty"),
+        (f"export --tag {'a' * 101}", "error: --tag must have at most 100 characters"),
+        (f"export --content-type {'a' * 101}", "error: --content-type must have at most 100 characters"),
+        ("export --content-type png", "error: --content-type must be a media type such as image/png"),
+        ("export --created-after today", "error: --created-after must be a time such as 2026-01-31T12:00:00Z"),
+        ("import --use all .", "error: --use must be keywords, caption, or keywords,caption"),
+        ("import --tag= .", "error: --tag must not be empty"),
+    ],
+)
+def test_a_wrong_option_of_a_model_is_in_plain_words(
+    arguments: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://images@nowhere.invalid/images")
+    monkeypatch.setenv("STORAGE_URL", "memory:")
+
+    assert run(arguments.split()) == 2
+
+    assert capsys.readouterr() == ("", f"{said}.\n")
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert re.fullmatch(r"images \d+\.\d+\.\d+\n", capsys.readouterr().out)

@@ -92,6 +92,23 @@ def test_what_it_may_is_what_the_migration_says(database: str, connection: psyco
     assert dict(held) == rights | {"object_stores": "INSERT SELECT UPDATE"}
 
 
+def test_roles_that_come_after_the_migrations_own_everything(database: str, connection: psycopg.Connection) -> None:
+    connection.execute("REASSIGN OWNED BY images_owner TO postgres")
+    make_roles(database)
+
+    others = connection.execute("""
+        SELECT relname
+        FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S') AND relowner <> 'images_owner'::regrole
+        UNION ALL
+        SELECT proname
+        FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proowner <> 'images_owner'::regrole
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    """).fetchall()
+    assert others == []
+
+
 def test_a_token_is_found_by_its_id_alone(database: str, connection: psycopg.Connection) -> None:
     """Other roles cannot even do that."""
     make_roles(database)

@@ -30,6 +30,7 @@ from pydantic import (
 from pydantic_core import to_json
 
 from app.catalogue.cursors import FIRST_ID
+from app.catalogue.faults import FAULTS, PATTERNS, explain
 from app.catalogue.listing import Filters, ListQuery, TagQuery
 from app.catalogue.models import ImagePatch, ImageRecord, ThumbnailQuery, UploadFields, UploadForm
 from app.main import OPERATIONS
@@ -37,7 +38,7 @@ from app.settings import ROOT, Settings
 from app.web.openapi import _models_of
 from app.web.operations import MERGE_PATCH
 from app.web.problem_types import TYPES, as_markdown
-from app.web.problems import FAULTS, ProblemError, explain, invalid
+from app.web.problems import ProblemError, invalid
 from tests.conftest import client_of
 from tests.support.api import problem, upload
 from tests.support.pictures import picture
@@ -136,6 +137,19 @@ def kinds_of(node: object) -> Iterator[str]:
                 yield from kinds_of(child)
 
 
+def patterns_of(node: object) -> Iterator[str]:
+    """Return the regular expressions in a core schema."""
+    if isinstance(node, list | tuple):
+        for child in node:
+            yield from patterns_of(child)
+    elif isinstance(node, dict):
+        if isinstance(node.get("pattern"), str):
+            yield node["pattern"]
+        for key, child in node.items():
+            if key != "metadata":
+                yield from patterns_of(child)
+
+
 def test_every_kind_of_error_of_the_declared_models_has_a_plain_message() -> None:
     declared = [operation.query for operation in OPERATIONS]
     declared += [model for operation in OPERATIONS if operation.body for model in _models_of(operation.body)]
@@ -145,6 +159,7 @@ def test_every_kind_of_error_of_the_declared_models_has_a_plain_message() -> Non
     for model in models:
         missing = {*kinds_of(model.__pydantic_core_schema__)} - {*FAULTS}
         assert not missing, model
+        assert {*patterns_of(model.__pydantic_core_schema__)} <= {*PATTERNS}, model
 
 
 class Color(Enum):
