@@ -1,6 +1,7 @@
 """The budget of one connection, over real sockets: what it may send, hold and wait, in each of its states."""
 
 import asyncio
+import gc
 import logging
 import resource
 import socket
@@ -20,6 +21,7 @@ from uvicorn.server import ServerState
 
 from app.web.server import lingering, protocol
 from app.web.server.request_log import REJECTION
+from app.web.server.response import Cycle
 from tests.conftest import free_port
 from tests.migrations.test_backend import wait_until
 
@@ -485,23 +487,86 @@ def test_only_an_idle_worker_of_several_leaves_a_burst_to_the_others(
     assert paused == expected
 
 
-def test_connections_beyond_the_limit_are_503_and_logged(
-    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def full(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """Let the service take three connections, which have time."""
     monkeypatch.setattr(protocol, "max_connections", lambda: 3)
     monkeypatch.setattr(protocol, "DEFAULT_REQUEST_TIMEOUT", 20)
+    return service
+
+
+def open_connections(service: Service, stack: ExitStack, number: int) -> list[socket.socket]:
+    """Open connections one after the other."""
+    clients = []
+    for _ in range(number):
+        clients.append(stack.enter_context(service.connect()))
+        wait_until(lambda: service.connections == len(clients))
+    return clients
+
+
+def test_connections_beyond_the_limit_are_503_if_a_request_runs_in_each(
+    full: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client sends a body that nothing reads, and sees the response anyway."""
     with ExitStack() as stack, caplog.at_level(logging.WARNING):
-        kept = [stack.enter_context(service.connect()) for _ in range(3)]
-        wait_until(lambda: service.connections == 3)
-        with service.connect() as beyond:
+        kept = open_connections(full, stack, 3)
+        for client in kept:
+            client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        wait_until(lambda: full.seen == ["/body"] * 3)
+        with full.connect() as beyond:
+            with suppress(ConnectionError):
+                beyond.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + bytes(3_000_000))
             received = rest(beyond)
         for client in kept:
-            client.sendall(GET)
+            client.sendall(b"x")
             assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
     assert received.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 5\r\n" in received
     assert "rejected a connection" in caplog.text
+
+
+def test_beyond_the_limit_the_connection_that_waited_longest_gives_way(
+    full: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not the oldest one, which had a response since. Bytes of a head that is not complete do not count."""
+    with ExitStack() as stack, caplog.at_level(logging.WARNING):
+        used, silent, busy = open_connections(full, stack, 3)
+        silent.sendall(GET[:9])
+        busy.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        used.sendall(GET)
+        assert used.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        wait_until(lambda: "/body" in full.seen)
+        beyond = stack.enter_context(full.connect())
+        for client, data in ((beyond, GET), (busy, b"x"), (used, GET)):
+            client.sendall(data)
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+        assert rest(silent) == b""
+    assert "closed 1 idle connection" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GET,
+        GET[:9],
+        GET.replace(b"/ ", b"/slow ", 1),
+        GET * 40,
+        CHUNKED + b"1\r\nx\r\n0\r\n" + b"a: b\r\n" * 20_000,
+        b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+    ],
+)
+def test_a_lost_connection_is_freed_at_once(service: Service, data: bytes) -> None:
+    """The garbage collector may come late: 600 connections with long trailers had 50 MiB until then."""
+    gc.collect()
+    gc.disable()
+    try:
+        with service.connect() as client, suppress(ConnectionError):
+            client.sendall(data)
+        wait_until(lambda: not any(isinstance(each, (protocol.HttpProtocol, Cycle)) for each in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 def test_the_limit_leaves_half_of_the_file_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:

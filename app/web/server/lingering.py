@@ -61,6 +61,7 @@ class LingeringTransport:
         if self._timer is not None:
             self._timer.cancel()
         self._own.close()
+        self._unread = int  # Without the reference, the protocol is freed at once.
 
     def begin(self) -> None:
         """Note that a request begins."""

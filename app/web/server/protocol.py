@@ -17,6 +17,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.observability.logs import logger
+from app.text import count
 from app.web.limits import STALL_TIMEOUT
 from app.web.problems import ProblemError
 from app.web.server.lingering import LINGER_BYTES, LINGER_HEAD_BYTES, LingeringTransport
@@ -48,7 +49,8 @@ class HttpProtocol(HttpToolsProtocol):
     - Requests that wait: after MAX_QUEUED, the later ones are dropped, and the connection ends after the last answer.
     - Time: a head that is not complete in REQUEST_TIMEOUT is 408. After an early response, the body has that time, and
       LINGER_BYTES. A client that does not read is given up after STALL_TIMEOUT.
-    - Connections: beyond max_connections() of this process, 503.
+    - Connections: beyond max_connections() of this process, the ones that have waited longest for a request are closed.
+      If a request runs in each of them, the new connection gets 503.
     """
 
     _in_body: bool = False  # the head is complete, and the message is not
@@ -59,6 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
         None  # until a head is complete, a body has arrived, or a closed connection ends
     )
     _stall: asyncio.TimerHandle | None = None  # while the client has to read
+    _since: float = 0.0  # the loop's time at which the connection opened, or its last response ended
     _accepted: ClassVar[float] = 0.0  # time.monotonic() of the last connection of this process
 
     def __init__(self, config: Config, *args: Any, **named: Any) -> None:
@@ -74,10 +77,13 @@ class HttpProtocol(HttpToolsProtocol):
             own = transport.get_extra_info("socket")
             own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, for the socket of UVICORN_FD
             own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2 * STALL_TIMEOUT * 1000))
-        if len(self.connections) > max_connections():
+        self._since = self.loop.time()
+        if len(self.connections) > max_connections() and not self._make_room():
             logger.warning("rejected a connection: this process has %s open", len(self.connections) - 1)
+            self._full = True
             self._end(b"503 Service Unavailable", "There are too many connections. Try again later.", b"retry-after: 5")
-            self.transport.end()  # It does not linger: that would take a file descriptor for the time.
+            if len(self.connections) > 1.5 * max_connections():  # no file descriptor is left for its rest
+                self.transport.end()
         else:
             self._start()
 
@@ -89,6 +95,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True  # uvicorn does it only if no request waits behind this one
             self._running.message_event.set()
+        # Without a reference to each other, both are freed at once, and do not wait for the garbage collector.
+        self.cycle = self._running = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         # Parsing thousands of small requests takes 0.1 s. In pieces, it stops once too many wait.
@@ -114,7 +123,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._start()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value.rstrip(b" \t"))  # httptools keeps the white space behind a value
+        if not self._in_body:  # trailers mean nothing here
+            super().on_header(name, value.rstrip(b" \t"))  # httptools keeps the white space behind a value
 
     def on_headers_complete(self) -> None:
         if self._full or len(self.pipeline) >= MAX_QUEUED:
@@ -139,7 +149,6 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if not self.pipeline:
             self._running = self.cycle
-        self.headers = []  # Trailers go here, and not into the headers of the running request.
         Cycle.extend(self.cycle, self.config, is_old=is_old)
         draining = self.app_state.get("draining")
         if draining and draining.is_set():
@@ -168,6 +177,7 @@ class HttpProtocol(HttpToolsProtocol):
                 )
 
     def on_response_complete(self) -> None:
+        self._since = self.loop.time()
         self._running = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
         if self.transport.is_closing():
@@ -214,6 +224,27 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
         if self._stall is None:
             self._check_reader()
+
+    def _make_room(self) -> bool:
+        """Close the tenth of the connections without a running request that has waited longest, at least one.
+
+        Return whether there was one.
+        """
+        waiting: list[HttpProtocol] = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, HttpProtocol) and connection is not self and not connection._is_busy()
+        ]
+        oldest = sorted(waiting, key=lambda connection: connection._since)[: math.ceil(len(waiting) / 10)]
+        for connection in oldest:
+            connection.transport.end()
+            self.connections.discard(connection)
+        if oldest:
+            logger.warning("closed %s: this process takes no more", count(len(oldest), "idle connection"))
+        return bool(oldest)
+
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     @classmethod
     def _spread(cls) -> None:
