@@ -162,6 +162,25 @@ def test_a_build_without_a_transaction_waits_for_open_transactions(
     assert verdict_of(plan).level == "not now"
 
 
+@pytest.mark.parametrize(
+    ("header", "sql"),
+    [
+        ("-- backfill: images\n", "UPDATE images SET title = title WHERE id BETWEEN $1 AND $2;"),
+        ("-- transactional: false\n", "DO $$ BEGIN UPDATE images SET title = 'a' WHERE title = 'b'; COMMIT; END $$;"),
+    ],
+)
+def test_batches_wait_for_transactions_that_wrote(
+    own: Settings, folder: Path, holder: psycopg.Connection, header: str, sql: str
+) -> None:
+    """Whatever table they wrote, because its trigger may have written the table of the batches."""
+    add(folder, "fill_titles", sql, "SELECT 1;", header=header)
+    holder.execute("DELETE FROM tokens")
+
+    plan = make_plan(own, folder=folder)
+
+    assert [each.process for each in plan.migrations[0].statements[0].waits_for] == [holder.info.backend_pid]
+
+
 def test_what_cannot_be_read_is_said(own: Settings, folder: Path) -> None:
     add(
         folder,
