@@ -81,6 +81,12 @@ class Live:
         found = [each for each in self.holders if each.relation == relation and each.mode in CONFLICTS[mode]]
         return list({(each.process, each.gid): each for each in found}.values())
 
+    def writers(self, table: str) -> list[LockHolder]:
+        """Return the transactions that have written the table, or any if it is "": batches would wait for them."""
+        tables = {table} if table else self.tables
+        found = [each for each in self.holders if each.relation in tables and each.mode == "ROW EXCLUSIVE"]
+        return list({(each.process, each.gid): each for each in found}.values())
+
     def open_transactions(self) -> list[LockHolder]:
         """Return the transactions that a build or a drop CONCURRENTLY would wait for."""
         return [each for each in self.holders if each.relation is None]

@@ -70,9 +70,11 @@ class Planner:
         known = self.measured.get(digest(file.read_bytes()).current)
         self.rows.use(known)
         found: dict[int, list[Effects]] = {}
+        loops = set()  # lines of blocks that commit
         for statement in parser.statements(text):
             effects = effects_of(state, statement, self.live.version)
             found.setdefault(statement.block or statement.line, []).append(effects)
+            loops |= {statement.block} if statement.block and not migration.transactional else set()
         held: dict[str, str] = {}
         for number, (line, sql) in enumerate(statements(text)):
             parts = found[line]
@@ -87,6 +89,8 @@ class Planner:
             planned.unknown = _unknown(effects, has_times=times is not None)
             planned.work = [self._words(effects, work.kind, work.table) for work in effects.work]
             planned.waits_for = self.live.open_transactions() if effects.waits else []
+            if migration.backfill or line in loops:
+                planned.waits_for = self.live.writers(migration.backfill.removeprefix("public."))
             self.rows.filled |= effects.fills
             for relation, mode in effects.locks.items():
                 if relation in held and MODES.index(held[relation]) >= MODES.index(mode):
