@@ -162,17 +162,17 @@ def test_a_build_without_a_transaction_waits_for_open_transactions(
     assert verdict_of(plan).level == "not now"
 
 
-@pytest.mark.parametrize(
-    ("header", "sql"),
-    [
-        ("-- backfill: images\n", "UPDATE images SET title = title WHERE id BETWEEN $1 AND $2;"),
-        ("-- transactional: false\n", "DO $$ BEGIN UPDATE images SET title = 'a' WHERE title = 'b'; COMMIT; END $$;"),
-    ],
-)
+BLOCK = "-- transactional: false\n\nDO $$ BEGIN UPDATE images SET title = 'a' WHERE title = 'b'; COMMIT; END $$;\n"
+BACKFILL = "-- backfill: images\n\nUPDATE images SET title = title WHERE id BETWEEN $1 AND $2;\n"
+
+
+@pytest.mark.parametrize(("up", "down"), [(BACKFILL, "\nSELECT 1;\n"), (BLOCK, BLOCK)], ids=["backfill", "block"])
 def test_batches_wait_for_transactions_that_wrote(
-    own: Settings, folder: Path, holder: psycopg.Connection, header: str, sql: str
+    own: Settings, folder: Path, holder: psycopg.Connection, up: str, down: str
 ) -> None:
-    add(folder, "fill_titles", sql, "SELECT 1;", header=header)
+    id = add(folder, "fill_titles", "")
+    (folder / f"{id}.sql").write_text((folder / f"{id}.sql").read_text().rstrip() + f"\n{up}")
+    (folder / f"{id}.rollback.sql").write_text(f"-- loses: nothing\n{down}")
     holder.execute("DELETE FROM images")
 
     plan = make_plan(own, folder=folder)

@@ -240,7 +240,7 @@ class HttpProtocol(HttpToolsProtocol):
             connection.transport.end()
             self.connections.discard(connection)
         if oldest:
-            logger.warning("closed %s: this process takes no more", count(len(oldest), "idle connection"))
+            logger.warning("closed %s to make room for a new one", count(len(oldest), "idle connection"))
         return bool(oldest)
 
     def _is_busy(self) -> bool:
