@@ -1,7 +1,12 @@
 """Sphinx: builds the documentation site from the Markdown pages. `make docs` runs it, without network."""
 
+import re
+import shutil
+from pathlib import Path
+
 from pygments.lexers.sql import PostgresLexer
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 project = "Image catalogue"
 extensions = ["myst_parser"]
@@ -50,7 +55,19 @@ def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
             source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{chr(10).join(entries)}\n```\n"
 
 
+def copy_pictures(app: Sphinx, page: str, source: list[str]) -> None:
+    """Copy the pictures in the HTML of a page to the site. Sphinx itself copies only those of Markdown."""
+    for name in re.findall(r'<(?:img|source)\s[^>]*?src(?:set)?="([^":]+)"', source[0]):
+        picture, copy = Path(app.srcdir, page).parent / name, Path(app.outdir, page).parent / name
+        if picture.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture, copy)
+        else:
+            logging.getLogger(__name__).warning("%s: there is no picture %s", page, name)
+
+
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
     app.add_lexer("sql", PostgresLexer)
     app.connect("source-read", add_contents)
+    app.connect("source-read", copy_pictures)

@@ -1,4 +1,4 @@
-"""Check of links in Markdown: each relative link of a page leads to a file, and each anchor to a heading of its page.
+"""Check of links in Markdown: each relative link or picture is a file, and each anchor a heading of its page.
 
 `python -m tests.support.links` prints `PAGE:LINE: TARGET` for each dead link, and exits with 1 if there is one.
 """
@@ -11,7 +11,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*([^()\s]+)\s*\)|^\[[^\]]+\]:\s+(\S+)", re.MULTILINE)
+LINK = re.compile(
+    r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*([^()\s]+)\s*\)|^\[[^\]]+\]:\s+(\S+)"
+    r'|<(?:img|source)\s[^>]*?src(?:set)?="([^"]+)"',
+    re.MULTILINE,
+)
 CODE = re.compile(r"^( *)(```|~~~).*?^ *\2|`[^`]*`", re.DOTALL | re.MULTILINE)
 
 
@@ -50,13 +54,13 @@ def dead_links(page: Path) -> list[str]:
     text = CODE.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), page.read_text(encoding="utf-8"))
     found = []
     for match in LINK.finditer(text):
-        target = match[1] or match[2]
+        target = match[match.lastindex or 0]
         if re.match(r"\w+:", target):
             continue
         name, _, anchor = target.partition("#")
         other = (page.parent / name).resolve() if name else page
         if not other.exists() or (anchor and (other.suffix != ".md" or anchor not in anchors(other))):
-            line = text.count("\n", 0, match.start(1 if match[1] else 2)) + 1
+            line = text.count("\n", 0, match.start(match.lastindex or 0)) + 1
             found.append(f"{page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}:{line}: {target}")
     return found
 

@@ -62,6 +62,11 @@ def test_each_file_that_a_page_names_is_there() -> None:
         ("![a](none.svg)", True),
         ("[![a](other.md)](none.md)", True),
         ("[a]: none.md", True),
+        ('<img alt="a" src="other.md">', False),
+        ('<img src="https://example.org/x.png">', False),
+        ('`<img src="none.webp">`', False),
+        ('<img alt="a" src="none.webp">', True),
+        ('<picture>\n  <source media="(x)" srcset="none.webp">\n</picture>', True),
     ],
 )
 def test_a_dead_link_is_found(tmp_path: Path, link: str, dead: bool) -> None:
