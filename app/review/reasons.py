@@ -32,13 +32,17 @@ def of_queries(reviewed: Reviewed) -> Iterator[Reason]:
     former = (reviewed.previous or "").partition(" (")[0]  # the commit, without its subject
     is_former = reviewed.previous and not reviewed.is_contract
     release = f"of the previous release, {former}," if is_former else "of this release"
+    release_of: dict[str, str] = {}  # by error
+    broken = dict(_by_error(reviewed.broken)) if is_former else {}
     for error, names in _by_error(reviewed.unfit):
+        if broken.get(error) == names:
+            release_of[error] = f"of the previous release, {former}, and of this one"
+            continue
         which, is_one = _queries(names, "of this release")
         yield Reason("unsafe", f"{which} {'fails on its' if is_one else 'fail on their'} own schema: {error}")
     # Without an earlier release, those are the same queries.
-    broken = reviewed.broken if is_former else dict(reviewed.broken.items() - reviewed.unfit.items())
-    for error, names in _by_error(broken):
-        which, is_one = _queries(names, release)
+    for error, names in (broken or dict(_by_error(dict(reviewed.broken.items() - reviewed.unfit.items())))).items():
+        which, is_one = _queries(names, release_of.get(error, release))
         yield Reason("unsafe", f"{which} {'fails' if is_one else 'fail'} afterwards: {error}")
     if reviewed.outdated:
         which, is_one = _queries(set(reviewed.outdated), f"of the previous release, {former},")

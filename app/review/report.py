@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -21,6 +22,7 @@ from app.review.verdict import Verdict
 from app.review.write_cost import WriteCost
 from app.settings import ROOT
 
+MARGIN = 20  # characters before a difference
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}
 SIZES = ("B", "kB", "MB", "GB", "TB")
 SHADES = {
@@ -170,6 +172,7 @@ def render(outcome: Report, format: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "size": _size, "time": _time, "short": _short, "md": _markdown}
+    environment.filters |= {"changes": _changes}
     environment.filters |= {"sql": _sql, "shade": SHADES.get, "cost": _cost}
     style = Markup((ROOT / "app" / "static" / "style.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
     return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome, style=style, command=SCHEMA)
@@ -232,6 +235,19 @@ def _time(milliseconds: float) -> str:
 def _short(sql: str, length: int = 90) -> str:
     text = " ".join(sql.split())
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _changes(lines: Sequence[str], length: int = 110) -> list[str]:
+    """Return the lines of a diff, each short. If it begins as its counterpart does, it has the part that differs."""
+    shown = []
+    for number, line in enumerate(lines):
+        name = line.partition(": ")[0]
+        others = [each for each in lines[max(0, number - 1) : number + 2] if each.partition(": ")[0][2:] == name[2:]]
+        pairs = zip(*(each[2:] for each in others), strict=False) if len(others) > 1 else ()
+        same = sum(1 for _ in takewhile(lambda pair: len({*pair}) == 1, pairs))
+        is_hidden = len(line) > length and same > length - MARGIN
+        shown.append(_short(f"{name}: …{line[2 + same - MARGIN :]}" if is_hidden else line, length))
+    return shown
 
 
 def _sql(text: str) -> Markup:

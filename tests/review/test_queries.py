@@ -70,6 +70,13 @@ def test_a_query_that_takes_too_long_does_not_fit(tried: Try, monkeypatch: pytes
     assert reason in reasons(part)
 
 
+def test_queries_that_fail_in_both_releases_are_one_reason(tried: Try) -> None:
+    said = reasons(tried("ALTER TABLE images RENAME COLUMN capture TO shot;"))
+
+    assert said.count('column "capture" does not exist') == 1
+    assert "of the previous release, old, and of this one (" in said
+
+
 def test_a_rename_fits_neither_order(tried: Try) -> None:
     queries = {"get_image": releases.present().queries["get_image"].replace("title,\n", "heading,\n")}
     part = tried("ALTER TABLE images RENAME COLUMN title TO heading;", queries=queries, kept=False)

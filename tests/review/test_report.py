@@ -8,11 +8,27 @@ import pytest
 from app.review.measure import MeasuredRun
 from app.review.plans import Plan
 from app.review.report import render, report
-from app.review.review import PlanChange, Reviewed
+from app.review.review import PlanChange, Proof, Reviewed
 from app.schema.headers import rollback_of
 from app.settings import ROOT
 
 PATH: Path = ROOT / "sql" / "migrations" / "0001_create_images.sql"
+
+
+def test_a_long_line_of_a_difference_shows_the_part_that_differs() -> None:
+    trigger = f"trigger images.t: CREATE TRIGGER t AFTER UPDATE OF {'a, ' * 40}"
+    proof = Proof(changes=[f"- {trigger}title ON images", f"+ {trigger}caption ON images", "+ column images.b: text"])
+    reviewed = Reviewed(PATH.stem, PATH, rollback_of(PATH), {}, MeasuredRun(transactional=True), proof=proof)
+
+    text = render(report([reviewed], 1000, "18.6", datetime.now(UTC), []), "text")
+
+    shown = [line.strip() for line in text.splitlines() if "trigger images.t" in line or "images.b" in line]
+    assert [line.split(", ")[-1] for line in shown] == [
+        "title ON images",
+        "caption ON images",
+        "+ column images.b: text",
+    ]
+    assert all(len(line) <= 110 for line in shown)
 
 
 @pytest.mark.parametrize(
