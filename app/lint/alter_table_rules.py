@@ -213,6 +213,9 @@ def _add_constraint(state: MigrationState, line: int, table: str, node: Any) -> 
         if not node.indexname:
             hint = EXCLUDE_HINT if node.contype == ConstrType.CONSTR_EXCLUSION else ""
             yield Fault(line, "constraint-index", f"its index is built under ACCESS EXCLUSIVE on {table}", hint)
+        elif (known := state.catalog.indexes.get(node.indexname)) and not (known.unique and known.is_plain):
+            why = f"PostgreSQL rejects it: {known.name} is not unique, or has a predicate or an expression"
+            yield Fault(line, "rejected", why)
         elif node.contype == ConstrType.CONSTR_PRIMARY and (nullable := _nullable(state, table, node.indexname)):
             why = f"{table} is scanned under ACCESS EXCLUSIVE, because {nullable} may be NULL"
             yield Fault(line, "not-null-scan", why)

@@ -59,6 +59,7 @@ class Catalog:
     row_security: set[str] = field(default_factory=set)  # tables with row level security
     types: dict[str, str] = field(default_factory=dict)  # enums and domains, with the file that creates them
     rights: dict[str, frozenset[Right]] = field(default_factory=dict)  # of tables and views
+    extensions: set[str] = field(default_factory=set)
 
     def copy(self) -> "Catalog":
         """Return a copy that can change independently."""
@@ -78,6 +79,7 @@ class Catalog:
             set(self.row_security),
             dict(self.types),
             dict(self.rights),
+            set(self.extensions),
         )
 
     def _routine_key(self, name: str, arguments: tuple[str, ...]) -> str:
@@ -132,22 +134,10 @@ class Catalog:
                 routine = routine_of(node, created_by)
                 self.routines[self._routine_key(qualified_name(node.funcname), routine.arguments)] = routine
             case ast.CreateTrigStmt(relation=relation):
-                table = relation_name(relation)
-                aliases = tuple(each.name for each in node.transitionRels or ())
-                function = qualified_name(node.funcname)
-                columns = columns_in(node.whenClause) | {each.sval for each in node.columns or ()}
-                trigger = Trigger(
-                    node.trigname or "",
-                    table,
-                    function,
-                    aliases,
-                    frozenset(columns),
-                    created_by,
-                    node.events or 0,
-                    frozenset(each.sval for each in node.columns or ()),
-                    node.whenClause is not None,
-                )
-                self.triggers[table, trigger.name] = trigger
+                trigger = trigger_of(node, created_by)
+                self.triggers[relation_name(relation), trigger.name] = trigger
+            case ast.CreateExtensionStmt(extname=str(name)):
+                self.extensions.add(name)
             case ast.CreatePolicyStmt(table=relation):
                 self.policies[relation_name(relation), node.policy_name or ""] = policy_of(node)
             case ast.GrantStmt(targtype=GrantTargetType.ACL_TARGET_OBJECT, objtype=ObjectType.OBJECT_TABLE):
@@ -389,6 +379,21 @@ def routine_of(node: Any, created_by: str) -> Routine:
     is_definer = getattr(options.get("security"), "boolval", False)
     inputs = [each.argType for each in node.parameters or () if each.mode not in OUTPUTS]
     return Routine(volatility, language, text, created_by, node.sql_body, is_definer, arguments=argument_types(inputs))
+
+
+def trigger_of(node: Any, created_by: str) -> Trigger:
+    """Return the trigger that a CREATE TRIGGER makes."""
+    return Trigger(
+        node.trigname or "",
+        relation_name(node.relation),
+        qualified_name(node.funcname),
+        tuple(each.name for each in node.transitionRels or ()),
+        frozenset(columns_in(node.whenClause) | {each.sval for each in node.columns or ()}),
+        created_by,
+        node.events or 0,
+        frozenset(each.sval for each in node.columns or ()),
+        node.whenClause is not None,
+    )
 
 
 def argument_types(nodes: Any) -> tuple[str, ...]:

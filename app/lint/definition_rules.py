@@ -37,6 +37,13 @@ MAX_COLUMNS = 3  # of an index that is not unique
 PLAIN_NAME = re.compile(r"[^\W\dA-Z][^\WA-Z]*")
 NEEDS_COLUMN = {Alter.AT_DropColumn, Alter.AT_AlterColumnType, Alter.AT_ColumnDefault, Alter.AT_SetNotNull}
 NEEDS_COLUMN |= {Alter.AT_DropNotNull, Alter.AT_DropExpression, Alter.AT_DropIdentity, Alter.AT_AddIdentity}
+UNIQUE = {ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE}
+DEPENDENTS = {
+    ObjectType.OBJECT_FUNCTION: dependents.of_routine,
+    ObjectType.OBJECT_TYPE: dependents.of_type,
+    ObjectType.OBJECT_DOMAIN: dependents.of_type,
+    ObjectType.OBJECT_SEQUENCE: dependents.of_sequence,
+}
 EXPRESSIONS = {
     ConstrType.CONSTR_DEFAULT: "a DEFAULT",
     ConstrType.CONSTR_CHECK: "a CHECK",
@@ -79,6 +86,13 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
             for name in names:
                 if needed := next(dependents.of_relation(state.catalog, name, names), ""):
                     yield rejected(line, f"{needed} needs {name}")
+        case ast.DropStmt(removeType=kind) if kind in DEPENDENTS and node.behavior != DropBehavior.DROP_CASCADE:
+            for name in dropped_names(node):
+                if needed := next(DEPENDENTS[kind](state.catalog, name), ""):
+                    yield rejected(line, f"{needed} needs {name}")
+        case ast.DropStmt(removeType=ObjectType.OBJECT_EXTENSION):
+            why = f"PostgreSQL rejects it if an object uses {', '.join(dropped_names(node))}"
+            yield Fault(line, "rejected", why, "first drop what uses it, by name", CARE)
         case ast.RenameStmt(newname=str(name), renameType=ObjectType.OBJECT_TABLE | ObjectType.OBJECT_COLUMN):
             yield from _name(line, name)
         case ast.IndexStmt(indexParams=[*parts]) if not node.unique and len(parts) > MAX_COLUMNS:
@@ -122,6 +136,7 @@ def _name(line: int, name: str) -> Faults:
 
 def _create_table(state: MigrationState, line: int, node: Any, relation: Any) -> Faults:
     name = relation_name(relation)
+    yield from _unique_apart(line, node)
     yield from _name(line, relation.relname)
     if relation.relpersistence == "u":
         why = f"{name} is empty after a crash of PostgreSQL, and no replica has its rows"
@@ -133,6 +148,19 @@ def _create_table(state: MigrationState, line: int, node: Any, relation: Any) ->
         yield Fault(line, "ambiguous-name", why, "choose another name")
     elif not node.if_not_exists:
         yield rejected(line, f"there is a table {name} already")
+
+
+def _unique_apart(line: int, node: Any) -> Faults:
+    """Yield the fault of a unique key of a new partitioned table that lacks a column by which it is partitioned."""
+    spec = getattr(node, "partspec", None)
+    key = {each.name for each in spec.partParams or ()} if spec else set()
+    for element in node.tableElts or () if spec else ():
+        own = element.constraints if isinstance(element, ast.ColumnDef) else [element]
+        for each in own or ():
+            if isinstance(each, ast.Constraint) and each.contype in UNIQUE:
+                columns = {element.colname} if isinstance(element, ast.ColumnDef) else {*constraint_columns(each)}
+                if lacking := ", ".join(sorted(name or "the expression" for name in key - columns)):
+                    yield rejected(line, f"a unique key of a partitioned table needs {lacking}")
 
 
 def rejected(line: int, why: str) -> Fault:

@@ -6,8 +6,10 @@ text of other functions.
 
 from collections.abc import Iterable, Iterator
 
+from pglast import ast
+
 from app.lint.catalog import Catalog
-from app.lint.nodes import columns_in
+from app.lint.nodes import columns_in, constant_text, functions_in, qualified_name, walk
 from app.lint.objects import Table
 from app.lint.parser import Statement
 from app.lint.routines import use_of_routine
@@ -44,6 +46,41 @@ def of_relation(catalog: Catalog, relation: str, dropped: Iterable[str]) -> Iter
     for name, routine in catalog.routines.items():
         if routine.parsed is not None and relation in use_of_routine(name, routine).relations:
             yield f"the function {name}"
+
+
+def of_routine(catalog: Catalog, name: str) -> Iterator[str]:
+    """Yield the objects that need a function: indexes, constraints, defaults and generated columns."""
+    for index in catalog.indexes.values():
+        if name in index.functions:
+            yield f"the index {index.name}"
+    for table_name, table in catalog.tables.items():
+        for constraint in table.constraints.values():
+            if name in functions_in(constraint.expression):
+                yield f"the constraint {constraint.name}"
+        for column in table.columns.values():
+            if name in functions_in(column.expression) | functions_in(column.default):
+                yield f"the column {table_name}.{column.name}"
+
+
+def of_type(catalog: Catalog, name: str) -> Iterator[str]:
+    """Yield the columns of a type."""
+    for table_name, table in catalog.tables.items():
+        for column in table.columns.values():
+            if column.type and column.type.name == name.rpartition(".")[2]:
+                yield f"the column {table_name}.{column.name}"
+
+
+def of_sequence(catalog: Catalog, name: str) -> Iterator[str]:
+    """Yield the columns whose DEFAULT takes the next value of a sequence."""
+    for table_name, table in catalog.tables.items():
+        for column in table.columns.values():
+            calls = (each for each in walk(column.default) if isinstance(each, ast.FuncCall))
+            if any(qualified_name(each.funcname) == "nextval" and _names(each) == name for each in calls):
+                yield f"the column {table_name}.{column.name}"
+
+
+def _names(call: ast.FuncCall) -> str:
+    return constant_text((call.args or (None,))[0]).removeprefix("public.")
 
 
 def _use_of_view(name: str, view: Table) -> Use:

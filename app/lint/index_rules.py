@@ -7,11 +7,19 @@ from pglast import ast
 from app.lint import costs
 from app.lint.findings import Fault, Faults
 from app.lint.functions import changing
-from app.lint.nodes import columns_in, relation_name, walk
+from app.lint.nodes import columns_in, qualified_name, relation_name, walk
 from app.lint.parser import Statement
+from app.lint.rules import CARE
 from app.lint.state import MigrationState
 
 LONG = {"json", "jsonb", "xml"}  # types. A text is often short, also without a limit
+METHODS = {"btree", "hash", "gin", "gist", "spgist", "brin"}
+UNORDERED = {"json", "xml", "point", "box", "polygon", "circle", "path", "line", "lseg"}  # types without a B-tree
+SCALARS = {"text", "varchar", "int2", "int4", "int8", "numeric", "float4", "float8", "bool", "uuid", "bytea"}
+SCALARS |= {"date", "time", "timestamp", "timestamptz", "interval"}
+SCALARS_NEED = {"gin": "btree_gin", "gist": "btree_gist"}  # extensions, by the method that they add scalars to
+EXTENSIONS = {"gin_trgm_ops": "pg_trgm", "gist_trgm_ops": "pg_trgm", "gin__int_ops": "intarray"}
+EXTENSIONS |= {f"vector_{each}_ops": "vector" for each in ("l2", "ip", "cosine", "l1")}
 MAX_ENTRY = 2704  # bytes in a B-tree: a third of a page
 
 
@@ -28,6 +36,8 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield from _rejected(state, statement.line_of(each), expression, "a generated column", columns)
             case _:
                 pass
+    if isinstance(node, ast.IndexStmt):
+        yield from _impossible(state, line, node)
     if isinstance(node, ast.IndexStmt) and state.is_busy(table := relation_name(node.relation)):
         yield from _hot(state, line, node, table)
         yield from _too_long(state, line, node, table)
@@ -76,6 +86,27 @@ def _hot(state: MigrationState, line: int, node: Any, table: str) -> Faults:
             why = f"{use.name} changes {changed[0]} each time, so its updates of {table} are no longer HOT"
             yield Fault(line, "hot-updates", why)
             return
+
+
+def _impossible(state: MigrationState, line: int, node: Any) -> Faults:
+    """Yield the faults of an index whose method or operator class does not suit it."""
+    method = node.accessMethod
+    if node.unique and method in METHODS - {"btree"}:
+        yield Fault(line, "rejected", f"PostgreSQL rejects it: a unique index cannot be a {method} index")
+    for part in node.indexParams or ():
+        column = state.catalog.column(relation_name(node.relation), part.name)
+        type = column.type if column else None
+        operators = qualified_name(part.opclass) if part.opclass else ""
+        if (extension := EXTENSIONS.get(operators)) and extension not in state.catalog.extensions:
+            why = f"no file creates {extension}: if nothing else does, PostgreSQL rejects {operators}"
+            yield Fault(line, "rejected", why, f"CREATE EXTENSION {extension} in an earlier migration", CARE)
+        elif not operators and type and not type.array:
+            needed = SCALARS_NEED.get(method)
+            if (method == "btree" and type.name in UNORDERED) or (
+                needed and type.name in SCALARS and needed not in state.catalog.extensions
+            ):
+                more = f", unless there is the extension {needed}" if needed else ""
+                yield Fault(line, "rejected", f"PostgreSQL rejects it: {method} cannot index {type.name}{more}")
 
 
 def _too_long(state: MigrationState, line: int, node: Any, table: str) -> Faults:

@@ -8,10 +8,10 @@ from pglast.enums import AlterTableType as Alter
 from pglast.enums import GrantTargetType, ObjectType, RoleSpecType
 
 from app.lint import costs, routines
-from app.lint.catalog import routine_of
+from app.lint.catalog import routine_of, trigger_of
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
-from app.lint.objects import Routine
+from app.lint.objects import Routine, Trigger
 from app.lint.parser import Statement
 from app.lint.rights import PUBLIC, roles_of
 from app.lint.rules import CARE, UNSAFE
@@ -54,6 +54,11 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             yield Fault(line, "row-security", f"it hides rows of {relation_name(relation)} from the running release")
         case ast.RuleStmt(relation=relation, instead=True, actions=None) if state.is_busy(relation_name(relation)):
             yield Fault(line, "trigger-off", f"writes to {relation_name(relation)} do nothing from then on", REMOVE)
+        case ast.RuleStmt(relation=relation, instead=True, actions=[*actions]) if state.is_busy(
+            relation_name(relation)
+        ) and not _write(actions, relation_name(relation)):
+            table = relation_name(relation)
+            yield Fault(line, "trigger-off", f"writes to {table} go elsewhere from then on", REMOVE)
         case ast.RuleStmt(relation=relation, actions=[*actions]) if state.is_busy(relation_name(relation)):
             if emptied := _written_whole(state, actions):
                 yield _each_write(line, relation_name(relation), emptied)
@@ -102,6 +107,11 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield Fault(line, "system-catalog", why)
 
 
+def _write(actions: Any, table: str) -> bool:
+    """Return whether one of the statements of a rule writes the table."""
+    return any(isinstance(each, WRITES) and relation_name(each.relation) == table for each in walk(actions))
+
+
 def _users_of(state: MigrationState, name: str) -> list[str]:
     """Return the triggers and queries that run a function which the file itself does not create."""
     known = state.catalog.routines.get(name)
@@ -112,7 +122,8 @@ def _users_of(state: MigrationState, name: str) -> list[str]:
 
 
 def _alter_function(state: MigrationState, line: int, name: str, actions: Any) -> Faults:
-    if users := _users_of(state, name):
+    stored = sorted(set(routines.stored_results(state.catalog, name))) if state.before is None else []
+    if users := _users_of(state, name) or stored:
         kinds = {each.defname for each in actions}
         if kinds & {"security", "set"}:
             why = f"{name} then has other rights or another search_path, and {users[0]} needs it"
@@ -179,14 +190,23 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
     if not (node.events or 0) & TRUNCATE and (emptied := _written_whole(state, run)):
         yield _each_write(line, table, emptied)
     known = state.catalog.triggers.get((table, name))
-    if known and node.replace:
-        columns = {each.sval for each in node.columns or ()}
-        fewer_events = bool(known.events & ~(node.events or 0))
-        fewer_columns = bool(columns) and (not known.update_of or bool(known.update_of - columns))
-        if fewer_events or fewer_columns or (node.whenClause and not known.has_condition):
-            yield Fault(
-                line, "trigger-off", f"{name} no longer runs for each write of {table} for which it ran", REMOVE
-            )
+    if known and node.replace and (less := _does_less(state, known, trigger_of(node, state.file))):
+        yield Fault(line, "trigger-off", less, REMOVE)
+
+
+def _does_less(state: MigrationState, former: Trigger, new: Trigger) -> str:
+    """Return what a trigger no longer does that the former one of its name did, or ""."""
+    fewer_events = bool(former.events & ~new.events)
+    fewer_columns = bool(new.update_of) and (not former.update_of or bool(former.update_of - new.update_of))
+    if fewer_events or fewer_columns or (new.has_condition and not former.has_condition):
+        return f"{new.name} no longer runs for each write of {new.table} for which it ran"
+    known = state.catalog.routines
+    is_restored = state.before is not None
+    if is_restored or former.function == new.function or not {former.function, new.function} <= known.keys():
+        return ""
+    written = [_written(state, each, known[each]) for each in (former.function, new.function)]
+    lost = written[0] - written[1]
+    return f"{new.name} no longer writes {', '.join(sorted(lost))}" if lost else ""
 
 
 def _missing_transitions(state: MigrationState, node: Any, function: str) -> str:
@@ -259,7 +279,12 @@ def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> No
     if known is None and state.before is not None and not was_there:
         return
     fault = Fault(line, "trigger-off", f"writes to {table} no longer run {name}")
-    state.pending.append((fault, lambda: (table, name) not in state.catalog.triggers))
+
+    def is_less() -> bool:
+        new = state.catalog.triggers.get((table, name))
+        return new is None or (known is not None and state.before is None and bool(_does_less(state, known, new)))
+
+    state.pending.append((fault, is_less))
 
 
 def _revoke(state: MigrationState, line: int, node: Any) -> Faults:

@@ -65,6 +65,7 @@ class Step:
     locks: list[Lock] = field(default_factory=list)  # without those that earlier statements took
     rewritten: list[str] = field(default_factory=list)  # existing tables and indexes
     built: list[str] = field(default_factory=list)  # new indexes of existing tables
+    table_of: dict[str, str] = field(default_factory=dict)  # of what it rewrites
     read: dict[str, int] = field(default_factory=dict)  # rows read by full scans, by existing table
     changed: dict[str, int] = field(default_factory=dict)  # rows changed, by existing table
     added: dict[str, int] = field(default_factory=dict)  # rows, by existing table. They block no session
@@ -74,9 +75,12 @@ class Step:
     @property
     def work(self) -> list[str]:
         """Return in words what it did to existing tables."""
-        words = [f"rewrites {', '.join(self.rewritten)}"] if self.rewritten else []
+        words = [f"rewrites {', '.join(_folded(self.rewritten, self.table_of))}"] if self.rewritten else []
         words += [f"builds {', '.join(self.built)}"] if self.built else []
-        words += [f"reads {count(rows, 'row')} of {table}" for table, rows in self.read.items()]
+        # A rewrite reads the table once for itself, and once for each index.
+        words += [
+            f"reads {count(rows, 'row')} of {table}" for table, rows in self.read.items() if table not in self.rewritten
+        ]
         words += [f"changes {count(rows, 'row')} of {table}" for table, rows in self.changed.items()]
         return words + (["waits for earlier transactions"] if self.waits else [])
 
@@ -96,7 +100,21 @@ class Step:
         for lock in sorted(strongest.values(), key=lambda lock: (lock.relation != lock.table, lock.relation)):
             if lock.relation == lock.table or lock.blocks:
                 groups.setdefault(lock.mode, (lock, []))[1].append(lock.relation)
-        return list(groups.values())
+        table_of = {lock.relation: lock.table for lock in self.locks}
+        return [(lock, _folded(names, table_of)) for lock, names in groups.values()]
+
+
+def _folded(names: list[str], table_of: dict[str, str]) -> list[str]:
+    """Return relations, with the number of indexes after their table instead of their names."""
+    folded = []
+    for name in names:
+        table = table_of.get(name, name)
+        if table == name:
+            indexes = sum(table_of.get(each) == name != each for each in names)
+            folded.append(f"{name} and its {indexes} index{'es' * (indexes > 1)}" if indexes else name)
+        elif table not in names:
+            folded.append(name)
+    return folded
 
 
 @dataclass
@@ -232,6 +250,7 @@ def _measure(connection: Connection, before: dict[int, Any], step: Step, batches
     for relation in _relations(connection).values():
         if relation.table in tables and relation.file not in files:
             (step.rewritten if relation.name in names else step.built).append(relation.name)
+            step.table_of[relation.name] = relation.table
     for name, counts in _rows(connection).items():
         if name in tables:
             for target, count, known_count in zip(

@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Literal
 from app.migrations.connection import Connection
 
 COSTS = re.compile(r"\(cost=[\d.]+\.\.([\d.]+) rows=\d+ width=\d+\)")
-MAX_TIME = 60  # seconds of one query. DATABASE_STATEMENT_TIMEOUT is 5 by default
+MAX_TIME = 10  # seconds of one query. DATABASE_STATEMENT_TIMEOUT is 5 by default
 SLOW_PLAN = 20.0  # milliseconds from which a plan is not measured again if its estimate is the same
 
 

@@ -116,6 +116,18 @@ def losses(before: Snapshot, after: Snapshot) -> list[str]:
     return lost
 
 
+def filled(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return in words the columns that have more values than before, in as many rows."""
+    found = []
+    for name, table in before.tables.items():
+        now = after.tables.get(name)
+        for column_name, column in table.columns.items() if now and now.rows == table.rows else ():
+            there = now.columns.get(column_name) if now else None
+            if there and there.values > column.values:
+                found.append(f"{name}.{column_name}: {there.values - column.values:,} values")
+    return found
+
+
 def later_data_lost(before: Snapshot, above: Snapshot, below: Snapshot) -> list[str]:
     """Return in words the data that a rollback deletes if applications have written it since the migration.
 

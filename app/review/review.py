@@ -13,7 +13,7 @@ from app.project import current
 from app.review.elsewhere import Elsewhere
 from app.review.measure import MeasuredRun, execute_file, measure
 from app.review.plans import Plan, explain
-from app.review.proof import later_data_lost, losses, read_schema, schema_changes, take_snapshot
+from app.review.proof import filled, later_data_lost, losses, read_schema, schema_changes, take_snapshot
 from app.review.releases import Release, with_present_headers
 from app.review.scratch import Database, fill, vacuum
 from app.review.trial import Trial, try_under_traffic
@@ -47,6 +47,7 @@ class Proof:
     # Rows and values, in words.
     lost_by_migration: list[str] = field(default_factory=list)
     lost_after_rollback: list[str] = field(default_factory=list)  # by migration and rollback together
+    filled: list[str] = field(default_factory=list)  # values where there was NULL, which the rollback leaves
     later_data_lost: list[str] = field(default_factory=list)  # written after the migration, deleted by the rollback
     counted_rows: int | None = None  # the result of `-- rows to lose:` just before the rollback
 
@@ -226,6 +227,7 @@ def _review(
     below = take_snapshot(connection, since=start)
     proof.schema_not_restored = schema_changes(start.schema, below.schema)
     proof.lost_after_rollback = losses(start, below)
+    proof.filled = filled(start, below)
     proof.later_data_lost = later_data_lost(start, above, below)
     report(path.stem, "up again")
     try:

@@ -23,6 +23,7 @@ from app.text import one_line
 SESSIONS = 4  # that write. One more reads
 POLL_INTERVAL = 0.005  # seconds
 CYCLES = 2  # that a session completes until it counts as undisturbed: the first may have begun before
+MAX_WAIT = 60  # seconds of a statement beside the migration, which may have to wait for its locks
 MAX_PAUSE = 5.0  # seconds, if a session neither completes its cycles nor waits for a lock
 # Row numbers in an example: those that end a text that md5() or sha256() hashes, as in sql/review/fill_TABLE.sql.
 NUMBER = re.compile(r"(?<=(?:5\('|6\('))([^']*?)(\d+)(?=')")
@@ -109,11 +110,19 @@ class Session(Thread):
         self._traffic = traffic
         self._row = traffic.first_row + number
         self._prepared: set[Call] = set()
+        self._connection: Connection | None = None
+
+    def cancel(self) -> None:
+        """End the statement that runs."""
+        if self._connection:
+            with suppress(psycopg.Error):
+                self._connection.cancel_safe()
 
     def run(self) -> None:
         """Send the calls."""
         try:
-            with closing(open_session(self._traffic.url, self._traffic.role)) as connection:
+            with closing(open_session(self._traffic.url, self._traffic.role, MAX_WAIT)) as connection:
+                self._connection = connection
                 self.process = connection.info.backend_pid
                 while not self._traffic.is_stopping.is_set():
                     self.is_idle = self._traffic.is_paused.is_set()
@@ -121,6 +130,8 @@ class Session(Thread):
                         time.sleep(POLL_INTERVAL)
                         continue
                     for call in self.calls:
+                        if self._traffic.is_stopping.is_set():
+                            return
                         self._row += len(self._traffic.sessions)
                         self._send(connection, call)
                     self.cycles += 1
@@ -198,7 +209,10 @@ class Traffic:
         self.is_stopping.set()
         for session in self.sessions:
             if session.is_alive():
-                session.join()
+                session.join(MAX_PAUSE)
+            while session.is_alive():  # a query that needs the index of a later migration
+                session.cancel()
+                session.join(MAX_PAUSE)
         for session in self.sessions:
             if session.failure:
                 raise session.failure
@@ -236,7 +250,9 @@ class Traffic:
     def record_error(self, call: Call, error: psycopg.Error) -> None:
         """Record that a call failed, unless it failed in this way before the migration too."""
         with self._lock:
-            if not self._has_begun:
+            if self.is_stopping.is_set():
+                pass
+            elif not self._has_begun:
                 self._known_errors.add((call.query, error.sqlstate))
             elif (call.query, error.sqlstate) in self._known_errors:
                 pass
@@ -262,12 +278,12 @@ def explained(error: psycopg.Error) -> str:
     return f"{error.sqlstate}: {one_line(message)}" if error.sqlstate else one_line(message)
 
 
-def open_session(url: str, role: str | None) -> Connection:
-    """Connect as the service does. `role` is its role, or None for that of the review."""
+def open_session(url: str, role: str | None, limit: float = MAX_TIME) -> Connection:
+    """Connect as the service does. `role` is its role, or None for that of the review. `limit` is in seconds."""
     connection = connect(url)
     with suppress(psycopg.errors.InsufficientPrivilege):
         connection.execute("SET deadlock_timeout = '50ms'")
-    connection.execute(SQL("SET statement_timeout = {}").format(Literal(f"{MAX_TIME * 1000:.0f}ms")))
+    connection.execute(SQL("SET statement_timeout = {}").format(Literal(f"{limit * 1000:.0f}ms")))
     if role:
         connection.execute(SQL("SET ROLE {}").format(Identifier(role)))
     return connection

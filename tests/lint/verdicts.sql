@@ -1591,6 +1591,301 @@ ALTER TABLE images ALTER COLUMN attributes SET COMPRESSION pglz;
 -- before: kinds label_column
 ALTER DOMAIN label VALIDATE CONSTRAINT label_check;
 
+-- unsafe (GitLab, batches): an UPDATE from a join of two large tables in a CTE
+WITH t AS (SELECT image_id, count(*) AS n FROM image_terms GROUP BY image_id)
+UPDATE images SET attributes = jsonb_build_object('terms', t.n) FROM t WHERE t.image_id = images.id;
+
+-- unsafe (GitLab, batches): a DELETE with USING
+DELETE FROM image_terms USING images WHERE images.id = image_terms.image_id AND images.created_at < '2021-01-01';
+
+-- unsafe (GitLab, batches): INSERT ON CONFLICT DO UPDATE of each row
+INSERT INTO content_checks (sha256, checked_at) SELECT encode(content_sha256, 'hex'), now() FROM images
+ON CONFLICT (sha256) DO UPDATE SET checked_at = EXCLUDED.checked_at;
+
+-- unsafe (GitLab, batches): a FOR loop over a query with UPDATE WHERE CURRENT OF
+DO $$
+DECLARE
+    c CURSOR FOR SELECT id FROM images FOR UPDATE;
+BEGIN
+    FOR r IN c LOOP
+        UPDATE images SET color = NULL WHERE CURRENT OF c;
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL locks): SELECT FOR UPDATE of each row
+SELECT id FROM images FOR UPDATE;
+
+-- unsafe (PostgreSQL locks): SELECT FOR SHARE of each row, in DO
+DO $$ BEGIN PERFORM FROM images WHERE title IS NULL FOR SHARE; END $$;
+
+-- safe (GitLab, batches): a thousand rows by a LIMIT in WITH
+WITH batch AS (SELECT id FROM images WHERE color IS NULL ORDER BY id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE images AS i SET color = '#000000' FROM batch AS b WHERE b.id = i.id;
+
+-- unsafe (PostgreSQL UPDATE): a row by a text that is not unique
+UPDATE images SET color = '#000000' WHERE filename = 'a.png';
+
+-- safe (PostgreSQL DELETE): one row by its key
+DELETE FROM tokens WHERE id = '00000000-0000-0000-0000-000000000001' RETURNING name;
+
+-- unsafe (PostgreSQL ALTER TABLE): a type with USING of the same type
+ALTER TABLE images ALTER COLUMN color TYPE text USING lower(color);
+
+-- unsafe (PostgreSQL ALTER TABLE): int to bigint with other changes
+ALTER TABLE images ADD COLUMN note text, ALTER COLUMN height TYPE bigint, ALTER COLUMN width SET STATISTICS 10;
+
+-- unsafe (PostgreSQL ALTER TABLE): an enum from a text
+-- before: kinds
+ALTER TABLE images ADD COLUMN kind kind, ALTER COLUMN color TYPE kind USING color::kind;
+
+-- unsafe (PostgreSQL ALTER TABLE): an array from a text
+ALTER TABLE images ALTER COLUMN color TYPE text[] USING ARRAY[color];
+
+-- safe (PostgreSQL ALTER TABLE): a varchar without a limit, of a column that nothing names
+ALTER TABLE images ALTER COLUMN color TYPE varchar;
+
+-- unsafe (PostgreSQL ALTER TABLE): a column of a serial type of 32 bits
+ALTER TABLE images ADD COLUMN number serial;
+
+-- unsafe (PostgreSQL ALTER TABLE): nextval() as a default
+-- before: numbers
+ALTER TABLE images ADD COLUMN number bigint DEFAULT nextval('numbers');
+
+-- unsafe (PostgreSQL ALTER TABLE): a volatile default in a CASE
+ALTER TABLE images ADD COLUMN lot text DEFAULT CASE WHEN random() < 0.5 THEN 'a' ELSE 'b' END;
+
+-- safe (PostgreSQL ALTER TABLE): an empty array as a default
+ALTER TABLE images ADD COLUMN marks bigint[] NOT NULL DEFAULT ARRAY[]::bigint[];
+
+-- safe (PostgreSQL ALTER TABLE): a constant time as a default
+ALTER TABLE images ADD COLUMN seen_at timestamptz NOT NULL DEFAULT 'epoch';
+
+-- unsafe (PostgreSQL ALTER TABLE): a primary key of a new column
+ALTER TABLE image_terms ADD COLUMN id uuid PRIMARY KEY DEFAULT gen_random_uuid();
+
+-- unsafe (PostgreSQL ALTER TABLE): a second primary key
+ALTER TABLE images ADD PRIMARY KEY (content_sha256);
+
+-- unsafe (PostgreSQL ALTER TABLE): a primary key is replaced at once
+ALTER TABLE token_usage DROP CONSTRAINT token_usage_pkey, ADD PRIMARY KEY (token_id, upload_day);
+
+-- unsafe (PostgreSQL ALTER TABLE): UNIQUE of an index with a predicate
+-- before: partial_key
+ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE USING INDEX images_own_partial;
+
+-- unsafe (PostgreSQL ALTER TABLE): a stricter CHECK in the place of the former
+ALTER TABLE images DROP CONSTRAINT images_title_check, ADD CONSTRAINT images_title_check CHECK (char_length(title) <= 50);
+
+-- unsafe (PostgreSQL triggers): a trigger that raises for some rows
+CREATE FUNCTION no_large() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'no writes to %', TG_TABLE_NAME;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER images_no_large BEFORE INSERT OR UPDATE ON images FOR EACH ROW EXECUTE FUNCTION no_large();
+
+-- unsafe (PostgreSQL triggers): the statement trigger becomes a WHEN (false)
+DROP TRIGGER images_list_updated ON images;
+CREATE TRIGGER images_list_updated AFTER UPDATE OF title ON images FOR EACH ROW WHEN (false)
+EXECUTE FUNCTION images_list_updated();
+
+-- unsafe (PostgreSQL triggers): another function for a trigger
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE OR REPLACE TRIGGER images_list_deleted AFTER DELETE ON images
+REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION nothing();
+
+-- unsafe (PostgreSQL CREATE FUNCTION): another return type
+CREATE OR REPLACE FUNCTION images_fold(value text) RETURNS varchar LANGUAGE sql IMMUTABLE RETURN lower(value);
+
+-- unsafe (PostgreSQL CREATE FUNCTION): another name of a parameter
+CREATE OR REPLACE FUNCTION images_vector(words text) RETURNS tsvector LANGUAGE sql IMMUTABLE RETURN to_tsvector('simple', words);
+
+-- unsafe (PostgreSQL CREATE FUNCTION): a function that is there already
+CREATE FUNCTION images_fold(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN lower(value);
+
+-- care (PostgreSQL CREATE FUNCTION): a function under an index becomes volatile
+-- before: code_function
+ALTER FUNCTION code_of(text) VOLATILE;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): the body of a function under an index
+-- before: code_function
+CREATE OR REPLACE FUNCTION code_of(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN upper(value);
+
+-- unsafe (PostgreSQL DROP): the function under an index
+-- before: code_function
+DROP FUNCTION code_of(text);
+
+-- unsafe (PostgreSQL DROP): a type that a column has
+-- before: kinds kinds_table
+DROP TYPE kind;
+
+-- unsafe (PostgreSQL DROP): a schema with its tables
+DROP SCHEMA public CASCADE;
+
+-- unsafe (PostgreSQL DROP): a sequence that a column needs
+-- before: numbers numbered
+DROP SEQUENCE numbers;
+
+-- care (PostgreSQL DROP): an extension whose operators an index needs
+-- before: trgm
+DROP EXTENSION pg_trgm;
+
+-- unsafe (PostgreSQL GRANT): revoke of a column that the queries read
+REVOKE SELECT (id) ON tokens FROM images_app;
+
+-- unsafe (PostgreSQL GRANT): revoke by the words ALL TABLES, in DO
+DO $$ BEGIN REVOKE INSERT ON ALL TABLES IN SCHEMA public FROM images_app; END $$;
+
+-- unsafe (PostgreSQL ALTER ROLE): read only, by another word
+ALTER ROLE images_app IN DATABASE images SET default_transaction_read_only TO true;
+
+-- unsafe (PostgreSQL ALTER DATABASE): read only for all
+ALTER DATABASE images SET default_transaction_read_only = 'yes';
+
+-- unsafe (PostgreSQL row security): a policy of another command
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON images FOR ALL TO images_app USING (created_at > now() - interval '1 year');
+
+-- unsafe (PostgreSQL row security): for each table, in a loop
+DO $$
+DECLARE
+    t text;
+BEGIN
+    FOREACH t IN ARRAY '{images,image_terms}'::text[] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL CREATE RULE): INSTEAD of an INSERT
+-- before: captions
+CREATE RULE images_elsewhere AS ON INSERT TO images DO INSTEAD INSERT INTO captions VALUES (NEW.id, NEW.title);
+
+-- unsafe (PostgreSQL partitioning): a unique key without the partition key
+CREATE TABLE hits (id bigint PRIMARY KEY, day date NOT NULL) PARTITION BY RANGE (day);
+
+-- unsafe (PostgreSQL partitioning): CONCURRENTLY on the parent
+-- before: views
+-- transactional: false
+CREATE INDEX CONCURRENTLY views_image_idx ON views (image);
+
+-- unsafe (PostgreSQL partitioning): DETACH CONCURRENTLY beside a DEFAULT partition
+-- before: logs
+-- transactional: false
+ALTER TABLE logs DETACH PARTITION logs_rest CONCURRENTLY;
+
+-- unsafe (PostgreSQL partitioning): DROP of a partition that is read
+-- before: views
+-- query count_views: SELECT count(*) FROM views_2025 WHERE image = $1
+DROP TABLE views_2025;
+
+-- unsafe (PostgreSQL REINDEX): REINDEX of an index, without CONCURRENTLY, by an option
+REINDEX (VERBOSE, CONCURRENTLY off) INDEX images_pkey;
+
+-- unsafe (PostgreSQL CREATE INDEX): random() in an index
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_random_idx ON images ((random()));
+
+-- unsafe (PostgreSQL CREATE INDEX): now() in a predicate
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_recent_idx ON images (created_at) WHERE created_at > now() - interval '1 day';
+
+-- unsafe (PostgreSQL CREATE INDEX): a subquery in a predicate
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_some_idx ON images (created_at) WHERE id IN (SELECT image_id FROM merged_tags);
+
+-- unsafe (PostgreSQL CREATE INDEX): a hash index that is unique
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY images_hash_key ON images USING hash (own_key);
+
+-- unsafe (PostgreSQL CREATE INDEX): a GIN index of a text
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_gin_idx ON images USING gin (title);
+
+-- care (PostgreSQL CREATE INDEX): an operator class of an extension that is not there
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_trgm_idx ON images USING gin (title gin_trgm_ops);
+
+-- safe (PostgreSQL CREATE INDEX): BRIN
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_created_brin ON images USING brin (created_at) WITH (pages_per_range = 32);
+
+-- safe (PostgreSQL CREATE INDEX): a covering index
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_width_idx ON images (width) INCLUDE (height);
+
+-- unsafe (PostgreSQL SET): a search path
+SET LOCAL search_path = archive, public;
+CREATE TABLE notes (id bigint PRIMARY KEY);
+
+-- unsafe (PostgreSQL SET): no statement time-out of the session, by set_config
+SELECT set_config('statement_timeout', '0', false);
+
+-- unsafe (PostgreSQL locks): pg_sleep in a WITH, under a lock
+ALTER TABLE images ADD COLUMN note text;
+WITH pause AS MATERIALIZED (SELECT pg_sleep(5)) SELECT count(*) FROM pause;
+
+-- unsafe (PostgreSQL locks): ANALYZE under a lock
+ALTER TABLE images ADD COLUMN note text;
+ANALYZE images;
+
+-- unsafe (PostgreSQL locks): VALIDATE under a lock of another table
+-- before: size_check
+ALTER TABLE image_terms ADD COLUMN note text;
+ALTER TABLE images VALIDATE CONSTRAINT images_size_check;
+
+-- unsafe (PostgreSQL COPY): COPY of a query to a file
+COPY (SELECT * FROM tokens) TO '/tmp/tokens.csv';
+
+-- unsafe (PostgreSQL large objects): a file of the server as a large object
+SELECT lo_import('/etc/passwd');
+
+-- safe (PostgreSQL CREATE TABLE): IF NOT EXISTS of a new table
+CREATE TABLE IF NOT EXISTS marks (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, image_id uuid NOT NULL);
+CREATE INDEX marks_image_id_idx ON marks (image_id);
+
+-- safe (PostgreSQL CREATE VIEW): a view with a security barrier
+CREATE VIEW public_images WITH (security_barrier) AS SELECT id, title FROM images WHERE title IS NOT NULL;
+
+-- safe (PostgreSQL COMMENT): comments on an index and a function
+COMMENT ON INDEX images_pkey IS 'The key.';
+COMMENT ON FUNCTION images_fold(text) IS 'Folds.';
+
+-- safe (PostgreSQL DROP): a view and a function of an earlier file that nothing uses
+-- before: unused
+DROP VIEW unused_view;
+DROP FUNCTION unused_function(bigint);
+
+-- safe (PostgreSQL ALTER INDEX): the statistics and the fill factor of an index
+ALTER INDEX images_pkey SET (fillfactor = 80);
+
+-- safe (PostgreSQL ALTER SEQUENCE): a larger cache
+ALTER SEQUENCE token_events_id_seq CACHE 10;
+
+-- safe (PostgreSQL ALTER TABLE): a default that is dropped from a column with another source
+-- before: albums
+ALTER TABLE albums ALTER COLUMN code SET DEFAULT 5;
+
+-- safe (PostgreSQL GRANT): a right on a new table
+CREATE TABLE marks (id bigint PRIMARY KEY);
+GRANT SELECT, INSERT ON marks TO images_app;
+
+-- safe (PostgreSQL ALTER TYPE): a new enum and a column of it
+CREATE TYPE mood AS ENUM ('good', 'bad');
+ALTER TABLE images ADD COLUMN mood mood NOT NULL DEFAULT 'good';
+
+-- safe (PostgreSQL NOTIFY): a message
+NOTIFY schema_changed, '81';
+
+-- safe (PostgreSQL DO): a DO that raises a notice
+DO $$ BEGIN RAISE NOTICE 'version %', current_setting('server_version'); END $$;
+
+-- safe (PostgreSQL ALTER TABLE): NOT NULL of an empty column of this file
+CREATE TABLE marks (id bigint PRIMARY KEY, image_id uuid);
+ALTER TABLE marks ALTER COLUMN image_id SET NOT NULL, ADD CONSTRAINT marks_image_id_key UNIQUE (image_id);
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -1729,3 +2024,24 @@ CREATE INDEX images_created_at_album_id_idx ON images (created_at, album_id);
 -- BEFORE label_column
 ALTER TABLE images ADD COLUMN label label;
 ALTER DOMAIN label ADD CONSTRAINT label_check CHECK (VALUE <> '') NOT VALID;
+
+-- BEFORE numbers
+CREATE SEQUENCE numbers;
+
+-- BEFORE numbered
+CREATE TABLE numbered (id bigint PRIMARY KEY DEFAULT nextval('numbers'));
+
+-- BEFORE partial_key
+CREATE UNIQUE INDEX images_own_partial ON images (own_key) WHERE own_key IS NOT NULL;
+
+-- BEFORE code_function
+CREATE FUNCTION code_of(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN lower(value);
+CREATE INDEX images_code_idx ON images (code_of(title));
+
+-- BEFORE trgm
+CREATE EXTENSION pg_trgm;
+CREATE INDEX images_trgm_idx ON images USING gin (title gin_trgm_ops);
+
+-- BEFORE unused
+CREATE VIEW unused_view AS SELECT 1 AS one;
+CREATE FUNCTION unused_function(value bigint) RETURNS bigint LANGUAGE sql RETURN value;

@@ -1,5 +1,7 @@
 """Measured harm: rewrites, scans, locks and index builds that block reads or writes."""
 
+import re
+
 import psycopg
 
 from tests.support.reviews import ROWS, Try, reasons
@@ -9,7 +11,7 @@ def test_a_rewrite_is_caught(tried: Try) -> None:
     part = tried("ALTER TABLE images ALTER COLUMN byte_size TYPE numeric;")
 
     assert "unsafe: reads and writes of images wait" in reasons(part)
-    assert "rewrites images, images_pkey" in reasons(part)
+    assert re.search(r"rewrites images and its \d+ indexes$", reasons(part), re.MULTILINE)
     [step] = part.reviewed.up.steps
     assert step.wal > 1_000_000
     assert step.disk > 1_000_000

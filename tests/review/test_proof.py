@@ -185,6 +185,12 @@ def test_a_rollback_that_leaves_an_object_is_caught(tried: Try) -> None:
     assert part.reviewed.stuck
 
 
+def test_values_that_a_rollback_leaves_are_told(tried: Try) -> None:
+    part = tried("UPDATE images SET description = '' WHERE description IS NULL;", "SELECT 1;")
+
+    assert "no value is lost. Filled stays images.description: " in part.proved
+
+
 @pytest.mark.parametrize("names", [("COLUMN title TO heading", "COLUMN heading TO title"), ("TO pictures", None)])
 def test_a_rename_loses_nothing(names: tuple[str, str | None], tried: Try) -> None:
     there, back = names

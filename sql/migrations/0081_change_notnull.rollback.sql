@@ -1,7 +1,0 @@
--- Undoes it.
---
--- loses: nothing
--- Locks: ACCESS EXCLUSIVE on images.
--- Cost:  unknown.
-
-ALTER TABLE images ALTER COLUMN description DROP NOT NULL;
