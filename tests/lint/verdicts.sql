@@ -1490,7 +1490,7 @@ LOCK images;
 SELECT set_config('lock_timeout', '0', true);
 ALTER TABLE images ADD COLUMN note text;
 
--- unsafe (eugene E9): no time-out, by RESET
+-- unsafe (PostgreSQL RESET): no time-out, by RESET
 RESET lock_timeout;
 ALTER TABLE images ADD COLUMN note text;
 
