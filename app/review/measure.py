@@ -65,7 +65,7 @@ class Step:
     locks: list[Lock] = field(default_factory=list)  # without those that earlier statements took
     rewritten: list[str] = field(default_factory=list)  # existing tables and indexes
     built: list[str] = field(default_factory=list)  # new indexes of existing tables
-    table_of: dict[str, str] = field(default_factory=dict)  # of what it rewrites
+    table_of: dict[str, str] = field(default_factory=dict)  # of the tables and indexes that it rewrites or builds
     read: dict[str, int] = field(default_factory=dict)  # rows read by full scans, by existing table
     changed: dict[str, int] = field(default_factory=dict)  # rows changed, by existing table
     added: dict[str, int] = field(default_factory=dict)  # rows, by existing table. They block no session

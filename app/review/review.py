@@ -47,7 +47,7 @@ class Proof:
     # Rows and values, in words.
     lost_by_migration: list[str] = field(default_factory=list)
     lost_after_rollback: list[str] = field(default_factory=list)  # by migration and rollback together
-    filled: list[str] = field(default_factory=list)  # values where there was NULL, which the rollback leaves
+    filled: list[str] = field(default_factory=list)  # values instead of NULL, which the rollback leaves
     later_data_lost: list[str] = field(default_factory=list)  # written after the migration, deleted by the rollback
     counted_rows: int | None = None  # the result of `-- rows to lose:` just before the rollback
 
