@@ -1,7 +1,7 @@
 -- Deletes the terms of the keys, after the rollback of 0072 has restored the function. A VACUUM needs no rollback.
 --
 -- It reads the images for their words, and then image_terms. So it also finds the terms of images that were edited or
--- deleted after the rollback of 0072: the restored function does not know the keys of their former tags.
+-- deleted after the rollback of 0072. The restored function does not know the keys of their former tags.
 --
 -- loses: nothing
 -- Locks: FOR SHARE on the images of a thousand rows at a time, for less than 100 ms. These images can be read, but not

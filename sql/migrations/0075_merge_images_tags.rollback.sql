@@ -1,4 +1,4 @@
--- Gives the images their tags back. If somebody has edited the tags since, they stay as they were edited.
+-- Gives the images their tags back. Tags that were edited since stay as they are.
 --
 -- loses: nothing
 -- Locks: the rows of images that 0075 has changed, until it ends.
