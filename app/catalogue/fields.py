@@ -96,7 +96,7 @@ def _a_name(value: str) -> str:
 
 
 def _a_media_type(value: str) -> str:
-    if "/" not in value:
+    if "/" not in value or "*" in value:
         raise ValueError("must be a media type such as image/png")
     return value
 
@@ -199,7 +199,7 @@ MediaType = Annotated[
     Text,
     StringConstraints(to_lower=True, max_length=MAX_TYPE_LENGTH),
     AfterValidator(_a_media_type),
-    Field(json_schema_extra={"pattern": r"^[^\u0000]*/[^\u0000]*$"}),
+    Field(json_schema_extra={"pattern": r"^[^\u0000*]*/[^\u0000*]*$"}),
 ]
 Filename = Annotated[str, StringConstraints(min_length=1), AtMost("max_filename_length"), *A_NAME]
 Title = Annotated[str, AtMost("max_title_length"), *WITHOUT_NUL]

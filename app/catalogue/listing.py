@@ -62,10 +62,12 @@ class Filters(BaseModel):
         ),
     ] = None
     created_after: Annotated[
-        Moment | None, Field(description="Images stored after this time.", examples=["2026-01-31T12:00:00Z"])
+        Moment | None,
+        Field(description="Images stored after this time, and not at it.", examples=["2026-01-31T12:00:00Z"]),
     ] = None
     created_before: Annotated[
-        Moment | None, Field(description="Images stored before this time.", examples=["2026-01-31T12:00:00Z"])
+        Moment | None,
+        Field(description="Images stored before this time, and not at it.", examples=["2026-01-31T12:00:00Z"]),
     ] = None
 
     def terms(self) -> list[str]:
@@ -107,10 +109,12 @@ class ListQuery(Filters):
     """The query parameters of GET /v1/images."""
 
     captured_after: Annotated[
-        Moment | None, Field(description="Images taken after this time.", examples=["2026-07-01T00:00:00Z"])
+        Moment | None,
+        Field(description="Images taken after this time, and not at it.", examples=["2026-07-01T00:00:00Z"]),
     ] = None
     captured_before: Annotated[
-        Moment | None, Field(description="Images taken before this time.", examples=["2026-08-01T00:00:00Z"])
+        Moment | None,
+        Field(description="Images taken before this time, and not at it.", examples=["2026-08-01T00:00:00Z"]),
     ] = None
     camera: Annotated[
         Annotated[Text, StringConstraints(min_length=1, max_length=MAX_TEXT)] | None,
@@ -129,12 +133,12 @@ class ListQuery(Filters):
         BeforeValidator(_sort),
         Field(
             validate_default=True,
-            json_schema_extra={"default": "newest"},
+            json_schema_extra=lambda schema: schema.pop("default", None),  # or each generated client sends it
             description="By time of upload, by size in bytes, by file name in the order of Unicode code points, or by "
-            "time of capture, latest first. Images without a time of capture come last. `captured` is the default, and "
-            "required, with `captured_after`, `captured_before`, `camera` or `bbox`. `relevance` needs `q`: words in "
-            "the title come first, then in the tags, the file name, and the description. It compares the newest 1,000 "
-            "matches.",
+            "time of capture, latest first. Images without a time of capture come last. The default is `newest`. With "
+            "`captured_after`, `captured_before`, `camera` or `bbox`, the order is always `captured`. `relevance` "
+            "needs `q`: words in the title come first, then in the tags, the file name, and the description. It "
+            "compares the newest 1,000 matches.",
         ),
     ] = cast("Sort", None)
     limit: Annotated[Whole, Between(1, MAX_LIMIT), Field(description="The largest number of images on the page.")] = 50

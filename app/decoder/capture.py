@@ -265,8 +265,8 @@ def _degrees(text: str, sides: str, most: int) -> float | None:
 
 
 def _signed(parts: list[float], is_negative: bool, most: int) -> float | None:
-    """Return degrees from degrees, minutes and seconds, to a centimeter."""
-    if any(part < 0 for part in parts) or any(part >= 60 for part in parts[1:]):
+    """Return degrees from degrees, minutes and seconds, to a centimeter. Some programs round up to 60 seconds."""
+    if any(part < 0 for part in parts) or any(part > 60 for part in parts[1:]):
         return None
     value = sum(part / 60**power for power, part in enumerate(parts))
     return round(-value if is_negative else value, 7) if value <= most else None

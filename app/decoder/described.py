@@ -1,9 +1,19 @@
 """Models of capture metadata: they check the answers of a decoder, and the lines of an import."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 
 from app.decoder.capture import FIRST_YEAR, MAX_CAPTION, MAX_KEYWORD, MAX_KEYWORDS, MAX_TEXT
 
@@ -37,6 +47,7 @@ class Capture(BaseModel):
         AwareDatetime | None,
         BeforeValidator(_written),
         AfterValidator(lambda value: value and _readable(value)),
+        PlainSerializer(datetime.isoformat, when_used="json-unless-none"),  # as the decoder writes it: +00:00, not Z
         Field(
             description="When the picture was taken. See `captured_at_zone`.", examples=["2026-07-14T18:30:00+02:00"]
         ),

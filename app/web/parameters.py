@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from typing import TypeVar
+from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
@@ -40,6 +41,10 @@ def parameters(request: Request[State], model: type[Query]) -> Query:
     most = request.state["settings"].max_tags + MAX_OTHERS
     if sum(map(bool, request.scope["query_string"].split(b"&"))) > most:
         raise ProblemError(422, "invalid-request", f"The URL has more than {most} query parameters.")
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()  # Starlette would replace what is not UTF-8
+    except UnicodeDecodeError:
+        raise ProblemError(422, "invalid-request", "The query parameters must be UTF-8.") from None
     try:
         given = values(request.query_params.multi_items(), repeatable={"tag"})
         return model.model_validate(given, context=request.state["settings"])

@@ -129,7 +129,8 @@ def invalid(error: ValidationError, model: type[BaseModel], *, parameters: bool 
 def _field_error(fault: ErrorDetails, model: type[BaseModel], parameters: bool) -> FieldError:
     detail = explain(fault)
     if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
-        detail += _known(str(fault["loc"][0]), list(model.model_fields), "parameters" if parameters else "fields")
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        detail += _known(str(fault["loc"][0]), known, "parameters" if parameters else "fields")
     if parameters:
         return FieldError(parameter=str(fault["loc"][0]), detail=detail)
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in fault["loc"])

@@ -206,7 +206,7 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     if meter is not None:
         await meter.count_unread(request)
     if WRONG_ID.fullmatch(scope["path"].removeprefix(scope.get("root_path", ""))):
-        raise HTTPException(404, "No image has this ID, because it is not a UUID.")
+        raise ProblemError(404, "image-not-found", "No image has this ID, because it is not a UUID.")
     raise HTTPException(404, "There is nothing at this path. See /docs for the paths of the API.")
 
 

@@ -3,6 +3,7 @@
 -- $1 uuid     the id                 $4 integer  width in pixels
 -- $2 text     media type             $5 integer  height in pixels
 -- $3 bigint   size in bytes          $6 to $10  capture, captured_at, location, color and ThumbHash: as in insert_image
+-- An upload of a JPEG measures no color and no ThumbHash, so those that the row has stay.
 -- The image gets a new version only if the client sees a change. An object under a former key of its own is left there.
 -- Index: images_pkey, one row. If the media type changes, the triggers write its term.
 -- example what it has: md5('image 1')::uuid, 'image/jpeg', 1000, 640, 480, '{}', NULL, NULL, NULL, NULL
@@ -17,13 +18,13 @@ SET
     capture = $6,
     captured_at = $7,
     location = $8,
-    color = $9,
-    thumbhash = $10,
+    color = COALESCE($9, color),
+    thumbhash = COALESCE($10, thumbhash),
     own_key = NULL,
     updated_at = CASE
         WHEN (content_type, byte_size, width, height, capture, location, color, thumbhash)
             IS DISTINCT FROM
-            ($2::text, $3::bigint, $4::integer, $5::integer, $6::jsonb, $8::jsonb, $9::text, $10::bytea)
+            ($2::text, $3::bigint, $4::integer, $5::integer, $6::jsonb, $8::jsonb, COALESCE($9::text, color), COALESCE($10::bytea, thumbhash))
             THEN GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')
         ELSE updated_at
     END

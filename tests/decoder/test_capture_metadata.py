@@ -115,6 +115,13 @@ def test_iptc_has_a_time_and_a_position_may_be_in_xmp() -> None:
     assert found.location == {"latitude": 48.2083333, "longitude": -11.57, "altitude_m": 12.5}
 
 
+def test_seconds_that_are_rounded_up_to_sixty_are_a_position() -> None:
+    position = 'exif:GPSLatitude="48,11,60N" exif:GPSLongitude="11,60,0W"'
+
+    assert capture.read(Blocks(xmp=xmp(position)), NOW).location == {"latitude": 48.2, "longitude": -12.0}
+    assert capture.read(Blocks(xmp=xmp(position.replace("60", "61"))), NOW).location is None
+
+
 @pytest.mark.parametrize(
     "text", ["0000:00:00 00:00:00", "2026:13:01 00:00:00", "2026:02:30 10:00:00", "1700:01:01 00:00:00",
              "2026:12:01 12:00:00", "9999:12:31 23:59:59", "    :  :     :  :  ", "yesterday", ""],

@@ -159,7 +159,9 @@ async def test_an_area_tells_no_position_to_clients_that_may_see_none(
 
 
 @pytest.mark.usefixtures("trip")
-async def test_the_timeline_has_the_months_in_which_images_were_taken(client: httpx.AsyncClient) -> None:
+async def test_the_timeline_has_the_months_in_which_images_were_taken(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
     months = [
         {"month": "2026-08", "images": 1, "estimated": False},
         {"month": "2026-07", "images": 3, "estimated": False},
@@ -171,6 +173,11 @@ async def test_the_timeline_has_the_months_in_which_images_were_taken(client: ht
     assert first == {"months": months[:2], "next": "2026-07"}
     assert (await client.get(f"/v1/timeline?limit=2&before={first['next']}")).json()["months"] == months[2:]
     assert (await client.get("/v1/timeline?before=2026-13")).status_code == 422
+    # The images of a month, as the guide asks for them: the moments themselves are excluded.
+    month = {"captured_after": "2026-06-30T23:59:59.999999Z", "captured_before": "2026-08-01T00:00:00Z"}
+    taken(connection, 7, 0)
+    taken(connection, 8, 31)
+    assert await found(client, **month) == ["6", "3", "0", "7"]
 
 
 async def test_a_month_of_many_images_is_estimated(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:

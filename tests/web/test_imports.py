@@ -17,6 +17,7 @@ from app.web.endpoints.imports import BATCH_SIZE, LINES_AT_ONCE, MAX_BLANK_LINES
 from app.web.problems import MAX_ERRORS
 from tests.migrations.test_backend import wait_until
 from tests.support.api import insert, objects, problem, rows, upload
+from tests.support.pictures import photo
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 PATH = "/v1/images/import"
@@ -75,7 +76,9 @@ async def test_records_become_images(client: httpx.AsyncClient) -> None:
 @pytest.mark.routes("direct", "pgbouncer")
 async def test_an_export_can_be_imported(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     for n in range(3):
-        await send(client, lines(record(n, title=f"Title {n}", tags=[f"t{n}"], attributes={"n": n})))
+        capture = {"captured_at": f"2026-07-01T00:00:00+0{n}:00", "captured_at_zone": "offset"}
+        fields = {"title": f"Title {n}", "tags": [f"t{n}"], "attributes": {"n": n}, "capture": capture}
+        await send(client, lines(record(n, **fields)))
     exported = (await client.get("/v1/images/export")).content
     connection.execute("DELETE FROM images")
 
@@ -92,6 +95,26 @@ async def test_bytes_in_the_store_are_found(client: httpx.AsyncClient, connectio
     await send(client, lines(image))
 
     assert (await client.get(f"/v1/images/{image['id']}/content")).content == content
+
+
+async def test_an_import_and_the_uploads_of_the_bytes_make_the_same_catalogue(client: httpx.AsyncClient) -> None:
+    """A client without access to the object store moves a catalogue so."""
+    content = photo(zone=None)
+    image = await upload(client, content, filename="boat.jpg", title="Boat", tags=["sea"])
+    url = f"/v1/images/{image['id']}"
+    await client.get(f"{url}/thumbnail")
+    before = await client.get(url)
+    assert before.json()["color"] is not None
+    exported = (await client.get("/v1/images/export")).content
+    await client.delete(url)
+
+    assert (await send(client, exported)).json() == {"new": 1, "known": 0}
+    problem(await client.get(f"{url}/content"), 404, "content-missing")
+    assert (await client.post("/v1/images", files={"file": ("other.jpg", content)})).status_code == 200
+
+    after = await client.get(url)
+    assert (after.json(), after.headers["etag"]) == (before.json(), before.headers["etag"])
+    assert (await client.get(f"{url}/content")).content == content
 
 
 async def test_known_images_do_not_change(client: httpx.AsyncClient) -> None:

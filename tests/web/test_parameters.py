@@ -11,6 +11,7 @@ import pytest
 
 from app.database.connection import Connection
 from tests.support.api import faults, insert, problem, upload
+from tests.support.pictures import picture
 from tests.support.properties import for_each, st
 
 # Parts of a search: operators of web searches and of tsquery, quotes, scripts without blanks, and odd characters.
@@ -92,6 +93,35 @@ async def test_a_query_of_thousands_of_parameters_is_not_parsed(path: str, clien
 
     assert problem(response, 422)["detail"] == "The URL has more than 150 query parameters."
     assert "errors" not in response.json()
+
+
+@pytest.mark.parametrize("query", ["q=%E4", "tag=a&tag=%ff", "content_type=a/%C3", "title=%ED%A0%80", "%80=1"])
+async def test_a_query_that_is_not_utf_8_is_rejected(query: str, client: httpx.AsyncClient) -> None:
+    url = f"/v1/images?{query}"
+    headers = {"Content-Type": "image/jpeg"}
+
+    for response in (await client.get(url), await client.post(url, content=picture(), headers=headers)):
+        assert problem(response, 422, "invalid-request")["detail"] == "The query parameters must be UTF-8."
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "detail"),
+    [
+        ("POST", "/v1/images?tags=a", "is unknown. Did you mean tag?"),
+        ("POST", "/v1/images?x=a", "is unknown. The parameters are title, description, tag, attributes, use"),
+        ("GET", "/v1/images?tags=a", "is unknown. Did you mean tag?"),
+        ("GET", "/v1/images?content_type=image/*", "must be a media type such as image/png"),
+        ("GET", "/v1/timeline?before=2026-7", "must be a month such as 2026-07"),
+    ],
+)
+async def test_a_wrong_parameter_leads_to_the_right_one(
+    method: str, url: str, detail: str, client: httpx.AsyncClient
+) -> None:
+    body: dict[str, Any] = {"content": picture(), "headers": {"Content-Type": "image/jpeg"}} if method == "POST" else {}
+
+    response = await client.request(method, url, **body)
+
+    assert [fault["detail"] for fault in problem(response, 422, "invalid-request")["errors"]] == [detail]
 
 
 async def test_a_media_type_is_not_longer_than_the_database_allows(client: httpx.AsyncClient) -> None:
