@@ -12,7 +12,8 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from app.errors import CommandError, ExitCode
-from app.migrations.connection import Connection, run
+from app.migrations.connection import OWNER_HINT, Connection, run
+from app.migrations.rights import lacking_rights
 from app.migrations.taken import gone_names, named_in, taken_names
 from app.schema.headers import directives
 from app.schema.statements import split_statements
@@ -48,7 +49,7 @@ def reject_dependents(connection: Connection, paths: Iterable[Path], *, rollback
 
 
 def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback: bool = False) -> None:
-    """Raise CommandError, before anything is done, if objects prevent a change of type, a DROP or a CREATE."""
+    """Raise CommandError, before anything is done, if PostgreSQL would reject a statement of these files."""
     paths = list(paths)
     reject_dependents(connection, paths, rollback=rollback)
     files = [path.with_suffix(".rollback.sql") if rollback else path for path in paths]
@@ -58,6 +59,12 @@ def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback:
         raise CommandError(
             "\n  ".join(["nothing was done, because PostgreSQL would reject a DROP:", *found]),
             "drop these objects first, or keep what they need",
+            ExitCode.ACTION_NEEDED,
+        )
+    if lacking := [f"{place}: {reason}" for place, reason in lacking_rights(connection, files)]:
+        raise CommandError(
+            "\n  ".join(["nothing was done, because the role of the migrator lacks rights:", *lacking]),
+            OWNER_HINT,
             ExitCode.ACTION_NEEDED,
         )
     # A baseline looks itself for the objects of an earlier release, and names that release.

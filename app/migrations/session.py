@@ -29,7 +29,7 @@ class Session:
 
     def reject_foreign_schema(self) -> None:
         """Raise CommandError if MIGRATION_ROLE may not create tables in the schema."""
-        role, schema, may_create = run(self._connection, "find_rights").fetchone() or ("", "", True)
+        role, schema, may_create = run(self._connection, "find_rights", schema=None).fetchone() or ("", "", True)
         if self._role and not may_create:
             raise CommandError(
                 f"nothing was done: the role {role} (MIGRATION_ROLE) may not create tables in the schema {schema}.",

@@ -40,7 +40,7 @@ def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple
             if isinstance(node, ast.DoStmt) and not UNKNOWN.search(each.text):
                 free |= set(re.findall(r"\w+", each.text)) if DROPS.search(each.text) else set()
                 continue
-            if isinstance(node, ast.CallStmt | ast.DoStmt | ast.VariableSetStmt) or _cascades(node):
+            if isinstance(node, ast.CallStmt | ast.DoStmt | ast.VariableSetStmt) or cascades(node):
                 return
             if isinstance(node, ast.AlterTableStmt):  # PostgreSQL drops before it adds
                 free |= set(gone_names(node))
@@ -62,7 +62,7 @@ def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple
                 altered |= {str(node.relation.relname)} if drops else set()
 
 
-def _cascades(node: Any) -> bool:
+def cascades(node: Any) -> bool:
     from pglast.enums import DropBehavior
 
     commands = [node, *(getattr(node, "cmds", None) or ())]

@@ -17,7 +17,7 @@ from app.migrations.validation import faults
 from app.plan.live import read_live
 from app.plan.model import Operation, Plan, PlannedMigration
 from app.plan.planner import Planner
-from app.plan.rejections import rejections
+from app.plan.rejections import HISTORY, rejections
 from app.program import SCHEMA
 from app.project import current
 from app.schema.digest import digest
@@ -26,8 +26,6 @@ from app.schema.history import Entry, Record, compare, shipped
 from app.schema.history import faults as history_faults
 from app.settings import Settings
 from app.text import count
-
-HISTORY = {"_yoyo_migration", "_yoyo_ledger", "_yoyo_ledger_backfills"}
 
 
 def make_plan(

@@ -14,9 +14,13 @@ from app.lint.alter_table import MODES
 from app.lint.nodes import qualified_name, walk
 from app.migrations.connection import READ_ONLY_HINT, Connection, explain, run
 from app.migrations.dependents import prevented_drops, reject_dependents
+from app.migrations.rights import lacking_rights
 from app.migrations.taken import taken_names
 from app.plan.model import Operation, PlannedMigration
 from app.text import one_line
+
+# Tables of the history. An older database lacks some of them.
+HISTORY = {"yoyo_lock", "_yoyo_migration", "_yoyo_log", "_yoyo_version", "_yoyo_ledger", "_yoyo_ledger_backfills"}
 
 
 def rejections(
@@ -48,18 +52,23 @@ def _session(connection: Connection, operation: Operation) -> Iterator[str]:
             f"default_transaction_read_only is on (set by: {source}), and the migrator does not change it: set it to "
             "off for the role that migrates"
         )
-    role, schema, may_create = run(connection, "find_rights").fetchone() or ("", "", True)
+    role, schema, may_create = run(connection, "find_rights", schema=None).fetchone() or ("", "", True)
     if operation == "apply" and not may_create:
         where = f"the schema {schema}" if schema else "any schema of its search path"
         yield f"the role {role} may not create tables in {where}"
+    for table in sorted(HISTORY):
+        if row := run(connection, "find_unusable", name=table, right="INSERT").fetchone():
+            yield f"the role {role} may not write {row[0]}, which belongs to {row[1]}"
 
 
 def _uses(connection: Connection, files: Sequence[Path]) -> Iterator[str]:
-    """Yield the objects for which PostgreSQL would reject a DROP without CASCADE, or a CREATE."""
+    """Yield why PostgreSQL would reject a DROP without CASCADE, a CREATE, or a statement of this role."""
     for place, what, object in prevented_drops(connection, files):
         yield f"{place} drops {what}, which {object} needs: drop that first"
     for place, object in taken_names(connection, files):
         yield f"{place} makes an object whose name is taken: {object}: rename that, or drop it"
+    for place, reason in lacking_rights(connection, files):
+        yield f"{place}: {reason}"
 
 
 def _guard(connection: Connection, migration: PlannedMigration, file: Path) -> Iterator[str]:

@@ -1,0 +1,163 @@
+"""Rights: a migration on the objects of another role is rejected before anything is done, and by a plan."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+from yoyo import read_migrations
+
+from app.errors import CommandError
+from app.migrations.rights import lacking_rights
+from app.plan.plan import make_plan
+from app.plan.verdict import verdict_of
+from app.settings import Settings
+from tests.conftest import as_role, backend_on
+
+# The owner has made the first ones for itself, and lets the migrator use some of them.
+OBJECTS = """
+    CREATE SCHEMA closed;
+    CREATE TABLE closed.rows (n int);
+    CREATE TABLE theirs (n int, m int);
+    CREATE INDEX theirs_idx ON theirs (n);
+    CREATE TABLE readable (n int);
+    GRANT SELECT, INSERT (n) ON readable TO mover;
+    CREATE VIEW their_view AS SELECT 1 AS n;
+    CREATE SEQUENCE their_sequence;
+    CREATE FUNCTION their_function(n int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE TYPE their_type AS ENUM ('a');
+    SET ROLE mover;
+    CREATE TABLE "Ours" (n int NOT NULL, m int);
+    CREATE TABLE filtered (n int);
+    ALTER TABLE filtered ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+    CREATE TABLE parent (n int, m int);
+    CREATE FUNCTION our_function(n int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+    RESET ROLE;
+    CREATE TABLE child () INHERITS (parent);
+    ALTER TABLE child OWNER TO keeper;
+"""
+STATEMENTS = """
+    ALTER TABLE theirs ADD COLUMN a int
+    ALTER TABLE "Ours" ADD COLUMN a int
+    ALTER TABLE IF EXISTS none ADD COLUMN a int
+    ALTER TABLE parent ADD COLUMN a int
+    ALTER TABLE parent ALTER COLUMN n SET DEFAULT 1
+    ALTER TABLE ONLY parent ALTER COLUMN n SET DEFAULT 1
+    ALTER TABLE parent SET (fillfactor = 70)
+    ALTER TABLE parent RENAME COLUMN m TO k
+    ALTER TABLE parent RENAME TO mother
+    ALTER TABLE theirs RENAME TO others
+    ALTER INDEX theirs_idx RENAME TO other_idx
+    ALTER INDEX theirs_idx SET (fillfactor = 70)
+    ALTER TABLE theirs SET SCHEMA public
+    ALTER SEQUENCE their_sequence CACHE 2
+    CREATE INDEX ON theirs (m)
+    CREATE INDEX ON "Ours" (m)
+    CREATE TRIGGER t AFTER INSERT ON theirs EXECUTE FUNCTION suppress_redundant_updates_trigger()
+    CREATE POLICY p ON theirs
+    CREATE OR REPLACE VIEW their_view AS SELECT 2 AS n
+    CREATE OR REPLACE VIEW our_view AS SELECT 2 AS n
+    CREATE OR REPLACE FUNCTION their_function(n int) RETURNS int LANGUAGE sql AS 'SELECT 2'
+    CREATE OR REPLACE FUNCTION their_function(n text) RETURNS int LANGUAGE sql AS 'SELECT 2'
+    CREATE OR REPLACE FUNCTION our_function(n int) RETURNS int LANGUAGE sql AS 'SELECT 2'
+    ALTER FUNCTION their_function(int) IMMUTABLE
+    ALTER FUNCTION our_function IMMUTABLE
+    DROP FUNCTION their_function(int)
+    DROP FUNCTION IF EXISTS their_function(int, int)
+    DROP TABLE theirs
+    DROP TABLE IF EXISTS none
+    DROP TABLE parent, child CASCADE
+    DROP INDEX theirs_idx
+    DROP VIEW their_view
+    DROP TYPE their_type
+    DROP SCHEMA closed
+    COMMENT ON TABLE theirs IS 'a'
+    COMMENT ON COLUMN theirs.n IS 'a'
+    COMMENT ON COLUMN "Ours".n IS 'a'
+    COMMENT ON INDEX theirs_idx IS 'a'
+    COMMENT ON FUNCTION their_function(int) IS 'a'
+    COMMENT ON SCHEMA closed IS 'a'
+    TRUNCATE theirs
+    TRUNCATE "Ours"
+    SELECT 1 FROM theirs
+    SELECT 1 FROM readable
+    INSERT INTO readable (n) VALUES (1)
+    INSERT INTO "Ours" SELECT n FROM theirs
+    INSERT INTO "Ours" SELECT n FROM readable
+    WITH theirs AS (SELECT 1 AS n) INSERT INTO "Ours" SELECT n FROM theirs
+    UPDATE readable SET n = 1
+    DELETE FROM readable
+    DELETE FROM "Ours" USING readable
+    UPDATE filtered SET n = 1
+    CREATE TABLE closed.more (n int)
+    CREATE TABLE more (n int)
+    CREATE TABLE more AS SELECT n FROM theirs
+"""
+
+
+@pytest.fixture
+def mover(admin: psycopg.Connection, empty_database: str) -> Iterator[str]:
+    """The URL of a role that may create tables, and use some of those that the role keeper owns."""
+    admin.execute("CREATE ROLE keeper; CREATE ROLE mover LOGIN")
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("GRANT CREATE ON SCHEMA public TO keeper, mover")
+        name = connection.info.dbname
+        connection.execute(f'GRANT CREATE ON DATABASE "{name}" TO keeper'.encode())
+        connection.execute(f"GRANT mover TO keeper; SET ROLE keeper; {OBJECTS}".encode())
+        connection.execute("RESET ROLE; REVOKE mover FROM keeper")
+    yield as_role(empty_database, "mover")
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("DROP OWNED BY keeper, mover CASCADE")
+    admin.execute("DROP ROLE keeper; DROP ROLE mover")
+
+
+def test_it_says_what_postgresql_says(mover: str, tmp_path: Path) -> None:
+    file = tmp_path / "0002_change_tables.sql"
+    with psycopg.connect(mover, autocommit=True) as connection:
+        connection.execute("SET row_security = off")
+        for sql in filter(None, map(str.strip, STATEMENTS.splitlines())):
+            file.write_text(f"{sql};\n")
+            accepted = True
+            try:
+                with connection.transaction(force_rollback=True):
+                    connection.execute(sql.encode())
+            except psycopg.errors.InsufficientPrivilege:
+                accepted = False
+
+            reasons = list(lacking_rights(connection, [file]))
+
+            assert (sql, not reasons) == (sql, accepted), reasons
+
+
+def test_nothing_is_applied_if_a_later_migration_needs_another_owner(mover: str, tmp_path: Path) -> None:
+    statements = ("CREATE TABLE more ()", "ALTER TABLE more ADD COLUMN n int", "ALTER TABLE theirs ADD COLUMN a int")
+    for number, up in enumerate(statements, 1):
+        depends = f"-- depends: 000{number - 1}_change_table\n\n" if number > 1 else ""
+        (tmp_path / f"000{number}_change_table.sql").write_text(f"{depends}{up};\n")
+        (tmp_path / f"000{number}_change_table.rollback.sql").write_text("-- loses: nothing\n\nSELECT 1;\n")
+    place = "0003_change_table.sql:3: table theirs belongs to keeper"
+
+    with backend_on(mover) as backend, pytest.raises(CommandError, match="lacks rights") as failed:
+        backend.apply_migrations(read_migrations(str(tmp_path)))
+
+    assert place in str(failed.value)
+    with psycopg.connect(mover) as connection:
+        assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
+    settings = Settings(_env_file=None, database_url=SecretStr(mover), storage_url="file:/tmp", auth="none")
+    verdict = verdict_of(make_plan(settings, folder=tmp_path))
+    assert verdict.level == "no"
+    assert place in "\n".join(reason.text for reason in verdict.reasons)
+
+
+def test_a_plan_sees_that_the_history_cannot_be_written(mover: str, empty_database: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_create_more.sql").write_text("CREATE TABLE more ();\n")
+    (tmp_path / "0001_create_more.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE more;\n")
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("CREATE TABLE yoyo_lock (locked int PRIMARY KEY, ctime timestamp, pid int NOT NULL)")
+    settings = Settings(_env_file=None, database_url=SecretStr(mover), storage_url="file:/tmp", auth="none")
+
+    verdict = verdict_of(make_plan(settings, folder=tmp_path))
+
+    assert verdict.level == "no"
+    assert "the role mover may not write table yoyo_lock, which belongs to postgres" in str(verdict.reasons)
