@@ -163,7 +163,7 @@ def _named(kind: Any, named: Any, *, is_drop: bool) -> Iterator[Changed]:
 
 
 def _used(node: Any) -> Iterator[Used]:
-    """Yield the tables that a statement reads or writes. What it names in WITH is no table."""
+    """Yield the tables that a statement reads or writes. A name of a WITH query is no table."""
     from pglast import ast
 
     match node:
