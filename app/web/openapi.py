@@ -26,7 +26,7 @@ Times are RFC 3339 in UTC.
 Errors are `application/problem+json` (RFC 9457). The service rejects unknown fields and unknown query parameters, and \
 names them in the error.
 
-If `Accept-Encoding` contains gzip, JSON is compressed.
+If `Accept-Encoding` contains gzip, JSON of 1 KiB or more is compressed.
 
 Each response has an `X-Request-ID`, under which the log has the request. If your request has an `X-Request-ID` of 1 \
 to 128 printable ASCII characters without blanks, the response has the same.

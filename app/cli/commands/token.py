@@ -65,7 +65,7 @@ def create(
     type=Overlap(),
     default="1d",
     show_default=True,
-    help="How long the current secret still works. 0: it stops working at once.",
+    help="How long the current secret still works. 0: it stops working within 0.5 s.",
 )
 @click.option(
     "--expires", type=Expiry(), help="When the new secret stops working.  [default: as long as the current one]"
