@@ -36,7 +36,7 @@ check: $(VENV)/development .data/js/ready .data/clients/ready
 	ruff format --check
 	mypy
 	lint-imports
-	shellcheck entrypoint.sh .ci/run
+	shellcheck entrypoint.sh deploy/systemd/wait-until-ready .ci/run
 	hadolint Dockerfile
 	$(NODE) .data/js/node_modules/@biomejs/biome/bin/biome ci --config-path=.ci/js/lint.json --error-on-warnings
 	$(NODE) .data/js/node_modules/typescript/bin/tsc --project .ci/js

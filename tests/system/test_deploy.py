@@ -3,10 +3,14 @@
 That the image is built, and runs, needs what builds images: docs/how-to/operate/run-a-container.md.
 """
 
+import os
 import re
 import shutil
+import socket
+import socketserver
 import subprocess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import compose_spec
@@ -23,7 +27,7 @@ POD = DEPLOYMENT["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
 [MIGRATOR] = JOB["spec"]["template"]["spec"]["containers"]
 ENVIRONMENT = {each["name"]: each["value"] for each in CONTAINER["env"]}
-OTHERS = {"AWS_REGION", "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "UVICORN_TIMEOUT_KEEP_ALIVE", "WEB_CONCURRENCY"}
+OTHERS = {"AWS_REGION", "SECRETS_DIR", "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "UVICORN_TIMEOUT_KEEP_ALIVE", "WEB_CONCURRENCY"}
 
 
 def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
@@ -62,12 +66,32 @@ def test_each_variable_is_one_that_the_service_reads(
 def test_secrets_are_files_where_the_service_looks_for_them() -> None:
     for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"])):
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-        assert mounts == {"tmp": "/tmp", "secrets": "/run/secrets"}  # noqa: S108
-        assert {volume["name"] for volume in spec["volumes"]} == set(mounts)
-    keys = re.findall(r"--from-literal=([A-Z_]+)=postgresql", (ROOT / "deploy" / "kubernetes.yaml").read_text())
+        assert {volume["name"] for volume in spec["volumes"]} == set(mounts) == {"tmp", "secrets"}
+        assert {"name": "SECRETS_DIR", "value": mounts["secrets"]} in container["env"]
+        # The kubelet mounts tokens below /run/secrets, which fails below a read-only mount.
+        assert not mounts["secrets"].startswith(("/run", "/var/run"))
+    keys = [key for key, _ in _secrets("deploy/kubernetes.yaml")["images"]]
     for name in [*keys, *COMPOSE["services"]["images"]["secrets"]]:
         assert name.lower() in Settings.model_fields
     assert all("file" in secret for secret in COMPOSE["secrets"].values())
+
+
+def test_only_the_job_needs_the_password_of_the_owner() -> None:
+    """With MIGRATE=false, the Secret of the Deployment can omit the owner, so the Job must have another Secret."""
+    deployed, owner = (
+        next(volume["secret"]["secretName"] for volume in spec["volumes"] if "secret" in volume)
+        for spec in (POD, JOB["spec"]["template"]["spec"])
+    )
+    assert deployed != owner
+    settings = dict(_secrets("deploy/migrate.yaml")[owner])
+    assert settings["DATABASE_URL"].startswith("postgresql://images_owner")  # required, also by `yoyo apply`
+
+
+def _secrets(file: str) -> dict[str, list[tuple[str, str]]]:
+    """Return the literals of each Secret that the comments of a file create."""
+    text = re.sub(r"\\\n# +", "", (ROOT / file).read_text())
+    created = re.findall(r"create secret generic (\S+) (.*)", text)
+    return {name: re.findall(r"--from-literal=([A-Z_]+)=(\S+)", literals) for name, literals in created}
 
 
 def test_probes_and_ports_are_the_service_s() -> None:
@@ -121,9 +145,56 @@ def test_the_systemd_unit_is_right() -> None:
     values = dict(line.split("=", 1) for line in unit.read_text().splitlines() if re.match(r"[A-Z]\w+=", line))
 
     assert (ROOT / Path(values["ExecStart"]).relative_to(values["WorkingDirectory"])).is_file()
+    assert (ROOT / Path(values["ExecStartPost"]).relative_to(values["WorkingDirectory"])).is_file()
     assert int(values["TimeoutStopSec"]) >= 10 + 30 + 15
+    assert (values["Restart"], values["StartLimitIntervalSec"]) == ("always", "0")
+    assert values["OOMPolicy"] == "continue"  # else a decoder that the kernel kills ends the service
     assert {"seccomp", "landlock_restrict_self"} <= set(values["SystemCallFilter"].split())
     if shutil.which("systemd-analyze"):
         done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
         other = [line for line in done.stderr.splitlines() if "is not executable" not in line]
         assert other == []
+
+
+WAIT_UNTIL_READY = ROOT / "deploy" / "systemd" / "wait-until-ready"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "", "socket"])
+def test_the_unit_waits_for_the_address_of_the_service(host: str, tmp_path: Path) -> None:
+    variables = {"UVICORN_HOST": host}
+    if host == "socket":
+        server: socketserver.BaseServer = socketserver.UnixStreamServer(str(tmp_path / "socket"), _Ready)
+        variables = {"UVICORN_UDS": str(tmp_path / "socket")}
+    else:
+        server = (_Server6 if ":" in host else socketserver.TCPServer)((host, 0), _Ready)
+        variables["UVICORN_PORT"] = str(server.server_address[1])
+    with server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        # A proxy for the object store must not get the request.
+        subprocess.run(
+            [WAIT_UNTIL_READY],
+            env=os.environ | variables | {"MAINPID": str(os.getpid()), "http_proxy": "http://127.0.0.1:9"},
+            check=True,
+            timeout=20,
+        )
+        server.shutdown()
+
+
+def test_the_unit_waits_no_longer_than_the_service_lives() -> None:
+    """Else systemd would wait for the command and would not start the service again."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    variables = {"MAINPID": str(ended.pid), "UVICORN_PORT": "9"}
+    assert subprocess.run([WAIT_UNTIL_READY], env=os.environ | variables, timeout=20).returncode == 1
+
+
+class _Server6(socketserver.TCPServer):
+    address_family = socket.AF_INET6
+
+
+class _Ready(socketserver.StreamRequestHandler):
+    """Answers 200."""
+
+    def handle(self) -> None:
+        self.rfile.readline()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
