@@ -19,6 +19,7 @@ TRY_NEXT_HOST = (
     OSError,  # time-outs, too
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # a database with ALLOW_CONNECTIONS false
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
 )
@@ -37,7 +38,7 @@ UNAVAILABLE = (
     asyncpg.OperatorInterventionError,  # time-outs, shutdown, start-up
     asyncpg.PostgresSystemError,  # errors of the disk
     asyncpg.TransactionRollbackError,  # a deadlock, or a standby that canceled the query of a reader
-    asyncpg.LockNotAvailableError,  # the time limit of an export for a table's lock
+    asyncpg.ObjectNotInPrerequisiteStateError,  # ALLOW_CONNECTIONS false, or the time limit of an export for a lock
     asyncpg.InternalServerError,  # a table or an index was dropped while the statement ran
     asyncpg.ReadOnlySQLTransactionError,  # a former primary
     asyncpg.InvalidCachedStatementError,  # a migration changed a column's type while a transaction was open

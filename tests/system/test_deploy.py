@@ -27,7 +27,19 @@ POD = DEPLOYMENT["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
 [MIGRATOR] = JOB["spec"]["template"]["spec"]["containers"]
 ENVIRONMENT = {each["name"]: each["value"] for each in CONTAINER["env"]}
-OTHERS = {"AWS_REGION", "SECRETS_DIR", "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "UVICORN_TIMEOUT_KEEP_ALIVE", "WEB_CONCURRENCY"}
+OTHERS = {
+    "AWS_REGION",
+    "SECRETS_DIR",
+    "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN",
+    "UVICORN_TIMEOUT_KEEP_ALIVE",
+    "WEB_CONCURRENCY",
+}
+    "AWS_REGION",
+    "SECRETS_DIR",
+    "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN",
+    "UVICORN_TIMEOUT_KEEP_ALIVE",
+    "WEB_CONCURRENCY",
+}
 
 
 def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
@@ -159,7 +171,7 @@ def test_the_systemd_unit_is_right() -> None:
 WAIT_UNTIL_READY = ROOT / "deploy" / "systemd" / "wait-until-ready"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "", "socket"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "", "socket"])  # noqa: S104
 def test_the_unit_waits_for_the_address_of_the_service(host: str, tmp_path: Path) -> None:
     variables = {"UVICORN_HOST": host}
     if host == "socket":
