@@ -20,6 +20,7 @@ from app.errors import CommandError, describe
 from app.fair_slots import Slots
 from app.observability import logs
 from app.observability.metrics import Metrics
+from app.schema import history
 from app.settings import Settings, read_settings
 from app.single_flight import SingleFlight
 from app.storage.store import open_store
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         store = open_store(settings.storage_url, signing=settings.content_redirect > 0)
         guard = StoreGuard(settings, store)
+        shipped = history.shipped()  # an upgrade may replace the files while this process serves
         with (
             logs.write_in_background() as log,
             DecoderQueue() as decoder_queue,
@@ -96,13 +98,14 @@ def create_app(settings: Settings) -> Starlette:
                 Pool(settings) as pool,
                 ReadRouter(settings, pool) as reads,
                 Metrics({"requests": pool, **reads.pools}, log) as measured,
-                nullcontext() if settings.migrate else health.log_pending_migrations(reads),
+                nullcontext() if settings.migrate else health.log_pending_migrations(reads, shipped),
                 guard.running(),
             ):
                 take_over()
                 yield {
                     "settings": settings,
                     "readiness": SingleFlight(),
+                    "shipped": shipped,
                     "waited": set(),
                     "draining": on_sigterm(settings.shutdown_delay),
                     "codec": codec,
@@ -114,7 +117,7 @@ def create_app(settings: Settings) -> Starlette:
                     "reads": reads,
                     "metrics": measured,
                     "log": log,
-                    "exposition": Exposition(measured, DatabaseProbe(settings)),
+                    "exposition": Exposition(measured, DatabaseProbe(settings, shipped)),
                     "tokens": Tokens(pool, reads) if settings.auth == "token" else None,
                     "store": store,
                     "guard": guard,

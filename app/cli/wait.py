@@ -34,9 +34,8 @@ from app.storage.store import open_store, reach, reason, store_folder
 
 ATTEMPT_TIMEOUT = 10.0  # seconds for one attempt at PostgreSQL, as in app/migrations/connection.py
 PING_TIMEOUT = 2  # seconds
-FULL = re.compile(
-    "too many|connection slots|not currently accepting connections"
-)  # PostgreSQL's words if a later attempt may get a connection
+# PostgreSQL's words if a later attempt may get a connection.
+FULL = re.compile("too many|connection slots|not currently accepting connections")
 RETRY_INTERVAL = 0.2  # seconds between two attempts
 MESSAGE_INTERVAL = 5.0  # seconds between two lines that say what the command waits for
 

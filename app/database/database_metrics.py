@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from typing import get_args
@@ -18,6 +18,7 @@ from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
 from app.observability.logs import logger
 from app.schema import history
+from app.schema.digest import Digest
 from app.settings import Settings
 from app.single_flight import SingleFlight
 from app.storage.store import reason
@@ -29,18 +30,22 @@ PROBE_TIMEOUT = 1.0  # seconds
 class DatabaseMetrics(Collector):
     """Metrics of one answer of the database, and of this release. `records` is None if the database did not answer.
 
+    `shipped` has the digests of this release's migrations, by ID.
+
     `damaged` is the number of images whose bytes the last check found missing or wrong, or None. `checks` are the last
     results of `images schema verify`.
     """
 
     def __init__(
         self,
-        records: list[history.Record] | None,
-        lock_wait: float | None,
+        shipped: Mapping[str, Digest],
+        records: list[history.Record] | None = None,
+        lock_wait: float | None = None,
         damaged: int | None = None,
         checks: Sequence[Record] = (),
     ) -> None:
-        self._records, self._lock_wait, self._damaged, self._checks = records, lock_wait, damaged, checks
+        self._shipped, self._records, self._lock_wait = shipped, records, lock_wait
+        self._damaged, self._checks = damaged, checks
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("images_build", "The release.", {"version": version("image-catalogue")})
@@ -50,7 +55,7 @@ class DatabaseMetrics(Collector):
         )
         if self._records is None:
             return
-        entries = history.compare(history.shipped(), self._records)
+        entries = history.compare(self._shipped, self._records)
         states = Counter(entry.state for entry in entries)
         migrations = GaugeMetricFamily("images_migrations", "Migrations by state.", labels=["state"])
         for state in get_args(history.State):
@@ -102,7 +107,8 @@ class DatabaseProbe:
     wait for those that requests hold.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, shipped: Mapping[str, Digest]) -> None:
+        self._shipped = shipped
         self._settings = settings.model_copy(
             update={
                 "database_pool_size": 1,
@@ -121,7 +127,7 @@ class DatabaseProbe:
             async with asyncio.timeout(PROBE_TIMEOUT):
                 return await self._flight.share("metrics", self._ask)
         except TimeoutError:
-            return DatabaseMetrics(None, None)
+            return DatabaseMetrics(self._shipped)
 
     async def _ask(self) -> DatabaseMetrics:
         since = time.monotonic()
@@ -141,7 +147,7 @@ class DatabaseProbe:
                 checks: list[Record] = []
                 with suppress(UndefinedTableError, InsufficientPrivilegeError):
                     checks = await queries.read_checks(pool)
-                return DatabaseMetrics(records, lock_wait, damaged, checks)
+                return DatabaseMetrics(self._shipped, records, lock_wait, damaged, checks)
         except (*UNAVAILABLE, PostgresError) as error:
             logger.warning("/metrics: the database did not answer: %s: %s", type(error).__name__, reason(error))
-            return DatabaseMetrics(None, None)
+            return DatabaseMetrics(self._shipped)

@@ -1,7 +1,7 @@
 """State of the application: the typed values that each request finds in `request.state`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypedDict
 
 from asyncpg import Record
@@ -17,6 +17,7 @@ from app.decoder.queue import DecoderQueue
 from app.fair_slots import Slots
 from app.observability import logs
 from app.observability.metrics import Metrics
+from app.schema.digest import Digest
 from app.settings import Settings
 from app.single_flight import SingleFlight
 from app.web.auth import Tokens
@@ -41,6 +42,7 @@ class State(TypedDict):
     tokens: Tokens | None  # None: AUTH=none
     store: ObjectStore
     readiness: SingleFlight[None, tuple[list[str], Record | None]]  # looks for missing migrations and wrong sessions
+    shipped: Mapping[str, Digest]  # this release's migrations, as the files were when this process started
     waited: set[str]  # migrations that have waited for a command since this process started: it does not need them
     guard: StoreGuard  # knows whether the store belongs to another catalogue
     openapi: Callable[[str], bytes]  # the document as JSON, for a root path

@@ -249,6 +249,22 @@ async def test_a_table_that_is_dropped_beneath_a_statement_makes_it_unavailable(
     unavailable(await client.post("/v1/images", files={"file": picture()}))
 
 
+async def test_a_database_that_allows_no_connections_makes_it_unavailable(
+    client: httpx.AsyncClient, admin: psycopg.Connection, database: str
+) -> None:
+    name = urlsplit(database).path[1:]
+
+    admin.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(Identifier(name)))
+    admin.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = %s", [name])
+    try:
+        unavailable(await client.get("/v1/images"))
+        unavailable(await client.get("/readyz"))
+    finally:
+        admin.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(Identifier(name)))
+
+    assert (await client.get("/readyz")).status_code == 200
+
+
 async def test_a_database_that_is_gone_makes_it_unavailable(
     client: httpx.AsyncClient, admin: psycopg.Connection, database: str
 ) -> None:

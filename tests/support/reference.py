@@ -22,7 +22,7 @@ from app.database.database_metrics import DatabaseMetrics
 from app.main import OPERATIONS
 from app.observability import metrics as metrics  # declares them
 from app.observability.multiprocess import registry
-from app.schema.history import Record
+from app.schema.history import Record, shipped
 from app.settings import MODELS, ROOT, Settings, format_size
 from app.web import openapi
 
@@ -161,7 +161,7 @@ def _metrics() -> Iterator[Metric]:
     }
     check = {"name": "x", "faults": 0, "repaired": 0, "checked_at": moment}
     yield from registry.collect()
-    yield from DatabaseMetrics([Record(**values)], 0.0, 0, [check]).collect()  # type: ignore[list-item]
+    yield from DatabaseMetrics(shipped(), [Record(**values)], 0.0, 0, [check]).collect()  # type: ignore[list-item]
 
 
 def _with_rows(text: str, found: Iterator[Metric]) -> str:

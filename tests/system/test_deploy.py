@@ -34,12 +34,6 @@ OTHERS = {
     "UVICORN_TIMEOUT_KEEP_ALIVE",
     "WEB_CONCURRENCY",
 }
-    "AWS_REGION",
-    "SECRETS_DIR",
-    "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN",
-    "UVICORN_TIMEOUT_KEEP_ALIVE",
-    "WEB_CONCURRENCY",
-}
 
 
 def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:

@@ -9,6 +9,8 @@ from app.database import queries
 from app.migrations.connection import run
 from app.review import releases, scratch
 from app.review.review import ask
+from app.schema import history
+from app.schema.digest import digest
 from tests.conftest import yoyo_on
 from tests.schema.test_migrations import CONTRACTS, FILES
 
@@ -99,3 +101,14 @@ def test_the_previous_release_works_on_this_schema(database: str, phase: str) ->
     failed = {words: answer for (_, words), answer in answers.items() if isinstance(answer, str)}
     assert len(answers) > 30
     assert failed == {}
+
+
+async def test_files_of_the_next_release_do_not_make_it_unready(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`git pull` brings the files of an upgrade before the restart. The running release does not need them."""
+    newer = history.shipped() | {"9999_of_a_newer_release": digest(b"SELECT 1;")}
+    monkeypatch.setattr(history, "shipped", lambda: newer)
+
+    assert (await client.get("/readyz")).status_code == 200
+    assert "images_migrations_pending 0.0" in (await client.get("/metrics")).text

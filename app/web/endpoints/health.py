@@ -1,7 +1,7 @@
 """Health: liveness and readiness probes (GET /healthz, GET /readyz)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from asyncpg import Record
@@ -14,6 +14,7 @@ from app.database.errors import UNAVAILABLE
 from app.database.replica import ReadRouter
 from app.observability.logs import logger
 from app.schema import history
+from app.schema.digest import Digest
 from app.web.operations import JSON, Answer, Tag, operation
 from app.web.problems import unavailable
 from app.web.state import State
@@ -69,8 +70,8 @@ async def readyz(request: Request[State]) -> Response:
     if request.state["draining"].is_set():
         raise unavailable("draining")
     reads = request.state["reads"]
-    waited = request.state["waited"]
-    missing, fault = await request.state["readiness"].share(None, lambda: _lacks(reads, waited))
+    shipped, waited = request.state["shipped"], request.state["waited"]
+    missing, fault = await request.state["readiness"].share(None, lambda: _lacks(reads, shipped, waited))
     if missing:
         detail = f"Not applied yet: {', '.join(missing)}."
         raise unavailable("migrations-pending", detail)
@@ -82,21 +83,21 @@ async def readyz(request: Request[State]) -> Response:
 
 
 @asynccontextmanager
-async def log_pending_migrations(reads: ReadRouter) -> AsyncIterator[None]:
+async def log_pending_migrations(reads: ReadRouter, shipped: Mapping[str, Digest]) -> AsyncIterator[None]:
     """Log, while the context is open, which migrations are missing, and when all are applied."""
-    task = asyncio.create_task(_tell(reads))
+    task = asyncio.create_task(_tell(reads, shipped))
     try:
         yield
     finally:
         task.cancel()
 
 
-async def _tell(reads: ReadRouter) -> None:
+async def _tell(reads: ReadRouter, shipped: Mapping[str, Digest]) -> None:
     told = ""
     waited: set[str] = set()
     while True:
         try:
-            missing, fault = await _lacks(reads, waited)
+            missing, fault = await _lacks(reads, shipped, waited)
         except UNAVAILABLE as error:
             logger.warning("cannot tell which migrations are applied: %s: %s", type(error).__name__, error)
         else:
@@ -115,17 +116,17 @@ async def _tell(reads: ReadRouter) -> None:
         await asyncio.sleep(POLL_INTERVAL)
 
 
-async def _lacks(reads: ReadRouter, waited: set[str]) -> tuple[list[str], Record | None]:
+async def _lacks(reads: ReadRouter, shipped: Mapping[str, Digest], waited: set[str]) -> tuple[list[str], Record | None]:
     """Return the migrations that are missing, and the row of sql/queries/find_session_fault.sql."""
-    return await _pending(reads, waited), await queries.find_session_fault(reads)
+    return await _pending(reads, shipped, waited), await queries.find_session_fault(reads)
 
 
-async def _pending(reads: ReadRouter, waited: set[str]) -> list[str]:
+async def _pending(reads: ReadRouter, shipped: Mapping[str, Digest], waited: set[str]) -> list[str]:
     """Return the migrations that the service needs and that are not applied. Add those that wait to `waited`.
 
     When a backfill is done, the migrations after it follow a moment later. They do not make a running process unready.
     """
     rows = await queries.read_history(reads)
-    entries = history.compare(history.shipped(), [history.Record(*row) for row in rows])
+    entries = history.compare(shipped, [history.Record(*row) for row in rows])
     waited.update(entry.id for entry in entries if entry.waits)
     return [entry.id for entry in entries if entry.lacking and entry.id not in waited]
