@@ -248,6 +248,50 @@ def test_trailers_without_end_end_the_connection(path: bytes, endless: bytes, se
     wait_until(lambda: service.connections == 0)
 
 
+@pytest.mark.parametrize(
+    ("start", "limit"), [(GET[:-2], protocol.MAX_HEADERS), (CHUNKED + b"1\r\nx\r\n0\r\n", 0)], ids=["head", "trailers"]
+)
+async def test_few_of_many_short_lines_are_kept(start: bytes, limit: int) -> None:
+    connection = connected(protocol.HttpProtocol)
+
+    for piece in (start, *[b"a:b\r\n" * 100] * 100):
+        connection.data_received(piece)
+
+    assert connection.headers.count((b"a", b"b")) <= limit
+    connection.connection_lost(None)
+
+
+@pytest.mark.parametrize("number", [protocol.MAX_HEADERS, protocol.MAX_HEADERS + 1])
+@pytest.mark.parametrize(
+    "offer", [b"", b"Upgrade: h2c\r\nConnection: upgrade\r\n"], ids=["none", "of another protocol"]
+)
+async def test_a_head_has_few_headers(number: int, offer: bytes) -> None:
+    scopes: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+
+    connection = connected(protocol.HttpProtocol)
+    connection.app = app
+    lines = b"a:b\r\n" * (number - 1 - offer.count(b"\n"))
+
+    connection.data_received(GET[:-2] + lines + offer + b"\r\n")
+    await asyncio.sleep(0)
+
+    assert (REJECTION in scopes[0]) == (number > protocol.MAX_HEADERS)
+    if number > protocol.MAX_HEADERS:
+        assert scopes[0][REJECTION].response().status_code == 431
+    connection.connection_lost(None)
+
+
+def test_a_discarded_body_in_tiny_chunks_ends_the_connection_early(service: Service) -> None:
+    with service.connect() as client:
+        client.sendall(CHUNKED)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+        assert sent_before_the_end(client, b"1\r\nx\r\n" * 10_000) < 2**23
+
+
 BODY = bytes(40 * 2**20)
 CHUNK = b"1000\r\n%b\r\n" % bytes(0x1000)
 EARLY = {

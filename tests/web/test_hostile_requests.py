@@ -250,6 +250,11 @@ WIRE: dict[str, tuple[bytes, bytes]] = {
     "a method that is not for HTTP": (b"TRACE /v1/images HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 405 "),
     "a header of 1 MB": (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 1_000_000, b"HTTP/1.1 431 "),
     "100,000 headers": (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 100_000, b"HTTP/1.1 431 "),
+    "201 headers": (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 200 + b"\r\n", b"HTTP/1.1 431 "),
+    "a complete target of 64 KiB": (
+        b"GET /" + b"a" * 65_536 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"HTTP/1.1 431 ",
+    ),
     "a path of 1 MB": (b"GET /" + b"a" * 1_000_000, b"HTTP/1.1 431 "),
     "a complete head of 70 KB": (
         b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",

@@ -27,6 +27,8 @@ from app.web.server.response import Cycle, date_at
 
 DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds, for an application without our settings
 MAX_HEAD_BYTES = 65_536  # as in uvicorn's slower protocol, on h11
+MAX_HEADERS = 200  # lines of a head: each takes 100 bytes of memory more than its text
+MIN_CHUNK = 4096  # bytes that a chunk counts at least, if nothing reads it: a chunk of one byte costs as much CPU time
 MAX_QUEUED = 16  # requests of a connection that wait for the responses to earlier ones
 PIECE = 16_384  # bytes that are parsed at once
 MAX_CONNECTIONS = 10_000  # of a process; fewer if it may open fewer files
@@ -35,6 +37,7 @@ BURST = 0.001  # seconds; two connections of a burst arrive within them
 PAUSE = 0.0002  # seconds; enough for another worker to wake up
 VERSIONS = ("1.1", "1.0")
 HEAD_TOO_LONG = "Request line and headers are too long."
+TOO_MANY_HEADERS = f"Send at most {MAX_HEADERS} headers."
 CLOSE = {"Connection": "close"}
 # RFC 9110, section 7.2: the host and port of the URL, empty if the URL has none.
 HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~!$&'()*+,;=-]*\]|[0-9A-Za-z.%_~!$&'()*+,;=-]*)(?::[0-9]*)?")
@@ -44,8 +47,8 @@ URL = re.compile(rb"(https?://([^/?#]++))/?", re.IGNORECASE)  # as the target of
 class HttpProtocol(HttpToolsProtocol):
     """A connection with limits, which uvicorn does not have. No state lasts for ever, even if bytes trickle in.
 
-    - Bytes that are not body: a head above MAX_HEAD_BYTES is 431. Longer trailers, or a longer line before a chunk, end
-      the connection.
+    - Bytes that are not body: a head above MAX_HEAD_BYTES or MAX_HEADERS is 431. Longer trailers, or a longer line
+      before a chunk, end the connection. Trailers are not kept.
     - Requests that wait: after MAX_QUEUED, the later ones are dropped, and the connection ends after the last answer.
     - Time: a head that is not complete in REQUEST_TIMEOUT is 408. After an early response, the body has that time, and
       LINGER_BYTES. A client that does not read is given up after STALL_TIMEOUT.
@@ -119,19 +122,22 @@ class HttpProtocol(HttpToolsProtocol):
                 self._close()
             else:
                 self._end(b"431 Request Header Fields Too Large", HEAD_TOO_LONG)
+        elif not self._in_body and len(self.headers) > MAX_HEADERS:
+            self._end(b"431 Request Header Fields Too Large", TOO_MANY_HEADERS)
         elif self._other and not self._in_body and self._timer is None:
             self._start()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # trailers mean nothing here
-            super().on_header(name, value.rstrip(b" \t"))  # httptools keeps the white space behind a value
+        if self._in_body or len(self.headers) > MAX_HEADERS:  # a trailer, or a head that is rejected when it ends
+            return
+        super().on_header(name, value.rstrip(b" \t"))  # httptools keeps the white space behind a value
 
     def on_headers_complete(self) -> None:
         if self._full or len(self.pipeline) >= MAX_QUEUED:
             self._full = True
             self.pipeline[0][0].keep_alive = False  # of the last one that waits
             return
-        if self.parser.takes_offer(self.url, self.headers):
+        if len(self.headers) <= MAX_HEADERS and self.parser.takes_offer(self.url, self.headers):
             return
         self._unset_keepalive_if_required()  # the end of the body before it may have come in the same packet
         version = self.parser.get_http_version()
@@ -141,6 +147,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.url = url[1] + b"/" + self.url[url.end() :]
         if (rejection := self._rejection(version)) is not None:
             self.scope[REJECTION] = rejection  # type: ignore[literal-required]
+            self.url = self.url[: MAX_HEAD_BYTES - 1]  # uvicorn's parser of URLs raises if there is one more byte
         if is_old := version == "1.0":
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
         self._in_body = True
@@ -160,7 +167,7 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._full:
             self._other = 0
             if self.cycle.response_complete:
-                self.transport.discard(len(body))
+                self.transport.discard(max(len(body), MIN_CHUNK))
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -271,6 +278,8 @@ class HttpProtocol(HttpToolsProtocol):
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD_BYTES:
                 return ProblemError(431, detail=HEAD_TOO_LONG, headers=CLOSE)
+        if len(self.headers) > MAX_HEADERS:
+            return ProblemError(431, detail=TOO_MANY_HEADERS, headers=CLOSE)
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
         if codings and codings != [b"chunked"]:
             return ProblemError(501, detail="The only supported transfer coding is chunked.", headers=CLOSE)
