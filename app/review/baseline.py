@@ -31,7 +31,7 @@ from app.settings import ReviewSettings
 PSQL = re.compile(r"^\\.*\n", re.MULTILINE)  # its commands in the output of pg_dump
 TABLE = re.compile(r'CREATE (?:UNLOGGED )?TABLE ("(?:[^"]|"")+"|\S+) ')
 COUNT = "(SELECT count(*) FROM {table})"
-EXTENSION = "let the administrator create extensions before the first migration"
+OUTSIDE = "create it before the first migration, or keep the migrations as they are"
 ELSEWHERE = "elsewhere"  # the schema in which the generated file is tried
 
 UP = """\
@@ -113,9 +113,8 @@ def generate(settings: ReviewSettings, migrations: Sequence[Path], release: str)
             run(connection, "make_history", "review")
             for path in migrations:
                 execute_file(connection, path, transactional(path))
-            extensions = connection.execute("SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'").fetchall()
-            if extensions:
-                raise CommandError(f"a baseline cannot create the extension {extensions[0][0]}.", EXTENSION)
+            if outside := run(connection, "find_outside", "review").fetchone():
+                raise CommandError(f"a baseline cannot create the {outside[0]}.", OUTSIDE)
         wanted = _dumped(url, "public")
         baseline = _written(wanted, migrations, release)
         with closing(scratch.connect(url)) as connection:

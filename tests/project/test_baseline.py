@@ -277,6 +277,45 @@ def test_a_baseline_that_cannot_be_made_changes_no_file(
     assert {path: path.read_bytes() for path in library.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ('CREATE SCHEMA "Old"; CREATE TABLE "Old".orders ();', 'schema "Old"'),
+        ("CREATE EXTENSION hstore;", "extension hstore"),
+        (
+            "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';\n"
+            "CREATE EVENT TRIGGER watch ON sql_drop EXECUTE FUNCTION watch();",
+            "event trigger watch",
+        ),
+        ("CREATE PUBLICATION all_orders;", "publication all_orders"),
+        ("CREATE FOREIGN DATA WRAPPER remote;", "foreign-data wrapper remote"),
+    ],
+)
+def test_a_baseline_does_not_lose_what_is_outside_of_the_schema(
+    statement: str,
+    what: str,
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("REVIEW_DATABASE_URL", server.url())
+    folder = tmp_path / "sql" / "migrations"
+    folder.mkdir(parents=True)
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = sql/migrations\n")
+    files = {
+        "0001_create_orders": "\nCREATE TABLE orders ();",
+        "0002_add_more": f"-- depends: 0001_create_orders\n\n{statement}",
+    }
+    for name, up in files.items():
+        (folder / f"{name}.sql").write_text(f"-- Changes it.\n-- irreversible: it is a test\n{up}\n")
+
+    assert run(["schema", "--project", str(tmp_path), "baseline", "0002", "--release", "v1"]) == 3
+
+    assert capfd.readouterr().err.startswith(f"error: a baseline cannot create the {what}.\n")
+    assert sorted(path.stem for path in folder.iterdir()) == sorted(files)
+
+
 def test_a_database_that_lacks_one_of_the_migrations_is_not_complete(
     library: Library, on: Callable[[str], str], capfd: pytest.CaptureFixture[str]
 ) -> None:
