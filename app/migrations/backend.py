@@ -2,7 +2,6 @@
 
 It differs from yoyo's own psycopg backend in these points:
 
-* yoyo.ini contains no URL.
 * The lock lives as long as its holder's connection. Other migrators wait for it, and `yoyo list` does not need it.
 * Files and history are checked before anything runs.
 * A migration and its record are one transaction, which is retried if a table's lock is not granted.
@@ -25,6 +24,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, MigrationList
 from yoyo.scripts.main import InvalidArgument
+from yoyo.topologicalsort import CycleError
 
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
@@ -124,7 +124,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                 yield
                 if self._is_locked and self._waited is not None:
                     ledger.finish(self.connection, self._waited, self._digests())
-            except (BadMigration, MigrationConflict, KeyError, UnicodeError) as error:  # yoyo cannot read the files
+            except (BadMigration, CycleError, MigrationConflict, KeyError, UnicodeError) as error:  # of the files
                 self._reject_faults()
                 raise CommandError(f"a migration cannot be read: {error!r}.") from error
             except InvalidArgument as error:  # of -r

@@ -70,6 +70,12 @@ def faults(folder: Path, known: Collection[str] = ()) -> list[Fault]:
     return sorted(found)
 
 
+def programs(folder: Path) -> list[Fault]:
+    """Return a fault for each file of Python in a folder, which yoyo would run to read it."""
+    found = sorted(path for path in folder.glob("*.py") if not path.name.startswith("."))
+    return [Fault(path, 1, *misnamed, "file-name") for path in found if (misnamed := _misnamed(path.name))]
+
+
 def _misnamed(name: str) -> tuple[str, str] | None:
     """Return what is wrong with a file's name, and the advice. Return None if nothing is wrong."""
     if NAME.fullmatch(name) or BACKUP.fullmatch(name) or not LIKE_A_NAME.search(name):

@@ -14,6 +14,9 @@ from yoyo import default_migration_table
 from yoyo.scripts.main import parse_args
 
 from app.errors import CommandError, ExitCode, UsageError
+from app.migrations.order import reject_faults
+from app.migrations.validation import programs
+from app.project import current
 
 PROGRAMS = {"yoyo", "yoyo-migrate"}
 
@@ -27,7 +30,10 @@ def command_line() -> argparse.Namespace:
 
 
 def reject_options() -> None:
-    """Raise UsageError if the yoyo command has an option that yoyo ignores, or that would do harm."""
+    """Raise UsageError if the yoyo command has an option that yoyo ignores, or that would do harm.
+
+    Raise CommandError if a folder that it names contains Python.
+    """
     given = vars(command_line())
     command = given.get("command_name")
     table = given.get("migration_table", default_migration_table)
@@ -63,6 +69,8 @@ def reject_options() -> None:
         raise UsageError(f"-n must be 1 or more, not {given['n']}.", "yoyo develop -n 1")
     if command in {"mark", "unmark"} and given.get("force"):
         raise UsageError(f"--force has no effect in `yoyo {command}`.", "remove the option")
+    for folder in given.get("sources") or [current().migrations]:  # yoyo would run Python before any check
+        reject_faults([str(fault) for fault in programs(Path(folder))])
 
 
 def reject_many(names: Sequence[str], done: str, verb: str) -> None:

@@ -1,12 +1,13 @@
 """Limits of the yoyo command, which the runbook describes: yoyo's own errors before it opens the project's backend."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from app.settings import ROOT
-from tests.conftest import BIN, environment
+from tests.conftest import BIN, environment, yoyo_on
 
 MESSAGES = (ROOT / "docs" / "runbook" / "messages.md").read_text()
 RUNBOOK = " ".join(MESSAGES.partition("### yoyo's own")[2].partition("\n## ")[0].split())
@@ -46,3 +47,32 @@ def test_another_database_is_opened_by_stock_yoyo(database: str, tmp_path: Path)
     assert "U         0001_create_images" in done.stdout  # although `database` has it
     assert (tmp_path / "x").exists()
     assert "`yoyo list --database sqlite:///x` creates the file `x`" in RUNBOOK
+
+
+@pytest.mark.parametrize("command", ["apply -r 0002", "list"])
+def test_python_in_the_folder_is_not_run(empty_database: str, tmp_path: Path, command: str) -> None:
+    (tmp_path / "0001_create_a.sql").write_text("CREATE TABLE a ();\n")
+    (tmp_path / "0001_create_a.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE a;\n")
+    (tmp_path / "0002_create_b.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nsteps = []\n")
+
+    done = yoyo_on(empty_database, *command.split(), str(tmp_path))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "0002_create_b.py:1: migrations are plain SQL, not Python" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("command", ["apply", "mark -r 0002"])
+@pytest.mark.parametrize("depends", [("0002_create_b", "0001_create_a"), ("", "0002_create_b")])
+def test_a_circle_of_dependencies_is_one_message(
+    empty_database: str, tmp_path: Path, command: str, depends: tuple[str, str]
+) -> None:
+    for name, other in zip(("0001_create_a", "0002_create_b"), depends, strict=True):
+        header = f"-- depends: {other}\n\n" if other else ""
+        (tmp_path / f"{name}.sql").write_text(f"{header}CREATE TABLE {name[-1]} ();\n")
+        (tmp_path / f"{name}.rollback.sql").write_text(f"-- loses: nothing\n\nDROP TABLE {name[-1]};\n")
+
+    done = yoyo_on(empty_database, *command.split(), str(tmp_path))
+
+    assert done.returncode == 1
+    assert re.search(r"error: nothing was done:\n  .*000[12]_create_[ab].sql:1: depends on ", done.stderr)
