@@ -1,5 +1,6 @@
 """Verdict of a review: the reasons against a migration, and the order in which code and schema are released."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ LONG_WAIT = 1000.0  # milliseconds that reads or writes may wait if nothing is s
 LARGE_SHARE = 0.5  # of a table's rows: so much work grows with the table
 NOTABLE_SHARE = 0.01  # of a table's rows
 CLAIM = "-- loses:"  # of a rollback's header
+# A constraint, or a unique index, in a line of a difference.
+RULE = re.compile(
+    r"[+-] (?:constraint (?P<table>.+?)\.(?P<name>[^:]+):"
+    r'|index (?P<index>[^:]+): CREATE UNIQUE INDEX .*? ON (?:ONLY )?(?P<on>"(?:[^"]|"")+"|\S+) )'
+)
 MAX_DIFF_LINES = 4  # of a difference in a reason
 
 
@@ -73,7 +79,22 @@ def order(reviewed: Reviewed) -> str:
         return "code first: `schema contract` applies it when every instance of the previous release has stopped"
     if reviewed.needed:
         return "schema first, then the code, as the entrypoint does"
+    if rules := _new_rules(reviewed):
+        return f"any, if no release writes a row that {' or '.join(rules)} rejects: the review tried only its own rows"
     return "any: each release runs on both schemas"
+
+
+def _new_rules(reviewed: Reviewed) -> list[str]:
+    """Return the constraints and unique indexes that tables of before have now, so that they reject more rows."""
+    tables = {table.strip('"').replace('""', '"') for table in reviewed.rows}
+    found = [(line[0], match) for line in reviewed.proof.changes if (match := RULE.match(line))]
+    names = {sign: {match["name"] or match["index"] for each, match in found if each == sign} for sign in "+-"}
+    of_others = {
+        match["name"] or match["index"]
+        for _, match in found
+        if (match["table"] or match["on"].strip('"')) not in tables
+    }
+    return sorted(names["+"] - names["-"] - of_others)
 
 
 def _verdict(reasons: list[Reason], reviewed: Reviewed, *, rollback: bool) -> Verdict:

@@ -9,6 +9,7 @@ from app.review.measure import MeasuredRun
 from app.review.plans import Plan
 from app.review.report import render, report
 from app.review.review import PlanChange, Proof, Reviewed
+from app.review.verdict import order
 from app.schema.headers import rollback_of
 from app.settings import ROOT
 
@@ -52,3 +53,32 @@ def test_the_text_has_a_line_for_each_of_the_first_plans(number: int, shown: int
     assert "Scan" not in text
     for format in ("html", "markdown"):
         assert render(made, format).count("Walk") == number
+
+
+@pytest.mark.parametrize(
+    ("changes", "rules"),
+    [
+        (
+            ["+ constraint images.images_short_check: CHECK ((char_length(filename) <= 20)) NOT VALID"],
+            "images_short_check",
+        ),
+        (
+            ["+ index images_title_key: CREATE UNIQUE INDEX images_title_key ON images USING btree (title)"],
+            "images_title_key",
+        ),
+        (['+ index Orders key: CREATE UNIQUE INDEX "Orders key" ON "Orders" USING btree (a)'], "Orders key"),
+        (["+ constraint images.b: CHECK (x)", "+ constraint images.a: FOREIGN KEY (y)"], "a or b"),
+        (["- constraint images.a: CHECK (x) NOT VALID", "+ constraint images.a: CHECK (x)"], ""),
+        (["- constraint images.a: CHECK (x)"], ""),
+        (["+ constraint notes.a: CHECK (x)", "+ index notes_pkey: CREATE UNIQUE INDEX notes_pkey ON notes (id)"], ""),
+        (["+ index images_title_idx: CREATE INDEX images_title_idx ON images USING btree (title)"], ""),
+    ],
+)
+def test_a_rule_that_rejects_rows_limits_the_order_of_a_release(changes: list[str], rules: str) -> None:
+    """The rows of a review fit a rule that rows of clients may violate."""
+    rows = {"images": 10, '"Orders"': 10}
+    reviewed = Reviewed(PATH.stem, PATH, rollback_of(PATH), rows, MeasuredRun(True), proof=Proof(changes=changes))
+
+    limit = f", if no release writes a row that {rules} rejects: the review tried only its own rows"
+
+    assert order(reviewed) == f"any{limit if rules else ': each release runs on both schemas'}"
