@@ -111,6 +111,15 @@ def rest(client: socket.socket) -> bytes:
     return bytes(received)
 
 
+def rest_of(client: socket.socket, size: int) -> bytes:
+    """Return what arrives until there are more bytes than that, or the server ends the connection."""
+    received = bytearray()
+    with suppress(ConnectionError):
+        while len(received) <= size and (piece := client.recv(2**20)):
+            received += piece
+    return bytes(received)
+
+
 def sent_before_the_end(client: socket.socket, endless: bytes) -> int:
     """Send the same bytes until the server ends the connection, at most 16 MiB. Return how many were sent."""
     sent = 0
@@ -428,6 +437,53 @@ def test_a_long_body_in_small_chunks_is_read_whole(service: Service) -> None:
 
     assert received.count(b"HTTP/1.1 200 ") == 2
     assert b"fields: 2\r\n" in received  # no trailer is among the headers
+
+
+@pytest.mark.parametrize("path", [b"/", b"/body"])
+def test_a_body_of_chunks_with_one_byte_ends_the_connection(service: Service, path: bytes) -> None:
+    """Such a chunk costs as much as one of 16 KiB, also after an early response."""
+    with service.connect() as client:
+        with suppress(ConnectionError):
+            client.sendall(CHUNKED.replace(b"/", path, 1))
+            for _ in range(100):
+                client.sendall(b"1\r\nx\r\n" * 1000)
+            client.sendall(b"0\r\n\r\n")
+        received = rest(client)
+
+    assert received.count(b"HTTP/1.1 200 ") == (path == b"/")
+    wait_until(lambda: service.connections == 0)
+
+
+async def test_the_next_request_waits_until_the_client_reads(service: Service) -> None:
+    """Otherwise a client that does not read could have 16 responses of 20 MiB made."""
+    with service.connect(2048) as client:
+        client.sendall(GET.replace(b"/ ", b"/large ", 1) * 3)
+        wait_until(lambda: service.seen == ["/large"])
+        [connection] = service.server.server_state.connections
+        wait_until(lambda: getattr(connection, "_is_next_due", None))
+        seen = list(service.seen)
+        rest_of(client, 3 * len(LARGE))
+
+    assert seen == ["/large"]
+    assert service.seen == ["/large"] * 3
+
+
+def test_responses_that_clients_do_not_read_take_a_limited_memory(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client that has not read for the longest time gives way, and not the one that reads."""
+    monkeypatch.setattr(protocol, "STALL_TIMEOUT", 20)
+    monkeypatch.setattr(protocol, "MAX_UNREAD_BYTES", 2.5 * len(LARGE))
+    with ExitStack() as stack, caplog.at_level(logging.WARNING):
+        clients = [stack.enter_context(service.connect(2048)) for _ in range(3)]
+        for client in clients:
+            before = len(service.seen)
+            client.sendall(GET.replace(b"/ ", b"/large ", 1))
+            wait_until(lambda before=before: len(service.seen) > before)  # type: ignore[misc]
+        lengths = [len(rest_of(client, len(LARGE))) for client in reversed(clients)]
+
+    assert [length > len(LARGE) for length in lengths] == [True, True, False]
+    assert "take too much memory" in caplog.text
 
 
 @pytest.mark.parametrize(

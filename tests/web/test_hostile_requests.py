@@ -264,6 +264,7 @@ WIRE: dict[str, tuple[bytes, bytes]] = {
         b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 12_000 + b"\r\n",
         b"HTTP/1.1 431 ",
     ),
+    "200 headers": (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 199 + b"\r\n", b"HTTP/1.1 200 "),
     "a small head with a body of 70 KB": (
         b"POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: 70000\r\n\r\n"
         + b"a" * 70_000,

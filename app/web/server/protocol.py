@@ -28,11 +28,12 @@ from app.web.server.response import Cycle, date_at
 DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds, for an application without our settings
 MAX_HEAD_BYTES = 65_536  # as in uvicorn's slower protocol, on h11
 MAX_HEADERS = 200  # lines of a head: each takes 100 bytes of memory more than its text
-MIN_CHUNK = 4096  # bytes that a chunk counts at least, if nothing reads it: a chunk of one byte costs as much CPU time
 MAX_QUEUED = 16  # requests of a connection that wait for the responses to earlier ones
 PIECE = 16_384  # bytes that are parsed at once
 MAX_CONNECTIONS = 10_000  # of a process; fewer if it may open fewer files
 MIN_READ_BYTES = 16_384  # a client that reads less in STALL_TIMEOUT is given up
+MAX_UNREAD_BYTES = 128 * 1024**2  # of responses that wait for their clients, in a process
+MANY_BYTES = 1024**2  # of one response: if more wait, the sum is looked at
 BURST = 0.001  # seconds; two connections of a burst arrive within them
 PAUSE = 0.0002  # seconds; enough for another worker to wake up
 VERSIONS = ("1.1", "1.0")
@@ -47,23 +48,27 @@ URL = re.compile(rb"(https?://([^/?#]++))/?", re.IGNORECASE)  # as the target of
 class HttpProtocol(HttpToolsProtocol):
     """A connection with limits, which uvicorn does not have. No state lasts for ever, even if bytes trickle in.
 
-    - Bytes that are not body: a head above MAX_HEAD_BYTES or MAX_HEADERS is 431. Longer trailers, or a longer line
-      before a chunk, end the connection. Trailers are not kept.
+    - Bytes that are not body: a head above MAX_HEAD_BYTES or MAX_HEADERS is 431. Longer trailers, or very
+      many chunks of one or two bytes, end the connection. Trailers are not kept.
     - Requests that wait: after MAX_QUEUED, the later ones are dropped, and the connection ends after the last answer.
     - Time: a head that is not complete in REQUEST_TIMEOUT is 408. After an early response, the body has that time, and
       LINGER_BYTES. A client that does not read is given up after STALL_TIMEOUT.
+    - Memory: the next request waits until the client reads the response to the one before. If responses of more than
+      MAX_UNREAD_BYTES wait, the clients that have not read for the longest time are given up.
     - Connections: beyond max_connections() of this process, the ones that have waited longest for a request are closed.
       If a request runs in each of them, the new connection gets 503.
     """
 
     _in_body: bool = False  # the head is complete, and the message is not
-    _other: int = 0  # bytes since the message began, or since the last byte of its body
+    _other: int = 0  # bytes of the message that are not body. Each byte of the body makes up for two
     _running: RequestResponseCycle | None = None  # the request that is answered; uvicorn's `cycle` is the last one
     _full: bool = False  # more requests waited than MAX_QUEUED: nothing more is read
     _timer: asyncio.TimerHandle | None = (
         None  # until a head is complete, a body has arrived, or a closed connection ends
     )
     _stall: asyncio.TimerHandle | None = None  # while the client has to read
+    _unread_since: float = 0.0  # the loop's time
+    _is_next_due: bool = False  # the next request begins when the client has read
     _since: float = 0.0  # the loop's time at which the connection opened, or its last response ended
     _accepted: ClassVar[float] = 0.0  # time.monotonic() of the last connection of this process
 
@@ -117,7 +122,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._close()
         elif self._other > MAX_HEAD_BYTES:
             if self._in_body:
-                logger.warning("closed a connection: trailers, or the line before a chunk, are too long")
+                logger.warning("closed a connection: trailers, or the lines before its chunks, are too long")
                 self.transport.end()
                 self._close()
             else:
@@ -150,7 +155,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.url = self.url[: MAX_HEAD_BYTES - 1]  # uvicorn's parser of URLs raises if there is one more byte
         if is_old := version == "1.0":
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
-        self._in_body = True
+        self._in_body, self._other = True, min(self._other, PIECE)  # bytes of this piece may be body
         self._stop()
         self.transport.begin()
         super().on_headers_complete()
@@ -165,9 +170,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         if not self._full:
-            self._other = 0
+            self._other = max(0, self._other - 3 * len(body))
             if self.cycle.response_complete:
-                self.transport.discard(max(len(body), MIN_CHUNK))
+                self.transport.discard(len(body))
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -185,6 +190,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._since = self.loop.time()
+        if self.pipeline and self.flow.write_paused:
+            self._is_next_due = True
+            return
         self._running = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
         if self.transport.is_closing():
@@ -203,13 +211,19 @@ class HttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._unread_since = self.loop.time()
         if self._stall is None:
             self._check_reader()
+        if self.transport.get_write_buffer_size() > MANY_BYTES:
+            self._limit_unread()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if not self.transport.is_closing():
             self._stop_stall()
+            if self._is_next_due:
+                self._is_next_due = False
+                self.on_response_complete()
 
     def _check_reader(self, before: float = math.inf) -> None:
         """Abort the connection if the client has read too little of the buffer since the last check."""
@@ -219,6 +233,18 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
         else:
             self._stall = self.loop.call_later(STALL_TIMEOUT, self._check_reader, waiting)
+
+    def _limit_unread(self) -> None:
+        """Abort the connections that have not read for the longest time, until MAX_UNREAD_BYTES are left to read."""
+        writing = [each for each in self.connections if isinstance(each, HttpProtocol) and each._stall is not None]
+        unread = {each: each.transport.get_write_buffer_size() for each in writing}
+        total = sum(unread.values())
+        for connection in sorted(unread, key=lambda each: each._unread_since):
+            if total <= MAX_UNREAD_BYTES:
+                break
+            logger.warning("aborted a connection: responses that clients do not read take too much memory")
+            connection.transport.abort()
+            total -= unread[connection]
 
     def _stop_stall(self) -> None:
         if self._stall is not None:
