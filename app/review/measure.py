@@ -34,6 +34,7 @@ BLOCKED_BY_MODE = {
 MODE_NAMES = dict(zip(BLOCKED_BY_MODE, MODES, strict=True))
 BATCH = 100  # rows of a backfill's measured batch: enough to see its locks
 MAX_BATCH = 10_000  # rows of the others
+MAX_NAMES = 3  # indexes that the words name
 COMMITS = re.compile(r"\bCOMMIT\b", re.IGNORECASE)
 
 
@@ -77,9 +78,10 @@ class Step:
         """Return in words what it did to existing tables."""
         words = [f"rewrites {', '.join(_folded(self.rewritten, self.table_of))}"] if self.rewritten else []
         words += [f"builds {', '.join(self.built)}"] if self.built else []
-        # A rewrite reads the table once for itself, and once for each index.
+        # A rewrite reads the table once for itself, and once or more for each index.
+        rewritten = {self.table_of.get(each, each) for each in self.rewritten}
         words += [
-            f"reads {count(rows, 'row')} of {table}" for table, rows in self.read.items() if table not in self.rewritten
+            f"reads {count(rows, 'row')} of {table}" for table, rows in self.read.items() if table not in rewritten
         ]
         words += [f"changes {count(rows, 'row')} of {table}" for table, rows in self.changed.items()]
         return words + (["waits for earlier transactions"] if self.waits else [])
@@ -109,11 +111,13 @@ def _folded(names: list[str], table_of: dict[str, str]) -> list[str]:
     folded = []
     for name in names:
         table = table_of.get(name, name)
+        indexes = [each for each in names if table_of.get(each) == table != each]
         if table == name:
-            indexes = sum(table_of.get(each) == name != each for each in names)
-            folded.append(f"{name} and its {indexes} index{'es' * (indexes > 1)}" if indexes else name)
-        elif table not in names:
+            folded.append(f"{name} and its {len(indexes)} index{'es' * (len(indexes) > 1)}" if indexes else name)
+        elif table not in names and len(indexes) <= MAX_NAMES:
             folded.append(name)
+        elif table not in names and name == indexes[0]:
+            folded.append(f"{len(indexes)} indexes of {table}")
     return folded
 
 
@@ -223,8 +227,11 @@ def _measure_watched(connection: Connection, before: dict[int, "_Relation"], don
         _measure(connection, before, step)
     if watcher.error:
         done.unmeasured.append(f"the locks of line {step.line}: {watcher.error}")
+    left = _relations(connection)
     for (oid, mode), milliseconds in sorted(watcher.seen.items()):
-        if oid in before:
+        # CONCURRENTLY locks an old index to remove it when no session uses it any longer.
+        is_removed_index = oid in before and oid not in left and before[oid].name != before[oid].table
+        if oid in before and not is_removed_index:
             step.locks.append(_lock(before[oid], mode))
             step.locks[-1].milliseconds = milliseconds
     step.waits = watcher.has_waited

@@ -20,6 +20,15 @@ def test_a_rewrite_is_caught(tried: Try) -> None:
     ]
 
 
+def test_a_reindex_without_a_lock_is_safe_and_its_indexes_are_counted(tried: Try) -> None:
+    part = tried("REINDEX TABLE CONCURRENTLY images;", header="-- irreversible: it changes no schema")
+
+    assert part.apply.level == "safe"
+    [step] = part.reviewed.up.steps
+    assert re.fullmatch(r"rewrites \d+ indexes of images", step.work[0])
+    assert step.work[1:] == ["waits for earlier transactions"]
+
+
 def test_a_scan_that_blocks_reads_is_caught(tried: Try) -> None:
     part = tried("ALTER TABLE images ADD CONSTRAINT images_size_check CHECK (byte_size > 0);")
 

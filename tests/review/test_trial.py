@@ -53,7 +53,7 @@ def test_locks_in_another_order_than_the_service_s_are_a_deadlock(tried: Try) ->
     [
         (
             "ALTER TABLE images ALTER COLUMN id DROP DEFAULT;",
-            "unsafe: the query insert_image of the previous release, old, fails afterwards: "
+            "unsafe: the query insert_image of the previous release, old, and of this one fails afterwards: "
             'null value in column "id" of relation "images" violates not-null constraint',
         ),
         (
