@@ -280,6 +280,9 @@ def _fault(model: type[BaseSettings], fault: ErrorDetails) -> UsageError:
             return UsageError(f"{name} {cause}, not {shown}. Example: {default}.")
         case "int_parsing" | "int_from_float" | "int_type" | "int_parsing_size":
             return UsageError(f"{name} must be a whole number, not {shown}. Example: {default}.")
+        case "string_too_long":
+            longest = fault["ctx"]["max_length"]
+            return UsageError(f"{name} must have at most {longest} characters, not {len(fault['input'])}.")
     return UsageError(f"{name} must not be {shown}.")
 
 

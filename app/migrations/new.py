@@ -69,6 +69,7 @@ def create(message: str, folder: Path | None = None) -> Path:
     depends = f"-- depends: {main}\n" if main else ""
     path = folder / f"{name}.sql"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(MIGRATION.format(title=title, depends=depends))
         with path.with_suffix(".rollback.sql").open("x", encoding="utf-8") as file:

@@ -43,14 +43,14 @@ TAGS = {
 }
 BEARER = (
     "A token from `images token create`, sent as `Authorization: Bearer images_...`. It has one of three scopes: "
-    "`read`, `write` (may also read), or `admin` (may do everything)."
+    "`read`, `write` (may also read), or `admin` (may also import records, and read the schema and positions)."
 )
 PROBLEMS = {
     400: "Your request is malformed, for example not JSON, or an ETag without quotes.",
     401: "Your token is missing, unknown, revoked, or expired.",
     403: "The scope of your token does not allow this. Without authentication: your request does not come from "
     "loopback, or a web page of another origin sent it.",
-    404: "The image does not exist, or it does not have what you asked for.",
+    404: "The image, its part, or the page that you asked for does not exist.",
     406: "Your Accept header allows none of the available media types.",
     408: "The body of your request arrived too slowly.",
     409: "Another request stored one of the images at the same time. Send the request again.",

@@ -30,7 +30,7 @@ TYPES = {
         (403,),
         "The scope of the token is too small",
         "The token is valid, but its scope does not allow this request. A token of scope `read` may only read, `write` "
-        "may also change images, and `admin` may do everything.",
+        "may also change images, and `admin` may also import records, and read the schema and positions.",
         "Use a token with the scope that `detail` names. An operator creates one with `images token create`.",
     ),
     "image-not-found": ProblemType(

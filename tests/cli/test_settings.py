@@ -116,6 +116,7 @@ WRONG = {
     "STORAGE_URL=/srv/photos": "STORAGE_URL has no scheme.",
     "DATABASE_URL=mysql://someone:hunter2@x": "DATABASE_URL must start with postgresql:// or embedded:.",
     "DATABASE_URL=embedded:": "DATABASE_URL needs a folder: embedded:DIR.",
+    f"MIGRATION_ROLE={'a' * 64}": "MIGRATION_ROLE must have at most 63 characters, not 64.",
     "AUTH=\x1b[2J": 'AUTH must be token or none, not "\\x1b[2J".',
 }
 

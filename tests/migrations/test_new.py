@@ -47,6 +47,13 @@ def test_create_makes_a_migration_and_its_rollback_with_headers(tmp_path: Path) 
     )
 
 
+def test_the_first_migration_makes_its_folder(tmp_path: Path) -> None:
+    path = create("Create orders", tmp_path / "sql" / "migrations")
+
+    assert path == tmp_path / "sql" / "migrations" / "0001_create_orders.sql"
+    assert path.exists()
+
+
 @given(st.text(max_size=150))
 def test_any_message_makes_a_right_name_or_is_rejected(message: str) -> None:
     with TemporaryDirectory() as folder:
