@@ -9,6 +9,7 @@ from app.catalogue import ownership
 from app.catalogue.ownership import State
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
+from app.cli.store_folder import warn_if_root
 from app.database import queries
 from app.database.pool import Pool
 from app.embedded_postgres import connectable
@@ -25,6 +26,7 @@ def adopt_store(replaced: UUID | None) -> None:
     """
     settings = read_settings(needs_store=True)
     objects = store.open_store(settings.storage_url)
+    warn_if_root(settings.storage_url)
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
 
     async def work() -> None:

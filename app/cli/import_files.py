@@ -21,6 +21,7 @@ from app.catalogue.ingest import HashedContent, store_image
 from app.catalogue.models import UploadFields
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
+from app.cli.store_folder import warn_if_root
 from app.database.pool import Pool
 from app.decoder.client import EMPTY, Codec
 from app.decoder.formats import Reading
@@ -54,6 +55,7 @@ def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: C
         option = {"tags": "--tag", "use": "--use"}[str(error.errors()[0]["loc"][0])]
         raise UsageError(f"{option} {explain(error.errors()[0])}.") from None
     objects = open_store(settings.storage_url)
+    warn_if_root(settings.storage_url)
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
     run = Import(settings, objects, paths, fields, leave)
     failed: CommandError | None = None

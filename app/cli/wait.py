@@ -19,6 +19,7 @@ from app.catalogue.ownership import compare
 from app.cli.failures import FAILURES, cannot_connect
 from app.cli.output import note
 from app.cli.port import check_port
+from app.cli.store_folder import exists, warn_if_read_only
 from app.database import queries
 from app.database.connect import connect, reject_pooler
 from app.database.errors import TRY_NEXT_HOST, PoolerError
@@ -66,7 +67,7 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
         check_port(ServerSettings())
     assert settings.storage_url is not None
     folder = store_folder(settings.storage_url)
-    if folder is None or folder.exists():
+    if folder is None or exists(folder):
         await _open_and_reach_store(settings, timeout)
     database_url = connectable(settings.database_url)
     if settings.read_database_url is not None:
@@ -83,6 +84,8 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
                 f"make the folder {folder / 'sha256'}",
             )
         await _open_and_reach_store(settings, timeout)
+    if folder is not None:
+        warn_if_read_only(folder)
     await _compare(settings)
 
 
