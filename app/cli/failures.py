@@ -8,14 +8,15 @@ from obstore.exceptions import BaseError
 
 from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE, PoolerError
 from app.errors import CommandError
+from app.migrations.connection import TIMEOUT_HINT, hint_for
 from app.migrations.connection import cannot_connect as cannot_connect
-from app.migrations.connection import hint_for
 from app.settings import Settings
 from app.storage.store import reason
 from app.text import one_line
 
 # Exceptions of a server that fails. Other exceptions are faults of the program.
 FAILURES = (*UNAVAILABLE, asyncpg.PostgresError, psycopg.Error)
+CLOSED_HINT = f"it was stopped, or {TIMEOUT_HINT}"
 CONNECTING = (
     ConnectionRefusedError,
     TimeoutError,
@@ -43,6 +44,8 @@ def failure(error: BaseException, settings: Settings, *, as_owner: bool = False)
         return cannot_connect(error, settings, as_owner=as_owner)
     if isinstance(error, OSError) and error.filename is not None:
         return CommandError(f"{error.filename}: {error.strerror}.")
+    if isinstance(error, asyncpg.InternalClientError):  # asyncpg then says nothing about the reason
+        return CommandError("PostgreSQL failed: it closed the connection between two statements.", CLOSED_HINT)
     message = one_line(str(error)).rstrip(".") or type(error).__name__
     return CommandError(f"PostgreSQL failed: {message}.", hint_for(getattr(error, "sqlstate", None), message))
 

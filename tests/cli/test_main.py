@@ -8,14 +8,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import asyncpg
 import click
 import pytest
+from pydantic import SecretStr
 
 from app.cli.commands import images
+from app.cli.failures import failure
 from app.cli.main import run
 from app.cli.output import color_verdicts
 from app.migrations import new
-from app.settings import ROOT
+from app.settings import ROOT, Settings
 from tests.conftest import BIN, environment, free_port
 from tests.support import forked
 
@@ -230,6 +233,18 @@ def test_both_drivers_have_the_same_words(url: str, reason: str) -> None:
         done = start(*command.split(), DATABASE_URL=url)
 
         assert (done.returncode, done.stderr) == (3, f"error: cannot connect to PostgreSQL at {reason}\n"), command
+
+
+def test_a_connection_that_the_server_closed_is_not_told_in_words_of_the_driver() -> None:
+    """A time-out of 1 ms ends a session between two statements. asyncpg then knows only its own state."""
+    lost = asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+
+    error = failure(lost, Settings(_env_file=None, database_url=SecretStr("postgresql:///x"), auth="none"))
+
+    assert error.message == "PostgreSQL failed: it closed the connection between two statements."
+    assert error.hint == (
+        "it was stopped, or the role, the database or the server has a time-out that is too short: see \\drds of psql"
+    )
 
 
 def test_a_fault_of_the_program_is_no_traceback(
