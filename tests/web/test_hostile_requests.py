@@ -256,6 +256,10 @@ WIRE: dict[str, tuple[bytes, bytes]] = {
         b"HTTP/1.1 431 ",
     ),
     "a path of 1 MB": (b"GET /" + b"a" * 1_000_000, b"HTTP/1.1 431 "),
+    "a whole head with a path of 66 kB": (
+        b"GET /?" + b"a" * 66_000 + b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"HTTP/1.1 431 ",
+    ),
     "a complete head of 70 KB": (
         b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 431 ",
