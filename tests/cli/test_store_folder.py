@@ -92,7 +92,7 @@ def test_root_is_warned_before_it_writes_into_the_folder_of_another_user(
 async def test_a_start_checks_the_folder(
     database: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(store_folder, "_may", lambda path, _: path.exists() and path.name != "sha256")
+    monkeypatch.setattr(store_folder, "_may", lambda path, mode: path.exists() and not (mode and path.name == "sha256"))
     variables = {"DATABASE_URL": as_role(database, "images_app"), "STORAGE_URL": f"file:{folder}", "MIGRATE": "false"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
