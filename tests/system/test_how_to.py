@@ -37,6 +37,7 @@ COMMANDS = (  # of the docs/how-to
 REQUESTS = (  # in this order: each continues the one before
     "upload-images",
     "search-and-page",
+    "tags-months-and-totals",
     "edit-without-conflicts",
     "get-bytes-and-thumbnails",
     "export-and-import",
