@@ -36,7 +36,12 @@ html_show_sphinx = False
 # The contents of the site. They are not in index.md, because a forge shows them there as code.
 CONTENTS = {
     "Tutorials": ["tutorials/first-images", "tutorials/*"],
-    "Use the API": ["how-to/api/upload-images", "how-to/api/search-and-page", "how-to/api/tags-months-and-totals", "how-to/api/*"],
+    "Use the API": [
+        "how-to/api/upload-images",
+        "how-to/api/search-and-page",
+        "how-to/api/tags-months-and-totals",
+        "how-to/api/*",
+    ],
     "Operate": ["how-to/operate/*"],
     "Change the schema": ["how-to/dba/*"],
     "Runbook": ["runbook/index", "runbook/*"],
