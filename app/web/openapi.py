@@ -59,13 +59,13 @@ PROBLEMS = {
     415: "The service does not accept this media type, this image format, or a compressed body.",
     416: "The range begins after the last byte. Content-Range contains the size.",
     421: "Without authentication: Host is not localhost, a name below it, or a loopback address.",
-    422: "Your request is well-formed but not valid. `errors` names each field. Or the image is empty, damaged, or too "
-    "large.",
+    422: "Your request is well-formed but not valid. `errors` names each field.",
     428: "This request needs an If-Match header.",
     429: "Your token has sent too many requests, or too many bytes today. Try again after the seconds in Retry-After.",
     503: "The database or the object store is not available, the service is busy, or a migration is pending. Try again "
     "after the seconds in Retry-After.",
 }
+REJECTED_IMAGE = " Or the image is empty, damaged, or too large."
 LIMIT_HEADERS = ("RateLimit-Policy", "RateLimit")  # of responses to tokens with limits
 PROBLEM_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After"}
 PATH_PARAMETER = re.compile(r"{(\w+):(\w+)}")  # as Starlette writes it: name and converter
@@ -240,7 +240,7 @@ def _problems(declared: Iterable[str]) -> Json:
         types = {"type": {"enum": [problem["type"] for problem in problems]}}
         examples = {kind or "plain": {"value": problem} for kind, problem in zip(found, problems, strict=True)}
         responses[str(status)] = {
-            "description": PROBLEMS[status],
+            "description": PROBLEMS[status] + (REJECTED_IMAGE if "broken-image" in found else ""),
             "headers": _response_headers(*([PROBLEM_HEADERS[status]] if status in PROBLEM_HEADERS else [])),
             "content": {PROBLEM: {"schema": {"allOf": [_schema(Problem)], "properties": types}, "examples": examples}},
         }

@@ -91,12 +91,22 @@ def _api() -> Iterator[str]:
                 if parameters := operation["parameters"]:
                     yield "\n| parameter | in | meaning |\n|---|---|---|\n"
                     yield from (
-                        f"| `{each['name']}` | {each['in']} | {_cell(each.get('description', ''))} |\n"
+                        f"| `{each['name']}` | {each['in']} | {_cell(each.get('description', '') + _values(each))} |\n"
                         for each in parameters
                     )
                 yield "\n| status | meaning | problems |\n|---|---|---|\n"
                 for status, response in sorted(operation["responses"].items()):
                     yield f"| {status} | {_cell(response['description'])} | {_kinds(response)} |\n"
+
+
+def _values(parameter: dict[str, Any]) -> str:
+    """Return the values that a parameter may have, and its default."""
+    schema, text = parameter["schema"], ""
+    if values := schema.get("enum"):
+        text += f" One of {', '.join(f'`{value}`' for value in values)}."
+    elif "maximum" in schema:
+        text += f" From {schema['minimum']:,} to {schema['maximum']:,}."
+    return text + (f" Default: {default}." if (default := schema.get("default")) else "")
 
 
 def _kinds(response: dict[str, Any]) -> str:
