@@ -46,21 +46,26 @@ def missing_roles(url: str) -> list[str]:
 
 
 def run_pg_dump(url: str, *options: str) -> str:
-    """Return the output of pg_dump without yoyo's tables, as UTF-8. Raises what `dump` raises."""
+    """Return the output of pg_dump without yoyo's tables and the schemas of other owners, as UTF-8.
+
+    Raises what `dump` raises.
+    """
     parameters = conninfo_to_dict(url)
     # In the environment, because the process list shows arguments.
     password = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}
     # pg_dump sets all other settings that change its text itself.
     parameters["options"] = f"{parameters.get('options', '')} {WITHOUT_TIME_OUTS} -c quote_all_identifiers=off"
+    with open_url(url) as connection:
+        reject_pooler(connection)  # the settings of pg_dump would stay in the pooler's session
+        others = [f"--exclude-schema={name}" for (name,) in run(connection, "find_other_schemas")]
     command: list[str | Path] = [
         binaries(18) / "pg_dump",
         "--encoding=UTF8",
         "--exclude-table=*yoyo*",
+        *others,
         *options,
         make_conninfo("", **parameters),
     ]
-    with open_url(url) as connection:
-        reject_pooler(connection)  # the settings of pg_dump would stay in the pooler's session
     done = subprocess.run(command, env=os.environ | password, check=True, capture_output=True, encoding="utf-8")
     return done.stdout
 
