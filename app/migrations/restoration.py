@@ -6,6 +6,7 @@ The text of schema.sql has the statements for missing things. This program print
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from app.migrations.restored_parts import NAME, is_of_parent, parents, unquoted
 from app.migrations.restored_rights import restore_comment, restore_owner, restore_rights
 from app.migrations.restored_tables import (
     COLUMN,
@@ -37,13 +38,14 @@ OTHERS = {
 # Their places among all statements when they are created. Comments, owners and rights come after them.
 CREATED = ("type", "table", "sequence", "column", "function", "index", "constraint", "statistics", "policy", "rule")
 FIRST_CREATED = 30  # place among the statements
+VALIDATED = 45  # place
 COMMENT = 50  # place
 BY_HAND = 90  # place
-QUOTE = '"'
 INDEX = re.compile(r"(CREATE (?:UNIQUE )?INDEX)( \S+ ON (?!ONLY )(?P<table>\S+) .*)", re.DOTALL)
 CREATE_TRIGGER = re.compile(r"\ACREATE TRIGGER\b")
 NEW = "_new"  # ends the name of an index that replaces another one
 MAX_NAME = 63  # bytes of a name in PostgreSQL
+OWNER = re.compile(rf"owned by (?P<table>{NAME})\.(?P<column>.+)", re.DOTALL)
 MARKS = re.compile(r"(, INVALID|, clustered|, replica identity)+$")
 ENABLED = re.compile(r"(?P<text>.+?)(?:, enabled (?P<enabled>[DRA]))?", re.DOTALL)
 HOW_ENABLED = {None: "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
@@ -55,7 +57,13 @@ def statements(differences: Iterable[Difference], schema_file: str) -> list[str]
     differences = list(differences)
     gone = {each.thing: each.found or "" for each in differences if each.expected is None}
     missing = {each.thing: each.expected or "" for each in differences if each.found is None}
-    steps = [step for difference in differences for step in _of(difference, shipped, gone, missing)]
+    tables = parents(differences, schema_file)
+    steps = [
+        step
+        for difference in differences
+        if not is_of_parent(difference, gone | missing, tables)
+        for step in _of(difference, shipped, gone, missing)
+    ]
     return [_concurrently(text, missing) for _, text in sorted(steps, key=lambda step: step[0])]
 
 
@@ -103,8 +111,11 @@ def _is_covered(difference: Difference, whole: dict[str, str], shipped: dict[str
         )
     if kind == "sequence" and f"table {name}" in whole:
         return True
-    owner = re.search(r"owned by (.+)\.", whole.get(f"sequence {name}", "")) if kind == "table" else None
-    return owner is not None and f"table {owner[1].strip(QUOTE)}" in whole
+    owner = OWNER.search(whole.get(f"sequence {name}", "")) if kind == "table" else None
+    return owner is not None and (
+        f"table {unquoted(owner['table'])}" in whole
+        or (difference.expected is None and f"column {unquoted(owner['table'])}.{owner['column']}" in whole)
+    )
 
 
 def _other(name: str, difference: Difference) -> tuple[int, str]:
@@ -159,6 +170,11 @@ def _create(kind: str, name: str, difference: Difference, shipped: dict[str, str
         yield place, f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(part)} {match['type']}{options};{fails}"
     elif kind == "sequence" and key not in shipped:
         return
+    elif kind == "constraint" and _can_be_validated(difference.expected or "", shipped.get(key, "")):
+        # With NOT VALID, PostgreSQL does not read the table under ACCESS EXCLUSIVE.
+        add = f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(part)} {difference.expected}"
+        yield place, f"{add} NOT VALID;"
+        yield VALIDATED, f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(part)};"
     elif key in shipped:
         yield place, shipped[key]
         if kind == "table":
@@ -171,6 +187,12 @@ def _create(kind: str, name: str, difference: Difference, shipped: dict[str, str
         return  # its constraint makes it
     else:
         yield BY_HAND, f"-- {difference}: schema.sql has no statement that makes it"
+
+
+def _can_be_validated(definition: str, shipped: str) -> bool:
+    """Return whether the constraint can be added NOT VALID first. A foreign key of a partitioned table cannot."""
+    is_key = definition.startswith("FOREIGN KEY ") and shipped.startswith("ALTER TABLE ONLY ")
+    return (is_key or definition.startswith("CHECK ")) and not re.search(r" NOT (?:VALID|ENFORCED)$", definition)
 
 
 def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str]) -> Iterator[tuple[int, str]]:

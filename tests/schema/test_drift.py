@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,8 +11,8 @@ from app.cli import show_drift
 from app.errors import ExitCode
 from app.migrations import restoration
 from app.migrations.connection import run
-from app.migrations.dump import compare
-from app.project import current
+from app.migrations.dump import compare, dump
+from app.project import chosen, current
 from app.schema import drift
 from app.schema.drift import THINGS, Drift
 
@@ -147,6 +148,56 @@ def test_each_change_by_hand_is_found_and_taken_back(owner: psycopg.Connection) 
         except (AssertionError, psycopg.Error) as error:
             wrong.append(f"{change}: {str(error)[:600]}")
     assert not wrong, "\n".join(wrong)
+
+
+PARTITIONED = """
+CREATE TABLE "Orders" (id bigint, "At it" date, total numeric NOT NULL) PARTITION BY RANGE ("At it");
+CREATE TABLE "Orders 2026" PARTITION OF "Orders" FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+"""
+OF_PARTITIONS = """
+ALTER TABLE "Orders" ADD "a b" integer
+ALTER TABLE "Orders" DROP COLUMN id
+ALTER TABLE "Orders" ALTER total SET DEFAULT 0
+ALTER TABLE "Orders 2026" ALTER total SET DEFAULT 0
+ALTER TABLE "Orders" ADD CONSTRAINT "My check" CHECK (total > 0)
+ALTER TABLE "Orders 2026" ADD CONSTRAINT mine CHECK (total > 0)
+CREATE INDEX "My index" ON "Orders" (total)
+CREATE UNIQUE INDEX mine ON "Orders 2026" (total DESC)
+CREATE TABLE "Orders ""Rest" PARTITION OF "Orders" DEFAULT
+ALTER TABLE "Orders" ADD "a b" serial
+CREATE TABLE "My ""table" (a integer, "B c" serial)
+""".strip().splitlines()
+
+
+def test_changes_of_partitions_are_taken_back(empty_database: str, tmp_path: Path) -> None:
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = sql/migrations\n")
+    (tmp_path / "sql").mkdir()
+    wrong = []
+    with psycopg.connect(empty_database, autocommit=True) as connection, chosen(tmp_path):
+        connection.execute(PARTITIONED)
+        current().schema_file.write_text(dump(empty_database))
+        for change in OF_PARTITIONS:
+            try:
+                with connection.transaction(force_rollback=True):
+                    connection.execute(change.encode())
+                    assert found(connection).words, "not found"
+                    statements = restored(connection)
+                    for statement in statements:
+                        connection.execute(statement.replace(" CONCURRENTLY", "").encode())
+                    assert found(connection).words == [], statements
+            except (AssertionError, psycopg.Error) as error:
+                wrong.append(f"{change}: {str(error)[:600]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_constraint_is_validated_apart(owner: psycopg.Connection) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute("ALTER TABLE images DROP CONSTRAINT images_title_check")
+
+        assert restored(owner)[:2] == [
+            "ALTER TABLE images ADD CONSTRAINT images_title_check CHECK ((char_length(title) <= 200)) NOT VALID;",
+            "ALTER TABLE images VALIDATE CONSTRAINT images_title_check;",
+        ]
 
 
 def test_an_event_trigger_is_removed_before_its_function(owner: psycopg.Connection) -> None:
