@@ -18,16 +18,20 @@ INSERT INTO s."T t" VALUES (1, 'a');
 CREATE TABLE logs (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE s."Old" PARTITION OF logs FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 INSERT INTO logs VALUES ('2020-02-02');
+CREATE INDEX ON logs (at);
 """
+REINDEX_PARTITIONS = "REINDEX TABLE CONCURRENTLY logs;"
 REINDEX = 'REINDEX INDEX CONCURRENTLY s."I i";'
 REINDEX_TABLE = 'REINDEX (VERBOSE, CONCURRENTLY) TABLE s."T t";'
 DETACH = 'ALTER TABLE logs DETACH PARTITION s."Old" CONCURRENTLY;'
 ATTACH = "ALTER TABLE logs ATTACH PARTITION s.\"Old\" FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"
 INDEXES = """
 SELECT relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid
-WHERE indrelid IN (SELECT unnest(ARRAY[oid, reltoastrelid]) FROM pg_class WHERE relname = 'T t') ORDER BY relname
+WHERE indrelid IN (SELECT unnest(ARRAY[oid, reltoastrelid]) FROM pg_class WHERE relname IN ('T t', 'Old'))
+ORDER BY relname
 """
-PARTITIONS = "SELECT inhrelid::regclass::text, inhdetachpending FROM pg_inherits"
+PARTITIONS = "SELECT inhrelid::regclass::text, inhdetachpending FROM pg_inherits WHERE inhparent = 'logs'::regclass"
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM pg_class LIMIT 1"  # CONCURRENTLY waits for it
 
 
 def write(folder: Path, up: str, down: str = "") -> Path:
@@ -52,14 +56,13 @@ def interrupt(url: str, folder: Path, blocker: str, half_done: str) -> None:
         wait_until(lambda: not watcher.execute(MIGRATORS).fetchall())
 
 
-@pytest.mark.parametrize("statement", [REINDEX, REINDEX_TABLE])
+@pytest.mark.parametrize("statement", [REINDEX, REINDEX_TABLE, REINDEX_PARTITIONS])
 def test_a_killed_reindex_leaves_no_invalid_index(empty_database: str, tmp_path: Path, statement: str) -> None:
     folder = write(tmp_path / "migrations", statement)
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(MAKE.encode())
         before = connection.execute(INDEXES).fetchall()
-        blocker = 'LOCK TABLE s."T t" IN ROW EXCLUSIVE MODE'
-        interrupt(empty_database, folder, blocker, "SELECT FROM pg_index WHERE NOT indisvalid")
+        interrupt(empty_database, folder, SNAPSHOT, "SELECT FROM pg_index WHERE NOT indisvalid")
 
         done = yoyo_on(empty_database, "apply", str(folder))
 
