@@ -31,8 +31,8 @@ def verify_schema(format: str, *, repairs: bool) -> ExitCode:
     try:
         with closing(connect(settings)) as connection:
             reject_pooler(connection)
+            reject_other_schema(connection)  # before the session has only one schema
             Session(connection, settings.migration_role, LOCK_WAIT)
-            reject_other_schema(connection)
             checks = prepare(connection)
             total = sum(check.plan.rows_expected for check in checks)
             with Progress("rows", total, is_scaled=True) as progress:

@@ -11,7 +11,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from app.errors import CommandError, UsageError
 from app.migrations import backfill, ledger, lock
-from app.migrations.connection import Connection, connect, explain, reading, run, sentence
+from app.migrations.connection import Connection, connect, explain, reading, reject_other_schema, run, sentence
 from app.migrations.session import Session
 from app.program import SCHEMA
 from app.project import current
@@ -70,6 +70,7 @@ def read(settings: Settings, folder: Path | None = None) -> list[Progress]:
     """Return how far each backfill of the folder is. Raises CommandError."""
     try:
         with reading(settings) as connection:
+            reject_other_schema(connection)
             run(connection, "prepare_reading")
             return _read(connection, folder or current().migrations)
     except psycopg.Error as error:
@@ -114,6 +115,7 @@ def change(settings: Settings, name: str, state: str, folder: Path | None = None
     """Pause, resume or cancel the backfill that this name begins, and return its ID. Wait for the batch that runs."""
     try:
         with connect(settings) as connection:
+            reject_other_schema(connection)
             Session(connection, settings.migration_role, BATCH_WAIT)
             progress = _find(_read(connection, folder or current().migrations), name)
             if progress.state == "done":

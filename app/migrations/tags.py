@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection, reject_other_schema, run
 from app.migrations.ledger import username
 from app.schema.history import Entry
 
@@ -27,7 +27,8 @@ class Tag:
 
 
 def read(connection: Connection) -> list[Tag]:
-    """Return the tags of the database, the oldest first."""
+    """Return the tags of the database, the oldest first. Raises CommandError if the search_path leads elsewhere."""
+    reject_other_schema(connection)
     if run(connection, "find_tags").fetchone() != (True,):
         return []
     return [Tag(*row) for row in run(connection, "read_tags").fetchall()]

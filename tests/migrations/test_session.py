@@ -187,7 +187,15 @@ def test_the_shortest_time_outs_do_not_end_the_session(plain: psycopg.Connection
 
 @pytest.mark.parametrize(
     ("path", "command"),
-    [("''", "yoyo list"), ("''", "yoyo rollback"), ("nowhere", "images schema status"), ("pg_catalog", "yoyo apply")],
+    [
+        ("''", "yoyo list"),
+        ("''", "yoyo rollback"),
+        ("nowhere", "images schema status"),
+        ("pg_catalog", "yoyo apply"),
+        ("''", "images schema backfill status"),
+        ("nowhere", "images schema backfill pause 0079"),
+        ("pg_catalog", "images schema tag"),
+    ],
 )
 def test_a_search_path_that_leads_nowhere_is_an_error(
     plain: psycopg.Connection, database: str, command: str, path: str
@@ -203,6 +211,19 @@ def test_a_search_path_that_leads_nowhere_is_an_error(
         "error: the search_path leads to no schema for tables that this role may use.\n"
         "hint: set the search_path to the schema of the tables: ?options=-csearch_path%3DSCHEMA in the URL\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command", ["schema verify", "schema backfill status", "schema backfill cancel 0079", "schema tag"]
+)
+def test_a_search_path_that_leads_elsewhere_is_an_error(plain: psycopg.Connection, database: str, command: str) -> None:
+    with psycopg.connect(database) as connection:
+        sets(plain, "DATABASE", connection.info.dbname, ["search_path = information_schema, public"])
+
+    done = forked.run(environment(DATABASE_URL=database), "images", *command.split())
+
+    said = "error: the search_path leads to schema information_schema, but schema public has an installation.\n"
+    assert (done.returncode, done.stderr.partition("hint: ")[0]) == (3, said)
 
 
 @pytest.mark.usefixtures("template")  # it makes the roles that a dump names
