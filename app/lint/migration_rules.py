@@ -110,7 +110,7 @@ def _too_long(text: str) -> str:
     if match is None:
         return ""
     seconds = float(match[1]) * UNITS[match[2] or "ms"]
-    if seconds == 0:
+    if seconds <= 0:
         return NO_LOCK_TIMEOUT
     return f"requests queue behind the lock for up to {text.strip()}" if seconds > MAX_LOCK_TIMEOUT else ""
 

@@ -245,12 +245,14 @@ def ask(connection: Connection, queries: Iterable[str], known: Answers | None = 
     A slow query with an answer in `known` runs again only if the planner's estimate has changed.
     """
     answers: Answers = {}
+    late = 0
     for text in dict.fromkeys(queries):
         for words, arguments in examples(text):
             plan = (known or {}).get((text, words))
             try:
-                answers[text, words] = explain(connection, text, arguments, known=_plan(plan))
+                answers[text, words] = explain(connection, text, arguments, known=_plan(plan), late=late)
             except psycopg.Error as error:
+                late += isinstance(error, psycopg.errors.QueryCanceled)
                 # Its details may have values of the row, which differ each time.
                 answers[text, words] = one_line(error.diag.message_primary or str(error))
     return answers

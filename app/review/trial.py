@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from app.errors import CommandError
 from app.lint.alter_table import MODES
@@ -17,6 +17,7 @@ from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, run, run_text
 from app.project import current
 from app.review.measure import MAX_BATCH, MODE_NAMES
+from app.review.plans import time_limit
 from app.review.scratch import connect
 from app.review.traffic import Call, Met, Traffic, calls_of, explained, first_free_row, open_session
 from app.review.watch import locks_of
@@ -28,6 +29,7 @@ CHECKS = "consistency_*.sql"  # in sql/review/: each returns the faults that it 
 EXAMPLES = 2  # of each query that reads, which the trial compares before and after
 NUMBER = re.compile(r"[0-9]+")
 CHECKED_ROWS = 5_000  # earlier rows that a check computes again
+CANCELED = "57014"  # SQLSTATE of a query that took longer than its limit
 NOT_THERE = ("42P01", "42883", "42703", "42704")  # a table, function, column or type does not exist (yet)
 BLOCKING = "SHARE"  # from this mode on, a lock blocks writes
 
@@ -221,8 +223,14 @@ def _ask(url: str, role: str | None, calls: Sequence[Call], *, only_plan: bool =
 
     With `only_plan`, PostgreSQL plans it and checks the rights: a new query may need an index of a later migration.
     """
+    answers: Answers = {}
+    late = 0
     with closing(open_session(url, role)) as connection:
-        return {call: _answer(connection, call, "EXPLAIN " if only_plan else "") for call in calls}
+        for call in calls:
+            answers[call] = answer = _answer(connection, call, "EXPLAIN " if only_plan else "")
+            late += isinstance(answer, str) and answer.startswith(CANCELED)
+            connection.execute(SQL("SET statement_timeout = {}").format(Literal(time_limit(late))))
+    return answers
 
 
 def _answer(connection: Connection, call: Call, prefix: str) -> int | str:

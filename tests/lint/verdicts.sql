@@ -1886,6 +1886,271 @@ DO $$ BEGIN RAISE NOTICE 'version %', current_setting('server_version'); END $$;
 CREATE TABLE marks (id bigint PRIMARY KEY, image_id uuid);
 ALTER TABLE marks ALTER COLUMN image_id SET NOT NULL, ADD CONSTRAINT marks_image_id_key UNIQUE (image_id);
 
+-- unsafe (PostgreSQL locks and releases): a column of all values beside a comment and a grant
+COMMENT ON TABLE images IS 'x';
+ALTER TABLE images ADD COLUMN caption text;
+UPDATE ONLY public.images AS i SET (caption, updated_at) = (SELECT i.title, now());
+
+-- unsafe (PostgreSQL locks and releases): a LIMIT in the target of a subselect of FROM
+UPDATE images SET color = t.term FROM (SELECT image_id, term FROM image_terms ORDER BY term) AS t WHERE t.image_id = images.id;
+
+-- unsafe (PostgreSQL locks and releases): a loop with COMMIT of which one turn writes all
+-- transactional: false
+DO $$
+BEGIN
+    FOR i IN 1..3 LOOP
+        UPDATE images SET color = NULL WHERE color = '#00000' || i;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL locks and releases): a WHILE loop without COMMIT
+DO $$
+DECLARE
+    n bigint := 1;
+BEGIN
+    WHILE n > 0 LOOP
+        DELETE FROM image_terms WHERE ctid IN (SELECT ctid FROM image_terms WHERE term LIKE 'old:%' LIMIT 1000);
+        GET DIAGNOSTICS n = ROW_COUNT;
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL locks and releases): a ROLLBACK in a transactional DO
+DO $$ BEGIN PERFORM 1; ROLLBACK; END $$;
+
+-- unsafe (PostgreSQL locks and releases): a scan under ACCESS EXCLUSIVE, by EXISTS
+ALTER TABLE images ADD COLUMN a bigint;
+DO $$ BEGIN IF EXISTS (SELECT FROM images WHERE title = 'x' AND description = 'y') THEN RAISE EXCEPTION 'no'; END IF; END $$;
+
+-- unsafe (PostgreSQL locks and releases): a scan under ACCESS EXCLUSIVE, by a variable
+ALTER TABLE images ADD COLUMN a bigint;
+DO $$ DECLARE n bigint; BEGIN SELECT count(*) INTO n FROM images; RAISE NOTICE '%', n; END $$;
+
+-- unsafe (PostgreSQL locks and releases): a scan under ACCESS EXCLUSIVE, by an assignment
+ALTER TABLE images ADD COLUMN a bigint;
+DO $$ DECLARE n bigint := (SELECT count(*) FROM image_terms); BEGIN RAISE NOTICE '%', n; END $$;
+
+-- unsafe (PostgreSQL locks and releases): a scan under SHARE ROW EXCLUSIVE of a trigger
+-- before: touch
+CREATE TRIGGER images_touch BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION touch();
+SELECT count(*) FROM images WHERE updated_at > now();
+
+-- unsafe (PostgreSQL locks and releases): an hour of lock_timeout, with the unit apart
+SET LOCAL lock_timeout = '1 h';
+DROP TRIGGER images_list_updated ON images;
+CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images
+FOR EACH ROW EXECUTE FUNCTION images_list_updated();
+
+-- unsafe (PostgreSQL locks and releases): a lock_timeout of -1
+SET LOCAL lock_timeout TO '-1';
+ALTER TABLE images ADD COLUMN note text;
+
+-- care (PostgreSQL locks and releases): the order of locks, by COMMENT and DROP COLUMN
+-- before: note_column
+ALTER TABLE image_words ADD COLUMN weight bigint;
+ALTER TABLE images ALTER COLUMN album_id SET DEFAULT 0;
+
+-- unsafe (PostgreSQL locks and releases): a column that is ambiguous in the INSERT trigger, among others
+ALTER TABLE public.images ADD COLUMN IF NOT EXISTS note text, ADD COLUMN "term" text;
+
+-- unsafe (PostgreSQL locks and releases): a trigger turned off for replicas only
+ALTER TABLE images DISABLE TRIGGER images_list_truncated;
+
+-- unsafe (PostgreSQL locks and releases): all triggers of a table, in DO
+DO $$ BEGIN ALTER TABLE tokens DISABLE TRIGGER ALL; END $$;
+
+-- unsafe (PostgreSQL locks and releases): another body for what a word index stores
+CREATE OR REPLACE FUNCTION images_word_document(title text, description text, filename text, tags text[], content_type text)
+RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN to_tsvector('simple', coalesce(title, ''));
+
+-- unsafe (PostgreSQL locks and releases): row level security for the tokens
+ALTER TABLE tokens ENABLE ROW LEVEL SECURITY;
+
+-- unsafe (PostgreSQL locks and releases): a primary key of the side table, with CASCADE
+ALTER TABLE image_terms DROP CONSTRAINT IF EXISTS image_terms_pkey CASCADE;
+
+-- unsafe (PostgreSQL locks and releases): a function that only a function of a trigger calls
+DROP FUNCTION images_words(text, boolean);
+
+-- unsafe (PostgreSQL locks and releases): an enum with another spelling
+-- before: kinds kinds_table
+ALTER TYPE public.kind RENAME VALUE 'a' TO 'A';
+
+-- unsafe (PostgreSQL locks and releases): a value added and used by an INSERT in DO
+-- before: kinds kinds_table
+ALTER TYPE kind ADD VALUE 'c' AFTER 'b';
+DO $$ BEGIN INSERT INTO things VALUES (1, 'c'); END $$;
+
+-- unsafe (PostgreSQL locks and releases): a domain that becomes NOT NULL, with a table of it
+-- before: kinds label_column
+ALTER DOMAIN public.label SET NOT NULL;
+
+-- care (PostgreSQL locks and releases): NOT VALID without an index, with ON DELETE SET NULL
+-- before: albums album_column
+ALTER TABLE images ADD CONSTRAINT images_album_fkey FOREIGN KEY (album_id) REFERENCES albums ON DELETE SET NULL NOT VALID;
+
+-- care (PostgreSQL locks and releases): an index of an expression of updated_at
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_updated_idx ON images ((updated_at AT TIME ZONE 'UTC'));
+
+-- care (PostgreSQL locks and releases): a virtual column without the word
+ALTER TABLE images ADD COLUMN area bigint GENERATED ALWAYS AS (width::bigint * height);
+
+-- unsafe (PostgreSQL locks and releases): the default of a column that the trigger's INSERT leaves out
+ALTER TABLE token_events ALTER COLUMN happened_at DROP DEFAULT;
+
+-- unsafe (PostgreSQL locks and releases): a default of updated_at is dropped, and INSERT of the release gives it
+ALTER TABLE images ALTER COLUMN tags DROP DEFAULT, ALTER COLUMN id DROP DEFAULT;
+
+-- care (PostgreSQL locks and releases): a default that each INSERT gives itself
+ALTER TABLE images ALTER COLUMN updated_at DROP DEFAULT;
+
+-- care (PostgreSQL locks and releases): SELECT for every role
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC;
+
+-- safe (PostgreSQL locks and releases): a nullable column and its comment
+ALTER TABLE images ADD COLUMN owner_id bigint;
+COMMENT ON COLUMN images.owner_id IS 'The owner.';
+
+-- safe (PostgreSQL locks and releases): a DEFAULT of several immutable functions
+ALTER TABLE images ADD COLUMN parts text[] DEFAULT string_to_array(lower('A,B'), ',');
+
+-- safe (PostgreSQL locks and releases): a DEFAULT of a jsonb literal and a concatenation
+ALTER TABLE images ADD COLUMN extra jsonb NOT NULL DEFAULT '{"a": 1}'::jsonb || '{"b": [1, 2]}';
+
+-- safe (PostgreSQL locks and releases): a DEFAULT of a time zone
+ALTER TABLE images ADD COLUMN local timestamptz DEFAULT timezone('UTC', timestamp '2026-01-01 00:00');
+
+-- safe (PostgreSQL locks and releases): a backfill by the migrator
+-- before: caption_column
+UPDATE images SET caption = title WHERE id = '00000000-0000-0000-0000-000000000001' AND caption IS NULL;
+
+-- safe (PostgreSQL locks and releases): a view in the place of a column's old name
+ALTER TABLE content_checks RENAME TO checks;
+CREATE VIEW content_checks AS SELECT * FROM checks;
+GRANT SELECT, INSERT, UPDATE, DELETE ON content_checks TO images_app;
+
+-- safe (PostgreSQL locks and releases): three CHECKs NOT VALID in one statement
+ALTER TABLE images
+    ADD CONSTRAINT images_width_check CHECK (width > 0) NOT VALID,
+    ADD CONSTRAINT images_height_check CHECK (height > 0) NOT VALID;
+
+-- safe (PostgreSQL locks and releases): VALIDATE in DO
+-- before: size_check
+ALTER TABLE ONLY "images" VALIDATE CONSTRAINT "images_size_check";
+
+-- unsafe (PostgreSQL locks and releases): a CHECK with OR, valid at once, in ADD COLUMN beside others
+ALTER TABLE images ADD COLUMN note text, ADD CONSTRAINT images_any CHECK (title IS NOT NULL OR description IS NOT NULL);
+
+-- unsafe (PostgreSQL locks and releases): NOT NULL by a CHECK that has OR
+-- before: any_check
+ALTER TABLE images ALTER COLUMN title SET NOT NULL;
+
+-- unsafe (PostgreSQL locks and releases): a foreign key of several columns
+-- before: pairs
+ALTER TABLE images ADD FOREIGN KEY (width, height) REFERENCES sizes (width, height);
+
+-- care (PostgreSQL locks and releases): a table that is dropped with IF EXISTS and is not used
+-- before: albums
+DROP TABLE IF EXISTS albums;
+
+-- unsafe (PostgreSQL locks and releases): DROP of two tables, one in use
+-- before: albums
+DROP TABLE albums, image_words;
+
+-- unsafe (PostgreSQL locks and releases): an index of a matview that is dropped, which CONCURRENTLY needs
+-- before: types_view
+-- query refresh: SELECT content_type FROM image_types ORDER BY content_type LIMIT 1
+DROP MATERIALIZED VIEW image_types;
+
+-- unsafe (PostgreSQL locks and releases): a temporary table that hides one, in DO
+DO $$ BEGIN CREATE TEMP TABLE tokens (id uuid); END $$;
+
+-- unsafe (PostgreSQL locks and releases): a query cancelled by pg_terminate_backend in a WITH
+WITH gone AS (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle') SELECT count(*) FROM gone;
+
+-- unsafe (PostgreSQL locks and releases): COPY to a file, in DO
+DO $$ BEGIN EXECUTE 'COPY images TO ''/tmp/x.csv'''; END $$;
+
+-- unsafe (PostgreSQL locks and releases): a stored generated column, in EXECUTE of a joined text
+DO $$
+BEGIN
+    EXECUTE 'ALTER TABLE images ADD COLUMN area bigint '
+        || 'GENERATED ALWAYS AS (width::bigint * height) STORED';
+END
+$$;
+
+-- unsafe (PostgreSQL locks and releases): a SQL function with two statements, called
+CREATE FUNCTION change() RETURNS void LANGUAGE sql AS $$
+    ALTER TABLE images ALTER COLUMN width TYPE bigint;
+    SELECT;
+$$;
+SELECT change();
+
+-- unsafe (PostgreSQL locks and releases): a function called in the FROM clause
+CREATE FUNCTION wipe() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN DELETE FROM image_words; RETURN 1; END $$;
+SELECT n FROM wipe() AS n;
+
+-- unsafe (PostgreSQL locks and releases): a function called in a DEFAULT
+CREATE FUNCTION key() RETURNS uuid LANGUAGE sql AS 'SELECT gen_random_uuid()';
+ALTER TABLE images ADD COLUMN key uuid DEFAULT key();
+
+-- unsafe (PostgreSQL locks and releases): a partition of a table in use, with its parent's index built
+-- before: views
+CREATE UNIQUE INDEX IF NOT EXISTS views_key ON views (day, image);
+
+-- care (PostgreSQL locks and releases): a table INHERITS, later
+-- before: albums
+ALTER TABLE albums NO INHERIT images;
+
+-- unsafe (PostgreSQL locks and releases): an owner without rights
+ALTER TABLE tokens OWNER TO postgres;
+
+-- unsafe (PostgreSQL locks and releases): a schema's owner
+REVOKE ALL ON SCHEMA public FROM images_app;
+
+-- unsafe (PostgreSQL locks and releases): a sequence's rights
+REVOKE ALL ON FUNCTION images_find_token(uuid) FROM PUBLIC, images_app;
+
+-- unsafe (PostgreSQL locks and releases): the last use of the word NOT NULL in a type
+ALTER TABLE images ADD COLUMN owner text NOT NULL DEFAULT NULL;
+
+-- safe (PostgreSQL locks and releases): a large table of constants
+CREATE TABLE weights (id bigint PRIMARY KEY, weight numeric NOT NULL CHECK (weight > 0));
+INSERT INTO weights SELECT n, n / 10.0 FROM generate_series(1, 100) AS n;
+ANALYZE weights;
+
+-- safe (PostgreSQL locks and releases): a new partitioned table with its partitions, and an index
+CREATE TABLE hits (day date NOT NULL, image_id uuid NOT NULL, PRIMARY KEY (day, image_id)) PARTITION BY RANGE (day);
+CREATE TABLE hits_2026 PARTITION OF hits FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE TABLE hits_rest PARTITION OF hits DEFAULT;
+CREATE INDEX hits_image_id_idx ON hits (image_id);
+
+-- safe (PostgreSQL locks and releases): a new materialized view
+CREATE MATERIALIZED VIEW months AS SELECT date_trunc('month', created_at) AS month, count(*) AS images FROM images GROUP BY 1
+WITH NO DATA;
+
+-- safe (PostgreSQL locks and releases): an index on a new table, and a trigger of it
+CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, words text, changed_at timestamptz);
+CREATE FUNCTION notes_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.changed_at := now();
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER notes_changed BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION notes_changed();
+
+-- safe (PostgreSQL locks and releases): an expression index of an immutable function of ours
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_title_fold_idx ON images (images_fold(title));
+
+-- safe (PostgreSQL locks and releases): a partial unique index of a new column
+-- before: album_column
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY images_album_key ON images (album_id) WHERE album_id IS NOT NULL;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -2045,3 +2310,15 @@ CREATE INDEX images_trgm_idx ON images USING gin (title gin_trgm_ops);
 -- BEFORE unused
 CREATE VIEW unused_view AS SELECT 1 AS one;
 CREATE FUNCTION unused_function(value bigint) RETURNS bigint LANGUAGE sql RETURN value;
+
+-- BEFORE note_column
+ALTER TABLE images ADD COLUMN album_id bigint;
+
+-- BEFORE caption_column
+ALTER TABLE images ADD COLUMN caption text;
+
+-- BEFORE any_check
+ALTER TABLE images ADD CONSTRAINT images_any CHECK (title IS NOT NULL OR description IS NOT NULL);
+
+-- BEFORE pairs
+CREATE TABLE sizes (width integer, height integer, PRIMARY KEY (width, height));

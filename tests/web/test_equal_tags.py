@@ -13,7 +13,7 @@ from yoyo import read_migrations
 
 from app.catalogue import tag_keys
 from tests.conftest import backend_on, yoyo_on
-from tests.schema.test_migrations import CONTRACTS
+from tests.schema.test_migrations import CONTRACTS, MERGE
 from tests.support.api import faults, insert, upload
 from tests.support.pictures import picture
 from tests.support.properties import few, given, settings, st
@@ -186,3 +186,46 @@ def test_each_release_finds_its_terms(database: str) -> None:
             backend.apply_migrations(backend.to_apply(read_migrations("sql/migrations")))
         assert terms(connection) == [("beach", 1), ("café", 1), ("sea", 1)]
         assert connection.execute("SELECT tags FROM images").fetchall() == [(["Beach", "Sea", "Café"],)]
+
+
+def test_a_rollback_under_traffic_leaves_no_term_of_a_key(database: str) -> None:
+    """Between the rollbacks of 0072 and 0071, edits and removals know only the tags as they are written."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        for tags in (["Fog"], ["Rain"], ["Sun", "sun"], ["Sea"]):
+            insert(connection, title=tags[0], tags=tags)
+        assert yoyo_on(database, "rollback", "-r", "0072_replace_images_terms").returncode == 0
+        connection.execute("UPDATE images SET tags = '{}' WHERE title = 'Fog'")
+        connection.execute("UPDATE images SET tags = '{sun}' WHERE title = 'Sun'")
+        connection.execute("DELETE FROM images WHERE title = 'Rain'")
+
+        assert yoyo_on(database, "rollback", "-r", "0071_vacuum_image_terms").returncode == 0
+
+        found = connection.execute("SELECT term FROM image_terms WHERE term LIKE 'tag:%' ORDER BY term").fetchall()
+        assert found == [("tag:Sea",), ("tag:sun",)]
+        wrong = """
+            SELECT title FROM images LEFT JOIN image_words ON image_id = id
+            WHERE words IS DISTINCT FROM images_word_document(title, description, filename, tags, content_type)
+        """
+        assert connection.execute(wrong).fetchall() == []
+
+
+def test_a_rollback_restores_the_tags_of_an_image_that_was_edited_otherwise(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        assert yoyo_on(database, "rollback", "-r", MERGE).returncode == 0
+        for title in ("kept", "renamed", "tagged"):
+            insert(connection, title=title, tags=["Beach", "beach", " Sea"])
+        [(before,)] = connection.execute("SELECT updated_at FROM images WHERE title = 'kept'").fetchall()
+        with backend_on(database) as backend:
+            backend.released = frozenset(CONTRACTS)
+            backend.apply_migrations(backend.to_apply(read_migrations("sql/migrations")))
+        connection.execute("UPDATE images SET title = 'other', updated_at = now() WHERE title = 'renamed'")
+        connection.execute("UPDATE images SET tags = '{Sea}', updated_at = now() WHERE title = 'tagged'")
+
+        assert yoyo_on(database, "rollback", "-r", MERGE).returncode == 0
+
+        assert connection.execute("SELECT title, tags FROM images ORDER BY title").fetchall() == [
+            ("kept", ["Beach", "beach", " Sea"]),
+            ("other", ["Beach", "beach", " Sea"]),
+            ("tagged", ["Sea"]),
+        ]
+        assert connection.execute("SELECT updated_at FROM images WHERE title = 'kept'").fetchone() == (before,)
