@@ -2,7 +2,7 @@
 import { find } from "./dom.js";
 
 /** @typedef {{ detail: string, pointer?: string, parameter?: string }} FieldError */
-/** @typedef {{ title?: string, detail?: string, errors?: FieldError[] }} ProblemBody */
+/** @typedef {{ type?: string, title?: string, detail?: string, errors?: FieldError[] }} ProblemBody */
 
 /** An answer that is no success: problem+json (RFC 9457). Status 0: the service did not answer. */
 export class Problem extends Error {
@@ -17,6 +17,7 @@ export class Problem extends Error {
     const sentences = [body?.detail, ...fields].filter(Boolean).join("; ");
     super(sentences || body?.title || `The service answered with status ${status}.`);
     this.status = status;
+    this.kind = body?.type?.split("/").at(-1); // such as no-thumbnail
     this.title = body?.title;
     this.retryAfter = Number(retryAfter) || 0;
   }

@@ -630,10 +630,16 @@ def test_a_picture_without_a_preview_offers_its_bytes_and_an_animated_png_moves(
 
     tile(page, "Moving").click()
     expect(page.locator("#full")).to_have_js_property("naturalWidth", 1500)
+    no_thumbnail = {"type": "/problems/no-thumbnail", "title": "These bytes have no thumbnail", "status": 404}
+    page.route("**/thumbnail*", lambda route: route.fulfill(status=404, json=no_thumbnail))
     page.keyboard.press("ArrowRight")
-
     expect(page.get_by_role("alert")).to_contain_text("This image has no preview.")
     expect(page.get_by_role("button", name="Download the original")).to_be_visible()
+
+    page.unroute("**/thumbnail*")
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("An upload of the same bytes restores them.")
+    expect(page.get_by_role("button", name="Download the original")).to_have_count(0)
 
 
 def test_an_image_that_cannot_be_loaded_ahead_shows_no_message(site: Site, page: Page) -> None:

@@ -61,8 +61,8 @@ class View {
       if (following) await (await ask(thumbnail(following.id), { signal })).blob(); // into the browser's cache
     } catch (error) {
       if (signal.aborted || full.src) return;
-      const { status, message } = Problem.from(error);
-      if (status === 404) {
+      const { kind, message } = Problem.from(error);
+      if (kind === "no-thumbnail") {
         const original = button("Download the original", () => download.click());
         this.showMissing("This image has no preview.", original);
       } else this.showMissing(message);
