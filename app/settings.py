@@ -19,7 +19,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from app import project
 from app.errors import UsageError, WrongSettingsError
 from app.text import printable
-from app.urls import WrongURLError, check_database_url, check_storage_url, checked_origins, is_loopback
+from app.urls import (
+    MASK,
+    WrongURLError,
+    check_database_url,
+    check_storage_url,
+    checked_origins,
+    is_loopback,
+    may_have_password,
+)
 
 ROOT = project.OWN
 SECRETS = Path("/run/secrets")  # Docker's folder; SECRETS_DIR names another one
@@ -250,13 +258,15 @@ def _read(model: type[Read]) -> tuple[Read | None, list[UsageError]]:
             raise UsageError(f"{cause.filename} cannot be read: {cause.strerror}.")
         case UnicodeError():  # its message may show the bytes of a secret
             raise UsageError(".env or the file of a secret is not UTF-8.")
-    raise UsageError(f"SECRETS_DIR: {cause}.")
+    # The message of pydantic has the value, which may be a URL with a password.
+    raise UsageError("SECRETS_DIR must be a folder." if "@" in str(cause) else f"SECRETS_DIR: {cause}.")
 
 
 def _fault(model: type[BaseSettings], fault: ErrorDetails) -> UsageError:
     """Return one fault of pydantic as a sentence with the name of the setting, its value, and an example."""
     field = str(fault["loc"][0])
     name, value = field.upper(), printable(str(fault["input"]))
+    value = MASK if may_have_password(value) else value
     shown = f'"{value[:MAX_SHOWN]}"' + ("..." if len(value) > MAX_SHOWN else "")
     info = model.model_fields[field]
     default = info.default

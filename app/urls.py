@@ -198,6 +198,8 @@ def check_storage_url(url: str) -> None:
         raise WrongURLError("contains a ? or a #", STORE_CREDENTIALS)
     before, at, _ = rest.replace("%40", "@").rpartition("@")
     if scheme == "file":
+        if not rest.strip("/"):
+            raise WrongURLError("needs a folder: file:DIR")
         if at and (":" in before or before.startswith("//")):  # a folder may have an @ in its name: file:/srv/a@b
             raise WrongURLError("contains an @", STORE_CREDENTIALS)
         return
@@ -241,6 +243,11 @@ def _masked_option(option: str) -> str | None:
     if not equals:
         return None  # the rest of a secret that contains an unescaped &
     return f"{name}={MASK if SECRET_OPTION.search(name) else value}"
+
+
+def may_have_password(text: str) -> bool:
+    """Return whether the value of a setting seems to be a URL with a password, maybe in the wrong line."""
+    return "://" in text and "@" in text
 
 
 def mask_server_url(url: str) -> str:

@@ -20,6 +20,7 @@ from app.urls import (
     checked_origins,
     mask_server_url,
     mask_url,
+    may_have_password,
 )
 
 # Variables of uvicorn, the object store's client and the service itself that are shown if they are set.
@@ -89,7 +90,8 @@ def _masked(name: str, text: str) -> str:
         return MASK
     if URL.fullmatch(name):
         return mask_server_url(text)
-    return text if name in NAMES or SHOWN.fullmatch(name) else MASK
+    may_be_shown = name in NAMES or SHOWN.fullmatch(name)
+    return text if may_be_shown and not may_have_password(text) else MASK
 
 
 def _default(value: object) -> str | None:

@@ -88,6 +88,14 @@ def not_modified(request: Request[State], headers: dict[str, str], conflict: str
     return matches
 
 
+def with_coding(request: Request[State], headers: dict[str, str]) -> dict[str, str]:
+    """Return the validators of a 304 for JSON: the ETag is that of the compressed bytes if the client has these."""
+    zipped = f'{headers["ETag"][:-1]}-gzip"'
+    has_zipped = any(zipped in line for line in request.headers.getlist("if-none-match"))
+    vary = ", ".join([headers["Vary"], "Accept-Encoding"] if "Vary" in headers else ["Accept-Encoding"])
+    return headers | {"Vary": vary} | ({"ETag": zipped} if has_zipped else {})
+
+
 def _is_later(headers: dict[str, str], request: Request[State], name: str) -> bool | None:
     """Return whether Last-Modified is later than the date in a header of the request.
 

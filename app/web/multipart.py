@@ -21,6 +21,8 @@ FILE = "file"  # the name of the part that is the file
 MAX_SHOWN = 60  # characters of a wrong name in a message
 # A name of 255 characters, percent-encoded in both `filename` and `filename*`, takes 6,120 bytes.
 MAX_HEADER_BYTES = 8192
+CHARSETS = {b"utf-8", b"utf8", b"us-ascii"}
+PLAIN = {b"7bit", b"8bit", b"binary"}  # values of Content-Transfer-Encoding that change nothing
 FILENAME_EXTENDED = re.compile(rb";\s*filename\*\s*=", re.IGNORECASE)
 # RFC 8187, section 3.2.1: charset, language and the percent-encoded value.
 EXTENDED_VALUE = re.compile(rb"(utf-8|iso-8859-1)'[^']*'((?:[^%]|%[0-9a-f]{2})*)", re.IGNORECASE | re.DOTALL)
@@ -53,7 +55,7 @@ async def read_form(content_type: str, chunks: AsyncIterator[bytes], limits: Lim
     Raises ProblemError:
         400: the form is malformed.
         413: the file is too large.
-        415: the charset is not UTF-8.
+        415: a charset is not UTF-8, or a part is encoded.
         422: the file has no file name, or its part has another name.
     """
     with Spool() as spool:
@@ -79,14 +81,14 @@ class _Parser:
         if not boundary:
             raise ProblemError(400, detail="The Content-Type has no boundary.")
         # RFC 7578 has no charset here. Python knows charsets in which any bytes decode to something that is not text.
-        if parameters.get(b"charset", b"utf-8").lower() not in {b"utf-8", b"utf8"}:
+        if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
             raise ProblemError(415, detail="The charset of multipart/form-data must be UTF-8.")
         self.pieces: list[memoryview] = []  # of the file, from the last chunk
         self.complete = False
         self._form = form
         self._limits = limits
         self._header_name = self._header_value = b""
-        self._disposition = b""
+        self._headers: dict[bytes, bytes] = {}  # of the present part
         self._add = self._ignore  # the consumer of the data of the present part
         self._name = ""  # of the present field
         self._has_filename = False  # the present field
@@ -118,7 +120,7 @@ class _Parser:
             raise ProblemError(400, detail=f"The multipart/form-data body is malformed: {error}.") from None
 
     def _begin_part(self) -> None:
-        self._disposition = b""
+        self._headers = {}
 
     def _add_to_header_name(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]
@@ -127,17 +129,21 @@ class _Parser:
         self._header_value += data[start:end]
 
     def _end_header(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            self._disposition = self._header_value
+        if b"\n" in self._header_value:
+            raise ProblemError(400, detail="A line of the head of a part must end with CR LF.")
+        self._headers[self._header_name.lower()] = self._header_value
         self._header_name = self._header_value = b""
 
     def _start_part(self) -> None:
-        _, parameters = parse_options_header(self._disposition)
+        disposition = self._headers.get(b"content-disposition", b"")
+        _, parameters = parse_options_header(disposition)
         if b"name" not in parameters:
             raise ProblemError(400, detail="A part of the form has no name in its Content-Disposition.")
         self._name = _decode(parameters[b"name"])
+        if self._headers.get(b"content-transfer-encoding", b"binary").strip().lower() not in PLAIN:
+            raise ProblemError(415, detail="Send the parts of a form as they are, without Content-Transfer-Encoding.")
         if self._name == FILE:
-            filename = filename_in(self._disposition)
+            filename = filename_in(disposition)
             if filename is None:
                 raise file_error("must be given once, as a part with a file name")
             if self._form.filename is not None:
@@ -147,6 +153,9 @@ class _Parser:
         else:
             if len(self._form.fields) == self._limits.fields:
                 raise ProblemError(400, detail=f"The form has more than {self._limits.fields} fields.")
+            charset = parse_options_header(self._headers.get(b"content-type"))[1].get(b"charset", b"utf-8")
+            if charset.lower() not in CHARSETS:
+                raise ProblemError(415, detail="The fields of a form must be UTF-8.")
             self._has_filename = b"filename" in parameters
             self._add = self._add_to_field
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 import traceback
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -328,6 +328,14 @@ def test_a_folder_without_a_scheme_is_completed(monkeypatch: pytest.MonkeyPatch)
     assert faults()[1] == "hint: for a folder write file:/srv/photos (other stores are s3://, gs:// and az://)"
 
 
+@pytest.mark.parametrize("url", ["file:", "file:/", "file://", "file:///"])
+def test_a_store_of_files_needs_a_folder(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("STORAGE_URL", url)
+
+    assert faults() == ["error: STORAGE_URL needs a folder: file:DIR."]
+
+
 def test_the_migrator_has_the_applications_url_unless_it_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", URL)
     assert read_settings().migrator_url == read_settings().database_url
@@ -619,6 +627,23 @@ def test_a_folder_of_secrets_that_does_not_exist_is_an_error(monkeypatch: pytest
     monkeypatch.setenv("SECRETS_DIR", str(tmp_path / "none"))
 
     assert faults() == [f'error: SECRETS_DIR: directory "{tmp_path}/none" does not exist.']
+
+
+def test_a_url_in_the_line_of_another_setting_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = ""
+    names = {name.upper() for model in MODELS for name in model.model_fields} | {"SECRETS_DIR", "UVICORN_LOG_LEVEL"}
+    for url in ("postgresql://app:hunter2@db/images", "postgresql://app:hunter2 hunter2@db/images"):
+        for name in sorted(names):
+            with monkeypatch.context() as patch:
+                patch.setenv(name, url)
+                with suppress(UsageError):
+                    show("json")
+            shown += "\n".join([*capsys.readouterr(), *faults()])
+
+    assert "***" in shown
+    assert "hunter2" not in shown
 
 
 def test_yoyo_reads_secrets_too(tmp_path: Path) -> None:

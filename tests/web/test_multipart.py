@@ -210,3 +210,34 @@ def test_a_file_under_another_name_is_told_the_right_one(content: bytes) -> None
 def test_a_field_without_a_file_name_that_is_not_text_is_told_so() -> None:
     with pytest.raises(ProblemError, match="must be UTF-8"):
         read(form(part('name="title"', b"\xff")))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ('name="title"\r\nContent-Type: text/plain; charset=utf-16le', 415),
+        ('name="title"\r\nContent-Type: text/plain; charset=iso-8859-1', 415),
+        ('name="title"\r\ncontent-transfer-encoding: quoted-printable', 415),
+        ('name="file"; filename="a.png"\r\nContent-Transfer-Encoding: base64', 415),
+        ('name="file"; filename="a.png"\nContent-Type: image/png', 400),
+        ('name="title"\nX: y', 400),
+    ],
+)
+def test_a_part_in_another_coding_is_rejected(headers: str, status: int) -> None:
+    with pytest.raises(ProblemError) as raised:
+        read(form(part(headers, b"text")))
+
+    assert raised.value.problem.status == status
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Content-Type: text/plain; charset=UTF-8",
+        "Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 8bit",
+        "Content-Transfer-Encoding: Binary",
+        "Content-Type: application/json",
+    ],
+)
+def test_a_part_that_names_its_plain_coding_is_read(headers: str) -> None:
+    assert read(form(part(f'name="title"\r\n{headers}', b"text"))).fields == [("title", "text")]

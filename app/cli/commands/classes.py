@@ -1,6 +1,7 @@
 """Command and group of the `images` command line: help with examples and exit codes, --quiet and --verbose."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,20 +40,22 @@ class Command(click.Command):
             self.params += common_options()
 
     def invoke(self, ctx: click.Context) -> Any:
-        self._reject_bytes(ctx)
+        self._check_texts(ctx)
         if self.warns:
             from app.cli.show_settings import warn_of_unknown_names
 
             warn_of_unknown_names()
         return super().invoke(ctx)
 
-    def _reject_bytes(self, ctx: click.Context) -> None:
-        """Raise click.BadParameter if text is not UTF-8. The name of a file may have any bytes."""
+    def _check_texts(self, ctx: click.Context) -> None:
+        """Raise click.UsageError if a text is empty or not UTF-8. The name of a file may have any bytes."""
         for parameter in self.params:
             value = ctx.params.get(parameter.name or "")
             for text in value if isinstance(value, tuple) else [value]:
-                if parameter.type is click.STRING and isinstance(text, str) and encodable(text) != text:
-                    raise click.BadParameter(f"{printable(text)} is not UTF-8.", ctx, parameter)
+                if parameter.type is click.STRING and isinstance(text, str):
+                    require_text(text, parameter, ctx)
+                    if encodable(text) != text:
+                        raise click.BadParameter(f"{printable(text)} is not UTF-8.", ctx, parameter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:
@@ -61,6 +64,24 @@ class Command(click.Command):
                     formatter.write(f"{'':{formatter.current_indent}}{example.strip()}\n")
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning in sorted(self.exit_codes.items())])
+
+
+def require_text(text: str, parameter: click.Parameter | None, context: click.Context | None) -> None:
+    """Raise click.UsageError for an empty text, such as a variable of a script that is not set."""
+    if not text and parameter is not None:
+        name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name.strip("[].")
+        raise click.UsageError(f"{name} must not be empty.", context)
+
+
+class FilePath(click.Path):
+    """The path of a file or a folder. An empty path would be the current folder, so it is rejected."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        require_text(str(value), param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class PassingCommand(Command):

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from app.cli.commands.classes import Command
+from app.cli.commands.classes import Command, FilePath
 
 
 @click.command(
@@ -15,7 +15,7 @@ from app.cli.commands.classes import Command
     examples="images import ~/photos\nimages import --tag harbour --tag 2026 a.jpg b.png",
     exit_codes={1: "at least one file was rejected"},
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=FilePath(), metavar="PATH...")
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Add this tag to each new image. You can repeat this option."
 )
@@ -58,7 +58,7 @@ def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tup
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="FILE",
     help="Write to FILE instead of stdout. FILE appears only when the export is complete.",
 )

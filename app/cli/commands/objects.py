@@ -108,7 +108,7 @@ def keep(command: tuple[str, ...]) -> int:
     While the command runs, a DELETE removes the row of an image but keeps its bytes. The exit code is that of
     COMMAND.
     """
-    if not command:
+    if not command or not command[0]:
         raise UsageError("no command to run.", "images objects keep -- COMMAND [ARG]...")
     from app.cli.keep_objects import keep_objects
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.commands.classes import Group, format_option
+from app.cli.commands.classes import FilePath, Group, format_option
 from app.errors import UsageError
 
 
@@ -23,7 +23,7 @@ def complete_migration(context: click.Context, parameter: click.Parameter, incom
 @click.group(cls=Group)
 @click.option(
     "--project",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="FOLDER",
     help="The folder with yoyo.ini. Default: SCHEMA_PROJECT, or the current folder, or one above it.",
 )
@@ -54,7 +54,7 @@ def status(format: str) -> int:
     "images schema check --format sarif > schema.sarif",
     exit_codes={0: "no findings", 1: "findings", 3: "could not be checked"},
 )
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@click.argument("files", nargs=-1, type=FilePath(), metavar="[FILE]...")
 def check(files: tuple[Path, ...], format: str) -> int:
     """Find unsafe statements in sql/, without a database.
 
@@ -194,7 +194,7 @@ def rollback(name: str, yes: bool) -> int:
 
 
 @schema.command(warns=False, examples="images schema renumber sql/migrations/0038_index_images_title.sql")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 def renumber(file: Path) -> None:
     """Give a migration and its dependents the next free number.
 
@@ -244,7 +244,7 @@ def accept(migrations: tuple[str, ...], every: bool) -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="FILE",
     help="Write to FILE instead of stdout. FILE is replaced only when the dump is complete.",
 )

@@ -25,7 +25,7 @@ from app.errors import ImageNotFoundError
 from app.observability.logs import logger
 from app.storage import store
 from app.web.auth import confirm
-from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators
+from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators, with_coding
 from app.web.location import sees_locations, shown
 from app.web.operations import (
     JSON,
@@ -160,7 +160,7 @@ async def get_image(request: Request[State]) -> Response:
         raise ImageNotFoundError
     headers = _validators(request, row)
     if not_modified(request, headers, "version-conflict"):
-        return Response(status_code=304, headers=headers)
+        return Response(status_code=304, headers=with_coding(request, headers))
     [image] = await shown(request, [row["image"]])
     return Response(image, headers=headers, media_type="application/json")
 
