@@ -46,6 +46,7 @@ def session(text: str, url: str, folder: Path, name: str) -> tuple[str, dict[str
     """Return the commands for a database of this name, with a folder of the test, and their environment."""
     text = text.replace(".venv/bin/", "").replace("/backup/2026-01-31", f"{folder}/backup")
     text = re.sub(r"\bobjects=\S+", f"objects={folder}/objects", text)
+    text = text.replace("chown -R images ", f"chown -R {os.geteuid()} ")
     text = re.sub(r"(createdb |--quiet |dump\" |--dbname=)images", rf"\1{name}", text)
     variables = environment(
         DATABASE_URL=url,
