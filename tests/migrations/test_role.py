@@ -77,6 +77,7 @@ def test_everything_belongs_to_the_role(
             backend.rollback_migrations(last)
 
 
+@pytest.mark.usefixtures("template")  # it makes the roles that a dump names
 def test_the_other_commands_of_the_owner_use_it_too(login: str, empty_database: str, folder: Path) -> None:
     assert yoyo_on(login, "apply", str(folder), MIGRATION_ROLE="shop owner").returncode == 0
     assert yoyo_on(login, "unmark", "-m", "0003", str(folder), MIGRATION_ROLE="shop owner").returncode == 0
