@@ -20,10 +20,10 @@ from app.database.pool import Pool
 from app.decoder.formats import EXTENSIONS, Reading
 from app.observability.logs import logger
 from app.settings import Settings
-from app.storage import keys, store
+from app.storage import files, keys, store
 from app.storage.spool import Content
 
-MAX_WRITES = 3  # of the same bytes in one upload. More are needed only if the store loses them.
+MAX_WRITES = 6  # of the same bytes in one upload. More than one is needed if DELETEs of the same bytes come in between.
 
 
 class HashedContent(NamedTuple):
@@ -73,8 +73,11 @@ async def store_image(
             # The row is committed after the bytes are written, so a crash can leave bytes without a row, but no row
             # without bytes. No connection is held while they are written. A DELETE may remove them meanwhile, until
             # this transaction has the lock. Then they are looked up, and written again if they are gone.
+            await files.make_folder(objects, key)
             await store.put(objects, key, hashed.content, reading.measure.content_type)
+            await files.sync(objects, key)
             written += 1
+            await confirm()  # the bytes may be in another store, mounted meanwhile
             async with pool.store_transaction() as connection:
                 await queries.lock_content(connection, hashed.sha256)
                 if await store.size(objects, key) != hashed.byte_size:

@@ -21,7 +21,7 @@ from app.errors import WrongStoreError
 from app.observability.logs import logger
 from app.settings import Settings
 from app.single_flight import SingleFlight
-from app.storage import identity, store
+from app.storage import files, identity, store
 
 SAMPLE = 20  # images whose bytes are looked for before a store without an ID is adopted
 # Seconds between two attempts to compare, while PostgreSQL or the store does not answer. Each is twice as long as the
@@ -157,6 +157,7 @@ class StoreGuard:
         self._flight: SingleFlight[None, WrongStoreError | None] = SingleFlight()
         self._cannot = False  # the service has no right to the IDs, so it serves without them
         self._claimed: UUID | None = None  # the ID that the database and the store had when this worker started
+        self._mark: tuple[int, ...] | None = None  # of catalogue.json at the last comparison, if the store is a folder
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -192,7 +193,10 @@ class StoreGuard:
         self._cannot = False
         try:
             async with Pool(self._settings, "store") as pool:
-                return self._judge(await (compare if self._is_started else claim)(pool, self._objects))
+                mark = await files.mark(self._objects, identity.KEY)
+                fault = self._judge(await (compare if self._is_started else claim)(pool, self._objects))
+                self._mark = mark
+                return fault
         except InsufficientPrivilegeError:
             self._cannot = True
             raise
@@ -214,11 +218,13 @@ class StoreGuard:
         return fault
 
     async def admit(self) -> None:
-        """Return if images may be stored. If the store is not compared yet, compare it.
+        """Return if images may be stored. If the store is not compared yet, or is another folder now, compare it.
+
+        A disk that is unmounted leaves an empty folder. Without this, it would get the images of MAX_POLL_INTERVAL.
 
         Raises WrongStoreError if the store belongs to another catalogue, and the errors of NOT_COMPARED.
         """
-        if self.ownership is None and not self._cannot:
+        if not self._cannot and (self.ownership is None or await files.mark(self._objects, identity.KEY) != self._mark):
             with suppress(InsufficientPrivilegeError):
                 await self._flight.share(None, self._attempt)
         self.check()

@@ -7,7 +7,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 from obstore.store import ObjectStore
 from pydantic import BaseModel, ValidationError
 
-from app.storage import store
+from app.storage import files, store
 
 KEY = "catalogue.json"  # `images objects check` looks for orphans only in sha256/ and thumbnails/
 NOT_OURS = {"lost+found"}  # folders of a file system
@@ -48,6 +48,7 @@ async def write(objects: ObjectStore, id: UUID, *, replace: bool = False) -> Non
     content = Identity(catalogue=id).model_dump_json().encode()
     try:
         await obstore.put_async(objects, KEY, content, mode="overwrite" if replace else "create", use_multipart=False)
+        await files.sync(objects, KEY)
     except AlreadyExistsError:
         pass
     except (NotSupportedError, BaseError) as error:

@@ -20,7 +20,7 @@ from app.catalogue.ownership import Ownership, State, claim
 from app.cli.check_objects import TENTH
 from app.database.pool import Pool
 from app.settings import Settings
-from app.storage import identity
+from app.storage import identity, store
 from app.storage.identity import KEY
 from app.storage.keys import storage_key
 from app.storage.store import open_store
@@ -175,6 +175,40 @@ async def test_a_worker_notices_that_its_store_was_exchanged(
         await answered(client, 200)
         await upload(client, picture(seed=1))
     assert len(objects(settings)) == 2
+
+
+@pytest.mark.parametrize("instead", ["an empty folder", "another catalogue"])
+async def test_no_upload_is_stored_after_an_exchange_that_the_worker_has_not_noticed(
+    instead: str, settings: Settings, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume was unmounted before the next comparison, or while the bytes were written."""
+    folder = place(settings, "")
+    async with client_of(settings) as client:
+        await upload(client)
+        away = folder.with_name("away")
+
+        def exchange() -> None:
+            folder.rename(away)
+            folder.mkdir()
+            if instead != "an empty folder":
+                (folder / KEY).write_text(identity.Identity(catalogue=uuid4()).model_dump_json())
+
+        exchange()
+        problem(await client.post("/v1/images", files={"file": picture(seed=1)}), 503, "wrong-store")
+        assert not (folder / "sha256").exists()
+        shutil.rmtree(folder)
+        away.rename(folder)
+        await upload(client, picture(seed=2))
+
+        written = store.put
+
+        async def put_elsewhere(*arguments: Any, **named: Any) -> None:
+            exchange()
+            await written(*arguments, **named)
+
+        monkeypatch.setattr(store, "put", put_elsewhere)
+        problem(await client.post("/v1/images", files={"file": picture(seed=1)}), 503, "wrong-store")
+    assert connection.execute("SELECT count(*) FROM images").fetchone() == (2,)
 
 
 async def test_a_worker_goes_on_if_only_the_database_lost_the_id(

@@ -140,11 +140,17 @@ def _last_component(filename: str, settings: Settings) -> str | None:
     ),
 )
 async def create_image(request: Request[State]) -> Response:
-    request.state["guard"].check()  # the other catalogue would remove these bytes as orphans
+    guard = request.state["guard"]
+    if guard.ownership is not None:  # Otherwise the service first rejects a bad image, also without the database.
+        await guard.admit()  # the other catalogue would remove these bytes as orphans
     settings, pool, objects = request.state["settings"], request.state["pool"], request.state["store"]
     codec, queue = request.state["codec"], request.state["decoder_queue"]
 
     is_measured = False
+
+    async def allow() -> None:
+        await confirm(request, "write")
+        await guard.admit()
 
     async def read(content: Content) -> Reading:
         nonlocal is_measured
@@ -155,7 +161,7 @@ async def create_image(request: Request[State]) -> Response:
         async with upload_slot(request), receive(request, settings) as upload:
             hashed = await hash_content(upload.content)
             try:
-                await request.state["guard"].admit()
+                await guard.admit()
                 row, new = await store_image(
                     pool,
                     objects,
@@ -163,7 +169,7 @@ async def create_image(request: Request[State]) -> Response:
                     read,
                     upload.filename,
                     upload.fields,
-                    partial(confirm, request, "write"),
+                    allow,
                     settings,
                 )
             except UNAVAILABLE:
