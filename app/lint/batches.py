@@ -35,6 +35,9 @@ def few_rows(catalog: Catalog, table: str, node: Any, where: Any, around: Any = 
         match part:
             case ast.ColumnRef() | ast.BoolExpr(boolop=enums.BoolExprType.NOT_EXPR, args=[ast.ColumnRef()]):
                 fixed |= columns_in(part)  # a boolean
+            case ast.BoolExpr(boolop=enums.BoolExprType.OR_EXPR, args=[*choices]):
+                if all(few_rows(catalog, table, node, each, around) for each in choices):
+                    return True
             case ast.SubLink(subLinkType=enums.SubLinkType.ANY_SUBLINK, testexpr=columns, subselect=select):
                 if _is_limited(select, limited) and _has_key(keys, columns_in(columns)):
                     return True

@@ -49,7 +49,10 @@ def of_relation(catalog: Catalog, relation: str, dropped: Iterable[str]) -> Iter
 
 
 def of_routine(catalog: Catalog, name: str) -> Iterator[str]:
-    """Yield the objects that need a function: indexes, constraints, defaults and generated columns."""
+    """Yield the objects that need a function: indexes, constraints, columns, views and BEGIN ATOMIC functions."""
+    for other, routine in catalog.routines.items():
+        if other != name and routine.parsed is not None and name in use_of_routine(other, routine).functions:
+            yield f"the function {other}"
     for index in catalog.indexes.values():
         if name in index.functions:
             yield f"the index {index.name}"
@@ -57,6 +60,8 @@ def of_routine(catalog: Catalog, name: str) -> Iterator[str]:
         for constraint in table.constraints.values():
             if name in functions_in(constraint.expression):
                 yield f"the constraint {constraint.name}"
+        if table.query is not None and name in _use_of_view(table_name, table).functions:
+            yield f"the view {table_name}"
         for column in table.columns.values():
             if name in functions_in(column.expression) | functions_in(column.default):
                 yield f"the column {table_name}.{column.name}"

@@ -156,7 +156,9 @@ def _replace_function(state: MigrationState, line: int, node: Any) -> Faults:
         lost = _written(state, name, former) - _written(state, name, new)
         why = f"it changes at once for {', '.join(users)}"
         more = f", and no longer writes {', '.join(sorted(lost))}" if lost else ""
-        yield Fault(line, "function-replaced", why + more, level=UNSAFE if lost else "")
+        if former.is_definer and not new.is_definer:
+            more += ", and no longer has the rights of its owner"
+        yield Fault(line, "function-replaced", why + more, level=UNSAFE if more else "")
 
 
 def _written(state: MigrationState, name: str, routine: Routine) -> set[str]:

@@ -2151,6 +2151,143 @@ CREATE INDEX CONCURRENTLY images_title_fold_idx ON images (images_fold(title));
 -- transactional: false
 CREATE UNIQUE INDEX CONCURRENTLY images_album_key ON images (album_id) WHERE album_id IS NOT NULL;
 
+-- unsafe (pgroll): a table swap by LIKE, without the defaults
+-- before: checks_new
+ALTER TABLE images RENAME TO images_old;
+CREATE TABLE images (LIKE images_old);
+GRANT SELECT, INSERT, UPDATE, DELETE ON images TO images_app;
+
+-- unsafe (PostgreSQL ALTER TABLE): a column that is dropped and added again
+ALTER TABLE images DROP COLUMN description, ADD COLUMN description varchar(100);
+
+-- unsafe (PostgreSQL ALTER TABLE): a column that changes its name twice
+ALTER TABLE images RENAME COLUMN title TO t;
+ALTER TABLE images RENAME COLUMN t TO heading;
+
+-- unsafe (PostgreSQL locks): an exclusive lock that SELECTs do not need
+LOCK TABLE images, image_terms IN EXCLUSIVE MODE;
+
+-- safe (PostgreSQL locks): the weakest lock
+LOCK TABLE images IN ACCESS SHARE MODE;
+
+-- unsafe (PostgreSQL statistics): the statistics of the system
+ANALYZE pg_catalog.pg_class;
+UPDATE pg_catalog.pg_class SET reltuples = 1e9 WHERE relname = 'images';
+
+-- unsafe (PostgreSQL trigger): INSTEAD of a view that queries write
+-- before: titles_view
+-- query rename_title: UPDATE titles SET title = $2 WHERE id = $1
+DROP VIEW titles;
+CREATE VIEW titles AS SELECT DISTINCT id, title FROM images;
+
+-- unsafe (PostgreSQL views): a view that needs the dropped function
+-- before: fold_view
+DROP FUNCTION fold_of(text);
+
+-- unsafe (PostgreSQL views): a view that needs the changed type
+-- before: titles_view
+ALTER TABLE images ALTER COLUMN color TYPE varchar, ALTER COLUMN title TYPE varchar;
+
+-- unsafe (PostgreSQL functions): a STRICT function in place of one that takes NULL
+CREATE OR REPLACE FUNCTION images_fold(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN lower(value);
+
+-- unsafe (PostgreSQL functions): SECURITY DEFINER is lost by a new body
+CREATE OR REPLACE FUNCTION images_touch_token(token uuid) RETURNS timestamptz LANGUAGE sql
+SET search_path TO pg_catalog, pg_temp
+BEGIN ATOMIC UPDATE public.tokens SET last_used_at = now() WHERE id = token RETURNING last_used_at; END;
+
+-- unsafe (PostgreSQL functions): a procedure that runs VACUUM
+CREATE PROCEDURE tidy() LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'VACUUM images'; END $$;
+CALL tidy();
+
+-- unsafe (PostgreSQL DO): CREATE DATABASE in DO
+DO $$ BEGIN EXECUTE 'CREATE DATABASE copies'; END $$;
+
+-- unsafe (PostgreSQL DO): DETACH CONCURRENTLY in DO
+-- before: views
+DO $$ BEGIN ALTER TABLE views DETACH PARTITION views_2025 CONCURRENTLY; END $$;
+
+-- unsafe (PostgreSQL GRANT): a right of the owner that ends
+REVOKE ALL ON images FROM CURRENT_USER;
+
+-- care (PostgreSQL GRANT): a role that owns the rights of the service
+GRANT images_owner TO images_app WITH ADMIN OPTION;
+
+-- unsafe (PostgreSQL sequences): a sequence that is owned by another column and dropped with it
+-- before: albums
+ALTER TABLE token_events DROP COLUMN id;
+
+-- care (PostgreSQL sequences): a sequence that ends early
+CREATE SEQUENCE tickets MAXVALUE 1000000;
+
+-- unsafe (PostgreSQL sequences): a sequence that begins again by RESTART
+ALTER SEQUENCE token_events_id_seq RESTART;
+
+-- unsafe (PostgreSQL partitioning): a table in use becomes a partition
+-- before: views_like_images
+ALTER TABLE all_images ATTACH PARTITION images FOR VALUES FROM ('2020-01-01') TO ('2030-01-01');
+
+-- care (PostgreSQL inheritance): a parent for a table in use
+-- before: albums
+ALTER TABLE images INHERIT albums;
+
+-- unsafe (PostgreSQL constraints): EXCLUDE with USING gist of two columns
+ALTER TABLE images ADD EXCLUDE USING gist (id WITH =, tstzrange(created_at, updated_at) WITH &&);
+
+-- unsafe (PostgreSQL constraints): a deferrable unique constraint by an index build
+ALTER TABLE images ADD UNIQUE (content_type, filename) DEFERRABLE INITIALLY DEFERRED;
+
+-- unsafe (PostgreSQL constraints): a foreign key from a table in use to itself
+ALTER TABLE images ADD COLUMN parent uuid, ADD FOREIGN KEY (parent) REFERENCES images;
+
+-- unsafe (PostgreSQL constraints): a foreign key that is validated in the same file, in DO
+-- before: albums album_column album_index
+ALTER TABLE images ADD CONSTRAINT fk FOREIGN KEY (album_id) REFERENCES albums NOT VALID;
+DO $$ BEGIN ALTER TABLE images VALIDATE CONSTRAINT fk; END $$;
+
+-- unsafe (PostgreSQL types): a composite type grows
+-- before: composite
+ALTER TYPE point3 ALTER ATTRIBUTE x TYPE bigint;
+
+-- safe (PostgreSQL types): a new composite type and a new range type
+CREATE TYPE size AS (width bigint, height bigint);
+CREATE TYPE float_range AS RANGE (subtype = float8, subtype_diff = float8mi);
+
+-- unsafe (PostgreSQL storage): the rows without a log, in a multi-command
+ALTER TABLE image_words ALTER COLUMN words SET STATISTICS 100, SET UNLOGGED;
+
+-- safe (PostgreSQL storage): autovacuum of a TOAST table
+ALTER TABLE images SET (toast.autovacuum_vacuum_scale_factor = 0.05, parallel_workers = 2);
+
+-- care (PostgreSQL storage): no autovacuum of a TOAST table
+ALTER TABLE images SET (toast.autovacuum_enabled = false);
+
+-- unsafe (PostgreSQL writes): each row of a small query's join
+UPDATE images SET color = 'x' FROM (VALUES ('street')) AS v (tag) WHERE v.tag = ANY (images.tags);
+
+-- unsafe (PostgreSQL writes): a DELETE by a NOT IN
+DELETE FROM image_words WHERE image_id NOT IN (SELECT id FROM images);
+
+-- unsafe (PostgreSQL writes): all rows but one
+UPDATE tokens SET note = 'x' WHERE id <> '00000000-0000-0000-0000-000000000001';
+
+-- unsafe (PostgreSQL writes): a key or all
+UPDATE images SET color = NULL WHERE id = '00000000-0000-0000-0000-000000000001' OR color = 'x';
+
+-- safe (PostgreSQL writes): two keys with OR
+UPDATE images SET color = NULL
+WHERE id = '00000000-0000-0000-0000-000000000001' OR id = '00000000-0000-0000-0000-000000000002';
+
+-- safe (PostgreSQL writes): a row by a full key of three columns
+DELETE FROM image_terms
+WHERE term = 'tag:x' AND created_at = '2026-01-01' AND image_id = '00000000-0000-0000-0000-000000000001';
+
+-- unsafe (PostgreSQL writes): a row by a part of a key
+DELETE FROM image_terms WHERE term = 'tag:x';
+
+-- unsafe (PostgreSQL writes): TABLESAMPLE is no batch
+DELETE FROM images WHERE id IN (SELECT id FROM images TABLESAMPLE system (10));
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -2322,3 +2459,10 @@ ALTER TABLE images ADD CONSTRAINT images_any CHECK (title IS NOT NULL OR descrip
 
 -- BEFORE pairs
 CREATE TABLE sizes (width integer, height integer, PRIMARY KEY (width, height));
+
+-- BEFORE fold_view
+CREATE FUNCTION fold_of(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN lower(value);
+CREATE VIEW folds AS SELECT fold_of(title) AS folded FROM images;
+
+-- BEFORE views_like_images
+CREATE TABLE all_images (LIKE images INCLUDING DEFAULTS) PARTITION BY RANGE (created_at);
