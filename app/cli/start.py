@@ -237,6 +237,14 @@ def wait(listener: socket.socket | None, progress: int | None) -> int:
     return status if status >= 0 else 128 - status
 
 
+def _remove_metrics() -> None:
+    """Remove the empty folder that entrypoint.sh has made, because each failed start would leave another one."""
+    folder = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""))
+    if folder.name.startswith("images-metrics-"):
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def run_backfills() -> None:
     """Start the backfills that run while the service serves, if there are any and MIGRATE is not false."""
     migrations = Path("sql/migrations").glob("*.sql")
@@ -253,6 +261,7 @@ def main() -> None:
         with suppress(OSError):  # a system without such sockets: nothing answers meanwhile
             progress = answer_in_background(listener)
     if status := wait(listener, progress):
+        _remove_metrics()
         raise SystemExit(status)
     run_backfills()
     if listener is not None:

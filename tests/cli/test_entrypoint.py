@@ -192,9 +192,13 @@ def test_it_waits_for_a_postgresql_that_is_not_there_yet(memory: Path, tmp_path:
 def test_a_wrong_setting_ends_it_with_one_error(
     database: str, tmp_path: Path, variable: str, value: str, said: str
 ) -> None:
-    variables = {"DATABASE_URL": database, "STORAGE_URL": f"file:{tmp_path}", variable: value}
-    done = subprocess.run([ROOT / "entrypoint.sh"], env=environment(**variables), capture_output=True, text=True)
+    (tmp_path / "temporary").mkdir()
+    variables = {"DATABASE_URL": database, "STORAGE_URL": f"file:{tmp_path}", "TMPDIR": f"{tmp_path}/temporary"}
+    done = subprocess.run(
+        [ROOT / "entrypoint.sh"], env=environment(**variables | {variable: value}), capture_output=True, text=True
+    )
 
+    assert list((tmp_path / "temporary").iterdir()) == []  # a supervisor repeats the start again and again
     assert done.returncode == 2
     assert done.stderr.startswith(said)
     assert done.stderr.count("error: ") == 1
