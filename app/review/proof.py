@@ -124,7 +124,7 @@ def filled(before: Snapshot, after: Snapshot) -> list[str]:
         for column_name, column in table.columns.items() if now and now.rows == table.rows else ():
             there = now.columns.get(column_name) if now else None
             if there and there.values > column.values:
-                found.append(f"{name}.{column_name}: {there.values - column.values:,} values")
+                found.append(f"{there.values - column.values:,} values of {name}.{column_name}")
     return found
 
 

@@ -68,7 +68,7 @@ class Part:
         if proof.schema_not_restored or proof.schema_differs_on_reapply or proof.lost_after_rollback:
             same = "up, down, up: NOT the same, see the verdicts"
         elif proof.filled:
-            same = f"up, down, up: the schema is the same, and no value is lost. Filled stays {', '.join(proof.filled)}"
+            same = f"up, down, up: the schema is the same, and no value is lost. {', '.join(proof.filled)} stay filled"
         counted = f" (counted just before: {proof.counted_rows:,} rows)" if proof.counted_rows is not None else ""
         return f"{same}. By its header, the rollback loses {reviewed.header.loses}{counted}"
 
