@@ -1,6 +1,7 @@
 """Proof of a rollback: rows and values that are lost, and a schema that is not restored, are caught."""
 
 import re
+
 import psycopg
 import pytest
 
