@@ -11,6 +11,7 @@ import fcntl
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from hashlib import sha256
@@ -46,10 +47,16 @@ def connectable(url: SecretStr) -> str:
     data = (current().folder / text.removeprefix("embedded:")).resolve()
     if data not in _servers:
         _servers[data] = Server(data)
-        atexit.register(_servers[data].release)
+        atexit.register(_stop, _servers[data])
         if _servers[data].start():
             _servers[data].create_extension("pg_stat_statements")
     return _servers[data].url()
+
+
+def _stop(server: "Server") -> None:
+    """Stop being a user of the server when the process ends. A second Ctrl+C does not interrupt that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    server.release()
 
 
 def owner_url(settings: Settings) -> str:

@@ -69,6 +69,8 @@ def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: C
         note(f"{run} so far")
         failed.hint = failed.hint or "run the command again to continue"
         raise failed
+    if run.supported:
+        note(run.supported)
     print(run)
     if run.stopped:
         return INTERRUPTED
@@ -93,6 +95,7 @@ class Import:
     ) -> None:
         self.new = self.known = self.rejected = 0
         self.stopped = False
+        self.supported = ""  # the supported types, if a file has another one
         self._settings, self._objects, self._paths, self._fields = settings, objects, paths, fields
         self._leave = leave
         self._files = files(paths)
@@ -125,6 +128,8 @@ class Import:
                     self.known += 1
             except (UnreadableError, RejectedImageError) as error:
                 self.rejected += 1
+                if isinstance(error, RejectedImageError) and error.kind == "unsupported-image":
+                    self.supported = error.detail
                 self._progress.message(printable(f"{path}: {_reason(error)}"))
             self._progress.advance(label=str(self))
 
@@ -236,7 +241,7 @@ def _reason(error: UnreadableError | RejectedImageError) -> str:
         return str(error)
     match error.kind:
         case "unsupported-image":
-            return f"not a supported image. {error.detail}"
+            return "not a supported image."  # the types are printed once, at the end
         case "broken-image" if error.detail == EMPTY:
             return "the file is empty."
         case "broken-image":

@@ -13,7 +13,6 @@ from app.lint.functions import is_volatile
 from app.lint.nodes import Type, ands, columns_in, relation_name, type_of, walk
 from app.lint.objects import Column
 
-UNLIMITED = {"varchar", "text"}
 # A wider limit of these types changes only the system catalog. The precision of timestamp(3) is such a limit.
 WIDENING = {"varchar", "varbit", "time", "timetz", "timestamp", "timestamptz"}
 MAX_PRECISION = 6  # digits of a second in a time or timestamp

@@ -52,12 +52,6 @@ def builds(migration: Migration, operation: str) -> bool:
     return build_of((step._apply if operation == "apply" else step._rollback) or "") is not None
 
 
-def built_by(sql: str) -> str | None:
-    """Return the name of the index that the statement builds. Return None for any other statement."""
-    build = build_of(sql)
-    return build.idxname if build else None
-
-
 def _drops(sql: str | None, index: str) -> bool:
     """Return whether the statement is a DROP INDEX of this index, and of no other."""
     from pglast import ast  # here, because the import takes 65 ms

@@ -1,5 +1,6 @@
 """Embedded PostgreSQL, as development and tests use it."""
 
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -25,6 +26,24 @@ EXTENSIONS = ["pg_stat_statements", "unaccent", "pg_trgm", "amcheck", "vector"]
 def data(tmp_path: Path) -> Path:
     """A name that a shell must quote, and that fits no socket: it is too long, and libpq reads a comma as two hosts."""
     return tmp_path / "a folder's name, with everything" / ("long" * 20) / "postgres"
+
+
+def test_a_second_interrupt_does_not_keep_the_server_from_stopping(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = []
+
+    def release(server: Server) -> None:
+        signal.raise_signal(signal.SIGINT)
+        stopped.append(server)
+
+    monkeypatch.setattr(Server, "release", release)
+    server, before = Server(data), signal.getsignal(signal.SIGINT)
+
+    try:
+        embedded_postgres._stop(server)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert stopped == [server]
 
 
 def test_data_stay_when_the_server_stops(data: Path) -> None:

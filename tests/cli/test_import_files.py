@@ -112,7 +112,7 @@ def test_new_known_and_refused_are_told(folder: Path, settings: Settings, connec
     fill(folder, 4)
     write(folder, "1/copy of 001.png", picture("PNG", seed=1))
     broken = write(folder, "broken.png", picture("PNG")[:-30])
-    text = write(folder, "notes.txt", b"notes")
+    texts = [write(folder, name, b"notes") for name in ("notes.txt", "other.txt")]
     large = write(folder, "large.jpg", bytes(5_000_001))
     wide = write(folder, "wide.png", picture("PNG", (1001, 1000)))
     empty = write(folder, "empty.jpg", b"")
@@ -121,10 +121,12 @@ def test_new_known_and_refused_are_told(folder: Path, settings: Settings, connec
 
     status, stdout, stderr = run(settings, folder, folder / "none")
 
-    assert (status, stdout) == (1, "4 new, 1 known, 7 rejected\n")
-    told = dict(line.split(": ", 1) for line in stderr.splitlines())
-    assert told.keys() == {str(path) for path in (broken, text, large, wide, empty, gone, folder / "none")}
-    assert told[str(text)].startswith("not a supported image. ")
+    assert (status, stdout) == (1, "4 new, 1 known, 8 rejected\n")
+    *lines, types = stderr.splitlines()
+    told = dict(line.split(": ", 1) for line in lines)
+    assert told.keys() == {str(path) for path in (broken, *texts, large, wide, empty, gone, folder / "none")}
+    assert {told[str(text)] for text in texts} == {"not a supported image."}
+    assert types.startswith("Supported types: image/jpeg, ")
     assert told[str(empty)] == "the file is empty."
     assert told[str(large)] == "larger than 5000000 bytes (MAX_UPLOAD_BYTES)."
     assert told[str(wide)].startswith("the image has too many pixels. ")
@@ -207,7 +209,7 @@ def test_a_name_that_is_none_here_is_made_one(
 
     status, stdout, stderr = run(settings, folder)
 
-    assert (status, stdout, stderr.count("\n")) == (1, "1 new, 0 known, 1 rejected\n", 1)
+    assert (status, stdout, stderr.count("\n")) == (1, "1 new, 0 known, 1 rejected\n", 2)
     [(stored,)] = connection.execute("SELECT filename FROM images").fetchall()
     assert stored in {"caf\ufffd.png", "a\ufffdb.png"}
 

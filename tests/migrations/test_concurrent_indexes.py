@@ -13,8 +13,7 @@ from yoyo import read_migrations
 
 from app.embedded_postgres import Server
 from app.migrations import watch
-from app.migrations.concurrent_indexes import built_by
-from app.migrations.index_definition import COPY, is_same
+from app.migrations.index_definition import COPY, build_of, is_same
 from app.migrations.ledger import record_run
 from app.settings import ROOT
 from tests.conftest import NUMBER, _database, backend_on, environment, yoyo_on
@@ -26,10 +25,11 @@ from tests.support.forked import Running
 
 # Every build CONCURRENTLY, by the migration and the direction that runs it.
 BUILDS = [
-    (path.stem, operation, built_by(statement) or "")
+    (path.stem, operation, str(created.idxname))
     for path in FILES
     for operation, file in (("apply", path), ("rollback", rollback_of(path)))
     for statement in re.findall(r"^CREATE INDEX CONCURRENTLY[^;]+;", file.read_text(), re.MULTILINE)
+    if (created := build_of(statement)) is not None
 ]
 
 

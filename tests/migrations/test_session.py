@@ -10,7 +10,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
-from app.migrations.concurrent_indexes import built_by
+from app.migrations.index_definition import build_of
 from app.settings import ROOT
 from tests.cli.test_status import status
 from tests.conftest import as_role, environment, yoyo_on
@@ -105,10 +105,11 @@ def lives(url: str, admin: str) -> None:
         file = (ROOT / "sql" / "migrations" / f"{INDEXED}.sql").read_text()
         build = file[file.index("CREATE INDEX") :]
         connection.execute(build.encode())
-        connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [built_by(build)])
+        index = getattr(build_of(build), "idxname", None)
+        connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [index])
         repaired = yoyo_on(url, "apply")
         assert (repaired.returncode, repaired.stderr) == (0, "")
-        assert f"{INDEXED}: dropping the INVALID index {built_by(build)}" in repaired.stdout
+        assert f"{INDEXED}: dropping the INVALID index {index}" in repaired.stdout
         assert status(url).returncode == 0
 
         assert yoyo_on(url, "rollback", "-r", IDS[1]).returncode == 0
