@@ -129,9 +129,10 @@ class ImageNotFoundError(AppError):
 
 
 class ContentMissingError(AppError):
-    """The image exists, but the object store has no bytes under its storage key, or bytes of another size.
+    """The image exists, but the object store has no bytes under its storage key, or bytes of another size or hash.
 
-    `byte_size` is the size in the row, `size` that in the store, both in bytes.
+    `byte_size` is the size in the row, `size` that in the store, both in bytes. If they are equal, the last check of
+    the bytes found another SHA-256.
     """
 
     def __init__(self, key: str, byte_size: int, size: int | None) -> None:

@@ -42,7 +42,7 @@ TYPES = {
     "content-missing": ProblemType(
         (404,),
         "The bytes of the image are missing",
-        "The image exists, but the object store has no bytes for it, or bytes of another size.",
+        "The image exists, but the object store has no bytes for it, or other bytes.",
         "Upload the same bytes again: this restores them. An operator finds such images with `images objects check`.",
     ),
     "no-thumbnail": ProblemType(

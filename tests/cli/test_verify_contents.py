@@ -230,10 +230,15 @@ async def test_a_flipped_byte_is_found_and_repaired_by_an_upload(
     assert checks(connection) == {image["sha256"]: "wrong", sound["sha256"]: None}
     assert (await client.get(f"/v1/images/{image['id']}")).headers["etag"] == etag
     assert total(await scraped(client), "images_contents_damaged") == 1
+    url = f"/v1/images/{image['id']}/content"
+    for part in ({}, {"Range": "bytes=0-1"}):
+        problem(await client.get(url, headers=part), 404, "content-missing")
+    assert (await client.head(url)).status_code == 404
+    assert (await client.get(f"/v1/images/{sound['id']}/content")).content == picture(seed=2)
 
     assert (await client.post("/v1/images", files={"file": picture(seed=1)})).status_code == 200
 
-    assert (await client.get(f"/v1/images/{image['id']}/content")).content == picture(seed=1)
+    assert (await client.get(url)).content == picture(seed=1)
     assert checks(connection) == {image["sha256"]: None, sound["sha256"]: None}
     assert images(settings, *VERIFY, "--verify-interval", "0")[0] == 0
 

@@ -72,6 +72,8 @@ async def get_content(request: Request[State]) -> Response:
     }
     if not_modified(request, headers):
         return Response(status_code=304, headers=headers)
+    if row["is_damaged"] and row["storage_key"] == keys.storage_key(row["sha256"]):
+        raise await _missing(request, row, row["byte_size"])
     objects, key, part = request.state["store"], row["storage_key"], None
     redirect = request.state["settings"].content_redirect
     # The store sends the content type that was stored with the bytes. For adopted bytes it may be any. A signed URL is
