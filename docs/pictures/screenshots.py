@@ -126,7 +126,7 @@ def take_review(browser: Browser, folder: Path) -> None:
 
 
 def main() -> None:
-    """Upload made images, and write the pages as WebP: the gallery in light and dark."""
+    """Upload made images, and write the pages as WebP, in light and dark."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as url, sync_playwright() as playwright:
         for seed in range(32):
@@ -142,10 +142,9 @@ def main() -> None:
             expect(page.locator("#grid img.there")).not_to_have_count(0)
             expect(page.locator("#grid img:not(.there)")).to_have_count(0)
             save(page.screenshot(), f"gallery-{scheme}")
-            if scheme == "light":
-                page.goto(f"{url}schema")
-                expect(page.get_by_text("Up to date", exact=True)).to_be_visible()
-                save(page.screenshot(), "schema")
+            page.goto(f"{url}schema")
+            expect(page.get_by_text("Up to date", exact=True)).to_be_visible()
+            save(page.screenshot(), f"schema-{scheme}")
         take_review(browser, Path(folder))
 
 
