@@ -94,7 +94,7 @@ def test_a_token_has_an_end_a_note_and_limits(database: str) -> None:
         ("--expires tomorrow", "'tomorrow' is not a time. Examples: 90d, 12h, 2027-01-31, never."),
         ("--rate 0/s", "'0/s' is not a rate from 1/s to 100000/s. Examples: 50/s, none."),
         ("--upload-quota much", "'much' is not a number of bytes. Examples: 50000000, 50MB."),
-        ("--note=", "a note must have 1 to 500 printable characters."),
+        (f"--note {'x' * 501}", "a note must have 1 to 500 printable characters."),
     ],
 )
 def test_a_wrong_option_is_named(options: str, says: str, database: str, connection: psycopg.Connection) -> None:
