@@ -6,6 +6,7 @@ The cases are checked together: one run of squawk and of the migrator's own chec
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from app.lint import parser
@@ -97,6 +98,7 @@ def _own(case: Verdict, catalog: Catalog, uses: list[Use]) -> list[tuple[str, st
     return [(each.level or RULES[each.rule].level, each.rule, each.why) for each in found]
 
 
+@cache
 def shipped() -> tuple[Catalog, list[Use]]:
     """Return the schema after the shipped migrations, and what each query uses."""
     catalog = Catalog()
