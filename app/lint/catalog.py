@@ -9,7 +9,7 @@ from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
-from pglast.enums import ConstrType, FunctionParameterMode, GrantTargetType, ObjectType
+from pglast.enums import ConstrType, GrantTargetType, ObjectType
 
 from app.lint.nodes import (
     RELATIONS,
@@ -28,7 +28,18 @@ from app.lint.nodes import (
     type_name,
     type_of,
 )
-from app.lint.objects import Column, Constraint, Index, Policy, Routine, Table, Trigger
+from app.lint.objects import (
+    Column,
+    Constraint,
+    Index,
+    Policy,
+    Routine,
+    Table,
+    Trigger,
+    argument_types,
+    routine_of,
+    trigger_of,
+)
 from app.lint.rights import PUBLIC, Right, policy_of, rights_of
 from app.lint.views import view_of
 
@@ -41,7 +52,6 @@ KINDS = {
     ConstrType.CONSTR_NOTNULL: "not_null",
 }
 ROUTINES = {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE, ObjectType.OBJECT_ROUTINE}
-OUTPUTS = {FunctionParameterMode.FUNC_PARAM_OUT, FunctionParameterMode.FUNC_PARAM_TABLE}
 
 
 @dataclass
@@ -367,38 +377,6 @@ class Catalog:
                 self.triggers.pop(split_name(name), None)
             elif node.removeType == ObjectType.OBJECT_POLICY:
                 self.policies.pop(split_name(name), None)
-
-
-def routine_of(node: Any, created_by: str) -> Routine:
-    """Return the routine that a CREATE FUNCTION or CREATE PROCEDURE makes."""
-    options = {option.defname: option.arg for option in node.options or ()}
-    volatility = getattr(options.get("volatility"), "sval", "volatile")
-    language = getattr(options.get("language"), "sval", "sql")
-    body = options.get("as")
-    text = getattr(body[0], "sval", None) if body else None
-    is_definer = getattr(options.get("security"), "boolval", False)
-    inputs = [each.argType for each in node.parameters or () if each.mode not in OUTPUTS]
-    return Routine(volatility, language, text, created_by, node.sql_body, is_definer, arguments=argument_types(inputs))
-
-
-def trigger_of(node: Any, created_by: str) -> Trigger:
-    """Return the trigger that a CREATE TRIGGER makes."""
-    return Trigger(
-        node.trigname or "",
-        relation_name(node.relation),
-        qualified_name(node.funcname),
-        tuple(each.name for each in node.transitionRels or ()),
-        frozenset(columns_in(node.whenClause) | {each.sval for each in node.columns or ()}),
-        created_by,
-        node.events or 0,
-        frozenset(each.sval for each in node.columns or ()),
-        node.whenClause is not None,
-    )
-
-
-def argument_types(nodes: Any) -> tuple[str, ...]:
-    """Return the types of parameters as text."""
-    return tuple(f"{type_name(each)}{'[]' if each.arrayBounds else ''}" for each in nodes or ())
 
 
 def _rename_keys(objects: dict[Any, Any], old: str, new: str) -> None:

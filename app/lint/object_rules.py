@@ -8,10 +8,9 @@ from pglast.enums import AlterTableType as Alter
 from pglast.enums import GrantTargetType, ObjectType, RoleSpecType
 
 from app.lint import costs, routines
-from app.lint.catalog import routine_of, trigger_of
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
-from app.lint.objects import Routine, Trigger
+from app.lint.objects import Routine, Trigger, routine_of, trigger_of
 from app.lint.parser import Statement
 from app.lint.rights import PUBLIC, roles_of
 from app.lint.rules import CARE, UNSAFE
@@ -54,9 +53,9 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             yield Fault(line, "row-security", f"it hides rows of {relation_name(relation)} from the running release")
         case ast.RuleStmt(relation=relation, instead=True, actions=None) if state.is_busy(relation_name(relation)):
             yield Fault(line, "trigger-off", f"writes to {relation_name(relation)} do nothing from then on", REMOVE)
-        case ast.RuleStmt(relation=relation, instead=True, actions=[*actions]) if state.is_busy(
-            relation_name(relation)
-        ) and not _write(actions, relation_name(relation)):
+        case ast.RuleStmt(relation=relation, instead=True, actions=[*actions]) if _goes_elsewhere(
+            state, relation_name(relation), actions
+        ):
             table = relation_name(relation)
             yield Fault(line, "trigger-off", f"writes to {table} go elsewhere from then on", REMOVE)
         case ast.RuleStmt(relation=relation, actions=[*actions]) if state.is_busy(relation_name(relation)):
@@ -107,9 +106,12 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield Fault(line, "system-catalog", why)
 
 
-def _write(actions: Any, table: str) -> bool:
-    """Return whether one of the statements of a rule writes the table."""
-    return any(isinstance(each, WRITES) and relation_name(each.relation) == table for each in walk(actions))
+def _goes_elsewhere(state: MigrationState, table: str, actions: Any) -> bool:
+    """Return whether the statements of a rule do not write its table in use. The rule of a view always writes another."""
+    known = state.catalog.tables.get(table)
+    if not state.is_busy(table) or (known and known.kind == "view"):
+        return False
+    return not any(isinstance(each, WRITES) and relation_name(each.relation) == table for each in walk(actions))
 
 
 def _users_of(state: MigrationState, name: str) -> list[str]:

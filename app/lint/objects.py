@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from app.lint.nodes import Type, ands
+from pglast.enums import FunctionParameterMode
+
+from app.lint.nodes import Type, ands, columns_in, qualified_name, relation_name, type_name
+
+OUTPUTS = {FunctionParameterMode.FUNC_PARAM_OUT, FunctionParameterMode.FUNC_PARAM_TABLE}
 
 
 @dataclass(frozen=True)
@@ -105,3 +109,35 @@ class Policy(NamedTuple):
     command: str  # all, select, insert, update or delete
     is_open: bool  # it lets each row through
     roles: frozenset[str] = frozenset()  # empty: PUBLIC
+
+
+def routine_of(node: Any, created_by: str) -> Routine:
+    """Return the routine that a CREATE FUNCTION or CREATE PROCEDURE makes."""
+    options = {option.defname: option.arg for option in node.options or ()}
+    volatility = getattr(options.get("volatility"), "sval", "volatile")
+    language = getattr(options.get("language"), "sval", "sql")
+    body = options.get("as")
+    text = getattr(body[0], "sval", None) if body else None
+    is_definer = getattr(options.get("security"), "boolval", False)
+    inputs = [each.argType for each in node.parameters or () if each.mode not in OUTPUTS]
+    return Routine(volatility, language, text, created_by, node.sql_body, is_definer, arguments=argument_types(inputs))
+
+
+def trigger_of(node: Any, created_by: str) -> Trigger:
+    """Return the trigger that a CREATE TRIGGER makes."""
+    return Trigger(
+        node.trigname or "",
+        relation_name(node.relation),
+        qualified_name(node.funcname),
+        tuple(each.name for each in node.transitionRels or ()),
+        frozenset(columns_in(node.whenClause) | {each.sval for each in node.columns or ()}),
+        created_by,
+        node.events or 0,
+        frozenset(each.sval for each in node.columns or ()),
+        node.whenClause is not None,
+    )
+
+
+def argument_types(nodes: Any) -> tuple[str, ...]:
+    """Return the types of parameters as text."""
+    return tuple(f"{type_name(each)}{'[]' if each.arrayBounds else ''}" for each in nodes or ())

@@ -106,7 +106,12 @@ def _drop_routine(state: MigrationState, line: int, name: str) -> None:
         state.dropped[name] = Dropped(known, stored, sorted(set(users)))
     if users:
         fault = Fault(line, "drop-breaks", f"{_queries(sorted(set(users)), 'calls')} {name}")
-        state.pending.append((fault, lambda: name not in state.catalog.routines))
+
+        def is_gone() -> bool:
+            new = state.catalog.routines.get(name)
+            return new is None or (known is not None and new.arguments != known.arguments)
+
+        state.pending.append((fault, is_gone))
 
 
 def _drop_index(state: MigrationState, line: int, name: str, *, concurrent: bool) -> Faults:

@@ -2288,6 +2288,105 @@ DELETE FROM image_terms WHERE term = 'tag:x';
 -- unsafe (PostgreSQL writes): TABLESAMPLE is no batch
 DELETE FROM images WHERE id IN (SELECT id FROM images TABLESAMPLE system (10));
 
+-- unsafe (PostgreSQL): a column of a domain over a volatile default, quoted
+-- before: key_domain
+ALTER TABLE "images" ADD COLUMN "key" public."key";
+
+-- safe (PostgreSQL): a column of a domain with a constant default
+-- before: zero_domain
+ALTER TABLE images ADD COLUMN zero zero;
+
+-- unsafe (PostgreSQL): the default of a domain, NOT NULL without one
+ALTER TABLE images ADD COLUMN a text NOT NULL, ADD COLUMN b text;
+
+-- unsafe (PostgreSQL): REINDEX SCHEMA
+REINDEX SCHEMA public;
+
+-- safe (PostgreSQL): REINDEX of a new table
+CREATE TABLE notes (id bigint PRIMARY KEY);
+REINDEX TABLE notes;
+
+-- unsafe (PostgreSQL): REINDEX CONCURRENTLY in a transaction
+REINDEX TABLE CONCURRENTLY images;
+
+-- safe (PostgreSQL): REINDEX TABLE CONCURRENTLY, as an option
+-- transactional: false
+REINDEX (CONCURRENTLY) TABLE public.images;
+
+-- unsafe (PostgreSQL): DETACH CONCURRENTLY in a transaction
+-- before: views
+ALTER TABLE views DETACH PARTITION views_2025 CONCURRENTLY;
+
+-- care (PostgreSQL): DETACH CONCURRENTLY of rows that are read
+-- before: views
+-- query count_views: SELECT count(*) FROM views WHERE image = $1 AND day > $2
+-- transactional: false
+ALTER TABLE views DETACH PARTITION views_2025 CONCURRENTLY;
+
+-- unsafe (PostgreSQL): DETACH of rows that are read
+-- before: views
+-- query count_views: SELECT count(*) FROM views WHERE image = $1 AND day > $2
+ALTER TABLE views DETACH PARTITION views_2025;
+
+-- safe (PostgreSQL): FINALIZE
+-- before: views
+ALTER TABLE views DETACH PARTITION views_2025 FINALIZE;
+
+-- care (PostgreSQL): a function under a constraint changes
+-- before: check_function
+ALTER FUNCTION is_good(text) STABLE;
+
+-- unsafe (PostgreSQL): the body of a function under a constraint
+-- before: check_function
+CREATE OR REPLACE FUNCTION is_good(value text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN false;
+
+-- safe (PostgreSQL): a new function that a trigger could run
+CREATE FUNCTION images_listed() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true);
+    DELETE FROM image_terms USING deleted WHERE image_terms.image_id = deleted.id;
+    DELETE FROM image_words USING deleted WHERE image_words.image_id = deleted.id;
+    RETURN NULL;
+END
+$$;
+
+-- unsafe (PostgreSQL): a unique index swap in another order
+-- before: albums swapped_key
+-- query put_album: INSERT INTO albums (code, cover) VALUES ($1, $2) ON CONFLICT (code, cover) DO NOTHING
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS albums_code_cover_key;
+
+-- safe (PostgreSQL): a drop of an overload that nothing calls
+-- before: overload
+DROP FUNCTION images_fold(bigint);
+
+-- unsafe (PostgreSQL): a drop of the function that has an overload
+-- before: overload
+DROP FUNCTION images_fold(text);
+
+-- safe (PostgreSQL): GIN of an array, of jsonb, and of tsvector
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_tags_idx ON images USING gin (tags);
+
+-- safe (PostgreSQL): GiST with an operator class
+-- before: trgm_only
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_title_trgm ON images USING gist (title gist_trgm_ops(siglen = 32));
+
+-- safe (PostgreSQL): hash, not unique
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_own_key_hash ON images USING hash (own_key);
+
+-- safe (PostgreSQL): a DEFAULT with a cast of a text
+ALTER TABLE images ALTER COLUMN attributes SET DEFAULT '{"v": 1}'::jsonb;
+
+-- unsafe (PostgreSQL): a DEFAULT that names a column
+ALTER TABLE images ALTER COLUMN title SET DEFAULT filename;
+
+-- care (PostgreSQL): a rule beside a view
+-- before: titles_view
+CREATE RULE titles_insert AS ON INSERT TO titles DO INSTEAD INSERT INTO images (filename) VALUES (NEW.title);
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -2466,3 +2565,22 @@ CREATE VIEW folds AS SELECT fold_of(title) AS folded FROM images;
 
 -- BEFORE views_like_images
 CREATE TABLE all_images (LIKE images INCLUDING DEFAULTS) PARTITION BY RANGE (created_at);
+
+-- BEFORE key_domain
+CREATE DOMAIN key AS uuid DEFAULT gen_random_uuid();
+
+-- BEFORE zero_domain
+CREATE DOMAIN zero AS bigint DEFAULT 0;
+
+-- BEFORE check_function
+CREATE FUNCTION is_good(value text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN value <> '';
+ALTER TABLE images ADD CONSTRAINT images_good CHECK (is_good(filename)) NOT VALID;
+
+-- BEFORE swapped_key
+CREATE UNIQUE INDEX albums_code_cover_key ON albums (code, cover);
+
+-- BEFORE overload
+CREATE FUNCTION images_fold(value bigint) RETURNS text LANGUAGE sql IMMUTABLE RETURN value::text;
+
+-- BEFORE trgm_only
+CREATE EXTENSION pg_trgm;
