@@ -107,7 +107,7 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
 
 
 def _goes_elsewhere(state: MigrationState, table: str, actions: Any) -> bool:
-    """Return whether the statements of a rule do not write its table in use. The rule of a view always writes another."""
+    """Return whether the statements of a rule do not write its table in use. Those of a view write another one."""
     known = state.catalog.tables.get(table)
     if not state.is_busy(table) or (known and known.kind == "view"):
         return False
