@@ -454,8 +454,9 @@ def test_a_body_of_chunks_with_one_byte_ends_the_connection(service: Service, pa
     wait_until(lambda: service.connections == 0)
 
 
-async def test_the_next_request_waits_until_the_client_reads(service: Service) -> None:
+def test_the_next_request_waits_until_the_client_reads(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a client that does not read could have 16 responses of 20 MiB made."""
+    monkeypatch.setattr(protocol, "STALL_TIMEOUT", 20)
     with service.connect(2048) as client:
         client.sendall(GET.replace(b"/ ", b"/large ", 1) * 3)
         wait_until(lambda: service.seen == ["/large"])
