@@ -17,7 +17,7 @@ from app.catalogue import tokens
 from app.catalogue.tokens import NEVER, End
 from app.cli.failures import FAILURES, failure
 from app.cli.output import note
-from app.database import queries
+from app.database import token_queries
 from app.database.connection import Connection
 from app.database.pool import Pool
 from app.embedded_postgres import owner_url
@@ -50,7 +50,7 @@ def create(
 
     async def insert(pool: Pool) -> Record:
         async with _change(pool) as connection:
-            row = await queries.insert_token(
+            row = await token_queries.insert_token(
                 connection,
                 token.id,
                 name,
@@ -83,7 +83,7 @@ def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
 
     async def change(pool: Pool) -> tuple[Record, bool]:
         async with _change(pool) as connection:
-            known = await queries.get_token(connection, name)
+            known = await token_queries.get_token(connection, name)
             if known is None:
                 raise _unknown(name)
             if overlap and known["former_expires_at"]:
@@ -93,7 +93,7 @@ def rotate(name: str, overlap: timedelta, end: End | None = None) -> None:
                     f"wait until then, or end both secrets at once: images token rotate {name} --overlap 0",
                 )
             token = tokens.make(known["id"])
-            row = await queries.rotate_token(
+            row = await token_queries.rotate_token(
                 connection,
                 known["id"],
                 known["sha256"],
@@ -127,7 +127,7 @@ def limit(name: str, rate: tuple[int | None] | None, quota: tuple[int | None] | 
 
     async def change(pool: Pool) -> Record | None:
         async with _change(pool) as connection:
-            return await queries.limit_token(connection, name, rate=rate, quota=quota)
+            return await token_queries.limit_token(connection, name, rate=rate, quota=quota)
 
     row = _run(change)
     if row is None:
@@ -140,7 +140,7 @@ def revoke(name: str) -> None:
 
     async def change(pool: Pool) -> Record | None:
         async with _change(pool) as connection:
-            return await queries.revoke_token(connection, name)
+            return await token_queries.revoke_token(connection, name)
 
     if _run(change) is None:
         raise _unknown(name)
@@ -151,7 +151,7 @@ def show(format: str) -> None:
     """Print each token, expired and revoked ones too, without anything that a client could use."""
 
     async def read(pool: Pool) -> tuple[list[Record], bool]:
-        return await queries.list_tokens(pool), await queries.can_read_hashes(pool)
+        return await token_queries.list_tokens(pool), await token_queries.can_read_hashes(pool)
 
     rows, is_readable = _run(read)
     if format == "json":
@@ -214,7 +214,7 @@ def _unknown(name: str) -> CommandError:
 async def _change(pool: Pool) -> AsyncIterator[Connection]:
     """Run a transaction whose changes of tokens are recorded with the user and the machine."""
     async with pool.transaction() as connection:
-        await queries.name_actor(connection, _actor())
+        await token_queries.name_actor(connection, _actor())
         yield connection
 
 

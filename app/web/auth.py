@@ -10,7 +10,7 @@ from uuid import UUID
 from starlette.requests import HTTPConnection
 
 from app.catalogue.tokens import CACHE_TIME, SCOPES, TOKEN, Scope, digest
-from app.database import queries
+from app.database import token_queries
 from app.database.connection import Connection
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
@@ -120,13 +120,13 @@ class Tokens:
             return
         self._used[id] = now
         try:
-            await queries.touch_token(self._pool, id)
+            await token_queries.touch_token(self._pool, id)
         except UNAVAILABLE as error:  # for example on a standby: the token is valid anyway
             logger.error("could not write the last use of token %s: %s", id, error)
 
     async def _look_up(self, id: UUID, database: ReadRouter | Connection) -> Known | None:
         since = time.monotonic()
-        row = await queries.find_token(database, id)
+        row = await token_queries.find_token(database, id)
         if row is None:
             self._known.pop(id, None)
             self._used.pop(id, None)

@@ -18,7 +18,7 @@ from uuid import UUID
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive
 
-from app.database import queries
+from app.database import token_queries
 from app.database.errors import UNAVAILABLE
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
@@ -107,7 +107,7 @@ class TokenLimits:
         if not self._reads.primary_answers:
             return None
         try:
-            row = await queries.take_requests(self._pool, id, wanted)
+            row = await token_queries.take_requests(self._pool, id, wanted)
         except UNAVAILABLE as error:
             if self._may_complain():
                 logger.error("could not count the requests of token %s: %s", id, error)
@@ -118,7 +118,7 @@ class TokenLimits:
 
     async def count(self, id: UUID, size: int, day: date | None = None) -> "Count":
         """Count bytes of a body, if today has as many left. A negative size gives bytes of `day` back."""
-        row = await queries.count_upload_bytes(self._pool, id, size, day)
+        row = await token_queries.count_upload_bytes(self._pool, id, size, day)
         return Count(*row) if row else Count(True, None, None, 0.0)
 
     async def give_back(self, id: UUID, size: int, day: date) -> None:

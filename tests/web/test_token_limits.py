@@ -15,7 +15,7 @@ from asyncpg import Record
 from pydantic import SecretStr
 
 from app.catalogue import tokens
-from app.database import queries
+from app.database import token_queries
 from app.database.pool import Pool
 from app.database.replica import ReadRouter
 from app.settings import Settings
@@ -37,7 +37,7 @@ async def limited(
     token = tokens.make()
     owner = settings.model_copy(update={"database_url": settings.migrator_url})
     async with Pool(owner) as pool:
-        await queries.insert_token(
+        await token_queries.insert_token(
             pool, token.id, "a client", scope, token.sha256, requests_per_second=rate, upload_bytes_per_day=quota
         )
     return token.text
@@ -64,13 +64,13 @@ async def workers(settings: Settings, number: int) -> AsyncIterator[list[httpx.A
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many requests each call of take_requests wanted."""
     wants: list[int] = []
-    take = queries.take_requests
+    take = token_queries.take_requests
 
     async def count(pool: Pool, id: UUID, wanted: int) -> Record | None:
         wants.append(wanted)
         return await take(pool, id, wanted)
 
-    monkeypatch.setattr(queries, "take_requests", count)
+    monkeypatch.setattr(token_queries, "take_requests", count)
     return wants
 
 
@@ -178,7 +178,7 @@ async def test_many_workers_with_little_traffic_each_leave_enough_for_the_others
         left -= granted
         return {"granted": granted, "remaining": left, "wait": 1.0}
 
-    monkeypatch.setattr(queries, "take_requests", take)
+    monkeypatch.setattr(token_queries, "take_requests", take)
     async with Pool(settings) as pool, ReadRouter(settings, pool) as reads:
         counts = [TokenLimits(pool, reads) for _ in range(16)]
         await asyncio.gather(*(one.spend(UUID(int=1), Limits(50, None, 0, 0.0)) for one in counts * 3))
@@ -220,7 +220,7 @@ async def test_batches_grow_with_the_traffic(settings: Settings, monkeypatch: py
         asked.append(wanted)
         return {"granted": wanted, "remaining": 0, "wait": 0.0}
 
-    monkeypatch.setattr(queries, "take_requests", take)
+    monkeypatch.setattr(token_queries, "take_requests", take)
     async with Pool(settings) as pool, ReadRouter(settings, pool) as reads:
         counts = TokenLimits(pool, reads)
         for _ in range(100):
@@ -267,7 +267,7 @@ async def test_without_the_primary_each_worker_allows_the_rate_by_itself(
     async def fail(*_: object) -> None:
         raise ConnectionRefusedError("connection refused")
 
-    monkeypatch.setattr(queries, "take_requests", fail)
+    monkeypatch.setattr(token_queries, "take_requests", fail)
     admitted, started, statuses = 0, time.monotonic(), set()
     while admitted < 10 or 429 not in statuses:
         status = (await client.get(NOWHERE, headers=bearer(token))).status_code
@@ -283,7 +283,7 @@ async def test_without_the_primary_each_worker_allows_the_rate_by_itself(
 
 async def _id(settings: Settings) -> UUID:
     async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
-        [row] = await queries.list_tokens(pool)
+        [row] = await token_queries.list_tokens(pool)
         id: UUID = row["id"]
         return id
 
@@ -293,7 +293,7 @@ async def test_a_changed_limit_counts_soon(client: httpx.AsyncClient, settings: 
     while (await client.get(NOWHERE, headers=bearer(token))).status_code != 429:
         pass
     async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
-        await queries.limit_token(pool, "a client", rate=(None,), quota=None)
+        await token_queries.limit_token(pool, "a client", rate=(None,), quota=None)
     started = time.monotonic()
     while "ratelimit" in (await client.get(NOWHERE, headers=bearer(token))).headers:
         assert time.monotonic() - started < 5
@@ -452,7 +452,7 @@ async def test_a_new_day_begins_at_zero(
     assert (await client.post("/v1/images", content=content, headers=headers)).status_code == 200
 
     async with Pool(settings) as pool:
-        row = await queries.count_upload_bytes(pool, await _id(settings), -5, None)
+        row = await token_queries.count_upload_bytes(pool, await _id(settings), -5, None)
         assert row is not None
         assert row["remaining"] == 0
     assert uploaded(connection) == len(content)
@@ -466,7 +466,7 @@ async def test_without_the_primary_no_upload_is_taken_in(
     async def fail(*_: object) -> None:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(queries, "count_upload_bytes", fail)
+    monkeypatch.setattr(token_queries, "count_upload_bytes", fail)
     async with client_of(closed) as client:
         answer = await client.post("/v1/images", content=b"x", headers=bearer(token) | PNG)
 

@@ -18,7 +18,7 @@ from asyncpg import Record
 from pydantic import SecretStr
 
 from app.catalogue import tokens
-from app.database import queries
+from app.database import token_queries
 from app.database.pool import Pool
 from app.decoder.queue import DecoderQueue
 from app.main import create_app
@@ -62,7 +62,7 @@ async def made(settings: Settings, scope: str, name: str = "a client") -> str:
     token = tokens.make()
     owner = settings.model_copy(update={"database_url": settings.migrator_url})
     async with Pool(owner) as pool, pool.transaction() as connection:
-        assert await queries.insert_token(connection, token.id, name, scope, token.sha256)
+        assert await token_queries.insert_token(connection, token.id, name, scope, token.sha256)
     return token.text
 
 
@@ -203,13 +203,13 @@ async def test_an_unknown_id_and_a_wrong_secret_cost_a_look_up_each(
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """Return the list to which each look-up of a token adds its ID."""
     looked = []
-    find = queries.find_token
+    find = token_queries.find_token
 
     async def look(pool: Pool, id: UUID) -> Record | None:
         looked.append(id)
         return await find(pool, id)
 
-    monkeypatch.setattr(queries, "find_token", look)
+    monkeypatch.setattr(token_queries, "find_token", look)
     return looked
 
 
@@ -224,7 +224,7 @@ async def rotated(
         Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool,
         pool.transaction() as owner,
     ):
-        assert await queries.rotate_token(
+        assert await token_queries.rotate_token(
             owner, found[0], found[1], token.sha256, overlap=overlap, expires_at=None, lifetime=lifetime
         )
     return token.text
@@ -268,7 +268,7 @@ async def test_revoking_ends_both_secrets(
     second = await rotated(settings, connection, timedelta(days=1))
 
     async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
-        assert await queries.revoke_token(pool, "a client")
+        assert await token_queries.revoke_token(pool, "a client")
 
     for text in (first, second):
         answer = await closed.get("/v1/images", headers=bearer(text))
@@ -327,7 +327,7 @@ async def test_a_revoked_token_is_refused_within_a_second(closed: httpx.AsyncCli
     assert (await closed.get("/v1/images", headers=bearer(token))).status_code == 200
 
     async with Pool(settings.model_copy(update={"database_url": settings.migrator_url})) as pool:
-        assert await queries.revoke_token(pool, "a client")
+        assert await token_queries.revoke_token(pool, "a client")
     revoked = time.monotonic()
     while (await closed.get("/v1/images", headers=bearer(token))).status_code == 200:
         assert time.monotonic() - revoked < 1
@@ -439,7 +439,7 @@ async def test_a_new_token_is_known_at_once(closed: httpx.AsyncClient, settings:
 
     owner = settings.model_copy(update={"database_url": settings.migrator_url})
     async with Pool(owner) as pool, pool.transaction() as connection:
-        await queries.insert_token(connection, token.id, "late", "read", token.sha256)
+        await token_queries.insert_token(connection, token.id, "late", "read", token.sha256)
 
     assert (await closed.get("/v1/images", headers=bearer(token.text))).status_code == 200
 
