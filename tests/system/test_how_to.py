@@ -121,7 +121,7 @@ def test_each_command_for_files_and_objects_works(database: str, tmp_path: Path)
     """The home folder has the photos that the page imports."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.png").write_bytes(picture("PNG", (9, 7)))
-    pages = [text_of("operate/import-and-export-files"), text_of("operate/set-up-the-object-store")]
+    pages = [text_of("operate/import-and-export-files"), text_of("operate/check-the-object-store")]
 
     run(pages, tmp_path, DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path / 'objects'}", HOME=f"{tmp_path}")
 
