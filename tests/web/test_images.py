@@ -198,12 +198,18 @@ async def test_the_first_and_the_last_moment_are_valid(
     assert await listed(client, f"/v1/images?{query}") == [id]
 
 
-ODD_QUERIES = ["tag=%ED%A0%80", "tag=%FF", "tag=%", "&&&", "tag=%E7%8C%AB"]
+ODD_QUERIES = ["tag=%", "tag=%25", "&&&", "tag=%E7%8C%AB"]
 
 
 async def test_a_query_of_odd_bytes_finds_nothing(client: httpx.AsyncClient) -> None:
     for query in ODD_QUERIES:
         assert (await client.get(f"/v1/images?{query}")).json() == {"images": [], "next": None}
+
+
+async def test_a_query_that_is_not_utf8_is_rejected(client: httpx.AsyncClient) -> None:
+    for query in ("tag=%ED%A0%80", "tag=%FF"):
+        response = await client.get(f"/v1/images?{query}")
+        assert (response.status_code, response.json()["detail"]) == (422, "The query parameters must be UTF-8.")
 
 
 async def test_the_link_does_not_depend_on_what_the_client_calls_the_host(
