@@ -23,7 +23,10 @@ REPLACED = (
 BACKFILL = "-- backfill: items\n\nUPDATE items SET done = 1 WHERE id BETWEEN $1 AND $2 AND done IS NULL;"
 BLOCK = "-- transactional: false\n\nDO $$ BEGIN UPDATE items SET done = 1 WHERE done IS NULL; COMMIT; END $$;"
 # The first look is over, so a writer that comes now is not waited for.
-WAITS = "SELECT FROM pg_stat_activity WHERE query LIKE '-- find_writers%' AND state <> 'active' AND datname = current_database()"
+WAITS = (
+    "SELECT FROM pg_stat_activity "
+    "WHERE query LIKE '-- find_writers%' AND state <> 'active' AND datname = current_database()"
+)
 
 
 def write(folder: Path, *ups: str) -> Path:
