@@ -16,7 +16,7 @@ from obstore.store import ObjectStore
 
 from app.catalogue.cursors import EARLIEST, FIRST_ID
 from app.catalogue.ingest import columns_of
-from app.cli.failures import FAILURES, failure
+from app.cli.failures import FAILURES, interruption
 from app.cli.output import note
 from app.database import queries
 from app.database.pool import Pool
@@ -55,9 +55,7 @@ def backfill_capture(rate: int | None) -> int:
         asyncio.run(run.work())
     except FAILURES as error:
         note(f"{run} so far")
-        failed = failure(error, settings)
-        failed.hint = failed.hint or "run the command again to continue"
-        raise failed from error
+        raise interruption(error, settings) from error
     print(run)
     if run.stopped:
         return INTERRUPTED

@@ -17,6 +17,7 @@ from app.text import one_line
 # Exceptions of a server that fails. Other exceptions are faults of the program.
 FAILURES = (*UNAVAILABLE, asyncpg.PostgresError, psycopg.Error)
 CLOSED_HINT = f"it was stopped, or {TIMEOUT_HINT}"
+CONTINUE_HINT = "run the command again to continue"
 CONNECTING = (
     ConnectionRefusedError,
     TimeoutError,
@@ -27,6 +28,13 @@ CONNECTING = (
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
 )
+
+
+def interruption(error: BaseException, settings: Settings) -> CommandError:
+    """Return the error of a command that continues after a failure: its hint says so, unless another one helps more."""
+    failed = failure(error, settings)
+    failed.hint = CONTINUE_HINT if failed.hint in (None, CLOSED_HINT) else failed.hint
+    return failed
 
 
 def failure(error: BaseException, settings: Settings, *, as_owner: bool = False) -> CommandError:

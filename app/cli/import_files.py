@@ -19,7 +19,7 @@ from app.catalogue.faults import explain
 from app.catalogue.fields import NOT_IN_A_NAME
 from app.catalogue.ingest import HashedContent, store_image
 from app.catalogue.models import UploadFields
-from app.cli.failures import FAILURES, failure
+from app.cli.failures import FAILURES, interruption
 from app.cli.output import note
 from app.cli.store_folder import warn_if_root
 from app.database.pool import Pool
@@ -63,11 +63,10 @@ def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: C
         asyncio.run(run.work())
     except* FAILURES as group:
         cause = _main_cause(group.exceptions)
-        failed = failure(cause, settings)
+        failed = interruption(cause, settings)
         failed.__cause__ = cause
     if failed is not None:
         note(f"{run} so far")
-        failed.hint = failed.hint or "run the command again to continue"
         raise failed
     if run.supported:
         note(run.supported)

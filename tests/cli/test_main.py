@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.cli.commands import images
-from app.cli.failures import failure
+from app.cli.failures import failure, interruption
 from app.cli.main import run
 from app.cli.output import color_verdicts
 from app.migrations import new
@@ -264,13 +264,15 @@ def test_both_drivers_have_the_same_words(url: str, reason: str) -> None:
 def test_a_connection_that_the_server_closed_is_not_told_in_words_of_the_driver() -> None:
     """A time-out of 1 ms ends a session between two statements. asyncpg then knows only its own state."""
     lost = asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+    settings = Settings(_env_file=None, database_url=SecretStr("postgresql:///x"), auth="none")
 
-    error = failure(lost, Settings(_env_file=None, database_url=SecretStr("postgresql:///x"), auth="none"))
+    error = failure(lost, settings)
 
     assert error.message == "PostgreSQL failed: it closed the connection between two statements."
     assert error.hint == (
         "it was stopped, or the role, the database or the server has a time-out that is too short: see \\drds of psql"
     )
+    assert interruption(lost, settings).hint == "run the command again to continue"
 
 
 def test_a_fault_of_the_program_is_no_traceback(
