@@ -5,6 +5,7 @@ import json
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -161,7 +162,9 @@ async def run(size: Size, instance: Instance, honest: str, hostile: str) -> Sieg
 async def attack(size: Size, instance: Instance, token: str) -> asyncio.subprocess.Process:
     """Start the hostile clients, and return once they can begin. A line on their standard input lets them begin.
 
-    They are to use up the service and not this machine, so the operating system runs them after all others.
+    They are to use up the service and not this machine, so the operating system runs them after all others. Where
+    Linux groups processes by session (sched_autogroup), a nice value counts only within a group. So they have a session
+    of their own, and the group gets the value too.
     """
     arguments = (str(number) for number in (instance.port, size.hostile, size.silent, size.megapixels))
     process = await asyncio.create_subprocess_exec(
@@ -170,7 +173,10 @@ async def attack(size: Size, instance: Instance, token: str) -> asyncio.subproce
         stdout=subprocess.PIPE,
         cwd=ROOT,
         env=environment(TOKEN=token),
+        start_new_session=True,
     )
+    with suppress(OSError):  # no Linux, no groups, or a container
+        Path(f"/proc/{process.pid}/autogroup").write_text("19")
     assert process.stdout is not None
     await process.stdout.readline()
     return process
