@@ -57,9 +57,9 @@ def as_markdown(results: Results, runs: list[dict[str, Any]]) -> str:
         ([words, *_shares(results.pages[words])] for words in [FIRST, DEEP, *slowest] if words in results.pages),
     )
     starts = table(
-        ["", "start to the first answer", "first request", "memory after the works"],
+        ["", "start to the first answer", "first request", "memory after the works", "of its other processes"],
         (
-            [who, f"{start:.2f} s", f"{first * 1e3:.0f} ms", f"{results.memory.get(who, 0) / MIB:.0f} MiB"]
+            [who, f"{start:.2f} s", f"{first * 1e3:.0f} ms", *(f"{used / MIB:.0f} MiB" for used in results.memory[who])]
             for who, (start, first) in results.starts.items()
         ),
     )
@@ -67,7 +67,7 @@ def as_markdown(results: Results, runs: list[dict[str, Any]]) -> str:
         [
             f"{setting}\n\n{asked}",
             f"The rate is the median of the rounds. The other figures are for one request, over all rounds.\n\n{works}",
-            f"Start and memory of each server, with the processes that it started.\n\n{starts}",
+            f"Start and memory of each server. The other processes are the decoders.\n\n{starts}",
             f"Pages of the list for one client, and the ten slowest filters.\n\n{pages}",
             f"{versions()}\n",
         ]

@@ -64,13 +64,13 @@ class Server:
             connection.close()
 
     @property
-    def memory(self) -> int:
-        """Bytes of the process and of those that it started. Of a page that they share, each has its part."""
-        used = 0
-        for each in [self.process, *self.process.children(recursive=True)]:
+    def memory(self) -> tuple[int, int]:
+        """Bytes of the process, and of those that it started. Of a page that they share, each has its part."""
+        started = 0
+        for each in self.process.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                used += each.memory_full_info().pss
-        return used
+                started += each.memory_full_info().pss
+        return self.process.memory_full_info().pss, started
 
 
 def cpu(process: psutil.Process) -> float:
