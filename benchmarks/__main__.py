@@ -17,7 +17,7 @@ from benchmarks import contents
 from benchmarks.check import check
 from benchmarks.database import Database, database
 from benchmarks.filters import pages
-from benchmarks.limits.psql import pgbench, psql
+from benchmarks.limits.psql import pgbench, psql_export, psql_import
 from benchmarks.load import Figures, load
 from benchmarks.report import report
 from benchmarks.results import Results
@@ -97,11 +97,11 @@ def measure_all(size: Size, only: str, other: Path | None) -> Results:
                 print("pages of the list", flush=True)
                 results.pages = pages(ours, filled, size.page_rounds, size.page_run)
             if only in "export":
-                limit = partial(psql, filled, "export_images.sql")
+                limit = partial(psql_export, filled)
                 measure_copies("export", results.exports, size, partial(export_over_http, ours, size.rows), limit)
             if only in "import":
                 ndjson, table = import_files(size.imported)
-                limit = partial(psql, filled, "import_images.sql", table)
+                limit = partial(psql_import, filled, table)
                 restore = partial(delete_added, filled)
                 measure_copies("import", results.imports, size, partial(import_over_http, ours, ndjson), limit, restore)
         for workers in WORKERS if only in "workers" else []:

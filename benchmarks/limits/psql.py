@@ -1,12 +1,13 @@
 """Limits that no service can pass: PostgreSQL's programs psql and pgbench with the same rows and statements."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
 from time import perf_counter
 
 from app.schema.headers import examples
-from app.settings import ROOT
+from app.schema.statements import statement
 from benchmarks.database import Database
 from benchmarks.load import Figures
 
@@ -18,9 +19,9 @@ def pgbench(database: Database, query: str, seconds: float) -> Figures:
 
     Each call uses a random image instead of image 1, and a new title instead of the title A.
     """
-    statement = (ROOT / "sql" / "queries" / f"{query}.sql").read_text()
-    example = examples(statement)[0][1].replace("'image 1'", "'image ' || :n").replace("'A'", "'A ' || :n")
-    text = re.sub("^--.*\n", "", statement, flags=re.MULTILINE)
+    text = statement(query)
+    example = examples(text)[0][1].replace("'image 1'", "'image ' || :n").replace("'A'", "'A ' || :n")
+    text = re.sub("^--.*\n", "", text, flags=re.MULTILINE)
     for number, argument in reversed([*enumerate(example.split(", "), 1)]):
         text = text.replace(f"${number}", argument)
     script = f"\\set n random(1, {database.rows})\n{text}"
@@ -42,20 +43,31 @@ def pgbench(database: Database, query: str, seconds: float) -> Figures:
     return Figures(int(requests), int(requests) / float(rate))
 
 
-def psql(database: Database, file: str, rows: Path | None = None) -> float:
-    """Return the seconds that psql takes for a file of benchmarks/sql/, with the rows as its input."""
+def psql_export(database: Database) -> float:
+    """Return the seconds that psql takes to copy what the service exports: its own statement, for all images."""
+    query = statement("export_images").rstrip().removesuffix(";")
+    settings = {"created_after": "-infinity", "created_before": "infinity", "shows_location": "yes"}
+    options = " ".join(f"-c images.{name}={value}" for name, value in settings.items())
+    return _psql(database, ["-c", f"COPY (\n{query}\n) TO STDOUT"], Path("/dev/null"), PGOPTIONS=options)
+
+
+def psql_import(database: Database, rows: Path) -> float:
+    """Return the seconds that psql takes to copy the rows, as CSV, into the table of the service."""
+    return _psql(database, ["-f", SQL / "import_images.sql"], rows)
+
+
+def _psql(database: Database, script: list[str | Path], rows: Path, **variables: str) -> float:
     command: list[str | Path] = [
         database.bin / "psql",
         "--no-psqlrc",
         "--quiet",
         "-v",
         "ON_ERROR_STOP=1",
-        "-f",
-        SQL / file,
+        *script,
         "-d",
         database.url,
     ]
     begun = perf_counter()
-    with (rows or Path("/dev/null")).open() as lines, Path("/dev/null").open("w") as nothing:
-        subprocess.run(command, check=True, stdin=lines, stdout=nothing)
+    with rows.open() as lines, Path("/dev/null").open("w") as nothing:
+        subprocess.run(command, check=True, stdin=lines, stdout=nothing, env=os.environ | variables)
     return perf_counter() - begun
