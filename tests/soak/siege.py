@@ -162,9 +162,7 @@ async def run(size: Size, instance: Instance, honest: str, hostile: str) -> Sieg
 async def attack(size: Size, instance: Instance, token: str) -> asyncio.subprocess.Process:
     """Start the hostile clients, and return once they can begin. A line on their standard input lets them begin.
 
-    They are to use up the service and not this machine, so the operating system runs them after all others. Where
-    Linux groups processes by session (sched_autogroup), a nice value counts only within a group. So they have a session
-    of their own, and the group gets the value too.
+    They are to use up the service and not this machine, so the operating system runs them after all others.
     """
     arguments = (str(number) for number in (instance.port, size.hostile, size.silent, size.megapixels))
     process = await asyncio.create_subprocess_exec(
@@ -175,11 +173,20 @@ async def attack(size: Size, instance: Instance, token: str) -> asyncio.subproce
         env=environment(TOKEN=token),
         start_new_session=True,
     )
-    with suppress(OSError):  # no Linux, no groups, or a container
-        Path(f"/proc/{process.pid}/autogroup").write_text("19")
+    run_last(process.pid)
     assert process.stdout is not None
     await process.stdout.readline()
     return process
+
+
+def run_last(session: int) -> None:
+    """Run the processes of a session after all others.
+
+    If Linux groups processes by session (sched_autogroup), a nice value counts only within the group. The group has a
+    value of its own.
+    """
+    with suppress(OSError):  # no Linux, no groups, or a container
+        Path(f"/proc/{session}/autogroup").write_text("19")
 
 
 def use(instance: Instance) -> Use:
