@@ -3,20 +3,24 @@
 from collections.abc import Iterable
 from itertools import islice
 
+from pglast import parse_sql
+from pglast.parser import ParseError
+
 from app.lint.findings import Fault, Faults
+from app.lint.nodes import relation_name
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
 from app.migrations.backfill_statement import WrongBackfillError, key_columns
 
 
-def backfill_faults(state: MigrationState, table: str, statements: Iterable[Statement]) -> Faults:
-    """Yield the faults of a backfill of this table. The migrator itself rejects a statement without a range."""
+def backfill_faults(state: MigrationState, directive: str, statements: Iterable[Statement]) -> Faults:
+    """Yield the faults of a backfill of the table that the directive names. The migrator itself rejects a statement without a range."""
     for statement in islice(statements, 1):
         try:
             key = tuple(key_columns(statement.node))
         except WrongBackfillError:
             return
-        table = table.removeprefix("public.").strip('"')
+        table = table_of(directive)
         known = state.catalog.tables.get(table)
         if known is None:
             yield Fault(statement.line, "backfill", f"there is no table {table}", "correct `-- backfill: TABLE`")
@@ -28,6 +32,15 @@ def backfill_faults(state: MigrationState, table: str, statements: Iterable[Stat
                 "use the range of the primary key, or of NOT NULL columns that contain a unique key and have an index"
             )
             yield Fault(statement.line, "backfill", why, hint)
+
+
+def table_of(directive: str) -> str:
+    """Return the table that `-- backfill: TABLE` names, as the catalog knows it: `"Odd"` and `public.images` too."""
+    try:
+        [select] = parse_sql(f"TABLE {directive}")
+    except (ParseError, ValueError):
+        return directive
+    return relation_name(select.stmt.fromClause[0])
 
 
 def _has_key(state: MigrationState, table: str, key: tuple[str, ...]) -> bool:

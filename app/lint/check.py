@@ -11,7 +11,7 @@ from pathlib import Path
 from pglast.parser import ParseError
 
 from app.lint import parser
-from app.lint.backfill_rules import backfill_faults
+from app.lint.backfill_rules import backfill_faults, table_of
 from app.lint.catalog import Catalog
 from app.lint.findings import Fault, Faults, Finding
 from app.lint.migration_rules import migration_faults
@@ -157,11 +157,12 @@ class Check:
             path = self.migrations / name
             before = catalog.copy()
             in_transaction = transactional(path) if path in self.texts else True
-            table = directives(path).get("backfill") if path in self.texts else None
+            directive = directives(path).get("backfill") if path in self.texts else None
+            table = table_of(directive) if directive else None
             up = MigrationState(name, catalog, uses, transactional=in_transaction, backfill=table)
-            if table:
+            if directive:
                 parsed[name] = list(parsed[name])
-                for fault in backfill_faults(up, table, parsed[name]):
+                for fault in backfill_faults(up, directive, parsed[name]):
                     self._add(path, fault)
             for fault in migration_faults(up, parsed[name]):
                 if not _restores(path):

@@ -48,17 +48,20 @@ class Progress:
     @property
     def words(self) -> str:
         """Return the state, and the rows that are done, in words."""
-        expected = f" of about {max(self.rows_done, self.rows_expected):,}" if self.rows_expected else ""
         state = self.state if self.is_stopped or self.state == "running" else "not finished"
-        return f"{state}, {self.rows_done:,}{expected} rows of {self.table} are done"
+        return f"{state}, {self._share} rows of {self.table} are done"
+
+    @property
+    def _share(self) -> str:
+        """Return the rows that are done, of how many. Without statistics of the table, that number is not known."""
+        expected = f" of about {max(self.rows_done, self.rows_expected):,}" if self.rows_expected else ""
+        return f"{self.rows_done:,}{expected}"
 
     def __str__(self) -> str:
         words = f"{self.state:9} {self.id}"
         if self.batches:
-            share = f"{self.rows_done:,} of about {max(self.rows_done, self.rows_expected):,} rows of {self.table}"
-            words += (
-                f" {share}, {self.rows_done / max(self.seconds, 0.001):,.0f} rows/s in batches of {self.batch_size:,}"
-            )
+            rate = self.rows_done / max(self.seconds, 0.001)
+            words += f" {self._share} rows of {self.table}, {rate:,.0f} rows/s in batches of {self.batch_size:,}"
         return f"{words} ({self.error})" if self.error else words
 
     def as_dict(self) -> dict[str, object]:

@@ -43,7 +43,8 @@ def _migration(plan: Plan, migration: PlannedMigration) -> Iterator[str]:
     how = "in one transaction" if migration.transactional else "without a transaction"
     how = "in batches that commit" if migration.backfill else how
     if migration.rows_done:
-        how += f", continues after {migration.rows_done:,} of about {count(migration.rows_expected, 'row')}"
+        expected = f" of about {migration.rows_expected:,}" if migration.rows_expected else ""
+        how += f", continues after {migration.rows_done:,}{expected} rows"
     yield f"{migration.id}: {duration(migration.seconds)}, {how}"
     quiet = 0
     for statement in migration.statements:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
+from psycopg.types.numeric import Int8
 
 from app.embedded_postgres import Server, connectable
 from app.errors import CannotConnectError, CommandError
@@ -250,7 +251,8 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
     """Fill each empty table that has a file sql/review/fill_TABLE.sql, and analyze it.
 
     While the table has the columns of fill_TABLE.NNNN.sql, which fits up to the migration NNNN, that file fills it.
-    The tables in `known` are left as they are: a migration may have emptied them.
+    The tables in `known` are left as they are: a migration may have emptied them. The numbers are of type bigint, because
+    psycopg would send a small one as smallint, in which an expression of the file overflows.
     """
     for path in sorted((current().sql / "review").glob("fill_*.sql")):
         name = path.stem.removeprefix("fill_")
@@ -270,7 +272,7 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
         run(connection, "begin_fill", "review")
         with Progress("rows", rows, is_scaled=True) as progress:
             for first, last in pairwise(bounds):
-                run_text(connection, sql, first=first + 1, last=last)
+                run_text(connection, sql, first=Int8(first + 1), last=Int8(last))
                 progress.advance(last - first, f"fill {name}")
         run(connection, "end_fill", "review")
         connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))
@@ -290,7 +292,7 @@ def vacuum(connection: Connection, done: MeasuredRun | None = None) -> None:
 def _fits(connection: Connection, sql: str) -> bool:
     """Return whether the table has all columns of the statement. Its range is empty here, so it inserts nothing."""
     try:
-        run_text(connection, sql, first=1, last=0)
+        run_text(connection, sql, first=Int8(1), last=Int8(0))
     except psycopg.errors.UndefinedColumn:
         return False
     return True

@@ -1,5 +1,6 @@
 -- plan_backfill: the table of a backfill, its estimated rows, whether it has a key of these columns, and three queries.
 -- The queries find the ranges of the batches. PostgreSQL writes them, because it quotes the names.
+-- The rows of a partitioned table are those of its partitions, because autovacuum does not analyze the table itself.
 -- A key has a valid index of these columns in this order, without conditions and expressions, and all of them ascending
 -- or all descending. No two rows have the same key: the columns contain those of a unique index. They are NOT NULL.
 -- * first_key and last_key return the first and the last key of the table as an array of texts, or no row.
@@ -12,7 +13,19 @@ WITH target AS (
     SELECT
         oid,
         oid::regclass::text AS name,
-        GREATEST(reltuples, 0)::bigint AS rows_expected
+        (
+            SELECT COALESCE(sum(GREATEST(part.reltuples, 0)), 0)
+            FROM (
+                SELECT pg_class.oid AS leaf
+
+                UNION
+
+                SELECT relid
+                FROM pg_partition_tree(pg_class.oid)
+            ) AS leaves
+            JOIN pg_class AS part ON part.oid = leaf
+            WHERE part.relkind <> 'p'
+        )::bigint AS rows_expected
     FROM pg_class
     WHERE oid = to_regclass(:table) AND relkind IN ('r', 'p')
 ),

@@ -3,8 +3,9 @@
 import pytest
 
 from app.lint import parser
-from app.lint.backfill_rules import backfill_faults
+from app.lint.backfill_rules import backfill_faults, table_of
 from app.lint.catalog import Catalog
+from app.lint.migration_rules import migration_faults
 from app.lint.state import MigrationState
 
 TABLES = """CREATE TABLE a (id bigint PRIMARY KEY, at timestamptz NOT NULL, note text);
@@ -13,6 +14,7 @@ CREATE INDEX a_note_idx ON a (note);
 CREATE UNIQUE INDEX a_part_idx ON a (note, at) WHERE note <> '';
 CREATE VIEW v AS SELECT id FROM a;
 CREATE TABLE b (id bigint);
+CREATE TABLE "Odd.Name" (id bigint PRIMARY KEY);
 """
 NO_KEY = "so each batch would read the whole table"
 
@@ -22,6 +24,8 @@ NO_KEY = "so each batch would read the whole table"
     [
         ("a", "id BETWEEN $1 AND $2", None),
         ("public.a", "a.id BETWEEN $1 AND $2", None),
+        ('public."Odd.Name"', "id BETWEEN $1 AND $2", None),
+        ("A", "id BETWEEN $1 AND $2", None),
         ("a", "(at, id) BETWEEN ($1, $2) AND ($3, $4)", None),
         ("a", "(id, at) BETWEEN ($1, $2) AND ($3, $4)", f"a has no key (id, at), {NO_KEY}"),
         ("a", "note BETWEEN $1 AND $2", f"a has no key (note), {NO_KEY}"),
@@ -40,3 +44,15 @@ def test_the_table_has_a_key(table: str, condition: str, why: str | None) -> Non
     found = list(backfill_faults(state, table, parser.statements(f"DELETE FROM a WHERE {condition};")))  # noqa: S608
 
     assert [fault.why for fault in found] == ([why] if why else [])
+
+
+@pytest.mark.parametrize("directive", ['"Odd.Name"', 'public."Odd.Name"'])
+def test_a_batch_of_a_table_with_a_quoted_name_is_few_rows(directive: str) -> None:
+    catalog = Catalog()
+    for each in parser.statements(TABLES):
+        catalog.apply(each.node, "0001_make.sql")
+    state = MigrationState("0002_fill.sql", catalog, [], backfill=table_of(directive))
+
+    found = migration_faults(state, parser.statements('DELETE FROM "Odd.Name" WHERE id BETWEEN $1 AND $2;'))
+
+    assert list(found) == []
