@@ -16,13 +16,14 @@ from app.lint.nodes import (
     constant_text,
     constraint_columns,
     dropped_names,
+    qualified_name,
     relation_name,
     type_name,
     type_of,
     walk,
 )
 from app.lint.parser import Statement
-from app.lint.rules import CARE
+from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
 
 TYPES = {
@@ -54,6 +55,7 @@ COMPARABLE = dict.fromkeys(["int2", "int4", "int8", "numeric", "float4", "float8
 COMPARABLE |= dict.fromkeys(["text", "varchar", "bpchar", "name"], "text")
 COMPARABLE |= dict.fromkeys(["date", "timestamp", "timestamptz"], "time")
 COMPARABLE |= {each: each for each in ("uuid", "bytea", "bool", "jsonb", "inet", "interval")}
+NO_DO = {"sql", "c", "internal"}  # languages that have only functions
 KEYWORDS = {*RESERVED_KEYWORDS, *TYPE_FUNC_NAME_KEYWORDS}
 
 
@@ -102,12 +104,18 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
             yield from _sequence(line, node.options or (), is_new=isinstance(node, ast.CreateSeqStmt))
         case ast.CreateFunctionStmt(options=[*options]):
             yield from _definer(line, options, is_parsed=node.sql_body is not None)
+        case ast.DoStmt(args=[*options]) if (language := _language(options)) in NO_DO:
+            yield rejected(line, f"the language {language} cannot run DO")
         case ast.CreateCastStmt(context=CoercionContext.COERCION_IMPLICIT):
             why = "an implicit cast makes calls and operators ambiguous, also in queries that run now"
             yield Fault(line, "ambiguous-name", why, "create the cast AS ASSIGNMENT, or without AS", CARE)
         case _:
             pass
     yield from _set_value(line, statement)
+
+
+def _language(options: Any) -> str:
+    return next((getattr(each.arg, "sval", "") for each in options if each.defname == "language"), "")
 
 
 def _impossible(line: int, where: str, expression: Any) -> Faults:
@@ -194,7 +202,8 @@ def _sequence(line: int, options: Any, *, is_new: bool) -> Faults:
         if each.defname == "as" and (type := type_of(each.arg)) and WIDTHS.get(type.name, 8) < 8:
             yield Fault(line, "int-overflow", f"the sequence ends at {2 ** (8 * WIDTHS[type.name] - 1) - 1:,}")
         elif each.defname == "maxvalue" and text.isdigit() and int(text) <= LIMIT:
-            yield Fault(line, "int-overflow", f"the sequence ends at {int(text):,}")
+            level = UNSAFE if not is_new and int(text) < LIMIT else ""  # it may have given greater numbers already
+            yield Fault(line, "int-overflow", f"the sequence ends at {int(text):,}", level=level)
         elif (each.defname == "restart" and not is_new) or (each.defname == "cycle" and text == "true"):
             yield Fault(line, "sequence-restart", "the next rows get numbers that other rows may have")
 
@@ -203,11 +212,20 @@ def _set_value(line: int, statement: Statement) -> Faults:
     for each in statement.nodes:
         match each:
             case ast.FuncCall(funcname=[*_, ast.String(sval="setval")], args=[_, value, *_]):
+                if _is_greatest(value):
+                    continue
                 is_constant = bool(constant_text(value))
                 why = "the next rows get numbers that other rows may have"
                 yield Fault(line, "sequence-restart", why, level="" if is_constant else CARE)
             case _:
                 pass
+
+
+def _is_greatest(value: Any) -> bool:
+    """Return whether a number is the greatest of a column, or above it: the sequence continues after all rows."""
+    calls = [qualified_name(each.funcname) for each in walk(value) if isinstance(each, ast.FuncCall)]
+    sums = [each.name[-1].sval for each in walk(value) if isinstance(each, ast.A_Expr) and each.name]
+    return "max" in calls and not {*calls} - {"max", "pg_catalog.max"} and not {*sums} - {"+"}
 
 
 def _definer(line: int, options: Any, *, is_parsed: bool) -> Faults:

@@ -8,11 +8,12 @@ from app.lint import costs
 from app.lint.findings import Fault, Faults
 from app.lint.functions import changing
 from app.lint.nodes import columns_in, qualified_name, relation_name, walk
+from app.lint.objects import Column
 from app.lint.parser import Statement
 from app.lint.rules import CARE
 from app.lint.state import MigrationState
 
-LONG = {"json", "jsonb", "xml"}  # types. A text is often short, also without a limit
+LONG = {"json", "jsonb", "xml", "tsvector"}  # types. A text is often short, also without a limit
 METHODS = {"btree", "hash", "gin", "gist", "spgist", "brin"}
 UNORDERED = {"json", "xml", "point", "box", "polygon", "circle", "path", "line", "lseg"}  # types without a B-tree
 SCALARS = {"text", "varchar", "int2", "int4", "int8", "numeric", "float4", "float8", "bool", "uuid", "bytea"}
@@ -44,6 +45,8 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
         parts = node.indexParams or ()
         if node.unique and node.whereClause is None and len(parts) == 1:
             yield from same_values(state, line, table, parts[0].name)
+        if node.unique and node.whereClause is None and node.nulls_not_distinct:
+            yield from _same_nulls(state, line, table, [part.name for part in parts])
 
 
 def same_values(state: MigrationState, line: int, table: str, name: str | None) -> Faults:
@@ -56,6 +59,17 @@ def same_values(state: MigrationState, line: int, table: str, name: str | None) 
     if inserts := state.inserts_without(table, column.name):
         why = f"{inserts[0]} leaves {column.name} out, so each row gets the same value, and the second one is rejected"
         yield Fault(line, "insert-breaks", why, "leave out the DEFAULT: NULL may be there more than once")
+
+
+def _same_nulls(state: MigrationState, line: int, table: str, names: list[str | None]) -> Faults:
+    """Yield the fault of NULLS NOT DISTINCT, if an INSERT leaves all columns out, and so each of its rows has NULL."""
+    columns = [state.catalog.column(table, name) for name in names]
+    if not all(each and costs.is_null(each.default) and not each.is_generated for each in columns):
+        return
+    inserts = set.intersection(*({*state.inserts_without(table, each.name)} for each in columns if each))
+    if inserts:
+        why = f"{min(inserts)} leaves {', '.join(filter(None, names))} out, so the second row with NULL is rejected"
+        yield Fault(line, "insert-breaks", why, "leave out NULLS NOT DISTINCT")
 
 
 def is_unique(state: MigrationState, table: str, column: str) -> bool:
@@ -111,13 +125,21 @@ def _impossible(state: MigrationState, line: int, node: Any) -> Faults:
 
 def _too_long(state: MigrationState, line: int, node: Any, table: str) -> Faults:
     """Yield the fault of a B-tree with a column whose values may be longer than an entry of it."""
-    bounded = {column for each in state.catalog.constraints(table) if each.kind == "check" for column in each.columns}
     for name in [part.name for part in node.indexParams or () if part.name] if node.accessMethod == "btree" else ():
         column = state.catalog.column(table, name)
-        type = column.type if column else None
-        if type and name not in bounded and (type.array or type.name in LONG):
+        if column and is_long(column) and not is_bounded(state, table, name):
             why = f"a write fails if its {name} is longer than {MAX_ENTRY} bytes, compressed"
             yield Fault(line, "wide-index", why, f"use a GIN index, or index md5({name}::text)")
+
+
+def is_long(column: Column) -> bool:
+    """Return whether the values of a column may be long, by its type."""
+    return column.type is not None and (column.type.array or column.type.name in LONG)
+
+
+def is_bounded(state: MigrationState, table: str, name: str) -> bool:
+    """Return whether a CHECK may keep the values of a column short."""
+    return any(each.kind == "check" and name in each.columns for each in state.catalog.constraints(table))
 
 
 def require_index(state: MigrationState, line: int, table: str, columns: tuple[str, ...], target: str) -> None:

@@ -6,6 +6,7 @@ settings and hidden changes. docs/reference/lint-rules.md gives each rule's reas
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from pglast import ast
@@ -25,8 +26,8 @@ from app.lint.release_rules import release_faults
 from app.lint.routines import called
 from app.lint.server_rules import server_faults
 from app.lint.state import MigrationState
-from app.lint.transaction_rules import lock_order_faults, transaction_faults
-from app.lint.write_rules import note_writes, write_faults
+from app.lint.transaction_rules import calls_for_many_rows, lock_order_faults, transaction_faults
+from app.lint.write_rules import note_writes, only_explains, write_faults
 
 # Statements that a DO block may contain, because they do not change the schema.
 NOT_DDL = (
@@ -77,8 +78,10 @@ def _with_calls(state: MigrationState, statements: Iterable[Statement]) -> Itera
     """Yield the statements, and after each one those that it runs by calling routines."""
     for statement in statements:
         yield statement
-        if isinstance(statement.node, NOT_DDL) and not statement.unreadable:
-            yield from called(state.catalog, statement)
+        if isinstance(statement.node, NOT_DDL) and not statement.unreadable and not only_explains(statement.node):
+            for_each_row = not statement.in_batches and calls_for_many_rows(state, statement)
+            for each in called(state.catalog, statement):
+                yield replace(each, in_loop=True) if for_each_row else each
 
 
 def _settings(statement: Statement) -> Faults:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
-from pglast.enums import GrantTargetType, ObjectType, RoleSpecType
+from pglast.enums import CmdType, GrantTargetType, ObjectType, RoleSpecType
 
 from app.lint import costs, routines
 from app.lint.findings import Fault, Faults
@@ -28,6 +28,7 @@ BEFORE, UPDATE, TRUNCATE = 2, 16, 32  # bits of pg_trigger.tgtype
 REMOVE = "remove the statement"
 NEEDED = {"select", "insert", "update", "delete"}  # by queries
 PLANNED = {"cost", "rows", "parallel", "support"}  # the planner reads these, and the results stay
+RULED = {CmdType.CMD_INSERT: "InsertStmt", CmdType.CMD_UPDATE: "UpdateStmt", CmdType.CMD_DELETE: "DeleteStmt"}
 WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
 
 
@@ -59,6 +60,7 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             table = relation_name(relation)
             yield Fault(line, "trigger-off", f"writes to {table} go elsewhere from then on", REMOVE)
         case ast.RuleStmt(relation=relation, actions=[*actions]) if state.is_busy(relation_name(relation)):
+            yield from _rejected_by_rule(state, line, node)
             if emptied := _written_whole(state, actions):
                 yield _each_write(line, relation_name(relation), emptied)
         case ast.AlterFunctionStmt(func=ast.ObjectWithArgs(objname=name)):
@@ -95,6 +97,11 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             yield from _revoke(state, statement.block or line, node)
         case ast.GrantStmt() | ast.AlterDefaultPrivilegesStmt():
             yield from _grant(state, line, node)
+        case ast.VariableSetStmt(name="role" | "session_authorization", args=[role, *_]):
+            name = constant_text(role)
+            why = f"the statements after it run as {name}, which may not be the owner of the tables"
+            level = UNSAFE if name in state.catalog.service_roles() else CARE
+            yield Fault(line, "role-rights", why, REMOVE, level)
         case ast.VariableSetStmt(name="session_replication_role"):
             yield Fault(line, "trigger-off", "no trigger runs for the writes after it", REMOVE)
         case _:
@@ -104,6 +111,18 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             if isinstance(each, WRITES) and relation_name(each.relation).removeprefix("pg_catalog.").startswith("pg_"):
                 why = f"it writes {relation_name(each.relation)}, and PostgreSQL does not check what it finds there"
                 yield Fault(line, "system-catalog", why)
+
+
+def _rejected_by_rule(state: MigrationState, line: int, node: Any) -> Faults:
+    """Yield the fault of a rule beside which PostgreSQL rejects a query: ON CONFLICT, or a write in WITH."""
+    table, event = relation_name(node.relation), RULED.get(node.event)
+    for use in {each.name: each for each in (*state.bodies(), *state.written_by_queries())}.values():
+        upserts = table in use.upserted and event in {"InsertStmt", "UpdateStmt"}
+        if upserts or (table, event) in use.written_within:
+            what = "ON CONFLICT" if upserts else "a write in WITH"
+            why = f"PostgreSQL rejects {what} on a table with such a rule, and {use.name} has it"
+            yield Fault(line, "insert-breaks", why, "use a trigger")
+            return
 
 
 def _goes_elsewhere(state: MigrationState, table: str, actions: Any) -> bool:

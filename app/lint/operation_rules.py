@@ -56,6 +56,9 @@ def operation_faults(state: MigrationState, statement: Statement) -> Faults:
             for each in options
         ):
             yield Fault(line, "revoke-breaks", f"no session can connect to {node.dbname} from then on")
+        case ast.AlterCollationStmt() | ast.AlterDatabaseRefreshCollStmt():
+            why = "the warning ends, but indexes that were built by the former version may be out of order"
+            yield Fault(line, "server-settings", why, "first REINDEX them")
         case ast.AlterDatabaseStmt():
             yield Fault(line, "server-settings", f"it changes the database {node.dbname} for all its sessions")
         case ast.CreateRoleStmt(role=str(name), options=options):

@@ -96,12 +96,17 @@ class MigrationState:
     def _reached(self, function: str) -> set[str]:
         return {function} | routines.reached(self.catalog, function)
 
-    def bodies(self) -> Iterator[Use]:
-        """Yield what the queries of the release use, and the functions that its triggers run."""
+    def bodies(self, *, texts_only: bool = False) -> Iterator[Use]:
+        """Yield what the queries of the release use, and the functions that they call and that its triggers run.
+
+        `texts_only`: without BEGIN ATOMIC and RETURN, in which PostgreSQL has looked up the names already.
+        """
         yield from self.uses
         names = {name for each in self.catalog.triggers.values() for name in self._reached(each.function)}
+        names |= {name for use in self.uses for each in use.functions for name in self._reached(each)}
         for name in sorted(names & self.catalog.routines.keys()):
-            yield routines.use_of_routine(name, self.catalog.routines[name])
+            if not texts_only or self.catalog.routines[name].parsed is None:
+                yield routines.use_of_routine(name, self.catalog.routines[name])
 
     def written_by_queries(self) -> Iterator[Use]:
         """Yield what the queries of the release use, and the functions that they call."""

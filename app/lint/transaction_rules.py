@@ -86,6 +86,13 @@ def _slow(state: MigrationState, statement: Statement) -> str:
     return f"reads {tables[0]}" if tables else ""
 
 
+def calls_for_many_rows(state: MigrationState, statement: Statement) -> bool:
+    """Return whether a SELECT may call its functions for each of many rows."""
+    if not isinstance(statement.node, ast.SelectStmt) or not statement.node.fromClause:
+        return False
+    return bool(_read(state, statement.node)) or batches.generates_many(statement.node)
+
+
 def _read(state: MigrationState, select: ast.SelectStmt) -> list[str]:
     """Return the tables in use of which a SELECT may read many rows."""
     tables = [name for name in sorted(batches.direct_tables(select)) if name in state.catalog.tables]

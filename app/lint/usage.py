@@ -40,6 +40,8 @@ class Use:
     conflict_targets: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # columns of each ON CONFLICT
     functions: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)  # tables
+    written_within: set[tuple[str, str]] = field(default_factory=set)  # by a WITH: the table, and INSERT, UPDATE or DELETE
+    upserted: set[str] = field(default_factory=set)  # tables, by INSERT with ON CONFLICT
     always_changed: set[tuple[str, str]] = field(default_factory=set)  # columns to which an UPDATE gives a new value
     scopes: list[Scope] = field(default_factory=list)
     variables: frozenset[str] = frozenset()  # of PL/pgSQL
@@ -88,6 +90,8 @@ def use_of(name: str, statements: list[Statement]) -> Use:
                 table = relation_name(relation)
                 use.columns |= {(table, target.name) for target in node.targetList or ()}
                 use.always_changed |= {(table, each.name) for each in node.targetList or () if _is_new(each)}
+            case ast.CommonTableExpr(ctequery=ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt() as write):
+                use.written_within.add((relation_name(write.relation), type(write).__name__))
             case ast.InsertStmt(relation=relation):
                 _insert(use, node, relation_name(relation))
             case _:
@@ -100,22 +104,30 @@ def use_of(name: str, statements: list[Statement]) -> Use:
 
 
 def _scopes(node: Any, outer: tuple[Scope, ...], within: dict[str, set[str]]) -> Iterator[Scope]:
-    """Yield the scope of each SELECT and write under a node. A subquery in FROM or WITH does not see its neighbors."""
-    stack = [(node, outer)]
+    """Yield the scope of each SELECT and write under a node.
+
+    A subquery in FROM or WITH does not see its neighbors, except if it is LATERAL.
+    """
+    stack = [(node, outer, outer)]  # the last: what a LATERAL subquery sees there
     while stack:
-        node, around = stack.pop()
-        inside = around
+        node, around, lateral = stack.pop()
         if isinstance(node, ast.SelectStmt | WRITES):
             scope = _scope(node, within)._replace(outer=around)
             yield scope
             inside = (*around, scope)
-        if isinstance(node, ast.Node):
             for name in node:
                 child = getattr(node, name)
-                apart = name in {"fromClause", "usingClause", "withClause"} or isinstance(child, ast.SelectStmt)
-                stack.append((child, around if apart and isinstance(node, ast.SelectStmt | WRITES) else inside))
+                if name in {"fromClause", "usingClause"}:
+                    stack.append((child, around, inside))
+                else:
+                    seen = around if name == "withClause" or isinstance(child, ast.SelectStmt) else inside
+                    stack.append((child, seen, seen))
+        elif isinstance(node, ast.RangeSubselect) and node.lateral:
+            stack.append((node.subquery, lateral, lateral))
+        elif isinstance(node, ast.Node):
+            stack += [(getattr(node, name), around, lateral) for name in node]
         elif isinstance(node, tuple | list):
-            stack += [(each, around) for each in node]
+            stack += [(each, around, lateral) for each in node]
 
 
 def _shadowed(nodes: list[Any]) -> set[str]:
@@ -227,6 +239,7 @@ def _insert(use: Use, node: Any, table: str) -> None:
         use.insert_columns.append((table, columns))
     conflict = node.onConflictClause
     if conflict:
+        use.upserted.add(table)
         use.columns |= {(table, target.name) for target in conflict.targetList or ()}
         if conflict.infer and conflict.infer.indexElems:
             use.conflict_targets.append((table, frozenset(each.name or "" for each in conflict.infer.indexElems)))

@@ -6,7 +6,7 @@ from pglast import ast
 
 from app.lint import batches, costs
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import relation_name
+from app.lint.nodes import constant_text, relation_name
 from app.lint.parser import Statement
 from app.lint.state import MigrationState, Write
 
@@ -15,7 +15,7 @@ SKIP = "give the batch a WHERE that skips the rows that are done"
 
 def note_writes(state: MigrationState, statement: Statement) -> None:
     """Add the unlimited writes and copies of a statement to the state. `write_faults` judges them at the end."""
-    if isinstance(statement.node, ast.CreateFunctionStmt | ast.RuleStmt | ast.ViewStmt):
+    if isinstance(statement.node, ast.CreateFunctionStmt | ast.RuleStmt | ast.ViewStmt) or only_explains(statement.node):
         return
     for node in statement.nodes:
         match node:
@@ -52,6 +52,14 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                 _note_copy(state, statement, node)
             case _:
                 pass
+
+
+def only_explains(node: Any) -> bool:
+    """Return whether a statement is EXPLAIN without ANALYZE, which does not run what it explains."""
+    if not isinstance(node, ast.ExplainStmt):
+        return False
+    analyze = [constant_text(each.arg).lower() for each in node.options or () if each.defname == "analyze"]
+    return not analyze or analyze[-1] in {"false", "off", "0", "no"}
 
 
 def _note_copy(state: MigrationState, statement: Statement, select: Any, target: str = "") -> None:
