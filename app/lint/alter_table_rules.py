@@ -125,7 +125,9 @@ def _add_column(state: MigrationState, line: int, table: str, command: Any) -> F
         or type_name(definition.typeName) in SERIALS
     )
     if state.is_busy(table):
-        if users := sorted(use.name for use in state.bodies(texts_only=True) if _becomes_ambiguous(state, use, table, name)):
+        if users := sorted(
+            use.name for use in state.bodies(texts_only=True) if _becomes_ambiguous(state, use, table, name)
+        ):
             why = f"{', '.join(users)} already use {name} beside {table} for something else"
             yield Fault(line, "ambiguous-name", why)
         yield from _add_column_in_use(state, line, table, definition, constraints, default, has_value=has_value)

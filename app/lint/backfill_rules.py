@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 from pglast import parse_sql
 from pglast.parser import ParseError
@@ -14,7 +15,10 @@ from app.migrations.backfill_statement import WrongBackfillError, key_columns
 
 
 def backfill_faults(state: MigrationState, directive: str, statements: Iterable[Statement]) -> Faults:
-    """Yield the faults of a backfill of the table that the directive names. The migrator itself rejects a statement without a range."""
+    """Yield the faults of a backfill of the table that the directive names.
+
+    The migrator itself rejects a statement without a range.
+    """
     for statement in islice(statements, 1):
         try:
             key = tuple(key_columns(statement.node))
@@ -37,10 +41,11 @@ def backfill_faults(state: MigrationState, directive: str, statements: Iterable[
 def table_of(directive: str) -> str:
     """Return the table that `-- backfill: TABLE` names, as the catalog knows it: `"Odd"` and `public.images` too."""
     try:
-        [select] = parse_sql(f"TABLE {directive}")
+        [raw] = parse_sql(f"TABLE {directive}")
     except (ParseError, ValueError):
         return directive
-    return relation_name(select.stmt.fromClause[0])
+    select: Any = raw.stmt
+    return relation_name(select.fromClause[0])
 
 
 def _has_key(state: MigrationState, table: str, key: tuple[str, ...]) -> bool:

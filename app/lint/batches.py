@@ -82,8 +82,8 @@ def is_key_range(catalog: Catalog, table: str, where: Any) -> bool:
 def repeats(catalog: Catalog, update: Any, nodes: Sequence[Any]) -> bool:
     """Return whether each turn of a loop with this UPDATE chooses the same rows: its batch does not skip what is done.
 
-    The WHERE of the batch has neither a column that the UPDATE sets, nor a variable, nor a subquery. `nodes` are those
-    of the whole statement.
+    The WHERE of the batch has neither a column that the UPDATE sets, nor a variable, nor a subquery. `IS NOT NULL` of a
+    column that stays not NULL does not count. `nodes` are those of the whole statement.
     """
     if not isinstance(update, ast.UpdateStmt):
         return False
@@ -92,11 +92,32 @@ def repeats(catalog: Catalog, update: Any, nodes: Sequence[Any]) -> bool:
     for select in nodes:
         if not isinstance(select, ast.SelectStmt) or not _is_batch(select) or select.limitOffset:
             continue
-        conditions = [each for each in walk(select.whereClause) if isinstance(each, ast.ColumnRef | ast.SubLink)]
+        parts = [each for each in ands(select.whereClause) if not _stays_set(each, update)]
+        conditions = [each for each in walk(parts) if isinstance(each, ast.ColumnRef | ast.SubLink)]
         if direct_tables(select) == {table}:
             own = all(_is_column(catalog, table, select, each) for each in conditions)
             return own and not columns_in(conditions) & changed
     return False
+
+
+def _stays_set(condition: Any, update: Any) -> bool:
+    """Return whether a condition is `column IS NOT NULL`, and an UPDATE makes a value out of the column's own value."""
+    match condition:
+        case ast.NullTest(arg=ast.ColumnRef() as column, nulltesttype=enums.NullTestType.IS_NOT_NULL):
+            values = [each.val for each in update.targetList or () if {each.name} == columns_in(column)]
+            return bool(values) and all(columns_in(each) == columns_in(column) and _is_total(each) for each in values)
+        case _:
+            return False
+
+
+def _is_total(value: Any) -> bool:
+    """Return whether a value of not NULLs is seldom NULL: it has no NULLIF, CASE or constant NULL."""
+    return not any(
+        isinstance(each, ast.CaseExpr | ast.SubLink)
+        or (isinstance(each, ast.A_Const) and each.isnull)
+        or (isinstance(each, ast.A_Expr) and each.kind == enums.A_Expr_Kind.AEXPR_NULLIF)
+        for each in walk(value)
+    )
 
 
 def generates_many(select: Any) -> bool:

@@ -9,6 +9,7 @@ from pglast.enums import CoercionContext, ConstrType, DropBehavior, ObjectType
 from pglast.keywords import RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS
 
 from app.lint import dependents
+from app.lint.catalog import ROUTINES
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import (
     RELATIONS,
@@ -16,6 +17,7 @@ from app.lint.nodes import (
     constant_text,
     constraint_columns,
     dropped_names,
+    is_always,
     qualified_name,
     relation_name,
     type_name,
@@ -40,7 +42,7 @@ NEEDS_COLUMN = {Alter.AT_DropColumn, Alter.AT_AlterColumnType, Alter.AT_ColumnDe
 NEEDS_COLUMN |= {Alter.AT_DropNotNull, Alter.AT_DropExpression, Alter.AT_DropIdentity, Alter.AT_AddIdentity}
 UNIQUE = {ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE}
 DEPENDENTS = {
-    ObjectType.OBJECT_FUNCTION: dependents.of_routine,
+    **dict.fromkeys(ROUTINES, dependents.of_routine),
     ObjectType.OBJECT_TYPE: dependents.of_type,
     ObjectType.OBJECT_DOMAIN: dependents.of_type,
     ObjectType.OBJECT_SEQUENCE: dependents.of_sequence,
@@ -182,6 +184,11 @@ def alter_table_definition_faults(state: MigrationState, line: int, table: str, 
     known = state.catalog.tables.get(table)
     if kind == Alter.AT_SetIdentity:
         yield from _sequence(line, command.def_ or (), is_new=False)
+        if any(each.defname == "generated" for each in command.def_ or ()) and not is_always(command.def_):
+            why = f"an INSERT may give {name} a number that the sequence gives later"
+            yield Fault(
+                line, "sequence-restart", why, "keep GENERATED ALWAYS: OVERRIDING SYSTEM VALUE is possible", CARE
+            )
     if known is None or known.kind == "view":
         return
     if kind == Alter.AT_AddColumn and command.def_.colname in known.columns and not command.missing_ok:

@@ -11,6 +11,7 @@ from pglast import ast
 from pglast.enums import AlterTableType as Alter
 from pglast.enums import ConstrType, ObjectType
 
+from app.lint.catalog import ROUTINES
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import columns_in, constraint_columns, dropped_names, qualified_name, relation_name
 from app.lint.parser import Statement
@@ -18,7 +19,6 @@ from app.lint.rules import CARE
 from app.lint.state import MigrationState
 
 SYSTEM_COLUMNS = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
-ROUTINES = {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE, ObjectType.OBJECT_ROUTINE}
 TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW}
 NEEDS_CONSTRAINT = {Alter.AT_ValidateConstraint, Alter.AT_DropConstraint, Alter.AT_AlterConstraint}
 NAMED = {ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT, ObjectType.OBJECT_TABLE}

@@ -8,6 +8,7 @@ from pglast.enums import AlterTableType as Alter
 from pglast.enums import CmdType, GrantTargetType, ObjectType, RoleSpecType
 
 from app.lint import costs, routines
+from app.lint.catalog import ROUTINES
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
 from app.lint.objects import Routine, Trigger, routine_of, trigger_of
@@ -16,7 +17,6 @@ from app.lint.rights import PUBLIC, roles_of
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
 
-EXECUTED = {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE, ObjectType.OBJECT_ROUTINE}
 SHARED = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_SEQUENCE, ObjectType.OBJECT_SCHEMA, ObjectType.OBJECT_COLUMN}
 DISABLED = {
     Alter.AT_DisableTrig: "it",
@@ -345,7 +345,7 @@ def _grant(state: MigrationState, line: int, node: Any) -> Faults:
     public = any(each.roletype == RoleSpecType.ROLESPEC_PUBLIC for each in grant.grantees or ())
     if grant.is_grant and public and grant.objtype in SHARED:
         yield Fault(line, "grant-public", "every role of the server gets the right, also roles that are created later")
-    elif grant.is_grant and public and grant.objtype in EXECUTED:
+    elif grant.is_grant and public and grant.objtype in ROUTINES:
         for name in [qualified_name(each.objname) for each in grant.objects or ()]:
             if name in state.catalog.routines and state.catalog.routines[name].is_definer:
                 yield Fault(line, "grant-public", f"every role may run {name} with the rights of its owner")

@@ -9,7 +9,7 @@ from pglast import ast
 from pglast.enums import DropBehavior, ObjectType
 
 from app.lint import costs, routines
-from app.lint.catalog import Catalog
+from app.lint.catalog import ROUTINES, Catalog
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, type_of, walk
 from app.lint.objects import Column, Index, Table
@@ -88,7 +88,7 @@ def _drop(state: MigrationState, statement: Statement) -> Faults:
             yield from _drop_index(state, line, name, concurrent=bool(node.concurrent))
         elif node.removeType in RELATIONS:
             yield from _drop_relation(state, line, name, is_table=node.removeType == ObjectType.OBJECT_TABLE)
-        elif node.removeType in {ObjectType.OBJECT_FUNCTION, ObjectType.OBJECT_PROCEDURE}:
+        elif node.removeType in ROUTINES:
             _drop_routine(state, line, name)
         elif node.removeType == ObjectType.OBJECT_TRIGGER:
             state.locked.append(name.rpartition(".")[0] or name)
@@ -245,7 +245,7 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
         name = qualified_name(node.object)
         if state.catalog.types.get(name) != state.file and before is None:
             yield Fault(line, "rename-breaks", f"the running release knows the type {node.newname} as {name}")
-    elif kind == ObjectType.OBJECT_FUNCTION:
+    elif kind in ROUTINES:
         name = qualified_name(node.object.objname)
         if (callers := state.callers(name)) and not (before and name not in before.routines):
             yield Fault(line, "rename-breaks", f"{_queries(callers, 'calls')} {name}")

@@ -40,7 +40,7 @@ class Use:
     conflict_targets: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # columns of each ON CONFLICT
     functions: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)  # tables
-    written_within: set[tuple[str, str]] = field(default_factory=set)  # by a WITH: the table, and INSERT, UPDATE or DELETE
+    written_within: set[tuple[str, str]] = field(default_factory=set)  # in a WITH: the table, and the statement
     upserted: set[str] = field(default_factory=set)  # tables, by INSERT with ON CONFLICT
     always_changed: set[tuple[str, str]] = field(default_factory=set)  # columns to which an UPDATE gives a new value
     scopes: list[Scope] = field(default_factory=list)
@@ -106,11 +106,11 @@ def use_of(name: str, statements: list[Statement]) -> Use:
 def _scopes(node: Any, outer: tuple[Scope, ...], within: dict[str, set[str]]) -> Iterator[Scope]:
     """Yield the scope of each SELECT and write under a node.
 
-    A subquery in FROM or WITH does not see its neighbors, except if it is LATERAL.
+    A subquery in FROM or WITH does not see its neighbors. If it is LATERAL, it sees those before it.
     """
-    stack = [(node, outer, outer)]  # the last: what a LATERAL subquery sees there
+    stack = [(node, outer)]
     while stack:
-        node, around, lateral = stack.pop()
+        node, around = stack.pop()
         if isinstance(node, ast.SelectStmt | WRITES):
             scope = _scope(node, within)._replace(outer=around)
             yield scope
@@ -118,16 +118,34 @@ def _scopes(node: Any, outer: tuple[Scope, ...], within: dict[str, set[str]]) ->
             for name in node:
                 child = getattr(node, name)
                 if name in {"fromClause", "usingClause"}:
-                    stack.append((child, around, inside))
+                    stack += [(each, (*around, *before)) for each, before in _neighbors(child, within)]
+                    stack.append((list(_join_conditions(child)), inside))
                 else:
-                    seen = around if name == "withClause" or isinstance(child, ast.SelectStmt) else inside
-                    stack.append((child, seen, seen))
-        elif isinstance(node, ast.RangeSubselect) and node.lateral:
-            stack.append((node.subquery, lateral, lateral))
+                    is_apart = name == "withClause" or isinstance(child, ast.SelectStmt)
+                    stack.append((child, around if is_apart else inside))
         elif isinstance(node, ast.Node):
-            stack += [(getattr(node, name), around, lateral) for name in node]
+            stack += [(getattr(node, name), around) for name in node]
         elif isinstance(node, tuple | list):
-            stack += [(each, around, lateral) for each in node]
+            stack += [(each, around) for each in node]
+
+
+def _neighbors(clause: Any, within: dict[str, set[str]]) -> Iterator[tuple[Any, tuple[Scope, ...]]]:
+    """Yield each source of a FROM clause. If it is LATERAL, a scope of the sources before it comes with it."""
+    before: list[Any] = []
+    for source in _sources(clause):
+        is_lateral = isinstance(source, ast.RangeSubselect) and source.lateral
+        yield source, (_scope_of(before, within),) if is_lateral else ()
+        before.append(source)
+
+
+def _join_conditions(node: Any) -> Iterator[Any]:
+    """Yield the conditions of the joins in a FROM clause."""
+    if isinstance(node, list | tuple):
+        for each in node:
+            yield from _join_conditions(each)
+    elif isinstance(node, ast.JoinExpr):
+        yield node.quals
+        yield from _join_conditions([node.larg, node.rarg])
 
 
 def _shadowed(nodes: list[Any]) -> set[str]:
@@ -161,16 +179,9 @@ def _scope(node: Any, within: dict[str, set[str]]) -> Scope:
     """Return the scope of a statement. `within` has the columns of its WITH queries."""
     target = getattr(node, "relation", None)
     sources = [getattr(node, name, None) for name in ("fromClause", "usingClause", "sourceRelation")]
-    relations, provided, names = set(), set(), set()
-    for source in [target, *_sources(sources)]:
-        alias = getattr(source, "alias", None)
-        names.add((alias.aliasname if alias else getattr(source, "relname", None)) or "")
-        if isinstance(source, ast.RangeVar):
-            relations.add(relation_name(source))
-            provided |= within.get(source.relname or "", set())
-        elif source is not None:
-            provided |= _outputs(source)
+    scope = _scope_of([target, *_sources(sources)], within)
     columns: set[str] = set()
+    provided: set[str] = set()
     aliases = {each.name for each in getattr(node, "targetList", None) or () if isinstance(each, ast.ResTarget)}
     for name in node:
         child = getattr(node, name)
@@ -179,7 +190,21 @@ def _scope(node: Any, within: dict[str, set[str]]) -> Scope:
         named = _plain_columns(child)
         columns |= named - aliases if name == "sortClause" else named
         provided |= named & aliases if name == "groupClause" else set()  # a column of a table comes before the alias
-    return Scope(frozenset(relations), frozenset(columns), frozenset(provided), frozenset(names - {""}))
+    return scope._replace(columns=frozenset(columns), provided=scope.provided | provided)
+
+
+def _scope_of(sources: list[Any], within: dict[str, set[str]]) -> Scope:
+    """Return a scope of relations, functions and subqueries, without the columns that the statement names."""
+    relations, provided, names = set(), set(), set()
+    for source in sources:
+        alias = getattr(source, "alias", None)
+        names.add((alias.aliasname if alias else getattr(source, "relname", None)) or "")
+        if isinstance(source, ast.RangeVar):
+            relations.add(relation_name(source))
+            provided |= within.get(source.relname or "", set())
+        elif source is not None:
+            provided |= _outputs(source)
+    return Scope(frozenset(relations), frozenset(), frozenset(provided), frozenset(names - {""}))
 
 
 def _outputs(source: Any) -> set[str]:

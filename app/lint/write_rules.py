@@ -15,7 +15,8 @@ SKIP = "give the batch a WHERE that skips the rows that are done"
 
 def note_writes(state: MigrationState, statement: Statement) -> None:
     """Add the unlimited writes and copies of a statement to the state. `write_faults` judges them at the end."""
-    if isinstance(statement.node, ast.CreateFunctionStmt | ast.RuleStmt | ast.ViewStmt) or only_explains(statement.node):
+    is_definition = isinstance(statement.node, ast.CreateFunctionStmt | ast.RuleStmt | ast.ViewStmt)
+    if is_definition or only_explains(statement.node):
         return
     for node in statement.nodes:
         match node:

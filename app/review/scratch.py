@@ -251,7 +251,7 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
     """Fill each empty table that has a file sql/review/fill_TABLE.sql, and analyze it.
 
     While the table has the columns of fill_TABLE.NNNN.sql, which fits up to the migration NNNN, that file fills it.
-    The tables in `known` are left as they are: a migration may have emptied them. The numbers are of type bigint, because
+    The tables in `known` are left as they are: a migration may have emptied them. The numbers are of type bigint.
     psycopg would send a small one as smallint, in which an expression of the file overflows.
     """
     for path in sorted((current().sql / "review").glob("fill_*.sql")):

@@ -2387,6 +2387,1085 @@ ALTER TABLE images ALTER COLUMN title SET DEFAULT filename;
 -- before: titles_view
 CREATE RULE titles_insert AS ON INSERT TO titles DO INSTEAD INSERT INTO images (filename) VALUES (NEW.title);
 
+-- unsafe (GitLab, batching): quoted names, one transaction over most rows
+UPDATE "images" SET "description" = '' WHERE "description" IS NULL;
+
+-- unsafe (GitLab, batching): a name with its schema, every row that has a colour
+UPDATE public.images AS i SET color = lower(i.color) WHERE i.color IS NOT NULL;
+
+-- unsafe (GitLab, batching): a CTE with a LIMIT that does not select the rows
+WITH few AS (SELECT id FROM images ORDER BY created_at LIMIT 1000)
+UPDATE images SET description = NULL WHERE created_at < (SELECT now() - interval '1 year') AND description = '';
+
+-- unsafe (PostgreSQL WITH): an UPDATE in a CTE of a SELECT
+WITH changed AS (UPDATE images SET title = NULL WHERE title = '' RETURNING id)
+SELECT count(*) FROM changed;
+
+-- unsafe (PostgreSQL MERGE): MERGE over all images
+MERGE INTO content_checks AS c
+USING images AS i ON c.sha256 = encode(i.content_sha256, 'hex')
+WHEN NOT MATCHED THEN INSERT (sha256, checked_at) VALUES (encode(i.content_sha256, 'hex'), now());
+
+-- unsafe (GitLab, batching): INSERT from a large table into a table in use
+INSERT INTO content_checks (sha256, checked_at)
+SELECT encode(content_sha256, 'hex'), '-infinity' FROM images ON CONFLICT DO NOTHING;
+
+-- unsafe (GitLab, batching): DELETE by a NOT IN over the images
+DELETE FROM "content_checks" WHERE sha256 NOT IN (SELECT encode(content_sha256, 'hex') FROM images);
+
+-- unsafe (strong_migrations, backfilling data): a backfill under the lock of its column
+ALTER TABLE images ADD COLUMN orientation bigint;
+UPDATE images SET orientation = (capture ->> 'orientation')::bigint WHERE capture IS NOT NULL;
+
+-- unsafe (strong_migrations, backfilling data): a backfill from a numbered CTE under the lock
+ALTER TABLE images ADD COLUMN rank_no bigint;
+WITH n AS (SELECT id, row_number() OVER (ORDER BY created_at, id) AS k FROM images)
+UPDATE images SET rank_no = n.k FROM n WHERE n.id = images.id;
+
+-- unsafe (squawk adding-field-with-default): IF EXISTS, ONLY, quoted, with its schema
+ALTER TABLE IF EXISTS ONLY public."images" ADD COLUMN "uid" uuid DEFAULT gen_random_uuid();
+
+-- unsafe (PostgreSQL ALTER TABLE): random() as default
+ALTER TABLE images ADD COLUMN lot double precision DEFAULT random();
+
+-- unsafe (PostgreSQL ALTER TABLE): clock_timestamp() is volatile
+ALTER TABLE images ADD COLUMN listed_at timestamptz NOT NULL DEFAULT clock_timestamp();
+
+-- unsafe (PostgreSQL ALTER TABLE): a sequence within an expression
+ALTER TABLE image_words ADD COLUMN label text DEFAULT 'x' || nextval('token_events_id_seq')::text;
+
+-- unsafe (squawk changing-column-type): a narrower number
+ALTER TABLE images ALTER byte_size TYPE integer;
+
+-- unsafe (squawk changing-column-type): text gets a limit
+ALTER TABLE ONLY images ALTER COLUMN color SET DATA TYPE varchar(7);
+
+-- unsafe (PostgreSQL ALTER TABLE): the type of a column that a trigger names cannot change
+ALTER TABLE images ALTER COLUMN filename TYPE text COLLATE "C";
+
+-- unsafe (squawk changing-column-type): a time loses its zone
+ALTER TABLE images ALTER COLUMN captured_at TYPE timestamp USING captured_at AT TIME ZONE 'UTC';
+
+-- unsafe (PostgreSQL ALTER TABLE): identity needs an integer column
+ALTER TABLE tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+-- unsafe (squawk constraint-missing-not-valid): a valid CHECK among other actions
+ALTER TABLE images ALTER COLUMN color SET DEFAULT '#000000', ADD CONSTRAINT images_height_check CHECK (height > 0);
+
+-- unsafe (squawk constraint-missing-not-valid): a CHECK without a name
+ALTER TABLE "images" ADD CHECK (width > 0);
+
+-- unsafe (PostgreSQL ALTER TABLE): the CHECK of a new column reads all rows
+ALTER TABLE images ADD COLUMN rating bigint NOT NULL DEFAULT 3 CHECK (rating BETWEEN 1 AND 5);
+
+-- unsafe (squawk adding-foreign-key-constraint): a valid foreign key of a table in use
+ALTER TABLE merged_tags ADD FOREIGN KEY (image_id) REFERENCES images;
+
+-- unsafe (squawk adding-not-nullable-field): NOT NULL on a column that uploads may leave empty
+ALTER TABLE "images" ALTER COLUMN "thumbhash" SET NOT NULL;
+
+-- unsafe (PostgreSQL ALTER TABLE): a CHECK that is not valid does not spare the scan
+ALTER TABLE images ADD CONSTRAINT images_height_set CHECK (color IS NOT NULL) NOT VALID;
+ALTER TABLE images ALTER COLUMN color SET NOT NULL;
+
+-- unsafe (squawk disallowed-unique-constraint): UNIQUE, deferrable
+ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE (own_key) DEFERRABLE INITIALLY DEFERRED;
+
+-- unsafe (strong_migrations add_exclusion_constraint): EXCLUDE by a B-tree
+ALTER TABLE images ADD CONSTRAINT images_no_overlap EXCLUDE USING btree (own_key WITH =);
+
+-- unsafe (squawk require-concurrent-index-creation): a unique index, quoted and without a name
+CREATE UNIQUE INDEX ON "public"."images" ("own_key");
+
+-- unsafe (squawk require-concurrent-index-creation): ONLY, IF NOT EXISTS, hash
+CREATE INDEX IF NOT EXISTS images_color_idx ON ONLY images USING hash (color);
+
+-- unsafe (GitLab, indexes): an index on a column that was just added to a table in use
+ALTER TABLE images ADD COLUMN gps point;
+CREATE INDEX images_gps_idx ON images USING gist (gps);
+
+-- unsafe (squawk require-concurrent-index-deletion): a drop of an index that a list reads, with schema and quotes
+DROP INDEX IF EXISTS public."images_camera_idx";
+
+-- unsafe (PostgreSQL DROP INDEX): CONCURRENTLY drops only one index
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_old_idx, images_older_idx;
+
+-- unsafe (PostgreSQL INSERT): ON CONFLICT (name) needs the index
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS tokens_name_key;
+
+-- unsafe (squawk require-concurrent-reindex): REINDEX with an option, quoted
+REINDEX (VERBOSE) TABLE "images";
+
+-- unsafe (PostgreSQL CLUSTER): the old form of CLUSTER
+CLUSTER VERBOSE "images" USING "images_created_at_id_idx";
+
+-- unsafe (eugene E10): VACUUM FULL among options
+-- transactional: false
+VACUUM (ANALYZE, FULL) image_terms;
+
+-- unsafe (PostgreSQL ALTER TABLE): all tables of a tablespace
+ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE fast NOWAIT;
+
+-- unsafe (PostgreSQL LOCK): LOCK without TABLE and mode is ACCESS EXCLUSIVE
+LOCK "images";
+COMMENT ON TABLE images IS 'x';
+
+-- unsafe (GitLab, lock retries): the default of lock_timeout is none
+SET LOCAL lock_timeout TO DEFAULT;
+ALTER TABLE images ADD COLUMN note text;
+
+-- unsafe (GitLab, lock retries): lock_timeout by set_config
+SELECT set_config('lock_timeout', '0', true);
+ALTER TABLE images ADD COLUMN note text;
+
+-- unsafe (GitLab, lock retries): lock_timeout of minutes in milliseconds
+SET LOCAL lock_timeout = 600000;
+ALTER TABLE images ADD COLUMN note text;
+
+-- unsafe (PostgreSQL SET): RESET ALL also ends the lock time-out
+RESET ALL;
+ALTER TABLE images ADD COLUMN note text;
+
+-- unsafe (PostgreSQL ALTER TRIGGER): the role replica fires no trigger
+SET LOCAL session_replication_role = 'replica';
+DELETE FROM images WHERE id = '00000000-0000-4000-8000-000000000001';
+
+-- unsafe (PostgreSQL functions): SECURITY INVOKER takes the rights on tokens away
+ALTER FUNCTION images_find_token(uuid) SECURITY INVOKER;
+
+-- unsafe (PostgreSQL functions): the function runs with the rights of its new owner
+ALTER FUNCTION images_touch_token(uuid) OWNER TO images_app;
+
+-- unsafe (squawk ban-revoke): EXECUTE on the function that finds tokens
+REVOKE EXECUTE ON FUNCTION images_find_token(uuid) FROM images_app;
+
+-- unsafe (squawk ban-revoke): all functions of the schema
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
+
+-- unsafe (squawk ban-revoke): the triggers write with the rights of the caller
+REVOKE INSERT, UPDATE ON TABLE "image_terms" FROM images_app;
+
+-- unsafe (squawk ban-revoke): the schema itself
+REVOKE USAGE ON SCHEMA public FROM images_app;
+
+-- unsafe (squawk ban-revoke): the service has EXECUTE only as PUBLIC
+REVOKE EXECUTE ON FUNCTION images_fold(text) FROM PUBLIC;
+
+-- unsafe (PostgreSQL DROP OWNED): all rights of the service
+DROP OWNED BY images_app;
+
+-- unsafe (PostgreSQL row security): a policy that hides old images and allows no write
+CREATE POLICY images_recent ON images FOR SELECT USING (created_at > now() - interval '1 year');
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+
+-- unsafe (PostgreSQL row security): only a restrictive policy shows no row
+CREATE POLICY images_all ON images AS RESTRICTIVE USING (true);
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+
+-- unsafe (PostgreSQL row security): image_terms, which triggers write as the service
+ALTER TABLE IF EXISTS image_terms ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+-- unsafe (squawk ban-disable-trigger): all triggers of the user
+ALTER TABLE ONLY "images" DISABLE TRIGGER USER;
+
+-- unsafe (PostgreSQL ALTER TABLE): a trigger only for replicas
+ALTER TABLE "images" ENABLE REPLICA TRIGGER "images_list_updated";
+
+-- unsafe (GitLab, triggers): off, a batch, and on again
+ALTER TABLE images DISABLE TRIGGER images_list_updated;
+UPDATE images SET title = 'a' WHERE id IN (SELECT id FROM images WHERE title = 'b' LIMIT 100);
+ALTER TABLE images ENABLE TRIGGER images_list_updated;
+
+-- unsafe (PostgreSQL triggers): a BEFORE trigger that returns NULL cancels each DELETE
+-- before: rv_keep
+CREATE TRIGGER images_keep BEFORE DELETE ON images FOR EACH ROW EXECUTE FUNCTION rv_keep();
+
+-- unsafe (PostgreSQL CREATE RULE): DO INSTEAD NOTHING
+CREATE RULE images_no_delete AS ON DELETE TO images DO INSTEAD NOTHING;
+
+-- unsafe (PostgreSQL INSERT): ON CONFLICT is rejected on a table with an INSERT rule
+CREATE RULE images_noted AS ON INSERT TO images DO ALSO NOTIFY images;
+
+-- unsafe (PostgreSQL names): the alias `gone` of the DELETE trigger's function
+ALTER TABLE images ADD COLUMN gone boolean NOT NULL DEFAULT false;
+
+-- unsafe (PostgreSQL names): row_to_json(image) reads the column
+ALTER TABLE images ADD COLUMN image jsonb;
+
+-- unsafe (PostgreSQL names): list_tags compares with `key` of an outer query
+ALTER TABLE "images" ADD COLUMN "key" text;
+
+-- unsafe (PostgreSQL names): `image_id` of image_words, joined to images
+ALTER TABLE IF EXISTS images ADD COLUMN IF NOT EXISTS image_id bigint;
+
+-- unsafe (PostgreSQL names): `id` of images, joined to image_words
+ALTER TABLE image_words ADD COLUMN id bigint;
+
+-- unsafe (PostgreSQL ALTER TYPE): a new value as default in the same file
+-- before: rv_kind
+ALTER TYPE rv_kind ADD VALUE 'video' AFTER 'photo';
+ALTER TABLE rv_kinds ALTER COLUMN kind SET DEFAULT 'video';
+
+-- unsafe (PostgreSQL ALTER TYPE): a new value in the condition of a view in the same file
+-- before: rv_kind
+ALTER TYPE rv_kind ADD VALUE 'video' AFTER 'photo';
+CREATE VIEW rv_videos AS SELECT kind FROM rv_kinds WHERE kind = 'video';
+
+-- unsafe (PostgreSQL DROP TYPE): CASCADE drops the column
+-- before: rv_kind
+DROP TYPE rv_kind CASCADE;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): a valid CHECK of a domain that a table has
+-- before: rv_label
+ALTER DOMAIN rv_label ADD CONSTRAINT rv_label_check CHECK (VALUE <> '');
+
+-- unsafe (PostgreSQL ALTER TABLE): a column of a domain with a CHECK rewrites the table
+CREATE DOMAIN rv_count AS bigint CONSTRAINT rv_count_check CHECK (VALUE >= 0);
+ALTER TABLE images ADD COLUMN views rv_count;
+
+-- unsafe (PostgreSQL identity columns): the trigger's INSERT leaves id out
+ALTER TABLE token_events ALTER COLUMN id DROP IDENTITY;
+
+-- unsafe (PostgreSQL sequences): the numbers of rows that exist
+SELECT setval('token_events_id_seq', 1, false);
+
+-- care (PostgreSQL sequences): the sequence of an identity column becomes one of 32 bits
+ALTER SEQUENCE "token_events_id_seq" AS integer;
+
+-- unsafe (PostgreSQL sequences): it ends at a thousand
+ALTER SEQUENCE token_events_id_seq MAXVALUE 1000 NO CYCLE;
+
+-- unsafe (PostgreSQL TRUNCATE): TRUNCATE of the audit trail
+TRUNCATE TABLE ONLY token_events RESTART IDENTITY;
+
+-- unsafe (squawk renaming-column): quoted, with schema, without COLUMN
+ALTER TABLE "public"."images" RENAME "byte_size" TO "bytes";
+
+-- unsafe (squawk renaming-table): a rename without a view
+ALTER TABLE IF EXISTS image_words RENAME TO image_documents;
+
+-- unsafe (strong_migrations rename_table): the view in its place has no rights
+ALTER TABLE content_checks RENAME TO checks;
+CREATE VIEW content_checks AS SELECT sha256, checked_at, fault FROM checks;
+
+-- unsafe (squawk renaming-object): a function that queries call
+ALTER FUNCTION images_storage_key(bytea, text) RENAME TO storage_key;
+
+-- unsafe (squawk ban-set-schema): a function that triggers call
+CREATE SCHEMA search;
+ALTER FUNCTION images_word_document(text, text, text, text[], text) SET SCHEMA search;
+
+-- unsafe (squawk ban-drop-function): only PL/pgSQL bodies call it
+DROP FUNCTION IF EXISTS public."images_tag_key"(text);
+
+-- unsafe (squawk ban-drop-function): DROP ROUTINE
+DROP ROUTINE images_words;
+
+-- unsafe (squawk ban-drop-column): a column among others, CASCADE
+ALTER TABLE images ADD COLUMN place text, DROP COLUMN own_key CASCADE;
+
+-- unsafe (squawk ban-drop-table): a search table, quoted
+DROP TABLE IF EXISTS "public"."image_terms" CASCADE;
+
+-- unsafe (squawk ban-drop-constraint): ON CONFLICT (sha256) needs it
+ALTER TABLE content_checks DROP CONSTRAINT IF EXISTS "content_checks_pkey" CASCADE;
+
+-- unsafe (PostgreSQL functions): other words for rows that are stored
+CREATE OR REPLACE FUNCTION public.images_fold(value text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN lower(value);
+
+-- unsafe (PostgreSQL functions): STRICT makes every key NULL
+ALTER FUNCTION images_storage_key(bytea, text) STRICT;
+
+-- unsafe (PostgreSQL functions): an image without a title has no words
+ALTER FUNCTION images_word_document(text, text, text, text[], text) RETURNS NULL ON NULL INPUT;
+
+-- unsafe (PostgreSQL materialized views): a scan under a lock
+ALTER TABLE images ADD COLUMN album bigint;
+CREATE MATERIALIZED VIEW rv_types AS SELECT content_type, count(*) AS images FROM images GROUP BY content_type;
+
+-- unsafe (PostgreSQL REFRESH): CONCURRENTLY needs a unique index
+-- before: rv_view
+REFRESH MATERIALIZED VIEW CONCURRENTLY rv_shapes;
+
+-- unsafe (PostgreSQL REFRESH): WITH NO DATA makes each reader fail
+-- before: rv_view
+REFRESH MATERIALIZED VIEW rv_shapes WITH NO DATA;
+
+-- care (squawk require-concurrent-partition-detach): DETACH without CONCURRENTLY, of a table that no query uses
+-- before: rv_visits
+ALTER TABLE rv_visits DETACH PARTITION rv_visits_2026;
+
+-- unsafe (squawk require-concurrent-index-creation): an index of a partitioned table with one partition
+-- before: rv_visits
+CREATE INDEX rv_visits_day_idx ON rv_visits (day);
+
+-- unsafe (PostgreSQL CREATE INDEX): CONCURRENTLY is not supported for a partitioned table
+-- before: rv_visits
+-- transactional: false
+CREATE INDEX CONCURRENTLY rv_visits_day_idx ON rv_visits (day);
+
+-- unsafe (PostgreSQL ALTER TABLE): images is not partitioned
+CREATE TABLE images_2027 (LIKE images);
+ALTER TABLE images ATTACH PARTITION images_2027 DEFAULT;
+
+-- unsafe (PostgreSQL COPY): a file of one machine
+COPY public.content_checks (sha256, checked_at) FROM '/var/lib/postgresql/checks.csv' WITH (FORMAT csv);
+
+-- unsafe (PostgreSQL CREATE PUBLICATION): a filter on a column outside of the replica identity
+CREATE PUBLICATION rv_wide FOR TABLE images WHERE (width > 1000);
+
+-- unsafe (PostgreSQL CREATE PUBLICATION): a column list without the replica identity
+CREATE PUBLICATION rv_names FOR TABLE images (filename, title);
+
+-- unsafe (PostgreSQL storage): a row with long attributes does not fit in a page
+ALTER TABLE images ALTER COLUMN attributes SET STORAGE PLAIN;
+
+-- unsafe (PostgreSQL generated columns): the day depends on the time zone
+ALTER TABLE images ADD COLUMN day date GENERATED ALWAYS AS (created_at::date) STORED;
+
+-- unsafe (PostgreSQL CREATE INDEX): a STABLE function in an index
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_sha256_text_idx ON images (images_sha256_text(content_sha256));
+
+-- unsafe (PostgreSQL unique indexes): nearly all own keys are NULL, and NULL is then equal to NULL
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY images_own_key_key ON images (own_key) NULLS NOT DISTINCT;
+
+-- unsafe (eugene E4): a sleep in a DO block under the lock
+ALTER TABLE images ADD COLUMN a bigint;
+DO $$ BEGIN PERFORM pg_sleep(5); END $$;
+
+-- unsafe (eugene E4): ANALYZE of the new column under its lock
+ALTER TABLE images ADD COLUMN a bigint;
+ANALYZE images (a);
+
+-- unsafe (eugene E4): the scan of another table under a lock
+ALTER TABLE tokens ADD COLUMN owner text;
+SELECT max(octet_length(title)) FROM images;
+
+-- unsafe (GitLab, batching): a loop without COMMIT
+DO $$
+DECLARE
+    written bigint;
+BEGIN
+    LOOP
+        UPDATE "images" SET description = NULL
+        WHERE id IN (SELECT id FROM images WHERE description = '' LIMIT 1000);
+        GET DIAGNOSTICS written = ROW_COUNT;
+        EXIT WHEN written = 0;
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL PL/pgSQL transactions): COMMIT within a block that catches errors
+-- transactional: false
+DO $$
+DECLARE
+    written bigint;
+BEGIN
+    LOOP
+        BEGIN
+            UPDATE images SET description = NULL
+            WHERE id IN (SELECT id FROM images WHERE description = '' LIMIT 1000);
+            GET DIAGNOSTICS written = ROW_COUNT;
+            COMMIT;
+        EXCEPTION WHEN deadlock_detected THEN
+            written := 1;
+        END;
+        EXIT WHEN written = 0;
+    END LOOP;
+END
+$$;
+
+-- unsafe (GitLab, batching): each turn writes the same rows, without an end
+-- transactional: false
+DO $$
+BEGIN
+    LOOP
+        UPDATE images SET title = btrim(title)
+        WHERE id IN (SELECT id FROM images WHERE title IS NOT NULL LIMIT 1000);
+        EXIT WHEN NOT FOUND;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- unsafe (strong_migrations execute): EXECUTE format with the table as argument
+DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD COLUMN %I uuid DEFAULT gen_random_uuid()', 'images', 'uid'); END $$;
+
+-- unsafe (strong_migrations execute): a text of parts
+DO $$ BEGIN EXECUTE 'CREATE INDEX images_t_idx ON ' || quote_ident('images') || ' (title)'; END $$;
+
+-- unsafe (strong_migrations execute): a loop over an array of tables
+DO $$
+DECLARE
+    t text;
+BEGIN
+    FOREACH t IN ARRAY ARRAY['images', 'image_terms'] LOOP
+        EXECUTE format('ALTER TABLE %I ALTER COLUMN created_at TYPE timestamp', t);
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL DO): SQL has no inline code
+DO LANGUAGE sql $$ UPDATE images SET title = NULL WHERE title = '' $$;
+
+-- unsafe (GitLab, batching): a function that writes all rows, called at once
+CREATE FUNCTION rv_fill() RETURNS void LANGUAGE sql AS $$ UPDATE images SET description = '' WHERE description IS NULL $$;
+SELECT rv_fill();
+DROP FUNCTION rv_fill();
+
+-- unsafe (GitLab, batching): a function of an earlier file that writes all rows
+-- before: rv_filler
+SELECT public."rv_filler"();
+
+-- unsafe (GitLab, batching): a function of a row for all rows
+-- before: rv_filler
+SELECT rv_fill_one(id) FROM images WHERE description IS NULL;
+
+-- unsafe (PostgreSQL PREPARE): a prepared UPDATE
+PREPARE rv AS UPDATE images SET title = NULL WHERE title = '';
+EXECUTE rv;
+
+-- unsafe (PostgreSQL EXPLAIN): ANALYZE runs the UPDATE
+EXPLAIN (ANALYZE, COSTS OFF) UPDATE images SET title = NULL WHERE title = '';
+
+-- unsafe (PostgreSQL SELECT): locks every row until the commit
+SELECT id FROM images WHERE color IS NULL FOR UPDATE;
+
+-- unsafe (GitLab, batching): a million rows that are made
+INSERT INTO content_checks (sha256, checked_at)
+SELECT encode(sha256(n::text::bytea), 'hex'), now() FROM generate_series(1, 1000000) AS n;
+
+-- unsafe (GitLab, batching): LIMIT ALL is no limit
+UPDATE images SET description = '' WHERE id IN (SELECT id FROM images WHERE description IS NULL LIMIT ALL);
+
+-- unsafe (GitLab, batching): a limited list of a value that many rows share
+DELETE FROM image_words USING (SELECT created_at FROM images WHERE color IS NULL LIMIT 1000) AS b
+WHERE image_words.created_at >= b.created_at;
+
+-- unsafe (GitLab, batching): one content type has most of the rows
+UPDATE images SET description = NULL WHERE content_type IN (SELECT content_type FROM images LIMIT 1);
+
+-- unsafe (GitLab, batching): DELETE by a join with all faults
+DELETE FROM images USING content_checks AS c
+WHERE c.fault = 'missing' AND c.sha256 = encode(images.content_sha256, 'hex');
+
+-- unsafe (squawk ban-drop-default): insert_image leaves id out
+ALTER TABLE "images" ALTER "id" DROP DEFAULT;
+
+-- unsafe (squawk ban-drop-default): the function of the limits inserts only token_id
+ALTER TABLE token_usage ALTER COLUMN full_at DROP DEFAULT;
+
+-- unsafe (squawk ban-drop-default): the trigger's dynamic INSERT leaves happened_at out
+ALTER TABLE token_events ALTER COLUMN happened_at DROP DEFAULT;
+
+-- unsafe (squawk adding-required-field): the trigger's dynamic INSERT does not know the column
+ALTER TABLE token_events ADD COLUMN address inet NOT NULL;
+
+-- unsafe (squawk adding-required-field): IF NOT EXISTS does not help
+ALTER TABLE images ADD COLUMN IF NOT EXISTS uploader text NOT NULL;
+
+-- unsafe (PostgreSQL ALTER TABLE): a second primary key, with ONLY
+ALTER TABLE ONLY images ADD PRIMARY KEY (content_sha256);
+
+-- unsafe (PostgreSQL ALTER TABLE): USING INDEX with a partial index
+ALTER TABLE tokens ADD CONSTRAINT tokens_name_unique UNIQUE USING INDEX tokens_name_key;
+
+-- unsafe (squawk constraint-missing-not-valid): VALIDATE in the ALTER of a new column
+-- before: rv_unchecked
+ALTER TABLE images VALIDATE CONSTRAINT rv_unchecked, ADD COLUMN b bigint;
+
+-- unsafe (PostgreSQL ALTER TABLE): text to varchar checks the CHECK again
+ALTER TABLE images ALTER COLUMN own_key TYPE varchar;
+
+-- unsafe (PostgreSQL ALTER TABLE): a function of the body depends on the type
+ALTER TABLE tokens ALTER COLUMN requests_per_second TYPE integer;
+
+-- unsafe (PostgreSQL ALTER TABLE): the name of the constraint is taken
+ALTER TABLE images ADD CONSTRAINT images_title_check CHECK (char_length(title) <= 300) NOT VALID;
+
+-- unsafe (squawk ban-drop-table): a copy takes the place of the table
+CREATE TABLE images_2 (LIKE images INCLUDING ALL);
+INSERT INTO images_2 SELECT * FROM images;
+DROP TABLE images;
+ALTER TABLE images_2 RENAME TO images;
+
+-- unsafe (PostgreSQL SET ROLE): the role of the service owns nothing
+SET LOCAL ROLE images_app;
+ALTER TABLE images ADD COLUMN note text;
+
+-- unsafe (PostgreSQL ALTER ROLE): the service cannot log in
+ALTER ROLE images_app NOLOGIN;
+
+-- care (PostgreSQL ALTER ROLE): one connection for all workers
+ALTER ROLE images_app CONNECTION LIMIT 1;
+
+-- unsafe (PostgreSQL DISCARD): not in a transaction
+DISCARD ALL;
+
+-- unsafe (squawk transaction-nesting): a savepoint
+SAVEPOINT before_note;
+ALTER TABLE images ADD COLUMN note text;
+ROLLBACK TO SAVEPOINT before_note;
+
+-- unsafe (PostgreSQL VACUUM): VACUUM in a transaction
+VACUUM (ANALYZE) images;
+
+-- unsafe (PostgreSQL monitoring): other sessions are ended
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'images_app';
+
+-- unsafe (squawk ban-truncate-cascade): TRUNCATE of a search table
+TRUNCATE ONLY "image_words";
+
+-- unsafe (GitLab, batching): token_usage is locked by each request with a limit
+UPDATE token_usage SET upload_bytes = 0 WHERE upload_day < current_date;
+
+-- unsafe (squawk changing-column-type): another collation for the term
+ALTER TABLE image_terms ALTER COLUMN term TYPE text COLLATE "de-x-icu";
+
+-- care (squawk adding-foreign-key-constraint): REFERENCES of a new column without an index
+-- before: rv_albums
+ALTER TABLE images ADD COLUMN album_id bigint REFERENCES rv_albums (id);
+
+-- care (eugene E15): a foreign key NOT VALID whose column is only the last of an index
+ALTER TABLE image_terms
+    ADD CONSTRAINT image_terms_image_id_fkey FOREIGN KEY (image_id) REFERENCES images (id) ON DELETE CASCADE NOT VALID;
+
+-- care (PostgreSQL locks): the audit trail before the tokens whose trigger writes it
+ALTER TABLE token_events ADD COLUMN address inet;
+ALTER TABLE tokens ADD COLUMN owner text;
+
+-- care (PostgreSQL locks): image_words before images, quoted
+ALTER TABLE ONLY "image_words" ADD COLUMN weight bigint;
+ALTER TABLE public."images" ADD COLUMN note text;
+
+-- safe (PostgreSQL HOT): an index with title in an expression: not each edit changes it
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_title_lower_idx ON images (lower(title));
+
+-- safe (PostgreSQL HOT): an index with title in its condition: not each edit changes it
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_untitled_idx ON images (height) WHERE title IS NULL;
+
+-- safe (PostgreSQL HOT): an index that includes title, which not each edit changes
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_height_idx ON images (height) INCLUDE (title);
+
+-- safe (PostgreSQL HOT): GIN of attributes, which not each edit changes
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_attributes_idx ON public.images USING gin (attributes jsonb_path_ops);
+
+-- care (PostgreSQL release notes): NOT ENFORCED is of PostgreSQL 18
+ALTER TABLE content_checks ADD CONSTRAINT content_checks_sha256_check CHECK (sha256 <> '') NOT ENFORCED;
+
+-- care (PostgreSQL release notes): uuidv7() is of PostgreSQL 18
+CREATE TABLE rv_albums_7 (id uuid DEFAULT uuidv7() PRIMARY KEY);
+
+-- care (PostgreSQL release notes): MERGE RETURNING is of PostgreSQL 17
+MERGE INTO images USING (VALUES ('00000000-0000-4000-8000-000000000001'::uuid, 'a')) AS v (id, title) ON images.id = v.id
+WHEN MATCHED THEN UPDATE SET title = v.title
+RETURNING images.id;
+
+-- care (PostgreSQL release notes): MAINTAIN is of PostgreSQL 17
+GRANT MAINTAIN ON images TO CURRENT_USER;
+
+-- care (squawk ban-drop-default): insert_image gives tags, another program may not
+ALTER TABLE images ALTER COLUMN tags DROP DEFAULT;
+
+-- care (squawk ban-drop-not-null): height may be NULL
+ALTER TABLE images ALTER COLUMN height DROP NOT NULL;
+
+-- care (squawk ban-drop-constraint): any scope
+ALTER TABLE ONLY tokens DROP CONSTRAINT "tokens_scope_check";
+
+-- care (PostgreSQL GRANT): columns to PUBLIC
+GRANT SELECT (id, filename) ON TABLE public.images TO PUBLIC;
+
+-- care (PostgreSQL GRANT): the service becomes a member of the owner
+GRANT images_owner TO images_app;
+
+-- care (PostgreSQL identity columns): an INSERT may give the number
+ALTER TABLE token_events ALTER COLUMN id SET GENERATED BY DEFAULT;
+
+-- care (strong_migrations execute): DDL in a condition that a reader has to follow
+DO $$ BEGIN IF to_regclass('images') IS NOT NULL THEN ALTER TABLE images ADD COLUMN note text; END IF; END $$;
+
+-- care (PostgreSQL names): a reserved word
+ALTER TABLE images ADD COLUMN "user" text;
+
+-- safe (PostgreSQL names): capital letters in the name of an index, which no query writes
+-- transactional: false
+CREATE INDEX CONCURRENTLY "Images_Shape_Idx" ON images (width, height);
+
+-- care (squawk prefer-text-field): a limited varchar
+ALTER TABLE images ADD COLUMN license varchar(40);
+
+-- care (squawk prefer-identity): serial
+CREATE TABLE rv_likes (id bigserial PRIMARY KEY, image_id uuid NOT NULL);
+
+-- care (PostgreSQL ALTER DATABASE): all programs of the database
+ALTER ROLE images_app SET statement_timeout = '30s';
+
+-- care (PostgreSQL CREATE EXTENSION): only a superuser can create it
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
+
+-- care (PostgreSQL ALTER TABLE): the WAL has each old row
+ALTER TABLE images REPLICA IDENTITY FULL;
+
+-- care (squawk ban-drop-table): its rows are lost, and only a rollback reads it
+DROP TABLE IF EXISTS "merged_tags";
+
+-- care (PostgreSQL advisory locks): the lock of a session
+SELECT pg_advisory_lock(hashtext('images'));
+
+-- care (PostgreSQL collations): the warning ends, and indexes may be wrong
+ALTER COLLATION "de-x-icu" REFRESH VERSION;
+
+-- unsafe (PostgreSQL functions): without its search_path, the caller keeps that of the function's body
+ALTER FUNCTION images_list_deleted() RESET ALL;
+
+-- care (GitLab, triggers): each later write runs it
+-- before: rv_touch
+CREATE TRIGGER content_checks_touch BEFORE UPDATE ON content_checks FOR EACH ROW EXECUTE FUNCTION rv_touch();
+
+-- care (PostgreSQL release notes): old and new in RETURNING are of PostgreSQL 18
+UPDATE images SET title = 'a' WHERE id = '00000000-0000-4000-8000-000000000001' RETURNING old.title, new.title;
+
+-- safe (squawk adding-required-field): quoted, with schema, with constants
+ALTER TABLE IF EXISTS ONLY "public"."images" ADD COLUMN "views" bigint NOT NULL DEFAULT 0, ADD COLUMN "note" text COLLATE "C";
+
+-- safe (PostgreSQL ALTER TABLE): an immutable function of constants as default
+ALTER TABLE images ADD COLUMN kinds text[] NOT NULL DEFAULT string_to_array('a,b', ','), ADD COLUMN until date DEFAULT make_date(2026, 1, 1) + 30;
+
+-- safe (PostgreSQL ALTER TABLE): a cast of a constant and a row of constants
+ALTER TABLE images ADD COLUMN span tstzrange DEFAULT '[2026-01-01, 2027-01-01)'::tstzrange, ADD COLUMN mask bit(8) DEFAULT B'00000000';
+
+-- safe (PostgreSQL ALTER TABLE): transaction_timestamp() is stable
+ALTER TABLE images ADD COLUMN seen_at timestamptz DEFAULT transaction_timestamp() - interval '1 day';
+
+-- safe (squawk changing-column-type): a longer varchar
+-- before: rv_types
+ALTER TABLE rv_things ALTER COLUMN name TYPE varchar(200);
+
+-- safe (squawk changing-column-type): varchar to text, and numeric with more digits before the point
+-- before: rv_types
+ALTER TABLE rv_things ALTER COLUMN name TYPE text, ALTER COLUMN price TYPE numeric(12, 2);
+
+-- safe (PostgreSQL ALTER TABLE): a time gets its whole precision
+-- before: rv_types
+ALTER TABLE rv_things ALTER COLUMN made_at TYPE timestamptz;
+
+-- unsafe (PostgreSQL ALTER TABLE): numeric with another scale
+-- before: rv_types
+ALTER TABLE rv_things ALTER COLUMN price TYPE numeric(12, 4);
+
+-- safe (strong_migrations rename_table): a view keeps the old name and the rights
+ALTER TABLE content_checks RENAME TO checks;
+CREATE VIEW content_checks AS SELECT sha256, checked_at, fault FROM checks;
+GRANT SELECT, INSERT, UPDATE, DELETE ON content_checks TO images_app;
+
+-- safe (PostgreSQL ALTER TABLE): the primary key changes its index in one statement
+-- before: rv_new_key
+ALTER TABLE merged_tags
+    DROP CONSTRAINT merged_tags_pkey,
+    ADD CONSTRAINT merged_tags_pkey PRIMARY KEY USING INDEX rv_new_key;
+
+-- safe (PostgreSQL ALTER INDEX): a rename of an index, quoted
+ALTER INDEX IF EXISTS "public"."images_byte_size_id_created_at_idx" RENAME TO "images_largest_idx";
+
+-- safe (PostgreSQL ALTER TABLE): a CHECK that is not valid, of several columns
+ALTER TABLE ONLY "images" ADD CONSTRAINT "images_size_check" CHECK ("width" > 0 AND "height" > 0) NOT VALID;
+
+-- safe (squawk constraint-missing-not-valid): VALIDATE in its own file
+-- before: rv_unchecked
+ALTER TABLE "images" VALIDATE CONSTRAINT "rv_unchecked";
+
+-- safe (PostgreSQL ALTER TABLE): NOT NULL after a valid CHECK
+-- before: rv_owner
+ALTER TABLE images ALTER COLUMN owner_id SET NOT NULL;
+
+-- unsafe (PostgreSQL ALTER TABLE): the CHECK is dropped first
+-- before: rv_owner
+ALTER TABLE images ALTER COLUMN owner_id SET NOT NULL, DROP CONSTRAINT rv_owner_check;
+
+-- safe (PostgreSQL CREATE INDEX): an index of columns that no edit changes, with an option
+-- transactional: false
+CREATE INDEX CONCURRENTLY "images_shape_idx" ON "public"."images" USING btree ("width", "height") WITH (fillfactor = 80);
+
+-- safe (PostgreSQL CREATE INDEX): a unique partial index of a key
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY content_checks_right_key ON content_checks (sha256) WHERE fault IS NULL;
+
+-- safe (PostgreSQL REINDEX): CONCURRENTLY as an option
+-- transactional: false
+REINDEX (CONCURRENTLY) INDEX images_pkey;
+
+-- safe (PostgreSQL VACUUM): FULL is off
+-- transactional: false
+VACUUM (FULL false, ANALYZE) images;
+
+-- safe (PostgreSQL ALTER TABLE): storage, compression and statistics
+ALTER TABLE images
+    ALTER COLUMN thumbhash SET STORAGE MAIN,
+    ALTER COLUMN description SET COMPRESSION pglz,
+    ALTER COLUMN color SET STATISTICS 500,
+    ALTER COLUMN capture SET (n_distinct = -0.5);
+
+-- safe (PostgreSQL storage parameters): quoted
+ALTER TABLE "image_words" SET (fillfactor = 80, toast.autovacuum_vacuum_scale_factor = 0.05);
+
+-- safe (PostgreSQL ALTER TABLE): ANALYZE under the lock of SET STATISTICS, which blocks no reader and no writer
+ALTER TABLE images ALTER COLUMN title SET STATISTICS 1000;
+ANALYZE images (title);
+
+-- safe (PostgreSQL locks): SET (fillfactor) of image_words blocks no writer, so the order does not count
+ALTER TABLE image_words SET (fillfactor = 80);
+ALTER TABLE images ADD COLUMN note text;
+
+-- safe (PostgreSQL locks): COMMENT of image_terms blocks no writer
+COMMENT ON TABLE image_terms IS 'x';
+ALTER TABLE images ADD COLUMN note text;
+
+-- safe (eugene E4): one row by its key under the lock
+ALTER TABLE images ADD COLUMN note text;
+SELECT title FROM images WHERE id = '00000000-0000-4000-8000-000000000001';
+
+-- safe (eugene E4): the scan is before the lock
+SELECT count(*) FROM images WHERE color IS NULL;
+ALTER TABLE images ADD COLUMN note text;
+
+-- safe (PostgreSQL row security): a policy for the service before ENABLE
+CREATE POLICY images_service ON images TO images_app USING (true) WITH CHECK (true);
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+
+-- safe (PostgreSQL ALTER TRIGGER): another name of a trigger
+ALTER TRIGGER images_list_truncated ON images RENAME TO images_list_emptied;
+
+-- safe (PostgreSQL ALTER TYPE): a new value before another, IF NOT EXISTS
+-- before: rv_kind
+ALTER TYPE rv_kind ADD VALUE IF NOT EXISTS 'video' BEFORE 'photo';
+
+-- safe (PostgreSQL ALTER TYPE): the type is of the same file, so its new value can be used
+CREATE TYPE rv_mood AS ENUM ('calm', 'loud');
+CREATE TABLE rv_moods (id bigint PRIMARY KEY, mood rv_mood NOT NULL DEFAULT 'calm');
+INSERT INTO rv_moods (id, mood) VALUES (1, 'loud');
+
+-- safe (PostgreSQL ALTER DOMAIN): a constraint of a domain that is not valid
+-- before: rv_label
+ALTER DOMAIN rv_label ADD CONSTRAINT rv_label_check CHECK (VALUE <> '') NOT VALID;
+
+-- safe (PostgreSQL sequences): a larger cache of an identity column
+ALTER SEQUENCE token_events_id_seq CACHE 20;
+
+-- safe (GitLab, batching): one row by its key, quoted
+UPDATE "images" SET "title" = 'a' WHERE "id" = '00000000-0000-4000-8000-000000000001';
+
+-- safe (GitLab, batching): a batch, quoted and with aliases
+UPDATE "public"."images" AS "i" SET "description" = NULL
+WHERE "i"."id" IN (SELECT "b"."id" FROM "images" AS "b" WHERE "b"."description" = '' ORDER BY "b"."id" LIMIT 500);
+
+-- safe (GitLab, batching): a batch by FETCH FIRST
+UPDATE images SET description = NULL
+WHERE id = ANY (ARRAY(SELECT id FROM images WHERE description = '' FETCH FIRST 500 ROWS ONLY));
+
+-- safe (GitLab, batching): a batch by a CTE that skips locked rows
+WITH batch AS (SELECT id FROM images WHERE description = '' ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED)
+UPDATE images SET description = NULL FROM batch WHERE images.id = batch.id;
+
+-- safe (GitLab, batching): DELETE of a batch by ctid
+DELETE FROM content_checks WHERE ctid = ANY (ARRAY(SELECT ctid FROM content_checks WHERE checked_at < '2020-01-01' LIMIT 1000));
+
+-- safe (PostgreSQL MERGE): MERGE with a few values
+MERGE INTO "images" AS i
+USING (VALUES ('00000000-0000-4000-8000-000000000001'::uuid, 'a')) AS v (id, title) ON i.id = v.id
+WHEN MATCHED THEN UPDATE SET title = v.title;
+
+-- safe (GitLab, batching): the only row of the table
+UPDATE "object_stores" SET confirmed_at = now() WHERE is_only;
+
+-- safe (GitLab, batching): the one token of a name that is not revoked
+UPDATE tokens SET note = 'x' WHERE name = 'robot' AND revoked_at IS NULL;
+
+-- safe (PostgreSQL INSERT): a row of constants with ON CONFLICT
+INSERT INTO "content_checks" AS c ("sha256", "checked_at") VALUES ('a', now())
+ON CONFLICT ("sha256") DO UPDATE SET checked_at = EXCLUDED.checked_at;
+
+-- safe (GitLab, batching): a loop that commits each batch
+-- transactional: false
+DO $$
+DECLARE
+    written bigint;
+BEGIN
+    LOOP
+        UPDATE "images" SET "description" = NULL
+        WHERE "id" IN (SELECT "id" FROM "images" WHERE "description" = '' LIMIT 1000);
+        GET DIAGNOSTICS written = ROW_COUNT;
+        EXIT WHEN written = 0;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- safe (GitLab, batching): a loop that walks along the key and commits
+-- transactional: false
+DO $$
+DECLARE
+    position uuid := '00000000-0000-0000-0000-000000000000';
+    upper_bound uuid;
+BEGIN
+    LOOP
+        SELECT max(id) INTO upper_bound
+        FROM (SELECT id FROM images WHERE id > position ORDER BY id LIMIT 1000) AS page;
+        EXIT WHEN upper_bound IS NULL;
+        UPDATE images SET title = btrim(title)
+        WHERE id > position AND id <= upper_bound AND title <> btrim(title);
+        COMMIT;
+        position := upper_bound;
+    END LOOP;
+END
+$$;
+
+-- safe (PostgreSQL CREATE STATISTICS): extended statistics of two columns
+CREATE STATISTICS images_shape (dependencies, mcv) ON width, height FROM public.images;
+
+-- safe (PostgreSQL schemas): a table of the same name in another schema
+CREATE SCHEMA rv_archive;
+CREATE TABLE rv_archive.images (id uuid PRIMARY KEY, filename text NOT NULL);
+
+-- safe (PostgreSQL CREATE TABLE): a new table like images, with its indexes
+CREATE TABLE "images_archive" (LIKE "images" INCLUDING ALL);
+
+-- safe (PostgreSQL CREATE TABLE): a new table with a generated column, an index and rows
+CREATE TABLE rv_colors (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, key text GENERATED ALWAYS AS (lower(name)) STORED);
+CREATE INDEX rv_colors_key_idx ON rv_colors (key);
+INSERT INTO rv_colors (name) SELECT 'c' || n FROM generate_series(1, 20) AS n;
+
+-- safe (PostgreSQL CREATE VIEW): a view with the rights of its reader
+CREATE VIEW rv_names WITH (security_invoker = true) AS SELECT id, filename FROM images;
+
+-- safe (PostgreSQL materialized views): WITH NO DATA reads nothing
+CREATE MATERIALIZED VIEW rv_types AS SELECT content_type, count(*) AS images FROM images GROUP BY content_type WITH NO DATA;
+
+-- safe (PostgreSQL CREATE PUBLICATION): the whole table, which has a primary key
+CREATE PUBLICATION rv_images FOR TABLE images;
+
+-- safe (PostgreSQL CREATE PUBLICATION): a column list with the primary key
+CREATE PUBLICATION rv_images FOR TABLE images (id, filename, content_sha256);
+
+-- safe (PostgreSQL ALTER TABLE): replica identity by a unique index of a column that is never NULL
+ALTER TABLE images REPLICA IDENTITY USING INDEX images_content_sha256_key;
+
+-- safe (PostgreSQL SET): time-outs of the statement
+SET LOCAL lock_timeout = '200ms';
+SET LOCAL statement_timeout = '5s';
+ALTER TABLE "images" ADD COLUMN "note" text;
+
+-- safe (PostgreSQL set_config): work_mem of the transaction
+SELECT set_config('work_mem', '64MB', true);
+COMMENT ON TABLE images IS 'x';
+
+-- safe (PostgreSQL functions): what the planner believes of images_fold
+ALTER FUNCTION images_fold(text) COST 50;
+
+-- safe (PostgreSQL functions): a new function that writes, and is not called
+CREATE FUNCTION rv_touch_all() RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$ UPDATE public.images SET description = '' WHERE description IS NULL $$;
+
+-- safe (PostgreSQL CREATE INDEX): the index of the parent only, which reads nothing
+-- before: rv_visits
+CREATE INDEX rv_visits_day_idx ON ONLY rv_visits (day);
+
+-- safe (PostgreSQL sequences): the sequence continues after the greatest number
+SELECT setval('token_events_id_seq', (SELECT max(id) FROM token_events));
+
+-- safe (PostgreSQL advisory locks): a lock of the transaction
+SELECT pg_advisory_xact_lock(hashtext('images'));
+COMMENT ON TABLE images IS 'x';
+
+-- safe (PostgreSQL ALTER TABLE): the default of a column that each INSERT gives
+ALTER TABLE images ALTER COLUMN attributes SET DEFAULT '{"a": 1}';
+
+-- safe (PostgreSQL ALTER TABLE): a mark for CLUSTER
+ALTER TABLE images CLUSTER ON images_pkey;
+
+-- safe (PostgreSQL ALTER TABLE): nothing to drop
+ALTER TABLE images DROP COLUMN IF EXISTS rv_missing;
+
+-- safe (PostgreSQL DO): a block that only reads a few rows
+DO $$ BEGIN IF EXISTS (SELECT FROM object_stores WHERE confirmed_at IS NULL) THEN RAISE NOTICE 'not confirmed'; END IF; END $$;
+
+-- unsafe (GitLab, batching): ONLY, an alias, and several columns at once
+UPDATE ONLY "images" AS i SET (title, description) = (NULL, NULL) WHERE i.title = '';
+
+-- unsafe (GitLab, batching): a loop over all ids
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM images LOOP UPDATE images SET title = 'x' WHERE id = r.id; END LOOP; END $$;
+
+-- unsafe (GitLab, batching): WHERE CURRENT OF in a loop over a cursor
+DO $$
+DECLARE
+    c CURSOR FOR SELECT id FROM images WHERE description = '' FOR UPDATE;
+BEGIN
+    FOR r IN c LOOP
+        UPDATE images SET description = NULL WHERE CURRENT OF c;
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL CALL): a procedure that commits, in a transactional file
+CREATE PROCEDURE rv_clean() LANGUAGE plpgsql AS $$ BEGIN DELETE FROM content_checks WHERE sha256 = 'a'; COMMIT; END $$;
+CALL rv_clean();
+
+-- unsafe (eugene E4): EXISTS over a condition without an index, under the lock
+ALTER TABLE images ADD COLUMN a bigint;
+SELECT EXISTS (SELECT FROM images WHERE description LIKE '%x%');
+
+-- unsafe (eugene E4): SELECT INTO a variable under the lock
+ALTER TABLE images ADD COLUMN a bigint;
+DO $$ DECLARE n bigint; BEGIN SELECT count(*) INTO n FROM "images"; RAISE NOTICE '%', n; END $$;
+
+-- unsafe (eugene E4): CREATE TABLE AS under the lock
+ALTER TABLE images ADD COLUMN a bigint;
+CREATE TABLE rv_ids AS SELECT id FROM public.images;
+
+-- unsafe (GitLab, lock retries): five minutes, by set_config
+SELECT set_config('lock_timeout', '5min', true);
+ALTER TABLE images ADD COLUMN note text;
+
+-- unsafe (PostgreSQL ALTER TABLE): a cast of a volatile default
+ALTER TABLE images ADD COLUMN uid text DEFAULT gen_random_uuid()::text;
+
+-- unsafe (PostgreSQL ALTER TABLE): a function of an extension that is not known
+ALTER TABLE images ADD COLUMN uid uuid DEFAULT public.uuid_generate_v4();
+
+-- unsafe (PostgreSQL ALTER TABLE): timeofday()
+ALTER TABLE images ADD COLUMN listed_on text DEFAULT timeofday();
+
+-- safe (PostgreSQL ALTER TABLE): stable functions
+ALTER TABLE images ADD COLUMN at_day date DEFAULT now()::date, ADD COLUMN at_second bigint DEFAULT date_part('epoch', statement_timestamp())::bigint;
+
+-- safe (PostgreSQL ALTER TABLE): a digest and an array of constants
+ALTER TABLE images ADD COLUMN digest text DEFAULT encode(sha256('a'::bytea), 'hex'), ADD COLUMN grid bigint[] DEFAULT array_fill(0::bigint, ARRAY[3]);
+
+-- safe (PostgreSQL ALTER TABLE): a setting of the session
+ALTER TABLE images ADD COLUMN tenant text DEFAULT lower(COALESCE(current_setting('app.tenant', true), 'none'));
+
+-- unsafe (PostgreSQL functions): the body does not find images_tag_key any longer
+ALTER FUNCTION images_terms(text[], text) SET search_path = '';
+
+-- unsafe (PostgreSQL functions): the keys of tags that are stored
+CREATE OR REPLACE FUNCTION images_tag_key(tag text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower(tag) $$;
+
+-- unsafe (PostgreSQL CREATE TRIGGER): without its transition table
+CREATE OR REPLACE TRIGGER images_list_inserted AFTER INSERT ON images FOR EACH STATEMENT EXECUTE FUNCTION images_list_inserted();
+
+-- unsafe (PostgreSQL CREATE TRIGGER): for fewer columns
+CREATE OR REPLACE TRIGGER "images_list_updated" AFTER UPDATE OF title ON "images" FOR EACH ROW EXECUTE FUNCTION images_list_updated();
+
+-- unsafe (PostgreSQL DROP FUNCTION): CASCADE, and only the bodies of triggers call it
+DROP FUNCTION images_terms(text[], text) CASCADE;
+
+-- unsafe (PostgreSQL ALTER TABLE): another key takes the place of the id
+ALTER TABLE images DROP CONSTRAINT images_pkey, ADD CONSTRAINT images_pkey PRIMARY KEY USING INDEX images_content_sha256_key;
+
+-- unsafe (PostgreSQL CREATE INDEX): date_trunc of a timestamptz depends on the time zone
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_day_idx ON images (date_trunc('day', created_at));
+
+-- safe (PostgreSQL CREATE INDEX): the day in UTC
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_day_idx ON images (date_trunc('day', created_at AT TIME ZONE 'UTC'));
+
+-- care (PostgreSQL HOT): updated_at, descending, among others
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_edited_idx ON public.images (content_type, "updated_at" DESC);
+
+-- care (PostgreSQL HOT): updated_at only in the condition
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_edited_idx ON images (width) WHERE updated_at > '2026-01-01 00:00:00+00';
+
+-- care (PostgreSQL GRANT): all tables to PUBLIC
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC;
+
+-- care (PostgreSQL GRANT): all later tables to PUBLIC
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;
+
+-- safe (PostgreSQL row security): FORCE, with a policy for all
+CREATE POLICY images_all ON images FOR ALL TO PUBLIC USING (true) WITH CHECK (true);
+ALTER TABLE images ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+-- safe (PostgreSQL row security): it is off already
+ALTER TABLE images DISABLE ROW LEVEL SECURITY;
+
+-- safe (PostgreSQL names): the transition table's name as a column is no conflict
+ALTER TABLE images ADD COLUMN inserted timestamptz;
+
+-- safe (PostgreSQL names): a name that queries write only with its table
+ALTER TABLE images ADD COLUMN place bigint;
+
+-- safe (PostgreSQL names): the parameter of a BEGIN ATOMIC function
+ALTER TABLE tokens ADD COLUMN day date;
+
+-- safe (PostgreSQL EXPLAIN): without ANALYZE, it changes nothing
+EXPLAIN UPDATE images SET title = NULL WHERE title = '';
+
+-- safe (PostgreSQL locks): two tables that no trigger joins
+ALTER TABLE image_words ADD COLUMN weight bigint;
+ALTER TABLE content_checks ADD COLUMN note text;
+
+-- safe (PostgreSQL locks): the order of the writers
+ALTER TABLE "images" ADD COLUMN note text;
+ALTER TABLE "image_words" ADD COLUMN weight bigint;
+
+-- unsafe (PostgreSQL CREATE RULE): UPDATE in WITH is rejected beside a DO ALSO rule
+CREATE RULE images_changed AS ON UPDATE TO images DO ALSO NOTIFY images;
+
+-- unsafe (GitLab, batching): a batch whose key is compared with <>
+DELETE FROM content_checks WHERE sha256 <> ALL (ARRAY(SELECT encode(content_sha256, 'hex') FROM images LIMIT 1000));
+
+-- unsafe (GitLab, batching): OFFSET and a large LIMIT
+UPDATE images SET title = NULL WHERE id IN (SELECT id FROM images WHERE title = '' ORDER BY id LIMIT 5000000);
+
+-- unsafe (GitLab, batching): the limit of the CTE is not that of the join
+WITH one AS (SELECT content_type FROM images LIMIT 1)
+UPDATE images SET description = NULL FROM one WHERE images.content_type = one.content_type;
+
+-- safe (GitLab, batching): a few rows by a list of ids, with a join
+UPDATE images SET title = v.title
+FROM (VALUES ('00000000-0000-4000-8000-000000000001'::uuid, 'a'), ('00000000-0000-4000-8000-000000000002', 'b')) AS v (id, title)
+WHERE "images"."id" = v.id;
+
+-- safe (GitLab, batching): a batch by a recursive walk of a few steps
+DELETE FROM image_terms
+WHERE (term, created_at, image_id) IN (SELECT term, created_at, image_id FROM image_terms WHERE term = 'tag:' LIMIT 1000);
+
+-- unsafe (PostgreSQL ALTER TABLE): STORAGE PLAIN of an array
+ALTER TABLE public.images ALTER COLUMN tags SET STORAGE plain;
+
+-- safe (PostgreSQL ALTER TABLE): STORAGE PLAIN of a text with a limit
+ALTER TABLE images ALTER COLUMN title SET STORAGE PLAIN;
+
+-- care (PostgreSQL ALTER DATABASE): the warning of the collation ends
+ALTER DATABASE images REFRESH COLLATION VERSION;
+
+-- unsafe (PostgreSQL SET ROLE): the service's role in a whole file
+SET LOCAL ROLE 'images_app';
+CREATE TABLE rv_notes (id bigint PRIMARY KEY);
+
+-- safe (PostgreSQL sequences): above the greatest number
+SELECT setval('public.token_events_id_seq', (SELECT COALESCE(max(id), 0) + 1 FROM token_events), false);
+
+-- unsafe (PostgreSQL unique indexes): a constraint with NULLS NOT DISTINCT
+ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE NULLS NOT DISTINCT (own_key);
+
+-- safe (PostgreSQL unique indexes): NULLS NOT DISTINCT on columns that each INSERT gives
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY images_name_key ON images (content_sha256, title) NULLS NOT DISTINCT;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -2584,3 +3663,45 @@ CREATE FUNCTION images_fold(value bigint) RETURNS text LANGUAGE sql IMMUTABLE RE
 
 -- BEFORE trgm_only
 CREATE EXTENSION pg_trgm;
+
+-- BEFORE rv_keep
+CREATE FUNCTION rv_keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+
+-- BEFORE rv_touch
+CREATE FUNCTION rv_touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.checked_at := now(); RETURN NEW; END';
+
+-- BEFORE rv_kind
+CREATE TYPE rv_kind AS ENUM ('photo', 'drawing');
+CREATE TABLE rv_kinds (id bigint PRIMARY KEY, kind rv_kind NOT NULL);
+
+-- BEFORE rv_label
+CREATE DOMAIN rv_label AS text;
+CREATE TABLE rv_labels (id bigint PRIMARY KEY, label rv_label);
+
+-- BEFORE rv_view
+CREATE MATERIALIZED VIEW rv_shapes AS SELECT width, count(*) AS images FROM images GROUP BY width;
+
+-- BEFORE rv_visits
+CREATE TABLE rv_visits (day date NOT NULL, image_id uuid NOT NULL, PRIMARY KEY (day, image_id)) PARTITION BY RANGE (day);
+CREATE TABLE rv_visits_2026 PARTITION OF rv_visits FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+
+-- BEFORE rv_filler
+CREATE FUNCTION rv_filler() RETURNS void LANGUAGE plpgsql AS 'BEGIN UPDATE images SET description = '''' WHERE description IS NULL; END';
+CREATE FUNCTION rv_fill_one(which uuid) RETURNS void LANGUAGE sql AS 'UPDATE images SET description = '''' WHERE id = which';
+
+-- BEFORE rv_unchecked
+ALTER TABLE images ADD CONSTRAINT rv_unchecked CHECK (width > 0) NOT VALID;
+
+-- BEFORE rv_albums
+CREATE TABLE rv_albums (id bigint PRIMARY KEY, name text NOT NULL);
+
+-- BEFORE rv_types
+CREATE TABLE rv_things (id bigint PRIMARY KEY, name varchar(100), price numeric(10, 2), made_at timestamptz(3));
+
+-- BEFORE rv_new_key
+CREATE UNIQUE INDEX rv_new_key ON merged_tags (image_id);
+
+-- BEFORE rv_owner
+ALTER TABLE images ADD COLUMN owner_id bigint DEFAULT 0;
+ALTER TABLE images ADD CONSTRAINT rv_owner_check CHECK (owner_id IS NOT NULL) NOT VALID;
+ALTER TABLE images VALIDATE CONSTRAINT rv_owner_check;
