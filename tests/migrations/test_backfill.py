@@ -282,6 +282,22 @@ def test_a_table_without_a_key_is_rejected(connection: psycopg.Connection, folde
         assert error.value.exit_code == 1
 
 
+def test_the_rows_of_a_partitioned_table_are_those_of_its_partitions(
+    connection: psycopg.Connection, folder: Path
+) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute("""
+            CREATE TABLE items (id bigint PRIMARY KEY, done integer) PARTITION BY RANGE (id);
+            CREATE TABLE items_1 PARTITION OF items FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id);
+            CREATE TABLE items_2 PARTITION OF items_1 DEFAULT;
+            CREATE TABLE items_3 PARTITION OF items FOR VALUES FROM (100) TO (200);
+            INSERT INTO items SELECT * FROM generate_series(1, 150);
+            ANALYZE items_2, items_3;
+        """)
+
+        assert make_plan(connection, folder / f"{ID}.sql").rows_expected == 150
+
+
 def test_a_row_that_fails_is_named_by_its_key_only(
     url: str, tmp_path: Path, sql: Sql, capsys: pytest.CaptureFixture[str]
 ) -> None:

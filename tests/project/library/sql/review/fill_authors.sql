@@ -2,4 +2,4 @@
 -- :first, :last  the numbers of the rows, from 1
 INSERT INTO authors (name)
 SELECT 'author ' || number
-FROM generate_series(:first::bigint, :last::bigint) AS number;
+FROM generate_series(:first, :last) AS number;
