@@ -418,7 +418,7 @@ def test_it_is_paused_resumed_and_cancelled(
     assert said == f"error: {ID} is paused after 1,000 rows.\nhint: images schema backfill resume {ID}\n"
     [progress] = backfill_control.read(settings, folder)
     assert re.fullmatch(
-        rf"paused    {ID} 1,000 of about \S+ rows of items, \S+ rows/s in batches of 2,000", str(progress)
+        rf"paused    {ID} 1,000( of about \S+)? rows of items, \S+ rows/s in batches of 2,000", str(progress)
     )
 
     with pytest.raises(SystemExit):
