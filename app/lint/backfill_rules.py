@@ -39,7 +39,7 @@ def backfill_faults(state: MigrationState, directive: str, statements: Iterable[
 
 
 def table_of(directive: str) -> str:
-    """Return the table that `-- backfill: TABLE` names, as the catalog knows it: `"Odd"` and `public.images` too."""
+    """Return the table that `-- backfill: TABLE` names, as the catalog knows it: also `"Odd"` and `public.odd`."""
     try:
         [raw] = parse_sql(f"TABLE {directive}")
     except (ParseError, ValueError):

@@ -2390,7 +2390,7 @@ CREATE RULE titles_insert AS ON INSERT TO titles DO INSTEAD INSERT INTO images (
 -- unsafe (GitLab, batching): quoted names, one transaction over most rows
 UPDATE "images" SET "description" = '' WHERE "description" IS NULL;
 
--- unsafe (GitLab, batching): a name with its schema, every row that has a colour
+-- unsafe (GitLab, batching): a name with its schema, every row that has a color
 UPDATE public.images AS i SET color = lower(i.color) WHERE i.color IS NOT NULL;
 
 -- unsafe (GitLab, batching): a CTE with a LIMIT that does not select the rows
