@@ -1,6 +1,7 @@
 -- list_images_by_relevance: returns a page of images that match words, best first, for GET /v1/images?sort=relevance&q=.
 -- A word counts most in the title, then in the tags, in the file name, and in the description. Equal images are in the
--- order of the newest-first list. At most the newest 1,000 matches are compared. There are two ways to them:
+-- order of the newest-first list. The terms do not count: each match has all of them. At most the newest 1,000 matches are
+-- compared. There are two ways to them:
 -- * If at least one in 20 of the newest 500 images matches, read the words of the newest 5,000.
 -- * Otherwise find all matches with the index of words. images_index_query decides whether the index is asked for the
 --   last word too.
@@ -27,6 +28,10 @@ WITH sought (query) AS MATERIALIZED (
 indexed (query) AS MATERIALIZED (
     SELECT images_index_query($8, $9, query)
     FROM sought
+),
+
+ranking (query) AS MATERIALIZED (
+    SELECT images_word_query('{}', $9, 'whole')
 ),
 
 matches_are_near (yes) AS MATERIALIZED (
@@ -76,7 +81,7 @@ page AS MATERIALIZED (
     SELECT relevance, created_at, image_id
     FROM (
         SELECT
-            ts_rank(words, (SELECT query FROM sought))::float8 AS relevance,
+            ts_rank(words, (SELECT query FROM ranking))::float8 AS relevance,
             created_at,
             image_id
         FROM matching

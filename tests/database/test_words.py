@@ -151,6 +151,8 @@ TEXT = st.text(
     ),
     max_size=40,
 )
+TYPES = st.sampled_from(["image/jpeg", "image/svg+xml", "Type:type", "=type"])
+TERMS = st.sampled_from(["tag:x", "=tag:x", "type:image/jpeg", "=type:image/jpeg", "tagged", "types", '"type:image"'])
 # Without what has a meaning in a search: quotes, `or`, and `-` before a word.
 NAME = TEXT.filter(
     lambda text: (
@@ -176,11 +178,43 @@ def test_a_name_is_found_by_itself_in_any_spelling(name: str, functions: psycopg
 
 @pytest.mark.parametrize("last", ["t", "ta", "tag", "ty", "typ", "type", "T", "typ0", "tags"])
 def test_the_beginning_of_a_term_is_a_word_like_others(last: str, functions: psycopg.Connection) -> None:
-    """image_words has tag:... and type:... without places, so a phrase must not ask for them."""
     for asked in (f"0{last}", f"sunset-{last}"):
         assert finds(functions, asked, filename=f"{asked}.jpg", tags=["tag"])
         assert finds(functions, f"x {asked}", filename=f"{asked}-x.jpg")
         assert not finds(functions, asked, filename="other.jpg", tags=["tag"])
+        assert not finds(functions, asked, filename="0 sunset.jpg", tags=["tag"])
+
+
+@settings(max_examples=few(500))
+@example(words="t", tag="x", type="image/jpeg")
+@example(words="sunset typ", tag="sunset", type="image/jpeg")
+@example(words="-x t", tag="", type="image/jpeg")
+@given(
+    words=st.lists(st.one_of(TEXT, TERMS, TERMS.flatmap(lambda term: st.integers(1, 6).map(lambda end: term[:end])))).map(
+        " ".join
+    ),
+    tag=st.one_of(TEXT, TERMS),
+    type=TYPES,
+)
+def test_words_find_and_rank_words_and_never_a_term(
+    words: str, tag: str, type: str, functions: psycopg.Connection
+) -> None:
+    """The tags and the media type are terms of filters, and only the words of the tags are words."""
+    row = functions.execute(
+        """
+        SELECT
+            document @@ query IS NOT DISTINCT FROM of_words @@ query,
+            ts_rank(document, query) IS NOT DISTINCT FROM ts_rank(of_words, query)
+        FROM images_word_query('{}', %(words)s, 'whole') AS query
+        CROSS JOIN images_word_document(NULL, NULL, 'a sunset.jpg', ARRAY[%(tag)s], %(type)s) AS document
+        CROSS JOIN LATERAL (
+            SELECT setweight(images_vector(%(tag)s), 'B') || setweight(images_vector('a sunset.jpg'), 'C')
+        ) AS made (of_words)
+        """,
+        {"words": words, "tag": tag, "type": type},
+    ).fetchone()
+
+    assert row == (True, True)
 
 
 @settings(max_examples=few(500))
@@ -200,11 +234,11 @@ def test_any_words_are_read_and_the_index_is_asked_for_no_less(
         " - or -" + text.replace(" ", " or "),
     )
     for sought in asked:
-        values = {"text": text, "sought": sought, "terms": terms}
+        values = {"text": text, "sought": sought, "terms": terms, "stored": [f"={term}" for term in terms]}
         row = functions.execute(
             """
             SELECT document @@ whole, document @@ narrow, indexed IN (whole, narrow) OR whole IS NULL
-            FROM (SELECT images_vector(%(text)s) || array_to_tsvector(%(terms)s::text[])) AS made (document)
+            FROM (SELECT images_vector(%(text)s) || array_to_tsvector(%(stored)s::text[])) AS made (document)
             CROSS JOIN images_word_query(%(terms)s, %(sought)s, 'whole') AS whole
             CROSS JOIN images_word_query(%(terms)s, %(sought)s, 'rest') AS narrow
             CROSS JOIN images_index_query(%(terms)s, %(sought)s, whole) AS indexed

@@ -50,6 +50,18 @@ async def test_the_title_counts_most_then_tags_file_name_and_description(
     assert await pages(client, q="harbour -title", created_before="2020-01-01T00:00:00Z") == []
 
 
+async def test_a_filter_does_not_change_the_order(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
+    insert(connection, filename="1", tags=["a"], title="a red boat in the old harbour")
+    insert(connection, filename="2", tags=["a"], description="harbour " * 9)
+    insert(connection, filename="3", tags=["a", "harbour"], title="the boat")
+    insert(connection, filename="4", tags=["a"], title="boat harbour")
+
+    for words in ("harbour", "harbour boat", "boat or harbour"):
+        unfiltered = await pages(client, q=words)
+        assert len(unfiltered) >= 3
+        assert await pages(client, q=words, tag="a", content_type="image/jpeg") == unfiltered
+
+
 async def test_it_needs_words(client: httpx.AsyncClient) -> None:
     assert faults(await client.get(PATH)) == ["sort"]
     assert faults(await client.get(f"{PATH}&tag=a")) == ["sort"]
