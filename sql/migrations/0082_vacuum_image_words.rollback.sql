@@ -13,7 +13,6 @@ DECLARE
     last_id uuid := '00000000-0000-0000-0000-000000000000';
 BEGIN
     LOOP
-        -- allow: many-rows-write because it writes a thousand rows
         WITH batch AS MATERIALIZED (
             SELECT created_at, image_id
             FROM image_words

@@ -11,7 +11,6 @@
 -- backfill: image_words
 -- depends: 0083_replace_images_word_document
 
--- allow: many-rows-write because it writes the rows of one batch
 UPDATE image_words
 SET words = (
     SELECT ts_delete(words, array_agg(term)) || array_to_tsvector(array_agg('=' || term))

@@ -190,9 +190,9 @@ def test_the_beginning_of_a_term_is_a_word_like_others(last: str, functions: psy
 @example(words="sunset typ", tag="sunset", type="image/jpeg")
 @example(words="-x t", tag="", type="image/jpeg")
 @given(
-    words=st.lists(st.one_of(TEXT, TERMS, TERMS.flatmap(lambda term: st.integers(1, 6).map(lambda end: term[:end])))).map(
-        " ".join
-    ),
+    words=st.lists(
+        st.one_of(TEXT, TERMS, TERMS.flatmap(lambda term: st.integers(1, 6).map(lambda end: term[:end])))
+    ).map(" ".join),
     tag=st.one_of(TEXT, TERMS),
     type=TYPES,
 )

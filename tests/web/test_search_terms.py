@@ -12,22 +12,14 @@ SORTS = ("newest", "oldest", "largest", "name", "captured", "relevance")
 # What people type, and the file names of the images that have it.
 WORDS = {
     "t": "1 2 4",
-    "ta": "1 2",
     "tag": "2",
-    "ty": "4",
     "typ": "4",
-    "type": "4",
     "sunset t": "2",
     "sunset typ": "",
     '"type"': "",
-    "tag:sunset": "",
-    "=tag:sunset": "",
-    "type:image/jpeg": "",
     '"type:image/jpeg"': "",
-    "=type:image/png": "",
-    "image": "",
+    "=tag:sunset": "",
     "-sunset t": "1 4",
-    "sunset -t": "2 3",
     "sunset or typ": "2 3 4",
 }
 
@@ -46,7 +38,7 @@ async def test_words_find_words_only(client: httpx.AsyncClient, connection: psyc
         assert {sort: await names(q=words, sort=sort) for sort in SORTS} == dict.fromkeys(SORTS, expected), words
         assert await names(q=words, content_type="image/png") == " ".join(sorted({"1", "3"} & {*expected.split()}))
         counted = (await client.get("/v1/images", params={"q": words, "total": "exact", "limit": 1})).json()
-        assert counted["total"] == len(expected.split()), words
+        assert counted["total"]["images"] == len(expected.split()), words
         exported = (await client.get("/v1/images/export", params={"q": words})).text.splitlines()
         assert " ".join(sorted(json.loads(line)["filename"] for line in exported)) == expected
 
