@@ -1,5 +1,5 @@
--- Leaves the terms as they are: the rollback of 0082 takes their `=` away, after that of 0083 has restored the function
--- that the triggers call.
+-- Keeps the terms: the rollback of 0082 takes their `=` away, after that of 0083 has restored the function that the
+-- triggers call.
 --
 -- loses: nothing
 -- Locks: none on a table.

@@ -1,8 +1,8 @@
 -- Replaces images_word_query(): it finds the terms of tags and of the media type only with `=` before them.
 --
 -- What:  the function of 0057, which asks for =tag:beach instead of tag:beach.
--- Why:   after 0084, each image has its terms with `=`. The last word of a phrase no longer meets them, so it no longer
---        needs the exception of 0080: sunset-typ finds only what has a word with this beginning.
+-- Why:   after 0084, each image has its terms with `=`. The last word of a phrase no longer meets them. So the
+--        exception of 0080 is gone: after sunset, sunset-typ finds only a word that begins with typ.
 -- Locks: none. A running statement ends with the function that it has.
 -- Cost:  none, also with ten million rows.
 -- depends: 0084_fill_image_words

@@ -9,7 +9,7 @@ from app.settings import ROOT
 from tests.support.api import insert
 
 SORTS = ("newest", "oldest", "largest", "name", "captured", "relevance")
-# What people type, and the file names of the images that have it.
+# Searches as people type them, and the file names of the images that have the words.
 WORDS = {
     "t": "1 2 4",
     "tag": "2",
