@@ -7,10 +7,10 @@
 --        writes all rows in one transaction.
 -- Locks: the rows of one batch, for half a second. They can be read. An edit or a DELETE of one of their images waits
 --        that long.
--- Cost:  29 s of CPU and 615 MB of WAL for 200,000 images, directly after a checkpoint: each word of a row gets a new entry
---        in the index. On two cores with more than 20 other processes, that took 154 s in one transaction, and 446 s in
---        batches. All grows with the number of images. image_words grows by a third, and uses this space again after
---        the next VACUUM.
+-- Cost:  29 s of CPU and 615 MB of WAL for 200,000 images, directly after a checkpoint. Each word of a row gets a new
+--        entry in the index. On two cores with more than 20 other processes, that took 154 s in one transaction, and
+--        446 s in batches. All grows with the number of images. image_words grows by 40 %, and uses this space again
+--        after the next VACUUM.
 -- backfill: image_words
 -- depends: 0083_replace_images_word_document
 
