@@ -454,6 +454,37 @@ def test_a_body_of_chunks_with_one_byte_ends_the_connection(service: Service, pa
     wait_until(lambda: service.connections == 0)
 
 
+async def test_connections_with_tiny_chunks_take_turns() -> None:
+    """Otherwise all other requests wait until each of many such connections is parsed."""
+    pieces: list[protocol.HttpProtocol] = []
+    bodies: dict[protocol.HttpProtocol, bytes] = {}
+
+    class Counting(protocol.HttpProtocol):
+        def _receive(self, data: bytes) -> int:
+            pieces.append(self)
+            return super()._receive(data)
+
+        def on_body(self, body: bytes) -> None:
+            bodies[self] = bodies.get(self, b"") + body
+            super().on_body(body)
+
+    tiny = [connected(Counting) for _ in range(3)]
+    for connection in tiny:
+        connection.data_received(CHUNKED + b"3\r\nabc\r\n" * 5000)  # 3 pieces
+    at_once, later = list(pieces), []
+    while len(pieces) < 9:
+        count = len(pieces)
+        await asyncio.sleep(0)
+        later.append(len(pieces) - count)
+
+    assert at_once == tiny
+    assert max(later) == 1
+    assert pieces == 3 * tiny
+    assert list(bodies.values()) == 3 * [b"abc" * 5000]
+    for connection in tiny:
+        connection.connection_lost(None)
+
+
 def test_the_next_request_waits_until_the_client_reads(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a client that does not read could have 16 responses of 20 MiB made."""
     monkeypatch.setattr(protocol, "STALL_TIMEOUT", 20)

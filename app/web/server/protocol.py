@@ -24,12 +24,14 @@ from app.web.server.lingering import LINGER_BYTES, LINGER_HEAD_BYTES, LingeringT
 from app.web.server.parser import Parser
 from app.web.server.request_log import REJECTION
 from app.web.server.response import Cycle, date_at
+from app.web.server.turns import Turns
 
 DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds, for an application without our settings
 MAX_HEAD_BYTES = 65_536  # as in uvicorn's slower protocol, on h11
 MAX_HEADERS = 200  # lines of a head: each takes 100 bytes of memory more than its text
 MAX_QUEUED = 16  # requests of a connection that wait for the responses to earlier ones
 PIECE = 16_384  # bytes that are parsed at once
+MANY_CHUNKS = 256  # in a piece: they take milliseconds, so such connections take turns
 MAX_CONNECTIONS = 10_000  # of a process; fewer if it may open fewer files
 MIN_READ_BYTES = 16_384  # a client that reads less in STALL_TIMEOUT is given up
 MAX_UNREAD_BYTES = 128 * 1024**2  # of responses that wait for their clients, in a process
@@ -53,6 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
     - Requests that wait: after MAX_QUEUED, the later ones are dropped, and the connection ends after the last answer.
     - Time: a head that is not complete in REQUEST_TIMEOUT is 408. After an early response, the body has that time, and
       LINGER_BYTES. A client that does not read is given up after STALL_TIMEOUT.
+    - Turns: after a piece with MANY_CHUNKS, the connection waits for its turn, so that it does not delay the others.
     - Memory: the next request waits until the client reads the response to the one before. If responses of more than
       MAX_UNREAD_BYTES wait, the clients that have not read for the longest time are given up.
     - Connections: beyond max_connections() of this process, the ones that have waited longest for a request are closed.
@@ -63,19 +66,21 @@ class HttpProtocol(HttpToolsProtocol):
     _other: int = 0  # bytes of the message that are not body. Each byte of the body makes up for two
     _running: RequestResponseCycle | None = None  # the request that is answered; uvicorn's `cycle` is the last one
     _full: bool = False  # more requests waited than MAX_QUEUED: nothing more is read
-    _timer: asyncio.TimerHandle | None = (
-        None  # until a head is complete, a body has arrived, or a closed connection ends
-    )
+    # Until a head is complete, a body has arrived, or a closed connection ends.
+    _timer: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None  # while the client has to read
     _unread_since: float = 0.0  # the loop's time
     _is_next_due: bool = False  # the next request begins when the client has read
     _since: float = 0.0  # the loop's time at which the connection opened, or its last response ended
     _accepted: ClassVar[float] = 0.0  # time.monotonic() of the last connection of this process
+    _turns: ClassVar[Turns] = Turns()
+    _waiting: bytes | None = None  # to be parsed at its turn. None if the connection does not wait for one
 
     def __init__(self, config: Config, *args: Any, **named: Any) -> None:
         super().__init__(config, *args, **named)
         self.parser: Parser = Parser(self)  # type: ignore[assignment]
         self._chunks: list[bytes] = []  # of the body, since the last read
+        self._number = 0  # of chunks in this piece
         if config.workers > 1 and not self.tasks:
             self._spread()
 
@@ -99,6 +104,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         self._stop_stall()
+        if self._waiting is not None:
+            self._turns.remove(self._take_turn)
         self.transport.end()
         super().connection_lost(exc)
         if self._running is not None and not self._running.response_complete:
@@ -109,15 +116,31 @@ class HttpProtocol(HttpToolsProtocol):
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
+        if self._waiting is not None and not self.transport.is_closing():  # uvicorn has resumed reading
+            self._waiting += data
+            self.transport.pause_reading()
+            return
         # Parsing thousands of small requests takes 0.1 s. In pieces, it stops once too many wait.
         for start in range(0, len(data), PIECE):
             if self._full or self.transport.is_closing():
                 self.transport.discard(len(data) - start)
                 return
-            self._receive(data[start : start + PIECE])
+            if self._receive(data[start : start + PIECE]) >= MANY_CHUNKS and not self.transport.is_closing():
+                self._waiting = data[start + PIECE :]
+                self.transport.pause_reading()
+                self._turns.add(self._take_turn)
+                return
 
-    def _receive(self, data: bytes) -> None:
+    def _take_turn(self) -> None:
+        data, self._waiting = self._waiting, None
+        self.data_received(data or b"")
+        if self._waiting is None and not self.flow.read_paused:
+            self.transport.resume_reading()
+
+    def _receive(self, data: bytes) -> int:
+        """Parse a piece, and return how many chunks of a body it has."""
         self._other += len(data)
+        self._number = 0
         super().data_received(data)
         self._take_body()
         if self.transport.is_closing():
@@ -133,6 +156,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._end(b"431 Request Header Fields Too Large", TOO_MANY_HEADERS)
         elif self._other and not self._in_body and self._timer is None:
             self._start()
+        return self._number
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body or len(self.headers) > MAX_HEADERS:  # a trailer, or a head that is rejected when it ends
@@ -177,6 +201,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _take_body(self) -> None:
         """Pass the chunks of one read on together: each call costs as much as 16 KiB."""
         if self._chunks:
+            self._number += len(self._chunks)
             body = b"".join(self._chunks)
             self._chunks.clear()
             self._other = max(0, self._other - 3 * len(body))
