@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -82,6 +83,22 @@ class OutputError(CommandError):
     def __init__(self, target: str, error: OSError) -> None:
         super().__init__(f"cannot write to {target}: {error.strerror or error}.")
         self.is_closed_pipe = isinstance(error, BrokenPipeError)
+
+
+class RemovedFolderError(CommandError):
+    """The current folder was removed after the shell went there. A relative path leads nowhere then."""
+
+    def __init__(self) -> None:
+        super().__init__("the current folder does not exist: it was removed.", "go to another folder, for example: cd")
+
+    @staticmethod
+    def is_reason() -> bool:
+        """Return whether the current folder was removed."""
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            return True
+        return False
 
 
 CLOSED_PIPE = 128 + signal.SIGPIPE  # exit code, as of a program that the signal ends

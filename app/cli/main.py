@@ -8,14 +8,22 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 import click
 from click.shell_completion import shell_complete
 
 from app.cli.commands import images
-from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, ExitCode, OutputError, UsageError, describe
+from app.errors import (
+    CLOSED_PIPE,
+    INTERRUPTED,
+    CommandError,
+    ExitCode,
+    OutputError,
+    RemovedFolderError,
+    UsageError,
+    describe,
+)
 from app.streams import guard_streams
 from app.text import escape_bytes_in_repr, without_secrets
 from app.urls import mask_urls
@@ -57,9 +65,8 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.DONE
     except Exception as error:
-        if isinstance(error, OSError) and _is_folder_removed():
-            hint = "go to another folder, for example: cd"
-            return _report(CommandError("the current folder does not exist: it was removed.", hint))
+        if isinstance(error, OSError) and RemovedFolderError.is_reason():
+            return _report(RemovedFolderError())
         message = f"unexpected {type(error).__name__}: {mask_urls(' '.join(str(error).split()))}"
         return _report(CommandError(message, "this is a fault of the program; --verbose shows the traceback"))
 
@@ -72,15 +79,6 @@ def leave(status: int) -> NoReturn:
     """
     atexit._run_exitfuncs()
     os._exit(status)
-
-
-def _is_folder_removed() -> bool:
-    """Return whether the current folder was removed after the shell went there. A relative path leads nowhere then."""
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        return True
-    return False
 
 
 def _report(error: CommandError) -> int:

@@ -65,9 +65,12 @@ def _reject_unfit(baseline: Baseline, paths: Sequence[Path]) -> None:
 
 
 def _put(baseline: Baseline, folder: Path) -> None:
+    """Write the two files, each at once. If the command is killed before the last step, what is left has a fault."""
     path = folder / baseline.path.name
-    path.write_text(baseline.up, encoding="utf-8")
-    path.with_suffix(".rollback.sql").write_text(baseline.down, encoding="utf-8")
+    for target, text in ((path.with_suffix(".rollback.sql"), baseline.down), (path, baseline.up)):
+        draft = target.with_name(f".{target.name}.part")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(target)
 
 
 def _write(baseline: Baseline) -> None:

@@ -250,7 +250,7 @@ def run_backfills() -> None:
     migrations = Path("sql/migrations").glob("*.sql")
     if os.environ.get("MIGRATE", "true").lower() in OFF:
         return
-    if any(b"\n-- phase: background" in path.read_bytes() for path in migrations):
+    if any(b"\n-- phase: background" in path.read_bytes() for path in migrations if path.is_file()):
         subprocess.Popen(BACKFILLS)
 
 

@@ -20,8 +20,9 @@ from app.lint.rules import RULES, SQUAWK_RULES, UNSAFE
 from app.lint.squawk import squawk_findings
 from app.lint.state import MigrationState
 from app.lint.usage import Use, header_words, use_of
-from app.migrations.validation import NAME, faults
+from app.migrations.validation import faults
 from app.project import current
+from app.schema import files
 from app.schema.headers import directives, example_lines, transactional
 from app.schema.statements import split_statements
 from app.text import one_line
@@ -89,7 +90,7 @@ class Check:
     def _read(self, path: Path) -> Fault | None:
         """Read a file into `texts`, with \\n as line end. Return the fault if it is not plain UTF-8 text."""
         try:
-            text = re.sub("\r\n?", "\n", path.read_bytes().decode())
+            text = files.read_text(path)
         except OSError as error:
             return Fault(1, "file-text", f"it cannot be read: {error.strerror}", "make it readable, or remove it")
         except UnicodeDecodeError as error:
@@ -146,7 +147,7 @@ class Check:
 
     def _check_migrations(self, uses: list[Use]) -> None:
         try:
-            names = sorted(path.name for path in self.migrations.iterdir() if NAME.fullmatch(path.name))
+            names = sorted(path.name for path in self.migrations.iterdir() if files.NAME.fullmatch(path.name))
         except OSError:
             return  # faults() reports it
         parsed = {name: self._parse_migration(self.migrations / name) for name in names}

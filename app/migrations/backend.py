@@ -65,7 +65,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     _waited: float | None = None  # seconds for the lock; None if the ledger cannot record them
 
     def connect(self, dburi: object) -> Connection:
-        if sys.stdout is sys.__stdout__:  # in the yoyo command: app/cli/main.py has done it for its own
+        if sys.stdout is sys.__stdout__:  # in another `yoyo` command than that of this project
             guard_streams()
         with command_edge():
             project.choose_as_yoyo()

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import psycopg
 
-from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, describe
+from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, RemovedFolderError, describe
 from app.migrations.connection import explain, is_interrupted, sentence
 from app.migrations.output import Output
+from app.schema.files import ADVICE
 
 KEPT = "Migrations that were applied before stay applied"
 WRITING = {"apply", "rollback", "reapply"}  # subcommands of yoyo
@@ -60,6 +61,8 @@ def _postgres_failed(error: psycopg.Error) -> CommandError:
 
 
 def _system_failed(error: OSError) -> CommandError:
+    if RemovedFolderError.is_reason():
+        return RemovedFolderError()
     if error.filename is None:
         return CommandError(f"the system failed: {error.strerror or error}.")
-    return CommandError(f"{error.filename} cannot be read: {error.strerror}.")
+    return CommandError(f"{error.filename} cannot be read: {error.strerror}.", ADVICE)

@@ -17,6 +17,7 @@ from pathlib import Path
 import sqlparse
 
 from app.project import current
+from app.schema.files import ADVICE, read_bytes
 from app.schema.headers import DIRECTIVE, DIRECTIVE_VALUES, HEADER_LINE, directives
 from app.schema.phases import PHASES
 from app.schema.statements import Statement, comments, split_statements
@@ -85,11 +86,10 @@ def read_file(path: Path) -> MigrationFile:
     file = MigrationFile(path)
     content = b""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         text = re.sub("\r\n?", "\n", content.decode())
     except OSError as error:
-        todo = "put a file here that the migrator's user may read, or remove it"
-        file.add("file-text", 1, f"cannot be read: {error.strerror}", todo)
+        file.add("file-text", 1, f"cannot be read: {error.strerror}", ADVICE)
     except UnicodeDecodeError as error:
         line = _line(content[: error.start].decode().replace("\r\n", "\n").replace("\r", "\n"))
         file.add("file-text", line, f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8")

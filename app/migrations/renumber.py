@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import CommandError, UsageError
-from app.migrations.validation import NAME
+from app.schema.files import NAME
 from app.schema.headers import directives_of
 from app.schema.phases import Order, dependents, order_of
 

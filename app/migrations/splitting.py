@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yoyo.migrations
 
+from app.schema.files import read_text
 from app.schema.statements import split_statements
 
 
@@ -21,14 +22,14 @@ def read_sql_migration(path: str) -> tuple[dict[str, str], str, list[str]]:
     from pglast.parser import ParseError  # here, because the import takes 65 ms
 
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        source = read_text(Path(path), errors="replace")
     except FileNotFoundError:
         return {}, "", []
-    directives, comment, text = yoyo.migrations.parse_metadata_from_sql_comments(text)
+    directives, comment, rest = yoyo.migrations.parse_metadata_from_sql_comments(source)
     try:
-        found = [each.text for each in split_statements(text)]
+        found = [each.text for each in split_statements(rest)]
     except ParseError:
-        found = [text]
+        found = [rest]
     return directives, comment, found
 
 

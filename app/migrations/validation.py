@@ -13,13 +13,14 @@ from app.migrations.migration_file import Fault, MigrationFile, read_file, read_
 from app.migrations.statement_rules import rejection
 from app.program import SCHEMA
 from app.schema.baseline import baseline_of
+from app.schema.files import NAME
 from app.schema.headers import NOTHING
 from app.schema.statements import split_statements
 
-NAME = re.compile(r"[0-9]{4}(_[a-z0-9]+)+(\.rollback)?\.sql")
 LIKE_A_NAME = re.compile(r"^[0-9]{4}|\.(p?g?sql|ddl|py)\b", re.IGNORECASE)
 ROWS = re.compile(r"(INSERT|UPDATE|DELETE|SELECT)\b", re.IGNORECASE)
-BACKUP = re.compile(r"[.#].*|_tmp_yoyonew.*|.*(~|\.(bak|orig|rej|sw[a-z]|tmp|pyc))")
+DRAFT = "_tmp_yoyonew"  # of `yoyo new`
+BACKUP = re.compile(rf"[.#].*|{DRAFT}.*|.*(~|\.(bak|orig|rej|sw[a-z]|tmp|pyc))")
 
 
 def faults(folder: Path, known: Collection[str] = ()) -> list[Fault]:
@@ -34,7 +35,7 @@ def faults(folder: Path, known: Collection[str] = ()) -> list[Fault]:
     except OSError as error:
         todo = "let the migrator's user read the folder"
         return [Fault(folder, 1, f"cannot be read: {error.strerror}", todo, "file-text")]
-    found = [Fault(path, 1, *misnamed, "file-name") for path in paths if (misnamed := _misnamed(path.name))]
+    found = [Fault(path, 1, *misnamed, "file-name") for path in paths if (misnamed := _misnamed(path))]
     named = [path for path in paths if NAME.fullmatch(path.name)]
     rollbacks = {path.name.removesuffix(".rollback.sql"): path for path in named if ".rollback" in path.name}
     migrations = {path.stem: path for path in named if ".rollback" not in path.name}
@@ -73,12 +74,15 @@ def faults(folder: Path, known: Collection[str] = ()) -> list[Fault]:
 def programs(folder: Path) -> list[Fault]:
     """Return a fault for each file of Python in a folder, which yoyo would run to read it."""
     found = sorted(path for path in folder.glob("*.py") if not path.name.startswith("."))
-    return [Fault(path, 1, *misnamed, "file-name") for path in found if (misnamed := _misnamed(path.name))]
+    return [Fault(path, 1, *misnamed, "file-name") for path in found if (misnamed := _misnamed(path))]
 
 
-def _misnamed(name: str) -> tuple[str, str] | None:
+def _misnamed(path: Path) -> tuple[str, str] | None:
     """Return what is wrong with a file's name, and the advice. Return None if nothing is wrong."""
-    if NAME.fullmatch(name) or BACKUP.fullmatch(name) or not LIKE_A_NAME.search(name):
+    name = path.name
+    if NAME.fullmatch(name) or not LIKE_A_NAME.search(name):
+        return None
+    if BACKUP.fullmatch(name) and (name.startswith(DRAFT) or path.suffix != ".sql" or not path.is_file()):
         return None
     if name.startswith("post-apply"):
         return "yoyo would run it after every apply, without a record", "make it a migration NNNN_verb_object.sql"

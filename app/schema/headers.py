@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from app.schema.files import read_text
+
 # The directives, and patterns for the beginning of their values: `-- depend: 0001_x` is a misspelt one, and not prose.
 DIRECTIVE_VALUES = {
     "transactional": "true|false|on|off",
@@ -74,7 +76,7 @@ def purpose(text: str) -> str:
 
 def directives(path: Path) -> dict[str, str]:
     """Return the directives of a migration file by their keys. Raises OSError or UnicodeError."""
-    return directives_of(path.read_text(encoding="utf-8"))
+    return directives_of(read_text(path))
 
 
 def directives_of(text: str) -> dict[str, str]:

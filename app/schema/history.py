@@ -11,10 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from app.errors import CommandError
 from app.program import SCHEMA
 from app.project import current
 from app.schema.baseline import Baseline
 from app.schema.digest import Digest, digest
+from app.schema.files import ADVICE, migration_paths, read_bytes
 from app.schema.phases import Phase, dependents, requirements, waiting
 from app.text import one_line, printable
 
@@ -170,10 +172,14 @@ def number(migration_id: str) -> str:
 def shipped(folder: Path | None = None) -> dict[str, Digest]:
     """Return the digests of a folder's migrations, by the ID that yoyo takes from the file's name.
 
-    By default, the folder is that of the project.
+    By default, the folder is that of the project. Raises CommandError if one cannot be read.
     """
-    files = (path for path in (folder or current().migrations).glob("*.sql") if not path.name.endswith(".rollback.sql"))
-    return {path.stem: digest(path.read_bytes()) for path in sorted(files)}
+    paths = migration_paths(folder or current().migrations)
+    try:
+        return {path.stem: digest(read_bytes(path)) for path in sorted(paths) if not path.name.endswith(".rollback.sql")}
+    except OSError as error:
+        named = printable(str(current().shown(Path(error.filename).absolute())))
+        raise CommandError(f"{named} cannot be read: {error.strerror}.", ADVICE) from error
 
 
 def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str | None = None) -> list[Entry]:

@@ -1,7 +1,9 @@
 """Malformed migrations: whatever bytes a file has, each reader of SQL gives findings or one kind of error."""
 
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from hashlib import sha256
@@ -18,7 +20,8 @@ from app.schema.digest import _normalized, digest
 from app.schema.headers import directives_of, purpose, rollback_of, sections, transactional
 from app.schema.statements import MAX_TOKENS, split_statements, tokens
 from app.settings import ROOT
-from tests.conftest import yoyo_on
+from tests.conftest import environment, yoyo_on
+from tests.support import forked
 from tests.support.properties import few, given, settings, st
 
 SHIPPED = sorted((ROOT / "sql" / "migrations").glob("*.sql"))
@@ -147,6 +150,58 @@ def test_each_command_names_the_file_and_the_line(empty_database: str, tmp_path:
     assert f"{folder}/{broken}:{line}: " in done.stderr
     listed = yoyo_on(empty_database, "list", str(folder))
     assert (listed.returncode in (0, 3), "Traceback" in listed.stderr) == (True, False)
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def make_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+OTHERS = {
+    "Is a FIFO": make_fifo,
+    "Is a socket": make_socket,
+    "Is a device": make_device,
+    "Is a directory": Path.mkdir,
+    "Too many levels of symbolic links": make_loop,
+}
+COMMANDS = ["yoyo list", "yoyo apply", "images schema status", "images schema plan", "images schema check"]
+
+
+@pytest.mark.parametrize("reason", OTHERS)
+@pytest.mark.parametrize("name", ["0002_x.sql", "0001_make_t.rollback.sql"])
+def test_what_is_no_file_is_a_fault_and_no_command_waits_for_it(
+    empty_database: str, short_path: Path, reason: str, name: str
+) -> None:
+    folder = short_path / "sql" / "migrations"
+    folder.mkdir(parents=True)
+    (short_path / "yoyo.ini").write_text("[DEFAULT]\nsources = sql/migrations\ndatabase = settings:///\n")
+    (folder / "0001_make_t.sql").write_text("-- Makes it.\n\nCREATE TABLE t ();\n")
+    (folder / "archive.sql").mkdir()  # has no name of a migration
+    OTHERS[reason](folder / name)
+
+    for command in COMMANDS:
+        done = forked.run(environment(DATABASE_URL=empty_database), *command.split(), folder=short_path, timeout=20)
+
+        if command == "images schema status" and "rollback" in name:
+            assert done.returncode == 1  # it reads no rollback: the migration is pending
+            continue
+        said = done.stderr + done.stdout
+        assert f"sql/migrations/{name}" in said, command
+        assert f"cannot be read: {reason}" in said, command
+        assert "put a readable file in its place, or remove it" in said, command
+        assert (done.returncode in (1, 3), "Traceback" in said, "unexpected" in said) == (True, False, False), command
 
 
 def test_the_check_has_findings_for_all_of_them(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -13,10 +14,13 @@ from psycopg.sql import SQL, Identifier
 from yoyo import read_migrations
 from yoyo.connections import get_backend
 
+from app.cli import make_baseline
 from app.cli.main import run
 from app.embedded_postgres import Server
 from app.migrations.dump import dump, run_pg_dump
+from app.migrations.validation import faults
 from app.project import chosen
+from app.review.baseline import Baseline as Generated
 from app.schema.baseline import Baseline, baseline_of, written
 from app.settings import ROOT
 from tests.project.library_copy import copy_library
@@ -275,6 +279,44 @@ def test_a_baseline_that_cannot_be_made_changes_no_file(
 
     assert capfd.readouterr().err.startswith(f"error: {message}\n")
     assert {path: path.read_bytes() for path in library.rglob("*") if path.is_file()} == before
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+def test_files_of_a_command_that_was_killed_have_a_fault(library: Library, tmp_path: Path) -> None:
+    """So nothing applies them, and nothing rolls back with the rollback of the baseline."""
+    names = ["0004_lend_books.sql", "0004_lend_books.rollback.sql"]
+    new = [(library.new / "sql" / "migrations" / name).read_text() for name in names]
+    steps = 0
+
+    def dying(method: Callable[..., Any], last: int) -> Callable[..., Any]:
+        def step(path: Path, *arguments: Any, **options: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps > last:
+                raise KilledError
+            return method(path, *arguments, **options)
+
+        return step
+
+    for last in range(100):
+        folder = tmp_path / f"{last}"
+        shutil.copytree(library.old / "sql" / "migrations", folder)
+        paths = sorted(path for path in folder.iterdir() if ".rollback" not in path.name)[:4]
+        steps = 0
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("unlink", "write_text", "replace"):
+                patch.setattr(Path, name, dying(getattr(Path, name), last))
+            try:
+                make_baseline._write(Generated(paths[-1], paths, *new))
+                break
+            except KilledError:
+                pass
+        assert not last or faults(folder), last
+    assert last == 10
+    assert faults(folder) == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import functools
 import gc
 import os
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import sqlparse
@@ -14,6 +13,7 @@ import yoyo.scripts.main
 import yoyo.scripts.migrate
 import yoyo.scripts.newmigration
 from pglast import parser
+from uvicorn.main import main as uvicorn_main
 
 import app.cli.check_objects
 import app.cli.export_images
@@ -23,6 +23,7 @@ import app.cli.main
 import app.cli.manage_tokens
 import app.cli.schema_commands
 import app.cli.wait
+import app.entry
 import app.main
 import app.migrations.backend
 import app.web.server.protocol  # noqa: F401
@@ -62,9 +63,5 @@ os.chdir(ROOT)
 for folder in (current().migrations, Path("sql/migrations")):  # of the `images` command, and of yoyo.ini
     known_faults.known_faults(folder)
 shipped()
-COMMANDS = {
-    name: script.load()
-    for name in ("yoyo", "images", "uvicorn")
-    for script in entry_points(group="console_scripts", name=name)
-}
+COMMANDS = {"images": app.entry.images, "yoyo": app.entry.yoyo, "uvicorn": uvicorn_main}
 gc.freeze()  # a collection in a command would copy the memory of all that is here

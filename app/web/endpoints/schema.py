@@ -194,7 +194,7 @@ def _migration(entry: history.Entry, runs: list[models.Run]) -> models.Migration
 
 def _text(name: str) -> str | None:
     path = current().migrations / name
-    return path.read_text(encoding="utf-8") if path.exists() else None
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 @cache

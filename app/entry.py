@@ -1,0 +1,56 @@
+"""Entry points: the commands `images` and `yoyo`. Ctrl+C ends them without a traceback, while Python imports them too.
+
+The imports take 0.2 s. A KeyboardInterrupt there would be a traceback of the libraries.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+INTERRUPTED = 128 + signal.SIGINT  # as in app/errors.py, which imports more
+
+
+def images() -> NoReturn:
+    """Run the `images` command."""
+
+    def load() -> Callable[[], object]:
+        from app.cli.main import main
+
+        return main
+
+    _run(load)
+
+
+def yoyo() -> NoReturn:
+    """Run the `yoyo` command. It is installed over that of yoyo-migrations, and runs the same program."""
+
+    def load() -> Callable[[], object]:
+        import app.migrations.backend  # noqa: F401  # yoyo would import it later
+        from app.migrations.yoyo_command import main
+
+        return main
+
+    _run(load)
+
+
+def _run(load: Callable[[], Callable[[], object]]) -> NoReturn:
+    """Run what `load` imports. Where SIGINT is ignored, as in a background process of a script, it stays ignored."""
+    try:
+        before = signal.getsignal(signal.SIGINT)
+        if before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _end)
+        main = load()
+        signal.signal(signal.SIGINT, before)
+        sys.exit(main())
+    except KeyboardInterrupt:
+        _end()
+
+
+def _end(*_: object) -> NoReturn:
+    try:
+        os.write(2, b"interrupted\n")
+    except OSError:
+        pass  # stderr is closed
+    os._exit(INTERRUPTED)

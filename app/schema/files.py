@@ -1,0 +1,32 @@
+"""Files of sql/migrations: which of them are migrations, and their content. Anything else there never makes it wait."""
+
+import errno
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+NAME = re.compile(r"[0-9]{4}(_[a-z0-9]+)+(\.rollback)?\.sql")
+ADVICE = "put a readable file in its place, or remove it"
+KINDS = {stat.S_IFDIR: "Is a directory", stat.S_IFIFO: "Is a FIFO", stat.S_IFSOCK: "Is a socket"}
+
+
+def migration_paths(folder: Path) -> Iterator[Path]:
+    """Yield the paths that yoyo applies, and all others with the name of a migration or rollback, such as a folder."""
+    return (path for path in folder.glob("*.sql") if NAME.fullmatch(path.name) or path.is_file())
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file. Raises OSError.
+
+    A FIFO would wait for a writer, and a device may have no end: both are errors.
+    """
+    kind = stat.S_IFMT(path.stat().st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, KINDS.get(kind, "Is a device"), str(path))
+    return path.read_bytes()
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Return the text of a file in UTF-8, with \\n as line end. Raises OSError or UnicodeDecodeError."""
+    return re.sub("\r\n?", "\n", read_bytes(path).decode(errors=errors))
