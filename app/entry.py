@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 INTERRUPTED = 128 + signal.SIGINT  # as in app/errors.py, which imports more
@@ -15,7 +16,7 @@ INTERRUPTED = 128 + signal.SIGINT  # as in app/errors.py, which imports more
 def images() -> NoReturn:
     """Run the `images` command."""
 
-    def load() -> Callable[[], object]:
+    def load() -> Callable[[], int]:
         from app.cli.main import main
 
         return main
@@ -26,7 +27,7 @@ def images() -> NoReturn:
 def yoyo() -> NoReturn:
     """Run the `yoyo` command. It is installed over that of yoyo-migrations, and runs the same program."""
 
-    def load() -> Callable[[], object]:
+    def load() -> Callable[[], int]:
         import app.migrations.backend  # noqa: F401  # yoyo would import it later
         from app.migrations.yoyo_command import main
 
@@ -35,7 +36,7 @@ def yoyo() -> NoReturn:
     _run(load)
 
 
-def _run(load: Callable[[], Callable[[], object]]) -> NoReturn:
+def _run(load: Callable[[], Callable[[], int]]) -> NoReturn:
     """Run what `load` imports. Where SIGINT is ignored, as in a background process of a script, it stays ignored."""
     try:
         before = signal.getsignal(signal.SIGINT)
@@ -49,8 +50,6 @@ def _run(load: Callable[[], Callable[[], object]]) -> NoReturn:
 
 
 def _end(*_: object) -> NoReturn:
-    try:
+    with suppress(OSError):  # stderr may be closed
         os.write(2, b"interrupted\n")
-    except OSError:
-        pass  # stderr is closed
     os._exit(INTERRUPTED)

@@ -31,7 +31,12 @@ def run(command: str, folder: Path, module: str, text: str, handler: object) -> 
 
 @pytest.mark.parametrize(
     ("command", "module"),
-    [("images --version", "click"), ("images schema status", "psycopg"), ("yoyo list", "tabulate"), ("yoyo list", "psycopg")],
+    [
+        ("images --version", "click"),
+        ("images schema status", "psycopg"),
+        ("yoyo list", "sqlparse"),
+        ("yoyo list", "psycopg"),
+    ],
 )
 def test_ctrl_c_during_an_import_is_one_line(command: str, module: str, tmp_path: Path) -> None:
     done = run(command, tmp_path, module, PRESSED, signal.SIG_DFL)

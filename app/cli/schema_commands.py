@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from os.path import realpath  # unlike Path.resolve, it accepts a link to itself
 from pathlib import Path
 
 import psycopg
@@ -37,11 +38,11 @@ def check_files(files: Collection[Path], format: str) -> ExitCode:
         from app.lint import check  # with pglast, which takes 50 ms
         from app.lint.sarif import sarif
 
-    chosen = {path.resolve(): path for path in files}
+    chosen = {Path(realpath(path)): path for path in files}
     if missing := [named for path, named in chosen.items() if not path.exists()]:
         raise UsageError(f"there is no file {printable(str(missing[0]))}.")
-    found = [each for each in check.findings() if not chosen or each.path.resolve() in chosen]
-    checked = {each.path.resolve() for each in found}  # a misnamed file has a finding, too
+    found = [each for each in check.findings() if not chosen or Path(realpath(each.path)) in chosen]
+    checked = {Path(realpath(each.path)) for each in found}  # a misnamed file has a finding, too
     if unread := [named for path, named in chosen.items() if path not in checked and not check.reads(path)]:
         folders = ", ".join(str(current().shown(folder)) for folder in check.folders())
         raise UsageError(f"{printable(str(unread[0]))} is not a .sql file of {folders}.")

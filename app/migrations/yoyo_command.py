@@ -23,4 +23,6 @@ def main() -> int:
         except BadConnectionURI as error:
             raise UsageError(f"--database: {error}.", "remove the option: the settings have the URL") from error
         except EOFError as error:
-            raise UsageError("yoyo asks for a password, and there is no terminal.", "remove -p: the settings have it") from error
+            raise UsageError(
+                "yoyo asks for a password, and there is no terminal.", "remove -p: the settings have it"
+            ) from error

@@ -176,7 +176,9 @@ def shipped(folder: Path | None = None) -> dict[str, Digest]:
     """
     paths = migration_paths(folder or current().migrations)
     try:
-        return {path.stem: digest(read_bytes(path)) for path in sorted(paths) if not path.name.endswith(".rollback.sql")}
+        return {
+            path.stem: digest(read_bytes(path)) for path in sorted(paths) if not path.name.endswith(".rollback.sql")
+        }
     except OSError as error:
         named = printable(str(current().shown(Path(error.filename).absolute())))
         raise CommandError(f"{named} cannot be read: {error.strerror}.", ADVICE) from error

@@ -30,7 +30,7 @@ from app.lint.state import MigrationState
 from app.lint.usage import Use, header_words, use_of
 from app.migrations import migration_file, validation
 from app.migrations.migration_file import MigrationFile, read_file
-from app.migrations.validation import NAME
+from app.schema.files import NAME
 from app.schema.headers import example_lines
 from app.schema.statements import Statement, split_statements
 from app.settings import ROOT

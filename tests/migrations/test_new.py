@@ -10,7 +10,8 @@ import pytest
 
 from app.errors import UsageError
 from app.migrations.new import MAX_NAME, create
-from app.migrations.validation import NAME, faults
+from app.migrations.validation import faults
+from app.schema.files import NAME
 from app.settings import ROOT
 from tests.conftest import BIN, environment
 from tests.schema.test_migrations import CONTRACTS, IDS

@@ -141,6 +141,7 @@ FAULTS: dict[str, tuple[Files, str]] = {
         "0002_u.up.sql:1: yoyo does not support .up.sql and .down.sql, and would apply both: rename it to 0002_u.sql",
     ),
     "Python": ({**FIRST, "0002_make_u.py": ""}, "0002_make_u.py:1: migrations are plain SQL"),
+    "a hidden file": ({**FIRST, ".a.sql": UP}, f".a.sql:1: {ELSEWHERE} apply it"),
     "post-apply": ({**FIRST, "post-apply.sql": UP}, "post-apply.sql:1: yoyo would run it after every apply"),
     "post-apply of Python": ({**FIRST, "post-apply-x.py": UP}, "post-apply-x.py:1: yoyo would run it after every"),
     "one number twice": (
@@ -397,7 +398,7 @@ RIGHT: dict[str, Files] = {
     "irreversible": {"0001_make_t.sql": "-- irreversible: the old values are gone\n" + UP},
     "backups and folders": {
         **FIRST,
-        ".a.sql": "",
+        ".a.swp": "",
         "0001_a.sql~": "",
         "0001_a.sql.bak": "",
         "#0001_a.sql#": "",

@@ -310,7 +310,7 @@ def test_files_of_a_command_that_was_killed_have_a_fault(library: Library, tmp_p
             for name in ("unlink", "write_text", "replace"):
                 patch.setattr(Path, name, dying(getattr(Path, name), last))
             try:
-                make_baseline._write(Generated(paths[-1], paths, *new))
+                make_baseline._write(Generated(paths[-1], new[0], new[1], paths))
                 break
             except KilledError:
                 pass

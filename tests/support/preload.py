@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlparse
@@ -26,7 +27,7 @@ import app.cli.wait
 import app.entry
 import app.main
 import app.migrations.backend
-import app.web.server.protocol  # noqa: F401
+import app.web.server.protocol
 from app.migrations import migration_file, splitting
 from app.project import current
 from app.schema import statements
@@ -63,5 +64,9 @@ os.chdir(ROOT)
 for folder in (current().migrations, Path("sql/migrations")):  # of the `images` command, and of yoyo.ini
     known_faults.known_faults(folder)
 shipped()
-COMMANDS = {"images": app.entry.images, "yoyo": app.entry.yoyo, "uvicorn": uvicorn_main}
+COMMANDS: dict[str, Callable[[], object]] = {
+    "images": app.entry.images,
+    "yoyo": app.entry.yoyo,
+    "uvicorn": uvicorn_main,
+}
 gc.freeze()  # a collection in a command would copy the memory of all that is here
