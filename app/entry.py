@@ -37,7 +37,7 @@ def yoyo() -> NoReturn:
 
 
 def _run(load: Callable[[], Callable[[], int]]) -> NoReturn:
-    """Run what `load` imports. Where SIGINT is ignored, as in a background process of a script, it stays ignored."""
+    """Run what `load` imports. If SIGINT is ignored, as in the background of a script, it stays so."""
     try:
         before = signal.getsignal(signal.SIGINT)
         if before is signal.default_int_handler:
