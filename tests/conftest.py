@@ -22,6 +22,7 @@ from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 from yoyo.connections import get_backend
 
 from app.embedded_postgres import Server, binaries
@@ -41,8 +42,22 @@ NUMBER = count(1)
 PORTS = count(10_000 + os.getpid() * 256 % 20_000)
 MEMORY = Path("/dev/shm")  # noqa: S108
 # No data outlives the tests. Only a test vacuums or analyzes a table.
-UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
+# To drop a database, PostgreSQL looks through all shared buffers, and for its checkpoints too: few are faster.
+UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off -c shared_buffers=16MB"
 MIN_FREE_MEMORY = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images if EXHAUSTIVE
+
+
+def has_memory() -> bool:
+    """Return whether there is enough memory for the files of the tests, and programs may run there."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MIN_FREE_MEMORY:
+        return False
+    return not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
+
+
+# The service waits until its files are on the disk, which takes most of the time of an upload. Memory does not wait.
+IN_MEMORY = has_memory()
+if IN_MEMORY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # Modules that fill a large table, start services, servers or a browser, or compute something, for all their tests.
 ONE_PROCESS_MODULES = {
@@ -73,6 +88,9 @@ LONG_MODULES = {
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 httpx._transports.default.create_ssl_context = lambda **_: PLAIN  # type: ignore[attr-defined]
 
+# Collecting the tests makes nearly no garbage: the collector would only visit all that is there, again and again.
+gc.disable()
+
 # A process that a shell starts in the background ignores SIGINT, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -89,9 +107,17 @@ class OneProcessForSome(LoadScopeScheduling):  # type: ignore[misc]
         module = nodeid.partition("::")[0].rpartition("/")[2]
         return module if module in ONE_PROCESS_MODULES else nodeid
 
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """Forget the units that are done. xdist counts the tests of all units of a process after each test."""
+        super().mark_test_complete(node, item_index, duration)
+        unit = self._split_scope(self.registered_collections[node][item_index])
+        if all(self.assigned_work[node][unit].values()):
+            del self.assigned_work[node][unit]
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForSome:
+    gc.enable()  # this process collects no tests
     return OneProcessForSome(config, log)
 
 
@@ -102,8 +128,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONG_MODULES)
     # As in app/main.py: the garbage collector skips all that is there now, a tenth of the time of a test.
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, *gc.get_threshold()[1:])
 
 
@@ -143,7 +169,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     The database of a test is 300 files. Memory makes them ten times as fast as some disks.
     """
-    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MIN_FREE_MEMORY:
+    if not IN_MEMORY:
         yield tmp_path_factory.mktemp("postgres")
         return
     for left in MEMORY.glob("images-tests-*"):  # by a process that was killed

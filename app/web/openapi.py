@@ -76,12 +76,15 @@ class Document:
     """The OpenAPI document of a service with these operations and settings."""
 
     def __init__(self, operations: Sequence[Operation], settings: Settings) -> None:
-        self._document = describe(operations, settings)
+        self._operations, self._settings = operations, settings
         self.at = lru_cache(maxsize=4)(self._at)
 
     def _at(self, root_path: str) -> bytes:
-        """Return the document as JSON, for a service that a proxy offers under `root_path`."""
-        return to_json(self._document | {"servers": [{"url": root_path or "/"}]})
+        """Return the document as JSON, for a service that a proxy offers under `root_path`.
+
+        Only this makes the document: it takes most of the time of create_app(), and few clients ask for it.
+        """
+        return to_json(describe(self._operations, self._settings) | {"servers": [{"url": root_path or "/"}]})
 
 
 def describe(operations: Sequence[Operation], settings: Settings) -> Json:

@@ -62,7 +62,7 @@ RECORD = "WITH clock "
 REMAINS = ("applied", "ledger", "schema", "rows")  # parts of a state that only the work of a migration changes
 
 STARTS = 6  # commands that start at once
-OPTIONS = f"{UNSAFE} -c max_connections=200 -c shared_buffers=16MB"  # autovacuum would visit hundreds of databases
+OPTIONS = f"{UNSAFE} -c max_connections=200"  # autovacuum would visit hundreds of databases
 
 
 @pytest.fixture(scope="module")
