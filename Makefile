@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: run test test-exhaustive smoke coverage check docs pictures soak bench lock sbom audit clean
+.PHONY: check-types check-style check-layers check-shell check-scripts check-api check-schema check-words
 
 run: $(VENV)/service
 	@test -e .env || cp .env.example .env
@@ -32,17 +33,36 @@ coverage: $(VENV)/development
 	python -m tests.support.coverage_by_package .data/coverage/report.json
 
 check: $(VENV)/development .data/js/ready .data/clients/ready
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-style check-layers check-shell check-scripts \
+		check-api check-schema check-words
+
+# The parts of `make check`, the longest one first. Each needs what `make check` has installed.
+check-types:
+	mypy
+
+check-style:
 	ruff check
 	ruff format --check
-	mypy
+
+check-layers:
 	lint-imports
+
+check-shell:
 	shellcheck entrypoint.sh deploy/systemd/wait-until-ready .ci/run
 	hadolint Dockerfile
+
+check-scripts:
 	$(NODE) .data/js/node_modules/@biomejs/biome/bin/biome ci --config-path=.ci/js/lint.json --error-on-warnings
 	$(NODE) .data/js/node_modules/typescript/bin/tsc --project .ci/js
+
+check-api:
 	python -m tests.support.openapi_document .data/clients/openapi.json
 	$(NODE) .data/clients/node_modules/@redocly/cli/bin/cli.js lint --config=.ci/clients/redocly.yaml .data/clients/openapi.json
+
+check-schema:
 	images schema check
+
+check-words:
 	codespell
 	python -m tests.support.language
 	python -m tests.support.links

@@ -1,5 +1,6 @@
 """A PostgreSQL of the version in PG (18 unless set), a database per test, and the application over it."""
 
+import functools
 import gc
 import os
 import shutil
@@ -25,9 +26,11 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 from yoyo.connections import get_backend
 
+from app import project
 from app.embedded_postgres import Server, binaries
 from app.main import create_app
 from app.migrations.backend import SettingsBackend
+from app.schema import history
 from app.settings import ROOT, Settings
 from tests.support import forked
 from tests.support.kept_decoders import KeptCodec, end_kept
@@ -95,6 +98,7 @@ gc.disable()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
+shipped_once = functools.cache(history.shipped)
 
 
 class OneProcessForSome(LoadScopeScheduling):  # type: ignore[misc]
@@ -348,6 +352,7 @@ async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with AsyncExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("app.main.Codec", KeptCodec)
+            patch.setattr("app.schema.history.shipped", lambda: shipped_once(project.current().migrations))
             state = await stack.enter_async_context(app.router.lifespan_context(app))
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:

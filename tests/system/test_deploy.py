@@ -13,8 +13,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import compose_spec
-import kubernetes_validate
 import pytest
 
 from app.settings import ROOT, Settings
@@ -50,10 +48,14 @@ def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
 @pytest.mark.parametrize("version", ["1.30", "1.37"])
 @pytest.mark.parametrize("document", [DEPLOYMENT, SERVICE, BUDGET, JOB], ids=lambda document: document["kind"])
 def test_kubernetes_takes_it(document: dict[str, Any], version: str) -> None:
+    import kubernetes_validate  # here, as below: its import is slow, and each process of the suite collects this module
+
     kubernetes_validate.validate(document, version, strict=True)
 
 
 def test_compose_takes_it() -> None:
+    import compose_spec
+
     compose_spec.PyCompose.from_yaml((ROOT / "compose.yaml").read_text()).validate()
 
 
