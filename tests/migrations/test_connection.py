@@ -299,7 +299,8 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
     admin: psycopg.Connection, empty_database: str, small_disk: Path, tmp_path: Path
 ) -> None:
     for parent in small_disk.parents:
-        if parent.stat().st_mode & 0o055 != 0o055 and any(map(parent.is_relative_to, ("/tmp", MEMORY))):  # noqa: S108
+        temporary = any(parent.is_relative_to(folder) for folder in ("/tmp", MEMORY))  # noqa: S108
+        if temporary and parent.stat().st_mode & 0o055 != 0o055:
             parent.chmod(0o755)
     admin.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'".encode())
     folder = tmp_path / "migrations"
