@@ -27,6 +27,7 @@ from app.storage.store import open_store
 from app.web import openapi
 from app.web.auth import Tokens
 from app.web.endpoints import (
+    cameras,
     content,
     exports,
     health,
@@ -39,6 +40,7 @@ from app.web.endpoints import (
     tags,
     thumbnails,
     timeline,
+    tokens,
     uploads,
 )
 from app.web.exposition import Exposition
@@ -66,8 +68,10 @@ OPERATIONS = (
     imports.import_images,
     exports.export_images,
     tags.list_tags,
+    cameras.list_cameras,
     stats.read_stats,
     timeline.get_timeline,
+    tokens.get_token,
     schema.read_schema,
     health.healthz,
     health.readyz,

@@ -40,6 +40,15 @@ FIRST_RANK = 2.0  # more than PostgreSQL's ts_rank returns
 MAX_LIMIT = 200  # items on a page
 
 
+def _area(value: str) -> str:
+    if not AREA.fullmatch(value):
+        raise ValueError("must be west,south,east,north in degrees, such as 5.9,47.2,15.1,55.1")
+    west, south, east, north = map(float, value.split(","))
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        raise ValueError("must have longitudes from -180 to 180 and latitudes from -90 to 90, south before north")
+    return value
+
+
 class Filters(BaseModel):
     """Filters of images: the query parameters of GET /v1/images/export. GET /v1/images has them too."""
 
@@ -70,44 +79,6 @@ class Filters(BaseModel):
         Field(description="Images stored before this time, and not at it.", examples=["2026-01-31T12:00:00Z"]),
     ] = None
 
-    def terms(self) -> list[str]:
-        """Return the filters as terms of the SQL function image_terms."""
-        types = [] if self.content_type is None else [f"type:{self.content_type}"]
-        return [*types, *(f"tag:{tag_keys.key(tag)}" for tag in self.tag)]
-
-    def earliest(self) -> datetime:
-        """Return the first time that `created_after` allows."""
-        return EARLIEST if self.created_after is None else min(self.created_after, LATEST - MICROSECOND) + MICROSECOND
-
-    def latest(self) -> datetime:
-        """Return the last time that `created_before` allows."""
-        return LATEST if self.created_before is None else max(self.created_before, EARLIEST + MICROSECOND) - MICROSECOND
-
-
-def _sort(value: object, info: ValidationInfo) -> object:
-    """Return the sort. Only the list by time of capture has the filters of capture metadata."""
-    filters = [name for name in CAPTURE_FILTERS if info.data.get(name) is not None]
-    if value is None:
-        return "captured" if filters else "newest"
-    if filters and value != "captured":
-        raise ValueError(f"must be captured with {' and '.join(filters)}")
-    if value == "relevance" and "q" in info.data and info.data["q"] is None:
-        raise ValueError("can be relevance only with q")
-    return value
-
-
-def _area(value: str) -> str:
-    if not AREA.fullmatch(value):
-        raise ValueError("must be west,south,east,north in degrees, such as 5.9,47.2,15.1,55.1")
-    west, south, east, north = map(float, value.split(","))
-    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
-        raise ValueError("must have longitudes from -180 to 180 and latitudes from -90 to 90, south before north")
-    return value
-
-
-class ListQuery(Filters):
-    """The query parameters of GET /v1/images."""
-
     captured_after: Annotated[
         Moment | None,
         Field(description="Images taken after this time, and not at it.", examples=["2026-07-01T00:00:00Z"]),
@@ -128,6 +99,45 @@ class ListQuery(Filters):
             examples=["5.9,47.2,15.1,55.1"],
         ),
     ] = None
+
+    def terms(self) -> list[str]:
+        """Return the filters as terms of the SQL function image_terms."""
+        types = [] if self.content_type is None else [f"type:{self.content_type}"]
+        return [*types, *(f"tag:{tag_keys.key(tag)}" for tag in self.tag)]
+
+    def earliest(self) -> datetime:
+        """Return the first time that `created_after` allows."""
+        return EARLIEST if self.created_after is None else min(self.created_after, LATEST - MICROSECOND) + MICROSECOND
+
+    def latest(self) -> datetime:
+        """Return the last time that `created_before` allows."""
+        return LATEST if self.created_before is None else max(self.created_before, EARLIEST + MICROSECOND) - MICROSECOND
+
+    def area(self) -> Area:
+        """Return the area of `bbox`."""
+        if self.bbox is None:
+            return Area()
+        west, south, east, north = map(float, self.bbox.split(","))
+        if west <= east:
+            return Area([west], [east], south, north)
+        return Area([west, -180.0], [180.0, east], south, north)
+
+
+def _sort(value: object, info: ValidationInfo) -> object:
+    """Return the sort. Only the list by time of capture has the filters of capture metadata."""
+    filters = [name for name in CAPTURE_FILTERS if info.data.get(name) is not None]
+    if value is None:
+        return "captured" if filters else "newest"
+    if filters and value != "captured":
+        raise ValueError(f"must be captured with {' and '.join(filters)}")
+    if value == "relevance" and "q" in info.data and info.data["q"] is None:
+        raise ValueError("can be relevance only with q")
+    return value
+
+
+class ListQuery(Filters):
+    """The query parameters of GET /v1/images."""
+
     sort: Annotated[
         Sort,
         BeforeValidator(_sort),
@@ -206,15 +216,6 @@ class ListQuery(Filters):
         if self.captured_after is not None:
             return min(self.captured_after, LATEST - MICROSECOND) + MICROSECOND
         return EARLIEST if self.captured_before is None else EARLIEST + MICROSECOND
-
-    def area(self) -> Area:
-        """Return the area of `bbox`."""
-        if self.bbox is None:
-            return Area()
-        west, south, east, north = map(float, self.bbox.split(","))
-        if west <= east:
-            return Area([west], [east], south, north)
-        return Area([west, -180.0], [180.0, east], south, north)
 
     def has_other_filters(self) -> bool:
         """Return whether there are filters besides the time of capture."""

@@ -35,6 +35,8 @@ def export_images(options: dict[str, object], coding: str | None, output: Path |
     except ValidationError as error:
         wrong = (f"--{str(fault['loc'][0]).replace('_', '-')} {explain(fault)}" for fault in error.errors())
         raise UsageError(f"{'; '.join(wrong)}.") from None
+    if filters.bbox is not None and settings.location == "strip":
+        raise UsageError("--bbox cannot be used: with LOCATION=strip, the service has no positions.")
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
     signal.signal(signal.SIGINT, _interrupt)
     # A bar would be written between the records if both go to the same terminal.

@@ -150,6 +150,10 @@ async def list_months(database: Database, before: date, limit: int, few: int) ->
     return await database.fetch("list_months", before, limit, few)
 
 
+async def list_cameras(database: Database, after: str, limit: int) -> list[Record]:
+    return await database.fetch("list_cameras", after, limit)
+
+
 async def list_tags(database: Database, *, prefix: str, last: str, after: str, limit: int) -> list[Record]:
     return await database.fetch("list_tags", prefix, last, after, limit)
 
@@ -346,16 +350,22 @@ async def export_images(
     latest: datetime,
     terms: Sequence[str],
     words: str | None,
+    captured: tuple[datetime | None, datetime | None],
+    camera: str | None,
+    area: Area,
     shows_location: bool,
     write: Callable[[bytes], Coroutine[None, None, None]],
 ) -> None:
     """Export in one transaction: the filters are settings that end with it."""
+    filters = (terms, words, shows_location, *captured, camera, *area)
+    if camera is not None or area.west or captured != (None, None):
+        name = "export_images_captured"
+    else:
+        name = "export_images_matching" if terms or words is not None else "export_images"
     async with connection.transaction():
-        await connection.fetch("prepare_export", earliest, latest, terms, words, shows_location)
+        await connection.fetch("prepare_export", earliest, latest, *filters)
         async with connection.without_time_limit():
-            await connection.copy_out(
-                "export_images_matching" if terms or words is not None else "export_images", write
-            )
+            await connection.copy_out(name, write)
 
 
 async def read_history(database: Database) -> list[Record]:

@@ -68,6 +68,7 @@ form.addEventListener("submit", () => {
   sessionStorage.setItem("token", input.value.trim());
   asking = undefined;
   answered();
+  dispatchEvent(new Event("token")); // the tab has another token
 });
 dialog.addEventListener("keydown", (event) => event.key === "Escape" && event.preventDefault());
 // A browser can close a dialog without the Escape key, for example with Android's back gesture.

@@ -81,10 +81,10 @@ class Tokens:
         _, known = await self._find(authorization, connection or self._reads)
         _require_scope(known, wanted)
 
-    async def has_scope(self, authorization: str | None, wanted: Scope) -> bool:
-        """Return whether the token in the Authorization header has the scope. Raises ProblemError 401."""
+    async def scope(self, authorization: str | None) -> Scope:
+        """Return the scope of the token in the Authorization header. Raises ProblemError 401."""
         _, known = await self._find(authorization, self._reads)
-        return SCOPES.index(known.scope) >= SCOPES.index(wanted)
+        return known.scope
 
     async def _find(self, authorization: str | None, database: ReadRouter | Connection) -> tuple[UUID, Known]:
         """Return the ID of the token in the header, and what the database has about it. Raises ProblemError 401."""
@@ -192,9 +192,14 @@ async def confirm(request: HTTPConnection[Any], wanted: Scope, connection: Conne
 
 
 async def has_scope(request: HTTPConnection[Any], wanted: Scope) -> bool:
-    """Return whether the token of an admitted request has the scope. With AUTH=none, each request has all scopes."""
+    """Return whether the token of an admitted request has the scope."""
+    return SCOPES.index(await scope_of(request)) >= SCOPES.index(wanted)
+
+
+async def scope_of(request: HTTPConnection[Any]) -> Scope:
+    """Return the scope of the token of an admitted request. With AUTH=none, each request has all scopes."""
     tokens: Tokens | None = request.state["tokens"]
-    return tokens is None or await tokens.has_scope(_authorization(request), wanted)
+    return "admin" if tokens is None else await tokens.scope(_authorization(request))
 
 
 def _authorization(request: HTTPConnection[Any]) -> str | None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from starlette.requests import Request
 
 from app.catalogue.locations import has_location, without_location
-from app.web.auth import has_scope
+from app.web.auth import confirm, has_scope
+from app.web.problems import FieldError, ProblemError
 from app.web.state import State
 
 
@@ -17,6 +18,16 @@ async def sees_locations(request: Request[State]) -> bool:
         case "admin":
             return await has_scope(request, "admin")
     return False
+
+
+async def require_locations(request: Request[State]) -> None:
+    """Return if the client may filter by position. Raises ProblemError 403 or 422."""
+    if await sees_locations(request):
+        return
+    if request.state["settings"].location == "strip":
+        fault = FieldError(parameter="bbox", detail="cannot be used: this service has no positions")
+        raise ProblemError(422, "invalid-request", errors=[fault])
+    await confirm(request, "admin")
 
 
 async def shown(request: Request[State], images: Sequence[str]) -> list[str]:

@@ -6,9 +6,14 @@
 -- $3 text[]       terms that each image has: tag:..., type:...; may be empty
 -- $4 text         words as people write them (images_word_query), or NULL
 -- $5 boolean      whether the export has the positions of the cameras
+-- $6, $7 timestamptz  only images taken after and before these times, which are excluded, or NULL
+-- $8 text             model of the camera in small letters, or NULL
+-- $9, $10 float8[]    western and eastern ends of the parts of the area in degrees; empty for all the world
+-- $11, $12 float8     southern and northern end of the area
 -- Index: none, no table is read.
--- example all of them: '-infinity', 'infinity', '{}', NULL, true
--- example a search: '2020-01-01Z', '2021-01-01Z', '{tag:street}', 'harbour', true
+-- example all of them: '-infinity', 'infinity', '{}', NULL, true, NULL, NULL, NULL, '{}', '{}', 0, 0
+-- example a search: '2020-01-01Z', '2021-01-01Z', '{tag:street}', 'harbour', true, NULL, NULL, NULL, '{}', '{}', 0, 0
+-- example a camera in an area: '-infinity', 'infinity', '{}', NULL, true, '2020-01-01Z', '2021-01-01Z', 'model 5', '{-60}', '{60}', -45, 45
 SELECT
     set_config('lock_timeout', current_setting('statement_timeout'), true),
     set_config('statement_timeout', '0', true),
@@ -18,4 +23,12 @@ SELECT
     set_config('images.created_after', $1::timestamptz::text, true),
     set_config('images.created_before', $2::timestamptz::text, true),
     set_config('images.query', images_word_query($3::text[], $4::text, 'whole')::text, true),
-    set_config('images.shows_location', CASE WHEN $5::boolean THEN 'yes' ELSE 'no' END, true);
+    set_config('images.has_query', CASE WHEN $3 <> '{}' OR $4 IS NOT NULL THEN 'yes' ELSE 'no' END, true),
+    set_config('images.shows_location', CASE WHEN $5::boolean THEN 'yes' ELSE 'no' END, true),
+    set_config('images.captured_after', $6::timestamptz::text, true),
+    set_config('images.captured_before', $7::timestamptz::text, true),
+    set_config('images.camera', $8::text, true),
+    set_config('images.west', $9::float8[]::text, true),
+    set_config('images.east', $10::float8[]::text, true),
+    set_config('images.south', $11::float8::text, true),
+    set_config('images.north', $12::float8::text, true);

@@ -131,7 +131,12 @@ async def test_a_database_that_is_read_only_by_default_is_read(
 
 
 @pytest.mark.parametrize(
-    "call", ["prepare_import()", "prepare_export('-infinity', 'infinity', '{}', NULL, true)"], ids=["import", "export"]
+    "call",
+    [
+        "prepare_import()",
+        "prepare_export('-infinity', 'infinity', '{}', NULL, true, NULL, NULL, NULL, '{}', '{}', 0, 0)",
+    ],
+    ids=["import", "export"],
 )
 def test_no_time_out_of_the_database_ends_an_import_or_an_export(server: Server, database: str, call: str) -> None:
     names = ["statement_timeout", "idle_in_transaction_session_timeout"]

@@ -426,7 +426,7 @@ def test_a_rejected_delete_restores_the_image(site: Site, page: Page) -> None:
 
     page.clock.fast_forward(10_000)
 
-    expect(page.get_by_text("One was not deleted. Another user changed it.")).to_be_visible()
+    expect(page.get_by_text("One\u2069 was not deleted. Another user changed it.")).to_be_visible()
     expect(tiles(page)).to_have_count(1)
     assert site.titles() == ["One, improved"]
 
@@ -511,7 +511,11 @@ def test_the_information_has_the_capture_and_leads_to_the_camera(site: Site, pag
     expect(tiles(page)).to_have_count(1)
     expect(page.locator("#chips")).to_contain_text("Canon EOS R5")
 
-    page.get_by_role("button", name="Remove this filter").click()
+    tile(page, "Boat").click()
+    facts.get_by_role("button", name="48.20833° N").click()
+    expect(tiles(page)).to_have_count(1)
+    expect(page.locator("#chips")).to_contain_text("In -11.7201, 48.1083, -11.4199, 48.3083")
+    page.get_by_role("button", name="Clear all").click()
     expect(tiles(page)).to_have_count(3)
     tile(page, "Local").click()
     expect(facts).to_contain_text("14 Jul 2026, 18:30, local time")
@@ -617,7 +621,7 @@ def test_an_image_opens_without_the_form_and_can_be_zoomed(site: Site, page: Pag
     expect(keys).to_be_hidden()
     expect(full).to_be_visible()
     page.keyboard.press("Delete")
-    expect(page.get_by_text("Deleted One")).to_be_visible()
+    expect(page.get_by_text("Deleted \u2068One\u2069")).to_be_visible()
 
 
 def test_a_picture_without_a_preview_offers_its_bytes_and_an_animated_png_moves(site: Site, page: Page) -> None:
@@ -794,7 +798,7 @@ def test_a_finger_finds_the_title_and_the_buttons(site: Site, chromium: Browser,
         expect(page.locator("#picture-title")).to_have_text("A boat")
 
 
-def test_a_search_is_by_relevance_unless_the_user_chooses_and_knows_the_month(site: Site, page: Page) -> None:
+def test_a_search_is_by_relevance_unless_the_user_chooses_and_knows_months_and_cameras(site: Site, page: Page) -> None:
     site.upload(content=photo(seed=1), title="Red boat")  # taken in July 2026
     site.upload(content=picture(seed=2), title="Pier", description="A boat in front of a pier")
     page.goto(site.url)
@@ -811,9 +815,23 @@ def test_a_search_is_by_relevance_unless_the_user_chooses_and_knows_the_month(si
 
     page.locator("[name=q]").fill("boat July")
     page.locator("[name=q]").press("Enter")
-    page.get_by_role("button", name="Taken in July 2026: 1 image").click()
+    page.get_by_role("button", name="“boat”, taken in July 2026").click()
     expect(order).to_have_value("captured")
-    expect(tiles(page)).to_have_count(1)
+    expect(tiles(page)).to_have_text(["Red boat"])
+    expect(page.locator("[name=q]")).to_have_value("boat")
+
+    page.locator("[name=q]").fill("boat canon")
+    page.locator("[name=q]").press("Enter")
+    page.get_by_role("button", name="“boat”, taken with Canon EOS R5").click()
+    expect(tiles(page)).to_have_text(["Red boat"])
+    page.locator("[name=camera]").focus()
+    expect(page.locator("#cameras option[value='Canon EOS R5']")).to_have_count(1)
+
+    page.locator("[name=q]").fill("2026-07")
+    page.locator("[name=q]").press("Enter")
+    page.get_by_role("button", name="Clear all").click()
+    page.get_by_role("button", name="Taken in July 2026: 1 image").click()
+    expect(tiles(page)).to_have_text(["Red boat"])
 
     page.get_by_role("button", name="Help").click()
     expect(page.locator("#help")).to_contain_text('"red boat"')
@@ -885,7 +903,9 @@ def test_the_gallery_asks_for_a_token_once_per_tab(
     with serving(site.database, port, tmp_path, AUTH="token"):
         wait_until(lambda: ready(port))
         url = f"http://127.0.0.1:{port}/"
-        assert httpx.post(f"{url}v1/images", files={"file": ("One.jpg", picture())}, headers=bearer(writer)).is_success
+        form = {"title": "The one", "tags": ["old", "small"]}
+        files = {"file": ("One.jpg", picture())}
+        assert httpx.post(f"{url}v1/images", data=form, files=files, headers=bearer(writer)).is_success
         page.goto(url)
         asked = page.get_by_role("dialog", name="Access token")
         expect(asked).to_be_visible()
@@ -905,23 +925,31 @@ def test_the_gallery_asks_for_a_token_once_per_tab(
         other.goto(url)
         expect(other.get_by_role("dialog", name="Access token")).to_be_visible()
 
-        tile(page, "One.jpg").click()
-        show_form(page)
-        page.get_by_role("textbox", name="Title").fill("Mine")
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("scope write")
-        page.get_by_role("button", name="Discard changes").click()
+        expect(page.get_by_role("button", name="Upload")).to_be_hidden()
+        tile(page, "The one").click()
+        page.get_by_role("button", name="Information").click()
+        expect(page.locator("#facts")).to_contain_text("TitleThe oneTagsold, smallFile nameOne.jpg")
+        expect(page.get_by_role("button", name="Download")).to_be_visible()
+        for button in ("Delete", "Save"):
+            expect(page.get_by_role("button", name=button, exact=True)).to_be_hidden()
+        expect(page.get_by_role("dialog").get_by_role("textbox")).to_have_count(0)
+        assert axe(page) == []
+        page.keyboard.press("Delete")
         page.keyboard.press("Escape")
+        expect(page.locator("#grid img.there")).to_have_count(1)
         page.locator("#files").set_input_files({"name": "b.jpg", "mimeType": "image/jpeg", "buffer": picture(seed=1)})
-        expect(page.locator("#tray li")).to_contain_text("scope write")
+        expect(page.locator("#toasts")).to_contain_text("does not allow you to upload")
 
         site.connection.execute("DELETE FROM tokens WHERE name = 'read'")
         wait_until(lambda: httpx.get(f"{url}v1/images", headers=bearer(reader)).status_code == 401)
-        page.locator("#files").set_input_files({"name": "c.jpg", "mimeType": "image/jpeg", "buffer": picture(seed=1)})
+        tile(page, "The one").click()
         expect(asked).to_contain_text("unknown or revoked")
         asked.get_by_label("Token").fill(writer)
         page.keyboard.press("Enter")
-        expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new, 1 rejected")
+        expect(page.get_by_role("button", name="Delete", exact=True)).to_be_visible()
+        page.keyboard.press("Escape")
+        page.locator("#files").set_input_files({"name": "c.jpg", "mimeType": "image/jpeg", "buffer": picture(seed=1)})
+        expect(page.locator("#tray-title")).to_have_text("Uploads: 1 new")
         expect(page.locator("#grid img.there")).to_have_count(2)
 
 

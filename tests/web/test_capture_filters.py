@@ -97,6 +97,15 @@ async def test_each_filter_filters_on_all_pages(
         assert "".join(await found(client, **query)) == expected, query
 
 
+@pytest.mark.usefixtures("trip")
+async def test_an_export_has_the_same_filters(client: httpx.AsyncClient) -> None:
+    for query, expected in FILTERED:
+        filters = {name: value for name, value in query.items() if name != "sort"}
+        response = await client.get(f"{PATH}/export", params=filters)
+        titles = [json.loads(line)["title"] for line in response.text.splitlines()]
+        assert titles == sorted(expected, reverse=True), query  # the newest first
+
+
 async def test_a_common_area_is_walked(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     connection.execute(
         """
@@ -149,13 +158,26 @@ async def test_an_area_tells_no_position_to_clients_that_may_see_none(
         tokens = {scope: bearer(await made(settings, scope, scope)) for scope in ("read", "write", "admin")}
         for scope in ("read", "write"):
             for query in (here, away):
-                problem(await client.get(PATH, params=query, headers=tokens[scope]), 403, "insufficient-scope")
+                for path in (PATH, f"{PATH}/export"):
+                    problem(await client.get(path, params=query, headers=tokens[scope]), 403, "insufficient-scope")
         pages = [await client.get(PATH, params=query, headers=tokens["admin"]) for query in (here, away)]
         counts = [len(page.json()["images"]) for page in pages]
         assert counts == [1, 0]
     async with client_of(settings.model_copy(update={"location": "strip"})) as client:
         for query in (here, away):
-            problem(await client.get(PATH, params=query), 422, "invalid-request")
+            for path in (PATH, f"{PATH}/export"):
+                problem(await client.get(path, params=query), 422, "invalid-request")
+
+
+@pytest.mark.usefixtures("trip")
+async def test_the_cameras_are_listed_once_in_any_case(client: httpx.AsyncClient) -> None:
+    whole = (await client.get("/v1/cameras")).json()
+    assert (whole["cameras"][0].lower(), whole["cameras"][1:]) == ("canon eos r5", ["Canon EOS R5 II", "iPhone 17"])
+    assert whole["next"] is None
+    first = (await client.get("/v1/cameras?limit=2")).json()
+    assert first == {"cameras": whole["cameras"][:2], "next": "Canon EOS R5 II"}
+    rest = (await client.get("/v1/cameras", params={"after": first["next"]})).json()
+    assert rest == {"cameras": ["iPhone 17"], "next": None}
 
 
 @pytest.mark.usefixtures("trip")

@@ -44,8 +44,10 @@ EVERYTHING = [
     ("POST", "/v1/images/import", "admin"),
     ("GET", "/v1/images/export", "read"),
     ("GET", "/v1/tags", "read"),
+    ("GET", "/v1/cameras", "read"),
     ("GET", "/v1/stats", "read"),
     ("GET", "/v1/timeline", "read"),
+    ("GET", "/v1/token", "read"),
     ("GET", "/v1/schema", "admin"),
 ]
 
@@ -130,6 +132,15 @@ async def test_a_scope_allows_what_needs_it_or_less(
 )
 async def test_health_and_documentation_answer_without(path: str, closed: httpx.AsyncClient) -> None:
     assert (await closed.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("scope", ["read", "write", "admin"])
+async def test_a_client_can_ask_for_the_scope_of_its_token(
+    scope: str, settings: Settings, client: httpx.AsyncClient, closed: httpx.AsyncClient
+) -> None:
+    answer = await closed.get("/v1/token", headers=bearer(await made(settings, scope)))
+    assert (answer.status_code, answer.json()) == (200, {"scope": scope})
+    assert (await client.get("/v1/token")).json() == {"scope": "admin"}  # AUTH=none
 
 
 async def test_who_has_no_token_learns_of_no_path_and_no_method(closed: httpx.AsyncClient) -> None:

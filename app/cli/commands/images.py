@@ -54,6 +54,10 @@ def import_(leave: Callable[[int], NoReturn], paths: tuple[Path, ...], tags: tup
     "--created-after", metavar="TIME", help="Only images stored after this time. Example: 2026-01-31T12:00:00Z."
 )
 @click.option("--created-before", metavar="TIME", help="Only images stored before this time.")
+@click.option("--captured-after", metavar="TIME", help="Only images taken after this time.")
+@click.option("--captured-before", metavar="TIME", help="Only images taken before this time.")
+@click.option("--camera", metavar="MODEL", help="Only images taken by this model of camera.")
+@click.option("--bbox", metavar="W,S,E,N", help="Only images taken in this area: west,south,east,north in degrees.")
 @click.option("--compress", type=click.Choice(["gzip", "zstd"]), help="Compress the output.")
 @click.option(
     "-o",

@@ -4,7 +4,7 @@ import { find, make } from "../dom.js";
 import { savedName } from "../format.js";
 import { form, showNote } from "./form.js";
 import { picture } from "./picture.js";
-import { API, nameOf, objectURL } from "./shared.js";
+import { API, isolatedName, objectURL } from "./shared.js";
 import { toast } from "./toasts.js";
 import { wall } from "./wall.js";
 
@@ -73,12 +73,13 @@ find("#delete", HTMLButtonElement).addEventListener("click", async () => {
   await picture.leave();
   const index = wall.remove(id);
   if (index >= 0) wall.focus(Math.min(index, wall.images.length - 1));
+  if (document.activeElement === document.body) find("#search input", HTMLInputElement).focus(); // no image is left
   const restore = () => {
     wall.deleted.delete(id);
     if (wall.query !== query) wall.reload();
     else if (index >= 0) wall.insert(image, Math.min(index, wall.images.length));
   };
-  const undo = await toast(`Deleted ${nameOf(image)}`, UNDO_TIME, "Undo");
+  const undo = await toast(`Deleted ${isolatedName(image)}`, UNDO_TIME, "Undo");
   if (!pending.delete(id)) return;
   if (undo) {
     restore();
@@ -92,7 +93,7 @@ find("#delete", HTMLButtonElement).addEventListener("click", async () => {
     if (status === 404) return;
     restore();
     const reason = status === 412 ? "Another user changed it." : message;
-    toast(`${nameOf(image)} was not deleted. ${reason}`, 8);
+    toast(`${isolatedName(image)} was not deleted. ${reason}`, 8);
   }
 });
 

@@ -29,6 +29,8 @@ import { button } from "./shared.js";
  * @property {number} [altitude_m]
  */
 
+const NEAR = 0.1; // degrees of latitude around an image: 11 km
+
 /** @type {Intl.DateTimeFormatOptions} */
 const DAY = { dateStyle: "medium", timeStyle: "short" };
 
@@ -48,15 +50,19 @@ function taken({ captured_at: time, captured_at_zone: zone }) {
 function camera({ make: maker, model }) {
   if (!model) return maker ?? "";
   const name = maker && !model.toLowerCase().startsWith(maker.toLowerCase()) ? `${maker} ${model}` : model;
-  return button(name, () => showCamera(model), "plain");
+  return button(name, () => showOnly("camera", model), "plain");
 }
 
-/** @param {string} model */
-const showCamera = (model) =>
+/**
+ * Show the images that have the same camera or place.
+ * @param {"camera" | "bbox"} filter
+ * @param {string} value
+ */
+const showOnly = (filter, value) =>
   go((to) => {
     to.delete("image");
     to.delete("sort");
-    to.set("camera", model);
+    to.set(filter, value);
   });
 
 /** @param {number} seconds */
@@ -79,7 +85,22 @@ function position({ latitude, longitude, altitude_m: altitude }) {
   const north = `${Math.abs(latitude).toLocaleString(undefined, digits)}° ${latitude < 0 ? "S" : "N"}`;
   const east = `${Math.abs(longitude).toLocaleString(undefined, digits)}° ${longitude < 0 ? "W" : "E"}`;
   const height = altitude === undefined ? "" : `, ${Math.round(altitude).toLocaleString()} m`;
-  return `${north}, ${east}${height}`;
+  const text = `${north}, ${east}${height}`;
+  return button(text, () => showOnly("bbox", around(latitude, longitude)), "plain");
+}
+
+/**
+ * Return the area around a position, as the API takes it: west,south,east,north.
+ * @param {number} latitude
+ * @param {number} longitude
+ */
+function around(latitude, longitude) {
+  const width = NEAR / Math.cos((latitude * Math.PI) / 180); // a degree of longitude is shorter away from the equator
+  const isPole = width >= 180 || Math.abs(latitude) + NEAR >= 90;
+  const [west, east] = isPole
+    ? [-180, 180]
+    : [longitude - width, longitude + width].map((x) => ((x + 540) % 360) - 180);
+  return [west, Math.max(latitude - NEAR, -90), east, Math.min(latitude + NEAR, 90)].map((x) => x.toFixed(4)).join(",");
 }
 
 /**

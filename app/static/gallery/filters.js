@@ -2,6 +2,7 @@
 import { find, make } from "../dom.js";
 import { moment } from "../format.js";
 import { address, clearFilters, go, removeTag, setFilter, sortOf } from "./address.js";
+import { suggestCameras } from "./cameras.js";
 import { dayLabel } from "./days.js";
 import { button, chip } from "./shared.js";
 import { hasTag, suggestTags } from "./tags.js";
@@ -137,4 +138,5 @@ filters.addEventListener("change", (event) => {
   else if (field === takenUntil && takenUntil.validity.valid) setFilter("taken_until", takenUntil.value);
 });
 
+suggestCameras(camera, find("#cameras", HTMLDataListElement));
 suggestTags(tag, (tag) => hasTag(address().getAll("tag"), tag) || go((to) => to.append("tag", tag)));

@@ -7,6 +7,7 @@ import { form } from "./form.js";
 import { toggleHelp } from "./help.js";
 import { showPanel } from "./panel.js";
 import { picture, showWindowTitle, toggleFullScreen } from "./picture.js";
+import { mayWrite } from "./rights.js";
 import "./sources.js";
 import { selectAction } from "./toasts.js";
 import { uploads } from "./uploads.js";
@@ -74,7 +75,7 @@ function answerViewerKey(key) {
   else if (key === "+" || key === "=") zoom.step(1);
   else if (key === "-") zoom.step(-1);
   else if (key === "0") zoom.reset();
-  else if (key === "Delete") remove.click();
+  else if (key === "Delete" && mayWrite()) remove.click();
   else return false;
   return true;
 }

@@ -5,7 +5,7 @@ import { bytes, moment } from "../format.js";
 import { filters, go, openImage } from "./address.js";
 import { captured } from "./capture.js";
 import { FIELDS, form, showNote } from "./form.js";
-import { API, button, entityTag, equal, nameOf, terms } from "./shared.js";
+import { API, button, entityTag, equal, isolatedName, nameOf, terms } from "./shared.js";
 import { toast } from "./toasts.js";
 import { view } from "./view.js";
 import { wall } from "./wall.js";
@@ -31,7 +31,7 @@ const actions = [find("#download", HTMLButtonElement), find("#delete", HTMLButto
 export function showWindowTitle() {
   const parameters = filters();
   const view = [parameters.get("q"), ...parameters.getAll("tag")].filter(Boolean).join(", ");
-  document.title = [picture.image && nameOf(picture.image), view, "Images"].filter(Boolean).join(" · ");
+  document.title = [picture.image && isolatedName(picture.image), view, "Images"].filter(Boolean).join(" · ");
 }
 
 class Picture {
@@ -115,7 +115,9 @@ class Picture {
     if (Object.keys(image.attributes).length) {
       values.Attributes = make("pre", { text: JSON.stringify(image.attributes, null, 2) });
     }
-    facts.replaceChildren(...terms(values));
+    const texts = { Title: image.title ?? "", Description: image.description ?? "", Tags: image.tags.join(", ") };
+    const written = Object.fromEntries(Object.entries(texts).filter(([, text]) => text));
+    facts.replaceChildren(...terms(written, "no-change"), ...terms(values)); // those who may change them have the form
     showWindowTitle();
   }
 

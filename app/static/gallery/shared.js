@@ -34,8 +34,18 @@ export const API = "v1/images";
  * @typedef {Pick<ApiImage, "id" | "title" | "filename" | "width" | "height" | "color" | "thumbhash">} WallImage
  */
 
-/** @param {Pick<ApiImage, "title" | "filename">} image */
-export const nameOf = (image) => image.title || image.filename;
+/**
+ * Return the title, or the file name if the title has nothing that can be seen.
+ * @param {Pick<ApiImage, "title" | "filename">} image
+ */
+export const nameOf = ({ title, filename }) =>
+  title && /[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(title) ? title : filename;
+
+/**
+ * Return a name that does not change the direction of the text around it.
+ * @param {Pick<ApiImage, "title" | "filename">} image
+ */
+export const isolatedName = (image) => `\u2068${nameOf(image)}\u2069`;
 
 /**
  * Return the ETag for If-Match. The service adds "-gzip" to the ETag of a compressed answer.
@@ -99,6 +109,10 @@ export function chip(text, label, remove) {
 /**
  * Return the terms and values of a <dl>.
  * @param {Record<string, Node | string>} facts
+ * @param {string} [kind] a class of the style sheet
  */
-export const terms = (facts) =>
-  Object.entries(facts).flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { dir: "auto" }, value)]);
+export const terms = (facts, kind) =>
+  Object.entries(facts).flatMap(([name, value]) => [
+    make("dt", { class: kind, text: name }),
+    make("dd", { class: kind, dir: "auto" }, value),
+  ]);

@@ -1,5 +1,6 @@
 // Sources of uploads: the file dialog, files and folders that are dropped on the page, and the clipboard.
 import { find } from "../dom.js";
+import { mayWrite } from "./rights.js";
 import { toast } from "./toasts.js";
 import { uploads } from "./uploads.js";
 
@@ -10,7 +11,7 @@ const dropZone = find("#drop", HTMLElement);
 
 choose.addEventListener("click", () => input.click());
 input.addEventListener("change", () => {
-  uploads.add([...(input.files ?? [])]);
+  upload([...(input.files ?? [])]);
   input.value = "";
 });
 find("#close-tray", HTMLButtonElement).addEventListener("click", () => {
@@ -21,7 +22,13 @@ find("#close-tray", HTMLButtonElement).addEventListener("click", () => {
 /** @param {DragEvent} event */
 const carriesFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
 
-addEventListener("dragenter", (event) => carriesFiles(event) && dropZone.showPopover());
+/** @param {File[]} files */
+function upload(files) {
+  if (mayWrite()) uploads.add(files);
+  else if (files.length) toast("Your token does not allow you to upload images.");
+}
+
+addEventListener("dragenter", (event) => carriesFiles(event) && mayWrite() && dropZone.showPopover());
 addEventListener("dragleave", (event) => event.relatedTarget || dropZone.hidePopover());
 addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
 addEventListener("drop", async (event) => {
@@ -35,9 +42,9 @@ addEventListener("drop", async (event) => {
     .filter((entry) => entry != null);
   const found = entries.length ? (await Promise.all(entries.map(filesWithin))).flat() : files;
   if (!found.length) toast("The drop contains no files, so nothing is uploaded.");
-  uploads.add(found);
+  upload(found);
 });
-addEventListener("paste", (event) => uploads.add([...(event.clipboardData?.files ?? [])]));
+addEventListener("paste", (event) => upload([...(event.clipboardData?.files ?? [])]));
 
 /**
  * Return a file, or all files of a folder and of its folders, by name. Leave out hidden ones.

@@ -2,6 +2,7 @@
 import { find, make } from "../dom.js";
 import { plural } from "../format.js";
 import { clearFilters, setFilter } from "./address.js";
+import { camerasOfSearch } from "./cameras.js";
 import { monthsOfSearch } from "./months.js";
 import { button } from "./shared.js";
 
@@ -20,8 +21,7 @@ const showAll = () => button("Show all images", () => clearFilters());
 export function summary(count, query) {
   if (count) return plural(count, "image");
   if (query) return "No images match.";
-  const canDrop = matchMedia("(any-pointer: fine)").matches;
-  return canDrop ? "No images yet. Select images, or drop them anywhere on this page." : "No images yet.";
+  return "No images yet.";
 }
 
 /**
@@ -46,9 +46,13 @@ export function showStatus({ count, query, next, loading, problem, retry }) {
     const isPart = count >= RANKED && new URLSearchParams(query ?? "").get("sort") === "relevance";
     const all = isPart ? [button("Show older matches too", () => setFilter("sort", "newest"))] : [];
     status.replaceChildren(summary(count, query), ...all);
-  } else if (query) status.replaceChildren(icon("#search svg"), summary(count, query), monthsOfSearch(), showAll());
-  else {
-    const select = button("Select images", () => files.click(), "primary");
-    status.replaceChildren(icon("h1 svg"), summary(count, query), select);
+  } else if (query) {
+    const offers = [monthsOfSearch(), camerasOfSearch()];
+    status.replaceChildren(icon("#search svg"), summary(count, query), ...offers, showAll());
+  } else {
+    const select = button("Select images", () => files.click(), "primary change");
+    const canDrop = matchMedia("(any-pointer: fine)").matches;
+    const text = canDrop ? "Select images, or drop them anywhere on this page." : "";
+    status.replaceChildren(icon("h1 svg"), summary(count, query), make("span", { class: "change", text }), select);
   }
 }

@@ -16,7 +16,7 @@ from app.observability.logs import logger
 from app.web import negotiation
 from app.web.auth import confirm
 from app.web.limits import TRANSFER_TIMEOUT, transfer_slot, with_stall_timeout
-from app.web.location import sees_locations
+from app.web.location import require_locations, sees_locations
 from app.web.operations import Answer, Tag, operation
 from app.web.parameters import parameters
 from app.web.problems import ProblemError
@@ -40,6 +40,8 @@ CONFIRM_INTERVAL = 30.0  # seconds from a check of the token that could not be m
 )
 async def export_images(request: Request[State]) -> Response:
     filters = parameters(request, Filters)
+    if filters.bbox is not None:
+        await require_locations(request)
     coding = negotiation.coding(request.headers.get("accept-encoding", ""), [*ENCODERS])
     headers = {"Content-Type": NDJSON, "Vary": "Accept-Encoding"} | ({"Content-Encoding": coding} if coding else {})
     if request.method == "HEAD":

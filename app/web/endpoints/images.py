@@ -26,7 +26,7 @@ from app.observability.logs import logger
 from app.storage import store
 from app.web.auth import confirm
 from app.web.conditional import EXCEPT_IF_MATCH, entity_tags, has_condition, not_modified, validators, with_coding
-from app.web.location import sees_locations, shown
+from app.web.location import require_locations, shown
 from app.web.operations import (
     JSON,
     MERGE_PATCH,
@@ -94,11 +94,8 @@ async def list_images(request: Request[State]) -> Response:
 
 async def _list_captured(request: Request[State], query: ListQuery) -> list[Record]:
     """Return a page by time of capture. Raises ProblemError 403 or 422 if the client may not ask for an area."""
-    if query.bbox is not None and not await sees_locations(request):
-        if request.state["settings"].location == "strip":
-            fault = FieldError(parameter="bbox", detail="cannot be used: this service has no positions")
-            raise ProblemError(422, "invalid-request", errors=[fault])
-        await confirm(request, "admin")
+    if query.bbox is not None:
+        await require_locations(request)
     return await queries.list_captured(
         request.state["reads"],
         position=query.captured_position(),
