@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from app.cli.child import run_child
+from app.cli.child_process import run_child
 from app.cli.output import note
 from app.embedded_postgres import connectable
 from app.settings import ROOT, read_settings

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from app.cli.child import run_child
+from app.cli.child_process import run_child
 from app.cli.failures import cannot_connect
 from app.errors import CommandError
 from app.migrations.connection import explained, open_connection, reject_pooler, run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from psycopg.pq import Conninfo
 
-from app.cli.child import run_child
+from app.cli.child_process import run_child
 from app.embedded_postgres import binaries, connectable, owner_url
 from app.errors import CommandError
 from app.project import choose_nearest

@@ -16,9 +16,9 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
 from app.catalogue.ownership import compare
+from app.cli.check_port import check_port
 from app.cli.failures import FAILURES, cannot_connect
 from app.cli.output import note
-from app.cli.port import check_port
 from app.cli.store_folder import exists, warn_if_read_only
 from app.database import queries
 from app.database.connect import connect, reject_pooler

@@ -2,12 +2,12 @@
 
 import click
 
-from app.cli.commands.backfill import backfill, contract
-from app.cli.commands.backfill_images import backfill_images
+from app.cli.commands.backfill_capture import backfill_group
 from app.cli.commands.classes import Group, common_options
 from app.cli.commands.database import database
 from app.cli.commands.images import export, import_
 from app.cli.commands.objects import objects
+from app.cli.commands.phases import backfill, contract
 from app.cli.commands.schema import schema
 from app.cli.commands.service import completion, dev, psql, settings, wait
 from app.cli.commands.token import token
@@ -44,7 +44,7 @@ for command in (
     psql,
     import_,
     export,
-    backfill_images,
+    backfill_group,
     token,
     objects,
     database,

@@ -6,11 +6,11 @@ from app.cli.commands.classes import Bytes, Group
 
 
 @click.group("backfill", cls=Group)
-def backfill_images() -> None:
+def backfill_group() -> None:
     """Read the bytes of stored images again."""
 
 
-@backfill_images.command(
+@backfill_group.command(
     examples="images backfill capture\nimages backfill capture --rate 20MB",
     exit_codes={0: "no image is left", 1: "the bytes of at least one image could not be read"},
 )

@@ -17,7 +17,7 @@ def backfill() -> None:
 )
 def status(format: str) -> int:
     """Show the progress of each backfill."""
-    from app.cli.backfill_commands import show_backfills
+    from app.cli.phases import show_backfills
 
     return show_backfills(format)
 
@@ -32,7 +32,7 @@ def run() -> int:
     The command runs while the service serves. After a few seconds, it lets another migrator run. After an
     interruption, run the command again: it continues with the first row that is not done.
     """
-    from app.cli.backfill_commands import run_phase
+    from app.cli.phases import run_phase
 
     return run_phase("background")
 
@@ -41,7 +41,7 @@ def run() -> int:
 @click.argument("migration")
 def pause(migration: str) -> None:
     """Pause a backfill after the batch that runs. It keeps its position."""
-    from app.cli.backfill_commands import change_backfill
+    from app.cli.phases import change_backfill
 
     change_backfill(migration, "paused")
 
@@ -53,7 +53,7 @@ def resume(migration: str) -> None:
 
     This command does not run it. `images schema backfill run` or `yoyo apply` does.
     """
-    from app.cli.backfill_commands import change_backfill
+    from app.cli.phases import change_backfill
 
     change_backfill(migration, "running")
 
@@ -66,7 +66,7 @@ def cancel(migration: str) -> None:
     It stops after the batch that runs. The rows that are done stay as they are. After `resume`, the backfill begins
     again with the first row.
     """
-    from app.cli.backfill_commands import change_backfill
+    from app.cli.phases import change_backfill
 
     change_backfill(migration, "cancelled")
 
@@ -83,6 +83,6 @@ def contract(despite: str | None) -> int:
     Run it when every instance of an older release has stopped. The command looks at the sessions on the database. It
     does not see an instance that has no connection open, or only connections to a replica.
     """
-    from app.cli.backfill_commands import run_phase
+    from app.cli.phases import run_phase
 
     return run_phase("contract", despite)
