@@ -1,7 +1,7 @@
 """Exceptions: the one tree that every package raises from, and the exit codes of the commands.
 
 Libraries raise. Only the edges end something. For a command, app/cli/main.py prints `error:` and `hint:`, and
-app/migrations/edge.py does so for yoyo. For a request, app/web/problems.py answers a request with
+app/migrations/yoyo_errors.py does so for yoyo. For a request, app/web/problems.py answers a request with
 application/problem+json.
 """
 

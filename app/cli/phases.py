@@ -9,7 +9,7 @@ from yoyo.connections import get_backend
 from app.cli.output import print_verdicts
 from app.errors import ExitCode
 from app.migrations import backfill_control
-from app.migrations.phase import apply_phase, reject_older_sessions
+from app.migrations.apply_phase import apply_phase, reject_older_sessions
 from app.project import current
 from app.schema.phases import Phase
 from app.settings import read_settings

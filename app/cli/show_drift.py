@@ -7,7 +7,7 @@ import psycopg
 
 from app.cli.output import note
 from app.errors import CommandError, ExitCode
-from app.migrations import ledger, restoration
+from app.migrations import drift_fix, ledger
 from app.migrations.connection import explain, reading, reject_other_schema, run, sentence
 from app.migrations.dump import compare
 from app.schema import history
@@ -24,7 +24,7 @@ def show_drift(format: str) -> ExitCode:
         print(json.dumps(_plain(found), indent=2))
     elif format == "sql":
         text = read_schema_file().partition(THINGS)[0]
-        statements = restoration.statements(found.every, text)
+        statements = drift_fix.statements(found.every, text)
         if any("CONCURRENTLY" in statement for statement in statements):
             print("-- CONCURRENTLY cannot run in a transaction: use no BEGIN, and not --single-transaction of psql.")
         for statement in statements:

@@ -28,19 +28,19 @@ from yoyo.topologicalsort import CycleError
 
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations import backfill, edited, follow, ledger, lock, new_database, splitting, tags
+from app.migrations import backfill, edited_files, ledger, lock, new_database, renumbered_files, splitting, tags
 from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
 from app.migrations.dependents import reject_prevented
-from app.migrations.edge import command_edge
 from app.migrations.execution import execute
 from app.migrations.migrator import FinishedElsewhereError
 from app.migrations.order import reject_faults, reject_force, reject_gap, reject_needed, reject_problems
 from app.migrations.output import Output
-from app.migrations.restored import known_version, without_history
+from app.migrations.restored_dump import known_version, without_history
 from app.migrations.session import Session
 from app.migrations.validation import faults
 from app.migrations.watch import Watch
+from app.migrations.yoyo_errors import ending_with_errors
 from app.migrations.yoyo_options import reject_many, reject_options
 from app.schema.digest import Digest
 from app.schema.history import Entry, compare, renumbered, shipped
@@ -67,7 +67,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
     def connect(self, dburi: object) -> Connection:
         if sys.stdout is sys.__stdout__:  # in another `yoyo` command than that of this project
             guard_streams()
-        with command_edge():
+        with ending_with_errors():
             project.choose_as_yoyo()
             # yoyo finds its ini from a folder below the project too, but the migrations only from the project's folder.
             os.chdir(project.current().folder)
@@ -76,7 +76,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             reject_options()
             self.settings = read_settings()
             self.output = Output(self.settings.migration_output)
-        with command_edge(self.output):
+        with ending_with_errors(self.output):
             connection = connect(self.settings)
             connection.add_notice_handler(self.output.raised)
             return connection
@@ -88,7 +88,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self._known: dict[str, Migration] = {}
         self._shipped: dict[Path, dict[str, Digest]] = {}
         self.watch = Watch(self.settings, self.connection.info.backend_pid, self.output)
-        with command_edge(self.output):
+        with ending_with_errors(self.output):
             reject_pooler(self.connection)
             reject_other_schema(self.connection)
             self.session = Session(self.connection, self.settings.migration_role, self.settings.migration_lock_timeout)
@@ -119,7 +119,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             yield
             return
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with command_edge(self.output):
+        with ending_with_errors(self.output):
             try:
                 yield
                 if self._is_locked and self._waited is not None:
@@ -161,12 +161,12 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             ledger.create(self.connection)
         self._waited = waited if ledger.extend(self.connection, is_needed=self.reason is not None) else None
         ledger.adopt(self.connection, self._digests(), ledger.read(self.connection))
-        follow.follow(self.connection, self._digests(), self.report)
+        renumbered_files.follow(self.connection, self._digests(), self.report)
 
     def accept(self, names: Sequence[str]) -> None:
-        """Record the digests of applied migrations that were edited since: see edited.accept."""
+        """Record the digests of applied migrations that were edited since: see edited_files.accept."""
         self._hold()
-        edited.accept(self.connection, names, self._history(), self._digests(), self.report)
+        edited_files.accept(self.connection, names, self._history(), self._digests(), self.report)
 
     def tag(self, name: str) -> None:
         """Record a name for the migrations that are applied now. Raises CommandError if the name has others."""
@@ -176,7 +176,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def break_lock(self) -> None:
         """Remove a lock row that a migrator left. The next one takes it over anyway. Raises CommandError if it runs."""
-        with command_edge(self.output):
+        with ending_with_errors(self.output):
             if holder := lock.find_holder(self.connection):
                 raise CommandError(
                     f"a migrator is running: {holder}.",
@@ -269,7 +269,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if not self._is_locked and self.migration_table not in self.list_tables():
             return []
         hashes = list(super().get_applied_migration_hashes())
-        return follow.with_new_hashes(self.connection, self._digests(), hashes)
+        return renumbered_files.with_new_hashes(self.connection, self._digests(), hashes)
 
     def to_apply(self, migrations: MigrationList) -> MigrationList:
         self._remember(migrations)

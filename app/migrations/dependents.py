@@ -13,8 +13,8 @@ from psycopg.sql import Identifier
 
 from app.errors import CommandError, ExitCode
 from app.migrations.connection import OWNER_HINT, Connection, run
+from app.migrations.name_conflicts import gone_names, named_in, taken_names
 from app.migrations.rights import lacking_rights
-from app.migrations.taken import gone_names, named_in, taken_names
 from app.schema.headers import directives
 from app.schema.statements import split_statements
 

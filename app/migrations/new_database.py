@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from app.migrations.connection import Connection
-from app.migrations.older_release import older_sessions
+from app.migrations.older_sessions import older_sessions
 from app.schema.history import Entry
 
 OWN_TABLES = ("_yoyo", "yoyo_")  # beginnings of the names of yoyo's tables, and of the migrator's

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from app.migrations.connection import Connection, run
-from app.migrations.taken import UNKNOWN, cascades, gone_names
+from app.migrations.name_conflicts import UNKNOWN, cascades, gone_names
 from app.schema.statements import split_statements
 
 # In a DO block: what may give the role other rights. The search ends there.

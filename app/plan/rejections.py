@@ -14,8 +14,8 @@ from app.lint.alter_table import MODES
 from app.lint.nodes import qualified_name, walk
 from app.migrations.connection import READ_ONLY_HINT, Connection, explain, run
 from app.migrations.dependents import prevented_drops, reject_dependents
+from app.migrations.name_conflicts import taken_names
 from app.migrations.rights import lacking_rights
-from app.migrations.taken import taken_names
 from app.plan.model import Operation, PlannedMigration
 from app.text import one_line
 

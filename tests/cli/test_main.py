@@ -17,7 +17,7 @@ from app.cli.commands import images
 from app.cli.failures import failure, interruption
 from app.cli.main import run
 from app.cli.output import color_verdicts
-from app.migrations import new
+from app.migrations import new_migration
 from app.settings import ROOT, Settings
 from tests.conftest import BIN, environment, free_port
 from tests.support import forked
@@ -406,8 +406,8 @@ def test_only_verdicts_are_colored() -> None:
 def test_a_new_migration_is_two_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    create = new.create
-    monkeypatch.setattr(new, "create", lambda message: create(message, tmp_path))
+    create = new_migration.create
+    monkeypatch.setattr(new_migration, "create", lambda message: create(message, tmp_path))
 
     assert run(["schema", "new", "Index images title"]) == 0
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from app.errors import UsageError
-from app.migrations.new import MAX_NAME, create
+from app.migrations.new_migration import MAX_NAME, create
 from app.migrations.validation import faults
 from app.schema.files import NAME
 from app.settings import ROOT

@@ -10,8 +10,8 @@ from yoyo import read_migrations
 
 from app.errors import CommandError
 from app.migrations import ledger
+from app.migrations.apply_phase import apply_phase, reject_older_sessions
 from app.migrations.backend import SettingsBackend
-from app.migrations.phase import apply_phase, reject_older_sessions
 from app.migrations.status import Status, as_text
 from app.schema.history import Entry, compare, schema_state, shipped
 from app.schema.phases import Order, dependents, needed, requirements, waiting

@@ -223,7 +223,7 @@ def test_the_highest_number_stays_and_the_command_says_so(folder: Path, capsys: 
 
 
 def test_two_migrators_at_once_follow_once(empty_database: str, folder: Path) -> None:
-    from app.migrations.follow import follow
+    from app.migrations.renumbered_files import follow
 
     apply(empty_database, folder)
     merge(folder)

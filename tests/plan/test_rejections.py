@@ -13,8 +13,8 @@ from yoyo import read_migrations
 from app.errors import CommandError
 from app.migrations import backfill_control
 from app.migrations.backfill import Backfill
+from app.migrations.name_conflicts import taken_names
 from app.migrations.status import as_json, as_text, read_status
-from app.migrations.taken import taken_names
 from app.plan.model import Plan
 from app.plan.plan import down_to, make_plan
 from app.plan.render import as_text as plan_text

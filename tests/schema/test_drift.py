@@ -9,7 +9,7 @@ import pytest
 
 from app.cli import show_drift
 from app.errors import ExitCode
-from app.migrations import restoration
+from app.migrations import drift_fix
 from app.migrations.connection import run
 from app.migrations.dump import compare, dump
 from app.project import chosen, current
@@ -120,7 +120,7 @@ def found(connection: psycopg.Connection) -> Drift:
 
 def restored(connection: psycopg.Connection) -> list[str]:
     text = current().schema_file.read_text().partition(THINGS)[0]
-    return restoration.statements(found(connection).every, text)
+    return drift_fix.statements(found(connection).every, text)
 
 
 def is_foreign(statement: str) -> bool:

@@ -120,7 +120,7 @@ def new(message: str) -> None:
 
     MESSAGE says what the migration does, and begins with a verb. The names of the files come from it.
     """
-    from app.migrations.new import create
+    from app.migrations.new_migration import create
 
     path = create(message)
     print(path)

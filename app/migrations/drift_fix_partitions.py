@@ -1,4 +1,4 @@
-"""Parts of partitioned tables, in a restoration: what comes or goes with the partitioned table itself."""
+"""Partitions, in the fix of drift: the parts that come or go with the partitioned table itself."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Edge of the yoyo command: an expected failure becomes `error:` and `hint:` on stderr, and an exit code.
+"""Errors of the yoyo command: an expected failure becomes `error:` and `hint:` on stderr, and an exit code.
 
 yoyo's own main() lets exceptions through, and Python would print a traceback. Besides app/cli/main.py, this is the only
 place that ends a process.
@@ -21,7 +21,7 @@ WRITING = {"apply", "rollback", "reapply"}  # subcommands of yoyo
 
 
 @contextmanager
-def command_edge(output: Output | None = None) -> Iterator[None]:
+def ending_with_errors(output: Output | None = None) -> Iterator[None]:
     """End the process if the block raises an error that the operator can act on. Other exceptions pass.
 
     The error is also an event of `output`.

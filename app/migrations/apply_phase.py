@@ -8,7 +8,7 @@ from app.errors import CommandError, ExitCode
 from app.migrations.backend import SettingsBackend
 from app.migrations.connection import Connection
 from app.migrations.migrator import FinishedElsewhereError
-from app.migrations.older_release import older_sessions, unknown_sessions
+from app.migrations.older_sessions import older_sessions, unknown_sessions
 from app.program import SCHEMA
 from app.schema.history import Entry
 from app.schema.phases import Phase, needed

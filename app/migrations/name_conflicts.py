@@ -1,4 +1,4 @@
-"""Taken names: objects that exist already, so that PostgreSQL would reject a CREATE, an ADD or a RENAME of a migration.
+"""Name conflicts: objects that exist, so that PostgreSQL would reject a CREATE, an ADD or a RENAME of a migration.
 
 Without this check, the migrations before it would be done, and it would fail at each attempt.
 """

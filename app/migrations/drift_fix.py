@@ -1,4 +1,4 @@
-"""Restoration of a schema: the statements, for a person to run, that take drift back to sql/schema.sql.
+"""Fix of drift: the statements, for a person to run, that take a live schema back to sql/schema.sql.
 
 The text of schema.sql has the statements for missing things. This program prints the statements, and never runs them.
 """
@@ -6,9 +6,9 @@ The text of schema.sql has the statements for missing things. This program print
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from app.migrations.restored_parts import NAME, is_of_parent, parents, unquoted
-from app.migrations.restored_rights import restore_comment, restore_owner, restore_rights
-from app.migrations.restored_tables import (
+from app.migrations.drift_fix_partitions import NAME, is_of_parent, parents, unquoted
+from app.migrations.drift_fix_rights import restore_comment, restore_owner, restore_rights
+from app.migrations.drift_fix_tables import (
     COLUMN,
     TABLE,
     change_column,
