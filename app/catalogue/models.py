@@ -31,7 +31,7 @@ from app.catalogue.fields import (
     Whole,
     json_limit,
 )
-from app.decoder.described import Capture, Color, Location
+from app.decoder.capture_models import Capture, Color, Location
 from app.decoder.formats import EXTENSIONS, SIZES, ContentType
 
 MAX_SAFE_INTEGER = 2**53 - 1  # the largest that every client reads exactly (RFC 8259, section 6)

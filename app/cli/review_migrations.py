@@ -19,10 +19,10 @@ from app.progress import Progress
 from app.project import current
 from app.review import measured, releases, scratch
 from app.review.compare import compare
-from app.review.elsewhere import MAX_ROWS, oldest
 from app.review.report import render, report
 from app.review.review import STAGES, Reviewed
 from app.review.review import review as review_migrations
+from app.review.second_version import MAX_ROWS, oldest
 from app.settings import ReviewSettings, read_review_settings, read_settings
 
 

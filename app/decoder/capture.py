@@ -58,7 +58,7 @@ class Blocks(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The fields of app/decoder/described.py that the blocks say, and the position of the camera."""
+    """The fields of app/decoder/capture_models.py that the blocks say, and the position of the camera."""
 
     capture: Fields
     location: Fields | None

@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from app.decoder import libraries
 from app.decoder.attempt import Attempt
-from app.decoder.described import Described
+from app.decoder.capture_models import Described
 from app.decoder.formats import EXTENSIONS, LENGTHS, OPTIONAL, OUT_OF_MEMORY, Measure, Reading, Sandbox, ThumbnailType
 from app.errors import REJECTED_IMAGES, LargeImageError, RejectedImageError, StoppingError
 from app.observability import metrics

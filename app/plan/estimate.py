@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from app.plan.effects import Effects
 from app.plan.live import Live
-from app.review.measured import MeasuredFile, MeasuredStatement
+from app.review.measured_times import MeasuredFile, MeasuredStatement
 from app.text import count
 
 # Seconds for a million rows, by the kind of work. They come from the shipped migrations at a million rows of 0.5 kB,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from app.review.elsewhere import Difference, Elsewhere
 from app.review.measure import MeasuredRun
 from app.review.review import Reviewed
+from app.review.second_version import Difference, SecondVersion
 
 
 def compare(here: Sequence[Reviewed], there: Sequence[Reviewed], server: str) -> None:
@@ -15,9 +15,9 @@ def compare(here: Sequence[Reviewed], there: Sequence[Reviewed], server: str) ->
         other = others.get(reviewed.id)
         if other is None:  # an earlier migration failed there
             failed = Difference("an earlier migration fails", there=True, fails=True)
-            reviewed.elsewhere = Elsewhere(server, [failed])
+            reviewed.elsewhere = SecondVersion(server, [failed])
             continue
-        reviewed.elsewhere = Elsewhere(
+        reviewed.elsewhere = SecondVersion(
             server,
             list(_differences(_of_apply(reviewed), _of_apply(other))),
             list(_differences(_of_run(reviewed.down), _of_run(other.down))),

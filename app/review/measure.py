@@ -15,7 +15,7 @@ from app.errors import CommandError
 from app.lint.alter_table import MODES
 from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, explained, run
-from app.review.watch import Watcher, locks_of
+from app.review.lock_watcher import Watcher, locks_of
 from app.schema.headers import directives
 from app.schema.statements import statements
 from app.text import count, one_line

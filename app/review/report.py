@@ -17,7 +17,7 @@ from pygments.token import Comment, Keyword, Number, String
 from app.program import SCHEMA
 from app.review import verdict
 from app.review.review import PlanChange, Reviewed
-from app.review.tried import Tried
+from app.review.trial_summary import Tried
 from app.review.verdict import Verdict
 from app.review.write_cost import WriteCost
 from app.settings import ROOT

@@ -10,12 +10,12 @@ import psycopg
 from app.lint.findings import Finding
 from app.migrations.connection import Connection, explained, run
 from app.project import current
-from app.review.elsewhere import Elsewhere
 from app.review.measure import MeasuredRun, execute_file, measure
 from app.review.plans import Plan, explain
 from app.review.proof import filled, later_data_lost, losses, read_schema, schema_changes, take_snapshot
 from app.review.releases import Release, with_present_headers
 from app.review.scratch import Database, fill, vacuum
+from app.review.second_version import SecondVersion
 from app.review.trial import Trial, try_under_traffic
 from app.schema.headers import Rollback, directives, examples, rollback_of, transactional
 from app.text import one_line
@@ -74,7 +74,7 @@ class Reviewed:
     findings: list[Finding] = field(default_factory=list)  # of the static check, for both files
     allowed: list[tuple[Finding, str]] = field(default_factory=list)  # findings that a comment allows, with its reason
     trial: Trial | None = None  # under traffic, or None if it was not asked for
-    elsewhere: Elsewhere | None = None  # differences on a second version of PostgreSQL
+    elsewhere: SecondVersion | None = None  # differences on a second version of PostgreSQL
     stuck: bool = False  # a statement failed, so the next migration cannot be reviewed
 
     @property

@@ -16,11 +16,11 @@ from app.lint.alter_table import MODES
 from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, run, run_text
 from app.project import current
+from app.review.lock_watcher import locks_of
 from app.review.measure import MAX_BATCH, MODE_NAMES
 from app.review.plans import time_limit
 from app.review.scratch import connect
 from app.review.traffic import Call, Met, Traffic, calls_of, explained, first_free_row, open_session
-from app.review.watch import locks_of
 from app.review.write_cost import WriteCost, measure_writes
 from app.schema.headers import directives
 from app.schema.statements import statements

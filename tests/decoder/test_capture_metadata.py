@@ -12,8 +12,8 @@ from PIL import Image
 
 from app.decoder import capture, exif, vips
 from app.decoder.capture import Blocks
+from app.decoder.capture_models import Described
 from app.decoder.client import Codec
-from app.decoder.described import Described
 from app.decoder.thumbhash import dominant_color, thumbhash
 from tests.support.pictures import photo, picture
 

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from app.errors import ExitCode
-from app.review.elsewhere import oldest
 from app.review.report import render, report
+from app.review.second_version import oldest
 from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
 from tests.schema.test_migrations import FILES

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from app.review.measured import MeasuredFile, MeasuredStatement, load, save
+from app.review.measured_times import MeasuredFile, MeasuredStatement, load, save
 from app.schema.digest import digest
 
 LOCK = SimpleNamespace(relation="images", table="images", mode="SHARE")

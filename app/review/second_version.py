@@ -19,7 +19,7 @@ class Difference:
 
 
 @dataclass
-class Elsewhere:
+class SecondVersion:
     """Differences on the second version."""
 
     server: str  # its version
