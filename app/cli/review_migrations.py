@@ -17,7 +17,7 @@ from app.migrations.status import read_status
 from app.migrations.validation import faults
 from app.progress import Progress
 from app.project import current
-from app.review import measured, releases, scratch
+from app.review import measured_times, releases, scratch
 from app.review.compare import compare
 from app.review.report import render, report
 from app.review.review import STAGES, Reviewed
@@ -58,7 +58,7 @@ def review(
         note(f"running the same on PostgreSQL {older}")
         compare(reviewed, *_measure(settings, paths, chosen, min(rows, MAX_ROWS), older))
     if save:
-        note(f"saved the times to {measured.save(folder.parent, reviewed, server)}")
+        note(f"saved the times to {measured_times.save(folder.parent, reviewed, server)}")
     for each in reviewed:
         files = {each.path, each.path.with_suffix(".rollback.sql")}
         each.findings = [finding for finding in found if finding.path in files]

@@ -12,7 +12,7 @@ from app.plan.effects import Effects, effects_of
 from app.plan.estimate import estimated
 from app.plan.live import Live
 from app.plan.model import Operation, PlannedLock, PlannedMigration, PlannedStatement
-from app.review import measured
+from app.review import measured_times
 from app.review.measure import BLOCKED_BY_MODE, MODE_NAMES
 from app.schema.digest import digest
 from app.schema.headers import directives, rollback_of, sections, transactional
@@ -29,7 +29,7 @@ class Planner:
         self.folder = folder
         self.live = live
         self.operation = operation
-        self.measured = measured.load(folder.parent)
+        self.measured = measured_times.load(folder.parent)
         self.rows = estimate.Rows(live)
 
     def plan(self, names: Sequence[str], entries: Sequence[Entry]) -> list[PlannedMigration]:

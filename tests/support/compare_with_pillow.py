@@ -1,7 +1,7 @@
 """Corpus test, run by hand: upload all files of folders to the service, and print the differences from Pillow.
 
-`python -m tests.support.compare_with_pillow FOLDER...` starts the service with two workers, as a container does. The test suite does not run
-it, because the project contains no such files.
+`python -m tests.support.compare_with_pillow FOLDER...` starts the service with two workers, as a container does. The
+test suite does not run it, because the project contains no such files.
 """
 
 import asyncio

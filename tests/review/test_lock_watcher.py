@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from app.review import watch
+from app.review import lock_watcher
 from tests.support.reviews import Try, reasons
 
 ODD_RELATIONS = """
@@ -46,7 +46,7 @@ def test_a_watcher_that_dies_makes_the_verdict_not_reviewed(tried: Try, monkeypa
     def fail(*_: object) -> None:
         raise psycopg.OperationalError("the connection is gone")
 
-    monkeypatch.setattr(watch, "locks_of", fail)
+    monkeypatch.setattr(lock_watcher, "locks_of", fail)
 
     part = tried("CREATE INDEX CONCURRENTLY images_width_idx ON images (width);")
 
