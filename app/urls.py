@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 ESCAPES = "in a user name and a password, write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23, % as %25"
 MASK = "***"
 MAX_PORT = 65_535
+PORT = re.compile(r"[0-9]{1,5}")
 
 # RFC 3986, 3.2.1. libpq and Python read these characters in different ways if they are not encoded.
 RESERVED = re.compile(r"[/?#\[\]\s]|%(?![0-9A-Fa-f]{2})|%00")
@@ -130,11 +131,16 @@ def check_database_url(url: str) -> None:
     if at:
         _check_userinfo(userinfo)
     try:
-        understood = not BROKEN.search(url) and all(port.isdecimal() and int(port) <= MAX_PORT for port in _ports(url))
+        ports = None if BROKEN.search(url) else _ports(url)
     except ValueError:  # its message may contain the password
-        understood = False
-    if not understood:
+        ports = None
+    if ports is None:
         raise WrongURLError("is not a URL that libpq understands", ESCAPES)
+    if not all(PORT.fullmatch(port) and 1 <= int(port) <= MAX_PORT for port in ports):
+        raise WrongURLError(  # the text after the last colon may be a part of a password
+            f"has a port that is not a whole number from 1 to {MAX_PORT}",
+            "example: postgresql://images@db.example:5432/images",
+        )
     _check_options(url)
 
 

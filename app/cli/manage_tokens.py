@@ -206,8 +206,8 @@ def _print_secret(text: str, row: Record) -> None:
     print(text, flush=True)
 
 
-def _unknown(name: str) -> CommandError:
-    return CommandError(f'no valid token is named "{name}".', SEE_LIST)
+def _unknown(name: str) -> UsageError:
+    return UsageError(f'no valid token is named "{name}".', SEE_LIST)
 
 
 @asynccontextmanager

@@ -103,6 +103,16 @@ def test_a_group_without_a_command_prints_its_help(path: tuple[str, ...], capsys
             "error: Invalid value for '--grace': 'soon' is not a valid number of seconds.\n"
             "hint: see images objects check --help\n",
         ),
+        (
+            "schema review --rows many",
+            "error: Invalid value for '--rows': 'many' is not a valid whole number.\n"
+            "hint: see images schema review --help\n",
+        ),
+        (
+            "completion tcsh",
+            "error: Invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'zsh', 'fish'.\n"
+            "hint: see images completion --help\n",
+        ),
     ],
 )
 def test_wrong_usage_is_2_with_a_hint(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

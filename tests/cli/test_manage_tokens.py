@@ -231,7 +231,7 @@ def test_a_revoked_token_stays_as_it_is(command: str, database: str, connection:
     first, *options = command.split()
     done = images(database, first, "gallery", *options)
 
-    assert (done.returncode, done.stdout) == (3, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == 'error: no valid token is named "gallery".\nhint: list tokens: images token list\n'
     assert connection.execute("SELECT * FROM tokens").fetchall() == before
 

@@ -398,9 +398,6 @@ URLS = {
     "postgresql://app:hunter2 x@localhost/images": False,
     "postgresql://app:hunter2%zz@localhost/images": False,
     "postgresql://app:hunter2%00@localhost/images": False,
-    "postgresql://app@localhost:port/images": False,
-    "postgresql://app@localhost:65536/images": False,
-    "postgresql://app@localhost/images?port=a": False,
     "postgresql://app@[::1/images": False,
     "postgresql://app@localhost/images?sslmode": False,
 }
@@ -419,6 +416,18 @@ def test_a_url_is_rejected_that_the_two_drivers_would_not_read_alike(url: str, m
     assert error.startswith("error: DATABASE_URL ")
     assert "write @ as %40" in hint
     assert "hunter" not in error + hint
+
+
+@pytest.mark.parametrize(
+    "rest", [":port/images", ":65536/images", ":0/images", f":{5000 * '9'}/images", "/images?port=a", ":٣/images"]
+)
+def test_a_wrong_port_of_a_url_is_called_a_port(rest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:hunter2@localhost{rest}")
+
+    assert faults() == [
+        "error: DATABASE_URL has a port that is not a whole number from 1 to 65535.",
+        "hint: example: postgresql://images@db.example:5432/images",
+    ]
 
 
 # Letters that no message contains, and characters with a meaning in a URL or for a shell.

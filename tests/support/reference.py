@@ -35,8 +35,7 @@ CLI = """# Command line
 tests.support.reference` writes it. [Exit codes](exit-codes.md) are the same for all commands. For `yoyo`, see
 [Options of yoyo](yoyo-options.md).
 
-To complete commands with the Tab key in bash, write this into `~/.bashrc`:
-`eval "$(_IMAGES_COMPLETE=bash_source images)"`.
+To complete commands with the Tab key, see [images completion](#images-completion).
 """
 
 API = """# API

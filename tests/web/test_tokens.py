@@ -520,7 +520,7 @@ def test_the_command_makes_lists_and_revokes(database: str, connection: psycopg.
     assert "revoked" in images(database, "list").stdout
     unknown = images(database, "revoke", "gallery")
     assert (unknown.returncode, unknown.stderr) == (
-        3,
+        2,
         'error: no valid token is named "gallery".\nhint: list tokens: images token list\n',
     )
     assert images(database, "create", "gallery").returncode == 0

@@ -106,6 +106,12 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class WholeNumber(click.IntRange):
+    """A whole number within limits."""
+
+    name = "whole number"
+
+
 class Bytes(click.ParamType[int]):
     """A number of bytes, such as 50MB or 50MiB, of at least 1."""
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.commands.classes import Bytes, Command, Group, Seconds, format_option
+from app.cli.commands.classes import Bytes, Command, Group, Seconds, WholeNumber, format_option
 from app.errors import UsageError
 
 
@@ -31,7 +31,7 @@ def objects() -> None:
 @click.option("--remove-orphans", is_flag=True, help="Remove bytes that belong to no image.")
 @click.option(
     "--max-removals",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     metavar="NUMBER",
     help="Remove at most this many objects. If there are more orphans, remove none. Default: a tenth of the objects.",
 )

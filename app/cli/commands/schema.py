@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.commands.classes import FilePath, Group, format_option
+from app.cli.commands.classes import FilePath, Group, WholeNumber, format_option
 from app.errors import UsageError
 
 
@@ -74,7 +74,7 @@ def check(files: tuple[Path, ...], format: str) -> int:
 @click.argument("migrations", nargs=-1, metavar="[MIGRATION]...", shell_complete=complete_migration)
 @click.option(
     "--rows",
-    type=click.IntRange(1, 100_000_000),
+    type=WholeNumber(1, 100_000_000),
     default=200_000,
     show_default=True,
     help="Rows to create in each table.",

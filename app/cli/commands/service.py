@@ -103,10 +103,10 @@ def psql(owner: bool, arguments: tuple[str, ...]) -> int:
     'eval "$(images completion zsh)"\n'
     "images completion fish > ~/.config/fish/completions/images.fish",
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the completion script for a shell."""
+    """Print the completion script for a shell: bash, zsh, or fish."""
     script = get_completion_class(shell)
     assert script is not None
     print(script(context.find_root().command, {}, "images", "_IMAGES_COMPLETE").source())
