@@ -117,7 +117,7 @@ def shows_colors(stream: TextIO) -> bool:
     """Return whether to use colors: on a terminal, and as NO_COLOR and FORCE_COLOR say."""
     if os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR", "0") != "0":
+    if os.environ.get("FORCE_COLOR", "") not in {"", "0"}:
         return True
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import psycopg
 
-from app.cli.output import note
+from app.cli.output import note, print_verdicts
 from app.errors import CommandError, ExitCode
 from app.migrations import drift_fix, ledger
 from app.migrations.connection import explain, reading, reject_other_schema, run, sentence
@@ -35,7 +35,7 @@ def show_drift(format: str) -> ExitCode:
         for difference, rule in found.ignored:
             print(f"ignored: {difference} ({rule.reason})")
         if not found.words:
-            print(f"drift: {NONE}")
+            print_verdicts(f"drift: {NONE}")
     for rule in found.unused:
         note(f"{IGNORE} line {rule.line} ignores nothing: {rule.pattern}")
     return ExitCode.ACTION_NEEDED if found.words else ExitCode.DONE

@@ -6,7 +6,7 @@ from yoyo.connections import BadConnectionURI
 from yoyo.scripts import main as yoyo
 
 from app.errors import UsageError
-from app.migrations.edge import command_edge
+from app.migrations.yoyo_errors import ending_with_errors
 from app.project import INI
 from app.streams import guard_streams
 from app.text import one_line
@@ -15,7 +15,7 @@ from app.text import one_line
 def main() -> int:
     """Run the command of sys.argv and return its exit code."""
     guard_streams()
-    with command_edge():
+    with ending_with_errors():
         try:
             return int(yoyo.main() or 0)
         except configparser.Error as error:

@@ -1,5 +1,6 @@
 """Output that cannot be written, and commands of `images objects keep`: each ends with one line and no traceback."""
 
+import io
 import os
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.cli.output import open_output
+from app.cli.output import open_output, shows_colors
 from app.errors import CommandError, OutputError
 from app.settings import ROOT
 from tests.conftest import BIN, as_role, environment
@@ -175,3 +176,16 @@ def test_a_device_is_written_to_directly() -> None:
         write_to("/dev/full")
 
     assert not Path(os.devnull).is_file()
+
+
+@pytest.mark.parametrize(
+    ("no_color", "force_color", "is_colored"),
+    [("", "1", True), ("", "", False), ("", "0", False), ("1", "1", False), ("1", "", False)],
+)
+def test_an_empty_variable_changes_no_color(
+    no_color: str, force_color: str, is_colored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("FORCE_COLOR", force_color)
+
+    assert shows_colors(io.StringIO()) is is_colored
