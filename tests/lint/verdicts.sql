@@ -3466,6 +3466,154 @@ ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE NULLS NOT DISTINCT (
 -- transactional: false
 CREATE UNIQUE INDEX CONCURRENTLY images_name_key ON images (content_sha256, title) NULLS NOT DISTINCT;
 
+-- care (PostgreSQL B-tree): no room for a long description
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images (description);
+
+-- safe (PostgreSQL B-tree): a hash of the description
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images (md5(description));
+
+-- unsafe (PostgreSQL functions): a set-returning call in FROM for all rows
+-- before: rv_filler
+SELECT count(*) FROM images CROSS JOIN LATERAL rv_fill_one(images.id) AS done;
+
+-- unsafe (PostgreSQL DO): PERFORM of a writing function for all rows
+-- before: rv_filler
+DO $$ BEGIN PERFORM rv_fill_one(id) FROM "images"; END $$;
+
+-- safe (PostgreSQL functions): a writing function for one row
+-- before: rv_filler
+SELECT rv_fill_one('00000000-0000-4000-8000-000000000001');
+
+-- safe (PostgreSQL functions): a writing function for a batch
+-- before: rv_filler
+SELECT rv_fill_one(id) FROM (SELECT id FROM images WHERE description IS NULL LIMIT 500) AS batch;
+
+-- safe (PostgreSQL names): the alias of a value that no statement over the table names alone
+ALTER TABLE image_terms ADD COLUMN counted bigint;
+
+-- unsafe (PostgreSQL DROP ROUTINE): IF EXISTS, with its schema, of a function under an index query
+DROP ROUTINE IF EXISTS public.images_index_query(text[], text, tsquery);
+
+-- unsafe (PostgreSQL ALTER ROUTINE): a rename as a routine
+ALTER ROUTINE images_fold(text) RENAME TO fold_text;
+
+-- unsafe (PostgreSQL ALTER ROUTINE): a move as a routine
+CREATE SCHEMA rv_text;
+ALTER ROUTINE images_words(text, boolean) SET SCHEMA rv_text;
+
+-- unsafe (PostgreSQL DO): C has no inline code
+DO LANGUAGE internal 'int4in';
+
+-- unsafe (PostgreSQL CREATE RULE): INSTEAD on an upserted table
+CREATE RULE rv_checks AS ON INSERT TO content_checks WHERE (NEW.fault = 'size') DO INSTEAD NOTHING;
+
+-- unsafe (PostgreSQL storage): STORAGE PLAIN of a tsvector
+ALTER TABLE ONLY image_words ALTER COLUMN words SET STORAGE PLAIN;
+
+-- safe (PostgreSQL storage): EXTERNAL
+ALTER TABLE images ALTER COLUMN capture SET STORAGE EXTERNAL, ALTER COLUMN attributes SET STORAGE EXTENDED;
+
+-- unsafe (PostgreSQL SET ROLE): the role of the service, at the end of the file
+ALTER TABLE images ADD COLUMN note text;
+SET LOCAL SESSION AUTHORIZATION images_app;
+UPDATE images SET title = 'a' WHERE id = '00000000-0000-4000-8000-000000000001';
+
+-- unsafe (PostgreSQL sequences): a smaller MAXVALUE of an identity column
+ALTER TABLE token_events ALTER COLUMN id SET MAXVALUE 100000;
+
+-- safe (PostgreSQL sequences): identity with a larger cache
+ALTER TABLE token_events ALTER COLUMN id SET CACHE 50;
+
+-- care (PostgreSQL sequences): setval to a number that the check does not know
+SELECT setval('token_events_id_seq', (SELECT min(id) FROM token_events));
+
+-- unsafe (GitLab, batching): a WHILE loop that counts, without COMMIT
+DO $$
+DECLARE
+    n integer := 0;
+BEGIN
+    WHILE n < 1000 LOOP
+        DELETE FROM content_checks WHERE sha256 IN (SELECT sha256 FROM content_checks WHERE fault = 'size' LIMIT 1000);
+        n := n + 1;
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL locks): LOCK in a DO
+DO $$ BEGIN LOCK TABLE images IN SHARE ROW EXCLUSIVE MODE; PERFORM pg_sleep(1); END $$;
+
+-- unsafe (PostgreSQL MERGE): MERGE of the table with itself
+MERGE INTO "images" AS t USING "images" AS s ON t.id = s.id
+WHEN MATCHED AND s.description = '' THEN UPDATE SET description = NULL;
+
+-- unsafe (PostgreSQL ALTER TABLE): a generated column in place of a plain one
+ALTER TABLE images DROP COLUMN color, ADD COLUMN color text GENERATED ALWAYS AS (lower(content_type)) STORED;
+
+-- unsafe (PostgreSQL ALTER TABLE): several types in one ALTER, quoted
+ALTER TABLE "images" ALTER "width" TYPE bigint, ALTER "height" TYPE bigint;
+
+-- unsafe (PostgreSQL ALTER TABLE): an array of another type
+ALTER TABLE merged_tags ALTER COLUMN tags TYPE varchar[] USING tags::varchar[];
+
+-- unsafe (PostgreSQL constraints): a CHECK that calls a function of all rows
+ALTER TABLE public.image_terms ADD CONSTRAINT image_terms_term_check CHECK (images_fold(term) <> '');
+
+-- unsafe (PostgreSQL locks): an exclusive lock by SELECT FOR SHARE over all rows
+SELECT count(*) FROM (SELECT id FROM images FOR SHARE) AS locked;
+
+-- unsafe (strong_migrations rename_column): a renamed column in a view's table with a view
+ALTER TABLE tokens RENAME COLUMN "revoked_at" TO "ended_at";
+
+-- unsafe (PostgreSQL rights): a new owner of a table that SECURITY DEFINER functions read
+ALTER TABLE tokens OWNER TO images_app;
+
+-- unsafe (PostgreSQL triggers): a trigger whose function raises an error
+CREATE FUNCTION rv_stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stop'; END $$;
+CREATE TRIGGER images_stop BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION rv_stop();
+
+-- unsafe (PostgreSQL DROP INDEX): a unique index of a constraint
+DROP INDEX images_pkey;
+
+-- care (PostgreSQL identity): BY DEFAULT, with another option
+ALTER TABLE token_events ALTER id SET GENERATED BY DEFAULT SET CACHE 10;
+
+-- care (PostgreSQL identity): ALWAYS, so an INSERT that gives the number fails
+ALTER TABLE token_events ALTER id SET GENERATED ALWAYS;
+
+-- unsafe (PostgreSQL triggers): a trigger that is always off
+ALTER TABLE tokens DISABLE TRIGGER tokens_record_event;
+
+-- safe (PostgreSQL triggers): a trigger that also runs on a replica
+ALTER TABLE tokens ENABLE ALWAYS TRIGGER tokens_record_event;
+
+-- unsafe (PostgreSQL ALTER TABLE): the DEFAULT of a function's INSERT
+ALTER TABLE "token_usage" ALTER "upload_day" DROP DEFAULT;
+
+-- unsafe (squawk adding-required-field): a column that a function's INSERT leaves out
+ALTER TABLE token_usage ADD COLUMN shard bigint NOT NULL;
+
+-- unsafe (PostgreSQL ALTER TABLE): NOT NULL by a CHECK on a column that a function leaves out
+ALTER TABLE token_usage ADD COLUMN shard bigint, ADD CONSTRAINT token_usage_shard_check CHECK (shard IS NOT NULL) NOT VALID;
+
+-- safe (PostgreSQL EXPLAIN): ANALYZE is off
+EXPLAIN (ANALYZE off) DELETE FROM images WHERE title = '';
+
+-- unsafe (PostgreSQL unique indexes): NULLS NOT DISTINCT on two columns that no upload gives
+-- before: rv_two
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY images_place_key ON images (place, shelf) NULLS NOT DISTINCT;
+
+-- unsafe (PostgreSQL text search): the words of another configuration for rows that are stored
+CREATE OR REPLACE FUNCTION images_vector(value text) RETURNS tsvector LANGUAGE sql IMMUTABLE AS $$ SELECT to_tsvector('english', value) $$;
+
+-- unsafe (PostgreSQL GRANT): all rights of the service on the search table
+REVOKE ALL PRIVILEGES ON image_words, image_terms FROM images_app CASCADE;
+
+-- safe (PostgreSQL GRANT): a right that no query needs
+REVOKE TRUNCATE, REFERENCES ON images FROM images_app;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -3705,3 +3853,6 @@ CREATE UNIQUE INDEX rv_new_key ON merged_tags (image_id);
 ALTER TABLE images ADD COLUMN owner_id bigint DEFAULT 0;
 ALTER TABLE images ADD CONSTRAINT rv_owner_check CHECK (owner_id IS NOT NULL) NOT VALID;
 ALTER TABLE images VALIDATE CONSTRAINT rv_owner_check;
+
+-- BEFORE rv_two
+ALTER TABLE images ADD COLUMN place text, ADD COLUMN shelf text;
