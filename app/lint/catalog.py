@@ -306,6 +306,8 @@ class Catalog:
             self._change(table, name, type=type_of(definition.typeName, definition.collClause))
         elif kind == Alter.AT_EnableRowSecurity:
             self.row_security.add(table)
+        elif kind == Alter.AT_DisableRowSecurity:
+            self.row_security.discard(table)
         elif kind in {Alter.AT_AddIdentity, Alter.AT_DropIdentity}:
             self._change(table, name, is_generated=kind == Alter.AT_AddIdentity)
 

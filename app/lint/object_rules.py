@@ -357,7 +357,7 @@ def alter_table_object_faults(state: MigrationState, line: int, table: str, comm
     if kind in DISABLED:
         yield Fault(line, "trigger-off", f"writes to {table} no longer run {name or DISABLED[kind]}")
     elif kind in {Alter.AT_EnableRowSecurity, Alter.AT_ForceRowSecurity}:
-        require_policy(state, line, table)
+        require_policy(state, line, table, is_forced=kind == Alter.AT_ForceRowSecurity)
     elif kind == Alter.AT_ChangeOwner and state.users(table):
         yield Fault(line, "revoke-breaks", f"the migrator's role can no longer change {table}, unless it is a member")
     elif kind == Alter.AT_ReplicaIdentity and command.def_.identity_type == "n":
@@ -373,11 +373,16 @@ def alter_table_object_faults(state: MigrationState, line: int, table: str, comm
         yield Fault(line, "autovacuum-off", f"the dead rows of {table} and its transaction ids are never cleaned up")
 
 
-def require_policy(state: MigrationState, line: int, table: str) -> None:
-    """Note the fault that a table has row level security, unless it has a policy at the end of the file."""
+def require_policy(state: MigrationState, line: int, table: str, *, is_forced: bool = False) -> None:
+    """Note the fault that a table has row level security and no policy at the end of the file.
+
+    `is_forced`: something else may have enabled it.
+    """
     why = f"{table} has no policy that lets each role read and write, so other roles than the owner find no rows"
 
     def is_closed() -> bool:
+        if not is_forced and table in state.catalog.tables and table not in state.catalog.row_security:
+            return False
         roles = state.catalog.service_roles()
         policies = [each for (name, _), each in state.catalog.policies.items() if name == table]
         commands = {each.command for each in policies if each.is_open and (not each.roles or roles <= each.roles)}

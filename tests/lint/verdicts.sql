@@ -3490,7 +3490,7 @@ SELECT rv_fill_one('00000000-0000-4000-8000-000000000001');
 -- before: rv_filler
 SELECT rv_fill_one(id) FROM (SELECT id FROM images WHERE description IS NULL LIMIT 500) AS batch;
 
--- safe (PostgreSQL names): the alias of a value that no statement over the table names alone
+-- safe (PostgreSQL names): the alias of a value that statements over the table do not use
 ALTER TABLE image_terms ADD COLUMN counted bigint;
 
 -- unsafe (PostgreSQL DROP ROUTINE): IF EXISTS, with its schema, of a function under an index query
@@ -3613,6 +3613,20 @@ REVOKE ALL PRIVILEGES ON image_words, image_terms FROM images_app CASCADE;
 
 -- safe (PostgreSQL GRANT): a right that no query needs
 REVOKE TRUNCATE, REFERENCES ON images FROM images_app;
+
+-- safe (PostgreSQL row security): off, and then its policy goes
+-- before: rv_secured
+ALTER TABLE images DISABLE ROW LEVEL SECURITY;
+DROP POLICY rv_all ON images;
+
+-- safe (PostgreSQL row security): its policy goes, and then it is off
+-- before: rv_secured
+DROP POLICY rv_all ON images;
+ALTER TABLE images DISABLE ROW LEVEL SECURITY;
+
+-- unsafe (PostgreSQL row security): its policy goes, and it stays on
+-- before: rv_secured
+DROP POLICY rv_all ON images;
 
 -- BEFORE albums
 CREATE TABLE albums (
@@ -3856,3 +3870,7 @@ ALTER TABLE images VALIDATE CONSTRAINT rv_owner_check;
 
 -- BEFORE rv_two
 ALTER TABLE images ADD COLUMN place text, ADD COLUMN shelf text;
+
+-- BEFORE rv_secured
+CREATE POLICY rv_all ON images USING (true) WITH CHECK (true);
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
