@@ -33,8 +33,11 @@ coverage: $(VENV)/development
 	python -m tests.support.coverage_by_package .data/coverage/report.json
 
 check: $(VENV)/development .data/js/ready .data/clients/ready
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-style check-layers check-shell check-scripts \
-		check-api check-schema check-words
+	@$(MAKE) --no-print-directory --jobs=2 $(SYNC) check-types check-style check-layers check-shell check-scripts check-api \
+		check-schema check-words
+
+# The output of a part stays together, except with the old make of macOS.
+SYNC = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 # The parts of `make check`, the longest one first. Each needs what `make check` has installed.
 check-types:
