@@ -16,7 +16,8 @@
 -- $6 text                  words as people write them (images_word_query), or NULL
 -- Index: image_terms_pkey, then image_words_words_idx. image_words_pkey and images_pkey for each image. Not
 -- bounded: terms and words that many images have, but few of the newest have together. All their matches are sorted. If
--- there are hardly any matches, the index entries of the rarest term are read: 2 ms for 20,000.
+-- there are hardly any matches, the index entries of the rarest term are read: 2 ms for 20,000. If the last word begins
+-- many more words than the rest finds, each image that the rest finds is read: 2 us for each.
 -- example a common tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', NULL
 -- example a tag of 2 in 100: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:city-7}', NULL
 -- example a rare tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:eclipse}', NULL
