@@ -39,6 +39,7 @@ class State(Enum):
     OURS = "ours"  # they are the same
     FOREIGN = "foreign"  # the store has another ID, or one that cannot be read
     LOST = "lost"  # the store had the ID of the database, has none now, and has objects
+    UNMOUNTED = "unmounted"  # the store is an empty folder, and the database has images
     UNCLAIMED = "unclaimed"  # the store has no ID, has never had that of the database, and may have any objects
 
 
@@ -67,6 +68,12 @@ class Ownership(NamedTuple):
                 f"{self.own or 'none'}.",
                 "check STORAGE_URL and DATABASE_URL. If the store has a copy of the bytes of this database, run: "
                 f"images objects adopt --replace {self.found}",
+            )
+        if self.state is State.UNMOUNTED:
+            return WrongStoreError(
+                "the database has images, but the object store folder is empty.",
+                "check STORAGE_URL, and that its volume is mounted. To continue without the bytes, make the folder "
+                "sha256 in it",
             )
         if self.state is State.LOST:
             return WrongStoreError(
@@ -100,6 +107,8 @@ async def compare(database: queries.Database, objects: ObjectStore) -> Ownership
         return Ownership(State.FOREIGN, row["id"] if row else None, None, bool(row and row["is_confirmed"]))
     if found is not None:
         return Ownership(State.OURS if found == own else State.FOREIGN, own, found, is_confirmed)
+    if await files.is_bare(objects) and await queries.list_contents(database, b"", 1):
+        return Ownership(State.UNMOUNTED, own, None, is_confirmed)
     return Ownership(State.UNCLAIMED if is_empty else State.LOST, own, None, is_confirmed)
 
 

@@ -19,6 +19,7 @@ from app.catalogue.faults import explain
 from app.catalogue.fields import NOT_IN_A_NAME
 from app.catalogue.ingest import HashedContent, store_image
 from app.catalogue.models import UploadFields
+from app.catalogue.ownership import StoreGuard
 from app.cli.failures import FAILURES, interruption
 from app.cli.output import note
 from app.cli.store_folder import warn_if_root
@@ -26,7 +27,7 @@ from app.database.pool import Pool
 from app.decoder.client import EMPTY, Codec
 from app.decoder.formats import Reading
 from app.embedded_postgres import connectable
-from app.errors import INTERRUPTED, CommandError, ExitCode, RejectedImageError, UsageError
+from app.errors import INTERRUPTED, CommandError, ExitCode, RejectedImageError, UsageError, WrongStoreError
 from app.progress import Progress
 from app.settings import Settings, read_settings
 from app.storage.spool import Content, Spool
@@ -61,10 +62,11 @@ def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: C
     failed: CommandError | None = None
     try:
         asyncio.run(run.work())
-    except* FAILURES as group:
+    except* (*FAILURES, WrongStoreError) as group:
         cause = _main_cause(group.exceptions)
-        failed = interruption(cause, settings)
-        failed.__cause__ = cause
+        failed = cause if isinstance(cause, WrongStoreError) else interruption(cause, settings)
+        if failed is not cause:
+            failed.__cause__ = cause
     if failed is not None:
         note(f"{run} so far")
         raise failed
@@ -103,6 +105,7 @@ class Import:
         self._threads = ThreadPoolExecutor(self._cores)
         self._codec = Codec(settings.max_image_pixels, settings.decode_timeout, settings.formats.split(","))
         self._pool = Pool(settings)
+        self._guard = StoreGuard(settings, objects)
         self._progress = Progress("files", summary=self.__str__)
 
     def __str__(self) -> str:
@@ -115,6 +118,7 @@ class Import:
             Thread(target=self._count, daemon=True).start()
         with self._codec, self._threads, self._progress:
             async with self._pool, asyncio.TaskGroup() as workers:
+                await self._guard.admit()
                 for _ in range(min(FILES_PER_CORE * self._cores, self._settings.database_pool_size)):
                     workers.create_task(self._work())
 
@@ -144,7 +148,7 @@ class Import:
                 self._read,
                 filename(path),
                 self._fields,
-                _allow,
+                self._guard.admit,
                 self._settings,
             )
             return new
@@ -168,10 +172,6 @@ class Import:
         # The interpreter's own shutdown could crash while threads run.
         signal.signal(signal.SIGINT, lambda *_: self._leave(INTERRUPTED))
         self._progress.message("finishing the files that were begun; press Ctrl+C again to stop at once")
-
-
-async def _allow() -> None:
-    """Allow each write: the command needs no token."""
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:

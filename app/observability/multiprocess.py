@@ -11,6 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from app.errors import CommandError
+
 registry = CollectorRegistry()
 
 # Bytes of each file of a worker, by its kind. A histogram needs 4 KB for each set of labels.
@@ -26,13 +28,19 @@ def folder() -> Path | None:
 def reserve(files: Path) -> None:
     """Write zeros to this worker's files, before prometheus-client maps them into memory.
 
-    It would make sparse files. If their volume is full later, the system ends the worker with SIGBUS. Raises OSError if
-    the volume is full now.
+    It would make sparse files. If their volume is full later, the system ends the worker with SIGBUS. Raises
+    CommandError if the volume is full now, or if the folder is not writable.
     """
-    files.mkdir(parents=True, exist_ok=True)  # an earlier worker may have removed it
-    for kind, length in RESERVED.items():
-        with (files / f"{kind}_{os.getpid()}.db").open("wb") as file:
-            file.write(bytes(length))
+    try:
+        files.mkdir(parents=True, exist_ok=True)  # an earlier worker may have removed it
+        for kind, length in RESERVED.items():
+            with (files / f"{kind}_{os.getpid()}.db").open("wb") as file:
+                file.write(bytes(length))
+    except OSError as error:
+        raise CommandError(
+            f"the metrics cannot be written into the folder {files}: {error.strerror}.",
+            "each worker needs 5 MiB there. PROMETHEUS_MULTIPROC_DIR names the folder",
+        ) from error
 
 
 def forget_dead_workers() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from obstore.store import LocalStore, ObjectStore
 
+FILE_SYSTEM = {"lost+found"}  # folders of a new disk
+
 
 def _path(store: ObjectStore, key: str) -> Path | None:
     return Path(store.prefix) / key if isinstance(store, LocalStore) and store.prefix is not None else None
@@ -54,6 +56,15 @@ def _sync(*paths: Path) -> None:
                 raise
         finally:
             os.close(descriptor)
+
+
+async def is_bare(store: ObjectStore) -> bool:
+    """Return whether the folder of the store has nothing, or is gone: its disk may be unmounted. Raises OSError."""
+
+    def work(folder: Path) -> bool:
+        return not folder.exists() or all(each.name in FILE_SYSTEM for each in folder.iterdir())
+
+    return (path := _path(store, "")) is not None and await asyncio.to_thread(work, path)
 
 
 async def mark(store: ObjectStore, key: str) -> tuple[int, int, int] | None:

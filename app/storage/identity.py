@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from app.storage import files, store
 
 KEY = "catalogue.json"  # `images objects check` looks for orphans only in sha256/ and thumbnails/
-NOT_OURS = {"lost+found"}  # folders of a file system
 NO_CONDITION = "NotImplemented"  # S3's code if a server does not know If-None-Match
 
 
@@ -63,7 +62,7 @@ async def is_empty(objects: ObjectStore) -> bool:
     if any(each["path"] != KEY for each in top["objects"]):
         return False
     for folder in top["common_prefixes"]:
-        if folder not in NOT_OURS:
+        if folder not in files.FILE_SYSTEM:
             async for _ in store.listing(objects, folder):
                 return False
     return True

@@ -211,6 +211,20 @@ async def test_no_upload_is_stored_after_an_exchange_that_the_worker_has_not_not
     assert connection.execute("SELECT count(*) FROM images").fetchone() == (2,)
 
 
+async def test_a_worker_that_starts_while_the_disk_is_unmounted_claims_no_empty_folder(settings: Settings) -> None:
+    """Otherwise one restarted worker makes all of them store images in it."""
+    folder = place(settings, "")
+    async with client_of(settings) as client:
+        await upload(client)
+    folder.rename(folder.with_name("away"))
+    folder.mkdir()
+
+    assert (await claimed(settings)).state is State.UNMOUNTED
+    assert list(folder.iterdir()) == []
+    (folder / "sha256").mkdir()  # as the hint says
+    assert (await claimed(settings)).state is State.OURS
+
+
 async def test_a_worker_goes_on_if_only_the_database_lost_the_id(
     settings: Settings,
     connection: psycopg.Connection,

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from app import worker
 from app.embedded_postgres import Server
 from app.settings import ROOT
 from tests.conftest import VERSION, environment
@@ -222,6 +224,36 @@ def test_a_port_that_is_taken_after_the_check_is_told_by_uvicorn(workers: str, d
     assert done.returncode == 3
     assert re.search(r"\[Errno 98\] .*address already in use", done.stderr, re.IGNORECASE)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_workers_that_cannot_start_end_the_service_with_the_reason(workers: str, database: str, tmp_path: Path) -> None:
+    """uvicorn would start them again for ever, each time with a traceback."""
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "metrics")
+    with service(database, free_port(), tmp_path, WEB_CONCURRENCY=workers, PROMETHEUS_MULTIPROC_DIR=folder) as process:
+        _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode in (0, 3)
+    assert f"error: the metrics cannot be written into the folder {folder}: Not a directory." in stderr
+    assert "hint: each worker needs 5 MiB there." in stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(("has_served", "status", "pauses"), [(False, 3, []), (True, 1, [worker.PAUSE])])
+def test_a_worker_that_cannot_start_later_ends_only_itself(
+    has_served: bool, status: int, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others continue to serve, and uvicorn starts it again."""
+    slept: list[float] = []
+    monkeypatch.setattr(worker, "take_over", lambda: not has_served)
+    monkeypatch.setattr(worker, "sleep", slept.append)
+    monkeypatch.setattr(worker, "from_environment", lambda: sys.exit(2))
+
+    with pytest.raises(SystemExit) as ended:
+        worker.create()
+
+    assert (ended.value.code, slept) == (status, pauses)
 
 
 def test_a_signal_while_it_migrates_ends_it(empty_database: str, tmp_path: Path) -> None:

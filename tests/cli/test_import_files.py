@@ -293,8 +293,8 @@ def test_a_store_that_cannot_be_written_ends_it(
 
     status, stdout, stderr = run(settings, folder)
 
-    assert (status, stdout, stderr.count("\n")) == (3, "", 3)
-    assert stderr.startswith("0 new, 0 known, 0 rejected so far\nerror: the object store failed: ")
+    assert (status, stdout, stderr.count("\n")) == (3, "", 4)
+    assert "0 new, 0 known, 0 rejected so far\nerror: the object store failed: " in stderr
     assert stderr.endswith(CONTINUE)
     assert rows(connection) == 0
 
@@ -333,3 +333,21 @@ def test_a_terminal_shows_a_bar(folder: Path, settings: Settings) -> None:
     assert end(process)[:2] == (1, "20 new, 0 known, 1 rejected\n")
     assert b" new, 0 known, " in shown
     assert b"9.png: the file is empty." in shown
+
+
+def test_the_folder_of_an_unmounted_disk_gets_no_image(
+    settings: Settings, connection: psycopg.Connection, folder: Path
+) -> None:
+    """Neither while the import runs, nor at its start."""
+    disk = place(settings, "")
+    with held_up(connection, settings, folder) as process:
+        disk.rename(disk.with_name("away"))
+        disk.mkdir()
+    status, _, stderr = end(process)
+
+    assert (status, "error: the database has images, but the object store folder is empty.\n" in stderr) == (3, True)
+    assert list(disk.iterdir()) == []
+    status, _, stderr = run(settings, folder)
+    assert status == 3
+    assert "hint: check STORAGE_URL, and that its volume is mounted." in stderr
+    assert list(disk.iterdir()) == []

@@ -7,13 +7,19 @@ from contextlib import suppress
 STOP_TIMEOUT = 2.0  # seconds for the other process to stop
 
 
-def take_over() -> None:
+def take_over() -> bool:
     """Let it stop, and wait until it accepts no connection any longer. See app/cli/start.py.
 
-    Nothing happens if there is no such process. Until the service accepts, connections wait in the socket.
+    Nothing happens if there is no such process. Until the service accepts, connections wait in the socket. Return
+    False if there was such a process and another worker has stopped it.
     """
     if name := os.environ.pop("START_SOCKET", None):
-        with suppress(OSError), socket.socket(socket.AF_UNIX) as told:
+        with socket.socket(socket.AF_UNIX) as told:
             told.settimeout(STOP_TIMEOUT)
-            told.connect(f"\0{name}")
-            told.recv(1)  # the other process closes it
+            try:
+                told.connect(f"\0{name}")
+            except OSError:
+                return False
+            with suppress(OSError):
+                told.recv(1)  # the other process closes it
+    return True
