@@ -1,6 +1,7 @@
 -- list_images_by_relevance: returns a page of images that match words, best first, for GET /v1/images?sort=relevance&q=.
--- A word counts most in the title, then in the tags, in the file name, and in the description. Equal images are in the
--- order of the newest-first list. The terms do not count: each match has all of them. At most the newest 1,000 matches are
+-- Images with the last word as a whole come before those in which it is the beginning of a word. Then a word counts most
+-- in the title, then in the tags, in the file name, and in the description. Equal images are in the order of the
+-- newest-first list. The terms do not count: each match has all of them. At most the newest 1,000 matches are
 -- compared. There are two ways to them:
 -- * If at least one in 20 of the newest 500 images matches, read the words of the newest 5,000.
 -- * Otherwise find all matches with the index of words. images_index_query decides whether the index is asked for the
@@ -32,6 +33,10 @@ indexed (query) AS MATERIALIZED (
 
 ranking (query) AS MATERIALIZED (
     SELECT images_word_query('{}', $9, 'whole')
+),
+
+whole_words (query) AS MATERIALIZED (
+    SELECT images_word_query('{}', $9 || ' ""', 'whole') -- the last word is not the last part of this text
 ),
 
 matches_are_near (yes) AS MATERIALIZED (
@@ -81,7 +86,8 @@ page AS MATERIALIZED (
     SELECT relevance, created_at, image_id
     FROM (
         SELECT
-            ts_rank(words, (SELECT query FROM ranking))::float8 AS relevance,
+            ts_rank(words, (SELECT query FROM ranking))::float8
+            + COALESCE(words @@ (SELECT query FROM whole_words), false)::int AS relevance,
             created_at,
             image_id
         FROM matching
