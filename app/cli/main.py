@@ -14,6 +14,7 @@ import click
 from click.shell_completion import shell_complete
 
 from app.cli.commands import images
+from app.cli.commands.classes import COMPLETION
 from app.errors import (
     CLOSED_PIPE,
     INTERRUPTED,
@@ -28,8 +29,6 @@ from app.streams import guard_streams
 from app.text import escape_bytes_in_repr, without_secrets
 from app.urls import mask_urls
 from app.verbosity import verbosity
-
-COMPLETION = "_IMAGES_COMPLETE"  # environment variable in which a shell asks for completions
 
 
 def main() -> NoReturn:

@@ -15,6 +15,7 @@ from app.lint import check
 from app.migrations.connection import explained
 from app.migrations.status import read_status
 from app.migrations.validation import faults
+from app.program import SCHEMA
 from app.progress import Progress
 from app.project import current
 from app.review import measured_times, releases, scratch
@@ -112,11 +113,12 @@ def _measure(
 def _chosen(names: Sequence[str], known: Sequence[str]) -> set[str]:
     """Return the IDs for IDs and files, a migration's or its rollback's. Raises UsageError if one does not exist."""
     chosen = set()
+    hint = f"list the migrations: {SCHEMA} status"
     for name in names:
         id = Path(name).name.removesuffix(".sql").removesuffix(".rollback")
         if id not in known:
             near = get_close_matches(id, known, 1) or [other for other in known if other.startswith(id)]
-            raise UsageError(f'there is no migration "{id}".', f"did you mean {near[0]}?" if near else None)
+            raise UsageError(f'there is no migration "{id}".', f"did you mean {near[0]}?" if near else hint)
         chosen.add(id)
     return chosen
 

@@ -186,7 +186,7 @@ def _read_directives(file: MigrationFile, text: str, spans: list[Span]) -> None:
             todo = "write `-- phase: expand`, `background` or `contract`, and nothing after it"
             file.add("directive", line, f"phase is {value!r}", todo)
         elif key in {"irreversible", "loses", "backfill"} and not value.strip():
-            todo = {"loses": "name the loss, or write nothing", "backfill": "name the table"}.get(
+            todo = {"loses": "name the loss, or write `-- loses: nothing`", "backfill": "name the table"}.get(
                 key, "give the reason"
             )
             file.add("directive", line, f"`-- {key}:` is empty", todo)

@@ -109,6 +109,14 @@ def test_a_group_without_a_command_prints_its_help(path: tuple[str, ...], capsys
             "hint: see images schema review --help\n",
         ),
         (
+            "wait --timeout 0",
+            "error: Invalid value for '--timeout': 0.0 is not in the range x>0.\nhint: see images wait --help\n",
+        ),
+        (
+            "schema review 9999",
+            'error: there is no migration "9999".\nhint: list the migrations: images schema status\n',
+        ),
+        (
             "completion tcsh",
             "error: Invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'zsh', 'fish'.\n"
             "hint: see images completion --help\n",

@@ -251,7 +251,10 @@ FAULTS: dict[str, tuple[Files, str]] = {
         "sactional: true` here",
     ),
     "no loses": (down("DROP TABLE t;"), "rollback.sql:1: does not say what it loses"),
-    "an empty loses": (down("-- loses:\nDROP TABLE t;"), "rollback.sql:1: `-- loses:` is empty: name the loss"),
+    "an empty loses": (
+        down("-- loses:\nDROP TABLE t;"),
+        "rollback.sql:1: `-- loses:` is empty: name the loss, or write `-- loses: nothing`",
+    ),
     "no rows to lose": (down("-- loses: t\nDROP TABLE t;"), "rollback.sql:1: does not say how to count what it loses"),
     "nothing but": (down("-- loses: nothing but t\nDROP TABLE t;"), "rollback.sql:1: does not say how to count what"),
     "rows to lose of nothing": (

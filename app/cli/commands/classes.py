@@ -9,6 +9,7 @@ import click
 from app.text import encodable, printable
 from app.verbosity import verbosity
 
+COMPLETION = "_IMAGES_COMPLETE"  # environment variable in which a shell asks for completions
 EXIT_CODES = {
     0: "done",
     2: "wrong usage or settings",

@@ -5,7 +5,7 @@ import os
 import click
 from click.shell_completion import get_completion_class
 
-from app.cli.commands.classes import Command, PassingCommand, Seconds, format_option
+from app.cli.commands.classes import COMPLETION, Command, PassingCommand, Seconds, format_option
 
 
 @click.command(cls=Command, warns=False, examples="images dev\nUVICORN_PORT=8001 images dev")
@@ -25,7 +25,7 @@ def dev() -> int:
 @click.option("--migrate", is_flag=True, help="Then run `yoyo apply`, unless MIGRATE is false.")
 @click.option(
     "--timeout",
-    type=Seconds(min=0),
+    type=Seconds(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
@@ -109,4 +109,4 @@ def completion(context: click.Context, shell: str) -> None:
     """Print the completion script for a shell: bash, zsh, or fish."""
     script = get_completion_class(shell)
     assert script is not None
-    print(script(context.find_root().command, {}, "images", "_IMAGES_COMPLETE").source())
+    print(script(context.find_root().command, {}, "images", COMPLETION).source())
