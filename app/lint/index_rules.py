@@ -127,20 +127,9 @@ def _too_long(state: MigrationState, line: int, node: Any, table: str) -> Faults
     """Yield the fault of a B-tree with a column whose values may be longer than an entry of it."""
     for name in [part.name for part in node.indexParams or () if part.name] if node.accessMethod == "btree" else ():
         column = state.catalog.column(table, name)
-        if column and (is_long(column) or _is_free(state, table, column)) and not is_bounded(state, table, name):
+        if column and is_long(column) and not is_bounded(state, table, name):
             why = f"a write fails if its {name} is longer than {MAX_ENTRY} bytes, compressed"
             yield Fault(line, "wide-index", why, f"use a GIN index, or index md5({name}::text)")
-
-
-def _is_free(state: MigrationState, table: str, column: Column) -> bool:
-    """Return whether a text has no limit in a table in which another text has a CHECK: there, a short one has it.
-
-    A text in a unique index is short already.
-    """
-    is_text = column.type is not None and column.type.name == "text"
-    is_key = any(each.unique and column.name in each.columns for each in state.catalog.indexes_of(table))
-    others = state.catalog.tables[table].columns.values() if is_text and not is_key else ()
-    return any(each.type and each.type.name == "text" and is_bounded(state, table, each.name) for each in others)
 
 
 def is_long(column: Column) -> bool:

@@ -3466,10 +3466,6 @@ ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE NULLS NOT DISTINCT (
 -- transactional: false
 CREATE UNIQUE INDEX CONCURRENTLY images_name_key ON images (content_sha256, title) NULLS NOT DISTINCT;
 
--- care (PostgreSQL B-tree): no room for a long description
--- transactional: false
-CREATE INDEX CONCURRENTLY images_description_idx ON images (description);
-
 -- safe (PostgreSQL B-tree): a hash of the description
 -- transactional: false
 CREATE INDEX CONCURRENTLY images_description_idx ON images (md5(description));
