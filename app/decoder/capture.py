@@ -24,26 +24,29 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 # Tags of EXIF.
 DESCRIPTION, MAKE, MODEL, SOFTWARE, MODIFIED, ARTIST, COPYRIGHT, RATING = 270, 271, 272, 305, 306, 315, 33432, 0x4746
-EXPOSURE, F_NUMBER, ISO, SENSITIVITY, ISO_SPEED, FOCAL_LENGTH = 0x829A, 0x829D, 0x8827, 0x8831, 0x8833, 0x920A
-TAKEN, DIGITIZED, LENS_MAKE, LENS = 0x9003, 0x9004, 0xA433, 0xA434
-XP_COMMENT, XP_KEYWORDS = 0x9C9C, 0x9C9E
+EXPOSURE, F_NUMBER, ISO, SENSITIVITY, RECOMMENDED, ISO_SPEED = 0x829A, 0x829D, 0x8827, 0x8831, 0x8832, 0x8833
+TAKEN, DIGITIZED, FOCAL_LENGTH, LENS, XP_KEYWORDS = 0x9003, 0x9004, 0x920A, 0xA434, 0x9C9E
 OFFSETS = {TAKEN: 0x9011, DIGITIZED: 0x9012}
 FRACTIONS = {TAKEN: 0x9291, DIGITIZED: 0x9292}
+# EXIF 3.0 has 1 for below the ellipsoid and 3 for below the sea. Some programs write them as whole numbers.
+BELOW: list[exif.Value] = [b"\1", b"\3", [1], [3]]
 NORTH_SOUTH, LATITUDE, EAST_WEST, LONGITUDE, BELOW_SEA, ALTITUDE = range(1, 7)
 WANTED = frozenset(
     {
         DESCRIPTION, MAKE, MODEL, SOFTWARE, ARTIST, COPYRIGHT, RATING, EXPOSURE, F_NUMBER, ISO, SENSITIVITY,
-        ISO_SPEED, FOCAL_LENGTH, TAKEN, DIGITIZED, LENS_MAKE, LENS, XP_COMMENT, XP_KEYWORDS, *OFFSETS.values(),
+        RECOMMENDED, ISO_SPEED, FOCAL_LENGTH, TAKEN, DIGITIZED, LENS, XP_KEYWORDS, *OFFSETS.values(),
         *FRACTIONS.values(), NORTH_SOUTH, LATITUDE, EAST_WEST, LONGITUDE, BELOW_SEA, ALTITUDE,
     }
 )  # fmt: skip
 # Datasets of IPTC.
 KEYWORDS, DATE, TIME, BYLINE, NOTICE, ABSTRACT = 25, 55, 60, 80, 116, 120
 
+ISO_NAMES = ("exif:ISOSpeedRatings", "exifEX:PhotographicSensitivity")
+
 CAMERA_TIME = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?(.*)", re.ASCII)
 OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 MAX_OFFSET = timedelta(hours=14)
-DEGREES = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d{1,12})?)(?:,(\d{1,2}(?:\.\d{1,12})?))?([NSEW])", re.ASCII)
+DEGREES = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d{1,20})?)(?:,(\d{1,2}(?:\.\d{1,20})?))?([NSEW])", re.ASCII)
 FRACTION = re.compile(r"(-?\d{1,10})(?:/(\d{1,10}))?", re.ASCII)
 
 Fields = dict[str, object]
@@ -66,7 +69,7 @@ class Found(NamedTuple):
 
 def prepare() -> None:
     """Load what Python would load on first use. Later no file can be opened."""
-    for encoding in ("utf-16-le", "ascii"):
+    for encoding in ("utf-16-le", "utf-16-be", "ascii", "cp1252"):
         b"  ".decode(encoding)  # Python does not look up the encoding of empty bytes
 
 
@@ -76,9 +79,9 @@ def read(blocks: Blocks, now: datetime | None = None) -> Found:
     texts = xmp.read(blocks.xmp) if blocks.xmp else {}
     iptc = xmp.read_iptc(blocks.iptc) if blocks.iptc else {}
 
-    def tagged(tags: exif.Tags, tag: int) -> str:
+    def tagged(tags: exif.Tags, tag: int, part: int = 0) -> str:
         value = tags.get(tag, b"")
-        return _text(xmp.decode(value.split(b"\0")[0])) if isinstance(value, bytes) else ""
+        return _text(xmp.decode([*value.split(b"\0"), b""][part])) if isinstance(value, bytes) else ""
 
     def written(name: str) -> str:
         return _text(texts.get(name, [""])[0])
@@ -86,28 +89,29 @@ def read(blocks: Blocks, now: datetime | None = None) -> Found:
     def filed(number: int) -> str:
         return _text(iptc.get(number, [""])[0])
 
-    def measured(tag: int, name: str, low: float, high: float) -> float | None:
-        value = detail.get(tag) or image.get(tag)
-        number = value[0] if isinstance(value, list) and value else _fraction(texts.get(name, [""])[0])
-        return number if number is not None and low <= number <= high else None
+    def measured(numbers: tuple[int, ...], names: tuple[str, ...], low: float, high: float) -> float | None:
+        """Return the first number that is valid."""
+        tagged = [value[0] for number in numbers if isinstance(value := detail.get(number), list)]
+        told = [*tagged, *(_fraction(texts.get(name, [""])[0]) for name in names)]
+        return next((number for number in told if number is not None and low <= number <= high), None)
 
-    iso = next(filter(None, (measured(tag, "exif:ISOSpeedRatings", 1, 10_000_000) for tag in (ISO_SPEED, ISO))), None)
+    iso = measured((ISO_SPEED, ISO), ISO_NAMES, 1, 10_000_000)
     if iso == 65_535:  # the most that the tag ISO can hold
-        iso = measured(SENSITIVITY, "exifEX:PhotographicSensitivity", 1, 10_000_000) or iso
-    rating = measured(RATING, "xmp:Rating", -1, 5)
+        iso = measured((SENSITIVITY, RECOMMENDED), ISO_NAMES[1:], 1, 10_000_000) or iso
+    rating = measured((RATING,), ("xmp:Rating",), -1, 5)
     keywords = [*texts.get("dc:subject", []), *iptc.get(KEYWORDS, []), *_wide(image, XP_KEYWORDS).split(";")]
     fields: Fields = {
         **_time(image, detail, texts, iptc, now or datetime.now(UTC)),
         "make": tagged(image, MAKE) or written("tiff:Make"),
         "model": tagged(image, MODEL) or written("tiff:Model"),
         "lens": tagged(detail, LENS) or written("exifEX:LensModel") or written("aux:Lens"),
-        "exposure_seconds": _rounded(measured(EXPOSURE, "exif:ExposureTime", 1e-7, 86_400.0)),
-        "aperture": _rounded(measured(F_NUMBER, "exif:FNumber", 0.1, 1000.0)),
+        "exposure_seconds": _rounded(measured((EXPOSURE,), ("exif:ExposureTime",), 1e-7, 86_400.0)),
+        "aperture": _rounded(measured((F_NUMBER,), ("exif:FNumber",), 0.1, 1000.0)),
         "iso": None if iso is None else round(iso),
-        "focal_length_mm": _rounded(measured(FOCAL_LENGTH, "exif:FocalLength", 0.1, 100_000.0)),
+        "focal_length_mm": _rounded(measured((FOCAL_LENGTH,), ("exif:FocalLength",), 0.1, 100_000.0)),
         "software": tagged(image, SOFTWARE) or written("xmp:CreatorTool"),
         "creator": written("dc:creator") or filed(BYLINE) or tagged(image, ARTIST),
-        "copyright": written("dc:rights") or filed(NOTICE) or tagged(image, COPYRIGHT),
+        "copyright": written("dc:rights") or filed(NOTICE) or tagged(image, COPYRIGHT) or tagged(image, COPYRIGHT, 1),
         "rating": None if rating is None or rating != round(rating) else round(rating),
         "caption": _caption(texts.get("dc:description", [""])[0])
         or _caption(iptc.get(ABSTRACT, [""])[0])
@@ -238,10 +242,10 @@ def _position(gps: exif.Tags, texts: xmp.Texts) -> Fields | None:
         altitude[0] if isinstance(altitude, list) and altitude else _fraction(texts.get("exif:GPSAltitude", [""])[0])
     )
     if height is not None:
-        below = gps.get(BELOW_SEA) == b"\1" or texts.get("exif:GPSAltitudeRef") == ["1"]
+        below = gps.get(BELOW_SEA) in BELOW or texts.get("exif:GPSAltitudeRef") in (["1"], ["3"])
         height = -abs(height) if below else height
         if -12_000 <= height <= 100_000:
-            position["altitude_m"] = round(height, 1)
+            position["altitude_m"] = round(height, 1) or 0.0  # not -0.0
     return position
 
 
@@ -251,10 +255,10 @@ def _angle(gps: exif.Tags, tag: int, side: int, sides: tuple[bytes, bytes], most
         not isinstance(parts, list)
         or not 1 <= len(parts) <= 3
         or not isinstance(letter, bytes)
-        or letter[:1] not in sides
+        or letter[:1].upper() not in sides
     ):
         return None
-    return _signed(parts, letter[:1] == sides[1], most)
+    return _signed(parts, letter[:1].upper() == sides[1], most)
 
 
 def _degrees(text: str, sides: str, most: int) -> float | None:
@@ -269,4 +273,4 @@ def _signed(parts: list[float], is_negative: bool, most: int) -> float | None:
     if any(part < 0 for part in parts) or any(part > 60 for part in parts[1:]):
         return None
     value = sum(part / 60**power for power, part in enumerate(parts))
-    return round(-value if is_negative else value, 7) if value <= most else None
+    return round(-value if is_negative else value, 7) or 0.0 if value <= most else None  # not -0.0

@@ -1,5 +1,6 @@
 """Image formats, thumbnail formats, and the messages between a worker and its decoder. It imports nothing large."""
 
+import re
 import struct
 from typing import Literal, NamedTuple
 
@@ -71,13 +72,17 @@ THUMBNAIL_EXTENSIONS: dict[ThumbnailType, str] = {"image/avif": "avif", "image/w
 LENGTHS = struct.Struct("!II")
 OUT_OF_MEMORY = 3  # exit status of the decoder
 
+# Characters that turn the direction of the text behind them: with U+202E, "gnp.exe" looks like "exe.png".
+TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
 
 def named_for(type: ContentType, filename: str) -> str:
     """Return the file name with an extension of the type. It gets one if it has another: "photo.html.png".
 
     The bytes of an image can also be valid HTML or a script. If such a file is saved under such a name, a double click
-    runs it.
+    runs it. A character that turns the direction of a text becomes "_".
     """
+    filename = TURNS.sub("_", filename)
     extension = filename.rpartition(".")[2].lower()
     known = {EXTENSIONS[type], *OTHER_EXTENSIONS.get(type, ())}
     return filename if "." in filename and extension in known else f"{filename}.{EXTENSIONS[type]}"

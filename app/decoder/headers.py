@@ -1,7 +1,10 @@
 """Headers of PNG, AVIF, GIF and BMP: facts that the decoders do not tell. Cut or wrong data give None, and no error."""
 
+import re
 import struct
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from mmap import mmap
 from typing import NamedTuple
 
@@ -12,6 +15,12 @@ BMP_V5_BYTES = 124  # of the second header, from version 5 on
 BMP_HEADER_END = BMP_START + BMP_V5_BYTES
 PNG_START = 8  # bytes in front of the first chunk
 PNG_COLORS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"}
+PNG_TEXTS = {b"tEXt", b"zTXt"}
+PNG_PROFILE = re.compile(rb"Raw profile type (exif|xmp|iptc|APP1)\0")
+PNG_XMP = re.compile(rb"XML:com\.adobe\.xmp\0\0.[^\0]*\0[^\0]*\0", re.DOTALL)  # not compressed
+PNG_DIGITS = re.compile(rb"\s*[^\n]{1,80}\n\s*\d+\n")
+JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"  # in front of a packet in the segment APP1 of a JPEG
+MAX_PROFILE = 1024 * 1024  # bytes of a text that is decompressed
 MAX_PARTS = 10_000  # chunks, boxes, or blocks that are read. A picture has a few dozen.
 
 
@@ -39,6 +48,35 @@ def png_colors(data: Data) -> dict[bytes, bytes]:
     return chunks
 
 
+def png_metadata(data: Data) -> dict[str, bytes]:
+    """Return the blocks of metadata that libvips does not read: exif, xmp, iptc. They may be behind the pixels.
+
+    ImageMagick, GIMP and Exiv2 write them as texts: a name, the number of bytes, and the bytes in hexadecimal.
+    """
+    found: dict[str, bytes] = {}
+    at = PNG_START
+    for _ in range(MAX_PARTS):
+        name, length = bytes(data[at + 4 : at + 8]), int.from_bytes(data[at : at + 4])
+        if len(name) < 4:
+            break
+        if name == b"eXIf":
+            found.setdefault("exif", bytes(data[at + 8 : at + 8 + length]))
+        elif name == b"iTXt" and (start := PNG_XMP.match(data, at + 8, at + 8 + length)):
+            found.setdefault("xmp", bytes(data[start.end() : at + 8 + length]))
+        elif name in PNG_TEXTS and (title := PNG_PROFILE.match(data, at + 8, at + 40)):
+            text = bytes(data[title.end() : at + 8 + length])
+            with suppress(zlib.error, ValueError):
+                if name == b"zTXt":
+                    text = zlib.decompressobj().decompress(text[1:], MAX_PROFILE)
+                if digits := PNG_DIGITS.match(text):
+                    block = bytes.fromhex(text[digits.end() :].decode("ascii"))
+                    is_xmp = block.startswith(JPEG_XMP)
+                    kind = "xmp" if is_xmp else title[1].decode().replace("APP1", "exif")
+                    found.setdefault(kind, block.removeprefix(JPEG_XMP))
+        at += 12 + length
+    return found
+
+
 def bmp_profile(data: Data) -> bytes | None:
     """Return the color profile in a BMP of version 5 (BITMAPV5HEADER), or None if it has none."""
     if len(data) < BMP_HEADER_END or data[70:74] != b"DEBM" or int.from_bytes(data[14:18], "little") < BMP_V5_BYTES:
@@ -46,6 +84,12 @@ def bmp_profile(data: Data) -> bytes | None:
     start, size = struct.unpack("<II", data[126:134])
     profile = bytes(data[BMP_START + start : BMP_START + start + size])
     return profile if profile and len(profile) == size else None
+
+
+def jxl_xmp(data: Data) -> bytes:
+    """Return the XMP of a JPEG XL, if it is not compressed."""
+    boxes = (bytes(data[start:end]) for name, start, end in _boxes(data, 0, len(data)) if name == b"xml ")
+    return next(boxes, b"")
 
 
 def heif_properties(data: Data, name: bytes) -> list[bytes]:

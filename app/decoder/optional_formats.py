@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-import struct
 from importlib.metadata import version
 
 import pyvips
 
-from app.decoder import capture, headers, vips
+from app.decoder import camera_raw, capture, headers, vips
 from app.decoder import preview as small_picture
 from app.decoder.formats import OPTIONAL, ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
@@ -21,25 +20,10 @@ installed: dict[str, str] = {"raw": ""}  # the formats that can be read, and the
 
 HEIF_BRANDS = re.compile(rb"....ftyp(hei[cxms]|hev[cms]|mif[12]|msf1)", re.DOTALL)
 BMP = re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)
+UNSUPPORTED = re.compile(
+    r"unsupported|not supported|not implemented|security limit exceeded", re.IGNORECASE
+)  # in messages of the libraries
 JXL = re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n")
-RAW_BEGINNINGS: dict[bytes, ContentType] = {
-    b"FUJIFILMCCD-RAW": "image/x-fuji-raf",
-    b"IIU\0": "image/x-panasonic-rw2",
-    b"IIRO": "image/x-olympus-orf",
-    b"IIRS": "image/x-olympus-orf",
-    b"MMOR": "image/x-olympus-orf",
-}
-RAW_MAKERS: dict[bytes, ContentType] = {b"NIKON": "image/x-nikon-nef", b"SONY": "image/x-sony-arw"}
-MAKE, ORIENTATION, PHOTOMETRIC, SUB_IFDS, DNG_VERSION = 271, 274, 262, 330, 50706  # tags of TIFF
-COLOR_FILTER_ARRAY = 32803  # the photometric interpretation of the data of a sensor
-ADVICE = "Convert the image to PNG or JPEG."
-JPEG = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]")
-SEGMENT = struct.Struct(">BBH")
-FRAME = struct.Struct(">HH")
-LOSSY_FRAMES = {0xC0, 0xC1, 0xC2}  # of a JPEG. The data of a sensor are often in a lossless one.
-CANON_BOX = re.compile(rb"CMT[124]")  # the directories of a CR3: picture, details, position
-CANON_HEAD = 256 * 1024  # bytes
-MAX_SEGMENTS = 1000  # of a JPEG in front of its frame
 
 
 def prepare(formats: list[str]) -> None:
@@ -88,16 +72,16 @@ def recognize(data: Data) -> tuple[str, ContentType] | None:
         return "jxl", "image/jxl"
     if HEIF_BRANDS.match(data) and headers.heif_properties(data, b"hvcC"):
         return "heic", "image/heic"
-    raw = _raw_type(data)
+    raw = camera_raw.type_of(data)
     return raw and ("raw", raw)
 
 
 def require(name: str, formats: list[str]) -> None:
     """Raise RejectedImageError if a format is switched off, or its library is not installed."""
     if name not in formats:
-        raise RejectedImageError("unsupported-image", f"{TITLES[name]} is switched off here. {ADVICE}")
+        raise RejectedImageError("unsupported-image", f"{TITLES[name]} is switched off here. {camera_raw.ADVICE}")
     if name not in installed:
-        raise RejectedImageError("unsupported-image", f"{TITLES[name]} is not installed here. {ADVICE}")
+        raise RejectedImageError("unsupported-image", f"{TITLES[name]} is not installed here. {camera_raw.ADVICE}")
 
 
 def read(data: Data, max_pixels: int, small_pixels: int | None, formats: list[str]) -> Reading:
@@ -112,11 +96,12 @@ def read(data: Data, max_pixels: int, small_pixels: int | None, formats: list[st
     name, type = found
     require(name, formats)
     if name == "raw":
-        jpeg, orientation = preview(data)
-        made = vips.read(jpeg, max_pixels, small_pixels, orientation, _exif_of_raw(data, type))
+        jpeg, orientation = camera_raw.preview(data, type)
+        made = vips.read(jpeg, max_pixels, small_pixels, orientation, camera_raw.blocks(data, type))
         return made._replace(measure=made.measure._replace(content_type=type))
     image, info = _decoded(data, type, max_pixels, small_pixels)
-    blocks = capture.Blocks((_bytes(info.get("exif")),), _bytes(info.get("xmp")))
+    packet = headers.jxl_xmp(data) if type == "image/jxl" else _bytes(info.get("xmp"))
+    blocks = capture.Blocks((_bytes(info.get("exif")),), packet)
     try:
         tiny = small_picture.shrunk(image)
     except pyvips.Error:
@@ -138,7 +123,7 @@ def thumbnail(
     name, type = found
     require(name, formats)
     if name == "raw":
-        jpeg, orientation = preview(data)
+        jpeg, orientation = camera_raw.preview(data, type)
         return vips.thumbnail(jpeg, size, format, max_pixels, small_pixels, orientation)
     image, _ = _decoded(data, type, max_pixels, small_pixels)
     try:
@@ -171,6 +156,8 @@ def _decoded(
         if vips.OUT_OF_MEMORY.search(str(error)):
             raise MemoryError from None
         title = TITLES[recognized[0]] if (recognized := recognize(data)) else "image"
+        if UNSUPPORTED.search(str(error)):
+            raise vips.unsupported(title) from None
         raise RejectedImageError("broken-image", f"The {title} is damaged, or its end is missing.") from None
     bands = len(image.getbands())
     made = pyvips.Image.new_from_memory(pixels, image.width, image.height, bands, "uchar")
@@ -180,95 +167,3 @@ def _decoded(
     if profile := headers.bmp_profile(data) if type == "image/bmp" else image.info.get("icc_profile"):
         made.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return made, image.info
-
-
-# Camera RAW
-
-
-def preview(data: Data) -> tuple[memoryview, int]:
-    """Return the largest JPEG in a RAW file, and the orientation that the file says if the JPEG says none.
-
-    Raises RejectedImageError if there is none.
-    """
-    largest, at = 0, -1
-    for found in JPEG.finditer(data):
-        pixels = _pixels(data, found.start() + 2)
-        if pixels > largest:
-            largest, at = pixels, found.start()
-    if at < 0:
-        raise RejectedImageError("unsupported-image", f"This camera RAW has no JPEG inside. {ADVICE}")
-    directory = _directory(data, _first(data))
-    return memoryview(data)[at:], directory.get(ORIENTATION, [1])[0]
-
-
-def _exif_of_raw(data: Data, type: ContentType) -> tuple[Data | bytes, ...]:
-    """Return the structures of EXIF in a RAW file: the file itself, or those that a CR3 has in its first boxes."""
-    if type != "image/x-canon-cr3":
-        return (data,)
-    lengths = {
-        box: int.from_bytes(data[box.start() - 4 : box.start()]) for box in CANON_BOX.finditer(data, 4, CANON_HEAD)
-    }
-    return tuple(bytes(data[box.end() : box.start() - 4 + min(length, CANON_HEAD)]) for box, length in lengths.items())
-
-
-def _pixels(data: Data, at: int) -> int:
-    """Return the number of pixels of the JPEG whose segments begin there, or 0 if libvips cannot read it."""
-    for _ in range(MAX_SEGMENTS):
-        if at + 9 > len(data):
-            return 0
-        mark, marker, length = SEGMENT.unpack_from(data, at)
-        if mark != 0xFF or marker in {0xD8, 0xD9, 0xDA} or length < 2:
-            return 0
-        if marker in LOSSY_FRAMES:
-            height, width = FRAME.unpack_from(data, at + 5)
-            return int(width * height)
-        if 0xC3 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            return 0
-        at += 2 + length
-    return 0
-
-
-def _raw_type(data: Data) -> ContentType | None:
-    if bytes(data[4:12]) == b"ftypcrx ":
-        return "image/x-canon-cr3"
-    for beginning, type in RAW_BEGINNINGS.items():
-        if data[: len(beginning)] == beginning:
-            return type
-    if bytes(data[:4]) not in {b"II*\0", b"MM\0*"}:
-        return None
-    if data[8:10] == b"CR":
-        return "image/x-canon-cr2"
-    first = _directory(data, _first(data))
-    if DNG_VERSION in first:
-        return "image/x-adobe-dng"
-    directories = [first, *(_directory(data, at) for at in first.get(SUB_IFDS, [])[:8])]
-    if not any(directory.get(PHOTOMETRIC) == [COLOR_FILTER_ARRAY] for directory in directories):
-        return None
-    make = first.get(MAKE, [0])[0]
-    return next((type for maker, type in RAW_MAKERS.items() if data[make : make + len(maker)] == maker), None)
-
-
-def _order(data: Data) -> str:
-    return ">" if data[:1] == b"M" else "<"
-
-
-def _first(data: Data) -> int:
-    """Return the place of the first directory of a TIFF."""
-    return int.from_bytes(data[4:8], "big" if _order(data) == ">" else "little")
-
-
-def _directory(data: Data, at: int) -> dict[int, list[int]]:
-    """Return the numbers of a directory of a TIFF, by their tags. Those of other kinds are the place of their bytes."""
-    order, found = _order(data), dict[int, list[int]]()
-    try:
-        (count,) = struct.unpack_from(f"{order}H", data, at)
-        for entry in range(at + 2, at + 2 + 12 * count, 12):
-            tag, kind, number = struct.unpack_from(f"{order}HHI", data, entry)
-            letter, size = {3: ("H", 2), 4: ("I", 4), 13: ("I", 4)}.get(kind, ("I", 4))
-            number = number if kind in {3, 4, 13} else 1
-            place = entry + 8 if number * size <= 4 else struct.unpack_from(f"{order}I", data, entry + 8)[0]
-            if number <= 64:
-                found[tag] = list(struct.unpack_from(f"{order}{number}{letter}", data, place))
-    except (struct.error, OverflowError):
-        pass
-    return found

@@ -8,7 +8,7 @@ import struct
 
 import pyvips
 
-from app.decoder import capture, color_encoding, headers, preview
+from app.decoder import capture, color_encoding, exif, headers, preview
 from app.decoder.formats import ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
@@ -40,12 +40,14 @@ INTENT, INTENT_OF_INKS = "perceptual", "relative"
 
 # Parts of messages of libvips and its libraries about pictures that they cannot read, but others perhaps can.
 OUT_OF_MEMORY = re.compile(
-    r"out of memory|memory allocation error|alloca\w+ .*failed|failed to allocate", re.IGNORECASE
+    r"out of memory|memory allocation error(?!: Security limit)|alloca\w+ .*failed|failed to allocate", re.IGNORECASE
 )
 UNSUPPORTED = re.compile(
     r"has not been built in|Unsupported feature: Unsupported (?!essential)|No 'pitm' box|No meta box|not configured|"
+    r"VipsJpeg: Unsupported (JPEG|color)|No or invalid primary item|Non-existing alpha image|Security limit exceeded|"
     r"tile size out of range|"
-    r"planes not supported|samples out of range|bad labq format|not a whole number of bytes"
+    r"planes not supported|samples out of range|bad labq format|not a whole number of bytes|"
+    r"tiff2vips: (not|unsupported) |images? not supported"
 )
 # The name of a format for people, by the first bytes.
 NAMES = {
@@ -64,6 +66,13 @@ SAVERS: dict[ThumbnailType, tuple[str, dict[str, object]]] = {
     "image/webp": ("webpsave_buffer", {"Q": 80, "effort": 2}),
     "image/jpeg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True}),
 }
+# Of a small picture, each pixel counts: the colors of its neighbors must not mix.
+SMALL_SIDE = 128  # pixels. A noisy picture of that size has 50 KB without loss, and an icon 5 KB.
+SAVED_SMALL: dict[ThumbnailType, dict[str, object]] = {
+    "image/avif": {"Q": 90, "subsample_mode": "off"},
+    "image/webp": {"lossless": True},
+    "image/jpeg": {"Q": 95, "subsample_mode": "off"},
+}
 
 # The beginning of a segment of a JPEG. FF00 is data, FFD0 to FFD7 are marks in it, FF01 and FFD8 have no length, FF is
 # padding.
@@ -74,6 +83,7 @@ END_OF_IMAGE = b"\xd9"
 # 100,000,000.
 MAX_SIDE = 10_000_000
 SCREEN = struct.Struct("<HH")  # width and height in the head of a GIF
+NO_BLOCKS = capture.Blocks()
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
 
@@ -102,11 +112,11 @@ def read(
     max_pixels: int,
     small_pixels: int | None = None,
     orientation: int = 1,
-    exif: tuple[Data | bytes, ...] = (),
+    also: capture.Blocks = NO_BLOCKS,
 ) -> Reading:
     """Return what one pass over the content tells of its first picture.
 
-    `orientation` counts if the content itself has none, and blocks of EXIF come before its own.
+    `orientation` counts if the content itself has none, and the blocks of metadata `also` come before its own.
 
     The whole picture is decoded once, as a stream, to find out whether it can be decoded. Of a JPEG only the first rows
     are decoded: for the others the decoder accepts any data with a warning. The markers of a JPEG show whether all rows
@@ -140,9 +150,14 @@ def read(
         tiny = preview.of_jpeg(image)
     if orientation in TURNED:
         width, height = height, width
+    texts = headers.png_metadata(content) if loader == "pngload_source" else {}
     if loader == "tiffload_source":
-        exif = (*exif, content)
-    blocks = capture.Blocks((*exif, _blob(image, "exif-data")), _blob(image, "xmp-data"), _blob(image, "iptc-data"))
+        also = also._replace(iptc=exif.block(content, exif.IPTC))  # libvips exchanges bytes if they are called numbers
+    blocks = capture.Blocks(
+        (*also.exif, content if loader == "tiffload_source" else _blob(image, "exif-data"), texts.get("exif", b"")),
+        also.xmp or _blob(image, "xmp-data") or texts.get("xmp", b""),
+        also.iptc or _blob(image, "iptc-data") or texts.get("iptc", b""),
+    )
     return reading(Measure(LOADERS[loader], width, height), tiny, content, blocks, orientation)
 
 
@@ -212,6 +227,8 @@ def _encoded(image: pyvips.Image, format: ThumbnailType) -> bytes:
     if format == "image/jpeg" and image.hasalpha():
         image = image.flatten(background=255)
     saver, options = SAVERS[format]
+    if max(image.width, image.height) <= SMALL_SIDE:
+        options = options | SAVED_SMALL[format]
     encoded: bytes = getattr(image, saver)(keep="none", **options)
     return encoded
 
@@ -365,7 +382,10 @@ def broken(error: pyvips.Error, content: Data) -> RejectedImageError:
         raise MemoryError
     name = next((name for beginning, name in NAMES.items() if beginning.match(content)), "image")
     if UNSUPPORTED.search(said):
-        return RejectedImageError(
-            "unsupported-image", f"This kind of {name} is not supported. Convert it to PNG or JPEG."
-        )
+        return unsupported(name)
     return RejectedImageError("broken-image", f"The {name} is damaged, or its end is missing.")
+
+
+def unsupported(name: str) -> RejectedImageError:
+    """Return the error for a rare kind of a format, which others perhaps can read."""
+    return RejectedImageError("unsupported-image", f"This kind of {name} is not supported. Convert it to PNG or JPEG.")

@@ -26,12 +26,17 @@ UTF_8 = b"\x1b%G"  # the value of the dataset 1:90
 CHARACTERS = 0x015A  # record 1, dataset 90
 APPLICATION = 2  # the record of captions and keywords
 
+# The encoding of a packet by its first bytes, with a mark or without. All others are UTF-8.
+UTF_16 = {b"\xfe\xff": "utf-16-be", b"\0<": "utf-16-be", b"\xff\xfe": "utf-16-le", b"<\0": "utf-16-le"}
+
 Texts = dict[str, list[str]]
 
 
 def read(packet: bytes) -> Texts:
     """Return the texts of a packet by names such as `dc:subject`."""
     content = packet[:MAX_BYTES]
+    if encoding := UTF_16.get(content[:2]):
+        content = content.decode(encoding, errors="replace").removeprefix("\ufeff").encode()
     if FORBIDDEN.search(content):
         return {}
     # The encoding is given: Python would open a file for another one. The sandbox limits time and memory.
@@ -68,7 +73,7 @@ def read_iptc(block: bytes) -> dict[int, list[str]]:
         length = int.from_bytes(block[at : at + 4])
         block = block[at + 4 : at + 4 + length]
     found: dict[int, list[bytes]] = {}
-    encoding, at = "latin-1", 0
+    encoding, at = "cp1252", 0
     while at + 5 <= len(block) and block[at] == 0x1C:
         number, length = int.from_bytes(block[at + 1 : at + 3]), int.from_bytes(block[at + 3 : at + 5])
         if length >= 0x8000:  # longer than any text
@@ -82,7 +87,7 @@ def read_iptc(block: bytes) -> dict[int, list[str]]:
     return {number: [decode(value, encoding) for value in values] for number, values in found.items()}
 
 
-def decode(content: bytes, encoding: str = "latin-1") -> str:
+def decode(content: bytes, encoding: str = "cp1252") -> str:
     """Return the text. Most programs write UTF-8, whatever the standard says; `encoding` is that of the others."""
     try:
         return content.decode()

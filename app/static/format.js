@@ -55,10 +55,19 @@ const EXTENSIONS = new Map([
 ]);
 
 /**
+ * Return a text without the characters that turn the direction of the text behind them: with U+202E, "gnp.exe" looks
+ * like "exe.png".
+ * @param {string} text
+ * @param {string} [instead]
+ */
+export const unturned = (text, instead = "") => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, instead);
+
+/**
  * Return the name of the file to save an image in. It ends with an extension of the type, as that of the API does.
  * @param {{ filename: string, content_type: string }} image
  */
-export function savedName({ filename, content_type: type }) {
+export function savedName({ filename: given, content_type: type }) {
+  const filename = unturned(given, "_");
   const known = EXTENSIONS.get(type);
   const extension = filename.slice(filename.lastIndexOf(".") + 1).toLowerCase();
   return !known || (filename.includes(".") && known.includes(extension)) ? filename : `${filename}.${known[0]}`;

@@ -26,6 +26,7 @@ PLAIN = {b"7bit", b"8bit", b"binary"}  # values of Content-Transfer-Encoding tha
 FILENAME_EXTENDED = re.compile(rb";\s*filename\*\s*=", re.IGNORECASE)
 # RFC 8187, section 3.2.1: charset, language and the percent-encoded value.
 EXTENDED_VALUE = re.compile(rb"(utf-8|iso-8859-1)'[^']*'((?:[^%]|%[0-9a-f]{2})*)", re.IGNORECASE | re.DOTALL)
+EXTENDED_EXAMPLE = "filename*=UTF-8''gr%C3%BCn.jpg"
 
 
 class Limits(NamedTuple):
@@ -202,16 +203,20 @@ def filename_in(disposition: bytes) -> str | None:
     """Return the file name in a Content-Disposition: `filename*` (RFC 8187) if it is valid, else `filename`, else None.
 
     Some clients write RFC 2047 words or percent-encoding into `filename`. Such a name is also a valid literal name, so
-    only their `filename*` tells the difference.
+    only their `filename*` tells the difference. Raises ProblemError: 400 if the only name is a wrong `filename*`.
     """
     # python-multipart drops parameters with an asterisk in their name, but knows what is inside quotes and what is not.
+    extended = None
     renamed, count = FILENAME_EXTENDED.subn(b";filename(extended)=", disposition)
     if count:
-        value = EXTENDED_VALUE.fullmatch(parse_options_header(renamed)[1].get(b"filename(extended)", b""))
+        extended = parse_options_header(renamed)[1].get(b"filename(extended)")
+        value = None if extended is None else EXTENDED_VALUE.fullmatch(extended)
         if value is not None:
             with suppress(UnicodeDecodeError):
                 return unquote_to_bytes(value[2]).decode(value[1].decode())
     filename = parse_options_header(disposition)[1].get(b"filename")
+    if filename is None and extended is not None:
+        raise ProblemError(400, detail=f"The value of filename* is wrong. A right one is {EXTENDED_EXAMPLE}.")
     return None if filename is None else _decode(filename)
 
 

@@ -19,6 +19,7 @@ from app.web.state import State
 
 HTML = "text/html"
 JSON = "application/json"
+FORM = "multipart/form-data"
 MERGE_PATCH = "application/merge-patch+json"
 
 Endpoint = Callable[[Request[State]], Awaitable[Response]]
@@ -53,6 +54,7 @@ class Body:
 
     content: Mapping[str, Schema]
     max_bytes: Callable[[Settings], int]
+    max_form_bytes: Callable[[Settings], int] | None = None  # if a form may have more
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from uuid import UUID
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.convertors import UUIDConvertor
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,7 +27,7 @@ from app.web.auth import admit
 from app.web.headers import declares_body
 from app.web.limits import limited, require_length
 from app.web.negotiation import coding, media_type, quality
-from app.web.operations import JSON, Body, Operation
+from app.web.operations import FORM, JSON, Body, Operation
 from app.web.parameters import NoParameters, parameters
 from app.web.problems import TRY_AGAIN, ProblemError, answer, unavailable
 from app.web.security import secure
@@ -111,6 +112,11 @@ class _Resource:
             for operation in operations
             if operation.body is not None
         }
+        self._max_form_bytes = {
+            operation.method: operation.body.max_form_bytes(settings)
+            for operation in operations
+            if operation.body is not None and operation.body.max_form_bytes is not None
+        }
         self._allow = ", ".join(sorted({*self._operations, "OPTIONS"}))
         self._accepted = _accepted_bodies(operations)
         # OPTIONS needs the lowest scope of the path, an unknown method the highest. No scope: the path is public.
@@ -138,6 +144,8 @@ class _Resource:
         operation = self._operations.get(method)
         has_body = operation is not None and (operation.body is not None or declares_body(scope["headers"]))
         max_bytes = self._max_body_bytes.get(method, 0)
+        if method in self._max_form_bytes and media_type(Headers(scope=scope).get("content-type", "")) == FORM:
+            max_bytes = self._max_form_bytes[method]
         if has_body:
             receive = limited(scope["state"]["settings"], receive, max_bytes)
         request = ApiRequest(scope, receive, send)

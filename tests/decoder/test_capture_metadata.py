@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from app.decoder.capture import Blocks
 from app.decoder.capture_models import Described
 from app.decoder.client import Codec
 from app.decoder.thumbhash import dominant_color, thumbhash
+from tests.support.hostile import chunk
 from tests.support.pictures import photo, picture
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -81,6 +83,65 @@ def test_the_keywords_of_windows_are_read_in_the_sandbox(codec: Codec) -> None:
     assert codec.read(photo(t40094=keywords, t40092=keywords)).capture["keywords"] == ["Meer", "Café"]
 
 
+def profile(name: bytes, block: bytes) -> bytes:
+    """Return the content of a text of a PNG, as ImageMagick writes it."""
+    digits = block.hex().encode()
+    lines = b"\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    return b"\n%b\n%8d\n%b\n" % (name, len(block), lines)
+
+
+def test_a_png_may_have_its_metadata_as_texts(codec: Codec) -> None:
+    block = Image.open(io.BytesIO(photo())).info["exif"]
+    plain = picture("PNG")
+    texts = {
+        chunk(b"zTXt", b"Raw profile type APP1\0\0" + zlib.compress(profile(b"generic profile", block))): "model",
+        chunk(b"tEXt", b"Raw profile type exif\0" + profile(b"exif", block)): "model",
+        chunk(b"tEXt", b"Raw profile type xmp\0" + profile(b"xmp", xmp())): "rating",
+        chunk(b"tEXt", b"Raw profile type iptc\0" + profile(b"iptc", dataset(120, b"A boat"))): "caption",
+    }
+    wrong = [b"Raw profile type exif\0", b"Raw profile type exif\0\nexif\n 9\nzz"]
+    assert codec.read(plain[:33] + b"".join(chunk(b"tEXt", text) for text in wrong) + plain[33:]).capture == {}
+    assert codec.read(plain[:33] + chunk(b"zTXt", wrong[0] + b"\0\xff") + plain[33:]).capture == {}
+    for text, name in texts.items():
+        assert name in codec.read(plain[:33] + text + plain[33:]).capture
+        assert name in codec.read(plain[:-12] + text + plain[-12:]).capture
+
+
+def test_a_png_may_have_its_metadata_behind_the_pixels(codec: Codec) -> None:
+    plain = picture("PNG")
+    block = Image.open(io.BytesIO(photo())).info["exif"].removeprefix(b"Exif\0\0")
+    for text, name in (
+        (chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + xmp()), "rating"),
+        (chunk(b"eXIf", block), "model"),
+    ):
+        assert name in codec.read(plain[:-12] + text + plain[-12:]).capture
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_iptc_of_a_tiff_may_be_called_numbers(codec: Codec, order: str) -> None:
+    block = dataset(120, b"A boat").ljust(12, b"\0")
+    tags = [(256, 4, 1), (257, 4, 1), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (278, 4, 1), (279, 4, 1)]
+    entries = [
+        (tag, kind, 1, struct.pack(f"{order}{'I' if kind == 4 else 'H'}", value).ljust(4, b"\0"))
+        for tag, kind, value in tags
+    ]
+    place = 8 + 2 + 12 * (len(entries) + 1) + 4
+    entries.append((33723, 4, 3, struct.pack(f"{order}I", place)))
+
+    assert codec.read(tiff(*entries, order=order) + block).capture == {"caption": "A boat"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-16", "utf-8-sig"])
+def test_xmp_may_be_utf_16(codec: Codec, encoding: str) -> None:
+    packet = xmp().decode().encode(encoding)
+    segment = b"http://ns.adobe.com/xap/1.0/\0" + packet
+    jpeg = picture()
+
+    content = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(segment)) + segment + jpeg[2:]
+
+    assert codec.read(content).capture["keywords"] == ["sea", "Café"]
+
+
 def test_a_picture_without_metadata_says_nothing(codec: Codec) -> None:
     found = codec.read(picture())
 
@@ -141,6 +202,68 @@ def test_a_number_that_cannot_be_true_is_left_out(tag: int, name: str, fraction:
     block = tiff((tag, 5, 1, struct.pack("<I", 26))) + struct.pack("<II", *fraction)
 
     assert name not in capture.read(Blocks((block,)), NOW).capture
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "attribute", "name", "expected"),
+    [
+        (0x829A, 5, 'exif:ExposureTime="1/250"', "exposure_seconds", 0.004),
+        (0x829D, 5, 'exif:FNumber="28/10"', "aperture", 2.8),
+        (0x920A, 5, 'exif:FocalLength="85"', "focal_length_mm", 85.0),
+        (0x8827, 3, 'exif:ISOSpeedRatings="200"', "iso", 200),
+        (0x8827, 3, 'exifEX:PhotographicSensitivity="200"', "iso", 200),
+    ],
+)
+def test_the_first_valid_number_counts(tag: int, kind: int, attribute: str, name: str, expected: float) -> None:
+    block = tiff((tag, kind, 1, struct.pack("<I", 26 if kind == 5 else 0))) + bytes(8)
+    packet = xmp(f'xmlns:exifEX="http://cipa.jp/exif/1.0/" {attribute}')
+
+    assert capture.read(Blocks((block,), packet), NOW).capture[name] == expected
+
+
+@pytest.mark.parametrize("tag", [0x8831, 0x8832])
+def test_an_iso_above_65535_is_in_another_tag(tag: int) -> None:
+    block = tiff((0x8827, 3, 1, b"\xff\xff\0\0"), (tag, 4, 1, struct.pack("<I", 102_400)))
+
+    assert capture.read(Blocks((block,)), NOW).capture["iso"] == 102_400
+
+
+def gps(*parts: tuple[int, int], below: bytes = b"\0") -> bytes:
+    """EXIF with a position: the parts of the latitude, longitude 0 west, altitude 0."""
+    rationals = b"".join(struct.pack("<II", *part) for part in (*parts, (0, 1)))
+    place = 26 + 2 + 6 * 12 + 4
+    directory = struct.pack("<H", 6)
+    for entry in (
+        (1, 2, 2, b"n\0\0\0"), (2, 5, len(parts), struct.pack("<I", place)), (3, 2, 2, b"W\0\0\0"),
+        (4, 5, 1, struct.pack("<I", place + 8 * len(parts))), (5, 1, 1, below.ljust(4, b"\0")),
+        (6, 5, 1, struct.pack("<I", place + 8 * (len(parts) - 1))),
+    ):  # fmt: skip
+        directory += struct.pack("<HHI4s", *entry)
+    return tiff((0x8825, 4, 1, struct.pack("<I", 26))) + directory + bytes(4) + rationals
+
+
+def test_a_position_may_lack_its_seconds_and_may_be_below_the_sea() -> None:
+    lacking = capture.read(Blocks((gps((48, 1), (30, 1), (0, 0)),)), NOW).location
+    below = capture.read(Blocks((gps((48, 1), (30, 1), (36, 1), below=b"\3"),)), NOW).location
+
+    as_number = gps((48, 1), (30, 1), (36, 1), below=b"\1").replace(b"\5\0\1\0\1\0", b"\5\0\3\0\1\0")
+
+    assert capture.read(Blocks((as_number,)), NOW).location == below
+    assert repr(lacking) == "{'latitude': 48.5, 'longitude': 0.0}"  # 0.0 and not -0.0, which JSON has too
+    assert repr(below) == "{'latitude': 48.51, 'longitude': 0.0, 'altitude_m': -36.0}"
+
+
+def test_texts_of_windows_are_read_in_the_sandbox(codec: Codec) -> None:
+    caption = "“Boat” for 20 €"
+
+    assert codec.read(photo(t270=caption.encode("cp1252"))).capture["caption"] == caption
+    assert capture.read(Blocks(iptc=dataset(120, caption.encode("cp1252"))), NOW).capture["caption"] == caption
+
+
+def test_the_copyright_may_be_only_that_of_the_editor() -> None:
+    block = tiff((33432, 2, 9, struct.pack("<I", 26))) + b" \0Editor\0"
+
+    assert capture.read(Blocks((block,)), NOW).capture == {"copyright": "Editor"}
 
 
 @pytest.mark.parametrize("position", [(0, 0), (91, 10), (10, 181)])

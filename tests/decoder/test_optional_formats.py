@@ -5,7 +5,7 @@ import importlib.util
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -58,6 +58,8 @@ def raw_tiff(
     return (head.ljust(make_at, b"\0") + make).ljust(strip_at, b"\0") + bytes(64) + inside + bytes(100)
 
 
+RATED = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+    <r:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></r:RDF></x:xmpmeta>"""
 SUB_IFD = rational(330, 4, 1, 8)  # the same directory
 DNG = rational(50706, 1, 4, 0x0401)
 SMALL, LOSSLESS = (
@@ -130,6 +132,44 @@ def test_a_raw_is_turned_as_its_file_says_or_as_its_jpeg_says(codec: Codec) -> N
         assert close(picture_of(codec, content), BASE.transpose(Image.Transpose.ROTATE_270))
 
 
+def test_a_cr3_is_turned_as_its_first_directory_says(codec: Codec) -> None:
+    directory = raw_tiff(orientation=6)[:500]
+    content = b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + struct.pack(">I4s", 8 + len(directory), b"CMT1") + directory
+
+    assert codec.measure(content + jpeg())[1:] == (HEIGHT, WIDTH)
+    assert close(picture_of(codec, content + jpeg()), BASE.transpose(Image.Transpose.ROTATE_270))
+
+
+def test_what_is_no_preview_is_not_shown(codec: Codec) -> None:
+    """Neither bytes of a sensor that begin as a JPEG by chance, nor the tiles of a sensor, which are JPEGs."""
+    by_chance = b"\xff\xd8\xff\xc0\xf1\xe2\xd3\xc4\xb5\xa6\x97" + bytes(range(100))
+    tile = encoded("JPEG", BASE.resize((400, 300)))
+    tiles = rational(322, 3, 1, 400), rational(323, 3, 1, 300)
+    for content in (raw_tiff(DNG, inside=by_chance + jpeg()), raw_tiff(DNG, *tiles, inside=tile + jpeg() + tile)):
+        assert codec.measure(content)[1:] == (WIDTH, HEIGHT)
+        assert close(picture_of(codec, content), BASE)
+
+
+def test_a_raw_has_the_xmp_of_its_file(codec: Codec) -> None:
+    packet = RATED
+    plain = raw_tiff(DNG, rational(700, 1, len(packet), 0), inside=jpeg())
+    dng = plain.replace(rational(700, 1, len(packet), 0), rational(700, 1, len(packet), len(plain))) + packet
+    uuid = b"uuid\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac"
+    box = struct.pack(">I", 4 + len(uuid) + len(packet)) + uuid + packet
+
+    for content in (dng, b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + box + bytes(100) + jpeg()):
+        assert codec.read(content).capture["rating"] == 4
+
+
+def test_a_raw_of_another_maker_is_unsupported(codec: Codec) -> None:
+    phase_one = raw_tiff()[:4] + struct.pack("<I", 20) + b"IIII" + bytes(8) + raw_tiff()[8:]
+    pentax, refused = refusal(codec, sensor(b"PENTAX")), refusal(codec, phase_one)
+
+    assert pentax.detail == refused.detail
+    assert refused.kind == "unsupported-image"
+    assert refused.detail == "Camera RAW of this maker is not supported. Convert the image to PNG or JPEG."
+
+
 def test_an_ordinary_tiff_of_a_camera_maker_is_a_tiff(codec: Codec) -> None:
     assert codec.measure(raw_tiff(make=b"NIKON CORPORATION", inside=INSIDE)) == ("image/tiff", 8, 8)
 
@@ -158,6 +198,36 @@ def test_a_bmp_is_read(mode: str, codec: Codec) -> None:
     assert close(picture_of(codec, content), image.convert("RGB"))
 
 
+def twelve_bits() -> bytes:
+    """Return a BMP with four bits for each color."""
+    header = struct.pack("<IiiHHIIiiII", 40, 2, 2, 1, 16, 3, 8, 0, 0, 0, 0) + struct.pack("<III", 0xF00, 0xF0, 0xF)
+    return b"BM" + struct.pack("<IHHI", 74, 0, 0, 66) + header + bytes(8)
+
+
+def two_grays() -> bytes:
+    """Return a TIFF with four bits for gray and four for something else."""
+    plain = raw_tiff().replace(rational(258, 3, 1, 8), rational(258, 3, 1, 4))
+    return plain.replace(rational(277, 3, 1, 1), rational(277, 3, 1, 2))
+
+
+def lossless() -> bytes:
+    """Return a JPEG that says that it has no loss, as scanners of medicine write."""
+    return jpeg().replace(b"\xff\xc0", b"\xff\xc3", 1)
+
+
+def deep() -> bytes:
+    """Return a JPEG with 12 bits for each color."""
+    return jpeg().replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c", 1)
+
+
+@pytest.mark.parametrize("make", [pytest.param(twelve_bits, marks=needs_plugins), two_grays, lossless, deep])
+def test_a_rare_kind_is_unsupported_and_not_damaged(make: Callable[[], bytes], codec: Codec) -> None:
+    refused = refusal(codec, make())
+
+    assert refused.kind == "unsupported-image"
+    assert refused.detail.endswith(" is not supported. Convert it to PNG or JPEG.")
+
+
 @needs_plugins
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"use_container": True}, {"icc_profile": SRGB}])
 def test_a_jpeg_xl_is_read(options: dict[str, Any], codec: Codec) -> None:
@@ -165,6 +235,13 @@ def test_a_jpeg_xl_is_read(options: dict[str, Any], codec: Codec) -> None:
 
     assert codec.measure(content) == ("image/jxl", WIDTH, HEIGHT)
     assert close(picture_of(codec, content), BASE)
+
+
+@needs_plugins
+def test_the_xmp_of_a_jpeg_xl_is_read(codec: Codec) -> None:
+    content = encoded("JXL", use_container=True) + struct.pack(">I4s", 8 + len(RATED), b"xml ") + RATED
+
+    assert codec.read(content).capture == {"rating": 4}
 
 
 @needs_plugins

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from app.decoder import attempt, vips
 from app.decoder.attempt import Attempt
 from app.decoder.client import Codec
-from app.decoder.formats import Measure
+from app.decoder.formats import Measure, ThumbnailType
 from app.decoder.vips import MAX_SIDE
 from app.errors import LargeImageError, RejectedImageError
 from tests.support.hostile import png
@@ -75,6 +75,20 @@ def test_an_image_with_the_longest_side_has_a_thumbnail() -> None:
 
         assert codec.measure(content)[1:] == (MAX_SIDE, 1)
         assert codec.thumbnail(content, 160, "image/webp")
+
+
+@pytest.mark.parametrize("format", ["image/avif", "image/webp", "image/jpeg"])
+def test_the_thumbnail_of_a_small_picture_keeps_the_color_of_each_pixel(format: ThumbnailType) -> None:
+    image = Image.new("RGB", (64, 48))
+    image.putdata([((255, 0, 0), (0, 90, 255))[(x + y) % 2] for y in range(48) for x in range(64)])
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    vips.prepare()
+
+    made = Image.open(io.BytesIO(vips.thumbnail(memoryview(file.getvalue()), 160, format, PIXELS)))
+
+    pairs = zip(made.convert("RGB").tobytes(), image.tobytes(), strict=True)
+    assert max(abs(a - b) for a, b in pairs) < 32
 
 
 def test_the_first_picture_of_an_animation_is_measured(measured: Measured) -> None:

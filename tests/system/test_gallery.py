@@ -313,11 +313,12 @@ def test_a_user_downloads_an_image_and_copies_its_link(site: Site, context: Brow
 
 
 def test_an_edit_is_saved_and_a_conflicting_edit_of_another_user_is_shown(site: Site, page: Page) -> None:
-    id = site.upload(title="Harbor", tags=["sea"])
+    id = site.upload(title="Har\u202ebor", tags=["sea"])
     page.goto(f"{site.url}?image={id}")
     show_form(page)
     title = page.get_by_role("textbox", name="Title")
-    expect(title).to_have_value("Harbor")
+    expect(title).to_have_value("Har\u202ebor")
+    expect(page).to_have_title("\u2068Harbor\u2069 · Images")  # U+202E would turn the direction of the words behind it
 
     title.fill("Harbour")
     page.get_by_role("combobox", name="Tags").fill("boats")

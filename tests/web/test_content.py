@@ -52,7 +52,8 @@ FILENAMES = {  # file names, and their ASCII forms for old clients
 }
 # File names that another program might run, or has no program for, and the ones that clients get.
 RENAMED = {
-    "\u202egnp.exe": "\u202egnp.exe.jpg",
+    "\u202egnp.exe": "_gnp.exe.jpg",
+    "a\u2067b\u2069.jpg": "a_b_.jpg",
     "photo.html": "photo.html.jpg",
     "jpg": "jpg.jpg",
     "photo.png": "photo.png.jpg",

@@ -133,7 +133,7 @@ def test_the_arrow_down_leads_to_the_next_row(node: Node) -> None:
 
 
 def test_the_gallery_saves_an_image_under_the_same_name_as_the_api() -> None:
-    names = ["a.jpg", "A.JPEG", "a.tif", "photo.html", "x.png.exe", "png", ".png", "", "a.", "猫.webp", "a.GIF"]
+    names = ["a.jpg", "A.JPEG", "a.tif", "photo.html", "x.png.exe", "png", ".png", "", "a.", "猫.webp", "\u202e.GIF"]
     images = [{"filename": name, "content_type": type} for type in EXTENSIONS for name in names]
     code = f"""
         import {{ savedName }} from "{STATIC / "format.js"}";

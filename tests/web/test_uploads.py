@@ -207,6 +207,9 @@ async def test_a_wrong_file_name_in_the_head_is_rejected(client: httpx.AsyncClie
         b"attachment; filename*=UTF-8''a%00b.jpg",
         b"attachment; filename*=UTF-8''a%0Ab.jpg",
         b'x; filename="\xe9"',
+        b"attachment; filename*=UTF-8''%ff",
+        b"attachment; filename*=UTF-8''100%.jpg",
+        b"attachment; filename*=cat.jpg",
     ]
     for given in [*wrong, b"attachment; filename=" + b"a" * 256]:
         headers = [(b"content-type", b"image/jpeg"), (b"content-disposition", given)]
@@ -378,10 +381,16 @@ async def test_the_limit_is_on_the_bytes_of_the_image(client: httpx.AsyncClient)
     too_large = picture() + b"\x00" * 5_000_000
 
     in_a_form = await client.post("/v1/images", files={"file": too_large})
-    raw = await client.post("/v1/images", content=too_large, headers={"Content-Type": "image/jpeg"})
+
+    async def in_chunks() -> AsyncIterator[bytes]:
+        yield too_large
+
+    raw = await client.post("/v1/images", content=in_chunks(), headers=JPEG)
+    declared = await client.post("/v1/images", content=too_large, headers=JPEG)
 
     problem(in_a_form, 413)
-    problem(raw, 413)
+    for response in (raw, declared):
+        assert problem(response, 413)["detail"] == "The request is larger than the limit of 5000000 bytes."
 
 
 OTHER_MEDIA_TYPES = ["application/octet-stream", "text/html", "application/json", "image", "", "é/\xff"]

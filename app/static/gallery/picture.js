@@ -1,7 +1,7 @@
 // The open image: a dialog with the picture, its facts and the form. Opens, steps, saves, merges edits, closes.
 import { ask, Problem } from "../api.js";
 import { find, make } from "../dom.js";
-import { bytes, moment } from "../format.js";
+import { bytes, moment, unturned } from "../format.js";
 import { filters, go, openImage } from "./address.js";
 import { captured } from "./capture.js";
 import { FIELDS, form, showNote } from "./form.js";
@@ -31,7 +31,7 @@ const actions = [find("#download", HTMLButtonElement), find("#delete", HTMLButto
 export function showWindowTitle() {
   const parameters = filters();
   const view = [parameters.get("q"), ...parameters.getAll("tag")].filter(Boolean).join(", ");
-  document.title = [picture.image && isolatedName(picture.image), view, "Images"].filter(Boolean).join(" · ");
+  document.title = [picture.image && isolatedName(picture.image), unturned(view), "Images"].filter(Boolean).join(" · ");
 }
 
 class Picture {
@@ -104,7 +104,7 @@ class Picture {
     view.describe(image.description || nameOf(image));
     /** @type {Record<string, Node | string>} */
     const values = {
-      "File name": image.filename,
+      "File name": unturned(image.filename),
       Type: image.content_type.replace("image/", "").toUpperCase(),
       Size: `${image.width} × ${image.height}, ${bytes(image.byte_size)}`,
       Stored: moment(image.created_at),

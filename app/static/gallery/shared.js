@@ -1,6 +1,7 @@
 // Helpers that several parts of the gallery use: the API's images, object URLs of their bytes, and small elements.
 import { ask, Problem } from "../api.js";
 import { make } from "../dom.js";
+import { unturned } from "../format.js";
 
 export const API = "v1/images";
 
@@ -39,7 +40,7 @@ export const API = "v1/images";
  * @param {Pick<ApiImage, "title" | "filename">} image
  */
 export const nameOf = ({ title, filename }) =>
-  title && /[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(title) ? title : filename;
+  unturned(title && /[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(title) ? title : filename);
 
 /**
  * Return a name that does not change the direction of the text around it.

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
 
 from app.database import queries
-from app.decoder.formats import EXTENSIONS, named_for
+from app.decoder.formats import EXTENSIONS, TURNS, named_for
 from app.errors import AppError, ContentMissingError, ImageNotFoundError
 from app.observability.logs import logger
 from app.storage import keys, store
@@ -62,7 +62,7 @@ async def get_content(request: Request[State]) -> Response:
     # The type of an adopted row may be wrong. Browsers show only the types that this service accepts.
     shown = row["content_type"] in EXTENSIONS
     disposition = "inline" if shown else "attachment"
-    filename = named_for(row["content_type"], row["filename"]) if shown else row["filename"]
+    filename = named_for(row["content_type"], row["filename"]) if shown else TURNS.sub("_", row["filename"])
     headers = {
         **validators(f'"{quote(row["sha256"], safe="")}"', row["created_at"]),
         "Accept-Ranges": "bytes",

@@ -20,15 +20,14 @@ from app.settings import Settings
 from app.storage.spool import Content, Spool
 from app.web.auth import confirm
 from app.web.endpoints.images import PATH, image_response
-from app.web.limits import too_large, upload_slot, while_connected
+from app.web.limits import upload_slot, while_connected
 from app.web.multipart import Form, Limits, file_error, filename_in, read_form
 from app.web.negotiation import media_type
-from app.web.operations import CONTENT_DISPOSITION, JSON, Answer, Body, Tag, operation
+from app.web.operations import CONTENT_DISPOSITION, FORM, JSON, Answer, Body, Tag, operation
 from app.web.parameters import parameters, values
 from app.web.problems import FieldError, ProblemError, invalid
 from app.web.state import State
 
-FORM = "multipart/form-data"
 OTHER_FIELDS = 4  # title, description, attributes and use, beside the tags
 GIVEN_TWICE = "is a query parameter too. Send it once"
 
@@ -55,8 +54,6 @@ async def receive(request: Request[State], settings: Settings) -> AsyncIterator[
         filename = _filename_in_head(request, settings)
         with Spool() as spool:
             async for chunk in request.stream():
-                if spool.size + len(chunk) > settings.max_upload_bytes:
-                    raise too_large(settings.max_upload_bytes)
                 await spool.receive(chunk)
             yield Upload(spool.content(), filename, query)
 
@@ -123,7 +120,8 @@ def _last_component(filename: str, settings: Settings) -> str | None:
             FORM: UploadForm,
             "image/*": {"type": "string", "format": "binary", "description": f"One of {', '.join(EXTENSIONS)}."},
         },
-        max_bytes=lambda settings: settings.max_upload_bytes + 2 * settings.max_record_bytes,
+        max_bytes=lambda settings: settings.max_upload_bytes,
+        max_form_bytes=lambda settings: settings.max_upload_bytes + 2 * settings.max_record_bytes,
     ),
     answers=(
         Answer(201, "The image is stored.", {JSON: Image}, ("Location", "ETag")),
