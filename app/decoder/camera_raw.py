@@ -60,7 +60,7 @@ def type_of(data: Data) -> ContentType | None:
     is_raw = any(directory.get(PHOTOMETRIC) == [COLOR_FILTER_ARRAY] for directory in directories)
     if not is_raw and data[8:12] != PHASE_ONE:
         return None
-    make = directories[0].get(MAKE, [0])[0]
+    make = (directories[0].get(MAKE) or [0])[0]
     for maker, type in MAKERS.items():
         if data[make : make + len(maker)] == maker:
             return type

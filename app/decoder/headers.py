@@ -158,6 +158,8 @@ def _boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]
         size, name = struct.unpack_from(">I4s", data, start)
         head = 8
         if size == 1:
+            if start + 16 > end:
+                return
             (size,) = struct.unpack_from(">Q", data, start + 8)
             head = 16
         following = start + size if size else end

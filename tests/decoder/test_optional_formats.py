@@ -242,6 +242,7 @@ def test_the_xmp_of_a_jpeg_xl_is_read(codec: Codec) -> None:
     content = encoded("JXL", use_container=True) + struct.pack(">I4s", 8 + len(RATED), b"xml ") + RATED
 
     assert codec.read(content).capture == {"rating": 4}
+    assert codec.read(encoded("JXL", use_container=True) + b"\0\0\0\1xml ").capture == {}  # a box that is cut
 
 
 @needs_plugins
