@@ -19,7 +19,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from app.web.server import lingering, protocol
+from app.web.server import accepting, lingering, protocol
 from app.web.server.request_log import REJECTION
 from app.web.server.response import Cycle
 from tests.conftest import free_port
@@ -454,6 +454,22 @@ def test_a_body_of_chunks_with_one_byte_ends_the_connection(service: Service, pa
     wait_until(lambda: service.connections == 0)
 
 
+async def test_heads_that_are_not_complete_have_a_budget_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, 10,000 connections of clients without a token hold hundreds of MiB."""
+    monkeypatch.setattr(protocol, "MAX_HELD_BYTES", 100_000)
+    large, many = GET[:-2] + b"a: %s\r\n" % bytes(20_000).replace(b"\0", b"x"), GET[:-2] + b"a:\r\n" * 150
+    connections = [connected(protocol.HttpProtocol) for _ in range(8)]
+    for connection, head in zip(connections, [large, large, large, large, many, many, large, GET[:-2]], strict=True):
+        connection.data_received(head)
+
+    writes: list[Any] = [connection.transport._own.write for connection in connections]
+    assert [write.called for write in writes] == [False] * 5 + [True, True, False]
+    assert b" 503 " in writes[6].call_args[0][0]
+    for connection in connections:
+        connection.connection_lost(None)
+    assert protocol.HttpProtocol._held_by_all == 0
+
+
 async def test_connections_with_tiny_chunks_take_turns() -> None:
     """Otherwise all other requests wait until each of many such connections is parsed."""
     pieces: list[protocol.HttpProtocol] = []
@@ -596,7 +612,7 @@ def test_a_slow_reader_gets_the_whole_answer(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "busy", "expected"), [(1, False, []), (2, False, [protocol.PAUSE] * 2), (2, True, [])]
+    ("workers", "busy", "expected"), [(1, False, []), (2, False, [accepting.PAUSE] * 2), (2, True, [])]
 )
 def test_only_an_idle_worker_of_several_leaves_a_burst_to_the_others(
     workers: int, busy: bool, expected: list[float], monkeypatch: pytest.MonkeyPatch
@@ -607,9 +623,9 @@ def test_only_an_idle_worker_of_several_leaves_a_burst_to_the_others(
     service.server.config.workers = workers
     moment = 100.0
     paused: list[float] = []
-    monkeypatch.setattr(protocol, "monotonic", lambda: moment)
-    monkeypatch.setattr(protocol, "sleep", paused.append)
-    monkeypatch.setattr(protocol.HttpProtocol, "_accepted", 0.0)
+    monkeypatch.setattr(accepting, "monotonic", lambda: moment)
+    monkeypatch.setattr(accepting, "sleep", paused.append)
+    monkeypatch.setattr(accepting, "_accepted", 0.0)
     state = ServerState()
     state.tasks |= {Mock()} if busy else set()
     for wait in (10, 0.0005, 0.0005, 10):
@@ -702,11 +718,11 @@ def test_a_lost_connection_is_freed_at_once(service: Service, data: bytes) -> No
 
 
 def test_the_limit_leaves_half_of_the_file_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    protocol.max_connections.cache_clear()
-    for files, expected in [(64, 32), (1, 1), (1024, 512), (2**63 - 1, protocol.MAX_CONNECTIONS), (-1, 10_000)]:
+    accepting.max_connections.cache_clear()
+    for files, expected in [(64, 32), (1, 1), (1024, 512), (2**63 - 1, accepting.MAX_CONNECTIONS), (-1, 10_000)]:
         monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
-        assert protocol.max_connections() == expected
-        protocol.max_connections.cache_clear()
+        assert accepting.max_connections() == expected
+        accepting.max_connections.cache_clear()
 
 
 OFFERS = {

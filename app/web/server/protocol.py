@@ -6,11 +6,9 @@ It also closes connections while the service drains.
 import asyncio
 import math
 import re
-import resource
 import socket
 from contextlib import suppress
-from functools import cache
-from time import monotonic, sleep, time
+from time import time
 from typing import Any, ClassVar
 
 from uvicorn import Config
@@ -20,6 +18,7 @@ from app.observability.logs import logger
 from app.text import count
 from app.web.limits import STALL_TIMEOUT
 from app.web.problems import ProblemError
+from app.web.server.accepting import max_connections, spread
 from app.web.server.lingering import LINGER_BYTES, LINGER_HEAD_BYTES, LingeringTransport
 from app.web.server.parser import Parser
 from app.web.server.request_log import REJECTION
@@ -32,12 +31,12 @@ MAX_HEADERS = 200  # lines of a head: each takes 100 bytes of memory more than i
 MAX_QUEUED = 16  # requests of a connection that wait for the responses to earlier ones
 PIECE = 16_384  # bytes that are parsed at once
 MANY_CHUNKS = 256  # in a piece: they take milliseconds, so such connections take turns
-MAX_CONNECTIONS = 10_000  # of a process; fewer if it may open fewer files
 MIN_READ_BYTES = 16_384  # a client that reads less in STALL_TIMEOUT is given up
 MAX_UNREAD_BYTES = 128 * 1024**2  # of responses that wait for their clients, in a process
+MAX_HELD_BYTES = 32 * 1024**2  # of heads that are not complete, in a process: beyond it, only small ones are accepted
+SMALL_HEAD = 6144  # bytes
+HEADER_BYTES = 100  # of memory for each header, besides its text
 MANY_BYTES = 1024**2  # of one response: if more wait, the sum is looked at
-BURST = 0.001  # seconds; two connections of a burst arrive within them
-PAUSE = 0.0002  # seconds; enough for another worker to wake up
 VERSIONS = ("1.1", "1.0")
 HEAD_TOO_LONG = "Request line and headers are too long."
 TOO_MANY_HEADERS = f"Send at most {MAX_HEADERS} headers."
@@ -57,7 +56,8 @@ class HttpProtocol(HttpToolsProtocol):
       LINGER_BYTES. A client that does not read is given up after STALL_TIMEOUT.
     - Turns: after a piece with MANY_CHUNKS, the connection waits for its turn, so that it does not delay the others.
     - Memory: the next request waits until the client reads the response to the one before. If responses of more than
-      MAX_UNREAD_BYTES wait, the clients that have not read for the longest time are given up.
+      MAX_UNREAD_BYTES wait, the clients that have not read for the longest time are given up. If heads of more than
+      MAX_HELD_BYTES are not complete, the next one that is not small gets 503.
     - Connections: beyond max_connections() of this process, the ones that have waited longest for a request are closed.
       If a request runs in each of them, the new connection gets 503.
     """
@@ -72,7 +72,8 @@ class HttpProtocol(HttpToolsProtocol):
     _unread_since: float = 0.0  # the loop's time
     _is_next_due: bool = False  # the next request begins when the client has read
     _since: float = 0.0  # the loop's time at which the connection opened, or its last response ended
-    _accepted: ClassVar[float] = 0.0  # time.monotonic() of the last connection of this process
+    _held: int = 0  # bytes of memory of a head that is not complete, about
+    _held_by_all: ClassVar[int] = 0
     _turns: ClassVar[Turns] = Turns()
     _waiting: bytes | None = None  # to be parsed at its turn. None if the connection does not wait for one
 
@@ -82,7 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunks: list[bytes] = []  # of the body, since the last read
         self._number = 0  # of chunks in this piece
         if config.workers > 1 and not self.tasks:
-            self._spread()
+            spread()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport: LingeringTransport  # type: ignore[assignment]
@@ -104,6 +105,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         self._stop_stall()
+        HttpProtocol._held_by_all -= self._held
+        self._held = 0
         if self._waiting is not None:
             self._turns.remove(self._take_turn)
         self.transport.end()
@@ -154,9 +157,20 @@ class HttpProtocol(HttpToolsProtocol):
                 self._end(b"431 Request Header Fields Too Large", HEAD_TOO_LONG)
         elif not self._in_body and len(self.headers) > MAX_HEADERS:
             self._end(b"431 Request Header Fields Too Large", TOO_MANY_HEADERS)
+        elif self._hold() > SMALL_HEAD and self._held_by_all > MAX_HELD_BYTES:
+            self._end(
+                b"503 Service Unavailable", "Too many heads are not complete. Try again later.", b"retry-after: 5"
+            )
         elif self._other and not self._in_body and self._timer is None:
             self._start()
         return self._number
+
+    def _hold(self) -> int:
+        """Count the memory of the head, if it is not complete, and return it."""
+        held = 0 if self._in_body or not self._other else self._other + HEADER_BYTES * len(self.headers)
+        HttpProtocol._held_by_all += held - self._held
+        self._held = held
+        return held
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body or len(self.headers) > MAX_HEADERS:  # a trailer, or a head that is rejected when it ends
@@ -314,18 +328,6 @@ class HttpProtocol(HttpToolsProtocol):
     def _is_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    @classmethod
-    def _spread(cls) -> None:
-        """Let another worker accept the next connection of a burst, if no request runs in this one.
-
-        The event loop accepts all connections that wait, so one worker would get most of a burst. Of 8, 32 and 100 at
-        the same time, one of two workers got 87 %, 71 % and 63 % (medians). With this pause, it gets 50 %, 53 % and
-        51 %.
-        """
-        if monotonic() - cls._accepted < BURST:
-            sleep(PAUSE)
-        cls._accepted = monotonic()
-
     def _rejection(self, version: str) -> ProblemError | None:
         """Return the problem of a complete head: its version, length, target, coding or Host (RFC 9112)."""
         if version not in VERSIONS:  # without one it is HTTP/0.9, whose requests have no headers
@@ -391,10 +393,3 @@ class HttpProtocol(HttpToolsProtocol):
         ]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + text.encode())
         self._close()
-
-
-@cache
-def max_connections() -> int:
-    """Return how many connections this process takes: half of its file descriptors, which the rest of it needs too."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(1, min(files // 2, MAX_CONNECTIONS))
