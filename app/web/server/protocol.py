@@ -105,8 +105,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         self._stop_stall()
-        HttpProtocol._held_by_all -= self._held
-        self._held = 0
+        self._release()
         if self._waiting is not None:
             self._turns.remove(self._take_turn)
         self.transport.end()
@@ -171,6 +170,12 @@ class HttpProtocol(HttpToolsProtocol):
         HttpProtocol._held_by_all += held - self._held
         self._held = held
         return held
+
+    def _release(self) -> None:
+        """Free the memory of the head. A client may take long to close its connection."""
+        self.headers, self.url = [], b""
+        HttpProtocol._held_by_all -= self._held
+        self._held = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body or len(self.headers) > MAX_HEADERS:  # a trailer, or a head that is rejected when it ends
@@ -392,4 +397,5 @@ class HttpProtocol(HttpToolsProtocol):
             *headers,
         ]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + text.encode())
+        self._release()
         self._close()
