@@ -102,7 +102,7 @@ def _broken_lines() -> Iterator[str]:
 
 def _in_dotenv(sources: Sources) -> Iterator[str]:
     for name in sources.dotenv:
-        if ENVIRONMENT_ONLY.fullmatch(name):
+        if _is_of_environment(name):
             if name not in sources.environment:
                 yield f".env: {name} is read only from the environment. Set it there: export {name}=..."
         elif name not in NAMES:
@@ -115,8 +115,14 @@ def _in_secrets(sources: Sources) -> Iterator[str]:
 
 def _likely(source: str, names: Iterable[str], ratio: float) -> Iterator[str]:
     for name in names:
-        if name not in NAMES and not ENVIRONMENT_ONLY.fullmatch(name) and (nearest := _nearest(name, ratio)):
+        if name not in NAMES and not _is_of_environment(name) and (nearest := _nearest(name, ratio)):
             yield _sentence(source, name, nearest)
+
+
+def _is_of_environment(name: str) -> bool:
+    """Return whether another program reads this name from the environment, and it is no misspelt name of ours."""
+    is_misspelt = name not in NAMES and _nearest(name, ALMOST_EQUAL)
+    return ENVIRONMENT_ONLY.fullmatch(name) is not None and not is_misspelt
 
 
 def _nearest(name: str, ratio: float) -> str | None:

@@ -2,12 +2,12 @@
 
 import json
 import re
-import sys
 from typing import NamedTuple
 
 from pydantic import ByteSize
 from pydantic_core import PydanticUndefinedType
 
+from app.cli.output import note
 from app.decoder.client import describe_decoder
 from app.setting_sources import Found, Sources, unknown_names
 from app.settings import MODELS, NAMES, check_settings, format_size
@@ -66,9 +66,9 @@ def settings_rows(sources: Sources) -> list[Row]:
 
 
 def warn_of_unknown_names() -> None:
-    """Print a warning to stderr for each unknown name in a source of the settings. Call it once per command."""
+    """Note each unknown name in a source of the settings, except with --quiet. Call it once per command."""
     for sentence in unknown_names():
-        print(f"warning: {sentence}", file=sys.stderr)
+        note(f"warning: {sentence}")
 
 
 def _row(name: str, found: Found) -> Row:

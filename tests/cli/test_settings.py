@@ -16,9 +16,10 @@ from hypothesis import example
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 from pydantic_settings import BaseSettings
+from uvicorn.main import main as uvicorn_command
 
 from app import settings
-from app.cli import show_settings
+from app.cli import main, show_settings
 from app.cli.show_settings import show
 from app.cli.wait import wait_for_database
 from app.database.libpq_options import asyncpg_url
@@ -697,6 +698,31 @@ def test_an_unknown_name_is_told_with_the_nearest_one(
         "environment: unknown setting AUTHH. Did you mean AUTH?",
         f"{tmp_path}: unknown setting MIGRATION_DATABASE_UR. Did you mean MIGRATION_DATABASE_URL?",
     ]
+
+
+def test_a_misspelt_variable_of_the_server_is_told(dotenv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dotenv.write_text("UVICORN_PROT=8001\nUVICORN_HOTS=::1\nUVICORN_RELOAD=1\n")
+    for option in uvicorn_command.params:  # valid names are no mistakes
+        monkeypatch.setenv(f"UVICORN_{str(option.name).upper()}", "1")
+    monkeypatch.delenv("UVICORN_RELOAD")
+    monkeypatch.setenv("UVICORN_PROT", "8001")
+
+    assert unknown_names() == [
+        ".env: unknown setting UVICORN_PROT. Did you mean UVICORN_PORT?",
+        ".env: unknown setting UVICORN_HOTS. Did you mean UVICORN_HOST?",
+        ".env: UVICORN_RELOAD is read only from the environment. Set it there: export UVICORN_RELOAD=...",
+        "environment: unknown setting UVICORN_PROT. Did you mean UVICORN_PORT?",
+    ]
+
+
+def test_quiet_prints_no_warning(dotenv: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dotenv.write_text("MAX_TAG=3\n")
+
+    main.run(["schema", "backfill", "pause", "--quiet", "0001"])
+    assert "warning" not in capsys.readouterr().err
+
+    main.run(["schema", "backfill", "pause", "0001"])
+    assert "warning: .env: unknown setting MAX_TAG. Did you mean MAX_TAGS?" in capsys.readouterr().err
 
 
 def test_a_broken_line_of_dotenv_is_told_once(dotenv: Path, caplog: pytest.LogCaptureFixture) -> None:
