@@ -1,4 +1,4 @@
-"""Tags, and rollback to a release: `images schema tag`, `images schema rollback --to`, `images schema renumber`."""
+"""Rollback command: `images schema rollback --to`, from the plan and the question to the rollback."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from yoyo.migrations import MigrationList
 
 from app.cli.output import note, print_verdicts
 from app.errors import CommandError, ExitCode
-from app.migrations import releases, renumber, tags
+from app.migrations import releases, tags
 from app.migrations.connection import connect
 from app.plan.model import PlannedMigration
 from app.plan.plan import make_plan
@@ -18,29 +18,6 @@ from app.project import current
 from app.schema.history import shipped
 from app.settings import read_settings
 from app.text import count
-
-
-def tag_schema(name: str | None) -> None:
-    """Record a tag, or print the tags of the database."""
-    if name is not None:
-        with get_backend("settings:") as backend, backend.lock():
-            backend.tag(name)
-        return
-    with connect(read_settings()) as connection:
-        for tag in tags.read(connection):
-            last = max(tag.migration_ids)
-            print(
-                f"{tag.name}: up to {last}, {tag.tagged_at:%Y-%m-%d %H:%M:%S} UTC by {tag.username} on {tag.hostname}"
-            )
-
-
-def renumber_migration(file: Path) -> None:
-    """Rename the files of a migration, and say what else may name it."""
-    moved = renumber.renumber(file)
-    for old, new in moved:
-        print(f"renumbered {old} to {new}")
-    if not moved:
-        note("nothing to renumber: it has the next number already")
 
 
 def roll_back(name: str, folder: Path | None = None, *, is_confirmed: bool) -> ExitCode:

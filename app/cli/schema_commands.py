@@ -84,26 +84,12 @@ def show_review(names: Sequence[str], rows: int, format: str, *, save: bool = Fa
     return review(names, rows, format, save=save, with_older=with_older)
 
 
-def tag_schema(name: str | None) -> None:
-    """Record a tag, or print the tags."""
-    from app.cli import roll_back
-
-    roll_back.tag_schema(name)
-
-
 def roll_back(name: str, *, is_confirmed: bool) -> int:
     """Roll back to a release. Return ACTION_NEEDED if nothing was rolled back."""
     with development_packages():
         from app.cli import roll_back
 
     return roll_back.roll_back(name, is_confirmed=is_confirmed)
-
-
-def renumber_migration(file: Path) -> None:
-    """Give a migration the next free number."""
-    from app.cli import roll_back
-
-    roll_back.renumber_migration(file)
 
 
 def accept_migrations(names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from yoyo import read_migrations
 
-from app.cli.roll_back import renumber_migration
+from app.cli.renumber_migration import renumber_migration
 from app.errors import UsageError
 from app.migrations.renumber import renumber
 from app.migrations.validation import faults

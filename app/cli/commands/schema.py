@@ -171,7 +171,7 @@ def tag(name: str | None) -> None:
 
     `images schema rollback --to NAME` returns to them.
     """
-    from app.cli.schema_commands import tag_schema
+    from app.cli.tag_schema import tag_schema
 
     tag_schema(name)
 
@@ -202,7 +202,7 @@ def renumber(file: Path) -> None:
     and the pages. A database that has applied
     the old number gets the new one with its next `yoyo apply`.
     """
-    from app.cli.schema_commands import renumber_migration
+    from app.cli.renumber_migration import renumber_migration
 
     renumber_migration(file)
 

@@ -1,0 +1,15 @@
+"""Renumber command: `images schema renumber`, which gives a migration the next free number."""
+
+from pathlib import Path
+
+from app.cli.output import note
+from app.migrations import renumber
+
+
+def renumber_migration(file: Path) -> None:
+    """Rename the files of a migration, and say what else may name it."""
+    moved = renumber.renumber(file)
+    for old, new in moved:
+        print(f"renumbered {old} to {new}")
+    if not moved:
+        note("nothing to renumber: it has the next number already")
