@@ -424,6 +424,7 @@ def test_a_rejected_delete_restores_the_image(site: Site, page: Page) -> None:
     httpx.patch(f"{site.api}/{id}", json={"title": "One, improved"}, headers=MERGE)
     page.get_by_role("button", name="Delete").click()
     expect(page.locator("#state")).to_contain_text("No images yet")
+    expect(page.locator("[name=q]")).to_be_focused()  # no image is left
 
     page.clock.fast_forward(10_000)
 
@@ -574,6 +575,15 @@ def test_texts_of_clients_and_of_files_are_shown_as_text(site: Site, page: Page)
     expect(page.locator("#chips")).to_contain_text(markup)
     expect(tiles(page)).to_have_count(1)
     assert page.locator(".injected, [onload]").count() == 0
+
+    site.upload(content=picture(seed=2), filename="blank.jpg", title="\u202e \u200b")  # nothing that can be seen
+    page.set_viewport_size({"width": 640, "height": 256})  # as with a zoom of 400 %
+    page.goto(site.url)
+    expect(tile(page, "blank.jpg")).to_have_count(1)
+    header = page.locator("body > header")
+    expect(header).to_have_css("position", "sticky")
+    page.get_by_role("button", name="Filters").click()
+    expect(header).to_have_css("position", "static")  # it would cover the whole window
 
 
 def test_an_image_opens_without_the_form_and_can_be_zoomed(site: Site, page: Page) -> None:
