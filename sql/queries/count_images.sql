@@ -16,6 +16,7 @@
 -- example a period: '{}', NULL, '2020-01-01 04:00Z', '2020-01-01 08:00Z', md5('')::uuid, 1000
 -- example a common word: '{}', 'harbour', '-infinity', 'infinity', md5('')::uuid, 1000
 -- example a rare word: '{}', '777777', '-infinity', 'infinity', md5('')::uuid, 1000
+-- example the beginning of a term, and of no word: '{}', 'typ', '-infinity', 'infinity', md5('')::uuid, 1000
 -- example a common tag and word: '{tag:street}', 'harbour', '-infinity', 'infinity', md5('')::uuid, 1000
 -- example a rare tag: '{tag:eclipse}', NULL, '-infinity', 'infinity', md5('')::uuid, 1000
 -- example no words: '{}', '?', '-infinity', 'infinity', md5('')::uuid, 1000

@@ -20,6 +20,7 @@
 -- example two common words: 'infinity', md5('')::uuid, '-infinity', 50, 'corner fog'
 -- example two words that never meet: 'infinity', md5('')::uuid, '-infinity', 50, 'morning fog'
 -- example the beginning of a word: 'infinity', md5('')::uuid, '-infinity', 50, 'harb'
+-- example the beginning of a term, and of no word: 'infinity', md5('')::uuid, '-infinity', 50, 'typ'
 -- example the beginning of rare words: 'infinity', md5('')::uuid, '-infinity', 50, '77777'
 -- example a file name: 'infinity', md5('')::uuid, '-infinity', 50, 'IMG_777.jpg'
 -- example a rare word, the beginning of all names: 'infinity', md5('')::uuid, '-infinity', 50, '777777 im'

@@ -135,6 +135,7 @@ FRUITLESS_WALKS = {
         "no such word",
         "no words",
         "two words that never meet",
+        "the beginning of a term, and of no word",
         "the beginning of rare words",
         "a file name",
         "a rare word, the beginning of all names",
