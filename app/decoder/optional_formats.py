@@ -21,7 +21,7 @@ installed: dict[str, str] = {"raw": ""}  # the formats that can be read, and the
 HEIF_BRANDS = re.compile(rb"....ftyp(hei[cxms]|hev[cms]|mif[12]|msf1)", re.DOTALL)
 BMP = re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)
 UNSUPPORTED = re.compile(
-    r"unsupported|not supported|not implemented|security limit exceeded", re.IGNORECASE
+    r"unsupported|not supported|not implemented|security limit exceeded: image size", re.IGNORECASE
 )  # in messages of the libraries
 JXL = re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n")
 

@@ -40,12 +40,12 @@ INTENT, INTENT_OF_INKS = "perceptual", "relative"
 
 # Parts of messages of libvips and its libraries about pictures that they cannot read, but others perhaps can.
 OUT_OF_MEMORY = re.compile(
-    r"out of memory|memory allocation error(?!: Security limit)|alloca\w+ .*failed|failed to allocate", re.IGNORECASE
+    r"out of memory|memory allocation error(?!.*: Image size)|alloca\w+ .*failed|failed to allocate", re.IGNORECASE
 )
 UNSUPPORTED = re.compile(
     r"has not been built in|Unsupported feature: Unsupported (?!essential)|No 'pitm' box|No meta box|not configured|"
-    r"VipsJpeg: Unsupported (JPEG|color)|No or invalid primary item|Non-existing alpha image|Security limit exceeded|"
-    r"tile size out of range|"
+    r"VipsJpeg: Unsupported (JPEG|color)|No or invalid primary item|Non-existing alpha image|"
+    r"Security limit exceeded: Image size|tile size out of range|"
     r"planes not supported|samples out of range|bad labq format|not a whole number of bytes|"
     r"tiff2vips: (not|unsupported) |images? not supported"
 )
