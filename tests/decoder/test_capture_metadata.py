@@ -215,7 +215,7 @@ def test_a_number_that_cannot_be_true_is_left_out(tag: int, name: str, fraction:
     ],
 )
 def test_the_first_valid_number_counts(tag: int, kind: int, attribute: str, name: str, expected: float) -> None:
-    block = tiff((tag, kind, 1, struct.pack("<I", 26 if kind == 5 else 0))) + bytes(8)
+    block = tiff((tag, kind, 1, struct.pack("<I", 26 if kind == 5 else 0))) + struct.pack("<II", 0, 1)
     packet = xmp(f'xmlns:exifEX="http://cipa.jp/exif/1.0/" {attribute}')
 
     assert capture.read(Blocks((block,), packet), NOW).capture[name] == expected
