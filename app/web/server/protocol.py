@@ -35,7 +35,7 @@ MIN_READ_BYTES = 16_384  # a client that reads less in STALL_TIMEOUT is given up
 MAX_UNREAD_BYTES = 128 * 1024**2  # of responses that wait for their clients, in a process
 MAX_HELD_BYTES = 32 * 1024**2  # of heads that are not complete, in a process: beyond it, only small ones are accepted
 SMALL_HEAD = 6144  # bytes
-HEADER_BYTES = 100  # of memory for each header, besides its text
+HEADER_BYTES = 100  # of memory, besides the text
 MANY_BYTES = 1024**2  # of one response: if more wait, the sum is looked at
 VERSIONS = ("1.1", "1.0")
 HEAD_TOO_LONG = "Request line and headers are too long."
@@ -393,8 +393,7 @@ class HttpProtocol(HttpToolsProtocol):
             b"date: " + date_at(int(time())),
             b"content-type: text/plain; charset=utf-8",
             b"content-length: %d" % len(text),
-            b"connection: close",
-            *headers,
+            *(b"connection: close", *headers),
         ]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + text.encode())
         self._release()
