@@ -465,7 +465,8 @@ async def test_heads_that_are_not_complete_have_a_budget_of_memory(monkeypatch: 
     writes: list[Any] = [connection.transport._own.write for connection in connections]
     assert [write.called for write in writes] == [False] * 5 + [True, True, False]
     assert b" 503 " in writes[6].call_args[0][0]
-    assert [len(connection.headers) for connection in connections[4:]] == [150, 0, 0, 0]
+    held: list[Any] = [connection.scope["headers"] for connection in connections]
+    assert [len(headers) for headers in held[4:]] == [150, 0, 0, 0]
     for connection in connections:
         connection.connection_lost(None)
     assert protocol.HttpProtocol._held_by_all == 0

@@ -66,8 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
     _other: int = 0  # bytes of the message that are not body. Each byte of the body makes up for two
     _running: RequestResponseCycle | None = None  # the request that is answered; uvicorn's `cycle` is the last one
     _full: bool = False  # more requests waited than MAX_QUEUED: nothing more is read
-    # Until a head is complete, a body has arrived, or a closed connection ends.
-    _timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None  # of a head, of a body, or of the end
     _stall: asyncio.TimerHandle | None = None  # while the client has to read
     _unread_since: float = 0.0  # the loop's time
     _is_next_due: bool = False  # the next request begins when the client has read
@@ -81,7 +80,6 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(config, *args, **named)
         self.parser: Parser = Parser(self)  # type: ignore[assignment]
         self._chunks: list[bytes] = []  # of the body, since the last read
-        self._number = 0  # of chunks in this piece
         if config.workers > 1 and not self.tasks:
             spread()
 
@@ -173,7 +171,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _release(self) -> None:
         """Free the memory of the head. A client may take long to close its connection."""
-        self.headers, self.url = [], b""
+        if self._held and not (self.cycle and self.cycle.scope["headers"] is self.headers):
+            self.headers.clear()  # the scope has them too
+            self.url = b""
         HttpProtocol._held_by_all -= self._held
         self._held = 0
 
