@@ -51,7 +51,7 @@ def find_range(
     return (*found[0], following) if found else (0, [], None)
 
 
-def batches(connection: Connection, path: Path, rows: int) -> Iterator[int]:
+def batches(connection: Connection, path: Path, rows: int, first_rows: int | None = None) -> Iterator[int]:
     """Run a backfill's file without a record, and yield the rows of each batch.
 
     Raises CommandError, or psycopg.Error.
@@ -59,13 +59,14 @@ def batches(connection: Connection, path: Path, rows: int) -> Iterator[int]:
     plan = make_plan(connection, path)
     first, last = (execute(connection, query).fetchone() for query in (plan.first_key, plan.last_key))
     position = first and first[0]
+    size = first_rows or rows
     while position and last:
-        count, end, following = find_range(connection, plan, position, last[0], rows)
+        count, end, following = find_range(connection, plan, position, last[0], size)
         if count:
             with connection.transaction():
                 run_batch(connection, plan, [*position, *end])
         yield count
-        position = following
+        position, size = following, rows
 
 
 def make_plan(connection: Connection, path: Path) -> Plan:

@@ -18,7 +18,9 @@ from app.schema.digest import digest
 from app.schema.headers import directives, rollback_of, sections, transactional
 from app.schema.history import Entry
 from app.schema.statements import statements
+from app.settings import Settings
 
+BATCH: float = Settings.model_fields["backfill_batch_seconds"].default  # seconds
 BLOCKS = {MODE_NAMES[mode]: blocks for mode, blocks in BLOCKED_BY_MODE.items()}
 
 
@@ -150,11 +152,13 @@ def _unknown(effects: Effects, *, has_times: bool) -> str:
 
 
 def _hold(migration: PlannedMigration) -> None:
-    """Add up the times: in a transaction, a lock is held until the end."""
+    """Add up the times: in a transaction, a lock is held until the end. A backfill holds it for a batch."""
     remaining: float | None = 0.0
     for statement in reversed(migration.statements):
         own = statement.seconds
-        if not migration.transactional:
+        if migration.backfill:
+            remaining = BATCH if own is None else min(own, BATCH)
+        elif not migration.transactional:
             remaining = own
         else:
             remaining = None if remaining is None or own is None else remaining + own

@@ -61,6 +61,7 @@ class Step:
     line: int
     sql: str
     milliseconds: float = 0.0
+    whole_milliseconds: float = 0.0  # of a backfill: of all batches. The rest of the step is about its first one
     wal: int = 0  # bytes
     disk: int = 0  # bytes that the database grew by, including old files that the commit removes
     locks: list[Lock] = field(default_factory=list)  # without those that earlier statements took
@@ -169,14 +170,14 @@ def execute_file(connection: Connection, path: Path, transactional: bool) -> Non
 def measure(connection: Connection, path: Path, transactional: bool) -> MeasuredRun:
     """Run the statements of a file and measure them. If one fails in a transaction, PostgreSQL rolls all of them back.
 
-    The times are those of the statements and of the commit, without the time of the measurements. Of a backfill, only
-    the first batch is measured.
+    The times are those of the statements and of the commit, without the time of the measurements. Of a backfill, the
+    first batch is measured, and the time of all.
     """
     done = MeasuredRun(transactional)
     before = _relations(connection)
     text = path.read_text(encoding="utf-8")
     committing = 0.0
-    batches = batches_of(connection, path, BATCH) if "backfill" in directives(path) else None
+    batches = batches_of(connection, path, MAX_BATCH, BATCH) if "backfill" in directives(path) else None
     try:
         if transactional:
             with connection.transaction():
@@ -197,8 +198,11 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
                 remaining += step.milliseconds
                 for lock in step.locks:
                     lock.milliseconds = remaining
-            for _ in batches or ():
-                pass
+            if batches:
+                began = time.perf_counter()
+                for _ in batches:
+                    pass
+                done.steps[0].whole_milliseconds = done.milliseconds + (time.perf_counter() - began) * 1000
         else:
             for line, sql in statements(text):
                 done.steps.append(Step(line, sql))

@@ -20,7 +20,10 @@ FILE = "review/measured.json"  # in sql/
 
 @dataclass(frozen=True)
 class MeasuredStatement:
-    """One statement of a file: its duration, and the strongest lock that it took on each existing table."""
+    """One statement of a file: its duration, and the strongest lock that it took on each existing table.
+
+    The duration of a backfill is that of all its batches, without the migrator's pauses.
+    """
 
     milliseconds: float
     locks: dict[str, str]
@@ -71,5 +74,5 @@ def _plain(rows: dict[str, int], run: MeasuredRun) -> dict[str, Any]:
         for lock in sorted(step.locks, key=lambda lock: MODES.index(lock.mode)):
             if lock.relation == lock.table:
                 strongest[lock.relation] = lock.mode
-        statements.append([round(step.milliseconds, 1), strongest])
+        statements.append([round(step.whole_milliseconds or step.milliseconds, 1), strongest])
     return {"rows": {name: count for name, count in rows.items() if "yoyo" not in name}, "statements": statements}

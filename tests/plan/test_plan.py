@@ -10,13 +10,17 @@ import pytest
 from pydantic import SecretStr
 
 from app.errors import UsageError
-from app.plan.model import Plan
+from app.plan.model import Plan, PlannedLock, PlannedMigration, PlannedStatement
 from app.plan.plan import down_to, make_plan
+from app.plan.planner import _hold
 from app.plan.render import as_json, as_text
 from app.plan.verdict import verdict_of
+from app.review import measured
+from app.schema.digest import digest
+from app.schema.headers import directives
 from app.settings import Settings
 from tests.conftest import backend_on
-from tests.schema.test_migrations import FOLDER, IDS
+from tests.schema.test_migrations import FILES, FOLDER, IDS
 from tests.support import forked
 
 
@@ -178,6 +182,27 @@ def test_batches_wait_for_transactions_that_wrote(
     plan = make_plan(own, folder=folder)
 
     assert [each.process for each in plan.migrations[0].statements[0].waits_for] == [holder.info.backend_pid]
+
+
+def test_the_time_of_each_shipped_backfill_is_that_of_all_its_rows() -> None:
+    """The saved time of a batch of 100 rows would be less than a microsecond a row."""
+    known = measured.load(FOLDER.parent)
+    backfills = {path: directives(path)["backfill"] for path in FILES if "backfill" in directives(path)}
+
+    assert backfills
+    for path, table in backfills.items():
+        file = known[digest(path.read_bytes()).current]
+        assert file.statements[0].milliseconds > file.rows[table] / 1000, path.name
+
+
+def test_a_backfill_holds_its_locks_for_a_batch() -> None:
+    lock = PlannedLock("images", "ROW EXCLUSIVE", [], None, [])
+    statement = PlannedStatement(1, "UPDATE images SET title = ''", 100.0, locks=[lock])
+    migration = PlannedMigration("0001_a", "A", True, backfill="images", statements=[statement])
+
+    _hold(migration)
+
+    assert (migration.seconds, statement.locks[0].seconds) == (100.0, 0.5)
 
 
 def test_what_cannot_be_read_is_said(own: Settings, folder: Path) -> None:

@@ -13,7 +13,8 @@ INDEX = SimpleNamespace(relation="images_title_idx", table="images", mode="ACCES
 
 
 def measured(path: Path, *, error: str | None = None) -> Any:
-    run = SimpleNamespace(error=error, steps=[SimpleNamespace(milliseconds=1.26, locks=[STRONGER, LOCK, INDEX])])
+    step = SimpleNamespace(milliseconds=1.26, whole_milliseconds=0.0, locks=[STRONGER, LOCK, INDEX])
+    run = SimpleNamespace(error=error, steps=[step])
     return SimpleNamespace(path=path, up=run, down=None, rows={"images": 20, "_yoyo_migration": 3})
 
 
