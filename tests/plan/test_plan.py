@@ -15,7 +15,7 @@ from app.plan.plan import down_to, make_plan
 from app.plan.planner import _hold
 from app.plan.render import as_json, as_text
 from app.plan.verdict import verdict_of
-from app.review import measured
+from app.review import measured_times
 from app.schema.digest import digest
 from app.schema.headers import directives
 from app.settings import Settings
@@ -186,7 +186,7 @@ def test_batches_wait_for_transactions_that_wrote(
 
 def test_the_time_of_each_shipped_backfill_is_that_of_all_its_rows() -> None:
     """The saved time of a batch of 100 rows would be less than a microsecond a row."""
-    known = measured.load(FOLDER.parent)
+    known = measured_times.load(FOLDER.parent)
     backfills = {path: directives(path)["backfill"] for path in FILES if "backfill" in directives(path)}
 
     assert backfills
