@@ -18,7 +18,7 @@ RELEVANT = re.compile(r"\b(ALTER|CALL|CREATE|DO|DROP|SET)\b", re.IGNORECASE)
 DROPS = re.compile(r"\b(ALTER|DROP)\b", re.IGNORECASE)
 UNKNOWN = re.compile(r"\b(CALL|PERFORM|EXECUTE\s+(?!(ON|FUNCTION|PROCEDURE)\b))", re.IGNORECASE)
 INPUTS = {"i", "b", "v", "d"}  # modes of the parameters that are part of a signature
-Made = tuple[str, Any, Any]  # the kind for find_taken.sql, its schema or its table as a RangeVar, and the name
+Made = tuple[str, Any, Any]  # the kind for find_name_conflict.sql, its schema or its table as a RangeVar, and the name
 
 
 def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
@@ -49,7 +49,7 @@ def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple
                     free.add(place.relname)
                     continue
                 of, short = _place(kind, place)
-                row = run(connection, "find_taken", kind=kind, of=of, name=name).fetchone()
+                row = run(connection, "find_name_conflict", kind=kind, of=of, name=name).fetchone()
                 is_free = not free.isdisjoint({name, short, row[1]}) if row else True
                 if row and not is_free and not (kind != "column" and row[1] in altered):
                     yield f"{file.name}:{each.line}", row[0]

@@ -1,5 +1,5 @@
--- find_taken: the object that has a name already, so that PostgreSQL would reject another one. The migrator asks before it
--- begins, and so does a plan. Returns the object in words, and the name of its table or ''.
+-- find_name_conflict: the object that has a name already, so that PostgreSQL would reject another one. The migrator
+-- asks before it begins, and so does a plan. Returns the object in words, and the name of its table or ''.
 -- :kind  relation or index (tables, indexes, views, sequences and types share their names in a schema), column,
 --        constraint, trigger, policy, function, extension, or schema
 -- :of    relation: its schema, quoted as in SQL; null: that of new tables. Others: the table, quoted as in SQL and
