@@ -248,6 +248,26 @@ def test_any_words_are_read_and_the_index_is_asked_for_no_less(
         assert row in ((True, True, True), (False, True, True), (False, False, True), (None, None, True)), sought
 
 
+def test_the_index_is_asked_for_a_rare_word_beside_a_rare_tag(functions: psycopg.Connection) -> None:
+    """The sample has the first 20 images of each tenth. Here no image of the tag is in it, and one of the rare word."""
+    functions.execute("TRUNCATE images")
+    functions.execute(
+        """
+        INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, title, tags, created_at)
+        SELECT
+            'a.png', 'image/png', 1, 1, 1, sha256(n::text::bytea),
+            CASE n WHEN 120 THEN 'eclipse over the harbour' ELSE 'harbour' END,
+            CASE n % 40 WHEN 30 THEN '{city}'::text[] ELSE '{}' END,
+            '2026-01-01Z'::timestamptz + n * interval '1 hour'
+        FROM generate_series(0, 399) AS n
+        """
+    )
+    asked = "SELECT images_index_query('{tag:city}', %(words)s, images_word_query('{tag:city}', %(words)s, 'whole'))"
+    [rare, common] = [(functions.execute(asked, {"words": words}).fetchone() or ())[0] for words in ("ecl", "harb")]
+    assert rare == "'=tag:city' & 'ecl':*"
+    assert common == "'=tag:city'"  # the index would read all 400 of the word
+
+
 @settings(max_examples=few(500))
 @given(text=TEXT)
 def test_the_parser_finds_the_words_of_a_simple_text(text: str, functions: psycopg.Connection) -> None:
