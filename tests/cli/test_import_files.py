@@ -289,6 +289,7 @@ def test_a_store_that_cannot_be_written_ends_it(
     folder: Path, settings: Settings, connection: psycopg.Connection
 ) -> None:
     fill(folder, 3)
+    place(settings, "sha256").rmdir()
     place(settings, "sha256").write_bytes(b"not a folder")
 
     status, stdout, stderr = run(settings, folder)

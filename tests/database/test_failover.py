@@ -37,6 +37,7 @@ def primary(memory: Path) -> Iterator[Mortal]:
 
 @pytest.fixture
 def settings(primary: Mortal, tmp_path: Path) -> Settings:
+    (tmp_path / "objects" / "sha256").mkdir(parents=True)  # the database has images of other tests
     return Settings(
         _env_file=None,
         database_url=SecretStr(url(primary)),
@@ -252,6 +253,7 @@ async def test_where_the_object_store_is_full_nothing_is_stored(
     settings: Settings, primary: Mortal, tmp_path: Path
 ) -> None:
     with small(tmp_path / "full") as folder:
+        (folder / "sha256").mkdir()
         async with client_of(settings.model_copy(update={"storage_url": f"file:{folder}"})) as client:
             id = (await upload(client, unique()))["id"]
             filler = fill(folder)

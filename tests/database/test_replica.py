@@ -57,6 +57,7 @@ def pair(memory: Path) -> Iterator[Pair]:
 
 @pytest.fixture
 def settings(pair: Pair, tmp_path: Path) -> Settings:
+    (tmp_path / "objects" / "sha256").mkdir(parents=True)  # the database has images of other tests
     return Settings(
         _env_file=None,
         database_url=SecretStr(url(pair.primary)),

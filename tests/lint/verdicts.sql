@@ -2646,7 +2646,7 @@ ALTER TABLE "public"."images" RENAME "byte_size" TO "bytes";
 -- unsafe (squawk renaming-table): a rename without a view
 ALTER TABLE IF EXISTS image_words RENAME TO image_documents;
 
--- unsafe (strong_migrations rename_table): the view in its place has no rights
+-- unsafe (PostgreSQL): the view in the place of a renamed table has no rights
 ALTER TABLE content_checks RENAME TO checks;
 CREATE VIEW content_checks AS SELECT sha256, checked_at, fault FROM checks;
 

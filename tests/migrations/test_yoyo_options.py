@@ -49,7 +49,7 @@ UNCHANGED = {
     "develop -n 0": (2, "error: -n must be 1 or more, not 0."),
     "develop -n -1": (2, "error: -n must be 1 or more, not -1."),
     "break-lock": (0, "the lock is free"),
-    "init sql/migrations": (0, "Existing configuration file found"),
+    "init sql/migrations": (1, "Existing configuration file found"),
     "list --no-config-file": (2, "yoyo: error: Please specify"),
 }
 

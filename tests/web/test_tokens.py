@@ -27,7 +27,7 @@ from tests.cli.test_entrypoint import free_port, ready, service
 from tests.conftest import BIN, client_of, environment
 from tests.migrations.test_backend import wait_until
 from tests.support import forked
-from tests.support.api import insert, objects, part, place, problem, rows
+from tests.support.api import insert, objects, part, problem, rows
 from tests.support.pictures import picture
 from tests.web.test_exports import LARGE
 
@@ -363,9 +363,6 @@ async def test_a_token_that_ends_while_its_body_arrives_writes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("app.web.auth.CACHE_TIME", 0.0)
-    place(settings, "sha256").mkdir(
-        parents=True, exist_ok=True
-    )  # an empty store is rejected if the database has images
     id = insert(connection, filename="kept.jpg")
     line = b'{"filename": "a", "content_type": "image/png", "byte_size": 1, "width": 1, "height": 1, "sha256": "%b"}'
     form = b"".join([part('name="file"; filename="a.jpg"', picture()), b"--0a1b2c--\r\n"])
