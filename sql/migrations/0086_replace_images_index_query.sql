@@ -2,9 +2,8 @@
 --
 -- What:  the function of 0057, which leaves a common last word out. Now this needs at least 4 of the 200 images with the
 --        word, and more than 7 times as many as have the rest.
--- Why:   no image in 200 says only that fewer than about 1 in 100 have the rest. At a million images, a tag that 2 in
---        100 have was in none of the 200. A word that 20 have was in one. So the index returned the 20,000 images of the
---        tag, which took 35 ms.
+-- Why:   no image in 200 says only that fewer than about 1 in 100 have the rest. Without the minimum, one image with a
+--        rare word was enough to leave the word out. Then the index returned all images of a tag that 1 in 100 have.
 -- Locks: none. A running statement ends with the function that it has.
 -- Cost:  none, also with ten million rows.
 -- depends: 0085_replace_images_word_query
