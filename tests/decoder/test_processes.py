@@ -182,15 +182,17 @@ def test_a_decoder_has_few_resources_and_rights(monkeypatch: pytest.MonkeyPatch)
         assert process.nice() == min(os.nice(0) + 5, 19)  # requests come before it
 
 
-def test_a_large_image_has_a_decoder_that_runs_after_those_of_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_image_has_a_decoder_that_leaves_the_processors_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """All threads of it, also those that a library starts later."""
     seen: list[set[int]] = []
+    used: list[set[int]] = []
     receive = decoder_client.Process._receive
 
     def noted(process: decoder_client.Process, seconds: float) -> tuple[dict[str, Any], bytes]:
         answer = receive(process, seconds)
-        threads = Path(f"/proc/{process._process.pid}/task").iterdir()
-        seen.append({os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in threads})
+        threads = [int(thread.name) for thread in Path(f"/proc/{process._process.pid}/task").iterdir()]
+        seen.append({os.getpriority(os.PRIO_PROCESS, thread) for thread in threads})
+        used.append(set[int]().union(*(os.sched_getaffinity(thread) for thread in threads)))
         return answer
 
     with Codec(1_000_000, 30) as codec:
@@ -201,6 +203,9 @@ def test_a_large_image_has_a_decoder_that_runs_after_those_of_small_ones(monkeyp
         assert codec.measure(picture("PNG", (900, 900)), Attempt(large=True)) == ("image/png", 900, 900)
 
         assert seen[-1] == {min(os.nice(0) + 7, 19)}
+        processors = os.sched_getaffinity(0)
+        assert used[-1] < processors or len(processors) == 1
+        assert len(used[-1]) == (len(processors) + 1) // 2
         assert codec._idle == [small]
         assert small._process.poll() is None
 
