@@ -5,10 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from http.client import HTTPConnection
-from itertools import cycle, product
+from itertools import cycle
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -30,13 +30,25 @@ from benchmarks.servers import (
     STORAGE,
     US,
     Server,
-    cpu,
     create_token,
     servers,
 )
-from benchmarks.works import GET, NEWEST, PATCH, UPLOAD, Work, head, import_files, works
+from benchmarks.works import (
+    BEFORE,
+    CONTENT,
+    GET,
+    NEWEST,
+    PATCH,
+    S3_CONTENT,
+    THUMBNAILS,
+    UPLOAD,
+    Work,
+    head,
+    import_files,
+    pages_before,
+    works,
+)
 
-THUMBNAILS, CONTENT, S3_CONTENT = "thumbnail of a new photo", "content of 350 KB", "content of 350 KB, on S3"
 WORKERS = [2, 4]
 STATEMENTS = {GET: "get_image", NEWEST: "list_images", PATCH: "update_image"}
 
@@ -78,7 +90,7 @@ def main() -> None:
         sys.exit(f"make bench: {error}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-    report(results, quick=arguments.quick)
+    report(results, whole=not arguments.quick and not arguments.only)
 
 
 def measure_all(size: Size, only: str, other: Path | None) -> Results:
@@ -115,14 +127,14 @@ def measure_works(
 ) -> None:
     """Measure each work on each of its servers, in turns. Each round begins with another server."""
     [(last,)] = filled.execute("SELECT id FROM images ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET 49")
-    asked = {name: work for name, work in works(size.rows, f"{last}", started[US].token).items() if only in name}
+    offered = works(size.rows, f"{last}", pages_before(filled), started[US].token)
+    asked = {name: work for name, work in offered.items() if only in name}
     if workers > 1:
-        asked = {name: work for name, work in asked.items() if name in {GET, NEWEST}}
+        asked = {name: work for name, work in asked.items() if name in {GET, NEWEST, BEFORE}}
     for number in range(size.rounds):
         for name, work in asked.items():
             names = [*work.servers, *(other for other in started if other.startswith(f"{US}, Python") and work.peers)]
-            turn = number % len(names)
-            for who in names[turn:] + names[:turn]:
+            for who in in_turn(names, number):
                 if who == PGBENCH and workers == 1:
                     figures = pgbench(filled, STATEMENTS[name], size.run)
                 elif who in started:
@@ -139,31 +151,44 @@ def measure(work: Work, server: Server, filled: Database, size: Size) -> Figures
     if STARLETTE in server.name:  # it has no images, so its answers contain none
         requests = ((request, b"") for request, _ in requests)
     return load(
-        server.port, requests, status=work.status, warm_up=size.warm_up, seconds=size.run, cpu=used(server, filled)
+        server.port,
+        requests,
+        status=work.status,
+        warm_up=size.warm_up,
+        seconds=size.run,
+        cpu=partial(contents.used, server, filled),
     )
 
 
-def used(server: Server, filled: Database) -> Callable[[], tuple[float, float]]:
-    return lambda: (cpu(server.process), cpu(filled.process))
+def in_turn(names: Iterable[str], number: int) -> list[str]:
+    """Return the servers in the order of a round: each round begins with another one."""
+    servers = [*names]
+    first = number % len(servers)
+    return servers[first:] + servers[:first]
 
 
 def measure_contents(results: Results, size: Size, filled: Database, started: dict[str, Server], only: str) -> None:
     """Measure thumbnails of new photos, and the bytes of photos, in turns."""
-    services = [started[name] for name in (US, FASTAPI, FASTIFY) if name in started]
+    services = {name: started[name] for name in (US, FASTAPI, FASTIFY) if name in started}
     for number in range(size.rounds if only in THUMBNAILS else 0):
-        for server in services[number % len(services) :] + services[: number % len(services)]:
-            results.add(THUMBNAILS, server.name, contents.thumbnails(server, filled), f"{number + 1}")
+        for who in in_turn(services, number):
+            results.add(THUMBNAILS, who, contents.thumbnails(services[who], filled), f"{number + 1}")
     if only in CONTENT:
         with contents.nginx() as limit:
-            photos = {server.name: contents.contents_of(server) for server in services} | limit
-            for number, (who, (server, paths)) in product(range(size.rounds), photos.items()):
-                requests = cycle([(head("GET", path, server.token), b"") for path in paths])
-                figures = load(server.port, requests, warm_up=size.warm_up, seconds=size.run, cpu=used(server, filled))
-                results.add(CONTENT, who, figures, f"{number + 1}")
+            photos = {who: contents.contents_of(server) for who, server in services.items()} | limit
+            for number in range(size.rounds):
+                for who in in_turn(photos, number):
+                    server, paths = photos[who]
+                    requests = cycle([(head("GET", path, server.token), b"") for path in paths])
+                    used = partial(contents.used, server, filled)
+                    figures = load(server.port, requests, warm_up=size.warm_up, seconds=size.run, cpu=used)
+                    results.add(CONTENT, who, figures, f"{number + 1}")
     if only in S3_CONTENT:
         with contents.on_s3(filled) as photos:
-            for number, (who, (server, paths)) in product(range(size.rounds), photos.items()):
-                results.add(S3_CONTENT, who, contents.ask(server, paths, filled), f"{number + 1}")
+            for number in range(size.rounds):
+                for who in in_turn(photos, number):
+                    server, paths = photos[who]
+                    results.add(S3_CONTENT, who, contents.ask(server, paths, filled), f"{number + 1}")
     delete_added(filled)
 
 

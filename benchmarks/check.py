@@ -3,7 +3,10 @@
 import json
 import sys
 from datetime import datetime
+from io import BytesIO
 from typing import Any
+
+from PIL import Image
 
 from benchmarks.servers import STARLETTE, US, Server, image_id
 from benchmarks.works import form, make_photo
@@ -18,6 +21,8 @@ def check(servers: dict[str, Server]) -> None:
     for peer in peers:
         _same(peer, ours.request("GET", path), peer.request("GET", path))
         _same(peer, _two_pages(ours), _two_pages(peer))
+        before = "/v1/images?created_before=2020-01-02T00:00:00Z"
+        _same(peer, _images(ours.request("GET", before)), _images(peer.request("GET", before)))
     for peer in peers:  # last, because a change sets updated_at with microseconds, and Node.js cuts them off
         mine, theirs = (server.request("PATCH", path, title, "application/json") for server in (ours, peer))
         _same(peer, mine, theirs, ignored={"updated_at"})
@@ -29,6 +34,24 @@ def check(servers: dict[str, Server]) -> None:
     for peer, answer in zip(peers, uploads[1:], strict=True):
         own = {"id", "filename", "sha256", "title", "created_at", "updated_at", "color", "thumbhash", "capture"}
         _same(peer, uploads[0], answer, ignored=own)
+    for server, (_, answer) in zip([ours, *peers], uploads, strict=True):
+        _check_bytes(server, f"/v1/images/{json.loads(answer)['id']}", len(form(photo, 0)[0]))
+
+
+def _check_bytes(server: Server, path: str, most: int) -> None:
+    """Check that the content is the photo, and that a thumbnail has the same type and size as those of the others."""
+    status, content = server.request("GET", f"{path}/content")
+    if status != 200 or not content.startswith(b"\xff\xd8") or not most - 1000 < len(content) < most:
+        sys.exit(f"make bench: {server.name} answers {path}/content with {status} and {len(content)} bytes")
+    status, thumbnail = server.request("GET", f"{path}/thumbnail?size=640")
+    with Image.open(BytesIO(thumbnail)) as picture:
+        if (status, picture.format, picture.size) != (200, "WEBP", (640, 427)):
+            sys.exit(f"make bench: {server.name} makes a thumbnail of {picture.format} {picture.size}")
+
+
+def _images(answer: tuple[int, bytes]) -> tuple[int, bytes]:
+    """Return the status, and the images of a page as JSON, without the cursor, which each service writes differently."""
+    return answer[0], json.dumps(json.loads(answer[1])["images"]).encode()
 
 
 def _two_pages(server: Server) -> tuple[int, bytes]:

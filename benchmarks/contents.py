@@ -19,7 +19,7 @@ from obstore import sign
 from obstore.store import S3Store
 
 from benchmarks.database import Database
-from benchmarks.load import Figures
+from benchmarks.load import Cpu, Figures
 from benchmarks.servers import ENTRYPOINT, HERE, STORAGE, US, Server, cpu, free_port, server
 from benchmarks.works import form, make_photo
 from tests.support.s3 import BUCKET, S3
@@ -67,11 +67,15 @@ def ask(server: Server, paths: list[str], database: Database) -> Figures:
             raise RuntimeError(f"{server.name} answers {path} with {status} {body[:200]!r}")
         return perf_counter() - asked
 
-    before, begun = (cpu(server.process), cpu(database.process)), perf_counter()
+    before, begun = used(server, database), perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         latencies = [*pool.map(ask_one, paths)]
-    after = cpu(server.process), cpu(database.process)
-    return Figures(len(paths), perf_counter() - begun, latencies, (after[0] - before[0], after[1] - before[1]))
+    seconds = perf_counter() - begun
+    return Figures(len(paths), seconds, latencies, used(server, database).since(before))
+
+
+def used(server: Server, database: Database) -> Cpu:
+    return Cpu.now(cpu(server.process), cpu(database.process))
 
 
 @contextmanager

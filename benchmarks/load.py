@@ -8,14 +8,45 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
-from typing import cast
+from time import perf_counter, process_time
+from typing import NamedTuple, cast
 
+import psutil
 import uvloop
 
 Requests = Iterator[tuple[bytes, bytes]]  # a request, and bytes that the body of the answer must contain
 
 LAST_ANSWERS_TIMEOUT = 60  # seconds
+
+
+class Cpu(NamedTuple):
+    """CPU seconds. The difference of two is the CPU between them."""
+
+    server: float = 0.0
+    postgres: float = 0.0
+    load: float = 0.0  # this process
+    busy: float = 0.0  # all processes of the machine
+    idle: float = 0.0
+    stolen: float = 0.0  # by other virtual machines
+
+    @classmethod
+    def now(cls, server: float = 0.0, postgres: float = 0.0) -> "Cpu":
+        times = psutil.cpu_times()
+        busy = times.user + times.nice + times.system + times.irq + times.softirq
+        return cls(server, postgres, process_time(), busy, times.idle + times.iowait, times.steal)
+
+    def since(self, before: "Cpu") -> "Cpu":
+        return Cpu(*(after - earlier for after, earlier in zip(self, before, strict=True)))
+
+    @property
+    def idle_share(self) -> float:
+        return self.idle / ((self.busy + self.idle + self.stolen) or 1)
+
+    @property
+    def others_share(self) -> float:
+        """Return the share of the machine's CPU that went to processes without a part in the run, or was stolen."""
+        others = max(0.0, self.busy - self.server - self.postgres - self.load) + self.stolen
+        return others / ((self.busy + self.idle + self.stolen) or 1)
 
 
 @dataclass
@@ -25,7 +56,7 @@ class Figures:
     requests: int = 0  # answered during the measurement
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)  # seconds, of the requests sent during the measurement
-    cpu: tuple[float, float] = (0.0, 0.0)  # seconds, of the server and of PostgreSQL
+    cpu: Cpu = field(default_factory=Cpu)
 
     @property
     def rate(self) -> float:
@@ -36,6 +67,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, load: "Load") -> None:
         self.load = load
         self.received = b""
+        self.more: list[bytes] = []  # what follows, joined when it is complete: a copy each time would cost much
+        self.missing = 0
         self.end = 0  # length of the answer in bytes, or 0 if its head is not complete
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -48,7 +81,16 @@ class Connection(asyncio.Protocol):
         self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
-        self.received = data = self.received + data if self.received else data
+        if self.end:
+            self.more.append(data)
+            self.missing -= len(data)
+            if self.missing > 0:
+                return
+            data = b"".join([self.received, *self.more])
+            self.more.clear()
+        elif self.received:
+            data = self.received + data
+        self.received = data
         if not self.end:
             body = data.find(b"\r\n\r\n") + 4
             if body == 3:
@@ -60,6 +102,7 @@ class Connection(asyncio.Protocol):
                 return
             self.end = body + int(head[length : head.find(b"\r", length)])
         if len(data) < self.end:
+            self.missing = self.end - len(data)
             return
         if len(data) > self.end or self.expected not in data:
             self.fail(data)
@@ -106,7 +149,7 @@ class Load:
         if not self.done.done():
             self.done.set_exception(RuntimeError(why))
 
-    async def run(self, port: int, warm_up: float, seconds: float, cpu: Callable[[], tuple[float, float]]) -> Figures:
+    async def run(self, port: int, warm_up: float, seconds: float, cpu: Callable[[], Cpu]) -> Figures:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.fail(repr(context)))
         self.done = loop.create_future()
@@ -118,8 +161,7 @@ class Load:
         await asyncio.wait([self.done], timeout=seconds)
         self.over = True
         self.figures.seconds = perf_counter() - self.begun
-        after = cpu()
-        self.figures.cpu = after[0] - before[0], after[1] - before[1]
+        self.figures.cpu = cpu().since(before)
         await asyncio.wait_for(self.done, LAST_ANSWERS_TIMEOUT)
         return self.figures
 
@@ -132,7 +174,7 @@ def load(
     connections: int = 32,
     warm_up: float,
     seconds: float,
-    cpu: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
+    cpu: Callable[[], Cpu] = Cpu.now,
 ) -> Figures:
     """Send requests to a server, first to warm it up, then to measure. Raises RuntimeError for a wrong answer."""
     gc.collect()

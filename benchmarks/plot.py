@@ -32,7 +32,7 @@ def main(source: str, plot: str) -> None:
 
 def draw_targets(axes: Any, targets: list[dict[str, Any]]) -> None:
     """Draw each figure as a multiple of its target, on a logarithmic scale. More than 1 is better than the target."""
-    targets = [target for target in reversed(targets) if target["measured"]]
+    targets = [target for target in reversed(targets) if target["measured"] and target["bound"]]
     names = [target["what"] for target in targets]
     ratios = [target["measured"] / target["bound"] for target in targets]
     beyond = [1 / ratio if target["at_most"] else ratio for ratio, target in zip(ratios, targets, strict=True)]

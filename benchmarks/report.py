@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
 
 from app.embedded_postgres import binaries
+from app.settings import ROOT
 from benchmarks.database import DATA
 from benchmarks.filters import DEEP, FIRST
 from benchmarks.results import MIB, Results, Target, percentile, targets
@@ -25,9 +27,9 @@ Row = list[str]
 RUNS = 3  # whole runs that are kept
 
 
-def report(results: Results, *, quick: bool) -> None:
-    """Print and write the report. That of a quick run goes to .data/bench/results/, because its figures are rough."""
-    folder = DATA / "results" if quick else HERE / "results"
+def report(results: Results, *, whole: bool) -> None:
+    """Print and write the report. That of a quick run, or of some works only, goes to .data/bench/results/."""
+    folder = HERE / "results" if whole else DATA / "results"
     folder.mkdir(exist_ok=True)
     figures = as_json(results)
     (folder / f"{figures['date'].replace(':', '')}.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -48,7 +50,7 @@ def as_markdown(results: Results, runs: list[dict[str, Any]]) -> str:
     setting = f"{results.rows:,} rows, 32 connections, one worker each unless it says another number. {machine()}."
     asked = table(["", *(run["date"] for run in runs), "worst", "target", ""], _targets(runs))
     works = table(
-        ["", "", "a second (spread)", "p50", "p99", "CPU of the server", "of PostgreSQL"],
+        ["", "", "a second (spread)", "p50", "p99", "CPU of the server", "of PostgreSQL", "of the load", "idle"],
         (_work(results, work, who) for work, who in results.runs),
     )
     slowest = sorted(results.pages, key=lambda words: percentile(results.pages[words], 50) or 0)[:-11:-1]
@@ -66,24 +68,32 @@ def as_markdown(results: Results, runs: list[dict[str, Any]]) -> str:
     return "\n".join(
         [
             f"{setting}\n\n{asked}",
-            f"The rate is the median of the rounds. The other figures are for one request, over all rounds.\n\n{works}",
+            f"The rate is the median of the rounds. The other figures are for one request, over all rounds. Idle is the "
+            f"share of the machine that nothing used.\n\n{works}\n{others(results)}",
             f"Start and memory of each server. The other processes are the decoders.\n\n{starts}",
             f"Pages of the list for one client, and the ten slowest filters.\n\n{pages}",
-            f"{versions()}\n",
+            f"{versions()}, {runs[-1]['code']}\n",
         ]
     )
 
 
 def _targets(runs: list[dict[str, Any]]) -> Iterator[Row]:
     for target in map(_parsed, runs[-1]["targets"]):
-        same = [each for run in runs for each in map(_parsed, run["targets"]) if each.what == target.what]
-        measured = [each.measured for each in same if each.measured is not None]
+        same = [{each.what: each for each in map(_parsed, run["targets"])}.get(target.what) for run in runs]
+        measured = [each.measured for each in same if each and each.measured is not None]
         worst = target._replace(measured=(max if target.at_most else min)(measured, default=None))
-        cells = [f"{value:.2f}" for value in measured] or ["not measured"]
-        bound = f"at {'most' if target.at_most else 'least'} {target.bound:g}{target.unit}"
+        bound = f"at {'most' if target.at_most else 'least'} {target.bound:g}{target.unit}" if target.bound else ""
         met = "" if worst.met is None else "met" if worst.met else "**not met**"
-        cells += [""] * (len(runs) - len(cells))
-        yield [target.what, *cells, "" if worst.measured is None else f"{worst.measured:.2f}{target.unit}", bound, met]
+        shown = "" if worst.measured is None else f"{worst.measured:.2f}{target.unit}"
+        yield [target.what, *map(_measured, same), shown, bound, met]
+
+
+def _measured(target: Target | None) -> str:
+    """Return the value, and in parentheses the lowest and the highest of the rounds."""
+    if target is None or target.measured is None:
+        return "not measured"
+    spread = "" if target.spread is None else " ({:.2f} to {:.2f})".format(*target.spread)
+    return f"{target.measured:.2f}{spread}"
 
 
 def _parsed(target: dict[str, Any]) -> Target:
@@ -93,14 +103,24 @@ def _parsed(target: dict[str, Any]) -> Target:
 def _work(results: Results, work: str, who: str) -> Row:
     runs, latencies = results.runs[work, who], results.latencies(work, who)
     rates = sorted(figures.rate for figures in runs)
-    cpu = [sum(figures.cpu[part] for figures in runs) / sum(figures.requests for figures in runs) for part in (0, 1)]
+    requests = sum(figures.requests for figures in runs)
+    cpu = [sum(getattr(figures.cpu, part) for figures in runs) / requests for part in ("server", "postgres", "load")]
+    idle = median(figures.cpu.idle_share for figures in runs)
     return [
         work,
         who,
         f"{results.rate(work, who):,.0f} ({rates[0]:,.0f} to {rates[-1]:,.0f})",
         *_shares(latencies),
         *(f"{used * 1e6:,.0f} µs" if used > 1e-6 else "" for used in cpu),
+        f"{idle:.0%}" if cpu[0] else "",
     ]
+
+
+def others(results: Results) -> str:
+    """Say how much of the CPU went to what has no part in the benchmark. More than a few percent disturb it."""
+    runs = [figures for each in results.runs.values() for figures in each if figures.cpu.server]
+    shares = sorted(figures.cpu.others_share for figures in runs) or [0.0]
+    return f"Others took {median(shares):.0%} of the CPU in the median of the runs, {shares[-1]:.0%} at most."
 
 
 def _shares(latencies: list[float]) -> Row:
@@ -126,6 +146,7 @@ def as_json(results: Results) -> dict[str, Any]:
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
         "machine": machine(),
+        "code": code(),
         "versions": versions(),
         "rows": results.rows,
         "targets": [target._asdict() | {"met": target.met} for target in targets(results)],
@@ -138,7 +159,7 @@ def as_json(results: Results) -> dict[str, Any]:
                     {
                         "requests": run.requests,
                         "seconds": run.seconds,
-                        "cpu": run.cpu,
+                        "cpu": run.cpu._asdict(),
                         "latencies": shares(run.latencies),
                     }
                     for run in runs
@@ -157,7 +178,15 @@ def as_json(results: Results) -> dict[str, Any]:
 def machine() -> str:
     models = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     memory = psutil.virtual_memory().total / MIB / 1024
-    return f"{os.cpu_count()} cores ({models[0] if models else platform.machine()}), {memory:.0f} GiB"
+    model = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Linux {platform.release()}"
+
+
+def code() -> str:
+    """Return the commit that was measured."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return f"commit {done.stdout.strip() or 'unknown'}"
 
 
 def versions() -> str:

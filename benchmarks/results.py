@@ -1,13 +1,15 @@
 """Results of the benchmark, and their targets."""
 
 from dataclasses import dataclass, field
+from itertools import product
 from statistics import median, quantiles
 from typing import NamedTuple
 
 from benchmarks.filters import DEEP, FIRST, WITH_TARGET
 from benchmarks.load import Figures
+from benchmarks.contents import NGINX, S3_ALONE
 from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, PSQL, STARLETTE, US, bare
-from benchmarks.works import GET, NEWEST, PATCH, UPLOAD
+from benchmarks.works import BEFORE, CONTENT, GET, NEWEST, PATCH, S3_CONTENT, THUMBNAILS, UPLOAD
 
 MIB = 1024 * 1024
 
@@ -40,14 +42,15 @@ class Results:
 
 class Target(NamedTuple):
     what: str
-    bound: float
+    bound: float | None  # None if it is only for information
     measured: float | None  # None if it was not measured
     at_most: bool = False
     unit: str = ""
+    spread: tuple[float, float] | None = None  # the lowest and the highest ratio of the rounds
 
     @property
     def met(self) -> bool | None:
-        if self.measured is None:
+        if self.measured is None or self.bound is None:
             return None
         return self.measured <= self.bound if self.at_most else self.measured >= self.bound
 
@@ -55,10 +58,10 @@ class Target(NamedTuple):
 def targets(results: Results) -> list[Target]:
     """Return the targets. A ratio of rates is the median of the ratios of the rounds."""
 
-    def rate(work: str, who: str, bound: float, us: str = US) -> Target:
+    def rate(work: str, who: str, bound: float | None = None, us: str = US) -> Target:
         pairs = zip(results.runs.get((work, us), []), results.runs.get((work, who), []), strict=False)
         ratios = [ours.rate / theirs.rate for ours, theirs in pairs]
-        return Target(f"{work}: rate, to {who}", bound, _median(ratios))
+        return Target(f"{work}: rate, to {who}", bound, _median(ratios), spread=_spread(ratios))
 
     def tail(work: str, who: str, bound: float) -> Target:
         ours, theirs = (percentile(results.latencies(work, server), 99) for server in (US, who))
@@ -66,7 +69,8 @@ def targets(results: Results) -> list[Target]:
 
     def copy(work: str, seconds: dict[str, list[float]], bound: float) -> Target:
         pairs = zip(seconds.get(US, []), seconds.get(PSQL, []), strict=True)
-        return Target(f"{work}: rate, to {PSQL}", bound, _median([psql / ours for ours, psql in pairs]))
+        ratios = [psql / ours for ours, psql in pairs]
+        return Target(f"{work}: rate, to {PSQL}", bound, _median(ratios), spread=_spread(ratios))
 
     def page(words: str, share: int) -> float:
         """Return a percentile of a page's latencies, as a multiple of that of the first page."""
@@ -101,6 +105,15 @@ def targets(results: Results) -> list[Target]:
             for share, name, words in ((50, "median", worst[50]), (99, "p99", worst[99]))
         ),
         Target("memory of a worker afterwards", 80, results.memory.get(US, (0, 0))[0] / MIB, at_most=True, unit=" MiB"),
+        *(rate(work, who) for work, who in product((BEFORE, THUMBNAILS, CONTENT), (FASTAPI, FASTIFY))),
+        rate(CONTENT, NGINX),
+        rate(S3_CONTENT, S3_ALONE),
+        *(
+            rate(work, bare(who), us=bare(US))
+            for work, who in product((GET, NEWEST, BEFORE, PATCH, UPLOAD), (FASTAPI, FASTIFY))
+            if (work, who) != (GET, FASTIFY)
+        ),
+        rate(GET, bare(STARLETTE), us=bare(US)),
     ]
 
 
@@ -111,6 +124,10 @@ def percentile(values: list[float], share: int) -> float | None:
 
 def _median(values: list[float]) -> float | None:
     return median(values) if values else None
+
+
+def _spread(values: list[float]) -> tuple[float, float] | None:
+    return (min(values), max(values)) if values else None
 
 
 def _ratio(one: float | None, other: float | None) -> float | None:

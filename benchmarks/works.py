@@ -13,14 +13,17 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from benchmarks.database import DATA
+from benchmarks.database import DATA, Database
 from benchmarks.load import Requests
 from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, STARLETTE, US, bare, image_id
 
-GET, NEWEST, PATCH, UPLOAD = "get by id", "newest 50", "change a title", "upload a photo"
+GET, NEWEST, BEFORE = "get by id", "newest 50", "50 before a random time"
+PATCH, UPLOAD = "change a title", "upload a photo"
+THUMBNAILS, CONTENT, S3_CONTENT = "thumbnail of a new photo", "content of 350 KB", "content of 350 KB, on S3"
 SEARCH, TIMELINE = "search by two words", "timeline"
 
 REQUESTED_IMAGES = 20_000  # random IDs, which the requests repeat in the same order
+REQUESTED_TIMES = 2_000
 BOUNDARY = "a-boundary-that-is-in-no-photo"
 
 
@@ -34,8 +37,25 @@ class Work(NamedTuple):
         return len(self.servers) > 1
 
 
-def works(rows: int, last_of_page: str, token: str) -> dict[str, Work]:
-    """Return the works by name. `last_of_page` is the ID of the image that ends the first page of 50."""
+def pages_before(filled: Database) -> list[tuple[str, str]]:
+    """Return random times in whole seconds, and for each the ID of the image that begins the page before it."""
+    [(first, last)] = filled.execute("SELECT min(created_at), max(created_at) FROM images")
+    random = Random(1)  # noqa: S311
+    times = [first + (last - first) * random.uniform(0.01, 1) for _ in range(REQUESTED_TIMES)]
+    pages = filled.execute(
+        "SELECT moment, (SELECT id FROM images WHERE created_at < moment ORDER BY created_at DESC, id DESC LIMIT 1) "
+        "FROM unnest(%s::timestamptz[]) AS moment",
+        [moment.replace(microsecond=0) for moment in times],
+    )
+    return [(f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", f"{id}") for moment, id in pages]
+
+
+def works(rows: int, last_of_page: str, before: list[tuple[str, str]], token: str) -> dict[str, Work]:
+    """Return the works by name.
+
+    `last_of_page` is the ID of the image that ends the first page of 50. `before` has times, each with the ID of the
+    image that begins the page before it.
+    """
     random = Random(1)  # noqa: S311
     ids = [image_id(random.randint(1, rows)) for _ in range(REQUESTED_IMAGES)]
     photo = make_photo()
@@ -46,6 +66,10 @@ def works(rows: int, last_of_page: str, token: str) -> dict[str, Work]:
 
     def newest() -> Requests:
         return cycle([(head("GET", "/v1/images", token), last_of_page.encode())])
+
+    def before_a_time() -> Requests:
+        pages = [(head("GET", f"/v1/images?created_before={time}", token), id.encode()) for time, id in before]
+        return cycle(pages)
 
     def patch() -> Requests:
         for number, id in zip(serial, cycle(ids), strict=False):
@@ -70,6 +94,7 @@ def works(rows: int, last_of_page: str, token: str) -> dict[str, Work]:
     return {
         GET: Work(get, 200, [*both, STARLETTE, bare(STARLETTE), PGBENCH]),
         NEWEST: Work(newest, 200, [*both, PGBENCH]),
+        BEFORE: Work(before_a_time, 200, both),
         PATCH: Work(patch, 200, [*both, PGBENCH]),
         UPLOAD: Work(upload, 201, both),
         SEARCH: Work(search, 200, [US]),

@@ -128,13 +128,20 @@ if TOKEN:
 
 
 @app.get("/v1/images", response_model=ImagePage)
-async def list_images(session: Session, limit: Annotated[int, Query(ge=1, le=200)] = 50, cursor: UUID | None = None):
+async def list_images(
+    session: Session,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: UUID | None = None,
+    created_before: datetime | None = None,
+):
     statement = select(Image).order_by(Image.created_at.desc(), Image.id.desc()).limit(limit + 1)
     if cursor is not None:
         last = await session.get(Image, cursor)
         if last is None:
             raise HTTPException(422, "unknown cursor")
         statement = statement.where(tuple_(Image.created_at, Image.id) < (last.created_at, last.id))
+    if created_before is not None:
+        statement = statement.where(Image.created_at < created_before)
     images = (await session.scalars(statement)).all()
     return {"images": images[:limit], "next": str(images[limit - 1].id) if len(images) > limit else None}
 
@@ -169,7 +176,10 @@ def measure_and_store(content: bytes, key: str) -> tuple[str, int, int]:
         if picture.getexif().get(ImageOps.ExifTags.Base.Orientation, 1) > 4:
             width, height = height, width
         picture.thumbnail((64, 64))
-    (STORAGE / key).write_bytes(content)
+    with (STORAGE / key).open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     return content_type, width, height
 
 

@@ -68,7 +68,8 @@ fastify.get('/v1/images', {
       type: 'object',
       properties: {
         limit: { type: 'integer', minimum: 1, maximum: 200, default: 50 },
-        cursor: { type: 'string', format: 'uuid' }
+        cursor: { type: 'string', format: 'uuid' },
+        created_before: { type: 'string', format: 'date-time' }
       }
     },
     response: {
@@ -79,11 +80,13 @@ fastify.get('/v1/images', {
     }
   }
 }, async (request) => {
-  const { limit, cursor } = request.query
+  const { limit, cursor, created_before: before } = request.query
   const images = await sql`
     select ${columns}
     from images
-    ${cursor ? sql`where (created_at, id) < (select created_at, id from images where id = ${cursor})` : sql``}
+    where true
+    ${cursor ? sql`and (created_at, id) < (select created_at, id from images where id = ${cursor})` : sql``}
+    ${before ? sql`and created_at < ${before}` : sql``}
     order by created_at desc, id desc
     limit ${limit + 1}`
   const page = images.slice(0, limit)
@@ -132,7 +135,7 @@ fastify.post('/v1/images', { schema: { response: { 200: image, 201: image } } },
     return reply.code(422).send()
   }
   const key = contentSha256.toString('hex')
-  await writeFile(join(STORAGE, key), content)
+  await writeFile(join(STORAGE, key), content, { flush: true })
   const row = {
     filename: file.filename,
     content_type: MEDIA_TYPES[format],
