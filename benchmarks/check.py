@@ -50,7 +50,7 @@ def _check_bytes(server: Server, path: str, most: int) -> None:
 
 
 def _images(answer: tuple[int, bytes]) -> tuple[int, bytes]:
-    """Return the status, and the images of a page as JSON, without the cursor, which each service writes differently."""
+    """Return the status, and the images of a page as JSON, without the cursor, which differs between services."""
     return answer[0], json.dumps(json.loads(answer[1])["images"]).encode()
 
 

@@ -68,8 +68,8 @@ def as_markdown(results: Results, runs: list[dict[str, Any]]) -> str:
     return "\n".join(
         [
             f"{setting}\n\n{asked}",
-            f"The rate is the median of the rounds. The other figures are for one request, over all rounds. Idle is the "
-            f"share of the machine that nothing used.\n\n{works}\n{others(results)}",
+            f"The rate is the median of the rounds. The other figures are for one request, over all rounds. "
+            f"Idle is the share of the machine that nothing used.\n\n{works}\n{others(results)}",
             f"Start and memory of each server. The other processes are the decoders.\n\n{starts}",
             f"Pages of the list for one client, and the ten slowest filters.\n\n{pages}",
             f"{versions()}, {runs[-1]['code']}\n",
