@@ -92,8 +92,10 @@ def _measured(target: Target | None) -> str:
     """Return the value, and in parentheses the lowest and the highest of the rounds."""
     if target is None or target.measured is None:
         return "not measured"
-    spread = "" if target.spread is None else " ({:.2f} to {:.2f})".format(*target.spread)
-    return f"{target.measured:.2f}{spread}"
+    if target.spread is None:
+        return f"{target.measured:.2f}"
+    lowest, highest = target.spread
+    return f"{target.measured:.2f} ({lowest:.2f} to {highest:.2f})"
 
 
 def _parsed(target: dict[str, Any]) -> Target:
@@ -185,7 +187,7 @@ def machine() -> str:
 def code() -> str:
     """Return the commit that was measured."""
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     return f"commit {done.stdout.strip() or 'unknown'}"
 
 

@@ -5,9 +5,9 @@ from itertools import product
 from statistics import median, quantiles
 from typing import NamedTuple
 
+from benchmarks.contents import NGINX, S3_ALONE
 from benchmarks.filters import DEEP, FIRST, WITH_TARGET
 from benchmarks.load import Figures
-from benchmarks.contents import NGINX, S3_ALONE
 from benchmarks.servers import FASTAPI, FASTIFY, PGBENCH, PSQL, STARLETTE, US, bare
 from benchmarks.works import BEFORE, CONTENT, GET, NEWEST, PATCH, S3_CONTENT, THUMBNAILS, UPLOAD
 

@@ -39,20 +39,21 @@ def test_each_ratio_of_the_page_is_the_worst_of_the_kept_runs() -> None:
     assert len(rows) >= 8
     wrong = []
     for name, *shown in rows:
-        named = bare if name.endswith(BARE) else str
+        is_bare = name.endswith(BARE)
         work = WORKS[name.removesuffix(BARE).partition(",")[0]]
         for who, words in ((FASTAPI, shown[:3]), (FASTIFY, shown[3:])):
-            ratios = [_ratios(run, work, named(US), named(who)) for run in runs]
+            us, them = (bare(each) if is_bare else each for each in (US, who))
+            ratios = [_ratios(run, work, us, them) for run in runs]
             expected = min(map(median, ratios)), min(map(min, ratios)), max(map(max, ratios))
             compared = zip(words, expected, strict=True)
             wrong += [(name, who, word, value) for word, value in compared if not _is(word, value)]
     assert wrong == []
 
 
-def _ratios(run: dict[str, Any], work: str, us: str, who: str) -> list[float]:
+def _ratios(results: dict[str, Any], work: str, us: str, who: str) -> list[float]:
     rates = {
-        each["who"]: [round["requests"] / round["seconds"] for round in each["rounds"]]
-        for each in run["works"]
+        each["who"]: [run["requests"] / run["seconds"] for run in each["rounds"]]
+        for each in results["works"]
         if each["work"] == work
     }
     return [ours / theirs for ours, theirs in zip(rates[us], rates[who], strict=True)]
