@@ -34,8 +34,8 @@ def check(servers: dict[str, Server]) -> None:
     for peer, answer in zip(peers, uploads[1:], strict=True):
         own = {"id", "filename", "sha256", "title", "created_at", "updated_at", "color", "thumbhash", "capture"}
         _same(peer, uploads[0], answer, ignored=own)
-    for server, (_, answer) in zip([ours, *peers], uploads, strict=True):
-        _check_bytes(server, f"/v1/images/{json.loads(answer)['id']}", len(form(photo, 0)[0]))
+    for server, (_, stored) in zip([ours, *peers], uploads, strict=True):
+        _check_bytes(server, f"/v1/images/{json.loads(stored)['id']}", len(form(photo, 0)[0]))
 
 
 def _check_bytes(server: Server, path: str, most: int) -> None:

@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, load: "Load") -> None:
         self.load = load
         self.received = b""
-        self.more: list[bytes] = []  # what follows, joined when it is complete: a copy each time would cost much
+        self.more: list[bytes] = []  # the rest, joined at its end: a copy for each piece would cost much
         self.missing = 0
         self.end = 0  # length of the answer in bytes, or 0 if its head is not complete
 

@@ -62,7 +62,7 @@ def _ratios(results: dict[str, Any], work: str, us: str, who: str) -> list[float
 def _is(word: str, value: float) -> bool:
     """Return whether the word is the rounded value."""
     unit = 10 ** -len(word.partition(".")[2])
-    return abs(float(word) - value) <= unit * 0.501
+    return bool(abs(float(word) - value) <= unit * 0.501)
 
 
 class Sink:
@@ -133,7 +133,7 @@ def test_only_whole_runs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_report_has_the_load_and_the_others() -> None:
     results = _results()
-    run = {"date": "2026-01-01", "code": "commit 1234567"}
+    run: dict[str, Any] = {"date": "2026-01-01", "code": "commit 1234567"}
     run |= {"targets": [target._asdict() | {"met": target.met} for target in targets(results)]}
     earlier = run | {"date": "2025-01-01", "targets": []}
 
