@@ -33,32 +33,29 @@ from app.migrations.backend import SettingsBackend
 from app.schema import history
 from app.settings import ROOT, Settings
 from tests.support import forked
+from tests.support.data_folders import (
+    FOLDER,
+    IN_MEMORY,
+    IS_WORKER,
+    MIGRATED,
+    SHARED,
+    UNSAFE,
+    remove_left,
+    start_copy,
+)
+from tests.support.data_folders import MEMORY as MEMORY
+from tests.support.data_folders import VERSION as VERSION
+from tests.support.data_folders import as_role as as_role
+from tests.support.data_folders import make_roles as make_roles
 from tests.support.kept_decoders import KeptCodec, end_kept
 from tests.support.known_faults import known_faults
 from tests.support.pgbouncer import PgBouncer, pgbouncer
 from tests.support.s3 import S3
 
-VERSION = int(os.environ.get("PG", "18"))
 BIN = Path(sys.executable).parent
 NUMBER = count(1)
 # Below the ports that the kernel assigns, and different for each process, so no other program takes one meanwhile.
 PORTS = count(10_000 + os.getpid() * 256 % 20_000)
-MEMORY = Path("/dev/shm")  # noqa: S108
-# No data outlives the tests. Only a test vacuums or analyzes a table.
-# To drop a database, PostgreSQL looks through all shared buffers, and for its checkpoints too: few are faster.
-UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off -c shared_buffers=16MB"
-MIN_FREE_MEMORY = 8 * 1024**3  # bytes; tests/database/test_plans.py has a million images if EXHAUSTIVE
-
-
-def has_memory() -> bool:
-    """Return whether there is enough memory for the files of the tests, and programs may run there."""
-    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MIN_FREE_MEMORY:
-        return False
-    return not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
-
-
-# The service waits until its files are on the disk, which takes most of the time of an upload. Memory does not wait.
-IN_MEMORY = has_memory()
 if IN_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
@@ -125,6 +122,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessFo
     return OneProcessForSome(config, log)
 
 
+def pytest_unconfigure() -> None:
+    if not IS_WORKER:  # which shares it with others
+        shutil.rmtree(SHARED, ignore_errors=True)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "routes(*names): run the test once for each route to PostgreSQL; see `route`")
 
@@ -162,7 +164,7 @@ def server(memory: Path) -> Iterator[Server]:
     server = Server(
         memory / "data", VERSION, f"{UNSAFE} -c max_connections=60 -c max_prepared_transactions=8 -c log_lock_waits=on"
     )
-    server.start()
+    start_copy(server, MIGRATED)
     yield server
     server.release()
 
@@ -173,14 +175,12 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     The database of a test is 300 files. Memory makes them ten times as fast as some disks.
     """
+    remove_left()
     if not IN_MEMORY:
         yield tmp_path_factory.mktemp("postgres")
         return
-    for left in MEMORY.glob("images-tests-*"):  # by a process that was killed
-        if not Path("/proc", left.name.rpartition("-")[2]).exists():
-            shutil.rmtree(left, ignore_errors=True)
-    folder = MEMORY / f"images-tests-{os.getpid()}"
-    folder.mkdir()
+    folder = MEMORY / f"{FOLDER}{os.getpid()}"
+    folder.mkdir(exist_ok=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -192,13 +192,9 @@ def admin(server: Server) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="session")
-def template(server: Server, admin: psycopg.Connection) -> str:
+def template(server: Server) -> str:
     """The name of a database whose schema the real migrations made, for the roles of sql/roles.sql."""
-    admin.execute("CREATE DATABASE migrated")
-    make_roles(server.url("migrated"))
-    done = yoyo_on(as_role(server.url("migrated"), "images_owner"), "apply")
-    assert done.returncode == 0, done.stderr
-    return "migrated"
+    return MIGRATED
 
 
 @pytest.fixture
@@ -260,21 +256,6 @@ def environment(**variables: str) -> dict[str, str]:
 def yoyo_on(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run the plain yoyo command on a database, in the project's folder."""
     return forked.run(environment(DATABASE_URL=url, **variables), "yoyo", *arguments)
-
-
-def make_roles(url: str) -> None:
-    """Run sql/roles.sql as the DBA does."""
-    done = subprocess.run(
-        [binaries(VERSION) / "psql", "--no-psqlrc", "--quiet", "-d", url, "-f", ROOT / "sql" / "roles.sql"],
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-
-
-def as_role(url: str, role: str) -> str:
-    """Return the URL of the same database, for one of the two roles."""
-    return url.replace("postgres@", f"{role}@", 1)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from app.settings import ROOT
 from app.text import encodable, printable
 from tests.conftest import BIN, environment
+from tests.support import forked
 from tests.support.properties import given, st
 
 NAME = b"caf\xe9 \xff"
@@ -62,11 +63,11 @@ def test_a_name_that_is_not_utf8_is_shown_with_its_bytes(
 ) -> None:
     variables = environment(DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path}/objects")
 
-    done = subprocess.run([BIN / "images", *command], cwd=tmp_path, env=variables, capture_output=True)
+    done = forked.run(variables, "images", *map(os.fsdecode, command), folder=tmp_path)
 
-    assert SHOWN.encode() in done.stderr
-    assert b"udc" not in done.stderr
-    assert b"unexpected" not in done.stderr
+    assert SHOWN in done.stderr
+    assert "udc" not in done.stderr
+    assert "unexpected" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -82,26 +83,31 @@ def test_a_name_that_is_not_utf8_is_shown_with_its_bytes(
     ],
     ids=repr,
 )
-def test_text_that_is_not_utf8_is_wrong_usage(command: list[str | bytes], database: str, tmp_path: Path) -> None:
-    variables = environment(DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path}/objects")
+def test_text_that_is_not_utf8_is_wrong_usage(command: list[str | bytes], tmp_path: Path) -> None:
+    variables = environment(DATABASE_URL="postgresql://images@127.0.0.1:1/images", STORAGE_URL="memory:")
 
-    done = subprocess.run([BIN / "images", *command], cwd=tmp_path, env=variables, capture_output=True)
+    done = forked.run(variables, "images", *map(os.fsdecode, command), folder=tmp_path)
 
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert re.fullmatch(rb"error: Invalid value for '.+': caf\\xe9 \\xff is not UTF-8\.\nhint: .+\n", done.stderr)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: Invalid value for '.+': caf\\xe9 \\xff is not UTF-8\.\nhint: .+\n", done.stderr)
 
 
 def test_settings_shows_the_bytes_of_a_folder(tmp_path: Path) -> None:
     folder = os.fsdecode(NAME)
     for format in ("text", "json"):
-        done = subprocess.run(
-            [BIN / "images", "settings", "--format", format],
-            env=environment(DATABASE_URL="embedded:x", STORAGE_URL=f"file:{folder}", SECRETS_DIR=str(tmp_path)),
-            capture_output=True,
-        )
+        variables = environment(DATABASE_URL="embedded:x", STORAGE_URL=f"file:{folder}", SECRETS_DIR=str(tmp_path))
+        done = forked.run(variables, "images", "settings", "--format", format)
 
         assert done.returncode == 0
-        assert SHOWN.replace("\\", "\\\\" if format == "json" else "\\").encode() in done.stdout
+        assert SHOWN.replace("\\", "\\\\" if format == "json" else "\\") in done.stdout
+
+
+def test_the_arguments_of_a_real_command_are_bytes() -> None:
+    """The other tests fork a process of Python, which gets texts."""
+    done = subprocess.run([BIN / "images", "completion", NAME], env=environment(), capture_output=True)
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert SHOWN.encode() in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
@@ -120,8 +126,6 @@ def test_output_shows_what_its_encoding_lacks_as_an_escape(encoding: str) -> Non
 
 @pytest.mark.parametrize("url", [b"postgresql://app@h/\xff", b"postgresql://\xff@h/x", b"embedded:/\xff"])
 def test_a_database_url_that_is_not_utf8_is_a_wrong_setting(url: bytes) -> None:
-    done = subprocess.run(
-        [BIN / "images", "schema", "status"], env=environment(DATABASE_URL=os.fsdecode(url)), capture_output=True
-    )
+    done = forked.run(environment(DATABASE_URL=os.fsdecode(url)), "images", "schema", "status")
 
-    assert (done.returncode, done.stderr) == (2, b"error: DATABASE_URL is not UTF-8.\n")
+    assert (done.returncode, done.stderr) == (2, "error: DATABASE_URL is not UTF-8.\n")

@@ -24,13 +24,14 @@ from app.storage import identity, store
 from app.storage.identity import KEY
 from app.storage.keys import storage_key
 from app.storage.store import open_store
-from tests.cli.test_entrypoint import ready, service
+from tests.cli.test_entrypoint import ready
 from tests.conftest import as_role, client_of, environment, free_port
 from tests.migrations.test_backend import wait_until
 from tests.support import forked
 from tests.support.api import insert, objects, place, problem, put, remove, upload
 from tests.support.pictures import picture
 from tests.support.s3 import BUCKET
+from tests.support.serving import serving
 
 ORPHANS = [storage_key(64 * letter) for letter in "123456789abcdef"]
 
@@ -268,14 +269,17 @@ async def test_the_first_start_of_several_workers_writes_one_id(
     assert in_database(connection) == (in_store(stored), True)
 
 
-def test_a_container_writes_the_id_and_starts_again(empty_database: str, tmp_path: Path) -> None:
+def test_a_container_writes_the_id_and_starts_again(
+    database: str, connection: psycopg.Connection, tmp_path: Path
+) -> None:
     for _ in range(2):
         port = free_port()
-        with service(empty_database, port, tmp_path):
+        wait = environment(DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path}", MIGRATE="false")
+        assert forked.run(wait, "images", "wait", "--timeout", "5").returncode == 0
+        with serving(database, port, tmp_path):
             wait_until(lambda port=port: ready(port) and (tmp_path / KEY).exists())  # type: ignore[misc]
-        with psycopg.connect(empty_database, autocommit=True) as connection:
-            id = str(json.loads((tmp_path / KEY).read_text())["catalogue"])
-            found = in_database(connection)
+        id = str(json.loads((tmp_path / KEY).read_text())["catalogue"])
+        found = in_database(connection)
         assert found is not None
         assert found[0] == id
 

@@ -10,13 +10,14 @@ from app.cli.main import run
 from app.embedded_postgres import Server
 from app.settings import Settings
 from tests.conftest import VERSION, as_role, client_of, yoyo_on
+from tests.support.data_folders import start_copy
 
 
 @pytest.fixture(scope="module")
 def cluster(memory: Path) -> Iterator[Server]:
     """A server of its own, because roles belong to the cluster."""
     server = Server(memory / "two" / "data", VERSION, "-c fsync=off -c max_connections=30 -c shared_buffers=16MB")
-    server.start()
+    start_copy(server)
     yield server
     server.release()
 

@@ -16,6 +16,7 @@ from app.embedded_postgres import Server, connectable
 from app.errors import CommandError, ExitCode
 from app.settings import ROOT
 from tests.conftest import BIN, environment
+from tests.support import data_folders
 
 VERSION_SQL = "SELECT current_setting('server_version_num')::integer"
 # Of contrib, those that the service, its checks, or the operator's pages use or may use.
@@ -46,6 +47,13 @@ def test_a_second_interrupt_does_not_keep_the_server_from_stopping(data: Path, m
     assert stopped == [server]
 
 
+@pytest.fixture
+def made(data: Path) -> Path:
+    """The same name, with a data folder that initdb has made."""
+    data_folders.copy(data, version=18)
+    return data
+
+
 def test_data_stay_when_the_server_stops(data: Path) -> None:
     for run in (1, 2):
         server = Server(data)
@@ -60,8 +68,8 @@ def test_data_stay_when_the_server_stops(data: Path) -> None:
         assert not server.running()
 
 
-def test_the_extensions_of_contrib_can_be_created(data: Path) -> None:
-    server = Server(data)
+def test_the_extensions_of_contrib_can_be_created(made: Path) -> None:
+    server = Server(made)
     server.start()
     try:
         with psycopg.connect(server.url(), autocommit=True) as connection:
@@ -115,7 +123,7 @@ def test_a_data_folder_of_the_former_wheel_goes_on(data: Path, monkeypatch: pyte
         server.release()
 
 
-def test_the_database_of_an_embedded_url_counts_its_statements(data: Path) -> None:
+def test_the_database_of_an_embedded_url_counts_its_statements(made: Path) -> None:
     """In a process of its own: connectable() keeps the server until its process ends."""
     used = (
         "import psycopg, sys; from pydantic import SecretStr; from app.embedded_postgres import connectable\n"
@@ -124,7 +132,7 @@ def test_the_database_of_an_embedded_url_counts_its_statements(data: Path) -> No
     )
     for _ in (1, 2):  # the second time, the extension is there
         done = subprocess.run(
-            [sys.executable, "-c", used, data], env=environment(), capture_output=True, text=True, cwd=ROOT
+            [sys.executable, "-c", used, made], env=environment(), capture_output=True, text=True, cwd=ROOT
         )
         assert (done.stdout, done.stderr) == ("(True,)\n", "")
 
@@ -133,8 +141,8 @@ def test_a_postgresql_url_starts_nothing() -> None:
     assert connectable(SecretStr("postgresql://db.example/images")) == "postgresql://db.example/images"
 
 
-def test_the_last_user_stops_the_server(data: Path) -> None:
-    first, second = Server(data), Server(data)
+def test_the_last_user_stops_the_server(made: Path) -> None:
+    first, second = Server(made), Server(made)
     assert first.start()
     assert not second.start()
 
@@ -145,11 +153,11 @@ def test_the_last_user_stops_the_server(data: Path) -> None:
     assert not second.running()
 
 
-def test_a_killed_user_keeps_no_lock(data: Path) -> None:
+def test_a_killed_user_keeps_no_lock(made: Path) -> None:
     killed = "import os, signal, sys; from pathlib import Path; from app.embedded_postgres import Server\n"
     killed += "Server(Path(sys.argv[1])).start(); os.kill(os.getpid(), signal.SIGKILL)"
-    subprocess.run([sys.executable, "-c", killed, data], env=environment())
-    server = Server(data)
+    subprocess.run([sys.executable, "-c", killed, made], env=environment())
+    server = Server(made)
     assert server.running()
 
     server.start()

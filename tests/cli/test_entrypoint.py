@@ -23,9 +23,12 @@ from tests.conftest import VERSION, environment
 from tests.conftest import free_port as free_port  # for others, too
 from tests.migrations.test_backend import applied, wait_until
 from tests.schema.test_migrations import IDS
+from tests.support import forked
+from tests.support.data_folders import start_copy
 from tests.support.deployed import is_healthy
 from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.pictures import picture
+from tests.support.serving import serving
 
 
 def ready(port: int) -> bool:
@@ -56,20 +59,15 @@ def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["s
 
 
 def test_several_at_once_on_an_empty_database_all_become_ready(empty_database: str, tmp_path: Path) -> None:
-    ports = [free_port() for _ in range(4 if EXHAUSTIVE else 2)]
-    with ExitStack() as started:
-        for port in ports:
-            started.enter_context(service(empty_database, port, tmp_path))
-        wait_until(lambda: all(map(ready, ports)))
-
-        assert applied(empty_database) == IDS
-
-
-def test_it_serves_with_several_workers_and_stops_when_told(empty_database: str, tmp_path: Path) -> None:
-    port = free_port()
+    """The first one has several workers, serves, and stops when it is told."""
+    port, *ports = [free_port() for _ in range(4 if EXHAUSTIVE else 2)]
     content = picture()
-    with service(empty_database, port, tmp_path, WEB_CONCURRENCY="2") as process:
-        wait_until(lambda: ready(port))
+    with ExitStack() as started:
+        process = started.enter_context(service(empty_database, port, tmp_path, WEB_CONCURRENCY="2"))
+        for other in ports:
+            started.enter_context(service(empty_database, other, tmp_path))
+        wait_until(lambda: all(map(ready, [port, *ports])))
+        assert applied(empty_database) == IDS
         stored = httpx.post(
             f"http://127.0.0.1:{port}/v1/images", content=content, headers={"Content-Type": "image/jpeg"}
         )
@@ -82,18 +80,16 @@ def test_it_serves_with_several_workers_and_stops_when_told(empty_database: str,
 
         assert process.wait(timeout=10) == 0
         assert not is_healthy(port)
-
-
-def test_an_empty_number_of_workers_means_one(database: str, tmp_path: Path) -> None:
-    port = free_port()
-    with service(database, port, tmp_path, WEB_CONCURRENCY=""):
-        wait_until(lambda: ready(port))
+        assert all(map(ready, ports))
 
 
 def test_ctrl_c_lets_an_upload_finish_and_leaves_no_process(database: str, tmp_path: Path) -> None:
-    """A terminal sends it to each process of the group, at a moment when an image is decoded."""
+    """A terminal sends it to each process of the group, at a moment when an image is decoded.
+
+    An empty number of workers means one, so the only child is the decoder.
+    """
     port = free_port()
-    with service(database, port, tmp_path) as process, ThreadPoolExecutor(1) as threads:
+    with service(database, port, tmp_path, WEB_CONCURRENCY="") as process, ThreadPoolExecutor(1) as threads:
         wait_until(lambda: ready(port))
         upload = threads.submit(
             httpx.post,
@@ -117,7 +113,7 @@ def test_ctrl_c_lets_an_upload_finish_and_leaves_no_process(database: str, tmp_p
 
 def test_a_request_whose_head_does_not_end_is_cut_off(database: str, tmp_path: Path) -> None:
     port = free_port()
-    with service(database, port, tmp_path):
+    with serving(database, port, tmp_path):
         wait_until(lambda: ready(port))
         for beginning in (b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /"):
             with socket.create_connection(("127.0.0.1", port)) as client:
@@ -142,12 +138,8 @@ def test_other_arguments_are_run_in_its_place() -> None:
 def test_without_postgresql_it_gives_up(tmp_path: Path) -> None:
     port = free_port()
     url = f"postgresql://someone:hunter2@127.0.0.1:{port}/images"
-    done = subprocess.run(
-        ["images", "wait", "--timeout", "0.5"],
-        env=environment(DATABASE_URL=url, STORAGE_URL=f"file:{tmp_path}"),
-        capture_output=True,
-        text=True,
-    )
+    variables = environment(DATABASE_URL=url, STORAGE_URL=f"file:{tmp_path}")
+    done = forked.run(variables, "images", "wait", "--timeout", "0.5")
 
     assert done.returncode == 3
     assert done.stderr == (
@@ -170,7 +162,7 @@ def test_it_waits_for_a_postgresql_that_is_not_there_yet(memory: Path, tmp_path:
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(timeout=1)
 
-    late.start()
+    start_copy(late)
 
     try:
         assert waiting.wait(timeout=30) == 0, waiting.communicate()[1]
@@ -211,14 +203,9 @@ def test_a_port_that_is_taken_after_the_check_is_told_by_uvicorn(workers: str, d
     """The runbook has uvicorn's line. The exit code is that of a failure."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         variables = {"UVICORN_PORT": str(server.getsockname()[1]), "UVICORN_LOG_CONFIG": "app/logging.json"}
-        done = subprocess.run(
-            ["uvicorn", "--factory", "app.main:from_environment"],
-            cwd=ROOT,
-            env=environment(
-                DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path}", WEB_CONCURRENCY=workers, **variables
-            ),
-            capture_output=True,
-            text=True,
+        done = forked.run(
+            environment(DATABASE_URL=database, STORAGE_URL=f"file:{tmp_path}", WEB_CONCURRENCY=workers, **variables),
+            *("uvicorn", "--factory", "app.main:from_environment"),
         )
 
     assert done.returncode == 3

@@ -5,7 +5,7 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -344,7 +344,7 @@ def test_a_traceback_of_a_library_shows_no_secret(
     ids=" ".join,
 )
 def test_a_removed_current_folder_is_an_error_with_a_hint(command: list[str], database: str, tmp_path: Path) -> None:
-    done = in_removed_folder(tmp_path, [BIN / "images", *command], DATABASE_URL=database, STORAGE_URL="memory:")
+    done = in_removed_folder(tmp_path, *command, DATABASE_URL=database, STORAGE_URL="memory:")
 
     assert "unexpected" not in done.stderr
     assert "Traceback" not in done.stderr
@@ -357,19 +357,20 @@ def test_a_removed_current_folder_is_an_error_with_a_hint(command: list[str], da
         assert done.returncode == 0, done.stderr
 
 
-def in_removed_folder(
-    tmp_path: Path, command: Sequence[str | Path], **variables: str
-) -> "subprocess.CompletedProcess[str]":
+def in_removed_folder(tmp_path: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run a command in a folder that is removed before the command starts."""
     folder = tmp_path / "removed"
     folder.mkdir()
-    return subprocess.run(
-        ["sh", "-c", 'rmdir "$0" && exec "$@"', folder, *command],
-        cwd=folder,
-        env=environment(**{"UVICORN_PORT": str(free_port())} | variables),
-        capture_output=True,
-        text=True,
-    )
+    variables = environment(**{"UVICORN_PORT": str(free_port())} | variables)
+    if arguments[0] == "wait":  # a real command
+        command = ["sh", "-c", 'rmdir "$0" && exec "$@"', folder, BIN / "images", *arguments]
+        return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+    opened = os.open(folder, os.O_RDONLY)
+    folder.rmdir()
+    try:
+        return forked.run(variables, "images", *arguments, folder=Path(f"/proc/{os.getpid()}/fd/{opened}"))
+    finally:
+        os.close(opened)
 
 
 def test_quiet_leaves_data_and_errors(database: str) -> None:

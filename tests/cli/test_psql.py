@@ -21,7 +21,7 @@ from app.errors import CommandError
 from app.project import chosen
 from app.settings import ROOT
 from tests.conftest import BIN, VERSION, as_role, environment
-from tests.support import forked
+from tests.support import data_folders, forked
 from tests.support.properties import given, st
 
 SAYS_ALL = f"""#!{sys.executable}
@@ -87,6 +87,7 @@ def test_it_runs_statements(database: str) -> None:
 
 def test_an_embedded_server_runs_meanwhile_and_its_psql_is_used(tmp_path: Path) -> None:
     data = tmp_path / "postgres"
+    data_folders.copy(data, version=18)
     path = f"{BIN}{os.pathsep}/usr/sbin{os.pathsep}/sbin"  # a machine without psql; setpriv is needed as root
     (tmp_path / "bin").mkdir()
     if setpriv := Path("/usr/bin/setpriv"):

@@ -166,7 +166,7 @@ def test_a_table_that_is_aside_with_its_indexes_keeps_them(empty_database: str) 
 
         connection.execute("CREATE SCHEMA aside; ALTER TABLE images_old SET SCHEMA aside")
 
-        moved = yoyo_on(empty_database, "apply")
+        moved = yoyo_on(empty_database, "apply", "-r", "0003")
 
         assert moved.returncode == 0, moved.stderr
         assert connection.execute("SELECT to_regclass('aside.ix_images_tags') IS NOT NULL").fetchone() == (True,)

@@ -26,6 +26,7 @@ from app.migrations.connection import Connection, run
 from app.settings import Settings
 from tests.conftest import VERSION, backend_on, environment
 from tests.support import forked
+from tests.support.data_folders import start_copy
 from tests.support.waiting import wait_until
 
 CREATE = "CREATE TABLE items (id bigint PRIMARY KEY, done integer NOT NULL DEFAULT 0);\n"
@@ -543,7 +544,7 @@ def test_stock_yoyo_does_not_run_it(url: str, folder: Path, sql: Sql) -> None:
 @pytest.fixture
 def mortal(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path / "data", VERSION, "-c fsync=off -c max_connections=20 -c shared_buffers=16MB")
-    server.start()
+    start_copy(server)
     yield server
     server.release()
 

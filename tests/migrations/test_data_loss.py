@@ -10,7 +10,7 @@ from tests.migrations.test_backend import wait_until
 from tests.schema.test_history import ledger, rollback, state
 from tests.schema.test_migrations import FOLDER, IDS, rows
 from tests.support.forked import Running
-from tests.support.legacy import ROWS_NOW
+from tests.support.legacy import CREATE_ALL, ROWS, ROWS_NOW
 
 
 @pytest.fixture
@@ -41,28 +41,40 @@ def test_the_rows_are_counted_and_nothing_is_rolled_back(full: str, command: tup
     assert state(full) == before
 
 
-@pytest.mark.parametrize("accepted", [IDS[0], "all", f"0002_x, {IDS[0]}"])
-def test_an_operator_who_names_the_migration_can_lose_its_rows(full: str, accepted: str) -> None:
-    done = yoyo_on(full, "rollback", "--all", ACCEPT_DATA_LOSS=accepted)
+def test_an_operator_who_names_the_migration_can_lose_its_rows(full: str) -> None:
+    done = yoyo_on(full, "rollback", "--all", ACCEPT_DATA_LOSS=IDS[0])
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("rolled back") == len(IDS)
+
+
+@pytest.mark.parametrize("accepted", ["all", f"0002_x, {IDS[0]}"])
+def test_the_migration_is_named_among_others(empty_database: str, accepted: str) -> None:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(CREATE_ALL.encode())
+        connection.execute(ROWS.replace("300000", "300").encode())
+    assert yoyo_on(empty_database, "apply", "-r", IDS[1]).returncode == 0
+
+    done = yoyo_on(empty_database, "rollback", "--all", ACCEPT_DATA_LOSS=accepted)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rolled back") == 2
 
 
 def test_a_rollback_that_loses_nothing_needs_no_acceptance(full: str) -> None:
     assert yoyo_on(full, "rollback", "-r", IDS[1]).returncode == 0
 
 
-def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
+def test_rows_that_come_in_meanwhile_are_not_lost(empty_database: str) -> None:
     """The table is empty when the rollback begins. Then a writer that began before it commits a row."""
-    yoyo_on(database, "rollback", "-r", IDS[1])
-    with psycopg.connect(database) as writer, psycopg.connect(database, autocommit=True) as watcher:
+    yoyo_on(empty_database, "apply", "-r", IDS[0])
+    with psycopg.connect(empty_database) as writer, psycopg.connect(empty_database, autocommit=True) as watcher:
         writer.execute("""
             INSERT INTO images
                 (id, tags, attributes, filename, content_type, byte_size, width, height, sha256, storage_key)
             VALUES (gen_random_uuid(), '{}', '{}', 'a.png', 'image/png', 1, 1, 1, repeat('a', 64), 'a')
         """)
-        variables = environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="30")
+        variables = environment(DATABASE_URL=empty_database, MIGRATION_LOCK_TIMEOUT="30")
         migrator = Running(variables, "yoyo", "rollback", "-r", IDS[0], folder=FOLDER)
         # The rollback has counted no row, and waits for the writer before it counts again.
         waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -75,8 +87,8 @@ def test_rows_that_come_in_meanwhile_are_not_lost(database: str) -> None:
         f"error: {IDS[0]} was not rolled back: it would lose 1 row.\n"
         f"hint: back up first. To lose the rows, set ACCEPT_DATA_LOSS={IDS[0]}\n"
     )
-    assert ledger(database)[-1] == (IDS[0], "rollback", "failed")
-    with psycopg.connect(database) as connection:
+    assert ledger(empty_database)[-1] == (IDS[0], "rollback", "failed")
+    with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT count(*) FROM images").fetchone() == (1,)
 
 

@@ -7,7 +7,7 @@ import random
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import suppress
 from itertools import cycle, groupby, islice
 from pathlib import Path
@@ -21,10 +21,11 @@ from yoyo.migrations import MigrationList
 
 from app.cli.main import run as images
 from app.embedded_postgres import Server
-from tests.conftest import UNSAFE, VERSION, backend_on
+from tests.conftest import backend_on
 from tests.migrations.test_backend import wait_until
 from tests.project.library_copy import copy_library
-from tests.schema.test_migrations import CONTRACTS, FILES, IDS, rows, schema
+from tests.schema.test_migrations import CONTRACTS, FILES, IDS, rollback_of, rows, schema
+from tests.support.data_folders import UNSAFE, VERSION, start_copy
 from tests.support.exhaustive import EXHAUSTIVE, one_of_each
 from tests.support.legacy import CREATE_ALL, ROWS
 from tests.support.relay import Command, Relay, Stop, relay_to, until
@@ -61,6 +62,19 @@ NEWEST = 0 if EXHAUSTIVE else min(len(IDS) - 8, IDS.index(CONTRACTS[0]) - 2)
 RECORD = "WITH clock "
 REMAINS = ("applied", "ledger", "schema", "rows")  # parts of a state that only the work of a migration changes
 
+
+
+def kind_of(migration: str) -> tuple[object, ...]:
+    """Return what decides how the next command continues after a kill."""
+    path = FILES[IDS.index(migration)]
+    words = [re.findall(r"^\w+", file.read_text(), re.MULTILINE)[0] for file in (path, rollback_of(path))]
+    has_transaction = migration not in NON_TRANSACTIONAL
+    return migration in CONTRACTS, migration in BACKFILLS, has_transaction, *([] if has_transaction else words)
+
+
+# Of the chain, the newest migration of each kind is killed, and the six newest of all. The others run between them.
+KILLED_IN_CHAIN = {*one_of_each(reversed(ORDER[NEWEST:]), kind_of), *IDS[-6:]}
+
 STARTS = 6  # commands that start at once
 OPTIONS = f"{UNSAFE} -c max_connections=200"  # autovacuum would visit hundreds of databases
 
@@ -69,7 +83,7 @@ OPTIONS = f"{UNSAFE} -c max_connections=200"  # autovacuum would visit hundreds 
 def server(memory: Path) -> Iterator[Server]:
     """A server that may be killed, with a database `state_0` that has rows and no migration."""
     server = Server(memory / "mortal" / "data", VERSION, OPTIONS)
-    server.start()
+    start_copy(server)
     create(server, ["state_0"], "template0")
     with psycopg.connect(server.url("state_0")) as connection:
         connection.execute(CREATE_ALL.encode())
@@ -306,8 +320,8 @@ async def test_the_next_command_converges(server: Server, relay: Relay, migratio
         create(server, [state_before], "undisturbed")
 
 
-def states_on_the_way(server: Server, first: int) -> dict[int, dict[str, Any]]:
-    """Return the state with each number of migrations of ORDER, from `first` to all."""
+def states_on_the_way(server: Server, first: int, numbers: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Return the state with each of these numbers of migrations of ORDER. The database begins with `first` of them."""
     create(server, ["way"], before(server, first))
     states = {first: state(server, "way")}
     with backend_on(server.url("way")) as backend:
@@ -315,39 +329,46 @@ def states_on_the_way(server: Server, first: int) -> dict[int, dict[str, Any]]:
         ordered = sorted(read_migrations("sql/migrations"), key=lambda each: ORDER.index(each.id))
         for number, migration in enumerate(ordered[first:], first + 1):
             backend.apply_migrations(MigrationList([migration]))
-            states[number] = state(server, "way")
+            if number in numbers:
+                states[number] = state(server, "way")
     return states
 
 
 async def test_each_migration_is_done_by_the_next_command(server: Server, relay: Relay) -> None:
     """Up and down again: each command does again what the last one could not record, and is killed at its next one."""
-    states = states_on_the_way(server, FIRST)
-    create(server, ["chain"], before(server, FIRST))
-    ledger = state(server, "chain")["ledger"]
-    for operation, migrations, last in (
+    runs = (
         ("apply", ORDER[FIRST:EXPANDED], EXPANDED),
         ("contract", CONTRACTS, len(IDS)),
         *(("rollback", chain[::-1], ORDER.index(chain[0])) for chain in reversed(CHAINS)),
         ("rollback", ORDER[EXPANDED - 1 : FIRST - 1 : -1], FIRST),
-    ):
-        unrecorded = 0
+    )
+    around = {ORDER.index(migration) + after for migration in KILLED_IN_CHAIN for after in (0, 1)}
+    states = states_on_the_way(server, FIRST, around | {last for _, _, last in runs})
+    create(server, ["chain"], before(server, FIRST))
+    ledger = state(server, "chain")["ledger"]
+    for operation, migrations, last in runs:
+        program, arguments = "yoyo", [operation, "--revision", migrations[-1]]
+        if operation == "contract":
+            program, arguments = "images", ["schema", "contract"]
+        done = "rollback" if operation == "rollback" else "apply"
+        waiting = 0  # records that the next command writes before those of its last migration
         for migration in migrations:
             # If a migration has no transaction, it is recorded when it starts, and again when it is done.
             records = 1 + (migration in NON_TRANSACTIONAL or (operation != "rollback" and migration in BACKFILLS))
-            program, arguments = "yoyo", [operation, "--revision", migration]
-            if operation == "contract":
-                program, arguments = "images", ["schema", "contract"]
-            killed = relay.start("chain", *arguments, stop=at_record(unrecorded + records), program=program)
-            await held([killed])
-            killed.kill()
-            await until(lambda: relay.connections == 0)
+            if migration in KILLED_IN_CHAIN:
+                own = arguments if operation == "contract" else [operation, "--revision", migration]
+                killed = relay.start("chain", *own, stop=at_record(waiting + records), program=program)
+                await held([killed])
+                killed.kill()
+                await until(lambda: relay.connections == 0)
 
-            if records == 1:  # its transaction was undone
-                number = ORDER.index(migration) + (operation == "rollback")
-                found, expected = state(server, "chain"), states[number] | {"ledger": ledger}
-                assert all(found[name] == expected[name] for name in REMAINS), f"{operation} of {migration}"
-            ledger.append((migration, "rollback" if operation == "rollback" else "apply", "done"))
-            unrecorded = records
+                if records == 1:  # its transaction was undone
+                    number = ORDER.index(migration) + (operation == "rollback")
+                    found, expected = state(server, "chain"), states[number] | {"ledger": ledger}
+                    assert all(found[name] == expected[name] for name in REMAINS), f"{operation} of {migration}"
+                waiting = 0
+            ledger.append((migration, done, "done"))
+            waiting += records
 
         await run(relay, "chain", *arguments, program=program)
         expected = states[last] | {"ledger": ledger}
@@ -409,7 +430,7 @@ async def test_the_opposite_command_goes_back(
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose log has only lines of the test."""
     server = Server(tmp_path_factory.mktemp("quiet") / "data", VERSION, OPTIONS)
-    server.start()
+    start_copy(server)
     yield server
     server.release()
 

@@ -14,7 +14,7 @@ from yoyo import read_migrations
 
 from app.embedded_postgres import Server
 from app.migrations.renumber import renumber
-from tests.conftest import VERSION, backend_on
+from tests.conftest import backend_on
 from tests.migrations.test_kills import (
     OPTIONS,
     completed,
@@ -29,6 +29,7 @@ from tests.migrations.test_kills import (
 )
 from tests.project.library_copy import LIBRARY
 from tests.schema.test_history import NAMES, write
+from tests.support.data_folders import VERSION, start_copy
 from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.relay import Relay, relay_to
 from tests.support.waiting import wait_until
@@ -51,7 +52,7 @@ FILES = {
 def server(memory: Path) -> Iterator[Server]:
     """A server that may be killed."""
     server = Server(memory / "phases" / "data", VERSION, OPTIONS)
-    server.start()
+    start_copy(server)
     yield server
     server.release()
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import psycopg
 
 from app.embedded_postgres import Server
-from tests.conftest import VERSION, as_role, make_roles, yoyo_on
+from tests.support.data_folders import MIGRATED, VERSION, start_copy
 from tests.support.waiting import wait_until
 
 OPTIONS = "-c fsync=off -c max_connections=40 -c shared_buffers=16MB -c wal_retrieve_retry_interval=50ms"
@@ -107,12 +107,9 @@ class Mortal(Server):
 
 def migrated(data: Path) -> Mortal:
     server = Mortal(data)
-    server.start()
+    start_copy(server, MIGRATED)
     with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {DATABASE}".encode())
-    make_roles(server.url(DATABASE))
-    done = yoyo_on(as_role(server.url(DATABASE), "images_owner"), "apply")
-    assert done.returncode == 0, done.stderr
+        connection.execute(f"ALTER DATABASE {MIGRATED} RENAME TO {DATABASE}".encode())
     return server
 
 

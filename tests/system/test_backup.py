@@ -25,6 +25,7 @@ from app.settings import ROOT, Settings
 from tests.conftest import BIN, VERSION, as_role, client_of, environment, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.support.api import objects, upload
+from tests.support.data_folders import start_copy
 from tests.support.pictures import picture
 
 GUIDE = (ROOT / "docs" / "how-to" / "operate" / "back-up-and-restore.md").read_text()
@@ -35,7 +36,7 @@ PAUSE = '    touch "$backup/dumped"\n    until test -e "$backup/go"; do sleep 0.
 
 @pytest.fixture
 def other_server(memory: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server with nothing in it; or with the data that the test puts there before it starts it."""
+    """A server that the test starts, with what it puts there."""
     server = Server(memory / f"other-{os.getpid()}-{abs(hash(request.node.name))}", VERSION, "-c fsync=off")
     yield server
     server.release()
@@ -110,7 +111,7 @@ async def test_what_was_backed_up_under_load_is_back(
     admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
     admin.execute(f"CREATE DATABASE {name}".encode())  # for the fixture to drop
     shutil.rmtree(tmp_path / "objects")
-    other_server.start()
+    start_copy(other_server)
     url = other_server.url("images")
     returned, variables = session(RETURN, url, tmp_path, "images")
     done = await asyncio.to_thread(

@@ -17,6 +17,7 @@ from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import BIN, VERSION, environment
 from tests.migrations.test_backend import wait_until
 from tests.support import forked
+from tests.support.data_folders import start_copy
 from tests.support.pictures import picture
 from tests.support.serving import serving
 
@@ -156,7 +157,7 @@ def test_each_step_of_the_first_migration_works_and_prints_what_it_shows(databas
 def test_each_step_of_the_first_deployment_works_and_prints_what_it_shows(memory: Path) -> None:
     """On a server of its own, because roles belong to the cluster."""
     server = Server(memory / "deployment" / "data", VERSION, "-c fsync=off -c max_connections=30")
-    server.start()
+    start_copy(server)
     try:
         address = conninfo_to_dict(server.url())
         names = {"PGHOST": str(address["host"]), "PGUSER": str(address["user"])}

@@ -32,6 +32,7 @@ from app.embedded_postgres import Server, binaries
 from app.settings import ROOT
 from tests.conftest import VERSION, as_role, yoyo_on
 from tests.migrations.test_backend import wait_until
+from tests.support.data_folders import start_copy
 from tests.system.test_backup import other_server as other_server  # a fixture
 
 PAGES = ("index", "alerts", "states", "messages")  # of docs/runbook, in the order in which their commands run
@@ -303,7 +304,7 @@ def test_each_file_for_psql_is_used_by_the_runbook() -> None:
 
 
 def test_a_standby_is_promoted_by_hand(other_server: Server, memory: Path) -> None:
-    other_server.start()
+    start_copy(other_server)
     standby = Server(other_server.data.with_name(f"{other_server.data.name}-standby"), VERSION, "-c fsync=off")
     copy: list[str | Path] = [
         *other_server.as_user,
