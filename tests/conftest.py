@@ -175,10 +175,10 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     The database of a test is 300 files. Memory makes them ten times as fast as some disks.
     """
-    remove_left()
     if not IN_MEMORY:
         yield tmp_path_factory.mktemp("postgres")
         return
+    remove_left()
     folder = MEMORY / f"{FOLDER}{os.getpid()}"
     folder.mkdir(exist_ok=True)
     yield folder

@@ -101,7 +101,7 @@ def as_role(url: str, role: str) -> str:
 
 
 def remove_left() -> None:
-    """Remove what runs that were killed have left."""
-    for left in SHARED.parent.glob(f"{FOLDER}*"):
+    """Remove what runs that were killed have left in memory."""
+    for left in MEMORY.glob(f"{FOLDER}*"):
         if not Path("/proc", left.name.rpartition("-")[2]).exists():
             shutil.rmtree(left, ignore_errors=True)
