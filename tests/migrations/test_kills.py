@@ -63,7 +63,6 @@ RECORD = "WITH clock "
 REMAINS = ("applied", "ledger", "schema", "rows")  # parts of a state that only the work of a migration changes
 
 
-
 def kind_of(migration: str) -> tuple[object, ...]:
     """Return what decides how the next command continues after a kill."""
     path = FILES[IDS.index(migration)]

@@ -58,6 +58,7 @@ def test_a_filled_database_is_kept_for_the_next_review_and_one_of_another_key_is
     assert first.restore("b")
 
 
+@pytest.mark.usefixtures("template")  # it makes the roles with LOGIN. A review that keeps would leave them without
 def test_a_review_drops_what_killed_ones_left(server: Server, admin: psycopg.Connection) -> None:
     for name in ("images_review_1", "images_review_1_trial", f"images_review_{os.getpid()}"):
         admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))

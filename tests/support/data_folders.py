@@ -34,7 +34,8 @@ def has_memory() -> bool:
 IN_MEMORY = has_memory()
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 # The folder that all processes of this run share.
-SHARED = (MEMORY if IN_MEMORY else Path(tempfile.gettempdir())) / f"{FOLDER}{os.getppid() if IS_WORKER else os.getpid()}"
+RUN = os.getppid() if IS_WORKER else os.getpid()
+SHARED = (MEMORY if IN_MEMORY else Path(tempfile.gettempdir())) / f"{FOLDER}{RUN}"
 
 
 def start_copy(server: Server, kind: str = EMPTY) -> None:
