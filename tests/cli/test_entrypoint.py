@@ -59,7 +59,7 @@ def service(url: str, port: int, objects: Path, **variables: str) -> Iterator["s
 
 
 def test_several_at_once_on_an_empty_database_all_become_ready(empty_database: str, tmp_path: Path) -> None:
-    """The first one has several workers, serves, and stops when it is told."""
+    """The first one has several workers, serves requests, and stops after SIGTERM."""
     port, *ports = [free_port() for _ in range(4 if EXHAUSTIVE else 2)]
     content = picture()
     with ExitStack() as started:

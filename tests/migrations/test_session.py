@@ -44,7 +44,7 @@ HOSTILE = {
     ],
     "decoys": ["search_path = public, decoys"],
 }
-# Each group alone, or in two databases.
+# The groups that are set in the same database. EXHAUSTIVE has a database for each.
 TOGETHER = [[case] for case in HOSTILE] if EXHAUSTIVE else [[*HOSTILE][::2], [*HOSTILE][1::2]]
 DECOYS = """
 CREATE SCHEMA decoys;
