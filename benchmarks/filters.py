@@ -57,7 +57,7 @@ def pages(server: Server, database: Database, rounds: int, seconds: float) -> di
         for words, parameters in asked:
             request = head("GET", f"/v1/images?{urlencode(parameters)}", server.token)
             figures = load(server.port, cycle([(request, b'"images"')]), connections=1, warm_up=0, seconds=seconds)
-            latencies[words] += figures.latencies
+            latencies[words] += figures.latencies or [seconds]  # no request ended: the latency is at least this time
     return latencies
 
 

@@ -79,13 +79,19 @@ def as_markdown(results: Results, runs: list[dict[str, Any]]) -> str:
 
 def _targets(runs: list[dict[str, Any]]) -> Iterator[Row]:
     for target in map(_parsed, runs[-1]["targets"]):
-        same = [{each.what: each for each in map(_parsed, run["targets"])}.get(target.what) for run in runs]
+        same = [{_same(each): each for each in map(_parsed, run["targets"])}.get(_same(target)) for run in runs]
         measured = [each.measured for each in same if each and each.measured is not None]
         worst = target._replace(measured=(max if target.at_most else min)(measured, default=None))
         bound = f"at {'most' if target.at_most else 'least'} {target.bound:g}{target.unit}" if target.bound else ""
         met = "" if worst.met is None else "met" if worst.met else "**not met**"
         shown = "" if worst.measured is None else f"{worst.measured:.2f}{target.unit}"
-        yield [target.what, *map(_measured, same), shown, bound, met]
+        what = next((each.what for each in same if each and each.measured == worst.measured), target.what)
+        yield [what, *map(_measured, same), shown, bound, met]
+
+
+def _same(target: Target) -> str:
+    """Return the name of a target without the filter in parentheses, which is that of the run's slowest one."""
+    return target.what.partition(" (")[0]
 
 
 def _measured(target: Target | None) -> str:

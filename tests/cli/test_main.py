@@ -362,7 +362,7 @@ def in_removed_folder(tmp_path: Path, *arguments: str, **variables: str) -> "sub
     folder = tmp_path / "removed"
     folder.mkdir()
     variables = environment(**{"UVICORN_PORT": str(free_port())} | variables)
-    if arguments[0] == "wait":  # a real command
+    if arguments[0] in {"wait", "import"}:  # real commands
         command: list[str | Path] = ["sh", "-c", 'rmdir "$0" && exec "$@"', folder, BIN / "images", *arguments]
         return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     opened = os.open(folder, os.O_RDONLY)
