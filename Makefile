@@ -112,7 +112,7 @@ audit: $(VENV)/development
 clean:
 	rm -rf .venv .venv-* .data .mypy_cache .pytest_cache .ruff_cache
 
-SMOKE = tests/cli/test_entrypoint.py tests/web/test_images.py tests/migrations/test_backend.py::test_the_commands_work_with_no_option
+SMOKE = tests/cli/test_entrypoint.py tests/web/test_images.py tests/migrations/test_backend.py
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 PIP = python -m pip install --quiet --disable-pip-version-check

@@ -19,7 +19,6 @@ from tests.migrations.test_yoyo_options import migrations
 from tests.schema.test_history import state
 from tests.schema.test_migrations import CONTRACTS, IDS, rows
 from tests.support import forked
-from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.legacy import CREATE_ALL, ROWS, ROWS_NOW
 
 # Settings of the database, in groups.
@@ -44,8 +43,6 @@ HOSTILE = {
     ],
     "decoys": ["search_path = public, decoys"],
 }
-# The groups that are set in the same database. EXHAUSTIVE has a database for each.
-TOGETHER = [[case] for case in HOSTILE] if EXHAUSTIVE else [[*HOSTILE][::2], [*HOSTILE][1::2]]
 DECOYS = """
 CREATE SCHEMA decoys;
 CREATE TABLE decoys.images (LIKE public.images);
@@ -147,12 +144,11 @@ def roll_back_beside_a_writer(url: str, admin: str) -> str:
     return stderr
 
 
-@pytest.mark.parametrize("cases", TOGETHER, ids=" and ".join)
-def test_settings_of_the_database_change_nothing(plain: psycopg.Connection, legacy: str, cases: list[str]) -> None:
+@pytest.mark.parametrize("case", HOSTILE)
+def test_settings_of_the_database_change_nothing(plain: psycopg.Connection, legacy: str, case: str) -> None:
     with psycopg.connect(legacy) as connection:
         connection.execute(DECOYS.encode())
-        for case in cases:
-            sets(plain, "DATABASE", connection.info.dbname, HOSTILE[case])
+        sets(plain, "DATABASE", connection.info.dbname, HOSTILE[case])
 
     lives(legacy, neutral(legacy))
 

@@ -103,7 +103,7 @@ def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
             assert rows(connection) == (merged(legacy) if migration.id > MERGE else legacy), migration.id
 
 
-def test_what_a_rollback_loses_is_declared() -> None:
+def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:
     declared = {
         name: re.findall(r"^-- loses: (.+)", rollback_of(path).read_text(), re.MULTILINE)
         for name, path in zip(IDS, FILES, strict=True)
@@ -118,6 +118,13 @@ def test_what_a_rollback_loses_is_declared() -> None:
         "0035_create_token_events",
         "0055_add_images_capture",
     ]
+
+    yoyo_on(empty_database, "apply")
+    done = yoyo_on(empty_database, "rollback", "--all")
+
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('images')").fetchall() == [(None,)]
 
 
 def test_nothing_is_rewritten_on_the_way_up(empty_database: str) -> None:
