@@ -637,21 +637,23 @@ def test_an_image_opens_without_the_form_and_can_be_zoomed(site: Site, page: Pag
 
 def test_a_picture_without_a_preview_offers_its_bytes_and_an_animated_png_moves(site: Site, page: Page) -> None:
     site.rows(1)
+    [row] = site.connection.execute("SELECT id FROM images")
     frames = [Image.new("RGB", (1500, 40), color) for color in ("red", "blue")]
     file = io.BytesIO()
     frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
     site.upload(content=file.getvalue(), title="Moving")
+    no_thumbnail = {"type": "/problems/no-thumbnail", "title": "These bytes have no thumbnail", "status": 404}
+    # Before the page is open, because the viewer loads the next picture ahead.
+    page.route(f"**/{row}/thumbnail*", lambda route: route.fulfill(status=404, json=no_thumbnail))
     page.goto(site.url)
 
     tile(page, "Moving").click()
     expect(page.locator("#full")).to_have_js_property("naturalWidth", 1500)
-    no_thumbnail = {"type": "/problems/no-thumbnail", "title": "These bytes have no thumbnail", "status": 404}
-    page.route("**/thumbnail*", lambda route: route.fulfill(status=404, json=no_thumbnail))
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("alert")).to_contain_text("This image has no preview.")
     expect(page.get_by_role("button", name="Download the original")).to_be_visible()
 
-    page.unroute("**/thumbnail*")
+    page.unroute(f"**/{row}/thumbnail*")
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("An upload of the same bytes restores them.")
     expect(page.get_by_role("button", name="Download the original")).to_have_count(0)
