@@ -44,13 +44,24 @@ def of_python(folder: Path) -> list[str | Path]:
     return [sys.executable, client]
 
 
+def test_the_page_shows_the_clients_that_are_tested() -> None:
+    page = (ROOT / "docs" / "how-to" / "api" / "generate-a-client.md").read_text()
+    for language, client, begin in (("python", "python_client.py", "class "), ("ts", "typescript.ts", "async ")):
+        shown = page.partition("## Retry")[2].partition(f"```{language}\n")[2].partition("```")[0]
+        patient = begin + shown.partition(begin)[2].partition("\n\nclient" if language == "python" else "\n\nconst")[0]
+
+        assert patient.strip().count("\n") > 5
+        assert patient.strip() in (CLIENTS / client).read_text()
+
+
 @pytest.mark.parametrize("generated", [of_typescript, of_python])
-def test_a_generated_client_uploads_lists_changes_and_deletes(
+def test_a_generated_client_uploads_lists_changes_deletes_and_waits(
     generated: Callable[[Path], list[str | Path]], database: str, tmp_path: Path
 ) -> None:
     write(tmp_path / "openapi.json")
     command = generated(tmp_path)
-    port, token = free_port(), images(database, "create", "client", "--scope", "write").stdout.strip()
+    limited = ("create", "client", "--scope", "write", "--rate", "10/s")
+    port, token = free_port(), images(database, *limited).stdout.strip()
     content = picture("PNG")
     variables = {"BASE_URL": f"http://127.0.0.1:{port}", "TOKEN": token, "FILE": content.hex()}
     with serving(database, port, tmp_path / "objects", AUTH="token"):
@@ -68,4 +79,5 @@ def test_a_generated_client_uploads_lists_changes_and_deletes(
         "range": [206, "PNG"],
         "deleted": 204,
         "missing": "/problems/image-not-found",
+        "patient": [404, True],
     }

@@ -1,10 +1,23 @@
-// Client made by openapi-typescript and openapi-fetch: upload, list, change, read a range, delete, and print the answers.
+// Client made by openapi-typescript and openapi-fetch: upload, list, change, read a range, delete, wait, and print.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./api.ts";
 
 declare const process: { env: Record<string, string> };
 const { BASE_URL, TOKEN, FILE } = process.env;
-const client = createClient<paths>({ baseUrl: BASE_URL, headers: { Authorization: `Bearer ${TOKEN}` } });
+
+async function patiently(request: Request): Promise<Response> {
+  const isUpload = request.method === "POST" && new URL(request.url).pathname.endsWith("/v1/images");
+  const repeatedIf = isUpload || request.method === "GET" ? [429, 503] : [429];
+  for (let triesLeft = 4; ; triesLeft--) {
+    const response = await fetch(request.clone());
+    const seconds = Number(response.headers.get("Retry-After") ?? 1);
+    if (!repeatedIf.includes(response.status) || seconds > 60 || triesLeft === 0) return response;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  }
+}
+
+const headers = { Authorization: `Bearer ${TOKEN}` };
+const client = createClient<paths>({ baseUrl: BASE_URL, headers, fetch: patiently });
 
 const bytes = Uint8Array.from(FILE.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 const fields: components["schemas"]["UploadForm"] = {
@@ -36,6 +49,13 @@ const range = await client.GET("/v1/images/{id}/content", {
 });
 const deleted = await client.DELETE("/v1/images/{id}", { params: { path } });
 const missing = await client.GET("/v1/images/{id}", { params: { path } });
+let last = missing;
+let hasWaited = false;
+for (let n = 0; n < 200 && !hasWaited; n++) {
+  const began = performance.now();
+  last = await client.GET("/v1/images/{id}", { params: { path } }); // the token may send 10 requests a second
+  hasWaited = performance.now() - began >= 900;
+}
 
 console.log(
   JSON.stringify({
@@ -45,5 +65,6 @@ console.log(
     range: [range.response.status, range.data],
     deleted: deleted.response.status,
     missing: missing.error?.type,
+    patient: [last.response.status, hasWaited],
   }),
 );
