@@ -26,6 +26,8 @@ PLAIN = {b"7bit", b"8bit", b"binary"}  # values of Content-Transfer-Encoding tha
 FILENAME_EXTENDED = re.compile(rb";\s*filename\*\s*=", re.IGNORECASE)
 # RFC 8187, section 3.2.1: charset, language and the percent-encoded value.
 EXTENDED_VALUE = re.compile(rb"(utf-8|iso-8859-1)'[^']*'((?:[^%]|%[0-9a-f]{2})*)", re.IGNORECASE | re.DOTALL)
+# The HTML standard: browsers, curl, httpx, and urllib3 write a quotation mark so, and `%` as it is.
+ESCAPED_QUOTE = b"%22"
 EXTENDED_EXAMPLE = "filename*=UTF-8''gr%C3%BCn.jpg"
 
 
@@ -144,7 +146,7 @@ class _Parser:
         if self._headers.get(b"content-transfer-encoding", b"binary").strip().lower() not in PLAIN:
             raise ProblemError(415, detail="Send the parts of a form as they are, without Content-Transfer-Encoding.")
         if self._name == FILE:
-            filename = filename_in(disposition)
+            filename = filename_in(disposition, is_form=True)
             if filename is None:
                 raise file_error("must be given once, as a part with a file name")
             if self._form.filename is not None:
@@ -199,11 +201,13 @@ def file_error(detail: str) -> ProblemError:
     return ProblemError(422, "invalid-request", errors=[FieldError(pointer=f"/{FILE}", detail=detail)])
 
 
-def filename_in(disposition: bytes) -> str | None:
+def filename_in(disposition: bytes, *, is_form: bool = False) -> str | None:
     """Return the file name in a Content-Disposition: `filename*` (RFC 8187) if it is valid, else `filename`, else None.
 
     Some clients write RFC 2047 words or percent-encoding into `filename`. Such a name is also a valid literal name, so
-    only their `filename*` tells the difference. Raises ProblemError: 400 if the only name is a wrong `filename*`.
+    only their `filename*` tells the difference. In a form, `%22` is a quotation mark, unless the client escapes one by a
+    backslash. `%0D` and `%0A` stay: no file name has the end of a line. Raises ProblemError: 400 if the only name is a
+    wrong `filename*`.
     """
     # python-multipart drops parameters with an asterisk in their name, but knows what is inside quotes and what is not.
     extended = None
@@ -217,6 +221,8 @@ def filename_in(disposition: bytes) -> str | None:
     filename = parse_options_header(disposition)[1].get(b"filename")
     if filename is None and extended is not None:
         raise ProblemError(400, detail=f"The value of filename* is wrong. A right one is {EXTENDED_EXAMPLE}.")
+    if filename is not None and is_form and b'"' not in filename:
+        filename = filename.replace(ESCAPED_QUOTE, b'"')
     return None if filename is None else _decode(filename)
 
 

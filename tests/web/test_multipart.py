@@ -156,6 +156,19 @@ def test_filename_extended_wins_if_it_is_valid(parameters: str, expected: str) -
     assert read(form(part(f'name="file"; {parameters}', b"x"))).filename == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("he said %22hi%22.jpg", 'he said "hi".jpg'),
+        ("two%0D%0Alines.jpg", "two%0D%0Alines.jpg"),
+        ("50% %25 %2522 %C3%A4 %2F.jpg", "50% %25 %2522 %C3%A4 %2F.jpg"),
+        (r"a \"quote\" and %22.jpg", 'a "quote" and %22.jpg'),
+    ],
+)
+def test_only_the_escape_of_a_quotation_mark_is_read(given: str, expected: str) -> None:
+    assert read(form(part(f'name="file"; filename="{given}"', b"x"))).filename == expected
+
+
 def test_a_field_may_have_a_file_name_as_that_of_a_blob() -> None:
     blob = part('name="attributes"; filename="blob"', b'{"a": 1}')
 
