@@ -58,6 +58,7 @@ class Blocks(NamedTuple):
     exif: tuple[Data | bytes, ...] = ()
     xmp: bytes = b""
     iptc: bytes = b""
+    more_xmp: bytes = b""  # the part that has no room in the packet
 
 
 class Found(NamedTuple):
@@ -77,6 +78,8 @@ def read(blocks: Blocks, now: datetime | None = None) -> Found:
     """Return what the blocks say. A time after `now`, which is the present by default, cannot be true."""
     image, detail, gps = _tags(blocks.exif)
     texts = xmp.read(blocks.xmp) if blocks.xmp else {}
+    if blocks.more_xmp:
+        texts = xmp.read(blocks.more_xmp) | texts
     iptc = xmp.read_iptc(blocks.iptc) if blocks.iptc else {}
 
     def tagged(tags: exif.Tags, tag: int, part: int = 0) -> str:

@@ -1,10 +1,11 @@
-"""Headers of PNG, AVIF, GIF and BMP: facts that the decoders do not tell. Cut or wrong data give None, and no error."""
+"""Headers of all formats: facts that the decoders do not tell. Cut or wrong data give None or nothing, and no error."""
 
 import re
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from mmap import mmap
 from typing import NamedTuple
 
@@ -19,8 +20,19 @@ PNG_TEXTS = {b"tEXt", b"zTXt"}
 PNG_PROFILE = re.compile(rb"Raw profile type (exif|xmp|iptc|APP1)\0")
 PNG_XMP = re.compile(rb"XML:com\.adobe\.xmp\0\0.[^\0]*\0[^\0]*\0", re.DOTALL)  # not compressed
 PNG_DIGITS = re.compile(rb"\s*[^\n]{1,80}\n\s*\d+\n")
+GIF_XMP = re.compile(rb"!\xff\x0bXMP DataXMP")  # the packet follows, without the usual blocks
+GIF_XMP_END = re.compile(rb"\x01\xff\xfe")  # the beginning of all numbers downwards, which lead other readers out
+# The beginning of a segment of a JPEG. FF00 is data, FFD0 to FFD7 are marks in it, FF01 and FFD8 have no length, FF is
+# padding.
+JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+JPEG_APP1, JPEG_SCAN, JPEG_END = 0xE1, 0xDA, 0xD9
+# XMP specification, part 3, section 1.1.3.1: the packet names the segments that follow it. Each has the length of all and
+# its own place among them.
+MORE_XMP_NAME = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32})")
+JPEG_MORE_XMP = re.compile(rb"http://ns\.adobe\.com/xmp/extension/\0([0-9A-Fa-f]{32}).{4}(.{4})", re.DOTALL)
 JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"  # in front of a packet in the segment APP1 of a JPEG
 MAX_PROFILE = 1024 * 1024  # bytes of a text that is decompressed
+MAX_XMP = 512 * 1024  # bytes of an XMP packet that is read. Editors write some KB.
 MAX_PARTS = 10_000  # chunks, boxes, or blocks that are read. A picture has a few dozen.
 
 
@@ -75,6 +87,48 @@ def png_metadata(data: Data) -> dict[str, bytes]:
                     found.setdefault(kind, block.removeprefix(JPEG_XMP))
         at += 12 + length
     return found
+
+
+def gif_xmp(data: Data) -> bytes:
+    """Return the XMP of a GIF."""
+    if not (start := GIF_XMP.search(data)):
+        return b""
+    end = GIF_XMP_END.search(data, start.end(), start.end() + MAX_XMP + 3)
+    return bytes(data[start.end() : end.start()]) if end else b""
+
+
+def jpeg_segments(data: Data) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment of a JPEG (ITU-T T.81, annex B), and where its content begins and ends.
+
+    The last one is the end of the image, if that is reached.
+    """
+    at = 2  # after the start of the image
+    while found := JPEG_MARKER.search(data, at):
+        marker, start = found[1][0], found.end() + 2
+        at = found.end() + int.from_bytes(data[found.end() : start])
+        yield marker, start, at
+        if marker == JPEG_END:
+            return
+
+
+def jpeg_xmp(data: Data) -> tuple[bytes, bytes]:
+    """Return the XMP of a JPEG: the packet, and the part that has no room in its segment."""
+    packet, parts = b"", dict[bytes, dict[int, bytes]]()
+    for marker, start, end in islice(jpeg_segments(data), MAX_PARTS):
+        if marker == JPEG_SCAN:
+            break
+        if marker != JPEG_APP1:
+            continue
+        content = bytes(data[start:end])
+        if content.startswith(JPEG_XMP):
+            packet = packet or content[len(JPEG_XMP) :]
+        elif piece := JPEG_MORE_XMP.match(content):
+            parts.setdefault(piece[1].upper(), {}).setdefault(int.from_bytes(piece[2]), content[piece.end() :])
+    named = MORE_XMP_NAME.search(packet)
+    pieces, more = parts.get(named[1].upper(), {}) if named else {}, bytearray()
+    while (following := pieces.get(len(more), b"")) and len(more) <= MAX_XMP:
+        more += following
+    return packet, bytes(more)
 
 
 def bmp_profile(data: Data) -> bytes | None:

@@ -8,7 +8,7 @@ import struct
 
 import pyvips
 
-from app.decoder import capture, color_encoding, exif, headers, preview
+from app.decoder import apng, capture, color_encoding, exif, headers, preview
 from app.decoder.formats import ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
@@ -74,11 +74,6 @@ SAVED_SMALL: dict[ThumbnailType, dict[str, object]] = {
     "image/jpeg": {"Q": 95, "subsample_mode": "off"},
 }
 
-# The beginning of a segment of a JPEG. FF00 is data, FFD0 to FFD7 are marks in it, FF01 and FFD8 have no length, FF is
-# padding.
-MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
-END_OF_IMAGE = b"\xd9"
-
 # Pixels. Each row costs 0.3 us, however narrow it is: a PNG of 1 x 89,000,000 took 26 s. libvips takes no side of
 # 100,000,000.
 MAX_SIDE = 10_000_000
@@ -127,6 +122,8 @@ def read(
     """
     image = _open(content, max_pixels)
     _require_small(image, small_pixels)
+    if image.get("vips-loader") == "pngload_source":
+        image = apng.first_frame(image, content)
     loader = image.get("vips-loader")
     if image.get_typeof("orientation"):
         orientation = image.get("orientation")
@@ -153,10 +150,16 @@ def read(
     texts = headers.png_metadata(content) if loader == "pngload_source" else {}
     if loader == "tiffload_source":
         also = also._replace(iptc=exif.block(content, exif.IPTC))  # libvips exchanges bytes if they are called numbers
+    packet, more_xmp = also.xmp or _blob(image, "xmp-data") or texts.get("xmp", b""), b""
+    if loader == "jpegload_source" and packet and not also.xmp:
+        packet, more_xmp = headers.jpeg_xmp(content)  # libvips has only one of its segments
+    elif loader == "gifload_source" and not packet:
+        packet = headers.gif_xmp(content)
     blocks = capture.Blocks(
         (*also.exif, content if loader == "tiffload_source" else _blob(image, "exif-data"), texts.get("exif", b"")),
-        also.xmp or _blob(image, "xmp-data") or texts.get("xmp", b""),
+        packet,
         also.iptc or _blob(image, "iptc-data") or texts.get("iptc", b""),
+        more_xmp,
     )
     return reading(Measure(LOADERS[loader], width, height), tiny, content, blocks, orientation)
 
@@ -193,6 +196,8 @@ def thumbnail(
     """
     image = _open(content, max_pixels)
     _require_small(image, small_pixels)
+    if image.get("vips-loader") == "pngload_source":
+        image = apng.first_frame(image, content)
     if image.get_typeof("orientation"):
         orientation = 1
     try:
@@ -366,13 +371,8 @@ def _source(content: Data) -> pyvips.Source:
 
 
 def _is_complete(data: Data) -> bool:
-    """Return whether a JPEG is complete: its segments (ITU-T T.81, annex B) lead to the end of the image."""
-    position = 2  # after the start of the image
-    while marker := MARKER.search(data, position):
-        if marker[1] == END_OF_IMAGE:
-            return True
-        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-    return False
+    """Return whether a JPEG is complete: its segments lead to the end of the image."""
+    return any(marker == headers.JPEG_END for marker, _, _ in headers.jpeg_segments(data))
 
 
 def broken(error: pyvips.Error, content: Data) -> RejectedImageError:

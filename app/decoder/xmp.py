@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
-MAX_BYTES = 512 * 1024  # of an XMP packet that is read. Editors write some KB.
+from app.decoder.headers import MAX_XMP
+
 MAX_TEXTS = 200  # of one name
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -34,7 +35,7 @@ Texts = dict[str, list[str]]
 
 def read(packet: bytes) -> Texts:
     """Return the texts of a packet by names such as `dc:subject`."""
-    content = packet[:MAX_BYTES]
+    content = packet[:MAX_XMP]
     if encoding := UTF_16.get(content[:2]):
         content = content.decode(encoding, errors="replace").removeprefix("\ufeff").encode()
     if FORBIDDEN.search(content):

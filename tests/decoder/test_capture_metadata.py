@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.decoder import capture, exif, vips
+from app.decoder import capture, exif, headers, vips
 from app.decoder.capture import Blocks
 from app.decoder.capture_models import Described
 from app.decoder.client import Codec
 from app.decoder.thumbhash import dominant_color, thumbhash
-from tests.support.hostile import chunk
+from tests.support.hostile import chunk, jpeg_with, segment
 from tests.support.pictures import photo, picture
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -134,12 +134,48 @@ def test_the_iptc_of_a_tiff_may_be_called_numbers(codec: Codec, order: str) -> N
 @pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-16", "utf-8-sig"])
 def test_xmp_may_be_utf_16(codec: Codec, encoding: str) -> None:
     packet = xmp().decode().encode(encoding)
-    segment = b"http://ns.adobe.com/xap/1.0/\0" + packet
-    jpeg = picture()
-
-    content = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(segment)) + segment + jpeg[2:]
+    content = jpeg_with(segment(0xE1, headers.JPEG_XMP + packet))
 
     assert codec.read(content).capture["keywords"] == ["sea", "Café"]
+
+
+def test_a_gif_has_its_xmp_behind_its_pictures(codec: Codec) -> None:
+    plain = picture("GIF")
+    leading_out = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+
+    found = codec.read(plain[:-1] + b"!\xff\x0bXMP DataXMP" + xmp() + leading_out + plain[-1:]).capture
+    cut = codec.read(plain[:-1] + b"!\xff\x0bXMP DataXMP" + xmp()).capture
+
+    assert (found["keywords"], found["caption"], cut) == (["sea", "Café"], "Boat", {})
+
+
+GUID = b"0123456789ABCDEF" * 2
+
+
+def pieces(content: bytes, name: bytes = GUID) -> list[bytes]:
+    """Return XMP in segments of a JPEG, each with its place."""
+    head, length = b"http://ns.adobe.com/xmp/extension/\0" + name, len(content)
+    return [
+        segment(0xE1, head + struct.pack(">II", length, at) + content[at : at + 60_000])
+        for at in range(0, length, 60_000)
+    ]
+
+
+def test_the_xmp_of_a_jpeg_may_be_in_several_segments(codec: Codec) -> None:
+    note = f'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{GUID.decode()}"'
+    packet = XMP.partition("<dc:description>")[0].format(attributes=note) + "</rdf:Description></rdf:RDF></x:xmpmeta>"
+    first = segment(0xE1, headers.JPEG_XMP + packet.encode())
+    more = xmp().replace(b"Grace", b"Grace" + b" " * 100_000)
+    of_another = pieces(xmp().replace(b"Boat", b"Ship"), b"F" * 32)
+    large = more.replace(b"Grace", b"Grace" + b" " * headers.MAX_XMP)
+
+    def found(*segments: bytes) -> dict[str, object]:
+        return codec.read(jpeg_with(*segments)).capture
+
+    whole = {"rating": 4, "caption": "Boat", "creator": "Grace", "keywords": ["sea", "Café"]}
+    assert found(*of_another, first, *pieces(more)) == whole
+    assert found(*reversed(pieces(more, GUID.lower())), first) == whole
+    assert found(first, *pieces(more)[1:]) == found(first, *pieces(large)) == {"rating": 4}
 
 
 def test_a_picture_without_metadata_says_nothing(codec: Codec) -> None:

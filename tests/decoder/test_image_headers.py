@@ -1,25 +1,41 @@
 """Headers that libvips does not read: any data give an answer and no error."""
 
+import io
 import struct
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from app.decoder import apng as apng_reader
 from app.decoder import color_encoding, headers
 from app.decoder.color_encoding import PRIMARIES, TRANSFERS
 from app.decoder.headers import Frame
-from tests.support.colors import BASE, avif, cicp, encoded, gamma, gif, png
-from tests.support.hostile import chunk
+from tests.support.colors import BASE, apng, avif, cicp, encoded, gamma, gif, jpeg, png
+from tests.support.hostile import chunk, segment
 from tests.support.properties import settings
 
-SAMPLES = {"PNG": png(gamma(0.5), cicp(9, 16)), "AVIF": avif(9, 16, 9), "GIF": gif()}
+GUID, MORE_XMP = b"A" * 32, b"http://ns.adobe.com/xmp/extension/\0"
+SAMPLES = {
+    "PNG": png(gamma(0.5), cicp(9, 16)),
+    "APNG": apng(),
+    "AVIF": avif(9, 16, 9),
+    "GIF": gif(),
+    "JPEG": jpeg(
+        segment(0xE1, headers.JPEG_XMP + b"<x HasExtendedXMP='" + GUID),
+        segment(0xE1, MORE_XMP + GUID + struct.pack(">II", 9, 0) + b"<an:xmp/>"),
+    ),
+}
 READERS: list[Callable[[memoryview], object]] = [
     lambda data: color_encoding.of_png(headers.png_colors(data)),
     lambda data: color_encoding.of_heif(headers.heif_properties(data, b"colr")),
     headers.is_gray_heif,
     headers.gif_frame,
+    headers.gif_xmp,
+    headers.jpeg_xmp,
+    apng_reader.find_frame,
 ]
 
 
@@ -66,6 +82,18 @@ def test_white_stays_white(number: int) -> None:
 
 def test_a_gif_tells_the_area_of_its_first_frame() -> None:
     assert headers.gif_frame(memoryview(gif())) == Frame(0, 0, *BASE.size)
+
+
+def test_the_first_frame_of_an_animated_png_is_a_png() -> None:
+    content = apng(chunk(b"tEXt", b"Title\0Sea"))
+    is_frame = png(chunk(b"acTL", struct.pack(">II", 1, 0)), chunk(b"fcTL", bytes(26)), image=content)
+    found = apng_reader.find_frame(memoryview(content))
+
+    assert found is not None
+    with Image.open(io.BytesIO(found[0])) as frame:
+        assert (found[1], frame.tobytes(), frame.info) == (Frame(10, 15, *BASE.size), BASE.tobytes(), {"Title": "Sea"})
+    for other in (png(), is_frame, content.replace(b"acTL\0\0\0\1", b"acTL\0\0\0\0")):
+        assert apng_reader.find_frame(memoryview(other)) is None
 
 
 def test_only_the_properties_of_the_primary_picture_count() -> None:

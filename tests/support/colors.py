@@ -73,6 +73,15 @@ def png_16() -> bytes:
     return bytes(vips().colourspace("rgb16").pngsave_buffer(bitdepth=16))
 
 
+def apng(*colors: bytes) -> bytes:
+    """Return an animated PNG of one frame, which is in the middle of its screen. The picture in front of it is gray."""
+    plain, other = encoded("PNG", BASE), encoded("PNG", Image.new("RGB", (WIDTH + 20, HEIGHT + 30), (90, 90, 90)))
+    pixels = plain[plain.index(b"IDAT") + 4 : plain.index(b"IEND") - 8]
+    area = chunk(b"fcTL", struct.pack(">5I2H2B", 0, WIDTH, HEIGHT, 10, 15, 1, 1, 0, 0))
+    frame = area + chunk(b"fdAT", struct.pack(">I", 1) + pixels)
+    return png(chunk(b"acTL", struct.pack(">II", 1, 0)), *colors, image=other[:-12] + frame + other[-12:])
+
+
 def avif(primaries: int, transfer: int, matrix: int = 6) -> bytes:
     plain = encoded("AVIF")
     at = plain.index(b"colrnclx") + 8
@@ -201,6 +210,8 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "png-transparent-palette": lambda: encoded("PNG", BASE.quantize(16), transparency=3),
     "png-1-bit": lambda: encoded("PNG", BASE.convert("1")),
     "png-turned": lambda: png(chunk(b"eXIf", exif(6)[6:])),
+    "png-animated": apng,
+    "png-animated-gamma": lambda: apng(gamma(0.3)),
     "webp-alpha": lambda: encoded("WebP", ALPHA),
     "webp-broken-profile": lambda: encoded("WebP", icc_profile=BROKEN),
     "gif-uncovered": gif,
