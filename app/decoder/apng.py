@@ -1,6 +1,6 @@
-"""Animated PNG (PNG specification, third edition, section 11.3.6): the first frame, if the picture itself is none.
+"""Animated PNG (PNG specification, third edition, section 11.3.6): the first frame, if the picture is not a frame.
 
-The picture in front of the animation is for programs that do not know animations. Browsers do not show it.
+Such a picture is for programs that do not know animations. Browsers do not show it.
 """
 
 from __future__ import annotations

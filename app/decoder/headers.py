@@ -1,4 +1,4 @@
-"""Headers of all formats: facts that the decoders do not tell. Cut or wrong data give None or nothing, and no error."""
+"""Headers of all formats: facts that the decoders do not tell. Cut or wrong data give no error."""
 
 import re
 import struct
@@ -26,8 +26,8 @@ GIF_XMP_END = re.compile(rb"\x01\xff\xfe")  # the beginning of all numbers downw
 # padding.
 JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 JPEG_APP1, JPEG_SCAN, JPEG_END = 0xE1, 0xDA, 0xD9
-# XMP specification, part 3, section 1.1.3.1: the packet names the segments that follow it. Each has the length of all and
-# its own place among them.
+# XMP specification, part 3, section 1.1.3.1: the packet names the segments that have the rest. Each begins with the
+# length of the rest, and with its place in it.
 MORE_XMP_NAME = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32})")
 JPEG_MORE_XMP = re.compile(rb"http://ns\.adobe\.com/xmp/extension/\0([0-9A-Fa-f]{32}).{4}(.{4})", re.DOTALL)
 JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"  # in front of a packet in the segment APP1 of a JPEG
@@ -142,8 +142,8 @@ def bmp_profile(data: Data) -> bytes | None:
 
 def jxl_xmp(data: Data) -> bytes:
     """Return the XMP of a JPEG XL, if it is not compressed."""
-    boxes = (bytes(data[start:end]) for name, start, end in _boxes(data, 0, len(data)) if name == b"xml ")
-    return next(boxes, b"")
+    found = (bytes(data[start:end]) for name, start, end in _boxes(data, 0, len(data)) if name == b"xml ")
+    return next(found, b"")
 
 
 def heif_properties(data: Data, name: bytes) -> list[bytes]:

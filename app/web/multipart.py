@@ -26,7 +26,7 @@ PLAIN = {b"7bit", b"8bit", b"binary"}  # values of Content-Transfer-Encoding tha
 FILENAME_EXTENDED = re.compile(rb";\s*filename\*\s*=", re.IGNORECASE)
 # RFC 8187, section 3.2.1: charset, language and the percent-encoded value.
 EXTENDED_VALUE = re.compile(rb"(utf-8|iso-8859-1)'[^']*'((?:[^%]|%[0-9a-f]{2})*)", re.IGNORECASE | re.DOTALL)
-# The HTML standard: browsers, curl, httpx, and urllib3 write a quotation mark so, and `%` as it is.
+# The HTML standard: browsers write this for a quotation mark, and leave `%` as it is. So do curl, httpx, and urllib3.
 ESCAPED_QUOTE = b"%22"
 EXTENDED_EXAMPLE = "filename*=UTF-8''gr%C3%BCn.jpg"
 
@@ -205,9 +205,10 @@ def filename_in(disposition: bytes, *, is_form: bool = False) -> str | None:
     """Return the file name in a Content-Disposition: `filename*` (RFC 8187) if it is valid, else `filename`, else None.
 
     Some clients write RFC 2047 words or percent-encoding into `filename`. Such a name is also a valid literal name, so
-    only their `filename*` tells the difference. In a form, `%22` is a quotation mark, unless the client escapes one by a
-    backslash. `%0D` and `%0A` stay: no file name has the end of a line. Raises ProblemError: 400 if the only name is a
-    wrong `filename*`.
+    only their `filename*` tells the difference. In a form, `%22` is a quotation mark, unless the client escapes one by
+    a backslash. `%0D` and `%0A` stay: a file name has no end of a line.
+
+    Raises ProblemError: 400 if the only name is a wrong `filename*`.
     """
     # python-multipart drops parameters with an asterisk in their name, but knows what is inside quotes and what is not.
     extended = None
