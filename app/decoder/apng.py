@@ -81,7 +81,7 @@ def find_frame(data: Data) -> tuple[bytes, Frame] | None:
 
 
 def _chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name of each chunk, and where its content begins and ends."""
+    """Yield the name of each chunk, and the begin and end of its content."""
     at = PNG_START
     for _ in range(MAX_PARTS):
         name, length = bytes(data[at + 4 : at + HEAD]), int.from_bytes(data[at : at + 4])

@@ -98,7 +98,7 @@ def gif_xmp(data: Data) -> bytes:
 
 
 def jpeg_segments(data: Data) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker of each segment of a JPEG (ITU-T T.81, annex B), and where its content begins and ends.
+    """Yield the marker of each segment of a JPEG (ITU-T T.81, annex B), and the begin and end of its content.
 
     The last one is the end of the image, if that is reached.
     """
