@@ -162,7 +162,8 @@ class Codec:
         images may have used up its memory.
         """
         if attempt.is_large:
-            process = Process(self._max_pixels, self._seconds, max(size, CONTENT_BYTES), self._formats)
+            room = max(size, CONTENT_BYTES)
+            process = Process(self._max_pixels, self._seconds, room, self._formats, own_session=True)
             process.lower_priority()
             yield process
             return
@@ -179,7 +180,15 @@ class Codec:
 class Process:
     """One decoder process. It does one job at a time. Its answers are checked, because an image may control it."""
 
-    def __init__(self, max_pixels: int, seconds: float, max_bytes: int, formats: Iterable[str] = OPTIONAL) -> None:
+    def __init__(
+        self,
+        max_pixels: int,
+        seconds: float,
+        max_bytes: int,
+        formats: Iterable[str] = OPTIONAL,
+        *,
+        own_session: bool = False,
+    ) -> None:
         """Start the process. Raises ChildProcessError if it ends before it is ready, or another OSError."""
         self.max_bytes = max_bytes
         self._max_pixels, self._seconds = max_pixels, seconds
@@ -204,7 +213,9 @@ class Process:
                     pass_fds=[memory],
                     cwd=ROOT,
                     env={name: os.environ[name] for name in INHERITED if name in os.environ} | ENVIRONMENT,
-                    process_group=0,  # Ctrl+C must not end it: this process may need it until the end
+                    # Ctrl+C must not end it: this process may need it until the end.
+                    start_new_session=own_session,
+                    process_group=None if own_session else 0,
                 )
             self._opened = opened.pop_all()
         metrics.DECODERS.inc()
@@ -240,13 +251,14 @@ class Process:
     def lower_priority(self) -> None:
         """Let the system run all threads of the process after those of other decoders, on half of the processors.
 
-        On a busy processor, a request waits milliseconds until the system stops the decoder, in spite of its priority.
-        If Linux groups processes by session or by container, priorities count only within a group.
+        If Linux groups processes by session, priorities count only within a group. So the process needs its own
+        session, whose group runs last. If Linux groups them by container or by unit of systemd, this has no effect.
         """
         with suppress(OSError):  # the process has ended
             present = os.getpriority(os.PRIO_PROCESS, self._process.pid)
             os.setpriority(os.PRIO_PGRP, self._process.pid, min(present + LARGE_NICENESS, 19))
             if sys.platform == "linux":
+                _run_session_last(self._process.pid)
                 processors = sorted(os.sched_getaffinity(0))
                 for thread in Path(f"/proc/{self._process.pid}/task").iterdir():  # later ones inherit it
                     os.sched_setaffinity(int(thread.name), processors[len(processors) // 2 :])
@@ -316,6 +328,18 @@ def describe_decoder() -> Description:
     return Description(
         str(process.sandbox), not process.sandbox.missing, [*libraries.describe(process.libvips), *process.optional]
     )
+
+
+def _run_session_last(leader: int) -> None:
+    for _ in range(20):
+        try:
+            Path(f"/proc/{leader}/autogroup").write_text("19")
+        except BlockingIOError:  # for all users but root, Linux allows one such change in 0.1 s
+            time.sleep(0.1)
+        except OSError:  # this Linux does not group by session
+            return
+        else:
+            return
 
 
 def _memory_file() -> IO[bytes]:

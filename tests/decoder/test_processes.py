@@ -182,10 +182,17 @@ def test_a_decoder_has_few_resources_and_rights(monkeypatch: pytest.MonkeyPatch)
         assert process.nice() == min(os.nice(0) + 5, 19)  # requests come before it
 
 
+def autogroup(pid: int) -> str:
+    """Return the group of a process and its priority, or nothing if this Linux does not group by session."""
+    path = Path(f"/proc/{pid}/autogroup")
+    return path.read_text() if path.exists() else ""
+
+
 def test_a_large_image_has_a_decoder_that_leaves_the_processors_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """All threads of it, also those that a library starts later."""
     seen: list[set[int]] = []
     used: list[set[int]] = []
+    groups: list[str] = []
     receive = decoder_client.Process._receive
 
     def noted(process: decoder_client.Process, seconds: float) -> tuple[dict[str, Any], bytes]:
@@ -193,6 +200,7 @@ def test_a_large_image_has_a_decoder_that_leaves_the_processors_to_others(monkey
         threads = [int(thread.name) for thread in Path(f"/proc/{process._process.pid}/task").iterdir()]
         seen.append({os.getpriority(os.PRIO_PROCESS, thread) for thread in threads})
         used.append(set[int]().union(*(os.sched_getaffinity(thread) for thread in threads)))
+        groups.append(autogroup(process._process.pid))
         return answer
 
     with Codec(1_000_000, 30) as codec:
@@ -206,6 +214,9 @@ def test_a_large_image_has_a_decoder_that_leaves_the_processors_to_others(monkey
         processors = os.sched_getaffinity(0)
         assert used[-1] < processors or len(processors) == 1
         assert len(used[-1]) == (len(processors) + 1) // 2
+        if groups[-1]:
+            assert groups[-1].endswith("nice 19\n")
+            assert autogroup(small._process.pid) == autogroup(os.getpid()) != groups[-1]
         assert codec._idle == [small]
         assert small._process.poll() is None
 
