@@ -22,6 +22,7 @@ from app.decoder import libraries
 from app.decoder.attempt import Attempt
 from app.decoder.capture_models import Described
 from app.decoder.formats import EXTENSIONS, LENGTHS, OPTIONAL, OUT_OF_MEMORY, Measure, Reading, Sandbox, ThumbnailType
+from app.decoder.stderr import Stderr
 from app.errors import REJECTED_IMAGES, LargeImageError, RejectedImageError, StoppingError
 from app.observability import metrics
 from app.observability.logs import logger
@@ -198,6 +199,7 @@ class Process:
             self._socket, remote = socket.socketpair()
             opened.enter_context(self._socket)
             with remote:
+                self._stderr = opened.enter_context(Stderr())
                 self._process = subprocess.Popen(
                     [
                         *LOW_PRIORITY,
@@ -210,6 +212,7 @@ class Process:
                     ],
                     stdin=remote.fileno(),
                     stdout=subprocess.DEVNULL,
+                    stderr=self._stderr.writing,
                     pass_fds=[memory],
                     cwd=ROOT,
                     env={name: os.environ[name] for name in INHERITED if name in os.environ} | ENVIRONMENT,
@@ -217,6 +220,7 @@ class Process:
                     start_new_session=own_session,
                     process_group=None if own_session else 0,
                 )
+            self._stderr.close_writing()
             self._opened = opened.pop_all()
         metrics.DECODERS.inc()
         try:
@@ -226,7 +230,7 @@ class Process:
             self.optional = [str(library) for library in ready["optional"]]
         except (OSError, EOFError, ValueError, LookupError, TypeError):
             metrics.DECODER_FAILURES.labels("start").inc()
-            raise ChildProcessError(f"the decoder did not start: status {self.end()}") from None
+            raise ChildProcessError(f"the decoder did not start: status {self.end(is_fault=True)}") from None
 
     def ask(self, job: dict[str, object], content: Content, seconds: float) -> tuple[dict[str, Any], bytes]:
         """Return the answer to a job, within `seconds` and the limit of all images. Raises DecoderError."""
@@ -242,10 +246,11 @@ class Process:
             about, made = self._receive(min(self._seconds, seconds))
             self._check(job, about, made)
         except TimeoutError:
-            self.end()
+            self.end(is_fault=True)
             raise DecoderError(None) from None
         except (OSError, EOFError, ValueError):
-            raise DecoderError(self.end()) from None
+            raise DecoderError(self.end(is_fault=True)) from None
+        self._stderr.log()
         return about, made
 
     def lower_priority(self) -> None:
@@ -267,11 +272,13 @@ class Process:
         """Kill the process. A thread that waits for its answer gets DecoderError."""
         self._process.kill()
 
-    def end(self) -> int:
-        """Kill the process if it still runs, and return its exit status."""
-        self._opened.close()
+    def end(self, *, is_fault: bool = False) -> int:
+        """Kill the process if it still runs, and return its exit status. After a fault, the log has its last words."""
         self._process.kill()
-        return self._process.wait()
+        status = self._process.wait()
+        self._stderr.log(is_fault=is_fault)
+        self._opened.close()
+        return status
 
     def _receive(self, seconds: float) -> tuple[dict[str, Any], bytes]:
         self._socket.settimeout(seconds)

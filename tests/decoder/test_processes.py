@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from app.decoder import client as decoder_client
 from app.decoder.attempt import Attempt
 from app.decoder.client import Codec
+from app.decoder.stderr import MAX_LOGGED, Stderr
 from app.errors import RejectedImageError
 from app.settings import ROOT, Settings
 from tests.conftest import client_of, environment
@@ -39,12 +41,21 @@ SOUND = ("image/jpeg", 60, 40)
 def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The decoder does what harmful images tell it. Afterwards no process and no descriptor is left."""
     monkeypatch.setattr(decoder_client, "COMMAND", [sys.executable, "-m", "tests.support.hostile_codec"])
+    monkeypatch.setattr(Stderr, "_due", 0.0)
+    monkeypatch.setattr(Stderr, "_left_out", 0)
     end_kept()
+    pipes = descriptors("pipe:")
     yield
     end_kept()
     assert decoders() == []
-    held = {os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}  # noqa: PTH115
-    assert not [name for name in held if "memfd:image" in name]
+    assert descriptors("memfd:image") == 0
+    assert descriptors("pipe:") == pipes
+
+
+def descriptors(name: str) -> int:
+    """The number of descriptors of this process whose name has these words."""
+    names = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]  # noqa: PTH115
+    return sum(name in each for each in names)
 
 
 def decoders() -> list[psutil.Process]:
@@ -94,6 +105,60 @@ def test_an_image_that_takes_too_long_is_rejected(deed: str, caplog: pytest.LogC
         assert time.monotonic() - began < 20
         assert codec.measure(picture()) == SOUND
     assert "took too long" in caplog.text
+
+
+def test_what_an_image_writes_to_stderr_is_one_short_line_of_the_log(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However much it is, and whatever it has: also while no image is decoded, and while the process is killed."""
+    with Codec(1_000_000, 30) as codec:
+        for deed in ("flood", "warn", "flood-for-ever"):
+            assert codec.measure(harmful(deed)) == SOUND
+        assert codec.measure(picture()) == SOUND
+        codec._idle[0]._seconds = 0.3
+        refusal(codec, harmful("flood-and-spin"))
+        assert codec.measure(picture()) == SOUND
+
+    first, last, timeout = caplog.messages
+    assert first.startswith("the decoder wrote ")
+    assert last.startswith("the decoder wrote ")
+    assert "took too long" in timeout
+    for line in (first, last):
+        assert line.isprintable()
+        assert "forged" in line
+        assert len(line.partition(": ")[2]) == MAX_LOGGED
+    assert "forged" not in capfd.readouterr().err
+
+
+def test_what_many_images_write_to_stderr_is_one_line_in_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Codec(1_000_000, 30) as codec:
+        for _ in range(100):
+            assert codec.measure(harmful("warn")) == SOUND
+        assert len(caplog.messages) == 1
+        monkeypatch.setattr(Stderr, "_due", 0.0)
+        assert codec.measure(harmful("warn")) == SOUND
+
+    _, line = caplog.messages
+    assert re.fullmatch(r"the decoder wrote 550 bytes \(left out before: 99 lines\): .*\\xff\\x00 warning", line)
+
+
+def test_many_warnings_do_not_hide_the_last_words_of_a_decoder(caplog: pytest.LogCaptureFixture) -> None:
+    with Codec(1_000_000, 30) as codec:
+        assert codec.measure(harmful("warn")) == SOUND
+        caplog.clear()
+        assert refusal(codec, harmful("warn-and-raise")) == "The decoder crashed."
+
+    assert [line.endswith("ValueError: the last words") for line in caplog.messages] == [True, True, False]
+
+
+def test_a_decoder_that_closes_its_stderr_decodes(caplog: pytest.LogCaptureFixture) -> None:
+    with Codec(1_000_000, 30) as codec:
+        assert codec.measure(harmful("close-stderr")) == SOUND
+        assert codec.measure(picture()) == SOUND
+
+    assert caplog.messages == []
 
 
 def test_a_jpeg_with_too_many_scans_is_rejected() -> None:
@@ -228,6 +293,7 @@ def test_a_decoder_does_not_outlive_a_worker_that_is_killed(deed: str) -> None:
 import sys
 from app.decoder import client
 from app.decoder.client import Codec
+from app.decoder.stderr import MAX_LOGGED, Stderr
 from tests.support.hostile import scans
 from tests.support.hostile_codec import harmful
 client.COMMAND = [sys.executable, "-m", "tests.support.hostile_codec"]

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -81,6 +82,13 @@ def harmful(deed: str, seed: int = 0) -> bytes:
     return picture(seed=seed) + MARK + deed.encode()
 
 
+def flood(times: int = 100) -> None:
+    """Write lines that look like those of the log, more than a pipe takes."""
+    for _ in range(times):
+        with suppress(BlockingIOError):
+            os.write(2, b'\x1b[2J{"message": "forged"}\n' * 1000)
+
+
 def harm(job: dict[str, Any], content: Any, max_pixels: int, formats: list[str]) -> tuple[dict[str, object], bytes]:
     deed = bytes(content).rpartition(MARK)[2].decode(errors="replace")
     if deed in {"sleep", "spin"}:
@@ -100,6 +108,19 @@ def harm(job: dict[str, Any], content: Any, max_pixels: int, formats: list[str])
     elif deed == "spin":
         while True:
             pass
+    elif deed == "flood":
+        flood()
+    elif deed == "flood-for-ever":
+        threading.Thread(target=flood, args=[sys.maxsize], daemon=True).start()
+    elif deed == "flood-and-spin":
+        flood(sys.maxsize)
+    elif deed == "close-stderr":
+        os.close(2)
+    elif deed == "warn":
+        os.write(2, b"\xff\x00 warning\n" * 50)
+    elif deed == "warn-and-raise":
+        os.write(2, b"a warning\n" * 5_000)
+        raise ValueError("the last words")
     elif deed == "gorge":
         while True:
             program.hoard.append(bytearray(10_000_000))  # type: ignore[attr-defined]
