@@ -32,6 +32,7 @@ from app.main import create_app
 from app.migrations.backend import SettingsBackend
 from app.schema import history
 from app.settings import ROOT, Settings
+from app.web.endpoints import pages
 from tests.support import forked
 from tests.support.data_folders import (
     FOLDER,
@@ -96,6 +97,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
 shipped_once = functools.cache(history.shipped)
+static_files_once = functools.cache(pages.static_files)
+documentation_files_once = functools.cache(pages.documentation_files)
 
 
 class OneProcessForSome(LoadScopeScheduling):  # type: ignore[misc]
@@ -165,6 +168,8 @@ def server(memory: Path) -> Iterator[Server]:
         memory / "data", VERSION, f"{UNSAFE} -c max_connections=60 -c max_prepared_transactions=8 -c log_lock_waits=on"
     )
     start_copy(server, MIGRATED)
+    for name in (MIGRATED, "template1"):
+        psycopg.connect(server.url(name)).close()  # its first session makes a cache, which each copy has then
     yield server
     server.release()
 
@@ -200,7 +205,7 @@ def template(server: Server) -> str:
 @pytest.fixture
 def empty_database(server: Server, admin: psycopg.Connection) -> Iterator[str]:
     """The URL of a database with nothing in it."""
-    yield from _database(server, admin, "template0")
+    yield from _database(server, admin, "template1")
 
 
 @pytest.fixture
@@ -329,9 +334,11 @@ def settings(database: str, route: PgBouncer | None, tmp_path: Path) -> Settings
 @asynccontextmanager
 async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, in this process, between its start and its end."""
-    app = create_app(settings)
     async with AsyncExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pages, "static_files", static_files_once)
+            patch.setattr(pages, "documentation_files", documentation_files_once)
+            app = create_app(settings)
             patch.setattr("app.main.Codec", KeptCodec)
             patch.setattr("app.schema.history.shipped", lambda: shipped_once(project.current().migrations))
             state = await stack.enter_async_context(app.router.lifespan_context(app))

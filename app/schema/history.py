@@ -215,8 +215,8 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
             moved = name in names.values()
             entries.append(_applied(name, files, applied[name], running, is_moved=moved))
         else:
-            above = [other for other in applied if other > name and _needs(other, name, requires, waits)]
-            entry = _pending(name, files, known.get(name), applied, sorted(above), running)
+            above = sorted(_needing(name, [other for other in applied if other > name], requires, waits))
+            entry = _pending(name, files, known.get(name), applied, above, running)
             is_calm = entry.state == "pending" or (entry.unfinished and entry.record and not entry.record.error)
             if name in waits:
                 entry = replace(entry, waits=waits[name], state="waiting" if is_calm else entry.state)
@@ -258,9 +258,15 @@ def _was_renamed(entry: Entry, files: Mapping[str, Digest]) -> bool:
     return sha256 is not None and any(file.matches(sha256) for file in files.values())
 
 
-def _needs(other: str, name: str, requires: Mapping[str, tuple[str, ...]], waits: Mapping[str, str]) -> bool:
-    """Return whether an applied migration needs one that is not applied. That of a newer release is not known here."""
-    return other in dependents(name, requires) if other in requires else name not in waits
+def _needing(
+    name: str, later: Collection[str], requires: Mapping[str, tuple[str, ...]], waits: Mapping[str, str]
+) -> set[str]:
+    """Return those of the later, applied migrations that need one that is not applied.
+
+    If one is of a newer release, its file and its `depends` are not known here.
+    """
+    known = dependents(name, requires) if later else set()
+    return {other for other in later if (other in known if other in requires else name not in waits)}
 
 
 def renumbered(files: Mapping[str, Digest], records: Iterable[Record]) -> dict[str, str]:

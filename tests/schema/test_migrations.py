@@ -32,7 +32,7 @@ def rollback_of(path: Path) -> Path:
 
 def schema(connection: psycopg.Connection) -> list[str]:
     text = (ROOT / "sql" / "inspect" / "schema.sql").read_bytes()
-    return [line for (line,) in connection.execute(text).fetchall()]
+    return [line for (line,) in connection.execute(text, prepare=True).fetchall()]  # to plan it takes half of the time
 
 
 def rows(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
@@ -45,6 +45,7 @@ def rows(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
         if row.get("sha256") is None:
             text = bytes.fromhex(content.removeprefix(r"\x"))
             row |= {"sha256": text.hex() if len(text) == 32 else text[33:].decode(), "storage_key": own_key}
+        row["updated_at"] = datetime.fromisoformat(row["updated_at"])  # PostgreSQL leaves out zeros at its end
     return [tuple(sorted(row.items())) for row in found]
 
 
@@ -54,8 +55,7 @@ def merged(images: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     for row in found:
         tags = list(dict.fromkeys(tag for tag in row["tags"] if tag))
         if tags != row["tags"]:
-            updated_at = datetime.fromisoformat(row["updated_at"]) + timedelta(seconds=1)
-            row |= {"tags": tags, "updated_at": updated_at.isoformat()}
+            row |= {"tags": tags, "updated_at": row["updated_at"] + timedelta(seconds=1)}
     return [tuple(sorted(row.items())) for row in found]
 
 
