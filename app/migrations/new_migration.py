@@ -1,17 +1,14 @@
 """New migration: make NNNN_verb_object.sql and its rollback file from templates.
 
-`schema new "Index orders customer"` calls `create`. `yoyo new --sql -m "Index orders customer"` runs this module on
-the file that it made, whose name is a date and random letters.
+`schema new "Index orders customer"` and `yoyo new --sql -m "Index orders customer"` call `create`. The files of yoyo
+itself would have a date and random letters as names, and the migrator rejects those.
 """
 
-import os
 import re
-import signal
-import sys
 import unicodedata
 from pathlib import Path
 
-from app.errors import CommandError, UsageError, describe
+from app.errors import CommandError, UsageError
 from app.program import SCHEMA
 from app.project import current
 from app.schema.headers import directives
@@ -77,32 +74,3 @@ def create(message: str, folder: Path | None = None) -> Path:
     except OSError as error:
         raise CommandError(f"{error.filename} cannot be written: {error.strerror}.") from error
     return path
-
-
-def replace(made: Path) -> Path:
-    """Replace the file that `yoyo new` made by the two files of `create`. Raises CommandError."""
-    text = made.read_text(encoding="utf-8")
-    made.unlink()
-    if made.suffix != ".sql":
-        raise UsageError("migrations are plain SQL.", EXAMPLE)
-    return create(text.partition("\n")[0].removeprefix("--"), made.parent)
-
-
-def main() -> None:
-    """Run as yoyo's post_create_command.
-
-    yoyo ignores the exit code of this command, and prints `Created file` with the name that it chose. So if no file
-    was created, this ends yoyo as well, with exit code 143.
-    """
-    try:
-        path = replace(Path(sys.argv[1]))
-    except CommandError as error:
-        print(describe(error), file=sys.stderr, flush=True)
-        os.kill(os.getppid(), signal.SIGTERM)
-        raise SystemExit(error.exit_code) from error
-    print(f"created {path} and {path.with_suffix('.rollback.sql').name}")
-    print("The name in yoyo's own next line is that of its draft, which is gone.", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,26 @@
-"""The `yoyo` command: yoyo's own main(), and a message for each error that yoyo shows as a traceback."""
+"""The `yoyo` command: yoyo's own main(), and a message for each error that yoyo shows as a traceback.
+
+`yoyo new` makes the files of this project, and not those of yoyo.
+"""
 
 import configparser
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
 
 from yoyo.connections import BadConnectionURI
 from yoyo.scripts import main as yoyo
+from yoyo.scripts.newmigration import new_migration
 
 from app.errors import UsageError
+from app.migrations.new_migration import EXAMPLE, create
 from app.migrations.yoyo_errors import ending_with_errors
-from app.project import INI
+from app.project import INI, choose_as_yoyo, current
 from app.streams import guard_streams
 from app.text import one_line
+
+BACKEND = "settings:"  # the URLs of this project's backend, as in yoyo.ini
 
 
 def main() -> int:
@@ -17,6 +28,10 @@ def main() -> int:
     guard_streams()
     with ending_with_errors():
         try:
+            given = yoyo.parse_args(sys.argv[1:])[2]
+            if getattr(given, "func", None) is new_migration and (given.database or "").startswith(BACKEND):
+                _new(given)
+                return 0
             return int(yoyo.main() or 0)
         except configparser.Error as error:
             raise UsageError(f"{INI} cannot be read: {one_line(str(error))}.") from error
@@ -26,3 +41,14 @@ def main() -> int:
             raise UsageError(
                 "yoyo asks for a password, and there is no terminal.", "remove -p: the settings have it"
             ) from error
+
+
+def _new(given: Namespace) -> None:
+    """Create the files of `yoyo new` and print their names. Raises UsageError."""
+    if not given.sql:
+        raise UsageError("migrations are plain SQL.", f"add --sql, or use: {EXAMPLE}")
+    choose_as_yoyo()
+    os.chdir(current().folder)
+    path = create(given.message, Path(given.sources[0]))
+    print(path)
+    print(path.with_suffix(".rollback.sql"))

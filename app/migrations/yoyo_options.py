@@ -17,6 +17,7 @@ from app.errors import CommandError, ExitCode, UsageError
 from app.migrations.order import reject_faults
 from app.migrations.validation import programs
 from app.project import current
+from app.text import printable
 
 PROGRAMS = {"yoyo", "yoyo-migrate"}
 
@@ -36,6 +37,9 @@ def reject_options() -> None:
     """
     given = vars(command_line())
     command = given.get("command_name")
+    for option, value in (("-r", given.get("revision")), ("-m", given.get("match")), ("-1", given.get("one"))):
+        if value is not None and not value.strip():  # yoyo would act on the last migration, or on all
+            raise UsageError(f"{option} must not be empty.", "name a migration: yoyo list shows all")
     table = given.get("migration_table", default_migration_table)
     if table != default_migration_table:
         raise UsageError(
@@ -69,8 +73,13 @@ def reject_options() -> None:
         raise UsageError(f"-n must be 1 or more, not {given['n']}.", "yoyo develop -n 1")
     if command in {"mark", "unmark"} and given.get("force"):
         raise UsageError(f"--force has no effect in `yoyo {command}`.", "remove the option")
-    for folder in given.get("sources") or [current().migrations]:  # yoyo would run Python before any check
-        reject_faults([str(fault) for fault in programs(Path(folder))])
+    for folder in given.get("sources") or [current().migrations]:
+        if not Path(folder).is_dir():
+            raise UsageError(
+                f"there is no folder {printable(str(folder))}.",
+                f"a name without an option is a folder. For a migration: yoyo {command} -r {printable(str(folder))}",
+            )
+        reject_faults([str(fault) for fault in programs(Path(folder))])  # yoyo would run Python before any check
 
 
 def reject_many(names: Sequence[str], done: str, verb: str) -> None:

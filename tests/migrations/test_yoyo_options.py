@@ -1,6 +1,7 @@
 """Options of the yoyo command, as docs/reference/yoyo-options.md says: each does what its help says, or is rejected."""
 
 import re
+import shlex
 import subprocess
 
 import psycopg
@@ -43,6 +44,15 @@ UNCHANGED = {
     "list -m 0003": (0, "0003_turn"),
     "list -m (": (2, "error: -m takes a regular expression"),
     "apply -m nothing": (2, "error: no migration found"),
+    "apply 0003": (2, "error: there is no folder 0003.\nhint: .* yoyo apply -r 0003"),
+    "rollback 0003_turn": (2, "error: there is no folder 0003_turn.\nhint: .* yoyo rollback -r 0003_turn"),
+    "rollback -r ''": (2, "error: -r must not be empty."),
+    "rollback -r ' '": (2, "error: -r must not be empty."),
+    "unmark -m ''": (2, "error: -m must not be empty."),
+    "apply -r ''": (2, "error: -r must not be empty."),
+    "apply -1 ''": (2, "error: -1 must not be empty."),
+    "develop -r ''": (2, "error: -r must not be empty."),
+    "mark --revision=": (2, "error: -r must not be empty."),
     "list -r 0003": (2, "error: -r has no effect in `yoyo list`.\nhint: yoyo list -m 0003"),
     "list --migration-table foo": (2, "error: --migration-table foo is not supported"),
     "apply --migration-table foo": (2, "error: --migration-table foo is not supported"),
@@ -72,7 +82,7 @@ def test_the_table_has_each_option_of_yoyo() -> None:
 def test_these_change_nothing(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         for line, (exit_code, words) in UNCHANGED.items():
-            done = yoyo_on(database, *line.split())
+            done = yoyo_on(database, *shlex.split(line))
 
             said = done.stdout + done.stderr
             assert (done.returncode, bool(re.search(words, said))) == (exit_code, True), (line, said[-400:])
@@ -131,7 +141,7 @@ def run_steps(url: str, steps: list[tuple[str, int, str]]) -> None:
     """Run each command line, and compare the number of applied migrations, and the words of its output."""
     with psycopg.connect(url, autocommit=True) as connection:
         for line, count, words in steps:
-            done = yoyo_on(url, *line.split())
+            done = yoyo_on(url, *shlex.split(line))
 
             said = done.stdout + done.stderr
             assert (done.returncode, bool(re.search(words, said))) == (0, True), (line, said[-400:])
