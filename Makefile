@@ -91,6 +91,7 @@ lock: $(VENV)/development .data/bench/fastify/ready
 	uv pip compile $(LOCK) pyproject.toml -o requirements/service.txt
 	uv pip compile $(LOCK) --group formats -c requirements/service.txt -o requirements/formats.txt
 	uv pip compile $(LOCK) --group embedded -c requirements/service.txt -o requirements/embedded.txt
+	uv pip compile $(LOCK) --group lint -c requirements/service.txt -o requirements/lint.txt
 	uv pip compile $(LOCK) --group development -c requirements/service.txt -c requirements/embedded.txt -c requirements/formats.txt \
 		-o requirements/development.txt
 	uv pip compile $(LOCK) --group docs -o requirements/docs.txt

@@ -129,8 +129,7 @@ class Backfill:
         else:
             columns = columns_of(reading, keeps_location=self.settings.location != "strip")
             names = ("capture", "captured_at", "location", "color", "thumbhash")
-            is_filled = await queries.fill_capture(pool, row["id"], *(columns[name] for name in names))
-            self.filled += is_filled  # not before the await: others count meanwhile
+            self.filled += await queries.fill_capture(pool, row["id"], *(columns[name] for name in names))
         progress.advance(label=str(self))
 
     async def _fetch(self, row: "Record", spool: Spool) -> None:

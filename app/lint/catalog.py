@@ -13,19 +13,18 @@ from pglast.enums import ConstrType, GrantTargetType, ObjectType
 
 from app.lint.nodes import (
     RELATIONS,
-    SERIALS,
     Type,
     columns_in,
     constraint_columns,
     dropped_names,
     functions_in,
-    is_virtual,
+    is_always,
     qualified,
     qualified_name,
     relation_name,
+    rename_keys,
     replaced,
     split_name,
-    type_name,
     type_of,
 )
 from app.lint.objects import (
@@ -37,6 +36,7 @@ from app.lint.objects import (
     Table,
     Trigger,
     argument_types,
+    column_of,
     routine_of,
     trigger_of,
 )
@@ -70,6 +70,7 @@ class Catalog:
     types: dict[str, str] = field(default_factory=dict)  # enums and domains, with the file that creates them
     rights: dict[str, frozenset[Right]] = field(default_factory=dict)  # of tables and views
     extensions: set[str] = field(default_factory=set)
+    enums: dict[str, tuple[str, ...]] = field(default_factory=dict)  # values, by type
 
     def copy(self) -> "Catalog":
         """Return a copy that can change independently."""
@@ -90,6 +91,7 @@ class Catalog:
             dict(self.types),
             dict(self.rights),
             set(self.extensions),
+            dict(self.enums),
         )
 
     def _routine_key(self, name: str, arguments: tuple[str, ...]) -> str:
@@ -157,6 +159,10 @@ class Catalog:
                     self.rights[relation_name(each)] = former | rights if node.is_grant else former - rights
             case ast.CreateEnumStmt():
                 self.types[qualified_name(node.typeName)] = created_by
+                self.enums[qualified_name(node.typeName)] = tuple(each.sval for each in node.vals or ())
+            case ast.AlterEnumStmt(typeName=name, newVal=str(value), oldVal=old) if qualified_name(name) in self.enums:
+                values = self.enums[qualified_name(name)]
+                self.enums[qualified_name(name)] = replaced(values, old, value) if old else (*values, value)
             case ast.CreateDomainStmt():
                 self.types[qualified_name(node.domainname)] = created_by
                 kinds = {constraint.contype for constraint in node.constraints or ()}
@@ -183,6 +189,8 @@ class Catalog:
             table.partition_key = tuple(each.name or "" for each in node.partspec.partParams or ())
         if node.relation.relpersistence == "t":
             self.temporary.add(name)
+        table.is_unlogged = node.relation.relpersistence == "u"
+        table.bound = node.partbound
         table.parents = tuple(relation_name(each) for each in node.inhRelations or ())
         for parent in node.inhRelations or ():
             above = self.tables.get(relation_name(parent))
@@ -204,21 +212,7 @@ class Catalog:
     def _add_column(self, table: str, node: Any, created_by: str) -> None:
         if table not in self.tables or node.colname in self.tables[table].columns:
             return
-        constraints = {constraint.contype: constraint for constraint in node.constraints or ()}
-        default = constraints.get(ConstrType.CONSTR_DEFAULT)
-        is_generated = bool({ConstrType.CONSTR_IDENTITY, ConstrType.CONSTR_GENERATED} & constraints.keys())
-        required = {ConstrType.CONSTR_NOTNULL, ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_IDENTITY}
-        serial = type_name(node.typeName) in SERIALS
-        self.tables[table].columns[node.colname] = Column(
-            node.colname,
-            type_of(node.typeName, node.collClause),
-            serial or bool(required & constraints.keys()),
-            default and default.raw_expr,
-            is_generated or serial,
-            is_virtual(constraints),
-            created_by,
-            getattr(constraints.get(ConstrType.CONSTR_GENERATED), "raw_expr", None),
-        )
+        self.tables[table].columns[node.colname] = column_of(node, created_by)
         for constraint in node.constraints or ():
             if constraint.contype != ConstrType.CONSTR_NOTNULL:
                 self._add_constraint(table, constraint, (node.colname,), created_by, new=True)
@@ -272,6 +266,7 @@ class Catalog:
                 functions_in(others),
                 created_by,
                 node.whereClause,
+                frozenset(qualified_name(each.opclass) for each in node.indexParams or () if each.opclass),
             )
 
     def alter(self, table: str, command: Any, created_by: str) -> None:
@@ -284,7 +279,8 @@ class Catalog:
             for each in [table, *(name for name, other in self.tables.items() if table in other.parents)]:
                 self._add_column(each, definition, created_by)
         elif kind == Alter.AT_DropColumn:
-            known.columns.pop(name, None)
+            for own in [known, *(other for other in self.tables.values() if table in other.parents)]:
+                own.columns.pop(name, None)
             known.constraints = {key: each for key, each in known.constraints.items() if name not in each.columns}
             gone = [each.name for each in self.indexes_of(table) if name in each.mentioned]
             self.indexes = {key: each for key, each in self.indexes.items() if key not in gone}
@@ -309,7 +305,24 @@ class Catalog:
         elif kind == Alter.AT_DisableRowSecurity:
             self.row_security.discard(table)
         elif kind in {Alter.AT_AddIdentity, Alter.AT_DropIdentity}:
-            self._change(table, name, is_generated=kind == Alter.AT_AddIdentity)
+            added = kind == Alter.AT_AddIdentity
+            self._change(table, name, is_generated=added, is_identity=added, is_always=added and is_always(definition))
+        elif kind == Alter.AT_SetIdentity and any(each.defname == "generated" for each in definition):
+            self._change(table, name, is_always=is_always(definition))
+        elif kind == Alter.AT_DropExpression:
+            self._change(table, name, is_generated=False, is_always=False, expression=None)
+        elif kind == Alter.AT_AttachPartition:
+            self._attach(table, definition)
+        elif kind == Alter.AT_DetachPartition and (partition := self.tables.get(relation_name(definition.name))):
+            partition.parents, partition.bound = (), None
+        elif kind == Alter.AT_DropInherit:
+            known.parents = tuple(each for each in known.parents if each != relation_name(definition))
+
+    def _attach(self, parent: str, node: Any) -> None:
+        partition = self.tables.get(relation_name(node.name))
+        if partition and node.bound:
+            partition.parents, partition.bound = (parent,), node.bound
+            self.tables[parent].has_default = self.tables[parent].has_default or bool(node.bound.is_default)
 
     def _change(self, table: str, column: str, **changes: Any) -> None:
         known = self.column(table, column)
@@ -344,7 +357,7 @@ class Catalog:
         if old in self.tables:
             self.tables[new] = self.tables.pop(old)
             for each in (self.rights, self.policies):
-                _rename_keys(each, old, new)
+                rename_keys(each, old, new)
             self.row_security = {new if name == old else name for name in self.row_security}
             for index in self.indexes_of(old):
                 self.indexes[index.name] = replace(index, table=new)
@@ -375,13 +388,10 @@ class Catalog:
                 self.triggers = {key: each for key, each in self.triggers.items() if each.table != name}
             elif node.removeType == ObjectType.OBJECT_INDEX:
                 self.indexes.pop(name.rpartition(".")[2], None)
+            elif node.removeType in {ObjectType.OBJECT_TYPE, ObjectType.OBJECT_DOMAIN}:
+                for each in (self.types, self.enums, self.domains, self.domain_defaults):
+                    each.pop(name, None)
             elif node.removeType == ObjectType.OBJECT_TRIGGER:
                 self.triggers.pop(split_name(name), None)
             elif node.removeType == ObjectType.OBJECT_POLICY:
                 self.policies.pop(split_name(name), None)
-
-
-def _rename_keys(objects: dict[Any, Any], old: str, new: str) -> None:
-    """Rename a table in the keys of its rights, or in those of its policies: (TABLE, POLICY)."""
-    for key in [key for key in objects if key == old or (isinstance(key, tuple) and key[0] == old)]:
-        objects[new if key == old else (new, key[1])] = objects.pop(key)

@@ -57,6 +57,9 @@ COMPARABLE = dict.fromkeys(["int2", "int4", "int8", "numeric", "float4", "float8
 COMPARABLE |= dict.fromkeys(["text", "varchar", "bpchar", "name"], "text")
 COMPARABLE |= dict.fromkeys(["date", "timestamp", "timestamptz"], "time")
 COMPARABLE |= {each: each for each in ("uuid", "bytea", "bool", "jsonb", "inet", "interval")}
+AGGREGATES = {"count", "sum", "avg", "min", "max", "array_agg", "string_agg", "bool_and", "bool_or", "jsonb_agg"}
+OF_MANY_ROWS = {"generate_series", "unnest", "regexp_matches", "regexp_split_to_table", "string_to_table"}
+OF_MANY_ROWS |= {f"jsonb_{each}" for each in ("array_elements", "array_elements_text", "each", "object_keys")}
 NO_DO = {"sql", "c", "internal"}  # languages that have only functions
 KEYWORDS = {*RESERVED_KEYWORDS, *TYPE_FUNC_NAME_KEYWORDS}
 
@@ -94,6 +97,10 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
             for name in dropped_names(node):
                 if needed := next(DEPENDENTS[kind](state.catalog, name), ""):
                     yield rejected(line, f"{needed} needs {name}")
+        case ast.DropStmt(removeType=ObjectType.OBJECT_EXTENSION) if node.behavior != DropBehavior.DROP_CASCADE and (
+            needed := next(dependents.of_extensions(state.catalog, dropped_names(node)), "")
+        ):
+            yield rejected(line, f"{needed} uses {', '.join(dropped_names(node))}")
         case ast.DropStmt(removeType=ObjectType.OBJECT_EXTENSION):
             why = f"PostgreSQL rejects it if an object uses {', '.join(dropped_names(node))}"
             yield Fault(line, "rejected", why, "first drop what uses it, by name", CARE)
@@ -102,6 +109,10 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.IndexStmt(indexParams=[*parts]) if not node.unique and len(parts) > MAX_COLUMNS:
             why = f"{len(parts)} columns make it large, and the planner seldom needs more than {MAX_COLUMNS}"
             yield Fault(line, "wide-index", why)
+        case ast.AlterSeqStmt(options=[*options]) if (owner := _identity_of(state, node)) and any(
+            each.defname == "owned_by" for each in options
+        ):
+            yield rejected(line, f"the sequence belongs to the identity column {owner}")
         case ast.CreateSeqStmt() | ast.AlterSeqStmt():
             yield from _sequence(line, node.options or (), is_new=isinstance(node, ast.CreateSeqStmt))
         case ast.CreateFunctionStmt(options=[*options]):
@@ -116,6 +127,16 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
     yield from _set_value(line, statement)
 
 
+def _identity_of(state: MigrationState, node: Any) -> str:
+    """Return the identity column whose sequence has this name, or ""."""
+    name = relation_name(node.sequence)
+    for table_name, table in state.catalog.tables.items():
+        for column in table.columns.values():
+            if column.is_identity and name == f"{table_name}_{column.name}_seq":
+                return f"{table_name}.{column.name}"
+    return ""
+
+
 def _language(options: Any) -> str:
     return next((getattr(each.arg, "sval", "") for each in options if each.defname == "language"), "")
 
@@ -127,6 +148,16 @@ def _impossible(line: int, where: str, expression: Any) -> Faults:
             yield rejected(line, f"a subquery cannot be in {where}")
         elif isinstance(each, ast.ColumnRef) and where == "a DEFAULT":
             yield rejected(line, "a column cannot be in a DEFAULT")
+        elif isinstance(each, ast.FuncCall) and (of := _of_rows(each)):
+            yield rejected(line, f"{qualified_name(each.funcname)}(), {of}, cannot be in {where}")
+
+
+def _of_rows(call: Any) -> str:
+    """Return in which way a function of PostgreSQL reads or returns several rows, or ""."""
+    name = qualified_name(call.funcname).removeprefix("pg_catalog.")
+    if name in AGGREGATES or call.agg_star or call.over:
+        return "an aggregate"
+    return "which returns several rows" if name in OF_MANY_ROWS else ""
 
 
 def _narrow_number(statement: Statement, column: Any) -> Faults:
@@ -151,6 +182,8 @@ def _create_table(state: MigrationState, line: int, node: Any, relation: Any) ->
     if relation.relpersistence == "u":
         why = f"{name} is empty after a crash of PostgreSQL, and no replica has its rows"
         yield Fault(line, "unlogged-table", why)
+    if name in state.catalog.indexes:
+        yield rejected(line, f"there is an index {name} already")
     if name not in state.catalog.tables:
         return
     if relation.relpersistence == "t":
@@ -208,6 +241,8 @@ def _sequence(line: int, options: Any, *, is_new: bool) -> Faults:
         text = constant_text(each.arg)
         if each.defname == "as" and (type := type_of(each.arg)) and WIDTHS.get(type.name, 8) < 8:
             yield Fault(line, "int-overflow", f"the sequence ends at {2 ** (8 * WIDTHS[type.name] - 1) - 1:,}")
+        elif each.defname == "increment" and text.startswith("-") and not is_new:
+            yield Fault(line, "sequence-restart", "it counts down from here, to numbers that other rows have")
         elif each.defname == "maxvalue" and text.isdigit() and int(text) <= LIMIT:
             level = UNSAFE if not is_new and int(text) < LIMIT else ""  # it may have given greater numbers already
             yield Fault(line, "int-overflow", f"the sequence ends at {int(text):,}", level=level)

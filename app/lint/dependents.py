@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pglast import ast
 
 from app.lint.catalog import Catalog
+from app.lint.extensions import EXTENSIONS
 from app.lint.nodes import columns_in, constant_text, functions_in, qualified_name, walk
 from app.lint.objects import Table
 from app.lint.parser import Statement
@@ -75,12 +76,24 @@ def of_type(catalog: Catalog, name: str) -> Iterator[str]:
                 yield f"the column {table_name}.{column.name}"
 
 
+def of_extensions(catalog: Catalog, names: Iterable[str]) -> Iterator[str]:
+    """Yield the indexes and columns that use extensions of PostgreSQL, as far as the files name what they use."""
+    for index in catalog.indexes.values():
+        if any(EXTENSIONS.get(each, "") in names for each in index.operators):
+            yield f"the index {index.name}"
+    for name in names:
+        yield from of_type(catalog, name)  # hstore, citext and ltree have a type of their name
+
+
 def of_sequence(catalog: Catalog, name: str) -> Iterator[str]:
     """Yield the columns whose DEFAULT takes the next value of a sequence."""
     for table_name, table in catalog.tables.items():
         for column in table.columns.values():
             calls = (each for each in walk(column.default) if isinstance(each, ast.FuncCall))
-            if any(qualified_name(each.funcname) == "nextval" and _names(each) == name for each in calls):
+            own = f"{table_name}_{column.name}_seq" if column.is_identity else ""
+            if name == own or any(
+                qualified_name(each.funcname) == "nextval" and _names(each) == name for each in calls
+            ):
                 yield f"the column {table_name}.{column.name}"
 
 

@@ -13,7 +13,14 @@ from pglast.enums import ConstrType, ObjectType
 
 from app.lint.catalog import ROUTINES
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import columns_in, constraint_columns, dropped_names, qualified_name, relation_name
+from app.lint.nodes import (
+    columns_in,
+    constraint_columns,
+    dropped_names,
+    qualified,
+    qualified_name,
+    relation_name,
+)
 from app.lint.parser import Statement
 from app.lint.rules import CARE
 from app.lint.state import MigrationState
@@ -41,6 +48,10 @@ def existence_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield from _missing_table(state, line, relation)
             if kind == ObjectType.OBJECT_COLUMN:
                 yield from _missing_columns(state, line, relation_name(relation), {node.subname})
+            elif kind == ObjectType.OBJECT_TABCONSTRAINT:
+                yield from _missing_constraint(state, line, relation_name(relation), node.subname)
+            elif (new := qualified(relation.schemaname, str(node.newname))) in _relations(state):
+                yield _rejected(line, f"there is a table or an index {new} already")
         case ast.CreateTrigStmt(relation=relation):
             yield from _missing_table(state, line, relation)
             if (relation_name(relation), node.trigname) in state.catalog.triggers and not node.replace:
@@ -52,13 +63,21 @@ def existence_faults(state: MigrationState, statement: Statement) -> Faults:
             yield from _missing_table(state, line, ast.RangeVar(relname=name, schemaname=None))
         case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=[*parts, ast.String(sval=str(column))]):
             yield from _missing_columns(state, line, qualified_name(parts), {column})
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_TABCONSTRAINT, object=[*parts, ast.String(sval=str(name))]):
+            yield from _missing_constraint(state, line, qualified_name(parts), name)
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_TRIGGER, object=[*parts, ast.String(sval=str(name))]):
+            table = qualified_name(parts)
+            if table in state.catalog.tables and (table, name) not in state.catalog.triggers:
+                yield _rejected(line, f"{table} has no trigger {name}")
+        case ast.AlterEnumStmt(typeName=name) if qualified_name(name) in state.catalog.enums:
+            yield from _values(line, node, qualified_name(name), state.catalog.enums[qualified_name(name)])
         case ast.CreateEnumStmt(typeName=name) | ast.CreateDomainStmt(domainname=name):
             if qualified_name(name) in state.catalog.types:
                 yield _rejected(line, f"there is a type {qualified_name(name)} already")
         case _:
             pass
     for table, constraint in _foreign_keys(node):
-        yield from _foreign_key(state, line, table, constraint)
+        yield from _foreign_key(state, line, table, constraint, lasts=_lasts(state, node))
 
 
 def _rejected(line: int, why: str) -> Fault:
@@ -89,8 +108,13 @@ def _index(state: MigrationState, line: int, node: ast.IndexStmt) -> Faults:
     expressions = [node.whereClause, *(each.expr for each in params)]
     listed = {each.name for each in (*params, *(node.indexIncludingParams or ()))}
     yield from _missing_columns(state, line, relation_name(node.relation), listed | columns_in(expressions))
-    if node.idxname in state.catalog.indexes and not node.if_not_exists:
-        yield _rejected(line, f"there is an index {node.idxname} already")
+    if node.idxname in _relations(state) and not node.if_not_exists:
+        yield _rejected(line, f"there is a table or an index {node.idxname} already")
+
+
+def _relations(state: MigrationState) -> Set[str]:
+    """Return the names that a table, a view or an index has."""
+    return state.catalog.tables.keys() | state.catalog.indexes.keys()
 
 
 def _constraints(state: MigrationState, statement: Statement) -> Faults:
@@ -110,8 +134,24 @@ def _constraints(state: MigrationState, statement: Statement) -> Faults:
                 yield _rejected(line, f"{table} has a constraint {new.conname} already")
         elif command.subtype in NEEDS_CONSTRAINT and not command.missing_ok:
             name = command.name or getattr(new, "conname", None) or ""
-            if name not in known.constraints and not name.endswith("_not_null"):  # PostgreSQL 18 names each NOT NULL
-                yield _rejected(line, f"{table} has no constraint {name}")
+            yield from _missing_constraint(state, line, table, name)
+
+
+def _missing_constraint(state: MigrationState, line: int, table: str, name: str | None) -> Faults:
+    known = state.catalog.tables.get(table)
+    if known is None or not known.is_complete or known.kind == "view":
+        return
+    if name not in known.constraints and not str(name).endswith("_not_null"):  # PostgreSQL 18 names each NOT NULL
+        yield _rejected(line, f"{table} has no constraint {name}")
+
+
+def _values(line: int, node: Any, name: str, values: tuple[str, ...]) -> Faults:
+    """Yield the fault of a value that an enum has already, or of one that it lacks."""
+    if node.newVal in values and not (node.skipIfNewValExists and not node.oldVal):
+        yield _rejected(line, f"{name} has the value {node.newVal!r} already")
+    for each in (node.oldVal, node.newValNeighbor):
+        if each and each not in values:
+            yield _rejected(line, f"{name} has no value {each!r}")
 
 
 def _dropped(state: MigrationState, line: int, node: ast.DropStmt) -> Faults:
@@ -138,7 +178,16 @@ def _foreign_keys(node: Any) -> list[tuple[str, ast.Constraint]]:
     return [(relation_name(node.relation), each) for each in found if each.contype == ConstrType.CONSTR_FOREIGN]
 
 
-def _foreign_key(state: MigrationState, line: int, table: str, node: ast.Constraint) -> Faults:
+def _lasts(state: MigrationState, node: Any) -> bool:
+    """Return whether a table keeps its rows after the session and after a crash."""
+    if isinstance(node, ast.CreateStmt):
+        return bool(node.relation and node.relation.relpersistence == "p")
+    name = relation_name(node.relation)
+    known = state.catalog.tables.get(name)
+    return name not in state.catalog.temporary and not (known and known.is_unlogged)
+
+
+def _foreign_key(state: MigrationState, line: int, table: str, node: ast.Constraint, *, lasts: bool) -> Faults:
     """Yield the fault of a foreign key to a missing column, or to columns that no unique index has."""
     relation: Any = node.pktable
     target = relation_name(relation)
@@ -152,7 +201,13 @@ def _foreign_key(state: MigrationState, line: int, table: str, node: ast.Constra
     if missing or known is None or not known.is_complete or known.kind != "table":
         return
     unique = [set(each.columns) for each in state.catalog.indexes_of(target) if each.unique and each.is_plain]
-    if referenced and referenced not in unique:
+    keys = [each for each in state.catalog.constraints(target) if each.kind == "pkey"]
+    own = max(len(constraint_columns(node)), 1)  # REFERENCES of a column does not name it
+    if lasts and (known.is_unlogged or target in state.catalog.temporary):
+        yield _rejected(line, f"{target} loses its rows in a crash or at the end of the session, and {table} does not")
+    elif not referenced and keys and len(keys[0].columns) != own:
+        yield _rejected(line, f"the primary key of {target} has {len(keys[0].columns)} columns")
+    elif referenced and referenced not in unique:
         yield _rejected(line, f"no unique index of {target} has {', '.join(sorted(referenced))}")
-    elif not referenced and not any(each.kind == "pkey" for each in state.catalog.constraints(target)):
+    elif not referenced and not keys:
         yield _rejected(line, f"{target} has no primary key")

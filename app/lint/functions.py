@@ -99,3 +99,9 @@ def is_newer(node: Any) -> bool:
     return isinstance(node, ast.FuncCall) and qualified_name(node.funcname).removeprefix("pg_catalog.") in _names(
         "newer"
     )
+
+
+def is_built_in(name: str) -> bool:
+    """Return whether a function is one of PostgreSQL."""
+    short = name.removeprefix("pg_catalog.")
+    return any(short in _names(kind) for kind in ("immutable", "stable", "volatile", "mixed"))

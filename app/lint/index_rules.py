@@ -1,26 +1,30 @@
 """Rules about indexes: columns that each edit changes, calls that PostgreSQL rejects, foreign keys without an index."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pglast import ast
+from pglast.enums import ConstrType
 
 from app.lint import costs
+from app.lint.extensions import EXTENSIONS
 from app.lint.findings import Fault, Faults
 from app.lint.functions import changing
-from app.lint.nodes import columns_in, qualified_name, relation_name, walk
+from app.lint.nodes import columns_in, qualified_name, relation_name, type_name, walk
 from app.lint.objects import Column
 from app.lint.parser import Statement
 from app.lint.rules import CARE
 from app.lint.state import MigrationState
 
 LONG = {"json", "jsonb", "xml", "tsvector"}  # types. A text is often short, also without a limit
+TEXTS = {"text", "varchar", "bytea"}
 METHODS = {"btree", "hash", "gin", "gist", "spgist", "brin"}
 UNORDERED = {"json", "xml", "point", "box", "polygon", "circle", "path", "line", "lseg"}  # types without a B-tree
 SCALARS = {"text", "varchar", "int2", "int4", "int8", "numeric", "float4", "float8", "bool", "uuid", "bytea"}
 SCALARS |= {"date", "time", "timestamp", "timestamptz", "interval"}
 SCALARS_NEED = {"gin": "btree_gin", "gist": "btree_gist"}  # extensions, by the method that they add scalars to
-EXTENSIONS = {"gin_trgm_ops": "pg_trgm", "gist_trgm_ops": "pg_trgm", "gin__int_ops": "intarray"}
-EXTENSIONS |= {f"vector_{each}_ops": "vector" for each in ("l2", "ip", "cosine", "l1")}
+ONE_COLUMN = {"hash", "spgist"}  # methods of indexes
+WITH_INCLUDE = {"btree", "gist", "spgist"}
 MAX_ENTRY = 2704  # bytes in a B-tree: a third of a page
 
 
@@ -35,6 +39,11 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
             case ast.Constraint(generated_kind="s" | "v", raw_expr=expression):
                 columns = _types(state, getattr(node, "relation", None))
                 yield from _rejected(state, statement.line_of(each), expression, "a generated column", columns)
+            case ast.Constraint(contype=ConstrType.CONSTR_EXCLUSION):
+                elements = [new for new in getattr(node, "tableElts", None) or () if isinstance(new, ast.ColumnDef)]
+                columns = _types(state, getattr(node, "relation", None))
+                columns |= {str(new.colname): type_name(new.typeName) for new in elements}
+                yield from _excluded(state, statement.line_of(each), each, columns)
             case _:
                 pass
     if isinstance(node, ast.IndexStmt):
@@ -42,6 +51,8 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
     if isinstance(node, ast.IndexStmt) and state.is_busy(table := relation_name(node.relation)):
         yield from _hot(state, line, node, table)
         yield from _too_long(state, line, node, table)
+        if node.unique:
+            yield from _may_repeat(state, line, node, table)
         parts = node.indexParams or ()
         if node.unique and node.whereClause is None and len(parts) == 1:
             yield from same_values(state, line, table, parts[0].name)
@@ -107,6 +118,8 @@ def _impossible(state: MigrationState, line: int, node: Any) -> Faults:
     method = node.accessMethod
     if node.unique and method in METHODS - {"btree"}:
         yield Fault(line, "rejected", f"PostgreSQL rejects it: a unique index cannot be a {method} index")
+    for why in _options(node, method):
+        yield Fault(line, "rejected", f"PostgreSQL rejects it: a {method} index {why}")
     for part in node.indexParams or ():
         column = state.catalog.column(relation_name(node.relation), part.name)
         type = column.type if column else None
@@ -123,11 +136,48 @@ def _impossible(state: MigrationState, line: int, node: Any) -> Faults:
                 yield Fault(line, "rejected", f"PostgreSQL rejects it: {method} cannot index {type.name}{more}")
 
 
+def _excluded(state: MigrationState, line: int, node: Any, columns: dict[str, str]) -> Faults:
+    """Yield the fault of EXCLUDE with a column that its method compares only with an extension."""
+    needed = SCALARS_NEED.get(node.access_method)
+    for part in [each[0] for each in node.exclusions or ()]:
+        if needed and needed not in state.catalog.extensions and not part.opclass and columns.get(part.name) in SCALARS:
+            why = f"{node.access_method} cannot index {columns[part.name]}, unless there is the extension {needed}"
+            yield Fault(line, "rejected", f"PostgreSQL rejects it: {why}")
+            return
+
+
+def _options(node: Any, method: str) -> Iterator[str]:
+    """Yield what a method of PostgreSQL cannot do, and the statement asks for."""
+    parts = node.indexParams or ()
+    if method in ONE_COLUMN and len(parts) > 1:
+        yield "has one column"
+    if method in METHODS - WITH_INCLUDE and node.indexIncludingParams:
+        yield "has no INCLUDE"
+    if method in METHODS - {"btree"} and any(each.ordering or each.nulls_ordering for each in parts):
+        yield "has no order"
+
+
+def _may_repeat(state: MigrationState, line: int, node: Any, table: str) -> Faults:
+    """Yield the fault of a unique index on values that the running release may write twice."""
+    parts = node.indexParams or ()
+    columns = {each.name for each in parts if each.name} | columns_in([each.expr for each in parts])
+    named = {each.name for each in parts if each.name}
+    if any(each.unique and each.is_plain and {*each.columns} <= named for each in state.catalog.indexes_of(table)):
+        return
+    writers = [name for column in sorted(columns) for name in state.inserts_with(table, column)]
+    if writers and state.before is None:
+        what = ", ".join(sorted(columns))
+        why = f"{writers[0]} may have written {what} twice, so the build fails, and later such writes fail, too"
+        yield Fault(line, "insert-breaks", why, "look for equal values, and first release code that avoids them", CARE)
+
+
 def _too_long(state: MigrationState, line: int, node: Any, table: str) -> Faults:
     """Yield the fault of a B-tree with a column whose values may be longer than an entry of it."""
     for name in [part.name for part in node.indexParams or () if part.name] if node.accessMethod == "btree" else ():
         column = state.catalog.column(table, name)
-        if column and is_long(column) and not is_bounded(state, table, name):
+        if column is None or _is_short(state, table, name):
+            continue
+        if is_long(column) or (_has_no_limit(column) and (state.readers(table, name) or not state.uses)):
             why = f"a write fails if its {name} is longer than {MAX_ENTRY} bytes, compressed"
             yield Fault(line, "wide-index", why, f"use a GIN index, or index md5({name}::text)")
 
@@ -135,6 +185,18 @@ def _too_long(state: MigrationState, line: int, node: Any, table: str) -> Faults
 def is_long(column: Column) -> bool:
     """Return whether the values of a column may be long, by its type."""
     return column.type is not None and (column.type.array or column.type.name in LONG)
+
+
+def _has_no_limit(column: Column) -> bool:
+    """Return whether the type of a text or of bytes has no limit. If no query uses it yet, its values may be short."""
+    return column.type is not None and column.type.name in TEXTS and not column.type.mods
+
+
+def _is_short(state: MigrationState, table: str, name: str) -> bool:
+    """Return whether a CHECK, or a unique index, which is a B-tree too, may keep the values of a column short."""
+    return is_bounded(state, table, name) or any(
+        each.unique and each.is_plain and name in each.columns for each in state.catalog.indexes_of(table)
+    )
 
 
 def is_bounded(state: MigrationState, table: str, name: str) -> bool:

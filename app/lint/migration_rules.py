@@ -18,15 +18,22 @@ from app.lint.existence_rules import existence_faults
 from app.lint.findings import Fault, Faults
 from app.lint.index_rules import index_faults
 from app.lint.lock_rules import lock_faults
+from app.lint.name_rules import name_faults
 from app.lint.nodes import constant_text, qualified_name
 from app.lint.object_rules import object_faults
 from app.lint.operation_rules import operation_faults
+from app.lint.parameter_rules import parameter_faults
 from app.lint.parser import Statement
 from app.lint.release_rules import release_faults
+from app.lint.right_rules import right_faults
+from app.lint.routine_rules import routine_faults
 from app.lint.routines import called
 from app.lint.server_rules import server_faults
 from app.lint.state import MigrationState
+from app.lint.table_rules import table_faults
 from app.lint.transaction_rules import calls_for_many_rows, lock_order_faults, transaction_faults
+from app.lint.trigger_rules import trigger_faults
+from app.lint.value_rules import value_faults
 from app.lint.write_rules import note_writes, only_explains, write_faults
 
 # Statements that a DO block may contain, because they do not change the schema.
@@ -49,6 +56,10 @@ def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> 
         yield from server_faults(statement)
         yield from transaction_faults(state, statement)
         yield from existence_faults(state, statement)
+        yield from value_faults(state, statement)
+        yield from name_faults(state, statement)
+        yield from parameter_faults(state, statement)
+        yield from table_faults(state, statement)
         locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
             yield from index_faults(state, statement)
@@ -62,6 +73,9 @@ def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> 
             yield from foreign_key_faults(state, statement)
             yield from operation_faults(state, statement)
             yield from object_faults(state, statement)
+            yield from right_faults(state, statement)
+            yield from routine_faults(state, statement)
+            yield from trigger_faults(state, statement)
             yield from release_faults(state, statement)
             note_writes(state, statement)
             state.catalog.apply(statement.node, state.file)

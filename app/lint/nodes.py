@@ -91,6 +91,12 @@ def replaced(columns: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:
     return tuple(new if column == old else column for column in columns)
 
 
+def rename_keys(objects: dict[Any, Any], old: str, new: str) -> None:
+    """Rename a table in the keys of its rights, or in those of its policies: (TABLE, POLICY)."""
+    for key in [key for key in objects if key == old or (isinstance(key, tuple) and key[0] == old)]:
+        objects[new if key == old else (new, key[1])] = objects.pop(key)
+
+
 def columns_in(node: Any) -> set[str]:
     """Return the columns that an expression names, without table or schema."""
     fields = [each.fields[-1] for each in walk(node) if isinstance(each, ast.ColumnRef) and each.fields]

@@ -5,19 +5,16 @@ from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
-from pglast.enums import CmdType, GrantTargetType, ObjectType, RoleSpecType
+from pglast.enums import CmdType, ObjectType
 
 from app.lint import costs, routines
-from app.lint.catalog import ROUTINES
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
 from app.lint.objects import Routine, Trigger, routine_of, trigger_of
 from app.lint.parser import Statement
-from app.lint.rights import PUBLIC, roles_of
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
 
-SHARED = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_SEQUENCE, ObjectType.OBJECT_SCHEMA, ObjectType.OBJECT_COLUMN}
 DISABLED = {
     Alter.AT_DisableTrig: "it",
     Alter.AT_DisableTrigAll: "every trigger",
@@ -26,7 +23,6 @@ DISABLED = {
 }
 BEFORE, UPDATE, TRUNCATE = 2, 16, 32  # bits of pg_trigger.tgtype
 REMOVE = "remove the statement"
-NEEDED = {"select", "insert", "update", "delete"}  # by queries
 PLANNED = {"cost", "rows", "parallel", "support"}  # the planner reads these, and the results stay
 RULED = {CmdType.CMD_INSERT: "InsertStmt", CmdType.CMD_UPDATE: "UpdateStmt", CmdType.CMD_DELETE: "DeleteStmt"}
 WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
@@ -89,14 +85,21 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             for table in sorted(state.tables_with(domain)):
                 why = f"writes to {table} wait until its column of {domain} is checked"
                 yield Fault(line, "domain-scan", why, "put the CHECK on the table, NOT VALID, and VALIDATE it there")
+        case ast.AlterDomainStmt(subtype="X") if not state.is_own_type(qualified_name(node.typeName)):
+            name = qualified_name(node.typeName)
+            yield Fault(line, "constraint-drop", f"values that break {node.name} can be written as {name} from now on")
+        case ast.AlterTSConfigurationStmt(cfgname=[*name]) | ast.AlterTSDictionaryStmt(dictname=[*name]):
+            if qualified_name(name) not in state.searches:
+                why = f"words that are stored by {qualified_name(name)} are no longer those that a search asks for"
+                yield Fault(line, "function-results", why, "create another configuration, and store the words again")
+        case ast.DefineStmt(kind=ObjectType.OBJECT_TSCONFIGURATION | ObjectType.OBJECT_TSDICTIONARY, defnames=[*name]):
+            state.searches.add(qualified_name(name))
+        case ast.DoStmt(args=[*options]) if begins_with_error(_text(options)):
+            yield Fault(line, "rejected", "it always ends with an error", "remove it, or give the error a condition")
         case ast.AlterDomainStmt(subtype="O" | "C") if not getattr(node.def_, "skip_validation", False):
             name = qualified_name(node.typeName)
             if state.catalog.types.get(name) != state.file:
                 yield Fault(line, "domain-scan", f"each table with a column of {name} is scanned, and its writes wait")
-        case ast.GrantStmt(is_grant=False):  # in a DO, because the role may not exist
-            yield from _revoke(state, statement.block or line, node)
-        case ast.GrantStmt() | ast.AlterDefaultPrivilegesStmt():
-            yield from _grant(state, line, node)
         case ast.VariableSetStmt(name="role" | "session_authorization", args=[role, *_]):
             name = constant_text(role)
             why = f"the statements after it run as {name}, which may not be the owner of the tables"
@@ -275,23 +278,35 @@ def _missing_fields(state: MigrationState, table: str, function: Routine) -> str
     known = state.catalog.tables.get(table)
     if known is None or not known.is_complete or function.language != "plpgsql":
         return ""
-    used = re.findall(r"\b(new|old)\.([a-z_]\w*)", _code(function))
+    used = re.findall(r"\b(new|old)\.([a-z_]\w*)", _code(function.body))
     return next((f"{row.upper()}.{field}" for row, field in used if field not in known.columns), "")
 
 
-def _code(function: Routine) -> str:
-    """Return the body of a function in lower case, without comments and the text of strings."""
-    body = re.sub(r"--[^\n]*|/\*.*?\*/", " ", (function.body or "").lower(), flags=re.DOTALL)
+def _code(body: str | None) -> str:
+    """Return a body in lower case, without comments and the text of strings."""
+    body = re.sub(r"--[^\n]*|/\*.*?\*/", " ", (body or "").lower(), flags=re.DOTALL)
     return re.sub(r"'(?:[^']|'')*'", "''", body)
 
 
 def _always_fails(function: Routine) -> bool:
     """Return whether a PL/pgSQL function begins with an error, or has no RETURN, which is an error too."""
-    body = _code(function)
+    body = _code(function.body)
     if function.language != "plpgsql" or not body:
         return False
-    begins = re.search(r"\bbegin\s+raise\s+(exception|'')", body) and not re.search(r"\bexception\s+when\b", body)
-    return bool(begins) or not re.search(r"\breturn\b", body)
+    return begins_with_error(body) or not re.search(r"\breturn\b", body)
+
+
+def begins_with_error(body: str) -> bool:
+    """Return whether a PL/pgSQL body begins with RAISE EXCEPTION, and does not handle it."""
+    code = _code(body)
+    begins = re.match(r"\s*(declare\b.*?)?\bbegin\s+raise\s+(exception|'')", code, re.DOTALL)
+    return begins is not None and not re.search(r"\bexception\s+when\b", code)
+
+
+def _text(options: Any) -> str:
+    """Return the body of a DO in PL/pgSQL, or ""."""
+    by_name = {each.defname: getattr(each.arg, "sval", "") for each in options}
+    return by_name.get("as", "") if by_name.get("language", "plpgsql") == "plpgsql" else ""
 
 
 def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> None:
@@ -308,47 +323,6 @@ def _drop_trigger(state: MigrationState, line: int, table: str, name: str) -> No
         return new is None or (known is not None and state.before is None and bool(_does_less(state, known, new)))
 
     state.pending.append((fault, is_less))
-
-
-def _revoke(state: MigrationState, line: int, node: Any) -> Faults:
-    if state.before is not None:
-        return
-    if node.objtype == ObjectType.OBJECT_DATABASE:
-        yield Fault(line, "revoke-breaks", "a role that lacks CONNECT or TEMPORARY cannot use the database")
-    if node.targtype == GrantTargetType.ACL_TARGET_ALL_IN_SCHEMA or node.objtype == ObjectType.OBJECT_SCHEMA:
-        yield Fault(line, "revoke-breaks", "the queries need rights on the tables and functions of the schema")
-    for each in node.objects or ():
-        users = []
-        if isinstance(each, ast.RangeVar):
-            name = relation_name(each)
-            users = state.users(name) if _takes(state, name, node) and state.is_busy(name) else []
-        elif isinstance(each, ast.ObjectWithArgs):
-            name = qualified_name(each.objname)
-            known = state.catalog.routines.get(name)
-            users = [] if known and known.created_by == state.file else state.callers(name)
-        if users:
-            why = f"{', '.join(users[:3])} need it" if len(users) < 4 else f"{len(users)} queries need it"
-            yield Fault(line, "revoke-breaks", f"a right on {name} ends, and {why}")
-
-
-def _takes(state: MigrationState, table: str, node: Any) -> bool:
-    """Return whether a REVOKE may take a right that queries need. PUBLIC has only the rights that a file grants."""
-    named = {each.priv_name for each in node.privileges or ()}
-    if node.grant_option or (named and not named & NEEDED):
-        return False
-    given = {right.role for right in state.catalog.rights.get(table, frozenset())}
-    return roles_of(node.grantees) != {PUBLIC} or PUBLIC in given
-
-
-def _grant(state: MigrationState, line: int, node: Any) -> Faults:
-    grant: Any = node.action if isinstance(node, ast.AlterDefaultPrivilegesStmt) else node
-    public = any(each.roletype == RoleSpecType.ROLESPEC_PUBLIC for each in grant.grantees or ())
-    if grant.is_grant and public and grant.objtype in SHARED:
-        yield Fault(line, "grant-public", "every role of the server gets the right, also roles that are created later")
-    elif grant.is_grant and public and grant.objtype in ROUTINES:
-        for name in [qualified_name(each.objname) for each in grant.objects or ()]:
-            if name in state.catalog.routines and state.catalog.routines[name].is_definer:
-                yield Fault(line, "grant-public", f"every role may run {name} with the rights of its owner")
 
 
 def alter_table_object_faults(state: MigrationState, line: int, table: str, command: Any) -> Faults:

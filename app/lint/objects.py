@@ -3,9 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pglast.enums import FunctionParameterMode
+from pglast.enums import ConstrType, FunctionParameterMode
 
-from app.lint.nodes import Type, ands, columns_in, qualified_name, relation_name, type_name
+from app.lint.nodes import (
+    SERIALS,
+    Type,
+    ands,
+    columns_in,
+    is_virtual,
+    qualified_name,
+    relation_name,
+    type_name,
+    type_of,
+)
 
 OUTPUTS = {FunctionParameterMode.FUNC_PARAM_OUT, FunctionParameterMode.FUNC_PARAM_TABLE}
 
@@ -22,6 +32,8 @@ class Column:
     virtual: bool = False
     created_by: str = ""  # name of the migration file
     expression: Any = None  # a node, of GENERATED ALWAYS AS
+    is_always: bool = False  # GENERATED ALWAYS: an INSERT may not give it
+    is_identity: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ class Index:
     functions: frozenset[str] = frozenset()  # in its expressions and its predicate
     created_by: str = ""
     predicate: Any = None  # a node
+    operators: frozenset[str] = frozenset()  # operator classes that the statement names
 
     def implied_by(self, conditions: list[Any]) -> bool:
         """Return whether the conditions of a statement are those of the predicate, and perhaps more."""
@@ -72,6 +85,8 @@ class Table:
     strategy: str = ""  # of partitioning: range, list or hash
     has_default: bool = False  # a DEFAULT partition
     parents: tuple[str, ...] = ()  # of a partition, or in INHERITS
+    bound: Any = None  # a node: the values of a partition
+    is_unlogged: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,9 @@ class Routine:
     is_definer: bool = False  # SECURITY DEFINER
     uses: dict[str, Any] = field(default_factory=dict, compare=False)  # the Use by its name: see use_of_routine
     arguments: tuple[str, ...] = ()  # the types of its input parameters
+    names: tuple[str, ...] = ()  # of the input parameters, "" for one without a name
+    returns: str = ""  # a type, "" for TABLE and OUT
+    is_procedure: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +129,27 @@ class Policy(NamedTuple):
     roles: frozenset[str] = frozenset()  # empty: PUBLIC
 
 
+def column_of(node: Any, created_by: str) -> Column:
+    """Return the column that a column definition makes."""
+    constraints = {constraint.contype: constraint for constraint in node.constraints or ()}
+    default = constraints.get(ConstrType.CONSTR_DEFAULT)
+    is_generated = bool({ConstrType.CONSTR_IDENTITY, ConstrType.CONSTR_GENERATED} & constraints.keys())
+    required = {ConstrType.CONSTR_NOTNULL, ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_IDENTITY}
+    serial = type_name(node.typeName) in SERIALS
+    return Column(
+        node.colname,
+        type_of(node.typeName, node.collClause),
+        serial or bool(required & constraints.keys()),
+        default and default.raw_expr,
+        is_generated or serial,
+        is_virtual(constraints),
+        created_by,
+        getattr(constraints.get(ConstrType.CONSTR_GENERATED), "raw_expr", None),
+        any(getattr(each, "generated_when", None) == "a" for each in constraints.values()),
+        ConstrType.CONSTR_IDENTITY in constraints,
+    )
+
+
 def routine_of(node: Any, created_by: str) -> Routine:
     """Return the routine that a CREATE FUNCTION or CREATE PROCEDURE makes."""
     options = {option.defname: option.arg for option in node.options or ()}
@@ -119,8 +158,19 @@ def routine_of(node: Any, created_by: str) -> Routine:
     body = options.get("as")
     text = getattr(body[0], "sval", None) if body else None
     is_definer = getattr(options.get("security"), "boolval", False)
-    inputs = [each.argType for each in node.parameters or () if each.mode not in OUTPUTS]
-    return Routine(volatility, language, text, created_by, node.sql_body, is_definer, arguments=argument_types(inputs))
+    inputs = [each for each in node.parameters or () if each.mode not in OUTPUTS]
+    return Routine(
+        volatility,
+        language,
+        text,
+        created_by,
+        node.sql_body,
+        is_definer,
+        arguments=argument_types(each.argType for each in inputs),
+        names=tuple(each.name or "" for each in inputs),
+        returns="".join(argument_types([node.returnType])) if node.returnType else "",
+        is_procedure=bool(node.is_procedure),
+    )
 
 
 def trigger_of(node: Any, created_by: str) -> Trigger:

@@ -1,5 +1,6 @@
 """Rules about the server and its other users: files, sessions, session locks, settings, roles, event triggers."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ SERVER_FUNCTIONS = {
     *("pg_read_file", "pg_read_binary_file", "pg_ls_dir", "pg_stat_file", "lo_import", "lo_export"),
     *("pg_reload_conf", "pg_rotate_logfile", "pg_promote", "pg_switch_wal", "pg_drop_replication_slot"),
 }
+OTHER_SERVERS = {"dblink", "dblink_exec", "dblink_connect", "dblink_connect_u", "dblink_send_query"}
 SESSION_LOCKS = {
     *("pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"),
 }
@@ -32,6 +34,7 @@ TRUSTED = {
     *("ltree", "pg_trgm", "pgcrypto", "plpgsql", "seg", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time"),
     *("unaccent", "uuid-ossp"),
 }
+WITH_HOLD = 32  # bit of DeclareCursorStmt.options
 READ_ONLY = {"default_transaction_read_only", "transaction_read_only"}
 REMOVE = "remove the statement"
 ROLE_HINT = "grant the rights that it needs, by name"
@@ -80,6 +83,22 @@ def operation_faults(state: MigrationState, statement: Statement) -> Faults:
             yield Fault(line, "role-rights", why, "create it by hand, before the migration, or use a trusted extension")
         case ast.CreatePublicationStmt():
             yield from _publication(state, line, node)
+        case (
+            ast.CreateUserMappingStmt(servername=server, options=options)
+            | ast.AlterUserMappingStmt(servername=server, options=options)
+            | ast.CreateForeignServerStmt(servername=server, options=options)
+        ):
+            if any(each.defname == "password" for each in options or ()):
+                yield _password(line, f"the server {server}")
+        case ast.CreateSubscriptionStmt(conninfo=str(words)) | ast.AlterSubscriptionStmt(conninfo=str(words)):
+            if re.search(r"\bpassword\s*=|://[^/@]*:[^/@]*@", words):
+                yield _password(line, f"the subscription {node.subname}")
+        case ast.CreateForeignTableStmt() | ast.ImportForeignSchemaStmt():
+            why = "queries of it wait for another server, and fail if that is not there"
+            yield Fault(line, "server-access", why, "copy the rows that you need, or do it by hand", CARE)
+        case ast.DeclareCursorStmt(portalname=str(name), options=int(options)) if options & WITH_HOLD:
+            why = f"the cursor {name} keeps its rows until the migrator's session ends, and not until the commit"
+            yield Fault(line, "session-lock", why, "leave out WITH HOLD")
         case _:
             pass
     if not isinstance(node, ast.CreateFunctionStmt):
@@ -98,6 +117,9 @@ def _calls(state: MigrationState, statement: Statement) -> Faults:
         yield Fault(line, "other-sessions", why)
     if found := sorted(names & SERVER_FUNCTIONS):
         yield Fault(line, "server-access", f"{found[0]}() acts on the server itself")
+    if found := sorted(names & OTHER_SERVERS):
+        why = f"{found[0]}() changes or reads another server, which no rollback undoes"
+        yield Fault(line, "server-access", why, level=CARE)
     if names & SESSION_LOCKS:
         fault = Fault(
             line, "session-lock", "the lock lasts until the migrator's session ends, and not until the commit"
@@ -125,11 +147,15 @@ def _role_options(line: int, role: str, options: Iterable[Any]) -> Faults:
             level = CARE if each.defname == "createrole" else UNSAFE
             yield Fault(line, "role-rights", f"{role}: {POWERS[each.defname]}", ROLE_HINT, level)
         elif each.defname == "password" and each.arg is not None:
-            hint = "set it with \\password in psql"
-            yield Fault(line, "role-rights", f"the file and its history keep the password of {role}", hint, UNSAFE)
+            yield _password(line, role)
         elif each.defname in {"validUntil", "connectionlimit"} and value not in {"-1", "infinity"}:
             level = UNSAFE if value == "0" or _is_past(value) else CARE
             yield Fault(line, "revoke-breaks", f"{role} may no longer be able to connect", level=level)
+
+
+def _password(line: int, of: str) -> Fault:
+    why = f"the file and its history keep the password of {of}"
+    return Fault(line, "role-rights", why, "set it outside of a migration: for a role, with \\password in psql", UNSAFE)
 
 
 def _is_past(text: str) -> bool:

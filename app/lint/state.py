@@ -51,6 +51,7 @@ class MigrationState:
     has_unlocked: bool = False  # an advisory lock of the session
     dropped: dict[str, Dropped] = field(default_factory=dict)  # functions, by name
     enum_values: set[str] = field(default_factory=set)  # that this file has added
+    searches: set[str] = field(default_factory=set)  # text search configurations and dictionaries of this file
     # Faults that a later statement of the file may correct, each with the condition under which it stays.
     pending: list[tuple[Fault, Callable[[], bool]]] = field(default_factory=list)
 

@@ -13,6 +13,8 @@ from app.lint.state import MigrationState
 from app.migrations.statement_rules import is_concurrent
 
 OUTSIDE = "make it the only statement of a file with `-- transactional: false`"
+READ_ONLY = {"transaction_read_only", "default_transaction_read_only"}
+ON = {"on", "true", "yes", "1"}
 SLEEPS = {"pg_sleep", "pg_sleep_for", "pg_sleep_until"}
 
 
@@ -29,6 +31,8 @@ def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
         yield Fault(line, "rejected", f"PostgreSQL rejects it: {outside} cannot run inside DO or a function", OUTSIDE)
     if statement.unreadable or not state.transactional:
         return
+    if isinstance(node, ast.VariableSetStmt) and (why := _wrong_mode(node)):
+        yield Fault(line, "rejected", why, "remove it")
     if state.locked and (slow := _slow(state, statement)):
         yield Fault(line, "slow-under-lock", f"it {slow} while {state.held} is locked")
     if isinstance(node, ast.AlterEnumStmt) and node.newVal and not node.oldVal:
@@ -41,6 +45,19 @@ def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
     ):
         why = f"PostgreSQL rejects the new value {used[0]!r} until the transaction that adds it has committed"
         yield Fault(line, "enum-value", why)
+
+
+def _wrong_mode(node: Any) -> str:
+    """Return why a SET of the mode of the transaction makes the file fail, or ""."""
+    settings = {each.defname: each.arg for each in node.args or () if isinstance(each, ast.DefElem)}
+    if node.name in READ_ONLY and node.args:
+        settings["transaction_read_only"] = node.args[0]
+    if "transaction_read_only" in settings and constant_text(settings["transaction_read_only"]).lower() in ON:
+        return "PostgreSQL rejects each write after it, and the migrator's note that the file was applied"
+    isolation = constant_text(settings.get("transaction_isolation"))
+    if node.name == "TRANSACTION" and isolation not in {"", "read committed"}:
+        return "PostgreSQL rejects it: the migrator has sent a query in this transaction already"
+    return ""
 
 
 def _outside(node: Any) -> str:

@@ -39,6 +39,7 @@ class Use:
     insert_columns: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # of each INSERT, after its table
     conflict_targets: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # columns of each ON CONFLICT
     functions: set[str] = field(default_factory=set)
+    untyped: set[tuple[str, tuple[bool, ...]]] = field(default_factory=set)  # which arguments of a call have no type
     written: set[str] = field(default_factory=set)  # tables
     written_within: set[tuple[str, str]] = field(default_factory=set)  # in a WITH: the table, and the statement
     upserted: set[str] = field(default_factory=set)  # tables, by INSERT with ON CONFLICT
@@ -86,6 +87,7 @@ def use_of(name: str, statements: list[Statement]) -> Use:
                 use.columns.add(("", column))
             case ast.FuncCall():
                 use.functions.add(qualified_name(node.funcname))
+                use.untyped.add((qualified_name(node.funcname), tuple(_has_no_type(each) for each in node.args or ())))
             case ast.UpdateStmt(relation=relation):
                 table = relation_name(relation)
                 use.columns |= {(table, target.name) for target in node.targetList or ()}
@@ -101,6 +103,13 @@ def use_of(name: str, statements: list[Statement]) -> Use:
     for statement in statements:
         use.scopes += _scopes(statement.node, (), within)
     return use
+
+
+def _has_no_type(node: Any) -> bool:
+    """Return whether PostgreSQL finds the type of an argument by the function that is called."""
+    return isinstance(node, ast.ParamRef) or (
+        isinstance(node, ast.A_Const) and (bool(node.isnull) or isinstance(node.val, ast.String))
+    )
 
 
 def _scopes(node: Any, outer: tuple[Scope, ...], within: dict[str, set[str]]) -> Iterator[Scope]:

@@ -7,4 +7,5 @@
 -- transactional: false
 -- depends: 0043_validate_images_content_sha256
 
+-- allow: insert-breaks because content_sha256 is made from sha256, which is unique
 CREATE UNIQUE INDEX CONCURRENTLY images_content_sha256_key ON images (content_sha256);

@@ -103,23 +103,6 @@ async def test_a_run_continues_where_one_was_killed(
     assert len(done) == len(set(done))  # no image is filled again
 
 
-async def test_images_that_are_filled_at_the_same_time_are_counted(
-    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await before(client, connection, 2)
-    fill, both = queries.fill_capture, asyncio.Barrier(2)
-
-    async def together(pool: Any, id: Any, *values: Any) -> bool:
-        await both.wait()
-        return await fill(pool, id, *values)
-
-    monkeypatch.setattr(queries, "fill_capture", together)
-    run = Backfill(settings, open_store(settings.storage_url), None)
-    await run.work()
-
-    assert run.filled == 2
-
-
 async def test_with_strip_it_removes_positions(
     client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
 ) -> None:

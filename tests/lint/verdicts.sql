@@ -1728,7 +1728,7 @@ DROP SCHEMA public CASCADE;
 -- before: numbers numbered
 DROP SEQUENCE numbers;
 
--- care (PostgreSQL DROP): an extension whose operators an index needs
+-- unsafe (PostgreSQL DROP): an extension whose operators an index needs
 -- before: trgm
 DROP EXTENSION pg_trgm;
 
@@ -3870,3 +3870,472 @@ ALTER TABLE images ADD COLUMN place text, ADD COLUMN shelf text;
 -- BEFORE rv_secured
 CREATE POLICY rv_all ON images USING (true) WITH CHECK (true);
 ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+
+-- care (PostgreSQL B-tree): a text without a limit, which clients write
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images (description);
+
+-- care (PostgreSQL B-tree): bytes without a limit, after a short column
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_thumbhash_idx ON images (width, thumbhash);
+
+-- safe (PostgreSQL B-tree): a text with a limit
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_title_idx ON images (title);
+
+-- safe (PostgreSQL B-tree): the beginning of a text without a limit
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images ("left"(description, 100));
+
+-- care (PostgreSQL B-tree): a text without a limit, only if it is there
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images (description text_pattern_ops) WHERE description IS NOT NULL;
+
+-- safe (PostgreSQL hash indexes): a hash of a long text
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_description_idx ON images USING hash (description);
+
+-- care (PostgreSQL unique indexes): file names that are not unique today
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY images_filename_key ON images (filename);
+
+-- care (PostgreSQL unique indexes): a title once a day
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY images_title_key ON images (title, ((created_at AT TIME ZONE 'UTC')::date));
+
+-- safe (PostgreSQL unique indexes): a unique column and another one
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY images_id_created_at_key ON images (id, created_at);
+
+-- care (PostgreSQL date/time types): 'now' is the time of the migration, and the service gives the column
+ALTER TABLE images ALTER COLUMN created_at SET DEFAULT 'now';
+
+-- care (PostgreSQL date/time types): 'today', with a type
+ALTER TABLE images ALTER COLUMN updated_at SET DEFAULT timestamptz 'today';
+
+-- unsafe (PostgreSQL date/time types): 'now', and the service leaves the column out
+ALTER TABLE tokens ALTER COLUMN created_at SET DEFAULT 'now';
+
+-- care (PostgreSQL date/time types): a new column with 'now'
+ALTER TABLE images ADD COLUMN seen_at timestamptz DEFAULT 'now'::timestamptz;
+
+-- safe (PostgreSQL date/time types): now() of another clock
+ALTER TABLE images ALTER COLUMN created_at SET DEFAULT statement_timestamp();
+
+-- safe (PostgreSQL date/time types): a text that says now
+ALTER TABLE images ADD COLUMN state text DEFAULT 'now';
+
+-- unsafe (PostgreSQL function overloading): two functions fit a literal without a type
+CREATE FUNCTION images_word_query(terms jsonb, words text, part text) RETURNS tsquery LANGUAGE sql IMMUTABLE RETURN NULL::tsquery;
+
+-- safe (PostgreSQL function overloading): another number of arguments
+CREATE FUNCTION images_word_query(terms text[]) RETURNS tsquery LANGUAGE sql IMMUTABLE RETURN NULL::tsquery;
+
+-- unsafe (PostgreSQL CHECK): stricter than the limit that clients know, NOT VALID
+ALTER TABLE images ADD CONSTRAINT images_title_short CHECK (char_length(title) <= 50) NOT VALID;
+
+-- safe (PostgreSQL CHECK): looser than the limit that is there
+ALTER TABLE images ADD CONSTRAINT images_title_long CHECK (char_length(title) <= 500) NOT VALID;
+
+-- unsafe (PostgreSQL SET): read-only, and then DDL
+SET LOCAL transaction_read_only = on;
+ALTER TABLE images ADD COLUMN shelf bigint;
+
+-- safe (PostgreSQL SET): a commit that need not be on the disk
+SET LOCAL synchronous_commit = off;
+INSERT INTO object_stores (is_only, id) VALUES (true, gen_random_uuid()) ON CONFLICT DO NOTHING;
+
+-- safe (PostgreSQL SET CONSTRAINTS): nothing to defer
+SET CONSTRAINTS ALL DEFERRED;
+
+-- unsafe (PostgreSQL SET TRANSACTION): the migrator has sent statements already
+SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;
+ALTER TABLE images ADD COLUMN shelf bigint;
+
+-- care (PostgreSQL PL/pgSQL): it hides each error
+DO $$
+BEGIN
+    ALTER TABLE images ADD COLUMN shelf bigint;
+EXCEPTION WHEN OTHERS THEN
+    NULL;
+END
+$$;
+
+-- care (PostgreSQL PL/pgSQL): a column that is there may have another type
+DO $$
+BEGIN
+    ALTER TABLE images ADD COLUMN shelf bigint;
+EXCEPTION WHEN duplicate_column THEN
+    RAISE NOTICE 'it is there';
+END
+$$;
+
+-- safe (PostgreSQL PL/pgSQL): an error with better words
+DO $$
+BEGIN
+    PERFORM 1 / (SELECT count(*) FROM object_stores);
+EXCEPTION WHEN division_by_zero THEN
+    RAISE EXCEPTION 'there is no store yet' USING HINT = 'start the service once';
+END
+$$;
+
+-- unsafe (PostgreSQL CREATE USER MAPPING): a password for another server in the file
+CREATE USER MAPPING FOR images_app SERVER archive OPTIONS (user 'images', password 'Winter2027');
+
+-- care (PostgreSQL CREATE FOREIGN TABLE): rows of another server
+CREATE FOREIGN TABLE archived (id uuid NOT NULL, title text) SERVER archive;
+
+-- care (PostgreSQL dblink): a statement that no rollback undoes
+SELECT dblink_exec('dbname=archive', 'DELETE FROM archived');
+
+-- unsafe (PostgreSQL ALTER TABLE): a partition cannot have a column of its own
+-- before: views
+ALTER TABLE views_2025 ADD COLUMN visitor text;
+
+-- unsafe (PostgreSQL ALTER TABLE): only the parent cannot get a column
+-- before: views
+ALTER TABLE ONLY views ADD COLUMN visitor text;
+
+-- unsafe (PostgreSQL ALTER TABLE): a partition keeps the columns of its parent
+-- before: views
+ALTER TABLE views_2025 DROP COLUMN image;
+
+-- safe (PostgreSQL ALTER TABLE): a column of all partitions
+-- before: views
+ALTER TABLE views ADD COLUMN visitor text DEFAULT '';
+
+-- unsafe (PostgreSQL identity columns): an INSERT gives a number that is always generated
+INSERT INTO token_events (id, action, token_id, name, token) VALUES (1, 'create', gen_random_uuid(), 'old', '{}');
+
+-- unsafe (PostgreSQL identity columns): the service gives the width, which is always generated then
+ALTER TABLE images ALTER COLUMN width ADD GENERATED ALWAYS AS IDENTITY;
+
+-- unsafe (PostgreSQL INSERT): a column that may not be NULL is left out
+INSERT INTO tokens (id, name, scope) VALUES (gen_random_uuid(), 'nightly', 'read');
+
+-- unsafe (PostgreSQL INSERT): more values than columns
+INSERT INTO object_stores (is_only, id) VALUES (true, gen_random_uuid(), now());
+
+-- unsafe (PostgreSQL UPDATE): NULL into a column that may not be NULL
+UPDATE tokens SET scope = NULL WHERE id = '00000000-0000-0000-0000-000000000001';
+
+-- unsafe (PostgreSQL UPDATE): a new value for a column that is not there
+UPDATE tokens SET scopes = 'read' WHERE id = '00000000-0000-0000-0000-000000000001';
+
+-- unsafe (PostgreSQL ALTER TABLE): a text as the default of a number
+ALTER TABLE images ALTER COLUMN width SET DEFAULT 'wide';
+
+-- unsafe (PostgreSQL ALTER TABLE): one new column twice
+ALTER TABLE images ADD COLUMN shelf bigint, ADD COLUMN shelf text;
+
+-- unsafe (PostgreSQL sequences): the sequence of an identity column belongs to it
+ALTER SEQUENCE token_events_id_seq OWNED BY NONE;
+
+-- unsafe (PostgreSQL sequences): an identity column needs its sequence
+DROP SEQUENCE token_events_id_seq;
+
+-- safe (PostgreSQL GRANT): a right that PUBLIC never had
+REVOKE ALL ON images FROM PUBLIC;
+
+-- safe (PostgreSQL GRANT): the service may still use its right, and not pass it on
+REVOKE GRANT OPTION FOR SELECT ON images FROM images_app;
+
+-- care (PostgreSQL GRANT): the service may pass its right on
+GRANT SELECT ON images TO images_app WITH GRANT OPTION;
+
+-- care (PostgreSQL ALTER DEFAULT PRIVILEGES): no role may run later functions
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+-- care (PostgreSQL GRANT): the service may create tables
+GRANT CREATE ON SCHEMA public TO images_app;
+
+-- safe (PostgreSQL ALTER FUNCTION): no parallel workers
+ALTER FUNCTION images_fold(text) PARALLEL UNSAFE;
+
+-- safe (PostgreSQL storage parameters): another fill factor is taken back
+ALTER TABLE images RESET (fillfactor);
+
+-- safe (PostgreSQL storage parameters): workers of a scan, and what goes into TOAST
+ALTER TABLE images SET (parallel_workers = 2, toast_tuple_target = 1024);
+
+-- care (PostgreSQL GIN): searches read the list of new rows in full
+ALTER INDEX image_words_words_idx SET (fastupdate = on);
+
+-- safe (PostgreSQL ALTER INDEX): statistics of an expression
+ALTER INDEX images_camera_idx ALTER COLUMN 1 SET STATISTICS 500;
+
+-- safe (PostgreSQL text search): a configuration that nothing uses yet
+CREATE TEXT SEARCH CONFIGURATION captions (COPY = simple);
+
+-- unsafe (PostgreSQL text search): the words of all searches change
+ALTER TEXT SEARCH CONFIGURATION pg_catalog.simple ALTER MAPPING FOR asciiword WITH english_stem;
+
+-- safe (PostgreSQL CREATE COLLATION): a collation for later
+CREATE COLLATION german (provider = icu, locale = 'de-u-kn-true');
+
+-- safe (PostgreSQL CREATE AGGREGATE): a new aggregate
+CREATE AGGREGATE longest(text) (SFUNC = textcat, STYPE = text);
+
+-- safe (PostgreSQL VACUUM): FREEZE, without a truncation
+-- transactional: false
+VACUUM (FREEZE, TRUNCATE false, INDEX_CLEANUP on) image_terms;
+
+-- unsafe (PostgreSQL REINDEX): the system catalogs
+-- transactional: false
+REINDEX SYSTEM images;
+
+-- safe (PostgreSQL ALTER TABLE): a foreign key that can wait for the commit
+-- before: pets
+ALTER TABLE pets ALTER CONSTRAINT pets_person_id_fkey DEFERRABLE INITIALLY IMMEDIATE;
+
+-- care (PostgreSQL 18 release notes): a foreign key that is no longer enforced
+-- before: pets
+ALTER TABLE pets ALTER CONSTRAINT pets_person_id_fkey NOT ENFORCED;
+
+-- safe (PostgreSQL CREATE TABLE): a temporary table that ends with the commit
+CREATE TEMPORARY TABLE few ON COMMIT DROP AS SELECT id FROM tokens WHERE revoked_at IS NULL LIMIT 10;
+
+-- care (PostgreSQL DECLARE): a cursor of all images that outlives the transaction
+DECLARE few CURSOR WITH HOLD FOR SELECT id FROM images;
+
+-- safe (PostgreSQL comments): a comment on a constraint and on a trigger
+COMMENT ON CONSTRAINT images_title_check ON images IS 'What fits on a page.';
+COMMENT ON TRIGGER images_list_inserted ON images IS 'Lists new images.';
+
+-- unsafe (PostgreSQL COMMENT): a comment on a constraint that is not there
+COMMENT ON CONSTRAINT images_titel_check ON images IS 'What fits on a page.';
+
+-- BEFORE w_views
+CREATE VIEW w_titles AS SELECT id, title FROM images;
+CREATE VIEW w_long_titles AS SELECT id FROM w_titles WHERE char_length(title) > 100;
+
+-- BEFORE w_shelves
+CREATE TABLE w_shelves (id bigint PRIMARY KEY, name text, room bigint, CONSTRAINT w_shelves_name_check CHECK (char_length(name) <= 50));
+
+-- BEFORE w_stored
+CREATE TABLE w_prices (id uuid PRIMARY KEY, label text, long text GENERATED ALWAYS AS (label || 'x') STORED);
+
+-- safe (PostgreSQL ALTER VIEW): a default of a column of a view
+-- before: w_views
+ALTER VIEW w_titles ALTER COLUMN title SET DEFAULT 'untitled';
+
+-- unsafe (PostgreSQL DROP VIEW): another view needs it
+-- before: w_views
+DROP VIEW w_titles;
+
+-- safe (PostgreSQL DROP VIEW): both views, which nothing else uses
+-- before: w_views
+DROP VIEW w_long_titles, w_titles;
+
+-- unsafe (PostgreSQL CREATE VIEW): a view of a column that is not there
+CREATE VIEW headings AS SELECT id, heading FROM images;
+
+-- unsafe (PostgreSQL CREATE VIEW): two columns of one name
+CREATE VIEW w_pairs AS SELECT id, id FROM images;
+
+-- safe (PostgreSQL CREATE VIEW): two columns, with names of the view
+CREATE VIEW w_pairs (first, second) AS SELECT id, id FROM images;
+
+-- safe (PostgreSQL CREATE TYPE): a range of numbers
+CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi);
+
+-- unsafe (PostgreSQL ALTER TYPE): a value that is there
+-- before: rv_kind
+ALTER TYPE rv_kind ADD VALUE 'photo' AFTER 'drawing';
+
+-- safe (PostgreSQL ALTER TYPE): a value that is there, with IF NOT EXISTS, and its place
+-- before: rv_kind
+ALTER TYPE rv_kind ADD VALUE IF NOT EXISTS 'photo' BEFORE 'drawing';
+
+-- unsafe (PostgreSQL ALTER TYPE): a place after a value that is not there
+-- before: rv_kind
+ALTER TYPE rv_kind ADD VALUE 'film' AFTER 'movie';
+
+-- unsafe (PostgreSQL CREATE TABLE): two primary keys
+CREATE TABLE shelves (id bigint PRIMARY KEY, name text PRIMARY KEY);
+
+-- unsafe (PostgreSQL CREATE TABLE): one column twice
+CREATE TABLE shelves (id bigint PRIMARY KEY, name text, name varchar);
+
+-- unsafe (PostgreSQL CREATE TABLE): a key of a column that is not there
+CREATE TABLE shelves (id bigint, name text, PRIMARY KEY (shelf_id));
+
+-- unsafe (PostgreSQL CREATE TABLE): a generated column of a generated column
+CREATE TABLE boxes (id bigint PRIMARY KEY, width int8, area int8 GENERATED ALWAYS AS (width * width) STORED, twice int8 GENERATED ALWAYS AS (area * 2) STORED);
+
+-- unsafe (PostgreSQL CREATE TABLE): a default and an expression
+CREATE TABLE boxes (id bigint PRIMARY KEY, width bigint DEFAULT 1 GENERATED ALWAYS AS (2) STORED);
+
+-- unsafe (PostgreSQL CREATE TABLE): the name of an index
+CREATE TABLE images_pkey (id bigint PRIMARY KEY);
+
+-- safe (PostgreSQL EXCLUDE): a new table without two bookings at a time
+CREATE EXTENSION btree_gist;
+CREATE TABLE bookings (room bigint NOT NULL, during tstzrange NOT NULL, EXCLUDE USING gist (room WITH =, during WITH &&));
+
+-- unsafe (PostgreSQL EXCLUDE): gist cannot compare numbers without an extension
+CREATE TABLE bookings (room bigint NOT NULL, during tstzrange NOT NULL, EXCLUDE USING gist (room WITH =, during WITH &&));
+
+-- unsafe (PostgreSQL UNLOGGED): a foreign key to a table that a crash empties
+CREATE UNLOGGED TABLE drafts (id bigint PRIMARY KEY);
+CREATE TABLE lines (id bigint PRIMARY KEY, draft_id bigint REFERENCES drafts (id));
+
+-- unsafe (PostgreSQL partitions): the bounds overlap
+-- before: views
+CREATE TABLE views_summer PARTITION OF views FOR VALUES FROM ('2025-06-01') TO ('2025-09-01');
+
+-- unsafe (PostgreSQL partitions): it begins after its end
+-- before: views
+CREATE TABLE views_2028 PARTITION OF views FOR VALUES FROM ('2029-01-01') TO ('2028-01-01');
+
+-- unsafe (PostgreSQL partitions): a partition cannot leave by NO INHERIT
+-- before: rv_visits
+ALTER TABLE rv_visits_2026 NO INHERIT rv_visits;
+
+-- unsafe (PostgreSQL PL/pgSQL trigger functions): a function that is no trigger function
+-- before: w_shelves
+CREATE TRIGGER w_shelves_touch BEFORE UPDATE ON w_shelves FOR EACH ROW EXECUTE FUNCTION now();
+
+-- unsafe (PostgreSQL CREATE TRIGGER): INSTEAD OF is for views
+-- before: w_shelves rv_keep
+CREATE TRIGGER w_shelves_keep INSTEAD OF DELETE ON w_shelves FOR EACH ROW EXECUTE FUNCTION rv_keep();
+
+-- unsafe (PostgreSQL CREATE TRIGGER): transition tables beside a list of columns
+-- before: w_shelves rv_keep
+CREATE TRIGGER w_shelves_keep AFTER UPDATE OF name ON w_shelves REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION rv_keep();
+
+-- unsafe (PostgreSQL CREATE TRIGGER): a DELETE has no NEW
+-- before: w_shelves rv_keep
+CREATE TRIGGER w_shelves_keep AFTER DELETE ON w_shelves FOR EACH ROW WHEN (NEW.name IS NULL) EXECUTE FUNCTION rv_keep();
+
+-- safe (PostgreSQL CREATE TRIGGER): a constraint trigger of a new table
+-- before: rv_keep
+CREATE TABLE shelves (id bigint PRIMARY KEY, name text);
+CREATE CONSTRAINT TRIGGER shelves_check AFTER INSERT ON shelves DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION rv_keep();
+
+-- care (PostgreSQL statistics): the planner knows nothing of the tags
+ALTER TABLE images ALTER COLUMN tags SET STATISTICS 0;
+
+-- safe (PostgreSQL CREATE STATISTICS): widths and heights belong together
+CREATE STATISTICS images_size_stats (dependencies, ndistinct) ON width, height FROM images;
+
+-- safe (PostgreSQL LOCK): a lock that blocks only DROP and ALTER
+LOCK TABLE images IN ACCESS SHARE MODE;
+
+-- unsafe (PostgreSQL CALL): a function is no procedure
+CALL images_fold('a');
+
+-- safe (PostgreSQL CREATE FUNCTION): BEGIN ATOMIC over columns that are there
+CREATE FUNCTION titles_of(which text) RETURNS SETOF text LANGUAGE sql STABLE BEGIN ATOMIC SELECT title FROM images WHERE content_type = which; END;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): BEGIN ATOMIC over a column that is not there
+CREATE FUNCTION titles_of(which text) RETURNS SETOF text LANGUAGE sql STABLE BEGIN ATOMIC SELECT heading FROM images WHERE content_type = which; END;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): other names of the parameters
+CREATE OR REPLACE FUNCTION images_index_query(listed text[], words text, whole tsquery) RETURNS tsquery LANGUAGE sql STABLE PARALLEL SAFE RETURN whole;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): another type of the result
+CREATE OR REPLACE FUNCTION images_index_query(terms text[], words text, whole tsquery) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN words;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): it is there, and there is no OR REPLACE
+CREATE FUNCTION images_index_query(terms text[], words text, whole tsquery) RETURNS tsquery LANGUAGE sql STABLE PARALLEL SAFE RETURN whole;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): a parameter without a default after one that has it
+CREATE FUNCTION shelf_of(room text DEFAULT '', name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN room || name;
+
+-- unsafe (PostgreSQL INSERT): a value for a generated column
+-- before: w_stored
+INSERT INTO w_prices (id, label, long) VALUES (gen_random_uuid(), 'a', 'b');
+
+-- unsafe (PostgreSQL UPDATE): a new value for a generated column
+-- before: w_stored
+UPDATE w_prices SET long = 'b' WHERE id = '00000000-0000-4000-8000-000000000001';
+
+-- unsafe (PostgreSQL UPDATE): another number for a row that counts by itself
+UPDATE token_events SET id = 7 WHERE id = 6;
+
+-- unsafe (PostgreSQL DELETE): a condition on a column that is not there
+DELETE FROM tokens WHERE token = '00000000-0000-4000-8000-000000000001';
+
+-- unsafe (PostgreSQL INSERT): a scope that the CHECK does not allow
+INSERT INTO tokens (id, name, scope, sha256) VALUES (gen_random_uuid(), 'nightly', 'root', sha256('x'));
+
+-- safe (PostgreSQL INSERT): a scope that the CHECK allows
+INSERT INTO tokens (id, name, scope, sha256) VALUES (gen_random_uuid(), 'nightly', 'read', sha256('x'));
+
+-- unsafe (PostgreSQL foreign keys): one column for a key of two
+-- before: pairs
+CREATE TABLE frames (id bigint PRIMARY KEY, width integer, FOREIGN KEY (width) REFERENCES sizes);
+
+-- unsafe (PostgreSQL ALTER SEQUENCE): it counts down from here
+ALTER SEQUENCE token_events_id_seq INCREMENT BY -1;
+
+-- safe (PostgreSQL ALTER SEQUENCE): it counts in tens
+ALTER SEQUENCE token_events_id_seq INCREMENT BY 10;
+
+-- care (PostgreSQL storage parameters): two billion dead rows before a vacuum
+ALTER TABLE images SET (autovacuum_vacuum_threshold = 2000000000);
+
+-- unsafe (PostgreSQL storage parameters): a parameter that is not there
+ALTER TABLE images SET (fill_factor = 90);
+
+-- unsafe (PostgreSQL storage parameters): a fill factor under its least value
+ALTER TABLE images SET (fillfactor = 5);
+
+-- safe (PostgreSQL ALTER INDEX): entries that are not merged
+ALTER INDEX images_created_at_id_idx SET (deduplicate_items = off);
+
+-- unsafe (PostgreSQL GRANT): a right on a column that is not there
+GRANT SELECT (heading) ON images TO images_app;
+
+-- unsafe (PostgreSQL CREATE INDEX): a hash of two columns
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_size_idx ON images USING hash (width, height);
+
+-- unsafe (PostgreSQL CREATE INDEX): a GIN index has no order
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_tags_idx ON images USING gin (tags DESC);
+
+-- unsafe (PostgreSQL CREATE INDEX): the name of a table
+-- transactional: false
+CREATE INDEX CONCURRENTLY tokens ON images (width);
+
+-- unsafe (PostgreSQL constraints): an aggregate in a CHECK
+ALTER TABLE images ADD CONSTRAINT images_few CHECK (count(*) < 1000) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER TABLE): a default that gives many rows
+ALTER TABLE images ADD COLUMN shelf bigint DEFAULT generate_series(1, 3);
+
+-- unsafe (PostgreSQL ALTER TABLE): a default that is no boolean
+ALTER TABLE images ADD COLUMN is_new boolean DEFAULT 'maybe';
+
+-- safe (PostgreSQL ALTER TABLE): a default that a boolean can read
+ALTER TABLE images ADD COLUMN is_new boolean NOT NULL DEFAULT 'no';
+
+-- unsafe (PostgreSQL ALTER TABLE): a key may not be NULL
+ALTER TABLE tokens ALTER COLUMN id DROP NOT NULL;
+
+-- unsafe (PostgreSQL ALTER TABLE): a rename to a name that is taken
+-- before: albums
+ALTER TABLE albums RENAME TO images;
+
+-- unsafe (PostgreSQL ALTER TABLE): another name for a constraint that is not there
+ALTER TABLE images RENAME CONSTRAINT images_titel_check TO images_title_length;
+
+-- care (PostgreSQL ALTER DOMAIN): any value from now on
+-- before: label_column
+ALTER DOMAIN label DROP CONSTRAINT label_check;
+
+-- unsafe (PostgreSQL DO): it always ends with an error
+DO $$
+BEGIN
+    RAISE EXCEPTION 'not yet';
+END
+$$;
+
+-- safe (PostgreSQL DO): what must be true before the change
+DO $$
+BEGIN
+    ASSERT (SELECT count(*) FROM object_stores) <= 1, 'there are two stores';
+END
+$$;

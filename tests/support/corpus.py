@@ -794,6 +794,9 @@ CASES = [
     case("a right for everybody", "GRANT SELECT ON images TO PUBLIC;", "grant-public"),
     case("a right for a role", "GRANT SELECT ON images TO CURRENT_USER;"),
     case("a right that ends", "REVOKE SELECT ON images FROM CURRENT_USER;", "revoke-breaks"),
+    case("a list of new rows", "ALTER INDEX image_words_words_idx SET (fastupdate = on);", "slower-queries"),
+    case("no list of new rows", "ALTER INDEX image_words_words_idx SET (fastupdate = off);"),
+    case("no statistics", "ALTER TABLE images ALTER COLUMN tags SET STATISTICS 0;", "slower-queries"),
     case("no autovacuum", "ALTER TABLE images SET (autovacuum_enabled = false);", "autovacuum-off"),
     case(
         "a view in the place of the table",

@@ -1,0 +1,148 @@
+"""Rules about new tables, partitions and their columns: definitions that PostgreSQL rejects."""
+
+import re
+from typing import Any
+
+from pglast import ast
+from pglast.enums import AlterTableType as Alter
+from pglast.enums import ConstrType, ObjectType
+
+from app.lint.definition_rules import rejected
+from app.lint.findings import Faults
+from app.lint.nodes import columns_in, constant_text, constraint_columns, relation_name
+from app.lint.objects import Table
+from app.lint.parser import Statement
+from app.lint.state import MigrationState
+
+KEYS = {ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_FOREIGN}
+INFINITE = {"minvalue": (0,), "maxvalue": (2,)}
+# Changes of a column that a partition has from its parent.
+INHERITED = {
+    Alter.AT_DropColumn: "PostgreSQL drops it only in the parent",
+    Alter.AT_AlterColumnType: "PostgreSQL changes its type only in the parent",
+}
+OF_ALL = {Alter.AT_AddColumn, *INHERITED}  # changes that PostgreSQL does not make only in a parent
+
+
+def table_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of a statement. Call it before the catalog has the change."""
+    node, line = statement.node, statement.line
+    match node:
+        case ast.CreateStmt() if relation_name(node.relation) not in state.catalog.tables:
+            yield from _new_table(line, node)
+            for parent in map(relation_name, node.inhRelations or ()):
+                yield from _bounds(state, line, parent, node.partbound)
+        case ast.AlterTableStmt(objtype=ObjectType.OBJECT_TABLE, relation=relation):
+            for each, command in zip(statement.lines, node.cmds or (), strict=True):
+                if command.subtype == Alter.AT_AttachPartition:
+                    yield from _bounds(state, each, relation_name(relation), command.def_.bound)
+                else:
+                    yield from _change(state, each, relation, command)
+        case _:
+            pass
+
+
+def _new_table(line: int, node: Any) -> Faults:
+    elements = node.tableElts or ()
+    columns = [each for each in elements if isinstance(each, ast.ColumnDef)]
+    names = [each.colname for each in columns]
+    own = [(each, constraint) for each in columns for constraint in each.constraints or ()]
+    apart = [each for each in elements if isinstance(each, ast.Constraint)]
+    generated = {each.colname for each, constraint in own if constraint.contype == ConstrType.CONSTR_GENERATED}
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        yield rejected(line, f"it has two columns {twice}")
+    if [each.contype for each in (*apart, *(each for _, each in own))].count(ConstrType.CONSTR_PRIMARY) > 1:
+        yield rejected(line, "a table has one primary key")
+    for column, constraint in own:
+        kinds = {each.contype for each in column.constraints or ()}
+        if constraint.contype == ConstrType.CONSTR_GENERATED and generated & columns_in(constraint.raw_expr):
+            yield rejected(line, f"{column.colname} is generated from a column that is generated, too")
+        elif constraint.contype == ConstrType.CONSTR_DEFAULT and kinds & {
+            ConstrType.CONSTR_GENERATED,
+            ConstrType.CONSTR_IDENTITY,
+        }:
+            yield rejected(line, f"{column.colname} has a DEFAULT, and is generated")
+    if len(names) + len(apart) < len(elements) or node.inhRelations or node.ofTypename:  # it has other columns, too
+        return
+    for constraint in apart:
+        needed = {*constraint_columns(constraint)} if constraint.contype in KEYS else columns_in(constraint.raw_expr)
+        if missing := sorted(needed - {*names}):
+            yield rejected(line, f"it has no column {missing[0]}")
+
+
+def _change(state: MigrationState, line: int, relation: Any, command: Any) -> Faults:
+    """Yield the fault of a change that PostgreSQL makes only in a partition and its parent together."""
+    table, kind = relation_name(relation), command.subtype
+    known = state.catalog.tables.get(table)
+    if known is None:
+        return
+    parents = [state.catalog.tables[each] for each in known.parents if each in state.catalog.tables]
+    is_partition = known.bound is not None
+    inherited = {name for each in parents for name in each.columns}
+    if is_partition and kind == Alter.AT_AddColumn:
+        yield rejected(line, f"{table} is a partition, and has the columns of {known.parents[0]}")
+    elif kind in INHERITED and command.name in inherited:
+        yield rejected(line, f"{table} has {command.name} from {known.parents[0]}: {INHERITED[kind]}")
+    elif is_partition and kind in {Alter.AT_AddInherit, Alter.AT_DropInherit}:
+        yield rejected(line, f"{table} is a partition: use ATTACH and DETACH PARTITION")
+    elif not relation.inh and kind in OF_ALL and (children := _children(state, table)):
+        yield rejected(line, f"with ONLY, {children[0]} would lack the change")
+    elif kind == Alter.AT_SetRelOptions and known.kind == "partitioned":
+        yield rejected(line, f"{table} has no storage of its own: set the parameters of its partitions")
+    elif kind == Alter.AT_DropNotNull and (why := _is_required(known, parents if is_partition else [], command.name)):
+        yield rejected(line, f"{command.name} {why}")
+    elif kind == Alter.AT_AddColumn:
+        generated = {each.name for each in known.columns.values() if each.expression is not None}
+        for each in command.def_.constraints or ():
+            if each.contype == ConstrType.CONSTR_GENERATED and generated & columns_in(each.raw_expr):
+                yield rejected(line, f"{command.def_.colname} is generated from a column that is generated, too")
+
+
+def _children(state: MigrationState, table: str) -> list[str]:
+    return [name for name, each in state.catalog.tables.items() if table in each.parents]
+
+
+def _is_required(known: Table, parents: list[Table], name: str) -> str:
+    """Return why a column cannot become NULL, or ""."""
+    column = known.columns.get(name)
+    if any(each.kind == "pkey" and name in each.columns for each in known.constraints.values()):
+        return "is in the primary key"
+    if column and column.is_identity:
+        return "is an identity column"
+    above = [each.columns[name] for each in parents if name in each.columns]
+    return "is NOT NULL in the parent" if any(each.not_null for each in above) else ""
+
+
+def _bounds(state: MigrationState, line: int, parent: str, bound: Any) -> Faults:
+    """Yield the fault of a partition that has no values, or values that another partition has."""
+    if bound is None or bound.is_default:
+        return
+    own = _range(bound)
+    if own and own[0] >= own[1]:
+        yield rejected(line, "the partition ends before it begins")
+        return
+    listed = {constant_text(each) for each in bound.listdatums or ()} - {""}
+    for name in _children(state, parent):
+        other = state.catalog.tables[name].bound
+        theirs = _range(other)
+        if own and theirs and own[0] < theirs[1] and theirs[0] < own[1]:
+            yield rejected(line, f"its values overlap with those of {name}")
+        elif taken := sorted(listed & {constant_text(each) for each in getattr(other, "listdatums", None) or ()}):
+            yield rejected(line, f"{name} has the value {taken[0]!r} already")
+
+
+def _range(bound: Any) -> tuple[list[Any], list[Any]] | None:
+    """Return the ends of a range, or None if its constants cannot be compared here."""
+    lower, upper = (getattr(bound, name, None) or () for name in ("lowerdatums", "upperdatums"))
+    ends = [[_comparable(each) for each in end] for end in (lower, upper)]
+    return (ends[0], ends[1]) if lower and None not in ends[0] + ends[1] else None
+
+
+def _comparable(node: Any) -> tuple[Any, ...] | None:
+    """Return a number, or a date in ISO format, so that it can be compared with others; or None."""
+    if isinstance(node, ast.ColumnRef):
+        return next((INFINITE[each] for each in columns_in(node) if each in INFINITE), None)
+    text = constant_text(node)
+    if re.fullmatch(r"-?[0-9]+", text):
+        return 1, "number", int(text)
+    return (1, "date", text) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None

@@ -1,0 +1,191 @@
+"""Rules about values: constants that a column cannot have, stricter CHECKs, and rows that PostgreSQL rejects."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pglast import ast
+from pglast.enums import A_Expr_Kind, ConstrType, OverridingKind
+from pglast.enums import AlterTableType as Alter
+
+from app.lint import costs
+from app.lint.definition_rules import rejected
+from app.lint.findings import Fault, Faults
+from app.lint.literals import listed_values, unreadable
+from app.lint.nodes import Type, ands, columns_in, constant_text, relation_name, type_of
+from app.lint.objects import Column, Table
+from app.lint.parser import Statement
+from app.lint.rules import CARE, UNSAFE
+from app.lint.state import MigrationState
+
+FROZEN = {"now", "today", "tomorrow", "yesterday"}  # PostgreSQL reads them once, when it reads the statement
+TIMES = {"date", "time", "timetz", "timestamp", "timestamptz"}
+INSERT = 4  # bit of pg_trigger.tgtype
+
+
+def value_faults(state: MigrationState, statement: Statement) -> Faults:
+    """Yield the faults of the values in a statement. Call it before the catalog has the change."""
+    node = statement.node
+    if statement.unreadable:
+        return
+    match node:
+        case ast.AlterTableStmt(relation=relation, cmds=[*commands]):
+            for line, command in zip(statement.lines, commands, strict=True):
+                yield from _change(state, line, relation_name(relation), command)
+        case ast.CreateStmt(tableElts=[*elements]):
+            for each in elements:
+                if isinstance(each, ast.ColumnDef):
+                    yield from _new_column(statement.line_of(each), each)
+        case ast.InsertStmt() if not statement.block:  # within a block, it may be under a condition
+            yield from _insert(state, statement.line, node)
+        case ast.UpdateStmt() if not statement.block:
+            yield from _update(state, statement.line, node)
+        case _:
+            pass
+
+
+def _change(state: MigrationState, line: int, table: str, command: Any) -> Faults:
+    if command.subtype == Alter.AT_AddColumn:
+        yield from _new_column(line, command.def_)
+    elif command.subtype == Alter.AT_ColumnDefault:
+        column = state.catalog.column(table, command.name)
+        yield from _wrong_constant(state, line, table, column, command.def_)
+        if _is_frozen(command.def_, column.type if column else None):
+            inserts = state.inserts_without(table, command.name)
+            cause = f"{inserts[0]} leaves it out, and " if inserts else ""
+            yield _frozen(line, command.name, cause, UNSAFE if inserts else CARE)
+    elif command.subtype == Alter.AT_AddConstraint and command.def_.contype == ConstrType.CONSTR_CHECK:
+        yield from _stricter(state, line, table, command.def_)
+
+
+def _new_column(line: int, definition: Any) -> Faults:
+    type = type_of(definition.typeName)
+    for each in definition.constraints or ():
+        if each.contype != ConstrType.CONSTR_DEFAULT:
+            continue
+        if _is_frozen(each.raw_expr, type):
+            yield _frozen(line, definition.colname, "", CARE)
+        elif why := unreadable(type, each.raw_expr):
+            yield rejected(line, why)
+
+
+def _frozen(line: int, column: str, cause: str, level: str) -> Fault:
+    why = f"{cause}each later row gets the time of this migration as its {column}"
+    return Fault(line, "insert-breaks", why, "use now(), which PostgreSQL calls for each row", level)
+
+
+def _is_frozen(default: Any, type: Type | None) -> bool:
+    """Return whether a DEFAULT is a word for a time that PostgreSQL turns into a constant."""
+    if isinstance(default, ast.TypeCast):
+        default, type = default.arg, type_of(default.typeName)
+    is_word = isinstance(default, ast.A_Const) and constant_text(default).strip().lower() in FROZEN
+    return is_word and type is not None and type.name in TIMES
+
+
+def _wrong_constant(state: MigrationState, line: int, table: str, column: Column | None, node: Any) -> Faults:
+    """Yield the fault of a constant that the type of a column, or a CHECK with a list of values, does not allow."""
+    if column is None:
+        return
+    if why := unreadable(column.type, node):
+        yield rejected(line, f"{column.name}: {why}")
+        return
+    text = constant_text(node)
+    for check in state.catalog.constraints(table):
+        for name, values in listed_values(check.expression) if check.kind == "check" else ():
+            if name == column.name and text and text not in values:
+                yield rejected(line, f"{check.name} does not allow {text!r}")
+
+
+def _stricter(state: MigrationState, line: int, table: str, node: Any) -> Faults:
+    """Yield the fault of a CHECK with a lower limit than one that the running release keeps to."""
+    if state.before is not None or not state.is_busy(table):
+        return
+    for known in state.catalog.constraints(table):
+        for value, former in _limits(known.expression) if known.kind == "check" else ():
+            if any(value == other and limit < former for other, limit in _limits(node.raw_expr)):
+                writers = [name for column in columns_in(value) for name in state.inserts_with(table, column)]
+                if writers:
+                    why = f"{known.name} allows {former:g}, and {writers[0]} may write a row that is rejected then"
+                    hint = "first release code that keeps to the new limit"
+                    yield Fault(line, "insert-breaks", why, hint, UNSAFE)
+                    return
+
+
+def _limits(expression: Any) -> Iterator[tuple[Any, float]]:
+    """Yield the values that a CHECK compares with a constant, each with the greatest number that it allows."""
+    for each in ands(expression):
+        if not isinstance(each, ast.A_Expr) or not each.name:
+            continue
+        operator = each.name[-1].sval
+        right: Any = each.rexpr
+        if each.kind == A_Expr_Kind.AEXPR_BETWEEN:
+            right = right[-1]
+        if each.kind == A_Expr_Kind.AEXPR_BETWEEN or operator in {"<", "<="}:
+            number = constant_text(right) if isinstance(right, ast.A_Const) else ""
+            if re.fullmatch(r"-?[0-9.]+", number):
+                yield each.lexpr, float(number)
+
+
+def _insert(state: MigrationState, line: int, node: Any) -> Faults:
+    """Yield the fault of an INSERT of constants that PostgreSQL rejects."""
+    table = relation_name(node.relation)
+    known = _known(state, table)
+    rows = getattr(node.selectStmt, "valuesLists", None) or ()
+    if known is None or not (rows or node.selectStmt is None):
+        return
+    listed = [each.name for each in node.cols or ()]
+    names = listed or [*known.columns]
+    for row in rows:
+        if len(row) > len(names) or (listed and len(row) < len(names)):
+            yield rejected(line, f"a row has {len(row)} values for {len(names)} columns")
+            return
+    given = names[: max(map(len, rows), default=0)]
+    for row in rows:
+        for name, value in zip(names, row, strict=False):
+            yield from _wrong_constant(state, line, table, known.columns.get(name), value)
+    lacking = [each.name for each in known.columns.values() if each.name not in given and _is_needed(each)]
+    if missing := sorted({*listed} - known.columns.keys()):
+        yield rejected(line, f"{table} has no column {missing[0]}")
+    elif unset := [name for name in lacking if not _is_set_by_trigger(state, table, name)]:
+        yield rejected(line, f"it leaves {unset[0]} out, which is NOT NULL and has no DEFAULT")
+    elif numbered := next((name for name in given if known.columns[name].is_always), ""):
+        values = [row[given.index(numbered)] for row in rows if len(row) > given.index(numbered)]
+        is_given = not all(isinstance(each, ast.SetToDefault) for each in values)
+        if is_given and node.override == OverridingKind.OVERRIDING_NOT_SET:
+            yield rejected(line, f"{numbered} is always generated")
+
+
+def _update(state: MigrationState, line: int, node: Any) -> Faults:
+    """Yield the fault of an UPDATE that PostgreSQL rejects."""
+    table = relation_name(node.relation)
+    known = _known(state, table)
+    for each in node.targetList or () if known else ():
+        column = known.columns.get(each.name) if known else None
+        if each.indirection:  # an element of an array, or a field
+            continue
+        if column is None:
+            yield rejected(line, f"{table} has no column {each.name}")
+        elif column.is_always and not isinstance(each.val, ast.SetToDefault):
+            yield rejected(line, f"{each.name} is always generated")
+        elif column.not_null and isinstance(each.val, ast.A_Const) and each.val.isnull:
+            yield rejected(line, f"{each.name} may not be NULL")
+        else:
+            yield from _wrong_constant(state, line, table, column, each.val)
+
+
+def _known(state: MigrationState, table: str) -> Table | None:
+    """Return a table of which all columns are known. A view may have defaults and rules of its own."""
+    known = state.catalog.tables.get(table)
+    return known if known and known.is_complete and known.kind != "view" else None
+
+
+def _is_needed(column: Column) -> bool:
+    return column.not_null and not column.is_generated and costs.is_null(column.default)
+
+
+def _is_set_by_trigger(state: MigrationState, table: str, column: str) -> bool:
+    """Return whether a trigger of an INSERT may give the column its value."""
+    triggers = [each for each in state.catalog.triggers.values() if each.table == table]
+    functions = {each.function for each in triggers if each.events & INSERT}
+    bodies = [state.catalog.routines[name].body or "" for name in functions & state.catalog.routines.keys()]
+    return any(re.search(rf"(?i)\bnew\.{re.escape(column)}\s*:?=", body) for body in bodies)
