@@ -17,7 +17,7 @@ if [ "$#" -eq 0 ]; then
     # The workers share their metrics in files, in a new folder for each start.
     PROMETHEUS_MULTIPROC_DIR="${PROMETHEUS_MULTIPROC_DIR:-$(mktemp -d "${TMPDIR:-/tmp}/images-metrics-XXXXXXXX")}"
     export PROMETHEUS_MULTIPROC_DIR UVICORN_LOG_CONFIG="${UVICORN_LOG_CONFIG:-app/logging.json}"
-    set -- python -m app.cli.start uvicorn --http app.worker:HttpProtocol --factory app.worker:create
+    set -- python -m app.cli.start python -m app.supervisor --http app.worker:HttpProtocol --factory app.worker:create
 fi
 
 exec "$@"

@@ -1,4 +1,4 @@
-"""Entry of a worker: `uvicorn --http app.worker:HttpProtocol --factory app.worker:create`.
+"""Entry of a worker: `python -m app.supervisor --http app.worker:HttpProtocol --factory app.worker:create`.
 
 If a worker ends before it serves, uvicorn starts it again, for ever. So if a worker cannot start, for example because a
 disk is full, it says why. If no worker has served yet, it ends the service.

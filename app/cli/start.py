@@ -1,8 +1,9 @@
 """Start of the service: answer health probes while `images wait --migrate` runs, and give the port to uvicorn.
 
-`python -m app.cli.start uvicorn ...` is a container's first process. It opens the socket of the service, so that
-another process answers: /healthz is 200, and /readyz is 503 with the progress of the migrations. Then it becomes
-uvicorn, which gets the same socket. When the service accepts connections, the other process ends. So no probe fails.
+`python -m app.cli.start python -m app.supervisor ...` is a container's first process. It opens the socket of the
+service, so that another process answers: /healthz is 200, and /readyz is 503 with the progress of the migrations. Then
+it becomes uvicorn, which gets the same socket. When the service accepts connections, the other process ends. So no
+probe fails.
 
 It imports only the standard library, because the start of the service waits for it.
 """
