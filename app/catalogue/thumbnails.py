@@ -1,6 +1,7 @@
 """Thumbnails: read from the object store, or made by a decoder and then stored."""
 
 import hashlib
+from functools import partial
 from typing import NamedTuple
 
 from asyncpg import Record
@@ -110,16 +111,16 @@ class Thumbnails:
     def _make(self, row: Record, key: str, size: int, format: ThumbnailType, attempt: Attempt) -> Made:
         """Return the thumbnail. It may have been stored while this waited for its turn."""
         with Spool() as spool:
-            if store.copy(self._objects, key, spool):
+            if store.copy(self._objects, key, spool, store.is_small):
                 content = spool.content()
                 stored = content if isinstance(content, bytes) else content.read()
                 if is_whole(stored, format):
                     return Made(stored)
         with Spool() as spool:
-            if not store.copy(self._objects, row["storage_key"], spool):
-                raise ContentMissingError(row["storage_key"], row["byte_size"], None)
-            if not keys.fits(row["storage_key"], row["sha256"], row["byte_size"], spool.size):
-                raise ContentMissingError(row["storage_key"], row["byte_size"], spool.size)
+            fits = partial(keys.fits, row["storage_key"], row["sha256"], row["byte_size"])
+            found = store.copy(self._objects, row["storage_key"], spool, fits)
+            if found is None or not fits(found):
+                raise ContentMissingError(row["storage_key"], row["byte_size"], found)
             try:
                 content = self._codec.thumbnail(spool.content(), size, format, attempt)
             except RejectedImageError as error:

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,12 +24,13 @@ from app.storage.spool import Spool
 from app.urls import mask_urls
 
 if TYPE_CHECKING:  # only in the stubs of obstore
-    from obstore import Attributes
+    from obstore import Attributes, GetResult
     from obstore.store import ClientConfig, RetryConfig
 
 CHUNK = 256 * 1024  # bytes of a stream in memory at once
 CHUNK_TIMEOUT = 30.0  # seconds for each CHUNK, and at most as many for a small object
 PART = 5 * 1024 * 1024  # bytes of a large object written at once: the minimum of S3
+MAX_SMALL = 16 * 1024 * 1024  # bytes of a thumbnail or of catalogue.json. The service writes no larger ones
 PAGE = 1000  # objects in one page of a listing, as in S3
 UNFINISHED = re.compile(r"#[0-9]+$")
 # obstore raises these for a key without bytes, and for text that cannot be a key, as an adopted row may have.
@@ -239,7 +240,7 @@ async def stream(
     except ABSENT:
         return None
     start, end = result.range
-    return end - start, _file(store, key, start, end) if isinstance(store, LocalStore) else _in_time(
+    return _length(result), _file(store, key, start, end) if isinstance(store, LocalStore) else _in_time(
         result.stream(CHUNK)
     )
 
@@ -269,27 +270,48 @@ async def _file(store: LocalStore, key: str, start: int, end: int) -> AsyncItera
             raise GenericError(str(error)) from error
 
 
+def is_small(size: int) -> bool:
+    """Return whether the service may have written a thumbnail of so many bytes."""
+    return size <= MAX_SMALL
+
+
 async def read(store: ObjectStore, key: str) -> bytes | None:
-    """Return all the bytes of a small object, or None if the key has no bytes."""
+    """Return all the bytes of a small object, or None if the key has no bytes.
+
+    If the object is not small, it is not what the service has written, and the result is empty.
+    """
     try:
         async with asyncio.timeout(CHUNK_TIMEOUT):
-            return bytes(await (await obstore.get_async(store, _checked(key))).bytes_async())
+            result = await obstore.get_async(store, _checked(key))
+            return bytes(await result.bytes_async()) if is_small(_length(result)) else b""
     except ABSENT:
         return None
     except TimeoutError as error:
         raise GenericError(TOO_SLOW) from error
 
 
-def copy(store: ObjectStore, key: str, spool: Spool) -> bool:
-    """Append the bytes of an object to the spool, in the calling thread. Return False if the key has no bytes."""
+def _length(result: "GetResult") -> int:
+    """Return the number of bytes that the store has promised. If it sends more or fewer, obstore raises an error."""
+    start, end = result.range
+    return end - start
+
+
+def copy(store: ObjectStore, key: str, spool: Spool, fits: Callable[[int], bool]) -> int | None:
+    """Append the bytes of an object to the spool, in the calling thread, if `fits` accepts their number.
+
+    Return their number, or None if the key has no bytes.
+    """
     try:
         result = obstore.get(store, _checked(key))
     except ABSENT:
-        return False
+        return None
+    size = _length(result)
+    if not fits(size):
+        return size
     started = monotonic()
     # Pieces as they come: to wait for a whole chunk could take for ever.
     for piece in result.stream(min_chunk_size=CHUNK if isinstance(store, LocalStore) else 1):
         spool.write(piece)
         if monotonic() - started > CHUNK_TIMEOUT * (1 + spool.size // CHUNK):
             raise GenericError(TOO_SLOW)
-    return True
+    return size

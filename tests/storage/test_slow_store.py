@@ -197,7 +197,7 @@ async def test_a_store_that_sends_a_byte_now_and_then_is_given_up(s3: S3, monkey
                 with pytest.raises(GenericError, match="too slowly"):
                     await store.read(objects, "a")
                 with pytest.raises(GenericError, match="too slowly"), Spool() as spool:
-                    await asyncio.to_thread(store.copy, objects, "a", spool)
+                    await asyncio.to_thread(store.copy, objects, "a", spool, store.is_small)
                 streamed = await store.stream(objects, "a")
                 assert streamed is not None
                 with pytest.raises(GenericError, match="too slowly"):
