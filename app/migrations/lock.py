@@ -36,10 +36,12 @@ def name_session(connection: Connection, migration_id: str = "") -> None:
 def take(connection: Connection, settings: Settings, report: Callable[[str, str], None]) -> float:
     """Take the lock, wait for it if another migrator holds it, and return the seconds waited.
 
-    `report` gets a line about the wait every few seconds. Raises CommandError after MIGRATION_LOCK_WAIT seconds.
+    `report` gets a line about the wait at once, and then every few seconds. Raises CommandError after
+    MIGRATION_LOCK_WAIT seconds.
     """
     name_session(connection)
-    started = reported = time.monotonic()
+    started = time.monotonic()
+    reported = -REPORT_INTERVAL
     while run(connection, "take_lock", key=current().lock_key).fetchone() != (True,):
         waited = time.monotonic() - started
         if waited > settings.migration_lock_wait:

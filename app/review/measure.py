@@ -1,7 +1,6 @@
 """Measurement of a migration: run each statement on a scratch database, and read its locks and work from PostgreSQL."""
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from app.lint.alter_table import MODES
 from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, explained, run
 from app.review.lock_watcher import Watcher, locks_of
+from app.review.work_clock import WorkClock
 from app.schema.headers import directives
 from app.schema.statements import statements
 from app.text import count, one_line
@@ -170,10 +170,11 @@ def execute_file(connection: Connection, path: Path, transactional: bool) -> Non
 def measure(connection: Connection, path: Path, transactional: bool) -> MeasuredRun:
     """Run the statements of a file and measure them. If one fails in a transaction, PostgreSQL rolls all of them back.
 
-    The times are those of the statements and of the commit, without the time of the measurements. Of a backfill, the
-    first batch is measured, and the time of all.
+    The times are those of the statements and of the commit, without the time of the measurements, and without waits for
+    a processor. Of a backfill, the first batch is measured, and the time of all.
     """
     done = MeasuredRun(transactional)
+    clock = WorkClock(connection)
     before = _relations(connection)
     text = path.read_text(encoding="utf-8")
     committing = 0.0
@@ -184,14 +185,14 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
                 held: set[tuple[int, str]] = set()
                 for line, sql in statements(text):
                     done.steps.append(Step(line, sql))
-                    _measure(connection, before, done.steps[-1], batches)
+                    _measure(connection, clock, before, done.steps[-1], batches)
                     taken = {(oid, mode) for oid, mode, _ in locks_of(connection, connection)}
                     done.steps[-1].locks = [
                         _lock(before[oid], mode) for oid, mode in sorted(taken - held) if oid in before
                     ]
                     held |= taken
-                committing = time.perf_counter()
-            remaining = (time.perf_counter() - committing) * 1000
+                committing = clock.read()
+            remaining = (clock.read() - committing) * 1000
             done.milliseconds = remaining + sum(step.milliseconds for step in done.steps)
             # A lock is held until the commit: for the time of its statement, of the later ones, and of the commit.
             for step in reversed(done.steps):
@@ -199,14 +200,14 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
                 for lock in step.locks:
                     lock.milliseconds = remaining
             if batches:
-                began = time.perf_counter()
+                began = clock.read()
                 for _ in batches:
                     pass
-                done.steps[0].whole_milliseconds = done.milliseconds + (time.perf_counter() - began) * 1000
+                done.steps[0].whole_milliseconds = done.milliseconds + (clock.read() - began) * 1000
         else:
             for line, sql in statements(text):
                 done.steps.append(Step(line, sql))
-                _measure_watched(connection, before, done)
+                _measure_watched(connection, clock, before, done)
                 done.milliseconds += done.steps[-1].milliseconds
         after = _relations(connection)
         done.renamed = {
@@ -223,12 +224,14 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
     return done
 
 
-def _measure_watched(connection: Connection, before: dict[int, "_Relation"], done: MeasuredRun) -> None:
+def _measure_watched(
+    connection: Connection, clock: WorkClock, before: dict[int, "_Relation"], done: MeasuredRun
+) -> None:
     """Run the last step, which can have several transactions, while a second session reads its locks."""
     step = done.steps[-1]
     first = _one(connection, "read_transactions")
     with Watcher(connection) as watcher:
-        _measure(connection, before, step)
+        _measure(connection, clock, before, step)
     if watcher.error:
         done.unmeasured.append(f"the locks of line {step.line}: {watcher.error}")
     left = _relations(connection)
@@ -243,19 +246,25 @@ def _measure_watched(connection: Connection, before: dict[int, "_Relation"], don
         step.transactions = max(1, _one(connection, "read_transactions")[0] - first[0])
 
 
-def _measure(connection: Connection, before: dict[int, Any], step: Step, batches: Iterator[int] | None = None) -> None:
+def _measure(
+    connection: Connection,
+    clock: WorkClock,
+    before: dict[int, Any],
+    step: Step,
+    batches: Iterator[int] | None = None,
+) -> None:
     tables = {relation.name for relation in before.values() if relation.name == relation.table}
     known = _relations(connection)
     files = {relation.file for relation in known.values()}
     names = {relation.name for relation in known.values()}
     rows = _rows(connection)
     wal, disk = _one(connection, "read_work")
-    began = time.perf_counter()
+    began = clock.read()
     if batches is not None:
         next(batches, None)
     else:
         connection.execute(step.sql.encode())
-    step.milliseconds = (time.perf_counter() - began) * 1000
+    step.milliseconds = (clock.read() - began) * 1000
     wal_after, disk_after = _one(connection, "read_work")
     step.wal, step.disk = wal_after - wal, disk_after - disk
     for relation in _relations(connection).values():

@@ -3,6 +3,7 @@
 import getpass
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,14 +87,51 @@ def test_the_migrators_own_url_comes_first(empty_database: str) -> None:
     assert listing.returncode == 0, listing.stderr
 
 
-def test_eight_migrators_at_once_apply_each_migration_once(empty_database: str) -> None:
-    migrators = [Running(environment(DATABASE_URL=empty_database), "yoyo", "apply") for _ in range(8)]
-    outputs = [migrator.communicate(timeout=300) for migrator in migrators]
+def ten_at_once(url: str, folder: Path, *arguments: Path) -> list[str]:
+    """Let ten migrators wait for the lock, and release it. Return the output of each, when all have ended."""
+    outputs = [folder / f"output_{number}" for number in range(10)]
+    with psycopg.connect(url, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(hashtextextended('yoyo_lock', 0))")
+        migrators = [
+            Running(environment(DATABASE_URL=url), "yoyo", "apply", *arguments, stdout=output) for output in outputs
+        ]
+        wait_until(lambda: all(output.exists() and output.read_text() for output in outputs))
+    said = [migrator.communicate(timeout=300)[1] for migrator in migrators]
 
-    assert [migrator.returncode for migrator in migrators] == [0] * 8, outputs
+    assert [migrator.returncode for migrator in migrators] == [0] * 10, said
+    assert said == [""] * 10
+    return [output.read_text() for output in outputs]
+
+
+def test_ten_migrators_at_once_apply_each_migration_once(empty_database: str, tmp_path: Path) -> None:
+    outputs = ten_at_once(empty_database, tmp_path)
+
     assert applied(empty_database) == IDS
-    # A migrator that waits for five seconds prints the holder of the lock.
-    assert sum(stdout.endswith("nothing to apply\n") for stdout, _ in outputs) == 7
+    assert all(output.startswith("waiting for ") for output in outputs)
+    assert sum(output.endswith("\nnothing to apply\n") for output in outputs) == 9
+
+
+def test_ten_migrators_at_once_on_a_database_with_rows(database: str, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(ROOT / "sql" / "migrations", folder)
+    own = "9001_count_images"
+    (folder / f"{own}.sql").write_text(
+        f"-- depends: {IDS[-1]}\n\nCREATE TABLE counts AS SELECT count(*) FROM images;\n"
+    )
+    (folder / f"{own}.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE counts;\n")
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256) "
+            "SELECT 'x', 'image/png', 1, 1, 1, sha256(n::text::bytea) FROM generate_series(1, 100) AS n"
+        )
+
+    outputs = ten_at_once(database, tmp_path, folder)
+
+    assert all(output.startswith("waiting for ") for output in outputs)
+    assert sum(f"\napplied {own} in " in output for output in outputs) == 1
+    assert sum(output.endswith("\nnothing to apply\n") for output in outputs) == 9
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count FROM counts").fetchall() == [(100,)]
 
 
 def test_the_lock_is_held_when_the_migrator_decides_what_to_apply(

@@ -1,4 +1,4 @@
-"""Kills of the migrator or of the server at any statement: the next command reaches the state of a calm run."""
+"""Kills of the migrator or of the server, and restarts of the server, at any statement: the next command reaches the state of a calm run."""
 
 import asyncio
 import functools
@@ -7,7 +7,7 @@ import random
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import cycle, groupby, islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.conftest import backend_on
 from tests.migrations.test_backend import wait_until
 from tests.project.library_copy import copy_library
 from tests.schema.test_migrations import CONTRACTS, FILES, IDS, rollback_of, rows, schema
+from tests.support.cluster import Mortal
 from tests.support.data_folders import UNSAFE, VERSION, start_copy
 from tests.support.exhaustive import EXHAUSTIVE, one_of_each
 from tests.support.legacy import CREATE_ALL, ROWS
@@ -52,6 +53,7 @@ EVERY_STATEMENT = [("apply", IDS[0]), ("rollback", NON_TRANSACTIONAL[0])]
 # The rollback of the first kind drops an index CONCURRENTLY, as the second kind does.
 THOROUGH = [IDS[0], *(KINDS if EXHAUSTIVE else (KINDS[0], KINDS[2]))]
 VICTIMS = ["migrator", "server process"]
+EVERY_VICTIM = [*VICTIMS, "PostgreSQL"]  # which is restarted
 KILLED = one_of_each(
     [(migration, victim) for migration in THOROUGH for victim in VICTIMS],
     kind=lambda killed: killed if killed[0] == KINDS[0] else killed[0],  # a half-built index can stay after both
@@ -79,9 +81,9 @@ OPTIONS = f"{UNSAFE} -c max_connections=200"  # autovacuum would visit hundreds 
 
 
 @pytest.fixture(scope="module")
-def server(memory: Path) -> Iterator[Server]:
+def server(memory: Path) -> Iterator[Mortal]:
     """A server that may be killed, with a database `state_0` that has rows and no migration."""
-    server = Server(memory / "mortal" / "data", VERSION, OPTIONS)
+    server = Mortal(memory / "mortal" / "data", OPTIONS)
     start_copy(server)
     create(server, ["state_0"], "template0")
     with psycopg.connect(server.url("state_0")) as connection:
@@ -151,11 +153,19 @@ async def end(commands: Iterable[Command]) -> None:
     await until(lambda: all(command.status is not None for command in commands))
 
 
-async def kill(server: Server, victim: str, commands: dict[str, Command]) -> None:
-    """Kill the commands by database, or their server processes. They have ended, and the server is up, afterwards."""
+async def kill(server: Mortal, victim: str, commands: dict[str, Command]) -> None:
+    """Kill the commands by database, or their server processes, or restart PostgreSQL.
+
+    They have ended, and the server is up, afterwards.
+    """
     if victim == "migrator":
         for command in commands.values():
             command.kill()
+        return
+    if victim == "PostgreSQL":
+        server.down()
+        server.up()
+        await end(commands.values())
         return
     with psycopg.connect(server.url(), autocommit=True) as witness, psycopg.connect(server.url()) as bystander:
         find = "SELECT pid FROM pg_stat_activity WHERE datname = ANY(%s) OR pid = %s"
@@ -258,7 +268,7 @@ UP_AND_DOWN = [
 ]
 
 
-async def test_it_converges_after_kills_at_random_moments(server: Server, relay: Relay) -> None:
+async def test_it_converges_after_kills_at_random_moments(server: Mortal, relay: Relay) -> None:
     """Two databases (exhaustive: ten), four rounds (ten), up and down again.
 
     Each migrator has a moment of its own, or the server has one.
@@ -296,7 +306,7 @@ async def kill_later(command: Command, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(("migration", "victim"), KILLED)
-async def test_the_next_command_converges(server: Server, relay: Relay, migration: str, victim: str) -> None:
+async def test_the_next_command_converges(server: Mortal, relay: Relay, migration: str, victim: str) -> None:
     state_before = before(server, IDS.index(migration))
     for operation in ("apply", "rollback"):
         create(server, ["undisturbed"], state_before)
@@ -374,36 +384,59 @@ async def test_each_migration_is_done_by_the_next_command(server: Server, relay:
         assert difference(state(server, "chain"), expected) == {}
 
 
-@pytest.mark.parametrize("victim", VICTIMS if EXHAUSTIVE else VICTIMS[:1])
+async def converges(
+    server: Mortal,
+    relay: Relay,
+    victims: Sequence[str],
+    before: str,
+    *arguments: str,
+    program: str = "yoyo",
+    read: Callable[[Server, str], dict[str, Any]] = state,
+) -> int:
+    """Disturb a command at each kind of its statements, run it again, and compare. Return how often it was disturbed.
+
+    The victims take turns. In exhaustive tests, each of them is the victim at each statement.
+    """
+    create(server, ["undisturbed"], before)
+    stops = stops_of(await run(relay, "undisturbed", *arguments, program=program))
+    expected = read(server, "undisturbed")
+    wrong: list[str] = []
+    number = 0
+    for turn, victim in enumerate(victims):
+        own = stops if EXHAUSTIVE else dict([*stops.items()][turn :: len(victims)])
+        create(server, own, before)
+
+        killed = await stopped(relay, own, *arguments, program=program)
+        await kill(server, victim, killed)
+        again = await completed(relay, killed, *arguments, program=program)
+
+        for name, command in killed.items():
+            faults = [faults_of(victim, command), again[name].stderr, difference(read(server, name), expected)]
+            wrong += [f"{victim} before {command.statements[-1]}: {fault}" for fault in faults if fault]
+        number += len(killed)
+    assert not wrong, "\n".join(wrong)
+    return number
+
+
 async def test_a_baseline_converges(
-    server: Server, relay: Relay, victim: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Mortal, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is one transaction, on a new database."""
     library = copy_library(tmp_path)
     monkeypatch.setenv("REVIEW_DATABASE_URL", server.url())
     assert images(["schema", "--project", str(library), "baseline", "0004", "--release", "v1"]) == 0
-    folder = str(library / "sql" / "migrations")
-    create(server, ["undisturbed"], "template0")
-    stops = stops_of(await run(relay, "undisturbed", "apply", folder))
-    expected = state(server, "undisturbed")
-    create(server, stops, "template0")
 
-    killed = await stopped(relay, stops, "apply", folder)
-    await kill(server, victim, killed)
-    again = await completed(relay, killed, "apply", folder)
+    disturbed = await converges(
+        server, relay, EVERY_VICTIM, "template0", "apply", str(library / "sql" / "migrations")
+    )
 
-    wrong = []
-    for name, command in killed.items():
-        faults = [faults_of(victim, command), again[name].stderr, difference(state(server, name), expected)]
-        wrong += [f"before {command.statements[-1]}: {fault}" for fault in faults if fault]
-    assert len(killed) > (20 if EXHAUSTIVE else 8)
-    assert not wrong, "\n".join(wrong)
+    assert disturbed > (60 if EXHAUSTIVE else 8)
 
 
 @pytest.mark.parametrize(("operation", "opposite"), [("apply", "rollback"), ("rollback", "apply")])
 @pytest.mark.parametrize("migration", KINDS if EXHAUSTIVE else KINDS[:1])
 async def test_the_opposite_command_goes_back(
-    server: Server, relay: Relay, migration: str, operation: str, opposite: str
+    server: Mortal, relay: Relay, migration: str, operation: str, opposite: str
 ) -> None:
     """The work of the killed command is undone, and its run does not stay open in the ledger."""
     state_before = before(server, IDS.index(migration) + (operation == "rollback"))

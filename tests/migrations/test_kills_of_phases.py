@@ -1,6 +1,6 @@
 """Kills of `images schema backfill run`, of `images schema contract`, and of the step that follows renumbered files.
 
-Each is killed at each kind of its statements: the next command reaches the state of a calm run.
+Each is killed at each kind of its statements, or its server is: the next command reaches the state of a calm run.
 """
 
 import shutil
@@ -16,20 +16,18 @@ from app.embedded_postgres import Server
 from app.migrations.renumber import renumber
 from tests.conftest import backend_on
 from tests.migrations.test_kills import (
+    EVERY_VICTIM,
     OPTIONS,
-    completed,
+    VICTIMS,
+    converges,
     create,
-    difference,
-    faults_of,
-    kill,
     run,
     state,
-    stopped,
-    stops_of,
 )
 from tests.project.library_copy import LIBRARY
 from tests.schema.test_history import NAMES, write
-from tests.support.data_folders import VERSION, start_copy
+from tests.support.cluster import Mortal
+from tests.support.data_folders import start_copy
 from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.relay import Relay, relay_to
 from tests.support.waiting import wait_until
@@ -49,9 +47,9 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def server(memory: Path) -> Iterator[Server]:
+def server(memory: Path) -> Iterator[Mortal]:
     """A server that may be killed."""
-    server = Server(memory / "phases" / "data", VERSION, OPTIONS)
+    server = Mortal(memory / "phases" / "data", OPTIONS)
     start_copy(server)
     yield server
     server.release()
@@ -84,26 +82,7 @@ def everything(server: Server, database: str) -> dict[str, Any]:
     return state(server, database) | {"a": rows}
 
 
-async def converges(server: Server, relay: Relay, victim: str, before: str, *arguments: str, program: str) -> int:
-    """Kill a command at each kind of its statements, run it again, and compare. Return the number of kills."""
-    create(server, ["undisturbed"], before)
-    stops = stops_of(await run(relay, "undisturbed", *arguments, program=program))
-    expected = everything(server, "undisturbed")
-    create(server, stops, before)
-
-    killed = await stopped(relay, stops, *arguments, program=program)
-    await kill(server, victim, killed)
-    again = await completed(relay, killed, *arguments, program=program)
-
-    wrong = []
-    for name, command in killed.items():
-        faults = [faults_of(victim, command), again[name].stderr, difference(everything(server, name), expected)]
-        wrong += [f"before {command.statements[-1]}: {fault}" for fault in faults if fault]
-    assert not wrong, "\n".join(wrong)
-    return len(killed)
-
-
-async def test_a_backfill_and_a_contract_converge(server: Server, relay: Relay, project: Path) -> None:
+async def test_a_backfill_and_a_contract_converge(server: Mortal, relay: Relay, project: Path) -> None:
     command = ("schema", "--project", str(project))
     create(server, ["expanded"], "template0")
     with psycopg.connect(server.url("expanded")) as connection:
@@ -115,17 +94,17 @@ async def test_a_backfill_and_a_contract_converge(server: Server, relay: Relay, 
         sessions = "SELECT FROM pg_stat_activity WHERE datname = 'expanded'"
         wait_until(lambda: not connection.execute(sessions).fetchall())
 
-    assert (
-        await converges(server, relay, "migrator", "expanded", *command, "backfill", "run", program="images") >= KILLS
-    )
+    fill, contract = [*command, "backfill", "run"], [*command, "contract"]
+    victims = [EVERY_VICTIM] * 2 if EXHAUSTIVE else [[victim] for victim in VICTIMS]
+    assert await converges(server, relay, victims[0], "expanded", *fill, program="images", read=everything) >= KILLS
     create(server, ["filled"], "undisturbed")
-    assert await converges(server, relay, "server process", "filled", *command, "contract", program="images") >= KILLS
+    assert await converges(server, relay, victims[1], "filled", *contract, program="images", read=everything) >= KILLS
     with psycopg.connect(server.url("undisturbed")) as connection:
         assert connection.execute("SELECT count(*), bool_and(new = id) FROM a").fetchone() == (1500, True)
         assert connection.execute("SELECT to_regclass('b') IS NULL").fetchone() == (False,)
 
 
-async def test_a_database_follows_renumbered_files(server: Server, relay: Relay, tmp_path: Path) -> None:
+async def test_a_database_follows_renumbered_files(server: Mortal, relay: Relay, tmp_path: Path) -> None:
     folder = tmp_path / "project" / "sql" / "migrations"
     folder.mkdir(parents=True)
     mine = ["0004_create_mine", "0005_create_next", "0006_create_last"]
@@ -141,7 +120,7 @@ async def test_a_database_follows_renumbered_files(server: Server, relay: Relay,
     renumbered = folder / "0005_create_mine.sql"
     renumbered.write_text(renumbered.read_text().replace(theirs.stem, NAMES[-1]))
 
-    assert await converges(server, relay, "migrator", "old", "apply", str(folder), program="yoyo") >= KILLS
+    assert await converges(server, relay, EVERY_VICTIM, "old", "apply", str(folder)) >= KILLS
 
     applied = [name for (name,) in everything(server, "undisturbed")["applied"]]
     assert applied == [*NAMES, "0005_create_mine", "0006_create_next", "0007_create_last"]
