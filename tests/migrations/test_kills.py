@@ -1,4 +1,7 @@
-"""Kills of the migrator or of the server, and restarts of the server, at any statement: the next command reaches the state of a calm run."""
+"""Kills of the migrator or of the server at any statement: the next command reaches the state of a calm run.
+
+A restart of the server in place of a kill does the same.
+"""
 
 import asyncio
 import functools
@@ -426,9 +429,7 @@ async def test_a_baseline_converges(
     monkeypatch.setenv("REVIEW_DATABASE_URL", server.url())
     assert images(["schema", "--project", str(library), "baseline", "0004", "--release", "v1"]) == 0
 
-    disturbed = await converges(
-        server, relay, EVERY_VICTIM, "template0", "apply", str(library / "sql" / "migrations")
-    )
+    disturbed = await converges(server, relay, EVERY_VICTIM, "template0", "apply", str(library / "sql" / "migrations"))
 
     assert disturbed > (60 if EXHAUSTIVE else 8)
 
