@@ -10,8 +10,9 @@ from app.errors import CommandError, ExitCode
 from app.migrations import drift_fix, ledger
 from app.migrations.connection import explain, reading, reject_other_schema, run, sentence
 from app.migrations.dump import compare
+from app.project import current
 from app.schema import history
-from app.schema.drift import IGNORE, THINGS, Drift, read_schema_file
+from app.schema.drift import IGNORE, THINGS, Drift, read_schema_file, schemas
 from app.settings import read_settings
 
 NONE = "none, the schema matches schema.sql"
@@ -19,7 +20,7 @@ NONE = "none, the schema matches schema.sql"
 
 def show_drift(format: str) -> ExitCode:
     """Print the differences between the live schema and sql/schema.sql. Return ACTION_NEEDED if there are any."""
-    found = _read()
+    found, unread = _read()
     if format == "json":
         print(json.dumps(_plain(found), indent=2))
     elif format == "sql":
@@ -38,10 +39,13 @@ def show_drift(format: str) -> ExitCode:
             print_verdicts(f"drift: {NONE}")
     for rule in found.unused:
         note(f"{IGNORE} line {rule.line} ignores nothing: {rule.pattern}")
+    for name in unread:
+        note(f"not compared: the schema {name}, which {current().schema_file.name} has too")
     return ExitCode.ACTION_NEEDED if found.words else ExitCode.DONE
 
 
-def _read() -> Drift:
+def _read() -> tuple[Drift, list[str]]:
+    """Return the drift, and the schemas of schema.sql that are not compared."""
     try:
         with reading(read_settings()) as connection:
             reject_other_schema(connection)
@@ -52,7 +56,8 @@ def _read() -> Drift:
                     "the schema cannot be compared, because schema.sql has other migrations than the database.",
                     "apply the pending ones, or compare with the release that the database has",
                 )
-            return compare(connection)
+            _, own, _ = run(connection, "find_rights", schema=None).fetchone() or ("", "", True)
+            return compare(connection), [name for name in schemas(read_schema_file()) if name != own]
     except psycopg.Error as error:
         message, hint = explain(error)
         raise CommandError(sentence(f"the schema cannot be read: {message}"), hint) from error

@@ -189,7 +189,13 @@ class Backfill:
     def _run_in_transaction(self) -> bool:
         began = time.monotonic()
         state = self._lock()
-        if state is None or state.position is None or state.ends_at is None:
+        if state is None or not self._continues(state) or state.sha256 != self._sha256:
+            raise BackfillStoppedError(
+                f"{self._id} was cancelled, rolled back, or begun again with an edited file while this command ran.",
+                "run the command again",
+                ExitCode.ACTION_NEEDED,
+            )
+        if state.position is None or state.ends_at is None:
             return False
         self._size = self._size or state.batch_size
         count, last, following = find_range(self._connection, self._plan, state.position, state.ends_at, self._size)

@@ -70,5 +70,23 @@ def _count(connection: Connection, settings: Settings, migration: Migration) -> 
     query = rollback_of(Path(migration.path)).rows_to_lose
     if query is None or settings.accepts_loss_of(migration.id):
         return None
-    (count,) = connection.execute(query.encode()).fetchone() or (0,)
-    return int(count)
+    return count_rows(connection, query, migration.id)
+
+
+def count_rows(connection: Connection, query: str, migration_id: str) -> int:
+    """Return the number that the query of `-- rows to lose:` returns. No row is 0.
+
+    Raises CommandError if it is not one whole number. A sum of no rows is NULL, and only the author knows if that is 0.
+    """
+    found = connection.execute(query.encode()).fetchmany(2)
+    try:
+        [(number,)] = found or [(0,)]
+        if number >= 0 and number == int(number):
+            return int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise CommandError(
+        f"`-- rows to lose:` of {migration_id} does not return one number: {query}.",
+        f"write SELECT count(*) FROM ... there. Or count the rows by hand, and set ACCEPT_DATA_LOSS={migration_id}",
+        ExitCode.ACTION_NEEDED,
+    )

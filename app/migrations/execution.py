@@ -31,6 +31,7 @@ def execute(migrator: Migrator, migration: Migration, operation: str) -> None:
     """
     started = time.monotonic()
     lock.name_session(migrator.connection, migration.id)
+    migrator.session.forget()
     migration.load()
     try:
         with migrator.watch.reporting(migration.id):
@@ -153,6 +154,7 @@ def _execute_without_transaction(migrator: Migrator, migration: Migration, opera
 
 def _record(migrator: Migrator, migration: Migration, operation: str, started: float) -> None:
     """Record the run in yoyo's log, in yoyo's table of applied migrations, and in the ledger."""
+    lock.reject_released(migrator.connection, migration.id)
     migrator.log_migration(migration, operation)
     if operation == "rollback":
         migrator.unmark_one(migration, log=False)

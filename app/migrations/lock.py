@@ -69,6 +69,15 @@ def release(connection: Connection) -> None:
     run(connection, "release_lock", key=current().lock_key)
 
 
+def reject_released(connection: Connection, migration_id: str) -> None:
+    """Raise CommandError if the migration that ran has released the lock, so that another migrator may work too."""
+    if run(connection, "holds_lock", key=current().lock_key).fetchone() != (True,):
+        raise CommandError(
+            f"{migration_id} was not recorded, because it released the lock of the migrator.",
+            "remove pg_advisory_unlock_all() from the migration, or unlock by the key",
+        )
+
+
 def find_holder(connection: Connection) -> Holder | None:
     """Return the session that holds the lock, or None if the lock is free."""
     row = _look(connection, "find_holder").fetchone()

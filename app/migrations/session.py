@@ -19,13 +19,18 @@ class Session:
 
     def prepare(self, lock_timeout: float | None = None) -> str:
         """Set everything, with another lock_timeout if one is given, and return the search_path."""
-        milliseconds = f"{(self._lock_timeout if lock_timeout is None else lock_timeout) * 1000:.0f}"
+        seconds = self._lock_timeout if lock_timeout is None else lock_timeout
+        milliseconds = f"{max(seconds * 1000, 1):.0f}"  # 0 would be no limit
         run(self._connection, "set_role", role=self._role or "none")
         values = run(
             self._connection, "prepare_session", search_path=self._search_path, lock_timeout=milliseconds
         ).fetchone()
         assert values is not None
         return str(values[1])  # after quote_all_identifiers, which changes how names are written
+
+    def forget(self) -> None:
+        """Forget what the last migration left in the session, as if this one had a session of its own."""
+        run(self._connection, "forget_session")
 
     def reject_foreign_schema(self) -> None:
         """Raise CommandError if MIGRATION_ROLE may not create tables in the schema."""

@@ -203,13 +203,13 @@ def _check_loss(down: MigrationFile, text: str, transactional: bool) -> None:
 
 
 def _counts(sql: str) -> bool:
-    """Return whether this is one SELECT of one column."""
+    """Return whether this is one SELECT of one column, without GROUP BY, which can return several rows."""
     from pglast import ast  # here, because the import takes 65 ms
     from pglast.parser import ParseError
 
     try:
         match [each.parse() for each in split_statements(sql)]:
-            case [ast.SelectStmt(targetList=[_], intoClause=None)]:
+            case [ast.SelectStmt(targetList=[_], intoClause=None, groupClause=None)]:
                 return True
     except ParseError:
         pass

@@ -13,6 +13,7 @@ from app.errors import CommandError, UsageError
 from app.migrations import ledger, lock
 from app.migrations.backfill_control import Progress, read_progress
 from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
+from app.migrations.data_loss import count_rows
 from app.migrations.validation import faults
 from app.plan.live import read_live
 from app.plan.model import Operation, Plan, PlannedMigration
@@ -115,8 +116,7 @@ def _count_losses(
             continue
         try:
             with connection.transaction():
-                row = connection.execute(query.encode()).fetchone()
-                migration.rows_to_lose = int(row[0]) if row else 0
+                migration.rows_to_lose = count_rows(connection, query, migration.id)
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             migration.rows_to_lose = 0
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import psycopg
 
+from app.errors import CommandError
 from app.lint.findings import Finding
 from app.migrations.connection import Connection, explained, run
+from app.migrations.data_loss import count_rows
 from app.project import current
 from app.review.measure import MeasuredRun, execute_file, measure
 from app.review.plans import Plan, explain
@@ -217,10 +219,13 @@ def _review(
         return reviewed, after
     report(path.stem, "down")
     try:
-        proof.counted_rows = _count(connection, reviewed.header.rows_to_lose)
+        if query := reviewed.header.rows_to_lose:
+            proof.counted_rows = count_rows(connection, query, path.stem)
         reviewed.down = measure(connection, rollback, in_transaction)
     except psycopg.Error as error:
         reviewed.down = MeasuredRun(in_transaction, error=f"`-- rows to lose:` fails: {one_line(explained(error))}")
+    except CommandError as error:
+        reviewed.down = MeasuredRun(in_transaction, error=error.message)
     if reviewed.down.error:
         reviewed.stuck = True
         return reviewed, {}
@@ -278,8 +283,3 @@ def _change(name: str, words: str, before: Plan | str, after: Plan | str, rename
 
 def _plan(answer: Plan | str | None) -> Plan | None:
     return answer if isinstance(answer, Plan) else None
-
-
-def _count(connection: Connection, query: str | None) -> int | None:
-    row = connection.execute(query.encode()).fetchone() if query else None
-    return int(row[0]) if row else None

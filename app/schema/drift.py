@@ -136,6 +136,11 @@ def read_schema_file() -> str:
         ) from error
 
 
+def schemas(text: str) -> list[str]:
+    """Return the schemas that schema.sql creates, as quoted in SQL."""
+    return re.findall(r"^CREATE SCHEMA (.+);$", text.partition(THINGS)[0], re.MULTILINE)
+
+
 def read_rules(text: str) -> list[Rule]:
     """Return the rules of drift.ignore. A line that begins with # is a comment."""
     rules = []

@@ -134,6 +134,21 @@ def test_ten_migrators_at_once_on_a_database_with_rows(database: str, tmp_path: 
         assert connection.execute("SELECT count FROM counts").fetchall() == [(100,)]
 
 
+def test_a_migration_that_releases_the_lock_is_undone(
+    empty_database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "0001_create_a.sql").write_text("CREATE TABLE a ();\nSELECT pg_advisory_unlock_all();\n")
+    (tmp_path / "0001_create_a.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE a;\n")
+
+    with pytest.raises(SystemExit), backend_on(empty_database) as backend:
+        backend.apply_migrations(backend.to_apply(read_migrations(str(tmp_path))))
+
+    assert "error: 0001_create_a was not recorded, because it released the lock" in capsys.readouterr().err
+    assert applied(empty_database) == []
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('a')").fetchone() == (None,)
+
+
 def test_the_lock_is_held_when_the_migrator_decides_what_to_apply(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -447,6 +447,59 @@ def test_it_is_paused_resumed_and_cancelled(
             backfill_control.change(settings, name, state, folder)
 
 
+def cancel_and_resume(url: str, folder: Path) -> None:
+    settings = Settings(_env_file=None, database_url=SecretStr(url))
+    for state in ("cancelled", "running"):
+        backfill_control.change(settings, ID, state, folder)
+
+
+def begin_again_with_an_edited_file(url: str, folder: Path) -> None:
+    cancel_and_resume(url, folder)
+    path = folder / f"{ID}.sql"
+    path.write_text(path.read_text().replace("+ 1", "+ 2"))
+    run_some(url, folder, 1)
+
+
+@pytest.mark.parametrize(
+    ("undo", "expected"),
+    [
+        (cancel_and_resume, [(1, 4000), (2, 1000)]),
+        (lambda url, folder: rollback(url, folder, ID), [(1, 5000)]),
+        (begin_again_with_an_edited_file, [(2, 4000), (3, 1000)]),
+    ],
+    ids=["cancel and resume", "rollback", "another file"],
+)
+def test_one_that_was_undone_while_it_gave_way_is_not_recorded(
+    url: str,
+    folder: Path,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    undo: Callable[[str, Path], None],
+    expected: list[tuple[object, ...]],
+) -> None:
+    make(url, folder, sql, 5000)
+    monkeypatch.setattr("app.migrations.backfill.LEASE", 0)
+    left = iter([undo])
+
+    def meanwhile(_: float) -> None:
+        for each in left:
+            each(url, folder)
+
+    with backend_on(url) as backend, pytest.MonkeyPatch.context() as patch:
+        backend.released = frozenset({ID})
+        pending = backend.to_apply(read_migrations(str(folder)))
+        patch.setattr("app.migrations.backend.time.sleep", meanwhile)
+        with pytest.raises(SystemExit) as ended:
+            backend.apply_migrations(pending)
+
+    assert ended.value.code == 1
+    assert f"error: {ID} was cancelled, rolled back, or begun again with an edited file" in capsys.readouterr().err
+    assert sql("SELECT FROM _yoyo_migration WHERE migration_id = %s", ID) == []
+    apply(url, folder)
+    assert counts(sql) == expected
+
+
 def test_one_that_has_not_started_can_be_paused(url: str, folder: Path, sql: Sql) -> None:
     settings = Settings(_env_file=None, database_url=SecretStr(url))
     make(url, folder, sql, 5)

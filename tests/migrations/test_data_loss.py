@@ -1,13 +1,18 @@
 """Rollbacks that lose rows are rejected with the number of rows, except if the operator names the migration."""
 
+import re
 from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from app.errors import CommandError
+from app.plan.plan import make_plan
+from app.settings import Settings
 from tests.conftest import environment, yoyo_on
 from tests.migrations.test_backend import wait_until
-from tests.schema.test_history import ledger, rollback, state
+from tests.schema.test_history import apply, ledger, rollback, state
 from tests.schema.test_migrations import FOLDER, IDS, rows
 from tests.support.forked import Running
 from tests.support.legacy import CREATE_ALL, ROWS, ROWS_NOW
@@ -90,6 +95,40 @@ def test_rows_that_come_in_meanwhile_are_not_lost(empty_database: str) -> None:
     assert ledger(empty_database)[-1] == (IDS[0], "rollback", "failed")
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT count(*) FROM images").fetchone() == (1,)
+
+
+def test_a_count_that_is_not_one_number_loses_nothing(
+    empty_database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "0001_create_things"
+    (tmp_path / f"{name}.sql").write_text("CREATE TABLE things (n int);\nINSERT INTO things VALUES (0), (5);\n")
+    rollback_file = tmp_path / f"{name}.rollback.sql"
+    rollback_file.write_text("-- loses: nothing\n\nDROP TABLE things;\n")
+    apply(empty_database, tmp_path)
+    settings = Settings(_env_file=None, database_url=SecretStr(empty_database))
+    capsys.readouterr()
+    for query in (
+        "SELECT sum(n) FROM things WHERE n > 5",  # NULL
+        "SELECT n FROM things ORDER BY n",  # the first row is 0
+        "SELECT 0.5",
+        "SELECT 'NaN'::numeric",
+        "SELECT -1",
+        "SELECT '7'",
+        "SELECT gen_random_uuid()",
+    ):
+        rollback_file.write_text(f"-- loses: things\n-- rows to lose: {query}\n\nDROP TABLE things;\n")
+        wrong = f"`-- rows to lose:` of {name} does not return one number: {query}."
+
+        with pytest.raises(SystemExit):
+            rollback(empty_database, tmp_path, name)
+
+        assert capsys.readouterr().err.startswith(f"error: {wrong}\nhint: ")
+        with pytest.raises(CommandError, match=re.escape(wrong)):
+            make_plan(settings, "rollback", lambda _: [name], tmp_path)
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM things").fetchone() == (2,)
+    rollback_file.write_text("-- loses: things\n-- rows to lose: SELECT sum(0.0) FROM things\n\nDROP TABLE things;\n")
+    rollback(empty_database, tmp_path, name)
 
 
 def test_an_irreversible_migration_is_not_rolled_back(

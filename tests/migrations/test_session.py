@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
 from app.migrations.index_definition import build_of
+from app.migrations.session import Session
 from app.settings import ROOT
 from tests.cli.test_status import status
 from tests.conftest import as_role, environment, yoyo_on
@@ -372,3 +373,10 @@ def test_a_backup_lock_outlives_the_time_out_of_idle_sessions(plain: psycopg.Con
     done = forked.run(environment(DATABASE_URL=database), "images", "objects", "keep", "sleep", "0.5")
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_shortest_time_for_a_lock_is_a_limit(connection: psycopg.Connection) -> None:
+    """PostgreSQL rounds to milliseconds, and 0 would be no limit."""
+    Session(connection, "", 0.0001)
+
+    assert connection.execute("SHOW lock_timeout").fetchone() == ("1ms",)

@@ -204,6 +204,14 @@ def test_no_value_of_the_database_the_role_or_the_url_reaches_a_migration(
     check(f"{rogue}&client_encoding=LATIN1&options={quote(options + ' -c role=pg_monitor')}", "URL")
 
 
+# Each of them fails if the session has one of the name.
+LEFT_OVER = """
+CREATE TEMPORARY TABLE "a stage" ();
+PREPARE "a query" AS SELECT 1;
+DECLARE "a cursor" CURSOR WITH HOLD FOR SELECT 1;
+"""
+
+
 def test_a_setting_of_a_migration_does_not_reach_its_record_or_the_next_migration(
     hostile: psycopg.Connection, empty_database: str, tmp_path: Path
 ) -> None:
@@ -214,6 +222,8 @@ def test_a_setting_of_a_migration_does_not_reach_its_record_or_the_next_migratio
         "CREATE TEMPORARY TABLE things (mine int);\n"
         "CREATE TABLE public.things (n int);\n"
         "SELECT set_config('search_path', 'elsewhere', false), set_config('role', 'pg_monitor', false);\n"
+        "CREATE SEQUENCE public.numbers;\n"
+        "SELECT nextval('public.numbers');\n" + LEFT_OVER
     )
     (tmp_path / "0001_set_much.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE things;\n")
     (tmp_path / "0002_use_it.sql").write_text(
@@ -221,6 +231,8 @@ def test_a_setting_of_a_migration_does_not_reach_its_record_or_the_next_migratio
         "INSERT INTO things (n) VALUES (1);\n"
         "CREATE TABLE seen AS SELECT current_setting('lock_timeout'), current_setting('row_security') AS row, "
         "current_user, current_schema();\n"
+        "DO $$ BEGIN PERFORM lastval(); RAISE 'the value of 0001';\n"
+        "EXCEPTION WHEN object_not_in_prerequisite_state THEN NULL; END $$;\n" + LEFT_OVER
     )
     (tmp_path / "0002_use_it.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE seen;\n")
 

@@ -273,6 +273,7 @@ FAULTS: dict[str, tuple[Files, str]] = {
         for sql in (
             "",
             "count(*)",
+            "SELECT count(*) FROM t GROUP BY a",
             "SELECT 1; SELECT 2",
             "DELETE FROM t",
             "SELECT 1, 2",
