@@ -55,6 +55,21 @@ def is_block(migration: Migration, operation: str) -> bool:
     return isinstance(_statement(migration, operation), ast.DoStmt)
 
 
+def blocks_while_it_waits(migration: Migration, operation: str) -> bool:
+    """Return whether other sessions can wait behind the statement while it waits for a lock.
+
+    They do not wait behind VACUUM, or behind what is CONCURRENTLY: those also wait for old transactions to end.
+    """
+    from pglast import ast
+    from pglast.enums import AlterTableType
+
+    match _statement(migration, operation):
+        case ast.DoStmt() | ast.AlterTableStmt(cmds=[ast.AlterTableCmd(subtype=AlterTableType.AT_AttachPartition)]):
+            return True
+        case _:
+            return False
+
+
 def _repair_partition(migrator: Migrator, id: str, parent: str, partition: str, *, is_detach: bool) -> bool:
     """Finish a DETACH that is half done, and return whether the partition is detached, or attached, already."""
     row = run(migrator.connection, "find_partition", parent=parent, partition=partition).fetchone()

@@ -11,7 +11,7 @@ from yoyo.migrations import Migration
 
 from app.errors import CommandError, OutputError
 from app.migrations import backfill, lock
-from app.migrations.concurrent_changes import can_leave_index, is_block, repair
+from app.migrations.concurrent_changes import blocks_while_it_waits, can_leave_index, is_block, repair
 from app.migrations.connection import explain, is_interrupted, sentence, without_values
 from app.migrations.data_loss import reject_new_losses
 from app.migrations.migrator import DONE, FinishedElsewhereError, Migrator
@@ -85,6 +85,7 @@ def _failure(
 def _execute_with_retries(migrator: Migrator, migration: Migration, operation: str, started: float) -> None:
     """Run the migration. If a lock is not granted, roll it back and retry, up to MIGRATION_RETRIES times."""
     execute_once = _execute_in_transaction if migration.use_transactions else _execute_without_transaction
+    is_patient = not migration.use_transactions and not blocks_while_it_waits(migration, operation)
     for attempt in count(1):
         migrator.watch.forget()
         try:
@@ -92,14 +93,15 @@ def _execute_with_retries(migrator: Migrator, migration: Migration, operation: s
             return
         except (LockNotAvailable, DeadlockDetected) as error:
             # A build CONCURRENTLY has had its own, longer limit.
-            has_waited = isinstance(error, LockNotAvailable) and not migration.use_transactions
+            has_waited = isinstance(error, LockNotAvailable) and is_patient
             if has_waited or attempt > migrator.settings.migration_retries:
                 raise
             pause = min(0.1 * 2**attempt, MAX_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
             reasons = "; ".join([str(error.diag.message_primary), *migrator.watch.blockers()[0]])
             tries = migrator.settings.migration_retries
+            how = "undone" if migration.use_transactions else "cut off"
             migrator.report(
-                f"{migration.id} was undone: {reasons}; retry in {pause:.1f} s ({attempt} of {tries})",
+                f"{migration.id} was {how}: {reasons}; retry in {pause:.1f} s ({attempt} of {tries})",
                 "undone",
                 attempt=attempt,
                 attempts=tries,
@@ -140,7 +142,10 @@ def _execute_without_transaction(migrator: Migrator, migration: Migration, opera
     if is_block(migration, operation):
         wait_for_writers(migrator, migration.id)
     settings = migrator.settings
-    migrator.session.prepare(max(settings.migration_lock_wait, settings.migration_lock_timeout))
+    limit = settings.migration_lock_timeout
+    if not blocks_while_it_waits(migration, operation):
+        limit = max(settings.migration_lock_wait, limit)
+    migrator.session.prepare(limit)
     try:
         is_done = repair(migrator, migration, operation)
         if not is_done:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from yoyo import read_migrations
 
-from tests.conftest import environment, yoyo_on
+from tests.conftest import backend_on, environment, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.migrations.test_concurrent_indexes import MIGRATORS
 from tests.support.forked import Running
@@ -104,3 +105,34 @@ def test_a_detach_that_was_not_recorded_is_not_repeated(empty_database: str, tmp
         connection.execute(ATTACH.encode())
         back = yoyo_on(empty_database, "rollback", str(folder))
         assert (back.returncode, '"s"."Old" is attached already' in back.stdout) == (0, True), back.stderr
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DO $$ BEGIN ALTER TABLE logs ADD COLUMN note text; COMMIT; END $$;",
+        "ALTER TABLE logs ATTACH PARTITION late FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');",
+    ],
+    ids=["block", "attach"],
+)
+def test_a_block_that_waits_for_a_lock_is_cut_off_and_retried(
+    empty_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    statement: str,
+) -> None:
+    """Other sessions wait behind it. A build CONCURRENTLY, behind which they do not, has a longer limit."""
+    monkeypatch.setenv("MIGRATION_LOCK_TIMEOUT", "0.1")
+    folder = write(tmp_path / "migrations", statement)
+    with psycopg.connect(empty_database) as client:
+        client.execute(MAKE.encode())
+        client.execute("CREATE TABLE late (LIKE logs)")
+        client.commit()
+        client.execute("SELECT FROM logs, late")
+        monkeypatch.setattr("app.migrations.execution.time.sleep", lambda _: client.commit())
+
+        with backend_on(empty_database) as backend:
+            backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
+
+    assert "0001_change_it was cut off: canceling statement due to lock timeout; " in capsys.readouterr().out
