@@ -188,6 +188,7 @@ class Backfill:
 
     def _run_in_transaction(self) -> bool:
         began = time.monotonic()
+        self._migrator.session.limit_idle()
         state = self._lock()
         if state is None or not self._continues(state) or state.sha256 != self._sha256:
             raise BackfillStoppedError(

@@ -113,11 +113,13 @@ def _execute_with_retries(migrator: Migrator, migration: Migration, operation: s
 def _execute_in_transaction(migrator: Migrator, migration: Migration, operation: str, started: float) -> None:
     migrator.session.prepare()
     with migrator.transaction():
+        migrator.session.limit_idle()
         if operation == "rollback":
             reject_new_losses(migrator.connection, migrator.settings, migration)
             backfill.forget(migrator.connection, migration)
         migration.process_steps(migrator, operation)
         migrator.session.prepare()
+        migrator.session.limit_idle()
         _record(migrator, migration, operation, started)
 
 

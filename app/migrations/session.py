@@ -3,6 +3,8 @@
 from app.errors import CommandError
 from app.migrations.connection import Connection, run
 
+IDLE_LIMIT = 60.0  # seconds in which a stopped migrator holds the locks of a transaction
+
 
 class Session:
     """The settings of a connection: see sql/migrator/prepare_session.sql.
@@ -31,6 +33,10 @@ class Session:
     def forget(self) -> None:
         """Forget what the last migration left in the session, as if this one had a session of its own."""
         run(self._connection, "forget_session")
+
+    def limit_idle(self) -> None:
+        """Let PostgreSQL undo this transaction, and end the session, if the migrator is stopped for IDLE_LIMIT."""
+        run(self._connection, "limit_idle", milliseconds=f"{IDLE_LIMIT * 1000:.0f}")
 
     def reject_foreign_schema(self) -> None:
         """Raise CommandError if MIGRATION_ROLE may not create tables in the schema."""

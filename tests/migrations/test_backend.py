@@ -14,9 +14,11 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 from yoyo import read_migrations
+from yoyo.migrations import Migration
 
 from app.embedded_postgres import Server
 from app.migrations import ledger
+from app.migrations.backend import SettingsBackend
 from app.schema.history import Record
 from app.settings import ROOT
 from tests.conftest import BIN, backend_on, environment, yoyo_on
@@ -147,6 +149,29 @@ def test_a_migration_that_releases_the_lock_is_undone(
     assert applied(empty_database) == []
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT to_regclass('a')").fetchone() == (None,)
+
+
+def test_a_migrator_that_is_stopped_does_not_hold_the_locks(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "0001_create_a.sql").write_text("CREATE TABLE a ();\n")
+    (tmp_path / "0001_create_a.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE a;\n")
+    monkeypatch.setattr("app.migrations.session.IDLE_LIMIT", 0.05)
+    process_steps = Migration.process_steps
+
+    def stop(migration: Migration, backend: SettingsBackend, operation: str) -> None:
+        """Run the steps, and wait until PostgreSQL has ended the session."""
+        process_steps(migration, backend, operation)
+        with psycopg.connect(empty_database, autocommit=True) as watcher:
+            find, process = "SELECT FROM pg_stat_activity WHERE pid = %s", backend.connection.info.backend_pid
+            wait_until(lambda: not watcher.execute(find, [process]).fetchall())
+
+    monkeypatch.setattr(Migration, "process_steps", stop)
+    with pytest.raises(SystemExit), backend_on(empty_database) as backend:
+        backend.apply_migrations(backend.to_apply(read_migrations(str(tmp_path))))
+
+    assert "the connection was lost while 0001_create_a was running: " in capsys.readouterr().err
+    assert applied(empty_database) == []
 
 
 def test_the_lock_is_held_when_the_migrator_decides_what_to_apply(
