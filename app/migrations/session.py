@@ -3,7 +3,9 @@
 from app.errors import CommandError
 from app.migrations.connection import Connection, run
 
-IDLE_LIMIT = 60.0  # seconds in which a stopped migrator holds the locks of a transaction
+# How long a stopped migrator holds the locks of a transaction: the longer of the two.
+IDLE_LIMIT = 60.0  # seconds
+IDLE_LIMIT_BY_LOCK_TIMEOUT = 20  # times MIGRATION_LOCK_TIMEOUT
 
 
 class Session:
@@ -36,7 +38,8 @@ class Session:
 
     def limit_idle(self) -> None:
         """Let PostgreSQL undo this transaction, and end the session, if the migrator is stopped for IDLE_LIMIT."""
-        run(self._connection, "limit_idle", milliseconds=f"{IDLE_LIMIT * 1000:.0f}")
+        limit = max(IDLE_LIMIT, IDLE_LIMIT_BY_LOCK_TIMEOUT * self._lock_timeout)
+        run(self._connection, "limit_idle", milliseconds=f"{limit * 1000:.0f}")
 
     def reject_foreign_schema(self) -> None:
         """Raise CommandError if MIGRATION_ROLE may not create tables in the schema."""

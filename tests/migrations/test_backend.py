@@ -157,6 +157,7 @@ def test_a_migrator_that_is_stopped_does_not_hold_the_locks(
     (tmp_path / "0001_create_a.sql").write_text("CREATE TABLE a ();\n")
     (tmp_path / "0001_create_a.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE a;\n")
     monkeypatch.setattr("app.migrations.session.IDLE_LIMIT", 0.05)
+    monkeypatch.setattr("app.migrations.session.IDLE_LIMIT_BY_LOCK_TIMEOUT", 0)
     process_steps = Migration.process_steps
 
     def stop(migration: Migration, backend: SettingsBackend, operation: str) -> None:

@@ -46,7 +46,8 @@ class Command:
         self.stop = stop
         self.statements: list[str] = []
         self.held = False
-        variables = {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images"}
+        # A command that is held is idle in a transaction, which ends after 20 times the limit for locks.
+        variables = {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images", "MIGRATION_LOCK_TIMEOUT": "30"}
         self.process = forked.start(self.output, variables, program, *arguments)
 
     @property
