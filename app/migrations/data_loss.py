@@ -81,12 +81,12 @@ def count_rows(connection: Connection, query: str, migration_id: str) -> int:
     found = connection.execute(query.encode()).fetchmany(2)
     try:
         [(number,)] = found or [(0,)]
-        if number >= 0 and number == int(number):
+        if number == int(number) and number >= 0:
             return int(number)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, ArithmeticError):
         pass
     raise CommandError(
         f"`-- rows to lose:` of {migration_id} does not return one number: {query}.",
-        f"write SELECT count(*) FROM ... there. Or count the rows by hand, and set ACCEPT_DATA_LOSS={migration_id}",
+        f"write a query that counts. Or count the rows by hand, and set ACCEPT_DATA_LOSS={migration_id}",
         ExitCode.ACTION_NEEDED,
     )

@@ -117,9 +117,8 @@ def test_ten_migrators_at_once_on_a_database_with_rows(database: str, tmp_path: 
     folder = tmp_path / "migrations"
     shutil.copytree(ROOT / "sql" / "migrations", folder)
     own = "9001_count_images"
-    (folder / f"{own}.sql").write_text(
-        f"-- depends: {IDS[-1]}\n\nCREATE TABLE counts AS SELECT count(*) FROM images;\n"
-    )
+    sql = "CREATE TABLE counts AS SELECT count(*) FROM images;\n"
+    (folder / f"{own}.sql").write_text(f"-- depends: {IDS[-1]}\n\n{sql}")
     (folder / f"{own}.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE counts;\n")
     with psycopg.connect(database) as connection:
         connection.execute(

@@ -486,12 +486,15 @@ def test_one_that_was_undone_while_it_gave_way_is_not_recorded(
         for each in left:
             each(url, folder)
 
-    with backend_on(url) as backend, pytest.MonkeyPatch.context() as patch:
-        backend.released = frozenset({ID})
-        pending = backend.to_apply(read_migrations(str(folder)))
-        patch.setattr("app.migrations.backend.time.sleep", meanwhile)
-        with pytest.raises(SystemExit) as ended:
+    def apply_in_background() -> None:
+        with backend_on(url) as backend, pytest.MonkeyPatch.context() as patch:
+            backend.released = frozenset({ID})
+            pending = backend.to_apply(read_migrations(str(folder)))
+            patch.setattr("app.migrations.backend.time.sleep", meanwhile)
             backend.apply_migrations(pending)
+
+    with pytest.raises(SystemExit) as ended:
+        apply_in_background()
 
     assert ended.value.code == 1
     assert f"error: {ID} was cancelled, rolled back, or begun again with an edited file" in capsys.readouterr().err

@@ -221,9 +221,10 @@ def test_a_setting_of_a_migration_does_not_reach_its_record_or_the_next_migratio
         "CREATE TEMPORARY TABLE _yoyo_ledger ();\n"
         "CREATE TEMPORARY TABLE things (mine int);\n"
         "CREATE TABLE public.things (n int);\n"
-        "SELECT set_config('search_path', 'elsewhere', false), set_config('role', 'pg_monitor', false);\n"
         "CREATE SEQUENCE public.numbers;\n"
-        "SELECT nextval('public.numbers');\n" + LEFT_OVER
+        "SELECT nextval('public.numbers');\n"
+        f"{LEFT_OVER}"
+        "SELECT set_config('search_path', 'elsewhere', false), set_config('role', 'pg_monitor', false);\n"
     )
     (tmp_path / "0001_set_much.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE things;\n")
     (tmp_path / "0002_use_it.sql").write_text(
@@ -232,7 +233,8 @@ def test_a_setting_of_a_migration_does_not_reach_its_record_or_the_next_migratio
         "CREATE TABLE seen AS SELECT current_setting('lock_timeout'), current_setting('row_security') AS row, "
         "current_user, current_schema();\n"
         "DO $$ BEGIN PERFORM lastval(); RAISE 'the value of 0001';\n"
-        "EXCEPTION WHEN object_not_in_prerequisite_state THEN NULL; END $$;\n" + LEFT_OVER
+        "EXCEPTION WHEN object_not_in_prerequisite_state THEN NULL; END $$;\n"
+        f"{LEFT_OVER}"
     )
     (tmp_path / "0002_use_it.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE seen;\n")
 

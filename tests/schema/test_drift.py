@@ -334,7 +334,7 @@ def test_the_command_prints_text_json_and_sql(
     show_drift.show_drift("sql")
     assert capsys.readouterr().out == "REVOKE SELECT ON TABLE tokens FROM PUBLIC;\n"
 
-    text = drift.read_schema_file()
-    monkeypatch.setattr(show_drift, "read_schema_file", lambda: f'CREATE SCHEMA "Audit";\nCREATE SCHEMA public;\n{text}')
+    text = 'CREATE SCHEMA "Audit";\nCREATE SCHEMA public;\n' + drift.read_schema_file()
+    monkeypatch.setattr(show_drift, "read_schema_file", lambda: text)
     show_drift.show_drift("text")
     assert capsys.readouterr().err == 'not compared: the schema "Audit", which schema.sql has too\n'
