@@ -6,9 +6,11 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -61,41 +63,54 @@ class Proxied:
 
 @pytest.fixture
 def proxied(database: str, tmp_path: Path) -> Iterator[Proxied]:
-    if PROGRAM is None or not shutil.which("openssl"):
-        pytest.skip("nginx or openssl is not installed: apt-get install nginx-light openssl")
     token = tokens.make()
     with psycopg.connect(database, autocommit=True) as connection:
         row = [token.id, token.sha256]
         connection.execute("INSERT INTO tokens (id, name, scope, sha256) VALUES (%s, 'proxied', 'admin', %s)", row)
-    service, tls, plain = free_port(), free_port(), free_port()
-    _configure(tmp_path, service, tls, plain)
+    service = free_port()
     with ExitStack() as stack:
         worker = stack.enter_context(serving(database, service, tmp_path / "objects", AUTH="token"))
-        proxy = subprocess.Popen([PROGRAM, "-p", tmp_path, "-c", tmp_path / "nginx.conf"])
+        proxied = stack.enter_context(_proxy(tmp_path, service))
+        proxied.worker = worker.pid
+        proxied.client.headers["Authorization"] = f"Bearer {token.text}"
+        wait_until(lambda: proxied.client.get("/healthz").is_success)
+        yield proxied
+
+
+@contextmanager
+def _proxy(folder: Path, *services: int) -> Iterator[Proxied]:
+    """Run nginx in front of these ports."""
+    if PROGRAM is None or not shutil.which("openssl"):
+        pytest.skip("nginx or openssl is not installed: apt-get install nginx-light openssl")
+    tls, plain = free_port(), free_port()
+    _configure(folder, services, tls, plain)
+    with ExitStack() as stack:
+        proxy = subprocess.Popen([PROGRAM, "-p", folder, "-c", folder / "nginx.conf"])
         stack.callback(proxy.wait)
         stack.callback(proxy.terminate)
-        headers = {"Authorization": f"Bearer {token.text}", "Host": "images.example"}
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        trust.load_verify_locations(tmp_path / "images.pem")
+        trust.load_verify_locations(folder / "images.pem")
         trust.check_hostname = False
         base = f"https://127.0.0.1:{tls}"
         # The tests give each client of httpx the same context, without certificates: tests/conftest.py.
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr("httpx._transports.default.create_ssl_context", lambda **_: trust)
-        client = stack.enter_context(httpx.Client(base_url=base, headers=headers, timeout=30))
+        client = stack.enter_context(httpx.Client(base_url=base, headers={"Host": "images.example"}, timeout=30))
         wait_until(lambda: proxy.poll() is not None or _answers(client))
-        assert proxy.poll() is None, (tmp_path / "log").read_text()
-        yield Proxied(worker.pid, tls, plain, client, trust)
+        assert proxy.poll() is None, (folder / "log").read_text()
+        yield Proxied(proxy.pid, tls, plain, client, trust)
 
 
-def _configure(folder: Path, service: int, tls: int, plain: int) -> None:
+def _configure(folder: Path, services: tuple[int, ...], tls: int, plain: int) -> None:
     """Write the file of deploy/ with other ports, another certificate, and what Debian has around it."""
     made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=images.example"
     command = [*made.split(), "-keyout", f"{folder}/images.key", "-out", f"{folder}/images.pem"]
     subprocess.run(command, check=True, capture_output=True)
     text = (ROOT / "deploy/nginx.conf").read_text()
     for old, new in {
-        "127.0.0.1:8000": f"127.0.0.1:{service}",
+        "    server 127.0.0.1:8000 max_fails=0;": "\n".join(
+            f"server 127.0.0.1:{port} max_fails=0;" for port in services
+        ),
         "listen 80;": f"listen 127.0.0.1:{plain};",
         "listen 443 ssl;": f"listen 127.0.0.1:{tls} ssl;",
         "/etc/ssl/certs/": f"{folder}/",
@@ -111,7 +126,7 @@ def _configure(folder: Path, service: int, tls: int, plain: int) -> None:
 
 def _answers(client: httpx.Client) -> bool:
     try:
-        return client.get("/healthz").is_success
+        return client.get("/metrics").status_code == 404
     except httpx.TransportError:
         return False
 
@@ -165,3 +180,65 @@ def test_slow_pipelined_and_endless_requests_stay_at_nginx(proxied: Proxied) -> 
     assert proxied.memory() - before < 10 * 1024
     assert slowest < 1
     assert sent >= 50  # at least the slow uploads
+
+
+class Instance(BaseHTTPRequestHandler):
+    """An instance that reads each request, and answers with its status, or closes the connection."""
+
+    status: int | None
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.close_connection = True
+        if self.status:
+            self.send_response(self.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+def test_no_request_fails_while_one_instance_starts_and_another_one_ends(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        ports = [free_port()]  # nothing listens there
+        for status in (503, None, 200):
+            handler = type("Handler", (Instance,), {"status": status})
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            stack.callback(server.shutdown)
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+            ports.append(server.server_port)
+        client = stack.enter_context(_proxy(tmp_path, *ports)).client
+
+        calls = [
+            ("GET", ""),
+            ("POST", ""),
+            ("PATCH", "/1"),
+            ("DELETE", "/1"),
+            ("GET", "/1/content"),
+            ("GET", "/export"),
+        ]
+        answers = [
+            (method, path, client.request(method, f"/v1/images{path}").status_code)
+            for method, path in calls
+            for _ in ports
+        ]
+
+    assert {status for *_, status in answers} == {200}, answers
+
+
+def test_only_ciphers_with_forward_secrecy_are_accepted(tmp_path: Path) -> None:
+    with _proxy(tmp_path, free_port()) as proxied:
+        accepted = []
+        for cipher in ("AES128-SHA", "AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-GCM-SHA256"):
+            context = ssl.create_default_context(cafile=tmp_path / "images.pem")
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+            with suppress(ssl.SSLError), socket.create_connection(("127.0.0.1", proxied.tls)) as connection:
+                context.wrap_socket(connection, server_hostname="images.example").close()
+                accepted.append(cipher)
+
+    assert accepted == ["ECDHE-ECDSA-AES128-GCM-SHA256"]
