@@ -53,10 +53,16 @@ class Turns(Generic[Ticket]):
         return tenant, ticket
 
     def finish(self, tenant: Hashable) -> None:
-        """Give a slot of the tenant back."""
+        """Give a slot of the tenant back. It has had its turn: among equals, its other tickets come last."""
         self._held[tenant] -= 1
         if not self._held[tenant]:
             del self._held[tenant]
+        if tenant in self._waiting:
+            self._waiting[tenant] = self._waiting.pop(tenant)
+
+    def may_hold(self, tenant: Hashable) -> bool:
+        """Return whether the tenant holds fewer slots than its share."""
+        return self._held[tenant] < self._share
 
 
 class Slots:
@@ -74,6 +80,10 @@ class Slots:
             yield
         finally:
             self._release(tenant)
+
+    def may_hold(self, tenant: Hashable) -> bool:
+        """Return whether the tenant holds fewer slots than its share."""
+        return self._turns.may_hold(tenant)
 
     async def _acquire(self, tenant: Hashable, deadline: float) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -52,9 +52,7 @@ from app.web.server.handover import take_over
 from app.web.server.request_log import Watched
 from app.web.server.shutdown import on_sigterm
 from app.web.state import State
-
-TRANSFERS = 2  # imports and exports at the same time in a worker: each holds a connection until it ends
-
+from app.web.transfers import Transfers
 
 # The router tries them in this order. OpenAPI lists them in this order.
 OPERATIONS = (
@@ -116,7 +114,7 @@ def create_app(settings: Settings) -> Starlette:
                     "decoder_queue": decoder_queue,
                     "thumbnails": Thumbnails(store, codec, decoder_queue, pool),
                     "uploads": Slots(settings.max_uploads, share=(settings.max_uploads + 1) // 2),
-                    "transfers": Slots(TRANSFERS, TRANSFERS // 2),
+                    "transfers": Transfers(),
                     "pool": pool,
                     "reads": reads,
                     "metrics": measured,

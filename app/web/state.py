@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.single_flight import SingleFlight
 from app.web.auth import Tokens
 from app.web.exposition import Exposition
+from app.web.transfers import Transfers
 
 
 class State(TypedDict):
@@ -33,7 +34,7 @@ class State(TypedDict):
     decoder_queue: DecoderQueue
     thumbnails: Thumbnails
     uploads: Slots  # uploads at the same time
-    transfers: Slots  # imports and exports at the same time
+    transfers: Transfers  # imports and exports at the same time
     pool: Pool
     reads: ReadRouter
     metrics: Metrics

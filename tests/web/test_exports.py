@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import io
 import json
+import math
 import socket
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import zstandard
 
 from app.settings import Settings
+from app.web import transfers
 from tests.cli.test_entrypoint import free_port, ready
 from tests.conftest import client_of
 from tests.migrations.test_backend import wait_until
@@ -167,16 +169,8 @@ async def test_only_a_few_exports_run_at_once(
     assert (await client.get(PATH)).status_code == 200
 
 
-async def test_a_client_that_reads_slowly_does_not_hold_its_snapshot_for_ever(
-    client: httpx.AsyncClient,
-    connection: psycopg.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """A client that reads a byte now and then, so that no time-out for a stalled client ends it."""
-    monkeypatch.setattr("app.web.endpoints.exports.TRANSFER_TIMEOUT", 0.3)
-    connection.execute(LARGE.encode())
-    sent = []
+async def export_to_stuck(client: httpx.AsyncClient, sent: list[MutableMapping[str, Any]]) -> None:
+    """Export to a client that takes two messages, until the service ends the export."""
 
     async def nothing() -> MutableMapping[str, Any]:
         await asyncio.Event().wait()
@@ -191,6 +185,41 @@ async def test_a_client_that_reads_slowly_does_not_hold_its_snapshot_for_ever(
     transport = client._transport
     assert isinstance(transport, httpx.ASGITransport)
     await transport.app({**scope, "http_version": "1.1"}, nothing, send)
+
+
+async def test_slow_exports_end_when_another_client_waits_for_a_slot(
+    client: httpx.AsyncClient,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(transfers, "CLIENT_TIME", 0.0)
+    monkeypatch.setattr(transfers, "MIN_RATE", math.inf)
+    connection.execute(LARGE.encode())
+    sent: list[list[MutableMapping[str, Any]]] = [[], []]
+    slow = [asyncio.create_task(export_to_stuck(client, each)) for each in sent]
+    await asyncio.to_thread(wait_until, lambda: [len(each) for each in sent] == [3, 3])
+
+    assert (await client.get(PATH, params={"tag": "none"})).status_code == 200
+
+    done, [running] = await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
+    assert len(done) == 1
+    assert caplog.messages == ["an export was cut off: TimeoutError: the client read too slowly"]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_client_that_reads_slowly_does_not_hold_its_snapshot_for_ever(
+    client: httpx.AsyncClient,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A client that reads a byte now and then, so that no time-out for a stalled client ends it."""
+    monkeypatch.setattr("app.web.endpoints.exports.TRANSFER_TIMEOUT", 0.3)
+    connection.execute(LARGE.encode())
+    sent: list[MutableMapping[str, Any]] = []
+    await export_to_stuck(client, sent)
 
     assert [message.get("status") for message in sent] == [200, None, None]
     assert all(message["more_body"] for message in sent[1:])

@@ -1,6 +1,5 @@
 """Export: all images that match, as NDJSON (GET /v1/images/export)."""
 
-import asyncio
 import time
 from contextlib import suppress
 
@@ -34,7 +33,8 @@ CONFIRM_INTERVAL = 30.0  # seconds from a check of the token that could not be m
     summary="Export all images that match",
     description="Returns one line for each image, newest first, as of one moment. If `Accept-Encoding` names gzip or "
     "zstd, the body is compressed. If the connection closes before the last chunk, the export is incomplete. "
-    f"That happens after {TRANSFER_TIMEOUT:g} s, too: a slow client exports one period after another.",
+    f"That happens after {TRANSFER_TIMEOUT:g} s, too, or earlier if another token waits and the client reads slowly: a "
+    "slow client exports one period after another.",
     query=Filters,
     answers=(Answer(200, "One line for each image.", {NDJSON: Image}),),
 )
@@ -84,15 +84,18 @@ class _Export(StreamingResponse):
             await in_time({"type": "http.response.body", "body": chunk, "more_body": True})
 
         try:
-            async with transfer_slot(self.request):
-                async with asyncio.timeout(TRANSFER_TIMEOUT):
-                    await export(
-                        self.request.state["reads"],
-                        self.filters,
-                        self.coding,
-                        write,
-                        shows_location=self.shows_location,
-                    )
+            async with (
+                transfer_slot(self.request),
+                self.request.state["transfers"].export(TRANSFER_TIMEOUT) as running,
+            ):
+                in_time = running.measured(in_time)
+                await export(
+                    self.request.state["reads"],
+                    self.filters,
+                    self.coding,
+                    write,
+                    shows_location=self.shows_location,
+                )
         except UNAVAILABLE as error:
             if not started:
                 raise
