@@ -65,7 +65,8 @@ class Filters(BaseModel):
         Annotated[Text, AtMost("max_query_length")] | None,
         Field(
             description="Words in the title, the tags, the file name, or the description, in any case and without "
-            "accents. Images match if they contain all words. The last word can be the beginning of a word. Write "
+            "accents. Images match if they contain all words. The last word can be the beginning of a word. `boats` "
+            "also finds boat, and `boat` boats. Write "
             '"a phrase" in quotes, `or` between two words, and `-` before a word to exclude.',
             examples=["red -blue"],
         ),

@@ -263,7 +263,7 @@ PLAIN = """
 
 TAG_LISTS = ["", "street", "city-7", "eclipse", "archive", "none", "street,night"]
 TYPES = [None, "image/jpeg", "image/avif", "image/gif"]
-SEARCHES = [None, "harbour", "777777 or 42", '"in the fog" -night', "morning fog", "?"]
+SEARCHES = [None, "harbour", "777777 or 42", '"in the fog" -night', "mornings fog", "?"]
 # Each pair of a list of tags and a type, of which the searches take turns. Also each search without them.
 FILTERS = list(product(TAG_LISTS, TYPES, SEARCHES))
 TURNS = [

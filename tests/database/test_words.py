@@ -176,6 +176,35 @@ def test_a_name_is_found_by_itself_in_any_spelling(name: str, functions: psycopg
             assert finds(functions, asked, filename=stored) is (None if query == (None,) else True), (stored, asked)
 
 
+# Titles, searches that find the image, and searches that do not.
+NUMBERS = [
+    ("Fishing boat", ["boats", "boats fishing", "boat", "boats or x", "x or fishing boats"], ['"boats"', "boatss"]),
+    ("Fishing for boats", ["-boat fishing", "boat"], ["-boats fishing"]),
+    ("Boats on the lake", ["boat lake", "lakes boat", "boats"], ['"boat" lake', "boat-lake"]),
+    ("Two cities", ["city", "city two", "cit"], ["cite two"]),
+    ("City of glass", ["cities", "cities glass", "glasses"], ["glas of"]),
+    ("Beaches", ["beach", "beach beaches", "beaches"], []),
+    ("Leaf and knife", ["leaves", "leaves knives"], ["leave knives"]),
+    ("Olives, caves, sleeves", ["olive", "cave", "cave sleeve"], ["cafe", "cafes"]),
+    ("Wolves in a box", ["wolf box", "boxes", "wolf boxes"], []),
+    ("Wave, house, photo, camera, bus", ["waves", "houses", "photos", "cameras", "buses", "house photos buses"], []),
+    ("A lens, an atlas, a movie, a pie", ["lenses", "atlases", "movies", "pies", "lenses movies pies"], []),
+    ("Menus and lenses", ["menu menus", "menu", "lens menu"], ["men menus"]),
+    ("New York", ["new york", "york new"], ["news", "news york"]),
+    ("News on paper", ["news", "papers news"], ["new paper"]),
+    ("Cafés", ["cafe cafes", "CAFÉ", "cafés"], ["caves"]),
+    ("Boote", ["boote"], ["boots", "boot boote"]),
+    ("ИМГ 東京 12", ["12 東京"], ["12s"]),
+]
+
+
+@pytest.mark.parametrize(("title", "found", "others"), NUMBERS, ids=[title for title, *_ in NUMBERS])
+def test_a_word_is_found_in_the_singular_and_in_the_plural(
+    title: str, found: list[str], others: list[str], functions: psycopg.Connection
+) -> None:
+    assert [words for words in [*found, *others] if finds(functions, words, title=title)] == found
+
+
 @pytest.mark.parametrize("last", ["t", "ta", "tag", "ty", "typ", "type", "T", "typ0", "tags"])
 def test_the_beginning_of_a_term_is_a_word_like_others(last: str, functions: psycopg.Connection) -> None:
     for asked in (f"0{last}", f"sunset-{last}"):
