@@ -427,6 +427,40 @@ $_$;
 
 COMMENT ON FUNCTION images_merge_tags(former text[], tags text[]) IS 'The tags without blanks at their ends, each once, as the former tags have it, or as it is first written.';
 
+CREATE FUNCTION images_number_forms(word text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+    given CONSTANT text COLLATE "C" := word;
+    with_f CONSTANT text := '(cal|dwar|el|hal|hoo|lea|loa|scar|shea|shel|thie|whar|wol)';
+    with_fe CONSTANT text := '(kni|li|wi)';
+BEGIN
+    IF given !~ '^[a-z]{3,}$' OR given IN ('new', 'news') THEN
+        RETURN '{}';
+    ELSIF right(given, 1) <> 's' THEN
+        RETURN CASE
+            WHEN given ~ '[^aeiou]y$' THEN ARRAY[left(given, -1) || 'ies'] -- city
+            WHEN given ~ (with_f || 'f$') THEN ARRAY[given || 's', left(given, -1) || 'ves'] -- leaf
+            WHEN given ~ (with_fe || 'fe$') THEN ARRAY[given || 's', left(given, -2) || 'ves'] -- knife
+            WHEN given ~ '(ch|sh|x|z|o)$' THEN ARRAY[given || 's', given || 'es'] -- photo, beach
+            ELSE ARRAY[given || 's']
+        END;
+    END IF;
+
+    RETURN CASE
+        WHEN given ~ '[a-z][^aeiou]ies$' THEN ARRAY[left(given, -3) || 'y', left(given, -1)] -- cities, movies
+        WHEN given ~ (with_f || 'ves$') THEN ARRAY[left(given, -3) || 'f', left(given, -1)] -- leaves
+        WHEN given ~ (with_fe || 'ves$') THEN ARRAY[left(given, -3) || 'fe', left(given, -1)] -- knives, olives
+        WHEN given ~ '[a-z](ch|sh|s|x|z|o)es$' THEN ARRAY[left(given, -2), left(given, -1)] -- beaches, houses
+        WHEN given ~ '[a-z]{2}[aiun]s$' THEN ARRAY[left(given, -1), given || 'es'] -- cameras, lens
+        WHEN given ~ '[a-z]{3}s$' AND given !~ 'ss$' THEN ARRAY[left(given, -1)] -- boats
+        ELSE ARRAY[given || 'es'] -- glass, bus
+    END;
+END
+$_$;
+
+COMMENT ON FUNCTION images_number_forms(word text) IS 'The other forms of an English word, by rules: of the plural the singular, and of the singular the plural. None for a word with other letters than a to z.';
+
 CREATE FUNCTION images_record_token_event() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -677,6 +711,7 @@ DECLARE
     );
     element record;
     pieces text[];
+    forms text[]; -- the plural or the singular of a single word
     phrase text;
     last_word text;
     choices text; -- those before the last `or`
@@ -720,13 +755,25 @@ BEGIN
         );
         CONTINUE WHEN pieces = '{}';
 
+        forms := CASE
+            WHEN element.is_bare AND NOT element.is_excluded AND cardinality(pieces) = 1
+                THEN images_number_forms(btrim(pieces[1], ''''))
+        END;
         IF element.is_last AND element.is_bare AND NOT element.is_excluded THEN
-            last_word := rtrim(regexp_replace(pieces[cardinality(pieces)], '^ <[0-9]+> ', ''), ':*') || ':*';
-            IF part = 'rest' AND (has_more OR cardinality(pieces) > 1) THEN
+            forms := ARRAY(SELECT form FROM unnest(forms) AS form WHERE NOT starts_with(form, btrim(pieces[1], '''')));
+            IF has_more OR cardinality(pieces) > 1 THEN
+                last_word := rtrim(regexp_replace(pieces[cardinality(pieces)], '^ <[0-9]+> ', ''), ':*') || ':*'
+                    || COALESCE(' | ''' || NULLIF(array_to_string(forms, ''' | '''), '') || '''', '');
+            END IF;
+            IF part = 'rest' AND last_word IS NOT NULL THEN
                 pieces := trim_array(pieces, 1);
             ELSE
                 pieces[cardinality(pieces)] := rtrim(pieces[cardinality(pieces)], ':*') || ':*';
             END IF;
+        END IF;
+
+        IF cardinality(forms) > 0 AND cardinality(pieces) > 0 THEN
+            pieces[1] := '(' || pieces[1] || ' | ''' || array_to_string(forms, ''' | ''') || ''')';
         END IF;
 
         phrase := array_to_string(pieces, '');
@@ -749,7 +796,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION images_word_query(terms text[], words text, part text) IS 'What finds the images with all the terms and the words: phrases in quotes, `or`, and `-` to exclude. The last word is the beginning of a word. NULL, which finds none, for words that are none; words may be NULL. part: whole; rest, without the last word if something else is asked too; last, only the last word.';
+COMMENT ON FUNCTION images_word_query(terms text[], words text, part text) IS 'What finds the images with all the terms and the words, each also in the plural or the singular: phrases in quotes, `or`, and `-` to exclude. The last word is the beginning of a word. NULL, which finds none, for words that are none; words may be NULL. part: whole; rest, without the last word if something else is asked too; last, only the last word, or NULL if the rest has it.';
 
 CREATE FUNCTION images_words(value text, is_asked boolean) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -1258,6 +1305,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on function images_list_truncated(): Empties image_terms and image_words.
 -- comment on function images_list_updated(): Lists a changed image again in image_terms and image_words.
 -- comment on function images_merge_tags(text[],text[]): The tags without blanks at their ends, each once, as the former tags have it, or as it is first written.
+-- comment on function images_number_forms(text): The other forms of an English word, by rules: of the plural the singular, and of the singular the plural. None for a word with other letters than a to z.
 -- comment on function images_record_token_event(): Records a change of a token in token_events and in the log.
 -- comment on function images_sha256_bytes(text): The value of images.content_sha256 for a hash in hexadecimal, or for the text that an adopted row has in its place.
 -- comment on function images_sha256_text(bytea): The hash of images.content_sha256 in lower-case hexadecimal, or the text that an adopted row has in its place.
@@ -1268,7 +1316,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on function images_touch_token(uuid): Records that a token is in use, at most once a minute. If its row is locked, it records nothing and does not wait.
 -- comment on function images_vector(text): The words of a text with their places, and numbers also without the zeros before them.
 -- comment on function images_word_document(text,text,text,text[],text): What an image is found by: its words, weighted A title, B tags, C filename, D description, and its terms. `=` is before each term, and in no word.
--- comment on function images_word_query(text[],text,text): What finds the images with all the terms and the words: phrases in quotes, `or`, and `-` to exclude. The last word is the beginning of a word. NULL, which finds none, for words that are none; words may be NULL. part: whole; rest, without the last word if something else is asked too; last, only the last word.
+-- comment on function images_word_query(text[],text,text): What finds the images with all the terms and the words, each also in the plural or the singular: phrases in quotes, `or`, and `-` to exclude. The last word is the beginning of a word. NULL, which finds none, for words that are none; words may be NULL. part: whole; rest, without the last word if something else is asked too; last, only the last word, or NULL if the rest has it.
 -- comment on function images_words(text,boolean): The words of a text, in their order. is_asked: NULL for the last character of a text without blanks, because the pair before it says the same.
 -- comment on index content_checks_fault_idx: The contents with a fault: find_fault, count_faults.
 -- comment on index content_checks_pkey: One content by its SHA-256: record_check, list_contents_to_verify.
@@ -1333,6 +1381,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); TRUNCATE image_terms, image_words; RETURN NULL; END $function$ 
 -- function images_list_updated(): CREATE OR REPLACE FUNCTION images_list_updated() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' AS $function$ DECLARE new_words tsvector; BEGIN IF (OLD.id, OLD.filename, OLD.content_type, OLD.title, OLD.description, OLD.tags, OLD.created_at) IS NOT DISTINCT FROM (NEW.id, NEW.filename, NEW.content_type, NEW.title, NEW.description, NEW.tags, NEW.created_at) THEN RETURN NULL; END IF; PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); new_words := images_word_document(NEW.title, NEW.description, NEW.filename, NEW.tags, NEW.content_type); UPDATE image_words SET created_at = NEW.created_at, image_id = NEW.id, words = new_words WHERE created_at = OLD.created_at AND image_id = OLD.id; IF NOT FOUND THEN INSERT INTO image_words (created_at, image_id, words) VALUES (NEW.created_at, NEW.id, new_words); END IF; IF (OLD.tags, OLD.content_type, OLD.created_at, OLD.id) IS DISTINCT FROM (NEW.tags, NEW.content_type, NEW.created_at, NEW.id) THEN DELETE FROM image_terms WHERE term = ANY (images_terms(OLD.tags, OLD.content_type)) AND created_at = OLD.created_at AND image_id = OLD.id; INSERT INTO image_terms (term, created_at, image_id) SELECT term, NEW.created_at, NEW.id FROM unnest(images_terms(NEW.tags, NEW.content_type)) AS term ON CONFLICT DO NOTHING; END IF; RETURN NULL; END $function$ 
 -- function images_merge_tags(text[],text[]): CREATE OR REPLACE FUNCTION images_merge_tags(former text[], tags text[]) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE -- blanks, and marks that cannot be seen at the end of a text ends CONSTANT text := E'\\u0009-\\u000d\\u001c-\\u0020\\u0085\\u00a0\\u00ad\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u2064' '\\u2066-\\u2069\\u3000\\ufeff'; BEGIN RETURN ARRAY( SELECT COALESCE( ( SELECT known.tag FROM unnest(former) WITH ORDINALITY AS known (tag, place) WHERE images_tag_key(known.tag) = keyed.key ORDER BY known.place LIMIT 1 ), (array_agg(keyed.tag ORDER BY keyed.place))[1] ) FROM ( SELECT CASE WHEN octet_length(listed.tag) = char_length(listed.tag) THEN btrim(listed.tag, E' \t\n\v\f\r\u001c\u001d\u001e\u001f') ELSE regexp_replace( normalize(listed.tag, NFC), ('^[' || ends || ']+|[' || ends || ']+$') COLLATE "C", '', 'g' ) END AS tag, images_tag_key(listed.tag) AS key, listed.place FROM unnest(tags) WITH ORDINALITY AS listed (tag, place) ) AS keyed WHERE keyed.key <> '' GROUP BY keyed.key ORDER BY min(keyed.place) ); END $function$ 
+-- function images_number_forms(text): CREATE OR REPLACE FUNCTION images_number_forms(word text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE given CONSTANT text COLLATE "C" := word; with_f CONSTANT text := '(cal|dwar|el|hal|hoo|lea|loa|scar|shea|shel|thie|whar|wol)'; with_fe CONSTANT text := '(kni|li|wi)'; BEGIN IF given !~ '^[a-z]{3,}$' OR given IN ('new', 'news') THEN RETURN '{}'; ELSIF right(given, 1) <> 's' THEN RETURN CASE WHEN given ~ '[^aeiou]y$' THEN ARRAY[left(given, -1) || 'ies'] -- city WHEN given ~ (with_f || 'f$') THEN ARRAY[given || 's', left(given, -1) || 'ves'] -- leaf WHEN given ~ (with_fe || 'fe$') THEN ARRAY[given || 's', left(given, -2) || 'ves'] -- knife WHEN given ~ '(ch|sh|x|z|o)$' THEN ARRAY[given || 's', given || 'es'] -- photo, beach ELSE ARRAY[given || 's'] END; END IF; RETURN CASE WHEN given ~ '[a-z][^aeiou]ies$' THEN ARRAY[left(given, -3) || 'y', left(given, -1)] -- cities, movies WHEN given ~ (with_f || 'ves$') THEN ARRAY[left(given, -3) || 'f', left(given, -1)] -- leaves WHEN given ~ (with_fe || 'ves$') THEN ARRAY[left(given, -3) || 'fe', left(given, -1)] -- knives, olives WHEN given ~ '[a-z](ch|sh|s|x|z|o)es$' THEN ARRAY[left(given, -2), left(given, -1)] -- beaches, houses WHEN given ~ '[a-z]{2}[aiun]s$' THEN ARRAY[left(given, -1), given || 'es'] -- cameras, lens WHEN given ~ '[a-z]{3}s$' AND given !~ 'ss$' THEN ARRAY[left(given, -1)] -- boats ELSE ARRAY[given || 'es'] -- glass, bus END; END $function$ 
 -- function images_record_token_event(): CREATE OR REPLACE FUNCTION images_record_token_event() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ DECLARE hidden CONSTANT text[] := ARRAY['sha256', 'former_sha256', 'last_used_at']; before CONSTANT jsonb := to_jsonb(OLD) - hidden; after CONSTANT jsonb := to_jsonb(NEW) - hidden; actor CONSTANT text := nullif(left(current_setting('images.actor', true), 200), ''); token CONSTANT jsonb := COALESCE(after, before); action text; BEGIN action := CASE WHEN TG_OP = 'INSERT' THEN 'create' WHEN TG_OP = 'DELETE' THEN 'delete' WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN 'revoke' WHEN OLD.sha256 <> NEW.sha256 THEN 'rotate' WHEN before <> after OR OLD.former_sha256 IS DISTINCT FROM NEW.former_sha256 THEN 'change' END; IF action IS NOT NULL THEN EXECUTE format( 'INSERT INTO %I.token_events (action, token_id, name, actor, token) VALUES ($1, $2, $3, $4, $5)', TG_TABLE_SCHEMA ) USING action, (token ->> 'id')::uuid, token ->> 'name', actor, token; RAISE LOG 'images: % of token % (%) by role %, %', action, token -> 'name', token ->> 'id', to_json(SESSION_USER), COALESCE(to_json(actor)::text, 'another program'); END IF; RETURN NULL; END $function$ 
 -- function images_sha256_bytes(text): CREATE OR REPLACE FUNCTION images_sha256_bytes(sha256 text) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE RETURN CASE WHEN ((sha256 COLLATE "C") ~ '^[0-9a-f]{64}$'::text) THEN decode(sha256, 'hex'::text) ELSE (decode(repeat('00'::text, 33), 'hex'::text) || convert_to(sha256, 'UTF8'::name)) END 
 -- function images_sha256_text(bytea): CREATE OR REPLACE FUNCTION images_sha256_text(content_sha256 bytea) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN CASE WHEN (octet_length(content_sha256) = 32) THEN encode(content_sha256, 'hex'::text) ELSE convert_from(SUBSTRING(content_sha256 FROM 34), 'UTF8'::name) END 
@@ -1343,22 +1392,13 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- function images_touch_token(uuid): CREATE OR REPLACE FUNCTION images_touch_token(token uuid) RETURNS timestamp with time zone LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC UPDATE tokens SET last_used_at = now() WHERE (tokens.id = ( SELECT used.id FROM tokens used WHERE ((used.id = images_touch_token.token) AND (used.revoked_at IS NULL) AND ((used.last_used_at IS NULL) OR (used.last_used_at < (now() - '00:01:00'::interval)))) FOR NO KEY UPDATE OF used SKIP LOCKED)) RETURNING tokens.last_used_at; END 
 -- function images_vector(text): CREATE OR REPLACE FUNCTION images_vector(value text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE folded text := left(value, 40000); BEGIN IF octet_length(folded) = char_length(folded) THEN folded := lower(folded COLLATE "C"); ELSE folded := left(images_fold(folded), 40000); END IF; -- Without numbers like 007 and a1, the parser of PostgreSQL finds the same words in a third of the time. It skips a -- word of more than 2,046 bytes. IF octet_length(folded) = char_length(folded) AND char_length(folded) < 2000 AND folded !~ ('[0-9][a-z]|[a-z][0-9]|(?:^|[^0-9])0[0-9]' COLLATE "C") THEN RETURN to_tsvector('simple', regexp_replace(folded, '[^a-z0-9 ]+' COLLATE "C", ' ', 'g')); END IF; RETURN COALESCE( ( SELECT string_agg( format( CASE WHEN word ~ '^0+[1-9]' THEN '''%1$s'':%2$s ''%3$s'':%2$s' ELSE '''%1$s'':%2$s' END, left(word, 500), place, ltrim(left(word, 500), '0') ), ' ' )::tsvector FROM unnest(images_words(folded, false)) WITH ORDINALITY AS listed (word, place) ), '' ); END $function$ 
 -- function images_word_document(text,text,text,text[],text): CREATE OR REPLACE FUNCTION images_word_document(title text, description text, filename text, tags text[], content_type text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ BEGIN RETURN setweight(images_vector(COALESCE(title, '')), 'A') || setweight(images_vector(array_to_string(tags, ' ')), 'B') || setweight(images_vector(filename), 'C') || setweight(images_vector(COALESCE(description, '')), 'D') || array_to_tsvector(ARRAY(SELECT '=' || term FROM unnest(images_terms(tags, content_type)) AS term)); END $function$ 
--- function images_word_query(text[],text,text): CREATE OR REPLACE FUNCTION images_word_query(terms text[], words text, part text) RETURNS tsquery LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE listed CONSTANT text := ( SELECT string_agg('''=' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ') FROM unnest(terms) AS term ); element record; pieces text[]; phrase text; last_word text; choices text; -- those before the last `or` choice text; has_more boolean := listed IS NOT NULL; -- there is something else to find the images of this choice by is_after_or boolean := true; BEGIN IF words IS NULL THEN RETURN listed::tsquery; END IF; FOR element IN SELECT parts[1] <> '' AS is_excluded, COALESCE(parts[2], parts[3]) AS value, parts[2] IS NULL AS is_bare, number = max(number) OVER () AS is_last FROM regexp_matches( translate(images_fold(words), '“”„«»', '"""""'), '(-*)(?:"([^"]*)"?|([^[:space:]"]+))' COLLATE "C", 'g' ) WITH ORDINALITY AS found (parts, number) ORDER BY number LOOP IF element.value = 'or' AND element.is_bare AND NOT (element.is_excluded OR element.is_last OR is_after_or) THEN choices := concat_ws(' | ', choices, choice); choice := NULL; has_more := false; is_after_or := true; CONTINUE; END IF; pieces := ARRAY( SELECT COALESCE(' <' || place - lag(place) OVER (ORDER BY place) || '> ', '') || '''' || left(word, 500) || '''' || CASE WHEN octet_length(word) > 1 AND char_length(word) = 1 THEN ':*' ELSE '' END FROM unnest(images_words(element.value, true)) WITH ORDINALITY AS asked (word, place) WHERE word IS NOT NULL ORDER BY place ); CONTINUE WHEN pieces = '{}'; IF element.is_last AND element.is_bare AND NOT element.is_excluded THEN last_word := rtrim(regexp_replace(pieces[cardinality(pieces)], '^ <[0-9]+> ', ''), ':*') || ':*'; IF part = 'rest' AND (has_more OR cardinality(pieces) > 1) THEN pieces := trim_array(pieces, 1); ELSE pieces[cardinality(pieces)] := rtrim(pieces[cardinality(pieces)], ':*') || ':*'; END IF; END IF; phrase := array_to_string(pieces, ''); choice := concat_ws( ' & ', choice, CASE WHEN element.is_excluded THEN '!(' || phrase || ')' ELSE NULLIF(phrase, '') END ); has_more := has_more OR NOT element.is_excluded; is_after_or := false; END LOOP; choices := concat_ws(' | ', choices, NULLIF(choice, '')); IF part = 'last' THEN RETURN last_word::tsquery; ELSIF choices <> '' THEN RETURN concat_ws(' & ', listed, '(' || choices || ')')::tsquery; ELSIF part = 'rest' AND NOT is_after_or THEN RETURN listed::tsquery; END IF; RETURN NULL; END $function$ 
+-- function images_word_query(text[],text,text): CREATE OR REPLACE FUNCTION images_word_query(terms text[], words text, part text) RETURNS tsquery LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE listed CONSTANT text := ( SELECT string_agg('''=' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ') FROM unnest(terms) AS term ); element record; pieces text[]; forms text[]; -- the plural or the singular of a single word phrase text; last_word text; choices text; -- those before the last `or` choice text; has_more boolean := listed IS NOT NULL; -- there is something else to find the images of this choice by is_after_or boolean := true; BEGIN IF words IS NULL THEN RETURN listed::tsquery; END IF; FOR element IN SELECT parts[1] <> '' AS is_excluded, COALESCE(parts[2], parts[3]) AS value, parts[2] IS NULL AS is_bare, number = max(number) OVER () AS is_last FROM regexp_matches( translate(images_fold(words), '“”„«»', '"""""'), '(-*)(?:"([^"]*)"?|([^[:space:]"]+))' COLLATE "C", 'g' ) WITH ORDINALITY AS found (parts, number) ORDER BY number LOOP IF element.value = 'or' AND element.is_bare AND NOT (element.is_excluded OR element.is_last OR is_after_or) THEN choices := concat_ws(' | ', choices, choice); choice := NULL; has_more := false; is_after_or := true; CONTINUE; END IF; pieces := ARRAY( SELECT COALESCE(' <' || place - lag(place) OVER (ORDER BY place) || '> ', '') || '''' || left(word, 500) || '''' || CASE WHEN octet_length(word) > 1 AND char_length(word) = 1 THEN ':*' ELSE '' END FROM unnest(images_words(element.value, true)) WITH ORDINALITY AS asked (word, place) WHERE word IS NOT NULL ORDER BY place ); CONTINUE WHEN pieces = '{}'; forms := CASE WHEN element.is_bare AND NOT element.is_excluded AND cardinality(pieces) = 1 THEN images_number_forms(btrim(pieces[1], '''')) END; IF element.is_last AND element.is_bare AND NOT element.is_excluded THEN forms := ARRAY(SELECT form FROM unnest(forms) AS form WHERE NOT starts_with(form, btrim(pieces[1], ''''))); IF has_more OR cardinality(pieces) > 1 THEN last_word := rtrim(regexp_replace(pieces[cardinality(pieces)], '^ <[0-9]+> ', ''), ':*') || ':*' || COALESCE(' | ''' || NULLIF(array_to_string(forms, ''' | '''), '') || '''', ''); END IF; IF part = 'rest' AND last_word IS NOT NULL THEN pieces := trim_array(pieces, 1); ELSE pieces[cardinality(pieces)] := rtrim(pieces[cardinality(pieces)], ':*') || ':*'; END IF; END IF; IF cardinality(forms) > 0 AND cardinality(pieces) > 0 THEN pieces[1] := '(' || pieces[1] || ' | ''' || array_to_string(forms, ''' | ''') || ''')'; END IF; phrase := array_to_string(pieces, ''); choice := concat_ws( ' & ', choice, CASE WHEN element.is_excluded THEN '!(' || phrase || ')' ELSE NULLIF(phrase, '') END ); has_more := has_more OR NOT element.is_excluded; is_after_or := false; END LOOP; choices := concat_ws(' | ', choices, NULLIF(choice, '')); IF part = 'last' THEN RETURN last_word::tsquery; ELSIF choices <> '' THEN RETURN concat_ws(' & ', listed, '(' || choices || ')')::tsquery; ELSIF part = 'rest' AND NOT is_after_or THEN RETURN listed::tsquery; END IF; RETURN NULL; END $function$ 
 -- function images_words(text,boolean): CREATE OR REPLACE FUNCTION images_words(value text, is_asked boolean) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE -- punctuation, symbols and blanks separators CONSTANT text := E'\\u0001-\\u002f\\u003a-\\u0060\\u007b-\\u00bf\\u00d7\\u00f7\\u02b0-\\u02ff\\u055a-\\u055f\\u0589' '\\u058a\\u05be\\u05c0\\u05c3\\u05c6\\u05f3\\u05f4\\u0606-\\u060f\\u061b-\\u061f\\u066a-\\u066d' '\\u06d4\\u0700-\\u070d\\u0964\\u0965\\u0970\\u0e3f\\u0e4f\\u0e5a\\u0e5b\\u0f01-\\u0f14' '\\u0f3a-\\u0f3d\\u104a-\\u104f\\u10fb\\u1361-\\u1368\\u1400\\u166d\\u166e\\u1680\\u169b\\u169c' '\\u17d4-\\u17db\\u1800-\\u180e\\u2000-\\u25ff\\u27c0-\\u2aff\\u2e00-\\u2fff\\u3000-\\u3004' '\\u3008-\\u3020\\u302a-\\u3030\\u3036\\u3037\\u303d-\\u303f\\u309b\\u309c\\u30a0\\u30fb\\ud7ff' '\\ue000-\\uf8ff\\ufd3e\\ufd3f\\ufe10-\\ufe1f\\ufe30-\\ufe6f\\uff00-\\uffff' '\\U000f0000-\\U0010ffff'; -- Thai, Lao, Tibetan, Burmese, Khmer, Chinese, Japanese and Korean unspaced CONSTANT text := E'\\u0e01-\\u0e3a\\u0e40-\\u0e4e\\u0e81-\\u0ece\\u0f40-\\u0fbc\\u1000-\\u103f\\u1050-\\u108f' '\\u1780-\\u17d3\\u3005-\\u3007\\u3021-\\u3029\\u3031-\\u3035\\u3038-\\u303c\\u3041-\\u3096' '\\u309d-\\u309f\\u30a1-\\u30fa\\u30fc-\\u31bf\\u31f0-\\u31ff\\u3400-\\u4dbf\\u4e00-\\ua4cf' '\\uac00-\\ud7fe\\uf900-\\ufaff\\U00016fe0-\\U0001b2ff\\U00020000-\\U0003ffff'; emoji CONSTANT text := E'\\u2600-\\u27bf\\u2b00-\\u2bff\\U0001f000-\\U0001faff'; words CONSTANT text[] := array_remove( string_to_array( regexp_replace( images_fold(value), '([0-9]+|[' || emoji || ']|[' || unspaced || ']+)|[' || separators || ']+' COLLATE "C", E' \\1 ', 'g' ), ' ' ), '' ); BEGIN IF array_to_string(words, '') !~ ('[' || unspaced || ']' COLLATE "C") THEN RETURN words; END IF; RETURN ARRAY( SELECT CASE WHEN number IS NULL THEN word ELSE pair END FROM unnest(words) WITH ORDINALITY AS listed (word, place) LEFT JOIN LATERAL ( SELECT letter || COALESCE( lead(letter) OVER (ORDER BY number), CASE WHEN number = 1 OR NOT is_asked THEN '' END ) AS pair, number FROM string_to_table(word, NULL) WITH ORDINALITY AS letters (letter, number) WHERE word ~ ('^[' || unspaced || ']' COLLATE "C") ) AS pairs ON true ORDER BY place, number ); END $function$ 
 -- grant on function images_count_upload_bytes(uuid,bigint,date) to PUBLIC: nothing
--- grant on function images_count_upload_bytes(uuid,bigint,date) to images_app: EXECUTE
 -- grant on function images_find_token(uuid) to PUBLIC: nothing
--- grant on function images_find_token(uuid) to images_app: EXECUTE
 -- grant on function images_record_token_event() to PUBLIC: nothing
 -- grant on function images_take_requests(uuid,bigint) to PUBLIC: nothing
--- grant on function images_take_requests(uuid,bigint) to images_app: EXECUTE
 -- grant on function images_touch_token(uuid) to PUBLIC: nothing
--- grant on function images_touch_token(uuid) to images_app: EXECUTE
--- grant on table content_checks to images_app: DELETE, INSERT, SELECT, UPDATE
--- grant on table image_terms to images_app: DELETE, INSERT, SELECT, UPDATE
--- grant on table image_words to images_app: DELETE, INSERT, SELECT, UPDATE
--- grant on table images to images_app: DELETE, INSERT, SELECT, UPDATE
--- grant on table object_stores to images_app: INSERT, SELECT, UPDATE
 -- index content_checks_fault_idx: CREATE INDEX content_checks_fault_idx ON content_checks USING btree (sha256) WHERE (fault IS NOT NULL)
 -- index content_checks_pkey: CREATE UNIQUE INDEX content_checks_pkey ON content_checks USING btree (sha256)
 -- index image_terms_pkey: CREATE UNIQUE INDEX image_terms_pkey ON image_terms USING btree (term, created_at, image_id)
