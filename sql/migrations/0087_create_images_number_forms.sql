@@ -17,7 +17,7 @@ PARALLEL SAFE
 AS $$
 DECLARE
     given CONSTANT text COLLATE "C" := word;
-    with_f CONSTANT text := '(cal|dwar|el|hal|hoo|lea|loa|scar|shea|shel|thie|whar|wol)';
+    with_f CONSTANT text := '(cal|dwar|el|hal|hoo|lea|loa|scar|shea|shel|hie|whar|wol)';
     with_fe CONSTANT text := '(kni|li|wi)';
 BEGIN
     IF given !~ '^[a-z]{3,}$' OR given IN ('new', 'news') THEN

@@ -1,8 +1,8 @@
 -- Replaces images_word_query(): it also finds the plural of a word, or its singular.
 --
--- What:  the function of 0085, which asks for `boats` or `boat` instead of `boats`. It does so for each single word that is
---        in no quotes and is not excluded. The last word is the beginning of a word, as before. The part
---        `last` is NULL if the part `rest` has the last word too: then images_index_query() has nothing to decide.
+-- What:  the function of 0085, which asks for `boats` or `boat` instead of `boats`. It does so for each single word that
+--        is in no quotes and is not excluded. The last word is the beginning of a word, as before. The part `last` is
+--        NULL if the part `rest` has the last word too: then images_index_query() has nothing to decide.
 -- Why:   people write `boats` for an image that is called "Fishing boat", and `boat lake` for "Boats on the lake".
 -- Locks: none. A running statement ends with the function that it has.
 -- Cost:  none here, also with ten million rows. A search asks the index for one to three more keys for each word.
