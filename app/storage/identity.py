@@ -1,5 +1,6 @@
 """Identity of the object store: the object catalogue.json, with the ID of the catalogue whose bytes the store has."""
 
+from typing import Literal
 from uuid import UUID
 
 import obstore
@@ -46,7 +47,8 @@ async def write(objects: ObjectStore, id: UUID, *, replace: bool = False) -> Non
     """
     content = Identity(catalogue=id).model_dump_json().encode()
     try:
-        await obstore.put_async(objects, KEY, content, mode="overwrite" if replace else "create", use_multipart=False)
+        mode: Literal["create", "overwrite"] = "overwrite" if replace else "create"
+        await store.in_time(objects, obstore.put_async(objects, KEY, content, mode=mode, use_multipart=False))
         await files.sync(objects, KEY)
     except AlreadyExistsError:
         pass
@@ -58,7 +60,7 @@ async def write(objects: ObjectStore, id: UUID, *, replace: bool = False) -> Non
 
 async def is_empty(objects: ObjectStore) -> bool:
     """Return whether the store has no object except the identity. Empty folders do not count."""
-    top = await obstore.list_with_delimiter_async(objects)
+    top = await store.in_time(objects, obstore.list_with_delimiter_async(objects))
     if any(each["path"] != KEY for each in top["objects"]):
         return False
     for folder in top["common_prefixes"]:

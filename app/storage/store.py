@@ -4,13 +4,13 @@ import asyncio
 import errno
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import obstore
@@ -24,11 +24,13 @@ from app.storage.spool import Spool
 from app.urls import mask_urls
 
 if TYPE_CHECKING:  # only in the stubs of obstore
-    from obstore import Attributes, GetResult
+    from obstore import Attributes, GetOptions, GetResult
     from obstore.store import ClientConfig, RetryConfig
 
 CHUNK = 256 * 1024  # bytes of a stream in memory at once
 CHUNK_TIMEOUT = 30.0  # seconds for each CHUNK, and at most as many for a small object
+ANSWER_TIMEOUT = 15.0  # seconds for each answer without content, with two more tries. obstore reads an error to its end
+MAX_REASON = 1000  # characters of a message, which may quote an answer of any length
 PART = 5 * 1024 * 1024  # bytes of a large object written at once: the minimum of S3
 MAX_SMALL = 16 * 1024 * 1024  # bytes of a thumbnail or of catalogue.json. The service writes no larger ones
 PAGE = 1000  # objects in one page of a listing, as in S3
@@ -57,6 +59,9 @@ CLIENT_VARIABLES = (
     "read_timeout",
     "timeout",
 )
+
+
+Result = TypeVar("Result")
 
 
 class Object(NamedTuple):
@@ -125,7 +130,10 @@ def _check_endpoint(allow_http: bool) -> None:
 
 def reason(error: Exception) -> str:
     """Return the message of an error on one line, without obstore's lines for debugging and without secrets in URLs."""
-    return mask_urls(" ".join(str(error).partition("\n\nDebug source:")[0].split()))
+    message = str(error).partition("\n\nDebug source:")[0]
+    if len(message) > MAX_REASON:  # between two words: half a URL could show its password
+        message = f"{message[:MAX_REASON].rpartition(' ')[0]} ..."
+    return mask_urls(" ".join(message.split()))
 
 
 def is_fault(error: Exception) -> bool:
@@ -137,6 +145,22 @@ def is_fault(error: Exception) -> bool:
     return isinstance(error, BaseError) or is_absent or (isinstance(error, OSError) and error.errno in DISK_FAULTS)
 
 
+async def in_time(store: ObjectStore, answer: Awaitable[Result], parts: int = 1) -> Result:
+    """Return the answer of the store to so many requests. Raises GenericError if it takes too long.
+
+    Without this limit, an answer without an end would fill the memory: obstore reads errors to their end. Files have no
+    limit, because obstore cannot stop what it does with them. Nor have stores for which the operator set a longer one.
+    """
+    is_free = isinstance(store, LocalStore) or any(
+        os.environ.get(f"{name}_READ_TIMEOUT") for name in VARIABLES.values()
+    )
+    try:
+        async with asyncio.timeout(None if is_free else ANSWER_TIMEOUT * parts):
+            return await answer
+    except TimeoutError as error:
+        raise GenericError(TOO_SLOW) from error
+
+
 async def reach(store: ObjectStore) -> None:
     """Raise what obstore raises if the store cannot be reached, or rejects the credentials.
 
@@ -144,7 +168,7 @@ async def reach(store: ObjectStore) -> None:
     the bucket does not exist, a listing raises, and reading one object does not.
     """
     await look(store, "sha256/none")
-    await obstore.list_with_delimiter_async(store, "sha256")
+    await in_time(store, obstore.list_with_delimiter_async(store, "sha256"))
 
 
 async def put(store: ObjectStore, key: str, content: bytes | IO[bytes], content_type: str) -> None:
@@ -158,12 +182,14 @@ async def put(store: ObjectStore, key: str, content: bytes | IO[bytes], content_
         content.seek(0)
         content = await asyncio.to_thread(content.read)  # one request instead of the three of an upload in parts
     if isinstance(content, bytes):
-        await obstore.put_async(store, key, content, attributes=attributes, use_multipart=False)
+        await in_time(store, obstore.put_async(store, key, content, attributes=attributes, use_multipart=False))
     else:
+        parts = 3 + content.tell() // PART  # one request begins the upload, one ends it
         content.seek(0)
         # Chunk by chunk: from a file, obstore would read three parts into memory, or 36 by default.
         chunks = iter(partial(content.read, CHUNK), b"")
-        await obstore.put_async(store, key, chunks, attributes=attributes, chunk_size=PART, max_concurrency=1)
+        stored = obstore.put_async(store, key, chunks, attributes=attributes, chunk_size=PART, max_concurrency=1)
+        await in_time(store, stored, parts)
 
 
 def _checked(key: str) -> str:
@@ -178,7 +204,7 @@ async def delete(store: ObjectStore, keys: Iterable[str]) -> None:
 
     async def remove(key: str) -> None:
         with suppress(*ABSENT):
-            await obstore.delete_async(store, _checked(key))
+            await in_time(store, obstore.delete_async(store, _checked(key)))
 
     await asyncio.gather(*map(remove, keys))
 
@@ -186,7 +212,7 @@ async def delete(store: ObjectStore, keys: Iterable[str]) -> None:
 async def look(store: ObjectStore, key: str) -> Object | None:
     """Return the object under the key, or None if it has no bytes."""
     try:
-        head = await obstore.head_async(store, _checked(key))
+        head = await in_time(store, obstore.head_async(store, _checked(key)))
     except ABSENT:
         return None
     return Object(key, head["size"], head["last_modified"])
@@ -201,18 +227,19 @@ async def size(store: ObjectStore, key: str) -> int | None:
 async def sign(store: ObjectStore, key: str, seconds: int) -> str:
     """Return a URL from which any client can GET the object, for so many seconds. The store is one of SIGNING."""
     assert isinstance(store, SIGNING)
-    return await obstore.sign_async(store, "GET", key, timedelta(seconds=seconds))
+    return await in_time(store, obstore.sign_async(store, "GET", key, timedelta(seconds=seconds)))
 
 
 async def listing(store: ObjectStore, prefix: str) -> AsyncIterator[list[Object]]:
     """Yield the objects in a folder and below it, page by page, in no order."""
-    async for page in obstore.list(store, prefix, chunk_size=PAGE):
+    pages = obstore.list(store, prefix, chunk_size=PAGE)
+    while (page := await in_time(store, anext(pages, None))) is not None:
         yield [Object(each["path"], each["size"], each["last_modified"]) for each in page]
 
 
 async def folders(store: ObjectStore, prefix: str) -> list[str]:
     """Return the full names of the folders in a folder."""
-    return list((await obstore.list_with_delimiter_async(store, prefix))["common_prefixes"])
+    return list((await in_time(store, obstore.list_with_delimiter_async(store, prefix)))["common_prefixes"])
 
 
 def unfinished(store: ObjectStore, prefix: str) -> Iterator[tuple[Object, Path]]:
@@ -236,7 +263,8 @@ async def stream(
 ) -> tuple[int, AsyncIterator[Any]] | None:
     """Return the number of bytes and an iterator of chunks, or None if the key has no bytes. `part` is (start, end)."""
     try:
-        result = await obstore.get_async(store, _checked(key), options={"range": part} if part else None)
+        options: GetOptions | None = {"range": part} if part else None
+        result = await in_time(store, obstore.get_async(store, _checked(key), options=options))
     except ABSENT:
         return None
     start, end = result.range
@@ -281,8 +309,8 @@ async def read(store: ObjectStore, key: str) -> bytes | None:
     If the object is not small, it is not what the service has written, and the result is empty.
     """
     try:
+        result = await in_time(store, obstore.get_async(store, _checked(key)))
         async with asyncio.timeout(CHUNK_TIMEOUT):
-            result = await obstore.get_async(store, _checked(key))
             return bytes(await result.bytes_async()) if is_small(_length(result)) else b""
     except ABSENT:
         return None
@@ -302,7 +330,7 @@ def copy(store: ObjectStore, key: str, spool: Spool, fits: Callable[[int], bool]
     Return their number, or None if the key has no bytes.
     """
     try:
-        result = obstore.get(store, _checked(key))
+        result = asyncio.run(_get(store, key))  # obstore.get() has no limit for the time of an answer
     except ABSENT:
         return None
     size = _length(result)
@@ -315,3 +343,7 @@ def copy(store: ObjectStore, key: str, spool: Spool, fits: Callable[[int], bool]
         if monotonic() - started > CHUNK_TIMEOUT * (1 + spool.size // CHUNK):
             raise GenericError(TOO_SLOW)
     return size
+
+
+async def _get(store: ObjectStore, key: str) -> "GetResult":
+    return await in_time(store, obstore.get_async(store, _checked(key)))

@@ -12,6 +12,7 @@ from app.web.problems import ProblemError
 
 ORIGINS = frozenset({b"origin", b"sec-fetch-site"})  # headers of browsers
 OWN_SITES = frozenset({"same-origin", "none"})  # Sec-Fetch-Site of the service's own pages, and of the address bar
+OWN_PAGES = frozenset({"same-origin"})  # Chromium also says `none` if a foreign page lets it load a URL in advance
 
 
 class LoopbackGuard:
@@ -48,8 +49,9 @@ class LoopbackGuard:
         if ORIGINS.isdisjoint([name for name, _ in scope["headers"]]):  # no browser
             return None
         headers = Headers(scope=scope)
+        sites = OWN_PAGES if "sec-purpose" in headers else OWN_SITES
         if any(normal_origin(origin) != own for origin in headers.getlist("origin")) or not (
-            OWN_SITES.issuperset(headers.getlist("sec-fetch-site")) or self._is_link(scope, headers)
+            sites.issuperset(headers.getlist("sec-fetch-site")) or self._is_link(scope, headers)
         ):
             detail = "A page of another origin sent this request. AUTH=none allows only the service's own pages."
             return ProblemError(403, detail=f"{detail} Set AUTH=token and CORS_ORIGINS.")

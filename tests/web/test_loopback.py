@@ -102,6 +102,8 @@ FOREIGN: list[dict[str, str]] = [
     {"Sec-Fetch-Site": "same-site"},
     {"Sec-Fetch-Site": "same-origin, cross-site"},
     {"Sec-Fetch-Site": ""},
+    {"Sec-Fetch-Site": "none", "Sec-Purpose": "prefetch"},
+    {"Sec-Fetch-Site": "none", "Sec-Purpose": "prefetch;prerender", "Sec-Fetch-Mode": "navigate"},
     LINK | {"Origin": "http://evil.example"},
     LINK | {"Sec-Fetch-Dest": "iframe"},
     LINK | {"Sec-Fetch-Dest": "embed"},
@@ -179,6 +181,7 @@ async def test_a_host_on_loopback_is_served_and_its_own_page_is_too(host: str, g
 
     assert (await guarded.get("/v1/images", headers={"Host": host})).status_code == 200
     assert (await guarded.get("/v1/images", headers={"Host": host, "Sec-Fetch-Site": "none"})).status_code == 200
+    assert (await guarded.get("/v1/images", headers=own | {"Sec-Purpose": "prefetch;prerender"})).status_code == 200
     assert (await guarded.post("/v1/images", files={"file": picture()}, headers=own)).status_code == 200
 
 
@@ -214,6 +217,8 @@ async def test_a_link_of_another_page_opens_the_pages_for_people_and_nothing_els
         response = await client.request(method, path, headers=LINK | {"Sec-Fetch-Site": site})
         assert (response.status_code == 200) == (method in {"GET", "HEAD"} and path in PAGES), (method, path)
     assert (await client.get("/?image=1&q=a", headers=LINK)).status_code == 200
+    early = LINK | {"Sec-Fetch-Site": "none", "Sec-Purpose": "prefetch;prerender"}  # before the user follows the link
+    assert (await client.get("/", headers=early)).status_code == 200
 
 
 async def test_a_link_opens_the_pages_below_a_root_path(guarded: httpx.AsyncClient) -> None:
