@@ -3,16 +3,24 @@
 import errno
 import os
 import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
 
 from app.errors import CommandError, UsageError
 from app.settings import ServerSettings
 from app.text import printable
 
+MAX_SOCKET = 107  # bytes of a path of a Unix socket
+
 
 def check_port(server: ServerSettings) -> None:
     """Raise CommandError if another program listens on UVICORN_PORT, or UsageError if the address cannot be used."""
-    if os.environ.get("UVICORN_UDS") or os.environ.get("UVICORN_FD"):
-        return  # uvicorn listens somewhere else
+    if path := os.environ.get("UVICORN_UDS"):
+        _check_socket(Path(path))
+        return
+    if os.environ.get("UVICORN_FD"):
+        return  # the socket is open already
     host, port = server.uvicorn_host, server.uvicorn_port
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -29,6 +37,23 @@ def check_port(server: ServerSettings) -> None:
                 probe.bind(address)
         except OSError as error:
             _raise(error, host, port)
+
+
+def _check_socket(path: Path) -> None:
+    """Raise UsageError if uvicorn cannot listen on this Unix socket, or would remove a file that has its name."""
+    shown = printable(str(path))
+    try:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(path.lstat().st_mode):
+                raise UsageError(f"UVICORN_UDS: {shown} is not a socket.", "choose a name that no file has")
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"UVICORN_UDS: the folder of {shown} does not exist.", "create it")
+    except OSError as error:
+        raise UsageError(f"UVICORN_UDS: {shown}: {error.strerror}.", "choose a shorter name") from None
+    if len(os.fsencode(path)) > MAX_SOCKET:
+        raise UsageError(f"UVICORN_UDS: the name has more than {MAX_SOCKET} bytes.", "choose a shorter name")
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise UsageError(f"UVICORN_UDS: this user may not create {shown}.", "give the folder to this user")
 
 
 def _raise(error: OSError, host: str, port: int) -> None:

@@ -97,6 +97,29 @@ def test_a_port_does_not_matter_to_a_server_on_a_socket(database: str, tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("file", "error: UVICORN_UDS: {path} is not a socket.\n"),
+        (".", "error: UVICORN_UDS: {path} is not a socket.\n"),
+        ("missing/socket", "error: UVICORN_UDS: the folder of {path} does not exist.\n"),
+        ("file/socket", "error: UVICORN_UDS: {path}: Not a directory.\n"),
+        ("s" * 107, "error: UVICORN_UDS: the name has more than 107 bytes.\n"),
+    ],
+)
+def test_a_socket_that_cannot_be_opened_is_an_error_and_no_file_is_removed(
+    name: str, error: str, database: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    path = tmp_path / name
+
+    done = wait(database, tmp_path / "objects", "--migrate", UVICORN_UDS=str(path))
+
+    assert (done.returncode, file.read_text()) == (ExitCode.USAGE, "mine")
+    assert done.stderr.startswith(error.format(path=path)), done.stderr
+
+
+@pytest.mark.parametrize(
     ("host", "error"),
     [
         ("192.0.2.1", "error: UVICORN_HOST: 192.0.2.1 is not an address of this machine.\n"),
