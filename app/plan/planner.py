@@ -86,7 +86,7 @@ class Planner:
                 for table, mode in times.locks.items():
                     effects.lock(table, mode)
             planned = PlannedStatement(line, sql, conditional=len(parts) > 1)
-            planned.seconds = estimate.seconds(effects, times, self.rows)
+            planned.seconds = estimate.seconds(effects, times, self.rows, migration.backfill.removeprefix("public."))
             planned.measured = times is not None
             planned.unknown = _unknown(effects, has_times=times is not None)
             planned.work = [self._words(effects, work.kind, work.table) for work in effects.work]
