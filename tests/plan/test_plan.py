@@ -10,6 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from app.errors import UsageError
+from app.plan.effects import Effects, Work
+from app.plan.estimate import CONSTANT, Rows, seconds
+from app.plan.live import Live, Table
 from app.plan.model import Plan, PlannedLock, PlannedMigration, PlannedStatement
 from app.plan.plan import down_to, make_plan
 from app.plan.planner import _hold
@@ -260,3 +263,12 @@ def test_a_migrator_that_runs_is_named(own: Settings, database: str, folder: Pat
 
     assert verdict_of(plan).level == "not now"
     assert "a migrator is running: yoyo on" in reasons(plan)
+
+
+def test_a_backfill_that_was_not_measured_takes_the_time_of_the_rows_that_it_reads() -> None:
+    """It may write them into a table that is empty now, and a million writes with indexes take about 100 s."""
+    live = Live(18, {"images": Table("images", 1_000_000, 0, 0, 0, 0, None)}, [])
+    effects = Effects(work=[Work("write", "image_words")], fills={"image_words"})
+
+    assert seconds(effects, None, Rows(live), "images") == pytest.approx(100, rel=0.01)
+    assert seconds(effects, None, Rows(live)) == CONSTANT
