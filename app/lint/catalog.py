@@ -231,7 +231,8 @@ class Catalog:
             [short, *columns, kind] if kind != "pkey" and (kind != "check" or len(columns) == 1) else [short, kind]
         )
         taken = self.tables[table].constraints.keys() | self.indexes.keys()
-        name = node.conname or next(each for each in [stem, *(f"{stem}{n}" for n in range(1, 99))] if each not in taken)
+        free = (each for each in [stem, *(f"{stem}{n}" for n in range(1, 99))] if each not in taken)
+        name = node.conname or node.indexname or next(free)
         target = relation_name(node.pktable) if node.pktable else ""
         valid = new or not node.skip_validation
         referenced = tuple(each.sval for each in node.pk_attrs or ())
@@ -374,23 +375,24 @@ class Catalog:
         if others:
             self.routines[name] = self.routines.pop(others[0])
 
+    def forget(self, name: str) -> None:
+        """Remove a table or a view with all that belongs to it."""
+        self.tables.pop(name, None)
+        self.rights.pop(name, None)
+        self.policies = {key: each for key, each in self.policies.items() if key[0] != name}
+        self.row_security.discard(name)
+        self.indexes = {key: each for key, each in self.indexes.items() if each.table != name}
+        self.triggers = {key: each for key, each in self.triggers.items() if each.table != name}
+
     def _drop(self, node: Any) -> None:
         for each in node.objects or ():
             if node.removeType in ROUTINES and isinstance(each, ast.ObjectWithArgs):
                 self._drop_routine(each)
         for name in dropped_names(node):
             if node.removeType in RELATIONS:
-                self.tables.pop(name, None)
-                self.rights.pop(name, None)
-                self.policies = {key: each for key, each in self.policies.items() if key[0] != name}
-                self.row_security.discard(name)
-                self.indexes = {key: each for key, each in self.indexes.items() if each.table != name}
-                self.triggers = {key: each for key, each in self.triggers.items() if each.table != name}
+                self.forget(name)
             elif node.removeType == ObjectType.OBJECT_INDEX:
                 self.indexes.pop(name.rpartition(".")[2], None)
-            elif node.removeType in {ObjectType.OBJECT_TYPE, ObjectType.OBJECT_DOMAIN}:
-                for each in (self.types, self.enums, self.domains, self.domain_defaults):
-                    each.pop(name, None)
             elif node.removeType == ObjectType.OBJECT_TRIGGER:
                 self.triggers.pop(split_name(name), None)
             elif node.removeType == ObjectType.OBJECT_POLICY:

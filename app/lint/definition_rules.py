@@ -87,7 +87,7 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
                 pass
     match node:
         case ast.CreateStmt(relation=relation) | ast.CreateTableAsStmt(into=ast.IntoClause(rel=relation)):
-            yield from _create_table(state, line, node, relation)
+            yield from _create_table(state, statement, node, relation)
         case ast.DropStmt(removeType=kind) if kind in RELATIONS and node.behavior != DropBehavior.DROP_CASCADE:
             names = dropped_names(node)
             for name in names:
@@ -175,8 +175,8 @@ def _name(line: int, name: str) -> Faults:
         yield Fault(line, "quoted-name", f'each statement must write "{name}" in quotes')
 
 
-def _create_table(state: MigrationState, line: int, node: Any, relation: Any) -> Faults:
-    name = relation_name(relation)
+def _create_table(state: MigrationState, statement: Statement, node: Any, relation: Any) -> Faults:
+    name, line = relation_name(relation), statement.line
     yield from _unique_apart(line, node)
     yield from _name(line, relation.relname)
     if relation.relpersistence == "u":
@@ -189,7 +189,7 @@ def _create_table(state: MigrationState, line: int, node: Any, relation: Any) ->
     if relation.relpersistence == "t":
         why = f"{name} means the temporary table from here on, also in the files after this one"
         yield Fault(line, "ambiguous-name", why, "choose another name")
-    elif not node.if_not_exists:
+    elif not node.if_not_exists and not statement.block:  # in DO or a routine, it may be under a condition
         yield rejected(line, f"there is a table {name} already")
 
 

@@ -27,11 +27,20 @@ def of_column(catalog: Catalog, table: str, column: str) -> Iterator[str]:
         if column in columns_in(each.expression):
             yield f"the generated column {each.name}"
     for name, view in catalog.tables.items():
-        if view.query is not None and _reads(_use_of_view(name, view), table, column, view):
+        if view.query is not None and _reads(catalog, _use_of_view(name, view), table, column, view):
             yield f"the view {name}"
     for name, routine in catalog.routines.items():
-        if routine.parsed is not None and _reads(use_of_routine(name, routine), table, column, None):
+        if routine.parsed is not None and _reads(catalog, use_of_routine(name, routine), table, column, None):
             yield f"the function {name}"
+
+
+def views_of(catalog: Catalog, relation: str) -> list[str]:
+    """Return the views and materialized views that read a table or view."""
+    return [
+        name
+        for name, other in catalog.tables.items()
+        if name != relation and other.query is not None and relation in _use_of_view(name, other).relations
+    ]
 
 
 def of_relation(catalog: Catalog, relation: str, dropped: Iterable[str]) -> Iterator[str]:
@@ -105,8 +114,11 @@ def _use_of_view(name: str, view: Table) -> Use:
     return use_of(name, [Statement(view.query, "", 1)])
 
 
-def _reads(use: Use, table: str, column: str, view: Table | None) -> bool:
-    if table not in use.relations:
+def _reads(catalog: Catalog, use: Use, table: str, column: str, view: Table | None) -> bool:
+    """Return whether it certainly reads a column: a name without a table may be a column of another table."""
+    if table not in use.relations or (table, column) in use.columns:
+        return table in use.relations
+    others = [catalog.tables.get(name) for name in use.relations - {table}]
+    if any(other and (column in other.columns or not other.is_complete) for other in others):
         return False
-    named = (table, column) in use.columns or ("", column) in use.columns
-    return named or (use.uses_all_columns and view is not None and column in view.columns)
+    return ("", column) in use.columns or (use.uses_all_columns and view is not None and column in view.columns)

@@ -4,6 +4,7 @@ The catalog has only what the files create. So a missing table is a matter of ca
 the files create is certain. A statement inside DO may be under a condition, so it is not judged.
 """
 
+import re
 from collections.abc import Set
 from typing import Any
 
@@ -28,6 +29,8 @@ from app.lint.state import MigrationState
 SYSTEM_COLUMNS = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW}
 NEEDS_CONSTRAINT = {Alter.AT_ValidateConstraint, Alter.AT_DropConstraint, Alter.AT_AlterConstraint}
+DROPS = {Alter.AT_DropConstraint, Alter.AT_DropColumn}  # a column takes its constraints along
+NOT_NULL = re.compile(r"_not_null[0-9]*$")
 NAMED = {ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT, ObjectType.OBJECT_TABLE}
 
 
@@ -124,13 +127,14 @@ def _constraints(state: MigrationState, statement: Statement) -> Faults:
     if known is None or not known.is_complete or known.kind == "view":
         return
     commands = list(zip(statement.lines, node.cmds or (), strict=True))
-    dropped = {each.name for _, each in commands if each.subtype == Alter.AT_DropConstraint}
+    dropped = {each.name for _, each in commands if each.subtype in DROPS}
     added = {each.def_.colname for _, each in commands if each.subtype == Alter.AT_AddColumn}
     for line, command in commands:
         new = command.def_
         if command.subtype == Alter.AT_AddConstraint:
             yield from _missing_columns(state, line, table, {*constraint_columns(new)} - added)
-            if new.conname in known.constraints and new.conname not in dropped:
+            former = known.constraints.get(new.conname)
+            if former and not {former.name, *former.columns} & dropped:
                 yield _rejected(line, f"{table} has a constraint {new.conname} already")
         elif command.subtype in NEEDS_CONSTRAINT and not command.missing_ok:
             name = command.name or getattr(new, "conname", None) or ""
@@ -141,7 +145,7 @@ def _missing_constraint(state: MigrationState, line: int, table: str, name: str 
     known = state.catalog.tables.get(table)
     if known is None or not known.is_complete or known.kind == "view":
         return
-    if name not in known.constraints and not str(name).endswith("_not_null"):  # PostgreSQL 18 names each NOT NULL
+    if name not in known.constraints and not NOT_NULL.search(str(name)):  # PostgreSQL 18 names each NOT NULL
         yield _rejected(line, f"{table} has no constraint {name}")
 
 

@@ -12,8 +12,10 @@ from typing import Any
 from pglast import ast
 from pglast.enums import VariableSetKind
 
+from app.lint import changes
 from app.lint.alter_table_rules import alter_table_faults
 from app.lint.definition_rules import definition_faults, foreign_key_faults
+from app.lint.dynamic import is_guess
 from app.lint.existence_rules import existence_faults
 from app.lint.findings import Fault, Faults
 from app.lint.index_rules import index_faults
@@ -49,7 +51,16 @@ NO_LOCK_TIMEOUT = "without a lock_timeout, requests queue behind a lock"
 
 
 def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
-    """Yield the faults of one migration or rollback. The catalog of the state changes as the schema would."""
+    """Yield the faults of one migration or rollback. The catalog of the state changes as the schema would.
+
+    Nothing is certain about an object whose name is not known.
+    """
+    for fault in _faults(state, statements):
+        if fault.rule != "rejected" or not is_guess(fault.why):
+            yield fault
+
+
+def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
     hidden: set[int] = set()
     for statement in _with_calls(state, statements):
         yield from _settings(statement)
@@ -78,7 +89,7 @@ def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> 
             yield from trigger_faults(state, statement)
             yield from release_faults(state, statement)
             note_writes(state, statement)
-            state.catalog.apply(statement.node, state.file)
+            changes.apply(state.catalog, statement.node, state.file)
         yield from lock_order_faults(state, statement.line, locks)
         line = statement.block or statement.line
         if line not in hidden and (why := _hidden_change(state, statement)):
