@@ -16,6 +16,7 @@ from app.decoder.headers import MAX_PARTS, PNG_START, Data, Frame
 HEAD = 8  # bytes in front of the content of a chunk: its length and its name
 CHECK = 4  # bytes behind it
 AREA = struct.Struct(">4x4I")  # number in the animation, width, height, left, top
+FRAMES = range(1, 2**31)  # of an animation
 NUMBER = 4  # bytes in front of the data of a frame
 OF_PIXELS = {b"IDAT", b"acTL", b"fcTL", b"fdAT"}
 
@@ -51,7 +52,8 @@ def find_frame(data: Data) -> tuple[bytes, Frame] | None:
     others, pixels = list[tuple[int, int]](), list[bytes]()
     for name, start, end in _chunks(data):
         if name == b"acTL":
-            is_animated = is_animated or (not has_picture and any(data[start : start + 4]))  # how many frames
+            frames = int.from_bytes(data[start : start + 4])
+            is_animated = is_animated or (not has_picture and frames in FRAMES)
         elif name == b"IDAT":
             has_picture = True
             if not is_animated:

@@ -92,7 +92,8 @@ def test_the_first_frame_of_an_animated_png_is_a_png() -> None:
     assert found is not None
     with Image.open(io.BytesIO(found[0])) as frame:
         assert (found[1], frame.tobytes(), frame.info) == (Frame(10, 15, *BASE.size), BASE.tobytes(), {"Title": "Sea"})
-    for other in (png(), is_frame, content.replace(b"acTL\0\0\0\1", b"acTL\0\0\0\0")):
+    wrong = [content.replace(b"acTL\0\0\0\1", b"acTL" + number) for number in (bytes(4), b"\x80\0\0\1")]
+    for other in (png(), is_frame, *wrong):
         assert apng_reader.find_frame(memoryview(other)) is None
 
 
