@@ -133,7 +133,7 @@ RULES = {
     "quoted-name": Rule(CARE, "choose a name in lower case that is no reserved word"),
     "unlogged-table": Rule(CARE, "create it without UNLOGGED, or make sure that its rows may be lost at any time"),
     "wide-index": Rule(CARE, "index the columns that choose the rows, at most three"),
-    "slower-queries": Rule(CARE, "measure the queries with `images schema review`, and allow it with that reason"),
+    "slower-queries": Rule(CARE, "measure the queries, and allow it with that reason"),
     "int-overflow": Rule(CARE, "use bigint"),
     "sequence-restart": Rule(UNSAFE, "let the sequence continue, or set it above the largest number"),
     "definer-path": Rule(CARE, "add SET search_path = pg_catalog, pg_temp, and name the schema of each table"),
