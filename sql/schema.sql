@@ -212,6 +212,7 @@ DECLARE
     last_word tsquery;
     of_rest bigint;
     of_last_word bigint;
+    pages bigint;
 BEGIN
     IF numnode(whole) > 1 THEN
         rest := images_word_query(terms, words, 'rest');
@@ -222,44 +223,26 @@ BEGIN
         RETURN whole;
     END IF;
 
-    WITH ends (first, last) AS MATERIALIZED (
-        SELECT
-            (
-                SELECT created_at
-                FROM image_words
-                WHERE created_at > '-infinity'
-                ORDER BY created_at, image_id
-                LIMIT 1
-            ),
-            (
-                SELECT created_at
-                FROM image_words
-                WHERE created_at < 'infinity'
-                ORDER BY created_at DESC, image_id DESC
-                LIMIT 1
-            )
-    )
+    pages := pg_relation_size('image_words') / current_setting('block_size')::bigint;
 
     SELECT
-        count(*) FILTER (WHERE image.words @@ rest),
-        count(*) FILTER (WHERE image.words @@ last_word)
+        count(*) FILTER (WHERE image_words.words @@ rest),
+        count(*) FILTER (WHERE image_words.words @@ last_word)
     INTO of_rest, of_last_word
-    FROM ends
-    CROSS JOIN generate_series(0, 9) AS tenth
-    CROSS JOIN LATERAL (
-        SELECT image_words.words
-        FROM image_words
-        WHERE created_at >= first + tenth * (last - first) / 10
-            AND created_at <= 'infinity'
-        ORDER BY created_at, image_id
-        LIMIT 20
-    ) AS image;
+    FROM image_words
+    WHERE ctid = ANY (
+        ARRAY(
+            SELECT format('(%s,%s)', (hashint4extended(number, 0) & 2147483647) * pages >> 31, line)::tid
+            FROM generate_series(1, 100) AS number
+            CROSS JOIN generate_series(1 + number % 8, 4 + number % 8) AS line
+        )
+    );
 
-    RETURN CASE WHEN of_last_word > 7 * of_rest + 3 THEN rest ELSE whole END;
+    RETURN CASE WHEN of_last_word > 7 * (of_rest + 1) THEN rest ELSE whole END;
 END
 $$;
 
-COMMENT ON FUNCTION images_index_query(terms text[], words text, whole tsquery) IS 'What the index of image_words is asked for: the whole query, or all but its last word if that begins many more words than the rest finds. The index reads all of these words first: 0.14 us for each. To check an image takes 1 us. 200 images of all times tell how many there are. The query checks the whole for each image.';
+COMMENT ON FUNCTION images_index_query(terms text[], words text, whole tsquery) IS 'What the index of image_words is asked for: the whole query, or all but its last word if that begins many more words than the rest finds. The index reads all of these words first: 0.14 us for each. To check an image takes 1 us. 400 rows of 100 pages tell how many there are. The query checks the whole for each image.';
 
 CREATE FUNCTION images_list_deleted() RETURNS trigger
     LANGUAGE plpgsql
@@ -1299,7 +1282,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on function images_count_upload_bytes(uuid,bigint,date): Counts bytes of a body, if the day of UTC has as many left. A negative number gives bytes of that day back.
 -- comment on function images_find_token(uuid): A token that is not revoked, by its ID.
 -- comment on function images_fold(text): A text without accents and in lower case, for words that are stored and for words that are asked.
--- comment on function images_index_query(text[],text,tsquery): What the index of image_words is asked for: the whole query, or all but its last word if that begins many more words than the rest finds. The index reads all of these words first: 0.14 us for each. To check an image takes 1 us. 200 images of all times tell how many there are. The query checks the whole for each image.
+-- comment on function images_index_query(text[],text,tsquery): What the index of image_words is asked for: the whole query, or all but its last word if that begins many more words than the rest finds. The index reads all of these words first: 0.14 us for each. To check an image takes 1 us. 400 rows of 100 pages tell how many there are. The query checks the whole for each image.
 -- comment on function images_list_deleted(): Takes the deleted images out of image_terms and image_words.
 -- comment on function images_list_inserted(): Lists the inserted images in image_terms and image_words.
 -- comment on function images_list_truncated(): Empties image_terms and image_words.
@@ -1375,7 +1358,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- function images_count_upload_bytes(uuid,bigint,date): CREATE OR REPLACE FUNCTION images_count_upload_bytes(token uuid, bytes bigint, day date) RETURNS TABLE(granted boolean, remaining bigint, today date, day_ends_in double precision) LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC INSERT INTO token_usage (token_id) SELECT tokens.id FROM tokens WHERE ((tokens.id = images_count_upload_bytes.token) AND (tokens.upload_bytes_per_day IS NOT NULL)) ON CONFLICT(token_id) DO NOTHING; UPDATE token_usage SET upload_day = counted.today, upload_bytes = (counted.used + CASE WHEN counted.fits THEN counted.bytes ELSE (0)::bigint END) FROM ( SELECT used.token_id, used.quota, used.today, used.used, used.bytes, ((used.bytes <= 0) OR ((used.used + used.bytes) <= used.quota)) AS fits, used.day_ends_in FROM ( SELECT locked.token_id, locked.quota, locked.today, locked.day_ends_in, CASE WHEN (locked.upload_day = locked.today) THEN locked.upload_bytes ELSE (0)::bigint END AS used, CASE WHEN (images_count_upload_bytes.bytes > 0) THEN images_count_upload_bytes.bytes WHEN ((images_count_upload_bytes.day = locked.today) AND (locked.upload_day = locked.today)) THEN GREATEST(images_count_upload_bytes.bytes, (- locked.upload_bytes)) ELSE (0)::bigint END AS bytes FROM ( SELECT token_usage_1.token_id, token_usage_1.upload_day, token_usage_1.upload_bytes, tokens.upload_bytes_per_day AS quota, ((clock_timestamp() AT TIME ZONE 'UTC'::text))::date AS today, (EXTRACT(epoch FROM ((date_trunc('day'::text, clock_timestamp(), 'UTC'::text) + '24:00:00'::interval) - clock_timestamp())))::double precision AS day_ends_in FROM (token_usage token_usage_1 JOIN tokens ON ((tokens.id = token_usage_1.token_id))) WHERE ((token_usage_1.token_id = images_count_upload_bytes.token) AND (tokens.upload_bytes_per_day IS NOT NULL)) FOR NO KEY UPDATE OF token_usage_1) locked) used) counted WHERE (token_usage.token_id = counted.token_id) RETURNING counted.fits, GREATEST((counted.quota - token_usage.upload_bytes), (0)::bigint) AS "greatest", counted.today, counted.day_ends_in; END 
 -- function images_find_token(uuid): CREATE OR REPLACE FUNCTION images_find_token(token uuid) RETURNS TABLE(scope text, sha256 bytea, expires_in double precision, former_sha256 bytea, former_expires_in double precision, requests_per_second bigint, upload_bytes_per_day bigint, upload_bytes bigint, day_ends_in double precision) LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' BEGIN ATOMIC SELECT tokens.scope, tokens.sha256, (EXTRACT(epoch FROM (tokens.expires_at - now())))::double precision AS "extract", tokens.former_sha256, (EXTRACT(epoch FROM (tokens.former_expires_at - now())))::double precision AS "extract", tokens.requests_per_second, tokens.upload_bytes_per_day, COALESCE(token_usage.upload_bytes, (0)::bigint) AS "coalesce", (EXTRACT(epoch FROM ((date_trunc('day'::text, now(), 'UTC'::text) + '24:00:00'::interval) - now())))::double precision AS "extract" FROM (tokens LEFT JOIN token_usage ON (((token_usage.token_id = tokens.id) AND (token_usage.upload_day = ((now() AT TIME ZONE 'UTC'::text))::date)))) WHERE ((tokens.id = images_find_token.token) AND (tokens.revoked_at IS NULL)); END 
 -- function images_fold(text): CREATE OR REPLACE FUNCTION images_fold(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $function$ DECLARE -- accents, points of Hebrew and Arabic, soft hyphens, marks without width, variants and skin tones of emoji marks CONSTANT text := E'\\u00ad\\u0300-\\u036f\\u0483-\\u0489\\u0591-\\u05bd\\u05bf\\u05c1\\u05c2\\u05c4\\u05c5\\u05c7' '\\u0610-\\u061a\\u0640\\u064b-\\u065f\\u0670\\u06d6-\\u06dc\\u06df-\\u06e4\\u06e7\\u06e8' '\\u06ea-\\u06ed\\u1ab0-\\u1aff\\u1dc0-\\u1dff\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f' '\\u20d0-\\u20ff\\ufe00-\\ufe0f\\ufe20-\\ufe2f\\ufeff\\U0001f3fb-\\U0001f3ff' '\\U000e0000-\\U000e01ef'; folded text; BEGIN IF octet_length(value) = char_length(value) THEN RETURN lower(value COLLATE "C"); END IF; folded := lower(regexp_replace(normalize(value, NFKD), '[' || marks || ']+' COLLATE "C", '', 'g') COLLATE "C"); IF octet_length(folded) = char_length(folded) THEN RETURN folded; END IF; -- letters that have no accent to remove, and digits of other scripts folded := translate( folded, 'ÆÐØÞĐĦŁŊŒŦƁƂƄƆƇƉƊƋƎƏƐƑƓƔƖƗƘƜƝƟƢƤƦƧƩƬƮƱƲƳƵƷƸƼǤǶǷȜȠȢȤȺȻȽȾɁɃɄɅɆɈɊɌɎͰͲͶͿΑΒΓΔΕΖΗΘ' 'ΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςϏϘϚϜϞЂЄЅІЈЉЊЋЏАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯѠѢѤѦѨѪѬѮѰѲѴѸѺѼ' 'ѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӃӅӇӉӋӍӔӘӠӨӶӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘԚԜԞԠԢԤԦԨԪԬԮԱԲԳԴԵԶԷԸ' 'ԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖøđðħłŧı٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९', 'ædoþdhlŋœtɓƃƅɔƈɖɗƌǝəɛƒɠɣɩɨƙɯɲɵƣƥʀƨʃƭʈʊʋƴƶʒƹƽǥƕƿȝƞȣȥⱥȼƚⱦɂƀʉʌɇɉɋɍɏͱͳͷϳαβγδεζηθ' 'ικλμνξοπρστυφχψωσϗϙϛϝϟђєѕіјљњћџабвгдежзиклмнопрстуфхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѹѻѽ' 'ѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӄӆӈӊӌӎӕәӡөӷӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙԛԝԟԡԣԥԧԩԫԭԯաբգդեզէը' 'թժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆoddhlti012345678901234567890123456789' ); folded := replace(replace(folded, 'ß', 'ss'), 'ẞ', 'ss'); folded := replace(replace(replace(folded, 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'); RETURN normalize(folded, NFC); END $function$ 
--- function images_index_query(text[],text,tsquery): CREATE OR REPLACE FUNCTION images_index_query(terms text[], words text, whole tsquery) RETURNS tsquery LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$ DECLARE rest tsquery; last_word tsquery; of_rest bigint; of_last_word bigint; BEGIN IF numnode(whole) > 1 THEN rest := images_word_query(terms, words, 'rest'); last_word := images_word_query(terms, words, 'last'); END IF; IF rest IS NULL OR last_word IS NULL THEN RETURN whole; END IF; WITH ends (first, last) AS MATERIALIZED ( SELECT ( SELECT created_at FROM image_words WHERE created_at > '-infinity' ORDER BY created_at, image_id LIMIT 1 ), ( SELECT created_at FROM image_words WHERE created_at < 'infinity' ORDER BY created_at DESC, image_id DESC LIMIT 1 ) ) SELECT count(*) FILTER (WHERE image.words @@ rest), count(*) FILTER (WHERE image.words @@ last_word) INTO of_rest, of_last_word FROM ends CROSS JOIN generate_series(0, 9) AS tenth CROSS JOIN LATERAL ( SELECT image_words.words FROM image_words WHERE created_at >= first + tenth * (last - first) / 10 AND created_at <= 'infinity' ORDER BY created_at, image_id LIMIT 20 ) AS image; RETURN CASE WHEN of_last_word > 7 * of_rest + 3 THEN rest ELSE whole END; END $function$ 
+-- function images_index_query(text[],text,tsquery): CREATE OR REPLACE FUNCTION images_index_query(terms text[], words text, whole tsquery) RETURNS tsquery LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$ DECLARE rest tsquery; last_word tsquery; of_rest bigint; of_last_word bigint; pages bigint; BEGIN IF numnode(whole) > 1 THEN rest := images_word_query(terms, words, 'rest'); last_word := images_word_query(terms, words, 'last'); END IF; IF rest IS NULL OR last_word IS NULL THEN RETURN whole; END IF; pages := pg_relation_size('image_words') / current_setting('block_size')::bigint; SELECT count(*) FILTER (WHERE image_words.words @@ rest), count(*) FILTER (WHERE image_words.words @@ last_word) INTO of_rest, of_last_word FROM image_words WHERE ctid = ANY ( ARRAY( SELECT format('(%s,%s)', (hashint4extended(number, 0) & 2147483647) * pages >> 31, line)::tid FROM generate_series(1, 100) AS number CROSS JOIN generate_series(1 + number % 8, 4 + number % 8) AS line ) ); RETURN CASE WHEN of_last_word > 7 * (of_rest + 1) THEN rest ELSE whole END; END $function$ 
 -- function images_list_deleted(): CREATE OR REPLACE FUNCTION images_list_deleted() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); DELETE FROM image_terms USING deleted CROSS JOIN LATERAL unnest(images_terms(deleted.tags, deleted.content_type)) AS gone WHERE image_terms.term = gone AND image_terms.created_at = deleted.created_at AND image_terms.image_id = deleted.id; DELETE FROM image_words USING deleted WHERE image_words.created_at = deleted.created_at AND image_words.image_id = deleted.id; RETURN NULL; END $function$ 
 -- function images_list_inserted(): CREATE OR REPLACE FUNCTION images_list_inserted() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); INSERT INTO image_terms (term, created_at, image_id) SELECT term, created_at, id FROM inserted CROSS JOIN LATERAL unnest(images_terms(tags, content_type)) AS term ON CONFLICT DO NOTHING; INSERT INTO image_words (created_at, image_id, words) SELECT created_at, id, images_word_document(title, description, filename, tags, content_type) FROM inserted ON CONFLICT (created_at, image_id) DO UPDATE SET words = EXCLUDED.words WHERE image_words.words <> EXCLUDED.words; RETURN NULL; END $function$ 
 -- function images_list_truncated(): CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $function$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); TRUNCATE image_terms, image_words; RETURN NULL; END $function$ 

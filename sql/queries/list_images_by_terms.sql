@@ -39,6 +39,7 @@
 -- example a common tag, a rare type: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street,type:image/avif}', NULL
 -- example a common tag and word: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', 'harbour'
 -- example a common tag, a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', '777777'
+-- example a tag of 2 in 100, a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:city-7}', 'eclipse'
 -- example a tag of the oldest, a common word: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:archive}', 'harbour'
 -- example a common type and word: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/jpeg}', 'harbour'
 -- example a common type, a rare word: 'infinity', md5('')::uuid, '-infinity', 50, '{type:image/jpeg}', '777777'

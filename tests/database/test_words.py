@@ -277,24 +277,52 @@ def test_any_words_are_read_and_the_index_is_asked_for_no_less(
         assert row in ((True, True, True), (False, True, True), (False, False, True), (None, None, True)), sought
 
 
-def test_the_index_is_asked_for_a_rare_word_beside_a_rare_tag(functions: psycopg.Connection) -> None:
-    """The sample has the first 20 images of each tenth. Here no image of the tag is in it, and one of the rare word."""
-    functions.execute("TRUNCATE images")
+# Images by their numbers from 0: the time, and which ones have the tag and the word `eclipse`.
+ARRANGED = {
+    "a rare word beside a rare tag": ("n * interval '1 hour'", "n % 400 = 300", "n = 1200"),
+    "a word at the beginning of each tenth of all time, a tag only later": (
+        "n * interval '1 hour'",
+        "n % 400 >= 20 AND n % 4 = 0",
+        "n % 400 < 4",
+    ),
+    "a word only at the beginning of the only day after an old image": (
+        "CASE n WHEN 0 THEN interval '-50 years' ELSE n * interval '1 second' END",
+        "n > 100 AND n % 5 = 0",
+        "n BETWEEN 1 AND 20",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ARRANGED)
+def test_the_index_is_asked_for_a_rare_word_however_the_images_are_arranged(
+    case: str, functions: psycopg.Connection
+) -> None:
+    moment, has_tag, has_word = ARRANGED[case]
+    functions.execute("TRUNCATE image_words")
     functions.execute(
-        """
-        INSERT INTO images (filename, content_type, byte_size, width, height, content_sha256, title, tags, created_at)
+        f"""
+        INSERT INTO image_words (created_at, image_id, words)
         SELECT
-            'a.png', 'image/png', 1, 1, 1, sha256(n::text::bytea),
-            CASE n WHEN 120 THEN 'eclipse over the harbour' ELSE 'harbour' END,
-            CASE n % 40 WHEN 30 THEN '{city}'::text[] ELSE '{}' END,
-            '2026-01-01Z'::timestamptz + n * interval '1 hour'
-        FROM generate_series(0, 399) AS n
-        """
+            '2026-01-01Z'::timestamptz + {moment},
+            gen_random_uuid(),
+            array_to_tsvector(
+                array_remove(
+                    ARRAY[
+                        'harbour',
+                        CASE WHEN {has_tag} THEN '=tag:city' END,
+                        CASE WHEN {has_word} THEN 'eclipse' END
+                    ],
+                    NULL
+                )
+            )
+        FROM generate_series(0, 3999) AS n
+        """.encode()  # noqa: S608 constants of this module
     )
     asked = "SELECT images_index_query('{tag:city}', %(words)s, images_word_query('{tag:city}', %(words)s, 'whole'))"
     [rare, common] = [(functions.execute(asked, {"words": words}).fetchone() or ())[0] for words in ("ecl", "harb")]
     assert rare == "'=tag:city' & 'ecl':*"
-    assert common == "'=tag:city'"  # the index would read all 400 of the word
+    # If the tag is rare too, the index would read all of the common word.
+    assert common == ("'=tag:city'" if "rare tag" in case else "'=tag:city' & 'harb':*")
 
 
 @settings(max_examples=few(500))
