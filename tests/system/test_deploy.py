@@ -15,15 +15,19 @@ from typing import Any
 
 import pytest
 
+from app.cli import main
 from app.settings import ROOT, Settings
 from tests.support.deployed import documents, instructions
 
 DEPLOYMENT, SERVICE, BUDGET = documents("deploy/kubernetes.yaml")
 [JOB] = documents("deploy/migrate.yaml")
+[CRON] = documents("deploy/check-objects.yaml")
 [COMPOSE] = documents("compose.yaml")
 POD = DEPLOYMENT["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
 [MIGRATOR] = JOB["spec"]["template"]["spec"]["containers"]
+CHECK_POD = CRON["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+[CHECKER] = CHECK_POD["containers"]
 ENVIRONMENT = {each["name"]: each["value"] for each in CONTAINER["env"]}
 OTHERS = {
     "AWS_REGION",
@@ -46,7 +50,7 @@ def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
 
 
 @pytest.mark.parametrize("version", ["1.30", "1.37"])
-@pytest.mark.parametrize("document", [DEPLOYMENT, SERVICE, BUDGET, JOB], ids=lambda document: document["kind"])
+@pytest.mark.parametrize("document", [DEPLOYMENT, SERVICE, BUDGET, JOB, CRON], ids=lambda document: document["kind"])
 def test_kubernetes_takes_it(document: dict[str, Any], version: str) -> None:
     import kubernetes_validate  # here, as below: its import is slow, and each process of the suite collects this module
 
@@ -72,7 +76,7 @@ def test_each_variable_is_one_that_the_service_reads(
 
 
 def test_secrets_are_files_where_the_service_looks_for_them() -> None:
-    for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"])):
+    for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"]), (CHECKER, CHECK_POD)):
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         assert {volume["name"] for volume in spec["volumes"]} == set(mounts) == {"tmp", "secrets"}
         assert {"name": "SECRETS_DIR", "value": mounts["secrets"]} in container["env"]
@@ -119,7 +123,7 @@ def test_all_find_each_other_by_the_same_labels() -> None:
         assert selector == {"matchLabels": labels}
     assert SERVICE["spec"]["selector"] == labels
     assert JOB["spec"]["template"]["metadata"]["labels"] != labels
-    assert MIGRATOR["image"] == CONTAINER["image"]
+    assert MIGRATOR["image"] == CHECKER["image"] == CONTAINER["image"]
 
 
 def test_it_has_the_time_that_it_takes_to_end() -> None:
@@ -132,7 +136,7 @@ def test_it_has_the_time_that_it_takes_to_end() -> None:
 
 
 def test_it_has_no_rights_that_it_does_not_need() -> None:
-    for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"])):
+    for container, spec in ((CONTAINER, POD), (MIGRATOR, JOB["spec"]["template"]["spec"]), (CHECKER, CHECK_POD)):
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -147,11 +151,15 @@ def test_it_has_no_rights_that_it_does_not_need() -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
+def unit(name: str) -> dict[str, str]:
+    """The last value of each name in a unit of systemd."""
+    lines = (ROOT / "deploy" / "systemd" / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]\w+=", line))
+
+
 def test_the_systemd_unit_is_right() -> None:
     """It has the time to end, and the decoder can confine itself. systemd itself verifies the rest, if it is here."""
-    unit = ROOT / "deploy" / "systemd" / "images.service"
-    values = dict(line.split("=", 1) for line in unit.read_text().splitlines() if re.match(r"[A-Z]\w+=", line))
-
+    values = unit("images.service")
     assert (ROOT / Path(values["ExecStart"]).relative_to(values["WorkingDirectory"])).is_file()
     assert (ROOT / Path(values["ExecStartPost"]).relative_to(values["WorkingDirectory"])).is_file()
     assert int(values["TimeoutStopSec"]) >= 10 + 30 + 15
@@ -159,9 +167,23 @@ def test_the_systemd_unit_is_right() -> None:
     assert values["OOMPolicy"] == "continue"  # else a decoder that the kernel kills ends the service
     assert {"seccomp", "landlock_restrict_self"} <= set(values["SystemCallFilter"].split())
     if shutil.which("systemd-analyze"):
-        done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+        units = sorted((ROOT / "deploy" / "systemd").glob("images*"))
+        done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True)
         other = [line for line in done.stderr.splitlines() if "is not executable" not in line]
         assert other == []
+
+
+def test_the_nightly_check_is_one_of_the_service() -> None:
+    """It has the settings and the rights of the service, and a command that the CLI knows."""
+    service, check = (unit("images.service"), unit("images-check.service"))
+    for name in ("User", "WorkingDirectory", "EnvironmentFile", "ProtectSystem", "NoNewPrivileges", "StateDirectory"):
+        assert check[name] == service[name]
+    command = check["ExecStart"].removeprefix("/srv/images/.venv/bin/")
+    assert command in CHECKER["args"][-1]
+    assert command in (ROOT / "docs" / "how-to" / "operate" / "check-the-object-store.md").read_text()
+    assert main.run([*command.split()[1:], "--help"]) == 0
+    environment = {each["name"]: each["value"] for each in CHECKER["env"]}
+    assert environment.items() <= ENVIRONMENT.items()
 
 
 WAIT_UNTIL_READY = ROOT / "deploy" / "systemd" / "wait-until-ready"
