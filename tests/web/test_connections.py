@@ -19,7 +19,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from app.web.server import accepting, lingering, protocol
+from app.web.server import accepting, heads, lingering, protocol
 from app.web.server.request_log import REJECTION
 from app.web.server.response import Cycle
 from tests.conftest import free_port
@@ -39,6 +39,7 @@ class Service:
     def __init__(self, loop: str = "auto") -> None:
         self.port = free_port()
         self.seen: list[str] = []
+        self.may_answer = threading.Event()  # for requests to /wait
         config = uvicorn.Config(
             self.app,
             loop=loop,
@@ -57,6 +58,8 @@ class Service:
         if scope["path"] == "/body":
             while (message := await receive())["type"] == "http.request" and message.get("more_body"):
                 pass
+        if scope["path"] == "/wait":
+            await asyncio.to_thread(self.may_answer.wait)
         if scope["path"] == "/slow":
             await asyncio.sleep(SLOW)
         if scope["path"] == "/stream":
@@ -456,7 +459,7 @@ def test_a_body_of_chunks_with_one_byte_ends_the_connection(service: Service, pa
 
 async def test_heads_that_are_not_complete_have_a_budget_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, 10,000 connections of clients without a token hold hundreds of MiB."""
-    monkeypatch.setattr(protocol, "MAX_HELD_BYTES", 100_000)
+    monkeypatch.setattr(heads, "MAX_HELD_BYTES", 100_000)
     large, many = GET[:-2] + b"a: %s\r\n" % bytes(20_000).replace(b"\0", b"x"), GET[:-2] + b"a:\r\n" * 150
     connections = [connected(protocol.HttpProtocol) for _ in range(8)]
     for connection, head in zip(connections, [large, large, large, large, many, many, large, GET[:-2]], strict=True):
@@ -469,7 +472,8 @@ async def test_heads_that_are_not_complete_have_a_budget_of_memory(monkeypatch: 
     assert [len(headers) for headers in held[4:]] == [150, 0, 0, 0]
     for connection in connections:
         connection.connection_lost(None)
-    assert protocol.HttpProtocol._held_by_all == 0
+    assert protocol.HttpProtocol._heads.total == 0
+    assert protocol.HttpProtocol._heads.held == {}
 
 
 async def test_connections_with_tiny_chunks_take_turns() -> None:
@@ -645,12 +649,12 @@ def full(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
     return service
 
 
-def open_connections(service: Service, stack: ExitStack, number: int) -> list[socket.socket]:
-    """Open connections one after the other."""
+def open_connections(service: Service, stack: ExitStack, number: int, others: int = 0) -> list[socket.socket]:
+    """Open connections one after the other, beside others."""
     clients = []
     for _ in range(number):
         clients.append(stack.enter_context(service.connect()))
-        wait_until(lambda: service.connections == len(clients))
+        wait_until(lambda: service.connections == others + len(clients))
     return clients
 
 
@@ -694,6 +698,38 @@ def test_beyond_the_limit_the_connection_that_waited_longest_gives_way(
 
         assert rest(silent) == b""
     assert "closed 1 idle connection" in caplog.text
+
+
+def test_the_oldest_connections_without_a_complete_head_give_way(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those whose requests run stay, and those that wait for a next request."""
+    monkeypatch.setattr(heads, "MAX_WAITING", 3)
+    monkeypatch.setattr(protocol, "DEFAULT_REQUEST_TIMEOUT", 20)
+    with ExitStack() as stack, caplog.at_level(logging.WARNING):
+        stack.callback(service.may_answer.set)
+        used, busy = open_connections(service, stack, 2)
+        used.sendall(GET)
+        assert used.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        busy.sendall(GET.replace(b"/ ", b"/wait ", 1))
+        wait_until(lambda: "/wait" in service.seen)
+        busy.sendall(GET[:9])
+        wait_until(lambda: len(protocol.HttpProtocol._heads.held) == 1)
+        silent, begun = open_connections(service, stack, 2, others=2)
+        begun.sendall(GET)
+        assert begun.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        begun.sendall(GET[:9])
+        wait_until(lambda: len(protocol.HttpProtocol._heads.held) == 3)
+        stack.enter_context(service.connect())
+
+        assert rest(silent) == b""
+        service.may_answer.set()
+        assert busy.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        used.sendall(GET)
+        assert used.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        begun.sendall(GET[9:])
+        assert begun.recv(65_536).startswith(b"HTTP/1.1 200 ")
+    assert caplog.messages == ["closed 1 idle connection to make room for a new one"]
 
 
 @pytest.mark.parametrize(

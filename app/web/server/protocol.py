@@ -19,6 +19,7 @@ from app.text import count
 from app.web.limits import STALL_TIMEOUT
 from app.web.problems import ProblemError
 from app.web.server.accepting import max_connections, spread
+from app.web.server.heads import Heads
 from app.web.server.lingering import LINGER_BYTES, LINGER_HEAD_BYTES, LingeringTransport
 from app.web.server.parser import Parser
 from app.web.server.request_log import REJECTION
@@ -33,9 +34,6 @@ PIECE = 16_384  # bytes that are parsed at once
 MANY_CHUNKS = 256  # in a piece: they take milliseconds, so such connections take turns
 MIN_READ_BYTES = 16_384  # a client that reads less in STALL_TIMEOUT is given up
 MAX_UNREAD_BYTES = 128 * 1024**2  # of responses that wait for their clients, in a process
-MAX_HELD_BYTES = 32 * 1024**2  # of heads that are not complete, in a process: beyond it, only small ones are accepted
-SMALL_HEAD = 6144  # bytes
-HEADER_BYTES = 100  # of memory, besides the text
 MANY_BYTES = 1024**2  # of one response: if more wait, the sum is looked at
 VERSIONS = ("1.1", "1.0")
 HEAD_TOO_LONG = "Request line and headers are too long."
@@ -56,8 +54,8 @@ class HttpProtocol(HttpToolsProtocol):
       LINGER_BYTES. A client that does not read is given up after STALL_TIMEOUT.
     - Turns: after a piece with MANY_CHUNKS, the connection waits for its turn, so that it does not delay the others.
     - Memory: the next request waits until the client reads the response to the one before. If responses of more than
-      MAX_UNREAD_BYTES wait, the clients that have not read for the longest time are given up. If heads of more than
-      MAX_HELD_BYTES are not complete, the next one that is not small gets 503.
+      MAX_UNREAD_BYTES wait, the clients that have not read for the longest time are given up. Heads that are not
+      complete have a budget (heads.py): the next one that is not small gets 503, and the oldest connections are closed.
     - Connections: beyond max_connections() of this process, the ones that have waited longest for a request are closed.
       If a request runs in each of them, the new connection gets 503.
     """
@@ -71,8 +69,7 @@ class HttpProtocol(HttpToolsProtocol):
     _unread_since: float = 0.0  # the loop's time
     _is_next_due: bool = False  # the next request begins when the client has read
     _since: float = 0.0  # the loop's time at which the connection opened, or its last response ended
-    _held: int = 0  # bytes of memory of a head that is not complete, about
-    _held_by_all: ClassVar[int] = 0
+    _heads: ClassVar[Heads] = Heads()
     _turns: ClassVar[Turns] = Turns()
     _waiting: bytes | None = None  # to be parsed at its turn. None if the connection does not wait for one
 
@@ -98,7 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
             if len(self.connections) > 1.5 * max_connections():  # no file descriptor is left for its rest
                 self.transport.end()
         else:
-            self._start()
+            self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -154,28 +151,26 @@ class HttpProtocol(HttpToolsProtocol):
                 self._end(b"431 Request Header Fields Too Large", HEAD_TOO_LONG)
         elif not self._in_body and len(self.headers) > MAX_HEADERS:
             self._end(b"431 Request Header Fields Too Large", TOO_MANY_HEADERS)
-        elif self._hold() > SMALL_HEAD and self._held_by_all > MAX_HELD_BYTES:
-            self._end(
-                b"503 Service Unavailable", "Too many heads are not complete. Try again later.", b"retry-after: 5"
-            )
-        elif self._other and not self._in_body and self._timer is None:
-            self._start()
+        elif self._other and not self._in_body:
+            if not self._heads.hold(self, self._other, len(self.headers)):
+                self._end(
+                    b"503 Service Unavailable", "Too many heads are not complete. Try again later.", b"retry-after: 5"
+                )
+            elif self._timer is None:
+                self._await_head()
         return self._number
 
-    def _hold(self) -> int:
-        """Count the memory of the head, if it is not complete, and return it."""
-        held = 0 if self._in_body or not self._other else self._other + HEADER_BYTES * len(self.headers)
-        HttpProtocol._held_by_all += held - self._held
-        self._held = held
-        return held
+    def _await_head(self) -> None:
+        """Give the client its time for a head. If too many connections wait for one, close the oldest of them."""
+        self._start()
+        if self._heads.wait(self):
+            self._close_oldest([*self._heads.held])
 
     def _release(self) -> None:
         """Free the memory of the head. A client may take long to close its connection."""
-        if self._held and not (self.cycle and self.cycle.scope["headers"] is self.headers):
+        if self._heads.remove(self) and not (self.cycle and self.cycle.scope["headers"] is self.headers):
             self.headers.clear()  # the scope has them too
             self.url = b""
-        HttpProtocol._held_by_all -= self._held
-        self._held = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body or len(self.headers) > MAX_HEADERS:  # a trailer, or a head that is rejected when it ends
@@ -202,6 +197,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
         self._in_body, self._other = True, min(self._other, PIECE)  # bytes of this piece may be body
         self._stop()
+        self._heads.remove(self)
         self.transport.begin()
         super().on_headers_complete()
         if not self.pipeline:
@@ -313,18 +309,17 @@ class HttpProtocol(HttpToolsProtocol):
             self._check_reader()
 
     def _make_room(self) -> bool:
-        """Close the tenth of the connections without a running request that has waited longest, at least one.
+        """Close the connections that have waited longest for a request. Return whether there was one."""
+        waiting = [each for each in self.connections if isinstance(each, HttpProtocol)]
+        return self._close_oldest(sorted(waiting, key=lambda each: each._since))
 
-        Return whether there was one.
-        """
-        waiting: list[HttpProtocol] = [
-            connection
-            for connection in self.connections
-            if isinstance(connection, HttpProtocol) and connection is not self and not connection._is_busy()
-        ]
-        oldest = sorted(waiting, key=lambda connection: connection._since)[: math.ceil(len(waiting) / 10)]
+    def _close_oldest(self, waiting: "list[HttpProtocol]") -> bool:
+        """Close the first tenth of the others in which no request runs, at least one. Return whether there was one."""
+        idle = [each for each in waiting if each is not self and not each._is_busy()]
+        oldest = idle[: math.ceil(len(idle) / 10)]
         for connection in oldest:
             connection.transport.end()
+            connection._release()
             self.connections.discard(connection)
         if oldest:
             logger.warning("closed %s to make room for a new one", count(len(oldest), "idle connection"))
