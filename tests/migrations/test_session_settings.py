@@ -98,6 +98,7 @@ OPERATOR = [
     "max_stack_depth",
     "compute_query_id",
     "pg_stat_statements.*",
+    "plpgsql.*",
     "update_process_title",
     "lc_messages",
     "event_triggers",

@@ -59,7 +59,7 @@ class Half:
     """A file that kills the process when a read reaches the middle of its second part."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.seek = file, file.seek
+        self.file, self.seek, self.tell = file, file.seek, file.tell
 
     def read(self, size: int) -> bytes:
         if self.file.tell() > PART * 3 // 2:

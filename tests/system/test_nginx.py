@@ -194,6 +194,7 @@ class Instance(BaseHTTPRequestHandler):
         if self.status:
             self.send_response(self.status)
             self.send_header("Content-Length", "0")
+            self.send_header("Connection", "close")
             self.end_headers()
 
     do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815

@@ -34,7 +34,7 @@ async def test_the_title_counts_most_then_tags_file_name_and_description(
     insert(connection, filename="2", tags=["harbour"])
     insert(connection, filename="3 harbour")
     insert(connection, filename="4", description="seen in the harbour")
-    insert(connection, filename="5", description="harbours", tags=["a"])
+    insert(connection, filename="5", description="harbourmaster", tags=["a"])
     insert(connection, filename="6", title="Harbour", tags=["a", "harbour"])
     for number in range(others):
         insert(connection, filename=f"other {number}", tags=["harbour" if number % 3 else "b"])
