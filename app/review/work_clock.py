@@ -4,6 +4,7 @@ A review on a busy machine would otherwise save times that are several times as 
 the wait of each process in /proc/PID/schedstat. If the server runs on another machine, the clock is an ordinary one.
 """
 
+import math
 import time
 from pathlib import Path
 
@@ -16,10 +17,16 @@ class WorkClock:
     def __init__(self, connection: Connection) -> None:
         process = Path("/proc", str(connection.info.backend_pid))
         self._waits = process / "schedstat" if _serves(process, connection.info.dbname) else None
+        self._last = -math.inf
 
     def read(self) -> float:
-        """Return the time so far, without the waits for a processor."""
-        return time.perf_counter() - self._waited()
+        """Return the time so far, without the waits for a processor.
+
+        The kernel counts a wait when it has ended, which can be after this clock was read. So that no difference is
+        below zero, a later time is at least the earlier one.
+        """
+        self._last = max(self._last, time.perf_counter() - self._waited())
+        return self._last
 
     def _waited(self) -> float:
         if self._waits is None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from app.review.work_clock import WorkClock, _serves
 
@@ -45,6 +46,17 @@ def test_a_wait_for_something_else_counts(connection: psycopg.Connection) -> Non
     connection.execute("SELECT pg_sleep(0.1)")
 
     assert clock.read() - began > 0.09
+
+
+def test_a_wait_that_the_kernel_counts_later_does_not_turn_time_back(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = WorkClock(connection)
+    began = clock.read()
+
+    monkeypatch.setattr(clock, "_waited", lambda: 3600.0)
+
+    assert clock.read() == began
 
 
 def test_only_the_process_of_the_session_is_read(connection: psycopg.Connection) -> None:
