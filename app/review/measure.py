@@ -132,6 +132,7 @@ class MeasuredRun:
     error: str = ""  # the place (a line, or the commit) and PostgreSQL's message
     unmeasured: list[str] = field(default_factory=list)  # in words, what could not be measured, and why
     renamed: dict[str, str] = field(default_factory=dict)  # tables and indexes: old name to new name
+    is_idle: bool = False  # a backfill that found nothing to write
 
     @property
     def wal(self) -> int:
@@ -179,6 +180,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
     text = path.read_text(encoding="utf-8")
     committing = 0.0
     batches = batches_of(connection, path, MAX_BATCH, BATCH) if "backfill" in directives(path) else None
+    written = _written(connection) if batches else 0
     try:
         if transactional:
             with connection.transaction():
@@ -204,6 +206,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
                 for _ in batches:
                     pass
                 done.steps[0].whole_milliseconds = done.milliseconds + (clock.read() - began) * 1000
+                done.is_idle = _written(connection) == written
         else:
             for line, sql in statements(text):
                 done.steps.append(Step(line, sql))
@@ -300,6 +303,11 @@ def _rows(connection: Connection) -> dict[str, tuple[int, int, int]]:
         run(connection, "flush_counters", "review")
         query = "read_all_rows"
     return {name: (read, changed, added) for name, read, changed, added in run(connection, query, "review")}
+
+
+def _written(connection: Connection) -> int:
+    """Return how many rows all transactions so far have changed and added."""
+    return sum(changed + added for _, changed, added in _rows(connection).values())
 
 
 def _one(connection: Connection, name: str) -> tuple[Any, ...]:

@@ -137,6 +137,8 @@ def _of_run(run: MeasuredRun, rows: dict[str, int]) -> Iterator[Reason]:
         yield Reason("care", f"it was tried without rows in {', '.join(sorted(empty))}, which may have many")
     elif rows and not any(rows.values()):
         yield Reason("care", "it was measured without rows: write a file sql/review/fill_TABLE.sql for each table")
+    if run.is_idle and any(rows.values()):
+        yield Reason("care", "no row needed this backfill, so its time and its locks are not those of a real one")
     worst: dict[str, Reason] = {}  # by table
     for number, step in enumerate(run.steps):
         for lock in sorted(step.locks, key=lambda lock: "reads" not in lock.blocks):

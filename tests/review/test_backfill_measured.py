@@ -13,10 +13,21 @@ def test_a_backfill_is_measured_by_its_batch(tried: Try) -> None:
     )
 
     assert "wait" not in reasons(part)
+    assert not part.reviewed.up.is_idle
     [step] = part.reviewed.up.steps
     assert 0 < step.changed["images"] <= 100
     assert step.whole_milliseconds > step.milliseconds
     assert {lock.mode for lock in step.locks if lock.relation == "images"} == {"ACCESS SHARE", "ROW EXCLUSIVE"}
+
+
+def test_a_backfill_of_rows_that_do_not_need_it_says_nothing_of_its_time(tried: Try) -> None:
+    part = tried(
+        "UPDATE images SET description = 'x' WHERE id BETWEEN $1 AND $2 AND width < 0;",
+        "SELECT 1;",
+        header="-- backfill: images\n",
+    )
+
+    assert "care: no row needed this backfill" in reasons(part)
 
 
 def test_a_backfill_of_another_table_is_an_error(tried: Try) -> None:

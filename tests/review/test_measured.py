@@ -12,9 +12,9 @@ STRONGER = SimpleNamespace(relation="images", table="images", mode="ACCESS EXCLU
 INDEX = SimpleNamespace(relation="images_title_idx", table="images", mode="ACCESS EXCLUSIVE")
 
 
-def measured(path: Path, *, error: str | None = None) -> Any:
+def measured(path: Path, *, error: str | None = None, is_idle: bool = False) -> Any:
     step = SimpleNamespace(milliseconds=1.26, whole_milliseconds=0.0, locks=[STRONGER, LOCK, INDEX])
-    run = SimpleNamespace(error=error, steps=[step])
+    run = SimpleNamespace(error=error, steps=[step], is_idle=is_idle)
     return SimpleNamespace(path=path, up=run, down=None, rows={"images": 20, "_yoyo_migration": 3})
 
 
@@ -26,7 +26,10 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     second.write_text("SELECT 2;\n")
     assert load(tmp_path) == {}
 
-    save(tmp_path, [measured(first), measured(second, error="it failed")], "18.6")
+    third = tmp_path / "migrations" / "0003_three.sql"
+    third.write_text("SELECT 3;\n")
+
+    save(tmp_path, [measured(first), measured(second, error="it failed"), measured(third, is_idle=True)], "18.6")
 
     expected = MeasuredFile({"images": 20}, [MeasuredStatement(1.3, {"images": "ACCESS EXCLUSIVE"})])
     assert load(tmp_path) == {digest(first.read_bytes()).current: expected}
