@@ -38,7 +38,7 @@ def main() -> None:
     capture.prepare()
     optional_formats.prepare(formats)
     libraries = {"libvips": LIBVIPS, "optional": [name for name in optional_formats.installed.values() if name]}
-    answer(peer, sandbox.enter(address_space) | libraries, b"")  # ready
+    answer(peer, sandbox.enter(address_space, peer) | libraries, b"")  # ready
     while received := receive(peer):
         job, descriptors = received
         # By then the worker has given up or is gone. No code handles the signal, so it ends the process.

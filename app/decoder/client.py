@@ -23,6 +23,7 @@ from app.decoder.attempt import Attempt
 from app.decoder.capture_models import Described
 from app.decoder.formats import EXTENSIONS, LENGTHS, OPTIONAL, OUT_OF_MEMORY, Measure, Reading, Sandbox, ThumbnailType
 from app.decoder.stderr import Stderr
+from app.decoder.thread_limit import ThreadLimit, TooManyThreadsError
 from app.errors import REJECTED_IMAGES, LargeImageError, RejectedImageError, StoppingError
 from app.observability import metrics
 from app.observability.logs import logger
@@ -44,6 +45,7 @@ ENVIRONMENT = {
 }
 START_TIMEOUT = 30.0  # seconds. On an idle machine a start takes 0.05 seconds.
 FORBIDDEN_CALL = -signal.SIGSYS  # exit status of a decoder whose sandbox ended it
+TOO_MANY_THREADS = 1000  # in place of an exit status
 CONTENT_BYTES = 64 * 1024**2  # that a decoder has room for, or more if the image that it is started for is larger
 MAX_THUMBNAIL_BYTES = 16 * 1024**2
 MAX_THUMBHASH_BYTES = 25
@@ -51,11 +53,11 @@ MAX_JSON_BYTES = 64 * 1024  # of the JSON object in an answer
 EMPTY = "The file is empty."
 REASONS = {None: "Decoding takes too long.", OUT_OF_MEMORY: "Decoding takes too much memory."}
 # Labels of the metric. Other failures are crashes.
-FAILURES = {None: "time", OUT_OF_MEMORY: "memory", FORBIDDEN_CALL: "forbidden"}
+FAILURES = {None: "time", OUT_OF_MEMORY: "memory", FORBIDDEN_CALL: "forbidden", TOO_MANY_THREADS: "forbidden"}
 
 
 class DecoderError(Exception):
-    """The process ended during a job. `status` is its exit status, or None if the job took too long."""
+    """The process ended during a job. `status` is its exit status, TOO_MANY_THREADS, or None if it took too long."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
@@ -66,6 +68,8 @@ class DecoderError(Exception):
             return "took too long"
         if self.status == FORBIDDEN_CALL:
             return "was ended by its sandbox, because it made a forbidden system call"
+        if self.status == TOO_MANY_THREADS:
+            return "was ended, because it started too many threads"
         if self.status < 0:
             return f"was ended by signal {-self.status} ({signal.strsignal(-self.status)})"
         return "ran out of memory" if self.status == OUT_OF_MEMORY else f"ended with status {self.status}"
@@ -224,6 +228,7 @@ class Process:
             self._opened = opened.pop_all()
         metrics.DECODERS.inc()
         try:
+            self._threads = self._opened.enter_context(ThreadLimit(self._socket, self._process.pid, START_TIMEOUT))
             ready, _ = self._receive(START_TIMEOUT)
             self.sandbox = Sandbox(ready["active"], ready["missing"])
             self.libvips = str(ready["libvips"])
@@ -248,6 +253,9 @@ class Process:
         except TimeoutError:
             self.end(is_fault=True)
             raise DecoderError(None) from None
+        except TooManyThreadsError:
+            self.end(is_fault=True)
+            raise DecoderError(TOO_MANY_THREADS) from None
         except (OSError, EOFError, ValueError):
             raise DecoderError(self.end(is_fault=True)) from None
         self._stderr.log()
@@ -281,7 +289,7 @@ class Process:
         return status
 
     def _receive(self, seconds: float) -> tuple[dict[str, Any], bytes]:
-        self._socket.settimeout(seconds)
+        self._threads.reset()
         deadline = time.monotonic() + seconds
         length, size = LENGTHS.unpack(self._read(LENGTHS.size, deadline))
         if length > MAX_JSON_BYTES or size > MAX_THUMBNAIL_BYTES:
@@ -292,6 +300,7 @@ class Process:
     def _read(self, size: int, deadline: float) -> bytearray:
         read = bytearray()
         while len(read) < size:
+            self._threads.wait(deadline)
             piece = self._socket.recv(size - len(read))
             if not piece:
                 raise EOFError

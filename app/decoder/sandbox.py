@@ -8,6 +8,7 @@ packages for them need libseccomp or a compiler. See docs/decisions/0006-decoder
 import ctypes
 import os
 import resource
+import socket
 import struct
 import sys
 from contextlib import suppress
@@ -20,7 +21,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 # From linux/prctl.h, linux/seccomp.h, linux/audit.h, linux/landlock.h.
 PR_SET_NAME, PR_SET_NO_NEW_PRIVS = 15, 38
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1  # TSYNC: in all threads of the process
-KILL_PROCESS, ERRNO, ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000
+SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 8, 16  # ESRCH: TSYNC reports a failure as an error
+KILL_PROCESS, ERRNO, USER_NOTIF, ALLOW = 0x8000_0000, 0x0005_0000, 0x7FC0_0000, 0x7FFF_0000
 ENOSYS = 38  # errno
 X32_BIT = 0x4000_0000  # set in the numbers of x86-64's second interface, of which the filter knows no call
 LANDLOCK_CREATE_RULESET_VERSION = 1  # flag
@@ -178,10 +180,11 @@ FORBIDDEN: Table = {
 }
 
 
-def enter(address_space: int) -> dict[str, object]:
+def enter(address_space: int, worker: socket.socket) -> dict[str, object]:
     """Confine this process for the rest of its life, and return what is active, and what is missing and why.
 
-    `address_space` is in bytes. The process opens no file afterwards, so every library has to be loaded before.
+    `address_space` is in bytes. The process opens no file afterwards, so every library has to be loaded before. The
+    worker gets one byte and, if this kernel has it, the listener of app/decoder/thread_limit.py.
     """
     active: list[str] = []
     missing: dict[str, str] = {}
@@ -189,6 +192,7 @@ def enter(address_space: int) -> dict[str, object]:
         "limits": lambda: limit(address_space),
         "no_new_privs": _no_new_privileges,
         "landlock": _landlock,
+        "thread limit": lambda: _ask_for_threads(worker),
         "seccomp": _seccomp,
     }.items():
         try:
@@ -201,7 +205,8 @@ def enter(address_space: int) -> dict[str, object]:
 def limit(address_space: int) -> None:
     """Set hard limits, which only a privileged process can raise. A limit of the environment stays if it is smaller.
 
-    RLIMIT_NPROC is not among them. It counts all threads of the user, in other processes and containers too.
+    RLIMIT_NPROC is not among them. It counts all threads of the user, in other processes and containers too, and does
+    not hold for root. See app/decoder/thread_limit.py.
     """
     with suppress(OSError):  # if memory runs out, the kernel ends this process first. Only Linux has it
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -245,6 +250,16 @@ def program(machine: Machine) -> bytes:
     return b"".join(INSTRUCTION.pack(*instruction) for instruction in code)
 
 
+def thread_program(machine: Machine) -> bytes:
+    """Return the filter that asks the listener before `clone`. The other filter decides about all the rest."""
+    code = [
+        (LOAD, 0, 0, NUMBER),
+        *_rule(ALLOWED["clone"][machine.column], [(RETURN, 0, 0, USER_NOTIF)]),
+        (RETURN, 0, 0, ALLOW),
+    ]
+    return b"".join(INSTRUCTION.pack(*instruction) for instruction in code)
+
+
 def _rule(number: int | None, body: list[Instruction]) -> list[Instruction]:
     """Return instructions that run the body if the system call has this number."""
     return [] if number is None else [(EQUAL, 0, len(body), number), *body]
@@ -271,12 +286,30 @@ def _landlock() -> str:
     return f" {version}"
 
 
+def _ask_for_threads(worker: socket.socket) -> None:
+    """Send the worker the listener that decides about each new thread. The filter of _seccomp() forbids to send it."""
+    flags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH | SECCOMP_FILTER_FLAG_NEW_LISTENER
+    try:
+        listener = _install(thread_program(_machine()), flags)
+    except OSError:
+        worker.sendall(b"\0")
+        raise
+    try:
+        socket.send_fds(worker, [b"\0"], [listener])
+    finally:
+        os.close(listener)
+
+
 def _seccomp() -> None:
-    machine = _machine()
-    code = ctypes.create_string_buffer(program(machine))
+    _install(program(_machine()), SECCOMP_FILTER_FLAG_TSYNC)
+
+
+def _install(filter: bytes, flags: int) -> int:
+    """Add a filter of system calls. Return the listener, if the flags ask for one."""
+    code = ctypes.create_string_buffer(filter)
     count = len(code) // INSTRUCTION.size
     pointer = ctypes.create_string_buffer(struct.pack("@HP", count, ctypes.addressof(code)))
-    _call("syscall", machine.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, pointer)
+    return _call("syscall", _machine().seccomp, SECCOMP_SET_MODE_FILTER, flags, pointer)
 
 
 def _machine() -> Machine:

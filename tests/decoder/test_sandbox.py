@@ -369,7 +369,7 @@ def test_the_start_says_what_is_active(capsys: pytest.CaptureFixture[str]) -> No
     report_decoder()
 
     *_, line = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"decoder sandbox: limits, no_new_privs, landlock \d+, seccomp", line)
+    assert re.fullmatch(r"decoder sandbox: limits, no_new_privs, landlock \d+, thread limit, seccomp", line)
 
 
 @pytest.mark.usefixtures("unconfined")
@@ -378,7 +378,8 @@ def test_the_start_warns_of_what_is_missing(capsys: pytest.CaptureFixture[str]) 
 
     *_, line = capsys.readouterr().err.splitlines()
     reason = f"(not available on linux {os.uname().machine})"
-    assert line == (f"warning: decoder sandbox: limits, no_new_privs, without landlock {reason}, seccomp {reason}")
+    missing = ", ".join(f"{part} {reason}" for part in ("landlock", "thread limit", "seccomp"))
+    assert line == f"warning: decoder sandbox: limits, no_new_privs, without {missing}"
     with Codec(1_000_000, 30) as codec:
         assert codec.measure(picture())
 

@@ -45,7 +45,7 @@ SIGNALS = {"segmentation-fault": signal.SIGSEGV, "abort": signal.SIGABRT, "kill"
 
 WRITTEN = Path(tempfile.gettempdir(), "written-by-a-decoder")
 
-work = program.work
+work, send = program.work, program.answer
 
 
 def map_for_writing() -> None:
@@ -89,6 +89,33 @@ def flood(times: int = 100) -> None:
             os.write(2, b'\x1b[2J{"message": "forged"}\n' * 1000)
 
 
+def start_threads(number: int, *, end: bool = False) -> None:
+    """Start threads with little memory, and let each end before the next one, or none."""
+    threading.stack_size(32 * 1024)
+    for _ in range(number):
+        thread = threading.Thread(target=lambda: None if end else time.sleep(60), daemon=True)
+        thread.start()
+        if end:
+            thread.join()
+
+
+def start_threads_later() -> None:
+    """Start threads after the answer."""
+    answered = threading.Event()
+
+    def answer(peer: socket.socket, about: dict[str, object], content: bytes) -> None:
+        send(peer, about, content)
+        answered.set()
+
+    program.answer = answer
+
+    def begin() -> None:
+        answered.wait()
+        start_threads(1000)
+
+    threading.Thread(target=begin, daemon=True).start()
+
+
 def harm(job: dict[str, Any], content: Any, max_pixels: int, formats: list[str]) -> tuple[dict[str, object], bytes]:
     deed = bytes(content).rpartition(MARK)[2].decode(errors="replace")
     if deed in {"sleep", "spin"}:
@@ -114,6 +141,12 @@ def harm(job: dict[str, Any], content: Any, max_pixels: int, formats: list[str])
         threading.Thread(target=flood, args=[sys.maxsize], daemon=True).start()
     elif deed == "flood-and-spin":
         flood(sys.maxsize)
+    elif deed == "threads":
+        start_threads(1000)
+    elif deed == "short-threads":
+        start_threads(1_000_000, end=True)
+    elif deed == "threads-later":
+        start_threads_later()
     elif deed == "close-stderr":
         os.close(2)
     elif deed == "warn":
