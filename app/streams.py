@@ -1,4 +1,8 @@
-"""Standard streams of the `images` and `yoyo` commands: stdout that cannot be written raises OutputError."""
+"""Standard streams of the `images` and `yoyo` commands: stdout that cannot be written raises OutputError.
+
+All text of the commands passes here. A name from a client, a file or the database may have control characters. A
+terminal would obey them, so the streams write their escapes.
+"""
 
 import codecs
 import io
@@ -8,7 +12,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from app.errors import OutputError
-from app.text import escape
+from app.text import escape, without_controls
 
 STDOUT, STDERR = 1, 2  # file descriptors
 ESCAPE = "images-escape"  # name of the error handler of the streams, for codecs
@@ -18,8 +22,13 @@ class _CheckedStdout(io.TextIOWrapper):
     """Standard output that raises OutputError instead of OSError. Nothing above it has to catch one."""
 
     def write(self, text: str) -> int:
+        self.write_exactly(without_controls(text))
+        return len(text)
+
+    def write_exactly(self, text: str) -> None:
+        """Write the text with its control characters."""
         try:
-            return super().write(text)
+            super().write(text)
         except OSError as error:
             raise OutputError("stdout", error) from None
 
@@ -34,13 +43,23 @@ class _LenientStderr(io.TextIOWrapper):
     """Standard error that drops what it cannot write: a message must not end the work that it is about."""
 
     def write(self, text: str) -> int:
+        escaped = without_controls(text.strip("\r"))
+        if "\r" in (text[:1], text[-1:]):  # of a progress bar: it goes back to the start of the line
+            escaped = f"\r{escaped}\r" if text.endswith("\r") else f"\r{escaped}"
         with suppress(OSError):
-            return super().write(text)
+            super().write(escaped)
         return len(text)
 
     def flush(self) -> None:
         with suppress(OSError):
             super().flush()
+
+
+def write_exactly(text: str) -> None:
+    """Write text to stdout with its control characters: colors, or SQL for psql."""
+    write = sys.stdout.write_exactly if isinstance(sys.stdout, _CheckedStdout) else sys.stdout.write
+    write(text)
+    sys.stdout.flush()
 
 
 def _escape_unencodable(error: UnicodeError) -> tuple[str, int]:

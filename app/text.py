@@ -11,6 +11,8 @@ from bisect import bisect_left
 TOKEN, TOKEN_IN_BYTES = (re.compile("images_[A-Za-z0-9_-]{64}"), re.compile(b"images_[A-Za-z0-9_-]{64}"))
 IN_URL = r"://([^/\s:@\"']*):[^/\s@\"']+@"
 PASSWORD, PASSWORD_IN_BYTES = re.compile(IN_URL), re.compile(IN_URL.encode())
+# Characters that a terminal obeys, and those that change the direction of text. A line break and a tab are harmless.
+CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 BYTE_IN_REPR = re.compile(r"(?<!\\)\\udc([89a-f][0-9a-f])")
 
@@ -18,6 +20,11 @@ BYTE_IN_REPR = re.compile(r"(?<!\\)\\udc([89a-f][0-9a-f])")
 def printable(text: str) -> str:
     """Return the text on one line: each character that cannot be printed becomes its escape."""
     return text if text.isprintable() else "".join(c if c.isprintable() else escape(c) for c in text)
+
+
+def without_controls(text: str) -> str:
+    """Return the text, also of several lines, with an escape for each character that a terminal obeys."""
+    return text if text.isprintable() else CONTROL.sub(lambda found: escape(found[0]), text)
 
 
 def without_secrets(text: str) -> str:

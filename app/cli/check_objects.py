@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import re
 import sys
 from collections import Counter
@@ -15,7 +16,7 @@ from uuid import UUID
 
 from asyncpg import QueryCanceledError
 from obstore.store import ObjectStore
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 
 from app.catalogue.ownership import State, claim, compare
 from app.cli.failures import FAILURES, failure
@@ -214,7 +215,7 @@ class Check:
             if self._verification is not None:
                 numbers |= {"verified": self._verification.verified, "bytes": self._verification.bytes}
             numbers |= {"found": self.found, "removed": self.removed, "young": self.young}
-            self._print(f'], "summary": {to_json(numbers).decode()}}}')
+            self._print(f'], "summary": {json.dumps(numbers)}}}')
         else:
             self._print(self.summary())
 
@@ -364,7 +365,7 @@ class Check:
             return
         text = str(finding)
         if self._json:
-            text = ("," if self.found else "") + to_json(asdict(finding)).decode()
+            text = ("," if self.found else "") + json.dumps(to_jsonable_python(asdict(finding)))
         self.found += 1
         self.removed += finding.removed
         self._kinds[finding.kind] += 1

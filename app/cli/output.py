@@ -3,6 +3,7 @@
 Output that cannot be written (closed pipe, full disk) becomes an OutputError here and in app/streams.py.
 """
 
+import codecs
 import io
 import os
 import re
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import TextIO
 
 from app.errors import CommandError, OutputError
-from app.streams import STDOUT
+from app.streams import STDOUT, write_exactly
+from app.text import CONTROL, without_controls
 from app.verbosity import verbosity
 
 GREEN, YELLOW, RED = 32, 33, 31  # ANSI codes
@@ -51,7 +53,8 @@ def open_output(path: Path | None) -> Iterator[Callable[[bytes], None]]:
     /dev/null, is written to directly. Raises OutputError.
     """
     if path is None:
-        yield _writer(STDOUT, "stdout")
+        write = _writer(STDOUT, "stdout")
+        yield _escaping(write) if os.isatty(STDOUT) else write
         return
     target = path.resolve()
     if target.exists() and not target.is_file():
@@ -102,6 +105,16 @@ def _writer(descriptor: int, name: str) -> Callable[[bytes], None]:
     return write
 
 
+def _escaping(write: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Return a function that writes UTF-8 to a terminal, with the escape of JSON for each control character."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write_escaped(content: bytes) -> None:
+        write(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", decoder.decode(content)).encode())
+
+    return write_escaped
+
+
 def note(text: str) -> None:
     """Print a message for people to stderr, except with --quiet."""
     if not verbosity.is_quiet:
@@ -110,7 +123,13 @@ def note(text: str) -> None:
 
 def print_verdicts(text: str) -> None:
     """Print text to stdout, with its verdicts in color if stdout is a terminal."""
-    print(color_verdicts(text) if shows_colors(sys.stdout) else text, flush=True)
+    text = without_controls(text)
+    write_exactly(f"{color_verdicts(text) if shows_colors(sys.stdout) else text}\n")
+
+
+def print_exactly(text: str) -> None:
+    """Print text for a program to stdout. Only a terminal gets escapes for its control characters."""
+    write_exactly(f"{without_controls(text) if sys.stdout.isatty() else text}\n")
 
 
 def shows_colors(stream: TextIO) -> bool:

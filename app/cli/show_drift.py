@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import psycopg
 
-from app.cli.output import note, print_verdicts
+from app.cli.output import note, print_exactly, print_verdicts
 from app.errors import CommandError, ExitCode
 from app.migrations import drift_fix, ledger
 from app.migrations.connection import explain, reading, reject_other_schema, run, sentence
@@ -29,7 +29,7 @@ def show_drift(format: str) -> ExitCode:
         if any("CONCURRENTLY" in statement for statement in statements):
             print("-- CONCURRENTLY cannot run in a transaction: use no BEGIN, and not --single-transaction of psql.")
         for statement in statements:
-            print(statement)
+            print_exactly(statement)
     else:
         for words in found.words:
             print(f"drift: {words}")
