@@ -3,6 +3,9 @@
 That the image is built, and runs, needs what builds images: docs/how-to/operate/run-a-container.md.
 """
 
+import base64
+import hashlib
+import hmac
 import os
 import re
 import shutil
@@ -13,10 +16,13 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import psycopg
 import pytest
 
 from app.cli import main
+from app.embedded_postgres import binaries
 from app.settings import ROOT, Settings
+from tests.conftest import VERSION
 from tests.support.deployed import documents, instructions
 
 DEPLOYMENT, SERVICE, BUDGET = documents("deploy/kubernetes.yaml")
@@ -86,6 +92,49 @@ def test_secrets_are_files_where_the_service_looks_for_them() -> None:
     for name in [*keys, *COMPOSE["services"]["images"]["secrets"]]:
         assert name.lower() in Settings.model_fields
     assert all("file" in secret for secret in COMPOSE["secrets"].values())
+
+
+def test_compose_gives_the_service_the_two_roles(
+    empty_database: str, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    """The service is images_app, and its migrator images_owner. Each has a password of its own."""
+    (tmp_path / "deploy").mkdir()
+    script = shutil.copy(ROOT / "deploy" / "compose-secrets", tmp_path / "deploy")
+    for _ in range(2):
+        subprocess.run([script], cwd="/", check=True)
+        files = {name: (tmp_path / secret["file"]).read_text() for name, secret in COMPOSE["secrets"].items()}
+        (tmp_path / "secrets" / "app_password").write_text("kept")
+    services = COMPOSE["services"]
+    mounts = dict(mount.split(":")[:2] for mount in services["postgres"]["volumes"])
+    folder = Path(mounts["./deploy/compose-roles.sql"]).parent
+    assert (folder / "../sql").resolve() == Path(mounts["./sql"])
+
+    command = ["psql", "--no-psqlrc", "--quiet", "-v", f"secrets={tmp_path / 'secrets'}", "-d", empty_database, "-f"]
+    done = subprocess.run(
+        [binaries(VERSION) / command[0], *command[1:], ROOT / "deploy" / "compose-roles.sql"],
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert files["app_password"] == "kept"
+    assert {*services["images"]["secrets"]} == {"database_url", "migration_database_url"}
+    for url, role in (("database_url", "app"), ("migration_database_url", "owner")):
+        password = files[f"{role}_password"]
+        assert files[url] == f"postgresql://images_{role}:{password}@postgres/images"
+        assert f"{role}_password" in services["postgres"]["secrets"]
+        stored = admin.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [f"images_{role}"]).fetchone()
+        assert stored is not None
+        assert fits(password, stored[0])
+        admin.execute(f"ALTER ROLE images_{role} PASSWORD NULL")
+
+
+def fits(password: str, verifier: str) -> bool:
+    """Return whether PostgreSQL would accept the password for this SCRAM verifier."""
+    _, rounds, salt, stored, _ = re.split(r"[$:]", verifier)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    return base64.b64encode(hashlib.sha256(key).digest()).decode() == stored
 
 
 def test_only_the_job_needs_the_password_of_the_owner() -> None:
