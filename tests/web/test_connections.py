@@ -716,9 +716,8 @@ def test_the_oldest_connections_without_a_complete_head_give_way(
         busy.sendall(GET[:9])
         wait_until(lambda: len(protocol.HttpProtocol._heads.held) == 1)
         silent, begun = open_connections(service, stack, 2, others=2)
-        begun.sendall(GET)
+        begun.sendall(GET + GET[:9])
         assert begun.recv(65_536).startswith(b"HTTP/1.1 200 ")
-        begun.sendall(GET[:9])
         wait_until(lambda: len(protocol.HttpProtocol._heads.held) == 3)
         stack.enter_context(service.connect())
 

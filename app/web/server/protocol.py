@@ -61,6 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     _in_body: bool = False  # the head is complete, and the message is not
+    _has_begun: bool = False  # a head has begun, perhaps in a piece that ended another message, and is not complete
     _other: int = 0  # bytes of the message that are not body. Each byte of the body makes up for two
     _running: RequestResponseCycle | None = None  # the request that is answered; uvicorn's `cycle` is the last one
     _full: bool = False  # more requests waited than MAX_QUEUED: nothing more is read
@@ -136,8 +137,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _receive(self, data: bytes) -> int:
         """Parse a piece, and return how many chunks of a body it has."""
-        self._other += len(data)
-        self._number = 0
+        self._other, self._number = self._other + len(data), 0
         super().data_received(data)
         self._take_body()
         if self.transport.is_closing():
@@ -151,8 +151,8 @@ class HttpProtocol(HttpToolsProtocol):
                 self._end(b"431 Request Header Fields Too Large", HEAD_TOO_LONG)
         elif not self._in_body and len(self.headers) > MAX_HEADERS:
             self._end(b"431 Request Header Fields Too Large", TOO_MANY_HEADERS)
-        elif self._other and not self._in_body:
-            if not self._heads.hold(self, self._other, len(self.headers)):
+        elif not self._in_body and (self._other or self._has_begun):
+            if not self._heads.hold(self, self._other or len(data), len(self.headers)):
                 self._end(
                     b"503 Service Unavailable", "Too many heads are not complete. Try again later.", b"retry-after: 5"
                 )
@@ -172,12 +172,17 @@ class HttpProtocol(HttpToolsProtocol):
             self.headers.clear()  # the scope has them too
             self.url = b""
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._has_begun = True
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body or len(self.headers) > MAX_HEADERS:  # a trailer, or a head that is rejected when it ends
             return
         super().on_header(name, value.rstrip(b" \t"))  # httptools keeps the white space behind a value
 
     def on_headers_complete(self) -> None:
+        self._has_begun = False
         if self._full or len(self.pipeline) >= MAX_QUEUED:
             self._full = True
             self.pipeline[0][0].keep_alive = False  # of the last one that waits
