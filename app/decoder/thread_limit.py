@@ -13,7 +13,7 @@ from typing import Self
 
 # From linux/seccomp.h.
 SECCOMP_IOCTL_NOTIF_RECV, SECCOMP_IOCTL_NOTIF_SEND = 0xC050_2100, 0xC018_2101
-SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1
+SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1  # flag
 NOTIFICATION = struct.Struct("=QII64x")  # struct seccomp_notif: id, process, flags, and the call
 RESPONSE = struct.Struct("=QqiI")  # struct seccomp_notif_resp: id, value, error, flags
 
