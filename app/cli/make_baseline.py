@@ -11,6 +11,7 @@ import psycopg
 
 from app.errors import CommandError, UsageError
 from app.migrations.connection import explained, sentence
+from app.migrations.order import find_id
 from app.migrations.validation import faults
 from app.project import Project, current
 from app.review.baseline import Baseline, generate, release_of
@@ -45,10 +46,11 @@ def make_baseline(number: str, release: str | None) -> None:
 
 
 def _index(paths: Sequence[Path], number: str) -> int:
-    found = [index for index, path in enumerate(paths) if path.stem == number or path.stem.startswith(f"{number}_")]
-    if len(found) != 1:
+    known = [path.stem for path in paths]
+    id = find_id(number, known)
+    if id not in known:
         raise UsageError(f'there is no migration "{number}".', "give a number or an ID, such as 0003")
-    return found[0]
+    return known.index(id)
 
 
 def _reject_unfit(baseline: Baseline, paths: Sequence[Path]) -> None:

@@ -13,6 +13,7 @@ from app.cli.output import note
 from app.errors import CommandError, ExitCode, UsageError
 from app.lint import check
 from app.migrations.connection import explained
+from app.migrations.order import find_id
 from app.migrations.status import read_status
 from app.migrations.validation import faults
 from app.program import SCHEMA
@@ -111,13 +112,16 @@ def _measure(
 
 
 def _chosen(names: Sequence[str], known: Sequence[str]) -> set[str]:
-    """Return the IDs for IDs and files, a migration's or its rollback's. Raises UsageError if one does not exist."""
+    """Return the IDs for IDs, unique beginnings of IDs, and files of a migration or its rollback.
+
+    Raises UsageError if one does not exist.
+    """
     chosen = set()
     hint = f"list the migrations: {SCHEMA} status"
     for name in names:
-        id = Path(name).name.removesuffix(".sql").removesuffix(".rollback")
+        id = find_id(Path(name).name.removesuffix(".sql").removesuffix(".rollback"), known)
         if id not in known:
-            near = get_close_matches(id, known, 1) or [other for other in known if other.startswith(id)]
+            near = get_close_matches(id, known, 1)
             raise UsageError(f'there is no migration "{id}".', f"did you mean {near[0]}?" if near else hint)
         chosen.add(id)
     return chosen

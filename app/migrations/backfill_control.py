@@ -12,6 +12,7 @@ from psycopg.errors import InsufficientPrivilege
 from app.errors import CommandError, UsageError
 from app.migrations import backfill, ledger, lock
 from app.migrations.connection import Connection, connect, explain, reading, reject_other_schema, run, sentence
+from app.migrations.order import find_id
 from app.migrations.session import Session
 from app.program import SCHEMA
 from app.project import current
@@ -135,9 +136,8 @@ def change(settings: Settings, name: str, state: str, folder: Path | None = None
 
 
 def _find(known: Iterable[Progress], name: str) -> Progress:
-    found = [each for each in known if each.id.startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"several backfills begin with {name}: {', '.join(each.id for each in found)}.", LIST)
-    raise UsageError(f"there is no backfill {name}.", LIST)
+    backfills = {each.id: each for each in known}
+    id = find_id(name, backfills)
+    if id not in backfills:
+        raise UsageError(f"there is no backfill {name}.", LIST)
+    return backfills[id]

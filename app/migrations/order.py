@@ -71,7 +71,7 @@ def find_id(name: str, known: Iterable[str]) -> str:
     if name in found or not found:
         return name
     if len(found) > 1:
-        raise UsageError(f"several migrations begin with {name}: {', '.join(found)}.")
+        raise UsageError(f"several migrations begin with {name}: {', '.join(found)}.", "write more of the ID")
     return found[0]
 
 

@@ -14,6 +14,7 @@ from app.migrations import ledger, lock
 from app.migrations.backfill_control import Progress, read_progress
 from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
 from app.migrations.data_loss import count_rows
+from app.migrations.order import find_id
 from app.migrations.validation import faults
 from app.plan.live import read_live
 from app.plan.model import Operation, Plan, PlannedMigration
@@ -86,16 +87,14 @@ def down_to(revision: str) -> Callable[[Sequence[Entry]], list[str]]:
     """
 
     def choose(entries: Sequence[Entry]) -> list[str]:
-        found = [entry.id for entry in entries if entry.id.startswith(revision)]
-        if revision in found:
-            found = [revision]
-        if len(found) != 1:
-            several = f"several migrations begin with {revision}" if found else f'there is no migration "{revision}"'
-            raise UsageError(f"{several}.", f"list the migrations: {SCHEMA} status")
+        known = [entry.id for entry in entries]
+        first = find_id(revision, known)
+        if first not in known:
+            raise UsageError(f'there is no migration "{revision}".', f"list the migrations: {SCHEMA} status")
         return [
             entry.id
             for entry in entries
-            if (entry.applied and entry.id >= found[0]) or (entry.lacking and entry.unfinished)
+            if (entry.applied and entry.id >= first) or (entry.lacking and entry.unfinished)
         ]
 
     return choose

@@ -84,7 +84,8 @@ def check(files: tuple[Path, ...], format: str) -> int:
 def review(migrations: tuple[str, ...], rows: int, save: bool, latest_only: bool, format: str) -> int:
     """Run migrations on a scratch database, and measure them.
 
-    MIGRATION is an ID or a file. Without MIGRATION, the command reviews the pending migrations of the database.
+    MIGRATION is an ID, its number, or a file. Without MIGRATION, the command reviews the pending migrations of the
+    database.
     """
     from app.cli.schema_commands import show_review
 
