@@ -72,6 +72,7 @@ class Reviewed:
     outdated: dict[str, str] = field(default_factory=dict)  # queries of the release before a contract, with the error
     needed: dict[str, str] = field(default_factory=dict)  # queries of this release that failed before, with the error
     unfit: dict[str, str] = field(default_factory=dict)  # queries of this release that fail on its last schema
+    unserved: set[str] = field(default_factory=set)  # queries of both releases that fail as the role of the service
     plans: list[PlanChange] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)  # of the static check, for both files
     allowed: list[tuple[Finding, str]] = field(default_factory=list)  # findings that a comment allows, with its reason
@@ -141,6 +142,7 @@ def review(
         done.append(reviewed)
         if path == migrations[-1]:
             reviewed.unfit = _fails(release, answers, unless={})
+            reviewed.unserved = _unserved(trial, old or release, release)
         if reviewed.stuck:
             break
     return done
@@ -272,6 +274,14 @@ def _fails(release: Release, answers: Answers, unless: Answers) -> dict[str, str
             if isinstance(answer, str) and not isinstance(unless.get((text, words)), str):
                 failing.setdefault(name, answer)
     return failing
+
+
+def _unserved(trial: Trial | None, old: Release, new: Release) -> set[str]:
+    """Return the queries that are the same in both releases, and fail or find no row as the role of the service."""
+    if trial is None:
+        return set()
+    lost = trial.up.emptied.union(*trial.up.refused.values())
+    return {name for name in lost if old.queries.get(name) == new.queries.get(name)}
 
 
 def _change(name: str, words: str, before: Plan | str, after: Plan | str, renamed: dict[str, str]) -> PlanChange:

@@ -71,6 +71,9 @@ def order(reviewed: Reviewed) -> str:
         return "not known: it was not applied"
     if reviewed.unfit:
         return "none works: queries of this release fail on its own schema"
+    if reviewed.unserved and reviewed.trial:
+        lost = f"{min(reviewed.unserved)} of this release fails or finds no row"
+        return f"none works: as {reviewed.trial.role}, {lost} on its own schema"
     if reviewed.failing and reviewed.needed:
         return "no order works: each release needs its own schema. Split the change: expand, migrate, contract"
     if reviewed.failing:
