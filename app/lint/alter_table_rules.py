@@ -11,7 +11,7 @@ from app.lint.alter_table import is_light, rewrites
 from app.lint.catalog import Catalog
 from app.lint.definition_rules import alter_table_definition_faults, type_faults
 from app.lint.findings import Fault, Faults
-from app.lint.index_rules import is_bounded, is_long, is_unique, require_index, same_values
+from app.lint.index_rules import arbiter_waits, is_bounded, is_long, require_index, same_values, unique_keys
 from app.lint.lock_rules import foreign_key_lock
 from app.lint.nodes import (
     SERIALS,
@@ -97,8 +97,9 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
         elif command.subtype == Alter.AT_AttachPartition:
             yield from attach_faults(state, line, table, command.def_)
         state.catalog.alter(table, command, state.file)
-        if busy and command.subtype == Alter.AT_ColumnDefault and is_unique(state, table, command.name):
-            yield from same_values(state, line, table, command.name)
+        if busy and command.subtype == Alter.AT_ColumnDefault:
+            for key in unique_keys(state, table, command.name):
+                yield from same_values(state, line, table, key)
     if costly_types:  # PostgreSQL rewrites the table once for all of them
         why = f"under ACCESS EXCLUSIVE on {table}, {'; '.join(cost for _, cost in sorted(costly_types))}"
         yield Fault(min(costly_types)[0], "type-rewrite", why)
@@ -223,6 +224,8 @@ def _add_constraint(state: MigrationState, line: int, table: str, node: Any) -> 
     elif node.contype == ConstrType.CONSTR_NOTNULL:
         yield from _set_not_null(state, line, table, node.keys[0].sval, scans=not node.skip_validation)
     elif node.contype in {ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_EXCLUSION}:
+        if node.deferrable:
+            yield from arbiter_waits(state, line, table, node)
         if not node.indexname:
             hint = EXCLUDE_HINT if node.contype == ConstrType.CONSTR_EXCLUSION else ""
             yield Fault(line, "constraint-index", f"its index is built under ACCESS EXCLUSIVE on {table}", hint)

@@ -37,6 +37,8 @@ from app.lint.objects import (
     Trigger,
     argument_types,
     column_of,
+    constraints_of,
+    index_of_constraint,
     routine_of,
     trigger_of,
 )
@@ -213,7 +215,7 @@ class Catalog:
         if table not in self.tables or node.colname in self.tables[table].columns:
             return
         self.tables[table].columns[node.colname] = column_of(node, created_by)
-        for constraint in node.constraints or ():
+        for constraint in constraints_of(node):
             if constraint.contype != ConstrType.CONSTR_NOTNULL:
                 self._add_constraint(table, constraint, (node.colname,), created_by, new=True)
 
@@ -242,8 +244,7 @@ class Catalog:
         if kind in {"pkey", "key", "excl"}:
             if node.indexname:
                 self.indexes.pop(node.indexname, None)
-            own = Index(name, table, columns, frozenset(columns), kind != "excl", True, created_by=created_by)
-            self.indexes[name] = own
+            self.indexes[name] = index_of_constraint(node, name, table, columns, created_by)
         for column in columns if kind in {"pkey", "not_null"} and valid else ():
             self._change(table, column, not_null=True)
 

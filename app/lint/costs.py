@@ -124,6 +124,12 @@ def is_null(node: Any) -> bool:
     return node is None or (isinstance(node, ast.A_Const) and bool(node.isnull))
 
 
+def has_not_null(catalog: Catalog, table: str, name: str) -> bool:
+    """Return whether a column is NOT NULL. A CHECK does not count."""
+    column = catalog.column(table, name)
+    return column is not None and column.not_null
+
+
 def never_null(catalog: Catalog, table: str, name: str) -> bool:
     """Return whether a valid constraint excludes NULL, so that SET NOT NULL needs no scan."""
     column = catalog.column(table, name)

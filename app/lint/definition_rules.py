@@ -109,7 +109,16 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.IndexStmt(indexParams=[*parts]) if not node.unique and len(parts) > MAX_COLUMNS:
             why = f"{len(parts)} columns make it large, and the planner seldom needs more than {MAX_COLUMNS}"
             yield Fault(line, "wide-index", why)
-        case ast.AlterSeqStmt(options=[*options]) if (owner := _identity_of(state, node)) and any(
+        case ast.AlterTableStmt(objtype=ObjectType.OBJECT_SEQUENCE, relation=relation, cmds=[*commands]):
+            name = relation_name(relation)
+            user = _identity_of(state, name) or next(dependents.of_sequence(state.catalog, name), "")
+            if user and any(each.subtype == Alter.AT_SetUnLogged for each in commands):
+                why = f"after a crash, {user} gets the numbers of rows that are there"
+                yield Fault(line, "sequence-restart", why, "leave it LOGGED")
+        case ast.DropStmt(removeType=ObjectType.OBJECT_STATISTIC_EXT) if state.before is None:
+            why = "the planner no longer knows how many rows several conditions together find"
+            yield Fault(line, "slower-queries", why)
+        case ast.AlterSeqStmt(options=[*options]) if (owner := _identity_of(state, relation_name(node.sequence))) and any(
             each.defname == "owned_by" for each in options
         ):
             yield rejected(line, f"the sequence belongs to the identity column {owner}")
@@ -127,9 +136,8 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
     yield from _set_value(line, statement)
 
 
-def _identity_of(state: MigrationState, node: Any) -> str:
+def _identity_of(state: MigrationState, name: str) -> str:
     """Return the identity column whose sequence has this name, or ""."""
-    name = relation_name(node.sequence)
     for table_name, table in state.catalog.tables.items():
         for column in table.columns.values():
             if column.is_identity and name == f"{table_name}_{column.name}_seq":

@@ -41,6 +41,12 @@ def executed_texts(expression: str, variables: Mapping[str, list[str]]) -> list[
     return [text for text in found if text and text != UNKNOWN]
 
 
+def constant_sql(node: Any) -> str:
+    """Return the text that an expression of constants makes, or "" if nothing of it is known."""
+    text = _text(node, {})
+    return "" if text == UNKNOWN else text
+
+
 def is_guess(text: str) -> bool:
     """Return whether a text has a name that is not known."""
     return UNKNOWN in text

@@ -21,7 +21,9 @@ from app.lint.nodes import (
     qualified,
     qualified_name,
     relation_name,
+    split_name,
 )
+from app.lint.objects import Constraint, Index
 from app.lint.parser import Statement
 from app.lint.rules import CARE
 from app.lint.state import MigrationState
@@ -30,6 +32,7 @@ SYSTEM_COLUMNS = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW}
 NEEDS_CONSTRAINT = {Alter.AT_ValidateConstraint, Alter.AT_DropConstraint, Alter.AT_AlterConstraint}
 DROPS = {Alter.AT_DropConstraint, Alter.AT_DropColumn}  # a column takes its constraints along
+OF_TRIGGERS = {Alter.AT_EnableTrig, Alter.AT_DisableTrig, Alter.AT_EnableAlwaysTrig, Alter.AT_EnableReplicaTrig}
 NOT_NULL = re.compile(r"_not_null[0-9]*$")
 NAMED = {ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT, ObjectType.OBJECT_TABLE}
 
@@ -51,6 +54,8 @@ def existence_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield from _missing_table(state, line, relation)
             if kind == ObjectType.OBJECT_COLUMN:
                 yield from _missing_columns(state, line, relation_name(relation), {node.subname})
+                if state.catalog.column(relation_name(relation), node.newname):
+                    yield _rejected(line, f"{relation_name(relation)} has a column {node.newname} already")
             elif kind == ObjectType.OBJECT_TABCONSTRAINT:
                 yield from _missing_constraint(state, line, relation_name(relation), node.subname)
             elif (new := qualified(relation.schemaname, str(node.newname))) in _relations(state):
@@ -61,6 +66,8 @@ def existence_faults(state: MigrationState, statement: Statement) -> Faults:
                 yield _rejected(line, f"{relation_name(relation)} has a trigger {node.trigname} already")
         case ast.DropStmt(missing_ok=False):
             yield from _dropped(state, line, node)
+        case ast.AlterPolicyStmt(table=relation, policy_name=str(name)):
+            yield from _missing_part(state, line, "policy", (relation_name(relation), name))
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=[*parts]):
             name = qualified_name(parts)
             yield from _missing_table(state, line, ast.RangeVar(relname=name, schemaname=None))
@@ -69,9 +76,11 @@ def existence_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TABCONSTRAINT, object=[*parts, ast.String(sval=str(name))]):
             yield from _missing_constraint(state, line, qualified_name(parts), name)
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TRIGGER, object=[*parts, ast.String(sval=str(name))]):
-            table = qualified_name(parts)
-            if table in state.catalog.tables and (table, name) not in state.catalog.triggers:
-                yield _rejected(line, f"{table} has no trigger {name}")
+            yield from _missing_part(state, line, "trigger", (qualified_name(parts), name))
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_INDEX, object=[*parts]):
+            if (name := qualified_name(parts).rpartition(".")[2]) not in state.catalog.indexes:
+                why = f"no file creates the index {name}: if nothing else does, PostgreSQL rejects the statement"
+                yield Fault(line, "rejected", why, "correct the name", CARE)
         case ast.AlterEnumStmt(typeName=name) if qualified_name(name) in state.catalog.enums:
             yield from _values(line, node, qualified_name(name), state.catalog.enums[qualified_name(name)])
         case ast.CreateEnumStmt(typeName=name) | ast.CreateDomainStmt(domainname=name):
@@ -129,16 +138,23 @@ def _constraints(state: MigrationState, statement: Statement) -> Faults:
     commands = list(zip(statement.lines, node.cmds or (), strict=True))
     dropped = {each.name for _, each in commands if each.subtype in DROPS}
     added = {each.def_.colname for _, each in commands if each.subtype == Alter.AT_AddColumn}
+    named: set[str | None] = set()
     for line, command in commands:
         new = command.def_
         if command.subtype == Alter.AT_AddConstraint:
             yield from _missing_columns(state, line, table, {*constraint_columns(new)} - added)
             former = known.constraints.get(new.conname)
-            if former and not {former.name, *former.columns} & dropped:
+            if (former and not {former.name, *former.columns} & dropped) or new.conname in named:
                 yield _rejected(line, f"{table} has a constraint {new.conname} already")
+            named |= {new.conname} - {None}
+        elif command.subtype in OF_TRIGGERS and not command.name.startswith("RI_"):  # of a foreign key
+            yield from _missing_part(state, line, "trigger", (table, command.name))
         elif command.subtype in NEEDS_CONSTRAINT and not command.missing_ok:
             name = command.name or getattr(new, "conname", None) or ""
             yield from _missing_constraint(state, line, table, name)
+            if command.subtype == Alter.AT_AlterConstraint and new.alterDeferrability and name in known.constraints:
+                if known.constraints[name].kind != "fkey":
+                    yield _rejected(line, f"{name} is no foreign key, and only such a constraint can become DEFERRABLE")
 
 
 def _missing_constraint(state: MigrationState, line: int, table: str, name: str | None) -> Faults:
@@ -158,11 +174,22 @@ def _values(line: int, node: Any, name: str, values: tuple[str, ...]) -> Faults:
             yield _rejected(line, f"{name} has no value {each!r}")
 
 
+def _missing_part(state: MigrationState, line: int, kind: str, key: tuple[str, str]) -> Faults:
+    """Yield the fault of a trigger or a policy that a table in the catalog lacks."""
+    known = state.catalog.triggers if kind == "trigger" else state.catalog.policies
+    if key[0] in state.catalog.tables and key not in known:
+        yield _rejected(line, f"{key[0]} has no {kind} {key[1]}")
+
+
 def _dropped(state: MigrationState, line: int, node: ast.DropStmt) -> Faults:
     for name in dropped_names(node):
         if node.removeType in TABLES:
             schema, _, short = name.rpartition(".")
             yield from _missing_table(state, line, ast.RangeVar(relname=short, schemaname=schema or None))
+        elif node.removeType == ObjectType.OBJECT_TRIGGER:
+            yield from _missing_part(state, line, "trigger", split_name(name))
+        elif node.removeType == ObjectType.OBJECT_POLICY:
+            yield from _missing_part(state, line, "policy", split_name(name))
         elif node.removeType in ROUTINES and "." not in name and name not in state.catalog.routines:
             why = f"no file creates the function {name}: if nothing else does, PostgreSQL rejects the statement"
             yield Fault(line, "rejected", why, "correct the name, or add IF EXISTS", CARE)
@@ -191,6 +218,16 @@ def _lasts(state: MigrationState, node: Any) -> bool:
     return name not in state.catalog.temporary and not (known and known.is_unlogged)
 
 
+def _key_columns(keys: list[Constraint]) -> tuple[str, ...]:
+    return keys[0].columns if keys else ()
+
+
+def _waiting(indexes: list[Index], columns: Set[str]) -> str:
+    """Return the DEFERRABLE constraint that has these columns, or "" if there is none, or another unique index."""
+    own = [each for each in indexes if {*each.columns} == columns]
+    return own[0].name if own and all(each.can_wait for each in own) else ""
+
+
 def _foreign_key(state: MigrationState, line: int, table: str, node: ast.Constraint, *, lasts: bool) -> Faults:
     """Yield the fault of a foreign key to a missing column, or to columns that no unique index has."""
     relation: Any = node.pktable
@@ -204,13 +241,16 @@ def _foreign_key(state: MigrationState, line: int, table: str, node: ast.Constra
     known = state.catalog.tables.get(target)
     if missing or known is None or not known.is_complete or known.kind != "table":
         return
-    unique = [set(each.columns) for each in state.catalog.indexes_of(target) if each.unique and each.is_plain]
+    indexes = [each for each in state.catalog.indexes_of(target) if each.unique and each.is_plain]
+    unique = [set(each.columns) for each in indexes if not each.can_wait]
     keys = [each for each in state.catalog.constraints(target) if each.kind == "pkey"]
     own = max(len(constraint_columns(node)), 1)  # REFERENCES of a column does not name it
     if lasts and (known.is_unlogged or target in state.catalog.temporary):
         yield _rejected(line, f"{target} loses its rows in a crash or at the end of the session, and {table} does not")
     elif not referenced and keys and len(keys[0].columns) != own:
         yield _rejected(line, f"the primary key of {target} has {len(keys[0].columns)} columns")
+    elif late := _waiting(indexes, referenced or {*_key_columns(keys)}):
+        yield _rejected(line, f"a foreign key cannot refer to {late}, which is DEFERRABLE")
     elif referenced and referenced not in unique:
         yield _rejected(line, f"no unique index of {target} has {', '.join(sorted(referenced))}")
     elif not referenced and not keys:

@@ -1,4 +1,4 @@
-"""Functions of PostgreSQL 15 to 18, by volatility, and those that PostgreSQL 15 does not have.
+"""Functions of PostgreSQL 15 to 18, by volatility, and those that PostgreSQL 15 does not have; and fixed settings.
 
 `python -m tests.support.functions` writes functions.json from the system catalogs of the servers, and a test compares
 it with one.
@@ -35,10 +35,12 @@ TIMES = {"date", "time", "timetz", "timestamp", "timestamptz"}
 TEXTS = {"text", "varchar", "bpchar"}
 BY_ZONE = {"date_trunc", "date_part", "extract", "age", "to_char"}
 BY_CONFIGURATION = {"to_tsvector", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "to_tsquery"}
+OF_TEXT = {"lower", "upper", "left", "right", "btrim", "substr", "trim", "replace", "regexp_replace", "split_part"}
+OF_TEXT |= {"jsonb_extract_path_text", "json_extract_path_text", "substring"}
 TO_TEXT = {"->>", "#>>", "||"}
 
 
-def _type(node: Any, columns: dict[str, str]) -> str:
+def expression_type(node: Any, columns: dict[str, str]) -> str:
     """Return the type of an expression as in pg_type, or "" if it is not known."""
     match node:
         case ast.ColumnRef(fields=[*_, ast.String(sval=str(name))]):
@@ -47,10 +49,10 @@ def _type(node: Any, columns: dict[str, str]) -> str:
             return type_name(node.typeName)
         case ast.A_Expr(name=[ast.String(sval=operator)]) if operator in TO_TEXT:
             return "text"
-        case ast.FuncCall() if qualified_name(node.funcname) in {"lower", "upper", "left", "right", "btrim", "substr"}:
+        case ast.FuncCall() if qualified_name(node.funcname).removeprefix("pg_catalog.") in OF_TEXT:
             return "text"
         case ast.FuncCall(funcname=[*_, ast.String(sval="timezone")], args=[_, value]):  # AT TIME ZONE
-            return {"timestamptz": "timestamp", "timestamp": "timestamptz"}.get(_type(value, columns), "")
+            return {"timestamptz": "timestamp", "timestamp": "timestamptz"}.get(expression_type(value, columns), "")
         case _:
             return ""
 
@@ -59,13 +61,13 @@ def _depends_on_settings(node: Any, columns: dict[str, str]) -> str:
     """Return a cast or call whose result depends on TimeZone, DateStyle or the search configuration, or ""."""
     match node:
         case ast.TypeCast(arg=value):
-            old, new = _type(value, columns), type_name(node.typeName)
+            old, new = expression_type(value, columns), type_name(node.typeName)
             by_zone = "timestamptz" in {old, new} and {old, new} <= TIMES and old != new
             if by_zone or (old in TEXTS and new in TIMES) or (old in TIMES and new in TEXTS):
                 return f"the cast from {old} to {new}"
         case ast.FuncCall(args=[*values]):
             name = qualified_name(node.funcname).removeprefix("pg_catalog.")
-            if name in BY_ZONE and any(_type(each, columns) == "timestamptz" for each in values):
+            if name in BY_ZONE and any(expression_type(each, columns) == "timestamptz" for each in values):
                 return f"{name}() of a timestamptz"
             if name in BY_CONFIGURATION and len(values) == 1:
                 return f"{name}() without a configuration"
@@ -105,3 +107,8 @@ def is_built_in(name: str) -> bool:
     """Return whether a function is one of PostgreSQL."""
     short = name.removeprefix("pg_catalog.")
     return any(short in _names(kind) for kind in ("immutable", "stable", "volatile", "mixed"))
+
+
+def is_fixed_setting(name: str) -> bool:
+    """Return whether only the configuration of the server can have a setting, and no session, role or database."""
+    return name.lower() in _names("fixed settings")

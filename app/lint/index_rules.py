@@ -1,6 +1,6 @@
 """Rules about indexes: columns that each edit changes, calls that PostgreSQL rejects, foreign keys without an index."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pglast import ast
@@ -10,7 +10,7 @@ from app.lint import costs
 from app.lint.extensions import EXTENSIONS
 from app.lint.findings import Fault, Faults
 from app.lint.functions import changing
-from app.lint.nodes import columns_in, qualified_name, relation_name, type_name, walk
+from app.lint.nodes import ands, columns_in, constraint_columns, qualified_name, relation_name, type_name, walk
 from app.lint.objects import Column
 from app.lint.parser import Statement
 from app.lint.rules import CARE
@@ -25,6 +25,7 @@ SCALARS |= {"date", "time", "timestamp", "timestamptz", "interval"}
 SCALARS_NEED = {"gin": "btree_gin", "gist": "btree_gist"}  # extensions, by the method that they add scalars to
 ONE_COLUMN = {"hash", "spgist"}  # methods of indexes
 WITH_INCLUDE = {"btree", "gist", "spgist"}
+SAME_HINT = "leave out the DEFAULT: NULL may be there more than once"
 MAX_ENTRY = 2704  # bytes in a B-tree: a third of a page
 
 
@@ -54,22 +55,51 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
         if node.unique:
             yield from _may_repeat(state, line, node, table)
         parts = node.indexParams or ()
-        if node.unique and node.whereClause is None and len(parts) == 1:
-            yield from same_values(state, line, table, parts[0].name)
+        if node.unique and all(part.name for part in parts) and not _chooses(node.whereClause, parts):
+            yield from same_values(state, line, table, [part.name or "" for part in parts])
         if node.unique and node.whereClause is None and node.nulls_not_distinct:
             yield from _same_nulls(state, line, table, [part.name for part in parts])
 
 
-def same_values(state: MigrationState, line: int, table: str, name: str | None) -> Faults:
-    """Yield the fault of a unique column with a constant DEFAULT, if an INSERT leaves the column out."""
-    column = state.catalog.column(table, name) if name else None
-    default = column.default if column else None
-    constant = default.arg if isinstance(default, ast.TypeCast) else default
-    if column is None or not isinstance(constant, ast.A_Const) or constant.isnull:
+def same_values(state: MigrationState, line: int, table: str, names: Sequence[str]) -> Faults:
+    """Yield the fault of unique columns with constant DEFAULTs: only one row may leave them out.
+
+    A key of a boolean is meant for a table with one row.
+    """
+    columns = [state.catalog.column(table, name) for name in names]
+    if not all(each and _has_constant(each) for each in columns):
         return
-    if inserts := state.inserts_without(table, column.name):
-        why = f"{inserts[0]} leaves {column.name} out, so each row gets the same value, and the second one is rejected"
-        yield Fault(line, "insert-breaks", why, "leave out the DEFAULT: NULL may be there more than once")
+    inserts = set.intersection(*({*state.inserts_without(table, name)} for name in names))
+    what = ", ".join(names)
+    if inserts:
+        why = f"{min(inserts)} leaves {what} out, so each row gets the same value, and the second one is rejected"
+        yield Fault(line, "insert-breaks", why, SAME_HINT)
+    elif not any(each and each.type and each.type.name == "bool" for each in columns):
+        why = f"of the rows that leave {what} out, the second one is rejected"
+        yield Fault(line, "insert-breaks", why, SAME_HINT, CARE)
+
+
+def _has_constant(column: Column) -> bool:
+    default = column.default
+    while isinstance(default, ast.TypeCast):
+        default = default.arg
+    return isinstance(default, ast.A_Const) and not default.isnull
+
+
+def arbiter_waits(state: MigrationState, line: int, table: str, node: Any, own: tuple[str, ...] = ()) -> Faults:
+    """Yield the fault of a DEFERRABLE constraint on which an ON CONFLICT of a query or a trigger relies.
+
+    An ON CONFLICT without a target relies on each unique index. PostgreSQL rejects it if one of them can wait. `own` is
+    the column to which the constraint belongs, if it belongs to one.
+    """
+    known = state.catalog.indexes.get(node.indexname or "")
+    columns = own or (known.columns if known else constraint_columns(node))
+    names = {"", node.conname or node.indexname}
+    for use in state.bodies():
+        if (table, frozenset(columns)) in use.conflict_targets or any((table, name) in use.arbiters for name in names):
+            why = f"PostgreSQL rejects the ON CONFLICT of {use.name} on a table with a constraint that can wait"
+            yield Fault(line, "insert-breaks", why, "leave out DEFERRABLE")
+            return
 
 
 def _same_nulls(state: MigrationState, line: int, table: str, names: list[str | None]) -> Faults:
@@ -83,9 +113,23 @@ def _same_nulls(state: MigrationState, line: int, table: str, names: list[str | 
         yield Fault(line, "insert-breaks", why, "leave out NULLS NOT DISTINCT")
 
 
-def is_unique(state: MigrationState, table: str, column: str) -> bool:
-    """Return whether an index of this one column allows each value once."""
-    return any(each.unique and each.is_plain and each.columns == (column,) for each in state.catalog.indexes_of(table))
+def unique_keys(state: MigrationState, table: str, column: str) -> list[tuple[str, ...]]:
+    """Return the columns of each unique index, also of a partial one, that has a column."""
+    return list(
+        dict.fromkeys(
+            each.columns
+            for each in state.catalog.indexes_of(table)
+            if each.unique and column in each.columns and "" not in each.columns
+            if not _chooses(each.predicate, each.columns)
+        )
+    )
+
+
+def _chooses(predicate: Any, key: Any) -> bool:
+    """Return whether a predicate leaves out some values of the columns of a key, and not only NULL."""
+    names = {getattr(each, "name", each) for each in key}
+    parts = [each for each in ands(predicate) if not isinstance(each, ast.NullTest)]
+    return bool(columns_in(parts) & names)
 
 
 def _types(state: MigrationState, relation: Any) -> dict[str, str]:

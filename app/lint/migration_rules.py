@@ -17,9 +17,12 @@ from app.lint.alter_table_rules import alter_table_faults
 from app.lint.definition_rules import definition_faults, foreign_key_faults
 from app.lint.dynamic import is_guess
 from app.lint.existence_rules import existence_faults
+from app.lint.failure_rules import failure_faults
 from app.lint.findings import Fault, Faults
+from app.lint.functions import is_built_in, is_fixed_setting
 from app.lint.index_rules import index_faults
 from app.lint.lock_rules import lock_faults
+from app.lint.migrator_rules import migrator_faults
 from app.lint.name_rules import name_faults
 from app.lint.nodes import constant_text, qualified_name
 from app.lint.object_rules import object_faults
@@ -27,13 +30,15 @@ from app.lint.operation_rules import operation_faults
 from app.lint.parameter_rules import parameter_faults
 from app.lint.parser import Statement
 from app.lint.release_rules import release_faults
+from app.lint.replication_rules import replication_faults
 from app.lint.right_rules import right_faults
 from app.lint.routine_rules import routine_faults
 from app.lint.routines import called
 from app.lint.server_rules import server_faults
 from app.lint.state import MigrationState
 from app.lint.table_rules import table_faults
-from app.lint.transaction_rules import calls_for_many_rows, lock_order_faults, transaction_faults
+from app.lint.texts import OTHER_SESSIONS, READERS, texts_run
+from app.lint.transaction_rules import READ_TABLE, calls_for_many_rows, lock_order_faults, transaction_faults
 from app.lint.trigger_rules import trigger_faults
 from app.lint.value_rules import value_faults
 from app.lint.write_rules import note_writes, only_explains, write_faults
@@ -44,9 +49,12 @@ NOT_DDL = (
     *(ast.VariableSetStmt, ast.VariableShowStmt, ast.LockStmt, ast.CopyStmt, ast.ExplainStmt, ast.NotifyStmt),
     *(ast.TransactionStmt, ast.ConstraintsSetStmt, ast.DiscardStmt, ast.CheckPointStmt, ast.VacuumStmt),
 )
+# Functions of extensions that other rules know. A call of any other one is hidden.
+KNOWN = {*OTHER_SESSIONS, *READERS, *READ_TABLE, "dblink_connect", "dblink_connect_u", "dblink_disconnect"}
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86_400}  # seconds
 MAX_LOCK_TIMEOUT = 10.0  # seconds
 ELSEWHERE = "the statements after it find and create objects in another schema than the other migrations"
+FIXED = "PostgreSQL rejects it: only the configuration of the server has {}"
 NO_LOCK_TIMEOUT = "without a lock_timeout, requests queue behind a lock"
 
 
@@ -71,6 +79,9 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
         yield from name_faults(state, statement)
         yield from parameter_faults(state, statement)
         yield from table_faults(state, statement)
+        yield from migrator_faults(state, statement)
+        yield from replication_faults(state, statement)
+        yield from failure_faults(state, statement)
         locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
             yield from index_faults(state, statement)
@@ -104,9 +115,11 @@ def _with_calls(state: MigrationState, statements: Iterable[Statement]) -> Itera
     for statement in statements:
         yield statement
         if isinstance(statement.node, NOT_DDL) and not statement.unreadable and not only_explains(statement.node):
+            yield from texts_run(statement)
             for_each_row = not statement.in_batches and calls_for_many_rows(state, statement)
             for each in called(state.catalog, statement):
                 yield replace(each, in_loop=True) if for_each_row else each
+                yield from texts_run(each)
 
 
 def _settings(statement: Statement) -> Faults:
@@ -114,6 +127,8 @@ def _settings(statement: Statement) -> Faults:
         match node:
             case ast.FuncCall(funcname=[*_, ast.String(sval="set_config")], args=[name, value, is_local]):
                 setting = constant_text(name)
+                if is_fixed_setting(setting):
+                    yield Fault(statement.line, "rejected", FIXED.format(setting))
                 if constant_text(is_local) in {"f", "false", "off", "no", "0"}:
                     why = f"{setting or 'the setting'} would also apply to the migrations after this one"
                     yield Fault(statement.line, "session-setting", why)
@@ -121,6 +136,8 @@ def _settings(statement: Statement) -> Faults:
                     yield Fault(statement.line, "search-path", ELSEWHERE)
                 if setting.lower() == "lock_timeout" and (why := _too_long(constant_text(value))):
                     yield Fault(statement.line, "lock-timeout-off", why)
+            case ast.VariableSetStmt(name=str(setting)) if node is statement.node and is_fixed_setting(setting):
+                yield Fault(statement.line, "rejected", FIXED.format(setting))
             case ast.VariableSetStmt(name="search_path", is_local=True) if node is statement.node:
                 yield Fault(statement.line, "search-path", ELSEWHERE)
             case ast.VariableSetStmt(name="lock_timeout"):
@@ -150,9 +167,22 @@ def _hidden_change(state: MigrationState, statement: Statement) -> str:
         return "it runs a statement that is put together at run time, so the check cannot read it"
     if statement.block and not isinstance(node, (*NOT_DDL, ast.ReturnStmt)) and not _is_temporary_table(node):
         return "it changes the schema inside DO or a routine, so the check cannot tell which of the statements run"
+    if unknown := _unknown_call(state, node):
+        return f"it calls {unknown}, which no file creates, so the check cannot read it"
     call = node.funccall if isinstance(node, ast.CallStmt) else None
     if call is not None and qualified_name(call.funcname) not in state.catalog.routines:
         return "it calls a procedure that no file creates, so the check cannot read it"
+    return ""
+
+
+def _unknown_call(state: MigrationState, node: Any) -> str:
+    """Return a function that a SELECT without FROM calls for its effect, and that nothing here describes; or ""."""
+    targets = (node.targetList or ()) if isinstance(node, ast.SelectStmt) and not node.fromClause else ()
+    for call in [each.val for each in targets if isinstance(each.val, ast.FuncCall)]:
+        name = qualified_name(call.funcname)
+        is_known = name in state.catalog.routines or is_built_in(name) or name.rpartition(".")[2] in KNOWN
+        if not is_known and not any(key.startswith(f"{name}(") for key in state.catalog.routines):
+            return f"{name}()"
     return ""
 
 

@@ -149,7 +149,7 @@ def _alter_function(state: MigrationState, line: int, name: str, actions: Any) -
     stored = sorted(set(routines.stored_results(state.catalog, name))) if state.before is None else []
     if users := _users_of(state, name) or stored:
         kinds = {each.defname for each in actions}
-        if kinds & {"security", "set"}:
+        if "security" in kinds or any(_changes_names(each) for each in actions):
             why = f"{name} then has other rights or another search_path, and {users[0]} needs it"
             yield Fault(line, "revoke-breaks", why)
         elif any(each.defname == "strict" and constant_text(each.arg) == "true" for each in actions):
@@ -157,6 +157,11 @@ def _alter_function(state: MigrationState, line: int, name: str, actions: Any) -
             yield Fault(line, "function-replaced", why, level=UNSAFE)
         elif kinds - PLANNED:
             yield Fault(line, "function-replaced", f"it changes at once for {', '.join(users)}")
+
+
+def _changes_names(action: Any) -> bool:
+    """Return whether ALTER FUNCTION sets or resets what decides the tables and triggers that the function finds."""
+    return action.defname == "set" and action.arg.name in {None, "search_path", "role", "session_replication_role"}
 
 
 def _replace_function(state: MigrationState, line: int, node: Any) -> Faults:
@@ -343,8 +348,6 @@ def alter_table_object_faults(state: MigrationState, line: int, table: str, comm
         yield Fault(line, "replica-identity", why, "use the primary key, which is the default")
     elif kind in {Alter.AT_AddInherit, Alter.AT_DropInherit}:
         yield Fault(line, "partition-locks", "queries of the parent find other rows from then on", REMOVE)
-    elif kind == Alter.AT_SetRelOptions and _disables_autovacuum(command.def_):
-        yield Fault(line, "autovacuum-off", f"the dead rows of {table} and its transaction ids are never cleaned up")
 
 
 def require_policy(state: MigrationState, line: int, table: str, *, is_forced: bool = False) -> None:
@@ -363,11 +366,3 @@ def require_policy(state: MigrationState, line: int, table: str, *, is_forced: b
         return "all" not in commands and not commands >= {"select", "insert", "update", "delete"}
 
     state.pending.append((Fault(line, "row-security", why), is_closed))
-
-
-def _disables_autovacuum(options: Any) -> bool:
-    return any(
-        each.defname == "autovacuum_enabled" and constant_text(each.arg).lower() in {"false", "off", "0", "no"}
-        for each in walk(options)
-        if isinstance(each, ast.DefElem)
-    )

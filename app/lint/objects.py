@@ -1,5 +1,6 @@
 """Objects of the schema, as the check knows them: tables and their parts, indexes, routines, triggers, policies."""
 
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -64,6 +65,7 @@ class Index:
     created_by: str = ""
     predicate: Any = None  # a node
     operators: frozenset[str] = frozenset()  # operator classes that the statement names
+    can_wait: bool = False  # of a DEFERRABLE constraint
 
     def implied_by(self, conditions: list[Any]) -> bool:
         """Return whether the conditions of a statement are those of the predicate, and perhaps more."""
@@ -127,6 +129,26 @@ class Policy(NamedTuple):
     command: str  # all, select, insert, update or delete
     is_open: bool  # it lets each row through
     roles: frozenset[str] = frozenset()  # empty: PUBLIC
+
+
+def index_of_constraint(node: Any, name: str, table: str, columns: tuple[str, ...], created_by: str) -> Index:
+    """Return the index of a unique, primary key or EXCLUDE constraint."""
+    is_unique = node.contype != ConstrType.CONSTR_EXCLUSION
+    is_deferrable = bool(node.deferrable)
+    own = frozenset(columns)
+    return Index(name, table, columns, own, is_unique, True, created_by=created_by, can_wait=is_deferrable)
+
+
+def constraints_of(column: Any) -> list[Any]:
+    """Return the constraints of a column. PostgreSQL's parser has the DEFERRABLE of one after it, as another one."""
+    found: list[Any] = []
+    for each in column.constraints or ():
+        if each.contype == ConstrType.CONSTR_ATTR_DEFERRABLE and found:
+            found[-1] = copy(found[-1])
+            found[-1].deferrable = True
+        else:
+            found.append(each)
+    return found
 
 
 def column_of(node: Any, created_by: str) -> Column:

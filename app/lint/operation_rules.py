@@ -9,7 +9,8 @@ from pglast import ast
 from pglast.enums import ObjectType
 
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import columns_in, constant_text, qualified_name, relation_name
+from app.lint.functions import is_fixed_setting
+from app.lint.nodes import constant_text, qualified_name
 from app.lint.parser import Statement
 from app.lint.rights import roles_of
 from app.lint.rules import CARE, UNSAFE
@@ -18,8 +19,11 @@ from app.lint.state import MigrationState
 OTHER_SESSIONS = {"pg_terminate_backend", "pg_cancel_backend"}
 SERVER_FUNCTIONS = {
     *("pg_read_file", "pg_read_binary_file", "pg_ls_dir", "pg_stat_file", "lo_import", "lo_export"),
-    *("pg_reload_conf", "pg_rotate_logfile", "pg_promote", "pg_switch_wal", "pg_drop_replication_slot"),
+    *("pg_reload_conf", "pg_rotate_logfile", "pg_promote", "pg_switch_wal", "pg_wal_replay_pause"),
+    *("pg_backup_start", "pg_backup_stop", "pg_start_backup", "pg_stop_backup", "pg_import_system_collations"),
 }
+# Functions that forget how many dead rows there are, for which autovacuum looks.
+FORGETS = {"pg_stat_reset", "pg_stat_reset_single_table_counters"}
 OTHER_SERVERS = {"dblink", "dblink_exec", "dblink_connect", "dblink_connect_u", "dblink_send_query"}
 SESSION_LOCKS = {
     *("pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"),
@@ -34,6 +38,7 @@ TRUSTED = {
     *("ltree", "pg_trgm", "pgcrypto", "plpgsql", "seg", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time"),
     *("unaccent", "uuid-ossp"),
 }
+OFF = {"off", "false", "0", "no"}
 WITH_HOLD = 32  # bit of DeclareCursorStmt.options
 READ_ONLY = {"default_transaction_read_only", "transaction_read_only"}
 REMOVE = "remove the statement"
@@ -78,11 +83,15 @@ def operation_faults(state: MigrationState, statement: Statement) -> Faults:
             )
         case ast.RenameStmt(renameType=ObjectType.OBJECT_ROLE | ObjectType.OBJECT_DATABASE):
             yield Fault(line, "rename-breaks", f"the running release connects to {node.newname} as {node.subname}")
+        case ast.AlterExtensionStmt(extname=str(name)):
+            why = f"it runs a script of {name} that changes its objects, and the check cannot read it"
+            yield Fault(line, "hidden-ddl", why, "read what the new version changes, and allow it with that reason")
+        case ast.CheckPointStmt():
+            why = "all changed pages are written at once, and other sessions wait for the disk"
+            yield Fault(line, "server-access", why, REMOVE, CARE)
         case ast.CreateExtensionStmt(extname=str(name)) if name not in TRUSTED:
             why = f"only a superuser can create {name}, unless its control file says that it is trusted"
             yield Fault(line, "role-rights", why, "create it by hand, before the migration, or use a trusted extension")
-        case ast.CreatePublicationStmt():
-            yield from _publication(state, line, node)
         case (
             ast.CreateUserMappingStmt(servername=server, options=options)
             | ast.AlterUserMappingStmt(servername=server, options=options)
@@ -117,6 +126,8 @@ def _calls(state: MigrationState, statement: Statement) -> Faults:
         yield Fault(line, "other-sessions", why)
     if found := sorted(names & SERVER_FUNCTIONS):
         yield Fault(line, "server-access", f"{found[0]}() acts on the server itself")
+    if found := sorted(names & FORGETS):
+        yield Fault(line, "autovacuum-off", f"after {found[0]}() it does not know of the dead rows", REMOVE)
     if found := sorted(names & OTHER_SERVERS):
         why = f"{found[0]}() changes or reads another server, which no rollback undoes"
         yield Fault(line, "server-access", why, level=CARE)
@@ -130,10 +141,16 @@ def _calls(state: MigrationState, statement: Statement) -> Faults:
 
 def _setting(line: int, of: str, node: Any) -> Faults:
     name = (node.name or "all settings").lower()
+    if is_fixed_setting(name):
+        yield Fault(line, "rejected", f"PostgreSQL rejects it: only the configuration of the server has {name}", REMOVE)
+        return
     if name in READ_ONLY and any(constant_text(each).lower() not in {"off", "false"} for each in node.args or ()):
         yield Fault(line, "revoke-breaks", f"new sessions of {of} cannot write")
     elif name == "search_path":
         yield Fault(line, "rename-breaks", f"new sessions of {of} look for the tables in other schemas", REMOVE)
+    elif name == "track_counts" and any(constant_text(each).lower() in OFF for each in node.args or ()):
+        why = f"sessions of {of} do not count the dead rows, for which autovacuum looks"
+        yield Fault(line, "autovacuum-off", why, REMOVE)
     elif name == "session_replication_role":
         yield Fault(line, "trigger-off", f"new sessions of {of} run no trigger", REMOVE)
     else:
@@ -181,37 +198,3 @@ def _membership(line: int, node: ast.GrantRoleStmt) -> Faults:
             f"{roles} gets all rights of {', '.join(granted)}, also later ones",
             ROLE_HINT,
         )
-
-
-def _publication(state: MigrationState, line: int, node: Any) -> Faults:
-    if node.for_all_tables:
-        yield Fault(line, "replica-identity", "tables without a primary key reject UPDATE and DELETE from then on")
-    for each in node.pubobjects or ():
-        table = relation_name(each.pubtable.relation) if each.pubtable else ""
-        if table in state.catalog.tables and not any(
-            constraint.kind == "pkey" for constraint in state.catalog.constraints(table)
-        ):
-            why = f"{table} has no primary key, so its rows cannot be changed from then on"
-            yield Fault(line, "replica-identity", why, "add a primary key first", UNSAFE)
-        elif table in state.catalog.tables and _publishes_changes(node) and (lacking := _outside(state, each.pubtable)):
-            why = f"each UPDATE and DELETE of {table} fails from then on: {lacking}"
-            yield Fault(line, "replica-identity", why, "publish only INSERT, or use only columns of the key", UNSAFE)
-
-
-def _publishes_changes(node: Any) -> bool:
-    published = [constant_text(each.arg) for each in node.options or () if each.defname == "publish"]
-    return not published or "update" in published[0] or "delete" in published[0]
-
-
-def _outside(state: MigrationState, published: Any) -> str:
-    """Return how a published table differs from its primary key, by its WHERE or its columns, or ""."""
-    key = {
-        column
-        for each in state.catalog.constraints(relation_name(published.relation))
-        if each.kind == "pkey"
-        for column in each.columns
-    }
-    if other := sorted(columns_in(published.whereClause) - key):
-        return f"its WHERE reads {', '.join(other)}, which is not in the primary key"
-    listed = {each.sval for each in published.columns or ()}
-    return f"its columns lack {', '.join(sorted(key - listed))} of the primary key" if listed and key - listed else ""

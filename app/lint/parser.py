@@ -35,6 +35,7 @@ class Statement:
     in_batches: bool = False  # in a loop of the DO that commits
     commit: int | None = None  # the line of the first COMMIT or ROLLBACK in a DO
     trapped_commit: int | None = None  # the same, in a block with EXCEPTION
+    reader: str = ""  # the function of PostgreSQL that runs it, and only lets it read
 
     @cached_property
     def nodes(self) -> list[Any]:

@@ -86,6 +86,9 @@ RULES = {
     "system-catalog": Rule(UNSAFE, "use the statement that PostgreSQL has for the change"),
     # Indexes: index_rules.py.
     "not-immutable": Rule(UNSAFE, "use an immutable function: for a time, name the time zone (AT TIME ZONE 'UTC')"),
+    "failing-expression": Rule(
+        CARE, "look for such rows, and leave their values out: by WHERE with a pattern, or by CASE"
+    ),
     "hot-updates": Rule(CARE, "leave the column out, or make sure that the list is worth the cost of each edit"),
     "foreign-key-index": Rule(CARE, "first create an index that begins with these columns, CONCURRENTLY"),
     # Versions of PostgreSQL: server_rules.py.
@@ -123,6 +126,8 @@ RULES = {
     # The server and its other users: operation_rules.py.
     "server-access": Rule(UNSAFE, "do it by hand, outside of a migration"),
     "other-sessions": Rule(UNSAFE, "leave the sessions: the migrator waits for their locks, and tries again"),
+    "migrator-tables": Rule(UNSAFE, "remove it. `yoyo mark` and `yoyo unmark` change the history, outside of a migration"),
+    "migrator-session": Rule(UNSAFE, "remove the statement"),
     "session-lock": Rule(CARE, "use pg_advisory_xact_lock, which the commit releases"),
     "server-settings": Rule(CARE, "set it in the configuration of the server or of the role, outside of a migration"),
     "event-trigger": Rule(UNSAFE, "let the check of the files do it"),

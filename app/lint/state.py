@@ -49,6 +49,8 @@ class MigrationState:
     writes: list[Write] = field(default_factory=list)
     lock_order: dict[str, None] = field(default_factory=dict)  # the tables of `locked`, each at its first lock
     has_unlocked: bool = False  # an advisory lock of the session
+    advisory: set[tuple[bool, str]] = field(default_factory=set)  # locks that the file took: shared, and the key
+    cursors: dict[str, str] = field(default_factory=dict)  # by name: the table of which each reads many rows
     dropped: dict[str, Dropped] = field(default_factory=dict)  # functions, by name
     enum_values: set[str] = field(default_factory=set)  # that this file has added
     searches: set[str] = field(default_factory=set)  # text search configurations and dictionaries of this file

@@ -10,11 +10,17 @@ from app.lint.nodes import constant_text, qualified_name, relation_name
 from app.lint.parser import Statement
 from app.lint.routines import written_by_triggers
 from app.lint.state import MigrationState
+from app.lint.texts import OTHER_SESSIONS
 from app.migrations.statement_rules import is_concurrent
 
 OUTSIDE = "make it the only statement of a file with `-- transactional: false`"
 READ_ONLY = {"transaction_read_only", "default_transaction_read_only"}
 ON = {"on", "true", "yes", "1"}
+WITH_HOLD = 32  # bit of DeclareCursorStmt.options
+WRITES = ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt | ast.MergeStmt
+READ_TABLE = {"table_to_xml", "table_to_xml_and_xmlschema", "pgstattuple", "pgstatindex", "pg_prewarm"}
+READ_TABLE |= {"bt_index_check", "bt_index_parent_check", "verify_heapam", "pg_check_visible", "pg_check_frozen"}
+READ_ALL = {f"{of}_to_xml{more}" for of in ("schema", "database") for more in ("", "_and_xmlschema")}
 SLEEPS = {"pg_sleep", "pg_sleep_for", "pg_sleep_until"}
 
 
@@ -29,6 +35,10 @@ def transaction_faults(state: MigrationState, statement: Statement) -> Faults:
         yield Fault(statement.commit, "commit-in-transaction", why)
     if statement.block and not statement.unreadable and (outside := _outside(node)):
         yield Fault(line, "rejected", f"PostgreSQL rejects it: {outside} cannot run inside DO or a function", OUTSIDE)
+    if statement.reader and not statement.unreadable and not _only_reads(node, statement.nodes):
+        yield Fault(line, "rejected", f"PostgreSQL rejects it: {statement.reader}() only reads", "write it as SQL")
+    if isinstance(node, ast.DeclareCursorStmt) and isinstance(node.query, ast.SelectStmt):
+        state.cursors[node.portalname or ""] = next(iter(_read(state, node.query)), "")
     if statement.unreadable or not state.transactional:
         return
     if isinstance(node, ast.VariableSetStmt) and (why := _wrong_mode(node)):
@@ -79,6 +89,13 @@ def _outside(node: Any) -> str:
             return ""
 
 
+def _only_reads(node: Any, nodes: list[Any]) -> bool:
+    """Return whether a statement is a SELECT that writes nothing, and locks no row."""
+    if not isinstance(node, ast.SelectStmt) or node.intoClause:
+        return False
+    return not any(isinstance(each, WRITES) or getattr(each, "lockingClause", None) for each in nodes)
+
+
 def _is_new_type(state: MigrationState, node: ast.AlterEnumStmt) -> bool:
     return state.catalog.types.get(qualified_name(node.typeName)) == state.file
 
@@ -92,15 +109,35 @@ def _slow(state: MigrationState, statement: Statement) -> str:
             return f"reads a sample of {', '.join(busy)}" if busy else "" if tables else "reads a sample of each table"
         case ast.RefreshMatViewStmt(relation=relation):
             return f"fills {relation_name(relation)}"
+        case ast.FetchStmt(portalname=str(name), howMany=int(number)) if number > batches.MAX_BATCH:
+            return f"reads {state.cursors[name]}" if state.cursors.get(name) else ""
+        case ast.DeclareCursorStmt(portalname=str(name), options=int(options)) if options & WITH_HOLD:
+            return f"reads {state.cursors[name]} at the commit" if state.cursors.get(name) else ""
         case ast.SelectStmt():
             pass
         case _:
             return ""
     for node in statement.nodes:
-        if isinstance(node, ast.FuncCall) and qualified_name(node.funcname).removeprefix("pg_catalog.") in SLEEPS:
-            return "sleeps"
+        if isinstance(node, ast.FuncCall) and (slow := _slow_call(state, node)):
+            return slow
     tables = [table for node in statement.nodes if isinstance(node, ast.SelectStmt) for table in _read(state, node)]
     return f"reads {tables[0]}" if tables else ""
+
+
+def _slow_call(state: MigrationState, call: ast.FuncCall) -> str:
+    """Return what takes long in a function of PostgreSQL or of an extension, as the predicate of a sentence, or ""."""
+    name = qualified_name(call.funcname).rpartition(".")[2]
+    if name in SLEEPS:
+        return "sleeps"
+    if name in OTHER_SESSIONS:
+        return "waits for another session"
+    if name in READ_ALL:
+        return "reads each table of a schema"
+    if name not in READ_TABLE:
+        return ""
+    table = constant_text(next(iter(call.args or ()), None)).removeprefix("public.")
+    table = state.catalog.indexes[table].table if table in state.catalog.indexes else table
+    return f"reads {table}" if table in state.catalog.tables and state.is_busy(table) else ""
 
 
 def calls_for_many_rows(state: MigrationState, statement: Statement) -> bool:

@@ -5,16 +5,18 @@ from typing import Any
 from pglast import ast
 
 from app.lint.definition_rules import rejected
-from app.lint.findings import Faults
+from app.lint.findings import Fault, Faults
 from app.lint.functions import is_built_in
 from app.lint.nodes import columns_in, qualified_name, relation_name, walk
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
 
 BEFORE, INSERT, DELETE, TRUNCATE, INSTEAD = 2, 4, 8, 32, 64  # bits of pg_trigger.tgtype
+UPDATE = 16
+SUPPRESS = "suppress_redundant_updates_trigger"
 # Trigger functions of PostgreSQL.
 TRIGGER_FUNCTIONS = {
-    "suppress_redundant_updates_trigger",
+    SUPPRESS,
     "tsvector_update_trigger",
     "tsvector_update_trigger_column",
 }
@@ -39,10 +41,25 @@ def trigger_faults(state: MigrationState, statement: Statement) -> Faults:
     if why := _wrong_condition(node, events):
         yield rejected(line, why)
     name = qualified_name(node.funcname)
+    if why := _unfit(name.removeprefix("pg_catalog."), node):
+        why = f"each such write of {relation_name(node.relation)} fails: {why}"
+        yield Fault(line, "trigger-off", why, "correct the trigger")
     routine = state.catalog.routines.get(name)
     is_for_triggers = name.removeprefix("pg_catalog.") in TRIGGER_FUNCTIONS
     if routine.returns != "trigger" if routine else is_built_in(name) and not is_for_triggers:
         yield rejected(line, f"{name} does not return trigger")
+
+
+def _unfit(name: str, node: Any) -> str:
+    """Return why a trigger function of PostgreSQL raises an error, or ""."""
+    if name not in TRIGGER_FUNCTIONS or (node.row and (node.timing or 0) & BEFORE and not _other_events(name, node)):
+        return ""
+    events = "UPDATE" if name == SUPPRESS else "INSERT or UPDATE"
+    return f"{name}() is for BEFORE {events} FOR EACH ROW"
+
+
+def _other_events(name: str, node: Any) -> int:
+    return int((node.events or 0) & ~(UPDATE if name == SUPPRESS else INSERT | UPDATE))
 
 
 def _without_transitions(node: Any, timing: int, events: int) -> str:

@@ -43,6 +43,7 @@ class Use:
     written: set[str] = field(default_factory=set)  # tables
     written_within: set[tuple[str, str]] = field(default_factory=set)  # in a WITH: the table, and the statement
     upserted: set[str] = field(default_factory=set)  # tables, by INSERT with ON CONFLICT
+    arbiters: set[tuple[str, str]] = field(default_factory=set)  # the table, and its constraint: "" for any
     always_changed: set[tuple[str, str]] = field(default_factory=set)  # columns to which an UPDATE gives a new value
     scopes: list[Scope] = field(default_factory=list)
     variables: frozenset[str] = frozenset()  # of PL/pgSQL
@@ -274,6 +275,8 @@ def _insert(use: Use, node: Any, table: str) -> None:
     conflict = node.onConflictClause
     if conflict:
         use.upserted.add(table)
+        if conflict.infer is None or conflict.infer.conname:
+            use.arbiters.add((table, conflict.infer.conname if conflict.infer else ""))
         use.columns |= {(table, target.name) for target in conflict.targetList or ()}
         if conflict.infer and conflict.infer.indexElems:
             use.conflict_targets.append((table, frozenset(each.name or "" for each in conflict.infer.indexElems)))

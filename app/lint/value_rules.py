@@ -11,7 +11,7 @@ from pglast.enums import AlterTableType as Alter
 from app.lint import costs
 from app.lint.definition_rules import rejected
 from app.lint.findings import Fault, Faults
-from app.lint.literals import listed_values, unreadable
+from app.lint.literals import listed_values, out_of_range, unreadable, violates
 from app.lint.nodes import Type, ands, columns_in, constant_text, relation_name, type_of
 from app.lint.objects import Column, Table
 from app.lint.parser import Statement
@@ -35,7 +35,7 @@ def value_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.CreateStmt(tableElts=[*elements]):
             for each in elements:
                 if isinstance(each, ast.ColumnDef):
-                    yield from _new_column(statement.line_of(each), each)
+                    yield from _new_column(state, statement.line_of(each), each, is_read=False)
         case ast.InsertStmt() if not statement.block:  # within a block, it may be under a condition
             yield from _insert(state, statement.line, node)
         case ast.UpdateStmt() if not statement.block:
@@ -46,10 +46,10 @@ def value_faults(state: MigrationState, statement: Statement) -> Faults:
 
 def _change(state: MigrationState, line: int, table: str, command: Any) -> Faults:
     if command.subtype == Alter.AT_AddColumn:
-        yield from _new_column(line, command.def_)
+        yield from _new_column(state, line, command.def_, is_read=True)
     elif command.subtype == Alter.AT_ColumnDefault:
         column = state.catalog.column(table, command.name)
-        yield from _wrong_constant(state, line, table, column, command.def_)
+        yield from _wrong_constant(state, line, table, column, command.def_, of_default=True)
         if _is_frozen(command.def_, column.type if column else None):
             inserts = state.inserts_without(table, command.name)
             cause = f"{inserts[0]} leaves it out, and " if inserts else ""
@@ -58,15 +58,19 @@ def _change(state: MigrationState, line: int, table: str, command: Any) -> Fault
         yield from _stricter(state, line, table, command.def_)
 
 
-def _new_column(line: int, definition: Any) -> Faults:
+def _new_column(state: MigrationState, line: int, definition: Any, *, is_read: bool) -> Faults:
+    """Yield the faults of a DEFAULT. PostgreSQL reads that of ADD COLUMN at once, for the rows that are there."""
     type = type_of(definition.typeName)
     for each in definition.constraints or ():
         if each.contype != ConstrType.CONSTR_DEFAULT:
             continue
         if _is_frozen(each.raw_expr, type):
             yield _frozen(line, definition.colname, "", CARE)
-        elif why := unreadable(type, each.raw_expr):
+        elif why := unreadable(type, each.raw_expr) or _no_label(state, type, each.raw_expr):
             yield rejected(line, why)
+        elif why := out_of_range(type, each.raw_expr):
+            fails = f"PostgreSQL rejects each row that leaves {definition.colname} out: {why}"
+            yield rejected(line, why) if is_read else Fault(line, "insert-breaks", fails, "correct the DEFAULT", UNSAFE)
 
 
 def _frozen(line: int, column: str, cause: str, level: str) -> Fault:
@@ -82,18 +86,38 @@ def _is_frozen(default: Any, type: Type | None) -> bool:
     return is_word and type is not None and type.name in TIMES
 
 
-def _wrong_constant(state: MigrationState, line: int, table: str, column: Column | None, node: Any) -> Faults:
-    """Yield the fault of a constant that the type of a column, or a CHECK with a list of values, does not allow."""
+def _wrong_constant(
+    state: MigrationState, line: int, table: str, column: Column | None, node: Any, *, of_default: bool = False
+) -> Faults:
+    """Yield the fault of a constant that the type of a column, or a CHECK, does not allow.
+
+    PostgreSQL reads a DEFAULT only when a row needs it, unless it has to be read as another type.
+    """
     if column is None:
         return
-    if why := unreadable(column.type, node):
+    if why := unreadable(column.type, node) or _no_label(state, column.type, node):
         yield rejected(line, f"{column.name}: {why}")
         return
+    is_default = of_default and not isinstance(node, ast.SetToDefault)
     text = constant_text(node)
-    for check in state.catalog.constraints(table):
-        for name, values in listed_values(check.expression) if check.kind == "check" else ():
-            if name == column.name and text and text not in values:
-                yield rejected(line, f"{check.name} does not allow {text!r}")
+    checks = [each for each in state.catalog.constraints(table) if each.kind == "check"]
+    lists = [(each.name, *pair) for each in checks for pair in listed_values(each.expression)]
+    wrong = [name for name, listed, values in lists if listed == column.name and text and text not in values]
+    wrong += [each.name for each in checks if violates(each.expression, column.name, node)]
+    why = f"{wrong[0]} does not allow {text!r}" if wrong else out_of_range(column.type, node)
+    if why and is_default:
+        why = f"PostgreSQL rejects each row that leaves {column.name} out: {why}"
+        yield Fault(line, "insert-breaks", why, "correct the DEFAULT", UNSAFE)
+    elif why:
+        yield rejected(line, f"{column.name}: {why}")
+
+
+def _no_label(state: MigrationState, type: Type | None, node: Any) -> str:
+    """Return why a constant is no value of an enum, or ""."""
+    labels = state.catalog.enums.get(type.name) if type and not type.array else None
+    is_text = isinstance(node, ast.A_Const) and isinstance(node.val, ast.String)
+    text = constant_text(node)
+    return f"{type.name} has no label {text!r}" if labels is not None and type and is_text and text not in labels else ""
 
 
 def _stricter(state: MigrationState, line: int, table: str, node: Any) -> Faults:

@@ -12,6 +12,8 @@ COSTS = re.compile(r"\(cost=[\d.]+\.\.([\d.]+) rows=\d+ width=\d+\)")
 MAX_TIME = 10  # seconds of one query. DATABASE_STATEMENT_TIMEOUT is 5 by default
 MAX_LATE = 3  # queries that may take longer than MAX_TIME. The others get SHORT_TIME, for a review of a few minutes
 SHORT_TIME = 1  # seconds
+WORSE_FACTOR = 4  # times the buffers that a query needed before
+NOISE = 1000  # buffers that a query may need more than before
 SLOW_PLAN = 20.0  # milliseconds from which a plan is not measured again if its estimate is the same
 
 
@@ -71,6 +73,11 @@ def explain(
     )
     explained.shape = tuple(_lines(top, 0, explained))
     return explained
+
+
+def is_worse(before: Plan, after: Plan) -> bool:
+    """Return whether a plan reads so much more than another one that it is not by chance."""
+    return after.buffers > WORSE_FACTOR * before.buffers + NOISE
 
 
 def time_limit(late: int) -> str:

@@ -1,10 +1,13 @@
 """Proof of a rollback: snapshots of schema and rows before and after, and the losses between two snapshots."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.migrations.connection import Connection, run
 from app.migrations.dump import inspect
+from app.text import count
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,32 @@ def read_schema(connection: Connection) -> list[str]:
         return inspect(connection, comments=True)
 
 
-def schema_changes(before: list[str], after: list[str]) -> list[str]:
-    """Return the removed lines with "- ", and the added lines with "+ "."""
+def schema_changes(before: list[str], after: list[str], renamed: Mapping[str, str] | None = None) -> list[str]:
+    """Return the removed lines with "- ", and the added lines with "+ ".
+
+    A line that differs only by the new name of a table or an index is left out. `renamed` has their old and new names.
+    """
     removed, added = set(before) - set(after), set(after) - set(before)
-    lines = [(line, f"- {line}") for line in removed] + [(line, f"+ {line}") for line in added]
+    names = ""
+    if renamed:
+        words = "|".join(re.escape(name) for name in sorted(renamed, key=len, reverse=True))
+        pattern = re.compile(rf"(?<![\w.])({words})(?!\w)")
+        moved = {line: pattern.sub(lambda match: renamed[match[1]], line) for line in removed}
+        same = {line: new for line, new in moved.items() if new in added}
+        removed, added = removed - same.keys(), added - {*same.values()}
+        names = ", ".join(f"{old} is {new}" for old, new in sorted(renamed.items()))
+    lines = [("", f"~ {names} from now on: {count(len(same), 'line')} of the schema differ only by the name")] if names else []
+    lines += [(line, f"- {line}") for line in removed] + [(line, f"+ {line}") for line in added]
     return [text for _, text in sorted(lines, key=lambda pair: (pair[0].partition(": ")[0], pair[1][0] == "+"))]
+
+
+STATISTICS = re.compile(r"[+-] (?:(?:statistics target|options) of (?P<table>.+)\.[^.:]+:|statistics .* FROM (?P<of>\S+))")
+
+
+def with_other_statistics(changes: list[str]) -> set[str]:
+    """Return the tables for which ANALYZE will find other statistics, by the difference of the schema."""
+    found = [match for line in changes if (match := STATISTICS.match(line))]
+    return {(match["table"] or match["of"]).removeprefix("public.") for match in found}
 
 
 def losses(before: Snapshot, after: Snapshot) -> list[str]:

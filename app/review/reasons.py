@@ -6,16 +6,16 @@ Each reason is given once, with the number of queries that it concerns.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.review.plans import Plan
+from app.review.plans import Plan, is_worse
 from app.review.review import Reviewed
 from app.review.trial import Direction, Trial
 
 LARGE_TABLE = 1000  # rows: work on a smaller table takes no time
-WORSE_FACTOR = 4  # times the buffers that a query needed before
-NOISE = 1000  # buffers that a query may need more than before
 MAX_NAMES = 3  # queries that a reason names
 LESS_HOT = 0.5  # of the updates, which are no longer HOT
 MORE_WAL = 2  # times the WAL that a write needed before
+MORE_PAGES = 4  # times the pages that a write looked at before
+PAGES_NOISE = 200  # pages that a write may look at more than before
 WAL_NOISE = 2000  # bytes that a write may need more than before
 
 
@@ -62,7 +62,7 @@ def _of_plans(reviewed: Reviewed) -> Iterator[Reason]:
         scanned = [table for table in new if reviewed.rows.get(table, 0) >= LARGE_TABLE]
         if scanned and after.buffers > before.buffers:
             level, fault = "unsafe", f"now reads the whole of {', '.join(scanned)}"
-        elif after.buffers > WORSE_FACTOR * before.buffers + NOISE:
+        elif is_worse(before, after):
             level, fault = "care", "reads more"
         else:
             continue
@@ -104,6 +104,10 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
         yield Reason("unsafe", f"{whose}{which} {'finds' if is_one else 'find'} no row afterwards, but did before")
     for fault in direction.inconsistent:
         yield Reason("unsafe", f"afterwards the rows are not consistent: {fault}")
+    for fault in direction.unchecked:
+        what = f"whether the rows are consistent. The schema lacks what sql/review/{fault}"
+        yield Reason("unknown", f"it could not be measured: {what}. Change the check with the migration")
+    yield from _of_row_security(direction, whose)
     for fault in direction.unfilled:
         yield Reason("care", f"its new table is not filled yet, so no release may read it: {fault}")
     if not rollback:
@@ -111,6 +115,17 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
         for error, names in trial.forbidden.items():
             which, is_one = _queries(names, "of this release")
             yield Reason("care", f"{whose}{which} {'fails' if is_one else 'fail'}: {error}")
+
+
+def _of_row_security(direction: Direction, whose: str) -> Iterator[Reason]:
+    """Yield that queries read more for the service than for a role without row security."""
+    if not direction.slower:
+        return
+    call, without, with_it = max(direction.slower, key=lambda each: each[2].buffers - each[1].buffers)
+    others = {each.query for each, *_ in direction.slower} - {call.query}
+    also = f"; so {'does' if len(others) == 1 else 'do'} {_listed(others)}" if others else ""
+    figures = f"{without.buffers:,} buffers without row security, {with_it.buffers:,} with it"
+    yield Reason("unsafe", f"{whose}{call.query} reads more: {figures}{also}")
 
 
 def of_other_version(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
@@ -132,6 +147,11 @@ def _of_costs(trial: Trial, direction: Direction) -> Iterator[Reason]:
             continue
         if before.hot is not None and after.hot is not None and before.hot - after.hot >= LESS_HOT:
             yield Reason("care", f"{after.hot:.0%} of the updates of {name} are HOT, {before.hot:.0%} before")
+        if after.scanned - before.scanned >= LARGE_TABLE:
+            rows = f"{after.scanned:,} rows, {before.scanned:,} before"
+            yield Reason("unsafe", f"each {name} now reads whole tables: {rows}")
+        elif after.pages > MORE_PAGES * before.pages + PAGES_NOISE:
+            yield Reason("care", f"{name} looks at {after.pages:,} pages, {before.pages:,} before")
         if after.wal > MORE_WAL * before.wal + WAL_NOISE:
             yield Reason("care", f"{name} writes {after.wal:,} bytes of WAL, {before.wal:,} before")
 

@@ -14,7 +14,15 @@ from app.migrations.data_loss import count_rows
 from app.project import current
 from app.review.measure import MeasuredRun, execute_file, measure
 from app.review.plans import Plan, explain
-from app.review.proof import filled, later_data_lost, losses, read_schema, schema_changes, take_snapshot
+from app.review.proof import (
+    filled,
+    later_data_lost,
+    losses,
+    read_schema,
+    schema_changes,
+    take_snapshot,
+    with_other_statistics,
+)
 from app.review.releases import Release, with_present_headers
 from app.review.scratch import Database, fill, vacuum
 from app.review.second_version import SecondVersion
@@ -199,7 +207,8 @@ def _review(
     fill(connection, rows, known=start.tables)
     report(path.stem, "after")
     above = take_snapshot(connection, since=start)
-    vacuum(connection, reviewed.up)
+    reviewed.proof.changes = schema_changes(start.schema, above.schema, reviewed.up.renamed)
+    vacuum(connection, reviewed.up, with_other_statistics(reviewed.proof.changes))
     after = ask(connection, queries, known=before)
     reviewed.broken = _fails(old, after, unless=before)
     if reviewed.is_contract:
@@ -212,7 +221,6 @@ def _review(
         for words, _ in examples(text)
     ]
     proof = reviewed.proof
-    proof.changes = schema_changes(start.schema, above.schema)
     proof.lost_by_migration = losses(start, above)
 
     rollback = path.with_suffix(".rollback.sql")

@@ -4,7 +4,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -278,12 +278,13 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
         connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))
 
 
-def vacuum(connection: Connection, done: MeasuredRun | None = None) -> None:
-    """Vacuum and analyze the tables that have changed, as autovacuum soon would: by `done`, or by all before."""
-    names = None
+def vacuum(connection: Connection, done: MeasuredRun | None = None, also: Iterable[str] = ()) -> None:
+    """Vacuum and analyze the tables that have changed, as autovacuum soon would: by `done` and `also`, or by all before."""
+    names: set[str] | None = None
     if done:
         names = {name for step in done.steps for name in (*step.rewritten, *step.changed, *step.added)}
         names |= {lock.table for step in done.steps if step.built for lock in step.locks}
+        names |= {*also}
     run(connection, "flush_counters", "review")
     for (name,) in run(connection, "find_stale_tables", "review", names=sorted(names) if names is not None else None):
         connection.execute(f"VACUUM (ANALYZE) {name}".encode())

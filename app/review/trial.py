@@ -18,7 +18,7 @@ from app.migrations.connection import Connection, run, run_text
 from app.project import current
 from app.review.lock_watcher import locks_of
 from app.review.measure import MAX_BATCH, MODE_NAMES
-from app.review.plans import time_limit
+from app.review.plans import Plan, explain, is_worse, time_limit
 from app.review.scratch import connect
 from app.review.traffic import Call, Met, Traffic, calls_of, explained, first_free_row, open_session
 from app.review.write_cost import WriteCost, measure_writes
@@ -34,6 +34,7 @@ NOT_THERE = ("42P01", "42883", "42703", "42704")  # a table, function, column or
 BLOCKING = "SHARE"  # from this mode on, a lock blocks writes
 
 Answers = dict[Call, int | str]  # rows returned, or the error
+Slower = tuple[Call, Plan, Plan]
 
 
 @dataclass
@@ -45,6 +46,10 @@ class Direction:
     emptied: set[str] = field(default_factory=set)  # queries that returned rows before, and return none now
     inconsistent: list[str] = field(default_factory=list)  # new faults that the project's own checks find
     unfilled: list[str] = field(default_factory=list)  # the same, of objects that the migration creates
+    unchecked: list[str] = field(default_factory=list)  # checks that ran before, and now lack what they read
+    rows_checked: int = 0  # earlier rows that a check computed again, and found right
+    has_written: bool = False  # the checks have seen new rows, too
+    slower: list[Slower] = field(default_factory=list)  # by row security: without it, and with it
     costs: dict[str, WriteCost] = field(default_factory=dict)  # of one write, by query
     error: str = ""  # why the migration failed under traffic
 
@@ -55,7 +60,6 @@ class Trial:
 
     role: str | None  # of the sessions, or None if the server has no role of the service
     sessions: int = 0
-    rows_checked: int = 0
     costs: dict[str, WriteCost] = field(default_factory=dict)  # before the migration
     up: Direction = field(default_factory=Direction)
     down: Direction | None = None
@@ -104,13 +108,14 @@ def _try(
     calls = _few(calls_of(old))
     began = connection.execute("SELECT clock_timestamp()").fetchone()
     assert began
-    check = _Check(connection, trial.role, calls, max(1, rows // CHECKED_ROWS), began[0])
+    fresh = _few(calls_of({name: text for name, text in new.items() if text != old.get(name)}))
+    check = _Check(connection, trial.role, [*calls, *fresh], max(1, rows // CHECKED_ROWS), began[0])
     before, known = _ask(url, trial.role, calls), check.faults()
     usable = [call for call in calls if not isinstance(before[call], str)]
     first_row = first_free_row(calls)
     measure_writes(url, trial.role, usable, first_row)  # writes whole pages to WAL: the copy began with a checkpoint
     trial.costs = measure_writes(url, trial.role, usable, first_row)
-    trial.rows_checked = min(rows, CHECKED_ROWS) if known == {} else 0
+    slower = {call for call, *_ in _slowed(connection, url, trial.role, usable)}
 
     def go(path: Path, direction: Direction) -> None:
         traffic = Traffic(url, trial.role, usable, first_row + 1_000)
@@ -129,17 +134,20 @@ def _try(
             elif answer == 0 and before[call] != 0:
                 direction.emptied.add(call.query)
         faults = check.faults()
-        new = [text for key, text in (faults or {}).items() if key not in (known or {})]
-        if check.lacked(known):
-            direction.unfilled = new
+        found = {key: text for key, text in (faults or {}).items() if key not in (known or {})}
+        direction.unchecked = [found.pop(key) for key in check.lacking(found)]
+        if check.lacking(known):
+            direction.unfilled = [*found.values()]
         else:
-            direction.inconsistent = new
+            direction.inconsistent = [*found.values()]
+        direction.rows_checked = min(rows, CHECKED_ROWS) if faults == {} else 0
+        direction.has_written = check.has_written
         direction.costs = measure_writes(url, trial.role, usable, first_row)
+        direction.slower = [each for each in _slowed(connection, url, trial.role, usable) if each[0] not in slower]
 
     go(migration, trial.up)
     if trial.up.error:
         return
-    fresh = _few(calls_of({name: text for name, text in new.items() if text != old.get(name)}))
     for call, answer in _ask(url, trial.role, fresh, only_plan=True).items():
         if isinstance(answer, str) and answer.startswith("42501"):
             trial.forbidden.setdefault(answer, set()).add(call.query)
@@ -233,6 +241,19 @@ def _ask(url: str, role: str | None, calls: Sequence[Call], *, only_plan: bool =
     return answers
 
 
+def _slowed(connection: Connection, url: str, role: str | None, calls: Sequence[Call]) -> Iterator[Slower]:
+    """Yield the queries that read more as the role of the service than without row security, with both plans."""
+    if role is None or not run(connection, "has_row_security", "review").fetchone():
+        return
+    with closing(open_session(url, role)) as session:
+        for call in calls:
+            if not call.is_write:
+                with suppress(psycopg.Error):  # `_ask` tells of it
+                    plans = [explain(each, call.text, call.arguments) for each in (connection, session)]
+                    if is_worse(*plans):
+                        yield call, plans[0], plans[1]
+
+
 def _answer(connection: Connection, call: Call, prefix: str) -> int | str:
     try:
         connection.execute(f"PREPARE asked AS {call.text}".encode())
@@ -256,6 +277,7 @@ class _Check:
     ) -> None:
         self._connection, self._role, self._one_in, self._since = connection, role, one_in, since
         self._writes = [call for call in calls if call.is_write]
+        self.has_written = False  # when it last looked
 
     def faults(self) -> dict[str, str] | None:
         """Return what the checks find, or None if there are none.
@@ -271,11 +293,13 @@ class _Check:
         with connection.transaction(force_rollback=True):
             if self._role:
                 connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self._role)))
+            self.has_written = False
             for call in self._writes:
                 try:
                     with connection.transaction():
                         connection.execute(f"PREPARE checked AS {call.text}".encode())
-                        connection.execute(f"EXECUTE checked ({call.arguments})".encode())
+                        done = connection.execute(f"EXECUTE checked ({call.arguments})".encode())
+                        self.has_written = self.has_written or done.rowcount > 0
                 except psycopg.Error:  # `_ask` tells of it
                     pass
                 connection.execute("DEALLOCATE ALL")
@@ -293,9 +317,9 @@ class _Check:
         return found
 
     @staticmethod
-    def lacked(faults: dict[str, str] | None) -> bool:
-        """Return whether the schema did not have what a check reads."""
-        return any(path.stem in (faults or {}) for path in _checks())
+    def lacking(faults: dict[str, str] | None) -> list[str]:
+        """Return the keys of the checks for which the schema did not have what they read."""
+        return [path.stem for path in _checks() if path.stem in (faults or {})]
 
 
 def _checks() -> list[Path]:

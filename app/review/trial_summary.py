@@ -26,8 +26,9 @@ class Tried:
         for kind, wait in (("read", met.longest_read), ("write", met.longest_write)):
             if wait.query:
                 words += f", the longest {kind} took {wait.milliseconds:,.0f} ms ({wait.query})"
-        if trial.rows_checked and not self.direction.error and not self.direction.inconsistent:
-            words += f"; {trial.rows_checked:,} earlier rows and all new ones are consistent"
+        if self.direction.rows_checked:
+            new = "and all new ones are consistent" if self.direction.has_written else "are consistent, without new ones"
+            words += f"; {self.direction.rows_checked:,} earlier rows {new}"
         return words
 
     @property

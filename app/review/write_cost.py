@@ -23,6 +23,7 @@ class WriteCost:
     wal: int  # bytes: the least, because some write whole pages
     pages: int  # of tables and indexes, that it looked at on average
     hot: float | None  # share of the updates that were HOT, or None if it updates no row
+    scanned: int = 0  # rows that it read by full scans, on average
 
 
 def measure_writes(url: str, role: str | None, calls: Sequence[Call], first_row: int) -> dict[str, WriteCost]:
@@ -45,7 +46,7 @@ def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | 
     is_update = call.kind == "update"
     connection.execute(f"PREPARE measured AS {call.text}".encode())
     try:
-        pages = updated = hot = 0
+        pages = scanned = updated = hot = 0
         wal: list[int] = []
         for row in range(first_row, first_row + ROWS):
             # The first time does not count: it writes whole pages to WAL, and an update leaves the row's full page.
@@ -56,20 +57,20 @@ def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | 
                     end = _counters(connection)
                 if count > 0 and time:
                     wal.append(end[0] - start[0])
-                    pages, updated, hot = (
-                        total + after - before
-                        for total, after, before in zip((pages, updated, hot), end[1:], start[1:], strict=True)
+                    totals = (pages, scanned, updated, hot)
+                    pages, scanned, updated, hot = (
+                        total + after - before for total, after, before in zip(totals, end[1:], start[1:], strict=True)
                     )
     finally:
         connection.execute("DEALLOCATE measured")
     if not wal:
         return None
-    return WriteCost(min(wal), pages // len(wal), hot / updated if updated else None)
+    return WriteCost(min(wal), pages // len(wal), hot / updated if updated else None, scanned // len(wal))
 
 
-def _counters(connection: Connection) -> tuple[int, int, int, int]:
-    """Return the WAL so far, and the pages, updates and HOT updates that the session has counted."""
+def _counters(connection: Connection) -> tuple[int, int, int, int, int]:
+    """Return the WAL so far, and the pages, rows of full scans, updates and HOT updates of the session's transaction."""
     row = run(connection, "read_counters", "review").fetchone()
     assert row
-    wal, pages, updated, hot = row
-    return wal, pages, updated, hot
+    wal, pages, scanned, updated, hot = row
+    return wal, pages, scanned, updated, hot

@@ -8,6 +8,7 @@
 -- transactional: false
 -- depends: 0066_index_images_captured
 
+-- allow: failing-expression because only the service writes the two numbers of a position
 CREATE INDEX CONCURRENTLY images_point_idx ON images
 USING gist (point((location ->> 'longitude')::float8, (location ->> 'latitude')::float8))
 WHERE location IS NOT NULL;

@@ -1,4 +1,6 @@
-"""Functions of PostgreSQL by volatility: `python -m tests.support.functions` writes app/lint/functions.json.
+"""Functions of PostgreSQL by volatility, and settings that no session can change, for app/lint/functions.json.
+
+`python -m tests.support.functions` writes it.
 
 It asks a server of each version that is installed here. `images schema check` reads the file.
 """
@@ -21,6 +23,14 @@ FUNCTIONS = """
     WHERE pronamespace = 'pg_catalog'::regnamespace
     GROUP BY proname
 """
+
+
+SETTINGS = "SELECT name FROM pg_settings WHERE context IN ('internal', 'postmaster', 'sighup')"
+
+
+def fixed_settings_of(connection: psycopg.Connection) -> set[str]:
+    """Return the settings of a server that only its configuration can change."""
+    return {name for (name,) in connection.execute(SETTINGS)}
 
 
 def functions_of(connection: psycopg.Connection) -> dict[str, set[str]]:
@@ -63,7 +73,11 @@ def _lines(names: Iterable[str]) -> str:
 
 def main() -> None:
     """Write the file."""
-    found = {version: functions_of(connection) for version, connection in servers()}
+    found: dict[int, dict[str, set[str]]] = {}
+    fixed: list[set[str]] = []
+    for version, connection in servers():
+        found[version] = functions_of(connection)
+        fixed.append(fixed_settings_of(connection))
     volatilities: defaultdict[str, set[str]] = defaultdict(set)
     for functions in found.values():
         for name, kinds in functions.items():
@@ -71,6 +85,7 @@ def main() -> None:
     by_kind: defaultdict[str, list[str]] = defaultdict(list)
     for name, kinds in volatilities.items():
         by_kind[kind(kinds)].append(name)
+    by_kind["fixed settings"] = [*set.union(*fixed)]
     by_kind["newer"] = [name for name in volatilities if name not in found[min(VERSIONS)]]
     body = ",\n".join(f'"{key}": [\n{_lines(by_kind[key])}\n]' for key in sorted(by_kind))
     FILE.write_text(f"{{\n{body}\n}}\n", encoding="utf-8")
