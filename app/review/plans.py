@@ -14,6 +14,8 @@ MAX_LATE = 3  # queries that may take longer than MAX_TIME. The others get SHORT
 SHORT_TIME = 1  # seconds
 WORSE_FACTOR = 4  # times the buffers that a query needed before
 NOISE = 1000  # buffers that a query may need more than before
+SLOWER_FACTOR = 10  # times the time that a query needed before
+SLOWER_NOISE = 100.0  # milliseconds that a query may need more than before
 SLOW_PLAN = 20.0  # milliseconds from which a plan is not measured again if its estimate is the same
 
 
@@ -78,6 +80,11 @@ def explain(
 def is_worse(before: Plan, after: Plan) -> bool:
     """Return whether a plan reads so much more than another one that it is not by chance."""
     return after.buffers > WORSE_FACTOR * before.buffers + NOISE
+
+
+def is_slower(before: Plan, after: Plan) -> bool:
+    """Return whether a plan takes so much longer than another one that it is not by chance."""
+    return after.milliseconds > SLOWER_FACTOR * before.milliseconds + SLOWER_NOISE
 
 
 def time_limit(late: int) -> str:

@@ -6,7 +6,7 @@ Each reason is given once, with the number of queries that it concerns.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.review.plans import Plan, is_worse
+from app.review.plans import SLOWER_FACTOR, Plan, is_slower, is_worse
 from app.review.review import Reviewed
 from app.review.trial import Direction, Trial
 
@@ -16,6 +16,7 @@ LESS_HOT = 0.5  # of the updates, which are no longer HOT
 MORE_WAL = 2  # times the WAL that a write needed before
 MORE_PAGES = 4  # times the pages that a write looked at before
 PAGES_NOISE = 200  # pages that a write may look at more than before
+SLOWER_WRITE = 20.0  # milliseconds that a write may need more than before, beside SLOWER_FACTOR
 WAL_NOISE = 2000  # bytes that a write may need more than before
 
 
@@ -64,6 +65,8 @@ def _of_plans(reviewed: Reviewed) -> Iterator[Reason]:
             level, fault = "unsafe", f"now reads the whole of {', '.join(scanned)}"
         elif is_worse(before, after):
             level, fault = "care", "reads more"
+        elif is_slower(before, after):
+            level, fault = "care", "takes longer"
         else:
             continue
         groups.setdefault((level, fault), []).append((name, before, after))
@@ -71,7 +74,10 @@ def _of_plans(reviewed: Reviewed) -> Iterator[Reason]:
         name, before, after = found[0]
         others = {other.partition(" (")[0] for other, _, _ in found} - {name.partition(" (")[0]}
         also = f"; so {'does' if len(others) == 1 else 'do'} {_listed(others)}" if others else ""
-        yield Reason(level, f"{name} {fault}: {before.buffers:,} buffers before, {after.buffers:,} after{also}")
+        figures = f"{before.buffers:,} buffers before, {after.buffers:,} after"
+        if fault == "takes longer":
+            figures = f"{before.milliseconds:,.0f} ms before, {after.milliseconds:,.0f} ms after"
+        yield Reason(level, f"{name} {fault}: {figures}{also}")
 
 
 def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
@@ -152,6 +158,9 @@ def _of_costs(trial: Trial, direction: Direction) -> Iterator[Reason]:
             yield Reason("unsafe", f"each {name} now reads whole tables: {rows}")
         elif after.pages > MORE_PAGES * before.pages + PAGES_NOISE:
             yield Reason("care", f"{name} looks at {after.pages:,} pages, {before.pages:,} before")
+        if after.milliseconds > SLOWER_FACTOR * before.milliseconds + SLOWER_WRITE:
+            times = f"{after.milliseconds:,.0f} ms, {before.milliseconds:,.1f} ms before"
+            yield Reason("care", f"each {name} takes at least {times}")
         if after.wal > MORE_WAL * before.wal + WAL_NOISE:
             yield Reason("care", f"{name} writes {after.wal:,} bytes of WAL, {before.wal:,} before")
 

@@ -13,7 +13,7 @@ from app.migrations.connection import Connection, explained, run
 from app.migrations.data_loss import count_rows
 from app.project import current
 from app.review.measure import MeasuredRun, execute_file, measure
-from app.review.plans import Plan, explain
+from app.review.plans import Plan, explain, is_slower
 from app.review.proof import (
     filled,
     later_data_lost,
@@ -265,7 +265,11 @@ def ask(connection: Connection, queries: Iterable[str], known: Answers | None = 
         for words, arguments in examples(text):
             plan = (known or {}).get((text, words))
             try:
-                answers[text, words] = explain(connection, text, arguments, known=_plan(plan), late=late)
+                answer = explain(connection, text, arguments, known=_plan(plan), late=late)
+                if isinstance(plan, Plan) and is_slower(plan, answer):  # or something else has taken the processor
+                    again = explain(connection, text, arguments, late=late)
+                    answer = min(answer, again, key=lambda each: each.milliseconds)
+                answers[text, words] = answer
             except psycopg.Error as error:
                 late += isinstance(error, psycopg.errors.QueryCanceled)
                 # Its details may have values of the row, which differ each time.

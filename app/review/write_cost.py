@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from time import perf_counter
 
 import psycopg
 
@@ -24,6 +25,7 @@ class WriteCost:
     pages: int  # of tables and indexes, that it looked at on average
     hot: float | None  # share of the updates that were HOT, or None if it updates no row
     scanned: int = 0  # rows that it read by full scans, on average
+    milliseconds: float = 0.0  # the least
 
 
 def measure_writes(url: str, role: str | None, calls: Sequence[Call], first_row: int) -> dict[str, WriteCost]:
@@ -48,15 +50,19 @@ def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | 
     try:
         pages = scanned = updated = hot = 0
         wal: list[int] = []
+        times: list[float] = []
         for row in range(first_row, first_row + ROWS):
             # The first time does not count: it writes whole pages to WAL, and an update leaves the row's full page.
             for time in range((TIMES if is_update else TRIES) + 1):
                 with connection.transaction(force_rollback=not is_update):
                     start = _counters(connection)
+                    began = perf_counter()
                     count = connection.execute(f"EXECUTE measured ({call.of_row(row)})".encode()).rowcount
+                    took = perf_counter() - began
                     end = _counters(connection)
                 if count > 0 and time:
                     wal.append(end[0] - start[0])
+                    times.append(took * 1000)
                     totals = (pages, scanned, updated, hot)
                     pages, scanned, updated, hot = (
                         total + after - before for total, after, before in zip(totals, end[1:], start[1:], strict=True)
@@ -65,7 +71,8 @@ def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | 
         connection.execute("DEALLOCATE measured")
     if not wal:
         return None
-    return WriteCost(min(wal), pages // len(wal), hot / updated if updated else None, scanned // len(wal))
+    share = hot / updated if updated else None
+    return WriteCost(min(wal), pages // len(wal), share, scanned // len(wal), min(times))
 
 
 def _counters(connection: Connection) -> tuple[int, int, int, int, int]:

@@ -1,4 +1,4 @@
-"""app/lint/functions.json compared with the functions of the server."""
+"""app/lint/functions.json compared with the functions and the settings of the server."""
 
 import json
 
@@ -6,14 +6,16 @@ import psycopg
 
 from app.lint.functions import FILE
 from tests.conftest import VERSION
-from tests.support.functions import VERSIONS, functions_of
+from tests.support.functions import VERSIONS, fixed_settings_of, functions_of
+
+FIXED = "fixed settings"
 
 
 def test_the_file_has_each_function_of_the_server_with_its_volatility(admin: psycopg.Connection) -> None:
     stored = {kind: set(names) for kind, names in json.loads(FILE.read_text()).items()}
 
     for name, volatilities in functions_of(admin).items():
-        kinds = {kind for kind, names in stored.items() if name in names} - {"newer"}
+        kinds = {kind for kind, names in stored.items() if name in names} - {"newer", FIXED}
         if "v" in volatilities:
             assert kinds == {"volatile"}, name
         elif volatilities == {"i"}:
@@ -23,3 +25,13 @@ def test_the_file_has_each_function_of_the_server_with_its_volatility(admin: psy
             assert kinds <= {"stable", "mixed", "volatile"}, name
             assert kinds, name
         assert min(VERSIONS) < VERSION or name not in stored["newer"], name
+
+
+def test_the_file_has_each_setting_that_no_session_can_change(admin: psycopg.Connection) -> None:
+    stored = {*json.loads(FILE.read_text())[FIXED]}
+
+    fixed = fixed_settings_of(admin)
+    others = {name for (name,) in admin.execute("SELECT name FROM pg_settings")} - fixed
+
+    assert fixed <= stored
+    assert not others & stored

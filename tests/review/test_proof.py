@@ -201,4 +201,8 @@ def test_a_rename_loses_nothing(names: tuple[str, str | None], tried: Try) -> No
         f"ALTER TABLE images RENAME {back};" if back else "ALTER TABLE pictures RENAME TO images;",
     )
 
-    assert part.reviewed.proof.lost_by_migration == part.reviewed.proof.lost_after_rollback == []
+    proof = part.reviewed.proof
+    assert proof.lost_by_migration == proof.lost_after_rollback == []
+    if not back:
+        assert any(line.startswith("~ images is pictures from now on: ") for line in proof.changes)
+        assert len(proof.changes) < 10
