@@ -118,9 +118,9 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
         case ast.DropStmt(removeType=ObjectType.OBJECT_STATISTIC_EXT) if state.before is None:
             why = "the planner no longer knows how many rows several conditions together find"
             yield Fault(line, "slower-queries", why)
-        case ast.AlterSeqStmt(options=[*options]) if (owner := _identity_of(state, relation_name(node.sequence))) and any(
-            each.defname == "owned_by" for each in options
-        ):
+        case ast.AlterSeqStmt(options=[*options]) if (
+            owner := _identity_of(state, relation_name(node.sequence))
+        ) and any(each.defname == "owned_by" for each in options):
             yield rejected(line, f"the sequence belongs to the identity column {owner}")
         case ast.CreateSeqStmt() | ast.AlterSeqStmt():
             yield from _sequence(line, node.options or (), is_new=isinstance(node, ast.CreateSeqStmt))

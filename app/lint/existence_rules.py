@@ -152,9 +152,9 @@ def _constraints(state: MigrationState, statement: Statement) -> Faults:
         elif command.subtype in NEEDS_CONSTRAINT and not command.missing_ok:
             name = command.name or getattr(new, "conname", None) or ""
             yield from _missing_constraint(state, line, table, name)
-            if command.subtype == Alter.AT_AlterConstraint and new.alterDeferrability and name in known.constraints:
-                if known.constraints[name].kind != "fkey":
-                    yield _rejected(line, f"{name} is no foreign key, and only such a constraint can become DEFERRABLE")
+            own = known.constraints.get(name)
+            if own and own.kind != "fkey" and getattr(new, "alterDeferrability", False):
+                yield _rejected(line, f"{name} is no foreign key, and only such a constraint can become DEFERRABLE")
 
 
 def _missing_constraint(state: MigrationState, line: int, table: str, name: str | None) -> Faults:

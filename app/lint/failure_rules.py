@@ -50,7 +50,9 @@ def _faults(
         if columns & tested or (why == DIVISION and _has_check(state, table, columns)):
             continue
         more = "and so does each later write of such a row" if what == "the build" else "and so do writes of such a row"
-        yield Fault(line, "failing-expression", f"{what} fails for a row {why.format(', '.join(sorted(columns)))}, {more}")
+        yield Fault(
+            line, "failing-expression", f"{what} fails for a row {why.format(', '.join(sorted(columns)))}, {more}"
+        )
         return
 
 
@@ -76,7 +78,8 @@ def _failing(node: Any, types: dict[str, str]) -> Iterator[tuple[Any, str]]:
                     yield node, UNREADABLE
             case ast.A_Expr(name=[ast.String(sval="/" | "%")], rexpr=divisor) if columns_in(divisor):
                 if not any(
-                    isinstance(each, ast.A_Expr) and each.kind == enums.A_Expr_Kind.AEXPR_NULLIF for each in walk(divisor)
+                    isinstance(each, ast.A_Expr) and each.kind == enums.A_Expr_Kind.AEXPR_NULLIF
+                    for each in walk(divisor)
                 ):
                     yield divisor, DIVISION
             case _:

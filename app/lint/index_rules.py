@@ -67,7 +67,7 @@ def same_values(state: MigrationState, line: int, table: str, names: Sequence[st
     A key of a boolean is meant for a table with one row.
     """
     columns = [state.catalog.column(table, name) for name in names]
-    if not all(each and _has_constant(each) for each in columns):
+    if not all(each and has_constant(each.default) for each in columns):
         return
     inserts = set.intersection(*({*state.inserts_without(table, name)} for name in names))
     what = ", ".join(names)
@@ -79,8 +79,8 @@ def same_values(state: MigrationState, line: int, table: str, names: Sequence[st
         yield Fault(line, "insert-breaks", why, SAME_HINT, CARE)
 
 
-def _has_constant(column: Column) -> bool:
-    default = column.default
+def has_constant(default: Any) -> bool:
+    """Return whether a DEFAULT is a constant, and not NULL."""
     while isinstance(default, ast.TypeCast):
         default = default.arg
     return isinstance(default, ast.A_Const) and not default.isnull

@@ -80,13 +80,18 @@ def _number(text: str) -> Decimal | None:
 def violates(check: Any, column: str, node: Any) -> bool:
     """Return whether a constant in a column certainly violates a CHECK: a comparison of it, or of its length."""
     text = constant_text(node)
-    return isinstance(node, ast.A_Const) and not node.isnull and any(_is_false(each, column, text) for each in ands(check))
+    return (
+        isinstance(node, ast.A_Const) and not node.isnull and any(_is_false(each, column, text) for each in ands(check))
+    )
 
 
 def _is_false(part: Any, column: str, text: str) -> bool:
     match part:
         case ast.A_Expr(kind=A_Expr_Kind.AEXPR_BETWEEN, lexpr=value, rexpr=[low, high]):
-            return _compares(value, ">=", low, column, text) is False or _compares(value, "<=", high, column, text) is False
+            return (
+                _compares(value, ">=", low, column, text) is False
+                or _compares(value, "<=", high, column, text) is False
+            )
         case ast.A_Expr(kind=A_Expr_Kind.AEXPR_OP, name=[ast.String(sval=operator)], lexpr=value, rexpr=limit):
             return _compares(value, operator, limit, column, text) is False
         case _:

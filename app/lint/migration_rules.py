@@ -115,11 +115,11 @@ def _with_calls(state: MigrationState, statements: Iterable[Statement]) -> Itera
     for statement in statements:
         yield statement
         if isinstance(statement.node, NOT_DDL) and not statement.unreadable and not only_explains(statement.node):
-            yield from texts_run(statement)
+            yield from texts_run(state.catalog, statement)
             for_each_row = not statement.in_batches and calls_for_many_rows(state, statement)
             for each in called(state.catalog, statement):
                 yield replace(each, in_loop=True) if for_each_row else each
-                yield from texts_run(each)
+                yield from texts_run(state.catalog, each)
 
 
 def _settings(statement: Statement) -> Faults:

@@ -95,7 +95,9 @@ def _calls(state: MigrationState, statement: Statement) -> Faults:
                 level = UNSAFE if is_own else CARE
                 yield Fault(statement.line, "migrator-session", why, "name the lock that the file has taken", level)
         elif name in ENDS and any(_is_own_process(argument) for argument in arguments):
-            yield Fault(statement.line, "migrator-session", "the migrator ends itself, and does not know how far it got")
+            yield Fault(
+                statement.line, "migrator-session", "the migrator ends itself, and does not know how far it got"
+            )
 
 
 def _is_own_process(node: Any) -> bool:

@@ -83,7 +83,7 @@ def parameter_faults(state: MigrationState, statement: Statement) -> Faults:
                 if command.subtype == Alter.AT_SetRelOptions:
                     yield from _wrong(each, command.def_, OF_TABLES)
                     yield from _starved(each, relation_name(node.relation), command.def_)
-                elif command.subtype == Alter.AT_SetOptions and any("n_distinct" in (o.defname or "") for o in command.def_):
+                elif command.subtype == Alter.AT_SetOptions and any(map(_is_fixed_count, command.def_)):
                     why = f"the planner believes this number of values of {command.name}, whatever ANALYZE finds"
                     yield Fault(each, "slower-queries", why, "let ANALYZE count, with a larger SET STATISTICS")
                 elif command.subtype == Alter.AT_SetStatistics and constant_text(command.def_) == "0":
@@ -92,7 +92,9 @@ def parameter_faults(state: MigrationState, statement: Statement) -> Faults:
                     )
                     yield Fault(each, "slower-queries", why, "use -1, the default, or a small number")
         case ast.AlterTableStmt(cmds=[*commands], objtype=ObjectType.OBJECT_VIEW, relation=relation):
-            options = [each for command in commands if command.subtype == Alter.AT_SetRelOptions for each in command.def_]
+            options = [
+                each for command in commands if command.subtype == Alter.AT_SetRelOptions for each in command.def_
+            ]
             if any(each.defname == "security_invoker" and not _is_off(each) for each in options):
                 yield from _as_reader(state, line, relation_name(relation))
         case ast.AlterTableStmt(cmds=[*commands], objtype=ObjectType.OBJECT_INDEX, relation=relation):
@@ -136,7 +138,9 @@ def _starved(line: int, table: str, options: Iterable[Any]) -> Faults:
     for namespace in (None, "toast"):
         own = {each.defname: _number(each) for each in found if each.defnamespace == namespace}
         delay, limit = own.get("autovacuum_vacuum_cost_delay"), own.get("autovacuum_vacuum_cost_limit")
-        if (delay is not None or limit is not None) and (limit or LIMIT) < SLOWEST * (DELAY if delay is None else delay):
+        if (delay is not None or limit is not None) and (limit or LIMIT) < SLOWEST * (
+            DELAY if delay is None else delay
+        ):
             why = f"autovacuum of {table} is so slow that dead rows pile up meanwhile"
             yield Fault(line, "autovacuum-off", why)
 
@@ -165,6 +169,11 @@ def _pending(line: int, index: str, options: Iterable[Any]) -> Faults:
         if each.defname == "fastupdate" and not _is_off(each):
             why = f"new rows wait in a list that each search by {index} reads in full, until a vacuum"
             yield Fault(line, "slower-queries", why, "leave it off if searches have to be fast")
+
+
+def _is_fixed_count(option: Any) -> bool:
+    """Return whether an option of a column is a number of distinct values. A negative one grows with the table."""
+    return (option.defname or "").startswith("n_distinct") and (_number(option) or 0) > 0
 
 
 def _is_off(option: Any) -> bool:

@@ -39,14 +39,14 @@ def replication_faults(state: MigrationState, statement: Statement) -> Faults:
                     yield from _identity(state, each, relation_name(relation), command.def_.name)
         case _:
             pass
-    called = {qualified_name(each.funcname) for each in statement.nodes if isinstance(each, ast.FuncCall)}
-    names = {each.removeprefix("pg_catalog.") for each in called}
     if isinstance(node, ast.CreateFunctionStmt):
         return
-    if found := sorted(names & SLOTS):
+    called = {qualified_name(each.funcname) for each in statement.nodes if isinstance(each, ast.FuncCall)}
+    called = {each.removeprefix("pg_catalog.") for each in called}
+    if found := sorted(called & SLOTS):
         why = f"{found[0]}() keeps WAL until a reader takes it, and without a reader until the disk is full"
         yield Fault(line, "server-access", why)
-    elif found := sorted(names & MOVED):
+    elif found := sorted(called & MOVED):
         yield Fault(line, "server-access", f"{found[0]}() takes WAL away from its reader")
 
 

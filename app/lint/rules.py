@@ -126,7 +126,9 @@ RULES = {
     # The server and its other users: operation_rules.py.
     "server-access": Rule(UNSAFE, "do it by hand, outside of a migration"),
     "other-sessions": Rule(UNSAFE, "leave the sessions: the migrator waits for their locks, and tries again"),
-    "migrator-tables": Rule(UNSAFE, "remove it. `yoyo mark` and `yoyo unmark` change the history, outside of a migration"),
+    "migrator-tables": Rule(
+        UNSAFE, "remove it. `yoyo mark` and `yoyo unmark` change the history, outside of a migration"
+    ),
     "migrator-session": Rule(UNSAFE, "remove the statement"),
     "session-lock": Rule(CARE, "use pg_advisory_xact_lock, which the commit releases"),
     "server-settings": Rule(CARE, "set it in the configuration of the server or of the role, outside of a migration"),

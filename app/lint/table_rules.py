@@ -10,7 +10,7 @@ from pglast.enums import ConstrType, ObjectType
 from app.lint import costs
 from app.lint.definition_rules import UNIQUE, rejected
 from app.lint.findings import Fault, Faults
-from app.lint.index_rules import arbiter_waits
+from app.lint.index_rules import arbiter_waits, has_constant
 from app.lint.nodes import columns_in, constant_text, constraint_columns, relation_name, type_name
 from app.lint.objects import Table, constraints_of
 from app.lint.parser import Statement
@@ -103,9 +103,9 @@ def _same_values(line: int, columns: list[Any], own: list[tuple[Any, Any]], apar
     constants = {
         column.colname: type_name(column.typeName)
         for column, each in own
-        if each.contype == ConstrType.CONSTR_DEFAULT and constant_text(each.raw_expr)
+        if each.contype == ConstrType.CONSTR_DEFAULT and has_constant(each.raw_expr)
     }
-    keys = [(column.colname,) for column, each in own if each.contype in UNIQUE]
+    keys: list[tuple[str, ...]] = [(column.colname,) for column, each in own if each.contype in UNIQUE]
     keys += [constraint_columns(each) for each in apart if each.contype in UNIQUE]
     for key in keys:
         if all(constants.get(name, "bool") != "bool" for name in key):

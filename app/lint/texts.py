@@ -1,4 +1,4 @@
-"""Functions of PostgreSQL that run a text as SQL, such as query_to_xml(), dblink() and crosstab(), and the statements."""
+"""Functions that run a text as SQL, such as query_to_xml(), dblink() and crosstab(), and the statements in it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from pglast import ast
 from pglast.parser import ParseError
 
+from app.lint.catalog import Catalog
 from app.lint.dynamic import constant_sql, is_guess
-from app.lint.nodes import qualified_name
+from app.lint.nodes import qualified_name, relation_name
 from app.lint.parser import Statement
 from app.schema.statements import split_statements
 
@@ -22,15 +23,20 @@ LATER = {"schedule", "schedule_in_database", "alter_job"}  # of pg_cron, in the 
 OTHER_SESSIONS = {"dblink", "dblink_exec", "dblink_open", "dblink_send_query"}  # of this database or of another one
 
 
-def texts_run(statement: Statement) -> Iterator[Statement]:
-    """Yield the statements that a statement runs by giving their text to a function of PostgreSQL."""
+def texts_run(catalog: Catalog, statement: Statement) -> Iterator[Statement]:
+    """Yield the statements that a statement runs by giving their text to a function of PostgreSQL.
+
+    Another session may be on another database. What it does counts if it names a table that the files create.
+    """
     for call in statement.nodes:
         if not isinstance(call, ast.FuncCall):
             continue
         name, arguments = qualified_name(call.funcname).rpartition(".")[2], call.args or ()
         if name in OTHER_SESSIONS or qualified_name(call.funcname) in {f"cron.{each}" for each in LATER}:
-            for each in arguments:
-                yield from _parsed(statement, constant_sql(each), is_certain=False)
+            for each in [own for text in arguments for own in _parsed(statement, constant_sql(text), is_certain=False)]:
+                tables = {relation_name(node) for node in each.nodes if isinstance(node, ast.RangeVar)}
+                if tables & catalog.tables.keys():
+                    yield each
         for place in READERS.get(name, ()):
             if place < len(arguments) and not (name == "ts_rewrite" and len(arguments) > 2):
                 yield from _parsed(statement, constant_sql(arguments[place]), reader=name)

@@ -117,7 +117,9 @@ def _no_label(state: MigrationState, type: Type | None, node: Any) -> str:
     labels = state.catalog.enums.get(type.name) if type and not type.array else None
     is_text = isinstance(node, ast.A_Const) and isinstance(node.val, ast.String)
     text = constant_text(node)
-    return f"{type.name} has no label {text!r}" if labels is not None and type and is_text and text not in labels else ""
+    return (
+        f"{type.name} has no label {text!r}" if labels is not None and type and is_text and text not in labels else ""
+    )
 
 
 def _stricter(state: MigrationState, line: int, table: str, node: Any) -> Faults:

@@ -95,12 +95,18 @@ def schema_changes(before: list[str], after: list[str], renamed: Mapping[str, st
         same = {line: new for line, new in moved.items() if new in added}
         removed, added = removed - same.keys(), added - {*same.values()}
         names = ", ".join(f"{old} is {new}" for old, new in sorted(renamed.items()))
-    lines = [("", f"~ {names} from now on: {count(len(same), 'line')} of the schema differ only by the name")] if names else []
+    lines = (
+        [("", f"~ {names} from now on: {count(len(same), 'line')} of the schema differ only by the name")]
+        if names
+        else []
+    )
     lines += [(line, f"- {line}") for line in removed] + [(line, f"+ {line}") for line in added]
     return [text for _, text in sorted(lines, key=lambda pair: (pair[0].partition(": ")[0], pair[1][0] == "+"))]
 
 
-STATISTICS = re.compile(r"[+-] (?:(?:statistics target|options) of (?P<table>.+)\.[^.:]+:|statistics .* FROM (?P<of>\S+))")
+STATISTICS = re.compile(
+    r"[+-] (?:(?:statistics target|options) of (?P<table>.+)\.[^.:]+:|statistics .* FROM (?P<of>\S+))"
+)
 
 
 def with_other_statistics(changes: list[str]) -> set[str]:

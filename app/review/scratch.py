@@ -279,7 +279,7 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
 
 
 def vacuum(connection: Connection, done: MeasuredRun | None = None, also: Iterable[str] = ()) -> None:
-    """Vacuum and analyze the tables that have changed, as autovacuum soon would: by `done` and `also`, or by all before."""
+    """Vacuum and analyze the tables that have changed, as autovacuum would: by `done` and `also`, or by all before."""
     names: set[str] | None = None
     if done:
         names = {name for step in done.steps for name in (*step.rewritten, *step.changed, *step.added)}

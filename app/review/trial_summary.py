@@ -27,7 +27,9 @@ class Tried:
             if wait.query:
                 words += f", the longest {kind} took {wait.milliseconds:,.0f} ms ({wait.query})"
         if self.direction.rows_checked:
-            new = "and all new ones are consistent" if self.direction.has_written else "are consistent, without new ones"
+            new = (
+                "and all new ones are consistent" if self.direction.has_written else "are consistent, without new ones"
+            )
             words += f"; {self.direction.rows_checked:,} earlier rows {new}"
         return words
 

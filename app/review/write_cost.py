@@ -76,7 +76,7 @@ def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | 
 
 
 def _counters(connection: Connection) -> tuple[int, int, int, int, int]:
-    """Return the WAL so far, and the pages, rows of full scans, updates and HOT updates of the session's transaction."""
+    """Return the WAL so far, and the pages, rows of full scans, updates and HOT updates of the transaction."""
     row = run(connection, "read_counters", "review").fetchone()
     assert row
     wal, pages, scanned, updated, hot = row

@@ -4339,3 +4339,383 @@ BEGIN
     ASSERT (SELECT count(*) FROM object_stores) <= 1, 'there are two stores';
 END
 $$;
+
+-- BEFORE y_rooms
+CREATE TABLE y_rooms (id bigint, name text, CONSTRAINT y_rooms_name_key UNIQUE (name) DEFERRABLE, CONSTRAINT y_rooms_pkey PRIMARY KEY (id));
+
+-- BEFORE y_named
+CREATE TABLE y_named (id bigint, name text NOT NULL, CONSTRAINT y_named_name_key UNIQUE (name) DEFERRABLE INITIALLY DEFERRED);
+
+-- BEFORE y_hashed
+CREATE TABLE y_hashed (id bigint NOT NULL, words text NOT NULL) PARTITION BY HASH (id);
+CREATE TABLE y_hashed_0 PARTITION OF y_hashed FOR VALUES WITH (MODULUS 4, REMAINDER 0);
+
+-- BEFORE y_events
+CREATE TABLE y_events (day date NOT NULL, words text NOT NULL) PARTITION BY RANGE (day);
+CREATE TABLE y_events_new (day timestamptz NOT NULL, words text NOT NULL);
+CREATE TABLE y_events_null (day date NOT NULL, words text);
+CREATE TABLE y_events_more (day date NOT NULL, words text NOT NULL, more text);
+
+-- BEFORE y_shape
+CREATE STATISTICS y_shape (dependencies) ON width, height FROM images;
+
+-- BEFORE y_feed
+CREATE PUBLICATION y_feed FOR TABLE images, tokens;
+
+-- unsafe (PostgreSQL INSERT): ON CONFLICT without a target does not support a constraint that can wait
+-- before: key_index
+ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE USING INDEX images_own_key_key DEFERRABLE INITIALLY DEFERRED;
+
+-- unsafe (PostgreSQL INSERT): the arbiter of ON CONFLICT DO UPDATE can wait
+-- before: words_index
+ALTER TABLE image_words DROP CONSTRAINT image_words_pkey, ADD CONSTRAINT image_words_pkey PRIMARY KEY USING INDEX image_words_new_key DEFERRABLE;
+
+-- safe (PostgreSQL constraints): a key that can wait, of a table without ON CONFLICT
+-- before: albums code_index
+ALTER TABLE albums ADD CONSTRAINT albums_code_key UNIQUE USING INDEX albums_code_key DEFERRABLE;
+
+-- unsafe (PostgreSQL ALTER TABLE): only a foreign key can become one that waits
+ALTER TABLE tokens ALTER CONSTRAINT tokens_pkey DEFERRABLE;
+
+-- unsafe (PostgreSQL CREATE TABLE): a foreign key to a key that can wait
+-- before: y_rooms
+CREATE TABLE beds (id bigint PRIMARY KEY, room text NOT NULL REFERENCES y_rooms (name));
+CREATE INDEX beds_room_idx ON beds (room);
+
+-- unsafe (PostgreSQL logical replication): a replica identity that can wait
+-- before: y_named
+ALTER TABLE y_named REPLICA IDENTITY USING INDEX y_named_name_key;
+
+-- unsafe (PostgreSQL unique indexes): each upload gets the same own key
+-- before: key_index
+ALTER TABLE images ALTER COLUMN own_key SET DEFAULT 'none';
+
+-- care (PostgreSQL unique indexes): a new table whose second row without a slug is rejected
+CREATE TABLE shelves (id bigint PRIMARY KEY, slug text NOT NULL DEFAULT '' UNIQUE);
+
+-- safe (PostgreSQL unique indexes): a table of one row
+CREATE TABLE quotas (is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), bytes bigint NOT NULL);
+
+-- care (PostgreSQL unique indexes): a default name, and names are unique
+ALTER TABLE tokens ALTER COLUMN name SET DEFAULT 'unnamed';
+
+-- care (PostgreSQL autovacuum): so slow that it does not end
+ALTER TABLE images SET (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
+
+-- care (PostgreSQL autovacuum): the indexes keep the dead rows
+ALTER TABLE images SET (vacuum_index_cleanup = off);
+
+-- safe (PostgreSQL autovacuum): the end of the file stays, so no reader waits for its cut
+ALTER TABLE images SET (vacuum_truncate = off);
+
+-- care (PostgreSQL autovacuum): transaction ids are used up to the last ones
+ALTER TABLE images SET (autovacuum_freeze_max_age = 2000000000);
+
+-- care (PostgreSQL autovacuum): a new table without it
+CREATE TABLE visits (image_id uuid PRIMARY KEY, visits bigint NOT NULL) WITH (autovacuum_enabled = false);
+
+-- care (PostgreSQL autovacuum): a threshold of the TOAST table that is never reached
+ALTER TABLE images SET (toast.autovacuum_vacuum_threshold = 2000000000);
+
+-- care (PostgreSQL autovacuum): the planner never hears of new rows
+ALTER TABLE image_terms SET (autovacuum_analyze_scale_factor = 100, autovacuum_analyze_threshold = 2000000000);
+
+-- safe (PostgreSQL autovacuum): sooner and faster
+ALTER TABLE images SET (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+
+-- care (PostgreSQL autovacuum): no session counts its dead rows
+ALTER DATABASE images SET track_counts = off;
+
+-- care (PostgreSQL autovacuum): what it knows of dead rows is forgotten
+SELECT pg_stat_reset();
+
+-- unsafe (PostgreSQL ALTER DATABASE): a setting that only the configuration has
+ALTER DATABASE images SET autovacuum = off;
+
+-- unsafe (yoyo): a migration is marked by hand
+UPDATE _yoyo_migration SET applied_at_utc = now() WHERE migration_id = '0001_create_images';
+
+-- unsafe (yoyo): the ledger loses rows
+DELETE FROM _yoyo_ledger WHERE outcome = 'failed';
+
+-- unsafe (yoyo): another form of the ledger
+ALTER TABLE _yoyo_ledger ADD COLUMN note text;
+
+-- unsafe (yoyo): without its lock table, the migrator does not start
+DROP TABLE IF EXISTS yoyo_lock;
+
+-- unsafe (yoyo): a row of the history, in DO
+DO $$
+BEGIN
+    INSERT INTO public._yoyo_migration (migration_hash, migration_id, applied_at_utc) VALUES ('a', 'b', now());
+END
+$$;
+
+-- unsafe (yoyo): the lock that each other migrator takes
+LOCK TABLE _yoyo_migration IN SHARE MODE;
+
+-- unsafe (yoyo): the service can no longer read the history
+REVOKE SELECT ON _yoyo_migration FROM PUBLIC;
+
+-- safe (yoyo): a look at the history
+SELECT migration_id FROM _yoyo_migration ORDER BY applied_at_utc DESC LIMIT 1;
+
+-- unsafe (yoyo): the progress of backfills, as a part of another statement
+WITH gone AS (DELETE FROM _yoyo_ledger_backfills RETURNING migration_id) SELECT count(*) FROM gone;
+
+-- unsafe (yoyo): a trigger of the log
+-- before: rv_keep
+CREATE TRIGGER yoyo_keep BEFORE INSERT ON _yoyo_log FOR EACH ROW EXECUTE FUNCTION rv_keep();
+
+-- unsafe (PostgreSQL advisory locks): the lock of the migrator, and a second one may begin
+SELECT pg_advisory_unlock_all();
+
+-- safe (PostgreSQL advisory locks): a lock of its own, and its end
+DO $$
+BEGIN
+    PERFORM pg_advisory_lock(7);
+    PERFORM pg_advisory_unlock(7);
+END
+$$;
+
+-- unsafe (PostgreSQL system administration functions): the migrator ends itself
+SELECT pg_terminate_backend(pg_backend_pid());
+
+-- unsafe (PostgreSQL RESET): all settings of the migrator, in DO
+DO $$
+BEGIN
+    RESET ALL;
+END
+$$;
+
+-- unsafe (PostgreSQL DISCARD): it cannot run in DO
+DO $$
+BEGIN
+    DISCARD ALL;
+END
+$$;
+
+-- unsafe (PostgreSQL SET): no statement has a limit from here on, in DO
+DO $$
+BEGIN
+    PERFORM set_config('statement_timeout', '0', false);
+END
+$$;
+
+-- unsafe (PostgreSQL SET): a setting of the session, by a word in DO
+DO $$
+BEGIN
+    SET lock_timeout = '2s';
+END
+$$;
+
+-- safe (PostgreSQL set_config): more memory for this transaction, in DO
+DO $$
+BEGIN
+    PERFORM set_config('work_mem', '64MB', true);
+END
+$$;
+
+-- unsafe (PostgreSQL pg_settings): a setting of the session, by UPDATE
+UPDATE pg_settings SET setting = '0' WHERE name = 'statement_timeout';
+
+-- unsafe (PostgreSQL XML functions): a DELETE in a text, which only may read
+SELECT query_to_xml('DELETE FROM image_terms', true, false, '');
+
+-- unsafe (PostgreSQL XML functions): all images as XML under a lock
+ALTER TABLE images ADD COLUMN note text;
+SELECT query_to_xml('SELECT id, title FROM images', true, false, '');
+
+-- unsafe (PostgreSQL XML functions): a table as XML under a lock
+ALTER TABLE images ADD COLUMN note text;
+SELECT table_to_xml('images', true, false, '');
+
+-- care (PostgreSQL XML functions): a text that is not known
+SELECT query_to_xml(current_setting('images.report'), true, false, '');
+
+-- safe (PostgreSQL XML functions): a number as XML
+SELECT query_to_xml('SELECT 1 AS one', true, false, '');
+
+-- unsafe (PostgreSQL text search): the words of all images under a lock
+ALTER TABLE image_words ADD COLUMN language text;
+SELECT word, ndoc FROM ts_stat('SELECT words FROM image_words');
+
+-- unsafe (PostgreSQL dblink): another session writes each row
+SELECT dblink_exec('dbname=images', 'UPDATE images SET title = filename WHERE title IS NULL');
+
+-- unsafe (PostgreSQL dblink): the lock lasts while another server answers
+ALTER TABLE images ADD COLUMN note text;
+SELECT dblink_exec('host=reports dbname=reports', 'SELECT refresh()');
+
+-- unsafe (PostgreSQL FETCH): a cursor reads all images under a lock
+ALTER TABLE images ADD COLUMN note text;
+DECLARE every CURSOR FOR SELECT id FROM images;
+MOVE ALL IN every;
+
+-- care (PostgreSQL JSON): a text of clients that may be no number
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_stars_idx ON images (((attributes ->> 'stars')::integer));
+
+-- safe (PostgreSQL JSON): only texts that are numbers
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_stars_idx ON images (((attributes ->> 'stars')::integer)) WHERE attributes ->> 'stars' ~ '^[0-9]{1,9}$';
+
+-- care (PostgreSQL JSON): a value of jsonb that may be a string
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_stars_idx ON images (((attributes -> 'stars')::numeric));
+
+-- care (PostgreSQL JSON): a cast in a predicate
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_best_idx ON images (id) WHERE (attributes #>> '{rating,stars}')::numeric > 3;
+
+-- care (PostgreSQL JSON): a CHECK that fails otherwise than by its name
+ALTER TABLE images ADD CONSTRAINT images_stars_check CHECK (CAST(attributes ->> 'stars' AS integer) <= 5) NOT VALID;
+
+-- safe (PostgreSQL JSON): a text as it is
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_series_idx ON images ((left(attributes ->> 'series', 100)));
+
+-- care (PostgreSQL CREATE VIEW): a view gets the rights of its reader
+-- before: recent_view
+-- query recent_images: SELECT id FROM recent
+ALTER VIEW recent SET (security_invoker = true);
+
+-- unsafe (squawk renaming-object): a materialized view that a query reads
+-- before: types_view
+-- query list_types: SELECT content_type, images FROM image_types
+ALTER MATERIALIZED VIEW image_types RENAME TO content_types;
+
+-- care (PostgreSQL extended statistics): the planner no longer knows what belongs together
+-- before: y_shape
+DROP STATISTICS y_shape;
+
+-- safe (PostgreSQL extended statistics): a larger sample
+-- before: y_shape
+ALTER STATISTICS y_shape SET STATISTICS 500;
+
+-- care (PostgreSQL statistics): the planner believes that all types are one
+ALTER TABLE images ALTER COLUMN content_type SET (n_distinct = 1);
+
+-- care (squawk ban-alter-extension): a script that is not known
+-- before: trgm_only
+ALTER EXTENSION pg_trgm UPDATE;
+
+-- care (PostgreSQL logical replication): the subscribers get no more images
+-- before: y_feed
+ALTER PUBLICATION y_feed DROP TABLE images;
+
+-- care (PostgreSQL logical replication): the end of a publication
+-- before: y_feed
+DROP PUBLICATION y_feed;
+
+-- unsafe (PostgreSQL replication slots): WAL stays until the disk is full
+SELECT pg_create_physical_replication_slot('reports', true);
+
+-- unsafe (PostgreSQL backup functions): a backup that nothing ends
+SELECT pg_backup_start('before the change');
+
+-- care (PostgreSQL CHECKPOINT): all dirty pages at once
+CHECKPOINT;
+
+-- care (PostgreSQL ALTER FUNCTION): more memory for the estimate of a search
+ALTER FUNCTION images_index_query(text[], text, tsquery) SET work_mem = '64MB';
+
+-- unsafe (PostgreSQL ALTER FUNCTION): the trigger no longer finds its tables
+ALTER FUNCTION images_list_inserted() RESET ALL;
+
+-- unsafe (PostgreSQL trigger functions): only for an UPDATE
+CREATE TRIGGER images_suppress BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+
+-- care (PostgreSQL trigger functions): an UPDATE that changes nothing
+CREATE TRIGGER images_suppress BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+
+-- unsafe (PostgreSQL hash partitions): a remainder that no row has
+-- before: y_hashed
+CREATE TABLE y_hashed_4 PARTITION OF y_hashed FOR VALUES WITH (MODULUS 4, REMAINDER 4);
+
+-- unsafe (PostgreSQL hash partitions): rows that another partition has
+-- before: y_hashed
+CREATE TABLE y_hashed_1 PARTITION OF y_hashed FOR VALUES WITH (MODULUS 8, REMAINDER 4);
+
+-- safe (PostgreSQL hash partitions): a new table by hash
+CREATE TABLE marks (id bigint NOT NULL, words text NOT NULL) PARTITION BY HASH (id);
+CREATE TABLE marks_0 PARTITION OF marks FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE marks_1 PARTITION OF marks FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+
+-- unsafe (PostgreSQL partitions): a column of another type
+-- before: y_events
+ALTER TABLE y_events ATTACH PARTITION y_events_new FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+
+-- unsafe (PostgreSQL partitions): a column that may be NULL, and not in the parent
+-- before: y_events
+ALTER TABLE y_events ATTACH PARTITION y_events_null FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+
+-- unsafe (PostgreSQL partitions): a column that the parent lacks
+-- before: y_events
+ALTER TABLE y_events ATTACH PARTITION y_events_more FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+
+-- unsafe (PostgreSQL sequences): after a crash it begins again
+ALTER SEQUENCE token_events_id_seq SET UNLOGGED;
+
+-- unsafe (PostgreSQL enums): one label twice
+CREATE TYPE mood AS ENUM ('calm', 'wild', 'calm');
+
+-- unsafe (PostgreSQL enums): a default that is no label
+-- before: rv_kind
+CREATE TABLE files (id bigint PRIMARY KEY, kind rv_kind NOT NULL DEFAULT 'film');
+
+-- unsafe (PostgreSQL ALTER TABLE): a default that is too long
+ALTER TABLE images ADD COLUMN grade varchar(3) NOT NULL DEFAULT 'good';
+
+-- unsafe (PostgreSQL ALTER TABLE): a default with too many digits
+ALTER TABLE images ADD COLUMN price numeric(4, 2) DEFAULT 1000;
+
+-- unsafe (PostgreSQL ALTER TABLE): a default that is too large
+ALTER TABLE images ALTER COLUMN width SET DEFAULT 3000000000;
+
+-- unsafe (PostgreSQL INSERT): a name that the CHECK does not allow
+INSERT INTO tokens (id, name, scope, sha256) VALUES (gen_random_uuid(), '', 'read', sha256('x'));
+
+-- unsafe (PostgreSQL UPDATE): a limit that the CHECK does not allow
+UPDATE tokens SET requests_per_second = 0 WHERE id = '00000000-0000-4000-8000-000000000001';
+
+-- care (squawk identifier-too-long): PostgreSQL cuts the name
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_by_the_width_and_by_the_height_for_lists_of_large_images_idx ON images (width, height);
+
+-- unsafe (PostgreSQL ALTER TABLE): two constraints of one name
+ALTER TABLE images ADD CONSTRAINT images_size CHECK (width > 0) NOT VALID, ADD CONSTRAINT images_size CHECK (height > 0) NOT VALID;
+
+-- care (PostgreSQL COMMENT): a comment on an index that no file creates
+COMMENT ON INDEX images_titel_idx IS 'By title.';
+
+-- unsafe (PostgreSQL DROP TRIGGER): a trigger that is not there
+DROP TRIGGER images_list_insert ON images;
+
+-- unsafe (PostgreSQL ALTER TABLE): a trigger that is not there is turned on
+ALTER TABLE images ENABLE TRIGGER images_list_insert;
+
+-- unsafe (PostgreSQL ALTER TABLE): another column has the name
+-- before: albums
+ALTER TABLE albums RENAME COLUMN code TO rating;
+
+-- unsafe (PostgreSQL DROP POLICY): a policy that is not there
+DROP POLICY images_all ON images;
+
+-- unsafe (GitLab, batches): old events move in one transaction
+-- before: captions
+WITH moved AS (DELETE FROM token_events WHERE happened_at < '2026-01-01' RETURNING id, name)
+INSERT INTO captions (image_id, caption) SELECT gen_random_uuid(), name FROM moved;
+
+-- safe (PostgreSQL CREATE TABLE AS): a table of all days, which nothing reads yet
+CREATE TABLE days AS SELECT day FROM generate_series('2020-01-01'::timestamptz, '2040-01-01', '1 day') AS day;
+
+-- care (GitLab, bigint conversion): a trigger that keeps a second column
+-- before: caption_column
+CREATE FUNCTION images_keep_caption() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.caption := NEW.title;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER images_keep_caption BEFORE INSERT OR UPDATE ON images FOR EACH ROW EXECUTE FUNCTION images_keep_caption();
