@@ -155,7 +155,7 @@ def _of_costs(trial: Trial, direction: Direction) -> Iterator[Reason]:
             yield Reason("care", f"{after.hot:.0%} of the updates of {name} are HOT, {before.hot:.0%} before")
         if after.scanned - before.scanned >= LARGE_TABLE:
             rows = f"{after.scanned:,} rows, {before.scanned:,} before"
-            yield Reason("unsafe", f"each {name} now reads whole tables: {rows}")
+            yield Reason("unsafe", f"each {name} now reads {rows}, and more if the tables grow")
         elif after.pages > MORE_PAGES * before.pages + PAGES_NOISE:
             yield Reason("care", f"{name} looks at {after.pages:,} pages, {before.pages:,} before")
         if after.milliseconds > SLOWER_FACTOR * before.milliseconds + SLOWER_WRITE:

@@ -135,7 +135,8 @@ def _of_run(run: MeasuredRun, rows: dict[str, int]) -> Iterator[Reason]:
         return
     for what in run.unmeasured:
         yield Reason("unknown", f"it could not be measured: {what}")
-    empty = {lock.table for step in run.steps for lock in step.locks if lock.waiting and not rows.get(lock.table)}
+    # A rollback drops the tables that its migration has created: `rows` does not have them.
+    empty = {lock.table for step in run.steps for lock in step.locks if lock.waiting and rows.get(lock.table) == 0}
     if empty:
         yield Reason("care", f"it was tried without rows in {', '.join(sorted(empty))}, which may have many")
     elif rows and not any(rows.values()):

@@ -24,7 +24,7 @@ class WriteCost:
     wal: int  # bytes: the least, because some write whole pages
     pages: int  # of tables and indexes, that it looked at on average
     hot: float | None  # share of the updates that were HOT, or None if it updates no row
-    scanned: int = 0  # rows that it read by full scans, on average
+    scanned: int = 0  # rows and entries of indexes that its scans read, on average
     milliseconds: float = 0.0  # the least
 
 
@@ -76,7 +76,7 @@ def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | 
 
 
 def _counters(connection: Connection) -> tuple[int, int, int, int, int]:
-    """Return the WAL so far, and the pages, rows of full scans, updates and HOT updates of the transaction."""
+    """Return the WAL so far, and the pages, scanned rows, updates and HOT updates of the transaction."""
     row = run(connection, "read_counters", "review").fetchone()
     assert row
     wal, pages, scanned, updated, hot = row
