@@ -1,4 +1,4 @@
-"""Functions of PostgreSQL 15 to 18, by volatility, and those that PostgreSQL 15 does not have; and fixed settings.
+"""Functions of PostgreSQL 15 to 18, by volatility, those that PostgreSQL 15 does not have, and fixed settings.
 
 `python -m tests.support.functions` writes functions.json from the system catalogs of the servers, and a test compares
 it with one.

@@ -26,7 +26,7 @@ OTHER_SESSIONS = {"dblink", "dblink_exec", "dblink_open", "dblink_send_query"}  
 def texts_run(catalog: Catalog, statement: Statement) -> Iterator[Statement]:
     """Yield the statements that a statement runs by giving their text to a function of PostgreSQL.
 
-    Another session may be on another database. What it does counts if it names a table that the files create.
+    Another session may be on another database. Its statements count if they name a table that the files create.
     """
     for call in statement.nodes:
         if not isinstance(call, ast.FuncCall):

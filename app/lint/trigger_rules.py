@@ -11,8 +11,7 @@ from app.lint.nodes import columns_in, qualified_name, relation_name, walk
 from app.lint.parser import Statement
 from app.lint.state import MigrationState
 
-BEFORE, INSERT, DELETE, TRUNCATE, INSTEAD = 2, 4, 8, 32, 64  # bits of pg_trigger.tgtype
-UPDATE = 16
+BEFORE, INSERT, DELETE, UPDATE, TRUNCATE, INSTEAD = 2, 4, 8, 16, 32, 64  # bits of pg_trigger.tgtype
 SUPPRESS = "suppress_redundant_updates_trigger"
 # Trigger functions of PostgreSQL.
 TRIGGER_FUNCTIONS = {

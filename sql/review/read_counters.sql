@@ -1,6 +1,5 @@
 -- read_counters: returns the WAL of the server so far, and the counters of this session's transaction. They are the pages
--- that it looked at, the rows that full scans of tables read with the entries that scans of indexes read, its updates, and
--- those that were HOT.
+-- that it looked at, the rows and index entries that its scans read, its updates, and those that were HOT.
 SELECT
     (pg_current_wal_insert_lsn() - '0/0')::bigint AS wal,
     COALESCE(sum(pg_stat_get_xact_blocks_fetched(oid)), 0)::bigint AS pages,

@@ -4600,7 +4600,7 @@ ALTER TABLE images ALTER COLUMN content_type SET (n_distinct = 1);
 -- before: trgm_only
 ALTER EXTENSION pg_trgm UPDATE;
 
--- care (PostgreSQL logical replication): the subscribers get no more images
+-- care (PostgreSQL logical replication): the subscribers miss later images
 -- before: y_feed
 ALTER PUBLICATION y_feed DROP TABLE images;
 
