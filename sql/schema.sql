@@ -983,6 +983,7 @@ CREATE TABLE object_stores (
     id uuid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     confirmed_at timestamp with time zone,
+    checked_at timestamp with time zone,
     CONSTRAINT object_stores_is_only_check CHECK (is_only)
 );
 
@@ -995,6 +996,8 @@ COMMENT ON COLUMN object_stores.id IS 'Random. The object catalogue.json in the 
 COMMENT ON COLUMN object_stores.created_at IS 'When the ID was made.';
 
 COMMENT ON COLUMN object_stores.confirmed_at IS 'When the ID was first read back from the store; NULL: not yet.';
+
+COMMENT ON COLUMN object_stores.checked_at IS 'When the last complete `images objects check` ended; NULL: none has.';
 
 COMMENT ON CONSTRAINT object_stores_is_only_check ON object_stores IS 'At most one row.';
 
@@ -1172,6 +1175,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- column merged_tags.image_id: uuid, not null
 -- column merged_tags.tags: text[], not null
 -- column merged_tags.updated_at: timestamp with time zone, not null
+-- column object_stores.checked_at: timestamp with time zone
 -- column object_stores.confirmed_at: timestamp with time zone
 -- column object_stores.created_at: timestamp with time zone, not null, default now()
 -- column object_stores.id: uuid, not null
@@ -1233,6 +1237,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on column merged_tags.image_id: images.id.
 -- comment on column merged_tags.tags: The tags of before.
 -- comment on column merged_tags.updated_at: images.updated_at of before. 0075 has added a second.
+-- comment on column object_stores.checked_at: When the last complete `images objects check` ended; NULL: none has.
 -- comment on column object_stores.confirmed_at: When the ID was first read back from the store; NULL: not yet.
 -- comment on column object_stores.created_at: When the ID was made.
 -- comment on column object_stores.id: Random. The object catalogue.json in the store has the same ID.

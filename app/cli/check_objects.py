@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
-from asyncpg import QueryCanceledError
+from asyncpg import InsufficientPrivilegeError, QueryCanceledError
 from obstore.store import ObjectStore
 from pydantic_core import to_jsonable_python
 
@@ -23,6 +23,7 @@ from app.cli.failures import FAILURES, failure
 from app.cli.output import note
 from app.cli.verify_contents import Verification
 from app.database import queries
+from app.database.errors import SCHEMA_BEHIND
 from app.database.pool import Pool
 from app.embedded_postgres import connectable
 from app.errors import CommandError, ExitCode, WrongStoreError
@@ -208,6 +209,9 @@ class Check:
                 await self._unfinished()
                 if self._verification is not None:
                     await self._verification.work()
+                if not self._surveys:
+                    with suppress(*SCHEMA_BEHIND, InsufficientPrivilegeError):  # the alert is not worth a failure
+                        await queries.record_objects_check(self._pool)
         if self._surveys:
             return
         if self._json:

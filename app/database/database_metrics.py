@@ -32,8 +32,7 @@ class DatabaseMetrics(Collector):
 
     `shipped` has the digests of this release's migrations, by ID.
 
-    `damaged` is the number of images whose bytes the last check found missing or wrong, or None. `checks` are the last
-    results of `images schema verify`.
+    `contents` is the row of count_faults, or None. `checks` are the last results of `images schema verify`.
     """
 
     def __init__(
@@ -41,11 +40,11 @@ class DatabaseMetrics(Collector):
         shipped: Mapping[str, Digest],
         records: list[history.Record] | None = None,
         lock_wait: float | None = None,
-        damaged: int | None = None,
+        contents: Record | None = None,
         checks: Sequence[Record] = (),
     ) -> None:
         self._shipped, self._records, self._lock_wait = shipped, records, lock_wait
-        self._damaged, self._checks = damaged, checks
+        self._contents, self._checks = contents, checks
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("images_build", "The release.", {"version": version("image-catalogue")})
@@ -82,9 +81,12 @@ class DatabaseMetrics(Collector):
             yield GaugeMetricFamily("images_migration_last_duration_seconds", words, took.total_seconds())
             words = "Unix time at which the last run of a migration ended."
             yield GaugeMetricFamily("images_migration_last_timestamp_seconds", words, moment.timestamp())
-        if self._damaged is not None:
+        if self._contents is not None:
             words = "Images whose bytes were missing or wrong in the last images objects check --verify."
-            yield GaugeMetricFamily("images_contents_damaged", words, self._damaged)
+            yield GaugeMetricFamily("images_contents_damaged", words, self._contents["faults"])
+            if self._contents["checked_at"] is not None:
+                words, moment = "Unix time at which the last images objects check ended.", self._contents["checked_at"]
+                yield GaugeMetricFamily("images_objects_checked_timestamp_seconds", words, moment.timestamp())
         if self._checks:
             words = "Faults that the last images schema verify found and did not repair."
             faults = GaugeMetricFamily("images_schema_faults", words, labels=["check"])
@@ -139,15 +141,15 @@ class DatabaseProbe:
         try:
             async with Pool(self._settings, "metrics") as pool:
                 records = [history.Record(*row) for row in await queries.read_history(pool)]
-                lock_wait = damaged = None
+                lock_wait = contents = None
                 with suppress(UndefinedTableError):
                     lock_wait = await queries.read_lock_wait(pool)
                 with suppress(UndefinedTableError, InsufficientPrivilegeError):
-                    damaged = await queries.count_faults(pool)
+                    contents = await queries.count_faults(pool)
                 checks: list[Record] = []
                 with suppress(UndefinedTableError, InsufficientPrivilegeError):
                     checks = await queries.read_checks(pool)
-                return DatabaseMetrics(self._shipped, records, lock_wait, damaged, checks)
+                return DatabaseMetrics(self._shipped, records, lock_wait, contents, checks)
         except (*UNAVAILABLE, PostgresError) as error:
             logger.warning("/metrics: the database did not answer: %s: %s", type(error).__name__, reason(error))
             return DatabaseMetrics(self._shipped)

@@ -319,9 +319,13 @@ async def find_fault(database: Database, sha256: str) -> str | None:
     return row["fault"] if row else None
 
 
-async def count_faults(database: Database) -> int:
+async def count_faults(database: Database) -> Record:
     [row] = await database.fetch("count_faults")
-    return cast("int", row["faults"])
+    return row
+
+
+async def record_objects_check(database: Database) -> None:
+    await database.fetch("record_objects_check")
 
 
 async def delete_checks(database: Database, first: str, end: str | None) -> None:

@@ -18,7 +18,7 @@ NOTIFICATION = struct.Struct("=QII64x")  # struct seccomp_notif: id, process, fl
 RESPONSE = struct.Struct("=QqiI")  # struct seccomp_notif_resp: id, value, error, flags
 
 MAX_THREADS = 64 + 8 * (os.cpu_count() or 1)  # of a decoder at the same time. On two cores, it was seen to have 7
-MAX_STARTS = 20 * MAX_THREADS  # during one job. The worker needs some 20 microseconds for each.
+MAX_STARTS = 20 * MAX_THREADS  # during one job. The worker needs 70 microseconds of CPU for each.
 MAX_WAIT = 60.0  # seconds of one call of poll(), which cannot take all that a float can
 
 

@@ -13,11 +13,13 @@ import psycopg
 import pytest
 
 from app.catalogue.ownership import claim
+from app.database import database_metrics
 from app.database.pool import Pool
 from app.settings import Settings
 from app.storage import store
 from app.storage.keys import storage_key
 from app.storage.store import open_store
+from app.web import exposition
 from tests.cli.test_adopt_store import images
 from tests.conftest import client_of
 from tests.observability.test_metrics import scraped, total
@@ -272,6 +274,34 @@ async def test_a_run_goes_on_where_the_last_one_ended(
     assert set(checks(connection)) == {first["sha256"], second["sha256"]}
     connection.execute("UPDATE content_checks SET checked_at = now() - interval '31 days'")
     assert ", 2 verified" in images(settings, *VERIFY)[1]
+
+
+async def test_the_metrics_tell_when_a_check_has_ended(
+    client: httpx.AsyncClient, settings: Settings, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before the first one, nor after one that failed. A schema of an earlier release has no place for it."""
+    monkeypatch.setattr(exposition, "CACHE_TIME", 0)
+    monkeypatch.setattr(database_metrics, "CACHE_TIME", -1.0)
+    monkeypatch.setattr(database_metrics, "PROBE_TIMEOUT", 60.0)
+    name = "images_objects_checked_timestamp_seconds"
+
+    async def checked() -> float:
+        return total(await scraped(client), name)
+
+    flip(settings, (await upload(client))["sha256"])
+    assert await checked() == 0
+    connection.execute("ALTER TABLE content_checks RENAME TO away")
+    assert images(settings, *VERIFY)[0] == 3
+    connection.execute("ALTER TABLE away RENAME TO content_checks")
+    assert await checked() == 0
+
+    for command in (VERIFY, CHECK):
+        connection.execute("UPDATE object_stores SET checked_at = NULL")
+        images(settings, *command)
+        assert abs(await checked() - time.time()) < 60
+    connection.execute("ALTER TABLE object_stores DROP COLUMN checked_at")
+    assert images(settings, *CHECK)[0] == 0
+    assert await checked() == 0
 
 
 async def test_bytes_are_read_at_most_at_the_rate(client: httpx.AsyncClient, settings: Settings) -> None:

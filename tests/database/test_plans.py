@@ -118,6 +118,7 @@ PINNED = {
     "read_tables": (set(), 5000, 1500),
     "read_position": (set(), 0, 0),
     "record_check": ({"content_checks_pkey"}, 0, 20),
+    "record_objects_check": (set(), 1, 5),
     "replace_store": ({"object_stores_pkey"}, 0, 20),
     "revoke_token": ({"tokens_name_key"}, 0, 10),
     "rotate_token": ({"tokens_pkey"}, 0, 10),
