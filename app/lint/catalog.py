@@ -181,14 +181,14 @@ class Catalog:
                 pass
 
     def _create(self, node: Any, created_by: str) -> None:
-        name = relation_name(node.relation)
-        if name in self.tables:  # IF NOT EXISTS, or an error of PostgreSQL
+        if (name := relation_name(node.relation)) in self.tables:  # IF NOT EXISTS, or an error of PostgreSQL
             return
         table = self.tables[name] = Table(
             "partitioned" if node.partspec else "table", created_by, is_complete=not node.ofTypename
         )
         if node.partspec:
             table.partition_key = tuple(each.name or "" for each in node.partspec.partParams or ())
+            table.strategy = node.partspec.strategy.value
         if node.relation.relpersistence == "t":
             self.temporary.add(name)
         table.is_unlogged = node.relation.relpersistence == "u"

@@ -180,11 +180,24 @@ def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
         state.pending.append((Fault(line, "drop-breaks", why), is_out_of_order))
 
 
+def _note_arbiter(state: MigrationState, line: int, name: str) -> None:
+    """Note a fault if an ON CONFLICT ON CONSTRAINT names a constraint that no table has at the end of the file."""
+    if users := sorted({use.name for use in state.bodies() if any(own == name for _, own in use.arbiters)}):
+        fault = Fault(line, "drop-breaks", f"ON CONFLICT of {', '.join(users)} names {name}")
+
+        def is_gone() -> bool:
+            return not any(name in table.constraints for table in state.catalog.tables.values())
+
+        state.pending.append((fault, is_gone))
+
+
 def drop_constraint(state: MigrationState, line: int, table: str, name: str) -> None:
     """Note a fault if no constraint replaces the dropped one."""
     known = next((each for each in state.catalog.constraints(table) if each.name == name), None)
     if name in state.catalog.indexes:
         drop_unique_index(state, line, name)
+    if state.before is None:
+        _note_arbiter(state, line, name)
     was_there = state.before is not None and any(each.name == name for each in state.before.constraints(table))
     if known is None or known.kind not in {"check", "fkey", "excl"} or not known.valid:
         return
@@ -239,6 +252,8 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
             fault = Fault(line, "rename-breaks", f"the running release knows {new} as {table}")
             state.pending.append((fault, lambda: not _is_served(state, table, former, has_triggers=has_triggers)))
             note_rights(state, line, table)
+    elif kind in {ObjectType.OBJECT_TABCONSTRAINT, ObjectType.OBJECT_INDEX} and before is None:
+        _note_arbiter(state, line, node.subname or relation.relname)
     elif kind == ObjectType.OBJECT_SCHEMA:
         yield Fault(line, "rename-breaks", f"the running release knows schema {node.newname} as {node.subname}")
     elif kind in TYPES:

@@ -19,6 +19,7 @@ from app.lint.state import MigrationState
 
 KEYS = {ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_FOREIGN}
 MAX_LABEL = 63  # bytes
+STRATEGIES = {"r": "range", "l": "list", "h": "hash"}
 INFINITE = {"minvalue": (0,), "maxvalue": (2,)}
 # Changes of a column that a partition has from its parent.
 INHERITED = {
@@ -176,6 +177,10 @@ def _other_columns(state: MigrationState, line: int, parent: str, partition: str
 def _bounds(state: MigrationState, line: int, parent: str, bound: Any) -> Faults:
     """Yield the fault of a partition that has no values, or values that another partition has."""
     if bound is None or bound.is_default:
+        return
+    above = state.catalog.tables.get(parent)
+    if above and above.strategy and above.strategy != bound.strategy:
+        yield rejected(line, f"{parent} is partitioned by {STRATEGIES[above.strategy]}")
         return
     own = _range(bound)
     if own and own[0] >= own[1]:

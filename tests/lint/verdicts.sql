@@ -4719,3 +4719,180 @@ BEGIN
 END
 $$;
 CREATE TRIGGER images_keep_caption BEFORE INSERT OR UPDATE ON images FOR EACH ROW EXECUTE FUNCTION images_keep_caption();
+
+-- BEFORE z_slots
+CREATE TABLE z_slots (id bigint PRIMARY KEY, room bigint NOT NULL, day date NOT NULL, words text NOT NULL DEFAULT '', CONSTRAINT z_slots_room_day_key UNIQUE (room, day));
+CREATE UNIQUE INDEX z_slots_words_key ON z_slots (words) WHERE words <> '';
+
+-- BEFORE z_keeper
+CREATE FUNCTION z_forget() RETURNS void LANGUAGE sql AS 'DELETE FROM _yoyo_log';
+
+-- unsafe (PostgreSQL INSERT): ON CONFLICT ON CONSTRAINT names a key that can wait
+-- before: z_slots
+-- query add_slot: INSERT INTO z_slots (id, room, day) VALUES ($1, $2, $3) ON CONFLICT ON CONSTRAINT z_slots_room_day_key DO NOTHING
+ALTER TABLE z_slots DROP CONSTRAINT z_slots_room_day_key, ADD CONSTRAINT z_slots_room_day_key UNIQUE (room, day) DEFERRABLE;
+
+-- unsafe (PostgreSQL INSERT): ON CONFLICT ON CONSTRAINT names a constraint that is gone
+-- before: z_slots
+-- query add_slot: INSERT INTO z_slots (id, room, day) VALUES ($1, $2, $3) ON CONFLICT ON CONSTRAINT z_slots_room_day_key DO NOTHING
+ALTER TABLE z_slots RENAME CONSTRAINT z_slots_room_day_key TO z_slots_key;
+
+-- unsafe (PostgreSQL INSERT): a new table whose query has ON CONFLICT, and whose key can wait
+-- query add_seat: INSERT INTO seats (id) VALUES ($1) ON CONFLICT (id) DO NOTHING
+CREATE TABLE seats (id bigint PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);
+
+-- safe (PostgreSQL constraints): a key that does not wait, written out
+-- before: key_index
+ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE USING INDEX images_own_key_key NOT DEFERRABLE;
+
+-- safe (PostgreSQL unique indexes): the default is no value of the partial key
+-- before: z_slots
+ALTER TABLE z_slots ALTER COLUMN words SET DEFAULT '';
+
+-- care (PostgreSQL unique indexes): a key of two columns with constant defaults
+CREATE TABLE pages (book bigint NOT NULL DEFAULT 0, number bigint NOT NULL DEFAULT 1, PRIMARY KEY (book, number));
+
+-- safe (PostgreSQL unique indexes): a key of which one column has a constant default
+CREATE TABLE pages (book bigint NOT NULL, number bigint NOT NULL DEFAULT 1, PRIMARY KEY (book, number));
+
+-- care (PostgreSQL autovacuum): inserts never start a vacuum
+ALTER TABLE image_terms SET (autovacuum_vacuum_insert_threshold = -1);
+
+-- care (PostgreSQL autovacuum): a materialized view without it
+CREATE MATERIALIZED VIEW shapes WITH (autovacuum_enabled = off) AS SELECT 1 AS one;
+
+-- care (PostgreSQL autovacuum): a role whose writes are not counted
+ALTER ROLE images_app SET track_counts = 'off';
+
+-- care (PostgreSQL autovacuum): dead rows of one table are forgotten
+SELECT pg_stat_reset_single_table_counters('images'::regclass);
+
+-- safe (PostgreSQL autovacuum): a threshold that large tables reach
+ALTER TABLE image_terms SET (autovacuum_vacuum_insert_threshold = 1000000, autovacuum_vacuum_insert_scale_factor = 0);
+
+-- unsafe (PostgreSQL SET): a setting of the configuration, for this transaction
+SET LOCAL max_connections = 10;
+
+-- unsafe (PostgreSQL ALTER ROLE): a setting of the configuration
+ALTER ROLE images_app SET shared_buffers = '1GB';
+
+-- unsafe (yoyo): the lock of stock yoyo, quoted, in EXECUTE
+DO $$ BEGIN EXECUTE 'DELETE FROM "public"."yoyo_lock"'; END $$;
+
+-- unsafe (yoyo): the history has another name
+ALTER TABLE _yoyo_migration RENAME TO migrations_done;
+
+-- unsafe (yoyo): rows of the history are locked
+SELECT migration_id FROM _yoyo_migration FOR UPDATE;
+
+-- unsafe (yoyo): a function of an earlier file that writes its log
+-- before: z_keeper
+SELECT z_forget();
+
+-- unsafe (yoyo): an index of the ledger
+CREATE INDEX _yoyo_ledger_time_idx ON _yoyo_ledger (started_at);
+
+-- unsafe (yoyo): everybody may write the history
+GRANT ALL ON _yoyo_migration, yoyo_lock TO images_app;
+
+-- unsafe (yoyo): the numbers of the ledger begin again
+ALTER SEQUENCE _yoyo_ledger_id_seq RESTART;
+
+-- safe (yoyo): a copy of what was applied
+CREATE TABLE applied AS SELECT migration_id, applied_at_utc FROM _yoyo_migration;
+
+-- unsafe (PostgreSQL advisory locks): the key of the migrator, by its name
+SELECT pg_advisory_unlock(hashtextextended('yoyo_lock', 0));
+
+-- care (PostgreSQL advisory locks): a lock that something else took
+SELECT pg_advisory_unlock(hashtext('reports'));
+
+-- unsafe (PostgreSQL SET): the session is read-only, in DO
+DO $$ BEGIN SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; END $$;
+
+-- unsafe (PostgreSQL RESET): another role for the files after it, in DO
+DO $$ BEGIN RESET ROLE; END $$;
+
+-- care (PostgreSQL LOAD): a library in the migrator's session
+LOAD 'auto_explain';
+
+-- unsafe (PostgreSQL XML functions): FOR UPDATE in a text that may only read
+SELECT query_to_xml('SELECT id FROM tokens FOR UPDATE', true, false, '');
+
+-- unsafe (PostgreSQL tablefunc): the images of each month under a lock
+-- before: z_table_functions
+ALTER TABLE images ADD COLUMN note text;
+SELECT label FROM crosstab('SELECT content_type, width, count(*) FROM images GROUP BY 1, 2') AS counted (label text, small bigint);
+
+-- BEFORE z_table_functions
+CREATE EXTENSION tablefunc;
+
+-- care (pg_cron): a job that deletes events each night
+SELECT cron.schedule('nightly', '0 3 * * *', 'SELECT purge()');
+
+-- unsafe (pg_cron): a job that deletes all terms in one transaction
+SELECT cron.schedule('nightly', '0 3 * * *', 'DELETE FROM image_terms');
+
+-- care (PostgreSQL functions): a function that no file creates
+SELECT create_hypertable('token_events', 'happened_at');
+
+-- safe (PostgreSQL functions): functions of PostgreSQL
+SELECT pg_size_pretty(pg_total_relation_size('images'));
+
+-- care (PostgreSQL casts): a title as a number
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_number_idx ON images ((own_key::bigint)) WHERE own_key IS NOT NULL;
+
+-- care (PostgreSQL mathematical functions): a division by a height of 0
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_ratio_idx ON images ((width::numeric / height));
+
+-- safe (PostgreSQL mathematical functions): no division by 0
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_ratio_idx ON images ((width::numeric / nullif(height, 0)));
+
+-- safe (PostgreSQL casts): only values of one form, by CASE
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_stars_idx ON images ((CASE WHEN jsonb_typeof(attributes -> 'stars') = 'number' THEN (attributes ->> 'stars')::numeric END));
+
+-- safe (PostgreSQL casts): a number as a text
+-- transactional: false
+CREATE INDEX CONCURRENTLY images_width_text_idx ON images ((lpad(width::text, 6, '0')));
+
+-- unsafe (PostgreSQL sequences): the counter of events is not logged
+ALTER TABLE token_events ALTER COLUMN id SET CACHE 20;
+ALTER SEQUENCE public."token_events_id_seq" SET UNLOGGED;
+
+-- safe (PostgreSQL sequences): a counter that nothing uses is not logged
+-- before: numbers
+ALTER SEQUENCE numbers SET UNLOGGED;
+
+-- unsafe (PostgreSQL UPDATE): a text that is too long for its column
+-- before: albums
+UPDATE albums SET name = 'a name of an album that is far too long for a column of fifty characters' WHERE id = 1;
+
+-- unsafe (PostgreSQL INSERT): a number that is too large
+-- before: albums
+INSERT INTO albums (name, rating) VALUES ('a', 123.45);
+
+-- safe (PostgreSQL INSERT): blanks at the end do not count
+-- before: w_shelves
+INSERT INTO w_shelves (id, name) VALUES (1, 'a');
+
+-- unsafe (PostgreSQL trigger functions): a trigger for words fires after the row
+CREATE TRIGGER images_words AFTER INSERT ON images FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger('words', 'pg_catalog.simple', 'title');
+
+-- unsafe (PostgreSQL logical replication): a table without a key joins a publication
+-- before: y_feed visits
+ALTER PUBLICATION y_feed ADD TABLE visits;
+
+-- safe (PostgreSQL logical replication): a table with a key joins a publication
+-- before: y_feed
+ALTER PUBLICATION y_feed ADD TABLE token_usage;
+
+-- unsafe (PostgreSQL replication slots): a slot of a decoder
+SELECT slot_name FROM pg_create_logical_replication_slot('search', 'pgoutput');
+
+-- unsafe (PostgreSQL partitions): a list and a range
+-- before: y_events
+CREATE TABLE y_events_list PARTITION OF y_events FOR VALUES IN ('2026-01-01');
