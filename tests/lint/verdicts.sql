@@ -4798,7 +4798,7 @@ GRANT ALL ON _yoyo_migration, yoyo_lock TO images_app;
 -- unsafe (yoyo): the numbers of the ledger begin again
 ALTER SEQUENCE _yoyo_ledger_id_seq RESTART;
 
--- safe (yoyo): a copy of what was applied
+-- safe (yoyo): a copy of the history
 CREATE TABLE applied AS SELECT migration_id, applied_at_utc FROM _yoyo_migration;
 
 -- unsafe (PostgreSQL advisory locks): the key of the migrator, by its name
