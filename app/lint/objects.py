@@ -84,7 +84,7 @@ class Table:
     query: Any = None  # a node, of a view or a materialized view
     is_updatable: bool = True  # a view over one table, without aggregates and LIMIT
     partition_key: tuple[str, ...] = ()  # "" for an expression
-    strategy: str = ""  # of partitioning: r(ange), l(ist) or h(ash)
+    strategy: str = ""  # of partitioning: r for range, l for list, h for hash
     has_default: bool = False  # a DEFAULT partition
     parents: tuple[str, ...] = ()  # of a partition, or in INHERITS
     bound: Any = None  # a node: the values of a partition
