@@ -9,7 +9,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
-from app.review import scratch
+from app.review import scratch, write_cost
 from app.review.releases import Release
 from app.review.report import Part, report
 from app.review.review import review
@@ -64,8 +64,11 @@ def copy(scratch_database: scratch.Database) -> psycopg.Connection:
 
 
 @pytest.fixture
-def tried(scratch_database: scratch.Database, tmp_path: Path) -> Try:
-    """Return a function that reviews one more migration than the shipped ones."""
+def tried(scratch_database: scratch.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
+    """Return a function that reviews one more migration than the shipped ones.
+
+    The costs of writes take a third of a trial under traffic. So they are measured roughly, unless they matter.
+    """
 
     def try_it(
         up: str,
@@ -75,7 +78,11 @@ def tried(scratch_database: scratch.Database, tmp_path: Path) -> Try:
         loses: str = "nothing",
         kept: bool = True,
         under_traffic: bool = False,
+        costs_matter: bool = False,
     ) -> Part:
+        if not costs_matter:
+            monkeypatch.setattr(write_cost, "ROWS", 2)
+            monkeypatch.setattr(write_cost, "TRIES", 2)
         path = tmp_path / "0012_try_it.sql"
         mode = "-- transactional: false\n" if "CONCURRENTLY" in up else ""  # also of the rollback
         path.write_text(f"-- Try.\n{mode}{header}\n{up}")

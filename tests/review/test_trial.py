@@ -20,7 +20,7 @@ CONSISTENT = f"{ROWS:,} earlier rows and all new ones are consistent"
 
 
 def test_a_harmless_migration_is_safe_under_traffic_and_each_format_says_what_was_tried(tried: Try) -> None:
-    part = tried(ADD, DROP, under_traffic=True)
+    part = tried(ADD, DROP, under_traffic=True, costs_matter=True)
 
     assert reasons(part) == rollback_reasons(part) == ""
     outcome = report([part.reviewed], ROWS, "18.4", datetime.now(UTC))
@@ -133,7 +133,7 @@ def test_a_policy_that_reads_other_tables_for_each_row_is_told(tried: Try, monke
 def test_a_migration_is_not_blamed_for_rows_that_were_not_there_before(tried: Try, copy: psycopg.Connection) -> None:
     copy.execute("DELETE FROM image_words")
 
-    part = tried(ADD, DROP, under_traffic=True)
+    part = tried(ADD, DROP, under_traffic=True, costs_matter=True)
 
     assert reasons(part) == rollback_reasons(part) == ""
 
@@ -150,7 +150,7 @@ def test_a_table_that_a_later_migration_fills_needs_care(tried: Try, copy: psyco
 
 
 def test_an_index_that_ends_hot_updates_is_told_with_its_cost(tried: Try) -> None:
-    part = tried("CREATE INDEX CONCURRENTLY ON images (updated_at);", under_traffic=True)
+    part = tried("CREATE INDEX CONCURRENTLY ON images (updated_at);", under_traffic=True, costs_matter=True)
 
     assert re.search(r"care: 0% of the updates of update_image are HOT, \d+% before", reasons(part))
     assert part.tried

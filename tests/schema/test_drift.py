@@ -119,8 +119,12 @@ def found(connection: psycopg.Connection) -> Drift:
 
 
 def restored(connection: psycopg.Connection) -> list[str]:
-    text = current().schema_file.read_text().partition(THINGS)[0]
-    return drift_fix.statements(found(connection).every, text)
+    return way_back(found(connection))
+
+
+def way_back(changed: Drift) -> list[str]:
+    """Return the statements that take the changes back."""
+    return drift_fix.statements(changed.every, current().schema_file.read_text().partition(THINGS)[0])
 
 
 def is_foreign(statement: str) -> bool:
@@ -138,8 +142,9 @@ def test_each_change_by_hand_is_found_and_taken_back(owner: psycopg.Connection) 
         try:
             with owner.transaction(force_rollback=True):
                 owner.execute(change.encode())
-                assert found(owner).words, "not found"
-                statements = restored(owner)
+                changed = found(owner)
+                assert changed.words, "not found"
+                statements = way_back(changed)
                 for statement in statements:
                     owner.execute(b"RESET ROLE" if is_foreign(statement) else b"SET ROLE images_owner")
                     owner.execute(statement.replace(" CONCURRENTLY", "").encode())  # this is one transaction
@@ -180,8 +185,9 @@ def test_changes_of_partitions_are_taken_back(empty_database: str, tmp_path: Pat
             try:
                 with connection.transaction(force_rollback=True):
                     connection.execute(change.encode())
-                    assert found(connection).words, "not found"
-                    statements = restored(connection)
+                    changed = found(connection)
+                    assert changed.words, "not found"
+                    statements = way_back(changed)
                     for statement in statements:
                         connection.execute(statement.replace(" CONCURRENTLY", "").encode())
                     assert found(connection).words == [], statements
