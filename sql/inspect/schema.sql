@@ -4,16 +4,12 @@
 -- It leaves out the migrator's own tables and objects of extensions. It ignores the order of columns, because no query
 -- depends on it. Rights and owners are shown only if they differ from PostgreSQL's defaults, or from the owner of most
 -- tables. It leaves out what belongs to an installation: tablespaces, publications, and the versions of extensions.
-WITH here AS (
-    SELECT quote_ident(current_schema())::regnamespace AS oid
-),
-
-relations AS (
+WITH relations AS (
     SELECT
         oid, relname, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relreplident, reloptions, relowner,
         relacl, relispartition, relpartbound, reltoastrelid
     FROM pg_class
-    WHERE relnamespace = (SELECT oid FROM here)
+    WHERE relnamespace = quote_ident(current_schema())::regnamespace
         AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
         AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock')
         AND relname NOT LIKE '\_yoyo\_ledger\_%'
@@ -23,7 +19,7 @@ relations AS (
 functions AS (
     SELECT oid, proowner, proacl, prokind
     FROM pg_proc
-    WHERE pronamespace = (SELECT oid FROM here)
+    WHERE pronamespace = quote_ident(current_schema())::regnamespace
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
 ),
 
@@ -31,7 +27,7 @@ functions AS (
 types AS (
     SELECT oid, typname, typowner, typacl, typtype, typbasetype, typtypmod, typdefault, typrelid, typnotnull
     FROM pg_type
-    WHERE typnamespace = (SELECT oid FROM here)
+    WHERE typnamespace = quote_ident(current_schema())::regnamespace
         AND (typtype IN ('d', 'e', 'r') OR (typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c'))
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_type.oid AND deptype = 'e')
 ),
@@ -39,7 +35,7 @@ types AS (
 main AS (
     SELECT mode() WITHIN GROUP (ORDER BY relowner) AS owner
     FROM pg_class
-    WHERE relnamespace = (SELECT oid FROM here) AND relkind IN ('r', 'p', 'S')
+    WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind IN ('r', 'p', 'S')
 ),
 
 owned (object, owner, acl, usual) AS (
@@ -81,7 +77,7 @@ owned (object, owner, acl, usual) AS (
         CASE WHEN defaclnamespace = 0 THEN acldefault(lower(defaclobjtype::text)::"char", defaclrole) END
     FROM pg_default_acl
     CROSS JOIN main
-    WHERE defaclnamespace = (SELECT oid FROM here)
+    WHERE defaclnamespace = quote_ident(current_schema())::regnamespace
         OR (defaclnamespace = 0 AND defaclrole = main.owner)
 ),
 
@@ -105,8 +101,7 @@ rights (object, grantee, rights, is_usual) AS (
     GROUP BY object, owner, grantee, is_usual
 ),
 
--- The last three are the key of a comment in pg_description.
-things (thing, definition, class, object, part) AS (
+things (thing, definition, comment) AS (
     SELECT
         'table ' || relname,
         CONCAT_WS(
@@ -132,9 +127,7 @@ things (thing, definition, class, object, part) AS (
             pg_get_expr(relpartbound, oid),
             CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END
         ),
-        'pg_class'::regclass,
-        oid,
-        0
+        obj_description(oid, 'pg_class')
     FROM relations
 
     UNION ALL
@@ -150,9 +143,7 @@ things (thing, definition, class, object, part) AS (
             'identity ' || NULLIF(attidentity::text, ''),
             'generated ' || NULLIF(attgenerated::text, '')
         ),
-        'pg_class'::regclass,
-        attrelid,
-        attnum
+        col_description(attrelid, attnum)
     FROM relations
     JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
     JOIN pg_type ON pg_type.oid = atttypid
@@ -163,7 +154,7 @@ things (thing, definition, class, object, part) AS (
 
     SELECT 'storage of ' || relname || '.' || attname, CASE attstorage
         WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED'
-    END, NULL, NULL, NULL
+    END, NULL
     FROM relations
     JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
     JOIN pg_type ON pg_type.oid = atttypid
@@ -171,8 +162,7 @@ things (thing, definition, class, object, part) AS (
 
     UNION ALL
 
-    SELECT 'compression of ' || relname || '.' || attname, CASE attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END,
-        NULL, NULL, NULL
+    SELECT 'compression of ' || relname || '.' || attname, CASE attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END, NULL
     FROM relations
     JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
     WHERE attcompression <> ''
@@ -180,14 +170,14 @@ things (thing, definition, class, object, part) AS (
     UNION ALL
 
     -- Before PostgreSQL 17 the default is -1, and since then it is null.
-    SELECT 'statistics target of ' || relname || '.' || attname, attstattarget::text, NULL, NULL, NULL
+    SELECT 'statistics target of ' || relname || '.' || attname, attstattarget::text, NULL
     FROM relations
     JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
     WHERE attstattarget >= 0
 
     UNION ALL
 
-    SELECT 'options of ' || relname || '.' || attname, array_to_string(attoptions, ', '), NULL, NULL, NULL
+    SELECT 'options of ' || relname || '.' || attname, array_to_string(attoptions, ', '), NULL
     FROM relations
     JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
     WHERE attoptions IS NOT NULL
@@ -211,41 +201,38 @@ things (thing, definition, class, object, part) AS (
                 WHERE objid = relations.oid AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refobjsubid > 0
             )
         ),
-        NULL,
-        NULL,
         NULL
     FROM relations
     JOIN pg_sequence ON seqrelid = relations.oid
 
     UNION ALL
 
-    SELECT 'grant on ' || object || ' to ' || grantee, COALESCE(granted.rights, 'nothing'), NULL, NULL, NULL
+    SELECT 'grant on ' || object || ' to ' || grantee, COALESCE(granted.rights, 'nothing'), NULL
     FROM (SELECT object, grantee, rights FROM rights WHERE NOT is_usual) AS granted
     FULL JOIN (SELECT object, grantee, rights FROM rights WHERE is_usual) AS usual USING (object, grantee)
     WHERE granted.rights IS DISTINCT FROM usual.rights
 
     UNION ALL
 
-    SELECT 'grant on schema to PUBLIC', privilege_type, NULL, NULL, NULL
+    SELECT 'grant on schema to PUBLIC', privilege_type, NULL
     FROM pg_namespace
     CROSS JOIN LATERAL aclexplode(nspacl)
     WHERE nspname = current_schema() AND grantee = 0 AND privilege_type = 'CREATE'
 
     UNION ALL
 
-    SELECT 'owner of ' || object, owned.owner::regrole::text || ', not ' || main.owner::regrole::text,
-        NULL, NULL, NULL
+    SELECT 'owner of ' || object, owned.owner::regrole::text || ', not ' || main.owner::regrole::text, NULL
     FROM owned
     CROSS JOIN main
     WHERE owned.owner <> main.owner AND object NOT LIKE 'column %' AND object NOT LIKE 'default %'
 
     UNION ALL
 
-    SELECT 'other ' || type || ' ' || identity, 'exists', NULL, NULL, NULL
+    SELECT 'other ' || type || ' ' || identity, 'exists', NULL
     FROM pg_depend
     CROSS JOIN LATERAL pg_identify_object(classid, objid, 0)
     WHERE refclassid = 'pg_namespace'::regclass
-        AND refobjid = (SELECT oid FROM here)
+        AND refobjid = quote_ident(current_schema())::regnamespace
         AND classid NOT IN (
             'pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_statistic_ext'::regclass,
             'pg_default_acl'::regclass, 'pg_publication_namespace'::regclass, 'pg_extension'::regclass
@@ -260,7 +247,7 @@ things (thing, definition, class, object, part) AS (
 
     -- An event trigger belongs to no schema, and its function does. Those of extensions and of other schemas are the
     -- administrator's.
-    SELECT 'other event trigger ' || quote_ident(evtname), 'exists', NULL, NULL, NULL
+    SELECT 'other event trigger ' || quote_ident(evtname), 'exists', NULL
     FROM pg_event_trigger
     JOIN functions ON functions.oid = evtfoid
 
@@ -270,9 +257,7 @@ things (thing, definition, class, object, part) AS (
     SELECT
         'constraint ' || relname || '.' || conname,
         pg_get_constraintdef(pg_constraint.oid),
-        'pg_constraint'::regclass,
-        pg_constraint.oid,
-        0
+        obj_description(pg_constraint.oid, 'pg_constraint')
     FROM relations
     JOIN pg_constraint ON conrelid = relations.oid AND contype <> 'n'
 
@@ -287,9 +272,7 @@ things (thing, definition, class, object, part) AS (
             CASE WHEN indisclustered THEN 'clustered' END,
             CASE WHEN indisreplident THEN 'replica identity' END
         ),
-        'pg_class'::regclass,
-        indexrelid,
-        0
+        obj_description(indexrelid, 'pg_class')
     FROM relations
     JOIN pg_index ON indrelid = relations.oid
     JOIN pg_class AS relation ON relation.oid = indexrelid
@@ -303,9 +286,7 @@ things (thing, definition, class, object, part) AS (
             pg_get_triggerdef(pg_trigger.oid),
             CASE WHEN tgenabled <> 'O' THEN 'enabled ' || tgenabled::text END
         ),
-        'pg_trigger'::regclass,
-        pg_trigger.oid,
-        0
+        obj_description(pg_trigger.oid, 'pg_trigger')
     FROM relations
     JOIN pg_trigger ON tgrelid = relations.oid AND NOT tgisinternal
 
@@ -321,9 +302,7 @@ things (thing, definition, class, object, part) AS (
                 WHERE aggfnoid = functions.oid
             )
         END,
-        'pg_proc'::regclass,
-        oid,
-        0
+        obj_description(oid, 'pg_proc')
     FROM functions
 
     UNION ALL
@@ -331,9 +310,7 @@ things (thing, definition, class, object, part) AS (
     SELECT
         'rule ' || relname || '.' || rulename,
         CONCAT_WS(', ', pg_get_ruledef(pg_rewrite.oid), CASE WHEN ev_enabled <> 'O' THEN 'enabled ' || ev_enabled::text END),
-        'pg_rewrite'::regclass,
-        pg_rewrite.oid,
-        0
+        obj_description(pg_rewrite.oid, 'pg_rewrite')
     FROM relations
     JOIN pg_rewrite ON ev_class = relations.oid AND rulename <> '_RETURN'
 
@@ -342,9 +319,7 @@ things (thing, definition, class, object, part) AS (
     SELECT
         'policy ' || tablename || '.' || policyname,
         CONCAT_WS(', ', permissive, 'for ' || cmd, 'to ' || array_to_string(roles, ' '), qual, with_check),
-        'pg_policy'::regclass,
-        pg_policy.oid,
-        0
+        obj_description(pg_policy.oid, 'pg_policy')
     FROM pg_policies
     JOIN pg_policy
         ON polname = policyname AND polrelid = (quote_ident(schemaname) || '.' || quote_ident(tablename))::regclass
@@ -355,11 +330,9 @@ things (thing, definition, class, object, part) AS (
     SELECT
         'statistics ' || stxname,
         pg_get_statisticsobjdef(oid),
-        'pg_statistic_ext'::regclass,
-        oid,
-        0
+        obj_description(oid, 'pg_statistic_ext')
     FROM pg_statistic_ext
-    WHERE stxnamespace = (SELECT oid FROM here)
+    WHERE stxnamespace = quote_ident(current_schema())::regnamespace
 
     UNION ALL
 
@@ -384,9 +357,7 @@ things (thing, definition, class, object, part) AS (
             ),
             CASE WHEN typnotnull THEN 'not null' END
         ),
-        'pg_type'::regclass,
-        oid,
-        0
+        obj_description(oid, 'pg_type')
     FROM types
 )
 
@@ -397,8 +368,8 @@ FROM things
 
 UNION ALL
 
-SELECT 'comment on ' || thing || ': ' || regexp_replace(description, '\s+', ' ', 'g')
+SELECT 'comment on ' || thing || ': ' || regexp_replace(comment, '\s+', ' ', 'g')
 FROM things
-JOIN pg_description ON objoid = object AND classoid = class AND objsubid = part
+WHERE comment IS NOT NULL
 
 ORDER BY line;
