@@ -72,6 +72,7 @@ ONE_PROCESS_MODULES = {
     "test_plans.py",
     "test_replica.py",
     "test_sandbox.py",
+    "test_verdicts.py",
 }
 
 # They run long, so they start first: at the end, nothing waits for them.

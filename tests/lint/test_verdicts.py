@@ -1,17 +1,25 @@
 """`images schema check` compared with a DBA: the verdicts of tests/lint/verdicts.sql."""
 
 from collections import Counter
-from pathlib import Path
+
+import pytest
 
 from app.lint.rules import RULES, SQUAWK_RULES
-from tests.support.verdicts import judge, verdicts, worst
+from tests.support.corpus import CASES
+from tests.support.verdicts import Verdict, judge, verdicts, worst
 
 
-def test_the_check_agrees_with_the_dba(tmp_path: Path) -> None:
+Judged = dict[Verdict, list[tuple[str, str, str]]]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """Return the findings of each case."""
     cases = verdicts()
+    return dict(zip(cases, judge(cases, tmp_path_factory.mktemp("verdicts")), strict=True))
 
-    judged = dict(zip(cases, judge(cases, tmp_path), strict=True))
 
+def test_the_check_agrees_with_the_dba(judged: Judged) -> None:
     wrong = {
         str(case): (case.level, worst(found), [f"{rule}: {why}" for _, rule, why in found])
         for case, found in judged.items()
@@ -19,6 +27,16 @@ def test_the_check_agrees_with_the_dba(tmp_path: Path) -> None:
     }
     assert wrong == {}
     assert all(rule in RULES.keys() | SQUAWK_RULES.keys() for found in judged.values() for _, rule, _ in found)
+
+
+def test_the_corpus_has_each_rule(judged: Judged) -> None:
+    covered = set().union(*(case.finds for case in CASES))
+    rejected = {rule for rule, each in RULES.items() if not each.can_be_allowed}
+
+    covered |= {rule for found in judged.values() for _, rule, _ in found}
+
+    assert RULES.keys() - covered <= rejected
+    assert len({case.name for case in CASES}) == len(CASES) >= 70
 
 
 def test_there_are_enough_cases_of_each_verdict() -> None:

@@ -1020,6 +1020,16 @@ def test_the_gallery_fits_every_width_in_light_and_dark(site: Site, page: Page) 
         page.keyboard.press("Escape")
 
 
+# Axe-core takes five seconds for the whole page of the schema. So it reads one in ten of its rows, which are alike.
+MORE_OF_THE_SAME = ", ".join(
+    [
+        ".timeline > li:not(:nth-child(10n), :has([open]))",
+        ".queries > tbody:not(:nth-child(10n))",
+        "#tables article:not(:nth-of-type(4n))",
+    ]
+)
+
+
 def test_the_schema_page_shows_and_filters_the_schema(site: Site, page: Page) -> None:
     page.goto(f"{site.url}schema#0014")
     expect(page.get_by_text("Up to date", exact=True)).to_be_visible()
@@ -1029,14 +1039,22 @@ def test_the_schema_page_shows_and_filters_the_schema(site: Site, page: Page) ->
         page.set_viewport_size({"width": width, "height": height})
         expect(page.locator("html")).to_have_js_property("scrollWidth", width)
         screenshot(page, f"schema-{width}-{scheme}.png")
-        assert not (EXHAUSTIVE or width == 1440) or axe(page) == []
 
     page.get_by_role("searchbox").fill("create_images_triggers")
     expect(page.get_by_text("index_images_newest").first).to_be_hidden()
-    assert axe(page) == []  # the dark page, of which axe-core reads only this migration
     page.get_by_role("searchbox").fill("pending")
     expect(page.get_by_text("create_images_triggers").first).to_be_hidden()
     expect(page).to_have_url(re.compile("q=pending"))
+
+    page.get_by_role("searchbox").fill("")
+    expect(page.get_by_text("create_images_triggers").first).to_be_visible()
+    if not EXHAUSTIVE:
+        page.evaluate(f"document.querySelectorAll('{MORE_OF_THE_SAME}').forEach((row) => row.remove())")
+    for width, height, scheme in (LOOKS[0], LOOKS[-1]):
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(page.locator("body")).to_have_css("background-color", PAPER[scheme])
+        assert axe(page) == []
 
 
 def test_the_documentation_uploads_a_file_without_other_fields(site: Site, page: Page, tmp_path: Path) -> None:
