@@ -30,6 +30,7 @@ from tests.support.confined import BUFFER, OWN, PARENT, SCRATCH, Call, outcomes
 from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.hostile import FORMATS
 from tests.support.hostile_codec import INTRUSIONS, WRITTEN, harmful
+from tests.support.kept_decoders import KeptCodec
 from tests.support.pictures import picture
 from tests.support.properties import few
 from tests.support.properties import settings as hypothesis_settings
@@ -287,7 +288,7 @@ def test_each_format_is_decoded_by_a_decoder_that_has_just_begun(format: str) ->
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_broken_image_ends_no_decoder(format: str, caplog: pytest.LogCaptureFixture) -> None:
     content = picture(format, (300, 200))
-    with Codec(1_000_000, 30) as codec:
+    with KeptCodec(1_000_000, 30) as codec:
         for length in (20, 60, len(content) // 2):
             with pytest.raises(RejectedImageError):
                 codec.measure(content[:length])

@@ -8,7 +8,6 @@ from app.lint.rules import RULES, SQUAWK_RULES
 from tests.support.corpus import CASES
 from tests.support.verdicts import Verdict, judge, verdicts, worst
 
-
 Judged = dict[Verdict, list[tuple[str, str, str]]]
 
 
