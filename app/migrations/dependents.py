@@ -13,32 +13,25 @@ from psycopg.sql import Identifier
 
 from app.errors import CommandError, ExitCode
 from app.migrations.connection import OWNER_HINT, Connection, run
-from app.migrations.name_conflicts import gone_names, named_in, taken_names
+from app.migrations.name_conflicts import cascades, gone_names, named_in, narrowed_tables, taken_names
 from app.migrations.rights import lacking_rights
 from app.schema.headers import directives
 from app.schema.statements import split_statements
 
-CHANGES = re.compile(r"\b(ALTER|CREATE|DROP)\b", re.IGNORECASE)
-MAY_DROP = re.compile(r"\b(ALTER|DROP|EXECUTE|CALL|PERFORM)\b", re.IGNORECASE)  # in a DO block
+CHANGES = re.compile(r"\b(ALTER|CALL|CREATE|DO|DROP)\b", re.IGNORECASE)
 
 
 def reject_dependents(connection: Connection, paths: Iterable[Path], *, rollback: bool = False) -> None:
     """Raise CommandError, before anything is done, if objects prevent the type changes of these files.
 
     The paths are those of migrations, in the order of execution. With `rollback`, the files beside them run.
-    An object that the migrations themselves drop, replace or alter before counts as theirs.
+    An object that the migrations themselves drop, replace or alter before counts as theirs. The search ends at a
+    statement that may drop anything.
     """
-    changed: dict[str, set[str]] = {}  # columns by table
-    touched: set[str] = set()  # names in statements of other kinds
+    files = [path.with_suffix(".rollback.sql") if rollback else path for path in paths]
     found: dict[str, str] = {}  # the first change of the type, by object
-    for path in paths:
-        for node in _nodes(path.with_suffix(".rollback.sql") if rollback else path):
-            for table, column in _type_changes(node):
-                changed.setdefault(table, set()).add(column)
-                for name, object in run(connection, "find_dependents", table=table, columns=[column]).fetchall():
-                    if name not in touched:
-                        found.setdefault(object, f"{path.stem} changes the type of {column}")
-            touched |= set(named_in(node))
+    for stem, column, object in _prevented_changes(connection, files):
+        found.setdefault(object, f"{stem} changes the type of {column}")
     if found:
         lines = [f"{object}: {change}" for object, change in sorted(found.items())]
         raise CommandError(
@@ -83,26 +76,50 @@ def prevented_drops(connection: Connection, files: Iterable[Path]) -> Iterator[t
     An object that an earlier statement drops or replaces prevents nothing. The search ends at a statement that may drop
     anything.
     """
-    from pglast import ast
-
     gone: set[str] = set()
+    narrowed: set[str] = set()  # tables that lose a column, and so the foreign keys on it
+    for file, line, node in _changes(files):
+        for table, column in _drops(node):
+            if not gone.isdisjoint({*table, column}):
+                continue  # another object has the name now
+            named = {*gone, *gone_names(node)}
+            sql, columns = Identifier(*table).as_string(), [column] if column else None
+            uses = run(connection, "find_uses", table=sql, columns=columns)
+            for name, of_table, object in uses:
+                if named.isdisjoint({name, of_table}) and of_table not in narrowed:
+                    yield f"{file.name}:{line}", ".".join(filter(None, (*table, column))), object
+        gone |= set(gone_names(node))
+        narrowed |= set(narrowed_tables(node))
+
+
+def _prevented_changes(connection: Connection, files: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
+    """Yield each change of a type that PostgreSQL would reject: its file, the column, and an object in its way."""
+    gone: set[str] = set()
+    touched: set[str] = set()  # and the tables of triggers and policies
+    for file, _, node in _changes(files):
+        named = {*gone, *gone_names(node)}  # PostgreSQL drops a column before it changes another one
+        for table, name, column in _type_changes(node):
+            if gone.isdisjoint({name, column}):
+                for of, object in run(connection, "find_dependents", table=table, columns=[column]).fetchall():
+                    if of not in touched | named:
+                        yield file.stem.removesuffix(".rollback"), column, object
+        gone = named
+        touched |= {*named_in(node), *narrowed_tables(node)}
+
+
+def _changes(files: Iterable[Path]) -> Iterator[tuple[Path, int, Any]]:
+    """Yield the file, the line and the tree of each change of the schema, up to one that may drop anything."""
     for file in files:
         for each in split_statements(file.read_text(encoding="utf-8")):
-            if not MAY_DROP.search(each.text) and not CHANGES.search(each.text):
-                continue
-            node = each.parse()
-            if isinstance(node, ast.CallStmt) or (isinstance(node, ast.DoStmt) and MAY_DROP.search(each.text)):
-                return
-            for table, columns, what in _drops(node):
-                named = {*gone, *gone_names(node)}
-                for name, of_table, object in run(connection, "find_uses", table=table, columns=columns):
-                    if named.isdisjoint({name, of_table}):
-                        yield f"{file.name}:{each.line}", what, object
-            gone |= set(gone_names(node))
+            if CHANGES.search(each.text):
+                node = each.parse()
+                yield file, each.line, node
+                if cascades(node):
+                    return
 
 
-def _drops(node: Any) -> Iterator[tuple[str, list[str] | None, str]]:
-    """Yield the relation, as SQL, its columns or None for all of it, and the name in words, of each DROP."""
+def _drops(node: Any) -> Iterator[tuple[list[str], str | None]]:
+    """Yield the parts of the name of the relation, and its column or None for all of it, of each DROP."""
     from pglast import ast
     from pglast.enums import AlterTableType, DropBehavior, ObjectType
 
@@ -111,23 +128,15 @@ def _drops(node: Any) -> Iterator[tuple[str, list[str] | None, str]]:
         case ast.AlterTableStmt(relation=ast.RangeVar(schemaname=schema, relname=table)):
             for command in node.cmds or ():
                 if command.subtype == AlterTableType.AT_DropColumn and command.behavior == DropBehavior.DROP_RESTRICT:
-                    parts = [part for part in (schema, table) if part]
-                    yield Identifier(*parts).as_string(), [command.name], f"{'.'.join(parts)}.{command.name}"
+                    yield [part for part in (schema, table) if part], command.name
         case ast.DropStmt(objects=objects, behavior=DropBehavior.DROP_RESTRICT) if node.removeType in relations:
-            for each in objects or ():
-                parts = [part.sval for part in each]
-                yield Identifier(*parts).as_string(), None, ".".join(parts)
+            yield from (([part.sval for part in each], None) for each in objects or ())
         case _:
             return
 
 
-def _nodes(path: Path) -> Iterator[Any]:
-    text = path.read_text(encoding="utf-8")
-    yield from (each.parse() for each in split_statements(text) if CHANGES.search(each.text))
-
-
-def _type_changes(node: Any) -> Iterator[tuple[str, str]]:
-    """Yield the table, as SQL, and the column of each ALTER COLUMN TYPE."""
+def _type_changes(node: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield the table, as SQL and as a name without its schema, and the column of each ALTER COLUMN TYPE."""
     from pglast import ast
     from pglast.enums import AlterTableType
 
@@ -136,4 +145,4 @@ def _type_changes(node: Any) -> Iterator[tuple[str, str]]:
     table = Identifier(*filter(None, (node.relation.schemaname, node.relation.relname))).as_string()
     for command in node.cmds or ():
         if command.subtype == AlterTableType.AT_AlterColumnType:
-            yield table, command.name
+            yield table, str(node.relation.relname), command.name

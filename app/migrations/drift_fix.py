@@ -10,6 +10,7 @@ from app.migrations.drift_fix_partitions import NAME, is_of_parent, parents, unq
 from app.migrations.drift_fix_rights import restore_comment, restore_owner, restore_rights
 from app.migrations.drift_fix_tables import (
     COLUMN,
+    OWNER,
     TABLE,
     change_column,
     change_column_setting,
@@ -39,13 +40,14 @@ OTHERS = {
 CREATED = ("type", "table", "sequence", "column", "function", "index", "constraint", "statistics", "policy", "rule")
 FIRST_CREATED = 30  # place among the statements
 VALIDATED = 45  # place
+AFTER_COLUMN = 40  # place
 COMMENT = 50  # place
 BY_HAND = 90  # place
 INDEX = re.compile(r"(CREATE (?:UNIQUE )?INDEX)( \S+ ON (?!ONLY )(?P<table>\S+) .*)", re.DOTALL)
 CREATE_TRIGGER = re.compile(r"\ACREATE TRIGGER\b")
 NEW = "_new"  # ends the name of an index that replaces another one
 MAX_NAME = 63  # bytes of a name in PostgreSQL
-OWNER = re.compile(rf"owned by (?P<table>{NAME})\.(?P<column>.+)", re.DOTALL)
+FUNCTION_NAME = re.compile(NAME.replace(",.", ",.("))
 MARKS = re.compile(r"(, INVALID|, clustered|, replica identity)+$")
 ENABLED = re.compile(r"(?P<text>.+?)(?:, enabled (?P<enabled>[DRA]))?", re.DOTALL)
 HOW_ENABLED = {None: "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
@@ -86,6 +88,10 @@ def _of(
         yield from restore_owner(difference, gone)
     elif kind in {"storage", "compression", "statistics", "options"} and " of " in difference.thing:
         yield from change_column_setting(difference, gone)
+    elif _is_of_identity(difference, gone | missing, shipped):
+        if kind == "sequence" and difference.found is None:
+            # With the column, PostgreSQL makes a sequence that has the defaults.
+            yield from ((AFTER_COLUMN, text) for _, text in change_sequence(difference, quoted(name)))
     elif kind not in KINDS or _is_covered(difference, gone | missing, shipped):
         if kind not in KINDS:
             yield _other(name, difference)
@@ -95,6 +101,15 @@ def _of(
         yield from _create(kind, name, difference, shipped)
     else:
         yield from _change(kind, name, difference, shipped)
+
+
+def _is_of_identity(difference: Difference, whole: dict[str, str], shipped: dict[str, str]) -> bool:
+    """Return whether it is the sequence of an identity column whose table stays. It comes and goes with the column."""
+    kind, _, name = difference.thing.partition(" ")
+    if kind not in {"sequence", "table"} or not (owner := OWNER.search(whole.get(f"sequence {name}", ""))):
+        return False
+    table = unquoted(owner["table"])
+    return f"identity {table}.{owner['column']}" in shipped and f"table {table}" not in whole
 
 
 def _is_covered(difference: Difference, whole: dict[str, str], shipped: dict[str, str]) -> bool:
@@ -154,9 +169,16 @@ def _drop(kind: str, name: str, difference: Difference) -> Iterator[tuple[int, s
             yield BY_HAND, f"-- {difference}: restore it by hand"
 
 
+def _key(difference: Difference) -> str:
+    """Return the key of the thing in statements_by_thing(). A function has its name there, without its parameters."""
+    kind, _, name = difference.thing.partition(" ")
+    match = FUNCTION_NAME.match(name)
+    return f"function {unquoted(match[0])}" if kind == "function" and match else difference.thing
+
+
 def _create(kind: str, name: str, difference: Difference, shipped: dict[str, str]) -> Iterator[tuple[int, str]]:
     place = FIRST_CREATED + (CREATED.index(kind) if kind in CREATED else len(CREATED))
-    key = difference.thing if kind != "function" else f"function {name.partition('(')[0]}"
+    key = _key(difference)
     table, _, part = name.partition(".")
     if kind == "column" and (match := COLUMN.fullmatch(difference.expected or "")) and not match["generated"]:
         options = f" COLLATE {match['collation']}" if match["collation"] else ""
@@ -168,7 +190,7 @@ def _create(kind: str, name: str, difference: Difference, shipped: dict[str, str
             match["identity"] or "", ""
         )
         yield place, f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(part)} {match['type']}{options};{fails}"
-    elif kind == "sequence" and key not in shipped:
+    elif kind == "sequence":
         return
     elif kind == "constraint" and _can_be_validated(difference.expected or "", shipped.get(key, "")):
         # With NOT VALID, PostgreSQL does not read the table under ACCESS EXCLUSIVE.
@@ -177,6 +199,10 @@ def _create(kind: str, name: str, difference: Difference, shipped: dict[str, str
         yield VALIDATED, f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(part)};"
     elif key in shipped:
         yield place, shipped[key]
+        if kind == "table" and shipped[key].startswith("CREATE MATERIALIZED VIEW "):  # the file has WITH NO DATA
+            yield AFTER_COLUMN, f"REFRESH MATERIALIZED VIEW {quoted(name)};"
+        if kind == "trigger" and (match := ENABLED.fullmatch(difference.expected or "")) and match["enabled"]:
+            yield place, f"ALTER TABLE {quoted(table)} {HOW_ENABLED[match['enabled']]} TRIGGER {quoted(part)};"
         if kind == "table":
             yield from ((place, text) for thing, text in shipped.items() if thing.startswith(f"identity {name}."))
         if kind == "table" and (match := TABLE.fullmatch(difference.expected or "")) and match["security"]:
@@ -231,8 +257,8 @@ def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str
             yield place, f"ALTER INDEX {quoted(new)} RENAME TO {quoted(name)};"
             if f"comment on {difference.thing}" in shipped:
                 yield COMMENT, shipped[f"comment on {difference.thing}"]
-        case "function" if f"function {name.partition('(')[0]}" in shipped:
-            text = shipped[f"function {name.partition('(')[0]}"]
+        case "function" if _key(difference) in shipped:
+            text = shipped[_key(difference)]
             yield (
                 FIRST_CREATED + CREATED.index("function"),
                 re.sub(r"\ACREATE (FUNCTION|PROCEDURE)", r"CREATE OR REPLACE \1", text),

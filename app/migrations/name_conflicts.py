@@ -14,9 +14,11 @@ from app.migrations.connection import Connection, run
 from app.schema.statements import split_statements
 
 RELEVANT = re.compile(r"\b(ALTER|CALL|CREATE|DO|DROP|SET)\b", re.IGNORECASE)
-# In a DO block. The first may drop what the block mentions, and the second may drop anything.
+# In a DO block without its comments and strings. The first may drop what the block mentions, and the second anything.
 DROPS = re.compile(r"\b(ALTER|DROP)\b", re.IGNORECASE)
 UNKNOWN = re.compile(r"\b(CALL|PERFORM|EXECUTE\s+(?!(ON|FUNCTION|PROCEDURE)\b))", re.IGNORECASE)
+CASCADES = re.compile(r"\bDROP\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
+NO_CODE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 INPUTS = {"i", "b", "v", "d"}  # modes of the parameters that are part of a signature
 Made = tuple[str, Any, Any]  # the kind for find_name_conflict.sql, its schema or its table as a RangeVar, and the name
 
@@ -28,19 +30,15 @@ def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple
     search ends at a statement that may drop anything, or that changes the search_path.
     """
     from pglast import ast
-    from pglast.enums import AlterTableType
 
-    free: set[str] = set()
-    altered: set[str] = set()  # tables that lose a column, with indexes and constraints that are not named
+    free: set[str | None] = set()
+    altered: set[str] = set()  # tables that lose indexes, constraints or sequences that are not named
     for file in files:
         for each in split_statements(file.read_text(encoding="utf-8")):
             if not RELEVANT.search(each.text):
                 continue
             node = each.parse()
-            if isinstance(node, ast.DoStmt) and not UNKNOWN.search(each.text):
-                free |= set(re.findall(r"\w+", each.text)) if DROPS.search(each.text) else set()
-                continue
-            if isinstance(node, ast.CallStmt | ast.DoStmt | ast.VariableSetStmt) or cascades(node):
+            if isinstance(node, ast.VariableSetStmt) or cascades(node):
                 return
             if isinstance(node, ast.AlterTableStmt):  # PostgreSQL drops before it adds
                 free |= set(gone_names(node))
@@ -50,23 +48,43 @@ def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple
                     continue
                 of, short = _place(kind, place)
                 row = run(connection, "find_name_conflict", kind=kind, of=of, name=name).fetchone()
-                is_free = not free.isdisjoint({name, short, row[1]}) if row else True
-                if row and not is_free and not (kind != "column" and row[1] in altered):
+                is_free = (
+                    not free.isdisjoint({name, short, getattr(place, "schemaname", None), *row[1]}) if row else True
+                )
+                if row and not is_free and (kind == "column" or altered.isdisjoint(row[1])):
                     yield f"{file.name}:{each.line}", row[0]
                     free.add(name)
             free |= set(gone_names(node))
-            if isinstance(node, ast.RenameStmt | ast.AlterObjectSchemaStmt) and node.relation:
-                free.add(getattr(node, "subname", None) or str(node.relation.relname))
-            if isinstance(node, ast.AlterTableStmt) and node.relation:
-                drops = any(each.subtype == AlterTableType.AT_DropColumn for each in node.cmds or ())
-                altered |= {str(node.relation.relname)} if drops else set()
+            altered |= set(narrowed_tables(node))
 
 
 def cascades(node: Any) -> bool:
-    from pglast.enums import DropBehavior
+    """Return whether a statement may also drop objects that it does not name."""
+    from pglast import ast
+    from pglast.enums import DropBehavior, ObjectType
 
     commands = [node, *(getattr(node, "cmds", None) or ())]
-    return any(getattr(each, "behavior", None) == DropBehavior.DROP_CASCADE for each in commands)
+    return (
+        isinstance(node, ast.CallStmt | ast.DropOwnedStmt | ast.AlterExtensionStmt)
+        or (isinstance(node, ast.DoStmt) and bool(UNKNOWN.search(body := _code(node)) or CASCADES.search(body)))
+        or (isinstance(node, ast.DropStmt) and node.removeType == ObjectType.OBJECT_EXTENSION)
+        or any(getattr(each, "behavior", None) == DropBehavior.DROP_CASCADE for each in commands)
+    )
+
+
+def _code(block: Any) -> str:
+    """Return the statements of a DO block without comments and strings."""
+    return NO_CODE.sub(" ", " ".join(each.arg.sval for each in block.args or () if each.defname == "as"))
+
+
+def narrowed_tables(node: Any) -> Iterator[str]:
+    """Yield the name of a table that loses an index, a constraint or a sequence that the statement does not name."""
+    from pglast import ast
+    from pglast.enums import AlterTableType
+
+    kinds = {AlterTableType.AT_DropColumn, AlterTableType.AT_DropIdentity, AlterTableType.AT_DropNotNull}
+    if isinstance(node, ast.AlterTableStmt) and not kinds.isdisjoint(each.subtype for each in node.cmds or ()):
+        yield str(getattr(node.relation, "relname", ""))
 
 
 def _place(kind: str, place: Any) -> tuple[str | None, str]:
@@ -149,19 +167,45 @@ def _kind_of_renamed(node: Any) -> str | None:
 
 
 def gone_names(node: Any) -> Iterator[str]:
-    """Yield the names of the objects that a statement drops or replaces."""
+    """Yield the names of the objects that a statement drops, replaces, renames, moves, or takes out of another one."""
     from pglast import ast
+
+    match node:
+        case ast.DropStmt(objects=objects):
+            yield from (names[-1] for names in map(list, map(_parts, objects or ())) if names)
+        case ast.DoStmt():
+            yield from re.findall(r"\w+", body) if DROPS.search(body := _code(node)) else ()
+        case ast.ViewStmt():
+            yield from named_in(node)
+        case ast.CreateFunctionStmt(funcname=[*_, ast.String(sval=str(name))]):
+            yield name
+        case ast.RenameStmt(subname=str(name)) | ast.AlterPublicationStmt(pubname=str(name)):
+            yield name
+        case ast.RenameStmt(relation=None, object=named) | ast.AlterObjectSchemaStmt(relation=None, object=named):
+            yield from list(_parts(named))[-1:]
+        case ast.RenameStmt(relation=relation) | ast.AlterObjectSchemaStmt(relation=relation):
+            yield str(getattr(relation, "relname", ""))
+        case ast.AlterTableStmt(relation=ast.RangeVar(relname=table)):
+            yield from (name for command in node.cmds or () for name in _taken_out(str(table), command))
+        case _:
+            return
+
+
+def _taken_out(table: str, command: Any) -> Iterator[str]:
+    """Yield the names of the objects that a command of ALTER TABLE drops, or separates from each other."""
     from pglast.enums import AlterTableType
 
-    if isinstance(node, ast.DropStmt):
-        yield from (names[-1] for names in map(list, map(_parts, node.objects or ())) if names)
-    elif isinstance(node, ast.ViewStmt):
-        yield from named_in(node)
-    elif isinstance(node, ast.CreateFunctionStmt):
-        yield (node.funcname or ())[-1].sval
-    elif isinstance(node, ast.AlterTableStmt):
-        kinds = {AlterTableType.AT_DropConstraint, AlterTableType.AT_DropColumn}
-        yield from (command.name for command in node.cmds or () if command.subtype in kinds)
+    match command.subtype:
+        case AlterTableType.AT_DropConstraint | AlterTableType.AT_DropColumn:
+            yield command.name
+        case AlterTableType.AT_AddConstraint if command.def_.indexname:  # the index gets the constraint's name
+            yield command.def_.indexname
+        case AlterTableType.AT_DropInherit:
+            yield from (table, str(command.def_.relname))
+        case AlterTableType.AT_DetachPartition | AlterTableType.AT_DetachPartitionFinalize:
+            yield from (table, str(command.def_.name.relname))
+        case _:
+            return
 
 
 def named_in(node: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from app.migrations.connection import Connection, run
-from app.migrations.name_conflicts import UNKNOWN, cascades, gone_names
+from app.migrations.name_conflicts import cascades, gone_names
 from app.schema.statements import split_statements
 
 # In a DO block: what may give the role other rights. The search ends there.
@@ -38,7 +38,8 @@ def lacking_rights(connection: Connection, files: Iterable[Path]) -> Iterator[tu
                 continue
             seen |= {insert[0]} if insert else set()
             node = each.parse()
-            if isinstance(node, ast.DoStmt) and not GIVES.search(each.text) and not UNKNOWN.search(each.text):
+            if isinstance(node, ast.DoStmt) and not GIVES.search(each.text) and not cascades(node):
+                free |= set(gone_names(node))
                 continue
             if _may_change_rights(node):
                 return

@@ -27,7 +27,11 @@ def _key(node: Any) -> str | None:
         ObjectType.OBJECT_FUNCTION: "function",
     }
     match node:
-        case ast.CreateStmt(relation=ast.RangeVar(relname=table)) | ast.ViewStmt(view=ast.RangeVar(relname=table)):
+        case (
+            ast.CreateStmt(relation=ast.RangeVar(relname=table))
+            | ast.ViewStmt(view=ast.RangeVar(relname=table))
+            | ast.CreateTableAsStmt(into=ast.IntoClause(rel=ast.RangeVar(relname=table)))
+        ):
             return f"table {table}"
         case ast.IndexStmt(idxname=name):
             return f"index {name}"
@@ -55,8 +59,8 @@ def _key(node: Any) -> str | None:
             objtype=ObjectType() as kind, object=ast.ObjectWithArgs(objname=[*_, ast.String(sval=name)])
         ):
             return f"comment on {kinds.get(kind, '')} {name}"
-        case ast.CommentStmt(objtype=ObjectType() as kind, object=tuple() as parts):
-            return f"comment on {kinds.get(kind, '')} {'.'.join(part.sval or '' for part in parts)}"
+        case ast.CommentStmt(objtype=ObjectType() as kind, object=tuple() as parts) if kind in kinds:
+            return f"comment on {kinds[kind]} {'.'.join(part.sval for part in parts)}"
         case _:
             return None
 

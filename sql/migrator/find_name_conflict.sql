@@ -1,5 +1,6 @@
 -- find_name_conflict: the object that has a name already, so that PostgreSQL would reject another one. The migrator
--- asks before it begins, and so does a plan. Returns the object in words, and the name of its table or ''.
+-- asks before it begins, and so does a plan. Returns the object in words, and the names of its table, and of the
+-- partitioned tables above it.
 -- :kind  relation or index (tables, indexes, views, sequences and types share their names in a schema), column,
 --        constraint, trigger, policy, function, extension, or schema
 -- :of    relation: its schema, quoted as in SQL; null: that of new tables. Others: the table, quoted as in SQL and
@@ -67,7 +68,13 @@ found (classid, objid, objsubid, table_oid) AS (
 
 SELECT
     pg_describe_object(classid, objid, objsubid) AS object,
-    COALESCE((SELECT relname FROM pg_class WHERE oid = table_oid), '')::text AS of_table
+    ARRAY(
+        SELECT relname::text
+        FROM pg_class
+        WHERE oid = table_oid OR oid IN (
+            SELECT relid FROM pg_partition_ancestors(CASE WHEN table_oid = 0 THEN objid ELSE table_oid END)
+        )
+    ) AS of_tables
 FROM found
 ORDER BY classid
 LIMIT 1;

@@ -8,6 +8,7 @@ from psycopg.sql import SQL
 from yoyo import read_migrations
 
 from app.errors import CommandError
+from app.migrations.dependents import reject_prevented
 from tests.conftest import as_role, backend_on, yoyo_on
 from tests.migrations.test_adoption import contents
 from tests.support.legacy import CREATE_ALL, ROWS
@@ -164,6 +165,64 @@ def test_a_drop_of_what_is_in_use_is_rejected_before_anything_is_done(empty_data
         backend.rollback_migrations(backend.to_rollback(read_migrations(str(folder))))
 
         assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
+
+
+TABLES = """
+CREATE TABLE a (id int PRIMARY KEY, n int, m int, gen int GENERATED ALWAYS AS (n + 1) STORED);
+CREATE TABLE b (id int, a_id int CONSTRAINT b_a_fkey REFERENCES a); CREATE TABLE c (old b, x int);
+CREATE VIEW v AS SELECT n, m FROM a; CREATE VIEW w AS SELECT m FROM v;
+CREATE TABLE parent (x int); CREATE TABLE child () INHERITS (parent); CREATE PUBLICATION p FOR TABLE b (id);
+"""
+# Statements that PostgreSQL runs, because an earlier one took away what would prevent a later one.
+POSSIBLE = (
+    "ALTER TABLE b DROP COLUMN a_id; DROP VIEW w, v; DROP TABLE a;",
+    "DROP TABLE c; DROP VIEW v CASCADE; DROP TABLE b; DROP TABLE a;",
+    "ALTER VIEW w RENAME TO x; DROP VIEW x; DROP VIEW v;",
+    "ALTER VIEW v RENAME TO w_; CREATE VIEW v AS SELECT 1 AS one; DROP VIEW v;",
+    "ALTER TABLE a RENAME TO a_; CREATE TABLE a (id int); DROP TABLE a;",
+    "ALTER TABLE a RENAME m TO m_; ALTER TABLE a ADD m int; ALTER TABLE a DROP m;",
+    "ALTER TABLE child NO INHERIT parent; DROP TABLE parent;",
+    "CREATE SCHEMA aside; ALTER TABLE a SET SCHEMA aside; CREATE TABLE a (); DROP TABLE a;",
+    "CREATE SCHEMA aside; ALTER VIEW w SET SCHEMA aside; DROP VIEW aside.w; DROP VIEW v;",
+    "DO $$ BEGIN DROP VIEW w; DROP VIEW v; END $$; ALTER TABLE a ALTER m TYPE bigint;",
+    "DROP VIEW v CASCADE; ALTER TABLE a ALTER m TYPE bigint;",
+    "DROP VIEW w; DROP VIEW v; ALTER TABLE a DROP gen, ALTER n TYPE bigint;",
+    "DROP VIEW w; DROP VIEW v; ALTER TABLE a DROP gen; ALTER TABLE a ALTER n TYPE bigint;",
+    "ALTER TABLE a RENAME m TO m_; ALTER TABLE a ADD m int; ALTER TABLE a ALTER m TYPE bigint;",
+    "ALTER TABLE a RENAME TO a_; CREATE TABLE a (m int); ALTER TABLE a ALTER m TYPE bigint;",
+    "ALTER VIEW w RENAME TO x; DROP VIEW x; ALTER VIEW v RENAME TO y; DROP VIEW y; ALTER TABLE a ALTER m TYPE bigint;",
+    "ALTER TABLE c DROP old; ALTER PUBLICATION p DROP TABLE b; ALTER TABLE b ALTER id TYPE bigint;",
+    "ALTER TABLE child NO INHERIT parent; ALTER TABLE child ALTER x TYPE bigint;",
+)
+# Statements that it rejects, with the object that prevents them.
+IMPOSSIBLE = {
+    "ALTER TABLE b DROP COLUMN id; DROP VIEW w; DROP TABLE a;": "view v",
+    "ALTER TABLE b ADD z int; DROP VIEW w, v; DROP TABLE a;": "constraint b_a_fkey on table b",
+    "ALTER VIEW w RENAME TO x; ALTER TABLE a DROP m;": "view v",
+    "ALTER TABLE c RENAME TO d; ALTER TABLE a ALTER m TYPE bigint;": "view v",
+    "ALTER TABLE a DROP gen; ALTER TABLE a ALTER n TYPE bigint;": "view v",
+}
+
+
+def test_statements_are_compared_with_what_postgresql_does(empty_database: str, tmp_path: Path) -> None:
+    file = tmp_path / "0001_change_all.sql"
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(TABLES.encode())
+        connection.commit()
+        for sql in POSSIBLE:
+            file.write_text(f"-- irreversible: a test\n\n{sql}\n")
+
+            reject_prevented(connection, [file])
+
+            connection.execute(sql.encode())
+            connection.rollback()
+        for sql, object in IMPOSSIBLE.items():
+            file.write_text(f"-- irreversible: a test\n\n{sql}\n")
+            with pytest.raises(CommandError, match=f"\n  {object}: "):
+                reject_prevented(connection, [file])
+            with pytest.raises(psycopg.Error):
+                connection.execute(sql.encode())
+            connection.rollback()
 
 
 def test_what_does_no_harm_is_adopted(empty_database: str) -> None:

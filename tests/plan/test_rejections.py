@@ -212,7 +212,10 @@ CREATE TYPE pair AS (a int, b int);
 CREATE FUNCTION f(int, text) RETURNS int RETURN 1;
 CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
 CREATE TRIGGER acts BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION act();
-CREATE POLICY p ON things;
+CREATE POLICY p ON things; CREATE UNIQUE INDEX things_a_idx ON things (a);
+CREATE TABLE whole (id int) PARTITION BY LIST (id);
+CREATE TABLE part PARTITION OF whole FOR VALUES IN (1) PARTITION BY LIST (id); CREATE INDEX part_idx ON part (id);
+CREATE TABLE deep PARTITION OF part DEFAULT; CREATE TABLE counted (id int GENERATED ALWAYS AS IDENTITY);
 """
 TAKEN = {
     "CREATE TABLE things ();": "table things",
@@ -262,6 +265,18 @@ TAKEN = {
     'SET LOCAL search_path = "Two"; CREATE TABLE shown ();': "",
     "ALTER TABLE things ADD CONSTRAINT a_check CHECK (true), DROP CONSTRAINT a_check, ADD a int, DROP a;": "",
     "CREATE DOMAIN mood_ AS int; ALTER TYPE mood RENAME TO moods;": "",
+    "ALTER TYPE mood RENAME TO moods; CREATE TYPE mood AS ENUM ('bad'); DROP TYPE moods;": "",
+    "ALTER DOMAIN word RENAME TO words; CREATE DOMAIN word AS text;": "",
+    "ALTER FUNCTION f(int, text) RENAME TO g; CREATE FUNCTION f(int, text) RETURNS int RETURN 2;": "",
+    'ALTER FUNCTION f SET SCHEMA "Two"; CREATE FUNCTION f(int, text) RETURNS int RETURN 2;': "",
+    "ALTER TYPE mood SET SCHEMA \"Two\"; CREATE TYPE mood AS ENUM ('bad');": "",
+    'ALTER TYPE pair SET SCHEMA "Two"; CREATE TYPE pair AS (a int);': "",
+    'ALTER SCHEMA "Two" RENAME TO three; CREATE SCHEMA "Two"; CREATE TABLE "Two".things ();': "",
+    "DROP TABLE whole; CREATE TABLE part (); CREATE INDEX part_idx ON things (a);": "",
+    "DROP TABLE whole; CREATE TABLE deep (); CREATE TABLE part ();": "",
+    "ALTER TABLE things ADD CONSTRAINT c UNIQUE USING INDEX things_a_idx; CREATE TABLE things_a_idx ();": "",
+    "ALTER TABLE counted ALTER COLUMN id DROP IDENTITY; CREATE SEQUENCE counted_id_seq;": "",
+    "ALTER TYPE mood RENAME TO moods; CREATE TYPE word AS ENUM ('bad');": "type word",
 }
 
 
