@@ -51,7 +51,7 @@ check-layers:
 	lint-imports
 
 check-shell:
-	shellcheck entrypoint.sh deploy/systemd/wait-until-ready .ci/run
+	shellcheck entrypoint.sh deploy/compose-secrets deploy/systemd/wait-until-ready .ci/run
 	hadolint Dockerfile
 
 check-scripts:
