@@ -14,6 +14,7 @@ MAX_LATE = 3  # queries that may take longer than MAX_TIME. The others get SHORT
 SHORT_TIME = 1  # seconds
 WORSE_FACTOR = 4  # times the buffers that a query needed before
 NOISE = 1000  # buffers that a query may need more than before
+AT_COMMIT = "SET CONSTRAINTS ALL IMMEDIATE"  # runs the deferred triggers and constraints before a rollback
 SLOWER_FACTOR = 10  # times the time that a query needed before
 SLOWER_NOISE = 100.0  # milliseconds that a query may need more than before
 SLOW_PLAN = 20.0  # milliseconds from which a plan is not measured again if its estimate is the same
@@ -62,6 +63,7 @@ def explain(
             if known and known.milliseconds > SLOW_PLAN and _alike(estimate, known.estimate):
                 return known
             [[plan]] = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {call}".encode()).fetchone() or [[]]
+            connection.execute(AT_COMMIT)
     finally:
         connection.execute("DEALLOCATE query")
     top = plan["Plan"]

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import psycopg
+
 from app.migrations.connection import Connection, run
 from app.migrations.dump import inspect
-from app.text import count
+from app.text import count, one_line
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,23 @@ def with_other_statistics(changes: list[str]) -> set[str]:
     """Return the tables for which ANALYZE will find other statistics, by the difference of the schema."""
     found = [match for line in changes if (match := STATISTICS.match(line))]
     return {(match["table"] or match["of"]).removeprefix("public.") for match in found}
+
+
+NOT_VALID = re.compile(r"\+ constraint .+?\.(?P<name>[^:]+): .* NOT VALID$")
+
+
+def violated(connection: Connection, changes: list[str]) -> dict[str, str]:
+    """Return the new constraints that are not valid and that rows violate, each with the error of such a row."""
+    new = {match["name"].strip('"') for match in map(NOT_VALID.match, changes) if match}
+    found = {}
+    for name, statement in run(connection, "write_validations", "review").fetchall() if new else ():
+        try:
+            with connection.transaction(force_rollback=True):
+                connection.execute(statement.encode())
+        except psycopg.Error as error:
+            if name in new:
+                found[name] = one_line(error.diag.message_primary or str(error))
+    return found
 
 
 def losses(before: Snapshot, after: Snapshot) -> list[str]:

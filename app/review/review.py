@@ -21,6 +21,7 @@ from app.review.proof import (
     read_schema,
     schema_changes,
     take_snapshot,
+    violated,
     with_other_statistics,
 )
 from app.review.releases import Release, with_present_headers
@@ -59,6 +60,7 @@ class Proof:
     lost_after_rollback: list[str] = field(default_factory=list)  # by migration and rollback together
     filled: list[str] = field(default_factory=list)  # values instead of NULL, which the rollback leaves
     later_data_lost: list[str] = field(default_factory=list)  # written after the migration, deleted by the rollback
+    violated: dict[str, str] = field(default_factory=dict)  # new constraints that are not valid, each with an error
     counted_rows: int | None = None  # the result of `-- rows to lose:` just before the rollback
 
 
@@ -222,6 +224,7 @@ def _review(
     ]
     proof = reviewed.proof
     proof.lost_by_migration = losses(start, above)
+    proof.violated = violated(connection, proof.changes)
 
     rollback = path.with_suffix(".rollback.sql")
     if reviewed.header.irreversible is not None or not rollback.exists():

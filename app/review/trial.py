@@ -18,7 +18,7 @@ from app.migrations.connection import Connection, run, run_text
 from app.project import current
 from app.review.lock_watcher import locks_of
 from app.review.measure import MAX_BATCH, MODE_NAMES
-from app.review.plans import Plan, explain, is_worse, time_limit
+from app.review.plans import AT_COMMIT, Plan, explain, is_worse, time_limit
 from app.review.scratch import connect
 from app.review.traffic import Call, Met, Traffic, calls_of, explained, first_free_row, open_session
 from app.review.write_cost import WriteCost, measure_writes
@@ -262,7 +262,9 @@ def _answer(connection: Connection, call: Call, prefix: str) -> int | str:
     try:
         with connection.transaction(force_rollback=True):
             arguments = f" ({call.arguments})" if call.arguments else ""
-            return connection.execute(f"{prefix}EXECUTE asked{arguments}".encode()).rowcount
+            done = connection.execute(f"{prefix}EXECUTE asked{arguments}".encode()).rowcount
+            connection.execute(AT_COMMIT)
+            return done
     except psycopg.Error as error:
         return explained(error)
     finally:
@@ -299,6 +301,7 @@ class _Check:
                     with connection.transaction():
                         connection.execute(f"PREPARE checked AS {call.text}".encode())
                         done = connection.execute(f"EXECUTE checked ({call.arguments})".encode())
+                        connection.execute(AT_COMMIT)
                         self.has_written = self.has_written or done.rowcount > 0
                 except psycopg.Error:  # `_ask` tells of it
                     pass

@@ -52,6 +52,10 @@ class Verdict:
 def of_migration(reviewed: Reviewed) -> Verdict:
     """Return the verdict on applying the migration."""
     reasons = [*_of_run(reviewed.up, reviewed.rows), *_of_losses(reviewed), *of_queries(reviewed)]
+    reasons += [
+        Reason("care", f"rows violate {name}, so VALIDATE, or an update of such a row, fails: {error}")
+        for name, error in reviewed.proof.violated.items()
+    ]
     reasons += [*of_trial(reviewed, rollback=False), *of_other_version(reviewed, rollback=False)]
     return _verdict(reasons, reviewed, rollback=False)
 

@@ -3,6 +3,7 @@
 import re
 
 import psycopg
+import pytest
 
 from tests.support.reviews import ROWS, Try, reasons
 
@@ -71,6 +72,19 @@ def test_a_statement_that_fails_on_the_rows_is_caught(tried: Try) -> None:
 
     assert "unsafe: it fails: line 3: could not create unique index" in reasons(part)
     assert part.rollback is None
+
+
+@pytest.mark.parametrize("corrects", [False, True])
+def test_rows_that_violate_a_constraint_that_is_not_valid_are_told(tried: Try, *, corrects: bool) -> None:
+    """A trigger may correct each row that is updated, until a backfill has done the others."""
+    trigger = (
+        "CREATE FUNCTION narrow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.width := 1; RETURN NEW; END'; "
+        "CREATE TRIGGER narrow BEFORE INSERT OR UPDATE ON images FOR EACH ROW EXECUTE FUNCTION narrow();"
+    )
+    part = tried("ALTER TABLE images ADD CONSTRAINT titled CHECK (width < 2) NOT VALID;" + trigger * corrects)
+
+    why = "care: rows violate titled, so VALIDATE, or an update of such a row, fails: new row for relation"
+    assert (why in reasons(part)) is not corrects
 
 
 def test_a_table_without_rows_is_reported(tried: Try, copy: psycopg.Connection) -> None:

@@ -83,8 +83,23 @@ def test_locks_in_another_order_than_the_service_s_are_a_deadlock(tried: Try) ->
             "CREATE TRIGGER a AFTER INSERT ON images FOR EACH STATEMENT EXECUTE FUNCTION limit_images();",
             "unsafe: each insert_image now reads 2,0",
         ),
+        (
+            "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''too late''; END'; "
+            "CREATE CONSTRAINT TRIGGER a AFTER DELETE ON images DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION stop();",
+            "unsafe: the query delete_image of the previous release, old, and of this one fails afterwards: too late",
+        ),
     ],
-    ids=["default", "row security", "rights", "trigger off", "function", "trigger dropped", "trigger that reads"],
+    ids=[
+        "default",
+        "row security",
+        "rights",
+        "trigger off",
+        "function",
+        "trigger dropped",
+        "trigger that reads",
+        "deferred",
+    ],
 )
 def test_what_breaks_the_running_service_is_unsafe(tried: Try, up: str, reason: str) -> None:
     part = tried(up, under_traffic=True)
