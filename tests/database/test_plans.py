@@ -22,7 +22,7 @@ from tests.support.exhaustive import EXHAUSTIVE
 
 QUERIES = {path.stem: path.read_text() for path in sorted((ROOT / "sql" / "queries").glob("*.sql"))}
 CASES = [(name, words, arguments) for name, text in QUERIES.items() for words, arguments in examples(text)]
-ROWS = 1_000_000 if EXHAUSTIVE else 200_000  # at a fifth, some windows of the examples are empty
+ROWS = 1_000_000 if EXHAUSTIVE else 150_000  # at a seventh, some windows of the examples are empty
 EMPTY = ("object_stores", "content_checks", "_yoyo_ledger_checks")  # here, so PostgreSQL reads the whole table
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # of row 0, and each row is 30 s later
 

@@ -18,9 +18,11 @@ from app.settings import ROOT
 from app.storage.identity import KEY, Identity
 from tests.conftest import environment, free_port
 from tests.migrations.test_backend import wait_until
+from tests.support import forked
 from tests.support.cluster import DATABASE, Mortal
 
 WORKERS = 2
+YOYO_TIMEOUT = 1800.0  # seconds
 DRAIN = 2.0  # seconds that an instance still accepts connections after its /readyz returns 503
 
 OPTIONS = (
@@ -109,11 +111,12 @@ class Stage:
         self.standby = self.primary.standby(self.standby.data)
 
     def yoyo(self, *arguments: str, release: Path = ROOT) -> None:
-        yoyo = Path(sys.executable).with_name("yoyo")
-        variables = {**self.variables, "ACCEPT_DATA_LOSS": "all", "PYTHONPATH": str(release)}
-        done = subprocess.run(
-            [yoyo, *arguments], cwd=release, env=environment(**variables), capture_output=True, text=True
-        )
+        variables = environment(**self.variables, ACCEPT_DATA_LOSS="all", PYTHONPATH=str(release))
+        if release == ROOT:
+            done = forked.run(variables, "yoyo", *arguments, timeout=YOYO_TIMEOUT)
+        else:
+            yoyo = Path(sys.executable).with_name("yoyo")
+            done = subprocess.run([yoyo, *arguments], cwd=release, env=variables, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"yoyo {' '.join(arguments)}: {done.stdout}{done.stderr}")
 
