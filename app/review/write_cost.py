@@ -8,6 +8,7 @@ from time import perf_counter
 import psycopg
 
 from app.migrations.connection import Connection, run
+from app.review.plans import AT_COMMIT
 from app.review.traffic import Call, open_session
 
 ROWS = 10  # that each query writes
@@ -58,6 +59,7 @@ def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | 
                     start = _counters(connection)
                     began = perf_counter()
                     count = connection.execute(f"EXECUTE measured ({call.of_row(row)})".encode()).rowcount
+                    connection.execute(AT_COMMIT)
                     took = perf_counter() - began
                     end = _counters(connection)
                 if count > 0 and time:

@@ -80,7 +80,8 @@ def test_locks_in_another_order_than_the_service_s_are_a_deadlock(tried: Try) ->
         (
             "CREATE FUNCTION limit_images() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
             "PERFORM count(*) FROM images WHERE byte_size >= 0; RETURN NULL; END'; "
-            "CREATE TRIGGER a AFTER INSERT ON images FOR EACH STATEMENT EXECUTE FUNCTION limit_images();",
+            "CREATE CONSTRAINT TRIGGER a AFTER INSERT ON images DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION limit_images();",
             "unsafe: each insert_image now reads 2,0",
         ),
         (
