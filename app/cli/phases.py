@@ -37,7 +37,7 @@ def run_phase(phase: Phase, despite: str | None = None) -> ExitCode:
     with get_backend("settings:") as backend, backend.lock():
         if phase == "contract":
             for sessions in reject_older_sessions(backend.connection, backend.settings, despite):
-                print(f"despite {sessions}: {despite}", flush=True)
+                backend.report(f"despite {sessions}: {despite}")
                 backend.reason = despite
         is_done = apply_phase(backend, read_migrations(str(current().migrations)), phase)
     return ExitCode.DONE if is_done else ExitCode.ACTION_NEEDED

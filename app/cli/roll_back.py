@@ -11,6 +11,7 @@ from app.cli.output import note, print_verdicts
 from app.errors import CommandError, ExitCode
 from app.migrations import releases, tags
 from app.migrations.connection import connect
+from app.migrations.output import Output
 from app.plan.model import PlannedMigration
 from app.plan.plan import make_plan
 from app.plan.render import as_text
@@ -28,7 +29,10 @@ def roll_back(name: str, folder: Path | None = None, *, is_confirmed: bool) -> E
         release = releases.find(name, tags.read(connection), folder)
     files = shipped(folder)
     plan = make_plan(settings, "rollback", lambda entries: release.above(entries, files), folder)
-    print_verdicts(as_text(plan))
+    if settings.migration_output == "json":
+        Output("json").report(as_text(plan), "plan" if plan.migrations else "nothing")
+    else:
+        print_verdicts(as_text(plan))
     if plan.problems:
         return ExitCode.ACTION_NEEDED
     if not plan.migrations:
@@ -49,5 +53,9 @@ def _confirm(migrations: list[PlannedMigration], name: str) -> bool:
             "read the plan, and give --yes",
             ExitCode.ACTION_NEEDED,
         )
-    answer = input(f"Roll back {count(len(migrations), 'migration')} to {name}? [y/N] ")
+    try:
+        answer = input(f"Roll back {count(len(migrations), 'migration')} to {name}? [y/N] ")
+    except EOFError:  # Ctrl+D
+        answer = ""
+        note("")
     return answer.strip().lower() in {"y", "yes"}

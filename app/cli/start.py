@@ -88,9 +88,10 @@ class Health:
 
     def read(self, line: str) -> None:
         """Take the progress from a line of the migrator: the migration, and how much of it is done. No other words."""
-        if migration := MIGRATION.search(line):
+        if (migration := MIGRATION.search(line)) and " waits for " not in line:
             done = DONE.search(line, migration.end())
-            self.progress = f"Migrating: {migration[0]}{f', {done[1]} of {done[2]}' if done else ''}."
+            after = "after " if line.startswith("applied ") else ""  # the next one has not printed a line yet
+            self.progress = f"Migrating: {after}{migration[0]}{f', {done[1]} of {done[2]}' if done else ''}."
 
 
 def listen() -> socket.socket | None:

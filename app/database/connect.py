@@ -10,13 +10,21 @@ from typing import Any
 import asyncpg
 
 from app.database.errors import TRY_NEXT_HOST, PoolerError
+from app.project import OWN
+from app.schema.files import migration_paths
+from app.schema.history import number
 from app.schema.statements import statement
+
+MIGRATIONS = OWN / "sql" / "migrations"
 
 
 @cache
 def application_name() -> str:
-    """Return the name of the service's sessions with its release, which `images schema contract` looks for."""
-    return f"images {version('image-catalogue')}"
+    """Return the name of the service's sessions, which `images schema contract` looks for.
+
+    It has the version, and the number of the newest migration, because two checkouts can have the same version.
+    """
+    return f"images {version('image-catalogue')} {number(max(path.name for path in migration_paths(MIGRATIONS)))}"
 
 
 async def connect(

@@ -1,6 +1,7 @@
 """Phases background and contract: apply the migrations that wait for their command, and those that wait for them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from yoyo.migrations import MigrationList
 
@@ -10,6 +11,7 @@ from app.migrations.connection import Connection
 from app.migrations.migrator import FinishedElsewhereError
 from app.migrations.older_sessions import older_sessions, unknown_sessions
 from app.program import SCHEMA
+from app.schema.headers import directives
 from app.schema.history import Entry
 from app.schema.phases import Phase, needed
 from app.settings import Settings
@@ -18,7 +20,8 @@ from app.settings import Settings
 def apply_phase(backend: SettingsBackend, migrations: MigrationList, phase: Phase) -> bool:
     """Apply the migrations of a phase whose requirements are applied, one by one, inside the lock.
 
-    The expand migrations that waited only for them follow at once. Return whether nothing of this phase is left.
+    The expand migrations that waited only for them follow at once. Return whether nothing of this phase is left. A
+    backfill of the phase expand that `yoyo apply` has not finished counts as left in the phase background.
     """
     backend.to_apply(migrations)  # so that the backend knows all files
     has_run = False
@@ -32,6 +35,12 @@ def apply_phase(backend: SettingsBackend, migrations: MigrationList, phase: Phas
     left = [entry for entry in entries if entry.waits and entry.phase == phase]
     for entry in left:
         backend.report(f"{entry.id} {entry.waits}")
+    paths = {migration.id: Path(migration.path) for migration in migrations}
+    for entry in entries if phase == "background" else []:
+        is_pending = entry.phase == "expand" and entry.lacking and not entry.waits and entry.id in paths
+        if is_pending and "backfill" in directives(paths[entry.id]):
+            left.append(entry)
+            backend.report(f"{entry.id} waits for the command: yoyo apply")
     return not left
 
 

@@ -349,6 +349,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             backfill.tell_unfinished(self.connection, self._known[name], self.report)
         super().mark_migrations(self._by_name(names))
         self.report(f"marked {', '.join(names) or 'nothing'}")
+        if names:
+            self.report(f"undo: yoyo unmark -r {names[0]}{' --all' if len(names) > 1 else ''}")
 
     def unmark_migrations(self, migrations: MigrationList) -> None:
         """Record as not applied, in reverse order. Nothing runs.

@@ -8,6 +8,8 @@ from psycopg.conninfo import conninfo_to_dict
 from app.embedded_postgres import connectable
 from app.migrations.connection import Connection, run
 from app.project import current
+from app.schema.files import migration_paths
+from app.schema.history import number
 from app.settings import Settings
 
 NUMBER = re.compile(r"[0-9]+")
@@ -42,10 +44,18 @@ def _is_service(program: str) -> bool:
 
 
 def _is_older(release: str) -> bool:
-    """Return whether the release is older than this one. A name without a release is that of an early one."""
+    """Return whether the release is older than this one: by its version, then by the number of its newest migration.
+
+    A name without a version is that of an early release. So is one of this service without a number.
+    """
     with (current().folder / "pyproject.toml").open("rb") as file:
         own = str(tomllib.load(file)["project"]["version"])
-    return not release or _numbers(release) < _numbers(own)
+    version, _, newest = release.partition(" ")
+    if not version or _numbers(version) != _numbers(own):
+        return _numbers(version) < _numbers(own)
+    if not newest:
+        return current().is_own
+    return _numbers(newest) < _numbers(number(max(path.name for path in migration_paths(current().migrations))))
 
 
 def _numbers(release: str) -> list[int]:

@@ -25,6 +25,14 @@ MAX_MESSAGES = 100  # of one migration
 LINE_INTERVAL = 10.0  # seconds between two events of progress
 
 
+def requested() -> Literal["text", "json"]:
+    """Return MIGRATION_OUTPUT, also if other settings are wrong."""
+    from app.setting_sources import Sources  # at run time only after an error
+
+    found = Sources().find("MIGRATION_OUTPUT")
+    return "json" if found is not None and found.text == "json" else "text"
+
+
 class Output:
     """Output of one command. `migration` is the ID of the migration that runs, or None."""
 

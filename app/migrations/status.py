@@ -14,6 +14,7 @@ from app.migrations import ledger, lock
 from app.migrations.backfill_control import Progress, read_progress
 from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
 from app.migrations.dump import drift
+from app.migrations.new_database import with_released
 from app.program import SCHEMA
 from app.project import current
 from app.schema.blockers import Blocker
@@ -85,6 +86,7 @@ def read_status(settings: Settings) -> Status:
             entries = []
             if records is not None:
                 entries = compare(shipped(), records, holder.migration if holder else None)
+                entries = with_released(connection, entries)
             folder = current().migrations
             backfills = parts.part("the backfills", lambda each: read_progress(each, folder, entries))
             can_compare = records is not None and comparable(entries)

@@ -13,8 +13,9 @@ from yoyo.connections import BadConnectionURI
 from yoyo.scripts import main as yoyo
 from yoyo.scripts.newmigration import new_migration
 
-from app.errors import UsageError
+from app.errors import ExitCode, UsageError
 from app.migrations.new_migration import EXAMPLE, create
+from app.migrations.output import Output, requested
 from app.migrations.yoyo_errors import ending_with_errors
 from app.project import INI, choose_as_yoyo, current
 from app.streams import guard_streams
@@ -28,7 +29,7 @@ def main() -> int:
     guard_streams()
     with ending_with_errors():
         try:
-            given = yoyo.parse_args(sys.argv[1:])[2]
+            given = _given()
             if getattr(given, "func", None) is new_migration and (given.database or "").startswith(BACKEND):
                 _new(given)
                 return 0
@@ -41,6 +42,21 @@ def main() -> int:
             raise UsageError(
                 "yoyo asks for a password, and there is no terminal.", "remove -p: the settings have it"
             ) from error
+
+
+def _given() -> Namespace:
+    """Return the arguments. If they are wrong, yoyo prints the fault, and ends with 2. So it does without a command."""
+    try:
+        _, parser, parsed = yoyo.parse_args(sys.argv[1:])
+        given: Namespace = parsed
+        if getattr(given, "func", None) is None:
+            parser.error("a command is missing")
+    except SystemExit as error:
+        if error.code == ExitCode.USAGE:
+            told = UsageError("yoyo does not know these arguments.", "see stderr, or yoyo --help")
+            Output(requested()).error(told, told.exit_code)
+        raise
+    return given
 
 
 def _new(given: Namespace) -> None:

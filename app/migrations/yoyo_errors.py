@@ -11,10 +11,11 @@ from contextlib import contextmanager
 
 import psycopg
 
-from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, RemovedFolderError, describe
+from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, RemovedFolderError, UsageError, describe
 from app.migrations.connection import explain, is_interrupted, sentence
-from app.migrations.output import Output
+from app.migrations.output import Output, requested
 from app.schema.files import ADVICE
+from app.text import printable
 
 KEPT = "Migrations that were applied before stay applied"
 WRITING = {"apply", "rollback", "reapply"}  # subcommands of yoyo
@@ -24,9 +25,8 @@ WRITING = {"apply", "rollback", "reapply"}  # subcommands of yoyo
 def ending_with_errors(output: Output | None = None) -> Iterator[None]:
     """End the process if the block raises an error that the operator can act on. Other exceptions pass.
 
-    The error is also an event of `output`.
+    The error is also an event of `output`, or of the output that the settings name.
     """
-    output = output or Output()
     try:
         try:
             yield
@@ -46,12 +46,12 @@ def ending_with_errors(output: Output | None = None) -> Iterator[None]:
                 error.hint = KEPT.lower()
         print(describe(error), file=sys.stderr)
         if not isinstance(error, OutputError):
-            output.error(error, error.exit_code)
+            (output or Output(requested())).error(error, error.exit_code)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
         stopped = CommandError(f"interrupted. {KEPT}.", "run the command again to continue")
         print(describe(stopped), file=sys.stderr)
-        output.error(stopped, INTERRUPTED)
+        (output or Output(requested())).error(stopped, INTERRUPTED)
         raise SystemExit(INTERRUPTED) from error
 
 
@@ -63,6 +63,8 @@ def _postgres_failed(error: psycopg.Error) -> CommandError:
 def _system_failed(error: OSError) -> CommandError:
     if RemovedFolderError.is_reason():
         return RemovedFolderError()
+    if isinstance(error, FileNotFoundError) and error.errno is None:  # of yoyo, for --config
+        return UsageError(f"there is no file {printable(str(error))}.", "remove -c: yoyo.ini is found without it")
     if error.filename is None:
         return CommandError(f"the system failed: {error.strerror or error}.")
     return CommandError(f"{error.filename} cannot be read: {error.strerror}.", ADVICE)

@@ -1,9 +1,11 @@
 """Live state for a plan: rows, size and traffic of each table, and the sessions that hold locks now."""
 
+import time
 from dataclasses import dataclass
 
 from app.migrations.connection import Connection, run
 from app.review.measure import MODE_NAMES
+from app.schema.blockers import HIDDEN
 from app.text import one_line
 
 # The modes that conflict with each mode: the table of PostgreSQL's manual ("Explicit Locking").
@@ -24,6 +26,7 @@ CONFLICTS = {
     "ACCESS EXCLUSIVE": set(MODE_NAMES.values()),
 }
 MAX_QUERY = 60  # characters of a blocker's statement
+PASSING = 1.0  # seconds: a transaction that is younger is not a reason to wait
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class LockHolder:
             gid = self.gid.replace("'", "''")
             return f"prepared transaction '{gid}'{holds}{since}: ROLLBACK PREPARED or COMMIT PREPARED ends it"
         statement = f": {self.query}" if self.query else ""
+        if self.query == "<insufficient privilege>":
+            statement = f", {HIDDEN}"
         state = f", {self.state}" if self.state else ""
         name = self.application or "no application_name"
         return f"process {self.process} ({name}){holds}{state}{since}{statement}"
@@ -103,4 +108,17 @@ def read_live(connection: Connection) -> Live:
             holders.append(
                 LockHolder(relation, name, process, gid, application or "", state or "", seconds, text[:MAX_QUERY])
             )
-    return Live(connection.info.server_version // 10000, tables, holders)
+    return Live(connection.info.server_version // 10000, tables, _without_passing(connection, holders))
+
+
+def _without_passing(connection: Connection, holders: list[LockHolder]) -> list[LockHolder]:
+    """Return the holders without those whose age is hidden from this role, and whose transaction soon ends.
+
+    Such transactions are those of the service, which last milliseconds.
+    """
+    if all(each.seconds is not None or each.process is None for each in holders):
+        return holders
+    before = {tuple(row) for row in run(connection, "find_open_transactions")}
+    time.sleep(PASSING)
+    stay = {process for process, _ in before & {tuple(row) for row in run(connection, "find_open_transactions")}}
+    return [each for each in holders if each.seconds is not None or each.process is None or each.process in stay]

@@ -14,6 +14,7 @@ from app.migrations import ledger, lock
 from app.migrations.backfill_control import Progress, read_progress
 from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
 from app.migrations.data_loss import count_rows
+from app.migrations.new_database import with_released
 from app.migrations.order import find_id
 from app.migrations.validation import faults
 from app.plan.live import read_live
@@ -50,6 +51,8 @@ def make_plan(
             run(connection, "prepare_reading")
             holder = lock.find_holder(connection)
             entries = compare(shipped(folder), _records(connection), holder.migration if holder else None)
+            if operation == "apply":
+                entries = with_released(connection, entries)
             names = (chosen or pending)(entries)
             live = read_live(connection)
             migrations = Planner(folder, live, operation).plan(names, entries)

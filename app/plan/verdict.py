@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from app.plan.live import PASSING
 from app.plan.model import Plan, PlannedMigration
 
 Level = Literal["nothing to do", "yes", "with care", "not now", "no"]
 LEVELS: tuple[Level, ...] = ("nothing to do", "yes", "with care", "not now", "no")
 
 LONG_WAIT = 1.0  # seconds that requests may wait without a word of care
-PASSING = 1.0  # seconds: a transaction that is younger is not a reason to wait
 
 
 @dataclass(frozen=True)

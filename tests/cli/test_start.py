@@ -194,7 +194,8 @@ def test_the_progress_has_no_other_words_of_the_migrator() -> None:
     health = Health()
     for line, progress in (
         ("waiting for process 7 (psql)", ""),
-        ("applied 0001_create_images in 0.1 s", "Migrating: 0001_create_images."),
+        ("applied 0001_create_images in 0.1 s", "Migrating: after 0001_create_images."),
+        ("0074_create_merged_tags waits for the command: x", "Migrating: after 0001_create_images."),
         ("0002_fill: 3,000 of about 9,000 rows, 7 rows/s", "Migrating: 0002_fill, 3,000 of 9,000."),
         ("0003_x was undone: process 9 (secret) holds y", "Migrating: 0003_x."),
         ("other words", "Migrating: 0003_x."),

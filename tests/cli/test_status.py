@@ -41,7 +41,7 @@ def test_up_to_date_is_0(database: str) -> None:
 
 def test_pending_is_1(empty_database: str) -> None:
     assert status(empty_database).returncode == 1
-    assert set(states(empty_database).values()) == {"pending", "waiting"}
+    assert set(states(empty_database).values()) == {"pending"}
 
     yoyo_on(empty_database, "apply", "-r", IDS[4])
 

@@ -8,15 +8,18 @@ import pytest
 from pydantic import SecretStr
 from yoyo import read_migrations
 
+from app.database.connect import application_name
 from app.errors import CommandError
 from app.migrations import ledger
 from app.migrations.apply_phase import apply_phase, reject_older_sessions
 from app.migrations.backend import SettingsBackend
 from app.migrations.status import Status, as_text
+from app.plan.plan import make_plan
 from app.schema.history import Entry, compare, schema_state, shipped
 from app.schema.phases import Order, dependents, needed, requirements, waiting
 from app.settings import Settings
 from tests.conftest import backend_on
+from tests.support.waiting import wait_until
 
 FILES = {  # by number: the header, and the statement
     "0001_create_a": ("", "CREATE TABLE a (id bigint PRIMARY KEY, old integer, new integer);"),
@@ -113,6 +116,22 @@ def test_the_phases_in_their_order(backend: SettingsBackend, folder: Path, capsy
     assert not any(entry.waits for entry in entries(backend, folder))
 
 
+def test_a_backfill_that_yoyo_apply_has_not_finished_is_left(
+    backend: SettingsBackend, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in folder.glob("000[2-6]*"):
+        path.unlink()
+    fill = "-- depends: 0001_create_a\n-- backfill: a\n\nUPDATE a SET id = id WHERE id BETWEEN $1 AND $2;\n"
+    (folder / "0002_fill_a.sql").write_text(fill)
+    (folder / "0002_fill_a.rollback.sql").write_text("-- loses: nothing\n\nSELECT 1;\n")
+
+    assert not apply_phase(backend, read_migrations(str(folder)), "background")
+
+    assert "0002_fill_a waits for the command: yoyo apply\n" in capsys.readouterr().out
+    apply(backend, folder)
+    assert apply_phase(backend, read_migrations(str(folder)), "background")
+
+
 def test_a_rollback_takes_what_depends_on_it_and_no_more(
     backend: SettingsBackend, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,12 +219,18 @@ def test_a_session_of_an_older_release_stops_the_contraction(backend: SettingsBa
     for name, seen in (
         ("images 0.0.9", "1 of images 0.0.9 (an older release)"),
         ("images", "1 of images (an older release)"),
-        ("images 0.1.0", None),
+        ("images 0.1.0", "1 of images 0.1.0 (an older release)"),  # an earlier checkout of the same version
+        ("images 0.1.0 0069", "1 of images 0.1.0 0069 (an older release)"),
+        ("images 0.0.9 9999", "1 of images 0.0.9 9999 (an older release)"),
+        (application_name(), None),
+        ("images 0.1.0 9999", None),
         ("images 0.10.0", None),
+        ("images 0.10.0 0069", None),
         ("images 99", None),
         ("psql", None),  # of another role
         ("yoyo on host, process 1", None),
     ):
+        wait_until(lambda: reject_older_sessions(backend.connection, own, "the one before ends") == [])
         with psycopg.connect(empty_database, application_name=name):
             if seen is None:
                 assert reject_older_sessions(backend.connection, own, None) == [], name
@@ -277,6 +302,8 @@ def test_a_new_database_has_no_older_release_so_nothing_waits(
 ) -> None:
     with backend_on(empty_database) as backend:
         backend.connection.execute(left.encode())
+        plan = make_plan(Settings(_env_file=None, database_url=SecretStr(empty_database)), folder=folder)
+        assert ([each.id for each in plan.migrations], plan.waiting) == (IDS, [])
         apply(backend, folder)
         assert states(backend, folder) == ["applied"] * 6
         assert "waits" not in capsys.readouterr().out

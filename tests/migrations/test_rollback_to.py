@@ -1,5 +1,6 @@
 """Tags, and a rollback to a release: a tag of the database, or a git tag."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,41 @@ def test_an_unknown_release_is_named_with_the_tags_that_there_are(
 
     with pytest.raises(UsageError, match=r"this database has the tags v1, and git does not know the name"):
         to(name)
+
+
+@pytest.mark.parametrize("answer", ["n", "", None])
+def test_it_asks_and_ctrl_d_is_no(
+    empty_database: str, folder: Path, to: Command, monkeypatch: pytest.MonkeyPatch, answer: str | None
+) -> None:
+    def ask(question: str) -> str:
+        assert question == "Roll back 2 migrations to v1? [y/N] "
+        if answer is None:
+            raise EOFError
+        return answer
+
+    apply(empty_database, folder, NAMES[0])
+    tag(empty_database, "v1", folder)
+    apply(empty_database, folder)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", ask)
+
+    assert to("v1", is_confirmed=False) == ExitCode.ACTION_NEEDED
+    assert applied(empty_database) == NAMES
+
+
+def test_with_json_each_line_is_an_event(
+    empty_database: str, folder: Path, to: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply(empty_database, folder, NAMES[0])
+    tag(empty_database, "v1", folder)
+    apply(empty_database, folder)
+    monkeypatch.setenv("MIGRATION_OUTPUT", "json")
+    capsys.readouterr()
+
+    assert (to("v1"), to("v1")) == (ExitCode.DONE, ExitCode.DONE)
+
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert events == ["plan", "done", "done", "nothing"]
 
 
 def test_without_a_terminal_it_needs_yes(

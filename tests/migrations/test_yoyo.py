@@ -1,5 +1,6 @@
 """The yoyo command, which the runbook describes: errors before yoyo opens the project's backend."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -21,7 +22,7 @@ def yoyo(command: str, folder: Path, **variables: str) -> "subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("command", ["yoyo frob", "yoyo apply --nope"])
+@pytest.mark.parametrize("command", ["yoyo frob", "yoyo apply --nope", "yoyo"])
 def test_wrong_usage_is_told_in_the_words_of_yoyo(command: str) -> None:
     done = yoyo(command, ROOT)
 
@@ -52,6 +53,25 @@ def test_what_yoyo_shows_as_a_traceback_is_a_message(command: str, code: int, me
     assert (done.returncode, done.stdout) == (code, "")
     assert "Traceback" not in done.stderr
     assert f"error: {message}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("yoyo frob", 2),
+        ("yoyo", 2),
+        ("yoyo apply nowhere", 2),
+        ("yoyo new -m x", 2),
+        ("yoyo apply -c nowhere.ini", 2),
+        ("yoyo apply", 2),
+    ],
+)
+def test_with_json_each_error_is_an_event(command: str, code: int) -> None:
+    done = yoyo(command, ROOT, DATABASE_URL="frob", MIGRATION_OUTPUT="json")
+
+    event = json.loads(done.stdout)
+    assert (done.returncode, event["event"], event["exit_status"]) == (code, "error", code)
+    assert done.stderr
 
 
 def test_another_database_is_opened_by_stock_yoyo(database: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from app.errors import UsageError
 from app.plan.effects import Effects, Work
 from app.plan.estimate import CONSTANT, Rows, seconds
-from app.plan.live import Live, Table
+from app.plan.live import Live, Table, read_live
 from app.plan.model import Plan, PlannedLock, PlannedMigration, PlannedStatement
 from app.plan.plan import down_to, make_plan
 from app.plan.planner import _hold
@@ -22,7 +23,7 @@ from app.review import measured_times
 from app.schema.digest import digest
 from app.schema.headers import directives
 from app.settings import Settings
-from tests.conftest import backend_on
+from tests.conftest import as_role, backend_on
 from tests.schema.test_migrations import FILES, FOLDER, IDS
 from tests.support import forked
 
@@ -101,6 +102,30 @@ def test_a_pending_migration_has_its_locks_work_and_time(own: Settings, folder: 
     fields = json.loads(as_json(plan))
     assert fields["verdict"] == "yes"
     assert fields["migrations"][3]["statements"][0]["locks"][0]["mode"] == "ACCESS EXCLUSIVE"
+
+
+def test_a_hidden_transaction_that_soon_ends_is_not_in_the_way(
+    admin: psycopg.Connection, database: str, holder: psycopg.Connection
+) -> None:
+    """Only a member of pg_read_all_stats sees how old the transactions of other roles are."""
+    admin.execute("CREATE ROLE onlooker LOGIN")
+    try:
+        with (
+            psycopg.connect(as_role(database, "onlooker"), autocommit=True) as connection,
+            psycopg.connect(database) as passing,
+        ):
+            holder.execute("SELECT FROM images LIMIT 0")
+            passing.execute("SELECT FROM images LIMIT 0")
+            end = threading.Timer(0.1, passing.rollback)
+            end.start()
+            live = read_live(connection)
+            end.join()
+    finally:
+        admin.execute("DROP ROLE onlooker")
+
+    [blocker] = live.blockers("images", "ACCESS EXCLUSIVE")
+    assert blocker.process == holder.info.backend_pid
+    assert str(blocker).endswith("its statement is hidden from this role, GRANT pg_monitor shows it")
 
 
 def test_a_session_that_blocks_a_statement_is_named_and_no_other(

@@ -24,7 +24,7 @@ def status(format: str) -> int:
 
 @backfill.command(
     examples="images schema backfill run",
-    exit_codes={0: "all are done", 1: "paused, or waiting for another migration"},
+    exit_codes={0: "all are done", 1: "paused, or waiting for another migration or for yoyo apply"},
 )
 def run() -> int:
     """Run the backfills of the phase background.
