@@ -5,6 +5,7 @@ The lock modes of ALTER TABLE are measured (app/lint/alter_table.py). The others
 block that puts SQL together, a call of a routine) says so in `unread`. Then the locks are at least those that it names.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,10 @@ LOCKLESS = (
     *(ast.AlterFunctionStmt, ast.AlterEnumStmt, ast.VariableSetStmt, ast.VariableShowStmt, ast.DefineStmt),
     *(ast.CreateRangeStmt, ast.CreateRoleStmt, ast.GrantRoleStmt, ast.TransactionStmt, ast.ConstraintsSetStmt),
     *(ast.AlterDefaultPrivilegesStmt, ast.AlterOwnerStmt, ast.NotifyStmt, ast.DiscardStmt, ast.SecLabelStmt),
+    *(ast.CreateExtensionStmt, ast.CreateCastStmt, ast.AlterTypeStmt, ast.AlterTSConfigurationStmt),
+    *(ast.AlterTSDictionaryStmt, ast.AlterRoleStmt, ast.AlterRoleSetStmt, ast.CreateOpClassStmt),
+    # Those of a relation are other cases, before this one: these are of types, functions, schemas, and the like.
+    *(ast.RenameStmt, ast.AlterObjectSchemaStmt),
 )
 
 
@@ -156,7 +161,8 @@ def _other(found: Effects, state: MigrationState, statement: Statement, version:
         case _ if isinstance(node, READABLE):
             _queries(found, state, node)
         case _ if not isinstance(node, LOCKLESS):
-            found.unread = f"the plan does not know {type(node).__name__.removesuffix('Stmt')}"
+            words = re.findall(r"[A-Z][a-z]*", type(node).__name__.removesuffix("Stmt"))
+            found.unread = f"the plan does not know {' '.join(words).upper()}"
         case _:
             pass
 

@@ -254,11 +254,9 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
     The tables in `known` are left as they are: a migration may have emptied them. The numbers are of type bigint.
     psycopg would send a small one as smallint, in which an expression of the file overflows.
     """
-    for path in sorted((current().sql / "review").glob("fill_*.sql")):
-        name = path.stem.removeprefix("fill_")
-        if name in known or "." in name:
-            continue
-        table = Identifier(name)
+    files = {path.stem.removeprefix("fill_"): path for path in (current().sql / "review").glob("fill_*.sql")}
+    for name in _in_order(connection, [name for name in files if name not in known and "." not in name]):
+        path, table = files[name], Identifier(name)
         try:
             first_row = connection.execute(SQL("SELECT FROM {} LIMIT 1").format(table)).fetchall()
         except psycopg.errors.UndefinedTable:
@@ -276,6 +274,21 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
                 progress.advance(last - first, f"fill {name}")
         run(connection, "end_fill", "review")
         connection.execute(SQL("VACUUM (FREEZE, ANALYZE) {}").format(table))
+
+
+def _in_order(connection: Connection, names: list[str]) -> list[str]:
+    """Return the tables in the order in which their rows fit: those that a foreign key refers to come first.
+
+    If the keys are a circle, it begins with the first name.
+    """
+    left = {name: set(others) for name, others in run(connection, "find_references", "review", names=names)}
+    order: list[str] = []
+    while left:
+        free = [name for name, others in left.items() if others.isdisjoint(left)]
+        needed = [name for name in left if any(name in others for others in left.values())]
+        order.append((free or needed)[0])
+        del left[order[-1]]
+    return order
 
 
 def vacuum(connection: Connection, done: MeasuredRun | None = None, also: Iterable[str] = ()) -> None:

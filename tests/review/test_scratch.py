@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from app.embedded_postgres import Server
+from app.project import chosen
 from app.review import scratch
 from app.review.scratch import Database
 from tests.conftest import NUMBER
@@ -119,3 +120,25 @@ def test_a_fill_leaves_the_indexes_as_they_were(copy: psycopg.Connection) -> Non
     copy.execute("DROP TABLE odd; DROP INDEX image_words_words_idx; TRUNCATE images")
     scratch.fill(copy, 100)
     assert copy.execute("SELECT count(*) FROM images").fetchone() == (100,)
+
+
+def test_a_table_is_filled_after_those_that_its_foreign_keys_name(copy: psycopg.Connection, tmp_path: Path) -> None:
+    folder = tmp_path / "sql" / "review"
+    folder.mkdir(parents=True)
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = sql/migrations\n")
+    copy.execute("""
+        CREATE TABLE "The shops" (n bigint PRIMARY KEY);
+        CREATE TABLE orders (n bigint PRIMARY KEY REFERENCES "The shops", parent bigint REFERENCES orders);
+        CREATE TABLE order_items (n bigint REFERENCES orders);
+    """)
+    rows = " (n) SELECT n FROM generate_series(:first::bigint, :last) AS n;\n"
+    for table in ("order_items", "orders", "The shops"):
+        (folder / f"fill_{table}.sql").write_text(f'INSERT INTO "{table}"{rows}')
+
+    with chosen(tmp_path):
+        scratch.fill(copy, 100)
+        assert copy.execute("SELECT count(*) FROM order_items").fetchone() == (100,)
+
+        copy.execute('TRUNCATE "The shops" CASCADE; ALTER TABLE "The shops" ADD best bigint REFERENCES orders')
+        scratch.fill(copy, 100)  # the keys are a circle
+        assert copy.execute("SELECT count(*) FROM order_items").fetchone() == (100,)
