@@ -25,6 +25,13 @@ NODES = {
     ast.JsonIsPredicate: ("IS JSON", 16),
 }
 COMMANDS = {Alter.AT_SetExpression: ("SET EXPRESSION", 17)}
+# Functions that an older server has with another number of arguments only.
+BY_ARGUMENTS = {
+    ("pg_catalog.timezone", 1): ("AT LOCAL", 17),
+    ("random", 2): ("random() with limits", 17),
+    ("json_strip_nulls", 2): ("json_strip_nulls() for arrays", 18),
+    ("jsonb_strip_nulls", 2): ("jsonb_strip_nulls() for arrays", 18),
+}
 
 
 def server_faults(statement: Statement) -> Faults:
@@ -61,6 +68,18 @@ def _newer(node: Any) -> tuple[str, int] | None:
             return "OLD and NEW in RETURNING", 18
         case ast.AccessPriv(priv_name="maintain"):
             return "the right MAINTAIN", 17
+        case ast.RangeSubselect(alias=None):
+            return "a subquery in FROM without a name", 16
+        case ast.ColumnDef(storage_name=str()):
+            return "STORAGE in the definition of a column", 16
+        case ast.CreateStatsStmt(defnames=None):
+            return "CREATE STATISTICS without a name", 16
+        case ast.AlterTableCmd(subtype=Alter.AT_SetStorage, def_=ast.String(sval="default")):
+            return "SET STORAGE DEFAULT", 16
+        case ast.AlterTableCmd(subtype=Alter.AT_SetStatistics, def_=None):
+            return "SET STATISTICS DEFAULT", 17
+        case ast.FuncCall(funcname=name, args=[*arguments]) if (qualified_name(name), len(arguments)) in BY_ARGUMENTS:
+            return BY_ARGUMENTS[qualified_name(name), len(arguments)]
         case ast.AlterTableCmd() if node.subtype in COMMANDS:
             return COMMANDS[node.subtype]
         case ast.FuncCall() if is_newer(node):

@@ -2963,6 +2963,33 @@ CREATE INDEX CONCURRENTLY images_attributes_idx ON public.images USING gin (attr
 -- care (PostgreSQL release notes): NOT ENFORCED is of PostgreSQL 18
 ALTER TABLE content_checks ADD CONSTRAINT content_checks_sha256_check CHECK (sha256 <> '') NOT ENFORCED;
 
+-- care (PostgreSQL 16 release notes): a subquery in FROM without a name
+CREATE TABLE rv_counts AS SELECT day, count(*) AS n FROM (SELECT created_at::date AS day FROM images) GROUP BY day;
+
+-- care (PostgreSQL 16 release notes): STORAGE in CREATE TABLE
+CREATE TABLE rv_notes (words text STORAGE EXTERNAL);
+
+-- care (PostgreSQL 16 release notes): statistics without a name
+CREATE STATISTICS ON width, height FROM images;
+
+-- care (PostgreSQL 16 release notes): the default storage
+ALTER TABLE images ALTER COLUMN description SET STORAGE DEFAULT;
+
+-- care (PostgreSQL 17 release notes): the default target of statistics
+ALTER TABLE images ALTER COLUMN description SET STATISTICS DEFAULT;
+
+-- care (PostgreSQL 17 release notes): AT LOCAL
+CREATE VIEW rv_days AS SELECT (created_at AT LOCAL)::date AS day FROM images;
+
+-- care (PostgreSQL 17 release notes): random() between two numbers
+CREATE TABLE rv_dice AS SELECT random(1, 6) AS pips;
+
+-- care (PostgreSQL 18 release notes): json_strip_nulls() with an option
+CREATE VIEW rv_attributes AS SELECT jsonb_strip_nulls(attributes, true) AS attributes FROM images;
+
+-- safe (PostgreSQL SELECT): a subquery in FROM with a name
+CREATE TABLE rv_days_2 AS SELECT day, count(*) AS n FROM (SELECT created_at::date AS day FROM images) AS days GROUP BY day;
+
 -- care (PostgreSQL release notes): uuidv7() is of PostgreSQL 18
 CREATE TABLE rv_albums_7 (id uuid DEFAULT uuidv7() PRIMARY KEY);
 
