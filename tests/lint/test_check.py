@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -142,7 +143,35 @@ def of_case(sql: Path) -> list[Finding]:
     """Return the findings, beginning with the schema after the shipped migrations."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(check, "Catalog", lambda: shipped_once()[0].copy())
+        patch.setattr(check, "squawk_findings", squawk_findings_once)
         return findings(sql)
+
+
+def squawk_findings_once(paths: list[Path]) -> Iterator[Finding]:
+    """Yield squawk's findings. It runs once for all files of the corpus, which takes as long as for one of them."""
+    known = squawked_corpus()
+    yield from squawk.squawk_findings([path for path in paths if path.read_bytes() not in known])
+    for path in paths:
+        yield from (replace(finding, path=path) for finding in known.get(path.read_bytes(), []))
+
+
+@functools.cache
+def squawked_corpus() -> dict[bytes, list[Finding]]:
+    """Return squawk's findings in each migration of the corpus, by its text."""
+    with TemporaryDirectory() as temporary:
+        texts: set[bytes] = set()
+        for number, case in enumerate(CASES):
+            sql = after_shipped(Path(temporary, f"{number}"), changes_queries=bool(case.queries))
+            write_case(sql, case)
+            files = (sql / "migrations").glob("*.sql")
+            texts |= {path.read_bytes() for path in files if not path.name.endswith(".rollback.sql")}
+        copies = {Path(temporary, f"{number:04}_case.sql"): text for number, text in enumerate(texts)}
+        for path, text in copies.items():
+            path.write_bytes(text)
+        found: dict[bytes, list[Finding]] = {text: [] for text in texts}
+        for finding in squawk.squawk_findings([*copies]):
+            found[copies[finding.path]].append(finding)
+    return found
 
 
 def one(folder: Path, body: str, **others: object) -> list[Finding]:
