@@ -13,12 +13,13 @@ from app.errors import CommandError
 from app.migrations import ledger
 from app.migrations.apply_phase import apply_phase, reject_older_sessions
 from app.migrations.backend import SettingsBackend
+from app.migrations.older_sessions import older_sessions, unknown_sessions
 from app.migrations.status import Status, as_text
 from app.plan.plan import make_plan
 from app.schema.history import Entry, compare, schema_state, shipped
 from app.schema.phases import Order, dependents, needed, requirements, waiting
 from app.settings import Settings
-from tests.conftest import backend_on
+from tests.conftest import as_role, backend_on
 from tests.support.waiting import wait_until
 
 FILES = {  # by number: the header, and the statement
@@ -244,6 +245,27 @@ def test_a_session_of_an_older_release_stops_the_contraction(backend: SettingsBa
     unknown = pytest.raises(CommandError, match=r"1 of pgbouncer \(role postgres, its release is not known\)")
     with psycopg.connect(empty_database, application_name="pgbouncer"), unknown:
         reject_older_sessions(backend.connection, same, None)
+
+
+def test_an_owner_that_may_not_read_statistics_sees_an_older_release(
+    admin: psycopg.Connection, empty_database: str
+) -> None:
+    """The service and the migrator have two roles, and PostgreSQL hides most of another role's session."""
+    admin.execute("CREATE ROLE plain_owner LOGIN; CREATE ROLE plain_app LOGIN")
+    app = as_role(empty_database, "plain_app")
+    try:
+        with (
+            psycopg.connect(app, application_name="images 0.0.9"),
+            psycopg.connect(app, application_name="pgbouncer"),
+            psycopg.connect(as_role(empty_database, "plain_owner"), autocommit=True) as connection,
+        ):
+            assert older_sessions(connection) == ["1 of images 0.0.9 (an older release)"]
+            settings = Settings(_env_file=None, database_url=SecretStr(app))
+            assert unknown_sessions(connection, settings) == [
+                "1 of pgbouncer (role plain_app, its release is not known)"
+            ]
+    finally:
+        admin.execute("DROP ROLE plain_owner; DROP ROLE plain_app")
 
 
 def test_the_reason_of_despite_is_in_the_ledger(
