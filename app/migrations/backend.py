@@ -349,7 +349,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             backfill.tell_unfinished(self.connection, self._known[name], self.report)
         super().mark_migrations(self._by_name(names))
         self.report(f"marked {', '.join(names) or 'nothing'}")
-        if names:
+        if names and not any(entry.applied and entry.id > names[0] for entry in entries):  # else it unmarks those too
             self.report(f"undo: yoyo unmark -r {names[0]}{' --all' if len(names) > 1 else ''}")
 
     def unmark_migrations(self, migrations: MigrationList) -> None:

@@ -447,7 +447,7 @@ def test_marks_have_no_gaps(empty_database: str) -> None:
 
     assert gap.returncode == 1
     assert gap.stderr == f"error: {IDS[4]} needs {IDS[0]}, which is not applied.\nhint: yoyo mark -r {IDS[4]}\n"
-    assert marked.stdout == f"marked {', '.join(IDS[:5])}\n"
+    assert marked.stdout == f"marked {', '.join(IDS[:5])}\nundo: yoyo unmark -r {IDS[0]} --all\n"
     assert from_under.stderr == f"error: {IDS[2]} is applied and needs {IDS[1]}.\nhint: yoyo unmark -r {IDS[1]}\n"
     assert unmarked.stdout == f"unmarked {IDS[4]}\nundo: yoyo mark -r {IDS[4]}\n"
 
@@ -469,7 +469,7 @@ def test_unmarking_several_needs_all(empty_database: str) -> None:
     undone = yoyo_on(empty_database, *unmarked.stdout.splitlines()[-1].removeprefix("undo: yoyo ").split())
 
     assert unmarked.stdout.splitlines()[0] == f"unmarked {', '.join(IDS[4:1:-1])}"
-    assert undone.stdout == f"marked {', '.join(IDS[2:5])}\n"
+    assert undone.stdout == f"marked {', '.join(IDS[2:5])}\nundo: yoyo unmark -r {IDS[2]} --all\n"
 
 
 def test_a_gap_that_stock_yoyo_left_is_closed_as_the_hint_says(database: str, connection: psycopg.Connection) -> None:
