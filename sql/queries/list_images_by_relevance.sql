@@ -52,18 +52,31 @@ matches_are_near (yes) AS MATERIALIZED (
     WHERE words @@ (SELECT query FROM sought)
 ),
 
-matching AS MATERIALIZED (
+newest AS MATERIALIZED (
     SELECT created_at, image_id, words
     FROM (
         SELECT created_at, image_id, words
         FROM image_words
         WHERE (created_at, image_id) < ($1, $2)
             AND created_at >= $3
-            AND (SELECT yes FROM matches_are_near)
         ORDER BY created_at DESC, image_id DESC
-        LIMIT 5000
+        LIMIT (
+            SELECT CASE WHEN (SELECT yes FROM matches_are_near) THEN 5000 ELSE images_rows_to_walk(query, 1000) END
+            FROM sought
+        )
     ) AS walked
     WHERE words @@ (SELECT query FROM sought)
+    LIMIT 1000
+),
+
+index_is_needed (yes) AS MATERIALIZED (
+    SELECT NOT (SELECT yes FROM matches_are_near) AND (SELECT count(*) FROM newest) < 1000
+),
+
+matching AS MATERIALIZED (
+    SELECT created_at, image_id, words
+    FROM newest
+    WHERE NOT (SELECT yes FROM index_is_needed)
 
     UNION ALL
 
@@ -74,7 +87,7 @@ matching AS MATERIALIZED (
         WHERE words @@ (SELECT query FROM indexed)
         OFFSET 0
     ) AS found
-    WHERE NOT (SELECT yes FROM matches_are_near)
+    WHERE (SELECT yes FROM index_is_needed)
         AND words @@ (SELECT query FROM sought)
         AND (created_at, image_id) < ($1, $2)
         AND created_at >= $3

@@ -85,10 +85,37 @@ matches_are_rare (yes) AS MATERIALIZED (
         END
 ),
 
+older AS MATERIALIZED (
+    SELECT created_at, image_id
+    FROM (
+        SELECT created_at, image_id, words
+        FROM image_words
+        WHERE (created_at, image_id) < ($1, $2)
+            AND created_at >= $3
+        ORDER BY created_at DESC, image_id DESC
+        LIMIT (
+            SELECT CASE WHEN (SELECT yes FROM matches_are_rare) THEN images_rows_to_walk(query, $4) ELSE 0 END
+            FROM sought
+        )
+    ) AS walked
+    WHERE words @@ (SELECT query FROM sought)
+    LIMIT $4
+),
+
+index_is_needed (yes) AS MATERIALIZED (
+    SELECT (SELECT yes FROM matches_are_rare) AND (SELECT count(*) FROM older) < $4
+),
+
 page AS (
     SELECT created_at, image_id
     FROM recent
     WHERE NOT (SELECT yes FROM matches_are_rare)
+
+    UNION ALL
+
+    SELECT created_at, image_id
+    FROM older
+    WHERE NOT (SELECT yes FROM index_is_needed)
 
     UNION ALL
 
@@ -99,7 +126,7 @@ page AS (
         WHERE words @@ (SELECT query FROM indexed)
         OFFSET 0
     ) AS matching
-    WHERE (SELECT yes FROM matches_are_rare)
+    WHERE (SELECT yes FROM index_is_needed)
         AND words @@ (SELECT query FROM sought)
         AND (created_at, image_id) < ($1, $2)
         AND created_at >= $3

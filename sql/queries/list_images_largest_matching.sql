@@ -115,6 +115,17 @@ matches_are_near (yes) AS MATERIALIZED (
         )
 ),
 
+walk (images) AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN (SELECT yes FROM times_are_short) THEN 0
+            ELSE GREATEST(
+                CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 * $6 ELSE 0 END, images_rows_to_walk(query, $6)
+            )
+        END
+    FROM sought
+),
+
 largest AS MATERIALIZED (
     SELECT byte_size, id
     FROM (
@@ -125,14 +136,14 @@ largest AS MATERIALIZED (
             WHERE byte_size >= -9223372036854775808
                 AND byte_size <= $1
                 AND (byte_size, id) < ($1, $2)
-                AND (SELECT yes FROM matches_are_near)
+                AND (SELECT images FROM walk) > 0
             ORDER BY byte_size DESC, id DESC
             LIMIT $7
         ) AS largest
         WHERE created_at >= $3
             AND (created_at, id) < ($4, $5)
         ORDER BY byte_size DESC, id DESC
-        LIMIT 100 * $6
+        LIMIT (SELECT images FROM walk)
     ) AS walked
     CROSS JOIN LATERAL (
         SELECT words
@@ -174,9 +185,9 @@ matches_are_rare (yes) AS MATERIALIZED (
                 ) AS largest
                 WHERE created_at >= $3
                     AND (created_at, id) < ($4, $5)
-                LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $6
+                LIMIT 1 OFFSET GREATEST(10 * $6, (SELECT images FROM walk))
             )
-            OR (NOT (SELECT yes FROM matches_are_near) AND EXISTS (SELECT FROM walk_end))
+            OR ((SELECT images FROM walk) = 0 AND EXISTS (SELECT FROM walk_end))
         END
 ),
 

@@ -82,10 +82,38 @@ matches_are_rare (yes) AS MATERIALIZED (
         END
 ),
 
+newer AS MATERIALIZED (
+    SELECT created_at, image_id
+    FROM (
+        SELECT created_at, image_id, words
+        FROM image_words
+        WHERE (created_at, image_id) > ($1, $2)
+            AND (created_at, image_id) < ($3, $4)
+        ORDER BY created_at, image_id
+        LIMIT (
+            SELECT CASE WHEN (SELECT yes FROM matches_are_rare) THEN images_rows_to_walk(query, $5) ELSE 0 END
+            FROM sought
+        )
+    ) AS walked
+    WHERE words @@ (SELECT query FROM sought)
+    ORDER BY created_at, image_id
+    LIMIT $5
+),
+
+index_is_needed (yes) AS MATERIALIZED (
+    SELECT (SELECT yes FROM matches_are_rare) AND (SELECT count(*) FROM newer) < $5
+),
+
 page AS (
     SELECT created_at, image_id
     FROM oldest
     WHERE NOT (SELECT yes FROM matches_are_rare)
+
+    UNION ALL
+
+    SELECT created_at, image_id
+    FROM newer
+    WHERE NOT (SELECT yes FROM index_is_needed)
 
     UNION ALL
 
@@ -96,7 +124,7 @@ page AS (
         WHERE words @@ (SELECT query FROM indexed)
         OFFSET 0
     ) AS matching
-    WHERE (SELECT yes FROM matches_are_rare)
+    WHERE (SELECT yes FROM index_is_needed)
         AND words @@ (SELECT query FROM sought)
         AND (created_at, image_id) > ($1, $2)
         AND (created_at, image_id) < ($3, $4)
