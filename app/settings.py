@@ -115,8 +115,8 @@ class Settings(BaseSettings):
     migration_lock_wait: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     migration_lock_timeout: Seconds = 3.0
     migration_retries: Annotated[int, Field(ge=0, le=1000)] = 10
-    backfill_batch_seconds: Seconds = 0.5
-    backfill_pause: Annotated[float, Field(ge=0, le=3600)] = 0.05
+    backfill_batch_seconds: Seconds = 0.05
+    backfill_pause: Annotated[float, Field(ge=0, le=3600)] = 0.01
     backfill_max_lag: Annotated[ByteSize, Field(gt=0)] = ByteSize(64 * 1024**2)
     migration_role: Annotated[str, Field(max_length=63)] = ""
     migration_output: Literal["text", "json"] = "text"

@@ -97,6 +97,7 @@ class Backfill:
         self._size = 0  # rows of the next batch; 0: as recorded
         self._suspect = 0  # rows among which one fails: the batches do not grow before they are done
         self._took = 0.0  # seconds of the last batch
+        self._lag = 0  # bytes that a replica is behind
         self._failures = 0  # locks in a row that were not granted
         self._range: list[str] = []  # of the running batch
         self._meter: Meter
@@ -203,7 +204,7 @@ class Backfill:
         if count:
             self._range = [*state.position, *last]
             run_batch(self._connection, self._plan, self._range)
-        waiting, _, _ = self._pressure()
+        waiting, self._lag, _ = self._pressure()
         self._took = took = time.monotonic() - began
         self._adapt(took, is_waited_for=waiting > 0, rows=count)
         run(
@@ -240,10 +241,11 @@ class Backfill:
         The pause of a short batch is as much shorter. Otherwise a backfill that meets clients would mostly pause.
         """
         time.sleep(self._settings.backfill_pause * min(1.0, self._took / self._settings.backfill_batch_seconds))
-        while (lag := self._pressure()[1]) > self._settings.backfill_max_lag:
-            self._tell(f"waits: a replica is {lag / 1024**2:,.0f} MiB behind (BACKFILL_MAX_LAG)")
+        while self._lag > self._settings.backfill_max_lag:
+            self._tell(f"waits: a replica is {self._lag / 1024**2:,.0f} MiB behind (BACKFILL_MAX_LAG)")
             self._give_way()
             time.sleep(POLL_INTERVAL)
+            self._lag = self._pressure()[1]
         self._give_way()
 
     def _give_way(self) -> None:

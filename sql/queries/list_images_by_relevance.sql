@@ -2,10 +2,12 @@
 -- Images with the last word as a whole come before those in which it is the beginning of a word. Then a word counts most
 -- in the title, then in the tags, in the file name, and in the description. Equal images are in the order of the
 -- newest-first list. The terms do not count: each match has all of them. At most the newest 1,000 matches are
--- compared. There are two ways to them:
+-- compared. There are three ways to them:
 -- * If at least one in 20 of the newest 500 images matches, read the words of the newest 5,000.
--- * Otherwise find all matches with the index of words. images_index_query decides whether the index is asked for the
---   last word too.
+-- * Otherwise read on until 1,000 match. It stops after as many images as the index would find. images_rows_to_walk
+--   estimates this number.
+-- * Find all matches with the index of words. This runs if the second way does not find 1,000, or probably would not.
+--   images_index_query decides whether the index is asked for the last word too.
 -- The way does not depend on the page, so all pages have the same order. OFFSET 0 keeps the period out of the look-up.
 -- $1 timestamptz, $2 uuid  only images before this position in time; 'infinity' or similar for no limit
 -- $3 timestamptz           only images of this time or later
@@ -15,7 +17,7 @@
 -- $8 text[]                the terms: tag:..., type:...; may be empty
 -- $9 text                  words as people write them (images_word_query)
 -- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. The first way reads 5,500 rows. Not
--- bounded: words that many images have, but few of the newest 500. All their matches are sorted by time.
+-- bounded: words that many images have, but fewer than 1,000 of as many of the newest. All their matches are sorted.
 -- example a common word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', 'harbour'
 -- example a rare word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', '777777'
 -- example no such word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', 'none'

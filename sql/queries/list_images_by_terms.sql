@@ -1,12 +1,14 @@
 -- list_images_by_terms: returns a page of the newest-first list of images with all the given terms, and with words if
 -- there are any, for GET /v1/images?tag=&content_type=&q=.
--- There are two ways, and each is slow if the other is fast:
+-- There are three ways, and each is slow if another is fast:
 -- * Walk the images of one term, newest first, and skip those without the other terms and words. The term is the one
 --   whose hundredth image from the position on is the oldest. So the walk of a common term does not pass many images if
 --   only old images have all terms. This is fast if at least one in 4 of the first images matches. It stops after 50
 --   images for each.
--- * Find all matches with the index of words, and sort them. This runs if few of the first match, or the first way
---   does not fill the page.
+-- * If few of the first match, or the first way does not fill the page, walk on. It stops after a quarter of the images
+--   that the index would find, because each is a look-up. images_rows_to_walk estimates their number.
+-- * Find all matches with the index of words, and sort them. This runs if the second way does not fill the page, or
+--   probably would not.
 -- The statement decides while it runs. The planner cannot: statistics do not know which terms occur together. OFFSET 0
 -- keeps the position out of the look-up. Otherwise the planner would scan another index in full.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
@@ -15,7 +17,7 @@
 -- $5 text[]                the terms, at least one: tag:..., type:...
 -- $6 text                  words as people write them (images_word_query), or NULL
 -- Index: image_terms_pkey, then image_words_words_idx. image_words_pkey and images_pkey for each image. Not
--- bounded: terms and words that many images have, but few of the newest have together. All their matches are sorted. If
+-- bounded: terms and words that many images have together, but not enough of the newest. All their matches are sorted. If
 -- there are hardly any matches, the index entries of the rarest term are read: 2 ms for 20,000. If the last word begins
 -- many more words than the rest finds, each image that the rest finds is read: 2 us for each.
 -- example a common tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', NULL

@@ -1,17 +1,19 @@
 -- list_images_by_words: returns a page of the newest-first list of images that match words, for GET /v1/images?q=.
--- There are two ways, and each is slow if the other is fast:
+-- There are three ways, and each is slow if another is fast:
 -- * Read the words of the newest images, and skip those that do not match. This is fast if at least one in 10 of the
 --   first images matches. It stops after 100 images for each.
--- * Find all matches with the index of words, and sort them. This runs if few of the first match, or the first way does
---   not fill the page. The function images_index_query decides whether the index is asked for the last word too.
+-- * If few of the first match, or the first way does not fill the page, read on. It stops after as many images as the
+--   index would find. images_rows_to_walk estimates this number.
+-- * Find all matches with the index of words, and sort them. This runs if the second way does not fill the page, or
+--   probably would not. images_index_query decides whether the index is asked for the last word too.
 -- The statement decides while it runs. The planner cannot: statistics know only common words, and a generic plan none.
 -- OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index in full.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page
 -- $3 timestamptz           only images of this time or later
 -- $4 bigint                maximum of rows
 -- $5 text                  words as people write them (images_word_query)
--- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. Not bounded: words that many images
--- have, but fewer than one in 100 of the newest from the position on. All their matches are sorted.
+-- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. Not bounded: words that no image has
+-- among as many images, from the position on, as have them at all. All their matches are sorted.
 -- Words that never meet: of each word, all index entries are read, but no image. That takes 25 ms of CPU at a million
 -- images if one in 6 has the last word. With the last word in quotes, it takes a third.
 -- example a common word: 'infinity', md5('')::uuid, '-infinity', 50, 'harbour'

@@ -3,9 +3,10 @@
 -- There are three ways, and each is slow if another is fast:
 -- * If the period has fewer than 200 images for each image of the page, read their words, and sort the matches.
 -- * Otherwise walk the images in their order, and skip those outside the period and those that do not match. This is
---   fast if at least one in 10 of the first images matches. It stops after 100 for each.
--- * Find all matches with the index of words, and sort them. This runs if few of the first match, or the walk does
---   not fill the page.
+--   fast if many images match. It stops after as many images as the index of words would find, or after 100 for each
+--   image of the page if one of the first 10 for each matches. images_rows_to_walk estimates how many the index finds.
+-- * Find all matches with the index of words, and sort them. This runs if the walk does not fill the page, or probably
+--   would not.
 -- The statement decides while it runs.
 -- The walk ends after $7 index entries. If matches are near, and the page is not full by then, the last row has no image.
 -- It has only the position at which the next page continues. So a page can have few images, or none, and a next page.
@@ -23,7 +24,7 @@
 -- $9 text                  words as people write them (images_word_query), or NULL if there are terms
 -- Index: image_words_pkey for short periods. Otherwise images_byte_size_id_created_at_idx with
 -- image_words_pkey, then image_words_words_idx. images_pkey for each image. Not bounded: terms and words
--- that many images have, but fewer than one in 100 from the position on, because all their matches are sorted. Bounded
+-- that few images have from the position on. If the index finds many, all of them are sorted. Bounded
 -- by $7: of the skipped images, only index entries are read, at most four times.
 -- example a common tag: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:street}', NULL
 -- example a tag of 2 in 100: 9223372036854775807, md5('')::uuid, '-infinity', 'infinity', md5('')::uuid, 50, 50000, '{tag:city-7}', NULL
@@ -120,7 +121,8 @@ walk (images) AS MATERIALIZED (
         CASE
             WHEN (SELECT yes FROM times_are_short) THEN 0
             ELSE GREATEST(
-                CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 * $6 ELSE 0 END, images_rows_to_walk(query, $6)
+                CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 * $6 ELSE 0 END,
+                LEAST(images_rows_to_walk(query, $6), $7 - 1)
             )
         END
     FROM sought

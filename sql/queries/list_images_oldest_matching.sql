@@ -1,17 +1,17 @@
 -- list_images_oldest_matching: returns a page of the oldest-first list of images with all given terms and words. It
 -- is for GET /v1/images?sort=oldest with tag, content_type or q.
--- There are two ways, as in list_images_by_words. It reads the words of the oldest images, and skips those that do not
--- match. If few of the first match, or that does not fill the page, it finds all matches with the index of words, and sorts
--- them. It decides while it runs. OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan
--- another index in full.
+-- There are three ways, as in list_images_by_words. It reads the words of the oldest images, and skips those that do not
+-- match. If few of the first match, or that does not fill the page, it reads on, but no more images than the index of
+-- words would find. If that does not fill the page either, it finds all matches with the index, and sorts them. It
+-- decides while it runs. OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index
+-- in full.
 -- $1 timestamptz, $2 uuid  the page begins after this position; '-infinity' or similar for the first page
 -- $3 timestamptz, $4 uuid  and ends before this position; 'infinity' or similar for no limit
 -- $5 bigint                maximum of rows
 -- $6 text[]                the terms: tag:..., type:...; may be empty if there are words
 -- $7 text                  words as people write them (images_word_query), or NULL if there are terms
 -- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. Not bounded: terms and
--- words that many images have, but fewer than one in 100 of the oldest from the position on. All their matches are
--- sorted.
+-- words that no image has among as many images, from the position on, as have them at all. All their matches are sorted.
 -- example a common tag: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:street}', NULL
 -- example a tag of 2 in 100: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:city-7}', NULL
 -- example a rare tag: '-infinity', md5('')::uuid, 'infinity', md5('')::uuid, 50, '{tag:eclipse}', NULL

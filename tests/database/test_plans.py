@@ -40,7 +40,7 @@ NEWEST, LARGEST, NAMES, TERMS, DOCUMENTS, WORDS, TAGS = (
 # have a test of their own.
 CAPTURED = "images_captured_at_created_at_id_idx"
 IN_FUNCTION = 200
-ESTIMATE = 400  # rows that images_index_query looks at, in fewer pages, each of which counts for each row
+ESTIMATE = 400  # rows that images_index_query and images_rows_to_walk look at, in fewer pages, each of which counts for each row
 
 # For each query: the indexes it may use, the rows that it may read and the pages that it may touch. A page has 50 rows.
 PINNED = {
@@ -307,6 +307,107 @@ def test_a_list_is_what_the_plain_query_finds(
         listed = [UUID(image["id"]) for (image,) in many.execute(call)]
 
         assert listed == [id for (id,) in many.execute(PLAIN, plain)]
+
+
+# Pictures of something else, which come first in each order: newest, oldest, largest, and by name.
+OTHERS = """
+    INSERT INTO images (id, filename, content_type, byte_size, width, height, content_sha256, title, tags, created_at)
+    SELECT
+        gen_random_uuid(),
+        '!' || n || '.png',
+        'image/png',
+        100000000,
+        10,
+        10,
+        sha256(('other ' || n)::bytea),
+        'Meadow',
+        '{street}',
+        moment + n * interval '1 second'
+    FROM generate_series(1, 1000) AS n
+    CROSS JOIN (VALUES (timestamptz '2019-01-01Z'), ('2099-01-01Z')) AS ends (moment)
+"""
+BEGINNING, END = "'-infinity', md5('')::uuid", "'infinity', md5('')::uuid"
+RANKED = """(
+    SELECT id, ts_rank(words, query) + (words @@ images_word_query('{}', 'bridge harb ""', 'whole'))::integer AS rank
+    FROM (SELECT * FROM matching ORDER BY created_at DESC, id DESC LIMIT 1000) AS newest
+    CROSS JOIN images_word_query('{}', 'bridge harb', 'whole') AS query
+    ORDER BY rank DESC, created_at DESC, id DESC
+)"""
+# For each list: the arguments of the first page, the rows that it may read, and the plain query after WITH.
+FIRST_PAGES = {
+    "list_images_by_words": (
+        f"{END}, '-infinity', 50, 'bridge harb'",
+        4000,
+        "SELECT id FROM matching ORDER BY created_at DESC, id DESC",
+    ),
+    "list_images_by_terms": (
+        f"{END}, '-infinity', 50, '{{tag:street}}', 'bridge harb'",
+        6000,
+        "SELECT id FROM matching WHERE tags @> '{street}' ORDER BY created_at DESC, id DESC",
+    ),
+    "list_images_by_relevance": (
+        f"{END}, '-infinity', 2, {END}, 50, '{{}}', 'bridge harb'",
+        9000,
+        f"SELECT id FROM {RANKED} AS ranked",
+    ),
+    "list_images_oldest_matching": (
+        f"{BEGINNING}, {END}, 50, '{{}}', 'bridge harb'",
+        4000,
+        "SELECT id FROM matching ORDER BY created_at, id",
+    ),
+    "list_images_largest_matching": (
+        f"9223372036854775807, md5('')::uuid, '-infinity', {END}, 50, 50000, '{{}}', 'bridge harb'",
+        10_000,
+        "SELECT id FROM matching ORDER BY byte_size DESC, id DESC",
+    ),
+    "list_images_by_name_matching": (
+        f"'', md5('')::uuid, '-infinity', {END}, 50, 'zzz', 50000, '{{}}', 'bridge harb'",
+        10_000,
+        'SELECT id FROM matching ORDER BY filename COLLATE "C", id',
+    ),
+}
+PLAIN_MATCHES = """
+    WITH matching AS MATERIALIZED (
+        SELECT images.*, words
+        FROM images
+        JOIN image_words ON image_id = id
+        WHERE words @@ images_word_query('{}', 'bridge harb', 'whole')
+    )
+"""
+
+
+@pytest.fixture
+def others(many: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    with many.transaction(force_rollback=True):
+        many.execute(OTHERS.encode())
+        yield many
+
+
+def test_common_words_are_found_behind_images_without_them(others: psycopg.Connection) -> None:
+    """A third of the images match, and the index would return all of them."""
+    assert FIRST_PAGES.keys() == {name for name, text in QUERIES.items() if "images_rows_to_walk" in text}
+    for name, (arguments, read, plain) in FIRST_PAGES.items():
+        plan = explain(others, QUERIES[name], arguments, "force_generic_plan")
+        others.execute(f"PREPARE {name} AS {QUERIES[name]}".encode())
+        listed = [UUID(image["id"]) for image, *_ in others.execute(f"EXECUTE {name} ({arguments})".encode())]
+        wanted = [id for (id,) in others.execute(f"{PLAIN_MATCHES} {plain} LIMIT 50".encode())]
+
+        assert (len(listed), listed) == (50, wanted), name
+        assert plan.read <= read, name
+
+
+def test_as_many_images_are_walked_as_match(many: psycopg.Connection) -> None:
+    """Or none, if so many would probably not fill the page."""
+    for query, page, images in (
+        ("harbour", 50, ROWS / 3),
+        ("harbour", 1000, ROWS / 3),
+        ("harbour", ROWS // 2, 0),
+        ("corner & fog", 50, ROWS / 6),
+        ("eclipse", 50, 0),
+        ("none", 1, 0),
+    ):
+        [[walked]] = many.execute("SELECT images_rows_to_walk(%s, %s)", (query, page))
+        assert walked == pytest.approx(images, rel=0.3), query
 
 
 def test_a_table_that_vacuum_has_not_seen_is_not_sorted(connection: psycopg.Connection) -> None:
