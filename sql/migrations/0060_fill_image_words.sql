@@ -4,7 +4,7 @@
 -- Why:   FOR SHARE, because otherwise an edit between the reading of an image and the writing of its words would be
 --        lost. With it each waits for the other. Rows that a trigger has written are kept. The statement reads its
 --        range as settings. Stock yoyo sets none, and so fills all images in one transaction.
--- Locks: FOR SHARE on the images of one batch, for half a second. They can be read. An edit or a DELETE waits that
+-- Locks: FOR SHARE on the images of one batch, for 50 ms. They can be read. An edit or a DELETE waits that
 --        long.
 -- Cost:  43 s and 107 MB of WAL for 200,000 images, on two cores with 20 other processes. The table then has 65 MB, and
 --        its primary key 8 MB. All grows with the number of images.

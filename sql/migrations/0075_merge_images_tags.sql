@@ -8,7 +8,7 @@
 --        unseen, and ten million images are not written again. In batches that commit, and after the releases that know
 --        the tags only as they are written. The image gets a new version, because the client sees a change:
 --        Last-Modified has seconds.
--- Locks: the rows that change in one batch, for half a second. An edit or a DELETE of one of them waits that long.
+-- Locks: the rows that change in one batch, for 50 ms. An edit or a DELETE of one of them waits that long.
 -- Cost:  75 s for 200,000 images, of which 2,000 change, on two cores with 13 other processes. This was measured before the
 --        statement also wrote merged_tags. 24 us of CPU for each image that stays as it is. All grows with the number of
 --        images.

@@ -4,7 +4,7 @@
 -- Why:   no release that runs now asks for them, and the triggers no longer write them. GET /v1/tags walks over them, so
 --        until then its pages can have fewer tags than the client asks for. The statement reads its range as settings.
 --        Stock yoyo sets none, and so deletes all of them in one transaction. Each term is before `u`.
--- Locks: the rows of one batch, for half a second. An edit or a DELETE of an image of them waits that long.
+-- Locks: the rows of one batch, for 50 ms. An edit or a DELETE of an image of them waits that long.
 -- Cost:  6.5 s for 708,000 rows, of which it deletes 127,000, on two cores with 13 other processes.
 -- backfill: image_terms
 -- phase: contract

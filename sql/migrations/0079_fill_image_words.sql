@@ -4,7 +4,7 @@
 -- Why:   each row of image_words is what images_word_document() says. `images schema verify` compares them. FOR SHARE,
 --        because otherwise an edit between the reading of an image and the writing of its words would be lost. The
 --        statement reads its range as settings. Stock yoyo sets none, and so writes all of them in one transaction.
--- Locks: FOR SHARE on the images of one batch that have such a tag, for half a second. They can be read. An edit or a
+-- Locks: FOR SHARE on the images of one batch that have such a tag, for 50 ms. They can be read. An edit or a
 --        DELETE waits that long.
 -- Cost:  27 s for 200,000 images, of which a third have tags with capitals, on two cores with 13 other processes. It writes
 --        these again.

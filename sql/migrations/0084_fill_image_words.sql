@@ -5,7 +5,7 @@
 --        written since 0083. An edit of an image writes the same row. So each waits for the other, and the second one
 --        sees what the first has written. The statement reads its range as settings. Stock yoyo sets none, and so
 --        writes all rows in one transaction.
--- Locks: the rows of one batch, for half a second. They can be read. An edit or a DELETE of one of their images waits
+-- Locks: the rows of one batch, for 50 ms. They can be read. An edit or a DELETE of one of their images waits
 --        that long.
 -- Cost:  29 s of CPU and 615 MB of WAL for 200,000 images, directly after a checkpoint. Each word of a row gets a new
 --        entry in the index. On two cores with more than 20 other processes, that took 154 s in one transaction, and
