@@ -327,12 +327,18 @@ OTHERS = """
     CROSS JOIN (VALUES (timestamptz '2019-01-01Z'), ('2099-01-01Z')) AS ends (moment)
 """
 BEGINNING, END = "'-infinity', md5('')::uuid", "'infinity', md5('')::uuid"
-RANKED = """(
-    SELECT id, ts_rank(words, query) + (words @@ images_word_query('{}', 'bridge harb ""', 'whole'))::integer AS rank
-    FROM (SELECT * FROM matching ORDER BY created_at DESC, id DESC LIMIT 1000) AS newest
-    CROSS JOIN images_word_query('{}', 'bridge harb', 'whole') AS query
+RANKED = """
+    SELECT id
+    FROM (
+        SELECT
+            id,
+            created_at,
+            ts_rank(words, query) + (words @@ images_word_query('{}', 'bridge harb ""', 'whole'))::integer AS rank
+        FROM (SELECT * FROM matching ORDER BY created_at DESC, id DESC LIMIT 1000) AS newest
+        CROSS JOIN images_word_query('{}', 'bridge harb', 'whole') AS query
+    ) AS ranked
     ORDER BY rank DESC, created_at DESC, id DESC
-)"""
+"""
 # For each list: the arguments of the first page, the rows that it may read, and the plain query after WITH.
 FIRST_PAGES = {
     "list_images_by_words": (
@@ -348,7 +354,7 @@ FIRST_PAGES = {
     "list_images_by_relevance": (
         f"{END}, '-infinity', 2, {END}, 50, '{{}}', 'bridge harb'",
         9000,
-        f"SELECT id FROM {RANKED} AS ranked",
+        RANKED,
     ),
     "list_images_oldest_matching": (
         f"{BEGINNING}, {END}, 50, '{{}}', 'bridge harb'",
