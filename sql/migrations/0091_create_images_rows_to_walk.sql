@@ -3,10 +3,10 @@
 -- What:  a function that estimates from 400 images, in 100 pages of image_words, how many match a query. A hash chooses
 --        the pages, as in images_index_query(). If the first images in the order of the list probably fill a page before
 --        so many are read, it returns this number, otherwise 0.
--- Why:   the index returns all matches, and the search sorts them. So a word that many images have was slow as soon as
---        the newest images did not have it, for example after an upload of other pictures. At a million images, two
---        words that every third image has took 218 ms. Now the search reads the images in their order, and stops at the
---        page. It reads no more images than the index would return. So a wrong estimate at most doubles the time.
+-- Why:   the index returns all matches, and the search sorts them. So a word that many images have was slow if the
+--        newest images did not have it, for example after an upload of other pictures. At a million images, two words
+--        that every third image has took 218 ms. Now the search reads the images in their order, and stops at the page.
+--        It reads no more images than the index would return. So a wrong estimate at most doubles the time.
 --        * Not the first images of the list alone: pictures that come together are alike.
 --        * Not the statistics of ANALYZE: they do not know which words meet.
 -- Locks: none.

@@ -3,8 +3,8 @@
 -- There are three ways, and each is slow if another is fast:
 -- * If the period has fewer than 200 images for each image of the page, read their words, and sort the matches.
 -- * Otherwise walk the images in their order, and skip those outside the period and those that do not match. This is
---   fast if many images match. It stops after as many images as the index of words would find, or after 100 for each
---   image of the page if one of the first 10 for each matches. images_rows_to_walk estimates how many the index finds.
+--   fast if many images match. It stops after as many images as the index of words would find: images_rows_to_walk
+--   estimates their number. If one of the first 10 for each image of the page matches, it reads at least 100 for each.
 -- * Find all matches with the index of words, and sort them. This runs if the walk does not fill the page, or probably
 --   would not.
 -- The statement decides while it runs.

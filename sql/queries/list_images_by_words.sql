@@ -5,7 +5,7 @@
 -- * If few of the first match, or the first way does not fill the page, read on. It stops after as many images as the
 --   index would find. images_rows_to_walk estimates this number.
 -- * Find all matches with the index of words, and sort them. This runs if the second way does not fill the page, or
---   probably would not. images_index_query decides whether the index is asked for the last word too.
+--   probably would not. The function images_index_query decides whether the index is asked for the last word too.
 -- The statement decides while it runs. The planner cannot: statistics know only common words, and a generic plan none.
 -- OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index in full.
 -- $1 timestamptz, $2 uuid  the page ends before this position; 'infinity' or similar for the first page

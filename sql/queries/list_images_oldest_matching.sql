@@ -1,10 +1,9 @@
 -- list_images_oldest_matching: returns a page of the oldest-first list of images with all given terms and words. It
 -- is for GET /v1/images?sort=oldest with tag, content_type or q.
 -- There are three ways, as in list_images_by_words. It reads the words of the oldest images, and skips those that do not
--- match. If few of the first match, or that does not fill the page, it reads on, but no more images than the index of
--- words would find. If that does not fill the page either, it finds all matches with the index, and sorts them. It
--- decides while it runs. OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index
--- in full.
+-- match. If few of the first match, or the page is not full, it reads further images: as many as the index of words would
+-- find. If the page is still not full, it finds all matches with the index, and sorts them. It decides while it runs.
+-- OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index in full.
 -- $1 timestamptz, $2 uuid  the page begins after this position; '-infinity' or similar for the first page
 -- $3 timestamptz, $4 uuid  and ends before this position; 'infinity' or similar for no limit
 -- $5 bigint                maximum of rows

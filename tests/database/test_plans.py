@@ -40,7 +40,7 @@ NEWEST, LARGEST, NAMES, TERMS, DOCUMENTS, WORDS, TAGS = (
 # have a test of their own.
 CAPTURED = "images_captured_at_created_at_id_idx"
 IN_FUNCTION = 200
-ESTIMATE = 400  # rows that images_index_query and images_rows_to_walk look at; in few pages, but each row counts one
+ESTIMATE = 400  # rows that images_index_query and images_rows_to_walk look at. Each counts as a page
 
 # For each query: the indexes it may use, the rows that it may read and the pages that it may touch. A page has 50 rows.
 PINNED = {
