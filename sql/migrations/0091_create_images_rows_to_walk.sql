@@ -6,7 +6,7 @@
 -- Why:   the index returns all matches, and the search sorts them. So a word that many images have was slow if the
 --        newest images did not have it, for example after an upload of other pictures. At a million images, two words
 --        that every third image has took 218 ms. Now the search reads the images in their order, and stops at the page.
---        It reads no more images than the index would return. So a wrong estimate at most doubles the time.
+--        It reads at most as many images as the index would return. So a wrong estimate at most doubles the time.
 --        * Not the first images of the list alone: pictures that come together are alike.
 --        * Not the statistics of ANALYZE: they do not know which words meet.
 -- Locks: none.
