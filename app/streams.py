@@ -8,7 +8,8 @@ import codecs
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
 from app.errors import OutputError
@@ -53,6 +54,26 @@ class _LenientStderr(io.TextIOWrapper):
     def flush(self) -> None:
         with suppress(OSError):
             super().flush()
+
+
+_events: TextIO | None = None  # stdout, in a block of only_events()
+
+
+@contextmanager
+def only_events() -> Iterator[None]:
+    """Keep stdout for events in the block: what a library prints goes to stderr."""
+    global _events
+    _events = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _events = None
+
+
+def events() -> TextIO:
+    """Return the stream for events: stdout, also in a block of only_events()."""
+    return _events or sys.stdout
 
 
 def write_exactly(text: str) -> None:

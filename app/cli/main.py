@@ -8,13 +8,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 from click.shell_completion import shell_complete
 
 from app.cli.commands import images
-from app.cli.commands.classes import COMPLETION
+from app.cli.commands.classes import COMPLETION, EVENTS
 from app.errors import (
     CLOSED_PIPE,
     INTERRUPTED,
@@ -40,6 +41,7 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. Errors are printed to stderr."""
     verbosity.reset()
+    context = None
     try:
         if instruction := os.environ.get(COMPLETION):
             return shell_complete(images, {}, "images", COMPLETION, instruction)
@@ -53,21 +55,22 @@ def run(arguments: Sequence[str]) -> int:
         print(error.message, file=sys.stderr)
         return ExitCode.USAGE
     except click.UsageError as error:
-        return _report(_as_ours(error))
+        return _report(_as_ours(error), context)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        _report_event(CommandError("interrupted."), context, INTERRUPTED)
         return INTERRUPTED
     except OutputError as error:
         return CLOSED_PIPE if error.is_closed_pipe else _report(error)
     except CommandError as error:
-        return _report(error)
+        return _report(error, context)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.DONE
     except Exception as error:
         if isinstance(error, OSError) and RemovedFolderError.is_reason():
-            return _report(RemovedFolderError())
+            return _report(RemovedFolderError(), context)
         message = f"unexpected {type(error).__name__}: {mask_urls(' '.join(str(error).split()))}"
-        return _report(CommandError(message, "this is a fault of the program; --verbose shows the traceback"))
+        return _report(CommandError(message, "this is a fault of the program; --verbose shows the traceback"), context)
 
 
 def leave(status: int) -> NoReturn:
@@ -80,11 +83,22 @@ def leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _report(error: CommandError) -> int:
+def _report(error: CommandError, context: click.Context | None = None) -> int:
     if verbosity.is_verbose:
         print(without_secrets(mask_urls(traceback.format_exc())), end="", file=sys.stderr)
     print(without_secrets(describe(error)), file=sys.stderr, flush=True)
+    _report_event(error, context, error.exit_code)
     return error.exit_code
+
+
+def _report_event(error: CommandError, context: click.Context | None, exit_status: int) -> None:
+    """Report the error as an event too, if the command prints events and the settings ask for them."""
+    format = context.meta.get(EVENTS, "text") if context else "text"
+    if format != "text":
+        from app.migrations.output import Output, requested  # slow to import
+
+        with suppress(OutputError):
+            Output(requested() if format == "requested" else format).error(error, exit_status)
 
 
 def _as_ours(error: click.UsageError) -> UsageError:

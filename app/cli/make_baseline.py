@@ -12,6 +12,7 @@ import psycopg
 from app.errors import CommandError, UsageError
 from app.migrations.connection import explained, sentence
 from app.migrations.order import find_id
+from app.migrations.output import Output, requested
 from app.migrations.validation import faults
 from app.project import Project, current
 from app.review.baseline import Baseline, generate, release_of
@@ -40,9 +41,11 @@ def make_baseline(number: str, release: str | None) -> None:
         raise CommandError(sentence(f"the baseline cannot be made: {explained(error)}")) from error
     _reject_unfit(baseline, paths)
     _write(baseline)
-    print(f"{project.shown(baseline.path)} now replaces {count(len(chosen), 'migration')}, and their files are deleted")
+    output = Output(requested())
+    replaced = count(len(chosen), "migration")
+    output.report(f"{project.shown(baseline.path)} now replaces {replaced}, and their files are deleted")
     for path in _mentions(project, chosen):
-        print(f"{project.shown(path)} mentions a deleted file: correct it")
+        output.report(f"{project.shown(path)} mentions a deleted file: correct it")
 
 
 def _index(paths: Sequence[Path], number: str) -> int:

@@ -10,6 +10,7 @@ from app.cli.output import print_verdicts
 from app.errors import ExitCode
 from app.migrations import backfill_control
 from app.migrations.apply_phase import apply_phase, reject_older_sessions
+from app.migrations.output import Output
 from app.project import current
 from app.schema.phases import Phase
 from app.settings import read_settings
@@ -29,7 +30,9 @@ def show_backfills(format: str) -> ExitCode:
 
 def change_backfill(name: str, state: str) -> None:
     """Pause, resume or cancel a backfill, and say so."""
-    print(f"{DONE[state]} {backfill_control.change(read_settings(), name, state)}")
+    settings = read_settings()
+    id = backfill_control.change(settings, name, state)
+    Output(settings.migration_output).report(f"{DONE[state]} {id}")
 
 
 def run_phase(phase: Phase, despite: str | None = None) -> ExitCode:

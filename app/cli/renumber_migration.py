@@ -4,12 +4,14 @@ from pathlib import Path
 
 from app.cli.output import note
 from app.migrations import renumber
+from app.migrations.output import Output, requested
 
 
 def renumber_migration(file: Path) -> None:
     """Rename the files of a migration, and say what else may name it."""
+    output = Output(requested())
     moved = renumber.renumber(file)
     for old, new in moved:
-        print(f"renumbered {old} to {new}")
+        output.report(f"renumbered {old} to {new}")
     if not moved:
         note("nothing to renumber: it has the next number already")

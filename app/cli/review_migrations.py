@@ -112,14 +112,12 @@ def _measure(
 
 
 def _chosen(names: Sequence[str], known: Sequence[str]) -> set[str]:
-    """Return the IDs for IDs, unique beginnings of IDs, and files of a migration or its rollback.
-
-    Raises UsageError if one does not exist.
+    """Return the IDs for names as find_id() takes them. Raises UsageError if one does not exist.
     """
     chosen = set()
     hint = f"list the migrations: {SCHEMA} status"
     for name in names:
-        id = find_id(Path(name).name.removesuffix(".sql").removesuffix(".rollback"), known)
+        id = find_id(name, known)
         if id not in known:
             near = get_close_matches(id, known, 1)
             raise UsageError(f'there is no migration "{id}".', f"did you mean {near[0]}?" if near else hint)

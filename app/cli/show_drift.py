@@ -8,8 +8,9 @@ import psycopg
 from app.cli.output import note, print_exactly, print_verdicts
 from app.errors import CommandError, ExitCode
 from app.migrations import drift_fix, ledger
-from app.migrations.connection import explain, reading, reject_other_schema, run, sentence
+from app.migrations.connection import explain, reading, run, sentence
 from app.migrations.dump import compare
+from app.migrations.search_path import reject_other_schema
 from app.project import current
 from app.schema import history
 from app.schema.drift import IGNORE, THINGS, Drift, read_schema_file, schemas

@@ -4,6 +4,7 @@ from yoyo.connections import get_backend
 
 from app.migrations import tags
 from app.migrations.connection import connect
+from app.migrations.output import Output
 from app.settings import read_settings
 
 
@@ -13,9 +14,11 @@ def tag_schema(name: str | None) -> None:
         with get_backend("settings:") as backend, backend.lock():
             backend.tag(name)
         return
-    with connect(read_settings()) as connection:
+    settings = read_settings()
+    output = Output(settings.migration_output)
+    with connect(settings) as connection:
         for tag in tags.read(connection):
             last = max(tag.migration_ids)
-            print(
+            output.report(
                 f"{tag.name}: up to {last}, {tag.tagged_at:%Y-%m-%d %H:%M:%S} UTC by {tag.username} on {tag.hostname}"
             )

@@ -9,7 +9,8 @@ import psycopg
 
 from app.cli.output import color_verdicts, note, shows_colors
 from app.errors import CommandError, ExitCode
-from app.migrations.connection import connect, explain, reject_other_schema, reject_pooler, sentence
+from app.migrations.connection import connect, explain, reject_pooler, sentence
+from app.migrations.search_path import reject_other_schema
 from app.migrations.session import Session
 from app.migrations.verification import FOLDER, LOCK_WAIT, Check, prepare, verify
 from app.program import SCHEMA

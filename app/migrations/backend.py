@@ -29,7 +29,7 @@ from yoyo.topologicalsort import CycleError
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
 from app.migrations import backfill, edited_files, ledger, lock, new_database, renumbered_files, splitting, tags
-from app.migrations.connection import Connection, connect, explain, reject_other_schema, reject_pooler, run, sentence
+from app.migrations.connection import Connection, connect, explain, reject_pooler, run, sentence
 from app.migrations.data_loss import reject_losses
 from app.migrations.dependents import reject_prevented
 from app.migrations.execution import execute
@@ -37,11 +37,12 @@ from app.migrations.migrator import FinishedElsewhereError
 from app.migrations.order import reject_faults, reject_force, reject_gap, reject_needed, reject_problems
 from app.migrations.output import Output
 from app.migrations.restored_dump import known_version, without_history
+from app.migrations.search_path import reject_other_schema
 from app.migrations.session import Session
 from app.migrations.validation import faults
 from app.migrations.watch import Watch
 from app.migrations.yoyo_errors import ending_with_errors
-from app.migrations.yoyo_options import reject_many, reject_options
+from app.migrations.yoyo_options import only_events_of, reject_many, reject_options, reject_unnamed
 from app.schema.digest import Digest
 from app.schema.history import Entry, compare, renumbered, shipped
 from app.setting_sources import WARNED, unknown_names
@@ -90,6 +91,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.watch = Watch(self.settings, self.connection.info.backend_pid, self.output)
         with ending_with_errors(self.output):
             reject_pooler(self.connection)
+            run(self.connection, "set_role", role=self.settings.migration_role or "none")  # "$user" leads to its schema
             reject_other_schema(self.connection)
             self.session = Session(self.connection, self.settings.migration_role, self.settings.migration_lock_timeout)
 
@@ -119,7 +121,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             yield
             return
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with ending_with_errors(self.output):
+        with ending_with_errors(self.output), only_events_of(self.output):
             try:
                 yield
                 if self._is_locked and self._waited is not None:
@@ -345,6 +347,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         reject_problems([entry for entry in entries if entry.id not in chosen])
         names = [entry.id for entry in entries if entry.id in chosen and not entry.applied]
         reject_gap(names, entries, "yoyo mark -r")
+        reject_unnamed(names)
         for name in names:
             backfill.tell_unfinished(self.connection, self._known[name], self.report)
         super().mark_migrations(self._by_name(names))

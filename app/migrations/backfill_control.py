@@ -11,8 +11,9 @@ from psycopg.errors import InsufficientPrivilege
 
 from app.errors import CommandError, UsageError
 from app.migrations import backfill, ledger, lock
-from app.migrations.connection import Connection, connect, explain, reading, reject_other_schema, run, sentence
+from app.migrations.connection import Connection, connect, explain, reading, run, sentence
 from app.migrations.order import find_id
+from app.migrations.search_path import reject_other_schema
 from app.migrations.session import Session
 from app.program import SCHEMA
 from app.project import current
@@ -119,6 +120,7 @@ def change(settings: Settings, name: str, state: str, folder: Path | None = None
     """Pause, resume or cancel the backfill that this name begins, and return its ID. Wait for the batch that runs."""
     try:
         with connect(settings) as connection:
+            run(connection, "set_role", role=settings.migration_role or "none")
             reject_other_schema(connection)
             Session(connection, settings.migration_role, BATCH_WAIT)
             progress = _find(_read(connection, folder or current().migrations), name)

@@ -141,41 +141,6 @@ def reject_pooler(connection: Connection) -> None:
         )
 
 
-def reject_other_schema(connection: Connection) -> None:
-    """Raise CommandError if the search_path finds tables of this project in another schema than new tables would go to.
-
-    Raise it too if one of the migrator's own tables is that of another program, or is incomplete.
-
-    Then half of the statements would use one schema, and half the other. "$user" in a search_path can cause this. A
-    search_path that leads to no schema would find no table, and an installed database would look like a new one.
-    """
-    tables = list(current().tables)
-    if row := run(connection, "find_schemas", tables=tables).fetchone():
-        schema, found, table = row
-        if schema is None:
-            raise CommandError(
-                "the search_path leads to no schema for tables that this role may use.",
-                f"set the search_path to the schema of the tables: {SEARCH_PATH}",
-            )
-        what = f"the table {table}" if table in tables else "an installation"
-        raise CommandError(
-            f"the search_path leads to schema {schema}, but schema {found} has {what}.",
-            f"set the search_path to one of them: {SEARCH_PATH}",
-        )
-    if row := run(connection, "find_foreign_tables").fetchone():
-        table, lacks = row
-        if lacks == "":
-            raise CommandError(
-                f"the database has _yoyo_migration without {table}.",
-                f"if a dump was restored without all of yoyo's tables, {RESTORE}",
-            )
-        what = f"has no column {lacks}" if lacks else "is not a table"
-        raise CommandError(
-            f"{table} is not yoyo's: it {what}.",
-            f"if it belongs to another program, rename it, or use another schema: {SEARCH_PATH}",
-        )
-
-
 def run(connection: Connection, name: str, folder: str = "migrator", /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
     """Execute sql/FOLDER/NAME.sql. Its parameters are written `:name`, as in psql and yoyo. Raises psycopg.Error."""
     return run_text(connection, statement(name, folder), **parameters)

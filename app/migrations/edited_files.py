@@ -20,8 +20,8 @@ def accept(
 ) -> None:
     """Record the digests of applied migrations that were edited since; of all of them if no ID is given.
 
-    A unique beginning of an ID is enough, as for `yoyo -r`. The migrations do not run. Raises UsageError, before
-    anything is recorded, if one of the IDs is not edited.
+    `names` are as find_id() takes them. The migrations do not run. Raises UsageError, before anything is recorded, if
+    one of them is not edited.
     """
     states = {entry.id: entry.state for entry in entries}
     names = [find_id(name, states) for name in names]

@@ -1,10 +1,14 @@
 """Order of migrations: which of them may be applied, rolled back, marked, or unmarked now."""
 
+import re
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 from app.errors import CommandError, ExitCode, UsageError
 from app.schema.history import ACCEPT_ALL, Entry
 from app.schema.phases import needed
+
+NUMBER = re.compile("[1-9][0-9]{0,3}|[0-9]{4}")  # that of a migration, with or without its zeros
 
 
 def reject_problems(entries: Sequence[Entry]) -> None:
@@ -66,13 +70,25 @@ def reject_needed(names: Sequence[str], entries: Sequence[Entry], command: str) 
 
 
 def find_id(name: str, known: Iterable[str]) -> str:
-    """Return the only known ID that begins with `name`, or else `name`. Raises UsageError if several do."""
-    found = [id for id in known if id.startswith(name)]
-    if name in found or not found:
-        return name
-    if len(found) > 1:
-        raise UsageError(f"several migrations begin with {name}: {', '.join(found)}.", "write more of the ID")
-    return found[0]
+    """Return the only known ID that `name` means: an ID, a number (84 or 0084), a part of an ID, or a file.
+
+    If there is none, return `name` without the endings of a file. Raises UsageError if there are several.
+    """
+    known = list(known)
+    if name.endswith(".sql"):
+        name = PurePath(name).name.removesuffix(".sql").removesuffix(".rollback")
+    number = f"{int(name):04}_" if NUMBER.fullmatch(name) else None
+    for found in (
+        [id for id in known if id == name],
+        [id for id in known if number and id.startswith(number)],
+        [id for id in known if id.startswith(name)],
+        [id for id in known if name in id],
+    ):
+        if len(found) > 1:
+            raise UsageError(f"{name} could be any of these migrations: {', '.join(found)}.", "write more of the ID")
+        if found:
+            return found[0]
+    return name
 
 
 def reject_force(force: bool) -> None:
@@ -80,5 +96,5 @@ def reject_force(force: bool) -> None:
     if force:
         raise UsageError(
             "--force is not supported, because it records failed migrations as applied.",
-            "fix the cause, or record by hand: yoyo mark",
+            "fix the cause, or record by hand: yoyo mark -r NAME",
         )

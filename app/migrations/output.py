@@ -6,14 +6,15 @@ With JSON, stdout has one object for each event. docs/reference/json-output.md l
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from psycopg.errors import Diagnostic
 
-from app.errors import CommandError
+from app.errors import CommandError, UsageError, WrongSettingsError
+from app.streams import events
 from app.text import printable
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ LINE_INTERVAL = 10.0  # seconds between two events of progress
 
 
 def requested() -> Literal["text", "json"]:
-    """Return MIGRATION_OUTPUT, also if other settings are wrong."""
+    """Return MIGRATION_OUTPUT, also if other settings are wrong, or if there is no project."""
     from app.setting_sources import Sources  # at run time only after an error
 
-    found = Sources().find("MIGRATION_OUTPUT")
+    found = None
+    with suppress(UsageError):
+        found = Sources().find("MIGRATION_OUTPUT")
     return "json" if found is not None and found.text == "json" else "text"
 
 
@@ -48,13 +51,14 @@ class Output:
             at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             named = {"migration": self.migration} if self.migration else {}
             text = json.dumps({"event": event, "at": at} | named | fields | {"text": text}, default=str)
-        with self._bar.beside(sys.stdout) if self._bar else nullcontext():
-            print(text, flush=True)
+        with self._bar.beside(events()) if self._bar else nullcontext():
+            print(text, file=events(), flush=True)
 
     def error(self, error: CommandError, exit_status: int) -> None:
-        """Report an error as an event. People see it on stderr."""
-        if self.format == "json":
-            self.report(error.message, "error", hint=error.hint, exit_status=exit_status)
+        """Report an error as an event, and several wrong settings as one event each. People see them on stderr."""
+        for each in error.errors if isinstance(error, WrongSettingsError) else [error]:
+            if self.format == "json":
+                self.report(each.message, "error", hint=each.hint, exit_status=exit_status)
 
     @contextmanager
     def running(self, migration_id: str) -> Iterator[None]:

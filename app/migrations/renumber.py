@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import CommandError, UsageError
+from app.migrations.order import find_id
+from app.project import current
 from app.schema.files import NAME
 from app.schema.headers import directives_of
 from app.schema.phases import Order, dependents, order_of
@@ -24,9 +26,13 @@ JOURNAL = ".renumber.json"  # in the folder, from the begin of a run to its end;
 def renumber(file: Path) -> list[tuple[str, str]]:
     """Rename the files of a migration and of those that depend on it. Return their old and new IDs.
 
-    A rollback file stands for its migration. Raises UsageError if there is no such migration, and CommandError if a
-    file cannot be written.
+    A rollback file stands for its migration, and a name as find_id() takes it for a file of the project. Raises
+    UsageError if there is no such migration, and CommandError if a file cannot be written.
     """
+    if not file.name.endswith(".sql"):
+        folder = current().migrations
+        known = [path.stem for path in folder.glob("*.sql") if not path.stem.endswith(".rollback")]
+        file = folder / f"{find_id(str(file), known)}.sql"
     id = file.name.removesuffix(".sql").removesuffix(".rollback")
     journal = file.parent / JOURNAL
     try:

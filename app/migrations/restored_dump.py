@@ -38,7 +38,7 @@ def without_history(connection: Connection) -> Iterator[None]:
     if tables and not drift(lines):
         raise CommandError(
             "nothing was done: the database has the schema of this release, but not its history.",
-            f"if a dump was restored without yoyo's tables, {RESTORE}. Or record the migrations: yoyo mark",
+            f"if a dump was restored without yoyo's tables, {RESTORE}. Or record the migrations: yoyo mark --all",
             ExitCode.ACTION_NEEDED,
         )
     try:

@@ -12,9 +12,10 @@ from psycopg.errors import LockNotAvailable, QueryCanceled
 from app.errors import CommandError, ExitCode
 from app.migrations import ledger, lock
 from app.migrations.backfill_control import Progress, read_progress
-from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
+from app.migrations.connection import Connection, explain, reading, run, sentence
 from app.migrations.dump import drift
 from app.migrations.new_database import with_released
+from app.migrations.search_path import reject_other_schema
 from app.program import SCHEMA
 from app.project import current
 from app.schema.blockers import Blocker

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.errors import CommandError, ExitCode, UsageError
-from app.migrations.connection import Connection, reject_other_schema, run
+from app.migrations.connection import Connection, run
 from app.migrations.ledger import username
+from app.migrations.search_path import reject_other_schema
 from app.schema.history import Entry
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,99}")

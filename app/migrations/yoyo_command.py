@@ -10,11 +10,14 @@ from argparse import Namespace
 from pathlib import Path
 
 from yoyo.connections import BadConnectionURI
+from yoyo.migrations import MigrationList
 from yoyo.scripts import main as yoyo
+from yoyo.scripts import migrate
 from yoyo.scripts.newmigration import new_migration
 
 from app.errors import ExitCode, UsageError
 from app.migrations.new_migration import EXAMPLE, create
+from app.migrations.order import find_id
 from app.migrations.output import Output, requested
 from app.migrations.yoyo_errors import ending_with_errors
 from app.project import INI, choose_as_yoyo, current
@@ -22,6 +25,7 @@ from app.streams import guard_streams
 from app.text import one_line
 
 BACKEND = "settings:"  # the URLs of this project's backend, as in yoyo.ini
+select = migrate.migrations_to_revision
 
 
 def main() -> int:
@@ -33,6 +37,7 @@ def main() -> int:
             if getattr(given, "func", None) is new_migration and (given.database or "").startswith(BACKEND):
                 _new(given)
                 return 0
+            migrate.migrations_to_revision = _select
             return int(yoyo.main() or 0)
         except configparser.Error as error:
             raise UsageError(f"{INI} cannot be read: {one_line(str(error))}.") from error
@@ -57,6 +62,12 @@ def _given() -> Namespace:
             Output(requested()).error(told, told.exit_code)
         raise
     return given
+
+
+def _select(migrations: MigrationList, revision: str | None, direction: str) -> MigrationList:
+    """Return what yoyo selects for -r. It may be a number, as in all other commands. Raises UsageError."""
+    id = find_id(revision, [migration.id for migration in migrations]) if revision else revision
+    return select(migrations, id, direction)
 
 
 def _new(given: Namespace) -> None:

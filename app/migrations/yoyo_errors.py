@@ -15,6 +15,7 @@ from app.errors import CLOSED_PIPE, INTERRUPTED, CommandError, OutputError, Remo
 from app.migrations.connection import explain, is_interrupted, sentence
 from app.migrations.output import Output, requested
 from app.schema.files import ADVICE
+from app.streams import events
 from app.text import printable
 
 KEPT = "Migrations that were applied before stay applied"
@@ -30,7 +31,7 @@ def ending_with_errors(output: Output | None = None) -> Iterator[None]:
     try:
         try:
             yield
-            sys.stdout.flush()
+            events().flush()
         except psycopg.Error as error:
             if is_interrupted(error):
                 raise KeyboardInterrupt from error

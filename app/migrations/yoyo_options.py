@@ -8,6 +8,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from yoyo import default_migration_table
@@ -15,8 +16,10 @@ from yoyo.scripts.main import parse_args
 
 from app.errors import CommandError, ExitCode, UsageError
 from app.migrations.order import reject_faults
+from app.migrations.output import Output
 from app.migrations.validation import programs
 from app.project import current
+from app.streams import only_events
 from app.text import printable
 
 PROGRAMS = {"yoyo", "yoyo-migrate"}
@@ -28,6 +31,12 @@ def command_line() -> argparse.Namespace:
         return argparse.Namespace()
     arguments: argparse.Namespace = parse_args(sys.argv[1:])[2]
     return arguments
+
+
+def only_events_of(output: Output) -> AbstractContextManager[None]:
+    """Return a context in which the text that yoyo prints goes to stderr, if stdout is for events. Its list stays."""
+    is_list = vars(command_line()).get("command_name") == "list"
+    return nullcontext() if output.format == "text" or is_list else only_events()
 
 
 def reject_options() -> None:
@@ -60,7 +69,7 @@ def reject_options() -> None:
         )
     if command == "list" and given.get("revision"):
         raise UsageError("-r has no effect in `yoyo list`.", f"yoyo list -m {given['revision']}")
-    if command in {"apply", "develop", "mark"} and given.get("all"):
+    if command in {"apply", "develop"} and given.get("all"):
         raise UsageError(
             f"--all has no effect in `yoyo {command}`, which never repeats a migration.",
             "remove the option: without -m and -r, all pending migrations are selected",
@@ -87,10 +96,28 @@ def reject_many(names: Sequence[str], done: str, verb: str) -> None:
 
     `names` begins with the last migration. yoyo also selects those that depend on the one of -r.
     """
-    given = command_line()
-    if len(names) > 1 and getattr(given, "command_name", None) == verb and not getattr(given, "all", False):
+    if len(names) > 1 and _lacks_all(verb):
         raise CommandError(
             f"nothing was {done}: this would {verb} {len(names)} migrations, from {names[0]} down to {names[-1]}.",
             f"{verb} the last one: yoyo {verb} -m {names[0]}. To {verb} all of them, add --all",
             ExitCode.ACTION_NEEDED,
         )
+
+
+def reject_unnamed(names: Sequence[str]) -> None:
+    """Raise CommandError if `yoyo mark` would record several migrations, in order, without -m, -r, or --all."""
+    given = command_line()
+    is_named = getattr(given, "revision", None) or getattr(given, "match", None)
+    if len(names) > 1 and not is_named and _lacks_all("mark"):
+        raise CommandError(
+            f"nothing was marked: this would record {len(names)} migrations as applied, from {names[0]} up to "
+            f"{names[-1]}, and run none of them.",
+            "record those up to NAME: yoyo mark -r NAME. To record all of them, add --all",
+            ExitCode.ACTION_NEEDED,
+        )
+
+
+def _lacks_all(verb: str) -> object:
+    """Return whether the yoyo command is this one, without --all, and yoyo has not asked for each migration."""
+    given = vars(command_line())
+    return given.get("command_name") == verb and not given["all"] and given["batch_mode"]

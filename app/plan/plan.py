@@ -12,10 +12,11 @@ from psycopg.errors import LockNotAvailable
 from app.errors import CommandError, UsageError
 from app.migrations import ledger, lock
 from app.migrations.backfill_control import Progress, read_progress
-from app.migrations.connection import Connection, explain, reading, reject_other_schema, run, sentence
+from app.migrations.connection import Connection, explain, reading, run, sentence
 from app.migrations.data_loss import count_rows
 from app.migrations.new_database import with_released
 from app.migrations.order import find_id
+from app.migrations.search_path import reject_other_schema
 from app.migrations.validation import faults
 from app.plan.live import read_live
 from app.plan.model import Operation, Plan, PlannedMigration
@@ -86,7 +87,7 @@ def pending(entries: Sequence[Entry]) -> list[str]:
 def down_to(revision: str) -> Callable[[Sequence[Entry]], list[str]]:
     """Return a function that chooses what `yoyo rollback -r REVISION` would roll back.
 
-    A unique beginning of an ID is enough. The function raises UsageError if no applied migration is meant.
+    `revision` is as find_id() takes it. The function raises UsageError if no applied migration is meant.
     """
 
     def choose(entries: Sequence[Entry]) -> list[str]:

@@ -5,10 +5,12 @@ from contextlib import suppress
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from app.settings import ROOT
-from tests.conftest import yoyo_on
+from tests.conftest import environment, yoyo_on
 from tests.schema.test_migrations import CONTRACTS, rows
+from tests.support import forked
 from tests.support.legacy import CREATE_ALL, ROWS
 
 ROW = (
@@ -209,3 +211,57 @@ def test_a_divergent_database_is_rejected_and_not_changed(empty_database: str, c
         assert contents(connection) == before
         assert connection.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM _yoyo_log").fetchone() == (0,)
+
+
+def test_a_table_outside_of_the_search_path_is_told_before_anything_is_made(
+    admin: psycopg.Connection, empty_database: str
+) -> None:
+    """Otherwise the database would look like a new one, and the images would be missing."""
+    chosen = f"{empty_database}&options=-csearch_path%3Dapp"
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        name = Identifier(connection.info.dbname)
+        connection.execute(CREATE_ALL.encode())
+        connection.execute("CREATE SCHEMA app; CREATE SCHEMA pg_read_all_data")
+
+        def is_rejected(url: str, here: str, what: str, **variables: str) -> bool:
+            said = f"error: the search_path leads to schema {here}, but schema {what}.\nhint: set the search_path"
+            yoyo = [yoyo_on(url, command, **variables) for command in ("apply", "list", "mark")]
+            status = forked.run(environment(DATABASE_URL=url), "images", "schema", "status")
+            tables = "SELECT count(*) FROM pg_class WHERE relname LIKE '%yoyo%' AND relkind = 'r'"
+            assert connection.execute(tables).fetchone() == (0,)
+            return all(
+                (done.returncode, done.stderr.startswith(said)) == (3, True)
+                for done in (yoyo if variables else [*yoyo, status])
+            )
+
+        assert is_rejected(chosen, "app", "public has the table images")
+        with_role = {"MIGRATION_ROLE": "pg_read_all_data"}  # a role with a schema of its name
+        assert is_rejected(empty_database, "pg_read_all_data", "public has the table images", **with_role)
+        admin.execute(SQL("ALTER DATABASE {} SET search_path = app").format(name))
+        assert is_rejected(empty_database, "app", "public has the table images")
+
+        connection.execute("ALTER TABLE images RENAME TO pictures; CREATE TABLE images (id uuid, name text, size int)")
+        assert yoyo_on(empty_database, "list").returncode == 0  # it is of another program
+        connection.execute("DROP TABLE images; ALTER TABLE pictures RENAME TO images")
+        connection.execute("CREATE VIEW app.images AS SELECT * FROM images")
+        assert is_rejected(empty_database, "app", "public has the table images")
+
+
+def test_an_installation_outside_of_the_search_path_is_told_unless_the_url_chooses_a_schema(
+    admin: psycopg.Connection, empty_database: str
+) -> None:
+    said = "error: the search_path leads to schema app, but schema public has {}.\nhint: set the search_path"
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        assert yoyo_on(empty_database, "apply", "-r", "1").returncode == 0
+        connection.execute("CREATE SCHEMA app")
+        admin.execute(
+            SQL("ALTER DATABASE {} SET search_path = app").format(Identifier(connection.info.dbname))
+        )
+
+        for command in ("apply", "list"):
+            assert yoyo_on(empty_database, command).stderr.startswith(said.format("an installation"))
+        second = yoyo_on(f"{empty_database}&options=-csearch_path%3Dapp", "apply", "-r", "1")
+        assert (second.returncode, second.stderr) == (0, "")
+
+        connection.execute("DROP SCHEMA app CASCADE; CREATE SCHEMA app; ALTER TABLE images SET SCHEMA app")
+        assert yoyo_on(empty_database, "apply").stderr.startswith(said.format("their history"))

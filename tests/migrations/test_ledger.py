@@ -125,9 +125,9 @@ def test_a_dump_restored_without_a_history_is_told_how_to_be_marked(
     assert done.stderr == (
         "error: nothing was done: the database has the schema of this release, but not its history.\n"
         "hint: if a dump was restored without yoyo's tables, restore them too: pg_dump --table='*yoyo*'. "
-        "Or record the migrations: yoyo mark\n"
+        "Or record the migrations: yoyo mark --all\n"
     )
-    assert yoyo_on(owner, "mark").returncode == 0
+    assert yoyo_on(owner, "mark", "--all").returncode == 0
     assert status(owner).returncode == 0
 
     assert yoyo_on(owner, "rollback", "-r", CREATED).returncode == 0

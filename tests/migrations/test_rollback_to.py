@@ -112,10 +112,15 @@ def test_an_unknown_release_is_named_with_the_tags_that_there_are(
 
 @pytest.mark.parametrize("answer", ["n", "", None])
 def test_it_asks_and_ctrl_d_is_no(
-    empty_database: str, folder: Path, to: Command, monkeypatch: pytest.MonkeyPatch, answer: str | None
+    empty_database: str,
+    folder: Path,
+    to: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: str | None,
 ) -> None:
-    def ask(question: str) -> str:
-        assert question == "Roll back 2 migrations to v1? [y/N] "
+    def ask() -> str:
+        assert capsys.readouterr().err.endswith("Roll back 2 migrations to v1? [y/N] ")
         if answer is None:
             raise EOFError
         return answer
@@ -168,7 +173,7 @@ def test_on_a_terminal_it_asks(
     tag(empty_database, "v1", folder)
     apply(empty_database, folder)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda prompt: answer)
+    monkeypatch.setattr("builtins.input", lambda: answer)
 
     to("v1", is_confirmed=False)
 

@@ -9,6 +9,7 @@ import pytest
 
 from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
+from tests.support import forked
 
 MESSAGES = (ROOT / "docs" / "runbook" / "messages.md").read_text()
 RUNBOOK = " ".join(MESSAGES.partition("### yoyo's own")[2].partition("\n## ")[0].split())
@@ -72,6 +73,59 @@ def test_with_json_each_error_is_an_event(command: str, code: int) -> None:
     event = json.loads(done.stdout)
     assert (done.returncode, event["event"], event["exit_status"]) == (code, "error", code)
     assert done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "contract",
+        "contract --despite",
+        "rollback --to v1",
+        "rollback",
+        "backfill run",
+        "backfill run --nope",
+        "backfill pause 1",
+        "backfill resume 1",
+        "backfill cancel 1",
+        "tag",
+        "tag v1",
+        "accept",
+        "accept 1",
+        "baseline 9999",
+        "baseline 1",
+        "renumber nowhere.sql",
+        "renumber 9999",
+    ],
+)
+def test_each_command_that_changes_the_schema_tells_its_error_as_an_event(command: str) -> None:
+    done = forked.run(
+        environment(DATABASE_URL="frob", MIGRATION_OUTPUT="json"), "images", "schema", *command.split()
+    )
+
+    [event] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (event["event"], event["exit_status"]) == ("error", done.returncode)
+    assert f"error: {event['text']}\n" in done.stderr
+
+
+def test_with_json_stdout_has_only_events_while_yoyo_prints_its_selection(empty_database: str) -> None:
+    done = [
+        yoyo_on(empty_database, *command.split(), MIGRATION_OUTPUT="json")
+        for command in ("develop -r 2", "develop -r 2", "mark", "mark -r 3", "unmark", "break-lock", "apply -r 9999")
+    ]
+
+    events = [[json.loads(line)["event"] for line in each.stdout.splitlines()] for each in done]
+    assert events == [["done"] * 2, ["done"] * 2, ["error"], ["note", "note"], ["error"], ["note"], ["error"]]
+    assert [each.returncode for each in done] == [0, 0, 1, 0, 1, 0, 2]
+    assert "Applying 2 migrations:" in done[0].stderr
+
+
+def test_several_wrong_settings_are_an_event_each() -> None:
+    done = forked.run(
+        environment(DATABASE_URL="frob", MIGRATION_LOCK_WAIT="x", MIGRATION_OUTPUT="json"), "yoyo", "apply"
+    )
+
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["text"].partition(" ")[0].rstrip(":") for each in events] == ["DATABASE_URL", "MIGRATION_LOCK_WAIT"]
 
 
 def test_another_database_is_opened_by_stock_yoyo(database: str, tmp_path: Path) -> None:

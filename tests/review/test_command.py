@@ -49,7 +49,7 @@ def test_the_report_names_what_a_comment_allows() -> None:
 
 def test_the_command_needs_no_settings_and_leaves_nothing(short_path: Path) -> None:
     done = run_review("000", "--rows", "2000", TMPDIR=str(short_path))
-    assert done.stderr.startswith("error: several migrations begin with 000: 0001_create_images, ")
+    assert done.stderr.startswith("error: 000 could be any of these migrations: 0001_create_images, ")
     assert done.returncode == ExitCode.USAGE
 
     done = run_review(
@@ -88,7 +88,7 @@ def test_the_command_reviews_the_pending_migrations(database: str) -> None:
     yoyo_on(database, "rollback")
 
     pending = run_review("--rows", "100", DATABASE_URL=database, REVIEW_DATABASE_URL=database)
-    yoyo_on(database, "mark")
+    yoyo_on(database, "mark", "--all")
     nothing = run_review("--rows", "100", DATABASE_URL=database, REVIEW_DATABASE_URL=database)
 
     assert pending.stderr.splitlines()[0] == f"reviewing {FILES[-1].stem}"

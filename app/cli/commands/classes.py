@@ -10,6 +10,7 @@ from app.text import encodable, printable
 from app.verbosity import verbosity
 
 COMPLETION = "_IMAGES_COMPLETE"  # environment variable in which a shell asks for completions
+EVENTS = "app.events"  # in the meta of a context: "json" if stdout has only events, "requested" if that is not known
 EXIT_CODES = {
     0: "done",
     2: "wrong usage or settings",
@@ -21,7 +22,8 @@ class Command(click.Command):
     """A command whose help shows examples, one a line, and exit codes.
 
     `exit_codes` maps a code to its meaning for this command. The other codes have the meaning in EXIT_CODES.
-    `common` adds --quiet and --verbose. With `warns`, it reports unknown names in the settings before it runs.
+    `common` adds --quiet and --verbose. With `warns`, it reports unknown names in the settings before it runs. With
+    `has_events`, an error is an event too: see app/migrations/output.py.
     """
 
     def __init__(
@@ -31,16 +33,26 @@ class Command(click.Command):
         exit_codes: dict[int, str] | None = None,
         common: bool = True,
         warns: bool = True,
+        has_events: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(name, **options)
         self.examples = examples
         self.warns = warns
+        self.has_events = has_events
         self.exit_codes = {code: EXIT_CODES[code] for code in (0, 2, 3)} | (exit_codes or {})
         if common:
             self.params += common_options()
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[EVENTS] = "requested" if self.has_events else "text"
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
+        if self.has_events:
+            from app.migrations.output import requested
+
+            ctx.meta[EVENTS] = requested()  # that of the project, if --project names another one
         self._check_texts(ctx)
         if self.warns:
             from app.cli.show_settings import warn_of_unknown_names

@@ -3,6 +3,7 @@
 import click
 
 from app.cli.commands.classes import Command, Group, format_option
+from app.cli.commands.migration_names import migration_argument
 
 
 @click.group(cls=Group)
@@ -23,6 +24,7 @@ def status(format: str) -> int:
 
 
 @backfill.command(
+    has_events=True,
     examples="images schema backfill run",
     exit_codes={0: "all are done", 1: "paused, or waiting for another migration or for yoyo apply"},
 )
@@ -37,34 +39,38 @@ def run() -> int:
     return run_phase("background")
 
 
-@backfill.command(examples="images schema backfill pause 0038")
-@click.argument("migration")
+@backfill.command(has_events=True, examples="images schema backfill pause 0038")
+@migration_argument
 def pause(migration: str) -> None:
-    """Pause a backfill after the batch that runs. It keeps its position."""
+    """Pause a backfill after the batch that runs.
+
+    It keeps its position. MIGRATION is an ID, its number, a part of it, or a file.
+    """
     from app.cli.phases import change_backfill
 
     change_backfill(migration, "paused")
 
 
-@backfill.command(examples="images schema backfill resume 0038")
-@click.argument("migration")
+@backfill.command(has_events=True, examples="images schema backfill resume 0038")
+@migration_argument
 def resume(migration: str) -> None:
     """Allow a paused or cancelled backfill to run again.
 
-    This command does not run it. `images schema backfill run` or `yoyo apply` does.
+    This command does not run it. `images schema backfill run` or `yoyo apply` does. MIGRATION is an ID, its number, a
+    part of it, or a file.
     """
     from app.cli.phases import change_backfill
 
     change_backfill(migration, "running")
 
 
-@backfill.command(examples="images schema backfill cancel 0038")
-@click.argument("migration")
+@backfill.command(has_events=True, examples="images schema backfill cancel 0038")
+@migration_argument
 def cancel(migration: str) -> None:
     """Stop a backfill and forget its position.
 
     It stops after the batch that runs. The rows that are done stay as they are. After `resume`, the backfill begins
-    again with the first row.
+    again with the first row. MIGRATION is an ID, its number, a part of it, or a file.
     """
     from app.cli.phases import change_backfill
 
@@ -73,6 +79,7 @@ def cancel(migration: str) -> None:
 
 @click.command(
     cls=Command,
+    has_events=True,
     examples="images schema contract\nimages schema contract --despite 'the sessions are those of a report'",
     exit_codes={0: "done", 1: "an older release may run, or a backfill is not done"},
 )

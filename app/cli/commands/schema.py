@@ -1,23 +1,12 @@
 """Commands of the database schema: `images schema status`, `plan`, `check`, `review`, `rollback` and others."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from app.cli.commands.classes import FilePath, Group, WholeNumber, format_option
+from app.cli.commands.migration_names import complete_migration, migrations_argument
 from app.errors import UsageError
-
-
-def complete_migration(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the IDs of migrations that begin with `incomplete`, for completion in a shell."""
-    from app.project import chosen, current
-
-    given = context.parent.params.get("project") if context.parent else None
-    with suppress(UsageError), chosen(given):
-        names = (path.stem for path in current().migrations.glob("*.sql") if not path.stem.endswith(".rollback"))
-        return sorted(name for name in names if name.startswith(incomplete))
-    return []
 
 
 @click.group(cls=Group)
@@ -71,7 +60,7 @@ def check(files: tuple[Path, ...], format: str) -> int:
     examples="images schema review\nimages schema review 0028_index_images_title --rows 1000000 --format html",
     exit_codes={0: "safe, or safe with care", 1: "unsafe", 3: "could not be reviewed"},
 )
-@click.argument("migrations", nargs=-1, metavar="[MIGRATION]...", shell_complete=complete_migration)
+@migrations_argument
 @click.option(
     "--rows",
     type=WholeNumber(1, 100_000_000),
@@ -84,8 +73,8 @@ def check(files: tuple[Path, ...], format: str) -> int:
 def review(migrations: tuple[str, ...], rows: int, save: bool, latest_only: bool, format: str) -> int:
     """Run migrations on a scratch database, and measure them.
 
-    MIGRATION is an ID, its number, or a file. Without MIGRATION, the command reviews the pending migrations of the
-    database.
+    MIGRATION is an ID, its number, a part of it, or a file. Without MIGRATION, the command reviews the pending
+    migrations of the database.
     """
     from app.cli.schema_commands import show_review
 
@@ -101,7 +90,7 @@ def review(migrations: tuple[str, ...], rows: int, save: bool, latest_only: bool
     "--rollback",
     metavar="REVISION",
     shell_complete=complete_migration,
-    help="Plan `yoyo rollback -r REVISION` instead of `yoyo apply`.",
+    help="Plan `yoyo rollback -r REVISION` instead of `yoyo apply`. REVISION is an ID, its number, a part of it, or a file.",
 )
 def plan(rollback: str | None, format: str) -> int:
     """Show what `yoyo apply` would do to this database now.
@@ -163,6 +152,7 @@ def verify(repair: bool, format: str) -> int:
 
 
 @schema.command(
+    has_events=True,
     examples="images schema tag v1.2\nimages schema tag",
     exit_codes={1: "the name has other migrations, or no migration is applied"},
 )
@@ -178,6 +168,7 @@ def tag(name: str | None) -> None:
 
 
 @schema.command(
+    has_events=True,
     examples="images schema rollback --to v1.2\nimages schema rollback --to v1.2 --yes",
     exit_codes={0: "done, or nothing to roll back", 1: "nothing was rolled back", 3: "failed"},
 )
@@ -194,28 +185,35 @@ def rollback(name: str, yes: bool) -> int:
     return roll_back(name, is_confirmed=yes)
 
 
-@schema.command(warns=False, examples="images schema renumber sql/migrations/0038_index_images_title.sql")
+@schema.command(
+    warns=False,
+    has_events=True,
+    examples="images schema renumber sql/migrations/0038_index_images_title.sql\nimages schema renumber 38",
+)
 @click.argument("file", type=FilePath())
 def renumber(file: Path) -> None:
     """Give a migration and its dependents the next free number.
 
     Use this if another branch took the number. The command renames the files and corrects the references in sql/, docs/
-    and the pages. A database that has applied
-    the old number gets the new one with its next `yoyo apply`.
+    and the pages. A database that has applied the old number gets the new one with its next `yoyo apply`. FILE may also
+    be an ID or a part of it. Two files can have the same number.
     """
     from app.cli.renumber_migration import renumber_migration
 
     renumber_migration(file)
 
 
-@schema.command(warns=False, examples="images schema baseline 0037\nimages schema baseline 0037 --release v1.2")
+@schema.command(
+    warns=False,
+    has_events=True,
+    examples="images schema baseline 0037\nimages schema baseline 0037 --release v1.2")
 @click.argument("number", metavar="NNNN", shell_complete=complete_migration)
 @click.option("--release", metavar="NAME", help="The release that has the deleted files. Default: as git describes it.")
 def baseline(number: str, release: str | None) -> None:
     """Replace the migrations up to NNNN by one file.
 
-    A new database begins with this file. A database that has applied all of the old ones continues. Any other
-    database first needs the release that has the old files.
+    NNNN is a number, an ID, a part of it, or a file. A new database begins with the new file. A database that has
+    applied all of the old ones continues. Any other database first needs the release that has the old files.
     """
     from app.cli.schema_commands import development_packages
 
@@ -225,14 +223,17 @@ def baseline(number: str, release: str | None) -> None:
     make_baseline(number, release)
 
 
-@schema.command(warns=False, examples="images schema accept 0005_index_images_newest\nimages schema accept --all")
-@click.argument("migrations", nargs=-1, metavar="[MIGRATION]...", shell_complete=complete_migration)
+@schema.command(
+    warns=False,
+    has_events=True,
+    examples="images schema accept 0005_index_images_newest\nimages schema accept --all")
+@migrations_argument
 @click.option("--all", "every", is_flag=True, help="Accept every edited migration.")
 def accept(migrations: tuple[str, ...], every: bool) -> None:
     """Accept edited migration files.
 
     Use this if you edited the file of a migration after it was applied. The command records the new checksum. It does
-    not run the migration again.
+    not run the migration again. MIGRATION is an ID, its number, a part of it, or a file.
     """
     if every == bool(migrations):
         raise UsageError("name the edited migrations, or give --all.", "list them: images schema status")

@@ -21,7 +21,7 @@ def dev() -> int:
     return dev()
 
 
-@click.command(cls=Command, examples="images wait --timeout 5\nimages wait --migrate")
+@click.command(cls=Command, has_events=True, examples="images wait --timeout 5\nimages wait --migrate")
 @click.option("--migrate", is_flag=True, help="Then run `yoyo apply`, unless MIGRATE is false.")
 @click.option(
     "--timeout",
