@@ -30,6 +30,7 @@ KINDS = (
 OTHERS = {
     "event trigger": -1,
     **dict.fromkeys(("operator class", "operator family", "operator", "conversion"), KINDS.index("column")),
+    **dict.fromkeys(("cast", "transform"), KINDS.index("column")),
     **dict.fromkeys(
         ("text search configuration", "text search dictionary", "text search parser", "text search template"),
         KINDS.index("column"),
@@ -45,6 +46,7 @@ COMMENT = 50  # place
 BY_HAND = 90  # place
 INDEX = re.compile(r"(CREATE (?:UNIQUE )?INDEX)( \S+ ON (?!ONLY )(?P<table>\S+) .*)", re.DOTALL)
 CREATE_TRIGGER = re.compile(r"\ACREATE TRIGGER\b")
+DISABLED = "triggers disabled on "  # and the tables, after the definition of a foreign key
 NEW = "_new"  # ends the name of an index that replaces another one
 MAX_NAME = 63  # bytes of a name in PostgreSQL
 FUNCTION_NAME = re.compile(NAME.replace(",.", ",.("))
@@ -229,6 +231,9 @@ def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str
             yield from change_column(difference, quoted(table), quoted(part))
         case "table":
             yield from change_table(difference, quoted(name))
+        case "constraint" if found.startswith(f"{expected}, {DISABLED}"):
+            for each in found.removeprefix(f"{expected}, {DISABLED}").split(" and "):
+                yield 37, f"ALTER TABLE {each} ENABLE TRIGGER ALL;  -- as a superuser"
         case "constraint" if found == f"{expected} NOT VALID":
             yield 35, f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(part)};"
         case "index" if found == f"{expected}, clustered" and (match := INDEX.match(expected)):

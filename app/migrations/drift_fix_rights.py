@@ -1,10 +1,12 @@
 """Rights, owners and comments, as statements that take them back to sql/schema.sql."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from app.schema.drift import Difference
 from app.schema.schema_file import quoted
 
+VIEW = re.compile("CREATE ((?:MATERIALIZED )?VIEW) ")
 OPTION = " WITH GRANT OPTION"
 GRANTABLE = 2  # level of a right: 0 none, 1 without the grant option, 2 with it
 
@@ -15,7 +17,9 @@ def restore_comment(
     thing = difference.thing.removeprefix("comment on ")
     kind, _, name = thing.partition(" ")
     table, _, part = name.partition(".")
-    if thing in gone or f"table {table}" in gone or f"column {name}" in gone:
+    if not gone.keys().isdisjoint({thing, f"table {table}", f"column {name}", f"type {table}"}):
+        return
+    if kind == "domain" and f"type {table.removeprefix('constraint ')}" in gone:
         return
     key = f"comment on {kind} {name.partition('(')[0]}" if kind == "function" else difference.thing
     if difference.expected is not None:
@@ -24,6 +28,13 @@ def restore_comment(
     match kind:
         case "constraint" | "trigger" | "rule" | "policy":
             yield 50, f"COMMENT ON {kind.upper()} {quoted(part)} ON {quoted(table)} IS NULL;"
+        case "domain":
+            domain = quoted(table.removeprefix("constraint "))
+            yield 50, f"COMMENT ON CONSTRAINT {quoted(part)} ON DOMAIN {domain} IS NULL;"
+        case "other":
+            yield 50, f"COMMENT ON {name} IS NULL;"
+        case "table" if match := VIEW.match(shipped.get(thing, "")):
+            yield 50, f"COMMENT ON {match[1]} {quoted(name)} IS NULL;"
         case "column":
             yield 50, f"COMMENT ON COLUMN {quoted(table)}.{quoted(part)} IS NULL;"
         case "function":
@@ -41,7 +52,8 @@ def restore_owner(difference: Difference, gone: Mapping[str, str]) -> Iterator[t
         yield 90, f"-- {difference}: restore it by hand"
         return
     owner = difference.found.rpartition(", not ")[2]
-    yield 60, f"ALTER {kind.upper()} {name if kind == 'function' else quoted(name)} OWNER TO {owner};"
+    target = name if kind == "other" else f"{kind.upper()} {name if kind == 'function' else quoted(name)}"
+    yield 60, f"ALTER {target} OWNER TO {owner};"
 
 
 def restore_rights(

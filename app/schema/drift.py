@@ -43,7 +43,16 @@ WORDS: dict[str, dict[str, dict[str, str]]] = {
         r"(?<=, identity )([ad])(?=$|, generated .$)": {"a": "always", "d": "by default"},
         r"(?<=, generated )([sv])$": {"s": "stored", "v": "virtual"},
     },
-    "type": {r"^kind ([cder])": {"c": "composite", "d": "domain", "e": "enum", "r": "range"}},
+    "type": {
+        r"^kind ([bcdepr])": {
+            "b": "base type",
+            "c": "composite",
+            "d": "domain",
+            "e": "enum",
+            "p": "shell type",
+            "r": "range",
+        }
+    },
     "trigger": ENABLED,
     "rule": ENABLED,
 }
@@ -62,7 +71,7 @@ class Difference:
         if self.found is None:
             return f"{self.thing}: expected, not found"
         if self.expected is None:
-            is_plain = not self.thing.startswith(("grant on ", "owner of "))
+            is_plain = not self.thing.startswith(("grant on ", "owner of ", "statistics target of "))
             return f"{self.thing}: not in schema.sql" if is_plain else f"{self.thing}: {self.found}, not in schema.sql"
         return f"{self.thing}: expected {in_words(self.thing, self.expected)}, found {in_words(self.thing, self.found)}"
 

@@ -3,11 +3,12 @@
 -- of sql/schema.sql. The tests compare the schema before a migration and after its rollback.
 -- It leaves out the migrator's own tables and objects of extensions. It ignores the order of columns, because no query
 -- depends on it. Rights and owners are shown only if they differ from PostgreSQL's defaults, or from the owner of most
--- tables. It leaves out what belongs to an installation: tablespaces, publications, and the versions of extensions.
+-- tables. It leaves out what belongs to an installation: tablespaces, publications, the settings of roles and of the
+-- database, and extensions with their versions.
 WITH relations AS (
     SELECT
         oid, relname, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relreplident, reloptions, relowner,
-        relacl, relispartition, relpartbound, reltoastrelid
+        relacl, relispartition, relpartbound, reltoastrelid, relam, reloftype
     FROM pg_class
     WHERE relnamespace = quote_ident(current_schema())::regnamespace
         AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
@@ -17,7 +18,7 @@ WITH relations AS (
 ),
 
 functions AS (
-    SELECT oid, proowner, proacl, prokind
+    SELECT oid, proowner, proacl, prokind, proparallel
     FROM pg_proc
     WHERE pronamespace = quote_ident(current_schema())::regnamespace
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
@@ -25,11 +26,64 @@ functions AS (
 
 -- Without a table's own type and the array of each type, which PostgreSQL creates with it.
 types AS (
-    SELECT oid, typname, typowner, typacl, typtype, typbasetype, typtypmod, typdefault, typrelid, typnotnull
+    SELECT
+        oid, typname, typowner, typacl, typtype, typbasetype, typtypmod, typdefault, typrelid, typnotnull, typcollation,
+        typinput, typoutput
     FROM pg_type
     WHERE typnamespace = quote_ident(current_schema())::regnamespace
-        AND (typtype IN ('d', 'e', 'r') OR (typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c'))
+        AND (
+            typtype IN ('d', 'e', 'r')
+            OR (typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
+            OR (typtype IN ('b', 'p') AND NOT EXISTS (SELECT FROM pg_type AS element WHERE element.typarray = pg_type.oid))
+        )
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_type.oid AND deptype = 'e')
+),
+
+-- Objects of other kinds. A cast and an event trigger belong to no schema: those of types and functions of other schemas
+-- are the administrator's.
+others (classid, objid, object) AS (
+    SELECT classid, objid, type || ' ' || replace(identity, quote_ident(current_schema()) || '.', '')
+    FROM (
+        SELECT classid, objid
+        FROM pg_depend
+        WHERE refclassid = 'pg_namespace'::regclass
+            AND refobjid = quote_ident(current_schema())::regnamespace
+            AND classid NOT IN (
+                'pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_statistic_ext'::regclass,
+                'pg_default_acl'::regclass, 'pg_publication_namespace'::regclass, 'pg_extension'::regclass
+            )
+
+        UNION ALL
+
+        SELECT 'pg_event_trigger'::regclass, pg_event_trigger.oid
+        FROM pg_event_trigger
+        JOIN functions ON functions.oid = evtfoid
+
+        UNION ALL
+
+        SELECT 'pg_cast'::regclass, pg_cast.oid
+        FROM pg_cast
+        JOIN pg_type AS source ON source.oid = castsource
+        JOIN pg_type AS target ON target.oid = casttarget
+        WHERE pg_cast.oid >= 16384  -- the first OID that is not of initdb
+            AND (
+                source.typnamespace IN ('pg_catalog'::regnamespace, quote_ident(current_schema())::regnamespace)
+                AND target.typnamespace IN ('pg_catalog'::regnamespace, quote_ident(current_schema())::regnamespace)
+            )
+
+        UNION ALL
+
+        SELECT 'pg_transform'::regclass, pg_transform.oid
+        FROM pg_transform
+        JOIN pg_type ON pg_type.oid = trftype
+        WHERE typnamespace IN ('pg_catalog'::regnamespace, quote_ident(current_schema())::regnamespace)
+    ) AS found
+    CROSS JOIN LATERAL pg_identify_object(classid, objid, 0)
+    WHERE NOT EXISTS (
+        SELECT
+        FROM pg_depend AS member
+        WHERE member.classid = found.classid AND member.objid = found.objid AND member.deptype = 'e'
+    )
 ),
 
 main AS (
@@ -61,6 +115,23 @@ owned (object, owner, acl, usual) AS (
 
     SELECT 'type ' || typname, typowner, typacl, acldefault('T', typowner)
     FROM types
+
+    UNION ALL
+
+    SELECT 'statistics ' || stxname, stxowner, NULL, NULL
+    FROM pg_statistic_ext
+    WHERE stxnamespace = quote_ident(current_schema())::regnamespace
+
+    UNION ALL
+
+    -- PostgreSQL records no dependency on its first superuser, whose OID is 10.
+    SELECT 'other ' || object, COALESCE(refobjid, 10), NULL, NULL
+    FROM others
+    LEFT JOIN pg_shdepend
+        ON dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND pg_shdepend.classid = others.classid AND pg_shdepend.objid = others.objid AND deptype = 'o'
+    WHERE others.classid NOT IN ('pg_cast'::regclass, 'pg_event_trigger'::regclass, 'pg_transform'::regclass)
+        AND others.classid NOT IN ('pg_ts_parser'::regclass, 'pg_ts_template'::regclass)
 
     UNION ALL
 
@@ -120,14 +191,26 @@ things (thing, definition, comment) AS (
             ),
             'partition by ' || CASE WHEN relkind = 'p' THEN pg_get_partkeydef(oid) END,
             (
-                SELECT 'child of ' || string_agg(inhparent::regclass::text, ' ' ORDER BY inhseqno)
+                SELECT
+                    'child of ' || string_agg(
+                        inhparent::regclass::text || CASE WHEN inhdetachpending THEN ' (detach pending)' ELSE '' END,
+                        ' ' ORDER BY inhseqno
+                    )
                 FROM pg_inherits
                 WHERE inhrelid = relations.oid
             ),
             pg_get_expr(relpartbound, oid),
+            'of type ' || NULLIF(reloftype, 0)::regtype::text,
+            'access method ' || (SELECT amname FROM pg_am WHERE pg_am.oid = relam AND amname <> 'heap'),
+            (
+                SELECT CONCAT_WS(' ', 'server', srvname, array_to_string(ftoptions, ' '))
+                FROM pg_foreign_table
+                JOIN pg_foreign_server ON pg_foreign_server.oid = ftserver
+                WHERE ftrelid = relations.oid
+            ),
             CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END
         ),
-        obj_description(oid, 'pg_class')
+        CASE WHEN relkind <> 'S' THEN obj_description(oid, 'pg_class') END
     FROM relations
 
     UNION ALL
@@ -138,7 +221,16 @@ things (thing, definition, comment) AS (
             ', ',
             format_type(atttypid, atttypmod),
             CASE WHEN attcollation <> typcollation THEN 'collate ' || attcollation::regcollation::text END,
-            CASE WHEN attnotnull THEN 'not null' END,
+            -- Since PostgreSQL 18, NOT NULL is a constraint, which can be NOT VALID.
+            CASE
+                WHEN attnotnull AND EXISTS (
+                    SELECT
+                    FROM pg_constraint
+                    WHERE conrelid = attrelid AND contype = 'n' AND conkey = ARRAY[attnum] AND NOT convalidated
+                )
+                THEN 'not null not valid'
+                WHEN attnotnull THEN 'not null'
+            END,
             'default ' || pg_get_expr(adbin, adrelid),
             'identity ' || NULLIF(attidentity::text, ''),
             'generated ' || NULLIF(attgenerated::text, '')
@@ -177,10 +269,32 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
+    SELECT 'statistics target of index ' || relation.relname || '.' || attnum, attstattarget::text, NULL
+    FROM relations
+    JOIN pg_index ON indrelid = relations.oid
+    JOIN pg_class AS relation ON relation.oid = indexrelid
+    JOIN pg_attribute ON attrelid = indexrelid
+    WHERE attstattarget >= 0
+
+    UNION ALL
+
+    SELECT 'statistics target of statistics ' || stxname, stxstattarget::text, NULL
+    FROM pg_statistic_ext
+    WHERE stxnamespace = quote_ident(current_schema())::regnamespace AND stxstattarget >= 0
+
+    UNION ALL
+
     SELECT 'options of ' || relname || '.' || attname, array_to_string(attoptions, ', '), NULL
     FROM relations
     JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
     WHERE attoptions IS NOT NULL
+
+    UNION ALL
+
+    SELECT 'foreign options of ' || relname || '.' || attname, array_to_string(attfdwoptions, ', '), NULL
+    FROM relations
+    JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped
+    WHERE attfdwoptions IS NOT NULL
 
     UNION ALL
 
@@ -201,7 +315,7 @@ things (thing, definition, comment) AS (
                 WHERE objid = relations.oid AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refobjsubid > 0
             )
         ),
-        NULL
+        obj_description(oid, 'pg_class')
     FROM relations
     JOIN pg_sequence ON seqrelid = relations.oid
 
@@ -214,10 +328,12 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
-    SELECT 'grant on schema to PUBLIC', privilege_type, NULL
+    SELECT
+        'grant on schema to ' || CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, privilege_type, NULL
     FROM pg_namespace
+    CROSS JOIN main
     CROSS JOIN LATERAL aclexplode(nspacl)
-    WHERE nspname = current_schema() AND grantee = 0 AND privilege_type = 'CREATE'
+    WHERE nspname = current_schema() AND privilege_type = 'CREATE' AND grantee NOT IN (nspowner, main.owner)
 
     UNION ALL
 
@@ -228,35 +344,153 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
-    SELECT 'other ' || type || ' ' || identity, 'exists', NULL
-    FROM pg_depend
-    CROSS JOIN LATERAL pg_identify_object(classid, objid, 0)
-    WHERE refclassid = 'pg_namespace'::regclass
-        AND refobjid = quote_ident(current_schema())::regnamespace
-        AND classid NOT IN (
-            'pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_statistic_ext'::regclass,
-            'pg_default_acl'::regclass, 'pg_publication_namespace'::regclass, 'pg_extension'::regclass
-        )
-        AND NOT EXISTS (
-            SELECT
-            FROM pg_depend AS member
-            WHERE member.classid = pg_depend.classid AND member.objid = pg_depend.objid AND member.deptype = 'e'
-        )
+    SELECT 'other ' || object, COALESCE(definition, 'exists'), obj_description(objid, classid::regclass::name)
+    FROM others
+    LEFT JOIN LATERAL (
+        SELECT
+            CONCAT_WS(
+                ', ',
+                'context ' || castcontext::text,
+                'method ' || castmethod::text,
+                'function ' || NULLIF(castfunc, 0)::regprocedure::text
+            )
+        FROM pg_cast
+        WHERE classid = 'pg_cast'::regclass AND oid = objid
+
+        UNION ALL
+
+        SELECT
+            CONCAT_WS(
+                ', ',
+                'on ' || evtevent,
+                'tags ' || array_to_string(evttags, ' '),
+                evtfoid::regprocedure,
+                CASE WHEN evtenabled <> 'O' THEN 'enabled ' || evtenabled::text END
+            )
+        FROM pg_event_trigger
+        WHERE classid = 'pg_event_trigger'::regclass AND oid = objid
+
+        UNION ALL
+
+        SELECT
+            CONCAT_WS(
+                ', ',
+                oprcode::text,
+                'commutator ' || NULLIF(oprcom, 0)::regoperator::text,
+                'negator ' || NULLIF(oprnegate, 0)::regoperator::text,
+                'restrict ' || NULLIF(oprrest, 0)::regproc::text,
+                'join ' || NULLIF(oprjoin, 0)::regproc::text,
+                CASE WHEN oprcanhash THEN 'hashes' END,
+                CASE WHEN oprcanmerge THEN 'merges' END
+            )
+        FROM pg_operator
+        WHERE classid = 'pg_operator'::regclass AND oid = objid
+
+        UNION ALL
+
+        -- The column of the locale has two names: until PostgreSQL 16, and since 17.
+        SELECT
+            CONCAT_WS(
+                ', ',
+                'provider ' || collprovider::text,
+                collcollate,
+                collctype,
+                to_jsonb(pg_collation) ->> 'colllocale',
+                to_jsonb(pg_collation) ->> 'colliculocale',
+                'rules ' || (to_jsonb(pg_collation) ->> 'collicurules'),
+                CASE WHEN NOT collisdeterministic THEN 'not deterministic' END
+            )
+        FROM pg_collation
+        WHERE classid = 'pg_collation'::regclass AND oid = objid
+
+        UNION ALL
+
+        SELECT
+            CONCAT_WS(
+                ', ',
+                'parser ' || (SELECT prsname FROM pg_ts_parser WHERE pg_ts_parser.oid = cfgparser),
+                (
+                    SELECT string_agg(alias || ' ' || mapdict::regdictionary::text, ' ' ORDER BY alias, mapseqno)
+                    FROM pg_ts_config_map
+                    JOIN ts_token_type(cfgparser) ON tokid = maptokentype
+                    WHERE mapcfg = pg_ts_config.oid
+                )
+            )
+        FROM pg_ts_config
+        WHERE classid = 'pg_ts_config'::regclass AND oid = objid
+
+        UNION ALL
+
+        SELECT
+            CONCAT_WS(
+                ', ',
+                'template ' || (SELECT tmplname FROM pg_ts_template WHERE pg_ts_template.oid = dicttemplate),
+                dictinitoption
+            )
+        FROM pg_ts_dict
+        WHERE classid = 'pg_ts_dict'::regclass AND oid = objid
+
+        UNION ALL
+
+        SELECT
+            CONCAT_WS(
+                ', ',
+                'family ' || opfname,
+                'for ' || format_type(opcintype, NULL),
+                'storage ' || format_type(NULLIF(opckeytype, 0), NULL),
+                CASE WHEN opcdefault THEN 'default' END
+            )
+        FROM pg_opclass
+        JOIN pg_opfamily ON pg_opfamily.oid = opcfamily
+        WHERE classid = 'pg_opclass'::regclass AND pg_opclass.oid = objid
+
+        UNION ALL
+
+        SELECT
+            CONCAT_WS(
+                ', ',
+                'operators',
+                (
+                    SELECT string_agg(amopstrategy || ' ' || amopopr::regoperator::text, ', ' ORDER BY amopstrategy, amopopr)
+                    FROM pg_amop
+                    WHERE amopfamily = objid
+                ),
+                'functions',
+                (
+                    SELECT string_agg(amprocnum || ' ' || amproc::regprocedure::text, ', ' ORDER BY amprocnum, amproc::oid)
+                    FROM pg_amproc
+                    WHERE amprocfamily = objid
+                )
+            )
+        WHERE classid = 'pg_opfamily'::regclass
+    ) AS found (definition) ON true
 
     UNION ALL
 
-    -- An event trigger belongs to no schema, and its function does. Those of extensions and of other schemas are the
-    -- administrator's.
-    SELECT 'other event trigger ' || quote_ident(evtname), 'exists', NULL
-    FROM pg_event_trigger
-    JOIN functions ON functions.oid = evtfoid
+    SELECT 'dependency of ' || object.type || ' ' || object.identity, 'extension ' || extname, NULL
+    FROM pg_depend
+    JOIN pg_extension ON refclassid = 'pg_extension'::regclass AND pg_extension.oid = refobjid
+    CROSS JOIN LATERAL pg_identify_object(classid, objid, 0) AS object
+    WHERE deptype = 'x'
+        AND (
+            object.schema = quote_ident(current_schema())
+            OR objid IN (SELECT pg_trigger.oid FROM pg_trigger JOIN relations ON relations.oid = tgrelid)
+        )
 
     UNION ALL
 
     -- Since PostgreSQL 18 NOT NULL is a constraint too. The columns above show it on every version.
     SELECT
         'constraint ' || relname || '.' || conname,
-        pg_get_constraintdef(pg_constraint.oid),
+        CONCAT_WS(
+            ', ',
+            pg_get_constraintdef(pg_constraint.oid),
+            (
+                SELECT 'triggers disabled on ' || string_agg(DISTINCT tgrelid::regclass::text, ' and ')
+                FROM pg_trigger
+                WHERE tgconstraint = pg_constraint.oid AND tgisinternal AND tgenabled IN ('D', 'R')
+            )
+        ),
         obj_description(pg_constraint.oid, 'pg_constraint')
     FROM relations
     JOIN pg_constraint ON conrelid = relations.oid AND contype <> 'n'
@@ -297,7 +531,27 @@ things (thing, definition, comment) AS (
         CASE
             WHEN prokind <> 'a' THEN pg_get_functiondef(oid)
             ELSE (
-                SELECT CONCAT_WS(', ', 'aggregate', aggtransfn, aggfinalfn, aggtranstype::regtype, agginitval)
+                SELECT
+                    CONCAT_WS(
+                        ', ',
+                        'aggregate',
+                        aggtransfn,
+                        aggfinalfn,
+                        aggtranstype::regtype,
+                        agginitval,
+                        'sort operator ' || NULLIF(aggsortop, 0)::regoperator::text,
+                        'moving state ' || NULLIF(aggmtranstype, 0)::regtype::text,
+                        'parallel ' || NULLIF(proparallel::text, 'u'),
+                        (
+                            SELECT string_agg(substr(key, 4) || ' ' || value, ', ' ORDER BY key)
+                            FROM jsonb_each_text(to_jsonb(pg_aggregate))
+                            WHERE key NOT IN (
+                                'aggfnoid', 'aggtransfn', 'aggfinalfn', 'aggtranstype', 'agginitval', 'aggsortop',
+                                'aggmtranstype'
+                            )
+                            AND value NOT IN ('-', '0', 'false', 'n', 'r')  -- the defaults
+                        )
+                    )
                 FROM pg_aggregate
                 WHERE aggfnoid = functions.oid
             )
@@ -342,12 +596,46 @@ things (thing, definition, comment) AS (
             ', ',
             'kind ' || typtype::text,
             format_type(NULLIF(typbasetype, 0), typtypmod),
+            CASE
+                WHEN typtype = 'd' AND typcollation <> (
+                    SELECT base.typcollation FROM pg_type AS base WHERE base.oid = types.typbasetype
+                )
+                THEN 'collate ' || typcollation::regcollation::text
+            END,
+            CASE WHEN typtype = 'b' THEN CONCAT_WS(' ', typinput, typoutput) END,
             (SELECT string_agg(quote_literal(enumlabel), ' ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = types.oid),
             'default ' || typdefault,
-            (SELECT format_type(rngsubtype, NULL) FROM pg_range WHERE rngtypid = types.oid),
             (
-                SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ' ' ORDER BY attnum)
+                SELECT
+                    CONCAT_WS(
+                        ', ',
+                        format_type(rngsubtype, NULL),
+                        CASE WHEN NOT opcdefault THEN 'operator class ' || opcname END,
+                        CASE
+                            WHEN rngcollation <> (
+                                SELECT base.typcollation FROM pg_type AS base WHERE base.oid = rngsubtype
+                            )
+                            THEN 'collate ' || rngcollation::regcollation::text
+                        END,
+                        'canonical ' || NULLIF(rngcanonical, 0)::regproc::text,
+                        'difference ' || NULLIF(rngsubdiff, 0)::regproc::text
+                    )
+                FROM pg_range
+                JOIN pg_opclass ON pg_opclass.oid = rngsubopc
+                WHERE rngtypid = types.oid
+            ),
+            (
+                SELECT
+                    string_agg(
+                        attname || ' ' || format_type(atttypid, atttypmod)
+                        || CASE
+                            WHEN attcollation <> base.typcollation THEN ' collate ' || attcollation::regcollation::text
+                            ELSE ''
+                        END,
+                        ' ' ORDER BY attnum
+                    )
                 FROM pg_attribute
+                JOIN pg_type AS base ON base.oid = atttypid
                 WHERE attrelid = types.typrelid AND attnum > 0 AND NOT attisdropped
             ),
             (
@@ -359,12 +647,26 @@ things (thing, definition, comment) AS (
         ),
         obj_description(oid, 'pg_type')
     FROM types
+
+    UNION ALL
+
+    -- These two have a line only if they have a comment. The definition is that of the type.
+    SELECT 'column ' || typname || '.' || attname, NULL, col_description(attrelid, attnum)
+    FROM types
+    JOIN pg_attribute ON attrelid = typrelid AND attnum > 0 AND NOT attisdropped
+
+    UNION ALL
+
+    SELECT 'domain constraint ' || typname || '.' || conname, NULL, obj_description(pg_constraint.oid, 'pg_constraint')
+    FROM types
+    JOIN pg_constraint ON contypid = types.oid
 )
 
 SELECT
     thing || ': ' || regexp_replace(replace(definition, quote_ident(current_schema()) || '.', ''), '\s+', ' ', 'g')
         AS line
 FROM things
+WHERE definition IS NOT NULL
 
 UNION ALL
 

@@ -213,6 +213,7 @@ def test_a_divergent_database_is_rejected_and_not_changed(empty_database: str, c
         assert connection.execute("SELECT count(*) FROM _yoyo_log").fetchone() == (0,)
 
 
+@pytest.mark.usefixtures("template")  # it makes the roles
 def test_a_table_outside_of_the_search_path_is_told_before_anything_is_made(
     admin: psycopg.Connection, empty_database: str
 ) -> None:
@@ -221,7 +222,7 @@ def test_a_table_outside_of_the_search_path_is_told_before_anything_is_made(
     with psycopg.connect(empty_database, autocommit=True) as connection:
         name = Identifier(connection.info.dbname)
         connection.execute(CREATE_ALL.encode())
-        connection.execute("CREATE SCHEMA app; CREATE SCHEMA pg_read_all_data")
+        connection.execute("CREATE SCHEMA app; CREATE SCHEMA AUTHORIZATION images_owner")
 
         def is_rejected(url: str, here: str, what: str, **variables: str) -> bool:
             said = f"error: the search_path leads to schema {here}, but schema {what}.\nhint: set the search_path"
@@ -235,8 +236,8 @@ def test_a_table_outside_of_the_search_path_is_told_before_anything_is_made(
             )
 
         assert is_rejected(chosen, "app", "public has the table images")
-        with_role = {"MIGRATION_ROLE": "pg_read_all_data"}  # a role with a schema of its name
-        assert is_rejected(empty_database, "pg_read_all_data", "public has the table images", **with_role)
+        owner = {"MIGRATION_ROLE": "images_owner"}  # "$user" leads to the schema of its name
+        assert is_rejected(empty_database, "images_owner", "public has the table images", **owner)
         admin.execute(SQL("ALTER DATABASE {} SET search_path = app").format(name))
         assert is_rejected(empty_database, "app", "public has the table images")
 
