@@ -35,7 +35,7 @@ def unknown_sessions(connection: Connection, settings: Settings) -> list[str]:
     return [
         f"{sessions} of {program or 'no application_name'} (role {user}, its release is not known)"
         for program, user, sessions in run(connection, "find_sessions").fetchall()
-        if not _is_service(program) and (user == role or not is_known)
+        if not _is_service(program) and program != f"{current().name}-migrations" and (user == role or not is_known)
     ]
 
 

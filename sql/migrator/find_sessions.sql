@@ -1,5 +1,5 @@
 -- find_sessions: the sessions on this database, by their program and role, for schema contract. Sessions of
--- migrators are left out. Every role may read these columns, except backend_type: it is NULL in the sessions of other
+-- migrators that have the lock or wait for it are left out. Every role may read these columns, except backend_type: it is NULL in the sessions of other
 -- roles, unless this role is a member of pg_read_all_stats.
 SELECT
     COALESCE(application_name, '') AS program,

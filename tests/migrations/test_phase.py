@@ -245,6 +245,9 @@ def test_a_session_of_an_older_release_stops_the_contraction(backend: SettingsBa
     unknown = pytest.raises(CommandError, match=r"1 of pgbouncer \(role postgres, its release is not known\)")
     with psycopg.connect(empty_database, application_name="pgbouncer"), unknown:
         reject_older_sessions(backend.connection, same, None)
+    wait_until(lambda: reject_older_sessions(backend.connection, same, "the one before ends") == [])
+    with psycopg.connect(empty_database, application_name="images-migrations"):  # `images schema status`, for example
+        assert reject_older_sessions(backend.connection, same, None) == []
 
 
 def test_an_owner_that_may_not_read_statistics_sees_an_older_release(

@@ -46,8 +46,15 @@ class Command:
         self.stop = stop
         self.statements: list[str] = []
         self.held = False
-        # A command that is held is idle in a transaction, which ends after 20 times the limit for locks.
-        variables = {"DATABASE_URL": url, "ACCEPT_DATA_LOSS": "0001_create_images", "MIGRATION_LOCK_TIMEOUT": "30"}
+        # A command that is held is idle in a transaction, which ends after 20 times the limit for locks. The time of a
+        # batch decides the size of the next one, up to a limit. With the longest time, each run has the same statements.
+        variables = {
+            "DATABASE_URL": url,
+            "ACCEPT_DATA_LOSS": "0001_create_images",
+            "MIGRATION_LOCK_TIMEOUT": "30",
+            "BACKFILL_BATCH_SECONDS": "86400",
+            "BACKFILL_PAUSE": "0",
+        }
         self.process = forked.start(self.output, variables, program, *arguments)
 
     @property
