@@ -41,7 +41,7 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. Errors are printed to stderr."""
     verbosity.reset()
-    context = None
+    context: click.Context | None = None
     try:
         if instruction := os.environ.get(COMPLETION):
             return shell_complete(images, {}, "images", COMPLETION, instruction)

@@ -55,6 +55,7 @@ class Work:
 
     kind: str
     table: str
+    method: str = ""  # of an index that is built, if it is no B-tree
 
 
 @dataclass
@@ -64,6 +65,7 @@ class Effects:
     locks: dict[str, str] = field(default_factory=dict)  # the strongest mode by table, or by index if it is named
     work: list[Work] = field(default_factory=list)
     fills: set[str] = field(default_factory=set)  # tables that it inserts rows into
+    sources: set[str] = field(default_factory=set)  # tables that these rows come from
     waits: bool = False  # for the end of all earlier transactions, without blocking others
     unread: str = ""  # why a part of it cannot be read
 
@@ -73,10 +75,10 @@ class Effects:
         if known is None or MODES.index(mode) > MODES.index(known):
             self.locks[relation] = mode
 
-    def do(self, kind: str, table: str) -> None:
+    def do(self, kind: str, table: str, method: str = "") -> None:
         """Add work once."""
-        if Work(kind, table) not in self.work:
-            self.work.append(Work(kind, table))
+        if (work := Work(kind, table, method)) not in self.work:
+            self.work.append(work)
 
 
 def effects_of(state: MigrationState, statement: Statement, version: int) -> Effects:
@@ -114,7 +116,7 @@ def _other(found: Effects, state: MigrationState, statement: Statement, version:
             table = relation_name(relation)
             found.lock(table, SHARE_UPDATE_EXCLUSIVE if node.concurrent else SHARE)
             found.waits = bool(node.concurrent)
-            found.do("build", table)
+            found.do("build", table, "" if node.accessMethod in {None, "btree"} else str(node.accessMethod))
         case ast.DropStmt():
             _drop(found, state, node)
         case ast.RenameStmt(relation=ast.RangeVar() as relation):
@@ -273,6 +275,8 @@ def _queries(found: Effects, state: MigrationState, root: Any) -> None:
                     found.do("write", table)
                 if runs and isinstance(node, ast.InsertStmt | ast.MergeStmt):
                     found.fills.add(table)
+                    ranges = [each for each in nodes if isinstance(each, ast.RangeVar) and each is not node.relation]
+                    found.sources |= {relation_name(each) for each in ranges if each.relname not in within}
             case ast.CallStmt():
                 found.unread = "it calls a procedure"
             case ast.FuncCall() if runs:

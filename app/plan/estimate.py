@@ -1,7 +1,7 @@
 """Estimate of a statement's duration, from what a review measured and from the rows of the live tables.
 
 A statement that a review measured takes as long again for each row. Any other one takes as long as that kind of work
-took per row when the shipped migrations were measured.
+takes for rows and indexes of this size, on a machine as fast as this one.
 """
 
 from dataclasses import dataclass, field
@@ -11,10 +11,27 @@ from app.plan.live import Live
 from app.review.measured_times import MeasuredFile, MeasuredStatement
 from app.text import count
 
-# Seconds for a million rows, by the kind of work. They come from the shipped migrations at a million rows of 0.5 kB,
-# on two busy cores, with PostgreSQL 18 and without fsync.
-# The writes are those of the backfills 0041 and 0060, whose tables have indexes and triggers: 155 and 93 s.
-RATES = {"rewrite": 20.0, "scan": 1.0, "build": 5.0, "write": 100.0}
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one kind of work, in seconds: for a million rows, for a gigabyte of the table, and of its indexes."""
+
+    rows: float
+    table: float = 0.0
+    indexes: float = 0.0
+
+
+# On the machine of REFERENCE in app/plan/live.py, with PostgreSQL 18 and its default settings. Tables of 30 to 800 bytes a row, with no index
+# to four, were measured in each kind.
+COSTS = {
+    "scan": Cost(0.1, 0.3),
+    "rewrite": Cost(0.5, 3.0, 20.0),
+    "build": Cost(0.5, 0.3),
+    "write": Cost(2.0, 3.0, 50.0),
+}
+SLOW_METHODS = {"gin": 10.0, "gist": 10.0, "spgist": 5.0, "hash": 1.5, "brin": 0.3}  # times a B-tree
+TRIGGER = 20.0  # seconds for a million rows and a trigger of a write
+ROW_BYTES = 200  # of a table that does not exist yet
 CONSTANT = 0.005  # seconds of a statement that changes only the system catalog
 SAMPLE = 1.0  # seconds of an ANALYZE, which reads a sample of a limited number of rows
 FEW = 1000  # rows: too few to tell the time of a row
@@ -30,18 +47,33 @@ class Rows:
     """Rows of each table when a statement begins: those of now, and those that earlier pending statements change."""
 
     live: Live
-    filled: set[str] = field(default_factory=set)  # tables into which an earlier pending statement inserts
+    filled: dict[str, int] = field(default_factory=dict)  # rows that earlier pending statements insert, by table
     scale: float = 1.0  # the largest table now, by the same table when the file was measured
     measured: dict[str, int] = field(default_factory=dict)
 
     def of(self, table: str) -> int:
         """Return the rows of a table: an estimate of those that earlier migrations insert is included."""
-        rows = self.live.rows(table)
-        if table in self.filled:
-            expected = self.measured.get(table)
-            rows += max(map(self.live.rows, self.live.tables), default=0) if expected is None else 0
-            rows = max(rows, round((expected or 0) * self.scale))
-        return rows
+        rows = self.live.rows(table) + self.filled.get(table, 0)
+        return max(rows, round(self.measured.get(table, 0) * self.scale)) if table in self.filled else rows
+
+    def inserted(self, effects: Effects, backfilled: str = "") -> int:
+        """Return the rows that a statement inserts at most: those of the tables that it reads.
+
+        `backfilled` is the table whose rows a backfill reads.
+        """
+        return max(map(self.of, effects.sources | ({backfilled} if backfilled else set())), default=1)
+
+    def fill(self, effects: Effects, backfilled: str = "") -> None:
+        """Add what a statement inserts."""
+        for table in effects.fills:
+            self.filled[table] = self.filled.get(table, 0) + self.inserted(effects, backfilled)
+
+    def sizes(self, table: str) -> tuple[float, float]:
+        """Return the bytes for each row of a table, and of its indexes."""
+        known = self.live.tables.get(table)
+        if known is None or known.rows < FEW:
+            return ROW_BYTES, 0.0
+        return known.table_bytes / known.rows, (known.index_bytes or 0) / known.rows
 
     def use(self, file: MeasuredFile | None) -> None:
         """Compare with the tables of a measured file."""
@@ -60,7 +92,7 @@ def seconds(effects: Effects, measured: MeasuredStatement | None, rows: Rows, ba
     if effects.unread and measured is None:
         return None
     if measured is None:
-        return _by_rates(effects, rows, backfilled)
+        return _by_kind(effects, rows, backfilled)
     growing = [work.table for work in effects.work if work.kind != "sample"]
     if not growing and not effects.unread:  # a sample or a removed file is smaller in a smaller table
         return measured.milliseconds / 1000 * min(1.0, rows.scale)
@@ -71,18 +103,28 @@ def seconds(effects: Effects, measured: MeasuredStatement | None, rows: Rows, ba
     if effects.fills:  # it reads as many rows as it writes, of a table that the plan does not know
         return max(measured.milliseconds / 1000 * rows.scale, CONSTANT)
     if base < FEW:
-        return max(_by_rates(effects, rows), measured.milliseconds / 1000)
+        return max(_by_kind(effects, rows), measured.milliseconds / 1000)
     return max(measured.milliseconds / 1000 * now / base, CONSTANT)
 
 
-def _by_rates(effects: Effects, rows: Rows, backfilled: str = "") -> float:
-    total = CONSTANT
+def _by_kind(effects: Effects, rows: Rows, backfilled: str = "") -> float:
+    """Return the seconds by the kinds of work, on the machine of the database as it is now."""
+    total = 0.0
     for work in effects.work:
         number = rows.of(work.table)
         if work.kind == "write" and work.table in effects.fills:
-            number = max(number, rows.of(backfilled))
+            number = rows.inserted(effects, backfilled)
         if work.kind == "sample":
-            total += min(SAMPLE, RATES["scan"] * number / 1e6)
+            total += min(SAMPLE, _seconds("scan", work.table, number, rows))
         else:
-            total += RATES[work.kind] * number / 1e6
-    return total
+            total += _seconds(work.kind, work.table, number, rows) * SLOW_METHODS.get(work.method, 1.0)
+    return CONSTANT + total * rows.live.slowness
+
+
+def _seconds(kind: str, table: str, number: int, rows: Rows) -> float:
+    """Return the seconds of a kind of work for so many rows, on the machine of REFERENCE."""
+    cost, (table_bytes, index_bytes) = COSTS[kind], rows.sizes(table)
+    known = rows.live.tables.get(table)
+    triggers = TRIGGER * known.triggers if known and kind == "write" else 0.0
+    million = number / 1e6
+    return million * (cost.rows + triggers) + million / 1000 * (cost.table * table_bytes + cost.indexes * index_bytes)

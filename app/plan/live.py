@@ -27,6 +27,8 @@ CONFLICTS = {
 }
 MAX_QUERY = 60  # characters of a blocker's statement
 PASSING = 1.0  # seconds: a transaction that is younger is not a reason to wait
+REFERENCE = 0.020  # seconds of measure_speed.sql on the machine of the costs in app/plan/estimate.py
+TRIALS = 3  # the fastest one counts
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Table:
     reads: int  # scans since the statistics were reset
     writes: int  # rows
     seconds: float | None  # since then; None: since the database was created
+    triggers: int = 0  # that a write fires
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Live:
     version: int  # of PostgreSQL
     tables: dict[str, Table]
     holders: list[LockHolder]
+    slowness: float = 1.0  # of the server's machine now: see measure_slowness()
 
     def rows(self, table: str) -> int:
         """Return the rows of a table, or 0 if it does not exist."""
@@ -109,6 +113,16 @@ def read_live(connection: Connection) -> Live:
                 LockHolder(relation, name, process, gid, application or "", state or "", seconds, text[:MAX_QUERY])
             )
     return Live(connection.info.server_version // 10000, tables, _without_passing(connection, holders))
+
+
+def measure_slowness(connection: Connection) -> float:
+    """Return how many times slower the server is now than the machine of the costs in app/plan/estimate.py."""
+    times = []
+    for _ in range(TRIALS):
+        began = time.perf_counter()
+        run(connection, "measure_speed")
+        times.append(time.perf_counter() - began)
+    return min(times) / REFERENCE
 
 
 def _without_passing(connection: Connection, holders: list[LockHolder]) -> list[LockHolder]:

@@ -18,7 +18,7 @@ from app.migrations.new_database import with_released
 from app.migrations.order import find_id
 from app.migrations.search_path import reject_other_schema
 from app.migrations.validation import faults
-from app.plan.live import read_live
+from app.plan.live import measure_slowness, read_live
 from app.plan.model import Operation, Plan, PlannedMigration
 from app.plan.planner import Planner
 from app.plan.rejections import HISTORY, rejections
@@ -56,6 +56,7 @@ def make_plan(
                 entries = with_released(connection, entries)
             names = (chosen or pending)(entries)
             live = read_live(connection)
+            live = replace(live, slowness=measure_slowness(connection)) if names else live
             migrations = Planner(folder, live, operation).plan(names, entries)
             backfills = {each.id: each for each in read_progress(connection, folder, entries)}
             for migration in migrations:

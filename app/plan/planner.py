@@ -93,7 +93,7 @@ class Planner:
             planned.waits_for = self.live.open_transactions() if effects.waits else []
             if migration.backfill or line in loops:
                 planned.waits_for = self.live.writers(migration.backfill.removeprefix("public."))
-            self.rows.filled |= effects.fills
+            self.rows.fill(effects, migration.backfill.removeprefix("public."))
             for relation, mode in effects.locks.items():
                 if relation in held and MODES.index(held[relation]) >= MODES.index(mode):
                     continue
@@ -137,8 +137,9 @@ def _together(parts: Sequence[Effects]) -> Effects:
         for relation, mode in part.locks.items():
             whole.lock(relation, mode)
         for work in part.work:
-            whole.do(work.kind, work.table)
+            whole.do(work.kind, work.table, work.method)
         whole.fills |= part.fills
+        whole.sources |= part.sources
         whole.waits = whole.waits or part.waits
         whole.unread = whole.unread or part.unread
     return whole

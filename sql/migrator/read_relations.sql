@@ -16,7 +16,8 @@ SELECT
     CASE WHEN is_locked THEN NULL ELSE pg_indexes_size(pg_class.oid) END::bigint AS index_bytes,
     COALESCE(seq_scan, 0) + COALESCE(idx_scan, 0) AS reads,
     COALESCE(n_tup_ins, 0) + COALESCE(n_tup_upd, 0) + COALESCE(n_tup_del, 0) AS writes,
-    EXTRACT(EPOCH FROM now() - stats_reset)::double precision AS seconds
+    EXTRACT(EPOCH FROM now() - stats_reset)::double precision AS seconds,
+    (SELECT count(*) FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal AND tgenabled <> 'D') AS triggers
 FROM pg_class
 CROSS JOIN LATERAL (
     SELECT EXISTS (

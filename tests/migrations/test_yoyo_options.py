@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from yoyo.scripts.main import make_argparser
 
+from app.errors import UsageError
+from app.migrations.order import find_id
 from app.schema.headers import directives
 from app.settings import ROOT
 from tests.conftest import BIN, environment, yoyo_on
@@ -167,3 +169,29 @@ def test_a_password_is_not_asked_for_the_settings(database: str, option: str) ->
     assert done.returncode == 2, done.stderr
     assert "error: -p is not supported, because no URL is on the command line.\nhint: " in done.stderr
     assert "secret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "id"),
+    [
+        ("0084_fill_words", "0084_fill_words"),
+        ("84", "0084_fill_words"),
+        ("0084", "0084_fill_words"),
+        ("fill_words", "0084_fill_words"),
+        ("0084_fill_words.sql", "0084_fill_words"),
+        ("sql/migrations/0084_fill_words.rollback.sql", "0084_fill_words"),
+        ("1", "0001_create_84"),  # not each ID with a 1 in it
+        ("0001_create", "0001_create_84"),
+        ("9999", "9999"),
+        ("nothing.sql", "nothing"),
+        ("create", None),
+        ("00", None),
+    ],
+)
+def test_a_migration_has_several_names(name: str, id: str | None) -> None:
+    known = ["0001_create_84", "0002_create_1", "0084_fill_words"]
+    if id is None:
+        with pytest.raises(UsageError, match=f"{name} could be any of these migrations: 0001_create_84, 0002_create_1"):
+            find_id(name, known)
+    else:
+        assert find_id(name, known) == id
