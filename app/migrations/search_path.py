@@ -75,7 +75,7 @@ def _reject_hidden(connection: Connection, tables: Collection[str]) -> None:
     found = [_Found(*row) for row in run(connection, "find_installations", tables=list(tables))]
     here = {each.table for each in found if each.is_here}
     has_tables, has_history = bool(here - {HISTORY}), HISTORY in here
-    if has_tables and has_history:
+    if has_history and (has_tables or not tables):
         return
     for schema in sorted({each.schema for each in found if not each.is_here}):
         there = [each for each in found if each.schema == schema]

@@ -4,6 +4,7 @@ It reads the files, the history, the sizes, and the locks of other sessions, in 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg

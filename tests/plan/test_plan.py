@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -290,10 +291,42 @@ def test_a_migrator_that_runs_is_named(own: Settings, database: str, folder: Pat
     assert "a migrator is running: yoyo on" in reasons(plan)
 
 
-def test_a_backfill_that_was_not_measured_takes_the_time_of_the_rows_that_it_reads() -> None:
-    """It may write them into a table that is empty now, and a million writes with indexes take about 100 s."""
-    live = Live(18, {"images": Table("images", 1_000_000, 0, 0, 0, 0, None)}, [])
-    effects = Effects(work=[Work("write", "image_words")], fills={"image_words"})
+def table(name: str, rows: int, row_bytes: int = 100, index_bytes: int = 0, triggers: int = 0) -> Table:
+    return Table(name, rows, rows * row_bytes, rows * index_bytes, 0, 0, None, triggers)
 
-    assert seconds(effects, None, Rows(live), "images") == pytest.approx(100, rel=0.01)
-    assert seconds(effects, None, Rows(live)) == CONSTANT
+
+def test_work_that_was_not_measured_takes_the_time_of_rows_bytes_indexes_and_triggers_on_this_machine() -> None:
+    plain, indexed = table("plain", 1_000_000), table("indexed", 1_000_000, index_bytes=200)
+    wide, fired = table("wide", 1_000_000, 2000), table("fired", 1_000_000, triggers=2)
+    tables = {each.name: each for each in (plain, indexed, wide, fired, table("small", 1000))}
+    live = Live(18, tables, [])
+
+    def of(kind: str, name: str, method: str = "", live: Live = live) -> float:
+        found = seconds(Effects(work=[Work(kind, name, method)]), None, Rows(live))
+        assert found is not None
+        return found
+
+    for kind in ("scan", "rewrite", "build", "write"):
+        assert of(kind, "small") < of(kind, "plain") / 100
+        assert of(kind, "plain") < of(kind, "wide")
+        assert of(kind, "plain", live=replace(live, slowness=3.0)) == pytest.approx(3 * of(kind, "plain"), rel=0.1)
+    for kind in ("rewrite", "write"):
+        assert of(kind, "indexed") > 2 * of(kind, "plain")
+    assert of("write", "fired") > 2 * of("write", "plain")
+    assert of("build", "plain", "gin") > 2 * of("build", "plain")
+    assert of("scan", "indexed") == of("scan", "plain")
+
+
+def test_an_insert_that_was_not_measured_takes_the_time_of_the_rows_that_it_reads() -> None:
+    """It may write them into a table that is empty now, and a large table may get one row."""
+    live = Live(18, {"images": table("images", 1_000_000)}, [])
+    rows, one = Rows(live), Effects(work=[Work("write", "images")], fills={"images"})
+    copies = Effects(work=[Work("write", "copies")], fills={"copies"}, sources={"images"})
+    backfill = Effects(work=[Work("write", "words")], fills={"words"})
+
+    assert seconds(one, None, rows) == pytest.approx(CONSTANT, rel=0.1)
+    assert (seconds(copies, None, rows) or 0) > 100 * CONSTANT
+    assert seconds(backfill, None, rows, "images") == seconds(copies, None, rows)
+    rows.fill(one)
+    rows.fill(copies)
+    assert (rows.of("images"), rows.of("copies")) == (1_000_001, 1_000_000)
