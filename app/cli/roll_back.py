@@ -29,8 +29,11 @@ def roll_back(name: str, folder: Path | None = None, *, is_confirmed: bool) -> E
         release = releases.find(name, tags.read(connection), folder)
     files = shipped(folder)
     plan = make_plan(settings, "rollback", lambda entries: release.above(entries, files), folder)
-    if settings.migration_output == "json":
-        Output("json").report(as_text(plan), "plan" if plan.migrations else "nothing")
+    output = Output(settings.migration_output)
+    if output.format == "json":
+        output.report(as_text(plan), "plan" if plan.migrations else "nothing")
+        for problem in plan.problems:
+            output.error(CommandError(problem), ExitCode.ACTION_NEEDED)
     else:
         print_verdicts(as_text(plan))
     if plan.problems:

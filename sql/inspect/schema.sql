@@ -14,14 +14,19 @@ WITH relations AS (
         AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
         AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock')
         AND relname NOT LIKE '\_yoyo\_ledger\_%'
-        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+        AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e'
+        )
 ),
 
+-- Without the constructors of a range, which PostgreSQL creates with it.
 functions AS (
     SELECT oid, proowner, proacl, prokind, proparallel
     FROM pg_proc
     WHERE pronamespace = quote_ident(current_schema())::regnamespace
-        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+        AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype IN ('e', 'i')
+        )
 ),
 
 -- Without a table's own type and the array of each type, which PostgreSQL creates with it.
@@ -36,7 +41,9 @@ types AS (
             OR (typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c')
             OR (typtype IN ('b', 'p') AND NOT EXISTS (SELECT FROM pg_type AS element WHERE element.typarray = pg_type.oid))
         )
-        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_type.oid AND deptype = 'e')
+        AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_type'::regclass AND objid = pg_type.oid AND deptype = 'e'
+        )
 ),
 
 -- Objects of other kinds. A cast and an event trigger belong to no schema: those of types and functions of other schemas
