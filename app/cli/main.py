@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import shell_complete
@@ -93,8 +93,8 @@ def _report(error: CommandError, context: click.Context | None = None) -> int:
 
 def _report_event(error: CommandError, context: click.Context | None, exit_status: int) -> None:
     """Report the error as an event too, if the command prints events and the settings ask for them."""
-    format = context.meta.get(EVENTS, "text") if context else "text"
-    if format != "text":
+    format: Any = context.meta.get(EVENTS) if context else "text"
+    if format not in {None, "text"}:
         from app.migrations.output import Output, requested  # slow to import
 
         with suppress(OutputError):

@@ -112,8 +112,7 @@ def _measure(
 
 
 def _chosen(names: Sequence[str], known: Sequence[str]) -> set[str]:
-    """Return the IDs for names as find_id() takes them. Raises UsageError if one does not exist.
-    """
+    """Return the IDs for names as find_id() takes them. Raises UsageError if one does not exist."""
     chosen = set()
     hint = f"list the migrations: {SCHEMA} status"
     for name in names:

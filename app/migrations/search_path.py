@@ -85,7 +85,8 @@ def _reject_hidden(connection: Connection, tables: Collection[str]) -> None:
             continue
         new = there[0].here
         if has_tables:
-            raise _elsewhere(new, schema, "their history", f". Then move yoyo's tables there: ALTER TABLE ... SET SCHEMA {new}")
+            move = f". Then move yoyo's tables there: ALTER TABLE ... SET SCHEMA {new}"
+            raise _elsewhere(new, schema, "their history", move)
         if is_installed and not there[0].is_chosen:
             raise _elsewhere(new, schema, "an installation")
         if like and not is_installed:

@@ -21,8 +21,8 @@ class Cost:
     indexes: float = 0.0
 
 
-# On the machine of REFERENCE in app/plan/live.py, with PostgreSQL 18 and its default settings. Tables of 30 to 800 bytes a row, with no index
-# to four, were measured in each kind.
+# On the machine of REFERENCE in app/plan/live.py, with PostgreSQL 18 and its default settings. Tables of 30 to 800
+# bytes a row, with no index to four, were measured in each kind.
 COSTS = {
     "scan": Cost(0.1, 0.3),
     "rewrite": Cost(0.5, 3.0, 20.0),

@@ -255,9 +255,7 @@ def test_an_installation_outside_of_the_search_path_is_told_unless_the_url_choos
     with psycopg.connect(empty_database, autocommit=True) as connection:
         assert yoyo_on(empty_database, "apply", "-r", "1").returncode == 0
         connection.execute("CREATE SCHEMA app")
-        admin.execute(
-            SQL("ALTER DATABASE {} SET search_path = app").format(Identifier(connection.info.dbname))
-        )
+        admin.execute(SQL("ALTER DATABASE {} SET search_path = app").format(Identifier(connection.info.dbname)))
 
         for command in ("apply", "list"):
             assert yoyo_on(empty_database, command).stderr.startswith(said.format("an installation"))

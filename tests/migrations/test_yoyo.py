@@ -98,9 +98,7 @@ def test_with_json_each_error_is_an_event(command: str, code: int) -> None:
     ],
 )
 def test_each_command_that_changes_the_schema_tells_its_error_as_an_event(command: str) -> None:
-    done = forked.run(
-        environment(DATABASE_URL="frob", MIGRATION_OUTPUT="json"), "images", "schema", *command.split()
-    )
+    done = forked.run(environment(DATABASE_URL="frob", MIGRATION_OUTPUT="json"), "images", "schema", *command.split())
 
     [event] = [json.loads(line) for line in done.stdout.splitlines()]
     assert (event["event"], event["exit_status"]) == ("error", done.returncode)

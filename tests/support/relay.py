@@ -46,8 +46,8 @@ class Command:
         self.stop = stop
         self.statements: list[str] = []
         self.held = False
-        # A command that is held is idle in a transaction, which ends after 20 times the limit for locks. The time of a
-        # batch decides the size of the next one, up to a limit. With the longest time, each run has the same statements.
+        # A command that is held is idle in a transaction, which ends after 20 times the limit for locks. The seconds of
+        # a batch decide the size of the next one. With the longest limit, each run has the same statements.
         variables = {
             "DATABASE_URL": url,
             "ACCEPT_DATA_LOSS": "0001_create_images",

@@ -90,7 +90,7 @@ def review(migrations: tuple[str, ...], rows: int, save: bool, latest_only: bool
     "--rollback",
     metavar="REVISION",
     shell_complete=complete_migration,
-    help="Plan `yoyo rollback -r REVISION` instead of `yoyo apply`. REVISION is an ID, its number, a part of it, or a file.",
+    help="Plan `yoyo rollback -r REVISION` instead of `yoyo apply`. REVISION is an ID, its number, or a part of it.",
 )
 def plan(rollback: str | None, format: str) -> int:
     """Show what `yoyo apply` would do to this database now.
@@ -204,9 +204,8 @@ def renumber(file: Path) -> None:
 
 
 @schema.command(
-    warns=False,
-    has_events=True,
-    examples="images schema baseline 0037\nimages schema baseline 0037 --release v1.2")
+    warns=False, has_events=True, examples="images schema baseline 0037\nimages schema baseline 0037 --release v1.2"
+)
 @click.argument("number", metavar="NNNN", shell_complete=complete_migration)
 @click.option("--release", metavar="NAME", help="The release that has the deleted files. Default: as git describes it.")
 def baseline(number: str, release: str | None) -> None:
@@ -224,9 +223,8 @@ def baseline(number: str, release: str | None) -> None:
 
 
 @schema.command(
-    warns=False,
-    has_events=True,
-    examples="images schema accept 0005_index_images_newest\nimages schema accept --all")
+    warns=False, has_events=True, examples="images schema accept 0005_index_images_newest\nimages schema accept --all"
+)
 @migrations_argument
 @click.option("--all", "every", is_flag=True, help="Accept every edited migration.")
 def accept(migrations: tuple[str, ...], every: bool) -> None:
