@@ -46,8 +46,8 @@ types AS (
         )
 ),
 
--- Objects of other kinds. A cast and an event trigger belong to no schema: those of types and functions of other schemas
--- are the administrator's.
+-- Objects of other kinds, without those that PostgreSQL creates with a type. A cast and an event trigger belong to no
+-- schema: those of types and functions of other schemas are the administrator's.
 others (classid, objid, object) AS (
     SELECT classid, objid, type || ' ' || replace(identity, quote_ident(current_schema()) || '.', '')
     FROM (
@@ -89,7 +89,7 @@ others (classid, objid, object) AS (
     WHERE NOT EXISTS (
         SELECT
         FROM pg_depend AS member
-        WHERE member.classid = found.classid AND member.objid = found.objid AND member.deptype = 'e'
+        WHERE member.classid = found.classid AND member.objid = found.objid AND member.deptype IN ('e', 'i')
     )
 ),
 

@@ -104,9 +104,7 @@ CREATE OPERATOR CLASS mine FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 3 
 CREATE TYPE mine
 CREATE TYPE mine AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi)
 ALTER INDEX images_camera_idx ALTER COLUMN 1 SET STATISTICS 700
-ALTER TABLE token_events DISABLE TRIGGER ALL
 ALTER TABLE tokens DISABLE TRIGGER ALL
-GRANT CREATE ON SCHEMA public TO images_app
 COMMENT ON SEQUENCE token_events_id_seq IS 'Ours'
 CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'
 """.strip().splitlines()
@@ -116,6 +114,7 @@ BY_HAND = """
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC
 GRANT CREATE ON SCHEMA public TO PUBLIC
+GRANT CREATE ON SCHEMA public TO images_app
 """.strip().splitlines()
 
 
@@ -231,11 +230,11 @@ OF_MANY = """
 ALTER TABLE children DISABLE TRIGGER ALL
 ALTER TABLE parents DISABLE TRIGGER ALL
 ALTER STATISTICS "Some counts" SET STATISTICS 50
-ALTER STATISTICS "Some counts" OWNER TO pg_monitor
+ALTER STATISTICS "Some counts" OWNER TO images_owner
 ALTER INDEX "My sum" ALTER COLUMN 2 SET STATISTICS 700
-ALTER COLLATION mine OWNER TO pg_monitor
-ALTER TEXT SEARCH CONFIGURATION search OWNER TO pg_monitor
-ALTER OPERATOR FAMILY ordered USING btree OWNER TO pg_monitor
+ALTER COLLATION mine OWNER TO images_owner
+ALTER TEXT SEARCH CONFIGURATION search OWNER TO images_owner
+ALTER OPERATOR FAMILY ordered USING btree OWNER TO images_owner
 COMMENT ON VIEW shown IS 'x'
 COMMENT ON MATERIALIZED VIEW kept IS 'x'
 COMMENT ON SEQUENCE numbers IS 'x'
@@ -286,6 +285,7 @@ CREATE TYPE mine
 NEXT_ODD_NUMBER = 'SELECT last_value = 120 AND is_called FROM "Odd table_The id_seq"'
 
 
+@pytest.mark.usefixtures("template")  # it makes the roles
 @pytest.mark.parametrize(
     ("made", "changes", "check"),
     [
