@@ -34,6 +34,7 @@ WORK_OF_RULE = {  # a rule of app/lint that finds work in an ALTER TABLE
     "foreign-key-scan": "scan",
     "constraint-index": "build",
 }
+FOREIGN_KEY = "foreign key"
 WRITES = (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
 READABLE = (*WRITES, ast.SelectStmt, ast.CreateTableAsStmt, ast.ViewStmt, ast.CreateFunctionStmt, ast.CopyStmt)
 # Statements that lock no table.
@@ -55,7 +56,7 @@ class Work:
 
     kind: str
     table: str
-    method: str = ""  # of an index that is built, if it is no B-tree
+    method: str = ""  # of an index, if it is no B-tree; foreign key; insert or delete
 
 
 @dataclass
@@ -272,7 +273,8 @@ def _queries(found: Effects, state: MigrationState, root: Any) -> None:
                 table = relation_name(node.relation)
                 found.lock(table, ROW_EXCLUSIVE)
                 if runs:
-                    found.do("write", table)
+                    methods = {ast.InsertStmt: "insert", ast.DeleteStmt: "delete"}
+                    found.do("write", table, methods.get(type(node), ""))
                 if runs and isinstance(node, ast.InsertStmt | ast.MergeStmt):
                     found.fills.add(table)
                     ranges = [each for each in nodes if isinstance(each, ast.RangeVar) and each is not node.relation]
@@ -314,7 +316,7 @@ def _alter_table(found: Effects, state: MigrationState, statement: Statement) ->
                 found.lock(constraint.target, target_mode)
             if kind == Alter.AT_ValidateConstraint and not constraint.valid:
                 for each in filter(None, (table, constraint.target)):
-                    found.do("scan", each)
+                    found.do("scan", each, FOREIGN_KEY if constraint.kind == "fkey" else "")
         elif kind == Alter.AT_ValidateConstraint:
             found.do("scan", table)
         elif kind == Alter.AT_AlterColumnType:
@@ -323,7 +325,7 @@ def _alter_table(found: Effects, state: MigrationState, statement: Statement) ->
     others = found.locks.keys() - {table}
     for fault in alter_table_faults(state, statement):
         for other in others if fault.rule == "foreign-key-scan" else ():
-            found.do("scan", other)
+            found.do("scan", other, FOREIGN_KEY)
         for other in others if fault.rule == "partition-locks" else ():
             if fault.why.startswith(f"{other} is scanned"):
                 found.do("scan", other)
@@ -331,7 +333,8 @@ def _alter_table(found: Effects, state: MigrationState, statement: Statement) ->
             kinds = {"type-rewrite": "rewrite" if "rewrites" in fault.why else "scan"}
             if "rebuilds" in fault.why:
                 kinds["type-rewrite"] = "build"
-            found.do(kinds.get(fault.rule, WORK_OF_RULE[fault.rule]), table)
+            method = FOREIGN_KEY if fault.rule == "foreign-key-scan" else ""
+            found.do(kinds.get(fault.rule, WORK_OF_RULE[fault.rule]), table, method)
 
 
 def _rebuilt_foreign_keys(found: Effects, state: MigrationState, table: str, column: str) -> None:

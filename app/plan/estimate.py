@@ -21,16 +21,19 @@ class Cost:
     indexes: float = 0.0
 
 
-# On the machine of REFERENCE in app/plan/live.py, with PostgreSQL 18 and its default settings. Tables of 30 to 800
-# bytes a row, with no index to four, were measured in each kind.
+# Processor time of PostgreSQL 18 on the machine of REFERENCE in app/plan/live.py. Tables with 50, 200 and 900 bytes a
+# row, with 0, 1 and 4 indexes, were measured: all of these statements took a third to three times as long.
 COSTS = {
-    "scan": Cost(0.1, 0.3),
-    "rewrite": Cost(0.5, 3.0, 20.0),
-    "build": Cost(0.5, 0.3),
-    "write": Cost(2.0, 3.0, 50.0),
+    "scan": Cost(0.03, 0.45),
+    "foreign key": Cost(0.25, 0.5),
+    "rewrite": Cost(0.6, 3.5, 14.0),
+    "build": Cost(0.3, 1.0),
+    "gin": Cost(5.0, 9.0),
+    "write": Cost(0.9, 3.3, 130.0),
+    "insert": Cost(0.4, 4.0, 70.0),
+    "delete": Cost(0.3, 0.4),
 }
-SLOW_METHODS = {"gin": 10.0, "gist": 10.0, "spgist": 5.0, "hash": 1.5, "brin": 0.3}  # times a B-tree
-TRIGGER = 20.0  # seconds for a million rows and a trigger of a write
+TRIGGER = 5.0  # seconds for a million rows and a trigger that writes a row
 ROW_BYTES = 200  # of a table that does not exist yet
 CONSTANT = 0.005  # seconds of a statement that changes only the system catalog
 SAMPLE = 1.0  # seconds of an ANALYZE, which reads a sample of a limited number of rows
@@ -75,6 +78,10 @@ class Rows:
             return ROW_BYTES, 0.0
         return known.table_bytes / known.rows, (known.index_bytes or 0) / known.rows
 
+    def triggers(self, table: str) -> int:
+        """Return the number of triggers of a table that a write can fire."""
+        return self.live.tables[table].triggers if table in self.live.tables else 0
+
     def use(self, file: MeasuredFile | None) -> None:
         """Compare with the tables of a measured file."""
         self.measured = file.rows if file else {}
@@ -115,16 +122,15 @@ def _by_kind(effects: Effects, rows: Rows, backfilled: str = "") -> float:
         if work.kind == "write" and work.table in effects.fills:
             number = rows.inserted(effects, backfilled)
         if work.kind == "sample":
-            total += min(SAMPLE, _seconds("scan", work.table, number, rows))
+            total += min(SAMPLE, _seconds(COSTS["scan"], work.table, number, rows))
         else:
-            total += _seconds(work.kind, work.table, number, rows) * SLOW_METHODS.get(work.method, 1.0)
+            cost = COSTS.get(work.method, COSTS[work.kind])
+            triggers = rows.triggers(work.table) if work.kind == "write" else 0
+            total += _seconds(cost, work.table, number, rows) + TRIGGER * triggers * number / 1e6
     return CONSTANT + total * rows.live.slowness
 
 
-def _seconds(kind: str, table: str, number: int, rows: Rows) -> float:
+def _seconds(cost: Cost, table: str, number: int, rows: Rows) -> float:
     """Return the seconds of a kind of work for so many rows, on the machine of REFERENCE."""
-    cost, (table_bytes, index_bytes) = COSTS[kind], rows.sizes(table)
-    known = rows.live.tables.get(table)
-    triggers = TRIGGER * known.triggers if known and kind == "write" else 0.0
-    million = number / 1e6
-    return million * (cost.rows + triggers) + million / 1000 * (cost.table * table_bytes + cost.indexes * index_bytes)
+    table_bytes, index_bytes = rows.sizes(table)
+    return number / 1e6 * (cost.rows + (cost.table * table_bytes + cost.indexes * index_bytes) / 1000)

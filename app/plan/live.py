@@ -27,7 +27,7 @@ CONFLICTS = {
 }
 MAX_QUERY = 60  # characters of a blocker's statement
 PASSING = 1.0  # seconds: a transaction that is younger is not a reason to wait
-REFERENCE = 0.020  # seconds of measure_speed.sql on the machine of the costs in app/plan/estimate.py
+REFERENCE = 0.008  # seconds of measure_speed.sql on the machine of the costs in app/plan/estimate.py
 TRIALS = 3  # the fastest one counts
 
 

@@ -314,15 +314,16 @@ def test_work_that_was_not_measured_takes_the_time_of_rows_bytes_indexes_and_tri
         assert of(kind, "indexed") > 2 * of(kind, "plain")
     assert of("write", "fired") > 2 * of("write", "plain")
     assert of("build", "plain", "gin") > 2 * of("build", "plain")
+    assert of("write", "indexed", "delete") < of("write", "indexed", "insert") < of("write", "indexed") / 2
     assert of("scan", "indexed") == of("scan", "plain")
 
 
 def test_an_insert_that_was_not_measured_takes_the_time_of_the_rows_that_it_reads() -> None:
     """It may write them into a table that is empty now, and a large table may get one row."""
     live = Live(18, {"images": table("images", 1_000_000)}, [])
-    rows, one = Rows(live), Effects(work=[Work("write", "images")], fills={"images"})
-    copies = Effects(work=[Work("write", "copies")], fills={"copies"}, sources={"images"})
-    backfill = Effects(work=[Work("write", "words")], fills={"words"})
+    rows, one = Rows(live), Effects(work=[Work("write", "images", "insert")], fills={"images"})
+    copies = Effects(work=[Work("write", "copies", "insert")], fills={"copies"}, sources={"images"})
+    backfill = Effects(work=[Work("write", "words", "insert")], fills={"words"})
 
     assert seconds(one, None, rows) == pytest.approx(CONSTANT, rel=0.1)
     assert (seconds(copies, None, rows) or 0) > 100 * CONSTANT
