@@ -28,7 +28,7 @@ COSTS = {
     "foreign key": Cost(0.25, 0.5),
     "rewrite": Cost(0.6, 3.5, 14.0),
     "build": Cost(0.3, 1.0),
-    "gin": Cost(5.0, 9.0),
+    "gin": Cost(4.8, 9.0),
     "write": Cost(0.9, 3.3, 130.0),
     "insert": Cost(0.4, 4.0, 70.0),
     "delete": Cost(0.3, 0.4),
