@@ -314,7 +314,7 @@ def test_work_that_was_not_measured_takes_the_time_of_rows_bytes_indexes_and_tri
         assert of(kind, "indexed") > 2 * of(kind, "plain")
     assert of("write", "fired") > 2 * of("write", "plain")
     assert of("build", "plain", "gin") > 2 * of("build", "plain")
-    assert of("write", "indexed", "delete") < of("write", "indexed", "insert") < of("write", "indexed") / 2
+    assert of("write", "indexed", "delete") < of("write", "indexed", "insert") < of("write", "indexed")
     assert of("scan", "indexed") == of("scan", "plain")
 
 
