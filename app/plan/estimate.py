@@ -21,8 +21,8 @@ class Cost:
     indexes: float = 0.0
 
 
-# Processor time of PostgreSQL 18 on the machine of REFERENCE in app/plan/live.py. 93 statements were measured, on tables
-# with 50, 200 and 900 bytes a row, and with 0, 1 and 4 indexes. Each took a third to three times as long.
+# Processor time of PostgreSQL 18 on the machine of REFERENCE in app/plan/live.py. 93 statements were measured, on
+# tables with 50, 200 and 900 bytes a row, and with 0, 1 and 4 indexes. Each took a third to three times as long.
 COSTS = {
     "scan": Cost(0.03, 0.45),
     "foreign key": Cost(0.25, 0.5),
