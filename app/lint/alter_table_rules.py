@@ -40,7 +40,7 @@ from app.lint.state import MigrationState
 from app.lint.usage import Scope, Use
 
 # PostgreSQL runs the subcommands of one statement in this order. All others come after these.
-ORDER = {Alter.AT_DropConstraint: 0, Alter.AT_DropColumn: 0, Alter.AT_AlterColumnType: 1}
+ORDER = {Alter.AT_DropConstraint: 0, Alter.AT_DropColumn: 0, Alter.AT_AlterColumnType: 1, Alter.AT_AddColumn: 2}
 TABLES = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_FOREIGN_TABLE}
 TEXTS = {"text", "varchar", "bytea"}
 NUMBERED, STORED = "a sequence numbers each row", "a stored column is computed for each row"
@@ -77,8 +77,7 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
         state.locked.append(table)
     costly_types: list[tuple[int, str]] = []
     drops = any(command.subtype == Alter.AT_DropConstraint for _, command in commands)
-    added = {command.def_.colname for _, command in commands if command.subtype == Alter.AT_AddColumn}
-    for line, command in sorted(commands, key=lambda pair: ORDER.get(pair[1].subtype, 2)):
+    for line, command in sorted(commands, key=lambda pair: ORDER.get(pair[1].subtype, 3)):
         if fault := next(alter_table_definition_faults(state, line, table, command), None):
             yield fault
             if fault.rule == "rejected":
@@ -92,7 +91,7 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
         elif command.subtype == Alter.AT_AddConstraint:
             yield from _add_constraint(state, line, table, command.def_)
         elif busy:
-            for fault in _other_command(state, line, table, command, added):
+            for fault in _other_command(state, line, table, command):
                 yield fault._replace(hint=DROPS_FIRST) if drops and fault.rule == "not-null-scan" else fault
         elif command.subtype == Alter.AT_AttachPartition:
             yield from attach_faults(state, line, table, command.def_)
@@ -255,6 +254,12 @@ def _set_not_null(state: MigrationState, line: int, table: str, name: str, *, sc
     yield from require(state, line, table, name)
 
 
+def _stays_as_it_is(state: MigrationState, table: str, kind: Any) -> bool:
+    """Return whether a table is LOGGED or UNLOGGED already."""
+    known = state.catalog.tables.get(table)
+    return known is not None and kind == (Alter.AT_SetUnLogged if known.is_unlogged else Alter.AT_SetLogged)
+
+
 def _plain_storage(state: MigrationState, line: int, table: str, name: str) -> Faults:
     """Yield the fault of STORAGE PLAIN for a column whose values may be long: PostgreSQL then cannot move them out."""
     column = state.catalog.column(table, name)
@@ -263,8 +268,7 @@ def _plain_storage(state: MigrationState, line: int, table: str, name: str) -> F
         yield Fault(line, "insert-breaks", why, "use MAIN or EXTENDED", UNSAFE if is_long(column) else CARE)
 
 
-def _other_command(state: MigrationState, line: int, table: str, command: Any, added: set[str]) -> Faults:
-    """Yield the faults of a subcommand. `added` are the columns that the same statement adds."""
+def _other_command(state: MigrationState, line: int, table: str, command: Any) -> Faults:
     kind, name = command.subtype, command.name
     yield from alter_table_object_faults(state, line, table, command)
     if kind in {Alter.AT_DropColumn, Alter.AT_DropConstraint} and command.behavior == DropBehavior.DROP_CASCADE:
@@ -273,7 +277,7 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any, a
         yield from drop_column(state, line, table, name, if_exists=command.missing_ok)
     elif kind == Alter.AT_DropConstraint:
         drop_constraint(state, line, table, name)
-    elif kind == Alter.AT_SetNotNull and name not in added:
+    elif kind == Alter.AT_SetNotNull:
         yield from _set_not_null(state, line, table, name, scans=True)
     elif kind == Alter.AT_DropIdentity or (kind == Alter.AT_ColumnDefault and costs.is_null(command.def_)):
         yield from drop_default(state, line, table, name)
@@ -289,7 +293,7 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any, a
         known = next((each for each in state.catalog.constraints(table) if each.name == name), None)
         if state.transactional and state.locked and not (known and known.valid):
             yield Fault(line, "validate-apart", f"{table} is scanned in the transaction that locks {state.held}")
-    elif rewrites(command):
+    elif rewrites(command) and not _stays_as_it_is(state, table, kind):
         yield Fault(line, "table-rewrite", f"{table} is rewritten, and reads and writes wait", COPY_HINT)
     elif kind == Alter.AT_SetExpression:
         column = state.catalog.column(table, name)

@@ -26,7 +26,10 @@ def few_rows(catalog: Catalog, table: str, node: Any, where: Any, around: Any = 
     if isinstance(node, ast.SelectStmt):
         if _is_batch(node) and not _aggregates(node):
             return True
-        if any(_is_limited(each, set()) for each in _sources(node.fromClause)):
+        own = _own_names(node, table)  # none: a subquery reads the table
+        if any(_is_limited(each, set()) for each in _sources(node.fromClause)) and (
+            not own or _has_key(_keys(catalog, table, ands(where)), _joined(node, where, own))
+        ):
             return True
     keys = _keys(catalog, table, ands(where))
     limited = _limited_queries(node) | _limited_queries(around)
@@ -56,7 +59,21 @@ def few_rows(catalog: Catalog, table: str, node: Any, where: Any, around: Any = 
     if _has_key(keys, fixed):
         return True
     sources = [getattr(node, name, None) for name in ("fromClause", "usingClause", "sourceRelation")]
-    return any(_is_limited(each, limited) for each in _sources(sources)) and _has_key(keys, _joined(node, where))
+    relation = getattr(node, "relation", None)
+    own = {relation.relname, relation.alias.aliasname if relation.alias else ""} if relation else set()
+    return any(_is_limited(each, limited) for each in _sources(sources)) and _has_key(keys, _joined(node, where, own))
+
+
+def parts(select: Any) -> Iterator[Any]:
+    """Yield the SELECTs that give the rows of a UNION, INTERSECT or EXCEPT. If a LIMIT holds for all, there is none."""
+    if select.op == enums.SetOperation.SETOP_NONE:
+        yield select
+    elif not _is_batch(select):
+        if select.op == enums.SetOperation.SETOP_UNION:
+            yield from parts(select.larg)
+            yield from parts(select.rarg)
+        elif select.op == enums.SetOperation.SETOP_EXCEPT or not _is_limited(select.rarg, set()):
+            yield from parts(select.larg)
 
 
 def is_key_range(catalog: Catalog, table: str, where: Any) -> bool:
@@ -175,13 +192,20 @@ def _names(node: Any) -> set[str]:
     return found
 
 
-def _joined(node: Any, where: Any) -> set[str]:
-    """Return the columns of the written table that a statement compares with those of another source."""
-    relation = getattr(node, "relation", None)
-    own = {relation.relname, relation.alias.aliasname if relation.alias else ""} if relation else set()
-    joins = [each.quals for each in walk(getattr(node, "fromClause", None)) if isinstance(each, ast.JoinExpr)]
-    found = set()
-    for part in [each for clause in (where, getattr(node, "joinCondition", None), *joins) for each in ands(clause)]:
+def _own_names(select: Any, table: str) -> set[str]:
+    """Return the names by which a SELECT reads a table in its own FROM clause."""
+    found = [each for each in _sources(select.fromClause) if isinstance(each, ast.RangeVar)]
+    return {
+        (each.alias.aliasname if each.alias else each.relname) or "" for each in found if relation_name(each) == table
+    }
+
+
+def _joined(node: Any, where: Any, own: set[str]) -> set[str]:
+    """Return the columns of a table, with its names, that a statement compares with those of another source."""
+    joins = [each for each in walk(getattr(node, "fromClause", None)) if isinstance(each, ast.JoinExpr)]
+    found = {each.sval for join in joins for each in join.usingClause or ()}
+    clauses = (where, getattr(node, "joinCondition", None), *(each.quals for each in joins))
+    for part in [each for clause in clauses for each in ands(clause)]:
         match part:
             case ast.A_Expr(lexpr=left, rexpr=right, name=[ast.String(sval="=")]):
                 for side, other in ((left, right), (right, left)):
@@ -210,6 +234,11 @@ def _is_limited(source: Any, limited: set[str]) -> bool:
         return source.relname in limited
     if not isinstance(source, ast.SelectStmt):
         return False
+    if source.op == enums.SetOperation.SETOP_UNION and not _is_batch(source):
+        return _is_limited(source.larg, limited) and _is_limited(source.rarg, limited)
+    if source.op != enums.SetOperation.SETOP_NONE and not _is_batch(source):
+        is_small = source.op == enums.SetOperation.SETOP_INTERSECT and _is_limited(source.rarg, limited)
+        return is_small or _is_limited(source.larg, limited)
     return (
         _is_batch(source)
         or bool(source.valuesLists)

@@ -19,6 +19,7 @@ from app.lint.nodes import (
     dropped_names,
     functions_in,
     is_always,
+    is_temporary,
     qualified,
     qualified_name,
     relation_name,
@@ -189,8 +190,7 @@ class Catalog:
         if node.partspec:
             table.partition_key = tuple(each.name or "" for each in node.partspec.partParams or ())
             table.strategy = node.partspec.strategy.value
-        if node.relation.relpersistence == "t":
-            self.temporary.add(name)
+        self.temporary.update([name] if is_temporary(node.relation) else [])
         table.is_unlogged = node.relation.relpersistence == "u"
         table.bound = node.partbound
         table.parents = tuple(relation_name(each) for each in node.inhRelations or ())
@@ -302,10 +302,10 @@ class Catalog:
             self._change(table, name, not_null=kind == Alter.AT_SetNotNull)
         elif kind == Alter.AT_AlterColumnType:
             self._change(table, name, type=type_of(definition.typeName, definition.collClause))
-        elif kind == Alter.AT_EnableRowSecurity:
-            self.row_security.add(table)
-        elif kind == Alter.AT_DisableRowSecurity:
-            self.row_security.discard(table)
+        elif kind in {Alter.AT_EnableRowSecurity, Alter.AT_DisableRowSecurity}:
+            (self.row_security.add if kind == Alter.AT_EnableRowSecurity else self.row_security.discard)(table)
+        elif kind in {Alter.AT_SetLogged, Alter.AT_SetUnLogged}:
+            known.is_unlogged = kind == Alter.AT_SetUnLogged
         elif kind in {Alter.AT_AddIdentity, Alter.AT_DropIdentity}:
             added = kind == Alter.AT_AddIdentity
             self._change(table, name, is_generated=added, is_identity=added, is_always=added and is_always(definition))

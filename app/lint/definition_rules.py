@@ -18,12 +18,14 @@ from app.lint.nodes import (
     constraint_columns,
     dropped_names,
     is_always,
+    is_temporary,
     qualified_name,
     relation_name,
     type_name,
     type_of,
     walk,
 )
+from app.lint.objects import Table
 from app.lint.parser import Statement
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
@@ -194,7 +196,7 @@ def _create_table(state: MigrationState, statement: Statement, node: Any, relati
         yield rejected(line, f"there is an index {name} already")
     if name not in state.catalog.tables:
         return
-    if relation.relpersistence == "t":
+    if is_temporary(relation):
         why = f"{name} means the temporary table from here on, also in the files after this one"
         yield Fault(line, "ambiguous-name", why, "choose another name")
     elif not node.if_not_exists and not statement.block:  # in DO or a routine, it may be under a condition
@@ -232,8 +234,11 @@ def alter_table_definition_faults(state: MigrationState, line: int, table: str, 
             )
     if known is None or known.kind == "view":
         return
-    if kind == Alter.AT_AddColumn and command.def_.colname in known.columns and not command.missing_ok:
-        yield rejected(line, f"{table} has a column {command.def_.colname} already")
+    if kind == Alter.AT_AddColumn and command.def_.colname in known.columns:
+        if not command.missing_ok:
+            yield rejected(line, f"{table} has a column {command.def_.colname} already")
+    elif kind in {Alter.AT_AddColumn, Alter.AT_AddConstraint} and (why := _unfit_key(known, command.def_)):
+        yield rejected(line, why)
     elif kind in NEEDS_COLUMN and known.is_complete and name not in known.columns and not command.missing_ok:
         yield rejected(line, f"{table} has no column {name}")
     elif (
@@ -242,6 +247,18 @@ def alter_table_definition_faults(state: MigrationState, line: int, table: str, 
         and (needed := next(dependents.of_column(state.catalog, table, name), ""))
     ):
         yield rejected(line, f"{needed} needs {table}.{name}")
+
+
+def _unfit_key(table: Table, definition: Any) -> str:
+    """Return why PostgreSQL rejects the key of a new column or a new constraint, or ""."""
+    added = definition.constraints or () if isinstance(definition, ast.ColumnDef) else (definition,)
+    keys = [each for each in table.constraints.values() if each.kind in {"pkey", "key"}]
+    for each in added:
+        if taken := next((key.name for key in keys if key.name == each.indexname), ""):
+            return f"the index {taken} belongs to a constraint already"
+        if each.contype == ConstrType.CONSTR_PRIMARY and (first := [key for key in keys if key.kind == "pkey"]):
+            return f"the table has the primary key {first[0].name} already"
+    return ""
 
 
 def _sequence(line: int, options: Any, *, is_new: bool) -> Faults:

@@ -18,6 +18,7 @@ from app.lint.nodes import (
     columns_in,
     constraint_columns,
     dropped_names,
+    is_temporary,
     qualified,
     qualified_name,
     relation_name,
@@ -138,6 +139,7 @@ def _constraints(state: MigrationState, statement: Statement) -> Faults:
     commands = list(zip(statement.lines, node.cmds or (), strict=True))
     dropped = {each.name for _, each in commands if each.subtype in DROPS}
     added = {each.def_.colname for _, each in commands if each.subtype == Alter.AT_AddColumn}
+    new_names = {each.def_.conname for _, each in commands if each.subtype == Alter.AT_AddConstraint}
     named: set[str | None] = set()
     for line, command in commands:
         new = command.def_
@@ -151,7 +153,8 @@ def _constraints(state: MigrationState, statement: Statement) -> Faults:
             yield from _missing_part(state, line, "trigger", (table, command.name))
         elif command.subtype in NEEDS_CONSTRAINT and not command.missing_ok:
             name = command.name or getattr(new, "conname", None) or ""
-            yield from _missing_constraint(state, line, table, name)
+            if command.subtype != Alter.AT_ValidateConstraint or name not in new_names:
+                yield from _missing_constraint(state, line, table, name)
             own = known.constraints.get(name)
             if own and own.kind != "fkey" and getattr(new, "alterDeferrability", False):
                 yield _rejected(line, f"{name} is no foreign key, and only such a constraint can become DEFERRABLE")
@@ -212,7 +215,7 @@ def _foreign_keys(node: Any) -> list[tuple[str, ast.Constraint]]:
 def _lasts(state: MigrationState, node: Any) -> bool:
     """Return whether a table keeps its rows after the session and after a crash."""
     if isinstance(node, ast.CreateStmt):
-        return bool(node.relation and node.relation.relpersistence == "p")
+        return bool(node.relation and node.relation.relpersistence == "p" and not is_temporary(node.relation))
     name = relation_name(node.relation)
     known = state.catalog.tables.get(name)
     return name not in state.catalog.temporary and not (known and known.is_unlogged)

@@ -24,7 +24,7 @@ from app.lint.index_rules import index_faults
 from app.lint.lock_rules import lock_faults
 from app.lint.migrator_rules import migrator_faults
 from app.lint.name_rules import name_faults
-from app.lint.nodes import constant_text, qualified_name
+from app.lint.nodes import constant_text, is_temporary, qualified_name
 from app.lint.object_rules import object_faults
 from app.lint.operation_rules import operation_faults
 from app.lint.parameter_rules import parameter_faults
@@ -114,12 +114,19 @@ def _with_calls(state: MigrationState, statements: Iterable[Statement]) -> Itera
     """Yield the statements, and after each one those that it runs by calling routines."""
     for statement in statements:
         yield statement
-        if isinstance(statement.node, NOT_DDL) and not statement.unreadable and not only_explains(statement.node):
+        if _calls(statement.node) and not statement.unreadable and not only_explains(statement.node):
             yield from texts_run(state.catalog, statement)
             for_each_row = not statement.in_batches and calls_for_many_rows(state, statement)
             for each in called(state.catalog, statement):
                 yield replace(each, in_loop=True) if for_each_row else each
                 yield from texts_run(state.catalog, each)
+
+
+def _calls(node: Any) -> bool:
+    """Return whether a statement calls the functions in it. PREPARE and DECLARE stand for their later use."""
+    if isinstance(node, ast.CreateTableAsStmt):
+        return node.into is None or not node.into.skipData
+    return isinstance(node, (*NOT_DDL, ast.PrepareStmt, ast.DeclareCursorStmt, ast.RefreshMatViewStmt))
 
 
 def _settings(statement: Statement) -> Faults:
@@ -187,4 +194,4 @@ def _unknown_call(state: MigrationState, node: Any) -> str:
 
 
 def _is_temporary_table(node: Any) -> bool:
-    return isinstance(node, ast.CreateStmt) and getattr(node.relation, "relpersistence", "") == "t"
+    return isinstance(node, ast.CreateStmt) and is_temporary(node.relation)

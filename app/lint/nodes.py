@@ -54,13 +54,18 @@ def is_always(identity: Any) -> bool:
 
 
 def qualified(schema: str | None, name: str) -> str:
-    """Return SCHEMA.NAME, or only the name if the schema is public or not given."""
-    return f"{schema}.{name}" if schema and schema != "public" else name
+    """Return SCHEMA.NAME, or only the name if the schema is public, that of temporary tables, or not given."""
+    return f"{schema}.{name}" if schema and schema not in {"public", "pg_temp"} else name
 
 
 def relation_name(relation: Any) -> str:
     """Return the name of a RangeVar, with its schema if that is not public."""
     return qualified(relation.schemaname, relation.relname)
+
+
+def is_temporary(relation: Any) -> bool:
+    """Return whether a new table is temporary, by the word or by its schema."""
+    return bool(relation.relpersistence == "t" or relation.schemaname == "pg_temp")
 
 
 def qualified_name(parts: Any) -> str:

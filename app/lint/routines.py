@@ -12,7 +12,7 @@ from pglast import ast
 from pglast.parser import ParseError
 
 from app.lint.catalog import Catalog
-from app.lint.nodes import functions_in, qualified_name
+from app.lint.nodes import functions_in, relation_name, walk
 from app.lint.objects import Routine, Trigger
 from app.lint.parser import (
     Statement,
@@ -120,9 +120,23 @@ def written_by_triggers(catalog: Catalog, table: str) -> set[str]:
     return found - {table}
 
 
+def _called_by_views(catalog: Catalog, node: Any) -> set[str]:
+    """Return the functions in the views that a statement reads, also in the views below them."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    waiting = [node]
+    while waiting:
+        names = {relation_name(each) for each in walk(waiting.pop()) if isinstance(each, ast.RangeVar)}
+        views = [catalog.tables[name].query for name in names - seen if name in catalog.tables]
+        seen |= names
+        waiting += filter(None, views)
+        found = found.union(*map(functions_in, filter(None, views)))
+    return found
+
+
 def called(catalog: Catalog, statement: Statement) -> Iterator[Statement]:
     """Yield the statements that a statement runs by calling routines, at any depth, with its line."""
-    names = {qualified_name(each.funcname) for each in statement.nodes if isinstance(each, ast.FuncCall)}
+    names = functions_in(statement.node) | _called_by_views(catalog, statement.node)
     for name in sorted(set().union(*(reached(catalog, each) for each in names))):
         for each in statements_of(catalog.routines[name]):
             yield replace(

@@ -43,12 +43,15 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                 for table in sorted(batches.direct_tables(node)):
                     if state.is_busy(table) and not batches.few_rows(state.catalog, table, node, node.whereClause):
                         state.writes.append(Write(statement.line, "locks", table, has_no_where=False))
-            case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=[*_]) as select, relation=relation):
-                _note_copy(state, statement, select, relation_name(relation))
-                if state.is_busy(relation_name(relation)) and batches.generates_many(select):
-                    state.writes.append(Write(statement.line, "writes", relation_name(relation), has_no_where=False))
-            case ast.CreateTableAsStmt(query=ast.SelectStmt(fromClause=[*_]) as select):
-                _note_copy(state, statement, select)
+            case ast.InsertStmt(selectStmt=ast.SelectStmt() as select, relation=relation):
+                table = relation_name(relation)
+                for part in batches.parts(select):
+                    _note_copy(state, statement, part, table)
+                    if state.is_busy(table) and batches.generates_many(part):
+                        state.writes.append(Write(statement.line, "writes", table, has_no_where=False))
+            case ast.CreateTableAsStmt(query=ast.SelectStmt() as select):
+                for part in batches.parts(select):
+                    _note_copy(state, statement, part)
             case ast.SelectStmt(intoClause=ast.IntoClause(), fromClause=[*_]):
                 _note_copy(state, statement, node)
             case _:
@@ -68,7 +71,8 @@ def _note_copy(state: MigrationState, statement: Statement, select: Any, target:
     queries = {each.ctename: each.ctequery for each in statement.nodes if isinstance(each, ast.CommonTableExpr)}
     for name in sorted(costs.tables_read(select) & queries.keys()):
         if isinstance(queries[name], ast.SelectStmt) and queries[name] is not select:
-            _note_copy(state, statement, queries[name], target)
+            for part in batches.parts(queries[name]):
+                _note_copy(state, statement, part, target)
     for table in sorted(costs.tables_read(select) - queries.keys()):
         is_system = table not in state.catalog.tables and table.startswith(("pg_", "information_schema."))
         few = batches.few_rows(state.catalog, table, select, select.whereClause) or (

@@ -65,6 +65,10 @@ ACCEPTED = {
     "a constraint that its column takes along": KEYS + "ALTER TABLE notes DROP COLUMN name, "
     "ADD CONSTRAINT notes_name_key UNIQUE (id);",
     "tables with names that are not known": PARTS + "SELECT add_part('2026-01-02');",
+    "another primary key by an index": "CREATE TABLE t (id bigint PRIMARY KEY, n bigint NOT NULL);"
+    "CREATE UNIQUE INDEX t_n ON t (n); ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY USING INDEX t_n;",
+    "SET NOT NULL before ADD COLUMN": KEYS + "ALTER TABLE notes ALTER new SET NOT NULL, ADD new text DEFAULT '';",
+    "VALIDATE beside ADD": KEYS + "ALTER TABLE notes VALIDATE CONSTRAINT c, ADD CONSTRAINT c CHECK (id > 0) NOT VALID;",
 }
 REJECTED = {
     "a type that exists": KIND + "CREATE TYPE kind AS ENUM ('b');",
@@ -78,6 +82,12 @@ REJECTED = {
     "the former name of a constraint": KEYS + "ALTER INDEX notes_name_key RENAME TO notes_names;"
     "ALTER TABLE notes DROP CONSTRAINT notes_name_key;",
     "a constraint that exists": KEYS + "ALTER TABLE notes ADD CONSTRAINT notes_name_key UNIQUE (id);",
+    "a second primary key": "CREATE TABLE t (id bigint PRIMARY KEY, n bigint); ALTER TABLE t ADD PRIMARY KEY (n);",
+    "a second primary key by an index": "CREATE TABLE t (id bigint PRIMARY KEY, n bigint NOT NULL);"
+    "CREATE UNIQUE INDEX t_n ON t (n); ALTER TABLE t ADD PRIMARY KEY USING INDEX t_n;",
+    "a second primary key at a column": "CREATE TABLE t (id bigint PRIMARY KEY);"
+    "ALTER TABLE t ADD n bigint PRIMARY KEY;",
+    "an index of a constraint": KEYS + "ALTER TABLE notes ADD CONSTRAINT c UNIQUE USING INDEX notes_name_key;",
 }
 
 

@@ -3651,6 +3651,88 @@ ALTER TABLE images DISABLE ROW LEVEL SECURITY;
 -- before: rv_secured
 DROP POLICY rv_all ON images;
 
+-- unsafe (PostgreSQL ALTER TABLE): SET NOT NULL of a column with a DEFAULT that the same statement adds
+ALTER TABLE images ADD COLUMN note text DEFAULT '', ALTER COLUMN note SET NOT NULL;
+
+-- unsafe (PostgreSQL ALTER TABLE): SET NOT NULL before the ADD COLUMN, which PostgreSQL runs first
+ALTER TABLE images ALTER COLUMN note SET NOT NULL, ADD COLUMN note text DEFAULT '';
+
+-- safe (PostgreSQL ALTER TABLE): SET NOT NULL of a column that is added as NOT NULL
+ALTER TABLE images ADD COLUMN note text NOT NULL DEFAULT '', ALTER COLUMN note SET NOT NULL;
+
+-- unsafe (GitLab batched migrations): a LIMIT in one part of a UNION
+INSERT INTO merged_tags (image_id, tags, updated_at)
+(SELECT id, tags, updated_at FROM images LIMIT 10) UNION ALL SELECT id, tags, updated_at FROM images;
+
+-- unsafe (GitLab batched migrations): a UNION without a LIMIT
+INSERT INTO merged_tags (image_id, tags, updated_at)
+SELECT id, tags, updated_at FROM images WHERE width > 9 UNION SELECT id, tags, updated_at FROM images WHERE height > 9;
+
+-- safe (GitLab batched migrations): a LIMIT in each part of a UNION, and one for all
+INSERT INTO merged_tags (image_id, tags, updated_at)
+(SELECT id, tags, updated_at FROM images LIMIT 10) UNION ALL (SELECT id, tags, updated_at FROM images LIMIT 10);
+INSERT INTO merged_tags (image_id, tags, updated_at)
+SELECT id, tags, updated_at FROM images UNION ALL SELECT id, tags, updated_at FROM images LIMIT 10;
+
+-- safe (GitLab batched migrations): an INTERSECT and an EXCEPT with few rows
+UPDATE images SET title = NULL WHERE id IN ((SELECT id FROM images LIMIT 10) INTERSECT SELECT image_id FROM merged_tags);
+UPDATE images SET title = NULL WHERE id IN (SELECT image_id FROM merged_tags INTERSECT (SELECT id FROM images LIMIT 10));
+UPDATE images SET title = NULL WHERE id IN ((SELECT id FROM images LIMIT 10) EXCEPT SELECT image_id FROM merged_tags);
+
+-- unsafe (GitLab batched migrations): an EXCEPT of few rows
+UPDATE images SET title = NULL WHERE id IN (SELECT id FROM images EXCEPT (SELECT image_id FROM merged_tags LIMIT 10));
+
+-- unsafe (GitLab batched migrations): a cross join with a subquery that has a LIMIT
+INSERT INTO merged_tags (image_id, tags, updated_at)
+SELECT images.id, images.tags, now() FROM (SELECT 1 LIMIT 1) AS one CROSS JOIN images;
+
+-- safe (GitLab batched migrations): joins by the key with a subquery that has a LIMIT
+INSERT INTO merged_tags (image_id, tags, updated_at)
+SELECT i.id, i.tags, now() FROM (SELECT id FROM images LIMIT 10) AS few JOIN images AS i ON i.id = few.id;
+INSERT INTO merged_tags (image_id, tags, updated_at)
+SELECT id, images.tags, now() FROM (SELECT id FROM images LIMIT 10) AS few JOIN images USING (id);
+
+-- unsafe (strong_migrations execute): a function that deletes, called in CREATE TABLE AS
+CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
+CREATE TABLE purged AS SELECT purge_all() AS number;
+
+-- safe (strong_migrations execute): a function that deletes, in CREATE TABLE AS without data
+CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
+CREATE TABLE purged AS SELECT purge_all() AS number WITH NO DATA;
+
+-- unsafe (strong_migrations execute): a function that deletes, called by a prepared statement
+CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
+PREPARE purge AS SELECT purge_all();
+EXECUTE purge;
+
+-- unsafe (strong_migrations execute): a function that deletes, called by a cursor
+CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
+DECLARE purge CURSOR FOR SELECT purge_all();
+FETCH ALL FROM purge;
+
+-- unsafe (strong_migrations execute): a function that deletes, called by a view of a view
+CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
+CREATE VIEW purge AS SELECT purge_all() AS number;
+CREATE VIEW purge_again AS SELECT number FROM purge;
+SELECT number FROM purge_again;
+
+-- safe (PostgreSQL ALTER TABLE): SET LOGGED of a table that is logged
+ALTER TABLE images SET LOGGED;
+
+-- unsafe (PostgreSQL ALTER TABLE): SET UNLOGGED, and SET LOGGED again
+ALTER TABLE images SET UNLOGGED;
+ALTER TABLE images SET LOGGED;
+
+-- safe (PostgreSQL CREATE TABLE): temporary tables by the name of their schema
+CREATE TEMPORARY TABLE found (id uuid) ON COMMIT DROP;
+INSERT INTO pg_temp.found (id) SELECT id FROM images LIMIT 10;
+DELETE FROM pg_temp.found;
+TRUNCATE pg_temp.found;
+DROP TABLE pg_temp.found;
+CREATE TABLE pg_temp.kept (id uuid);
+ALTER TABLE kept ADD COLUMN number double precision DEFAULT random();
+UPDATE pg_temp.kept SET id = NULL;
+
 -- BEFORE albums
 CREATE TABLE albums (
     id bigint GENERATED ALWAYS AS IDENTITY,
