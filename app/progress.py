@@ -58,8 +58,8 @@ class Progress:
         """Return whether a bar is shown."""
         return not self._bar.disable
 
-    def expect(self, total: int) -> None:
-        """Set how many there will be."""
+    def expect(self, total: int | None) -> None:
+        """Set how many there will be, or None if that is not known."""
         self._bar.total = total
 
     def advance(self, number: int = 1, label: str | None = None) -> None:

@@ -42,7 +42,13 @@ from app.migrations.session import Session
 from app.migrations.validation import faults
 from app.migrations.watch import Watch
 from app.migrations.yoyo_errors import ending_with_errors
-from app.migrations.yoyo_options import only_events_of, reject_many, reject_options, reject_unnamed
+from app.migrations.yoyo_options import (
+    only_events_of,
+    reject_many,
+    reject_options,
+    reject_unnamed,
+    rolls_back_one,
+)
 from app.schema.digest import Digest
 from app.schema.history import Entry, compare, renumbered, shipped
 from app.setting_sources import WARNED, unknown_names
@@ -330,6 +336,8 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             if entry.id in self._known
             and ((entry.id in chosen and entry.applied) or (not entry.applied and entry.unfinished))
         ]
+        if rolls_back_one():  # the one that yoyo chose may not be the last: it does not choose what is half done
+            names = names[:1]
         if not names:
             self.report("nothing to roll back", "nothing")
             return

@@ -110,7 +110,8 @@ class Backfill:
             self._migrator.report(
                 f"{self._id}: this role cannot see how far replicas are behind: grant pg_read_all_stats"
             )
-        with self._migrator.output.meter("backfill", "rows", self._plan.rows_expected, done) as self._meter:
+        total = self._plan.rows_expected if self._plan.rows_expected > done else None
+        with self._migrator.output.meter("backfill", "rows", total, done) as self._meter:
             while self._run_batch():
                 self._pace()
 
@@ -255,7 +256,7 @@ class Backfill:
 
     def _report(self, state: State, rows: int) -> None:
         done = state.rows_done + rows
-        self._meter.update(done, max(done, state.rows_expected))
+        self._meter.update(done, state.rows_expected if state.rows_expected > done else None)
 
     def _tell(self, text: str) -> None:
         if time.monotonic() - self._reported >= REPORT_INTERVAL:

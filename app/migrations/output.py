@@ -131,13 +131,11 @@ class Meter:
         self._started = self._told = monotonic()
         self.title = f"{output.migration}: {label}" if output.migration else label
 
-    def update(self, done: int, total: int | None = None) -> None:
-        """Set how much is done, and how much there is if that has changed."""
+    def update(self, done: int, total: int | None) -> None:
+        """Set how much is done, and how much there is, or None if that is not known."""
         step, self._done = done - self._done, done
-        if total is not None:
-            self._total = total
-        if self._total is not None:
-            self._bar.expect(self._total)
+        self._total = total
+        self._bar.expect(total)
         self._bar.advance(step)
         if not self._bar.has_bar and monotonic() - self._told >= LINE_INTERVAL:
             self._told = monotonic()

@@ -98,7 +98,7 @@ class Watch:
                     if total and self._migration and not self._output.is_metered:
                         meter = shown.enter_context(self._output.meter(label, unit, total, done))
                 if meter:
-                    meter.update(done)
+                    meter.update(done, total)
                 now = time.monotonic()
                 if self._migration and now - max(reported, self._migration[1]) >= REPORT_INTERVAL:
                     reported = now

@@ -91,6 +91,12 @@ def reject_options() -> None:
         reject_faults([str(fault) for fault in programs(Path(folder))])  # yoyo would run Python before any check
 
 
+def rolls_back_one() -> bool:
+    """Return whether the command is `yoyo rollback` without -r and --all, which rolls back the last migration only."""
+    given = command_line()
+    return getattr(given, "command_name", None) == "rollback" and not given.revision and not given.all
+
+
 def reject_many(names: Sequence[str], done: str, verb: str) -> None:
     """Raise CommandError if `yoyo unmark` or `yoyo reapply` would act on several migrations without --all.
 

@@ -67,7 +67,9 @@ class Effects:
     work: list[Work] = field(default_factory=list)
     fills: set[str] = field(default_factory=set)  # tables that it inserts rows into
     sources: set[str] = field(default_factory=set)  # tables that these rows come from
-    waits: bool = False  # for the end of all earlier transactions, without blocking others
+    # Without blocking others, it waits for the transactions with a lock on a table that conflicts with a mode.
+    waits: dict[str, str] = field(default_factory=dict)
+    waits_for_snapshots: bool = False  # also for each session that has one
     unread: str = ""  # why a part of it cannot be read
 
     def lock(self, relation: str, mode: str) -> None:
@@ -116,7 +118,9 @@ def _other(found: Effects, state: MigrationState, statement: Statement, version:
         case ast.IndexStmt(relation=relation):
             table = relation_name(relation)
             found.lock(table, SHARE_UPDATE_EXCLUSIVE if node.concurrent else SHARE)
-            found.waits = bool(node.concurrent)
+            if node.concurrent:
+                found.waits[table] = SHARE
+                found.waits_for_snapshots = True
             found.do("build", table, "" if node.accessMethod in {None, "btree"} else str(node.accessMethod))
         case ast.DropStmt():
             _drop(found, state, node)
@@ -192,17 +196,19 @@ def _drop(found: Effects, state: MigrationState, node: Any) -> None:
     for name in dropped_names(node):
         if node.removeType in {*TABLES, ObjectType.OBJECT_VIEW}:
             found.lock(name, ACCESS_EXCLUSIVE)
-            for other, table in state.catalog.tables.items():
-                for constraint in table.constraints.values():
+            for other, owner in state.catalog.tables.items():
+                for constraint in owner.constraints.values():
                     if constraint.kind == "fkey" and name in {other, constraint.target}:
                         found.lock(other, ACCESS_EXCLUSIVE)
                         found.lock(constraint.target, ACCESS_EXCLUSIVE)
         elif node.removeType == ObjectType.OBJECT_INDEX:
             short = name.rpartition(".")[2]
             mode = SHARE_UPDATE_EXCLUSIVE if node.concurrent else ACCESS_EXCLUSIVE
-            found.waits = found.waits or bool(node.concurrent)
             if short in state.catalog.indexes:
-                found.lock(state.catalog.indexes[short].table, mode)
+                table = state.catalog.indexes[short].table
+                found.lock(table, mode)
+                if node.concurrent:
+                    found.waits[table] = ACCESS_EXCLUSIVE
                 if not node.concurrent:  # otherwise no session uses the index any more when it is locked
                     found.lock(short, mode)
             elif not node.missing_ok:
@@ -240,7 +246,9 @@ def _reindex(found: Effects, state: MigrationState, node: Any, name: str) -> Non
     concurrently = is_concurrent(node)
     index = state.catalog.indexes.get(name)
     table = index.table if index else name
-    found.waits = concurrently
+    if concurrently:
+        found.waits[table] = ACCESS_EXCLUSIVE
+        found.waits_for_snapshots = True
     found.lock(table, SHARE_UPDATE_EXCLUSIVE if concurrently else SHARE)
     if index:
         found.lock(name, SHARE_UPDATE_EXCLUSIVE if concurrently else ACCESS_EXCLUSIVE)
@@ -302,7 +310,8 @@ def _alter_table(found: Effects, state: MigrationState, statement: Statement) ->
                 found.lock(target, SHARE_ROW_EXCLUSIVE)
         elif kind in {Alter.AT_AttachPartition, Alter.AT_DetachPartition}:
             found.lock(relation_name(definition.name), ACCESS_EXCLUSIVE)
-            found.waits = found.waits or bool(definition.concurrent)
+            if definition.concurrent:
+                found.waits[table] = ACCESS_EXCLUSIVE
         elif kind in {Alter.AT_AddInherit, Alter.AT_DropInherit}:
             found.lock(
                 relation_name(definition), SHARE_UPDATE_EXCLUSIVE if kind == Alter.AT_AddInherit else ACCESS_SHARE

@@ -1,6 +1,7 @@
 """Live state for a plan: rows, size and traffic of each table, and the sessions that hold locks now."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.migrations.connection import Connection, run
@@ -47,10 +48,11 @@ class Table:
 
 @dataclass(frozen=True)
 class LockHolder:
-    """A session or a prepared transaction that holds a lock: a row of find_lock_holders.sql."""
+    """A session or a prepared transaction that holds a lock, or queues for it: a row of find_lock_holders.sql."""
 
-    relation: str | None  # None: a transaction that a build CONCURRENTLY waits for
+    relation: str | None  # None: a session that has a snapshot
     mode: str
+    granted: bool  # False: it queues for the lock, and so do later sessions behind it
     process: int | None
     gid: str | None  # of a prepared transaction
     application: str
@@ -60,7 +62,9 @@ class LockHolder:
 
     def __str__(self) -> str:
         since = f", its transaction open for {self.seconds:,.0f} s" if self.seconds is not None else ""
-        holds = f" holds {self.mode} on {self.relation}" if self.relation else " has a transaction open"
+        holds = " has a transaction open"
+        if self.relation:
+            holds = f" {'holds' if self.granted else 'waits for'} {self.mode} on {self.relation}"
         if self.gid is not None:
             gid = self.gid.replace("'", "''")
             return f"prepared transaction '{gid}'{holds}{since}: ROLLBACK PREPARED or COMMIT PREPARED ends it"
@@ -86,18 +90,22 @@ class Live:
         return self.tables[table].rows if table in self.tables else 0
 
     def blockers(self, relation: str, mode: str) -> list[LockHolder]:
-        """Return the holders of locks on a table or index for which a lock in this mode would wait."""
-        found = [each for each in self.holders if each.relation == relation and each.mode in CONFLICTS[mode]]
-        return list({(each.process, each.gid): each for each in found}.values())
+        """Return the sessions for which a lock on a table or index in this mode would wait."""
+        return _each_once(each for each in self.holders if each.relation == relation and each.mode in CONFLICTS[mode])
 
     def writers(self, table: str) -> list[LockHolder]:
         """Return the transactions that have written the table, or any if it is "": batches would wait for them."""
         tables = {table} if table else self.tables
-        found = [each for each in self.holders if each.relation in tables and each.mode == "ROW EXCLUSIVE"]
-        return list({(each.process, each.gid): each for each in found}.values())
+        return _each_once(
+            each for each in self.holders if each.relation in tables and each.mode == "ROW EXCLUSIVE" and each.granted
+        )
 
-    def open_transactions(self) -> list[LockHolder]:
-        """Return the transactions that a build or a drop CONCURRENTLY would wait for."""
+    def users(self, relation: str, mode: str) -> list[LockHolder]:
+        """Return the transactions with a lock on a table that conflicts with this mode."""
+        return [each for each in self.blockers(relation, mode) if each.granted]
+
+    def snapshots(self) -> list[LockHolder]:
+        """Return the sessions with a snapshot."""
         return [each for each in self.holders if each.relation is None]
 
 
@@ -105,12 +113,15 @@ def read_live(connection: Connection) -> Live:
     """Read tables and locks. Raises psycopg.Error."""
     tables = {row[0]: Table(*row) for row in run(connection, "read_relations").fetchall()}
     holders = []
-    for relation, mode, process, gid, application, state, seconds, query in run(connection, "find_lock_holders"):
+    for relation, mode, granted, *session in run(connection, "find_lock_holders"):
+        process, gid, application, state, seconds, query = session
         text = one_line("\n".join(line for line in (query or "").splitlines() if not line.lstrip().startswith("--")))
         name = MODE_NAMES.get(mode or "", "")
         if relation is None or name:
             holders.append(
-                LockHolder(relation, name, process, gid, application or "", state or "", seconds, text[:MAX_QUERY])
+                LockHolder(
+                    relation, name, granted, process, gid, application or "", state or "", seconds, text[:MAX_QUERY]
+                )
             )
     return Live(connection.info.server_version // 10000, tables, _without_passing(connection, holders))
 
@@ -123,6 +134,11 @@ def measure_slowness(connection: Connection) -> float:
         run(connection, "measure_speed")
         times.append(time.perf_counter() - began)
     return min(times) / REFERENCE
+
+
+def _each_once(holders: Iterable[LockHolder]) -> list[LockHolder]:
+    """Return one lock of each session, and one that it holds if there is one."""
+    return list({(each.process, each.gid): each for each in sorted(holders, key=lambda each: each.granted)}.values())
 
 
 def _without_passing(connection: Connection, holders: list[LockHolder]) -> list[LockHolder]:

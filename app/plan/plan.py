@@ -3,6 +3,7 @@
 It reads the files, the history, the sizes, and the locks of other sessions, in a transaction that only reads.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from psycopg.errors import LockNotAvailable
 
 from app.errors import CommandError, UsageError
 from app.migrations import ledger, lock
+from app.migrations.backfill_batches import make_plan as make_backfill_plan
 from app.migrations.backfill_control import Progress, read_progress
 from app.migrations.connection import Connection, explain, reading, run, sentence
 from app.migrations.data_loss import count_rows
@@ -62,6 +64,7 @@ def make_plan(
             backfills = {each.id: each for each in read_progress(connection, folder, entries)}
             for migration in migrations:
                 _continue(migration, backfills.get(migration.id), folder)
+            _check_keys(connection, migrations, folder)
             _count_losses(connection, settings, migrations, folder)
             rejected = list(rejections(connection, operation, migrations, folder))
     except psycopg.Error as error:
@@ -161,6 +164,21 @@ def _continue(migration: PlannedMigration, progress: Progress | None, folder: Pa
         )
     if migration.seconds is not None and progress.rows_expected:
         migration.seconds *= max(0.0, 1 - progress.rows_done / progress.rows_expected)
+
+
+def _check_keys(connection: Connection, migrations: Sequence[PlannedMigration], folder: Path) -> None:
+    """Add to each backfill why it would stop at its table. A migration before it that names the table may change it."""
+    before = ""
+    for migration in migrations:
+        path = folder / f"{migration.id}.sql"
+        table = migration.backfill.rpartition(".")[2].strip('"')
+        if table and not migration.stops and not re.search(rf"\b{re.escape(table)}\b", before):
+            try:
+                make_backfill_plan(connection, path)
+            except CommandError as error:
+                reason = error.message.removeprefix(f"{migration.id}: ").rstrip(".")
+                migration.stops = f"{migration.id} would stop, because {reason}: {error.hint}"
+        before += path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _waiting(entry: Entry, progress: Progress | None) -> str:

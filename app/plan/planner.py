@@ -45,14 +45,8 @@ class Planner:
                 continue
             wanted = entry.id in names
             if wanted and self.operation == "apply":
-                is_read = not any(each.unknown for each in planned)
                 planned.append(self._migration(path, path, catalog))
                 planned[-1].phase = entry.phase
-                table = planned[-1].backfill.removeprefix("public.")
-                if is_read and table and table not in {*catalog.tables, *self.live.tables}:
-                    planned[
-                        -1
-                    ].stops = f"{entry.id} would stop, because there is no table {table}: correct `-- backfill: TABLE`"
             elif entry.applied or wanted:
                 _follow(catalog, path)
             if wanted and self.operation == "rollback":
@@ -90,7 +84,9 @@ class Planner:
             planned.measured = times is not None
             planned.unknown = _unknown(effects, has_times=times is not None)
             planned.work = [self._words(effects, work.kind, work.table) for work in effects.work]
-            planned.waits_for = self.live.open_transactions() if effects.waits else []
+            planned.waits_for = [user for each in effects.waits.items() for user in self.live.users(*each)]
+            if effects.waits_for_snapshots:
+                planned.waits_for += self.live.snapshots()
             if migration.backfill or line in loops:
                 planned.waits_for = self.live.writers(migration.backfill.removeprefix("public."))
             self.rows.fill(effects, migration.backfill.removeprefix("public."))
@@ -140,7 +136,8 @@ def _together(parts: Sequence[Effects]) -> Effects:
             whole.do(work.kind, work.table, work.method)
         whole.fills |= part.fills
         whole.sources |= part.sources
-        whole.waits = whole.waits or part.waits
+        whole.waits |= part.waits
+        whole.waits_for_snapshots = whole.waits_for_snapshots or part.waits_for_snapshots
         whole.unread = whole.unread or part.unread
     return whole
 

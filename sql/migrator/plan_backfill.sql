@@ -1,5 +1,6 @@
 -- plan_backfill: the table of a backfill, its estimated rows, whether it has a key of these columns, and three queries.
 -- The queries find the ranges of the batches. PostgreSQL writes them, because it quotes the names.
+-- The rows of a table that was never analyzed are those that the statistics of writes counted.
 -- The rows of a partitioned table are those of its partitions, because autovacuum does not analyze the table itself.
 -- A key has a valid index of these columns in this order, without conditions and expressions, and all of them ascending
 -- or all descending. No two rows have the same key: the columns contain those of a unique index. They are NOT NULL.
@@ -14,7 +15,9 @@ WITH target AS (
         oid,
         oid::regclass::text AS name,
         (
-            SELECT COALESCE(sum(GREATEST(part.reltuples, 0)), 0)
+            SELECT COALESCE(
+                sum(CASE WHEN part.reltuples >= 0 THEN part.reltuples ELSE pg_stat_get_live_tuples(part.oid) END), 0
+            )
             FROM (
                 SELECT pg_class.oid AS leaf
 

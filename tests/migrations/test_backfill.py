@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from multiprocessing.context import ForkServerProcess
@@ -538,6 +539,37 @@ def test_a_rollback_undoes_it_whole_or_half(url: str, folder: Path, sql: Sql) ->
     rollback(url, folder, ID)
     apply(url, folder)
     assert counts(sql) == [(1, 5000)]
+
+
+def test_a_plain_rollback_undoes_only_the_one_that_is_half_done(
+    url: str, folder: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 2)
+    monkeypatch.setattr(sys, "argv", ["yoyo", "rollback"])
+
+    for left in ([(0, 5000)], None):
+        with backend_on(url) as backend:
+            backend.rollback_migrations(backend.to_rollback(read_migrations(str(folder))))
+        assert (counts(sql) if sql("SELECT to_regclass('items')") != [(None,)] else None) == left
+
+
+def test_the_total_of_the_progress_is_not_less_than_what_is_done(
+    url: str, folder: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(url, folder, sql, 5000)
+    sql("SELECT pg_stat_force_next_flush()")
+    monkeypatch.setattr("app.migrations.output.LINE_INTERVAL", 0)
+    apply(url, folder)
+    assert f"{ID}: backfill: 1,000 of 5,000 rows, " in capsys.readouterr().out  # the table was never analyzed
+
+    rollback(url, folder, ID)
+    sql("ANALYZE items")
+    sql("INSERT INTO items SELECT number FROM generate_series(5001, 20000) AS number")
+    apply(url, folder)
+    lines = [line for line in capsys.readouterr().out.splitlines() if ": backfill: " in line]
+    assert all("left" in line if " of 5,000 rows" in line else " of " not in line for line in lines)
+    assert "left" not in lines[-1]
 
 
 def test_mark_tells_that_it_is_half_done(url: str, folder: Path, sql: Sql, capsys: pytest.CaptureFixture[str]) -> None:

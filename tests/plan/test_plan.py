@@ -4,11 +4,13 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.errors import LockNotAvailable
 from pydantic import SecretStr
 
 from app.errors import UsageError
@@ -27,6 +29,7 @@ from app.settings import Settings
 from tests.conftest import as_role, backend_on
 from tests.schema.test_migrations import FILES, FOLDER, IDS
 from tests.support import forked
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -180,19 +183,70 @@ def test_the_plan_waits_for_no_lock_and_writes_nothing(
     assert holder.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())").fetchone() == before
 
 
-def test_a_build_without_a_transaction_waits_for_open_transactions(
-    own: Settings, folder: Path, holder: psycopg.Connection
+CONCURRENT = {
+    "build": "CREATE INDEX CONCURRENTLY images_title_idx ON images (title);",
+    "rebuild": "REINDEX INDEX CONCURRENTLY images_created_at_id_idx;",
+    "drop": "DROP INDEX CONCURRENTLY IF EXISTS images_camera_idx;",
+}
+
+
+@pytest.mark.parametrize(
+    ("work", "waiting"),
+    [
+        ("SELECT FROM images", {"rebuild", "drop"}),
+        ("DELETE FROM images", {"build", "rebuild", "drop"}),
+        ("DELETE FROM images; PREPARE TRANSACTION 'deletes'", {"build", "rebuild", "drop"}),
+        ("SELECT FROM images FOR UPDATE", {"rebuild", "drop"}),
+        ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT", {"build", "rebuild"}),
+        ("DELETE FROM tokens", set()),
+    ],
+    ids=["reader", "writer", "prepared", "row lock", "snapshot", "other table"],
+)
+def test_what_is_concurrent_waits_for_the_transactions_of_its_table(
+    own: Settings, folder: Path, holder: psycopg.Connection, database: str, work: str, waiting: set[str]
 ) -> None:
-    header = "-- transactional: false\n"
-    build = "CREATE INDEX CONCURRENTLY images_title_idx ON images (title);"
-    add(folder, "index_title", build, "DROP INDEX CONCURRENTLY IF EXISTS images_title_idx;", header=header)
-    holder.execute("CREATE TEMPORARY TABLE written ()")
-    holder.execute("SELECT pg_sleep(1.05)")
+    """The migrator and PostgreSQL agree: the statement of each one that waits meets its lock_timeout."""
+    if "PREPARE" in work and holder.execute("SHOW max_prepared_transactions").fetchone() == ("0",):
+        pytest.skip("this server allows no prepared transactions")
+    holder.rollback()
+    for name, statement in CONCURRENT.items():
+        add(folder, f"{name}_index", statement, "VACUUM images;", header="-- transactional: false\n")
+    process = None if "PREPARE" in work else holder.info.backend_pid
+    for statement in work.split("; "):
+        holder.execute(statement.encode())
 
     plan = make_plan(own, folder=folder)
 
-    assert [each.process for each in plan.migrations[0].statements[0].waits_for] == [holder.info.backend_pid]
-    assert verdict_of(plan).level == "not now"
+    found = {each.id[5:].removesuffix("_index"): each.statements[0].waits_for for each in plan.migrations}
+    assert {name: {each.process for each in users} for name, users in found.items()} == {
+        name: {process} if name in waiting else set() for name in CONCURRENT
+    }
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '100ms'")
+        for name, statement in CONCURRENT.items():
+            with pytest.raises(LockNotAvailable) if name in waiting else nullcontext():
+                connection.execute(statement.encode())
+        if process is None:
+            connection.execute("ROLLBACK PREPARED 'deletes'")
+
+
+def test_a_session_that_queues_for_a_lock_blocks_too(
+    own: Settings, folder: Path, holder: psycopg.Connection, database: str
+) -> None:
+    call = "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+    add(folder, "create_trigger", f"CREATE TRIGGER skips BEFORE UPDATE ON images FOR EACH ROW {call};")
+    holder.execute("SELECT FROM images")  # the trigger does not wait for a reader
+    with psycopg.connect(database) as queue:
+        thread = threading.Thread(target=queue.execute, args=("LOCK TABLE images",))
+        thread.start()
+        wait_until(lambda: holder.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount)
+
+        [blocker] = make_plan(own, folder=folder).migrations[0].statements[0].locks[0].blockers
+
+        assert blocker.process == queue.info.backend_pid
+        assert f"process {blocker.process} (no application_name) waits for ACCESS EXCLUSIVE on images" in str(blocker)
+        holder.rollback()
+        thread.join()
 
 
 BLOCK = "-- transactional: false\n\nDO $$ BEGIN UPDATE images SET title = 'a' WHERE title = 'b'; COMMIT; END $$;\n"

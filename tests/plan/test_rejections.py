@@ -120,6 +120,20 @@ def test_a_backfill_whose_table_is_missing_is_a_reason(own: Settings, folder: Pa
     )
 
 
+def test_a_backfill_whose_table_or_key_has_gone_is_a_reason(
+    own: Settings, empty_database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(empty_database, folder, "killed", monkeypatch, own)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE items DROP CONSTRAINT items_pkey")
+        assert f"{ID} would stop, because items has no key (id): use the range of" in said(
+            make_plan(own, folder=folder)
+        )
+
+        connection.execute("ALTER TABLE items RENAME TO things")
+        assert f"{ID} would stop, because there is no table items: correct" in said(make_plan(own, folder=folder))
+
+
 def test_a_table_that_the_first_migration_rejects_is_a_reason(own: Settings, empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(CREATE_ALL.encode())

@@ -54,7 +54,7 @@ def test_what_it_cannot_tell_is_a_reason_for_care() -> None:
 
 
 def test_a_blocker_is_named_once_and_not_if_its_transaction_is_young() -> None:
-    old = LockHolder("images", "ACCESS SHARE", 1, None, "nightly", "active", 60.0, "")
+    old = LockHolder("images", "ACCESS SHARE", True, 1, None, "nightly", "active", 60.0, "")
     young, unknown = replace(old, process=2, seconds=0.5), replace(old, process=3, seconds=None)
     prepared = replace(old, process=None, gid="two", seconds=0.5)
     plan = plan_of(lock(0.1, blockers=[old, young, unknown]), lock(0.1, blockers=[old]), waits_for=[prepared, unknown])
