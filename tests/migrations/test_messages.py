@@ -141,7 +141,7 @@ def test_a_meter_tells_rate_and_time_left(said: Said, monkeypatch: pytest.Monkey
     for format in ("text", "json"):
         with Output(format).meter("building index", "blocks", total=1000, done=200) as meter:
             meter._started -= 2  # two seconds ago
-            meter.update(400)
+            meter.update(400, 1000)
 
     text, line = said.read().out.splitlines()
     assert text.startswith("building index: 400 of 1,000 blocks, 1")
@@ -163,7 +163,7 @@ def test_a_terminal_has_a_bar_that_lines_do_not_break(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "stderr", terminal)
     shown = Output()
     with shown.meter("building index", "blocks", total=10) as meter:
-        meter.update(5)
+        meter.update(5, 10)
         shown.report("a line")
 
     assert "building index" in terminal.getvalue()
