@@ -50,6 +50,7 @@ class State:
     rows_expected: int
     batch_size: int
     started_at: Any
+    key_order: list[str] | None
 
 
 def is_backfill(migration: Migration) -> bool:
@@ -119,6 +120,8 @@ class Backfill:
         """Record the start, unless an earlier run did. Its position is kept then. Return the rows that are done."""
         if not has_table(self._connection):
             run(self._connection, "create_backfills")
+        elif run(self._connection, "find_backfill_columns").fetchone() != (True,):
+            run(self._connection, "extend_backfills")
         if not self._continues(self._lock()):
             wait_for_writers(self._migrator, self._id, self._plan.table)
         with self._connection.transaction():
@@ -128,6 +131,14 @@ class Backfill:
                     raise BackfillStoppedError(
                         f"{self._id} was edited after {state.rows_done:,} rows were done.",
                         f"restore the file, or begin again: {SCHEMA} backfill cancel {self._id}, and then resume",
+                        ExitCode.ACTION_NEEDED,
+                    )
+                if state.key_order is not None and state.key_order != self._plan.key_order:
+                    before, now = (", ".join(each) for each in (state.key_order, self._plan.key_order))
+                    raise BackfillStoppedError(
+                        f"{self._id}: the order of the key of {self._plan.table} was {before}, and is {now} now, after "
+                        f"{state.rows_done:,} rows were done.",
+                        f"change it back, or begin again: {SCHEMA} backfill cancel {self._id}, and then resume",
                         ExitCode.ACTION_NEEDED,
                     )
                 if state.rows_done:
@@ -144,6 +155,7 @@ class Backfill:
                 position=first and first[0],
                 ends_at=last and last[0],
                 rows_expected=self._plan.rows_expected,
+                key_order=self._plan.key_order,
             )
             return 0
 

@@ -22,6 +22,7 @@ class Plan:
     reads_settings: bool  # in place of parameters
     table: str
     rows_expected: int
+    key_order: list[str]  # types and collations of the key's columns
     first_key: str
     last_key: str
     batch: str
@@ -91,11 +92,11 @@ def plan_of(connection: Connection, path: Path, table: str, sql: str, columns: S
     row = run(connection, "plan_backfill", table=table, columns=list(columns)).fetchone()
     if row is None:
         return None
-    name, rows_expected, has_key, *queries = row
+    name, rows_expected, has_key, key_order, *queries = row
     if not has_key:
         raise CommandError(
             f"{path.stem}: {name} has no key ({', '.join(columns)}).",
             "use the range of the primary key, or of NOT NULL columns that contain a unique key and have an index",
             ExitCode.ACTION_NEEDED,
         )
-    return Plan(sql.strip(), f"'{SETTING}1'" in sql, name, rows_expected, *queries)
+    return Plan(sql.strip(), f"'{SETTING}1'" in sql, name, rows_expected, key_order, *queries)

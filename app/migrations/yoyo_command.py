@@ -43,6 +43,11 @@ def main() -> int:
             raise UsageError(f"{INI} cannot be read: {one_line(str(error))}.") from error
         except BadConnectionURI as error:
             raise UsageError(f"--database: {error}.", "remove the option: the settings have the URL") from error
+        except ModuleNotFoundError as error:
+            if (_given().database or BACKEND).startswith(BACKEND):
+                raise
+            hint = "write postgresql+psycopg://..., or remove the option: the settings have the URL"
+            raise UsageError(f"--database: the driver {error.name} is not installed.", hint) from error
         except EOFError as error:
             raise UsageError(
                 "yoyo asks for a password, and there is no terminal.", "remove -p: the settings have it"

@@ -15,6 +15,7 @@ CREATE TABLE _yoyo_ledger_backfills (
     seconds double precision NOT NULL DEFAULT 0,
     started_at timestamptz,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    key_order text[],
     CONSTRAINT _yoyo_ledger_backfills_pkey PRIMARY KEY (migration_id),
     CONSTRAINT _yoyo_ledger_backfills_state_check CHECK (state IN ('running', 'paused', 'cancelled', 'done'))
 );
@@ -31,3 +32,6 @@ COMMENT ON COLUMN _yoyo_ledger_backfills.position IS
 
 COMMENT ON COLUMN _yoyo_ledger_backfills.ends_at IS
     'Key of the last row when the backfill started. Later rows are written by the triggers or the code of the release.';
+
+COMMENT ON COLUMN _yoyo_ledger_backfills.key_order IS
+    'Order of the columns of the key when the backfill started: types and collations. Null: started by an older release.';

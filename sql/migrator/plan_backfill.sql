@@ -7,6 +7,8 @@
 -- * first_key and last_key return the first and the last key of the table as an array of texts, or no row.
 -- * batch has the parameters: the first key of the batch, the last key of all, and a number of rows. It returns the last
 --   row of that many and the row before it, each as its number from 1 and its key.
+-- key_order has the type and the collation of each column of the key. With another one, the recorded position would be
+-- at another place. Integers of all sizes have the same order, and so have text and varchar.
 -- It returns no row if there is no such table.
 -- :table    name of the table, as in SQL.
 -- :columns  names of the key's columns, an array.
@@ -68,6 +70,18 @@ SELECT
     target.rows_expected,
     EXISTS (SELECT FROM indexes WHERE columns = :columns::text[] AND is_not_null AND has_one_direction)
     AND EXISTS (SELECT FROM indexes WHERE columns <@ :columns::text[] AND is_not_null AND indisunique) AS has_key,
+    (
+        SELECT
+            array_agg(
+                CASE
+                    WHEN atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
+                    WHEN atttypid = 'varchar'::regtype THEN 'text'
+                    ELSE format_type(atttypid, NULL)
+                END || COALESCE(' ' || NULLIF(attcollation, 0)::regcollation::text, '') ORDER BY number
+            )
+        FROM unnest(:columns::text[]) WITH ORDINALITY AS given (name, number)
+        JOIN pg_attribute ON attrelid = target.oid AND attname = given.name
+    ) AS key_order,
     format('SELECT ARRAY[%s] FROM %s ORDER BY %s LIMIT 1', texts, target.name, names) AS first_key,
     format('SELECT ARRAY[%s] FROM %s ORDER BY %s LIMIT 1', texts, target.name, descending) AS last_key,
     format(

@@ -5,9 +5,10 @@
 -- :position       key of the first row, null if the table is empty.
 -- :ends_at        key of the last row, null if the table is empty.
 -- :rows_expected  estimated number of rows.
+-- :key_order      types and collations of the key's columns.
 INSERT INTO _yoyo_ledger_backfills
-    (migration_id, state, sha256, table_name, position, ends_at, rows_expected, started_at)
-VALUES (:migration_id, 'running', :sha256, :table, :position, :ends_at, :rows_expected, clock_timestamp())
+    (migration_id, state, sha256, table_name, position, ends_at, rows_expected, started_at, key_order)
+VALUES (:migration_id, 'running', :sha256, :table, :position, :ends_at, :rows_expected, clock_timestamp(), :key_order)
 ON CONFLICT (migration_id) DO UPDATE
 SET
     state = EXCLUDED.state,
@@ -20,4 +21,5 @@ SET
     batches = 0,
     seconds = 0,
     started_at = EXCLUDED.started_at,
+    key_order = EXCLUDED.key_order,
     updated_at = clock_timestamp();

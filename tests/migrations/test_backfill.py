@@ -614,6 +614,24 @@ def test_an_edited_file_does_not_continue(url: str, folder: Path, sql: Sql, caps
     assert counts(sql) == [(0, 2000), (1, 3000)]
 
 
+def test_a_key_of_another_order_does_not_continue(
+    url: str, folder: Path, sql: Sql, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 2)
+    sql("ALTER TABLE items ALTER COLUMN id TYPE text")  # "3001" would be the position among texts
+
+    with pytest.raises(SystemExit):
+        apply(url, folder)
+    assert f"{ID}: the order of the key of items was integer, and is text " in capsys.readouterr().err
+
+    sql("ALTER TABLE items ALTER COLUMN id TYPE integer USING id::integer")  # the order of bigint
+    sql("ALTER TABLE _yoyo_ledger_backfills DROP COLUMN key_order")  # an earlier release made the table
+    apply(url, folder)
+    assert counts(sql) == [(1, 5000)]
+    assert sql("SELECT key_order FROM _yoyo_ledger_backfills") == [(None,)]
+
+
 def test_stock_yoyo_runs_one_that_reads_settings_for_all_rows(url: str, tmp_path: Path, sql: Sql) -> None:
     fill = FILL.replace("$1", f"{setting(1, '0')}::bigint").replace("$2", f"{setting(2, '99999')}::bigint")
     folder = write(tmp_path, fill)

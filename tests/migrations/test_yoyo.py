@@ -40,6 +40,7 @@ def test_wrong_usage_is_told_in_the_words_of_yoyo(command: str) -> None:
         ("yoyo --help >&-", 3, "cannot write to stdout: Bad file descriptor."),
         ("yoyo --help > /dev/full", 3, "cannot write to stdout: No space left on device."),
         ("setsid --wait yoyo list -p < /dev/null", 2, "yoyo asks for a password, and there is no terminal."),
+        ("yoyo list -d postgresql://127.0.0.1:1/x", 2, "--database: the driver psycopg2 is not installed."),
         ("yoyo list -d frob", 2, "--database: No scheme specified in connection URI 'frob'."),
         ("yoyo list -c ../broken.ini", 2, "yoyo.ini cannot be read: File contains no section headers."),
     ],
