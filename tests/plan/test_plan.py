@@ -285,7 +285,7 @@ def test_a_backfill_holds_its_locks_for_a_batch() -> None:
 
     _hold(migration)
 
-    assert (migration.seconds, statement.locks[0].seconds) == (100.0, 0.5)
+    assert (migration.seconds, statement.locks[0].seconds) == (100.0, 0.05)
 
 
 def test_what_cannot_be_read_is_said(own: Settings, folder: Path) -> None:
