@@ -21,19 +21,25 @@ PARALLEL SAFE
 AS $$
 DECLARE
     pages CONSTANT bigint := pg_relation_size('image_words') / current_setting('block_size')::bigint;
+    -- four rows of each page, as one text, because that takes a third less time than to make each place
+    places CONSTANT tid[] := (
+        SELECT
+            '{' || string_agg(
+                format('"(%1$s,%2$s)","(%1$s,%3$s)","(%1$s,%4$s)","(%1$s,%5$s)"', page, line, line + 1, line + 2, line + 3),
+                ','
+            ) || '}'
+        FROM (
+            SELECT (hashint4extended(number, 0) & 2147483647) * pages >> 31 AS page, 1 + number % 8 AS line
+            FROM generate_series(1, 100) AS number
+        ) AS chosen
+    );
     share float8;
     matches float8;
 BEGIN
     SELECT avg((image_words.words @@ query)::integer)
     INTO share
     FROM image_words
-    WHERE ctid = ANY (
-        ARRAY(
-            SELECT format('(%s,%s)', (hashint4extended(number, 0) & 2147483647) * pages >> 31, line)::tid
-            FROM generate_series(1, 100) AS number
-            CROSS JOIN generate_series(1 + number % 8, 4 + number % 8) AS line
-        )
-    );
+    WHERE ctid = ANY (places);
 
     SELECT share * reltuples / relpages * pages
     INTO matches

@@ -3,7 +3,7 @@
 -- in the title, then in the tags, in the file name, and in the description. Equal images are in the order of the
 -- newest-first list. The terms do not count: each match has all of them. At most the newest 1,000 matches are
 -- compared. There are three ways to them:
--- * If at least one in 20 of the newest 500 images matches, read the words of the newest 5,000.
+-- * If at least one in 20 of the newest 200 images matches, read the words of the newest 5,000.
 -- * Otherwise read on until 1,000 match. It stops after as many images as the index would find. images_rows_to_walk
 --   estimates this number.
 -- * Find all matches with the index of words. This runs if the second way does not find 1,000, or probably would not.
@@ -16,7 +16,7 @@
 -- $7 bigint                maximum of rows
 -- $8 text[]                the terms: tag:..., type:...; may be empty
 -- $9 text                  words as people write them (images_word_query)
--- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. The first way reads 5,500 rows. Not
+-- Index: image_words_pkey, then image_words_words_idx. images_pkey for each image. The first way reads 5,200 rows. Not
 -- bounded: words that many images have, but fewer than 1,000 of as many of the newest. All their matches are sorted.
 -- example a common word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', 'harbour'
 -- example a rare word: 'infinity', md5('')::uuid, '-infinity', 2, 'infinity', md5('')::uuid, 50, '{}', '777777'
@@ -42,14 +42,14 @@ whole_words (query) AS MATERIALIZED (
 ),
 
 matches_are_near (yes) AS MATERIALIZED (
-    SELECT count(*) >= 25
+    SELECT count(*) >= 10
     FROM (
         SELECT words
         FROM image_words
         WHERE (created_at, image_id) < ($1, $2)
             AND created_at >= $3
         ORDER BY created_at DESC, image_id DESC
-        LIMIT 500
+        LIMIT 200
     ) AS newest
     WHERE words @@ (SELECT query FROM sought)
 ),

@@ -1,8 +1,8 @@
 -- list_images_by_words: returns a page of the newest-first list of images that match words, for GET /v1/images?q=.
 -- There are three ways, and each is slow if another is fast:
--- * Read the words of the newest images, and skip those that do not match. This is fast if at least one in 10 of the
---   first images matches. It stops after 100 images for each.
--- * If few of the first match, or the first way does not fill the page, read on. It stops after as many images as the
+-- * Read the words of the newest images, and skip those that do not match. This is fast if many of the first match. It
+--   runs if one of the first 4 for each image of the page does, and stops after 100 for each.
+-- * If none of the first match, or the first way does not fill the page, read on. It stops after as many images as the
 --   index would find. images_rows_to_walk estimates this number.
 -- * Find all matches with the index of words, and sort them. This runs if the second way does not fill the page, or
 --   probably would not. The function images_index_query decides whether the index is asked for the last word too.
@@ -51,7 +51,7 @@ matches_are_near (yes) AS MATERIALIZED (
                 WHERE (created_at, image_id) < ($1, $2)
                     AND created_at >= $3
                 ORDER BY created_at DESC, image_id DESC
-                LIMIT 10 * $4::bigint
+                LIMIT 4 * $4::bigint
             ) AS walked
             WHERE words @@ (SELECT query FROM sought)
         )
@@ -82,7 +82,7 @@ matches_are_rare (yes) AS MATERIALIZED (
                 WHERE (created_at, image_id) < ($1, $2)
                     AND created_at >= $3
                 ORDER BY created_at DESC, image_id DESC
-                LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $4
+                LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 4 END * $4
             )
         END
 ),

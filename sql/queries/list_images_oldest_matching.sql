@@ -1,7 +1,7 @@
 -- list_images_oldest_matching: returns a page of the oldest-first list of images with all given terms and words. It
 -- is for GET /v1/images?sort=oldest with tag, content_type or q.
 -- There are three ways, as in list_images_by_words. It reads the words of the oldest images, and skips those that do not
--- match. If few of the first match, or the page is not full, it reads further images: as many as the index of words would
+-- match. If none of the first match, or the page is not full, it reads further images: as many as the index of words would
 -- find. If the page is still not full, it finds all matches with the index, and sorts them. It decides while it runs.
 -- OFFSET 0 keeps the position out of the look-up. Otherwise the planner would scan another index in full.
 -- $1 timestamptz, $2 uuid  the page begins after this position; '-infinity' or similar for the first page
@@ -44,7 +44,7 @@ matches_are_near (yes) AS MATERIALIZED (
                 WHERE (created_at, image_id) > ($1, $2)
                     AND (created_at, image_id) < ($3, $4)
                 ORDER BY created_at, image_id
-                LIMIT 10 * $5::bigint
+                LIMIT 4 * $5::bigint
             ) AS walked
             WHERE words @@ (SELECT query FROM sought)
         )
@@ -76,7 +76,7 @@ matches_are_rare (yes) AS MATERIALIZED (
                 WHERE (created_at, image_id) > ($1, $2)
                     AND (created_at, image_id) < ($3, $4)
                 ORDER BY created_at, image_id
-                LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 10 END * $5
+                LIMIT 1 OFFSET CASE WHEN (SELECT yes FROM matches_are_near) THEN 100 ELSE 4 END * $5
             )
         END
 ),
