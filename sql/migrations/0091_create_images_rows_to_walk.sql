@@ -25,11 +25,11 @@ DECLARE
     places CONSTANT tid[] := (
         SELECT
             '{' || string_agg(
-                format('"(%1$s,%2$s)","(%1$s,%3$s)","(%1$s,%4$s)","(%1$s,%5$s)"', page, line, line + 1, line + 2, line + 3),
+                format('"(%1$s,%2$s)","(%1$s,%3$s)","(%1$s,%4$s)","(%1$s,%5$s)"', block, line, line + 1, line + 2, line + 3),
                 ','
             ) || '}'
         FROM (
-            SELECT (hashint4extended(number, 0) & 2147483647) * pages >> 31 AS page, 1 + number % 8 AS line
+            SELECT (hashint4extended(number, 0) & 2147483647) * pages >> 31 AS block, 1 + number % 8 AS line
             FROM generate_series(1, 100) AS number
         ) AS chosen
     );

@@ -29,7 +29,7 @@ async def pages(client: httpx.AsyncClient, **query: str | int) -> list[str]:
 async def test_the_title_counts_most_then_tags_file_name_and_description(
     client: httpx.AsyncClient, connection: psycopg.Connection, others: int
 ) -> None:
-    """If 25 of the newest 500 images match, they are read. Otherwise the index finds the matches."""
+    """If 10 of the newest 200 images match, they are read. Otherwise the index finds the matches."""
     insert(connection, filename="1", title="The harbour")
     insert(connection, filename="2", tags=["harbour"])
     insert(connection, filename="3 harbour")
