@@ -2,10 +2,14 @@
 
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import psycopg
 
@@ -22,10 +26,12 @@ from app.project import current
 from app.review import measured_times, releases, scratch
 from app.review.compare import compare
 from app.review.report import render, report
-from app.review.review import STAGES, Reviewed
+from app.review.review import STAGES, Report, Reviewed
 from app.review.review import review as review_migrations
 from app.review.second_version import MAX_ROWS, oldest
 from app.settings import ReviewSettings, read_review_settings, read_settings
+
+Measured = tuple[list[Reviewed], str]  # and the version of PostgreSQL
 
 
 def review(
@@ -53,12 +59,19 @@ def review(
     if not chosen:
         note("nothing is pending: name the migrations to review")
         return ExitCode.DONE
-    found, allowed = check.findings_and_allowed(folder.parent)
-    reviewed, server = _measure(settings, paths, chosen, rows)
     older = oldest() if with_older and settings.review_database_url is None else None
-    if older is not None:
-        note(f"running the same on PostgreSQL {older}")
-        compare(reviewed, *_measure(settings, paths, chosen, min(rows, MAX_ROWS), older))
+    with _interruptible(), _Beside(settings, paths, chosen, rows, older) as beside:
+        found, allowed = check.findings_and_allowed(folder.parent)
+        with Progress("stages", len(chosen) * len(STAGES)) as progress:
+
+            def show(migration: str, stage: str) -> None:
+                if stage == STAGES[0] and not progress.has_bar:
+                    note(f"reviewing {migration}")
+                progress.advance(label=f"{migration}: {stage}")
+
+            reviewed, server = _measure(settings, paths, chosen, rows, show)
+        if done := beside.result():
+            compare(reviewed, *done)
     if save:
         note(f"saved the times to {measured_times.save(folder.parent, reviewed, server)}")
     for each in reviewed:
@@ -73,10 +86,9 @@ def review(
     return ExitCode.FAILED if outcome.is_unknown else ExitCode.DONE
 
 
-def _measure(
-    settings: ReviewSettings, paths: Sequence[Path], chosen: set[str], rows: int, version: int = scratch.LATEST
-) -> tuple[list[Reviewed], str]:
-    """Return the measured migrations, and the version of PostgreSQL. There is traffic only on the latest version."""
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the first signal end the statement that runs, so that the scratch databases are dropped."""
     logging.getLogger("psycopg").disabled = True  # its warnings about statements that Ctrl+C has cancelled
     interruptions: list[int] = []
 
@@ -84,31 +96,86 @@ def _measure(
         interruptions.append(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # cancel the statement, drop the scratch database
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
-        with (
-            scratch.scratch(settings, version) as database,
-            Progress("stages", len(chosen) * len(STAGES)) as progress,
-        ):
-
-            def show(migration: str, stage: str) -> None:
-                if stage == STAGES[0] and not progress.has_bar:
-                    note(f"reviewing {migration}")
-                progress.advance(label=f"{migration}: {stage}")
-
-            release = releases.present(paths[0].parent.parent)
-            is_latest = version == scratch.LATEST
-            reviewed = review_migrations(
-                database, paths, chosen, rows, release, releases.previous, show, with_trial=is_latest
-            )
-            return reviewed, str(database.connection.info.parameter_status("server_version"))
+        yield
     except (psycopg.Error, CommandError) as error:
         if interruptions:  # it hit the cleaning up after the interruption
             raise KeyboardInterrupt from error
         if isinstance(error, CommandError):
             raise
         raise CommandError(f"the review failed: {explained(error).rstrip('.')}.") from error
+
+
+def _measure(
+    settings: ReviewSettings,
+    paths: Sequence[Path],
+    chosen: set[str],
+    rows: int,
+    show: Report,
+    version: int = scratch.LATEST,
+    began: Callable[[scratch.Database], None] | None = None,
+) -> Measured:
+    """Return the measured migrations, and the version of PostgreSQL. There is traffic only on the latest version."""
+    with scratch.scratch(settings, version) as database:
+        if began:
+            began(database)
+        release, previous = releases.present(paths[0].parent.parent), releases.previous
+        is_latest = version == scratch.LATEST
+        if not is_latest:  # of its queries, only those that fail count
+            release, previous = releases.with_few_examples(release), releases.shorter_previous
+        reviewed = review_migrations(database, paths, chosen, rows, release, previous, show, with_trial=is_latest)
+        return reviewed, str(database.connection.info.parameter_status("server_version"))
+
+
+class _StoppedError(Exception):
+    """The review beside this one has ended early."""
+
+
+class _Beside:
+    """Review of the same migrations on an older version of PostgreSQL, in a thread while the first review runs.
+
+    It has a server of its own, so each measures only its own work. Without a version, it does nothing.
+    """
+
+    def __init__(
+        self, settings: ReviewSettings, paths: Sequence[Path], chosen: set[str], rows: int, version: int | None
+    ) -> None:
+        self._database: scratch.Database | None = None
+        self._is_stopping = False
+        self._pool = ThreadPoolExecutor(1)
+        self._future: Future[Measured] | None = None
+        if version is not None:
+            few = min(rows, MAX_ROWS)
+            self._future = self._pool.submit(
+                _measure, settings, paths, chosen, few, self._continue, version, self._begin
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._is_stopping = True
+        while self._future and not self._future.done():
+            if self._database:
+                with suppress(psycopg.Error):
+                    self._database.connection.cancel_safe()
+            wait([self._future], 0.2)
+        self._pool.shutdown()
+
+    def result(self) -> Measured | None:
+        """Return its result when it has ended. Raises the error that has ended it."""
+        return self._future.result() if self._future else None
+
+    def _begin(self, database: scratch.Database) -> None:
+        self._database = database
+
+    def _continue(self, *_: str) -> None:
+        if self._is_stopping:
+            raise _StoppedError
 
 
 def _chosen(names: Sequence[str], known: Sequence[str]) -> set[str]:

@@ -20,10 +20,8 @@ from app.lint.nodes import (
     functions_in,
     is_always,
     is_temporary,
-    qualified,
     qualified_name,
     relation_name,
-    rename_keys,
     replaced,
     split_name,
     type_of,
@@ -97,7 +95,12 @@ class Catalog:
             dict(self.enums),
         )
 
-    def _routine_key(self, name: str, arguments: tuple[str, ...]) -> str:
+    @property
+    def by_type(self) -> tuple[dict[str, Any], ...]:
+        """Return what is known of enums and domains, each by the name of the type."""
+        return self.types, self.enums, self.domains, self.domain_defaults
+
+    def routine_key(self, name: str, arguments: tuple[str, ...]) -> str:
         """Return the key of a routine. A second one of its name, with other parameters, has them in its key."""
         known = self.routines.get(name)
         return name if known is None or known.arguments == arguments else f"{name}({', '.join(arguments)})"
@@ -119,7 +122,10 @@ class Catalog:
         return [index for index in self.indexes.values() if index.table == table]
 
     def apply(self, node: Any, created_by: str) -> None:
-        """Apply a statement to the model. A statement that changes nothing in it is ignored."""
+        """Apply a statement to the model. A statement that changes nothing in it is ignored.
+
+        app.lint.changes.apply() also applies those that change other objects too.
+        """
         match node:
             case ast.CreateStmt():
                 self._create(node, created_by)
@@ -139,15 +145,11 @@ class Catalog:
             case ast.AlterTableStmt(relation=relation):
                 for command in node.cmds or ():
                     self.alter(relation_name(relation), command, created_by)
-            case ast.RenameStmt():
-                self._rename(node)
-            case ast.AlterObjectSchemaStmt(relation=ast.RangeVar(relname=str(name)) as relation):
-                self._move(relation_name(relation), qualified(node.newschema, name))
             case ast.DropStmt():
                 self._drop(node)
             case ast.CreateFunctionStmt():
                 routine = routine_of(node, created_by)
-                self.routines[self._routine_key(qualified_name(node.funcname), routine.arguments)] = routine
+                self.routines[self.routine_key(qualified_name(node.funcname), routine.arguments)] = routine
             case ast.CreateTrigStmt(relation=relation):
                 trigger = trigger_of(node, created_by)
                 self.triggers[relation_name(relation), trigger.name] = trigger
@@ -331,46 +333,11 @@ class Catalog:
         if known:
             self.tables[table].columns[column] = replace(known, **changes)
 
-    def _rename(self, node: Any) -> None:
-        old, new = node.subname, node.newname
-        table = relation_name(node.relation) if node.relation else ""
-        known = self.tables.get(table)
-        if node.renameType == ObjectType.OBJECT_COLUMN and known and old in known.columns:
-            known.columns = {new if k == old else k: v for k, v in known.columns.items()}
-            known.columns[new] = replace(known.columns[new], name=new)
-            for name, each in list(known.constraints.items()):
-                known.constraints[name] = replace(each, columns=replaced(each.columns, old, new))
-            for index in self.indexes_of(table):
-                mentioned = frozenset(replaced(tuple(index.mentioned), old, new))
-                renamed = replace(index, columns=replaced(index.columns, old, new), mentioned=mentioned)
-                self.indexes[index.name] = renamed
-        elif node.renameType == ObjectType.OBJECT_TABCONSTRAINT and known and old in known.constraints:
-            known.constraints[new] = replace(known.constraints.pop(old), name=new)
-            if old in self.indexes:
-                self.indexes[new] = replace(self.indexes.pop(old), name=new)
-        elif node.renameType == ObjectType.OBJECT_INDEX or table in self.indexes:
-            index_name = node.relation.relname if node.relation else ""
-            if index_name in self.indexes:
-                self.indexes[new] = replace(self.indexes.pop(index_name), name=new)
-        elif node.renameType in RELATIONS:
-            self._move(table, qualified(node.relation.schemaname, new))
-
-    def _move(self, old: str, new: str) -> None:
-        if old in self.tables:
-            self.tables[new] = self.tables.pop(old)
-            for each in (self.rights, self.policies):
-                rename_keys(each, old, new)
-            self.row_security = {new if name == old else name for name in self.row_security}
-            for index in self.indexes_of(old):
-                self.indexes[index.name] = replace(index, table=new)
-            for key in [key for key in self.triggers if key[0] == old]:
-                self.triggers[new, key[1]] = replace(self.triggers.pop(key), table=new)
-
     def _drop_routine(self, node: Any) -> None:
         name, arguments = qualified_name(node.objname), argument_types(node.objargs)
         others = sorted(key for key in self.routines if key.startswith(f"{name}("))
-        if others and not node.args_unspecified and self._routine_key(name, arguments) in others:
-            self.routines.pop(self._routine_key(name, arguments))
+        if others and not node.args_unspecified and self.routine_key(name, arguments) in others:
+            self.routines.pop(self.routine_key(name, arguments))
             return
         self.routines.pop(name, None)
         if others:

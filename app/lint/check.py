@@ -168,6 +168,7 @@ class Check:
             for fault in migration_faults(up, parsed[name]):
                 if not _restores(path):
                     self._add(path, fault)
+            catalog = up.catalog
             twin = f"{path.stem}.rollback.sql"
             if twin in parsed:
                 down = MigrationState(twin, catalog.copy(), uses, before, in_transaction)

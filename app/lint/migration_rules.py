@@ -14,6 +14,7 @@ from pglast.enums import VariableSetKind
 
 from app.lint import changes
 from app.lint.alter_table_rules import alter_table_faults
+from app.lint.branches import Branches
 from app.lint.definition_rules import definition_faults, foreign_key_faults
 from app.lint.dynamic import is_guess
 from app.lint.existence_rules import existence_faults
@@ -29,6 +30,7 @@ from app.lint.object_rules import object_faults
 from app.lint.operation_rules import operation_faults
 from app.lint.parameter_rules import parameter_faults
 from app.lint.parser import Statement
+from app.lint.queue_rules import queue_faults
 from app.lint.release_rules import release_faults
 from app.lint.replication_rules import replication_faults
 from app.lint.right_rules import right_faults
@@ -70,7 +72,9 @@ def migration_faults(state: MigrationState, statements: Iterable[Statement]) -> 
 
 def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
     hidden: set[int] = set()
+    branches = Branches(state)
     for statement in _with_calls(state, statements):
+        branches.enter(statement.arms)
         yield from _settings(statement)
         yield from server_faults(statement)
         yield from transaction_faults(state, statement)
@@ -98,6 +102,7 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
             yield from right_faults(state, statement)
             yield from routine_faults(state, statement)
             yield from trigger_faults(state, statement)
+            yield from queue_faults(state, statement)
             yield from release_faults(state, statement)
             note_writes(state, statement)
             changes.apply(state.catalog, statement.node, state.file)
@@ -106,6 +111,7 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
         if line not in hidden and (why := _hidden_change(state, statement)):
             hidden.add(line)
             yield Fault(line, "hidden-ddl", why)
+    branches.enter(())
     yield from write_faults(state)
     yield from (fault for fault, stays in state.pending if stays())
 
@@ -115,11 +121,11 @@ def _with_calls(state: MigrationState, statements: Iterable[Statement]) -> Itera
     for statement in statements:
         yield statement
         if _calls(statement.node) and not statement.unreadable and not only_explains(statement.node):
-            yield from texts_run(state.catalog, statement)
+            yield from (replace(each, arms=statement.arms) for each in texts_run(state.catalog, statement))
             for_each_row = not statement.in_batches and calls_for_many_rows(state, statement)
             for each in called(state.catalog, statement):
                 yield replace(each, in_loop=True) if for_each_row else each
-                yield from texts_run(state.catalog, each)
+                yield from (replace(text, arms=each.arms) for text in texts_run(state.catalog, each))
 
 
 def _calls(node: Any) -> bool:

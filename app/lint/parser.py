@@ -21,6 +21,13 @@ ALLOW = re.compile(r"--\s*allow\s*:(.*)", re.IGNORECASE)
 OPENING = re.compile(r"\$[^$]*\$|[eE]?'")
 
 
+class Arm(NamedTuple):
+    """One of the branches of an IF, of a CASE, or of a block with EXCEPTION. Only one of them runs."""
+
+    fork: int
+    number: int
+
+
 @dataclass(frozen=True)
 class Statement:
     """One statement. `line` is its first line in the file, and `block` is the line of the DO that contains it."""
@@ -35,6 +42,7 @@ class Statement:
     in_batches: bool = False  # in a loop of the DO that commits
     commit: int | None = None  # the line of the first COMMIT or ROLLBACK in a DO
     trapped_commit: int | None = None  # the same, in a block with EXCEPTION
+    arms: tuple["Arm", ...] = ()  # the branches around it, the outermost first
     reader: str = ""  # the function of PostgreSQL that runs it, and only lets it read
 
     @cached_property
@@ -142,7 +150,8 @@ def plpgsql_statements(tree: Any, first: int, block: int, node: Any) -> Iterator
     variables = constants(tree)
     for query in _queries(tree, 1):
         for each in _read_query(query, first + query.line - 1, block, node, variables):
-            yield replace(each, in_loop=query.in_loop, in_batches=query.in_batches)
+            place = query.place
+            yield replace(each, in_loop=place.in_loop, in_batches=place.in_batches, arms=place.arms)
 
 
 def ends_transaction(tree: Any) -> bool:
@@ -161,6 +170,22 @@ def plpgsql_variables(tree: Any) -> Iterator[str]:
 
 LOOPS = {f"PLpgSQL_stmt_{kind}" for kind in ("loop", "while", "fori", "fors", "forc", "foreach_a", "dynfors")}
 ENDS = {"PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback"}
+OTHERS = ("else_body", "elsif_list", "case_when_list", "exceptions")  # parts of a statement with several branches
+BODIES = {"then_body", "else_body", "else_stmts", "stmts", "action", "body"}  # of the branches
+NUMBERS = count()
+
+
+class _Place(NamedTuple):
+    """Place in a PL/pgSQL parse tree."""
+
+    kind: str = ""
+    in_loop: bool = False
+    in_batches: bool = False
+    arms: tuple[Arm, ...] = ()
+    fork: int | None = None  # the IF, CASE or block whose branches are below
+
+
+TOP = _Place()
 
 
 class _Query(NamedTuple):
@@ -169,28 +194,33 @@ class _Query(NamedTuple):
     text: str
     line: int  # of the body, from 1
     mode: int
-    in_loop: bool
-    in_batches: bool
+    place: _Place
 
 
-def _queries(
-    tree: Any, line: int, kind: str = "", *, in_loop: bool = False, in_batches: bool = False
-) -> Iterator[_Query]:
+def _queries(tree: Any, line: int, place: _Place = TOP) -> Iterator[_Query]:
     if isinstance(tree, list):
         for each in tree:
-            yield from _queries(each, line, kind, in_loop=in_loop, in_batches=in_batches)
+            yield from _queries(each, line, place)
     elif isinstance(tree, dict):
         line = tree.get("lineno", line)
+        kind = place.kind
         for name, each in tree.items():
             if name == "PLpgSQL_expr":
                 mode = -1 if kind == "execute" else each.get("parseMode", 0)
-                yield _Query(each["query"], line, mode, in_loop, in_batches)
+                yield _Query(each["query"], line, mode, place)
             else:
                 executed = name == "query" and kind in {"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"}
-                below = "execute" if executed else name if name.startswith("PLpgSQL") else kind
                 loops = name == "body" and kind in LOOPS
-                commits = in_batches or (loops and _end_of_transaction(each, line) is not None)
-                yield from _queries(each, line, below, in_loop=in_loop or loops, in_batches=commits)
+                below = place._replace(
+                    kind="execute" if executed else name if name.startswith("PLpgSQL") else kind,
+                    in_loop=place.in_loop or loops,
+                    in_batches=place.in_batches or (loops and _end_of_transaction(each, line) is not None),
+                )
+                if name.startswith("PLpgSQL_stmt"):
+                    below = below._replace(fork=next(NUMBERS) if any(each.get(other) for other in OTHERS) else None)
+                elif place.fork is not None and name in BODIES:
+                    below = below._replace(arms=(*place.arms, Arm(place.fork, next(NUMBERS))), fork=None)
+                yield from _queries(each, line, below)
 
 
 def _with_exception(tree: Any) -> Iterator[Any]:

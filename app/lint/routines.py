@@ -146,4 +146,5 @@ def called(catalog: Catalog, statement: Statement) -> Iterator[Statement]:
                 commit=each.commit and statement.line,
                 in_loop=each.in_loop or statement.in_loop,
                 in_batches=each.in_batches or statement.in_batches,
+                arms=statement.arms + each.arms,
             )

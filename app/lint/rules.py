@@ -112,6 +112,9 @@ RULES = {
     "ambiguous-name": Rule(UNSAFE, "choose another name, or first release code that names the table: TABLE.NAME"),
     # Triggers, functions, rights and types: object_rules.py, transaction_rules.py.
     "trigger-off": Rule(UNSAFE, "replace the trigger in one file: DROP TRIGGER, and then CREATE TRIGGER"),
+    "queued-writes": Rule(
+        UNSAFE, "insert a row for each change and add them up later, or spread the counter over several rows"
+    ),
     "autovacuum-off": Rule(CARE, "leave it on, and set its cost or its thresholds for this table"),
     "function-results": Rule(
         UNSAFE, "create a function with a new name, fill what is stored with it in batches, and then drop the old one"

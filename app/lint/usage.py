@@ -101,6 +101,8 @@ def use_of(name: str, statements: list[Statement]) -> Use:
                 pass
         if isinstance(node, WRITES):
             use.written.add(relation_name(node.relation))
+        elif isinstance(node, ast.TruncateStmt):
+            use.written |= {relation_name(each) for each in node.relations or ()}
     for statement in statements:
         use.scopes += _scopes(statement.node, (), within)
     return use

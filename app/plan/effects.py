@@ -14,6 +14,7 @@ from pglast import ast
 from pglast.enums import AlterTableType as Alter
 from pglast.enums import ConstrType, GrantTargetType, ObjectType
 
+from app.lint import changes
 from app.lint.alter_table import MODES
 from app.lint.alter_table import mode as mode_of
 from app.lint.alter_table_rules import TABLES, alter_table_faults
@@ -95,7 +96,7 @@ def effects_of(state: MigrationState, statement: Statement, version: int) -> Eff
         _alter_table(found, state, statement)
     else:
         _other(found, state, statement, version)
-        state.catalog.apply(node, state.file)
+        changes.apply(state.catalog, node, state.file)
     own = {name for name, table in state.catalog.tables.items() if table.created_by == state.file}
     own |= {index.name for index in state.catalog.indexes.values() if index.table in own}
     hidden = own | state.catalog.temporary

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.lint import parser
+from app.lint import changes, parser
 from app.lint.alter_table import MODES
 from app.lint.catalog import Catalog
 from app.lint.state import MigrationState
@@ -123,7 +123,7 @@ class Planner:
 def _follow(catalog: Catalog, path: Path) -> None:
     for statement in parser.statements(path.read_text(encoding="utf-8")):
         if not statement.unreadable:
-            catalog.apply(statement.node, path.name)
+            changes.apply(catalog, statement.node, path.name)
 
 
 def _together(parts: Sequence[Effects]) -> Effects:

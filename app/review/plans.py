@@ -8,8 +8,11 @@ from psycopg.sql import SQL, Literal
 
 from app.migrations.connection import Connection
 
-COSTS = re.compile(r"\(cost=[\d.]+\.\.([\d.]+) rows=\d+ width=\d+\)")
-MAX_TIME = 10  # seconds of one query. DATABASE_STATEMENT_TIMEOUT is 5 by default
+DONE = re.compile(
+    "Cost|Rows|Width|Actual|Time|Loops|Blocks|Usage|Method|Workers|Fetches|Batches|Buckets|Space|Searches|Groups|Hits"
+    "|Misses|Evictions|Overflows|Tuples|Storage"
+)  # keys of a node that the estimate does not have, or that differ without a change of the plan
+MAX_TIME = 5  # seconds of one query, as DATABASE_STATEMENT_TIMEOUT is by default
 MAX_LATE = 3  # queries that may take longer than MAX_TIME. The others get SHORT_TIME, for a review of a few minutes
 SHORT_TIME = 1  # seconds
 WORSE_FACTOR = 4  # times the buffers that a query needed before
@@ -18,6 +21,9 @@ AT_COMMIT = "SET CONSTRAINTS ALL IMMEDIATE"  # runs the deferred triggers and co
 SLOWER_FACTOR = 10  # times the time that a query needed before
 SLOWER_NOISE = 100.0  # milliseconds that a query may need more than before
 SLOW_PLAN = 20.0  # milliseconds from which a plan is not measured again if its estimate is the same
+
+
+Estimate = tuple[str, float]  # the work of a node, and its cost
 
 
 @dataclass
@@ -32,7 +38,12 @@ class Plan:
     read: int = 0  # rows fetched from tables, including those that a filter dropped
     indexes: set[str] = field(default_factory=set)
     sequential: set[str] = field(default_factory=set)  # tables with a sequential scan
-    estimate: str = ""  # the output of EXPLAIN before the execution
+    estimate: tuple[Estimate, ...] = ()  # of each node
+
+    @property
+    def writes(self) -> bool:
+        """Return whether it writes rows, so that triggers and constraints may make it fail."""
+        return any("ModifyTable" in line for line in self.shape)
 
 
 def explain(
@@ -59,9 +70,10 @@ def explain(
             connection.execute(SQL("SET LOCAL plan_cache_mode = {}").format(Literal(mode)))
             connection.execute("SET LOCAL jit = off")
             connection.execute(SQL("SET LOCAL statement_timeout = {}").format(Literal(limit)))
-            estimate = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {call}".encode()))
-            if known and known.milliseconds > SLOW_PLAN and _alike(estimate, known.estimate):
-                return known
+            if known and known.milliseconds > SLOW_PLAN and not known.writes:
+                [[plan]] = connection.execute(f"EXPLAIN (FORMAT JSON) {call}".encode()).fetchone() or [[]]
+                if _alike(_estimate(plan["Plan"]), known.estimate):
+                    return known
             [[plan]] = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {call}".encode()).fetchone() or [[]]
             connection.execute(AT_COMMIT)
     finally:
@@ -73,15 +85,15 @@ def explain(
         rows=round(top["Actual Rows"] * top["Actual Loops"]),
         buffers=top["Shared Hit Blocks"] + top["Shared Read Blocks"],
         milliseconds=plan["Execution Time"],
-        estimate=estimate,
+        estimate=_estimate(top),
     )
     explained.shape = tuple(_lines(top, 0, explained))
     return explained
 
 
-def is_worse(before: Plan, after: Plan) -> bool:
+def is_worse(before: Plan, after: Plan, *, noise: int = NOISE) -> bool:
     """Return whether a plan reads so much more than another one that it is not by chance."""
-    return after.buffers > WORSE_FACTOR * before.buffers + NOISE
+    return after.buffers > WORSE_FACTOR * before.buffers + noise
 
 
 def is_slower(before: Plan, after: Plan) -> bool:
@@ -94,11 +106,18 @@ def time_limit(late: int) -> str:
     return f"{(MAX_TIME if late < MAX_LATE else SHORT_TIME) * 1000:.0f}ms"
 
 
-def _alike(one: str, other: str) -> bool:
+def _estimate(node: dict[str, Any]) -> tuple[Estimate, ...]:
+    """Return what each node of a plan is to do, without what EXPLAIN ANALYZE adds, and the planner's cost."""
+    own = ", ".join(f"{key}: {value}" for key, value in sorted(node.items()) if key != "Plans" and not DONE.search(key))
+    below = (each for under in node.get("Plans", []) for each in _estimate(under))
+    return (own, node["Total Cost"]), *below
+
+
+def _alike(one: tuple[Estimate, ...], other: tuple[Estimate, ...]) -> bool:
     """Return whether two estimates have the same plan, and their costs differ by less than 1 %."""
-    if COSTS.sub("", one) != COSTS.sub("", other):
+    if [what for what, _ in one] != [what for what, _ in other]:
         return False
-    first, second = (float(match[1]) for match in map(COSTS.search, (one, other)) if match)
+    first, second = one[0][1], other[0][1]
     return abs(first - second) < 0.01 * first
 
 

@@ -3,13 +3,18 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection, explained, run
 from app.migrations.dump import inspect
+from app.review.measure import execute_file
+from app.schema.headers import transactional
 from app.text import count, one_line
+
+FAILS = "it fails: "
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,18 @@ def read_schema(connection: Connection) -> list[str]:
     with connection.transaction():
         run(connection, "prepare_reading")
         return inspect(connection, comments=True)
+
+
+def apply_again(connection: Connection, migration: Path, schema: list[str]) -> list[str]:
+    """Apply a migration after its rollback, and return how the schema differs from that of the first time.
+
+    If it fails, the only line begins with FAILS.
+    """
+    try:
+        execute_file(connection, migration, transactional(migration))
+    except psycopg.Error as error:
+        return [FAILS + one_line(explained(error))]
+    return schema_changes(schema, read_schema(connection))
 
 
 def schema_changes(before: list[str], after: list[str], renamed: Mapping[str, str] | None = None) -> list[str]:

@@ -108,8 +108,18 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
     if empty := direction.emptied - lasting:
         which, is_one = _queries(empty, "of the running release")
         yield Reason("unsafe", f"{whose}{which} {'finds' if is_one else 'find'} no row afterwards, but did before")
+    if queued := direction.queued:
+        which, is_one = _queries(queued, "of the running release")
+        how = f"{'waits' if is_one else 'wait'} until the same query of another session commits, also for another row"
+        yield Reason("unsafe", f"{whose}{which} {how}, so all such writes run one after the other")
     for fault in direction.inconsistent:
         yield Reason("unsafe", f"afterwards the rows are not consistent: {fault}")
+    allowed = _allowed(reviewed)
+    for fault in direction.outdated:
+        if allowed:
+            yield Reason("care", f"the earlier rows are not consistent: {fault}: confirm the reason in `{allowed}`")
+        else:
+            yield Reason("unsafe", f"afterwards the rows are not consistent: {fault}")
     for fault in direction.unchecked:
         what = f"whether the rows are consistent. The schema lacks what sql/review/{fault}"
         yield Reason("unknown", f"it could not be measured: {what}. Change the check with the migration")
@@ -121,6 +131,15 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
         for error, names in trial.forbidden.items():
             which, is_one = _queries(names, "of this release")
             yield Reason("care", f"{whose}{which} {'fails' if is_one else 'fail'}: {error}")
+
+
+def _allowed(reviewed: Reviewed) -> str:
+    """Return the comment that allows other results of a function for the rows that are there, or "".
+
+    The rollback then gives them back, and its file needs no comment.
+    """
+    whys = (why for finding, why in reviewed.allowed if finding.rule == "function-results")
+    return next((f"-- allow: function-results because {why}" for why in whys), "")
 
 
 def _of_row_security(direction: Direction, whose: str) -> Iterator[Reason]:

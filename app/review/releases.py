@@ -11,6 +11,7 @@ from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 
 from app.project import current
+from app.schema.headers import example_lines
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,22 @@ def previous(migration: Path) -> Release | None:
             if member.name.endswith(".sql") and (file := tar.extractfile(member))
         }
     return Release(name.decode().strip(), files)
+
+
+def with_few_examples(release: Release) -> Release:
+    """Return a release in which each query has only its first example, for a review that only asks whether it fails."""
+    return Release(release.name, {name: _with_one_example(text) for name, text in release.queries.items()})
+
+
+def _with_one_example(text: str) -> str:
+    others = {each.line for each in example_lines(text)[1:]}
+    return "".join(line for number, line in enumerate(text.splitlines(keepends=True), 1) if number not in others)
+
+
+def shorter_previous(migration: Path) -> Release | None:
+    """Return the release of `previous` in which each query has only its first example."""
+    release = previous(migration)
+    return release and with_few_examples(release)
 
 
 def with_present_headers(old: Release | None, present: Release) -> Release | None:

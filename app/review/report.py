@@ -146,6 +146,12 @@ class Report:
         return elsewhere.server if elsewhere else ""
 
     @property
+    def few(self) -> int:
+        """Return the rows under traffic if they were fewer than the others, or 0."""
+        trial = self.parts[0].reviewed.trial
+        return trial.rows if trial and trial.rows < self.rows else 0
+
+    @property
     def is_unsafe(self) -> bool:
         """Return whether a migration is unsafe, or a rollback does not do what its header says."""
         return self.level == "unsafe" or any(part.is_unproved for part in self.parts)

@@ -35,13 +35,14 @@ LATEST = 18  # the embedded PostgreSQL, unless another one is chosen
 class Database:
     """Scratch database, with the session of the review, and copies of it.
 
-    If it keeps, its filled state stays on the server as a template for the next review.
+    If it keeps, its filled state stays on the server as a template for the next review. `kind` is a part of the
+    template's name.
     """
 
-    def __init__(self, admin: Connection, url: str, *, keeps: bool = False) -> None:
+    def __init__(self, admin: Connection, url: str, *, keeps: bool = False, kind: str = "kept") -> None:
         self.url = url
         self.connection = connect(url)
-        self._admin, self._keeps = admin, keeps
+        self._admin, self._keeps, self._kind = admin, keeps, kind
         self._name = str(conninfo_to_dict(url)["dbname"])
 
     @contextmanager
@@ -54,6 +55,30 @@ class Database:
                 yield make_conninfo("", **conninfo_to_dict(self.url) | {"dbname": name})
             finally:
                 self._drop(name)
+
+    @contextmanager
+    def beside(self) -> Iterator["Database"]:
+        """Yield a second database, which is empty, on the same server, and drop it."""
+        name = f"{self._name}_few"
+        self._create(name, "template0")
+        try:
+            url = make_conninfo("", **conninfo_to_dict(self.url) | {"dbname": name})
+            few = Database(self._admin, url, keeps=self._keeps, kind="few")
+            try:
+                yield few
+            finally:
+                few.connection.close()
+        finally:
+            self._drop(name)
+
+    def become(self, other: "Database") -> None:
+        """Become a copy of another database on the same server."""
+        self.connection.close()
+        try:
+            self._drop(self._name)
+            other._copy(other._name, self._name)
+        finally:
+            self.connection = connect(self.url)
 
     def restore(self, key: str) -> bool:
         """Become a copy of the kept database of this key. Return whether there is one."""
@@ -81,7 +106,7 @@ class Database:
         self._copy(self._name, self._kept(key))
 
     def _kept(self, key: str) -> str:
-        return f"{current().name}_review_kept_{key}"
+        return f"{current().name}_review_{self._kind}_{key}"
 
     def _databases(self) -> list[str]:
         return [name for (name,) in self._admin.execute("SELECT datname FROM pg_database")]
@@ -194,7 +219,7 @@ def _on(url: str, *, keeps: bool) -> Iterator[Database]:
 
 def _drop_left(admin: Connection) -> None:
     """Drop the scratch databases of reviews that were killed. No other review uses this server."""
-    pattern = re.compile(rf"{re.escape(current().name)}_review_\d+(_trial)?")
+    pattern = re.compile(rf"{re.escape(current().name)}_review_\d+(_few)?(_trial)?")
     for (name,) in admin.execute("SELECT datname FROM pg_database").fetchall():
         if pattern.fullmatch(name):
             admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
@@ -247,7 +272,7 @@ def connect(url: str) -> Connection:
     )
 
 
-def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
+def fill(connection: Connection, rows: int, known: Container[str] = (), *, is_shown: bool = True) -> None:
     """Fill each empty table that has a file sql/review/fill_TABLE.sql, and analyze it.
 
     While the table has the columns of fill_TABLE.NNNN.sql, which fits up to the migration NNNN, that file fills it.
@@ -268,7 +293,8 @@ def fill(connection: Connection, rows: int, known: Container[str] = ()) -> None:
         sql = next((text for text in (newest, *reversed(older)) if _fits(connection, text)), newest)
         bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
         run(connection, "begin_fill", "review")
-        with Progress("rows", rows, is_scaled=True) as progress:
+        is_hidden = not is_shown
+        with Progress("rows", rows, is_scaled=True, is_bar_hidden=is_hidden, is_line_hidden=is_hidden) as progress:
             for first, last in pairwise(bounds):
                 run_text(connection, sql, first=Int8(first + 1), last=Int8(last))
                 progress.advance(last - first, f"fill {name}")

@@ -6,7 +6,8 @@ from app.embedded_postgres import binaries
 from app.errors import CommandError
 
 OLDER = (15, 16)
-MAX_ROWS = 20_000  # locks, rewrites and failures do not depend on the number of rows
+# Rows on the second version, and under traffic: locks, rewrites and failures do not depend on their number.
+MAX_ROWS = 20_000
 
 
 @dataclass(frozen=True)

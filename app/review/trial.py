@@ -19,6 +19,8 @@ from app.project import current
 from app.review.lock_watcher import locks_of
 from app.review.measure import MAX_BATCH, MODE_NAMES
 from app.review.plans import AT_COMMIT, Plan, explain, is_worse, time_limit
+from app.review.proof import apply_again, read_schema
+from app.review.queued_writes import find_queued
 from app.review.scratch import connect
 from app.review.traffic import Call, Met, Traffic, calls_of, explained, first_free_row, open_session
 from app.review.write_cost import WriteCost, measure_writes
@@ -28,9 +30,11 @@ from app.schema.statements import statements
 CHECKS = "consistency_*.sql"  # in sql/review/: each returns the faults that it finds, and no row if there are none
 EXAMPLES = 2  # of each query that reads, which the trial compares before and after
 NUMBER = re.compile(r"[0-9]+")
+NO_EARLIER = 2**63 - 1  # rows of which a check computes one again: it then takes only those of a time
 CHECKED_ROWS = 5_000  # earlier rows that a check computes again
 CANCELED = "57014"  # SQLSTATE of a query that took longer than its limit
 NOT_THERE = ("42P01", "42883", "42703", "42704")  # a table, function, column or type does not exist (yet)
+NOISE = 100  # buffers that a query may need more because of row security
 BLOCKING = "SHARE"  # from this mode on, a lock blocks writes
 
 Answers = dict[Call, int | str]  # rows returned, or the error
@@ -45,10 +49,12 @@ class Direction:
     refused: dict[str, set[str]] = field(default_factory=dict)  # new errors of its queries afterwards: their names
     emptied: set[str] = field(default_factory=set)  # queries that returned rows before, and return none now
     inconsistent: list[str] = field(default_factory=list)  # new faults that the project's own checks find
+    outdated: list[str] = field(default_factory=list)  # the same, if rows that are written afterwards have none
     unfilled: list[str] = field(default_factory=list)  # the same, of objects that the migration creates
     unchecked: list[str] = field(default_factory=list)  # checks that ran before, and now lack what they read
     rows_checked: int = 0  # earlier rows that a check computed again, and found right
     has_written: bool = False  # the checks have seen new rows, too
+    queued: set[str] = field(default_factory=set)  # queries that now wait for the same query of another row
     slower: list[Slower] = field(default_factory=list)  # by row security: without it, and with it
     costs: dict[str, WriteCost] = field(default_factory=dict)  # of one write, by query
     error: str = ""  # why the migration failed under traffic
@@ -59,10 +65,12 @@ class Trial:
     """Result of a trial."""
 
     role: str | None  # of the sessions, or None if the server has no role of the service
+    rows: int  # in each table
     sessions: int = 0
     costs: dict[str, WriteCost] = field(default_factory=dict)  # before the migration
     up: Direction = field(default_factory=Direction)
     down: Direction | None = None
+    again: list[str] | None = None  # how the second apply differs: lines of a diff of the schema. None: not tried
     forbidden: dict[str, set[str]] = field(default_factory=dict)  # of this release's queries that are new
     unmeasured: list[str] = field(default_factory=list)  # in words
 
@@ -76,7 +84,7 @@ def try_under_traffic(
 ) -> Trial:
     """Apply and roll back a migration on a database of its own, while sessions send the queries of the old release."""
     with closing(connect(url)) as connection:
-        trial = Trial(_service_role(connection))
+        trial = Trial(_service_role(connection), rows)
         try:
             _try(connection, url, trial, migration, transactional=transactional, rows=rows, old=old, new=new)
         except psycopg.Error as error:
@@ -116,6 +124,7 @@ def _try(
     measure_writes(url, trial.role, usable, first_row)  # writes whole pages to WAL: the copy began with a checkpoint
     trial.costs = measure_writes(url, trial.role, usable, first_row)
     slower = {call for call, *_ in _slowed(connection, url, trial.role, usable)}
+    queued = find_queued(url, trial.role, usable, first_row)
 
     def go(path: Path, direction: Direction) -> None:
         traffic = Traffic(url, trial.role, usable, first_row + 1_000)
@@ -139,15 +148,18 @@ def _try(
         if check.lacking(known):
             direction.unfilled = [*found.values()]
         else:
-            direction.inconsistent = [*found.values()]
+            direction.inconsistent = [fault for key, fault in found.items() if key in check.of_new_rows]
+            direction.outdated = [fault for key, fault in found.items() if key not in check.of_new_rows]
         direction.rows_checked = min(rows, CHECKED_ROWS) if faults == {} else 0
         direction.has_written = check.has_written
         direction.costs = measure_writes(url, trial.role, usable, first_row)
+        direction.queued = find_queued(url, trial.role, usable, first_row) - queued
         direction.slower = [each for each in _slowed(connection, url, trial.role, usable) if each[0] not in slower]
 
     go(migration, trial.up)
     if trial.up.error:
         return
+    above = read_schema(connection)
     for call, answer in _ask(url, trial.role, fresh, only_plan=True).items():
         if isinstance(answer, str) and answer.startswith("42501"):
             trial.forbidden.setdefault(answer, set()).add(call.query)
@@ -155,6 +167,8 @@ def _try(
     if rollback.exists() and "irreversible" not in directives(migration):
         trial.down = Direction()
         go(rollback, trial.down)
+        if not trial.down.error:
+            trial.again = apply_again(connection, migration, above)
 
 
 def _few(calls: Sequence[Call]) -> list[Call]:
@@ -250,7 +264,7 @@ def _slowed(connection: Connection, url: str, role: str | None, calls: Sequence[
             if not call.is_write:
                 with suppress(psycopg.Error):  # `_ask` tells of it
                     plans = [explain(each, call.text, call.arguments) for each in (connection, session)]
-                    if is_worse(*plans):
+                    if is_worse(*plans, noise=NOISE):
                         yield call, plans[0], plans[1]
 
 
@@ -280,6 +294,7 @@ class _Check:
         self._connection, self._role, self._one_in, self._since = connection, role, one_in, since
         self._writes = [call for call in calls if call.is_write]
         self.has_written = False  # when it last looked
+        self.of_new_rows: set[str] = set()  # keys of the faults that rows of this transaction have
 
     def faults(self) -> dict[str, str] | None:
         """Return what the checks find, or None if there are none.
@@ -308,16 +323,21 @@ class _Check:
                 connection.execute("DEALLOCATE ALL")
             connection.execute("RESET ROLE")
             for path in paths:
-                text = path.read_text(encoding="utf-8")
-                try:
-                    with connection.transaction():
-                        rows = run_text(connection, text, one_in=self._one_in, since=self._since)
-                        found |= {NUMBER.sub("n", fault): fault for (fault,) in rows}
-                except psycopg.Error as error:
-                    if error.sqlstate not in NOT_THERE:
-                        raise
-                    found[path.stem] = f"{path.stem}: {explained(error)}"
+                found |= self._run(path, self._one_in, self._since)
+            [now] = connection.execute("SELECT now()").fetchone() or [self._since]
+            new = [self._run(path, NO_EARLIER, now) for path in paths] if found else []
+            self.of_new_rows = {key for faults in new for key in faults}
         return found
+
+    def _run(self, path: Path, one_in: int, since: datetime) -> dict[str, str]:
+        try:
+            with self._connection.transaction():
+                rows = run_text(self._connection, path.read_text(encoding="utf-8"), one_in=one_in, since=since)
+                return {NUMBER.sub("n", fault): fault for (fault,) in rows}
+        except psycopg.Error as error:
+            if error.sqlstate not in NOT_THERE:
+                raise
+            return {path.stem: f"{path.stem}: {explained(error)}"}
 
     @staticmethod
     def lacking(faults: dict[str, str] | None) -> list[str]:

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from time import perf_counter
+from typing import NamedTuple
 
 import psycopg
 
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection
 from app.review.plans import AT_COMMIT
 from app.review.traffic import Call, open_session
+from app.schema.statements import statement
 
 ROWS = 10  # that each query writes
-TIMES = 5  # that an update changes each row
-# That an insert or a delete is tried for each row, and rolled back. An insert has random keys, and often writes whole
-# pages for them. The cheapest of 10 inserts into 20,000 rows took 2 to 17 kB of WAL, that of 200 took 2.4 to 3.5 kB.
+TIMES = 5  # that a row is changed, or deleted and rolled back
+# That an insert is tried for each row, and rolled back. An insert has random keys, and often writes whole pages for
+# them. The cheapest of 10 inserts into 20,000 rows took 2 to 17 kB of WAL, that of 200 took 2.4 to 3.5 kB.
 TRIES = 20
 
 
@@ -47,39 +48,55 @@ def measure_writes(url: str, role: str | None, calls: Sequence[Call], first_row:
 def _measure(connection: Connection, call: Call, first_row: int) -> WriteCost | None:
     """Return the cost of a query, or None if it writes no row."""
     is_update = call.kind == "update"
+    times = TRIES if call.kind == "insert" else TIMES
     connection.execute(f"PREPARE measured AS {call.text}".encode())
+    done = []
     try:
-        pages = scanned = updated = hot = 0
-        wal: list[int] = []
-        times: list[float] = []
         for row in range(first_row, first_row + ROWS):
             # The first time does not count: it writes whole pages to WAL, and an update leaves the row's full page.
-            for time in range((TIMES if is_update else TRIES) + 1):
-                with connection.transaction(force_rollback=not is_update):
-                    start = _counters(connection)
-                    began = perf_counter()
-                    count = connection.execute(f"EXECUTE measured ({call.of_row(row)})".encode()).rowcount
-                    connection.execute(AT_COMMIT)
-                    took = perf_counter() - began
-                    end = _counters(connection)
-                if count > 0 and time:
-                    wal.append(end[0] - start[0])
-                    times.append(took * 1000)
-                    totals = (pages, scanned, updated, hot)
-                    pages, scanned, updated, hot = (
-                        total + after - before for total, after, before in zip(totals, end[1:], start[1:], strict=True)
-                    )
+            tries = [_execute(connection, call.of_row(row), is_kept=is_update) for _ in range(times + 1)]
+            done += [each for each in tries[1:] if each.rows > 0]
     finally:
         connection.execute("DEALLOCATE measured")
-    if not wal:
+    if not done:
         return None
-    share = hot / updated if updated else None
-    return WriteCost(min(wal), pages // len(wal), share, scanned // len(wal), min(times))
+    updated = sum(each.updated for each in done)
+    return WriteCost(
+        min(each.wal for each in done),
+        sum(each.pages for each in done) // len(done),
+        sum(each.hot for each in done) / updated if updated else None,
+        sum(each.scanned for each in done) // len(done),
+        min(each.milliseconds for each in done),
+    )
 
 
-def _counters(connection: Connection) -> tuple[int, int, int, int, int]:
-    """Return the WAL so far, and the pages, scanned rows, updates and HOT updates of the transaction."""
-    row = run(connection, "read_counters", "review").fetchone()
-    assert row
-    wal, pages, scanned, updated, hot = row
-    return wal, pages, scanned, updated, hot
+class _Execution(NamedTuple):
+    """One execution of a query, with its deferred triggers."""
+
+    rows: int
+    milliseconds: float
+    wal: int
+    pages: int
+    scanned: int
+    updated: int
+    hot: int
+
+
+def _execute(connection: Connection, arguments: str, *, is_kept: bool) -> _Execution:
+    """Write a row. All statements are one message, because a review sends some thousand of them."""
+    counters = statement("read_counters", "review")
+    end = "COMMIT" if is_kept else "ROLLBACK"
+    parts = ["BEGIN", counters, f"EXECUTE measured ({arguments})", AT_COMMIT, counters, end]
+    try:
+        cursor = connection.execute(";\n".join(part.rstrip().rstrip(";") for part in parts).encode())
+    except psycopg.Error:
+        connection.execute("ROLLBACK")
+        raise
+    cursor.nextset()
+    before = cursor.fetchone() or ()
+    cursor.nextset()
+    rows = cursor.rowcount
+    cursor.nextset()
+    cursor.nextset()
+    after = cursor.fetchone() or ()
+    return _Execution(rows, *(there - here for here, there in zip(before, after, strict=True)))

@@ -5005,3 +5005,584 @@ SELECT slot_name FROM pg_create_logical_replication_slot('search', 'pgoutput');
 -- unsafe (PostgreSQL partitions): a list and a range
 -- before: y_events
 CREATE TABLE y_events_list PARTITION OF y_events FOR VALUES IN ('2026-01-01');
+
+-- BEFORE v_kind
+CREATE TYPE v_kind AS ENUM ('a', 'b');
+CREATE TABLE v_things (id bigint PRIMARY KEY, kind v_kind NOT NULL DEFAULT 'a', name text);
+
+-- BEFORE v_label
+CREATE DOMAIN v_label AS text;
+CREATE TABLE v_labels (id bigint PRIMARY KEY, label v_label);
+
+-- BEFORE v_totals
+CREATE TABLE v_totals (name text PRIMARY KEY, images bigint NOT NULL);
+CREATE FUNCTION v_add() RETURNS void LANGUAGE sql AS $$ UPDATE v_totals SET images = images + 1 WHERE name = 'all' $$;
+
+-- BEFORE v_owner
+ALTER TABLE images ADD COLUMN owner_id bigint;
+
+-- BEFORE v_purge
+CREATE PROCEDURE v_fill() LANGUAGE plpgsql AS $$
+DECLARE
+    rows bigint;
+BEGIN
+    LOOP
+        UPDATE images SET owner_id = 1 WHERE id IN (SELECT id FROM images WHERE owner_id IS NULL LIMIT 1000);
+        GET DIAGNOSTICS rows = ROW_COUNT;
+        EXIT WHEN rows = 0;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- BEFORE v_renamed
+CREATE SCHEMA aside;
+CREATE TYPE v_sort AS ENUM ('x', 'y');
+CREATE TABLE v_books (id bigint PRIMARY KEY, sort v_sort, name text, CONSTRAINT v_books_name_check CHECK (char_length(name) < 100));
+CREATE VIEW v_names AS SELECT id, name FROM v_books;
+CREATE FUNCTION v_touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION v_short(value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT left(value, 10) $$;
+CREATE TRIGGER v_books_touch BEFORE UPDATE ON v_books FOR EACH ROW EXECUTE FUNCTION v_touch();
+CREATE INDEX v_books_short_idx ON v_books (v_short(name));
+CREATE POLICY v_all ON v_books USING (true) WITH CHECK (true);
+ALTER TABLE v_books RENAME TO v_volumes;
+ALTER VIEW v_names RENAME TO v_titles;
+ALTER FUNCTION v_touch() RENAME TO v_stamp;
+ALTER FUNCTION v_short(text) SET SCHEMA aside;
+ALTER TRIGGER v_books_touch ON v_volumes RENAME TO v_volumes_stamp;
+ALTER POLICY v_all ON v_volumes RENAME TO v_each;
+ALTER TYPE v_sort SET SCHEMA aside;
+ALTER TABLE v_volumes RENAME COLUMN name TO title;
+ALTER TABLE v_volumes RENAME CONSTRAINT v_books_name_check TO v_volumes_title_check;
+
+-- unsafe (GitLab migration_style_guide): a column, and its values from a WITH that counts
+ALTER TABLE ONLY public."images" ADD COLUMN IF NOT EXISTS rank bigint;
+WITH best AS (SELECT id FROM images ORDER BY byte_size DESC LIMIT 10)
+UPDATE images SET rank = (SELECT count(*) FROM best);
+
+-- unsafe (GitLab batched background migrations): a column, and its values from another table
+ALTER TABLE images ADD COLUMN term_count bigint;
+UPDATE public.images AS i SET term_count = t.number
+FROM (SELECT image_id, count(*) AS number FROM image_terms GROUP BY image_id) AS t
+WHERE t.image_id = i.id;
+
+-- unsafe (GitLab batched background migrations): a column, and its values by EXECUTE
+ALTER TABLE images ADD COLUMN has_text boolean DEFAULT false;
+DO $$ BEGIN EXECUTE 'UPDATE images SET has_text = true WHERE title IS NOT NULL OR description IS NOT NULL'; END $$;
+
+-- safe (GitLab batched background migrations): five hundred rows beside a small change
+ALTER TABLE tokens ADD COLUMN label text;
+UPDATE images SET color = '#000000' WHERE id IN (SELECT id FROM images WHERE color IS NULL ORDER BY id LIMIT 500);
+
+-- unsafe (doctolib safe-pg-migrations): empty keys in one UPDATE
+UPDATE ONLY "images" SET "own_key" = NULL WHERE "own_key" = '';
+
+-- unsafe (GitLab delete_in_batches): old terms by a join
+DELETE FROM public.image_terms AS t USING public.images AS i WHERE t.image_id = i.id AND i.created_at < now() - interval '10 years';
+
+-- unsafe (GitLab delete_in_batches): old events in a WITH
+WITH gone AS (DELETE FROM token_events WHERE happened_at < '2020-01-01' RETURNING id) SELECT count(*) FROM gone;
+
+-- safe (GitLab each_batch): one batch of titles
+UPDATE images SET title = btrim(title) WHERE id IN (SELECT id FROM images WHERE title LIKE ' %' ORDER BY id LIMIT 1000);
+
+-- unsafe (GitLab batched background migrations): arrays of keys in a loop without COMMIT
+DO $do$
+DECLARE
+    page uuid[];
+BEGIN
+    LOOP
+        page := ARRAY(SELECT id FROM images WHERE color IS NULL LIMIT 500);
+        EXIT WHEN page = '{}';
+        UPDATE images SET color = '#000000' WHERE id = ANY (page);
+    END LOOP;
+END
+$do$;
+
+-- unsafe (Braintree safe operations): each row of a cursor without COMMIT
+DO $$
+DECLARE
+    row record;
+BEGIN
+    FOR row IN SELECT id, filename FROM public.images LOOP
+        UPDATE public.images SET title = row.filename WHERE images.id = row.id AND title IS NULL;
+    END LOOP;
+END
+$$;
+
+-- unsafe (Braintree safe operations): a pause instead of a COMMIT
+-- transactional: false
+DO $$
+DECLARE
+    rows bigint := 1;
+BEGIN
+    WHILE rows > 0 LOOP
+        UPDATE images SET color = '#000000' WHERE id IN (SELECT id FROM images WHERE color IS NULL LIMIT 1000);
+        GET DIAGNOSTICS rows = ROW_COUNT;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END
+$$;
+
+-- safe (GitLab batched background migrations): batches that commit, and skip locked rows
+-- transactional: false
+DO $$
+DECLARE
+    rows bigint;
+BEGIN
+    LOOP
+        UPDATE images SET color = '#000000'
+        WHERE id IN (SELECT id FROM images WHERE color IS NULL ORDER BY id LIMIT 1000 FOR UPDATE);
+        GET DIAGNOSTICS rows = ROW_COUNT;
+        EXIT WHEN rows = 0;
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END
+$$;
+
+-- unsafe (PostgreSQL transaction management): a COMMIT in a branch
+DO $$ BEGIN IF current_user = 'postgres' THEN COMMIT; END IF; END $$;
+
+-- unsafe (PostgreSQL transaction management): a procedure that commits, called in a transaction
+-- before: v_owner v_purge
+CALL public.v_fill();
+
+-- unsafe (PostgreSQL transaction management): a COMMIT in a block with EXCEPTION
+-- transactional: false
+DO $$
+BEGIN
+    BEGIN
+        PERFORM 1;
+        COMMIT;
+    EXCEPTION
+        WHEN OTHERS THEN NULL;
+    END;
+END
+$$;
+
+-- safe (PostgreSQL transaction management): a procedure that commits, and that nothing calls
+CREATE PROCEDURE v_empty() LANGUAGE plpgsql AS $$ BEGIN DELETE FROM merged_tags WHERE image_id IN (SELECT image_id FROM merged_tags LIMIT 100); COMMIT; END $$;
+
+-- unsafe (PostgreSQL explicit locking): a count in the condition of an IF while a table is locked
+ALTER TABLE IF EXISTS images ADD COLUMN IF NOT EXISTS weight bigint;
+DO $$ BEGIN IF (SELECT count(*) FROM images WHERE width < 0) > 0 THEN RAISE EXCEPTION 'negative'; END IF; END $$;
+
+-- unsafe (PostgreSQL explicit locking): EXISTS over a text while a table is locked
+ALTER TABLE images ADD COLUMN is_secret boolean;
+SELECT EXISTS (SELECT 1 FROM public.images WHERE description ILIKE '%secret%');
+
+-- safe (PostgreSQL explicit locking): one row by its key while a table is locked
+ALTER TABLE images ADD COLUMN is_secret boolean;
+SELECT title FROM images WHERE id = '00000000-0000-0000-0000-000000000000'::uuid;
+
+-- unsafe (PostgreSQL explicit locking): statistics of one column while a table is locked
+ALTER TABLE "images" ADD COLUMN is_secret boolean;
+ANALYZE VERBOSE "images" ("title");
+
+-- unsafe (PostgreSQL lock_timeout): an hour of lock_timeout
+SET LOCAL lock_timeout TO '1h';
+ALTER TABLE images ADD COLUMN shade text;
+
+-- unsafe (PostgreSQL lock_timeout): no lock_timeout by set_config
+SELECT pg_catalog.set_config('lock_timeout', '0', true);
+ALTER TABLE images ADD COLUMN shade text;
+
+-- unsafe (PostgreSQL lock_timeout): 45 seconds as a number
+SET LOCAL lock_timeout = 45000;
+ALTER TABLE images ADD COLUMN shade text;
+
+-- safe (PostgreSQL lock_timeout): two seconds of lock_timeout
+SET LOCAL lock_timeout = '2s';
+ALTER TABLE images ADD COLUMN shade text;
+
+-- safe (PostgreSQL explicit locking): a setting of the terms does not wait for writers
+ALTER TABLE image_words SET (fillfactor = 90);
+ALTER TABLE images ADD COLUMN shade text;
+
+-- care (GitLab lock_retries): the words before the images, with schemas
+ALTER TABLE public.image_words ADD COLUMN shade text;
+ALTER TABLE "public"."images" ADD COLUMN shade text;
+
+-- safe (GitLab lock_retries): the images before the words
+ALTER TABLE images ADD COLUMN shade text;
+ALTER TABLE image_words ADD COLUMN shade_of_words text;
+
+-- care (GitLab lock_retries): the terms before the images, in a DO
+DO $$ BEGIN ALTER TABLE image_terms ADD COLUMN shade text; ALTER TABLE images ADD COLUMN tint text; END $$;
+
+-- unsafe (PostgreSQL variable substitution): a column of the words with the name of a column of images
+ALTER TABLE ONLY image_words ADD COLUMN id uuid;
+
+-- unsafe (PostgreSQL variable substitution): a column of images with the name of a column of the words
+ALTER TABLE public.images ADD COLUMN image_id uuid;
+
+-- unsafe (PostgreSQL variable substitution): a variable of a trigger's function
+ALTER TABLE image_words ADD COLUMN new_words tsvector;
+
+-- safe (PostgreSQL variable substitution): a column with a name of its own
+ALTER TABLE IF EXISTS public.image_words ADD COLUMN IF NOT EXISTS "shade_of_words" text;
+
+-- unsafe (PostgreSQL ALTER TABLE): all triggers off, with ONLY
+ALTER TABLE ONLY public.images DISABLE TRIGGER ALL;
+
+-- unsafe (PostgreSQL ALTER TABLE): a trigger for replicas only
+ALTER TABLE images ENABLE REPLICA TRIGGER "images_list_updated";
+
+-- unsafe (PostgreSQL session_replication_role): no trigger for a batch
+SET LOCAL session_replication_role TO replica;
+UPDATE images SET title = btrim(title) WHERE id IN (SELECT id FROM images WHERE title LIKE ' %' LIMIT 100);
+
+-- safe (PostgreSQL ALTER TABLE): a trigger that always fires
+ALTER TABLE images ENABLE ALWAYS TRIGGER images_list_updated;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): the former function under a new name, and another one in its place
+ALTER FUNCTION images_terms(text[], text) RENAME TO images_former_terms;
+CREATE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT tags || content_type $$;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): lower instead of a fold, with quotes
+CREATE OR REPLACE FUNCTION public."images_fold"("value" text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT lower(value) $$;
+
+-- unsafe (PostgreSQL CREATE FUNCTION): other terms, in a DO
+DO $do$
+BEGIN
+    CREATE OR REPLACE FUNCTION images_terms(tags text[], content_type text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT ARRAY['type:' || content_type] $$;
+END
+$do$;
+
+-- safe (PostgreSQL ALTER FUNCTION): a cost for the planner
+ALTER FUNCTION images_fold(text) COST 50;
+
+-- unsafe (PostgreSQL row security): two forms at once, and no policy
+ALTER TABLE public.tokens ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+-- safe (PostgreSQL row security): an open policy for all
+CREATE POLICY every ON "images" AS PERMISSIVE FOR ALL TO PUBLIC USING (true) WITH CHECK (true);
+ALTER TABLE ONLY images ENABLE ROW LEVEL SECURITY;
+
+-- unsafe (PostgreSQL row security): a policy that only lets read
+CREATE POLICY readers ON images FOR SELECT TO images_app USING (true);
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+
+-- unsafe (PostgreSQL row security): a policy for another role
+CREATE POLICY owners ON images TO CURRENT_USER USING (true) WITH CHECK (true);
+ALTER TABLE images ENABLE ROW LEVEL SECURITY;
+
+-- unsafe (squawk ban-drop-constraint): the primary key, with IF EXISTS and CASCADE
+ALTER TABLE IF EXISTS public."images" DROP CONSTRAINT IF EXISTS "images_pkey" CASCADE;
+
+-- unsafe (PostgreSQL ALTER TABLE): a unique index that is no constraint
+ALTER TABLE images DROP CONSTRAINT images_content_sha256_key;
+
+-- safe (strong_migrations add_check_constraint): a longer title
+ALTER TABLE images DROP CONSTRAINT images_title_check, ADD CONSTRAINT images_title_check CHECK (char_length(title) <= 300) NOT VALID;
+
+-- unsafe (squawk ban-drop-constraint): the key of an upsert
+ALTER TABLE token_usage DROP CONSTRAINT token_usage_pkey;
+
+-- unsafe (squawk ban-drop-function): a function of triggers, with CASCADE
+DROP FUNCTION IF EXISTS public.images_terms(text[], text) CASCADE;
+
+-- unsafe (squawk ban-drop-function): a function that other functions call, as a routine
+DROP ROUTINE images_fold(text);
+
+-- unsafe (squawk renaming-object): a function of triggers in another schema
+CREATE SCHEMA archive;
+ALTER FUNCTION images_terms(text[], text) SET SCHEMA archive;
+
+-- unsafe (squawk ban-drop-function): a function of a trigger after its new name
+-- before: v_renamed
+DROP FUNCTION v_stamp();
+
+-- unsafe (PostgreSQL ALTER TYPE): another word for a value, with quotes
+-- before: v_kind
+ALTER TYPE public."v_kind" RENAME VALUE 'a' TO 'alpha';
+
+-- unsafe (PostgreSQL ALTER TYPE): another word for a value, with an error that is caught
+-- before: v_kind
+DO $$ BEGIN ALTER TYPE v_kind RENAME VALUE 'a' TO 'alpha'; EXCEPTION WHEN undefined_object THEN NULL; END $$;
+
+-- safe (PostgreSQL ALTER TYPE): another word for a value of a new type
+CREATE TYPE v_shape AS ENUM ('wide', 'tal');
+ALTER TYPE v_shape RENAME VALUE 'tal' TO 'tall';
+
+-- unsafe (PostgreSQL ALTER TYPE): a type with a new name, and another word for a value
+-- before: v_kind
+ALTER TYPE v_kind RENAME TO v_sort;
+ALTER TYPE v_sort RENAME VALUE 'a' TO 'alpha';
+
+-- unsafe (PostgreSQL ALTER TYPE): a new value with a cast
+-- before: v_kind
+ALTER TYPE v_kind ADD VALUE 'c' AFTER 'b';
+UPDATE v_things SET kind = 'c'::v_kind WHERE id = 1;
+
+-- unsafe (PostgreSQL ALTER TYPE): a new value as a default
+-- before: v_kind
+ALTER TYPE v_kind ADD VALUE 'c' AFTER 'b';
+ALTER TABLE v_things ALTER COLUMN kind SET DEFAULT 'c';
+
+-- safe (PostgreSQL ALTER TYPE): a new value before another one
+-- before: v_kind
+ALTER TYPE v_kind ADD VALUE IF NOT EXISTS 'c' BEFORE 'a';
+
+-- unsafe (PostgreSQL ALTER TYPE): a new value in a constraint
+-- before: v_kind
+ALTER TYPE v_kind ADD VALUE 'c' AFTER 'b';
+ALTER TABLE v_things ADD CONSTRAINT v_things_kind_check CHECK (kind <> 'c') NOT VALID;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): a constraint of a domain
+-- before: v_label
+ALTER DOMAIN public.v_label ADD CONSTRAINT short CHECK (char_length(VALUE) <= 50);
+
+-- safe (PostgreSQL ALTER DOMAIN): a constraint of a domain that is not validated
+-- before: v_label
+ALTER DOMAIN v_label ADD CONSTRAINT short CHECK (char_length(VALUE) <= 50) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): a domain with a new name must have values
+-- before: v_label
+ALTER DOMAIN v_label RENAME TO v_tag;
+ALTER DOMAIN v_tag SET NOT NULL;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): a domain must have values, in a branch
+-- before: v_label
+DO $$ BEGIN IF EXISTS (SELECT FROM pg_type WHERE typname = 'v_label') THEN ALTER DOMAIN v_label SET NOT NULL; ELSE CREATE DOMAIN v_label AS text NOT NULL; END IF; END $$;
+
+-- care (doctolib safe-pg-migrations): a foreign key without an index, with quotes and ONLY
+ALTER TABLE ONLY "image_terms" ADD CONSTRAINT "image_terms_image_fk" FOREIGN KEY ("image_id") REFERENCES "images" ("id") ON DELETE CASCADE NOT VALID;
+
+-- care (pgroll create_column): a column that refers to another table
+-- before: v_kind
+ALTER TABLE images ADD COLUMN thing_id bigint REFERENCES v_things;
+
+-- care (PostgreSQL explicit locking): a new table that refers to images, with an index
+CREATE TABLE v_likes (image_id uuid NOT NULL REFERENCES images ON DELETE CASCADE, at timestamptz NOT NULL, PRIMARY KEY (image_id, at));
+
+-- safe (strong_migrations add_foreign_key): a new table that refers to another new one
+CREATE TABLE v_rooms (id bigint PRIMARY KEY);
+CREATE TABLE v_shelves (id bigint PRIMARY KEY, room_id bigint NOT NULL REFERENCES v_rooms);
+CREATE INDEX ON v_shelves (room_id);
+
+-- care (PostgreSQL heap-only tuples): a time that each edit changes, in INCLUDE
+-- transactional: false
+CREATE INDEX CONCURRENTLY "v_id_updated" ON public.images (id) INCLUDE ("updated_at");
+
+-- care (PostgreSQL heap-only tuples): a BRIN of a time that each edit changes
+-- transactional: false
+CREATE INDEX CONCURRENTLY v_updated ON images USING brin (updated_at);
+
+-- unsafe (PostgreSQL CREATE INDEX): a day of a time, which depends on the zone
+-- transactional: false
+CREATE INDEX CONCURRENTLY v_day ON images ((updated_at::date));
+
+-- safe (PostgreSQL heap-only tuples): a size that no edit changes, with a schema
+-- transactional: false
+CREATE INDEX CONCURRENTLY v_size ON public.images USING btree (width, height);
+
+-- care (PostgreSQL ALTER TABLE): the default storage is a word of PostgreSQL 16
+ALTER TABLE images ALTER COLUMN title SET STORAGE DEFAULT;
+
+-- care (PostgreSQL 18 release notes): a time-ordered key
+CREATE TABLE v_notes (id uuid PRIMARY KEY DEFAULT uuidv7(), words text);
+
+-- care (PostgreSQL 16 release notes): any_value in a view
+CREATE VIEW v_any AS SELECT content_type, any_value(title) AS title FROM images GROUP BY content_type;
+
+-- care (PostgreSQL 18 release notes): NOT NULL as a constraint that is not validated
+ALTER TABLE public.images ADD CONSTRAINT images_title_not_null NOT NULL title NOT VALID;
+
+-- unsafe (squawk ban-drop-default): no default of a key, with ONLY and quotes
+ALTER TABLE IF EXISTS ONLY public.images ALTER "id" DROP DEFAULT;
+
+-- unsafe (PostgreSQL ALTER TABLE): NULL as the default of a key
+ALTER TABLE images ALTER COLUMN id SET DEFAULT NULL;
+
+-- safe (squawk ban-drop-default): another default of a time
+ALTER TABLE images ALTER COLUMN created_at SET DEFAULT clock_timestamp();
+
+-- unsafe (squawk ban-drop-default): no default of a table of tokens
+ALTER TABLE token_usage ALTER upload_bytes DROP DEFAULT, ALTER full_at DROP DEFAULT;
+
+-- care (PostgreSQL GRANT): one column for all roles
+GRANT UPDATE (title) ON TABLE public.images TO PUBLIC;
+
+-- care (PostgreSQL GRANT): all tables of a schema for all roles
+GRANT ALL PRIVILEGES ON ALL TABLES IN SCHEMA public TO PUBLIC;
+
+-- care (PostgreSQL ALTER DEFAULT PRIVILEGES): each later table for all roles
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;
+
+-- safe (PostgreSQL GRANT): two rights of the role of the service
+GRANT SELECT, INSERT ON public.merged_tags TO images_app;
+
+-- safe (GitLab each_batch): pages by key that commit
+-- before: v_owner
+-- transactional: false
+DO $$
+DECLARE
+    last uuid := '00000000-0000-0000-0000-000000000000';
+    ids uuid[];
+BEGIN
+    LOOP
+        SELECT array_agg(id ORDER BY id) INTO ids
+        FROM (SELECT id FROM images WHERE id > last ORDER BY id LIMIT 1000) AS page;
+        EXIT WHEN ids IS NULL;
+        UPDATE images SET owner_id = 1 WHERE id = ANY (ids) AND owner_id IS NULL;
+        last := ids[cardinality(ids)];
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- unsafe (GitLab each_batch): a procedure that commits its batches, which the migrator cannot resume
+-- before: v_owner v_purge
+-- transactional: false
+CALL v_fill();
+
+-- unsafe (GitLab each_batch): batches that choose the same rows each time
+-- before: v_owner
+-- transactional: false
+DO $$
+BEGIN
+    LOOP
+        UPDATE images SET owner_id = 1 WHERE id IN (SELECT id FROM images ORDER BY id LIMIT 1000);
+        EXIT WHEN NOT FOUND;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+-- safe (PostgreSQL ALTER TABLE): an array from a constant text
+ALTER TABLE images ADD COLUMN parts text[] NOT NULL DEFAULT string_to_array('a,b', ',');
+
+-- safe (PostgreSQL ALTER TABLE): an object with the time of the statement
+ALTER TABLE images ADD COLUMN seen jsonb DEFAULT jsonb_build_object('at', now());
+
+-- unsafe (squawk adding-field-with-default): a hash of a random number
+ALTER TABLE ONLY images ADD COLUMN secret text DEFAULT md5(random()::text);
+
+-- unsafe (PostgreSQL explicit locking): a trigger adds to one row through another function
+-- before: v_totals
+CREATE FUNCTION v_count() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM v_add(); RETURN NULL; END $$;
+CREATE TRIGGER images_count AFTER INSERT ON images FOR EACH ROW EXECUTE FUNCTION v_count();
+
+-- unsafe (PostgreSQL explicit locking): a trigger takes one advisory lock
+CREATE FUNCTION v_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(hashtext('images')); RETURN NEW; END $$;
+CREATE TRIGGER images_one BEFORE INSERT OR UPDATE ON public.images FOR EACH ROW EXECUTE FUNCTION v_one();
+
+-- unsafe (PostgreSQL explicit locking): a trigger locks a table
+-- before: v_totals
+CREATE FUNCTION v_lock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN LOCK TABLE v_totals IN EXCLUSIVE MODE; RETURN NULL; END $$;
+CREATE TRIGGER images_lock AFTER INSERT ON images FOR EACH STATEMENT EXECUTE FUNCTION v_lock();
+
+-- care (PostgreSQL explicit locking): a trigger locks by the row's own key
+CREATE FUNCTION v_own() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(hashtextextended(NEW.id::text, 0)); RETURN NEW; END $$;
+CREATE TRIGGER images_own BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION v_own();
+
+-- care (PostgreSQL explicit locking): a trigger notes each row
+CREATE TABLE v_notes (image_id uuid, at timestamptz);
+CREATE FUNCTION v_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO v_notes VALUES (NEW.id, now()); RETURN NULL; END $$;
+CREATE TRIGGER images_note AFTER INSERT ON images FOR EACH ROW EXECUTE FUNCTION v_note();
+
+-- unsafe (PostgreSQL explicit locking): a trigger adds by ON CONFLICT
+-- before: v_totals
+CREATE FUNCTION v_upsert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO v_totals AS t (name, images) VALUES ('all', 1) ON CONFLICT (name) DO UPDATE SET images = t.images + 1; RETURN NULL; END $$;
+CREATE TRIGGER images_upsert AFTER INSERT OR DELETE ON images FOR EACH ROW EXECUTE FUNCTION v_upsert();
+
+-- unsafe (PostgreSQL explicit locking): a trigger reads one row FOR UPDATE
+-- before: v_totals
+CREATE FUNCTION v_read() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n bigint; BEGIN SELECT images INTO n FROM v_totals WHERE name = 'all' FOR UPDATE; RETURN NEW; END $$;
+CREATE TRIGGER images_read BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION v_read();
+
+-- unsafe (PostgreSQL explicit locking): the function of a trigger takes one lock from now on
+CREATE OR REPLACE FUNCTION images_list_truncated() RETURNS trigger LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' AS $$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); PERFORM pg_advisory_xact_lock(7); RETURN NULL; END $$;
+
+-- unsafe (PostgreSQL conditionals): a new table in one branch, all rows in the other
+DO $$ BEGIN IF current_setting('server_version_num')::int > 160000 THEN CREATE TABLE v_big (id bigint PRIMARY KEY); ELSE UPDATE images SET title = NULL; END IF; END $$;
+
+-- unsafe (PostgreSQL conditionals): a table that is not there, or a shorter title
+DO $$
+BEGIN
+    IF to_regclass('images') IS NULL THEN
+        CREATE TABLE images (id uuid PRIMARY KEY, title text);
+    ELSE
+        ALTER TABLE images ALTER COLUMN title TYPE varchar(100);
+    END IF;
+END
+$$;
+
+-- unsafe (PostgreSQL conditionals): a column of a table that only the other branch makes
+DO $$
+BEGIN
+    IF to_regclass('v_pages') IS NOT NULL THEN
+        DROP TABLE images;
+    ELSE
+        ALTER TABLE images ADD COLUMN page uuid NOT NULL DEFAULT gen_random_uuid();
+    END IF;
+END
+$$;
+
+-- unsafe (PostgreSQL conditionals): a trigger that only one branch makes again
+DO $$
+BEGIN
+    IF current_user = 'a' THEN
+        DROP TRIGGER images_list_updated ON images;
+    ELSE
+        DROP TRIGGER images_list_updated ON images;
+        CREATE TRIGGER images_list_updated AFTER UPDATE OF id, filename, content_type, title, description, tags, created_at ON images FOR EACH ROW EXECUTE FUNCTION images_list_updated();
+    END IF;
+END
+$$;
+
+-- care (PostgreSQL conditionals): a type that may be there
+DO $$ BEGIN CREATE TYPE v_mood AS ENUM ('ok'); EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+
+-- care (PostgreSQL conditionals): one of two small changes
+DO $$ BEGIN IF current_user = 'a' THEN ALTER TABLE images ADD COLUMN shade text; ELSE ALTER TABLE images ADD COLUMN shade text; END IF; END $$;
+
+-- safe (PostgreSQL ALTER VIEW): a view by its new name
+-- before: v_renamed
+DROP VIEW v_titles;
+
+-- safe (PostgreSQL ALTER TRIGGER): the comment of a trigger by its new name
+-- before: v_renamed
+COMMENT ON TRIGGER v_volumes_stamp ON v_volumes IS 'Stamps.';
+
+-- unsafe (PostgreSQL ALTER TRIGGER): a trigger by its new name
+-- before: v_renamed
+ALTER TABLE v_volumes DISABLE TRIGGER v_volumes_stamp;
+
+-- unsafe (PostgreSQL ALTER TRIGGER): a trigger by its former name
+-- before: v_renamed
+DROP TRIGGER v_books_touch ON v_volumes;
+
+-- unsafe (PostgreSQL ALTER FUNCTION): the function of an index, in its new schema
+-- before: v_renamed
+DROP FUNCTION aside.v_short(text);
+
+-- unsafe (PostgreSQL ALTER TYPE): a type of a column, in its new schema
+-- before: v_renamed
+DROP TYPE aside.v_sort;
+
+-- safe (PostgreSQL ALTER TYPE): a value of a type, in its new schema
+-- before: v_renamed
+ALTER TYPE aside.v_sort ADD VALUE 'z' AFTER 'y';
+
+-- unsafe (PostgreSQL ALTER TYPE): a value that the type of another schema has
+-- before: v_renamed
+ALTER TYPE aside.v_sort ADD VALUE 'y' AFTER 'x';
+
+-- safe (PostgreSQL ALTER POLICY): the comment of a policy by its new name
+-- before: v_renamed
+COMMENT ON POLICY v_each ON v_volumes IS 'All rows.';
+
+-- unsafe (PostgreSQL ALTER POLICY): a policy by its former name
+-- before: v_renamed
+DROP POLICY v_all ON v_volumes;
+
+-- unsafe (PostgreSQL ALTER TABLE): a column by its former name
+-- before: v_renamed
+CREATE VIEW v_long AS SELECT name FROM v_volumes;
+
+-- unsafe (PostgreSQL ALTER TABLE): a table that a view reads, by its new name
+-- before: v_renamed
+DROP TABLE v_volumes;

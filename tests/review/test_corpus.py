@@ -35,6 +35,7 @@ UNSEEN = {
     "system-catalog": "the statement changes nothing",
     "domain-scan": "no table has the domain",
     "trigger-off": "a trial under traffic shows it",
+    "queued-writes": "a trial under traffic shows it",
     "function-results": "a trial under traffic shows it",
     "row-security": "a trial under traffic shows it",
     "revoke-breaks": "a trial under traffic shows it",

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from app.embedded_postgres import Server
-from app.review import plans, releases
+from app.lint.findings import Finding
+from app.review import releases, trial
 from app.review.report import render, report
 from app.review.traffic import Traffic, calls_of
 from tests.support.reviews import ROWS, Try, reasons, rollback_reasons
@@ -111,6 +112,44 @@ def test_what_breaks_the_running_service_is_unsafe(tried: Try, up: str, reason: 
     assert part.order.startswith("none works") == is_order
 
 
+def test_writes_that_wait_in_one_queue_are_unsafe(tried: Try) -> None:
+    """A counter row that a called function changes, and a lock that a trigger takes itself."""
+    part = tried(
+        "CREATE TABLE totals (images bigint); INSERT INTO totals VALUES (0); GRANT ALL ON totals TO images_app; "
+        "CREATE FUNCTION add_one() RETURNS void LANGUAGE sql AS 'UPDATE totals SET images = images + 1'; "
+        "CREATE FUNCTION count_image() RETURNS trigger LANGUAGE plpgsql "
+        "AS 'BEGIN PERFORM add_one(); RETURN NULL; END'; "
+        "CREATE TRIGGER a AFTER INSERT ON images FOR EACH ROW EXECUTE FUNCTION count_image(); "
+        "CREATE FUNCTION take_lock() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'; "
+        "CREATE CONSTRAINT TRIGGER b AFTER UPDATE ON images DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION take_lock();",
+        under_traffic=True,
+    )
+
+    queued = "2 queries of the running release (insert_image and update_image) wait until the same query"
+    assert f"unsafe: as images_app, {queued} of another session commits, also for another row" in reasons(part)
+
+
+def test_a_function_that_a_comment_allows_to_give_other_results_needs_care(tried: Try) -> None:
+    part = tried(
+        "CREATE OR REPLACE FUNCTION images_word_document(title text, description text, filename text, tags text[], "
+        "content_type text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE "
+        "AS 'BEGIN RETURN images_vector(filename); END';",
+        under_traffic=True,
+    )
+    fault = "images are not in image_words, or with other words"
+    assert re.search(rf"unsafe: afterwards the rows are not consistent: [\d,]+ {fault}", reasons(part))
+
+    finding = Finding(part.reviewed.path, 1, "function-results", "unsafe", "", "")
+    part.reviewed.allowed = [(finding, "the next file fills them")]
+    [part] = report([part.reviewed], ROWS, "18.4", datetime.now(UTC)).parts
+
+    allowed = "confirm the reason in `-- allow: function-results because the next file fills them`"
+    assert re.search(rf"care: the earlier rows are not consistent: [\d,]+ {fault}: {allowed}", reasons(part))
+    assert "unsafe" not in reasons(part)
+
+
 def test_a_rollback_that_repairs_no_row_is_not_consistent(tried: Try) -> None:
     part = tried(
         "ALTER TABLE images DISABLE TRIGGER images_list_inserted;",
@@ -135,7 +174,7 @@ def test_a_check_that_lacks_a_renamed_column_is_no_fault_of_the_rows(tried: Try)
 
 
 def test_a_policy_that_reads_other_tables_for_each_row_is_told(tried: Try, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "NOISE", 10)  # the tables are small here
+    monkeypatch.setattr(trial, "NOISE", 10)  # the tables are small here
 
     part = tried(
         "CREATE POLICY seen ON images USING ((SELECT count(*) FROM image_terms WHERE image_id = images.id) >= 0); "

@@ -698,6 +698,13 @@ CASES = [
         "new-trigger",
     ),
     case(
+        "a trigger that counts in one row",
+        "CREATE TRIGGER images_count AFTER INSERT ON images FOR EACH ROW EXECUTE FUNCTION count_one();",
+        *("new-trigger", "queued-writes"),
+        before="CREATE TABLE counts (name text PRIMARY KEY, n bigint);\nCREATE FUNCTION count_one() RETURNS trigger "
+        "LANGUAGE plpgsql AS $$ BEGIN UPDATE counts SET n = n + 1 WHERE name = 'all'; RETURN NULL; END $$;\n",
+    ),
+    case(
         "a trigger that always raises",
         "CREATE TRIGGER images_stop BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION stop();",
         *("new-trigger", "trigger-off"),

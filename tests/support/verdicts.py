@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from app.lint import parser
+from app.lint import changes, parser
 from app.lint.catalog import Catalog
 from app.lint.migration_rules import migration_faults
 from app.lint.rules import CARE, RULES, UNSAFE
@@ -91,7 +91,7 @@ def worst(findings: list[tuple[str, str, str]]) -> str:
 def _own(case: Verdict, catalog: Catalog, uses: list[Use]) -> list[tuple[str, str, str]]:
     known = catalog.copy()
     for statement in parser.statements(case.before):
-        known.apply(statement.node, "0900_before.sql")
+        changes.apply(known, statement.node, "0900_before.sql")
     more = [use_of(name, list(parser.statements(sql))) for name, sql in case.queries.items()]
     state = MigrationState("0901_case.sql", known, [*uses, *more], transactional=case.transactional)
     found = migration_faults(state, parser.statements(case.sql))
@@ -105,7 +105,7 @@ def shipped() -> tuple[Catalog, list[Use]]:
     for path in sorted((SQL / "migrations").glob("*.sql")):
         if "rollback" not in path.name:
             for statement in parser.statements(path.read_text()):
-                catalog.apply(statement.node, path.name)
+                changes.apply(catalog, statement.node, path.name)
     return catalog, [_use(path) for path in sorted((SQL / "queries").glob("*.sql"))]
 
 
