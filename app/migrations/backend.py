@@ -93,6 +93,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.released: frozenset[str] = frozenset()  # migrations that do not wait: their command runs
         self.reason: str | None = None  # why it runs although sessions of an older release may be connected
         self._known: dict[str, Migration] = {}
+        self._parents: set[Path] = set()  # their folders
         self._shipped: dict[Path, dict[str, Digest]] = {}
         self.watch = Watch(self.settings, self.connection.info.backend_pid, self.output)
         with ending_with_errors(self.output):
@@ -220,7 +221,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self._is_locked = False
 
     def _folders(self) -> set[Path]:
-        return {Path(migration.path).parent for migration in self._known.values()} or {project.current().migrations}
+        return self._parents or {project.current().migrations}
 
     def _digests(self) -> dict[str, Digest]:
         """Return the digests by ID. They are read once: the ledger gets the digest of the file that was run."""
@@ -289,6 +290,7 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def _remember(self, migrations: MigrationList) -> set[str]:
         self._known.update({migration.id: migration for migration in migrations})
+        self._parents = {Path(migration.path).parent for migration in self._known.values()}
         return {migration.id for migration in migrations}
 
     def apply_migrations(self, migrations: MigrationList, force: bool = False) -> None:

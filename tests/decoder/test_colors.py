@@ -2,18 +2,16 @@
 
 import io
 import math
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from PIL import Image, ImageStat
-from playwright.sync_api import sync_playwright
 
 from app.decoder.client import Codec
+from tests.support.browser import chromium, needs_chromium
 from tests.support.colors import BASE, NOT_SHOWN, SHOWN, decoded, encoded, exif, show
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: apt-get install chromium")
+pytestmark = needs_chromium
 
 MEAN = 2.5  # of 255, by which the mean of a color may differ
 CORRELATION = 0.997
@@ -29,10 +27,7 @@ WIDER = {
 def looks() -> Iterator[dict[str, Image.Image]]:
     """Return the pictures that Chromium shows, by name."""
     files = {name: make() for name, make in SHOWN.items()} | {"": encoded("PNG")}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--force-color-profile=srgb"]
-        )
+    with chromium("--force-color-profile=srgb") as browser:
         yield show(browser.new_page(), files)
 
 

@@ -15,11 +15,10 @@ from app.embedded_postgres import Server
 from app.migrations import watch
 from app.migrations.index_definition import COPY, build_of, is_same
 from app.migrations.ledger import record_run
-from app.settings import ROOT
 from tests.conftest import NUMBER, _database, backend_on, environment, yoyo_on
 from tests.migrations.test_backend import wait_until
 from tests.schema.test_history import ledger
-from tests.schema.test_migrations import FILES, rollback_of
+from tests.schema.test_migrations import CONTRACTS, FILES, FOLDER, rollback_of
 from tests.support.exhaustive import one_of_each
 from tests.support.forked import Running
 
@@ -57,23 +56,27 @@ KILLED = one_of_each(NEWEST_FIRST, kind=lambda build: (build[1], table_of(build[
 
 @pytest.fixture(scope="module")
 def states(server: Server, admin: psycopg.Connection, template: str) -> Iterator[Callable[[int], str]]:
-    """Return the name of a database with so many migrations. The first call makes it from one with more."""
-    made = {len(FILES): template}
-    migrations = read_migrations(str(ROOT / "sql" / "migrations"))
+    """Return the name of a database with so many migrations. The first call makes it from the nearest one."""
+    made = {0: "template1", len(FILES): template}
+    migrations = read_migrations(str(FOLDER))
 
     def state(number: int) -> str:
         if number not in made:
-            above = made[min(each for each in made if each > number)]
+            nearest = min(made, key=lambda each: abs(each - number))
             made[number] = f"before_{number}_{next(NUMBER)}"
             create = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-            admin.execute(create.format(Identifier(made[number]), Identifier(above)))
+            admin.execute(create.format(Identifier(made[number]), Identifier(made[nearest])))
             with backend_on(server.url(made[number])) as backend:
-                backend.rollback_migrations(backend.to_rollback(migrations[number:]))
+                backend.released = frozenset(CONTRACTS)
+                if nearest < number:
+                    backend.apply_migrations(backend.to_apply(migrations[:number]))
+                else:
+                    backend.rollback_migrations(backend.to_rollback(migrations[number:]))
         return made[number]
 
     yield state
     for number, name in made.items():
-        if number < len(FILES):
+        if 0 < number < len(FILES):
             admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
@@ -122,21 +125,29 @@ def test_a_killed_build_is_built_again(database: str, build: tuple[str, str, str
         assert connection.execute(STATE, [index]).fetchall() == [(index, True)]
 
 
-@pytest.mark.parametrize("build", NEWEST_FIRST, indirect=True, ids="-".join)
-def test_a_build_that_was_not_recorded_is_not_repeated(database: str, build: tuple[str, str, str]) -> None:
-    migration, operation, index = build
-    file = ROOT / "sql" / "migrations" / f"{migration}{'.rollback' if operation == 'rollback' else ''}.sql"
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(file.read_bytes())
-        identity = connection.execute("SELECT %s::regclass::oid", [index]).fetchone()
+def test_a_build_that_was_not_recorded_is_not_repeated(
+    other_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Down through all migrations, with a stop where each build is the next operation."""
+    migrations = read_migrations(str(FOLDER))
+    with psycopg.connect(other_database, autocommit=True) as connection, backend_on(other_database) as backend:
+        for migration, operation, index in NEWEST_FIRST:
+            number = position_before(migration, operation)
+            backend.rollback_migrations(backend.to_rollback(migrations[number:]))
+            file = FOLDER / f"{migration}{'.rollback' if operation == 'rollback' else ''}.sql"
+            connection.execute(file.read_bytes())
+            identity = connection.execute("SELECT %s::regclass::oid", [index]).fetchone()
+            capsys.readouterr()
 
-        done = run(database, migration, operation)
+            if operation == "apply":
+                backend.apply_migrations(backend.to_apply(migrations[: number + 1]))
+            else:
+                backend.rollback_migrations(backend.to_rollback(migrations[number - 1 :]))
 
-        assert done.returncode == 0, done.stderr
-        assert f"{migration}: the index {index} exists already and is valid\n" in done.stdout
-        assert connection.execute("SELECT %s::regclass::oid", [index]).fetchone() == identity
-        recorded = connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall()
-        assert len(recorded) == (operation == "apply")
+            assert f"{migration}: the index {index} exists already and is valid\n" in capsys.readouterr().out
+            assert connection.execute("SELECT %s::regclass::oid", [index]).fetchone() == identity, migration
+            recorded = connection.execute("SELECT FROM _yoyo_migration WHERE migration_id = %s", [migration]).fetchall()
+            assert len(recorded) == (operation == "apply"), migration
 
 
 def test_another_index_of_that_name_is_rejected(database: str) -> None:
@@ -178,7 +189,7 @@ def test_a_build_that_waits_reports_the_blockers(
         ending = threading.Thread(target=end_the_writer)
         ending.start()
         with backend_on(database) as backend:
-            backend.apply_migrations(read_migrations(str(ROOT / "sql" / "migrations"))[4:5])
+            backend.apply_migrations(read_migrations(str(FOLDER))[4:5])
         ending.join()
 
         process = writer.info.backend_pid
@@ -231,7 +242,7 @@ def test_an_interrupted_operation_can_be_completed_or_reversed(
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(SQL("DROP INDEX IF EXISTS {}").format(Identifier(index)))
         if left != "nothing":
-            connection.execute((ROOT / "sql" / "migrations" / f"{migration}.sql").read_bytes())
+            connection.execute((FOLDER / f"{migration}.sql").read_bytes())
         if left == "INVALID":
             connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", [index])
         record_run(connection, migration, "of the file", started, "started")

@@ -73,10 +73,9 @@ def test_the_first_one_makes_what_create_all_made(empty_database: str) -> None:
         assert len(made_by_create_all) == 1 + 14 + 1 + 4
 
 
-def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
-    empty_database: str,
-) -> None:
-    states = []  # below each migration
+def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(empty_database: str) -> None:
+    """All go up, then down, and up again. So each of them starts from the state that its neighbor left."""
+    states = []  # below each migration, and above the last one
     with (
         psycopg.connect(empty_database, autocommit=True) as connection,
         backend_on(empty_database) as backend,
@@ -85,25 +84,26 @@ def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(
         connection.execute(SHORT_ROWS.encode())
         legacy = rows(connection)
         backend.released = frozenset(IDS)  # those of the phase contract, too
-        above = schema(connection)
-        for migration in read_migrations("sql/migrations"):
-            states.append(above)
+        migrations = read_migrations("sql/migrations")
+        states.append(schema(connection))
+        for migration in migrations:
             backend.apply_migrations(MigrationList([migration]))
-            above = schema(connection)
-            if migration.id != IDS[0]:  # its rollback drops the table, as it declares
-                backend.rollback_migrations(MigrationList([migration]))
-                assert schema(connection) == states[-1], migration.id
-                backend.apply_migrations(MigrationList([migration]))
-                assert schema(connection) == above, migration.id
+            states.append(schema(connection))
             assert rows(connection) == (merged(legacy) if migration.id >= MERGE else legacy), migration.id
 
-        for migration in reversed(read_migrations("sql/migrations")[1:]):
+        above = [*zip(migrations, states, states[1:], strict=False)][1:]  # the rollback of the first one drops the table
+        for migration, before, _ in reversed(above):
             backend.rollback_migrations(MigrationList([migration]))
-            assert schema(connection) == states.pop(), migration.id
+            assert schema(connection) == before, migration.id
             assert rows(connection) == (merged(legacy) if migration.id > MERGE else legacy), migration.id
 
+        for migration, _, after in above:
+            backend.apply_migrations(MigrationList([migration]))
+            assert schema(connection) == after, migration.id
+            assert rows(connection) == (merged(legacy) if migration.id >= MERGE else legacy), migration.id
 
-def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:
+
+def test_what_a_rollback_loses_is_declared(database: str) -> None:
     declared = {
         name: re.findall(r"^-- loses: (.+)", rollback_of(path).read_text(), re.MULTILINE)
         for name, path in zip(IDS, FILES, strict=True)
@@ -119,11 +119,10 @@ def test_what_a_rollback_loses_is_declared(empty_database: str) -> None:
         "0055_add_images_capture",
     ]
 
-    yoyo_on(empty_database, "apply")
-    done = yoyo_on(empty_database, "rollback", "--all")
+    done = yoyo_on(database, "rollback", "--all")
 
     assert done.returncode == 0, done.stderr
-    with psycopg.connect(empty_database) as connection:
+    with psycopg.connect(database) as connection:
         assert connection.execute("SELECT to_regclass('images')").fetchall() == [(None,)]
 
 

@@ -13,19 +13,19 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.embedded_postgres import Server
 from app.web.server.request_log import PROBES
 from tests.conftest import _database, free_port
 from tests.migrations.test_backend import wait_until
+from tests.support.browser import chromium, needs_chromium
 from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.pictures import picture
 from tests.support.serving import serving
-from tests.system.test_gallery import CHROMIUM, FRUGAL
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: apt-get install chromium")
+pytestmark = needs_chromium
 REQUESTS = "images_http_request_duration_seconds"
 HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 # Everything that a page may try without the consent of the other origin. Each attempt resolves to what it got.
@@ -127,10 +127,9 @@ def other() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium without its own protection of loopback, which other browsers do not have."""
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", *FRUGAL, "--host-resolver-rules=MAP *.example 127.0.0.1"]
-        arguments.append("--disable-features=LocalNetworkAccessChecks")
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    names = "--host-resolver-rules=MAP *.example 127.0.0.1"
+    with chromium(names, "--disable-features=LocalNetworkAccessChecks") as browser:
+        yield browser
 
 
 @pytest.fixture

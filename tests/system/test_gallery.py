@@ -6,7 +6,6 @@ Exhaustive tests save screenshots in .data/screenshots.
 import io
 import json
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageOps
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 from psycopg.rows import scalar_row
 
 from app.catalogue import tokens
@@ -29,20 +28,18 @@ from app.settings import ROOT
 from tests.cli.test_entrypoint import ready
 from tests.conftest import _database, free_port
 from tests.migrations.test_backend import wait_until
+from tests.support.browser import chromium, needs_chromium
 from tests.support.exhaustive import EXHAUSTIVE
 from tests.support.pictures import photo, picture
 from tests.support.serving import serving
 from tests.web.test_tokens import bearer
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Fewer processes: a page takes two thirds of the CPU. There is no graphics card to use.
-FRUGAL = ["--disable-gpu", "--disable-software-rasterizer", "--renderer-process-limit=1"]
 AXE = Axe()
 SCREENSHOTS = ROOT / ".data" / "screenshots"
 MANY = 10_000 if EXHAUSTIVE else 3_000  # images that a user scrolls through
 
 expect.set_options(timeout=60_000)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium in PATH: apt-get install chromium")
+pytestmark = needs_chromium
 
 
 class Site:
@@ -88,9 +85,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *FRUGAL])
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -115,17 +112,32 @@ def site(running: Site) -> Site:
     return running
 
 
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(
+@pytest.fixture(scope="module")
+def profile(browser: Browser) -> BrowserContext:
+    """A browser context of all tests. A context for each test would start a process for each."""
+    context = browser.new_context(
         viewport={"width": 1280, "height": 800},
         locale="en-GB",
         timezone_id="Europe/Paris",
         reduced_motion="reduce",  # each step of an animation takes CPU
     )
     context.set_default_timeout(60_000)
-    yield context
-    context.close()
+    context.new_page()  # which keeps the process
+    return context
+
+
+@pytest.fixture
+def context(profile: BrowserContext) -> Iterator[BrowserContext]:
+    """The browser context, without pages, permissions, cookies, and files of earlier tests."""
+    empty, *_ = profile.pages
+    yield profile
+    for page in profile.pages[1:]:
+        page.close()
+    profile.clear_permissions()
+    profile.clear_cookies()
+    session = profile.new_cdp_session(empty)
+    session.send("Network.clearBrowserCache")
+    session.detach()
 
 
 @pytest.fixture
@@ -537,11 +549,11 @@ DAYS = [  # the time that the camera wrote, its offset, and whether it is in Jul
 ]
 
 
-def test_a_day_is_that_of_the_camera_and_not_of_the_reader(site: Site, chromium: Browser) -> None:
+def test_a_day_is_that_of_the_camera_and_not_of_the_reader(site: Site, browser: Browser) -> None:
     for seed, (taken, offset, _) in enumerate(DAYS):
         site.upload(content=photo(seed=seed, taken=taken, zone=offset), title=f"{taken} {offset}")
     names = {f"{taken} {offset}" for taken, offset, in_july in DAYS if in_july}
-    with chromium.new_context(locale="en-GB", timezone_id="America/Los_Angeles") as context:
+    with browser.new_context(locale="en-GB", timezone_id="America/Los_Angeles") as context:
         page = context.new_page()
         page.goto(site.url)
         page.get_by_role("button", name="Filters").click()
@@ -787,8 +799,8 @@ class Line:
         self.ends.clear()
 
 
-def test_a_finger_finds_the_title_and_the_buttons(site: Site, chromium: Browser, tmp_path: Path) -> None:
-    with chromium.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True) as phone:
+def test_a_finger_finds_the_title_and_the_buttons(site: Site, browser: Browser, tmp_path: Path) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True) as phone:
         page = phone.new_page()
         page.goto(site.url)
         expect(page.locator("#state")).to_contain_text("No images yet.")
