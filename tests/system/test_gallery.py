@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -112,9 +112,7 @@ def site(running: Site) -> Site:
     return running
 
 
-@pytest.fixture(scope="module")
-def profile(browser: Browser) -> BrowserContext:
-    """A browser context of all tests. A context for each test would start a process for each."""
+def new_context(browser: Browser) -> BrowserContext:
     context = browser.new_context(
         viewport={"width": 1280, "height": 800},
         locale="en-GB",
@@ -122,26 +120,39 @@ def profile(browser: Browser) -> BrowserContext:
         reduced_motion="reduce",  # each step of an animation takes CPU
     )
     context.set_default_timeout(60_000)
-    context.new_page()  # which keeps the process
+    return context
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser) -> BrowserContext:
+    """The browser context of most tests. Each context starts a process."""
+    context = new_context(browser)
+    context.new_page()  # which keeps the process between two tests
     return context
 
 
 @pytest.fixture
-def context(profile: BrowserContext) -> Iterator[BrowserContext]:
-    """The browser context, without pages, permissions, cookies, and files of earlier tests."""
-    empty, *_ = profile.pages
-    yield profile
-    for page in profile.pages[1:]:
+def context(shared: BrowserContext) -> Iterator[BrowserContext]:
+    """The shared browser context. After the test, it is as it was: without pages, cached files, and permissions."""
+    empty, *_ = shared.pages
+    yield shared
+    for page in shared.pages[1:]:
         page.close()
-    profile.clear_permissions()
-    profile.clear_cookies()
-    session = profile.new_cdp_session(empty)
+    shared.clear_permissions()
+    shared.clear_cookies()
+    session = shared.new_cdp_session(empty)
     session.send("Network.clearBrowserCache")
     session.detach()
 
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
+    with watched_page(context) as page:
+        yield page
+
+
+@contextmanager
+def watched_page(context: BrowserContext) -> Iterator[Page]:
     """Browser tab. The test fails if a script fails or if the content security policy blocks something."""
     page = context.new_page()
     said: list[str] = []
@@ -217,6 +228,7 @@ def test_the_address_holds_search_and_filters_and_the_back_button_restores_them(
     site.upload(seed=3, title="Bridge", tags=["night"])
     page.goto(site.url)
     expect(tiles(page)).to_have_count(3)
+    assert 10_000 < page.evaluate(WEIGHT) < 60_000
 
     page.keyboard.press("/")
     page.keyboard.type("lighthouse")
@@ -233,7 +245,6 @@ def test_the_address_holds_search_and_filters_and_the_back_button_restores_them(
 
     shared = context.new_page()
     shared.goto(page.url)
-    assert shared.evaluate(WEIGHT) < 60_000
     expect(tiles(shared)).to_have_text(["Lighthouse in the fog"])
     expect(shared.get_by_role("searchbox")).to_have_value("lighthouse")
 
@@ -427,22 +438,24 @@ def test_a_delete_can_be_undone_until_the_user_leaves_the_page(site: Site, page:
     wait_until(lambda: site.titles() == ["One", "Two"])
 
 
-def test_a_rejected_delete_restores_the_image(site: Site, page: Page) -> None:
+def test_a_rejected_delete_restores_the_image(site: Site, browser: Browser) -> None:
+    """In a context of its own, because a clock that stands stays in its context."""
     id = site.upload(title="One")
-    page.goto(site.url)
-    page.clock.install()
-    tile(page, "One").click()
-    expect(page.get_by_role("button", name="Delete")).to_be_enabled()
-    httpx.patch(f"{site.api}/{id}", json={"title": "One, improved"}, headers=MERGE)
-    page.get_by_role("button", name="Delete").click()
-    expect(page.locator("#state")).to_contain_text("No images yet")
-    expect(page.locator("[name=q]")).to_be_focused()  # no image is left
+    with new_context(browser) as context, watched_page(context) as page:
+        page.goto(site.url)
+        page.clock.install()
+        tile(page, "One").click()
+        expect(page.get_by_role("button", name="Delete")).to_be_enabled()
+        httpx.patch(f"{site.api}/{id}", json={"title": "One, improved"}, headers=MERGE)
+        page.get_by_role("button", name="Delete").click()
+        expect(page.locator("#state")).to_contain_text("No images yet")
+        expect(page.locator("[name=q]")).to_be_focused()  # no image is left
 
-    page.clock.fast_forward(10_000)
+        page.clock.fast_forward(10_000)
 
-    expect(page.get_by_text("One\u2069 was not deleted. Another user changed it.")).to_be_visible()
-    expect(tiles(page)).to_have_count(1)
-    assert site.titles() == ["One, improved"]
+        expect(page.get_by_text("One\u2069 was not deleted. Another user changed it.")).to_be_visible()
+        expect(tiles(page)).to_have_count(1)
+        assert site.titles() == ["One, improved"]
 
 
 def test_the_keyboard_reaches_every_image(site: Site, page: Page) -> None:
