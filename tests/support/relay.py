@@ -6,6 +6,7 @@ import tempfile
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from tests.support import forked
 
 SOCKET = ".s.PGSQL.5432"
 NUMBER = count(1)
+QUERY, PARSE, BIND, SYNC, TERMINATE = b"QPBSX"  # types of messages
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -115,30 +117,42 @@ class Relay:
         if command.statements:  # the second connection, by which a migrator watches itself
             raise ConnectionRefusedError
         to_server.write(startup)
-        chunk = b""
+        buffer = bytearray()
         prepared: dict[bytes, str] = {}
         text = ""
-        while True:
-            header = await client.readexactly(5)
-            body = await client.readexactly(int.from_bytes(header[1:]) - 4)
-            chunk += header + body
-            match header[:1]:
-                case b"Q":
+        while received := await client.read(65536):
+            buffer += received
+            position = end = 0  # `end` is that of the last chunk
+            while len(buffer) >= position + 5:
+                after = position + 1 + int.from_bytes(buffer[position + 1 : position + 5])
+                if len(buffer) < after:
+                    break
+                kind, body = buffer[position], bytes(buffer[position + 5 : after])
+                position = after
+                if kind == QUERY:
                     text = body.rstrip(b"\0").decode()
-                case b"P":
+                elif kind == PARSE:
                     name, sql, _ = body.split(b"\0", 2)
                     text = prepared[name] = sql.decode()
-                case b"B":
+                elif kind == BIND:
                     text = prepared[body.split(b"\0", 2)[1]]
-            if header[:1] in b"QS":
-                command.statements.append(" ".join(re.sub(r"--.*", "", text).split()))
-                if command.stop(command.statements):
-                    command.held = True
-                    await client.read()
-                    return
-            if header[:1] in b"QSX":
-                to_server.write(chunk)
-                chunk = b""
+                if kind in (QUERY, SYNC):
+                    command.statements.append(on_one_line(text))
+                    if command.stop(command.statements):
+                        to_server.write(buffer[:end])
+                        command.held = True
+                        await client.read()
+                        return
+                if kind in (QUERY, SYNC, TERMINATE):
+                    end = position
+            to_server.write(buffer[:end])
+            del buffer[:end]
+
+
+@cache
+def on_one_line(sql: str) -> str:
+    """Return a statement without its comments and line breaks. A test sends the same statements many times."""
+    return " ".join(re.sub(r"--.*", "", sql).split())
 
 
 async def _copy(reader: StreamReader, writer: StreamWriter) -> None:
