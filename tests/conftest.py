@@ -31,6 +31,7 @@ from app.embedded_postgres import Server, binaries
 from app.main import create_app
 from app.migrations.backend import SettingsBackend
 from app.schema import history
+from app.schema.digest import digest
 from app.settings import ROOT, Settings
 from app.web.endpoints import pages
 from tests.support import forked
@@ -101,6 +102,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Yoyo = Callable[..., "subprocess.CompletedProcess[str]"]
 shipped_once = functools.cache(history.shipped)
+digest_once = functools.cache(digest)
 static_files_once = functools.cache(pages.static_files)
 documentation_files_once = functools.cache(pages.documentation_files)
 
@@ -274,6 +276,7 @@ def backend_on(url: str) -> Iterator[SettingsBackend]:
         patch.setenv("DATABASE_URL", url)
         patch.chdir(ROOT)
         patch.setattr("app.migrations.backend.faults", known_faults)
+        patch.setattr("app.schema.history.digest", digest_once)
         with get_backend("settings:") as backend, backend.lock():
             yield backend
 

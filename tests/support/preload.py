@@ -30,8 +30,8 @@ import app.migrations.backend
 import app.web.server.protocol
 from app.migrations import migration_file, splitting
 from app.project import current
-from app.schema import statements
-from app.schema.history import shipped
+from app.schema import history, statements
+from app.schema.digest import digest
 from app.settings import ROOT
 from tests.support import kept_decoders, known_faults  # noqa: F401
 
@@ -59,11 +59,12 @@ def describe(text: str) -> tuple[dict[str, str], str, str]:
 yoyo.migrations.parse_metadata_from_sql_comments = describe
 yoyo.backends.base.entry_points = functools.cache(yoyo.backends.base.entry_points)
 yoyo.backends.base.get_backend_class("settings")
+history.digest = functools.cache(digest)  # type: ignore[attr-defined]
 known_faults.install()
 os.chdir(ROOT)
 for folder in (current().migrations, Path("sql/migrations")):  # of the `images` command, and of yoyo.ini
     known_faults.known_faults(folder)
-shipped()
+history.shipped()
 COMMANDS: dict[str, Callable[[], object]] = {
     "images": app.entry.images,
     "yoyo": app.entry.yoyo,
