@@ -91,9 +91,8 @@ def test_each_goes_up_down_and_up_again_to_the_same_schema_and_rows(empty_databa
             states.append(schema(connection))
             assert rows(connection) == (merged(legacy) if migration.id >= MERGE else legacy), migration.id
 
-        above = [*zip(migrations, states, states[1:], strict=False)][
-            1:
-        ]  # the rollback of the first one drops the table
+        # The rollback of the first one drops the table.
+        above = [*zip(migrations, states, states[1:], strict=False)][1:]
         for migration, before, _ in reversed(above):
             backend.rollback_migrations(MigrationList([migration]))
             assert schema(connection) == before, migration.id
