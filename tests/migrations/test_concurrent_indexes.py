@@ -126,7 +126,7 @@ def test_a_killed_build_is_built_again(database: str, build: tuple[str, str, str
 
 
 def test_a_build_that_was_not_recorded_is_not_repeated(other_database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Down through all migrations, with a stop where each build is the next operation."""
+    """On the way down through all migrations, each build is the next operation once."""
     migrations = read_migrations(str(FOLDER))
     with psycopg.connect(other_database, autocommit=True) as connection, backend_on(other_database) as backend:
         for migration, operation, index in NEWEST_FIRST:
