@@ -36,6 +36,7 @@ WORK_OF_RULE = {  # a rule of app/lint that finds work in an ALTER TABLE
     "constraint-index": "build",
 }
 FOREIGN_KEY = "foreign key"
+TEXTS = {"text", "varchar", "bpchar", "citext"}
 WRITES = (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
 READABLE = (*WRITES, ast.SelectStmt, ast.CreateTableAsStmt, ast.ViewStmt, ast.CreateFunctionStmt, ast.CopyStmt)
 # Statements that lock no table.
@@ -57,7 +58,7 @@ class Work:
 
     kind: str
     table: str
-    method: str = ""  # of an index, if it is no B-tree; foreign key; insert or delete
+    method: str = ""  # of an index, if it is no B-tree of numbers; foreign key; insert or delete
 
 
 @dataclass
@@ -122,7 +123,7 @@ def _other(found: Effects, state: MigrationState, statement: Statement, version:
             if node.concurrent:
                 found.waits[table] = SHARE
                 found.waits_for_snapshots = True
-            found.do("build", table, "" if node.accessMethod in {None, "btree"} else str(node.accessMethod))
+            found.do("build", table, _method(node, state))
         case ast.DropStmt():
             _drop(found, state, node)
         case ast.RenameStmt(relation=ast.RangeVar() as relation):
@@ -173,6 +174,15 @@ def _other(found: Effects, state: MigrationState, statement: Statement, version:
             found.unread = f"the plan does not know {' '.join(words).upper()}"
         case _:
             pass
+
+
+def _method(node: Any, state: MigrationState) -> str:
+    """Return the method of an index, or "text" for a B-tree that compares texts by a collation."""
+    if node.accessMethod not in {None, "btree"}:
+        return str(node.accessMethod)
+    types = [state.catalog.column(relation_name(node.relation), key.name) for key in node.indexParams]
+    is_text = any(column is None or column.type is None or column.type.name in TEXTS for column in types)
+    return "text" if is_text else ""
 
 
 def _create_table(found: Effects, node: Any) -> None:
@@ -253,7 +263,7 @@ def _reindex(found: Effects, state: MigrationState, node: Any, name: str) -> Non
     found.lock(table, SHARE_UPDATE_EXCLUSIVE if concurrently else SHARE)
     if index:
         found.lock(name, SHARE_UPDATE_EXCLUSIVE if concurrently else ACCESS_EXCLUSIVE)
-    found.do("build", table)
+    found.do("build", table, "text" if index else "reindex")
 
 
 def _queries(found: Effects, state: MigrationState, root: Any) -> None:

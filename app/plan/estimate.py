@@ -21,14 +21,18 @@ class Cost:
     indexes: float = 0.0
 
 
-# Processor time of PostgreSQL 18 on the machine of REFERENCE in app/plan/live.py. 93 statements were measured, on
-# tables with 50, 200 and 900 bytes a row, and with 0, 1 and 4 indexes. Each took a third to three times as long.
+# Processor time of PostgreSQL 18 on the machine of REFERENCE in app/plan/live.py. 115 statements were measured, on
+# tables with 50 to 900 bytes a row, and with 0 to 4 indexes. Each took a third to three times as long, except GIN
+# indexes: a quarter to four times.
 COSTS = {
-    "scan": Cost(0.03, 0.45),
+    "scan": Cost(0.05, 0.45),
     "foreign key": Cost(0.25, 0.5),
     "rewrite": Cost(0.6, 3.5, 14.0),
-    "build": Cost(0.3, 1.0),
-    "gin": Cost(4.8, 9.0),
+    "build": Cost(0.25, 0.5),
+    "text": Cost(0.7, 0.6),
+    "hash": Cost(0.7, 0.6),
+    "gin": Cost(7.0, 4.0),
+    "reindex": Cost(0.2, 0.3, 14.0),
     "write": Cost(0.9, 3.3, 130.0),
     "insert": Cost(0.4, 4.0, 70.0),
     "delete": Cost(0.3, 0.4),
@@ -36,7 +40,8 @@ COSTS = {
 TRIGGER = 5.0  # seconds for a million rows and a trigger that writes a row
 ROW_BYTES = 200  # of a table that does not exist yet
 CONSTANT = 0.005  # seconds of a statement that changes only the system catalog
-SAMPLE = 1.0  # seconds of an ANALYZE, which reads a sample of a limited number of rows
+SAMPLE = 30_000  # rows that an ANALYZE reads at most
+SAMPLED = Cost(5.0)
 FEW = 1000  # rows: too few to tell the time of a row
 
 
@@ -122,7 +127,7 @@ def _by_kind(effects: Effects, rows: Rows, backfilled: str = "") -> float:
         if work.kind == "write" and work.table in effects.fills:
             number = rows.inserted(effects, backfilled)
         if work.kind == "sample":
-            total += min(SAMPLE, _seconds(COSTS["scan"], work.table, number, rows))
+            total += _seconds(SAMPLED, work.table, min(number, SAMPLE), rows)
         else:
             cost = COSTS.get(work.method, COSTS[work.kind])
             triggers = rows.triggers(work.table) if work.kind == "write" else 0
