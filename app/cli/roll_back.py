@@ -56,8 +56,8 @@ def _confirm(migrations: list[PlannedMigration], name: str) -> bool:
             "read the plan, and give --yes",
             ExitCode.ACTION_NEEDED,
         )
-    question = f"Roll back {count(len(migrations), 'migration')} to {name}? [y/N] "
-    print(question, end="", file=sys.stderr, flush=True)  # stdout may be for events
+    question = f"Roll back {count(len(migrations), 'migration')} to {name}? [y/N]"
+    print(question, end=" ", file=sys.stderr, flush=True)  # stdout may be for events
     try:
         answer = input()
     except EOFError:  # Ctrl+D
