@@ -95,6 +95,8 @@ def _made_in(node: Any) -> Iterator[str | None]:
             | ast.IndexStmt(relation=ast.RangeVar() as relation)
         ) if relation.relpersistence != "t":
             yield relation.schemaname
+        case ast.AlterObjectSchemaStmt(newschema=name):
+            yield name
         case ast.CreateFunctionStmt(funcname=parts) | ast.CreateEnumStmt(typeName=parts):
             yield parts[0].sval if parts and len(parts) > 1 else None
         case _:
@@ -125,6 +127,17 @@ def _changed(node: Any) -> Iterator[Changed]:
             yield "tree" if node.renameType == ObjectType.OBJECT_COLUMN else "relation", _quoted(relation), False
         case ast.AlterObjectSchemaStmt(relation=ast.RangeVar() as relation):
             yield "relation", _quoted(relation), False
+        case ast.AlterObjectSchemaStmt(objectType=kind, object=named) if named is not None:
+            yield from _named(kind, named, is_drop=False)
+        case ast.RenameStmt(renameType=ObjectType.OBJECT_SCHEMA, subname=name):
+            yield "schema", Identifier(name).as_string(), False
+        case ast.RenameStmt(renameType=kind, object=named) if named is not None:
+            yield from _named(kind, named, is_drop=False)
+        case ast.AlterEnumStmt(typeName=parts) | ast.AlterDomainStmt(typeName=parts):
+            yield "type", _identifier(parts), False
+        case ast.CreateStatsStmt(relations=relations) | ast.CreateStmt(inhRelations=relations):
+            tables = (each for each in relations or () if isinstance(each, ast.RangeVar))
+            yield from (("relation", _quoted(each), False) for each in tables)
         case ast.CreateFunctionStmt(replace=True, funcname=parts):
             yield (
                 "function",
@@ -157,8 +170,8 @@ def _named(kind: Any, named: Any, *, is_drop: bool) -> Iterator[Changed]:
         yield "relation", _identifier(named[:-1]), False
     elif name in {"FUNCTION", "PROCEDURE", "ROUTINE"} and isinstance(named, ast.ObjectWithArgs):
         yield "function", _signature(named.objname, None if named.args_unspecified else named.objargs), is_drop
-    elif name in {"TYPE", "DOMAIN"} and isinstance(named, ast.TypeName):
-        yield "type", _identifier(named.names), is_drop
+    elif name in {"TYPE", "DOMAIN"}:  # RENAME and SET SCHEMA have the parts of the name
+        yield "type", _identifier(named.names if isinstance(named, ast.TypeName) else named), is_drop
     elif name == "SCHEMA":
         yield "schema", _identifier([named]), False
 
@@ -172,6 +185,9 @@ def _used(node: Any) -> Iterator[Used]:
             yield from ((_quoted(relation), "TRUNCATE") for relation in relations or ())
         case ast.CreateTrigStmt(relation=relation):
             yield _quoted(relation), "TRIGGER"
+        case ast.CreateStmt(tableElts=parts):
+            likes = (each.relation for each in parts or () if isinstance(each, ast.TableLikeClause))
+            yield from ((_quoted(relation), "SELECT") for relation in likes)
         case ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt() | ast.MergeStmt() | ast.SelectStmt():
             yield from _rows(node)
         case ast.CreateTableAsStmt(query=query):

@@ -27,6 +27,7 @@ OBJECTS = """
     CREATE SEQUENCE their_sequence;
     CREATE FUNCTION their_function(n int) RETURNS int LANGUAGE sql AS 'SELECT 1';
     CREATE TYPE their_type AS ENUM ('a');
+    CREATE DOMAIN their_domain AS int;
     SET ROLE mover;
     CREATE TABLE "Ours" (n int NOT NULL, m int);
     CREATE TABLE filtered (n int);
@@ -93,6 +94,22 @@ STATEMENTS = """
     CREATE TABLE closed.more (n int)
     CREATE TABLE more (n int)
     CREATE TABLE more AS SELECT n FROM theirs
+    CREATE TABLE more (LIKE theirs)
+    CREATE TABLE more (LIKE "Ours")
+    CREATE TABLE more () INHERITS (theirs)
+    CREATE TABLE more () INHERITS (parent)
+    CREATE STATISTICS more ON n, m FROM theirs
+    CREATE STATISTICS more ON n, m FROM "Ours"
+    ALTER FUNCTION their_function(int) RENAME TO my_function
+    ALTER FUNCTION our_function RENAME TO my_function
+    ALTER FUNCTION our_function(int) SET SCHEMA closed
+    ALTER TABLE "Ours" SET SCHEMA closed
+    ALTER TYPE their_type ADD VALUE 'b'
+    ALTER TYPE their_type RENAME TO my_type
+    ALTER TYPE their_type SET SCHEMA public
+    ALTER DOMAIN their_domain DROP NOT NULL
+    ALTER DOMAIN their_domain RENAME TO my_domain
+    ALTER SCHEMA closed RENAME TO open
 """
 
 
