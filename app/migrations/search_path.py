@@ -46,10 +46,10 @@ def reject_other_schema(connection: Connection) -> None:
             )
         raise _elsewhere(schema, found, f"the table {table}" if table in tables else "an installation")
     if row := run(connection, "find_foreign_tables").fetchone():
-        table, lacks = row
+        table, lacks, beside = row
         if lacks == "":
             raise CommandError(
-                f"the database has {HISTORY} without {table}.",
+                f"the database has {beside} without {table}.",
                 f"if a dump was restored without all of yoyo's tables, {RESTORE}",
             )
         what = f"has no column {lacks}" if lacks else "is not a table"

@@ -1,7 +1,7 @@
 -- find_foreign_tables: what is wrong with the migrator's own tables in the schema that new tables go to. Another program
 -- can have a table of the same name, and a dump can have only some of them. One row for each fault:
 -- * a relation that lacks a column or is no table: its name, and the column or NULL
--- * a table that is missing beside _yoyo_migration, or that has no row: its name, and ''.
+-- * a table of yoyo that is missing beside another one: its name, '', and the name of the other one
 -- yoyo before 6.0 had only _yoyo_migration (id, ctime), which yoyo itself replaces.
 WITH own (name, columns) AS (
     VALUES
@@ -24,7 +24,7 @@ WITH own (name, columns) AS (
     WHERE oid IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = oid AND attname = sought AND NOT attisdropped)
 )
-SELECT name, sought AS lacks
+SELECT name, sought AS lacks, NULL AS beside
 FROM lacking
 WHERE number = (SELECT min(number) FROM lacking AS other WHERE other.name = lacking.name)
     AND NOT (
@@ -35,9 +35,9 @@ WHERE number = (SELECT min(number) FROM lacking AS other WHERE other.name = lack
         )
     )
 UNION ALL
-SELECT name, NULL FROM found WHERE relkind NOT IN ('r', 'p')
+SELECT name, NULL, NULL FROM found WHERE relkind NOT IN ('r', 'p')
 UNION ALL
-SELECT name, ''
+SELECT name, '', '_yoyo_migration'
 FROM found
 WHERE name IN ('_yoyo_log', '_yoyo_version')
     AND oid IS NULL
@@ -45,4 +45,11 @@ WHERE name IN ('_yoyo_log', '_yoyo_version')
         SELECT FROM pg_attribute JOIN found AS history ON attrelid = history.oid
         WHERE history.name = '_yoyo_migration' AND attname = 'migration_hash'
     )
-ORDER BY 1, 2;
+UNION ALL
+-- Without its history, yoyo would create all three.
+SELECT '_yoyo_migration', '', name
+FROM found
+WHERE name IN ('_yoyo_log', '_yoyo_version')
+    AND oid IS NOT NULL
+    AND EXISTS (SELECT FROM found AS history WHERE history.name = '_yoyo_migration' AND history.oid IS NULL)
+ORDER BY 1, 2, 3;

@@ -161,6 +161,7 @@ FOREIGN_TABLES = {
         "_yoyo_ledger_tags is not yoyo's: it is not a table."
     ),
     HISTORY: "the database has _yoyo_migration without _yoyo_log.",
+    LOG: "the database has _yoyo_log without _yoyo_migration.",
     f"{HISTORY}; {LOG}; CREATE TABLE _yoyo_version (version int, installed_at_utc timestamp)": (
         "_yoyo_version has no version, or one that this yoyo does not know."
     ),
