@@ -129,7 +129,7 @@ def _changed(node: Any) -> Iterator[Changed]:
             yield "relation", _quoted(relation), False
         case ast.AlterObjectSchemaStmt(objectType=kind, object=named) if named is not None:
             yield from _named(kind, named, is_drop=False)
-        case ast.RenameStmt(renameType=ObjectType.OBJECT_SCHEMA, subname=name):
+        case ast.RenameStmt(renameType=ObjectType.OBJECT_SCHEMA, subname=str(name)):
             yield "schema", Identifier(name).as_string(), False
         case ast.RenameStmt(renameType=kind, object=named) if named is not None:
             yield from _named(kind, named, is_drop=False)

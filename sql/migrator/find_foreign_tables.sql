@@ -1,7 +1,7 @@
 -- find_foreign_tables: what is wrong with the migrator's own tables in the schema that new tables go to. Another program
 -- can have a table of the same name, and a dump can have only some of them. One row for each fault:
 -- * a relation that lacks a column or is no table: its name, and the column or NULL
--- * a table of yoyo that is missing beside another one: its name, '', and the name of the other one
+-- * a table of yoyo that is missing beside another one: its name, '', and the name of the other one.
 -- yoyo before 6.0 had only _yoyo_migration (id, ctime), which yoyo itself replaces.
 WITH own (name, columns) AS (
     VALUES
