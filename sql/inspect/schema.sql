@@ -49,7 +49,13 @@ types AS (
 -- Objects of other kinds, without those that PostgreSQL creates with a type. A cast and an event trigger belong to no
 -- schema: those of types and functions of other schemas are the administrator's.
 others (classid, objid, object) AS (
-    SELECT classid, objid, type || ' ' || replace(identity, quote_ident(current_schema()) || '.', '')
+    -- The words of a transform differ: until PostgreSQL 15 they are `on language`.
+    SELECT
+        classid, objid, type || ' ' || replace(
+            CASE type WHEN 'transform' THEN replace(identity, ' on language ', ' language ') ELSE identity END,
+            quote_ident(current_schema()) || '.',
+            ''
+        )
     FROM (
         SELECT classid, objid
         FROM pg_depend
