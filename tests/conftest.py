@@ -82,8 +82,10 @@ LONG_MODULES = {
     "test_failover.py",
     "test_gallery.py",
     "test_kills.py",
+    "test_migrations.py",
     "test_plans.py",
     "test_replica.py",
+    "test_session.py",
     "test_soak.py",
 }
 
