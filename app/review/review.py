@@ -183,7 +183,7 @@ def _is_contract(path: Path) -> bool:
 
 def _key(migrations: Sequence[Path], rows: int) -> str:
     """Return a digest of all that makes the filled database: the migrations before, the rows, and the roles."""
-    files = [*migrations, *sorted((current().sql / "review").glob("*.sql"))]
+    files = [*migrations, *sorted((current().sql / "review").glob("*fill*.sql"))]
     parts = [str(rows), *current().roles, *(path.read_text(encoding="utf-8") for path in files)]
     return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
