@@ -223,7 +223,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
     except psycopg.Error as error:
         begun = f"line {done.steps[-1].line}" if done.steps else "before its first statement"
         place = "at the commit" if committing else begun
-        done.error = f"{place}: {one_line(explained(error))}"
+        done.error = f"{place}: {one_line(': '.join(explained(error).splitlines()))}"
     return done
 
 

@@ -118,7 +118,7 @@ def _verdict(reasons: list[Reason], reviewed: Reviewed, *, rollback: bool) -> Ve
         disagreement = "the static check finds nothing"
     elif measured == "safe" != static_level:
         rules = ", ".join(sorted({finding.rule for finding in findings}))
-        disagreement = f"the static check finds {rules}, but no large table was read, written or blocked for long"
+        disagreement = f"the static check finds {rules}, but this run does not show it"
     return Verdict(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)), static_level, disagreement)
 
 
@@ -134,8 +134,9 @@ def highest(levels: Iterable[str]) -> str:
 def _of_run(run: MeasuredRun, rows: dict[str, int]) -> Iterator[Reason]:
     """Yield what other sessions would have met during the run."""
     if run.error:
-        invalid = "" if run.transactional else ", and may leave an INVALID index that slows down writes"
-        yield Reason("unsafe", f"it fails: {run.error}{invalid}")
+        fails = f"it fails: {run.error}"
+        invalid = "it may leave an INVALID index that slows down writes"
+        yield Reason("unsafe", fails if run.transactional else f"{fails.rstrip('.')}, and {invalid}")
         return
     for what in run.unmeasured:
         yield Reason("unknown", f"it could not be measured: {what}")

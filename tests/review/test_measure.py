@@ -70,8 +70,17 @@ def test_a_change_of_every_row_is_caught(tried: Try) -> None:
 def test_a_statement_that_fails_on_the_rows_is_caught(tried: Try) -> None:
     part = tried("CREATE TABLE other (id bigint); ALTER TABLE images ADD CONSTRAINT one_type UNIQUE (content_type);")
 
-    assert "unsafe: it fails: line 3: could not create unique index" in reasons(part)
+    assert 'unsafe: it fails: line 3: could not create unique index "one_type": Key (' in reasons(part)
     assert part.rollback is None
+
+
+def test_a_unique_index_that_fails_on_the_rows_is_caught(tried: Try) -> None:
+    build = "CREATE UNIQUE INDEX CONCURRENTLY one_type ON images (content_type);"
+
+    part = tried(build, header="-- irreversible: for a test\n-- transactional: false")
+
+    assert 'could not create unique index "one_type": Key (' in reasons(part)
+    assert "is duplicated, and it may leave an INVALID index that slows down writes" in reasons(part)
 
 
 @pytest.mark.parametrize("corrects", [False, True])

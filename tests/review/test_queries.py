@@ -142,6 +142,16 @@ def test_a_slow_query_runs_again_only_if_its_plan_has_changed(copy: psycopg.Conn
     assert other.shape != before.shape
 
 
+def test_a_query_that_chooses_rows_by_chance_is_measured_at_its_largest(copy: psycopg.Connection) -> None:
+    copy.execute("CREATE SEQUENCE turns")
+    images = "SELECT count(*) FROM images WHERE turn % 3 = 0"
+    by_chance = "SELECT (IMAGES) FROM (SELECT nextval('turns') AS turn, random()) AS now".replace("IMAGES", images)
+
+    found = [explain(copy, by_chance, "").buffers for _ in range(3)]
+
+    assert max(found) < 1.5 * min(found)
+
+
 def git(folder: Path, *arguments: str) -> None:
     who = ["-c", "user.name=n", "-c", "user.email=e@localhost", "-c", "init.defaultBranch=main"]
     subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
