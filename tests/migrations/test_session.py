@@ -73,7 +73,6 @@ def legacy(empty_database: str, template: str) -> str:
     with psycopg.connect(empty_database) as connection:
         connection.execute(CREATE_ALL.encode())
         connection.execute(ROWS.replace("300000", "300").encode())
-        connection.execute("GRANT CREATE ON SCHEMA public TO images_owner")  # as sql/roles.sql, which a dump shows
     return empty_database
 
 
