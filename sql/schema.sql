@@ -1431,7 +1431,6 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- grant on function images_take_requests(uuid,bigint) to images_app: EXECUTE
 -- grant on function images_touch_token(uuid) to PUBLIC: nothing
 -- grant on function images_touch_token(uuid) to images_app: EXECUTE
--- grant on schema to images_owner: CREATE
 -- grant on table content_checks to images_app: DELETE, INSERT, SELECT, UPDATE
 -- grant on table image_terms to images_app: DELETE, INSERT, SELECT, UPDATE
 -- grant on table image_words to images_app: DELETE, INSERT, SELECT, UPDATE

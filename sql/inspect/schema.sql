@@ -342,11 +342,21 @@ things (thing, definition, comment) AS (
     UNION ALL
 
     SELECT
-        'grant on schema to ' || CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, privilege_type, NULL
+        'grant on schema to ' || CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END,
+        privilege_type,
+        NULL
     FROM pg_namespace
     CROSS JOIN main
-    CROSS JOIN LATERAL aclexplode(nspacl)
-    WHERE nspname = current_schema() AND privilege_type = 'CREATE' AND grantee NOT IN (nspowner, main.owner)
+    CROSS JOIN LATERAL aclexplode(nspacl) AS granted
+    WHERE nspname = current_schema()
+        AND privilege_type = 'CREATE'
+        AND granted.grantee NOT IN (nspowner, main.owner)
+        -- If a superuser made the tables, as for a trial, the grantee can be the role that owns them elsewhere.
+        AND (
+            granted.grantee = 0
+            OR NOT (SELECT rolsuper FROM pg_roles WHERE oid = main.owner)
+            OR EXISTS (SELECT FROM rights WHERE NOT is_usual AND rights.grantee = granted.grantee::regrole::text)
+        )
 
     UNION ALL
 
