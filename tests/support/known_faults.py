@@ -24,7 +24,7 @@ def known_faults(folder: Path, known: Collection[str] = ()) -> list[Fault]:
 @cache
 def _are_right(folder: Path, current: Path, content: Content) -> bool:
     """Return whether no file has a fault, neither if it is known nor if it is not."""
-    return faults(folder) == faults(folder, [name.removesuffix(".sql") for name, _ in content]) == []
+    return not faults(folder) and not faults(folder, [name.removesuffix(".sql") for name, _ in content])
 
 
 def install() -> None:
