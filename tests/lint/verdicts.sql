@@ -3692,7 +3692,7 @@ SELECT i.id, i.tags, now() FROM (SELECT id FROM images LIMIT 10) AS few JOIN ima
 INSERT INTO merged_tags (image_id, tags, updated_at)
 SELECT id, images.tags, now() FROM (SELECT id FROM images LIMIT 10) AS few JOIN images USING (id);
 
--- unsafe (strong_migrations execute): a function that deletes, called in CREATE TABLE AS
+-- unsafe (PostgreSQL functions): a function that deletes, called in CREATE TABLE AS
 CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
 CREATE TABLE purged AS SELECT purge_all() AS number;
 
@@ -3700,17 +3700,17 @@ CREATE TABLE purged AS SELECT purge_all() AS number;
 CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
 CREATE TABLE purged AS SELECT purge_all() AS number WITH NO DATA;
 
--- unsafe (strong_migrations execute): a function that deletes, called by a prepared statement
+-- unsafe (PostgreSQL functions): a function that deletes, called by a prepared statement
 CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
 PREPARE purge AS SELECT purge_all();
 EXECUTE purge;
 
--- unsafe (strong_migrations execute): a function that deletes, called by a cursor
+-- unsafe (PostgreSQL functions): a function that deletes, called by a cursor
 CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
 DECLARE purge CURSOR FOR SELECT purge_all();
 FETCH ALL FROM purge;
 
--- unsafe (strong_migrations execute): a function that deletes, called by a view of a view
+-- unsafe (PostgreSQL functions): a function that deletes, called by a view of a view
 CREATE FUNCTION purge_all() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN DELETE FROM images; RETURN 1; END';
 CREATE VIEW purge AS SELECT purge_all() AS number;
 CREATE VIEW purge_again AS SELECT number FROM purge;

@@ -110,8 +110,8 @@ def test_settings_of_the_role_do_not_matter(admin: psycopg.Connection, database:
     for setting in ("DateStyle = 'German, DMY'", "quote_all_identifiers = on", "standard_conforming_strings = off"):
         admin.execute(SQL("ALTER DATABASE {} SET {}").format(name, SQL(setting)))
 
-    assert yoyo_on(database, "rollback").returncode == 0
-    assert yoyo_on(database, "apply").returncode == 0
+    for command in ("rollback", "apply"):
+        assert yoyo_on(database, command, MIGRATION_ROLE="images_owner").returncode == 0
     assert (status(database).returncode, status(database).stderr) == (0, "")
 
 

@@ -117,6 +117,8 @@ def test_an_unchanged_file_is_not_scanned_again(
 
     monkeypatch.setattr(digest_module, "_words", scan)
     monkeypatch.setattr(validation, "read_file", read_file)
+    monkeypatch.setattr("tests.conftest.known_faults", validation.faults)  # without the caches of the tests
+    monkeypatch.setattr("tests.conftest.digest_once", digest_module.digest)
     folder = write(tmp_path / "migrations", "rows", 3)
     first = folder / "0001_fill_x.sql"
 
