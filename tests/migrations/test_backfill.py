@@ -137,6 +137,16 @@ def test_no_batch_reads_the_whole_table(url: str, tmp_path: Path, sql: Sql) -> N
     assert scans() == [(20_000, 1)]  # one, before the backfill
 
 
+def test_a_batch_does_not_wait_for_the_disk(url: str, tmp_path: Path, sql: Sql) -> None:
+    fill = "UPDATE items SET done = (current_setting('synchronous_commit') = 'off')::integer WHERE id BETWEEN $1 AND $2;\n"
+    folder = write(tmp_path / "migrations", fill)
+    make(url, folder, sql, 10)
+
+    apply(url, folder)
+
+    assert counts(sql) == [(1, 10)]
+
+
 def test_an_empty_table_is_done_at_once(url: str, folder: Path, sql: Sql) -> None:
     apply(url, folder)
 
