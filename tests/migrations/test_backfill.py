@@ -138,8 +138,8 @@ def test_no_batch_reads_the_whole_table(url: str, tmp_path: Path, sql: Sql) -> N
 
 
 def test_a_batch_does_not_wait_for_the_disk(url: str, tmp_path: Path, sql: Sql) -> None:
-    fill = "UPDATE items SET done = (current_setting('synchronous_commit') = 'off')::integer WHERE id BETWEEN $1 AND $2;\n"
-    folder = write(tmp_path / "migrations", fill)
+    waits_not = "(current_setting('synchronous_commit') = 'off')::integer"
+    folder = write(tmp_path / "migrations", FILL.replace("done + 1", waits_not))
     make(url, folder, sql, 10)
 
     apply(url, folder)
