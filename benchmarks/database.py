@@ -27,6 +27,7 @@ YOYO = Path(sys.executable).with_name("yoyo")
 
 class Database:
     def __init__(self, server: Server, rows: int) -> None:
+        self.server = server
         self.bin = server.bin
         self.rows = rows
         self.url = server.url("bench")
@@ -41,6 +42,18 @@ class Database:
         """Delete the rows that were added. Those of fill_images.sql stay: their created_at is in 2020."""
         self.execute("DELETE FROM images WHERE created_at >= '2026-01-01Z'")
         self.execute("VACUUM (INDEX_CLEANUP ON)")
+
+    @contextmanager
+    def copied(self, name: str) -> Iterator[str]:
+        """Yield the URL of another copy of the database `filled`, and drop it."""
+        url = self.server.url()
+        with psycopg.connect(url, autocommit=True) as admin:
+            _copy(admin, name)
+        try:
+            yield self.server.url(name)
+        finally:
+            with psycopg.connect(url, autocommit=True) as admin:
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @contextmanager
@@ -60,11 +73,15 @@ def database(rows: int) -> Iterator[Database]:
         with psycopg.connect(server.url(), autocommit=True) as admin:
             if not admin.execute("SELECT FROM pg_database WHERE datname = 'filled'").fetchall():
                 _fill(server, admin, rows)
-            admin.execute("DROP DATABASE IF EXISTS bench WITH (FORCE)")
-            admin.execute("CREATE DATABASE bench TEMPLATE filled STRATEGY file_copy")
+            _copy(admin, "bench")
         yield Database(server, rows)
     finally:
         server.release()
+
+
+def _copy(admin: psycopg.Connection, name: str) -> None:
+    admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+    admin.execute(f"CREATE DATABASE {name} TEMPLATE filled STRATEGY file_copy".encode())
 
 
 def _fill(server: Server, admin: psycopg.Connection, rows: int) -> None:

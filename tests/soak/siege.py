@@ -107,11 +107,17 @@ async def start(stage: Stage) -> Instance:
         instance = stage.start("instance-1")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    await until_ready(instance)
+    return instance
+
+
+async def until_ready(instance: Instance) -> None:
+    """Return when the instance is ready. Raises RuntimeError if it ended."""
     async with httpx.AsyncClient() as client:
         while True:
             try:
                 if (await client.get(f"http://127.0.0.1:{instance.port}/readyz")).status_code == 200:
-                    return instance
+                    return
             except httpx.TransportError:
                 if instance.process.poll() is not None:
                     raise RuntimeError(instance.log.read_text()[-2000:]) from None

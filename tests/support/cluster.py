@@ -22,11 +22,11 @@ DATABASE = "images"
 
 
 class Mortal(Server):
-    """A server with one database, `images`."""
+    """A server with one database."""
 
-    def __init__(self, data: Path, options: str = "") -> None:
+    def __init__(self, data: Path, options: str = "", database: str = DATABASE) -> None:
         super().__init__(data, VERSION, f"{OPTIONS} {options}")
-        self._own = options
+        self._own, self._database = options, database
 
     def up(self) -> None:
         """Start again. Processes that a killed server has left attached to its memory end a moment later."""
@@ -73,7 +73,7 @@ class Mortal(Server):
                     os.kill(pid, signal.SIGCONT)
 
     def run(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url(DATABASE), autocommit=True) as connection:
+        with psycopg.connect(self.url(self._database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), arguments or None)
             return cursor.fetchall() if cursor.description else []
 
