@@ -129,7 +129,8 @@ class Bench:
         _, backfill, whole = (act.ended - act.begun for act in acts)
         down = sum(absence.ended - absence.begun for absence in absences)
         print(f"beside clients: backfill {backfill:.1f} s, UPDATE {whole:.1f} s, speed {whole / backfill:.2f}")
-        print(f"without the {down:.1f} s after the kill of PostgreSQL: speed {whole / (backfill - down):.2f}")
+        if absences:
+            print(f"without the {down:.1f} s without PostgreSQL: speed {whole / (backfill - down):.2f}")
         done = self.filled.execute(
             "SELECT times_done, count(*) FROM images WHERE created_at < '2026-01-01Z' GROUP BY times_done"
         )
