@@ -288,9 +288,7 @@ def fill(connection: Connection, rows: int, known: Container[str] = (), *, is_sh
             continue
         if first_row:
             continue
-        older = [each.read_text(encoding="utf-8") for each in sorted(path.parent.glob(f"{path.stem}.*.sql"))]
-        newest = path.read_text(encoding="utf-8")
-        sql = next((text for text in (newest, *reversed(older)) if _fits(connection, text)), newest)
+        sql = fitting(connection, path)
         bounds = [rows * chunk // CHUNKS for chunk in range(CHUNKS + 1)]
         run(connection, "begin_fill", "review")
         is_hidden = not is_shown
@@ -327,6 +325,13 @@ def vacuum(connection: Connection, done: MeasuredRun | None = None, also: Iterab
     run(connection, "flush_counters", "review")
     for (name,) in run(connection, "find_stale_tables", "review", names=sorted(names) if names is not None else None):
         connection.execute(f"VACUUM (ANALYZE) {name}".encode())
+
+
+def fitting(connection: Connection, path: Path) -> str:
+    """Return the SQL of fill_TABLE.sql, or of the newest fill_TABLE.NNNN.sql that fits the columns of the table."""
+    older = [each.read_text(encoding="utf-8") for each in sorted(path.parent.glob(f"{path.stem}.*.sql"))]
+    newest = path.read_text(encoding="utf-8")
+    return next((text for text in (newest, *reversed(older)) if _fits(connection, text)), newest)
 
 
 def _fits(connection: Connection, sql: str) -> bool:
