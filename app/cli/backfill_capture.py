@@ -16,13 +16,13 @@ from obstore.store import ObjectStore
 
 from app.catalogue.cursors import EARLIEST, FIRST_ID
 from app.catalogue.ingest import columns_of
-from app.cli.failures import FAILURES, interruption
+from app.cli.failures import FAILURES, interruption, main_cause
 from app.cli.output import note
 from app.database import queries
 from app.database.pool import Pool
 from app.decoder.client import Codec
 from app.embedded_postgres import connectable
-from app.errors import INTERRUPTED, ExitCode, RejectedImageError
+from app.errors import INTERRUPTED, CommandError, ExitCode, RejectedImageError
 from app.progress import Progress
 from app.settings import Settings, read_settings
 from app.storage import store
@@ -51,11 +51,16 @@ def backfill_capture(rate: int | None) -> int:
     objects = open_store(settings.storage_url)
     connectable(settings.database_url)  # outside of the event loop, because it may start a server
     run = Backfill(settings, objects, rate)
+    failed: CommandError | None = None
     try:
         asyncio.run(run.work())
-    except FAILURES as error:
+    except* FAILURES as group:  # several images are read at the same time
+        cause = main_cause(group.exceptions)
+        failed = interruption(cause, settings)
+        failed.__cause__ = cause
+    if failed is not None:
         note(f"{run} so far")
-        raise interruption(error, settings) from error
+        raise failed
     print(run)
     if run.stopped:
         return INTERRUPTED

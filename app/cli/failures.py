@@ -1,6 +1,7 @@
 """Failures of PostgreSQL and of the object store as errors of a command: one fault has one wording."""
 
 import socket
+from collections.abc import Sequence
 
 import asyncpg
 import psycopg
@@ -28,6 +29,12 @@ CONNECTING = (
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
 )
+
+
+def main_cause(errors: Sequence[BaseException]) -> BaseException:
+    """Return the error that tells most: a driver's own state matters only if there is no other error."""
+    own = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+    return next((error for error in errors if not isinstance(error, own)), errors[0])
 
 
 def interruption(error: BaseException, settings: Settings) -> CommandError:

@@ -5,13 +5,12 @@ import hashlib
 import os
 import signal
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock, Thread
 from typing import NoReturn, ParamSpec, TypeVar
 
-from asyncpg import InterfaceError, InternalClientError
 from obstore.store import ObjectStore
 from pydantic import ValidationError
 
@@ -20,7 +19,7 @@ from app.catalogue.fields import NOT_IN_A_NAME
 from app.catalogue.ingest import HashedContent, store_image
 from app.catalogue.models import UploadFields
 from app.catalogue.ownership import StoreGuard
-from app.cli.failures import FAILURES, interruption
+from app.cli.failures import FAILURES, interruption, main_cause
 from app.cli.output import note
 from app.cli.store_folder import warn_if_root
 from app.database.pool import Pool
@@ -63,7 +62,7 @@ def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: C
     try:
         asyncio.run(run.work())
     except* (*FAILURES, WrongStoreError) as group:
-        cause = _main_cause(group.exceptions)
+        cause = main_cause(group.exceptions)
         failed = cause if isinstance(cause, WrongStoreError) else interruption(cause, settings)
         if failed is not cause:
             failed.__cause__ = cause
@@ -76,11 +75,6 @@ def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: C
     if run.stopped:
         return INTERRUPTED
     return ExitCode.ACTION_NEEDED if run.rejected else ExitCode.DONE
-
-
-def _main_cause(errors: Sequence[BaseException]) -> BaseException:
-    """Return the error that tells most: a driver's own state matters only if there is no other error."""
-    return next((error for error in errors if not isinstance(error, InterfaceError | InternalClientError)), errors[0])
 
 
 class Import:

@@ -17,6 +17,7 @@ from tests.cli.test_adopt_store import images
 from tests.conftest import client_of
 from tests.support.api import place, put, upload
 from tests.support.pictures import photo
+from tests.support.waiting import wait_until
 
 CAPTURE = ("backfill", "capture")
 EMPTY = "UPDATE images SET capture = NULL, captured_at = NULL, location = NULL, color = NULL, thumbhash = NULL"
@@ -101,6 +102,25 @@ async def test_a_run_continues_where_one_was_killed(
     done = [id for id in filled if id is not None]
     assert kills > 0
     assert len(done) == len(set(done))  # no image is filled again
+
+
+async def test_a_database_that_goes_away_ends_it_with_a_hint(
+    client: httpx.AsyncClient, connection: psycopg.Connection, settings: Settings
+) -> None:
+    await before(client, connection, 3)
+    waiting = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND application_name LIKE 'images %'"
+
+    with connection.transaction():
+        connection.execute("LOCK images IN SHARE MODE")
+        command = asyncio.create_task(asyncio.to_thread(images, settings, *CAPTURE))
+        with psycopg.connect(connection.info.dsn, autocommit=True) as other:
+            await asyncio.to_thread(wait_until, lambda: other.execute(f"SELECT {waiting}").rowcount > 1)
+            other.execute(f"SELECT pg_terminate_backend(pid) {waiting}")
+        status, stdout, stderr = await command
+
+    assert (status, stdout) == (3, "")
+    assert "0 filled, 0 unreadable, 0 images/s so far\nerror: PostgreSQL failed: " in stderr
+    assert stderr.endswith("\nhint: run the command again to continue\n")
 
 
 async def test_with_strip_it_removes_positions(
