@@ -11,7 +11,6 @@ It differs from yoyo's own psycopg backend in these points:
 
 import contextlib
 import os
-import signal
 import sys
 import time
 import warnings
@@ -33,6 +32,7 @@ from app.migrations.connection import Connection, connect, explain, reject_poole
 from app.migrations.data_loss import reject_losses
 from app.migrations.dependents import reject_prevented
 from app.migrations.execution import execute
+from app.migrations.interrupts import interruptible
 from app.migrations.migrator import FinishedElsewhereError
 from app.migrations.order import reject_faults, reject_force, reject_gap, reject_needed, reject_problems
 from app.migrations.output import Output
@@ -127,12 +127,12 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if self._is_locked:  # yoyo upgrades its own tables inside the command's lock
             yield
             return
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         with ending_with_errors(self.output), only_events_of(self.output):
             try:
-                yield
-                if self._is_locked and self._waited is not None:
-                    ledger.finish(self.connection, self._waited, self._digests())
+                with interruptible():
+                    yield
+                    if self._is_locked and self._waited is not None:
+                        ledger.finish(self.connection, self._waited, self._digests())
             except (BadMigration, CycleError, MigrationConflict, KeyError, UnicodeError) as error:  # of the files
                 self._reject_faults()
                 raise CommandError(f"a migration cannot be read: {error!r}.") from error
@@ -143,7 +143,6 @@ class SettingsBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                 reason = "; ".join([explain(error)[0], *blockers])
                 raise CommandError(sentence(f"PostgreSQL failed: {reason}"), hint) from error
             finally:
-                signal.signal(signal.SIGTERM, before)
                 self._release()
 
     def _hold(self) -> None:

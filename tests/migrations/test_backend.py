@@ -1,5 +1,6 @@
 """The yoyo commands: one migrator at a time, and a line with a hint for each failure."""
 
+import fcntl
 import getpass
 import os
 import re
@@ -38,6 +39,10 @@ def sleeping(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     return connection.execute(
         "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
     ).fetchall()
+
+
+# A session whose client does not read its messages.
+NOT_READ = "SELECT FROM pg_stat_activity WHERE wait_event = 'ClientWrite' AND datname = current_database()"
 
 
 def start_slowly(url: str, folder: Path) -> Running:
@@ -222,6 +227,36 @@ def test_an_interrupted_migrator_ends_at_once_with_a_hint(
     assert stderr.startswith("error: interrupted")
     assert stderr.count("\n") == 2
     assert what_remains(empty_database) == (None, 0)
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_is_not_lost_while_a_message_is_printed(
+    empty_database: str, tmp_path: Path, interruption: signal.Signals
+) -> None:
+    """The migrator waits in the middle of a message until its stderr is read. The statement would run for an hour."""
+    talk = "FOR n IN 1..100000 LOOP RAISE NOTICE '%', repeat('x', 400); END LOOP;"
+    (tmp_path / "0001_talk.sql").write_text(f"DO $$ BEGIN {talk} PERFORM pg_sleep(3600); END $$;\n")
+    (tmp_path / "0001_talk.rollback.sql").write_text("-- loses: nothing\n\nSELECT 1;\n")
+    command = [str(BIN / "yoyo"), "apply", str(tmp_path)]
+    variables = environment(DATABASE_URL=empty_database)
+    with (
+        psycopg.connect(empty_database, autocommit=True) as connection,
+        subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as migrator,
+    ):
+        assert migrator.stderr
+        fcntl.fcntl(migrator.stderr, fcntl.F_SETPIPE_SZ, 4096)  # bytes
+        wait_until(lambda: connection.execute(NOT_READ).fetchall())
+
+        migrator.send_signal(interruption)
+        try:
+            _, stderr = migrator.communicate(timeout=30)
+        finally:
+            migrator.kill()
+
+    assert migrator.returncode == 130, stderr
+    *messages, _, error, hint = stderr.splitlines()
+    assert all(line.startswith("notice: 0001_talk: xx") for line in messages)
+    assert (error[:18], hint[:6]) == ("error: interrupted", "hint: ")
 
 
 def test_waiting_for_another_migrator_has_a_limit(empty_database: str, slow_migration: Path) -> None:

@@ -1,5 +1,6 @@
 """Interrupted REINDEX and DETACH PARTITION CONCURRENTLY: the next `yoyo apply` finishes or repeats them."""
 
+import signal
 from pathlib import Path
 
 import psycopg
@@ -23,7 +24,7 @@ CREATE INDEX ON logs (at);
 """
 REINDEX_PARTITIONS = "REINDEX TABLE CONCURRENTLY logs;"
 REINDEX = 'REINDEX INDEX CONCURRENTLY s."I i";'
-REINDEX_TABLE = 'REINDEX (VERBOSE, CONCURRENTLY) TABLE s."T t";'
+REINDEX_TABLE = 'REINDEX (VERBOSE) TABLE CONCURRENTLY s."T t";'
 DETACH = 'ALTER TABLE logs DETACH PARTITION s."Old" CONCURRENTLY;'
 ATTACH = "ALTER TABLE logs ATTACH PARTITION s.\"Old\" FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"
 INDEXES = """
@@ -46,24 +47,34 @@ def write(folder: Path, up: str, down: str = "") -> Path:
     return folder
 
 
-def interrupt(url: str, folder: Path, blocker: str, half_done: str) -> None:
-    """Kill the migrator while a transaction holds it up, half done."""
+def interrupt(url: str, folder: Path, blocker: str, half_done: str, by: signal.Signals = signal.SIGKILL) -> None:
+    """End the migrator by a signal while a transaction holds it up, half done."""
     with psycopg.connect(url) as other, psycopg.connect(url, autocommit=True) as watcher:
         other.execute(blocker.encode())
         migrator = Running(environment(DATABASE_URL=url), "yoyo", "apply", str(folder))
         wait_until(lambda: bool(watcher.execute(half_done.encode()).fetchall()))
-        migrator.kill()
+        migrator.send_signal(by)
         migrator.wait()
         wait_until(lambda: not watcher.execute(MIGRATORS).fetchall())
 
 
-@pytest.mark.parametrize("statement", [REINDEX, REINDEX_TABLE, REINDEX_PARTITIONS])
-def test_a_killed_reindex_leaves_no_invalid_index(empty_database: str, tmp_path: Path, statement: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "by"),
+    [
+        (REINDEX, signal.SIGKILL),
+        (REINDEX_TABLE, signal.SIGKILL),
+        (REINDEX_TABLE, signal.SIGINT),
+        (REINDEX_PARTITIONS, signal.SIGTERM),
+    ],
+)
+def test_an_interrupted_reindex_leaves_no_invalid_index(
+    empty_database: str, tmp_path: Path, statement: str, by: signal.Signals
+) -> None:
     folder = write(tmp_path / "migrations", statement)
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(MAKE.encode())
         before = connection.execute(INDEXES).fetchall()
-        interrupt(empty_database, folder, SNAPSHOT, "SELECT FROM pg_index WHERE NOT indisvalid")
+        interrupt(empty_database, folder, SNAPSHOT, "SELECT FROM pg_index WHERE NOT indisvalid", by)
 
         done = yoyo_on(empty_database, "apply", str(folder))
 
