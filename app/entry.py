@@ -6,6 +6,7 @@ The imports take 0.2 s. A KeyboardInterrupt there would be a traceback of the li
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
@@ -37,7 +38,12 @@ def yoyo() -> NoReturn:
 
 
 def _run(load: Callable[[], Callable[[], int]]) -> NoReturn:
-    """Run what `load` imports. If SIGINT is ignored, as in the background of a script, it stays so."""
+    """Run what `load` imports. If SIGINT is ignored, as in the background of a script, it stays so.
+
+    Warnings of Python, such as one about the pattern of an option, are for developers: `python -W default` shows them.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     try:
         before = signal.getsignal(signal.SIGINT)
         if before is signal.default_int_handler:

@@ -3,6 +3,7 @@
 No message of this module contains a part of a URL except its scheme, host and port.
 """
 
+import os
 import re
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -183,9 +184,9 @@ def with_role(url: str, role: str) -> str:
         return url
     base, _, query = url.partition("?")
     options = parse_qsl(query, keep_blank_values=True)
-    given = [value for name, value in options if name == "options"]
+    given = [value for name, value in options if name == "options"] or [os.environ.get("PGOPTIONS", "")]
     own = "-c role=" + re.sub(r"([\\\s])", r"\\\1", role)  # libpq splits at white space
-    options = [pair for pair in options if pair[0] != "options"] + [("options", " ".join([*given, own]))]
+    options = [pair for pair in options if pair[0] != "options"] + [("options", " ".join(filter(None, [*given, own])))]
     return f"{base}?{urlencode(options, quote_via=quote)}"
 
 

@@ -277,7 +277,7 @@ def backend_on(url: str) -> Iterator[SettingsBackend]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
         patch.chdir(ROOT)
-        patch.setattr("app.migrations.backend.faults", known_faults)
+        patch.setattr("app.migrations.known_migrations.faults", known_faults)
         patch.setattr("app.schema.history.digest", digest_once)
         with get_backend("settings:") as backend, backend.lock():
             yield backend

@@ -9,7 +9,7 @@ from obstore.exceptions import BaseError
 
 from app.database.errors import SCHEMA_BEHIND, UNAVAILABLE, PoolerError
 from app.errors import CommandError
-from app.migrations.connection import TIMEOUT_HINT, hint_for
+from app.migrations.connection import TIMEOUT_HINT, hint_for, rejects_role
 from app.migrations.connection import cannot_connect as cannot_connect
 from app.settings import Settings
 from app.storage.store import reason
@@ -55,7 +55,7 @@ def failure(error: BaseException, settings: Settings, *, as_owner: bool = False)
         return CommandError(f"{error}.")
     if isinstance(error, BaseError):
         return CommandError(f"the object store failed: {reason(error)}.")
-    if _is_connecting(error):
+    if _is_connecting(error) or (as_owner and rejects_role(error, settings)):
         return cannot_connect(error, settings, as_owner=as_owner)
     if isinstance(error, OSError) and error.filename is not None:
         return CommandError(f"{error.filename}: {error.strerror}.")

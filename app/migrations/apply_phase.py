@@ -25,7 +25,7 @@ def apply_phase(backend: SettingsBackend, migrations: MigrationList, phase: Phas
     """
     backend.to_apply(migrations)  # so that the backend knows all files
     has_run = False
-    while (released := _released(entries := backend.entries(), phase)) or not has_run:
+    while (released := _released(entries := backend.known.entries(), phase)) or not has_run:
         has_run = True  # at least once: an earlier run may have left its lock row
         backend.released = released
         try:

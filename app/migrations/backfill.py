@@ -27,6 +27,7 @@ from app.schema.headers import directives
 
 MAX_ROWS = 100_000  # of a batch
 MAX_GROWTH = 2.0  # of a batch, from one to the next
+STATEMENTS = 3  # that find and write the rows of a batch, and one more if the statement reads settings
 REPORT_INTERVAL = 5.0  # seconds between two lines
 LEASE = 5.0  # seconds of batches before another migrator may have its turn
 POLL_INTERVAL = 0.5  # seconds between two looks at a replica that lags
@@ -203,6 +204,7 @@ class Backfill:
     def _run_in_transaction(self) -> bool:
         began = time.monotonic()
         self._migrator.session.limit_idle()
+        trip = time.monotonic() - began
         state = self._lock()
         if state is None or not self._continues(state) or state.sha256 != self._sha256:
             raise BackfillStoppedError(
@@ -213,13 +215,15 @@ class Backfill:
         if state.position is None or state.ends_at is None:
             return False
         self._size = self._size or state.batch_size
+        found = time.monotonic()
         count, last, following = find_range(self._connection, self._plan, state.position, state.ends_at, self._size)
         if count:
             self._range = [*state.position, *last]
             run_batch(self._connection, self._plan, self._range)
+        worked = time.monotonic() - found - (STATEMENTS + self._plan.reads_settings) * trip
         waiting, self._lag, _ = self._pressure()
         self._took = took = time.monotonic() - began
-        self._adapt(took, is_waited_for=waiting > 0, rows=count)
+        self._adapt(worked, is_waited_for=waiting > 0, rows=count)
         run(
             self._connection,
             "record_batch",
@@ -233,9 +237,13 @@ class Backfill:
         self._report(state, count)
         return following is not None
 
-    def _adapt(self, took: float, *, is_waited_for: bool, rows: int) -> None:
-        """Choose the rows of the next batch, so that it takes BACKFILL_BATCH_SECONDS. Halve it if a session waits."""
-        factor = min(self._settings.backfill_batch_seconds / max(took, 0.001), MAX_GROWTH)
+    def _adapt(self, worked: float, *, is_waited_for: bool, rows: int) -> None:
+        """Choose the rows of the next batch, so that they take BACKFILL_BATCH_SECONDS. Halve it if a session waits.
+
+        `worked` is the time of the rows, in seconds. Fewer rows would not shorten the rest of a batch, such as its way
+        through the network.
+        """
+        factor = min(self._settings.backfill_batch_seconds / max(worked, 0.001), MAX_GROWTH)
         if is_waited_for:
             factor = min(factor, 0.5)
         self._suspect = max(0, self._suspect - rows)

@@ -1,13 +1,15 @@
 """Connection of the migrator to PostgreSQL, its statements, and its errors in words."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
+from psycopg.pq import Conninfo
 from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
 
@@ -43,9 +45,13 @@ HAS_TRANSACTION_TIMEOUT = 170000  # server version. An earlier one rejects the o
 WITHOUT_VALUE = ("08", "25", "2B", "40", "53", "54", "55", "57", "42501", "42701", "42710", "42723", "42P06", "42P07")
 ABOUT_STATEMENT = ("0A", "42")  # classes of errors with names of the statement, if PostgreSQL says at which place
 
+QUOTES = "\"'«»„“”‚‘’"  # noqa: RUF001  # of PostgreSQL's messages, in all languages
+WITHOUT_INFLUENCE = {"application_name", "client_encoding", "connect_timeout"}  # options that do not choose a server
+
 RESTORE = "restore them too: pg_dump --table='*yoyo*'"
 SEARCH_PATH = "?options=-csearch_path%3DSCHEMA in the URL"
 OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL, or MIGRATION_ROLE"
+ROLE_HINT = "correct MIGRATION_ROLE, or make the login of the URL a member of that role: GRANT ROLE TO LOGIN"
 TIMEOUT_HINT = "the role, the database or the server has a time-out that is too short: see \\drds of psql"
 TIMEOUTS = ("25P03", "25P04", "57P05")  # of an idle transaction, of a transaction, of an idle session
 TIMEOUT = re.compile("canceling statement due to statement timeout|terminating connection due to .*timeout")
@@ -67,7 +73,7 @@ def open_url(url: str) -> Connection:
     A pooler rejects options. Then connect without them: some commands only read, and work. Raises psycopg.Error.
     """
     found = parameters(url)
-    options = f"{found.get('options', '')} {WITHOUT_TIME_OUTS}".lstrip()
+    options = f"{session_options(found)} {WITHOUT_TIME_OUTS}".lstrip()
     try:
         connection = psycopg.connect(autocommit=True, **found | {"options": options})
     except psycopg.OperationalError as error:
@@ -91,6 +97,11 @@ def parameters(url: str) -> dict[str, Any]:
     return own | DEFAULTS | conninfo_to_dict(url) | ENCODING
 
 
+def session_options(parameters: Mapping[str, Any]) -> str:
+    """Return the option `options` of a URL, or PGOPTIONS, which libpq ignores if a caller adds options of its own."""
+    return str(parameters.get("options") or os.environ.get("PGOPTIONS", ""))
+
+
 def connect(settings: Settings) -> Connection:
     """Connect as `open_connection` does. Raises CannotConnectError."""
     try:
@@ -100,16 +111,42 @@ def connect(settings: Settings) -> Connection:
 
 
 def cannot_connect(error: BaseException, settings: Settings, *, as_owner: bool = False) -> CannotConnectError:
-    """Return the error for a connection that failed, with the place and the setting that names it."""
+    """Return the error for a connection that failed, with the place, and the settings and variables that name it."""
+    names, place = _source(settings, as_owner=as_owner)
+    is_role = as_owner and rejects_role(error, settings)
+    source = "MIGRATION_ROLE" if is_role else ", ".join(names)
+    failure = CannotConnectError(place.get("host"), place.get("port"), source, error)
+    failure.hint = ROLE_HINT if is_role else None
+    return failure
+
+
+def rejects_role(error: BaseException, settings: Settings) -> bool:
+    """Return whether PostgreSQL rejected the owner's connection because of MIGRATION_ROLE.
+
+    Its message then names the role, in quotation marks of some language.
+    """
+    role, text = settings.migration_role, str(error)
+    if not role or role not in text:
+        return False
+    _, place = _source(settings, as_owner=True)
+    if role == place.get("user"):
+        return False
+    is_quoted = re.search(f"[{QUOTES}]{re.escape(role)}[{QUOTES}]", text) and role != place.get("dbname")
+    return bool(is_quoted) or f'role "{role}"' in text
+
+
+def _source(settings: Settings, *, as_owner: bool) -> tuple[list[str], dict[str, str]]:
+    """Return the setting and the variables of libpq that name a connection, and its options."""
     is_own = as_owner and settings.migration_database_url is not None
     setting = "MIGRATION_DATABASE_URL" if is_own else "DATABASE_URL"
-    url = connectable(settings.migrator_url if as_owner else settings.database_url)
     try:
-        place = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:  # libpq cannot read the URL
-        place = {}
-    host, port = place.get("host"), place.get("port")
-    return CannotConnectError(None if host is None else str(host), port, setting, error)
+        options = Conninfo.parse(connectable(settings.migrator_url if as_owner else settings.database_url).encode())
+    except psycopg.Error:  # libpq cannot read the URL
+        return [setting], {}
+    place = {option.keyword.decode(): option.val.decode() for option in options if option.val}
+    variables = {each.keyword.decode(): each.envvar.decode() for each in options if each.envvar and not each.val}
+    found = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
+    return [setting, *(variables[name] for name in found if name not in WITHOUT_INFLUENCE)], place | found
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded_postgres import binaries
-from app.migrations.connection import WITHOUT_TIME_OUTS, Connection, open_url, reject_pooler, run
+from app.migrations.connection import WITHOUT_TIME_OUTS, Connection, open_url, reject_pooler, run, session_options
 from app.program import SCHEMA
 from app.project import current
 from app.schema.drift import THINGS, Drift, compare_with_file
@@ -54,7 +54,7 @@ def run_pg_dump(url: str, *options: str) -> str:
     # In the environment, because the process list shows arguments.
     password = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}
     # pg_dump sets all other settings that change its text itself.
-    parameters["options"] = f"{parameters.get('options', '')} {WITHOUT_TIME_OUTS} -c quote_all_identifiers=off"
+    parameters["options"] = f"{session_options(parameters)} {WITHOUT_TIME_OUTS} -c quote_all_identifiers=off"
     with open_url(url) as connection:
         reject_pooler(connection)  # the settings of pg_dump would stay in the pooler's session
         others = [f"--exclude-schema={name}" for (name,) in run(connection, "find_other_schemas")]

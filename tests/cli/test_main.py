@@ -249,6 +249,19 @@ def test_one_wording_for_a_server_that_is_not_there(tmp_path: Path) -> None:
     assert "hunter2" not in verbose.stderr
 
 
+@pytest.mark.parametrize("command", ["token list", "schema status", "wait --timeout 0.1"])
+def test_the_variables_that_fill_in_a_url_are_named(command: str) -> None:
+    port = free_port()
+    variables = {"DATABASE_URL": "postgresql:///images", "PGHOST": "127.0.0.1", "PGPORT": f"{port}", "PGAPPNAME": "me"}
+
+    done = start(*command.split(), STORAGE_URL="memory:", **variables)
+
+    said = (
+        f"error: cannot connect to PostgreSQL at 127.0.0.1:{port} (DATABASE_URL, PGHOST, PGPORT): connection refused.\n"
+    )
+    assert (done.returncode, said in done.stderr) == (3, True), done.stderr
+
+
 @pytest.mark.parametrize("url", ["postgresql://images:Winter@Sommer2027@db/images", "mysql://images:Winter@x/Sommer"])
 def test_verbose_shows_no_secret(url: str) -> None:
     for command in ("wait", "token list", "schema status", "objects keep true", "psql -l", "settings"):

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from multiprocessing.context import ForkServerProcess
@@ -21,10 +22,10 @@ from yoyo.connections import get_backend
 from app.embedded_postgres import Server
 from app.errors import CommandError, UsageError
 from app.migrations import backfill_control
-from app.migrations.backend import GIVE_WAY
 from app.migrations.backfill import Backfill
 from app.migrations.backfill_batches import make_plan
 from app.migrations.connection import Connection, run
+from app.migrations.locking_backend import GIVE_WAY
 from app.settings import Settings
 from tests.conftest import VERSION, backend_on, environment
 from tests.support import forked
@@ -382,6 +383,25 @@ def test_a_session_that_waits_makes_the_batches_smaller(
     assert sql("SELECT batches, batch_size FROM _yoyo_ledger_backfills") == [(12, 1)]
 
 
+def test_a_slow_network_does_not_make_the_batches_smaller(
+    url: str, folder: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(url, folder, sql, 2200)
+    execute = psycopg.Cursor.execute
+
+    def from_afar(cursor: psycopg.Cursor[Any], *arguments: Any, **options: Any) -> psycopg.Cursor[Any]:
+        time.sleep(0.05)  # seconds
+        return execute(cursor, *arguments, **options)
+
+    monkeypatch.setenv("BACKFILL_BATCH_SECONDS", "0.2")  # 1,000 rows take a hundredth of this, without the network
+    monkeypatch.setattr(psycopg.Cursor, "execute", from_afar)
+
+    apply(url, folder)
+
+    assert counts(sql) == [(1, 2200)]
+    assert sql("SELECT batches, batch_size FROM _yoyo_ledger_backfills") == [(2, 4000)]
+
+
 def test_the_pause_after_a_short_batch_is_shorter(
     url: str, folder: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -509,7 +529,7 @@ def test_one_that_was_undone_while_it_gave_way_is_not_recorded(
         with backend_on(url) as backend, pytest.MonkeyPatch.context() as patch:
             backend.released = frozenset({ID})
             pending = backend.to_apply(read_migrations(str(folder)))
-            patch.setattr("app.migrations.backend.time.sleep", meanwhile)
+            patch.setattr("app.migrations.locking_backend.time.sleep", meanwhile)
             backend.apply_migrations(pending)
 
     with pytest.raises(SystemExit) as ended:
@@ -702,7 +722,7 @@ def test_each_row_is_done_once_after_five_kills(mortal: Server, folder: Path, tm
         else:
             running.kill()
         running.join(60)
-        assert running.exitcode != 0, "it was done before it was killed"
+        assert running.exitcode, "it was done before it was killed, or it was not killed"
         wait_until(lambda: ask("SELECT 1"))
 
     assert forked.run(variables, *command).returncode == 0

@@ -115,6 +115,22 @@ def test_settings_of_the_role_do_not_matter(admin: psycopg.Connection, database:
     assert (status(database).returncode, status(database).stderr) == (0, "")
 
 
+@pytest.mark.parametrize("options", [{}, {"MIGRATION_ROLE": "postgres"}])
+def test_the_options_of_the_environment_reach_the_migrator(
+    empty_database: str, tmp_path: Path, options: dict[str, str]
+) -> None:
+    """The service takes them too. With another search_path, the two would work in two schemas."""
+    (tmp_path / "0001_create_things.sql").write_text("CREATE TABLE things ();\n")
+    (tmp_path / "0001_create_things.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE things;\n")
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA mine")
+
+        done = yoyo_on(empty_database, "apply", str(tmp_path), PGOPTIONS="-c search_path=mine", **options)
+
+        assert done.returncode == 0, done.stderr
+        assert connection.execute("SELECT to_regclass('mine.things')::text").fetchone() == ("mine.things",)
+
+
 def test_a_database_in_another_encoding_is_migrated(admin: psycopg.Connection, server: Server) -> None:
     admin.execute("CREATE DATABASE ascii ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
     try:

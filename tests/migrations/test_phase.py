@@ -181,7 +181,7 @@ def test_a_backfill_beside_the_service_lets_another_migrator_have_its_turn(
         with psycopg.connect(backend.connection.info.dsn) as other:
             turns.append(other.execute(free).fetchone() == (True,) and seconds > 0.1)
 
-    monkeypatch.setattr("app.migrations.backend.time.sleep", sleep)
+    monkeypatch.setattr("app.migrations.locking_backend.time.sleep", sleep)
 
     assert apply_phase(backend, read_migrations(str(folder)), "background")
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 from yoyo import read_migrations
 
+from app.migrations.connection import rejects_role
+from app.settings import Settings
 from app.urls import with_role
 from tests.conftest import as_role, backend_on, environment, yoyo_on
 from tests.support import forked
@@ -106,8 +109,12 @@ def test_the_commands_for_tokens_use_it_too(admin: psycopg.Connection, database:
 @pytest.mark.parametrize(
     ("change", "role", "said"),
     [
-        ("SELECT", "nobody", 'role "nobody" does not exist.'),
-        ("SELECT", "pg_write_server_files", 'permission denied to set role "pg_write_server_files".'),
+        ("SELECT", "nobody", '(MIGRATION_ROLE): role "nobody" does not exist.\nhint: correct MIGRATION_ROLE, or '),
+        (
+            "SELECT",
+            "pg_write_server_files",
+            '(MIGRATION_ROLE): permission denied to set role "pg_write_server_files".\nhint: correct MIGRATION_ROLE, ',
+        ),
         (
             'REVOKE CREATE ON SCHEMA public FROM "shop owner"',
             "shop owner",
@@ -134,6 +141,42 @@ def test_a_role_that_cannot_work_is_rejected_before_anything_runs(
     assert said in done.stderr
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("command", ["token list", "schema status", "schema dump", "schema plan", "objects keep true"])
+def test_each_command_of_the_owner_names_the_setting(database: str, command: str) -> None:
+    done = forked.run(environment(DATABASE_URL=database, MIGRATION_ROLE="nobody"), "images", *command.split())
+
+    assert done.returncode == 3
+    assert '(MIGRATION_ROLE): role "nobody" does not exist.\nhint: correct MIGRATION_ROLE, ' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "text", "is_role"),
+    [
+        ("me", "shop", 'FATAL:  role "shop" does not exist', True),
+        ("me", "shop", 'FATAL:  database "shop" does not exist', False),
+        ("shop", "x", 'FATAL:  role "shop" does not exist', False),
+        ("me", "x", "FATAL:  Rolle »shop« existiert nicht", True),
+        ("me", "x", 'FATAL:  role "workshop" does not exist', False),
+        ("me", "x", 'connection to server at "shop.example" failed', False),
+    ],
+)
+def test_the_setting_that_names_the_role_is_blamed_only_for_it(
+    user: str, database: str, text: str, is_role: bool
+) -> None:
+    settings = Settings(
+        _env_file=None, database_url=SecretStr(f"postgresql://{user}@/{database}"), migration_role="shop"
+    )
+
+    assert rejects_role(psycopg.OperationalError(text), settings) is is_role
+
+
+def test_the_options_of_the_environment_stay_beside_the_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c a=1")
+
+    assert with_role("postgresql://a@b/c", "x") == "postgresql://a@b/c?options=-c%20a%3D1%20-c%20role%3Dx"
+    assert with_role("postgresql://a@b/c?options=-cb%3D2", "x").endswith("?options=-cb%3D2%20-c%20role%3Dx")
 
 
 def test_a_role_is_added_to_the_options_of_a_url() -> None:

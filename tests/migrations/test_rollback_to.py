@@ -44,7 +44,7 @@ def tag(url: str, name: str, folder: Path) -> None:
     from yoyo import read_migrations
 
     with backend_on(url) as backend:
-        backend._remember(read_migrations(str(folder)))
+        backend.known.remember(read_migrations(str(folder)))
         backend.tag(name)
 
 

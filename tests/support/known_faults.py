@@ -4,7 +4,7 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
-from app.migrations import backend
+from app.migrations import known_migrations
 from app.migrations.migration_file import Fault
 from app.migrations.validation import faults
 
@@ -29,4 +29,4 @@ def _are_right(folder: Path, current: Path, content: Content) -> bool:
 
 def install() -> None:
     """Use the cache in the migrator of this process."""
-    backend.faults = known_faults  # type: ignore[attr-defined]
+    known_migrations.faults = known_faults  # type: ignore[attr-defined]
