@@ -13,11 +13,17 @@ from psycopg.sql import Identifier
 
 from app.errors import CommandError, ExitCode
 from app.migrations.connection import OWNER_HINT, Connection, run
-from app.migrations.name_conflicts import cascades, gone_names, named_in, narrowed_tables, taken_names
+from app.migrations.name_conflicts import cascades, gone_names, named_in, narrowed_tables, parts_of, taken_names
+from app.migrations.needed_rights import signature
 from app.migrations.rights import lacking_rights
 from app.schema.headers import directives
 from app.schema.statements import split_statements
 
+Dropped = tuple[str, str, str | None, tuple[str, ...]]  # as find_uses.sql takes it, and the parts of its name
+# By the kind of a DROP: that of find_uses.sql.
+KINDS = dict.fromkeys(("TABLE", "VIEW", "MATVIEW", "SEQUENCE", "FOREIGN_TABLE", "INDEX"), "relation")
+KINDS |= dict.fromkeys(("FUNCTION", "PROCEDURE", "ROUTINE", "AGGREGATE"), "function")
+KINDS |= {"TYPE": "type", "DOMAIN": "type", "SCHEMA": "schema", "EXTENSION": "extension"}
 CHANGES = re.compile(r"\b(ALTER|CALL|CREATE|DO|DROP)\b", re.IGNORECASE)
 
 
@@ -44,20 +50,20 @@ def reject_dependents(connection: Connection, paths: Iterable[Path], *, rollback
 def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback: bool = False) -> None:
     """Raise CommandError, before anything is done, if PostgreSQL would reject a statement of these files."""
     paths = list(paths)
-    reject_dependents(connection, paths, rollback=rollback)
     files = [path.with_suffix(".rollback.sql") if rollback else path for path in paths]
+    if lacking := [f"{place}: {reason}" for place, reason in lacking_rights(connection, files)]:
+        raise CommandError(
+            "\n  ".join(["nothing was done, because the role of the migrator lacks rights:", *lacking]),
+            OWNER_HINT,
+            ExitCode.ACTION_NEEDED,
+        )
+    reject_dependents(connection, paths, rollback=rollback)
     if found := sorted(
         {f"{object}: {place} drops {what}" for place, what, object in prevented_drops(connection, files)}
     ):
         raise CommandError(
             "\n  ".join(["nothing was done, because PostgreSQL would reject a DROP:", *found]),
             "drop these objects first, or keep what they need",
-            ExitCode.ACTION_NEEDED,
-        )
-    if lacking := [f"{place}: {reason}" for place, reason in lacking_rights(connection, files)]:
-        raise CommandError(
-            "\n  ".join(["nothing was done, because the role of the migrator lacks rights:", *lacking]),
-            OWNER_HINT,
             ExitCode.ACTION_NEEDED,
         )
     # A baseline looks itself for the objects of an earlier release, and names that release.
@@ -77,19 +83,18 @@ def prevented_drops(connection: Connection, files: Iterable[Path]) -> Iterator[t
     anything.
     """
     gone: set[str] = set()
-    narrowed: set[str] = set()  # tables that lose a column, and so the foreign keys on it
+    loosened: set[str] = set()  # tables whose columns and defaults may no longer need what they needed
     for file, line, node in _changes(files):
-        for table, column in _drops(node):
-            if not gone.isdisjoint({*table, column}):
+        for kind, sql, part, names in _drops(node):
+            if not gone.isdisjoint(names):
                 continue  # another object has the name now
             named = {*gone, *gone_names(node)}
-            sql, columns = Identifier(*table).as_string(), [column] if column else None
-            uses = run(connection, "find_uses", table=sql, columns=columns)
-            for name, of_table, object in uses:
-                if named.isdisjoint({name, of_table}) and of_table not in narrowed:
-                    yield f"{file.name}:{line}", ".".join(filter(None, (*table, column))), object
+            others = loosened | set(_loosened_tables(node) if len(getattr(node, "cmds", None) or ()) > 1 else ())
+            for name, of_table, object in run(connection, "find_uses", kind=kind, name=sql, part=part):
+                if named.isdisjoint({name, of_table}) and of_table not in others:
+                    yield f"{file.name}:{line}", ".".join(names), object
         gone |= set(gone_names(node))
-        narrowed |= set(narrowed_tables(node))
+        loosened |= set(_loosened_tables(node))
 
 
 def _prevented_changes(connection: Connection, files: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
@@ -118,21 +123,40 @@ def _changes(files: Iterable[Path]) -> Iterator[tuple[Path, int, Any]]:
                     return
 
 
-def _drops(node: Any) -> Iterator[tuple[list[str], str | None]]:
-    """Yield the parts of the name of the relation, and its column or None for all of it, of each DROP."""
+def _drops(node: Any) -> Iterator[Dropped]:
+    """Yield each object that a statement drops without CASCADE."""
     from pglast import ast
     from pglast.enums import AlterTableType, DropBehavior, ObjectType
 
-    relations = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW}
     match node:
         case ast.AlterTableStmt(relation=ast.RangeVar(schemaname=schema, relname=table)):
+            names = tuple(filter(None, (schema, table)))
+            kinds = {AlterTableType.AT_DropColumn: "column", AlterTableType.AT_DropConstraint: "constraint"}
             for command in node.cmds or ():
-                if command.subtype == AlterTableType.AT_DropColumn and command.behavior == DropBehavior.DROP_RESTRICT:
-                    yield [part for part in (schema, table) if part], command.name
-        case ast.DropStmt(objects=objects, behavior=DropBehavior.DROP_RESTRICT) if node.removeType in relations:
-            yield from (([part.sval for part in each], None) for each in objects or ())
+                if command.subtype in kinds and command.behavior == DropBehavior.DROP_RESTRICT:
+                    sql = Identifier(*names).as_string()
+                    yield kinds[command.subtype], sql, command.name, (*names, command.name)
+        case ast.DropStmt(objects=objects, behavior=DropBehavior.DROP_RESTRICT):
+            kind = KINDS.get(ObjectType(node.removeType or 0).name.removeprefix("OBJECT_"))
+            for each in objects or () if kind else ():
+                names = tuple(parts_of(each))
+                types = None if not isinstance(each, ast.ObjectWithArgs) or each.args_unspecified else each.objargs
+                yield str(kind), signature(names, types), None, names
         case _:
             return
+
+
+def _loosened_tables(node: Any) -> Iterator[str]:
+    """Yield the name of a table that loses a column, or of whose column the type, default or expression changes."""
+    from pglast import ast
+    from pglast.enums import AlterTableType
+
+    kinds = {
+        *(AlterTableType.AT_DropColumn, AlterTableType.AT_DropIdentity, AlterTableType.AT_AlterColumnType),
+        *(AlterTableType.AT_ColumnDefault, AlterTableType.AT_DropExpression, AlterTableType.AT_SetExpression),
+    }
+    if isinstance(node, ast.AlterTableStmt) and not kinds.isdisjoint(each.subtype for each in node.cmds or ()):
+        yield str(getattr(node.relation, "relname", ""))
 
 
 def _type_changes(node: Any) -> Iterator[tuple[str, str, str]]:

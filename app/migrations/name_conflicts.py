@@ -172,7 +172,7 @@ def gone_names(node: Any) -> Iterator[str]:
 
     match node:
         case ast.DropStmt(objects=objects):
-            yield from (names[-1] for names in map(list, map(_parts, objects or ())) if names)
+            yield from (names[-1] for names in map(list, map(parts_of, objects or ())) if names)
         case ast.DoStmt():
             yield from re.findall(r"\w+", body) if DROPS.search(body := _code(node)) else ()
         case ast.ViewStmt():
@@ -182,7 +182,7 @@ def gone_names(node: Any) -> Iterator[str]:
         case ast.RenameStmt(subname=str(name)) | ast.AlterPublicationStmt(pubname=str(name)):
             yield name
         case ast.RenameStmt(relation=None, object=named) | ast.AlterObjectSchemaStmt(relation=None, object=named):
-            yield from list(_parts(named))[-1:]
+            yield from list(parts_of(named))[-1:]
         case ast.RenameStmt(relation=relation) | ast.AlterObjectSchemaStmt(relation=relation):
             yield str(getattr(relation, "relname", ""))
         case ast.AlterTableStmt(relation=ast.RangeVar(relname=table)):
@@ -214,14 +214,14 @@ def named_in(node: Any) -> Iterator[str]:
 
     match node:
         case ast.DropStmt(objects=objects):
-            yield from (name for each in objects or () for name in _parts(each))
+            yield from (name for each in objects or () for name in parts_of(each))
         case ast.ViewStmt(view=ast.RangeVar(relname=name)):
             yield str(name)
         case _:
             return
 
 
-def _parts(named: Any) -> Iterator[str]:
+def parts_of(named: Any) -> Iterator[str]:
     """Yield the parts of a name in a DROP."""
     from pglast import ast
 

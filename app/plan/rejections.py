@@ -33,11 +33,15 @@ def rejections(
     forward = [folder / f"{each.id}.sql" for each in migrations]
     files = forward if operation == "apply" else [path.with_suffix(".rollback.sql") for path in forward]
     existing = [path for path, file in zip(forward, files, strict=True) if file.exists()]
-    try:
-        reject_dependents(connection, existing, rollback=operation == "rollback")
-    except CommandError as error:
-        yield one_line(error.message)
-    yield from _uses(connection, [file for file in files if file.exists()])
+    present = [file for file in files if file.exists()]
+    lacking = [f"{place}: {reason}" for place, reason in lacking_rights(connection, present)]
+    yield from lacking
+    if not lacking:  # otherwise PostgreSQL may reject a look into the schema
+        try:
+            reject_dependents(connection, existing, rollback=operation == "rollback")
+        except CommandError as error:
+            yield one_line(error.message)
+        yield from _uses(connection, present)
     if operation == "apply":
         yield from _guard(connection, migrations[0], files[0])
 
@@ -62,13 +66,11 @@ def _session(connection: Connection, operation: Operation) -> Iterator[str]:
 
 
 def _uses(connection: Connection, files: Sequence[Path]) -> Iterator[str]:
-    """Yield why PostgreSQL would reject a DROP without CASCADE, a CREATE, or a statement of this role."""
+    """Yield why PostgreSQL would reject a DROP without CASCADE, or a CREATE."""
     for place, what, object in prevented_drops(connection, files):
         yield f"{place} drops {what}, which {object} needs: drop that first"
     for place, object in taken_names(connection, files):
         yield f"{place} makes an object whose name is taken: {object}: rename that, or drop it"
-    for place, reason in lacking_rights(connection, files):
-        yield f"{place}: {reason}"
 
 
 def _guard(connection: Connection, migration: PlannedMigration, file: Path) -> Iterator[str]:

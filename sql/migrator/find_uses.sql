@@ -1,35 +1,82 @@
--- find_uses: the objects for which PostgreSQL rejects DROP COLUMN or DROP TABLE without CASCADE. The migrator
--- asks before it begins, and so does a plan. The answer has no row if the table does not exist.
--- :table    the table, quoted as in SQL, and perhaps with its schema
--- :columns  names of the columns, as an array; null: the whole table
-WITH dropped AS (
-    SELECT pg_class.oid AS refobjid, COALESCE(attnum, 0) AS refobjsubid
+-- find_uses: the objects for which PostgreSQL rejects a DROP without CASCADE. The migrator asks before it begins, and so
+-- does a plan. The answer has no row if what is dropped does not exist.
+-- :kind  relation (a table, a view, an index, a sequence), column, constraint, function, type, schema or extension
+-- :name  the name, quoted as in SQL, and perhaps with its schema. A function may have its types in parentheses. That of
+--        a column or of a constraint is the name of its table.
+-- :part  the name of the column or of the constraint, without quotes, or null
+WITH RECURSIVE named (classid, objid, objsubid) AS (
+    SELECT 'pg_class'::regclass::oid, oid, 0
     FROM pg_class
-    LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attname = ANY (:columns::text[]) AND NOT attisdropped
-    WHERE pg_class.oid = to_regclass(:table) AND (:columns::text[] IS NULL OR attnum IS NOT NULL)
+    WHERE oid = CASE WHEN :kind = 'relation' THEN to_regclass(:name)::oid END
+    UNION ALL
+    SELECT 'pg_class'::regclass, attrelid, attnum
+    FROM pg_attribute
+    WHERE attrelid = CASE WHEN :kind = 'column' THEN to_regclass(:name)::oid END
+        AND attname = :part::text
+        AND NOT attisdropped
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, oid, 0
+    FROM pg_constraint
+    WHERE conrelid = CASE WHEN :kind = 'constraint' THEN to_regclass(:name)::oid END AND conname = :part::text
+    UNION ALL
+    SELECT 'pg_proc'::regclass, oid, 0
+    FROM pg_proc
+    WHERE oid = CASE
+        WHEN :kind = 'function' AND :name LIKE '%(%' THEN to_regprocedure(:name)::oid
+        WHEN :kind = 'function' THEN to_regproc(:name)::oid
+    END
+    UNION ALL
+    SELECT 'pg_type'::regclass, oid, 0
+    FROM pg_type
+    WHERE oid = CASE WHEN :kind = 'type' THEN to_regtype(:name)::oid END
+    UNION ALL
+    SELECT 'pg_namespace'::regclass, oid, 0
+    FROM pg_namespace
+    WHERE oid = CASE WHEN :kind = 'schema' THEN to_regnamespace(:name)::oid END
+    UNION ALL
+    SELECT 'pg_extension'::regclass, oid, 0
+    FROM pg_extension
+    WHERE :kind = 'extension' AND quote_ident(extname) = :name
+),
+
+-- What goes with it: the indexes of a table, the index of a constraint, the default of a column.
+dropped (classid, objid, objsubid) AS (
+    SELECT * FROM named
+    UNION
+    SELECT pg_depend.classid, pg_depend.objid, pg_depend.objsubid
+    FROM dropped
+    JOIN pg_depend
+        ON refclassid = dropped.classid
+        AND refobjid = dropped.objid
+        AND dropped.objsubid IN (0, refobjsubid)
+    WHERE deptype IN ('a', 'i', 'P', 'S', 'e', 'x')
+        AND (pg_depend.classid, pg_depend.objid) <> (dropped.classid, dropped.objid)
 ),
 
 dependent AS (
-    SELECT DISTINCT classid, objid, objsubid
-    FROM pg_depend
-    JOIN dropped USING (refobjid)
-    WHERE refclassid = 'pg_class'::regclass
-        AND deptype = 'n'
-        AND (pg_depend.refobjsubid = dropped.refobjsubid OR :columns::text[] IS NULL)
-
-    EXCEPT
-
-    -- These objects go with the column or the table.
-    SELECT classid, objid, objsubid
-    FROM pg_depend
-    JOIN dropped USING (refobjid)
-    WHERE refclassid = 'pg_class'::regclass
-        AND deptype IN ('a', 'i')
-        AND (pg_depend.refobjsubid = dropped.refobjsubid OR :columns::text[] IS NULL)
+    SELECT pg_depend.classid, pg_depend.objid, pg_depend.objsubid, false AS is_owner
+    FROM dropped
+    JOIN pg_depend
+        ON refclassid = dropped.classid
+        AND refobjid = dropped.objid
+        AND dropped.objsubid IN (0, refobjsubid)
+    WHERE deptype = 'n'
+    UNION
+    -- An index may belong to a constraint, and any object to an extension.
+    SELECT refclassid, refobjid, refobjsubid, true
+    FROM named
+    JOIN pg_depend USING (classid, objid, objsubid)
+    WHERE deptype IN ('i', 'P', 'S', 'e')
 )
 
 SELECT
-    COALESCE(view.relname, conname, proname, tgname, polname, pubname, '')::text AS name,
+    -- An index and its constraint have one name: what has the object is known by its table only.
+    CASE
+        WHEN is_owner THEN ''
+        ELSE COALESCE(
+            view.relname, conname, proname, tgname, polname, pubname, attname, relation.relname, typname, nspname, ''
+        )
+    END::text AS name,
     COALESCE(of_table.relname, '')::text AS of_table,
     CASE
         WHEN view.relkind = 'v' THEN 'view ' || view.oid::regclass
@@ -39,11 +86,25 @@ SELECT
 FROM dependent
 LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid
 LEFT JOIN pg_class AS view ON view.oid = ev_class
+LEFT JOIN pg_class AS relation ON classid = 'pg_class'::regclass AND relation.oid = objid
 LEFT JOIN pg_constraint ON classid = 'pg_constraint'::regclass AND pg_constraint.oid = objid
 LEFT JOIN pg_proc ON classid = 'pg_proc'::regclass AND pg_proc.oid = objid
+LEFT JOIN pg_type ON classid = 'pg_type'::regclass AND pg_type.oid = objid
+LEFT JOIN pg_namespace ON classid = 'pg_namespace'::regclass AND pg_namespace.oid = objid
 LEFT JOIN pg_trigger ON classid = 'pg_trigger'::regclass AND pg_trigger.oid = objid
 LEFT JOIN pg_policy ON classid = 'pg_policy'::regclass AND pg_policy.oid = objid
 LEFT JOIN pg_publication_rel ON classid = 'pg_publication_rel'::regclass AND pg_publication_rel.oid = objid
 LEFT JOIN pg_publication ON pg_publication.oid = prpubid
-LEFT JOIN pg_class AS of_table ON of_table.oid = COALESCE(ev_class, conrelid, tgrelid, polrelid)
+LEFT JOIN pg_attrdef ON classid = 'pg_attrdef'::regclass AND pg_attrdef.oid = objid
+LEFT JOIN pg_index ON indexrelid = relation.oid
+LEFT JOIN pg_attribute
+    ON attrelid = COALESCE(adrelid, relation.oid) AND attnum = COALESCE(adnum, NULLIF(objsubid, 0))
+LEFT JOIN pg_class AS of_table
+    ON of_table.oid = COALESCE(ev_class, conrelid, tgrelid, polrelid, indrelid, attrelid)
+WHERE NOT EXISTS (
+        SELECT
+        FROM dropped
+        WHERE (dropped.classid, dropped.objid) = (dependent.classid, dependent.objid)
+            AND dropped.objsubid IN (0, dependent.objsubid)
+    )
 ORDER BY object;

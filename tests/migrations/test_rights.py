@@ -28,10 +28,22 @@ OBJECTS = """
     CREATE FUNCTION their_function(n int) RETURNS int LANGUAGE sql AS 'SELECT 1';
     CREATE TYPE their_type AS ENUM ('a');
     CREATE DOMAIN their_domain AS int;
+    CREATE TABLE keyed (n int PRIMARY KEY);
+    CREATE SEQUENCE usable; GRANT USAGE ON SEQUENCE usable TO mover;
+    CREATE FUNCTION secret(n int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE FUNCTION secret_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+    CREATE PROCEDURE secret_work() LANGUAGE sql AS 'SELECT 1';
+    CREATE TYPE secret_type AS ENUM ('a');
+    REVOKE ALL ON ROUTINE secret, secret_trigger, secret_work FROM PUBLIC;
+    REVOKE ALL ON TYPE secret_type FROM PUBLIC;
+    CREATE MATERIALIZED VIEW their_rows AS SELECT 1 AS n;
+    CREATE SCHEMA open_one; GRANT USAGE ON SCHEMA open_one TO PUBLIC; CREATE TABLE open_one.rows (n int);
+    CREATE TABLE lockable (n int); GRANT DELETE ON lockable TO mover;
     SET ROLE mover;
     CREATE TABLE "Ours" (n int NOT NULL, m int);
     CREATE TABLE filtered (n int);
     ALTER TABLE filtered ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+    CREATE TABLE our_keys (n int PRIMARY KEY);
     CREATE TABLE parent (n int, m int);
     CREATE FUNCTION our_function(n int) RETURNS int LANGUAGE sql AS 'SELECT 1';
     RESET ROLE;
@@ -110,6 +122,92 @@ STATEMENTS = """
     ALTER DOMAIN their_domain DROP NOT NULL
     ALTER DOMAIN their_domain RENAME TO my_domain
     ALTER SCHEMA closed RENAME TO open
+    GRANT SELECT ON theirs TO PUBLIC
+    GRANT SELECT ON readable TO PUBLIC
+    GRANT SELECT (n) ON theirs TO PUBLIC
+    GRANT SELECT (n) ON readable TO PUBLIC
+    GRANT SELECT ON "Ours" TO PUBLIC
+    GRANT SELECT ON "Ours", theirs TO PUBLIC
+    REVOKE SELECT ON theirs FROM PUBLIC
+    REVOKE ALL ON "Ours" FROM PUBLIC
+    GRANT USAGE ON SEQUENCE their_sequence TO PUBLIC
+    GRANT USAGE ON SEQUENCE usable TO PUBLIC
+    GRANT EXECUTE ON FUNCTION their_function(int) TO PUBLIC
+    GRANT EXECUTE ON FUNCTION secret(int) TO PUBLIC
+    GRANT EXECUTE ON FUNCTION secret TO PUBLIC
+    GRANT EXECUTE ON FUNCTION our_function(int) TO PUBLIC
+    GRANT EXECUTE ON PROCEDURE secret_work TO PUBLIC
+    GRANT USAGE ON TYPE their_type TO PUBLIC
+    GRANT USAGE ON TYPE secret_type TO PUBLIC
+    GRANT USAGE ON SCHEMA closed TO PUBLIC
+    GRANT CREATE ON SCHEMA open_one TO PUBLIC
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC
+    GRANT SELECT ON ALL TABLES IN SCHEMA open_one TO PUBLIC
+    GRANT SELECT ON ALL SEQUENCES IN SCHEMA open_one TO PUBLIC
+    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC
+    GRANT keeper TO mover
+    REVOKE keeper FROM mover
+    GRANT mover TO keeper
+    SET LOCAL ROLE keeper
+    SET LOCAL ROLE mover
+    SET LOCAL ROLE none
+    ALTER TABLE "Ours" OWNER TO keeper
+    ALTER TABLE "Ours" OWNER TO mover
+    ALTER FUNCTION our_function(int) OWNER TO keeper
+    ALTER FUNCTION their_function(int) OWNER TO mover
+    ALTER DEFAULT PRIVILEGES FOR ROLE keeper GRANT SELECT ON TABLES TO PUBLIC
+    ALTER DEFAULT PRIVILEGES FOR ROLE mover GRANT SELECT ON TABLES TO PUBLIC
+    ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC
+    REASSIGN OWNED BY keeper TO mover
+    DROP OWNED BY keeper
+    CREATE ROLE another
+    CREATE SCHEMA more
+    CREATE SCHEMA AUTHORIZATION keeper
+    CREATE PUBLICATION more FOR TABLE "Ours"
+    SELECT nextval('their_sequence')
+    SELECT nextval('their_sequence'::regclass)
+    SELECT nextval('usable')
+    SELECT setval('usable', 2)
+    SELECT setval('their_sequence', 2)
+    SELECT last_value FROM their_sequence
+    INSERT INTO "Ours" VALUES (nextval('their_sequence'))
+    SELECT secret(1)
+    SELECT their_function(1)
+    SELECT count(*), now(), our_function(2)
+    SELECT public.secret(1)
+    CALL secret_work()
+    INSERT INTO "Ours" SELECT secret(n) FROM readable
+    CREATE TRIGGER t AFTER INSERT ON "Ours" EXECUTE FUNCTION secret_trigger()
+    CREATE VIEW more AS SELECT n FROM theirs
+    CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT n FROM theirs'
+    SELECT n FROM closed.rows
+    SELECT n FROM open_one.rows
+    CREATE VIEW more AS SELECT n FROM closed.rows
+    CREATE INDEX ON closed.rows (n)
+    DROP TABLE closed.rows
+    ALTER TABLE closed.rows ADD COLUMN a int
+    COMMENT ON TABLE closed.rows IS 'a'
+    CREATE TABLE more (n int REFERENCES keyed)
+    CREATE TABLE more (n int REFERENCES our_keys)
+    ALTER TABLE "Ours" ADD FOREIGN KEY (n) REFERENCES keyed
+    LOCK TABLE theirs IN SHARE MODE
+    LOCK TABLE "Ours" IN SHARE MODE
+    LOCK TABLE readable IN ACCESS SHARE MODE
+    LOCK TABLE readable IN SHARE MODE
+    LOCK TABLE lockable IN SHARE MODE
+    SELECT n FROM readable FOR UPDATE
+    SELECT n FROM "Ours" FOR UPDATE
+    DELETE FROM lockable
+    DELETE FROM lockable RETURNING n
+    INSERT INTO readable (n) VALUES (1) ON CONFLICT DO NOTHING
+    INSERT INTO readable (n) VALUES (1) RETURNING n
+    REFRESH MATERIALIZED VIEW their_rows
+    REINDEX TABLE theirs
+    REINDEX TABLE "Ours"
+    CLUSTER theirs USING theirs_idx
+    DROP SEQUENCE their_sequence
+    DROP PROCEDURE secret_work()
+    ANALYZE theirs
 """
 
 

@@ -181,6 +181,21 @@ CREATE INDEX ON parents (lower(d));
 CREATE VIEW shown AS SELECT a FROM parents;
 CREATE FUNCTION f() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT b FROM parents LIMIT 1; END;
 CREATE POLICY p ON parents USING (c <> '');
+CREATE SEQUENCE numbers; CREATE TYPE mood AS ENUM ('good'); CREATE DOMAIN word AS text; CREATE TYPE pair AS (a int);
+CREATE FUNCTION is_right(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE FUNCTION short(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TABLE coded (code text);
+CREATE TABLE typed (id bigint DEFAULT nextval('numbers') CONSTRAINT typed_id_key UNIQUE, m mood, w word,
+    s text CONSTRAINT typed_s_check CHECK (is_right(s)), g text GENERATED ALWAYS AS (upper(s)) STORED, row coded);
+CREATE INDEX typed_short_idx ON typed (short(s));
+CREATE TRIGGER acts BEFORE INSERT ON typed FOR EACH ROW EXECUTE FUNCTION act();
+CREATE UNIQUE INDEX coded_code_idx ON coded (code);
+CREATE TABLE refers (code text CONSTRAINT refers_fkey REFERENCES coded (code));
+CREATE SCHEMA aside; CREATE TABLE aside.more (); CREATE SCHEMA nowhere;
+CREATE TABLE whole (id int CONSTRAINT whole_pkey PRIMARY KEY) PARTITION BY LIST (id);
+CREATE TABLE part PARTITION OF whole DEFAULT;
+CREATE TABLE counted (id serial, own int GENERATED ALWAYS AS IDENTITY);
 """
 
 
@@ -201,6 +216,38 @@ def test_a_drop_of_what_is_in_use_is_a_reason(own: Settings, empty_database: str
         "DROP VIEW shown; DROP FUNCTION f(); DROP TABLE children, parents;": "",
         "ALTER TABLE children DROP CONSTRAINT children_id_fkey, DROP COLUMN id;": "",
         "DROP TABLE IF EXISTS nothing; ALTER TABLE IF EXISTS nothing DROP COLUMN a;": "",
+        "DROP INDEX parents_pkey;": "parents_pkey, which constraint parents_pkey on table parents needs",
+        "DROP INDEX typed_id_key;": "typed_id_key, which constraint typed_id_key on table typed needs",
+        "ALTER TABLE typed DROP CONSTRAINT typed_id_key;": "",
+        "ALTER TABLE parents DROP CONSTRAINT parents_pkey;": "constraint children_id_fkey on table children needs",
+        "DROP TABLE children; ALTER TABLE parents DROP COLUMN parent_id, DROP CONSTRAINT parents_pkey;": "",
+        "DROP INDEX coded_code_idx;": "coded_code_idx, which constraint refers_fkey on table refers needs",
+        "ALTER TABLE refers DROP CONSTRAINT refers_fkey; DROP INDEX coded_code_idx;": "",
+        "DROP INDEX typed_short_idx;": "",
+        "DROP SEQUENCE numbers;": "numbers, which default value for column id of table typed needs",
+        "ALTER TABLE typed ALTER id DROP DEFAULT; DROP SEQUENCE numbers;": "",
+        "ALTER TABLE typed ALTER id DROP NOT NULL; DROP SEQUENCE numbers;": "which default value for column id of",
+        "DROP SEQUENCE counted_id_seq;": "which default value for column id of table counted needs",
+        "DROP SEQUENCE counted_own_seq;": "which column own of table counted needs",
+        "DROP TYPE mood;": "mood, which column m of table typed needs",
+        "DROP TYPE parents;": "parents, which table parents needs",
+        "DROP TYPE pair; DROP DOMAIN IF EXISTS nothing;": "",
+        "DROP DOMAIN word;": "word, which column w of table typed needs",
+        "ALTER TABLE typed ALTER w TYPE text; DROP DOMAIN word; ALTER TABLE typed DROP m; DROP TYPE mood;": "",
+        "DROP FUNCTION is_right(text);": "which constraint typed_s_check on table typed needs",
+        "ALTER TABLE typed DROP CONSTRAINT typed_s_check; DROP FUNCTION is_right;": "",
+        "DROP FUNCTION short;": "short, which index typed_short_idx needs",
+        "DROP INDEX typed_short_idx; DROP FUNCTION short(text);": "",
+        "DROP FUNCTION act();": "act, which trigger acts on table typed needs",
+        "DROP TRIGGER acts ON typed; DROP FUNCTION act();": "",
+        "ALTER TABLE typed DROP COLUMN s;": "which default value for column g of table typed needs",
+        "ALTER TABLE typed ALTER g DROP EXPRESSION; ALTER TABLE typed DROP COLUMN s;": "",
+        "DROP TABLE typed;": "",
+        "DROP SCHEMA aside;": "aside, which table aside.more needs",
+        "DROP TABLE aside.more; DROP SCHEMA aside, nowhere;": "",
+        "DROP TABLE part;": "",
+        "DROP INDEX part_pkey;": "part_pkey, which",
+        "DROP TABLE whole;": "",
     }
     with psycopg.connect(empty_database) as connection:
         connection.execute(USES.encode())
