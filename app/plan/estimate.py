@@ -1,13 +1,13 @@
 """Estimate of a statement's duration, from what a review measured and from the rows of the live tables.
 
-A statement that a review measured takes as long again for each row. For any other one, the kind of work, the size of
-the table and of its indexes, and the speed of the server count.
+A statement that a review measured takes as long again for each row, and longer on a slower server. For any other one,
+the kind of work, the size of the table and of its indexes, and the speed of the server count.
 """
 
 from dataclasses import dataclass, field
 
 from app.plan.effects import Effects
-from app.plan.live import Live
+from app.plan.live import REFERENCE, Live
 from app.review.measured_times import MeasuredFile, MeasuredStatement
 from app.text import count
 
@@ -58,6 +58,7 @@ class Rows:
     filled: dict[str, int] = field(default_factory=dict)  # rows that earlier pending statements insert, by table
     scale: float = 1.0  # the largest table now, by the same table when the file was measured
     measured: dict[str, int] = field(default_factory=dict)
+    slowness: float = 1.0  # of the server now, by that of the machine on which the file was measured
 
     def of(self, table: str) -> int:
         """Return the rows of a table: an estimate of those that earlier migrations insert is included."""
@@ -90,6 +91,7 @@ class Rows:
     def use(self, file: MeasuredFile | None) -> None:
         """Compare with the tables of a measured file."""
         self.measured = file.rows if file else {}
+        self.slowness = self.live.slowness * REFERENCE / file.speed if file and file.speed else 1.0
         large = [name for name in self.measured if self.measured[name] >= FEW]
         known = [name for name in large if name in self.live.tables] or large  # a table that does not exist has no rows
         largest = max(known, key=lambda name: self.measured[name], default=None)
@@ -105,18 +107,19 @@ def seconds(effects: Effects, measured: MeasuredStatement | None, rows: Rows, ba
         return None
     if measured is None:
         return _by_kind(effects, rows, backfilled)
+    took = measured.milliseconds / 1000 * rows.slowness
     growing = [work.table for work in effects.work if work.kind != "sample"]
     if not growing and not effects.unread:  # a sample or a removed file is smaller in a smaller table
-        return measured.milliseconds / 1000 * min(1.0, rows.scale)
+        return took * min(1.0, rows.scale)
     base = max((rows.measured.get(table, 0) for table in growing), default=0)
     if effects.unread:
-        return max(measured.milliseconds / 1000 * rows.scale, CONSTANT)
+        return max(took * rows.scale, CONSTANT)
     now = max(map(rows.of, growing))
     if effects.fills:  # it reads as many rows as it writes, of a table that the plan does not know
-        return max(measured.milliseconds / 1000 * rows.scale, CONSTANT)
+        return max(took * rows.scale, CONSTANT)
     if base < FEW:
-        return max(_by_kind(effects, rows), measured.milliseconds / 1000)
-    return max(measured.milliseconds / 1000 * now / base, CONSTANT)
+        return max(_by_kind(effects, rows), took)
+    return max(took * now / base, CONSTANT)
 
 
 def _by_kind(effects: Effects, rows: Rows, backfilled: str = "") -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.migrations.connection import Connection, run
 from app.review.measure import MODE_NAMES
+from app.review.work_clock import measure_speed
 from app.schema.blockers import HIDDEN
 from app.text import one_line
 
@@ -29,7 +30,6 @@ CONFLICTS = {
 MAX_QUERY = 60  # characters of a blocker's statement
 PASSING = 1.0  # seconds: a transaction that is younger is not a reason to wait
 REFERENCE = 0.008  # seconds of measure_speed.sql on the machine of the costs in app/plan/estimate.py
-TRIALS = 3  # the fastest one counts
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,7 @@ def read_live(connection: Connection) -> Live:
 
 def measure_slowness(connection: Connection) -> float:
     """Return how many times slower the server is now than the machine of the costs in app/plan/estimate.py."""
-    times = []
-    for _ in range(TRIALS):
-        began = time.perf_counter()
-        run(connection, "measure_speed")
-        times.append(time.perf_counter() - began)
-    return min(times) / REFERENCE
+    return measure_speed(connection) / REFERENCE
 
 
 def _each_once(holders: Iterable[LockHolder]) -> list[LockHolder]:

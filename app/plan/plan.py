@@ -4,6 +4,7 @@ It reads the files, the history, the sizes, and the locks of other sessions, in 
 """
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from app.migrations.search_path import reject_other_schema
 from app.migrations.validation import faults
 from app.plan.live import measure_slowness, read_live
 from app.plan.model import Operation, Plan, PlannedMigration
-from app.plan.planner import Planner
+from app.plan.planner import Planner, count_under_lock
 from app.plan.rejections import HISTORY, rejections
 from app.program import SCHEMA
 from app.project import current
@@ -65,7 +66,9 @@ def make_plan(
             for migration in migrations:
                 _continue(migration, backfills.get(migration.id), folder)
             _check_keys(connection, migrations, folder)
-            _count_losses(connection, settings, migrations, folder)
+            counted = _count_losses(connection, settings, migrations, folder)
+            for migration, query, took in counted if operation == "rollback" else ():
+                count_under_lock(migration, folder, query, took, live)
             rejected = list(rejections(connection, operation, migrations, folder))
     except psycopg.Error as error:
         message, hint = explain(error)
@@ -116,19 +119,27 @@ def _relations(migrations: Sequence[PlannedMigration]) -> set[str]:
 
 def _count_losses(
     connection: Connection, settings: Settings, migrations: Sequence[PlannedMigration], folder: Path
-) -> None:
-    """Count what each rollback would lose now. A table that does not exist yet has no rows to lose."""
+) -> list[tuple[PlannedMigration, str, float]]:
+    """Count what each rollback would lose now. A table that does not exist yet has no rows to lose.
+
+    Return the migrations that would lose nothing now, with the query and its seconds: the migrator counts again.
+    """
+    counted = []
     for migration in migrations:
         query = rollback_of(folder / f"{migration.id}.sql").rows_to_lose
         if query is None:
             continue
         try:
+            began = time.perf_counter()
             with connection.transaction():
                 migration.rows_to_lose = count_rows(connection, query, migration.id)
+            if migration.rows_to_lose == 0 and not settings.accepts_loss_of(migration.id):
+                counted.append((migration, query, time.perf_counter() - began))
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             migration.rows_to_lose = 0
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege):
             continue
+    return counted
 
 
 def _records(connection: Connection) -> list[Record]:

@@ -1,11 +1,15 @@
 """Planner: follows the files of a folder, and plans each statement on the schema that it will meet."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from pglast import ast, parse_sql
 
 from app.lint import changes, parser
 from app.lint.alter_table import MODES
 from app.lint.catalog import Catalog
+from app.lint.nodes import relation_name, walk
 from app.lint.state import MigrationState
 from app.plan import estimate
 from app.plan.effects import Effects, effects_of
@@ -118,6 +122,31 @@ class Planner:
                 return f"inserts rows into {table}"
             case _:
                 return f"may change {size}"
+
+
+def count_under_lock(migration: PlannedMigration, folder: Path, query: str, took: float, live: Live) -> None:
+    """Add what the migrator does before a rollback that can lose rows: it counts them, locks, and counts again.
+
+    It does so in the transaction of the rollback, and without a count if the loss is accepted. `took` is in seconds.
+    """
+    if not migration.transactional:
+        return
+    file = (folder / f"{migration.id}.rollback.sql").read_text(encoding="utf-8")
+    line = file[: file.index(query)].count("\n") + 1 if query in file else 1
+    mode = MODES[-1]
+    counting = PlannedStatement(line, query, 2 * took)
+    for name in sorted({relation_name(each) for each in walk(parse_sql(query)) if isinstance(each, ast.RangeVar)}):
+        if name in live.tables:
+            blocks, blockers = BLOCKS[mode].split(", "), live.blockers(name, mode)
+            counting.locks.append(PlannedLock(name, mode, blocks, None, blockers))
+    held = {each.relation for each in counting.locks}
+    for statement in migration.statements:
+        statement.locks = [each for each in statement.locks if each.relation not in held]
+    migration.statements.insert(0, counting)
+    _hold(migration)
+    counting.locks = [
+        replace(each, seconds=None if each.seconds is None else each.seconds - took) for each in counting.locks
+    ]
 
 
 def _follow(catalog: Catalog, path: Path) -> None:

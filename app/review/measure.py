@@ -15,7 +15,7 @@ from app.lint.alter_table import MODES
 from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, explained, run
 from app.review.lock_watcher import Watcher, locks_of
-from app.review.work_clock import WorkClock
+from app.review.work_clock import WorkClock, measure_speed
 from app.schema.headers import directives
 from app.schema.statements import statements
 from app.text import count, one_line
@@ -133,6 +133,7 @@ class MeasuredRun:
     unmeasured: list[str] = field(default_factory=list)  # in words, what could not be measured, and why
     renamed: dict[str, str] = field(default_factory=dict)  # tables and indexes: old name to new name
     is_idle: bool = False  # a backfill that found nothing to write
+    speed: float | None = None  # seconds of measure_speed.sql when it began: how fast the machine was
 
     @property
     def wal(self) -> int:
@@ -176,6 +177,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
     """
     done = MeasuredRun(transactional)
     clock = WorkClock(connection)
+    done.speed = measure_speed(connection, clock.read)
     before = _relations(connection)
     text = path.read_text(encoding="utf-8")
     committing = 0.0

@@ -31,10 +31,11 @@ class MeasuredStatement:
 
 @dataclass(frozen=True)
 class MeasuredFile:
-    """One migration or rollback: the rows of each table before it, and its statements in order."""
+    """One migration or rollback: the rows of each table before it, its statements in order, and the machine's speed."""
 
     rows: dict[str, int]
     statements: list[MeasuredStatement]
+    speed: float | None = None  # seconds of measure_speed.sql then. None: an earlier release did not measure it
 
 
 def load(sql: Path) -> dict[str, MeasuredFile]:
@@ -44,7 +45,9 @@ def load(sql: Path) -> dict[str, MeasuredFile]:
     except FileNotFoundError:
         return {}
     return {
-        name: MeasuredFile(file["rows"], [MeasuredStatement(ms, locks) for ms, locks in file["statements"]])
+        name: MeasuredFile(
+            file["rows"], [MeasuredStatement(ms, locks) for ms, locks in file["statements"]], file.get("speed")
+        )
         for name, file in stored["files"].items()
     }
 
@@ -78,4 +81,5 @@ def _plain(rows: dict[str, int], run: MeasuredRun) -> dict[str, Any]:
             if lock.relation == lock.table:
                 strongest[lock.relation] = lock.mode
         statements.append([round(step.whole_milliseconds or step.milliseconds, 1), strongest])
-    return {"rows": {name: count for name, count in rows.items() if "yoyo" not in name}, "statements": statements}
+    tables = {name: count for name, count in rows.items() if "yoyo" not in name}
+    return {"rows": tables, "speed": run.speed and round(run.speed, 5), "statements": statements}

@@ -14,6 +14,8 @@ from psycopg.errors import LockNotAvailable
 from pydantic import SecretStr
 
 from app.errors import UsageError
+from app.migrations.connection import run
+from app.migrations.data_loss import count_rows
 from app.plan.effects import Effects, Work
 from app.plan.estimate import CONSTANT, Rows, seconds
 from app.plan.live import Live, Table, read_live
@@ -319,6 +321,30 @@ def test_a_rollback_counts_what_it_would_lose_now(own: Settings, database: str) 
         update={"accept_data_loss": "0026_create_tokens,0032_add_tokens_columns,0035_create_token_events"}
     )
     assert verdict_of(make_plan(accepted, "rollback", down_to("0026"))).level == "yes"
+
+
+def test_a_rollback_that_can_lose_rows_counts_them_under_a_lock(own: Settings, folder: Path, database: str) -> None:
+    """The migrator takes this lock, so that no row comes in between the count and the rollback."""
+    file = folder / f"{IDS[-1]}.rollback.sql"
+    query = "SELECT (SELECT count(*) FROM tokens) + length(pg_sleep(0.2)::text)"
+    file.write_text(file.read_text().replace("-- loses: nothing", f"-- loses: tokens\n-- rows to lose: {query}"))
+
+    [planned] = make_plan(own, "rollback", down_to(IDS[-1]), folder).migrations
+    accepted = own.model_copy(update={"accept_data_loss": "all"})
+    [without] = make_plan(accepted, "rollback", down_to(IDS[-1]), folder).migrations
+
+    [lock] = planned.statements[0].locks
+    assert (planned.statements[0].sql, lock.relation, lock.mode) == (query, "tokens", "ACCESS EXCLUSIVE")
+    assert planned.seconds is not None
+    assert planned.seconds > 0.4
+    assert lock.seconds is not None
+    assert 0.2 < lock.seconds < planned.seconds - 0.19
+    assert query not in [each.sql for each in without.statements]
+    with psycopg.connect(database, autocommit=True) as connection, connection.transaction():
+        assert count_rows(connection, query, IDS[-1]) == 0
+        run(connection, "lock_counted")
+        held = connection.execute("SELECT mode FROM pg_locks WHERE relation = 'tokens'::regclass").fetchall()
+        assert ("AccessExclusiveLock",) in held
 
 
 def test_a_problem_of_the_history_or_of_the_files_is_the_verdict(own: Settings, folder: Path, database: str) -> None:

@@ -14,7 +14,7 @@ INDEX = SimpleNamespace(relation="images_title_idx", table="images", mode="ACCES
 
 def measured(path: Path, *, error: str | None = None, is_idle: bool = False) -> Any:
     step = SimpleNamespace(milliseconds=1.26, whole_milliseconds=0.0, locks=[STRONGER, LOCK, INDEX])
-    run = SimpleNamespace(error=error, steps=[step], is_idle=is_idle)
+    run = SimpleNamespace(error=error, steps=[step], is_idle=is_idle, speed=0.012)
     return SimpleNamespace(path=path, up=run, down=None, rows={"images": 20, "_yoyo_migration": 3})
 
 
@@ -31,7 +31,7 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
 
     save(tmp_path, [measured(first), measured(second, error="it failed"), measured(third, is_idle=True)], "18.6")
 
-    expected = MeasuredFile({"images": 20}, [MeasuredStatement(1.3, {"images": "ACCESS EXCLUSIVE"})])
+    expected = MeasuredFile({"images": 20}, [MeasuredStatement(1.3, {"images": "ACCESS EXCLUSIVE"})], 0.012)
     assert load(tmp_path) == {digest(first.read_bytes()).current: expected}
 
     save(tmp_path, [measured(second)], "18.6")
