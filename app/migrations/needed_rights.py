@@ -9,7 +9,7 @@ Changed = tuple[str, str, bool]  # the kind for find_foreign.sql, the name as SQ
 Used = tuple[str, str]  # a table or sequence as SQL, and the right of find_unusable.sql, or several: one is enough
 Granted = tuple[str, str, bool]  # the kind for find_ungrantable.sql, the name as SQL, and whether only of columns
 Role = tuple[str, str]  # the name, and the right on it for find_foreign_role.sql
-ROW_EXCLUSIVE = 3  # the strongest mode that an INSERT alone may lock in
+ROW_EXCLUSIVE = 3  # the strongest mode in which a role may lock with the right INSERT
 OF_SEQUENCES = {"nextval": "USAGE, UPDATE", "setval": "UPDATE", "currval": "USAGE, SELECT"}
 
 

@@ -1,8 +1,8 @@
 -- find_uses: the objects for which PostgreSQL rejects a DROP without CASCADE. The migrator asks before it begins, and so
 -- does a plan. The answer has no row if what is dropped does not exist.
--- :kind  relation (a table, a view, an index, a sequence), column, constraint, function, type, schema or extension
--- :name  the name, quoted as in SQL, and perhaps with its schema. A function may have its types in parentheses. That of
---        a column or of a constraint is the name of its table.
+-- :kind  relation (table, view, index, sequence), column, constraint, function, type, schema or extension.
+-- :name  its name as in SQL, perhaps with its schema. A function may have its types in parentheses. For a column or a
+--        constraint, it is the name of the table.
 -- :part  the name of the column or of the constraint, without quotes, or null
 WITH RECURSIVE named (classid, objid, objsubid) AS (
     SELECT 'pg_class'::regclass::oid, oid, 0
@@ -39,7 +39,7 @@ WITH RECURSIVE named (classid, objid, objsubid) AS (
     WHERE :kind = 'extension' AND quote_ident(extname) = :name
 ),
 
--- What goes with it: the indexes of a table, the index of a constraint, the default of a column.
+-- PostgreSQL drops these objects with it, such as the indexes of a table, and the default of a column.
 dropped (classid, objid, objsubid) AS (
     SELECT * FROM named
     UNION

@@ -40,9 +40,9 @@ from tests.support.data_folders import IN_MEMORY, MEMORY, VERSION, make_roles
 
 OPTIONS = "-c fsync=off -c autovacuum=off -c shared_buffers=512MB -c max_wal_size=4GB"
 FACTOR = 3.0  # the estimate is right if it is at least a third of the time, and at most three times as long
-# Seconds that count for each shorter time: a transaction and the migrator's own records take some 20 ms, whatever the
-# statements do, and another process can delay them as long.
-FLOOR = 0.05
+# Each shorter time counts as this one. A transaction and the migrator's own records take 6 to 20 ms, whatever the
+# statements do. Another process can delay them as long.
+FLOOR = 0.05  # seconds
 OWN = ("_yoyo", "yoyo_")  # tables of the history, which a plan does not name
 SECONDS = """
     SELECT EXTRACT(EPOCH FROM finished_at - started_at)::float8
@@ -133,7 +133,7 @@ def compare(url: str, path: Path, operation: Operation) -> Result:
     """Plan a migration, run it, and compare. Raises CommandError if the migrator fails."""
     with scratch.connect(url) as connection:
         sql = (path if operation == "apply" else path.with_suffix(".rollback.sql")).read_text(encoding="utf-8")
-        if "\nVACUUM" not in sql:  # as autovacuum would do. What a migration vacuums, it finds as it was left
+        if "\nVACUUM" not in sql:  # as autovacuum would. A VACUUM needs something to do
             scratch.vacuum(connection)
         before = {oid: (name, table) for oid, name, table, *_ in run(connection, "find_relations", "review")}
     planned, unmeasured = plan_of(url, path, operation), plan_of(url, path, operation, is_measured=False)
