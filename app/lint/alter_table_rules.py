@@ -24,6 +24,7 @@ from app.lint.nodes import (
     type_name,
 )
 from app.lint.object_rules import alter_table_object_faults
+from app.lint.objects import HEAP
 from app.lint.parser import Statement
 from app.lint.partition_rules import attach_faults, detach_faults
 from app.lint.release_rules import (
@@ -63,7 +64,11 @@ def alter_table_faults(state: MigrationState, statement: Statement) -> Faults:
     node, table = statement.node, relation_name(statement.node.relation)
     commands = list(zip(statement.lines, node.cmds or (), strict=True))
     if node.objtype == ObjectType.OBJECT_INDEX:
-        if moved := [line for line, command in commands if rewrites(command)]:
+        index = state.catalog.indexes.get(table)
+        moving = [
+            line for line, command in commands if rewrites(command) and index and command.name != index.tablespace
+        ]
+        if moved := moving if index else [line for line, command in commands if rewrites(command)]:
             yield Fault(moved[0], "table-rewrite", f"the index {table} is copied, and queries that use it wait")
         return
     if node.objtype == ObjectType.OBJECT_TYPE:
@@ -254,10 +259,18 @@ def _set_not_null(state: MigrationState, line: int, table: str, name: str, *, sc
     yield from require(state, line, table, name)
 
 
-def _stays_as_it_is(state: MigrationState, table: str, kind: Any) -> bool:
-    """Return whether a table is LOGGED or UNLOGGED already."""
+def _stays_as_it_is(state: MigrationState, table: str, command: Any) -> bool:
+    """Return whether a table has what a command sets: LOGGED, UNLOGGED, an access method, or a tablespace."""
     known = state.catalog.tables.get(table)
-    return known is not None and kind == (Alter.AT_SetUnLogged if known.is_unlogged else Alter.AT_SetLogged)
+    match command.subtype if known else None:
+        case Alter.AT_SetLogged | Alter.AT_SetUnLogged as kind:
+            return known is not None and known.is_unlogged == (kind == Alter.AT_SetUnLogged)
+        case Alter.AT_SetAccessMethod:
+            return known is not None and known.access_method == (command.name or HEAP)
+        case Alter.AT_SetTableSpace:
+            return known is not None and known.tablespace == command.name
+        case _:
+            return False
 
 
 def _plain_storage(state: MigrationState, line: int, table: str, name: str) -> Faults:
@@ -293,7 +306,7 @@ def _other_command(state: MigrationState, line: int, table: str, command: Any) -
         known = next((each for each in state.catalog.constraints(table) if each.name == name), None)
         if state.transactional and state.locked and not (known and known.valid):
             yield Fault(line, "validate-apart", f"{table} is scanned in the transaction that locks {state.held}")
-    elif rewrites(command) and not _stays_as_it_is(state, table, kind):
+    elif rewrites(command) and not _stays_as_it_is(state, table, command):
         yield Fault(line, "table-rewrite", f"{table} is rewritten, and reads and writes wait", COPY_HINT)
     elif kind == Alter.AT_SetExpression:
         column = state.catalog.column(table, name)

@@ -10,6 +10,7 @@ from typing import Any
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
 from pglast.enums import ConstrType, GrantTargetType, ObjectType
+from pglast.enums import TableLikeOption as Like
 
 from app.lint.nodes import (
     RELATIONS,
@@ -27,6 +28,8 @@ from app.lint.nodes import (
     type_of,
 )
 from app.lint.objects import (
+    DEFAULT_SPACE,
+    HEAP,
     Column,
     Constraint,
     Index,
@@ -134,6 +137,8 @@ class Catalog:
                 | ast.SelectStmt(intoClause=ast.IntoClause(rel=relation))
             ):
                 copy = Table("table", created_by, is_complete=False)
+                into: Any = node.into if isinstance(node, ast.CreateTableAsStmt) else node.intoClause
+                _place(copy, into.accessMethod, into.tableSpaceName)
                 if isinstance(node, ast.CreateTableAsStmt) and node.objtype == ObjectType.OBJECT_MATVIEW:
                     copy.query = node.query
                 self.tables.setdefault(relation_name(relation), copy)
@@ -194,6 +199,7 @@ class Catalog:
             table.strategy = node.partspec.strategy.value
         self.temporary.update([name] if is_temporary(node.relation) else [])
         table.is_unlogged = node.relation.relpersistence == "u"
+        _place(table, node.accessMethod, node.tablespacename)
         table.bound = node.partbound
         table.parents = tuple(relation_name(each) for each in node.inhRelations or ())
         for parent in node.inhRelations or ():
@@ -210,8 +216,40 @@ class Catalog:
                     self._add_column(name, element, created_by)
                 case ast.Constraint():
                     self._add_constraint(name, element, (), created_by, new=True)
-                case _:  # LIKE
+                case ast.TableLikeClause():
+                    self._like(name, element, created_by)
+                case _:
                     table.is_complete = False
+
+    def _like(self, name: str, node: Any, created_by: str) -> None:
+        """Copy the columns of the pattern in LIKE, and what else of it the options include."""
+        table, pattern = self.tables[name], self.tables.get(relation_name(node.relation))
+        table.is_complete = table.is_complete and pattern is not None and pattern.is_complete
+        if pattern is None:
+            return
+        for each in pattern.columns.values():
+            is_copied = node.options & (
+                Like.CREATE_TABLE_LIKE_IDENTITY
+                if each.is_identity
+                else Like.CREATE_TABLE_LIKE_GENERATED
+                if each.expression is not None
+                else Like.CREATE_TABLE_LIKE_DEFAULTS
+            )
+            column = Column(each.name, each.type, each.not_null, created_by=created_by)
+            table.columns[each.name] = replace(each, created_by=created_by) if is_copied else column
+        short = name.rpartition(".")[2]
+        for constraint in pattern.constraints.values():
+            if constraint.kind == "check" and node.options & Like.CREATE_TABLE_LIKE_CONSTRAINTS:
+                table.constraints[constraint.name] = replace(constraint, created_by=created_by)
+        if node.options & Like.CREATE_TABLE_LIKE_INDEXES:
+            for index in self.indexes_of(relation_name(node.relation)):
+                known = pattern.constraints.get(index.name)
+                kind = known.kind if known else "idx"
+                parts = [] if kind == "pkey" else [each or "expr" for each in index.columns]
+                own = "_".join([short, *parts, kind])
+                self.indexes[own] = replace(index, name=own, table=name, created_by=created_by)
+                if known:
+                    table.constraints[own] = replace(known, name=own, created_by=created_by)
 
     def _add_column(self, table: str, node: Any, created_by: str) -> None:
         if table not in self.tables or node.colname in self.tables[table].columns:
@@ -271,12 +309,15 @@ class Catalog:
                 created_by,
                 node.whereClause,
                 frozenset(qualified_name(each.opclass) for each in node.indexParams or () if each.opclass),
+                tablespace=node.tableSpace or DEFAULT_SPACE,
             )
 
     def alter(self, table: str, command: Any, created_by: str) -> None:
         """Apply one subcommand of an ALTER TABLE."""
         kind, name, definition = command.subtype, command.name, command.def_
         known = self.tables.get(table)
+        if known is None and kind == Alter.AT_SetTableSpace and table in self.indexes:
+            self.indexes[table] = replace(self.indexes[table], tablespace=name)
         if known is None:
             return
         if kind == Alter.AT_AddColumn:
@@ -308,6 +349,10 @@ class Catalog:
             (self.row_security.add if kind == Alter.AT_EnableRowSecurity else self.row_security.discard)(table)
         elif kind in {Alter.AT_SetLogged, Alter.AT_SetUnLogged}:
             known.is_unlogged = kind == Alter.AT_SetUnLogged
+        elif kind == Alter.AT_SetAccessMethod:
+            known.access_method = name or HEAP
+        elif kind == Alter.AT_SetTableSpace:
+            known.tablespace = name
         elif kind in {Alter.AT_AddIdentity, Alter.AT_DropIdentity}:
             added = kind == Alter.AT_AddIdentity
             self._change(table, name, is_generated=added, is_identity=added, is_always=added and is_always(definition))
@@ -365,3 +410,8 @@ class Catalog:
                 self.triggers.pop(split_name(name), None)
             elif node.removeType == ObjectType.OBJECT_POLICY:
                 self.policies.pop(split_name(name), None)
+
+
+def _place(table: Table, access_method: str | None, tablespace: str | None) -> None:
+    """Give a new table the access method and the tablespace that its statement names."""
+    table.access_method, table.tablespace = access_method or HEAP, tablespace or DEFAULT_SPACE

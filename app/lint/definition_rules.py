@@ -128,6 +128,9 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
             yield from _sequence(line, node.options or (), is_new=isinstance(node, ast.CreateSeqStmt))
         case ast.CreateFunctionStmt(options=[*options]):
             yield from _definer(line, options, is_parsed=node.sql_body is not None)
+        case ast.SecLabelStmt() if not state.catalog.extensions & {node.provider}:
+            why = "PostgreSQL rejects it unless the server loads a provider of security labels"
+            yield Fault(line, "rejected", why, "do it by hand, where such a provider is")
         case ast.DoStmt(args=[*options]) if (language := _language(options)) in NO_DO:
             yield rejected(line, f"the language {language} cannot run DO")
         case ast.CreateCastStmt(context=CoercionContext.COERCION_IMPLICIT):
@@ -135,7 +138,7 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
             yield Fault(line, "ambiguous-name", why, "create the cast AS ASSIGNMENT, or without AS", CARE)
         case _:
             pass
-    yield from _set_value(line, statement)
+    yield from _set_value(state, line, statement)
 
 
 def _identity_of(state: MigrationState, name: str) -> str:
@@ -237,6 +240,8 @@ def alter_table_definition_faults(state: MigrationState, line: int, table: str, 
     if kind == Alter.AT_AddColumn and command.def_.colname in known.columns:
         if not command.missing_ok:
             yield rejected(line, f"{table} has a column {command.def_.colname} already")
+    elif kind == Alter.AT_AddConstraint and (lacking := _lacking(known, command.def_)):
+        yield rejected(line, f"a unique key of a partitioned table needs {lacking}")
     elif kind in {Alter.AT_AddColumn, Alter.AT_AddConstraint} and (why := _unfit_key(known, command.def_)):
         yield rejected(line, why)
     elif kind in NEEDS_COLUMN and known.is_complete and name not in known.columns and not command.missing_ok:
@@ -247,6 +252,15 @@ def alter_table_definition_faults(state: MigrationState, line: int, table: str, 
         and (needed := next(dependents.of_column(state.catalog, table, name), ""))
     ):
         yield rejected(line, f"{needed} needs {table}.{name}")
+
+
+def _lacking(table: Table, definition: Any) -> str:
+    """Return the columns by which a table is partitioned and that a new unique key lacks, or ""."""
+    if definition.contype not in UNIQUE or definition.indexname:
+        return ""
+    return ", ".join(
+        sorted(name or "the expression" for name in {*table.partition_key} - {*constraint_columns(definition)})
+    )
 
 
 def _unfit_key(table: Table, definition: Any) -> str:
@@ -275,11 +289,12 @@ def _sequence(line: int, options: Any, *, is_new: bool) -> Faults:
             yield Fault(line, "sequence-restart", "the next rows get numbers that other rows may have")
 
 
-def _set_value(line: int, statement: Statement) -> Faults:
+def _set_value(state: MigrationState, line: int, statement: Statement) -> Faults:
     for each in statement.nodes:
         match each:
             case ast.FuncCall(funcname=[*_, ast.String(sval="setval")], args=[_, value, *_]):
                 if _is_greatest(value):
+                    state.has_set_sequence = True
                     continue
                 is_constant = bool(constant_text(value))
                 why = "the next rows get numbers that other rows may have"

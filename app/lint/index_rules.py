@@ -1,16 +1,26 @@
 """Rules about indexes: columns that each edit changes, calls that PostgreSQL rejects, foreign keys without an index."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from pglast import ast
 from pglast.enums import ConstrType
 
 from app.lint import costs
+from app.lint.definition_rules import UNIQUE, rejected
 from app.lint.extensions import EXTENSIONS
 from app.lint.findings import Fault, Faults
 from app.lint.functions import changing
-from app.lint.nodes import ands, columns_in, constraint_columns, qualified_name, relation_name, type_name, walk
+from app.lint.nodes import (
+    ands,
+    columns_in,
+    constraint_columns,
+    functions_in,
+    qualified_name,
+    relation_name,
+    type_name,
+    walk,
+)
 from app.lint.objects import Column
 from app.lint.parser import Statement
 from app.lint.rules import CARE
@@ -40,6 +50,15 @@ def index_faults(state: MigrationState, statement: Statement) -> Faults:
             case ast.Constraint(generated_kind="s" | "v", raw_expr=expression):
                 columns = _types(state, getattr(node, "relation", None))
                 yield from _rejected(state, statement.line_of(each), expression, "a generated column", columns)
+                own = sorted(name for name in functions_in(expression) if name in state.catalog.routines)
+                if own and each.generated_kind == "v":
+                    yield rejected(
+                        statement.line_of(each), f"a VIRTUAL column cannot call {own[0]}, a function of yours"
+                    )
+            case ast.Constraint(contype=contype) if contype in UNIQUE and (relation := getattr(node, "relation", None)):
+                yield from _virtual(
+                    state, statement.line_of(each), relation_name(relation), {*constraint_columns(each)}
+                )
             case ast.Constraint(contype=ConstrType.CONSTR_EXCLUSION):
                 elements = [new for new in getattr(node, "tableElts", None) or () if isinstance(new, ast.ColumnDef)]
                 columns = _types(state, getattr(node, "relation", None))
@@ -162,10 +181,17 @@ def _impossible(state: MigrationState, line: int, node: Any) -> Faults:
     method = node.accessMethod
     if node.unique and method in METHODS - {"btree"}:
         yield Fault(line, "rejected", f"PostgreSQL rejects it: a unique index cannot be a {method} index")
+    known = state.catalog.tables.get(relation_name(node.relation))
+    lacking = {*known.partition_key} - {part.name for part in node.indexParams or ()} if known and node.unique else ()
+    if what := ", ".join(sorted(name or "the expression" for name in lacking)):
+        yield rejected(line, f"a unique index of a partitioned table needs {what}")
     for why in _options(node, method):
         yield Fault(line, "rejected", f"PostgreSQL rejects it: a {method} index {why}")
+    table = relation_name(node.relation)
+    others = [node.whereClause, *(part.expr for part in node.indexParams or ())]
+    yield from _virtual(state, line, table, {part.name for part in node.indexParams or ()} | columns_in(others))
     for part in node.indexParams or ():
-        column = state.catalog.column(relation_name(node.relation), part.name)
+        column = state.catalog.column(table, part.name)
         type = column.type if column else None
         operators = qualified_name(part.opclass) if part.opclass else ""
         if (extension := EXTENSIONS.get(operators)) and extension not in state.catalog.extensions:
@@ -178,6 +204,13 @@ def _impossible(state: MigrationState, line: int, node: Any) -> Faults:
             ):
                 more = f", unless there is the extension {needed}" if needed else ""
                 yield Fault(line, "rejected", f"PostgreSQL rejects it: {method} cannot index {type.name}{more}")
+
+
+def _virtual(state: MigrationState, line: int, table: str, names: Set[str | None]) -> Faults:
+    """Yield the fault of an index of a virtual column."""
+    columns = [state.catalog.column(table, name) for name in sorted(filter(None, names))]
+    if virtual := [each.name for each in columns if each and each.virtual]:
+        yield rejected(line, f"{virtual[0]} is a VIRTUAL column, which no index can have")
 
 
 def _excluded(state: MigrationState, line: int, node: Any, columns: dict[str, str]) -> Faults:

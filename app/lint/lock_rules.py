@@ -104,7 +104,7 @@ def _create_table(state: MigrationState, statement: Statement) -> Faults:
                     yield foreign_key_lock(state, statement.line_of(constraint), target)
     if node.partbound:
         for parent in map(relation_name, node.inhRelations or ()):
-            yield from partition_faults(state, statement.line, parent)
+            yield from partition_faults(state, statement.line, parent, node.partbound)
     elif parents := [each for each in map(relation_name, node.inhRelations or ()) if state.is_busy(each)]:
         why = f"queries of {parents[0]} read the new table, too"
         yield Fault(statement.line, "partition-locks", why, "create it without INHERITS: LIKE copies the columns")

@@ -14,6 +14,7 @@ from pglast.enums import VariableSetKind
 
 from app.lint import changes
 from app.lint.alter_table_rules import alter_table_faults
+from app.lint.batches import few_rows
 from app.lint.branches import Branches
 from app.lint.definition_rules import definition_faults, foreign_key_faults
 from app.lint.dynamic import is_guess
@@ -27,6 +28,7 @@ from app.lint.migrator_rules import migrator_faults
 from app.lint.name_rules import name_faults
 from app.lint.nodes import constant_text, is_temporary, qualified_name
 from app.lint.object_rules import object_faults
+from app.lint.objects import Trigger
 from app.lint.operation_rules import operation_faults
 from app.lint.parameter_rules import parameter_faults
 from app.lint.parser import Statement
@@ -35,12 +37,18 @@ from app.lint.release_rules import release_faults
 from app.lint.replication_rules import replication_faults
 from app.lint.right_rules import right_faults
 from app.lint.routine_rules import routine_faults
-from app.lint.routines import called
+from app.lint.routines import called, fired, statements_of_trigger
 from app.lint.server_rules import server_faults
 from app.lint.state import MigrationState
 from app.lint.table_rules import table_faults
 from app.lint.texts import OTHER_SESSIONS, READERS, texts_run
-from app.lint.transaction_rules import READ_TABLE, calls_for_many_rows, lock_order_faults, transaction_faults
+from app.lint.transaction_rules import (
+    READ_TABLE,
+    calls_for_many_rows,
+    lock_order_faults,
+    many_rows,
+    transaction_faults,
+)
 from app.lint.trigger_rules import trigger_faults
 from app.lint.value_rules import value_faults
 from app.lint.write_rules import note_writes, only_explains, write_faults
@@ -117,15 +125,63 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
 
 
 def _with_calls(state: MigrationState, statements: Iterable[Statement]) -> Iterator[Statement]:
-    """Yield the statements, and after each one those that it runs by calling routines."""
+    """Yield the statements, and after each one those that it runs by calling routines, and by firing triggers."""
     for statement in statements:
         yield statement
-        if _calls(statement.node) and not statement.unreadable and not only_explains(statement.node):
-            yield from (replace(each, arms=statement.arms) for each in texts_run(state.catalog, statement))
-            for_each_row = not statement.in_batches and calls_for_many_rows(state, statement)
-            for each in called(state.catalog, statement):
-                yield replace(each, in_loop=True) if for_each_row else each
-                yield from (replace(text, arms=each.arms) for text in texts_run(state.catalog, each))
+        yield from _fired(state, statement)
+        for each in _called(state, statement):
+            yield each
+            yield from _fired(state, each)
+
+
+def _called(state: MigrationState, statement: Statement) -> Iterator[Statement]:
+    if _calls(statement.node) and not statement.unreadable and not only_explains(statement.node):
+        yield from (replace(each, arms=statement.arms) for each in texts_run(state.catalog, statement))
+        for_each_row = not statement.in_batches and calls_for_many_rows(state, statement)
+        for each in called(state.catalog, statement):
+            yield replace(each, in_loop=True) if for_each_row else each
+            yield from (replace(text, arms=each.arms) for text in texts_run(state.catalog, each))
+
+
+def _fired(state: MigrationState, statement: Statement) -> Iterator[Statement]:
+    """Yield the statements of the triggers that a statement fires, at any depth.
+
+    The running release fires those of its own tables, too, so only new ones count there.
+    """
+    seen: set[Trigger] = set()
+    waiting = [statement] if _calls(statement.node) and not only_explains(statement.node) else []
+    while waiting:
+        each = waiting.pop()
+        for write, trigger in fired(state.catalog, each):
+            if trigger in seen or (state.users(trigger.table) and trigger.created_by != state.file):
+                continue
+            seen.add(trigger)
+            for_each_row = trigger.for_each_row and not each.in_batches and _writes_many(state, trigger.table, write)
+            for below in statements_of_trigger(state.catalog, each, trigger):
+                state.transitions = trigger.transition_tables
+                if _only_sets(below.node):  # the function's own SET ends with it
+                    continue
+                own = replace(below, in_loop=True) if for_each_row else below
+                yield own
+                waiting.append(own)
+            state.transitions = ()
+
+
+def _only_sets(node: Any) -> bool:
+    """Return whether a statement is SET, or a SELECT of set_config()."""
+    calls = [each.val for each in getattr(node, "targetList", None) or ()] if isinstance(node, ast.SelectStmt) else []
+    return isinstance(node, ast.VariableSetStmt) or any(
+        isinstance(each, ast.FuncCall) and qualified_name(each.funcname) in {"set_config", "pg_catalog.set_config"}
+        for each in calls
+    )
+
+
+def _writes_many(state: MigrationState, table: str, write: Any) -> bool:
+    """Return whether a write may be of many rows."""
+    if isinstance(write, ast.InsertStmt):
+        select = write.selectStmt
+        return isinstance(select, ast.SelectStmt) and not select.valuesLists and many_rows(state, select)
+    return not few_rows(state.catalog, table, write, getattr(write, "whereClause", None))
 
 
 def _calls(node: Any) -> bool:

@@ -18,6 +18,7 @@ from app.lint.nodes import (
     type_of,
 )
 
+HEAP, DEFAULT_SPACE = "heap", "pg_default"  # the access method and the tablespace of a table without others
 OUTPUTS = {FunctionParameterMode.FUNC_PARAM_OUT, FunctionParameterMode.FUNC_PARAM_TABLE}
 
 
@@ -66,6 +67,7 @@ class Index:
     predicate: Any = None  # a node
     operators: frozenset[str] = frozenset()  # operator classes that the statement names
     can_wait: bool = False  # of a DEFERRABLE constraint
+    tablespace: str = DEFAULT_SPACE
 
     def implied_by(self, conditions: list[Any]) -> bool:
         """Return whether the conditions of a statement are those of the predicate, and perhaps more."""
@@ -89,6 +91,8 @@ class Table:
     parents: tuple[str, ...] = ()  # of a partition, or in INHERITS
     bound: Any = None  # a node: the values of a partition
     is_unlogged: bool = False
+    access_method: str = HEAP
+    tablespace: str = DEFAULT_SPACE
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class Trigger:
     events: int = 0  # bits of pg_trigger.tgtype: INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32
     update_of: frozenset[str] = frozenset()  # empty: each UPDATE
     has_condition: bool = False  # WHEN
+    for_each_row: bool = False
 
 
 class Policy(NamedTuple):
@@ -207,6 +212,7 @@ def trigger_of(node: Any, created_by: str) -> Trigger:
         node.events or 0,
         frozenset(each.sval for each in node.columns or ()),
         node.whenClause is not None,
+        bool(node.row),
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pglast import ast
+from pglast.enums import BoolExprType
 
 from app.lint import costs
 from app.lint.findings import Fault, Faults
@@ -25,9 +26,9 @@ def attach_faults(state: MigrationState, line: int, table: str, command: Any) ->
         return
     if state.is_busy(partition):
         state.locked.append(partition)
-    if has_default(state, table) and state.is_busy(table):
+    if has_default(state, table) and state.is_busy(table) and not excluded(state, table, command.bound):
         yield _default(line, table)
-    elif state.is_busy(partition) and not _matches(state, table, partition, command.bound):
+    if state.is_busy(partition) and not _matches(state, table, partition, command.bound):
         why = f"{partition} is scanned under ACCESS EXCLUSIVE, because no valid CHECK matches its bounds"
         yield Fault(line, "partition-locks", why, level=UNSAFE if state.users(partition) else "")
 
@@ -44,7 +45,7 @@ def detach_faults(state: MigrationState, line: int, table: str, *, concurrent: b
         yield Fault(line, "partition-locks", why, DETACH_HINT, UNSAFE if state.users(table) else "")
 
 
-def partition_faults(state: MigrationState, line: int, parent: str) -> Faults:
+def partition_faults(state: MigrationState, line: int, parent: str, bound: Any) -> Faults:
     """Yield the faults of CREATE TABLE ... PARTITION OF."""
     if _is_plain(state, parent):
         yield _not_partitioned(line, parent)
@@ -52,7 +53,7 @@ def partition_faults(state: MigrationState, line: int, parent: str) -> Faults:
     if not state.is_busy(parent):
         return
     state.locked.append(parent)
-    if has_default(state, parent):
+    if has_default(state, parent) and not excluded(state, parent, bound):
         yield _default(line, parent)
     else:
         why = f"reads and writes of {parent} wait until the migration ends"
@@ -71,6 +72,36 @@ def _is_plain(state: MigrationState, table: str) -> bool:
 
 def _not_partitioned(line: int, table: str) -> Fault:
     return Fault(line, "rejected", f"PostgreSQL rejects it: {table} is not partitioned", COPY_HINT)
+
+
+def default_partition(state: MigrationState, table: str) -> str:
+    """Return the DEFAULT partition of a table, or "" if the files create none."""
+    tables = state.catalog.tables
+    is_default = (
+        name for name, each in tables.items() if each.bound and each.bound.is_default and table in each.parents
+    )
+    return next(is_default, "")
+
+
+def excluded(state: MigrationState, table: str, bound: Any) -> bool:
+    """Return whether a valid CHECK of the DEFAULT partition excludes the rows of a range of one column."""
+    key, rest = state.catalog.tables[table].partition_key, default_partition(state, table)
+    if len(key) != 1 or not key[0] or not rest or bound.strategy != "r":
+        return False
+    lower, upper = [[constant_text(each) for each in side or ()] for side in (bound.lowerdatums, bound.upperdatums)]
+    outside = {("<", *lower), (">=", *upper)}
+    return any(
+        all(_bounds(part, key[0]) and _bounds(part, key[0]) <= outside for part in _choices(condition))
+        for each in state.catalog.constraints(rest)
+        if each.kind == "check" and each.valid
+        for condition in ands(each.expression)
+    )
+
+
+def _choices(node: Any) -> list[Any]:
+    """Return the parts that OR joins."""
+    is_or = isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.OR_EXPR
+    return [part for each in node.args for part in _choices(each)] if is_or else [node]
 
 
 def _default(line: int, table: str) -> Fault:

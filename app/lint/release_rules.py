@@ -6,17 +6,18 @@ The queries in sql/queries/ are those of the running release: it serves while th
 from typing import Any
 
 from pglast import ast
-from pglast.enums import DropBehavior, ObjectType
+from pglast.enums import DropBehavior, ObjectType, ViewCheckOption
 
 from app.lint import costs, routines
 from app.lint.catalog import ROUTINES, Catalog
+from app.lint.definition_rules import rejected
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, type_of, walk
 from app.lint.objects import Column, Index, Table
 from app.lint.parser import Statement
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import Dropped, MigrationState
-from app.lint.views import view_of
+from app.lint.views import types_of, view_of
 
 TYPES = {ObjectType.OBJECT_TYPE, ObjectType.OBJECT_DOMAIN}
 CASCADE = "CASCADE also drops dependent objects, which differ from database to database"
@@ -36,8 +37,12 @@ def release_faults(state: MigrationState, statement: Statement) -> Faults:
             yield from _drop(state, statement)
         case ast.RenameStmt() | ast.AlterObjectSchemaStmt():
             yield from _rename(state, statement)
-        case ast.ViewStmt(replace=True, view=relation):
-            yield from _replace_view(state, statement, relation_name(relation))
+        case ast.ViewStmt(view=relation):
+            new = view_of(statement.node.query, statement.node.aliases, state.catalog.tables, state.file)
+            if statement.node.withCheckOption != ViewCheckOption.NO_CHECK_OPTION and not new.is_updatable:
+                yield rejected(statement.line, f"{relation_name(relation)} takes no writes, so it has no CHECK OPTION")
+            if statement.node.replace:
+                yield from _replace_view(state, statement, relation_name(relation), new)
         case _:
             pass
 
@@ -50,15 +55,18 @@ def _create(state: MigrationState, statement: Statement) -> Faults:
         yield Fault(statement.line, "create-if-not-exists", why)
 
 
-def _replace_view(state: MigrationState, statement: Statement, name: str) -> Faults:
+def _replace_view(state: MigrationState, statement: Statement, name: str, new: Table) -> Faults:
     known = state.catalog.tables.get(name)
     if known is None or not known.is_complete:
         return
-    new = view_of(statement.node.query, statement.node.aliases, state.catalog.tables, state.file)
+    types = [types_of(query, state.catalog.tables) for query in (known.query, statement.node.query)]
+    changed = [each for *two, each in zip(*types, known.columns, strict=False) if all(two) and two[0] != two[1]]
     if new.is_complete and (gone := [column for column in known.columns if column not in new.columns]):
         yield Fault(statement.line, "rejected", f"PostgreSQL rejects it: the view {name} would lose {', '.join(gone)}")
     elif new.is_complete and [*new.columns][: len(known.columns)] != [*known.columns]:
         yield Fault(statement.line, "rejected", f"PostgreSQL rejects it: the columns of {name} are in another order")
+    elif changed:
+        yield rejected(statement.line, f"the column {changed[0]} of the view {name} would have another type")
     elif known.is_updatable and not new.is_updatable and (users := [u.name for u in state.uses if name in u.written]):
         yield Fault(
             statement.line, "drop-breaks", f"{_queries(users, 'writes')} {name}, and it can no longer be written"

@@ -24,6 +24,8 @@ from app.lint.parser import (
 )
 from app.lint.usage import Use, use_of
 
+EVENTS = {ast.InsertStmt: 4, ast.CopyStmt: 4, ast.DeleteStmt: 8, ast.UpdateStmt: 16}  # bits of pg_trigger.tgtype
+ANY_CHANGE = 4 + 8 + 16  # of a MERGE
 RETURNS = ("trigger", "SETOF record", "void")  # PL/pgSQL accepts some bodies only for some of them
 
 
@@ -138,13 +140,37 @@ def called(catalog: Catalog, statement: Statement) -> Iterator[Statement]:
     """Yield the statements that a statement runs by calling routines, at any depth, with its line."""
     names = functions_in(statement.node) | _called_by_views(catalog, statement.node)
     for name in sorted(set().union(*(reached(catalog, each) for each in names))):
-        for each in statements_of(catalog.routines[name]):
-            yield replace(
-                each,
-                line=statement.line,
-                block=statement.block or statement.line,
-                commit=each.commit and statement.line,
-                in_loop=each.in_loop or statement.in_loop,
-                in_batches=each.in_batches or statement.in_batches,
-                arms=statement.arms + each.arms,
-            )
+        yield from _at(statement, statements_of(catalog.routines[name]))
+
+
+def fired(catalog: Catalog, statement: Statement) -> Iterator[tuple[Any, Trigger]]:
+    """Yield the triggers that the writes of a statement fire, each with the write."""
+    for node in statement.nodes:
+        events = ANY_CHANGE if isinstance(node, ast.MergeStmt) else EVENTS.get(type(node), 0)
+        is_read = isinstance(node, ast.CopyStmt) and not node.is_from
+        if not events or node.relation is None or is_read:
+            continue
+        changed = {each.name for each in getattr(node, "targetList", None) or ()}
+        for trigger in catalog.triggers.values():
+            is_of_column = not trigger.update_of or not changed or trigger.update_of & changed
+            if trigger.table == relation_name(node.relation) and trigger.events & events and is_of_column:
+                yield node, trigger
+
+
+def statements_of_trigger(catalog: Catalog, statement: Statement, trigger: Trigger) -> Iterator[Statement]:
+    """Yield the statements that a trigger runs, also by calling routines, with the line of the one that fires it."""
+    for name in sorted(reached(catalog, trigger.function)):
+        yield from _at(statement, statements_of(catalog.routines[name]))
+
+
+def _at(statement: Statement, below: tuple[Statement, ...]) -> Iterator[Statement]:
+    for each in below:
+        yield replace(
+            each,
+            line=statement.line,
+            block=statement.block or statement.line,
+            commit=each.commit and statement.line,
+            in_loop=each.in_loop or statement.in_loop,
+            in_batches=each.in_batches or statement.in_batches,
+            arms=statement.arms + each.arms,
+        )

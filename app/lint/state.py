@@ -52,6 +52,8 @@ class MigrationState:
     advisory: set[tuple[bool, str]] = field(default_factory=set)  # locks that the file took: shared, and the key
     cursors: dict[str, str] = field(default_factory=dict)  # by name: the table of which each reads many rows
     dropped: dict[str, Dropped] = field(default_factory=dict)  # functions, by name
+    transitions: tuple[str, ...] = ()  # transition tables of the trigger whose statement is checked
+    has_set_sequence: bool = False  # above the greatest number of a table
     enum_values: set[str] = field(default_factory=set)  # that this file has added
     searches: set[str] = field(default_factory=set)  # text search configurations and dictionaries of this file
     # Faults that a later statement of the file may correct, each with the condition under which it stays.
@@ -64,7 +66,7 @@ class MigrationState:
         """
         known = self.catalog.tables.get(table)
         if known is None:
-            return True
+            return table not in self.transitions
         is_new = self.before is not None and table not in self.before.tables
         return known.created_by != self.file and table not in self.catalog.temporary and not is_new
 

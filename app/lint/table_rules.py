@@ -6,6 +6,7 @@ from typing import Any
 from pglast import ast
 from pglast.enums import AlterTableType as Alter
 from pglast.enums import ConstrType, ObjectType
+from pglast.enums import TableLikeOption as Like
 
 from app.lint import costs
 from app.lint.definition_rules import UNIQUE, rejected
@@ -34,7 +35,7 @@ def table_faults(state: MigrationState, statement: Statement) -> Faults:
     node, line = statement.node, statement.line
     match node:
         case ast.CreateStmt() if relation_name(node.relation) not in state.catalog.tables:
-            yield from _new_table(line, node)
+            yield from _new_table(state, line, node)
             yield from _arbiters(state, line, node)
             for parent in map(relation_name, node.inhRelations or ()):
                 yield from _bounds(state, line, parent, node.partbound)
@@ -58,7 +59,7 @@ def _labels(line: int, labels: list[str]) -> Faults:
         yield rejected(line, f"the label {long!r} has more than {MAX_LABEL} bytes")
 
 
-def _new_table(line: int, node: Any) -> Faults:
+def _new_table(state: MigrationState, line: int, node: Any) -> Faults:
     elements = node.tableElts or ()
     columns = [each for each in elements if isinstance(each, ast.ColumnDef)]
     names = [each.colname for each in columns]
@@ -67,7 +68,15 @@ def _new_table(line: int, node: Any) -> Faults:
     generated = {each.colname for each, constraint in own if constraint.contype == ConstrType.CONSTR_GENERATED}
     if twice := next((name for name in names if names.count(name) > 1), ""):
         yield rejected(line, f"it has two columns {twice}")
-    if [each.contype for each in (*apart, *(each for _, each in own))].count(ConstrType.CONSTR_PRIMARY) > 1:
+    patterns = [each for each in elements if isinstance(each, ast.TableLikeClause)]
+    copied = [
+        each.kind
+        for pattern in patterns
+        if (pattern.options or 0) & Like.CREATE_TABLE_LIKE_INDEXES
+        for each in state.catalog.constraints(relation_name(pattern.relation))
+    ]
+    added = [each.contype for each in (*apart, *(each for _, each in own))]
+    if added.count(ConstrType.CONSTR_PRIMARY) + copied.count("pkey") > 1:
         yield rejected(line, "a table has one primary key")
     named = [each.conname for each in (*apart, *(each for _, each in own)) if each.conname]
     if same := next((name for name in named if named.count(name) > 1), ""):

@@ -142,9 +142,12 @@ def _slow_call(state: MigrationState, call: ast.FuncCall) -> str:
 
 def calls_for_many_rows(state: MigrationState, statement: Statement) -> bool:
     """Return whether a SELECT may call its functions for each of many rows."""
-    if not isinstance(statement.node, ast.SelectStmt) or not statement.node.fromClause:
-        return False
-    return bool(_read(state, statement.node)) or batches.generates_many(statement.node)
+    return isinstance(statement.node, ast.SelectStmt) and many_rows(state, statement.node)
+
+
+def many_rows(state: MigrationState, select: ast.SelectStmt) -> bool:
+    """Return whether a SELECT may return many rows of the tables in its FROM clause, or of a series."""
+    return bool(select.fromClause) and (bool(_read(state, select)) or batches.generates_many(select))
 
 
 def _read(state: MigrationState, select: ast.SelectStmt) -> list[str]:

@@ -37,6 +37,8 @@ def trigger_faults(state: MigrationState, statement: Statement) -> Faults:
         yield rejected(line, "TRUNCATE has no rows, so its trigger is FOR EACH STATEMENT")
     if node.transitionRels and (why := _without_transitions(node, timing, events)):
         yield rejected(line, why)
+    elif node.transitionRels and node.row and known and (known.kind == "partitioned" or known.parents):
+        yield rejected(line, f"a row trigger of {relation_name(node.relation)}, in a tree, has no transition tables")
     if why := _wrong_condition(node, events):
         yield rejected(line, why)
     name = qualified_name(node.funcname)

@@ -21,6 +21,7 @@ from app.lint.state import MigrationState
 FROZEN = {"now", "today", "tomorrow", "yesterday"}  # PostgreSQL reads them once, when it reads the statement
 TIMES = {"date", "time", "timetz", "timestamp", "timestamptz"}
 INSERT = 4  # bit of pg_trigger.tgtype
+SET_HINT = "leave the number out, or set the sequence above it in the same file: setval(..., max(id))"
 
 
 def value_faults(state: MigrationState, statement: Statement) -> Faults:
@@ -179,6 +180,11 @@ def _insert(state: MigrationState, line: int, node: Any) -> Faults:
         is_given = not all(isinstance(each, ast.SetToDefault) for each in values)
         if is_given and node.override == OverridingKind.OVERRIDING_NOT_SET:
             yield rejected(line, f"{numbered} is always generated")
+        elif is_given and node.override == OverridingKind.OVERRIDING_SYSTEM_VALUE:
+            why = f"the sequence gives the same {numbered} to a later row, and that INSERT then fails"
+            state.pending.append(
+                (Fault(line, "sequence-restart", why, SET_HINT, CARE), lambda: not state.has_set_sequence)
+            )
 
 
 def _update(state: MigrationState, line: int, node: Any) -> Faults:

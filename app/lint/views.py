@@ -4,8 +4,11 @@ from typing import Any
 
 from pglast import ast
 
-from app.lint.nodes import relation_name
+from app.lint.nodes import Type, qualified_name, relation_name, type_of, walk
 from app.lint.objects import Column, Table
+
+# Functions whose call makes one row of many: a program cannot write through such a view.
+AGGREGATES = {"count", "sum", "avg", "min", "max", "array_agg", "string_agg", "bool_and", "bool_or", "jsonb_agg"}
 
 
 def view_of(query: Any, aliases: Any, tables: dict[str, Table], created_by: str) -> Table:
@@ -43,4 +46,24 @@ def _is_updatable(query: Any) -> bool:
         return False
     others = (query.distinctClause, query.groupClause, query.havingClause, query.limitCount, query.limitOffset)
     sources = query.fromClause or ()
+    calls = [each for each in walk(query.targetList) if isinstance(each, ast.FuncCall)]
+    if any(each.over or each.agg_star or qualified_name(each.funcname) in AGGREGATES for each in calls):
+        return False
     return not any(others) and query.withClause is None and len(sources) == 1 and isinstance(sources[0], ast.RangeVar)
+
+
+def types_of(query: Any, tables: dict[str, Table]) -> list[Type | None]:
+    """Return the types of the columns of a SELECT. A type is None unless it is that of a column, or of a cast."""
+    known = [tables.get(relation_name(each)) for each in walk(query) if isinstance(each, ast.RangeVar)]
+    return [_type(target.val, known) for target in getattr(query, "targetList", None) or ()]
+
+
+def _type(value: Any, tables: list[Table | None]) -> Type | None:
+    match value:
+        case ast.TypeCast():
+            return type_of(value.typeName)
+        case ast.ColumnRef(fields=[*_, ast.String(sval=str(name))]):
+            columns = [table.columns[name].type for table in tables if table and name in table.columns]
+            return columns[0] if len(columns) == 1 and all(tables) else None
+        case _:
+            return None

@@ -20,6 +20,7 @@ from app.lint.alter_table import mode as mode_of
 from app.lint.alter_table_rules import TABLES, alter_table_faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, walk
 from app.lint.parser import Statement
+from app.lint.partition_rules import default_partition, excluded
 from app.lint.state import MigrationState
 from app.migrations.statement_rules import is_concurrent
 
@@ -321,6 +322,11 @@ def _alter_table(found: Effects, state: MigrationState, statement: Statement) ->
                 found.lock(target, SHARE_ROW_EXCLUSIVE)
         elif kind in {Alter.AT_AttachPartition, Alter.AT_DetachPartition}:
             found.lock(relation_name(definition.name), ACCESS_EXCLUSIVE)
+            rest = default_partition(state, table)
+            if rest and rest != relation_name(definition.name):
+                found.lock(rest, ACCESS_EXCLUSIVE)
+                if kind == Alter.AT_AttachPartition and not excluded(state, table, definition.bound):
+                    found.do("scan", rest)
             if definition.concurrent:
                 found.waits[table] = ACCESS_EXCLUSIVE
         elif kind in {Alter.AT_AddInherit, Alter.AT_DropInherit}:

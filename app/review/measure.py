@@ -56,7 +56,7 @@ class Lock:
 
 @dataclass
 class Step:
-    """One statement of a migration, with its time, locks and work on existing tables."""
+    """One statement of a migration, with its time, locks and work on existing tables, by their names of before."""
 
     line: int
     sql: str
@@ -254,14 +254,12 @@ def _measure_watched(
 def _measure(
     connection: Connection,
     clock: WorkClock,
-    before: dict[int, Any],
+    before: dict[int, "_Relation"],
     step: Step,
     batches: Iterator[int] | None = None,
 ) -> None:
-    tables = {relation.name for relation in before.values() if relation.name == relation.table}
     known = _relations(connection)
     files = {relation.file for relation in known.values()}
-    names = {relation.name for relation in known.values()}
     rows = _rows(connection)
     wal, disk = _one(connection, "read_work")
     began = clock.read()
@@ -272,23 +270,27 @@ def _measure(
     step.milliseconds = (clock.read() - began) * 1000
     wal_after, disk_after = _one(connection, "read_work")
     step.wal, step.disk = wal_after - wal, disk_after - disk
-    for relation in _relations(connection).values():
-        if relation.table in tables and relation.file not in files:
-            (step.rewritten if relation.name in names else step.built).append(relation.name)
-            step.table_of[relation.name] = relation.table
-    for name, counts in _rows(connection).items():
-        if name in tables:
+    now = _relations(connection)
+    replaced = {relation.name for oid, relation in known.items() if oid not in now}  # of an index, by one of its name
+    for oid, relation in now.items():
+        if relation.owner in before and relation.file not in files:
+            name = before[oid].name if oid in before else relation.name
+            (step.rewritten if oid in known or name in replaced else step.built).append(name)
+            step.table_of[name] = before[relation.owner].name
+    for oid, counts in _rows(connection).items():
+        if oid in before:
             for target, count, known_count in zip(
-                (step.read, step.changed, step.added), counts, rows.get(name, (0, 0, 0)), strict=True
+                (step.read, step.changed, step.added), counts, rows.get(oid, (0, 0, 0)), strict=True
             ):
                 if count > known_count:
-                    target[name] = count - known_count
+                    target[before[oid].name] = count - known_count
 
 
 @dataclass(frozen=True)
 class _Relation:
     name: str
     table: str  # its own name if it is not an index
+    owner: int  # the OID of this table
     file: int | None
     is_view: bool  # materialized
 
@@ -298,13 +300,13 @@ def _relations(connection: Connection) -> dict[int, _Relation]:
     return {oid: _Relation(*columns) for oid, *columns in rows}
 
 
-def _rows(connection: Connection) -> dict[str, tuple[int, int, int]]:
-    """Return the rows read, changed and added by table: of this transaction, or of all so far if there is none."""
+def _rows(connection: Connection) -> dict[int, tuple[int, int, int]]:
+    """Return the rows read, changed and added by table OID: of this transaction, or of all so far if there is none."""
     query = "read_rows"
     if connection.info.transaction_status == TransactionStatus.IDLE:
         run(connection, "flush_counters", "review")
         query = "read_all_rows"
-    return {name: (read, changed, added) for name, read, changed, added in run(connection, query, "review")}
+    return {oid: (read, changed, added) for oid, read, changed, added in run(connection, query, "review")}
 
 
 def _written(connection: Connection) -> int:

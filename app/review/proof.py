@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from app.schema.headers import transactional
 from app.text import count, one_line
 
 FAILS = "it fails: "
+States = dict[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class TableDigest:
     """Digest of the rows of a table."""
 
     is_view: bool  # materialized: only PostgreSQL writes to it
+    query: str = field(compare=False)  # the SELECT that returned it
     rows: int
     columns: dict[str, ColumnDigest]
 
@@ -44,8 +46,21 @@ class Snapshot:
     tables: dict[str, TableDigest]
 
 
-def take_snapshot(connection: Connection, since: Snapshot | None = None) -> Snapshot:
-    """Read every row of every table, and return the snapshot. Raises psycopg.Error.
+def read_states(connection: Connection) -> States:
+    """Return what changes if a row of a table may have changed, by table. Between two equal ones, no row has."""
+    run(connection, "flush_counters", "review")
+    return {name: tuple(state) for name, *state in run(connection, "read_table_states", "review")}
+
+
+def unchanged(snapshot: Snapshot, before: States, after: States) -> dict[str, TableDigest]:
+    """Return the digests of a snapshot that hold after a run, by the states before and after it."""
+    return {name: each for name, each in snapshot.tables.items() if name in before and before[name] == after.get(name)}
+
+
+def take_snapshot(
+    connection: Connection, since: Snapshot | None = None, known: Mapping[str, TableDigest] | None = None
+) -> Snapshot:
+    """Read every row of every table that is not in `known`, and return the snapshot. Raises psycopg.Error.
 
     Columns in which some rows have a value and others NULL may be filled by a backfill. Their values are kept in a
     temporary table, so that a later snapshot `since` this one can count those that are gone.
@@ -57,9 +72,12 @@ def take_snapshot(connection: Connection, since: Snapshot | None = None) -> Snap
         if since is None:
             run(connection, "create_kept_values", "review")
         for name, is_view, digest, *columns in run(connection, "write_digests", "review").fetchall():
+            if known and name in known and known[name].query == digest:
+                tables[name] = known[name]
+                continue
             rows, *figures = connection.execute(digest.encode()).fetchone() or [0]
             pairs: list[Any] = [figures[i : i + 2] for i in range(0, len(figures), 2)]
-            tables[name] = TableDigest(is_view, rows, {})
+            tables[name] = TableDigest(is_view, digest, rows, {})
             for (column, type, keep, count_lost), (values, total) in zip(
                 zip(*(each or [] for each in columns), strict=True), pairs, strict=True
             ):

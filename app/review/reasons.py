@@ -73,7 +73,7 @@ def _of_plans(reviewed: Reviewed) -> Iterator[Reason]:
     for (level, fault), found in groups.items():
         name, before, after = found[0]
         others = {other.partition(" (")[0] for other, _, _ in found} - {name.partition(" (")[0]}
-        also = f"; so {'does' if len(others) == 1 else 'do'} {_listed(others)}" if others else ""
+        also = f"; so {'does' if len(others) == 1 else 'do'} {listed(others)}" if others else ""
         figures = f"{before.buffers:,} buffers before, {after.buffers:,} after"
         if fault == "takes longer":
             figures = f"{before.milliseconds:,.0f} ms before, {after.milliseconds:,.0f} ms after"
@@ -93,7 +93,7 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
         yield Reason("unsafe", f"it fails under traffic: {direction.error}")
         return
     if ended := direction.met.deadlocks:
-        yield Reason("care", f"under traffic, a deadlock ended {_listed(ended)}: it takes locks in another order")
+        yield Reason("care", f"under traffic, a deadlock ended {listed(ended)}: it takes locks in another order")
     known = reviewed.broken.keys()
     whose = f"as {trial.role}, " if trial.role else ""
     for error, names in direction.refused.items():
@@ -108,6 +108,17 @@ def of_trial(reviewed: Reviewed, *, rollback: bool) -> Iterator[Reason]:
     if empty := direction.emptied - lasting:
         which, is_one = _queries(empty, "of the running release")
         yield Reason("unsafe", f"{whose}{which} {'finds' if is_one else 'find'} no row afterwards, but did before")
+    if new := direction.awakened - lasting:
+        which, is_one = _queries(new, "of the running release")
+        how = (
+            f"{'writes' if is_one else 'write'} a row afterwards with values with which there was none to write before"
+        )
+        yield Reason("unsafe", f"{whose}{which} {how}")
+    for (verb, old, type), names in direction.retyped.items():
+        if names - lasting:
+            which, is_one = _queries(names - lasting, "of the running release")
+            how = f"{verb}{'s' * is_one} a value of type {type} afterwards, and of type {old} before"
+            yield Reason("care", f"{which} {how}, which a driver may not convert")
     if queued := direction.queued:
         which, is_one = _queries(queued, "of the running release")
         how = f"{'waits' if is_one else 'wait'} until the same query of another session commits, also for another row"
@@ -148,7 +159,7 @@ def _of_row_security(direction: Direction, whose: str) -> Iterator[Reason]:
         return
     call, without, with_it = max(direction.slower, key=lambda each: each[2].buffers - each[1].buffers)
     others = {each.query for each, *_ in direction.slower} - {call.query}
-    also = f"; so {'does' if len(others) == 1 else 'do'} {_listed(others)}" if others else ""
+    also = f"; so {'does' if len(others) == 1 else 'do'} {listed(others)}" if others else ""
     figures = f"{without.buffers:,} buffers without row security, {with_it.buffers:,} with it"
     yield Reason("unsafe", f"{whose}{call.query} reads more: {figures}{also}")
 
@@ -195,10 +206,11 @@ def _queries(names: set[str], whose: str) -> tuple[str, bool]:
     """Return queries in words, and whether it is one."""
     if len(names) == 1:
         return f"the query {next(iter(names))} {whose}", True
-    return f"{len(names)} queries {whose} ({_listed(names)})".replace(",)", ")"), False
+    return f"{len(names)} queries {whose} ({listed(names)})".replace(",)", ")"), False
 
 
-def _listed(names: set[str]) -> str:
+def listed(names: set[str]) -> str:
+    """Return names in words: at most MAX_NAMES of them."""
     shown = sorted(names)[:MAX_NAMES]
     more = len(names) - len(shown)
     if more:

@@ -22,6 +22,7 @@ from app.review.verdict import Verdict
 from app.review.write_cost import WriteCost
 from app.settings import ROOT
 
+MAX_NAMES = 5  # relations of one lock
 MARGIN = 20  # characters before a difference
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}
 SIZES = ("B", "kB", "MB", "GB", "TB")
@@ -180,7 +181,7 @@ def render(outcome: Report, format: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "size": _size, "time": _time, "short": _short, "md": _markdown}
-    environment.filters |= {"changes": _changes}
+    environment.filters |= {"changes": _changes, "few": _few}
     environment.filters |= {"sql": _sql, "shade": SHADES.get, "cost": _cost}
     style = Markup((ROOT / "app" / "static" / "style.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
     return environment.get_template(f"report.{SUFFIXES[format]}").render(report=outcome, style=style, command=SCHEMA)
@@ -230,6 +231,12 @@ def _size(count: int) -> str:
 def _cost(cost: WriteCost) -> str:
     hot = "" if cost.hot is None else f", {cost.hot:.0%} of the updates are HOT"
     return f"{_size(cost.wal)} of WAL and {cost.pages} pages{hot}"
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return names in words, but only the first MAX_NAMES of very many."""
+    more = len(names) - MAX_NAMES
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:MAX_NAMES])} and {more} more"
 
 
 def _time(milliseconds: float) -> str:

@@ -21,8 +21,10 @@ from app.review.proof import (
     filled,
     later_data_lost,
     losses,
+    read_states,
     schema_changes,
     take_snapshot,
+    unchanged,
     violated,
     with_other_statistics,
 )
@@ -218,6 +220,7 @@ def _review(
     report(path.stem, "before")
     start = take_snapshot(connection)
     before = ask(connection, queries, known=before)
+    states = read_states(connection)
     report(path.stem, "up")
     reviewed = Reviewed(
         id=path.stem,
@@ -234,7 +237,7 @@ def _review(
         return reviewed, {}
     fill(connection, rows, known=start.tables, is_shown=trial is not None)
     report(path.stem, "after")
-    above = take_snapshot(connection, since=start)
+    above = take_snapshot(connection, start, unchanged(start, states, read_states(connection)))
     reviewed.proof.changes = schema_changes(start.schema, above.schema, reviewed.up.renamed)
     vacuum(connection, reviewed.up, with_other_statistics(reviewed.proof.changes))
     after = ask(connection, queries, known=before)
@@ -260,6 +263,7 @@ def _review(
     try:
         if query := reviewed.header.rows_to_lose:
             proof.counted_rows = count_rows(connection, query, path.stem)
+        states = read_states(connection)
         reviewed.down = measure(connection, rollback, in_transaction)
     except psycopg.Error as error:
         reviewed.down = MeasuredRun(in_transaction, error=f"`-- rows to lose:` fails: {one_line(explained(error))}")
@@ -268,7 +272,7 @@ def _review(
     if reviewed.down.error:
         reviewed.stuck = True
         return reviewed, {}
-    below = take_snapshot(connection, since=start)
+    below = take_snapshot(connection, start, unchanged(above, states, read_states(connection)))
     proof.schema_not_restored = schema_changes(start.schema, below.schema)
     proof.lost_after_rollback = losses(start, below)
     proof.filled = filled(start, below)

@@ -321,7 +321,7 @@ def vacuum(connection: Connection, done: MeasuredRun | None = None, also: Iterab
     if done:
         names = {name for step in done.steps for name in (*step.rewritten, *step.changed, *step.added)}
         names |= {lock.table for step in done.steps if step.built for lock in step.locks}
-        names |= {*also}
+        names = {done.renamed.get(name, name) for name in names} | {*also}
     run(connection, "flush_counters", "review")
     for (name,) in run(connection, "find_stale_tables", "review", names=sorted(names) if names is not None else None):
         connection.execute(f"VACUUM (ANALYZE) {name}".encode())

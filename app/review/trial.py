@@ -13,6 +13,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from app.errors import CommandError
 from app.lint.alter_table import MODES
+from app.lint.costs import breaks_clients
+from app.lint.nodes import Type
 from app.migrations.backfill_batches import batches as batches_of
 from app.migrations.connection import Connection, run, run_text
 from app.project import current
@@ -38,6 +40,7 @@ NOISE = 100  # buffers that a query may need more because of row security
 BLOCKING = "SHARE"  # from this mode on, a lock blocks writes
 
 Answers = dict[Call, int | str]  # rows returned, or the error
+Types = dict[str, tuple[list[str], list[str]]]  # of the parameters and of the columns, by query
 Slower = tuple[Call, Plan, Plan]
 
 
@@ -48,6 +51,9 @@ class Direction:
     met: Met = field(default_factory=Met)
     refused: dict[str, set[str]] = field(default_factory=dict)  # new errors of its queries afterwards: their names
     emptied: set[str] = field(default_factory=set)  # queries that returned rows before, and return none now
+    awakened: set[str] = field(default_factory=set)  # queries that wrote no row before with an example, and do now
+    # Queries by a change of a type: "take" or "return", the type of before, and that of now.
+    retyped: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
     inconsistent: list[str] = field(default_factory=list)  # new faults that the project's own checks find
     outdated: list[str] = field(default_factory=list)  # the same, if rows that are written afterwards have none
     unfilled: list[str] = field(default_factory=list)  # the same, of objects that the migration creates
@@ -119,6 +125,7 @@ def _try(
     fresh = _few(calls_of({name: text for name, text in new.items() if text != old.get(name)}))
     check = _Check(connection, trial.role, [*calls, *fresh], max(1, rows // CHECKED_ROWS), began[0])
     before, known = _ask(url, trial.role, calls), check.faults()
+    types = _types(connection, calls)
     usable = [call for call in calls if not isinstance(before[call], str)]
     first_row = first_free_row(calls)
     measure_writes(url, trial.role, usable, first_row)  # writes whole pages to WAL: the copy began with a checkpoint
@@ -142,6 +149,9 @@ def _try(
                 direction.refused.setdefault(answer, set()).add(call.query)
             elif answer == 0 and before[call] != 0:
                 direction.emptied.add(call.query)
+            elif answer != 0 and before[call] == 0 and call.is_write:
+                direction.awakened.add(call.query)
+        direction.retyped = _retyped(types, _types(connection, usable))
         faults = check.faults()
         found = {key: text for key, text in (faults or {}).items() if key not in (known or {})}
         direction.unchecked = [found.pop(key) for key in check.lacking(found)]
@@ -253,6 +263,28 @@ def _ask(url: str, role: str | None, calls: Sequence[Call], *, only_plan: bool =
             late += isinstance(answer, str) and answer.startswith(CANCELED)
             connection.execute(SQL("SET statement_timeout = {}").format(Literal(time_limit(late))))
     return answers
+
+
+def _types(connection: Connection, calls: Sequence[Call]) -> Types:
+    """Return the types of each query's parameters and columns. A query that does not fit the schema has none."""
+    types: Types = {}
+    for name, text in {call.query: call.text for call in calls}.items():
+        with suppress(psycopg.Error):
+            connection.execute(f"PREPARE asked AS {text}".encode())
+            types[name] = run(connection, "read_types", "review").fetchone() or ([], [])
+            connection.execute("DEALLOCATE asked")
+    return types
+
+
+def _retyped(before: Types, after: Types) -> dict[tuple[str, str, str], set[str]]:
+    """Return the queries of which a parameter or a column has a type that a client of before may not know."""
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for name in before.keys() & after.keys():
+        for verb, olds, news in zip(("take", "return"), before[name], after[name], strict=True):
+            for old, new in zip(olds, news, strict=False):
+                if old != new and breaks_clients(Type(old), Type(new)):
+                    found.setdefault((verb, old, new), set()).add(name)
+    return found
 
 
 def _slowed(connection: Connection, url: str, role: str | None, calls: Sequence[Call]) -> Iterator[Slower]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.lint.findings import Finding
 from app.review.measure import Lock, MeasuredRun, Step
-from app.review.reasons import LARGE_TABLE, Reason, of_other_version, of_queries, of_trial
+from app.review.reasons import LARGE_TABLE, Reason, listed, of_other_version, of_queries, of_trial
 from app.review.review import Reviewed
 from app.schema.headers import NOTHING
 
@@ -112,7 +112,7 @@ def _verdict(reasons: list[Reason], reviewed: Reviewed, *, rollback: bool) -> Ve
     static_level = highest(finding.level for finding in findings)
     measured = highest(reason.level for reason in reasons)
     disagreement = ""
-    if allowed and measured != "safe":
+    if allowed and LEVELS.index(measured) > LEVELS.index(static_level):
         disagreement = f"a comment allows {'; '.join(sorted(allowed))}"
     elif static_level == "safe" and measured == "unsafe":
         disagreement = "the static check finds nothing"
@@ -187,7 +187,7 @@ def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
     permanent = [loss for loss in reviewed.proof.lost_by_migration if loss in reviewed.proof.lost_after_rollback]
     claim = reviewed.header.loses or "nothing"
     declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(claim)
-    for loss in permanent:
+    for loss in _together(permanent):
         if declared:
             yield Reason("care", f"it permanently loses {loss}, as its header says")
         elif claim != "nothing":
@@ -210,10 +210,11 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
             more = f", and {len(lines) - MAX_DIFF_LINES} more" if len(lines) > MAX_DIFF_LINES else ""
             yield Reason("unsafe", f"{what}: {'; '.join(lines[:MAX_DIFF_LINES])}{more}")
     silent = silent_losses(reviewed)
-    for loss in [*_lost_downwards(reviewed), *proof.later_data_lost]:
-        if loss in silent:
-            yield Reason("unsafe", f"it loses {loss}, but its header says `-- loses: {loses}`")
-        elif NOTHING.fullmatch(loses):
+    every = [*_lost_downwards(reviewed), *proof.later_data_lost]
+    for loss in _together([loss for loss in every if loss in silent]):
+        yield Reason("unsafe", f"it loses {loss}, but its header says `-- loses: {loses}`")
+    for loss in _together([loss for loss in every if loss not in silent]):
+        if NOTHING.fullmatch(loses):
             yield Reason("care", f"it loses {loss}: confirm the reason in `{CLAIM} {loses}`")
         else:
             yield Reason("care", f"it loses {loss}, as its header says")
@@ -222,6 +223,15 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
             "unsafe",
             "`-- rows to lose:` counts 0 although there are rows: the migrator would not ask before it loses them",
         )
+
+
+def _together(losses: list[str]) -> list[str]:
+    """Return losses with the same words after the name, such as those of partitions, as one."""
+    groups: dict[str, set[str]] = {}
+    for loss in losses:
+        name, _, what = loss.partition(": ")
+        groups.setdefault(what, set()).add(name)
+    return [f"{listed(names)}: {what}" for what, names in groups.items()]
 
 
 def silent_losses(reviewed: Reviewed) -> list[str]:

@@ -5,6 +5,7 @@ SELECT
     relation.oid::bigint,
     relation.oid::regclass::text AS name,
     owner.oid::regclass::text AS table_name,
+    owner.oid::bigint AS table_oid,
     pg_relation_filenode(relation.oid)::bigint AS file,
     owner.relkind = 'm' AS is_view
 FROM pg_class AS relation

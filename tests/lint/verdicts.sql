@@ -264,10 +264,10 @@ VACUUM (ANALYZE) images;
 ALTER TABLE image_terms SET UNLOGGED;
 
 -- unsafe (PostgreSQL ALTER TABLE): SET TABLESPACE
-ALTER TABLE images SET TABLESPACE pg_default;
+ALTER TABLE images SET TABLESPACE fast;
 
 -- unsafe (PostgreSQL ALTER TABLE): SET ACCESS METHOD
-ALTER TABLE images SET ACCESS METHOD heap;
+ALTER TABLE images SET ACCESS METHOD columnar;
 
 -- safe (PostgreSQL ALTER TABLE): a fill factor
 ALTER TABLE images SET (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02);
@@ -5586,3 +5586,388 @@ CREATE VIEW v_long AS SELECT name FROM v_volumes;
 -- unsafe (PostgreSQL ALTER TABLE): a table that a view reads, by its new name
 -- before: v_renamed
 DROP TABLE v_volumes;
+
+-- safe (PostgreSQL CREATE VIEW): a view with the rights of its reader, over images with a title
+CREATE VIEW m_gallery WITH (security_invoker = true, security_barrier = true) AS SELECT id, title FROM images WHERE title IS NOT NULL;
+
+-- unsafe (PostgreSQL CREATE VIEW): a view made again with another type of a column
+-- before: m_titles
+CREATE OR REPLACE VIEW m_titles AS SELECT id, title::varchar(200) AS title FROM images;
+
+-- unsafe (pgroll): a column of a view that the release reads gets another name
+-- before: m_titles
+-- query m_read: SELECT id FROM m_titles WHERE title = $1
+ALTER VIEW m_titles RENAME COLUMN title TO heading;
+
+-- unsafe (PostgreSQL CREATE VIEW): WITH CHECK OPTION on a view with an aggregate
+CREATE VIEW m_sizes AS SELECT content_type, sum(byte_size) AS bytes FROM images GROUP BY content_type WITH CHECK OPTION;
+
+-- unsafe (PostgreSQL partitioning): a unique constraint without the key of the partitions
+-- before: m_events
+ALTER TABLE m_events ADD CONSTRAINT m_events_id_key UNIQUE (id);
+
+-- unsafe (PostgreSQL ALTER TABLE): a column of the parent only
+-- before: m_events
+ALTER TABLE ONLY m_events ADD COLUMN note text;
+
+-- safe (GitLab, partitioning): an index of the parent only, which builds nothing
+-- before: m_events
+CREATE INDEX m_events_words_idx ON ONLY m_events (words);
+
+-- safe (GitLab, partitioning): the index of a partition becomes a part of that of the parent
+-- before: m_events m_indexes
+ALTER INDEX m_events_words_idx ATTACH PARTITION m_events_2026_words_idx;
+
+-- unsafe (PostgreSQL partitioning): a partition with a CHECK, beside a DEFAULT partition that is read for it
+-- before: m_events m_events_rest
+ALTER TABLE m_events ATTACH PARTITION m_events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');
+
+-- safe (PostgreSQL partitioning): the same after a CHECK of the DEFAULT partition that excludes it
+-- before: m_events m_events_rest m_rest_check
+ALTER TABLE m_events ATTACH PARTITION m_events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');
+
+-- unsafe (PostgreSQL ALTER TABLE): DETACH CONCURRENTLY beside a DEFAULT partition
+-- before: m_events m_events_rest
+-- transactional: false
+ALTER TABLE m_events DETACH PARTITION m_events_2026 CONCURRENTLY;
+
+-- care (PostgreSQL DROP TABLE): a partition with its rows, which locks the parent
+-- before: m_events
+DROP TABLE m_events_2026;
+
+-- unsafe (PostgreSQL CREATE TRIGGER): a row trigger with a transition table on a partitioned table
+-- before: m_events m_stamp
+CREATE TRIGGER m_events_stamp AFTER INSERT ON m_events REFERENCING NEW TABLE AS new_rows FOR EACH ROW EXECUTE FUNCTION m_stamp();
+
+-- unsafe (PostgreSQL ALTER DOMAIN): VALIDATE of a domain that images has, which blocks writes before PostgreSQL 18
+-- before: m_code
+ALTER DOMAIN m_code VALIDATE CONSTRAINT m_code_check;
+
+-- unsafe (PostgreSQL 18 release notes): an index of a virtual column
+-- before: m_virtual
+CREATE INDEX m_prices_long_idx ON m_prices (long);
+
+-- unsafe (PostgreSQL 18 release notes): a virtual column with a function of ours
+ALTER TABLE images ADD COLUMN m_terms text[] GENERATED ALWAYS AS (images_terms(tags, content_type)) VIRTUAL;
+
+-- unsafe (PostgreSQL generated columns): a row with a value for a stored column
+-- before: m_stored
+INSERT INTO m_stored (id, label, long) VALUES (1, 'a', 'ax');
+
+-- safe (PostgreSQL generated columns): a row with the word DEFAULT for a stored column
+-- before: m_stored
+INSERT INTO m_stored (id, label, long) VALUES (1, 'a', DEFAULT);
+
+-- unsafe (PostgreSQL identity columns): a row with its own number
+-- before: m_books
+INSERT INTO m_books (id, name) VALUES (1, 'a');
+
+-- care (PostgreSQL identity columns): a row with its own number, which the sequence will give again
+-- before: m_books
+INSERT INTO m_books (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'a');
+
+-- care (PostgreSQL ALTER EXTENSION): whatever version the server has
+-- before: m_trgm
+ALTER EXTENSION pg_trgm UPDATE;
+
+-- unsafe (PostgreSQL CREATE USER MAPPING): a password in a file that git keeps
+-- before: m_server
+CREATE USER MAPPING FOR images_app SERVER m_far OPTIONS (user 'a', password 'secret');
+
+-- safe (PostgreSQL CREATE PUBLICATION): only the inserts of one table
+CREATE PUBLICATION m_inserts FOR TABLE token_events WITH (publish = 'insert');
+
+-- care (PostgreSQL DROP PUBLICATION): a publication that subscribers may read
+-- before: m_feed
+DROP PUBLICATION m_feed;
+
+-- unsafe (PostgreSQL CREATE SUBSCRIPTION): a subscription with its slot, in a transaction
+CREATE SUBSCRIPTION m_sub CONNECTION 'host=far dbname=images' PUBLICATION feed;
+
+-- unsafe (PostgreSQL 17 release notes): an event trigger for each login
+-- before: m_login
+CREATE EVENT TRIGGER m_login ON login EXECUTE FUNCTION m_login();
+
+-- safe (PostgreSQL CREATE STATISTICS): statistics of an expression
+CREATE STATISTICS m_lower ON (lower(title)), content_type FROM images;
+
+-- safe (PostgreSQL MERGE): one row by its key
+MERGE INTO tokens AS t USING (VALUES ('00000000-0000-0000-0000-000000000001'::uuid, 'old')) AS n (id, note) ON t.id = n.id WHEN MATCHED THEN UPDATE SET note = n.note;
+
+-- unsafe (PostgreSQL 17 release notes): MERGE that deletes what the images do not have
+MERGE INTO image_words AS w USING images AS i ON w.created_at = i.created_at AND w.image_id = i.id WHEN NOT MATCHED BY SOURCE THEN DELETE;
+
+-- unsafe (PostgreSQL COPY): rows from the client
+COPY content_checks (sha256) FROM STDIN;
+
+-- safe (PostgreSQL CREATE TABLE): a new table in which times do not overlap
+CREATE TABLE m_bookings (id bigint PRIMARY KEY, during tstzrange NOT NULL, EXCLUDE USING gist (during WITH &&));
+
+-- unsafe (PostgreSQL btree_gist): times do not overlap in a room, without the extension
+CREATE TABLE m_bookings (id bigint PRIMARY KEY, room bigint NOT NULL, during tstzrange NOT NULL, EXCLUDE USING gist (room WITH =, during WITH &&));
+
+-- care (PostgreSQL 18 release notes): a key without overlaps
+CREATE EXTENSION btree_gist;
+CREATE TABLE m_bookings (room bigint NOT NULL, during tstzrange NOT NULL, PRIMARY KEY (room, during WITHOUT OVERLAPS));
+
+-- safe (PostgreSQL 15 release notes): one NULL at most, in a new table
+CREATE TABLE m_slots (id bigint PRIMARY KEY, name text NOT NULL, room bigint, UNIQUE NULLS NOT DISTINCT (name, room));
+
+-- safe (PostgreSQL 18 release notes): VALIDATE of a NOT NULL that is not valid
+-- before: m_not_null
+ALTER TABLE m_books VALIDATE CONSTRAINT m_books_name_not_null;
+
+-- unsafe (PostgreSQL 18 release notes): a NOT NULL as a constraint, valid at once, of a column that uploads leave out
+ALTER TABLE images ADD CONSTRAINT m_note NOT NULL description;
+
+-- care (PostgreSQL 18 release notes): a foreign key that is not enforced
+-- before: m_books
+ALTER TABLE m_books ADD CONSTRAINT m_books_image FOREIGN KEY (image_id) REFERENCES images NOT ENFORCED;
+
+-- unsafe (PostgreSQL CREATE TABLE): a copy with the key of its pattern, and another one
+CREATE TABLE m_copy (LIKE images INCLUDING INDEXES, PRIMARY KEY (id));
+
+-- safe (PostgreSQL CREATE TABLE): a copy without the key of its pattern, and its own
+CREATE TABLE m_copy (LIKE images INCLUDING DEFAULTS, PRIMARY KEY (id));
+
+-- unsafe (PostgreSQL CREATE TABLE): a key for a copy that has one already
+CREATE TABLE m_copy (LIKE images INCLUDING ALL);
+ALTER TABLE m_copy ADD PRIMARY KEY (id);
+
+-- safe (PostgreSQL CREATE TABLE): a temporary table that ends with the transaction
+CREATE TEMPORARY TABLE m_ids ON COMMIT DROP AS SELECT id FROM tokens LIMIT 100;
+
+-- care (PostgreSQL 18 release notes): the former value of a row
+UPDATE tokens SET note = 'old' WHERE id = '00000000-0000-0000-0000-000000000001' RETURNING old.note;
+
+-- care (PostgreSQL 17 release notes): JSON_TABLE in a view
+CREATE VIEW m_models AS SELECT i.id, j.model FROM images AS i, JSON_TABLE(i.capture, '$' COLUMNS (model text PATH '$.model')) AS j;
+
+-- safe (strong_migrations change_column): another type of a new table that no release uses
+CREATE TABLE m_new (id bigint PRIMARY KEY, name text);
+ALTER TABLE m_new ALTER COLUMN name TYPE bytea USING name::bytea;
+
+-- unsafe (PostgreSQL triggers): rows of a new table whose trigger writes all images
+CREATE TABLE m_jobs (id bigint PRIMARY KEY);
+CREATE FUNCTION m_all() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE images SET description = ''; RETURN NULL; END $$;
+CREATE TRIGGER m_jobs_all AFTER INSERT ON m_jobs FOR EACH STATEMENT EXECUTE FUNCTION m_all();
+INSERT INTO m_jobs VALUES (1);
+
+-- safe (PostgreSQL triggers): a row of a new table whose trigger notes it
+CREATE TABLE m_jobs (id bigint PRIMARY KEY);
+CREATE TABLE m_log (id bigint);
+CREATE FUNCTION m_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO m_log VALUES (NEW.id); RETURN NEW; END $$;
+CREATE TRIGGER m_jobs_note BEFORE INSERT ON m_jobs FOR EACH ROW EXECUTE FUNCTION m_note();
+INSERT INTO m_jobs VALUES (1);
+
+-- unsafe (PostgreSQL COMMENT): a comment of a column that no table has
+COMMENT ON COLUMN images.m_missing IS 'Nothing.';
+
+-- unsafe (PostgreSQL SECURITY LABEL): a label without a provider
+SECURITY LABEL ON TABLE images IS 'secret';
+
+-- safe (PostgreSQL ALTER TABLE): the access method that the table has
+ALTER TABLE images SET ACCESS METHOD heap;
+
+-- safe (PostgreSQL ALTER TABLE): the tablespace that the table has
+ALTER TABLE images SET TABLESPACE pg_default;
+
+-- BEFORE m_titles
+CREATE VIEW m_titles AS SELECT id, title FROM images;
+
+-- BEFORE m_events
+CREATE TABLE m_events (id bigint NOT NULL, day date NOT NULL, words text NOT NULL) PARTITION BY RANGE (day);
+CREATE TABLE m_events_2026 PARTITION OF m_events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE TABLE m_events_2027 (id bigint NOT NULL, day date NOT NULL, words text NOT NULL, CONSTRAINT m_events_2027_check CHECK (day >= '2027-01-01' AND day < '2028-01-01'));
+
+-- BEFORE m_indexes
+CREATE INDEX m_events_words_idx ON ONLY m_events (words);
+CREATE INDEX m_events_2026_words_idx ON m_events_2026 (words);
+
+-- BEFORE m_events_rest
+CREATE TABLE m_events_rest PARTITION OF m_events DEFAULT;
+
+-- BEFORE m_rest_check
+ALTER TABLE m_events_rest ADD CONSTRAINT m_rest_check CHECK (day < '2027-01-01' OR day >= '2028-01-01');
+
+-- BEFORE m_stamp
+CREATE FUNCTION m_stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+
+-- BEFORE m_code
+CREATE DOMAIN m_code AS text;
+ALTER TABLE images ADD COLUMN code m_code;
+ALTER DOMAIN m_code ADD CONSTRAINT m_code_check CHECK (VALUE <> '') NOT VALID;
+
+-- BEFORE m_virtual
+CREATE TABLE m_prices (id bigint PRIMARY KEY, label text, long text GENERATED ALWAYS AS (label || 'x') VIRTUAL);
+
+-- BEFORE m_stored
+CREATE TABLE m_stored (id bigint PRIMARY KEY, label text, long text GENERATED ALWAYS AS (label || 'x') STORED);
+
+-- BEFORE m_books
+CREATE TABLE m_books (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, image_id uuid);
+CREATE INDEX m_books_image_id_idx ON m_books (image_id);
+
+-- BEFORE m_trgm
+CREATE EXTENSION pg_trgm;
+
+-- BEFORE m_server
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER m_far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far');
+
+-- BEFORE m_feed
+CREATE PUBLICATION m_feed FOR TABLE images;
+
+-- BEFORE m_login
+CREATE FUNCTION m_login() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+
+-- BEFORE m_not_null
+CREATE TABLE m_books (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+ALTER TABLE m_books ADD CONSTRAINT m_books_name_not_null NOT NULL name NOT VALID;
+
+-- unsafe (PostgreSQL triggers): rows of a new table, each of which reads all images for a copy
+CREATE TABLE m_jobs (id bigint PRIMARY KEY);
+CREATE FUNCTION m_sum() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM image_words WHERE words = ''; RETURN NEW; END $$;
+CREATE TRIGGER m_jobs_sum BEFORE INSERT ON m_jobs FOR EACH ROW EXECUTE FUNCTION m_sum();
+DO $$ BEGIN INSERT INTO m_jobs VALUES (1); END $$;
+
+-- unsafe (PostgreSQL triggers): a trigger of a new table that writes all images through another function
+CREATE TABLE m_jobs (id bigint PRIMARY KEY, done boolean);
+CREATE FUNCTION m_clear() RETURNS void LANGUAGE sql AS 'UPDATE images SET description = NULL';
+CREATE FUNCTION m_all() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM m_clear(); RETURN NULL; END $$;
+CREATE TRIGGER m_jobs_all AFTER UPDATE OF done ON m_jobs FOR EACH STATEMENT EXECUTE FUNCTION m_all();
+UPDATE m_jobs SET done = true WHERE id = 1;
+
+-- safe (PostgreSQL triggers): a trigger of another column
+CREATE TABLE m_jobs (id bigint PRIMARY KEY, name text, done boolean);
+CREATE FUNCTION m_all() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE images SET description = NULL; RETURN NULL; END $$;
+CREATE TRIGGER m_jobs_all AFTER UPDATE OF done ON m_jobs FOR EACH STATEMENT EXECUTE FUNCTION m_all();
+UPDATE m_jobs SET name = 'a' WHERE id = 1;
+
+-- safe (PostgreSQL triggers): a trigger of another event, and a COPY that reads
+CREATE TABLE m_jobs (id bigint PRIMARY KEY);
+CREATE FUNCTION m_all() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE images SET description = NULL; RETURN NULL; END $$;
+CREATE TRIGGER m_jobs_all AFTER DELETE ON m_jobs FOR EACH STATEMENT EXECUTE FUNCTION m_all();
+INSERT INTO m_jobs VALUES (1);
+
+-- unsafe (PostgreSQL triggers): a row trigger of a new table, for each of many rows
+CREATE TABLE m_jobs (id uuid PRIMARY KEY);
+CREATE FUNCTION m_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE images SET description = NULL WHERE id = NEW.id; RETURN NEW; END $$;
+CREATE TRIGGER m_jobs_one BEFORE INSERT ON m_jobs FOR EACH ROW EXECUTE FUNCTION m_one();
+INSERT INTO m_jobs SELECT id FROM images;
+
+-- safe (PostgreSQL triggers): a row trigger of a new table, for one row
+CREATE TABLE m_jobs (id uuid PRIMARY KEY);
+CREATE FUNCTION m_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE images SET description = NULL WHERE id = NEW.id; RETURN NEW; END $$;
+CREATE TRIGGER m_jobs_one BEFORE INSERT ON m_jobs FOR EACH ROW EXECUTE FUNCTION m_one();
+INSERT INTO m_jobs VALUES ('00000000-0000-0000-0000-000000000001');
+
+-- unsafe (PostgreSQL triggers): a trigger of a table that an earlier file made, by MERGE
+-- before: m_jobs_made
+MERGE INTO m_jobs_made AS j USING (VALUES (1)) AS n (id) ON j.id = n.id WHEN NOT MATCHED THEN INSERT VALUES (n.id);
+
+-- safe (PostgreSQL triggers): a trigger that copies the new rows from its transition table
+CREATE TABLE m_jobs (id bigint PRIMARY KEY);
+CREATE TABLE m_log (id bigint);
+CREATE FUNCTION m_copy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO m_log SELECT id FROM fresh; RETURN NULL; END $$;
+CREATE TRIGGER m_jobs_copy AFTER INSERT ON m_jobs REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION m_copy();
+INSERT INTO m_jobs VALUES (1), (2);
+
+-- safe (PostgreSQL triggers): a trigger of a new table that finds its tables by its own path
+CREATE TABLE m_jobs (id bigint PRIMARY KEY);
+CREATE TABLE m_log (id bigint);
+CREATE FUNCTION m_find() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_temp', true); INSERT INTO m_log VALUES (NEW.id); RETURN NEW; END $$;
+CREATE TRIGGER m_jobs_find BEFORE INSERT ON m_jobs FOR EACH ROW EXECUTE FUNCTION m_find();
+INSERT INTO m_jobs VALUES (1);
+
+-- safe (PostgreSQL triggers): one image, whose triggers the release fires, too
+UPDATE images SET title = 'a' WHERE id = '00000000-0000-0000-0000-000000000001';
+
+-- safe (PostgreSQL CREATE TABLE): a copy of all but the indexes, and its own key
+CREATE TABLE m_copy (LIKE images INCLUDING ALL EXCLUDING INDEXES, PRIMARY KEY (id));
+
+-- unsafe (PostgreSQL CREATE TABLE): the key of one pattern, and that of another one
+CREATE TABLE m_both (LIKE images INCLUDING INDEXES, LIKE token_events INCLUDING INDEXES);
+
+-- unsafe (PostgreSQL CREATE TABLE): a column that the pattern does not have
+CREATE TABLE m_copy (LIKE tokens INCLUDING DEFAULTS);
+ALTER TABLE m_copy ALTER COLUMN m_missing SET NOT NULL;
+
+-- unsafe (PostgreSQL ALTER TABLE): back to the access method of before
+-- before: m_moved
+ALTER TABLE images SET ACCESS METHOD heap;
+
+-- unsafe (PostgreSQL ALTER TABLE): back to the tablespace of before
+-- before: m_moved
+ALTER TABLE images SET TABLESPACE pg_default;
+
+-- safe (PostgreSQL ALTER TABLE): the tablespace that the table has, by its name
+-- before: m_moved
+ALTER TABLE images SET TABLESPACE m_fast;
+
+-- safe (PostgreSQL ALTER INDEX): the tablespace that the index has
+ALTER INDEX images_created_at_id_idx SET TABLESPACE pg_default;
+
+-- unsafe (PostgreSQL ALTER INDEX): another tablespace for an index
+ALTER INDEX images_created_at_id_idx SET TABLESPACE m_fast;
+
+-- unsafe (PostgreSQL ALTER INDEX): back to the tablespace of before
+-- before: m_moved
+ALTER INDEX images_created_at_id_idx SET TABLESPACE pg_default;
+
+-- unsafe (PostgreSQL ALTER TABLE): the tablespace of a table that was created elsewhere
+-- before: m_elsewhere
+ALTER TABLE m_elsewhere SET TABLESPACE pg_default;
+
+-- unsafe (PostgreSQL CREATE VIEW): WITH CHECK OPTION on a view of two tables
+CREATE VIEW m_pairs AS SELECT i.id, w.words FROM images AS i JOIN image_words AS w ON w.image_id = i.id WITH LOCAL CHECK OPTION;
+
+-- safe (PostgreSQL CREATE VIEW): WITH CHECK OPTION on a view of one table
+CREATE VIEW m_named AS SELECT id, title FROM images WHERE title IS NOT NULL WITH CHECK OPTION;
+
+-- safe (PostgreSQL CREATE VIEW): a view made again with a cast to the same type
+-- before: m_titles
+CREATE OR REPLACE VIEW m_titles AS SELECT id, title::text AS title FROM images;
+
+-- unsafe (PostgreSQL CREATE INDEX): a unique index without the key of the partitions
+-- before: m_events
+CREATE UNIQUE INDEX m_events_id_key ON ONLY m_events (id);
+
+-- safe (PostgreSQL partitioning): a unique index of the parent only, with the key of the partitions
+-- before: m_events
+CREATE UNIQUE INDEX m_events_id_key ON ONLY m_events (id, day);
+
+-- care (PostgreSQL partitioning): a new partition beside a DEFAULT partition whose CHECK excludes it
+-- before: m_events m_events_rest m_rest_check
+CREATE TABLE m_events_next PARTITION OF m_events FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');
+
+-- unsafe (PostgreSQL partitioning): a new partition beside a DEFAULT partition whose CHECK excludes another year
+-- before: m_events m_events_rest m_rest_check
+CREATE TABLE m_events_next PARTITION OF m_events FOR VALUES FROM ('2028-01-01') TO ('2029-01-01');
+
+-- unsafe (PostgreSQL 18 release notes): a unique constraint of a virtual column
+-- before: m_virtual
+ALTER TABLE m_prices ADD CONSTRAINT m_prices_long_key UNIQUE (long);
+
+-- unsafe (PostgreSQL 18 release notes): the expression of an index reads a virtual column
+-- before: m_virtual
+-- transactional: false
+CREATE INDEX CONCURRENTLY m_prices_long_idx ON m_prices (upper(long));
+
+-- safe (PostgreSQL identity columns): a row with its own number, and the sequence above it
+-- before: m_books
+INSERT INTO m_books (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'a');
+SELECT setval('m_books_id_seq', (SELECT max(id) FROM m_books));
+
+-- BEFORE m_jobs_made
+CREATE TABLE m_jobs_made (id bigint PRIMARY KEY);
+CREATE FUNCTION m_made() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE images SET description = NULL; RETURN NULL; END $$;
+CREATE TRIGGER m_jobs_made_all AFTER INSERT ON m_jobs_made FOR EACH STATEMENT EXECUTE FUNCTION m_made();
+
+-- BEFORE m_moved
+ALTER TABLE images SET TABLESPACE m_fast;
+ALTER TABLE images SET ACCESS METHOD columnar;
+ALTER INDEX images_created_at_id_idx SET TABLESPACE m_fast;
+
+-- BEFORE m_elsewhere
+CREATE TABLE m_elsewhere (id bigint PRIMARY KEY) TABLESPACE m_fast;

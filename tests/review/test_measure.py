@@ -44,6 +44,22 @@ def test_a_scan_under_a_lock_of_the_statement_before_is_caught(tried: Try) -> No
     assert f"line 4 reads {ROWS:,} rows of images" in reasons(part)
 
 
+def test_a_copy_into_a_new_table_of_the_same_name_is_caught(tried: Try) -> None:
+    """The work of a statement is that of the table which had the name before, not that of the new one."""
+    part = tried("""ALTER TABLE images RENAME TO images_old;
+        CREATE TABLE images (LIKE images_old INCLUDING DEFAULTS) PARTITION BY RANGE (created_at);
+        CREATE TABLE images_2020 PARTITION OF images DEFAULT;
+        INSERT INTO images SELECT * FROM images_old;""")
+
+    assert re.search(
+        rf"unsafe: reads and writes of images wait .* line 6 reads {ROWS:,} rows of images$",
+        reasons(part),
+        re.MULTILINE,
+    )
+    assert [step.built for step in part.reviewed.up.steps] == [[], [], [], []]
+    assert "now reads the whole" not in reasons(part)  # the new table has statistics
+
+
 def test_a_lock_is_held_to_the_end_of_the_transaction(tried: Try) -> None:
     part = tried("ALTER TABLE images ALTER COLUMN title SET DEFAULT ''; SELECT pg_sleep(0.2) FROM images LIMIT 1;")
 

@@ -206,3 +206,17 @@ def test_a_rename_loses_nothing(names: tuple[str, str | None], tried: Try) -> No
     if not back:
         assert any(line.startswith("~ images is pictures from now on: ") for line in proof.changes)
         assert len(proof.changes) < 10
+
+
+def test_the_same_loss_of_many_tables_is_told_once(tried: Try) -> None:
+    parts = "; ".join(
+        f"CREATE TABLE logs_{year} PARTITION OF logs FOR VALUES FROM ('{year}-01-01') TO ('{year + 1}-01-01')"
+        for year in range(2020, 2025)
+    )
+    part = tried(
+        f"CREATE TABLE logs (at date) PARTITION BY RANGE (at); {parts};", "DROP TABLE logs;", loses="the rows of logs"
+    )
+
+    assert rollback_reasons(part).splitlines() == [
+        "care: it loses logs_2020, logs_2021, logs_2022 and 2 more: every row written since, as its header says"
+    ]

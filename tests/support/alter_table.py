@@ -30,15 +30,16 @@ Without one of these words, the statement changes only the system catalog, and i
 ACCESS EXCLUSIVE blocks reads and writes. SHARE ROW EXCLUSIVE blocks writes. SHARE UPDATE EXCLUSIVE and weaker locks
 block neither. Not measured: `DETACH PARTITION ... CONCURRENTLY` and `FINALIZE`, which do not run in a transaction.
 
-`note` is `varchar(20)`, `name` is `text NOT NULL`, `price` is `numeric(8, 2)`, `at` is `timestamptz`, `id` is `bigint`
-and a primary key. The domain `code` has no constraint, `short_code` has one. `size` has a valid
-`CHECK (size IS NOT NULL)`, `kept` is a `CHECK` that is not valid, and `children_parent_id_fkey` is a foreign key to
-`parents` that is not valid.
-
-`python -m tests.support.alter_table` writes this page. `tests/support/alter_table.py` has the tables.
+[The tables](#the-tables) are below. `python -m tests.support.alter_table` writes this page.
 
 | statement | locks and work |
 |---|---|
+"""
+TABLES_TITLE = """
+## The tables
+
+The statements above use these tables. Each table has some hundred rows.
+
 """
 # Statements that the forms need. Each form begins with them.
 SCHEMA = """
@@ -75,6 +76,16 @@ CREATE TABLE events_2021 (at date NOT NULL);
 CREATE TABLE events_2022 (
     at date NOT NULL CONSTRAINT in_2022 CHECK (at IS NOT NULL AND at >= '2022-01-01' AND at < '2023-01-01')
 );
+CREATE TABLE days (at date NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE days_2020 PARTITION OF days FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE days_2022 (
+    at date NOT NULL CONSTRAINT days_in_2022 CHECK (at IS NOT NULL AND at >= '2022-01-01' AND at < '2023-01-01')
+);
+CREATE TABLE days_2023 (
+    at date NOT NULL CONSTRAINT days_in_2023 CHECK (at IS NOT NULL AND at >= '2023-01-01' AND at < '2024-01-01')
+);
+CREATE TABLE days_other PARTITION OF days DEFAULT;
+ALTER TABLE days_other ADD CONSTRAINT not_in_2023 CHECK (at < '2023-01-01' OR at >= '2024-01-01');
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER watched AFTER INSERT ON parents FOR EACH ROW EXECUTE FUNCTION nothing();
 CREATE RULE ruled AS ON DELETE TO logs DO NOTHING;
@@ -89,6 +100,8 @@ INSERT INTO logs SELECT date '2020-01-01' + n FROM generate_series(1, 300) AS n;
 INSERT INTO events SELECT at FROM logs WHERE at < '2021-01-01';
 INSERT INTO events_2021 SELECT at + 366 FROM logs WHERE at < '2020-12-01';
 INSERT INTO events_2022 SELECT at + 731 FROM logs WHERE at < '2020-12-01';
+INSERT INTO days SELECT at FROM logs WHERE at < '2021-01-01';
+INSERT INTO days SELECT at + 2000 FROM logs;
 INSERT INTO untyped SELECT id, name FROM parents;
 """
 
@@ -174,6 +187,7 @@ ALTER TABLE caches SET LOGGED
 ALTER TABLE logs SET ACCESS METHOD other_heap
 ALTER TABLE logs SET ACCESS METHOD heap
 ALTER TABLE logs SET TABLESPACE other_place
+ALTER TABLE logs SET TABLESPACE pg_default
 ALTER TABLE parents SET (fillfactor = 90)
 ALTER TABLE parents SET (autovacuum_vacuum_scale_factor = 0.1)
 ALTER TABLE parents SET (toast_tuple_target = 4080)
@@ -206,6 +220,10 @@ ALTER TABLE parents NO FORCE ROW LEVEL SECURITY
 ALTER TABLE events ATTACH PARTITION events_2021 FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')
 ALTER TABLE events ATTACH PARTITION events_2022 FOR VALUES FROM ('2022-01-01') TO ('2023-01-01')
 ALTER TABLE events DETACH PARTITION events_2020
+ALTER TABLE days ATTACH PARTITION days_2022 FOR VALUES FROM ('2022-01-01') TO ('2023-01-01')
+ALTER TABLE days ATTACH PARTITION days_2023 FOR VALUES FROM ('2023-01-01') TO ('2024-01-01')
+ALTER TABLE days DETACH PARTITION days_2020
+ALTER TABLE days DETACH PARTITION days_other
 ALTER FOREIGN TABLE outside OPTIONS (ADD place 'far')
 ALTER FOREIGN TABLE outside ALTER COLUMN at OPTIONS (ADD place 'far')
 ALTER TABLE parents RENAME TO elders
@@ -283,7 +301,10 @@ def page() -> str:
             f"`{table}`: {mode.replace(', ', ', **')}{'**' if ', ' in mode else ''}" for table, mode in effect.items()
         )
         lines.append(f"| `{form}` | {older}{'<br>'.join(cells)} |\n")
-    return "".join(lines)
+    indented = "".join(
+        f"    {line}\n" for line in SCHEMA.strip().splitlines() if not line.startswith(("SET ", "INSERT "))
+    )
+    return "".join([*lines, TABLES_TITLE, indented])
 
 
 def main() -> None:
