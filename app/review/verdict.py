@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.lint.findings import Finding
 from app.review.measure import Lock, MeasuredRun, Step
-from app.review.reasons import LARGE_TABLE, Reason, listed, of_other_version, of_queries, of_trial
+from app.review.reasons import LARGE_TABLE, MAX_NAMES, Reason, listed, of_other_version, of_queries, of_trial
 from app.review.review import Reviewed
 from app.schema.headers import NOTHING
 
@@ -226,12 +226,14 @@ def _of_proof(reviewed: Reviewed) -> Iterator[Reason]:
 
 
 def _together(losses: list[str]) -> list[str]:
-    """Return losses with the same words after the name, such as those of partitions, as one."""
+    """Return losses of many tables with the same words after the name, such as those of partitions, as one."""
     groups: dict[str, set[str]] = {}
     for loss in losses:
         name, _, what = loss.partition(": ")
         groups.setdefault(what, set()).add(name)
-    return [f"{listed(names)}: {what}" for what, names in groups.items()]
+    together = {what: listed(names) for what, names in groups.items() if len(names) > MAX_NAMES}
+    words = [loss.partition(": ") for loss in losses]
+    return [*dict.fromkeys(f"{together.get(what, name)}: {what}" for name, _, what in words)]
 
 
 def silent_losses(reviewed: Reviewed) -> list[str]:

@@ -5626,7 +5626,7 @@ ALTER TABLE m_events ATTACH PARTITION m_events_2027 FOR VALUES FROM ('2027-01-01
 -- before: m_events m_events_rest m_rest_check
 ALTER TABLE m_events ATTACH PARTITION m_events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');
 
--- unsafe (PostgreSQL ALTER TABLE): DETACH CONCURRENTLY beside a DEFAULT partition
+-- unsafe (PostgreSQL ALTER TABLE): DETACH CONCURRENTLY beside a DEFAULT partition, again
 -- before: m_events m_events_rest
 -- transactional: false
 ALTER TABLE m_events DETACH PARTITION m_events_2026 CONCURRENTLY;
@@ -5688,10 +5688,10 @@ CREATE SUBSCRIPTION m_sub CONNECTION 'host=far dbname=images' PUBLICATION feed;
 -- before: m_login
 CREATE EVENT TRIGGER m_login ON login EXECUTE FUNCTION m_login();
 
--- safe (PostgreSQL CREATE STATISTICS): statistics of an expression
+-- safe (PostgreSQL CREATE STATISTICS): statistics of an expression, again
 CREATE STATISTICS m_lower ON (lower(title)), content_type FROM images;
 
--- safe (PostgreSQL MERGE): one row by its key
+-- safe (PostgreSQL MERGE): one row by its key, again
 MERGE INTO tokens AS t USING (VALUES ('00000000-0000-0000-0000-000000000001'::uuid, 'old')) AS n (id, note) ON t.id = n.id WHEN MATCHED THEN UPDATE SET note = n.note;
 
 -- unsafe (PostgreSQL 17 release notes): MERGE that deletes what the images do not have
@@ -5706,7 +5706,7 @@ CREATE TABLE m_bookings (id bigint PRIMARY KEY, during tstzrange NOT NULL, EXCLU
 -- unsafe (PostgreSQL btree_gist): times do not overlap in a room, without the extension
 CREATE TABLE m_bookings (id bigint PRIMARY KEY, room bigint NOT NULL, during tstzrange NOT NULL, EXCLUDE USING gist (room WITH =, during WITH &&));
 
--- care (PostgreSQL 18 release notes): a key without overlaps
+-- care (PostgreSQL 18 release notes): a key without overlaps, again
 CREATE EXTENSION btree_gist;
 CREATE TABLE m_bookings (room bigint NOT NULL, during tstzrange NOT NULL, PRIMARY KEY (room, during WITHOUT OVERLAPS));
 
@@ -5911,7 +5911,7 @@ ALTER INDEX images_created_at_id_idx SET TABLESPACE pg_default;
 -- unsafe (PostgreSQL ALTER INDEX): another tablespace for an index
 ALTER INDEX images_created_at_id_idx SET TABLESPACE m_fast;
 
--- unsafe (PostgreSQL ALTER INDEX): back to the tablespace of before
+-- unsafe (PostgreSQL ALTER INDEX): back to the tablespace of before, again
 -- before: m_moved
 ALTER INDEX images_created_at_id_idx SET TABLESPACE pg_default;
 

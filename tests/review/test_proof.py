@@ -218,5 +218,5 @@ def test_the_same_loss_of_many_tables_is_told_once(tried: Try) -> None:
     )
 
     assert rollback_reasons(part).splitlines() == [
-        "care: it loses logs_2020, logs_2021, logs_2022 and 2 more: every row written since, as its header says"
+        "care: it loses logs, logs_2020, logs_2021 and 3 more: every row written since, as its header says"
     ]
