@@ -130,7 +130,7 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
             yield from _definer(line, options, is_parsed=node.sql_body is not None)
         case ast.SecLabelStmt() if not state.catalog.extensions & {node.provider}:
             why = "PostgreSQL rejects it unless the server loads a provider of security labels"
-            yield Fault(line, "rejected", why, "do it by hand, where such a provider is")
+            yield Fault(line, "rejected", why, "do it by hand, on a server with such a provider")
         case ast.DoStmt(args=[*options]) if (language := _language(options)) in NO_DO:
             yield rejected(line, f"the language {language} cannot run DO")
         case ast.CreateCastStmt(context=CoercionContext.COERCION_IMPLICIT):

@@ -2,8 +2,8 @@
 -- on a live database.
 -- :names  the tables that a migration has changed, as read_rows and find_relations name them. NULL: each table with
 --         changes since its last VACUUM or ANALYZE.
--- Two kinds of tables are always among them, because their plans would differ: an empty table in which writes that were
--- rolled back have left pages, and a new table with rows, or a new partitioned one.
+-- If writes that were rolled back have left pages in an empty table, it is always among them: its plans would differ.
+-- So are a new table with rows, and a new partitioned table.
 SELECT quote_ident(schemaname) || '.' || quote_ident(pg_stat_user_tables.relname) AS name
 FROM pg_stat_user_tables
 JOIN pg_class ON oid = relid

@@ -1,6 +1,7 @@
--- read_table_states: returns, of each table, what changes if one of its rows may have changed: its OID, its file, its
--- columns, and how many rows all transactions so far have inserted, updated and deleted. The session has flushed its
--- counters. A partitioned table has no rows of its own. A virtual column can change without the rows.
+-- read_table_states: returns what changes if a row of a table may have changed. That is the OID, the file, the columns,
+-- and how many rows all transactions so far have inserted, updated and deleted.
+-- The session has flushed its counters. A partitioned table has no rows of its own. A virtual column can change without
+-- the rows.
 SELECT
     pg_class.oid::regclass::text AS name,
     pg_class.oid::bigint AS oid,
