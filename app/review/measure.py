@@ -146,6 +146,13 @@ class MeasuredRun:
         grown = [sum(step.disk for step in self.steps[: number + 1]) for number in range(len(self.steps))]
         return max([0, *grown])
 
+    @property
+    def found_nothing(self) -> bool:
+        """Return whether a backfill, or a loop that commits its batches, found nothing to write."""
+        return self.is_idle or any(
+            COMMITS.search(step.sql) and not step.changed and not step.added for step in self.steps
+        )
+
     def blocked_ms(self, requests: str) -> float:
         """Return the longest time, in milliseconds, that "reads" or "writes" of one table wait."""
         return max(

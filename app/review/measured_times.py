@@ -55,7 +55,7 @@ def load(sql: Path) -> dict[str, MeasuredFile]:
 def save(sql: Path, reviewed: Iterable[Reviewed], server: str) -> Path:
     """Write what a review measured, and keep the other files that sql/ still has. Return the path.
 
-    The time of a backfill that found nothing to write is not kept.
+    The time of a backfill or of a loop that found nothing to write is not kept.
     """
     path = sql / FILE
     present = {digest(file.read_bytes()).current for file in (sql / "migrations").glob("*.sql")}
@@ -65,7 +65,7 @@ def save(sql: Path, reviewed: Iterable[Reviewed], server: str) -> Path:
     files = {name: file for name, file in stored["files"].items() if name in present}
     for one in reviewed:
         for file, run in ((one.path, one.up), (one.path.with_suffix(".rollback.sql"), one.down)):
-            if run and not run.error and not run.is_idle:
+            if run and not run.error and not run.found_nothing:
                 files[digest(file.read_bytes()).current] = {"file": file.name} | _plain(one.rows, run)
     ordered = dict(sorted(files.items(), key=lambda item: str(item[1]["file"])))
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(file)}" for name, file in ordered.items())

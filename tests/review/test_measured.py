@@ -4,6 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
+
+from app.review.measure import measure
 from app.review.measured_times import MeasuredFile, MeasuredStatement, load, save
 from app.schema.digest import digest
 
@@ -14,7 +17,7 @@ INDEX = SimpleNamespace(relation="images_title_idx", table="images", mode="ACCES
 
 def measured(path: Path, *, error: str | None = None, is_idle: bool = False) -> Any:
     step = SimpleNamespace(milliseconds=1.26, whole_milliseconds=0.0, locks=[STRONGER, LOCK, INDEX])
-    run = SimpleNamespace(error=error, steps=[step], is_idle=is_idle, speed=0.012)
+    run = SimpleNamespace(error=error, steps=[step], found_nothing=is_idle, speed=0.012)
     return SimpleNamespace(path=path, up=run, down=None, rows={"images": 20, "_yoyo_migration": 3})
 
 
@@ -39,3 +42,15 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     first.unlink()
     save(tmp_path, [], "18.6")
     assert [*load(tmp_path)] == [digest(second.read_bytes()).current]
+
+
+def test_a_loop_that_found_nothing_to_write_is_known(connection: psycopg.Connection, tmp_path: Path) -> None:
+    """Its time would be that of reading only."""
+    connection.execute("CREATE TABLE items AS SELECT n FROM generate_series(1, 10) AS n")
+    path = tmp_path / "0002_fill_items.sql"
+    found = []
+    for _ in range(2):
+        path.write_text("DO $$ BEGIN DELETE FROM items WHERE n = 1; COMMIT; END $$;\n")
+        found.append(measure(connection, path, transactional=False).found_nothing)
+
+    assert found == [False, True]
