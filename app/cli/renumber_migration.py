@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from app.cli.output import note
 from app.migrations import renumber
 from app.migrations.output import Output, requested
 
@@ -14,4 +13,4 @@ def renumber_migration(file: Path) -> None:
     for old, new in moved:
         output.report(f"renumbered {old} to {new}")
     if not moved:
-        note("nothing to renumber: it has the next number already")
+        output.report("nothing to renumber: it has the next number already", "nothing")

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable, ReadOnlySqlTransaction
 from psycopg.pq import Conninfo
 from psycopg.rows import TupleRow
 from yoyo.utils import change_param_style
@@ -52,6 +52,10 @@ RESTORE = "restore them too: pg_dump --table='*yoyo*'"
 SEARCH_PATH = "?options=-csearch_path%3DSCHEMA in the URL"
 OWNER_HINT = "migrate as the role that owns the schema: set MIGRATION_DATABASE_URL, or MIGRATION_ROLE"
 ROLE_HINT = "correct MIGRATION_ROLE, or make the login of the URL a member of that role: GRANT ROLE TO LOGIN"
+LOCK_HINT = (
+    "another session locks a table, for example a migration. Run the command again when its transaction has ended: "
+    "psql -f sql/inspect/transactions.sql"
+)
 TIMEOUT_HINT = "the role, the database or the server has a time-out that is too short: see \\drds of psql"
 TIMEOUTS = ("25P03", "25P04", "57P05")  # of an idle transaction, of a transaction, of an idle session
 TIMEOUT = re.compile("canceling statement due to statement timeout|terminating connection due to .*timeout")
@@ -221,6 +225,8 @@ def hint_for(sqlstate: str | None, message: str) -> str | None:
         return OWNER_HINT
     if sqlstate == ReadOnlySqlTransaction.sqlstate:
         return READ_ONLY_HINT
+    if sqlstate == LockNotAvailable.sqlstate:
+        return LOCK_HINT
     return TIMEOUT_HINT if sqlstate in TIMEOUTS or TIMEOUT.search(message) else None
 
 
@@ -242,9 +248,9 @@ def without_values(error: psycopg.Error) -> str:
 
 
 def explained(error: psycopg.Error) -> str:
-    """Return the message of PostgreSQL with its hint in parentheses."""
+    """Return the message of PostgreSQL with its hint in parentheses, without LOCK_HINT: a review makes its own locks."""
     message, hint = explain(error)
-    return f"{message} ({hint})" if hint else message
+    return f"{message} ({hint})" if hint and hint != LOCK_HINT else message
 
 
 def sentence(text: str) -> str:

@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded_postgres import binaries
 from app.migrations.connection import WITHOUT_TIME_OUTS, Connection, open_url, reject_pooler, run, session_options
+from app.migrations.search_path import reject_other_schema
 from app.program import SCHEMA
 from app.project import current
 from app.schema.drift import THINGS, Drift, compare_with_file
@@ -29,9 +30,11 @@ NOISE = re.compile(r"^(?:--.*|\\.*|SET .*|SELECT pg_catalog\.set_config.*)\n", r
 def dump(url: str) -> str:
     """Return the schema of the database at a libpq URL, without yoyo's own tables.
 
-    The text is the same for every PostgreSQL version. Raises CommandError, psycopg.Error, and
-    subprocess.CalledProcessError with the message of pg_dump in `stderr`.
+    The text is the same for every PostgreSQL version. Raises CommandError, also if the search_path does not lead to the
+    schema of the project, psycopg.Error, and subprocess.CalledProcessError with the message of pg_dump in `stderr`.
     """
+    with open_url(url) as connection:
+        reject_other_schema(connection)
     text = run_pg_dump(url, "--schema-only", "--no-owner", "--no-privileges", "--exclude-extension=pg_stat_statements")
     with open_url(url) as connection, connection.transaction():
         run(connection, "prepare_reading")

@@ -118,8 +118,9 @@ class LockingBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                 raise UsageError(str(error), "list the migrations: yoyo list") from error
             except LockNotAvailable as error:  # outside a migration, such as when rows are counted
                 blockers, hint = self.watch.blockers()
-                reason = "; ".join([explain(error)[0], *blockers])
-                raise CommandError(sentence(f"PostgreSQL failed: {reason}"), hint) from error
+                message, otherwise = explain(error)
+                reason = "; ".join([message, *blockers])
+                raise CommandError(sentence(f"PostgreSQL failed: {reason}"), hint or otherwise) from error
             finally:
                 self._release()
 

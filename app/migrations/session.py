@@ -8,10 +8,21 @@ IDLE_LIMIT = 60.0  # seconds
 IDLE_LIMIT_BY_LOCK_TIMEOUT = 20  # times MIGRATION_LOCK_TIMEOUT
 
 
+def reject_replication_role(connection: Connection) -> None:
+    """Raise CommandError if triggers may be off in this session, and this role may not switch them on."""
+    if row := run(connection, "find_replication_role").fetchone():
+        value, source = row
+        raise CommandError(
+            f"session_replication_role is {value} (set by: {source}), and this role may not set it to origin.",
+            "as a superuser, reset it: ALTER DATABASE ... RESET session_replication_role, or ALTER ROLE",
+        )
+
+
 class Session:
     """The settings of a connection: see sql/migrator/prepare_session.sql.
 
-    `role` is MIGRATION_ROLE, or "" for the role of the URL. `lock_timeout` is in seconds. Raises psycopg.Error.
+    `role` is MIGRATION_ROLE, or "" for the role of the URL. `lock_timeout` is in seconds. Raises CommandError, and
+    psycopg.Error.
     """
 
     def __init__(self, connection: Connection, role: str, lock_timeout: float) -> None:
@@ -19,6 +30,8 @@ class Session:
         self._role = role
         self._lock_timeout = lock_timeout
         self._search_path: str | None = None  # of the first time: a migration can change it
+        run(connection, "set_role", role=role or "none")
+        reject_replication_role(connection)
         self._search_path = self.prepare()
 
     def prepare(self, lock_timeout: float | None = None) -> str:

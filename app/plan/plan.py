@@ -55,7 +55,8 @@ def make_plan(
             reject_other_schema(connection)
             run(connection, "prepare_reading")
             holder = lock.find_holder(connection)
-            entries = compare(shipped(folder), _records(connection), holder.migration if holder else None)
+            records = _records(connection)
+            entries = compare(shipped(folder), records, holder.migration if holder else None)
             if operation == "apply":
                 entries = with_released(connection, entries)
             names = (chosen or pending)(entries)
@@ -69,7 +70,7 @@ def make_plan(
             counted = _count_losses(connection, settings, migrations, folder)
             for migration, query, took in counted if operation == "rollback" else ():
                 count_under_lock(migration, folder, query, took, live)
-            rejected = list(rejections(connection, operation, migrations, folder))
+            rejected = list(rejections(connection, operation, migrations, folder, has_history=bool(records)))
     except psycopg.Error as error:
         message, hint = explain(error)
         raise CommandError(sentence(f"the plan cannot be made: {message}"), hint) from error

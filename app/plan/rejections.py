@@ -12,10 +12,12 @@ from app.errors import CommandError
 from app.lint import parser
 from app.lint.alter_table import MODES
 from app.lint.nodes import qualified_name, walk
-from app.migrations.connection import READ_ONLY_HINT, Connection, explain, run
+from app.migrations.connection import READ_ONLY_HINT, Connection, explain, reject_pooler, run
 from app.migrations.dependents import prevented_drops, reject_dependents
 from app.migrations.name_conflicts import taken_names
+from app.migrations.restored_dump import without_history
 from app.migrations.rights import lacking_rights
+from app.migrations.session import reject_replication_role
 from app.plan.model import Operation, PlannedMigration
 from app.text import one_line
 
@@ -24,7 +26,12 @@ HISTORY = {"yoyo_lock", "_yoyo_migration", "_yoyo_log", "_yoyo_version", "_yoyo_
 
 
 def rejections(
-    connection: Connection, operation: Operation, migrations: Sequence[PlannedMigration], folder: Path
+    connection: Connection,
+    operation: Operation,
+    migrations: Sequence[PlannedMigration],
+    folder: Path,
+    *,
+    has_history: bool = True,
 ) -> Iterator[str]:
     """Yield the reasons. The transaction of the connection only reads. Raises psycopg.Error."""
     if not migrations:
@@ -37,6 +44,13 @@ def rejections(
     lacking = [f"{place}: {reason}" for place, reason in lacking_rights(connection, present)]
     yield from lacking
     if not lacking:  # otherwise PostgreSQL may reject a look into the schema
+        if operation == "apply" and not has_history:
+            try:
+                with without_history(connection):
+                    pass
+            except CommandError as error:  # each migration would make what is there already
+                yield _words(error)
+                return
         try:
             reject_dependents(connection, existing, rollback=operation == "rollback")
         except CommandError as error:
@@ -56,6 +70,11 @@ def _session(connection: Connection, operation: Operation) -> Iterator[str]:
             f"default_transaction_read_only is on (set by: {source}), and the migrator does not change it: set it to "
             "off for the role that migrates"
         )
+    for reject in (reject_pooler, reject_replication_role):
+        try:
+            reject(connection)
+        except CommandError as error:
+            yield _words(error)
     role, schema, may_create = run(connection, "find_rights", schema=None).fetchone() or ("", "", True)
     if operation == "apply" and not may_create:
         where = f"the schema {schema}" if schema else "any schema of its search path"
@@ -63,6 +82,10 @@ def _session(connection: Connection, operation: Operation) -> Iterator[str]:
     for table in sorted(HISTORY):
         if row := run(connection, "find_unusable", name=table, right="INSERT").fetchone():
             yield f"the role {role} may not write {row[0]}, which belongs to {row[1]}"
+
+
+def _words(error: CommandError) -> str:
+    return one_line(f"{error.message.rstrip('.')}: {error.hint}")
 
 
 def _uses(connection: Connection, files: Sequence[Path]) -> Iterator[str]:

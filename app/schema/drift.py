@@ -56,6 +56,8 @@ WORDS: dict[str, dict[str, dict[str, str]]] = {
     "trigger": ENABLED,
     "rule": ENABLED,
 }
+NO_RIGHT = "nothing"  # in sql/inspect/schema.sql: a role lacks the rights that PostgreSQL gives by default
+BY_DEFAULT = "the rights that PostgreSQL gives by default"
 FIXED_ROLES = {"PUBLIC", "owner"}
 
 
@@ -68,6 +70,9 @@ class Difference:
     found: str | None
 
     def __str__(self) -> str:
+        if self.thing.startswith("grant on ") and NO_RIGHT in (self.expected, self.found):
+            # Without a line, a role has what PostgreSQL gives by default: for example, PUBLIC may call each function.
+            return f"{self.thing}: expected {self.expected or BY_DEFAULT}, found {self.found or BY_DEFAULT}"
         if self.found is None:
             return f"{self.thing}: expected, not found"
         if self.expected is None:

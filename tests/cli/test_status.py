@@ -83,6 +83,19 @@ def test_a_newer_database_is_0(database: str, connection: psycopg.Connection) ->
     assert status(database).returncode == 0
 
 
+@pytest.mark.parametrize("command", ["images schema drift", "images schema backfill status", "yoyo list"])
+def test_a_command_that_meets_a_lock_says_what_to_do(command: str, database: str) -> None:
+    variables = environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="0.1")
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE _yoyo_migration")
+
+        done = forked.run(variables, *command.split())
+
+    assert done.returncode == 3
+    assert "canceling statement due to lock timeout" in done.stderr
+    assert "hint: another session locks a table, for example a migration. Run the command again when " in done.stderr
+
+
 def test_drift_is_1_and_each_difference_is_a_line(database: str, connection: psycopg.Connection) -> None:
     connection.execute("""
         ALTER TABLE images ALTER COLUMN width TYPE bigint;

@@ -2,6 +2,8 @@
 
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -36,6 +38,23 @@ def test_a_new_object_store_folder_is_named(database: str, tmp_path: Path) -> No
     assert (first.returncode, first.stderr) == (0, f"created the object store folder {folder}\n")
     assert (second.returncode, second.stderr) == (0, "")
     assert folder.is_dir()
+
+
+def test_the_migrator_is_found_without_its_folder_in_path(database: str, tmp_path: Path) -> None:
+    variables = {
+        "DATABASE_URL": as_role(database, "images_app"),
+        "MIGRATION_DATABASE_URL": as_role(database, "images_owner"),
+        "STORAGE_URL": f"file:{tmp_path}",
+        "UVICORN_PORT": f"{free_port()}",
+        "PATH": "/usr/bin:/bin",
+    }
+    program = Path(sys.executable).with_name("images")
+
+    done = subprocess.run(
+        [program, "wait", "--migrate"], env=environment(**variables), capture_output=True, encoding="utf-8"
+    )
+
+    assert (done.returncode, done.stdout) == (0, "nothing to apply\n"), done.stderr
 
 
 def test_a_start_says_what_decodes_and_what_confines_it(database: str, tmp_path: Path) -> None:

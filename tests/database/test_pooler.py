@@ -182,3 +182,13 @@ def test_the_migrator_rejects_a_pooler(mode: str, command: str, server: Server, 
     assert done.stdout == ""
     assert POOLED in done.stderr
     assert "MIGRATION_DATABASE_URL to PostgreSQL itself" in done.stderr
+
+
+def test_a_plan_through_a_pooler_says_no(server: Server, empty_database: str) -> None:
+    with pgbouncer(server, "transaction") as pooler:
+        done = forked.run(command_environment(DATABASE_URL=pooler.url(empty_database)), "images", "schema", "plan")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("no: ")
+    assert f"no: {POOLED}" in done.stdout
+    assert "MIGRATION_DATABASE_URL to PostgreSQL itself" in done.stdout

@@ -1,5 +1,6 @@
 """Renumbering after a merge: the files, the references, and databases that have the old number applied."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -213,12 +214,18 @@ def test_an_older_release_does_not_take_the_new_number_for_its_own(empty_databas
         apply(empty_database, older)
 
 
-def test_the_highest_number_stays_and_the_command_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_highest_number_stays_and_the_command_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = content(folder)
 
     renumber_migration(folder / f"{NEXT}.sql")
+    as_text = capsys.readouterr()
+    monkeypatch.setenv("MIGRATION_OUTPUT", "json")
+    renumber_migration(folder / f"{NEXT}.sql")
 
-    assert capsys.readouterr().err == "nothing to renumber: it has the next number already\n"
+    assert as_text == ("nothing to renumber: it has the next number already\n", "")
+    assert json.loads(capsys.readouterr().out)["event"] == "nothing"
     assert content(folder) == before
 
 

@@ -21,7 +21,7 @@ from app.plan.render import as_text as plan_text
 from app.plan.verdict import verdict_of
 from app.project import chosen
 from app.settings import Settings
-from tests.conftest import backend_on
+from tests.conftest import as_role, backend_on, yoyo_on
 from tests.migrations.test_backfill import FILL, ID, apply, write
 from tests.schema.test_migrations import FOLDER
 from tests.support.legacy import CREATE_ALL
@@ -372,6 +372,36 @@ def test_a_role_that_may_only_read_is_a_reason(own: Settings, empty_database: st
     )
     with pytest.raises(SystemExit):
         apply(empty_database, FOLDER)
+
+
+def test_triggers_that_this_role_may_not_switch_on_are_a_reason(
+    own: Settings, empty_database: str, admin: psycopg.Connection
+) -> None:
+    owner = as_role(empty_database, "images_owner")
+    own = own.model_copy(update={"database_url": SecretStr(owner)})
+    name = Identifier(empty_database.partition("@/")[2].partition("?")[0])
+    admin.execute(SQL("GRANT CREATE ON SCHEMA public TO images_owner"))
+    admin.execute(SQL("ALTER DATABASE {} SET session_replication_role = replica").format(name))
+
+    assert said(make_plan(own, folder=FOLDER)).startswith(
+        "no\nsession_replication_role is replica (set by: database), and this role may not set it to origin: "
+    )
+    assert yoyo_on(owner, "apply").stderr == (
+        "error: session_replication_role is replica (set by: database), and this role may not set it to origin.\n"
+        "hint: as a superuser, reset it: ALTER DATABASE ... RESET session_replication_role, or ALTER ROLE\n"
+    )
+
+
+def test_the_schema_without_its_history_is_a_reason(own: Settings, database: str) -> None:
+    own = own.model_copy(update={"database_url": SecretStr(database)})
+    with psycopg.connect(database) as connection:
+        connection.execute("DROP TABLE _yoyo_migration, _yoyo_ledger, _yoyo_log, _yoyo_version, yoyo_lock")
+
+    reasons = said(make_plan(own))
+
+    assert reasons.startswith("no\nnothing was done: the database has the schema of this release, but not its history: ")
+    assert "yoyo mark --all" in reasons
+    assert reasons.count("\n") == 1
 
 
 def test_a_locked_history_names_the_session(own: Settings, database: str) -> None:

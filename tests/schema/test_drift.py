@@ -456,6 +456,21 @@ def test_a_role_of_another_name_with_the_same_rights_is_the_same(owner: psycopg.
     ]
 
 
+def test_a_right_by_default_is_found_where_nothing_is_expected() -> None:
+    """A dump without rights gives each function to PUBLIC again. The words must not ask for that."""
+    revoked = {"grant on function f() to PUBLIC": "nothing"}
+
+    assert drift.compare(revoked, {}).words == [
+        "grant on function f() to PUBLIC: expected nothing, found the rights that PostgreSQL gives by default"
+    ]
+    assert drift.compare({}, revoked).words == [
+        "grant on function f() to PUBLIC: expected the rights that PostgreSQL gives by default, found nothing"
+    ]
+    assert drift.compare(revoked, {"grant on function f() to PUBLIC": "EXECUTE"}).words == [
+        "grant on function f() to PUBLIC: expected nothing, found EXECUTE"
+    ]
+
+
 def test_patterns_with_a_reason_ignore_and_others_do_not() -> None:
     rules = drift.read_rules(
         "# Of others.\n\ntable audit  # the auditors own it\nindex mine_*\t# a trial\ngrant * to report*\n"

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from app.errors import CommandError
 from app.migrations.dump import dump
 from app.settings import ROOT
 from tests.conftest import as_role
@@ -33,3 +34,10 @@ def test_the_schemas_of_another_owner_are_left_out(keeper: str) -> None:
     assert "CREATE TABLE own " in text
     assert "secrets" not in text
     assert "Irs" not in text
+
+
+@pytest.mark.parametrize("path", ["nowhere", "pg_catalog"])
+def test_a_search_path_that_leads_elsewhere_is_an_error(path: str, database: str) -> None:
+    """A dump of the things of another schema would replace schema.sql."""
+    with pytest.raises(CommandError, match="the search_path leads to "):
+        dump(f"{database}&options=-csearch_path%3D{path}")

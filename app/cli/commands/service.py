@@ -1,6 +1,8 @@
 """Commands of the service and its settings: `images dev`, `wait`, `settings`, `psql` and `completion`."""
 
 import os
+import sys
+from pathlib import Path
 
 import click
 from click.shell_completion import get_completion_class
@@ -48,7 +50,9 @@ def wait(migrate: bool, timeout: float) -> None:
         report_decoder()
     if migrate and read_settings().migrate:
         os.chdir(ROOT)  # yoyo looks for yoyo.ini in the current folder, which may even be removed
-        os.execvpe("yoyo", ["yoyo", "apply"], os.environ | {WARNED: "1"})  # noqa: S606, S607
+        # yoyo is beside this program, which may run by its path: `.venv/bin/images wait --migrate`.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        os.execvpe("yoyo", ["yoyo", "apply"], os.environ | {WARNED: "1", "PATH": path})  # noqa: S606, S607
 
 
 @click.command(
