@@ -41,8 +41,9 @@ def rejections(
     files = forward if operation == "apply" else [path.with_suffix(".rollback.sql") for path in forward]
     existing = [path for path, file in zip(forward, files, strict=True) if file.exists()]
     present = [file for file in files if file.exists()]
-    lacking = [f"{place}: {reason}" for place, reason in lacking_rights(connection, present)]
-    yield from lacking
+    lacking = list(lacking_rights(connection, present))
+    for place, reason in lacking:
+        yield f"{place}: {reason}"
     if not lacking:  # otherwise PostgreSQL may reject a look into the schema
         if operation == "apply" and not has_history:
             try:
