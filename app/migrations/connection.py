@@ -248,7 +248,7 @@ def without_values(error: psycopg.Error) -> str:
 
 
 def explained(error: psycopg.Error) -> str:
-    """Return the message of PostgreSQL with its hint in parentheses, without LOCK_HINT: a review makes its own locks."""
+    """Return the message of PostgreSQL with its hint in parentheses, without LOCK_HINT: a review makes the locks."""
     message, hint = explain(error)
     return f"{message} ({hint})" if hint and hint != LOCK_HINT else message
 
