@@ -1,5 +1,5 @@
--- find_replication_role: session_replication_role, and where it is set, if the migrator needs another value and this role
--- may not set it. With `replica`, no trigger would run, so rows would differ from those of other databases.
+-- find_replication_role: returns session_replication_role and its source, unless the value is `origin`, or this role may set
+-- it. With `replica`, no trigger would run, so rows would differ from those of other databases.
 SELECT
     setting,
     source
