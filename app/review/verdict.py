@@ -180,11 +180,15 @@ def _of_lock(lock: Lock, steps: list[Step], rows: dict[str, int]) -> Reason | No
 
 
 def _of_losses(reviewed: Reviewed) -> Iterator[Reason]:
-    """Yield the permanent losses of the migration.
+    """Yield the permanent losses of the migration, and the rows that a table lacks until a rollback.
 
     A header may declare them: `irreversible`, or the rollback's `loses`. With `nothing (REASON)`, a person decides.
     """
     permanent = [loss for loss in reviewed.proof.lost_by_migration if loss in reviewed.proof.lost_after_rollback]
+    for loss in _together([each for each in reviewed.proof.lost_by_migration if each not in permanent]):
+        if loss.endswith(" rows"):  # a query of this table no longer finds them, also if another table has them
+            table, _, lacking = loss.partition(": ")
+            yield Reason("care", f"until a rollback, {table} lacks {lacking}")
     claim = reviewed.header.loses or "nothing"
     declared = reviewed.header.irreversible is not None or not NOTHING.fullmatch(claim)
     for loss in _together(permanent):

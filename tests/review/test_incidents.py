@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from tests.support.reviews import Try, reasons
+import psycopg
+
+from tests.support.reviews import Try, reasons, rollback_reasons
 from tests.support.verdicts import Verdict, judge
 
 ALTER = "ALTER TABLE images ADD COLUMN note text;"
@@ -128,3 +130,16 @@ def test_the_review_finds_the_unique_index_that_cannot_be_built(tried: Try) -> N
 
     assert part.apply.level == "unsafe"
     assert 'could not create unique index "images_width_key"' in reasons(part)
+
+
+def test_the_review_counts_the_rows_that_are_detached(tried: Try, copy: psycopg.Connection) -> None:
+    copy.execute(PARTITIONED)
+    copy.execute("INSERT INTO logs SELECT date '2020-01-01' + n FROM generate_series(1, 300) AS n")
+
+    part = tried(
+        "ALTER TABLE logs DETACH PARTITION logs_old;",
+        "ALTER TABLE logs ATTACH PARTITION logs_old FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');",
+    )
+
+    assert "care: until a rollback, logs lacks 300 of 300 rows" in reasons(part)
+    assert rollback_reasons(part) == ""

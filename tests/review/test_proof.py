@@ -23,6 +23,13 @@ def test_values_that_are_lost_without_a_declaration_are_caught(tried: Try) -> No
     assert "unsafe: it permanently loses images.attributes: " in reasons(part)
 
 
+def test_values_of_a_column_that_is_dropped_and_added_again_are_caught(tried: Try) -> None:
+    """No counter of rows, and no name, tells that they are gone."""
+    part = tried("ALTER TABLE images DROP COLUMN attributes; ALTER TABLE images ADD COLUMN attributes jsonb;")
+
+    assert "unsafe: it permanently loses images.attributes: " in reasons(part)
+
+
 def test_a_value_that_differs_after_the_rollback_is_caught(tried: Try) -> None:
     part = tried(
         "UPDATE images SET width = width + 1 WHERE id = md5('image 7')::uuid;",
