@@ -6,10 +6,18 @@ The text of schema.sql has the statements for missing things. This program print
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from app.migrations.drift_fix_created import (
+    AFTER_COLUMN,
+    BY_HAND,
+    ENABLED,
+    HOW_ENABLED,
+    create,
+    key_of,
+    place_of,
+)
 from app.migrations.drift_fix_partitions import NAME, is_of_parent, parents, unquoted
 from app.migrations.drift_fix_rights import restore_comment, restore_owner, restore_rights
 from app.migrations.drift_fix_tables import (
-    COLUMN,
     OWNER,
     TABLE,
     change_column,
@@ -23,8 +31,8 @@ from app.schema.schema_file import quoted, statements_by_thing
 # Things are removed in this order.
 KINDS = (
     *("trigger", "rule", "policy", "statistics", "constraint", "index", "table", "sequence", "column", "function"),
-    "type",
 )
+TYPE = 46  # place of a type that is removed: columns that had it have another one then
 # The place at which a thing of another kind is removed, by its type in PostgreSQL's words. An event trigger may prevent
 # all other statements. The function of an operator can be removed after it, and a collation after its domains.
 OTHERS = {
@@ -35,24 +43,25 @@ OTHERS = {
         ("text search configuration", "text search dictionary", "text search parser", "text search template"),
         KINDS.index("column"),
     ),
-    "collation": len(KINDS),
+    "collation": TYPE + 1,
 }
-# Their places among all statements when they are created. Comments, owners and rights come after them.
-CREATED = ("type", "table", "sequence", "column", "function", "index", "constraint", "statistics", "policy", "rule")
-FIRST_CREATED = 30  # place among the statements
-VALIDATED = 45  # place
-AFTER_COLUMN = 40  # place
+REPLACED = 40  # place of a trigger among all statements. Comments, owners and rights come after it
 COMMENT = 50  # place
-BY_HAND = 90  # place
 INDEX = re.compile(r"(CREATE (?:UNIQUE )?INDEX)( \S+ ON (?!ONLY )(?P<table>\S+) .*)", re.DOTALL)
 CREATE_TRIGGER = re.compile(r"\ACREATE TRIGGER\b")
 DISABLED = "triggers disabled on "  # and the tables, after the definition of a foreign key
 NEW = "_new"  # ends the name of an index that replaces another one
 MAX_NAME = 63  # bytes of a name in PostgreSQL
-FUNCTION_NAME = re.compile(NAME.replace(",.", ",.("))
-MARKS = re.compile(r"(, INVALID|, clustered|, replica identity)+$")
-ENABLED = re.compile(r"(?P<text>.+?)(?:, enabled (?P<enabled>[DRA]))?", re.DOTALL)
-HOW_ENABLED = {None: "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
+CLUSTERED, IDENTITY = ", clustered", ", replica identity"
+MARKS = re.compile(f"(, INVALID|{CLUSTERED}|{IDENTITY})+$")
+INDEX_TABLE = re.compile(rf" INDEX {NAME} ON (?:ONLY )?({NAME}) ")
+CREATE_FUNCTION = re.compile(r"\ACREATE (?:OR REPLACE )?(FUNCTION|PROCEDURE|AGGREGATE)")
+SIGNATURE = re.compile(
+    r" DEFAULT [^,)]+|(?: STABLE| IMMUTABLE)? LANGUAGE .*|\n.*", re.DOTALL
+)  # parts that OR REPLACE may change
+MADE_BY_QUERY = re.compile(r"CREATE (?:MATERIALIZED )?VIEW ")
+OF_TYPE = re.compile(r"CREATE TABLE \S+ OF ")
+DROP = re.compile(r"(?P<what>DROP (?:TABLE|VIEW|MATERIALIZED VIEW|ROUTINE|TYPE)) (?P<name>.+?);(?P<note>  -- .*)?")
 
 
 def statements(differences: Iterable[Difference], schema_file: str) -> list[str]:
@@ -68,7 +77,23 @@ def statements(differences: Iterable[Difference], schema_file: str) -> list[str]
         if not is_of_parent(difference, gone | missing, tables)
         for step in _of(difference, shipped, gone, missing)
     ]
-    return [_concurrently(text, missing) for _, text in sorted(steps, key=lambda step: step[0])]
+    texts = [text for _, text in sorted(_together(steps), key=lambda step: step[0])]
+    if any(map(CREATE_FUNCTION.match, texts)):  # as in pg_dump: a function can name what is created after it
+        texts.insert(0, "SET check_function_bodies = off;")
+    return [_concurrently(text, missing) for text in texts]
+
+
+def _together(steps: Iterable[tuple[float, str]]) -> Iterator[tuple[float, str]]:
+    """Yield the steps, with one DROP for all tables, and the same for other kinds: they can depend on each other."""
+    drops: dict[tuple[float, str], tuple[list[str], str]] = {}
+    for place, text in steps:
+        if match := DROP.fullmatch(text):
+            names, note = drops.get((place, match["what"]), ([], ""))
+            drops[place, match["what"]] = ([*names, match["name"]], match["note"] or note)
+        else:
+            yield place, text
+    for (place, what), (names, note) in drops.items():
+        yield place, f"{what} {', '.join(names)};{note}"
 
 
 def _concurrently(text: str, missing: Mapping[str, str]) -> str:
@@ -79,7 +104,7 @@ def _concurrently(text: str, missing: Mapping[str, str]) -> str:
 
 def _of(
     difference: Difference, shipped: dict[str, str], gone: dict[str, str], missing: dict[str, str]
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[float, str]]:
     """Yield the statements of one difference, each with its place in the order."""
     kind, _, name = difference.thing.partition(" ")
     if match := GRANT.fullmatch(difference.thing):
@@ -94,13 +119,17 @@ def _of(
         if kind == "sequence" and difference.found is None:
             # With the column, PostgreSQL makes a sequence that has the defaults.
             yield from ((AFTER_COLUMN, text) for _, text in change_sequence(difference, quoted(name)))
-    elif kind not in KINDS or _is_covered(difference, gone | missing, shipped):
-        if kind not in KINDS:
-            yield _other(name, difference)
+    elif kind not in (*KINDS, "type"):
+        yield _other(name, difference, shipped)
+    elif _is_covered(difference, gone | missing, shipped):
+        if kind == "index" and difference.expected:
+            yield from _mark(name, difference.expected, "")
     elif difference.expected is None:
         yield from _drop(kind, name, difference)
     elif difference.found is None:
-        yield from _create(kind, name, difference, shipped)
+        yield from create(kind, name, difference, shipped)
+        if kind == "index":
+            yield from _mark(name, difference.expected, "")
     else:
         yield from _change(kind, name, difference, shipped)
 
@@ -119,7 +148,18 @@ def _is_covered(difference: Difference, whole: dict[str, str], shipped: dict[str
     kind, _, name = difference.thing.partition(" ")
     table = name.partition(".")[0]
     if kind == "index":
-        return any(thing.startswith("constraint ") and thing.endswith(f".{name}") for thing in whole)
+        of = INDEX_TABLE.search(difference.found or "")
+        is_gone = of is not None and difference.expected is None and f"table {unquoted(of[1])}" in whole
+        return is_gone or any(thing.startswith("constraint ") and thing.endswith(f".{name}") for thing in whole)
+    if kind == "constraint" and (difference.expected or difference.found or "").startswith("TRIGGER"):
+        return True  # the trigger makes it
+    made = shipped.get(f"table {table}", "")
+    if (
+        kind == "column"
+        and (MADE_BY_QUERY.match(made) or OF_TYPE.match(made))
+        and None in (difference.expected, difference.found)
+    ):
+        return True
     if f"table {table}" in whole and kind in {"column", "constraint", "trigger", "rule", "policy"}:
         return (
             difference.expected is None
@@ -129,21 +169,25 @@ def _is_covered(difference: Difference, whole: dict[str, str], shipped: dict[str
     if kind == "sequence" and f"table {name}" in whole:
         return True
     owner = OWNER.search(whole.get(f"sequence {name}", "")) if kind == "table" else None
-    return owner is not None and (
-        f"table {unquoted(owner['table'])}" in whole
-        or (difference.expected is None and f"column {unquoted(owner['table'])}.{owner['column']}" in whole)
-    )
+    if owner is None:
+        return False
+    column = f"{unquoted(owner['table'])}.{owner['column']}"
+    if difference.expected is None:
+        return f"table {unquoted(owner['table'])}" in whole or f"column {column}" in whole
+    return f"table {unquoted(owner['table'])}" in whole and f"identity {column}" in shipped
 
 
-def _other(name: str, difference: Difference) -> tuple[int, str]:
+def _other(name: str, difference: Difference, shipped: Mapping[str, str]) -> tuple[float, str]:
+    if difference.found is None and (key := key_of(difference.thing)) in shipped:
+        return place_of(key, shipped), shipped[key]
     for kind, place in OTHERS.items():
         if difference.expected is None and name.startswith(f"{kind} "):
             return place, f"DROP {kind.upper()} {name.removeprefix(f'{kind} ')};"
     return BY_HAND, f"-- {difference}: restore it by hand"
 
 
-def _drop(kind: str, name: str, difference: Difference) -> Iterator[tuple[int, str]]:
-    place = KINDS.index(kind)
+def _drop(kind: str, name: str, difference: Difference) -> Iterator[tuple[float, str]]:
+    place: float = TYPE if kind == "type" else KINDS.index(kind)
     table, _, part = name.partition(".")
     match kind:
         case "trigger" | "rule" | "policy":
@@ -153,15 +197,13 @@ def _drop(kind: str, name: str, difference: Difference) -> Iterator[tuple[int, s
         case "column":
             yield place, f"ALTER TABLE {quoted(table)} DROP COLUMN {quoted(part)};  -- loses its values"
         case "function":
-            what = "AGGREGATE" if (difference.found or "").startswith("aggregate") else "FUNCTION"
-            if "CREATE OR REPLACE PROCEDURE" in (difference.found or ""):
-                what = "PROCEDURE"
-            yield place, f"DROP {what} {name};"
+            yield place, f"DROP ROUTINE {name};"
         case "table":
             match = TABLE.fullmatch(difference.found or "")
             what = {"v": "VIEW", "m": "MATERIALIZED VIEW", "S": "SEQUENCE", "f": "FOREIGN TABLE"}.get(
                 match["kind"] if match else "r", "TABLE"
             )
+            place = place - 0.5 if what.endswith("VIEW") else place  # it can depend on a table
             yield place, f"DROP {what} {quoted(name)};{'  -- loses its rows' if what == 'TABLE' else ''}"
         case "index" if " ON ONLY " not in (difference.found or ""):
             yield place, f"DROP INDEX CONCURRENTLY {quoted(name)};"
@@ -171,64 +213,24 @@ def _drop(kind: str, name: str, difference: Difference) -> Iterator[tuple[int, s
             yield BY_HAND, f"-- {difference}: restore it by hand"
 
 
-def _key(difference: Difference) -> str:
-    """Return the key of the thing in statements_by_thing(). A function has its name there, without its parameters."""
-    kind, _, name = difference.thing.partition(" ")
-    match = FUNCTION_NAME.match(name)
-    return f"function {unquoted(match[0])}" if kind == "function" and match else difference.thing
+def _mark(index: str, expected: str, found: str) -> Iterator[tuple[float, str]]:
+    """Yield the settings of a table that name one of its indexes. If another index has them, that one sets them."""
+    alter = f"ALTER TABLE {INDEX_TABLE.findall(expected)[0]}"
+    if CLUSTERED in found and CLUSTERED not in expected:
+        yield 37, f"{alter} SET WITHOUT CLUSTER;"
+    if CLUSTERED in expected and CLUSTERED not in found:
+        yield 41, f"{alter} CLUSTER ON {quoted(index)};"
+    if IDENTITY in expected and IDENTITY not in found:
+        yield 41, f"{alter} REPLICA IDENTITY USING INDEX {quoted(index)};"
 
 
-def _create(kind: str, name: str, difference: Difference, shipped: dict[str, str]) -> Iterator[tuple[int, str]]:
-    place = FIRST_CREATED + (CREATED.index(kind) if kind in CREATED else len(CREATED))
-    key = _key(difference)
-    table, _, part = name.partition(".")
-    if kind == "column" and (match := COLUMN.fullmatch(difference.expected or "")) and not match["generated"]:
-        options = f" COLLATE {match['collation']}" if match["collation"] else ""
-        options += f" DEFAULT {match['default']}" if match["default"] else ""
-        options += " NOT NULL" if match["required"] else ""
-        needs_value = match["required"] and not match["default"] and not match["identity"]
-        fails = "  -- fails if the table has rows" if needs_value else ""
-        options += {"a": " GENERATED ALWAYS AS IDENTITY", "d": " GENERATED BY DEFAULT AS IDENTITY"}.get(
-            match["identity"] or "", ""
-        )
-        yield place, f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(part)} {match['type']}{options};{fails}"
-    elif kind == "sequence":
-        return
-    elif kind == "constraint" and _can_be_validated(difference.expected or "", shipped.get(key, "")):
-        # With NOT VALID, PostgreSQL does not read the table under ACCESS EXCLUSIVE.
-        add = f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(part)} {difference.expected}"
-        yield place, f"{add} NOT VALID;"
-        yield VALIDATED, f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(part)};"
-    elif key in shipped:
-        yield place, shipped[key]
-        if kind == "table" and shipped[key].startswith("CREATE MATERIALIZED VIEW "):  # the file has WITH NO DATA
-            yield AFTER_COLUMN, f"REFRESH MATERIALIZED VIEW {quoted(name)};"
-        if kind == "trigger" and (match := ENABLED.fullmatch(difference.expected or "")) and match["enabled"]:
-            yield place, f"ALTER TABLE {quoted(table)} {HOW_ENABLED[match['enabled']]} TRIGGER {quoted(part)};"
-        if kind == "table":
-            yield from ((place, text) for thing, text in shipped.items() if thing.startswith(f"identity {name}."))
-        if kind == "table" and (match := TABLE.fullmatch(difference.expected or "")) and match["security"]:
-            yield place, f"ALTER TABLE {quoted(name)} ENABLE ROW LEVEL SECURITY;"
-    elif kind == "constraint":
-        yield place, f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(part)} {difference.expected};"
-    elif kind == "index" and any(thing.endswith(f".{name}") for thing in shipped):
-        return  # its constraint makes it
-    else:
-        yield BY_HAND, f"-- {difference}: schema.sql has no statement that makes it"
-
-
-def _can_be_validated(definition: str, shipped: str) -> bool:
-    """Return whether the constraint can be added NOT VALID first. A foreign key of a partitioned table cannot."""
-    is_key = definition.startswith("FOREIGN KEY ") and shipped.startswith("ALTER TABLE ONLY ")
-    return (is_key or definition.startswith("CHECK ")) and not re.search(r" NOT (?:VALID|ENFORCED)$", definition)
-
-
-def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str]) -> Iterator[tuple[int, str]]:
+def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str]) -> Iterator[tuple[float, str]]:
     expected, found = difference.expected or "", difference.found or ""
     table, _, part = name.partition(".")
     match kind:
         case "column":
-            yield from change_column(difference, quoted(table), quoted(part))
+            own_types = {quoted(thing.removeprefix("type ")) for thing in shipped if thing.startswith("type ")}
+            yield from change_column(difference, quoted(table), quoted(part), own_types)
         case "table":
             yield from change_table(difference, quoted(name))
         case "constraint" if found.startswith(f"{expected}, {DISABLED}"):
@@ -236,10 +238,8 @@ def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str
                 yield 37, f"ALTER TABLE {each} ENABLE TRIGGER ALL;  -- as a superuser"
         case "constraint" if found == f"{expected} NOT VALID":
             yield 35, f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(part)};"
-        case "index" if found == f"{expected}, clustered" and (match := INDEX.match(expected)):
-            yield 38, f"ALTER TABLE {match['table']} SET WITHOUT CLUSTER;"
-        case "index" if MARKS.sub("", expected) == MARKS.sub("", found) and "INVALID" not in found:
-            yield BY_HAND, f"-- {difference}: CLUSTER and REPLICA IDENTITY are settings of its table"
+        case "index" if MARKS.sub("", expected) == MARKS.sub("", found) and "INVALID" not in found + expected:
+            yield from _mark(name, expected, found)
         case "index" if any(thing.startswith("constraint ") and thing.endswith(f".{name}") for thing in shipped):
             yield 35, f"-- {difference}: a constraint made this index: drop and add the constraint by hand"
         case "trigger" | "rule" if (
@@ -252,28 +252,28 @@ def _change(kind: str, name: str, difference: Difference, shipped: dict[str, str
         case "trigger" if CREATE_TRIGGER.match(shipped.get(difference.thing, "")) and "CONSTRAINT" not in found[:30]:
             # Between DROP and CREATE, writes would not fire it.
             text = CREATE_TRIGGER.sub("CREATE OR REPLACE TRIGGER", shipped[difference.thing])
-            yield FIRST_CREATED + len(CREATED), text
+            yield REPLACED, text
         case "index" if (match := INDEX.match(shipped.get(difference.thing, ""))) and "INVALID" not in found:
             # Between DROP and CREATE, queries would not have it.
             new = f"{name[: MAX_NAME - len(NEW)]}{NEW}"
-            place = FIRST_CREATED + CREATED.index("index")
+            place = place_of(difference.thing, shipped)
             yield place, f"{match[1]} {quoted(new)}{match[2].removeprefix(f' {quoted(name)}')}"
             yield place, f"DROP INDEX CONCURRENTLY {quoted(name)};"
             yield place, f"ALTER INDEX {quoted(new)} RENAME TO {quoted(name)};"
             if f"comment on {difference.thing}" in shipped:
                 yield COMMENT, shipped[f"comment on {difference.thing}"]
-        case "function" if _key(difference) in shipped:
-            text = shipped[_key(difference)]
-            yield (
-                FIRST_CREATED + CREATED.index("function"),
-                re.sub(r"\ACREATE (FUNCTION|PROCEDURE)", r"CREATE OR REPLACE \1", text),
-            )
+        case "function" if key_of(difference.thing) in shipped:
+            place, text = place_of(key_of(difference.thing), shipped), shipped[key_of(difference.thing)]
+            if SIGNATURE.sub("", expected) != SIGNATURE.sub("", found) and "aggregate" not in expected[:9]:
+                yield BY_HAND, f"-- {difference}: drop and create it by hand"
+            else:
+                yield place, CREATE_FUNCTION.sub(r"CREATE OR REPLACE \1", text)
         case "sequence":
             yield from change_sequence(difference, quoted(name))
         case "function" | "type":
             yield BY_HAND, f"-- {difference}: restore it by hand"
         case _:
             yield from _drop(kind, name, difference)
-            yield from _create(kind, name, difference, shipped)
+            yield from create(kind, name, difference, shipped)
             if f"comment on {difference.thing}" in shipped:
                 yield COMMENT, shipped[f"comment on {difference.thing}"]

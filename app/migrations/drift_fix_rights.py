@@ -3,17 +3,18 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from app.migrations.drift_fix_created import key_of
 from app.schema.drift import Difference
 from app.schema.schema_file import quoted
 
-VIEW = re.compile("CREATE ((?:MATERIALIZED )?VIEW) ")
+VIEW = re.compile("CREATE ((?:MATERIALIZED )?VIEW|FOREIGN TABLE) ")
 OPTION = " WITH GRANT OPTION"
 GRANTABLE = 2  # level of a right: 0 none, 1 without the grant option, 2 with it
 
 
 def restore_comment(
     difference: Difference, shipped: Mapping[str, str], gone: Mapping[str, str]
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[float, str]]:
     thing = difference.thing.removeprefix("comment on ")
     kind, _, name = thing.partition(" ")
     table, _, part = name.partition(".")
@@ -21,7 +22,7 @@ def restore_comment(
         return
     if kind == "domain" and f"type {table.removeprefix('constraint ')}" in gone:
         return
-    key = f"comment on {kind} {name.partition('(')[0]}" if kind == "function" else difference.thing
+    key = f"comment on {key_of(thing)}"
     if difference.expected is not None:
         yield 50, shipped.get(key, f"-- {difference}: restore it by hand")
         return
@@ -38,12 +39,12 @@ def restore_comment(
         case "column":
             yield 50, f"COMMENT ON COLUMN {quoted(table)}.{quoted(part)} IS NULL;"
         case "function":
-            yield 50, f"COMMENT ON FUNCTION {name} IS NULL;"
+            yield 50, f"COMMENT ON ROUTINE {name} IS NULL;"
         case _:
             yield 50, f"COMMENT ON {kind.upper()} {quoted(name)} IS NULL;"
 
 
-def restore_owner(difference: Difference, gone: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+def restore_owner(difference: Difference, gone: Mapping[str, str]) -> Iterator[tuple[float, str]]:
     object_name = difference.thing.removeprefix("owner of ")
     kind, _, name = object_name.partition(" ")
     if object_name in gone or f"table {name}" in gone:
@@ -52,13 +53,13 @@ def restore_owner(difference: Difference, gone: Mapping[str, str]) -> Iterator[t
         yield 90, f"-- {difference}: restore it by hand"
         return
     owner = difference.found.rpartition(", not ")[2]
-    target = name if kind == "other" else f"{kind.upper()} {name if kind == 'function' else quoted(name)}"
+    target = name if kind == "other" else f"ROUTINE {name}" if kind == "function" else f"{kind.upper()} {quoted(name)}"
     yield 60, f"ALTER {target} OWNER TO {owner};"
 
 
 def restore_rights(
     difference: Difference, object_name: str, role: str, gone: Mapping[str, str]
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[float, str]]:
     kind, _, name = object_name.partition(" ")
     table, _, column = name.partition(".")
     if object_name in gone or f"table {table}" in gone:
@@ -68,7 +69,7 @@ def restore_rights(
         wanted = _default(kind, role)
     elif difference.found is None:
         found = _default(kind, role)
-    target = f"{kind.upper()} {name if kind == 'function' else quoted(name)}"
+    target = f"ROUTINE {name}" if kind == "function" else f"{kind.upper()} {quoted(name)}"
     if object_name.startswith("default privileges") or kind == "schema":
         yield 70, f"-- {difference}: {'revoke' if difference.expected is None else 'restore'} it by hand"
     elif role == "owner":

@@ -1,7 +1,7 @@
 """Changes of columns, tables and sequences, as statements that take them back to sql/schema.sql."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from app.migrations.drift_fix_partitions import NAME, unquoted
 from app.schema.drift import Difference
@@ -21,9 +21,17 @@ TABLE = re.compile(
 )
 
 
-def change_column(difference: Difference, table: str, column: str) -> Iterator[tuple[int, str]]:
+def change_column(
+    difference: Difference, table: str, column: str, own_types: Container[str]
+) -> Iterator[tuple[float, str]]:
     wanted, found = COLUMN.fullmatch(difference.expected or ""), COLUMN.fullmatch(difference.found or "")
-    if not wanted or not found or wanted["generated"] != found["generated"]:
+    has_expression = wanted and found and (wanted["generated"] or found["generated"])
+    if (
+        not wanted
+        or not found
+        or (has_expression and wanted["default"] != found["default"])
+        or (wanted["generated"] != found["generated"])
+    ):
         yield 90, f"-- {difference}: restore it by hand"
         return
     alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
@@ -33,7 +41,8 @@ def change_column(difference: Difference, table: str, column: str) -> Iterator[t
         yield 20, f"{alter} DROP IDENTITY;"
     if (wanted["type"], wanted["collation"]) != (found["type"], found["collation"]):
         collation = f" COLLATE {wanted['collation']}" if wanted["collation"] else ""
-        yield 21, f"{alter} TYPE {wanted['type']}{collation} USING {column}::{wanted['type']};"
+        way = "::text" if wanted["type"] in own_types else ""
+        yield 21, f"{alter} TYPE {wanted['type']}{collation} USING {column}{way}::{wanted['type']};"
     if wanted["default"] and (wanted["default"] != found["default"] or wanted["type"] != found["type"]):
         yield 22, f"{alter} SET DEFAULT {wanted['default']};"
     if wanted["required"] != found["required"] or (found["invalid"] and not wanted["invalid"]):
@@ -49,7 +58,7 @@ def change_column(difference: Difference, table: str, column: str) -> Iterator[t
             yield 41, " ".join(("SELECT", f"setval({sequence}, max({column}))", "FROM", f"{table};"))
 
 
-def change_table(difference: Difference, table: str) -> Iterator[tuple[int, str]]:
+def change_table(difference: Difference, table: str) -> Iterator[tuple[float, str]]:
     wanted, found = TABLE.fullmatch(difference.expected or ""), TABLE.fullmatch(difference.found or "")
     if not wanted or not found or wanted["rest"] != found["rest"] or wanted["kind"] != found["kind"]:
         yield 90, f"-- {difference}: restore it by hand"
@@ -61,17 +70,13 @@ def change_table(difference: Difference, table: str) -> Iterator[tuple[int, str]
         yield 25, f"{alter} {'ENABLE' if wanted['security'] else 'DISABLE'} ROW LEVEL SECURITY;"
     if wanted["forced"] != found["forced"]:
         yield 25, f"{alter} {'FORCE' if wanted['forced'] else 'NO FORCE'} ROW LEVEL SECURITY;"
-    if wanted["identity"] != found["identity"]:
-        how = {None: "DEFAULT", "f": "FULL", "n": "NOTHING"}.get(wanted["identity"])
-        if how:
-            yield 25, f"{alter} REPLICA IDENTITY {how};"
-        else:
-            yield 90, f"-- {difference}: set REPLICA IDENTITY by hand"
+    if wanted["identity"] != found["identity"] and wanted["identity"] != "i":  # which its index sets
+        yield 25, f"{alter} REPLICA IDENTITY {'FULL' if wanted['identity'] else 'DEFAULT'};"
     for key, prefix in (("options", ""), ("toast", "toast.")):
         yield from ((25, text) for text in _options(alter, wanted[key], found[key], " ", prefix))
 
 
-def change_sequence(difference: Difference, name: str) -> Iterator[tuple[int, str]]:
+def change_sequence(difference: Difference, name: str) -> Iterator[tuple[float, str]]:
     pattern = re.compile(
         r"as (?P<type>.+?), start (?P<start>-?\d+), increment (?P<step>-?\d+), from (?P<low>-?\d+) to (?P<high>-?\d+), "
         r"cache (?P<cache>\d+)(?P<cycle>, cycle)?(?:, owned by (?P<owner>.+))?"
@@ -80,6 +85,8 @@ def change_sequence(difference: Difference, name: str) -> Iterator[tuple[int, st
         owned = OWNER.fullmatch(f"owned by {wanted['owner']}") if difference.found else None
         lost = owned and "owned by" not in (difference.found or "")
         owner = f" OWNED BY {owned['table']}.{quoted(owned['column'])}" if owned and lost else ""
+        if not wanted["owner"] and "owned by" in (difference.found or ""):
+            owner = " OWNED BY NONE"
         yield (
             25,
             f"ALTER SEQUENCE {name} AS {wanted['type']} START {wanted['start']} INCREMENT {wanted['step']} "
@@ -97,7 +104,7 @@ def _options(alter: str, wanted: str | None, found: str | None, separator: str, 
         yield f"{alter} SET ({', '.join(f'{prefix}{name} = {new[name]}' for name in changed)});"
 
 
-def change_column_setting(difference: Difference, gone: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+def change_column_setting(difference: Difference, gone: Mapping[str, str]) -> Iterator[tuple[float, str]]:
     setting, _, name = difference.thing.partition(" of ")
     table, _, column = name.partition(".")
     whole, _, number = name.rpartition(".")  # of an index
