@@ -113,7 +113,12 @@ class LockingBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
                         ledger.finish(self.connection, self._waited, self.known.digests())
             except (BadMigration, CycleError, MigrationConflict, KeyError, UnicodeError) as error:  # of the files
                 self.known.reject_faults()
-                raise CommandError(f"a migration cannot be read: {error!r}.") from error
+                # The repr of a UnicodeError has the bytes of the whole file. The files themselves are in UTF-8.
+                is_locale = isinstance(error, UnicodeError)
+                raise CommandError(
+                    f"a migration cannot be read: {error if is_locale else repr(error)}.",
+                    "choose a locale with UTF-8, such as LC_ALL=C.UTF-8" if is_locale else None,
+                ) from error
             except InvalidArgument as error:  # of -r
                 raise UsageError(str(error), "list the migrations: yoyo list") from error
             except LockNotAvailable as error:  # outside a migration, such as when rows are counted

@@ -163,3 +163,16 @@ def test_a_circle_of_dependencies_is_one_message(
 
     assert done.returncode == 1
     assert re.search(r"error: nothing was done:\n  .*000[12]_create_[ab].sql:1: depends on ", done.stderr)
+
+
+def test_a_file_that_the_locale_cannot_read_is_told_in_one_line(database: str) -> None:
+    """The error of Python has the bytes of the whole file."""
+    variables = environment(DATABASE_URL=database, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+
+    # Python reads these variables when it starts.
+    done = subprocess.run([BIN / "yoyo", "list"], cwd=ROOT, env=variables, capture_output=True, encoding="utf-8")
+
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: a migration cannot be read: 'ascii' codec can't decode byte 0xc3")
+    assert len(done.stderr) < 300
+    assert done.stderr.endswith("hint: choose a locale with UTF-8, such as LC_ALL=C.UTF-8\n")
