@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -33,6 +33,7 @@ CHECKS = "consistency_*.sql"  # in sql/review/: each returns the faults that it 
 EXAMPLES = 2  # of each query that reads, which the trial compares before and after
 NUMBER = re.compile(r"[0-9]+")
 NO_EARLIER = 2**63 - 1  # rows of which a check computes one again: it then takes only those of a time
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)  # no row is written since
 CHECKED_ROWS = 5_000  # earlier rows that a check computes again
 CANCELED = "57014"  # SQLSTATE of a query that took longer than its limit
 NOT_THERE = ("42P01", "42883", "42703", "42704")  # a table, function, column or type does not exist (yet)
@@ -334,32 +335,53 @@ class _Check:
         The key of a fault is its text without numbers: a fault of before is the same fault with more rows. The key of a
         check is its name if the schema does not have what it reads, which can have several messages.
         """
-        paths = _checks()
-        if not paths:
+        if not _checks():
             return None
-        connection = self._connection
-        found: dict[str, str] = {}
-        with connection.transaction(force_rollback=True):
-            if self._role:
-                connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self._role)))
-            self.has_written = False
-            for call in self._writes:
-                try:
-                    with connection.transaction():
-                        connection.execute(f"PREPARE checked AS {call.text}".encode())
-                        done = connection.execute(f"EXECUTE checked ({call.arguments})".encode())
-                        connection.execute(AT_COMMIT)
-                        self.has_written = self.has_written or done.rowcount > 0
-                except psycopg.Error:  # `_ask` tells of it
-                    pass
-                connection.execute("DEALLOCATE ALL")
-            connection.execute("RESET ROLE")
-            for path in paths:
-                found |= self._run(path, self._one_in, self._since)
-            [now] = connection.execute("SELECT now()").fetchone() or [self._since]
-            new = [self._run(path, NO_EARLIER, now) for path in paths] if found else []
-            self.of_new_rows = {key for faults in new for key in faults}
+        with self._connection.transaction(force_rollback=True):
+            self.has_written = self._write(self._writes)
+            found = self._find(self._one_in, self._since)
+            new = self._find_new() if found else {}
+        self.of_new_rows = self._of_writes(new) if new else set()
         return found
+
+    def _of_writes(self, new: dict[str, str]) -> set[str]:
+        """Return the keys of the faults that writes make. Other rows have another one, or an inserted row has it, too.
+
+        An update can keep a fault of an earlier row: one of another column, which no trigger reads.
+        """
+        with self._connection.transaction(force_rollback=True):
+            earlier = self._find(self._one_in, NEVER)
+        with self._connection.transaction(force_rollback=True):
+            self._write([call for call in self._writes if call.kind == "insert"])
+            inserted = self._find_new()
+        return (new.keys() - earlier.keys()) | inserted.keys()
+
+    def _write(self, calls: Sequence[Call]) -> bool:
+        """Send the calls as the service, and return whether they wrote a row."""
+        connection = self._connection
+        has_written = False
+        if self._role:
+            connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self._role)))
+        for call in calls:
+            try:
+                with connection.transaction():
+                    connection.execute(f"PREPARE checked AS {call.text}".encode())
+                    done = connection.execute(f"EXECUTE checked ({call.arguments})".encode())
+                    connection.execute(AT_COMMIT)
+                    has_written = has_written or done.rowcount > 0
+            except psycopg.Error:  # `_ask` tells of it
+                pass
+            connection.execute("DEALLOCATE ALL")
+        connection.execute("RESET ROLE")
+        return has_written
+
+    def _find(self, one_in: int, since: datetime) -> dict[str, str]:
+        return {key: fault for path in _checks() for key, fault in self._run(path, one_in, since).items()}
+
+    def _find_new(self) -> dict[str, str]:
+        """Return the faults of the rows that this transaction has written."""
+        [now] = self._connection.execute("SELECT now()").fetchone() or [self._since]
+        return self._find(NO_EARLIER, now)
 
     def _run(self, path: Path, one_in: int, since: datetime) -> dict[str, str]:
         try:

@@ -154,7 +154,11 @@ def test_writes_that_wait_in_one_queue_are_unsafe(tried: Try) -> None:
     assert f"unsafe: as images_app, {queued} of another session commits, also for another row" in reasons(part)
 
 
-def test_a_function_that_a_comment_allows_to_give_other_results_needs_care(tried: Try) -> None:
+def test_a_function_that_a_comment_allows_to_give_other_results_needs_care(
+    tried: Try, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the queries changes a column of an earlier row that has no words. So its words stay as they are."""
+    monkeypatch.setattr(reviews, "FEW", reviews.FEW | {"forget_locations"})
     part = tried(
         "CREATE OR REPLACE FUNCTION images_word_document(title text, description text, filename text, tags text[], "
         "content_type text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE "
