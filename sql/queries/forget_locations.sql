@@ -18,9 +18,8 @@ forgotten AS (
     SET
         location = NULL,
         updated_at = GREATEST(clock_timestamp(), images.updated_at + interval '1 microsecond')
-    FROM page
-    WHERE images.id = page.id
-        AND page.location IS NOT NULL
+    -- Not a join: of an unknown number of rows, PostgreSQL 15 and 16 expect so many that they would read the whole table.
+    WHERE id = ANY (ARRAY(SELECT page.id FROM page WHERE page.location IS NOT NULL))
     RETURNING images.id
 )
 

@@ -77,5 +77,7 @@ WHERE relnamespace = quote_ident(current_schema())::regnamespace
     AND relkind IN ('r', 'p', 'm')
     AND relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', '_yoyo_ledger', 'yoyo_lock')
     AND relname NOT LIKE '\_yoyo\_ledger\_%'
-    AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e'
+    )
 ORDER BY relname;
