@@ -66,7 +66,7 @@ PINNED = {
     "find_known": ({"images_pkey", "images_content_sha256_key"}, 3, 20),
     "find_token": (set(), 1, IN_FUNCTION),
     "forget_locations": ({NEWEST, "images_pkey"}, 80, 600),
-    "get_attributes": ({"images_pkey"}, 1, 5),
+    "get_attributes": ({"images_pkey"}, 1, 6),  # one for the old version of the row that forget_locations left
     "get_content": ({"images_pkey", "content_checks_fault_idx", "content_checks_pkey"}, 1, 10),
     "get_image": ({"images_pkey"}, 1, 5),
     "get_image_by_sha256": ({"images_content_sha256_key"}, 1, 6),
