@@ -60,6 +60,14 @@ def png_colors(data: Data) -> dict[bytes, bytes]:
     return chunks
 
 
+def png_profile(data: Data) -> bytes:
+    """Return the color profile of a PNG, or nothing if there is none or it is damaged."""
+    _, _, packed = png_colors(data).get(b"iCCP", b"").partition(b"\0\0")
+    with suppress(zlib.error):
+        return zlib.decompressobj().decompress(packed, MAX_PROFILE)
+    return b""
+
+
 def png_metadata(data: Data) -> dict[str, bytes]:
     """Return the blocks of metadata that libvips does not read: exif, xmp, iptc. They may be behind the pixels.
 

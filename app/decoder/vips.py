@@ -332,6 +332,16 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
     except pyvips.Error as error:
         raise broken(error, content) from None
     require_pixels(*_size(image, content), max_pixels)
+    if image.get("vips-loader") == "pngload_source" and image.bands < 3 and not image.get_typeof("icc-profile-data"):
+        return _with_profile(image, content)
+    return image
+
+
+def _with_profile(image: pyvips.Image, content: Data) -> pyvips.Image:
+    """Return a gray PNG with its color profile, which libvips does not read."""
+    if profile := headers.png_profile(content):
+        image = image.copy()
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return image
 
 

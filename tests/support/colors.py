@@ -133,16 +133,32 @@ def version_4() -> bytes:
         x, y, z = ((0.9965 * light / full + 0.0035) ** (1 / 3) for light, full in zip(xyz, white, strict=True))
         lab = (116 * y - 16) * 652.8, (500 * (x - y) + 128) * 256, (200 * (y - z) + 128) * 256
         table += struct.pack(">HHH", *(min(65_535, max(0, round(value))) for value in lab))
-    name = "v4".encode("utf-16-be")
-    text = b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(name), 28) + name
-    tags = {b"desc": text, b"cprt": text, b"wtpt": b"XYZ \0\0\0\0" + fixed(*white)}
+    tags = _named("v4") | {b"wtpt": b"XYZ \0\0\0\0" + fixed(*white)}
     tags[b"A2B0"] = table + struct.pack(">HH", 0, 65_535) * 3
+    return _profile(b"RGB ", b"Lab ", tags)
+
+
+def gray() -> bytes:
+    """Return a color profile of gray, with gamma 1.5."""
+    white = b"XYZ \0\0\0\0" + fixed(0.9642, 1.0, 0.8249)
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, 0x0180)
+    return _profile(b"GRAY", b"XYZ ", _named("gray") | {b"wtpt": white, b"kTRC": curve})
+
+
+def _named(title: str) -> dict[bytes, bytes]:
+    name = title.encode("utf-16-be")
+    text = b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(name), 28) + name
+    return {b"desc": text, b"cprt": text}
+
+
+def _profile(colors: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """Return a color profile of version 4, of a screen."""
     index, body, at = b"", b"", 132 + 12 * len(tags)
     for tag, content in tags.items():
         index += tag + struct.pack(">II", at + len(body), len(content))
         body += content + bytes(-len(content) % 4)
-    head = struct.pack(">I4sI4s4s4s", at + len(body), b"test", 0x0420_0000, b"mntr", b"RGB ", b"Lab ") + bytes(12)
-    head += b"acsp" + bytes(28) + fixed(*white)
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"test", 0x0420_0000, b"mntr", colors, connection) + bytes(12)
+    head += b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + index + body
 
 
@@ -172,8 +188,8 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "jpeg-cut-profile": lambda: encoded("JPEG", icc_profile=SRGB[:300]),
     "jpeg-version-4-profile": lambda: encoded("JPEG", icc_profile=version_4()),
     "bmp-wide-profile": lambda: bmp(wide()),
-    "bmp-broken-profile": lambda: bmp(BROKEN),
     "jpeg-gray": lambda: encoded("JPEG", BASE.convert("L")),
+    "jpeg-gray-profile": lambda: encoded("JPEG", BASE.convert("L"), icc_profile=gray()),
     "jpeg-gray-rgb-profile": lambda: encoded("JPEG", BASE.convert("L"), icc_profile=SRGB),
     "jpeg-inks": inks,
     "jpeg-inks-profile": lambda: bytes(vips().icc_transform("cmyk", input_profile="srgb").jpegsave_buffer(Q=95)),
@@ -204,6 +220,10 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "png-cicp-hlg": lambda: png(cicp(9, 18)),
     "png-cicp-before-profile": lambda: png(cicp(12, 13), chunk(b"iCCP", b"x\0\0" + zlib.compress(SRGB))),
     "png-gray-gamma": lambda: png(gamma(1.0), image=BASE.convert("L")),
+    "png-gray-profile": lambda: encoded("PNG", BASE.convert("L"), icc_profile=gray()),
+    "png-gray-alpha-profile": lambda: encoded("PNG", ALPHA.convert("LA"), icc_profile=gray()),
+    "png-gray-rgb-profile": lambda: encoded("PNG", BASE.convert("L"), icc_profile=wide()),
+    "png-gray-broken-profile": lambda: encoded("PNG", BASE.convert("L"), icc_profile=BROKEN),
     "png-gray-alpha": lambda: encoded("PNG", ALPHA.convert("LA")),
     "png-alpha-gamma": lambda: png(gamma(1.0), image=ALPHA),
     "png-palette-gamma": lambda: png(gamma(1.0), image=BASE.quantize(64)),
@@ -234,6 +254,7 @@ SHOWN: dict[str, Callable[[], bytes]] = {
 
 # Files that Chromium does not show. The picture is the same as that of an ordinary PNG.
 NOT_SHOWN: dict[str, Callable[[], bytes]] = {
+    "bmp-broken-profile": lambda: bmp(BROKEN),
     "avif-broken-profile": lambda: encoded("AVIF", icc_profile=BROKEN),
     "tiff": lambda: encoded("TIFF"),
     "tiff-broken-profile": lambda: encoded("TIFF", icc_profile=BROKEN),
