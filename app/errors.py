@@ -57,6 +57,13 @@ class WrongSettingsError(UsageError):
         self.errors = errors
 
 
+def place_of(host: str | None, port: str | int | None) -> str:
+    """Return the socket of a PostgreSQL, or its host and port."""
+    port = port or 5432
+    is_folder = host and host.startswith("/")
+    return f"{host}/.s.PGSQL.{port}" if is_folder else f"{host or 'localhost'}:{port}"
+
+
 class CannotConnectError(CommandError):
     """PostgreSQL cannot be reached: one wording for every command and both drivers.
 
@@ -64,9 +71,7 @@ class CannotConnectError(CommandError):
     """
 
     def __init__(self, host: str | None, port: str | int | None, setting: str, error: BaseException) -> None:
-        port = port or 5432
-        is_folder = host and host.startswith("/")
-        self.place = f"{host}/.s.PGSQL.{port}" if is_folder else f"{host or 'localhost'}:{port}"
+        self.place = place_of(host, port)
         super().__init__(f"cannot connect to PostgreSQL at {self.place} ({setting}): {connection_reason(error)}.")
 
 

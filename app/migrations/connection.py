@@ -15,6 +15,7 @@ from yoyo.utils import change_param_style
 
 from app.embedded_postgres import connectable, owner_url
 from app.errors import CannotConnectError, CommandError
+from app.migrations.silence import ListeningConnection
 from app.project import current
 from app.schema.statements import statement
 from app.settings import Settings
@@ -66,24 +67,25 @@ READ_ONLY_HINT = (
 Connection = psycopg.Connection[TupleRow]
 
 
-def open_connection(settings: Settings) -> Connection:
+def open_connection(settings: Settings) -> ListeningConnection:
     """Connect to MIGRATION_DATABASE_URL, or to DATABASE_URL if that is not set: see open_url."""
     return open_url(owner_url(settings))
 
 
-def open_url(url: str) -> Connection:
+def open_url(url: str) -> ListeningConnection:
     """Connect to a libpq URL without time-outs.
 
-    A pooler rejects options. Then connect without them: some commands only read, and work. Raises psycopg.Error.
+    A pooler rejects options. Then connect without them: some commands only read, and work. Raises psycopg.Error, and
+    CommandError if PostgreSQL is silent.
     """
     found = parameters(url)
     options = f"{session_options(found)} {WITHOUT_TIME_OUTS}".lstrip()
     try:
-        connection = psycopg.connect(autocommit=True, **found | {"options": options})
+        connection = ListeningConnection.connect(autocommit=True, **found | {"options": options})
     except psycopg.OperationalError as error:
         if "startup parameter" not in str(error):
             raise
-        return psycopg.connect(autocommit=True, **found)
+        return ListeningConnection.connect(autocommit=True, **found)
     if connection.info.server_version < HAS_TRANSACTION_TIMEOUT:
         return connection
     try:
@@ -91,7 +93,7 @@ def open_url(url: str) -> Connection:
     except psycopg.OperationalError:
         connection.close()
         options += " -c transaction_timeout=0"
-        return psycopg.connect(autocommit=True, **found | {"options": options})
+        return ListeningConnection.connect(autocommit=True, **found | {"options": options})
     return connection
 
 
@@ -106,7 +108,7 @@ def session_options(parameters: Mapping[str, Any]) -> str:
     return str(parameters.get("options") or os.environ.get("PGOPTIONS", ""))
 
 
-def connect(settings: Settings) -> Connection:
+def connect(settings: Settings) -> ListeningConnection:
     """Connect as `open_connection` does. Raises CannotConnectError."""
     try:
         return open_connection(settings)
@@ -157,9 +159,10 @@ def _source(settings: Settings, *, as_owner: bool) -> tuple[list[str], dict[str,
 def reading(settings: Settings) -> Iterator[Connection]:
     """Connect, and begin a transaction that only reads, with the limits of limit_reading.sql.
 
-    Raises CannotConnectError, or psycopg.Error.
+    Raises CannotConnectError, psycopg.Error, or CommandError if PostgreSQL is silent.
     """
     connection = connect(settings)
+    connection.is_limited = True
     connection.autocommit = False
     connection.read_only = True
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 
-from app.errors import OutputError, connection_reason
+from app.errors import CommandError, OutputError, connection_reason
 from app.migrations import lock
 from app.migrations.connection import Connection, open_connection, run
 from app.migrations.output import Output
@@ -83,6 +83,8 @@ class Watch:
             self._failure = connection_reason(error)
         except OutputError:  # it comes from stdout, and the migration will get it too
             return
+        except CommandError as error:  # PostgreSQL is silent
+            self._failure = error.message.rstrip(".")
 
     def _look_through(self, connection: Connection) -> None:
         with ExitStack() as shown:

@@ -1,0 +1,142 @@
+"""PostgreSQL that accepts connections and never answers: commands that read end, with the place and what to do."""
+
+import re
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from app.cli.main import run
+from app.errors import CommandError
+from app.migrations import silence, yoyo_command
+from app.migrations.connection import open_url
+from app.settings import ROOT
+from tests.conftest import backend_on
+from tests.support.cluster import Mortal, migrated
+from tests.support.waiting import wait_until
+
+READY = b"Z\x00\x00\x00\x05I"  # the message with which the server asks for the first statement
+COMMANDS = ["status", "plan", "drift", "verify", "backfill status"]
+
+
+@pytest.fixture
+def silent(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a server that accepts each connection, and does not answer its first statement."""
+    monkeypatch.setattr(silence, "LIMIT", 0.3)
+    place = conninfo_to_dict(database)
+    kept: list[socket.socket] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / ".s.PGSQL.5432"))
+        listener.listen()
+        thread = threading.Thread(target=_greet, args=[listener, f"{place['host']}/.s.PGSQL.5432", kept])
+        thread.start()
+        yield f"postgresql://{place['user']}@/{place['dbname']}?host={quote(str(tmp_path), safe='')}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for each in kept:
+        each.close()
+
+
+def _greet(listener: socket.socket, server: str, kept: list[socket.socket]) -> None:
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        upstream = socket.socket(socket.AF_UNIX)
+        upstream.connect(server)
+        kept += [client, upstream]
+        upstream.sendall(client.recv(10_000))
+        greeting = b""
+        while READY not in greeting:
+            greeting += upstream.recv(10_000)
+        client.sendall(greeting)
+
+
+def _assert_told(said: str, place: str) -> None:
+    words = r"error: PostgreSQL at (.*) accepted the connection, but has not answered for \d+ s\.\nhint: (.*)\n"
+    found = re.fullmatch(words, said)
+    assert found, said
+    assert found[1] == place
+    assert found[2] == silence.HINT
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_reading_command_ends_if_postgresql_is_silent(
+    command: str, silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", silent)
+
+    assert run(["schema", *command.split()]) == 3
+
+    _assert_told(capfd.readouterr().err, f"{tmp_path}/.s.PGSQL.5432")
+
+
+def test_yoyo_list_ends_if_postgresql_is_silent(
+    silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", silent)
+    monkeypatch.setattr(sys, "argv", ["yoyo", "list"])
+    monkeypatch.chdir(ROOT)
+
+    with pytest.raises(SystemExit) as ended:
+        yoyo_command.main()
+
+    assert ended.value.code == 3
+    _assert_told(capfd.readouterr().err, f"{tmp_path}/.s.PGSQL.5432")
+
+
+def test_a_statement_ends_if_the_server_is_frozen(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "LIMIT", 0.3)
+    monkeypatch.setattr(silence, "PROBE_TIMEOUT", 2)
+    server: Mortal = migrated(memory / "frozen" / "data")
+    try:
+        connection = open_url(server.url("images"))
+
+        with server.frozen(), pytest.raises(CommandError, match="accepted the connection, but has not answered"):
+            connection.execute("SELECT 1")
+
+        assert connection.closed
+    finally:
+        server.leave()
+
+
+def test_a_statement_may_take_longer_if_the_server_answers_others(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "LIMIT", 0.2)
+    answers: list[bool] = []
+    ask = silence.ListeningConnection._answers_another
+
+    def counted(connection: silence.ListeningConnection) -> bool:
+        answers.append(ask(connection))
+        return answers[-1]
+
+    monkeypatch.setattr(silence.ListeningConnection, "_answers_another", counted)
+    with psycopg.connect(database, autocommit=True) as holder, open_url(database) as connection:
+        holder.execute("SELECT pg_advisory_lock(1)")
+        waiting = threading.Thread(target=connection.execute, args=["SELECT pg_advisory_lock(1)"])
+        waiting.start()
+        try:
+            wait_until(lambda: len(answers) >= 2)
+        finally:
+            holder.execute("SELECT pg_advisory_unlock(1)")
+            waiting.join()
+
+        assert all(answers)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_migrator_that_writes_is_patient(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with backend_on(database) as backend:
+        backend._hold()
+        monkeypatch.setattr(silence, "LIMIT", 0.2)
+        monkeypatch.setattr(silence.ListeningConnection, "_answers_another", lambda connection: False)
+
+        assert backend.connection.execute("SELECT pg_sleep(1), 1").fetchone()[1] == 1
