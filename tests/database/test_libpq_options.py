@@ -124,8 +124,8 @@ def test_a_promise_of_security_is_kept_or_rejected(option: str, variable: str, d
         done = forked.run(environment(DATABASE_URL=url, **variables, **own), "images", "wait")
 
         assert done.returncode == 3
-        shown = f"{variable} ({name})" if own else name
-        assert f"(DATABASE_URL): the service cannot use {shown}: use sslmode=verify-full" in done.stderr
+        source, shown = (f"DATABASE_URL, {variable}", f"{variable} ({name})") if own else ("DATABASE_URL", name)
+        assert f"({source}): the service cannot use {shown}: use sslmode=verify-full" in done.stderr
         assert done.stderr.count("\n") == 1
 
 
