@@ -12,10 +12,10 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from app.errors import CommandError, ExitCode
-from app.migrations.connection import OWNER_HINT, Connection, run
+from app.migrations.connection import Connection, run
 from app.migrations.name_conflicts import cascades, gone_names, named_in, narrowed_tables, parts_of, taken_names
 from app.migrations.needed_rights import signature
-from app.migrations.rights import lacking_rights
+from app.migrations.rights import hint_for_lacking, lacking_rights
 from app.schema.headers import directives
 from app.schema.statements import split_statements
 
@@ -54,7 +54,7 @@ def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback:
     if lacking := [f"{place}: {reason}" for place, reason in lacking_rights(connection, files)]:
         raise CommandError(
             "\n  ".join(["nothing was done, because the role of the migrator lacks rights:", *lacking]),
-            OWNER_HINT,
+            hint_for_lacking(lacking),
             ExitCode.ACTION_NEEDED,
         )
     reject_dependents(connection, paths, rollback=rollback)

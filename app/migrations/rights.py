@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from app.migrations.connection import Connection, run
+from app.migrations.connection import OWNER_HINT, Connection, run
 from app.migrations.name_conflicts import cascades, gone_names
 from app.migrations.needed_rights import called, changed, granted, made_in, of_database, roles, schemas, used
 from app.schema.statements import split_statements
@@ -17,6 +17,11 @@ from app.schema.statements import split_statements
 GIVES = re.compile(r"\b(OWNER\s+TO|REASSIGN|SET\s+(LOCAL\s+|SESSION\s+)?ROLE)\b", re.IGNORECASE)
 CHANGES_ROLE = {"role", "session_authorization", "search_path"}
 RIGHTS_ON_ROLES = {"SET": "may not become", "USAGE": "is no member of", "ADMIN": "may not grant or revoke"}
+NO_FORCE = "NO FORCE ROW LEVEL SECURITY"
+NO_FORCE_HINT = (
+    "run that ALTER TABLE, run the command again, and then force row security again. "
+    "Or migrate as a role with BYPASSRLS: set MIGRATION_DATABASE_URL, or MIGRATION_ROLE"
+)
 VALUES = re.compile(r"INSERT\s+INTO\s+[\w.\"]+\s*(\([^()]*\))?\s*VALUES\b", re.IGNORECASE)
 
 
@@ -48,6 +53,11 @@ def lacking_rights(connection: Connection, files: Iterable[Path]) -> Iterator[tu
             free |= set(gone_names(node)) | {name for _, name, _ in granted(node)}
 
 
+def hint_for_lacking(reasons: Iterable[str]) -> str:
+    """Return what to do about these reasons of lacking_rights(). Forced row security filters for the owner too."""
+    return ". ".join(dict.fromkeys(NO_FORCE_HINT if NO_FORCE in reason else OWNER_HINT for reason in reasons))
+
+
 def _may_change_rights(node: Any) -> bool:
     from pglast import ast
 
@@ -70,8 +80,9 @@ def _reasons(connection: Connection, node: Any, free: set[str]) -> Iterator[str]
         row = run(connection, "find_unusable", name=table, right=right).fetchone()
         if row and not _is_free(table, free):
             lacks = f"{row[0]} belongs to {row[1]}, and this role lacks the right {right.replace(', ', ' or ')}"
-            filters = f"row security would filter {row[0]}: first ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"
-            yield filters if row[2] else lacks
+            filters = f"row security would filter {row[0]}"
+            way = f": first ALTER TABLE {table} {NO_FORCE}" if row[3] else f", which belongs to {row[1]}"
+            yield filters + way if row[2] else lacks
     for kind, name, is_of_columns in granted(node):
         row = run(connection, "find_ungrantable", kind=kind, name=name, is_of_columns=is_of_columns).fetchone()
         if row and not _is_free(name, free):

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from yoyo import read_migrations
 
 from app.errors import CommandError
-from app.migrations.rights import lacking_rights
+from app.migrations.connection import OWNER_HINT
+from app.migrations.rights import hint_for_lacking, lacking_rights
 from app.plan.plan import make_plan
 from app.plan.verdict import verdict_of
 from app.settings import Settings
@@ -243,6 +244,21 @@ def test_it_says_what_postgresql_says(mover: str, tmp_path: Path) -> None:
             reasons = list(lacking_rights(connection, [file]))
 
             assert (sql, not reasons) == (sql, accepted), reasons
+
+
+def test_row_security_of_another_owner_names_it(mover: str, empty_database: str, tmp_path: Path) -> None:
+    """NO FORCE would not help: row security filters all roles but the owner's."""
+    file = tmp_path / "0002_change_rows.sql"
+    file.write_text("UPDATE hidden SET n = 1;\n")
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("CREATE TABLE hidden (n int); GRANT SELECT, UPDATE ON hidden TO mover")
+        connection.execute("ALTER TABLE hidden OWNER TO keeper; ALTER TABLE hidden ENABLE ROW LEVEL SECURITY")
+
+    with psycopg.connect(mover) as connection:
+        [(place, reason)] = lacking_rights(connection, [file])
+
+    assert reason == "row security would filter table hidden, which belongs to keeper"
+    assert hint_for_lacking([f"{place}: {reason}"]) == OWNER_HINT
 
 
 def test_nothing_is_applied_if_a_later_migration_needs_another_owner(mover: str, tmp_path: Path) -> None:

@@ -330,6 +330,8 @@ def test_a_backfill_does_not_skip_rows_that_row_security_hides(owned: str, datab
         assert done.returncode == 1
         assert "error: nothing was done" in done.stderr
         assert 'row security would filter table images: first ALTER TABLE "images" NO FORCE ROW LEVEL' in done.stderr
+        assert "hint: run that ALTER TABLE, run the command again, and then force row security again. " in done.stderr
+        assert "the role that owns the schema" not in done.stderr
         connection.execute(
             "ALTER TABLE images NO FORCE ROW LEVEL SECURITY; ALTER TABLE images DISABLE ROW LEVEL SECURITY"
         )
