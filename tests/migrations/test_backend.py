@@ -234,7 +234,7 @@ def test_an_interruption_is_not_lost_while_a_message_is_printed(
     empty_database: str, tmp_path: Path, interruption: signal.Signals
 ) -> None:
     """The migrator waits in the middle of a message until its stderr is read. The statement would run for an hour."""
-    talk = "FOR n IN 1..100000 LOOP RAISE NOTICE '%', repeat('x', 400); END LOOP;"
+    talk = "FOR n IN 1..5000 LOOP RAISE NOTICE '%', repeat('x', 400); END LOOP;"
     (tmp_path / "0001_talk.sql").write_text(f"DO $$ BEGIN {talk} PERFORM pg_sleep(3600); END $$;\n")
     (tmp_path / "0001_talk.rollback.sql").write_text("-- loses: nothing\n\nSELECT 1;\n")
     command = [str(BIN / "yoyo"), "apply", str(tmp_path)]
