@@ -41,6 +41,7 @@ from app.lint.objects import (
     column_of,
     constraints_of,
     index_of_constraint,
+    key_of,
     routine_of,
     trigger_of,
 )
@@ -266,8 +267,8 @@ class Catalog:
         if kind is None or table not in self.tables:
             return
         columns = columns or constraint_columns(node)
-        if node.indexname in self.indexes:
-            columns = self.indexes[node.indexname].columns
+        used = self.indexes.get(node.indexname or "")
+        columns = used.columns if used else columns
         short = table.rpartition(".")[2]
         stem = "_".join(
             [short, *columns, kind] if kind != "pkey" and (kind != "check" or len(columns) == 1) else [short, kind]
@@ -284,7 +285,8 @@ class Catalog:
         if kind in {"pkey", "key", "excl"}:
             if node.indexname:
                 self.indexes.pop(node.indexname, None)
-            self.indexes[name] = index_of_constraint(node, name, table, columns, created_by)
+            own = index_of_constraint(node, name, table, columns, created_by)
+            self.indexes[name] = replace(used, name=name, can_wait=own.can_wait, created_by=created_by) if used else own
         for column in columns if kind in {"pkey", "not_null"} and valid else ():
             self._change(table, column, not_null=True)
 
@@ -310,6 +312,10 @@ class Catalog:
                 node.whereClause,
                 frozenset(qualified_name(each.opclass) for each in node.indexParams or () if each.opclass),
                 tablespace=node.tableSpace or DEFAULT_SPACE,
+                keys=tuple(map(key_of, node.indexParams or ())),
+                included=frozenset(each.name or "" for each in node.indexIncludingParams or ()),
+                method=node.accessMethod or "btree",
+                same_nulls=bool(node.nulls_not_distinct),
             )
 
     def alter(self, table: str, command: Any, created_by: str) -> None:

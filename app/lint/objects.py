@@ -4,7 +4,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pglast.enums import ConstrType, FunctionParameterMode
+from pglast.enums import ConstrType, FunctionParameterMode, SortByDir, SortByNulls
 
 from app.lint.nodes import (
     SERIALS,
@@ -53,6 +53,17 @@ class Constraint:
 
 
 @dataclass(frozen=True)
+class Key:
+    """What an index says of one of its columns, beside the name."""
+
+    expression: Any = None  # a node
+    collation: str = ""  # "": that of the column
+    operators: str = ""  # the operator class, "": that of the type
+    is_descending: bool = False
+    is_nulls_first: bool = False
+
+
+@dataclass(frozen=True)
 class Index:
     """Index of a table."""
 
@@ -68,6 +79,10 @@ class Index:
     operators: frozenset[str] = frozenset()  # operator classes that the statement names
     can_wait: bool = False  # of a DEFERRABLE constraint
     tablespace: str = DEFAULT_SPACE
+    keys: tuple[Key, ...] = ()  # none: plain columns in ascending order
+    included: frozenset[str] = frozenset()  # columns in INCLUDE
+    method: str = "btree"
+    same_nulls: bool = False  # NULLS NOT DISTINCT
 
     def implied_by(self, conditions: list[Any]) -> bool:
         """Return whether the conditions of a statement are those of the predicate, and perhaps more."""
@@ -138,10 +153,33 @@ class Policy(NamedTuple):
 
 def index_of_constraint(node: Any, name: str, table: str, columns: tuple[str, ...], created_by: str) -> Index:
     """Return the index of a unique, primary key or EXCLUDE constraint."""
-    is_unique = node.contype != ConstrType.CONSTR_EXCLUSION
-    is_deferrable = bool(node.deferrable)
-    own = frozenset(columns)
-    return Index(name, table, columns, own, is_unique, True, created_by=created_by, can_wait=is_deferrable)
+    included = frozenset(each.sval for each in node.including or ())
+    return Index(
+        name,
+        table,
+        columns,
+        frozenset(columns) | included,
+        node.contype != ConstrType.CONSTR_EXCLUSION,
+        True,
+        created_by=created_by,
+        can_wait=bool(node.deferrable),
+        included=included,
+        method=node.access_method or "btree",
+        same_nulls=bool(node.nulls_not_distinct),
+    )
+
+
+def key_of(part: Any) -> Key:
+    """Return what a CREATE INDEX says of one of its columns or expressions."""
+    is_descending = part.ordering == SortByDir.SORTBY_DESC
+    is_default = part.nulls_ordering == SortByNulls.SORTBY_NULLS_DEFAULT
+    return Key(
+        part.expr,
+        qualified_name(part.collation),
+        qualified_name(part.opclass),
+        is_descending,
+        is_descending if is_default else part.nulls_ordering == SortByNulls.SORTBY_NULLS_FIRST,
+    )
 
 
 def constraints_of(column: Any) -> list[Any]:

@@ -12,20 +12,17 @@ from app.lint import costs, routines
 from app.lint.catalog import ROUTINES, Catalog
 from app.lint.definition_rules import rejected
 from app.lint.findings import Fault, Faults
+from app.lint.index_drop_rules import drop_index, drop_unique_index
 from app.lint.nodes import RELATIONS, dropped_names, qualified_name, relation_name, type_of, walk
-from app.lint.objects import Column, Index, Table
+from app.lint.objects import Column, Table
 from app.lint.parser import Statement
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import Dropped, MigrationState
+from app.lint.usage import subject
 from app.lint.views import types_of, view_of
 
 TYPES = {ObjectType.OBJECT_TYPE, ObjectType.OBJECT_DOMAIN}
 CASCADE = "CASCADE also drops dependent objects, which differ from database to database"
-
-
-def _queries(names: list[str], verb: str) -> str:
-    """Return the queries as the subject of a verb in the singular: "a uses", or "a, b use"."""
-    return f"{', '.join(names)} {verb if len(names) == 1 else verb.removesuffix('s')}"
 
 
 def release_faults(state: MigrationState, statement: Statement) -> Faults:
@@ -69,7 +66,7 @@ def _replace_view(state: MigrationState, statement: Statement, name: str, new: T
         yield rejected(statement.line, f"the column {changed[0]} of the view {name} would have another type")
     elif known.is_updatable and not new.is_updatable and (users := [u.name for u in state.uses if name in u.written]):
         yield Fault(
-            statement.line, "drop-breaks", f"{_queries(users, 'writes')} {name}, and it can no longer be written"
+            statement.line, "drop-breaks", f"{subject(users, 'writes')} {name}, and it can no longer be written"
         )
 
 
@@ -93,7 +90,7 @@ def _drop(state: MigrationState, statement: Statement) -> Faults:
         yield Fault(line, "drop-cascade", CASCADE, level=UNSAFE if takes_columns and not is_own else "")
     for name in dropped_names(node):
         if node.removeType == ObjectType.OBJECT_INDEX:
-            yield from _drop_index(state, line, name, concurrent=bool(node.concurrent))
+            yield from drop_index(state, line, name, concurrent=bool(node.concurrent))
         elif node.removeType in RELATIONS:
             yield from _drop_relation(state, line, name, is_table=node.removeType == ObjectType.OBJECT_TABLE)
         elif node.removeType in ROUTINES:
@@ -113,7 +110,7 @@ def _drop_routine(state: MigrationState, line: int, name: str) -> None:
         stored = sorted(set(routines.stored_results(state.catalog, name)))
         state.dropped[name] = Dropped(known, stored, sorted(set(users)))
     if users:
-        fault = Fault(line, "drop-breaks", f"{_queries(sorted(set(users)), 'calls')} {name}")
+        fault = Fault(line, "drop-breaks", f"{subject(sorted(set(users)), 'calls')} {name}")
 
         def is_gone() -> bool:
             new = state.catalog.routines.get(name)
@@ -122,70 +119,19 @@ def _drop_routine(state: MigrationState, line: int, name: str) -> None:
         state.pending.append((fault, is_gone))
 
 
-def _drop_index(state: MigrationState, line: int, name: str, *, concurrent: bool) -> Faults:
-    short = name.rpartition(".")[2]
-    index = state.catalog.indexes.get(short)
-    if index and not index.unique and (users := _users_of_index(state, index)):
-        why = f"{_queries(users, 'uses')} {short}, as the header says, and would read the whole table"
-        yield Fault(line, "drop-breaks", why, "first create an index that begins with the same columns")
-    if not concurrent and (index is None or state.is_busy(index.table)):
-        state.locked.append(index.table if index else name)
-        why = f"reads and writes of {index.table if index else 'its table'} wait for it"
-        yield Fault(line, "blocking-index-drop", why)
-    drop_unique_index(state, line, short)
-
-
-def _users_of_index(state: MigrationState, index: Index) -> list[str]:
-    """Return the queries whose header names an index, unless another index begins with the same columns."""
-    if state.is_own(index.created_by, was_there=state.before is not None and index.name in state.before.indexes):
-        return []
-    for other in state.catalog.indexes_of(index.table):
-        if other.name != index.name and other.is_plain and other.columns[: len(index.columns)] == index.columns:
-            return []
-    return [use.name for use in state.uses if index.name in use.header]
-
-
 def _drop_relation(state: MigrationState, line: int, name: str, *, is_table: bool) -> Faults:
     if name in state.catalog.tables and not state.is_busy(name):
         return
     state.locked.append(name)
     former = state.catalog.tables.get(name)
     if (users := state.users(name)) and former and former.kind == "view":
-        fault = Fault(line, "drop-breaks", f"{_queries(users, 'uses')} {name}")
+        fault = Fault(line, "drop-breaks", f"{subject(users, 'uses')} {name}")
         state.pending.append((fault, lambda: not _is_served(state, name, former, has_triggers=False)))
         note_rights(state, line, name)
     elif users:
-        yield Fault(line, "drop-breaks", f"{_queries(users, 'uses')} {name}")
+        yield Fault(line, "drop-breaks", f"{subject(users, 'uses')} {name}")
     elif is_table:
         yield Fault(line, "drop-loses", f"the rows of {name} are lost, and a rollback cannot restore them")
-
-
-def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
-    """Note a fault if a unique index goes, and no other one has its columns."""
-    index = state.catalog.indexes.get(name)
-    if index is None or not index.unique or not state.is_busy(index.table):
-        return
-    if state.is_own(index.created_by, was_there=state.before is not None and name in state.before.indexes):
-        return
-    users = [use.name for use in state.uses if (index.table, frozenset(index.columns)) in use.conflict_targets]
-    columns = ", ".join(index.columns)
-    why = f"ON CONFLICT of {', '.join(users)} needs {name}" if users else f"{columns} need not be unique from now on"
-
-    def is_last() -> bool:
-        return not any(
-            each.unique and each.is_plain and set(each.columns) == set(index.columns)
-            for each in state.catalog.indexes_of(index.table)
-        )
-
-    def is_out_of_order() -> bool:
-        return not is_last() and not any(
-            each.columns[: len(index.columns)] == index.columns for each in state.catalog.indexes_of(index.table)
-        )
-
-    state.pending.append((Fault(line, "drop-breaks", why), is_last))
-    if readers := [use.name for use in state.uses if name in use.header]:
-        why = f"no index begins with {columns} in this order, and {_queries(readers, 'needs')} it"
-        state.pending.append((Fault(line, "drop-breaks", why), is_out_of_order))
 
 
 def _note_arbiter(state: MigrationState, line: int, name: str) -> None:
@@ -233,7 +179,7 @@ def _says_more(check: Any) -> bool:
 def drop_expression(state: MigrationState, line: int, table: str, name: str) -> Faults:
     """Yield a fault if queries read a column that PostgreSQL no longer computes."""
     if readers := state.readers(table, name):
-        why = f"{_queries(readers, 'uses')} {name}, which PostgreSQL no longer computes for new rows"
+        why = f"{subject(readers, 'uses')} {name}, which PostgreSQL no longer computes for new rows"
         yield Fault(line, "insert-breaks", why)
 
 
@@ -271,7 +217,7 @@ def _rename(state: MigrationState, statement: Statement) -> Faults:
     elif kind in ROUTINES:
         name = qualified_name(node.object.objname)
         if (callers := state.callers(name)) and not (before and name not in before.routines):
-            yield Fault(line, "rename-breaks", f"{_queries(callers, 'calls')} {name}")
+            yield Fault(line, "rename-breaks", f"{subject(callers, 'calls')} {name}")
 
 
 def note_rights(state: MigrationState, line: int, name: str) -> None:
@@ -324,7 +270,7 @@ def change_type(state: MigrationState, line: int, table: str, command: ast.Alter
     readers = state.readers(table, command.name or "")
     if readers and costs.breaks_clients(old, new) and not (former and new and former.type == new):
         change = f"{costs.type_text(old)} becomes {costs.type_text(new)}"
-        yield Fault(line, "type-breaks", f"{_queries(readers, 'uses')} {command.name}, and {change}")
+        yield Fault(line, "type-breaks", f"{subject(readers, 'uses')} {command.name}, and {change}")
 
 
 def require(state: MigrationState, line: int, table: str, name: str) -> Faults:
@@ -334,7 +280,7 @@ def require(state: MigrationState, line: int, table: str, name: str) -> Faults:
     has_value = column and (column.is_generated or not costs.is_null(column.default))
     inserts = state.inserts_without(table, name)
     if inserts and not has_value and not (former and former.not_null):
-        yield Fault(line, "insert-breaks", f"{_queries(inserts, 'leaves')} {name} out, and it has no DEFAULT")
+        yield Fault(line, "insert-breaks", f"{subject(inserts, 'leaves')} {name} out, and it has no DEFAULT")
 
 
 def drop_default(state: MigrationState, line: int, table: str, name: str) -> Faults:
@@ -347,9 +293,9 @@ def drop_default(state: MigrationState, line: int, table: str, name: str) -> Fau
     if not inserts or (column and column.default is None and not column.is_generated) or is_back:
         return
     if column is None or column.not_null:
-        yield Fault(line, "insert-breaks", f"{_queries(inserts, 'leaves')} {name} out, so it needs its DEFAULT")
+        yield Fault(line, "insert-breaks", f"{subject(inserts, 'leaves')} {name} out, so it needs its DEFAULT")
     elif column.created_by != state.file:
-        yield Fault(line, "insert-breaks", f"{_queries(inserts, 'leaves')} {name} out, so new rows have NULL", "", CARE)
+        yield Fault(line, "insert-breaks", f"{subject(inserts, 'leaves')} {name} out, so new rows have NULL", "", CARE)
 
 
 def drop_column(state: MigrationState, line: int, table: str, name: str, *, if_exists: bool) -> Faults:
@@ -362,6 +308,6 @@ def drop_column(state: MigrationState, line: int, table: str, name: str, *, if_e
     if former and former.is_complete and name not in former.columns:
         return
     if readers := state.readers(table, name):
-        yield Fault(line, "drop-breaks", f"{_queries(readers, 'uses')} {table}.{name}")
+        yield Fault(line, "drop-breaks", f"{subject(readers, 'uses')} {table}.{name}")
     else:
         yield Fault(line, "drop-loses", f"the values of {table}.{name} are lost, and a rollback cannot restore them")

@@ -80,8 +80,14 @@ def _rename_column(catalog: Catalog, table: str, old: str, new: str) -> None:
         known.constraints[name] = replace(constraint, columns=columns, expression=expression)
     for index in catalog.indexes_of(table):
         mentioned = frozenset(replaced(tuple(index.mentioned), old, new))
-        columns, predicate = replaced(index.columns, old, new), _changed(index.predicate, change)
-        catalog.indexes[index.name] = replace(index, columns=columns, mentioned=mentioned, predicate=predicate)
+        catalog.indexes[index.name] = replace(
+            index,
+            columns=replaced(index.columns, old, new),
+            mentioned=mentioned,
+            predicate=_changed(index.predicate, change),
+            keys=tuple(replace(each, expression=_changed(each.expression, change)) for each in index.keys),
+            included=frozenset(replaced(tuple(index.included), old, new)),
+        )
     for key, trigger in catalog.triggers.items():
         if trigger.table == table:
             names = [frozenset(replaced(tuple(each), old, new)) for each in (trigger.columns, trigger.update_of)]
@@ -167,7 +173,12 @@ def _rename_routine(catalog: Catalog, routine: Any, new: str) -> None:
     for name, index in catalog.indexes.items():
         if old in index.functions:
             functions = index.functions - {old} | {new}
-            catalog.indexes[name] = replace(index, functions=functions, predicate=_changed(index.predicate, change))
+            catalog.indexes[name] = replace(
+                index,
+                functions=functions,
+                predicate=_changed(index.predicate, change),
+                keys=tuple(replace(each, expression=_changed(each.expression, change)) for each in index.keys),
+            )
     for table in catalog.tables.values():
         for name, constraint in table.constraints.items():
             table.constraints[name] = replace(constraint, expression=_changed(constraint.expression, change))

@@ -55,6 +55,11 @@ class Use:
         return table in self.relations and (named or self.uses_all_columns)
 
 
+def subject(names: list[str], verb: str) -> str:
+    """Return the queries as the subject of a verb in the singular: "a uses", or "a, b use"."""
+    return f"{', '.join(names)} {verb if len(names) == 1 else verb.removesuffix('s')}"
+
+
 def header_words(text: str) -> frozenset[str]:
     """Return the words in the comments of a query file."""
     return frozenset(re.findall(r"\w+", " ".join(line for line in text.split("\n") if line.startswith("--"))))

@@ -1,5 +1,6 @@
 -- Migrations with the verdict of a DBA: unsafe, care or safe, and in brackets the source of the advice.
--- A case begins with `-- VERDICT (SOURCE): NAME`. `-- before:` names earlier migrations, which stand at the end.
+-- A case begins with `-- VERDICT (SOURCE): NAME`. `-- before:` names earlier migrations, which are BEFORE sections.
+-- `-- query NAME:` adds a query of the running release, and `-- header NAME:` a line of its header.
 
 -- unsafe (squawk adding-field-with-default): a volatile default
 ALTER TABLE images ADD COLUMN public_id uuid NOT NULL DEFAULT gen_random_uuid();
@@ -5971,3 +5972,221 @@ ALTER INDEX images_created_at_id_idx SET TABLESPACE m_fast;
 
 -- BEFORE m_elsewhere
 CREATE TABLE m_elsewhere (id bigint PRIMARY KEY) TABLESPACE m_fast;
+
+-- unsafe (PostgreSQL partial indexes): an index of the few faults goes, and the key has all checks
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS content_checks_fault_idx;
+
+-- unsafe (PostgreSQL partial indexes): an index of the rows to fill goes, and the key has all images
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_content_sha256_idx;
+
+-- unsafe (PostgreSQL index collations): an index in byte order goes, and the key has the order of the database
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS image_terms_term_idx;
+
+-- unsafe (PostgreSQL index collations): another index of the column has the order of the database
+-- before: w_filename
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_filename_id_created_at_idx;
+
+-- safe (PostgreSQL index collations): another index has the same collation, columns and INCLUDE
+-- before: w_filename_same
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_filename_id_created_at_idx;
+
+-- safe (PostgreSQL index-only scans): the column of INCLUDE is a column of the other index
+-- before: w_filename_more
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_filename_id_created_at_idx;
+
+-- unsafe (PostgreSQL index-only scans): the other index has no INCLUDE
+-- before: w_filename_less
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_filename_id_created_at_idx;
+
+-- safe (PostgreSQL index ordering): an index of the same columns, which is read from its end
+-- before: w_size_ascending
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_byte_size_id_created_at_idx;
+
+-- unsafe (PostgreSQL index ordering): an index of the same columns in mixed order
+-- before: w_size_mixed
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_byte_size_id_created_at_idx;
+
+-- unsafe (PostgreSQL index ordering): NULL comes first in the other index, and last in this one
+-- before: w_captured
+-- query w_find: SELECT id FROM images WHERE captured_at = $1 LIMIT 1
+-- header w_find: Index: w_captured_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_captured_idx;
+
+-- safe (PostgreSQL index ordering): NULL is last from each end of a column that is NOT NULL
+-- before: w_created
+-- query w_find: SELECT id FROM images WHERE created_at = $1 LIMIT 1
+-- header w_find: Index: w_created_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_created_idx;
+
+-- unsafe (PostgreSQL index types): the other index of the column is a hash index
+-- before: w_hash
+-- query w_find: SELECT id FROM images WHERE color = $1 LIMIT 1
+-- header w_find: Index: w_color_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_color_idx;
+
+-- safe (PostgreSQL index types): a hash index goes, and a B-tree has its column
+-- before: w_hash_too
+-- query w_find: SELECT id FROM images WHERE color = $1 LIMIT 1
+-- header w_find: Index: w_color_hash, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_color_hash;
+
+-- unsafe (PostgreSQL operator classes): the other index does not find words by their beginning
+-- before: w_pattern
+-- query w_find: SELECT id FROM images WHERE color = $1 LIMIT 1
+-- header w_find: Index: w_pattern_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_pattern_idx;
+
+-- safe (PostgreSQL operator classes): the other index names the operator class that is the default
+-- before: w_default_class
+-- query w_find: SELECT id FROM images WHERE color = $1 LIMIT 1
+-- header w_find: Index: w_color_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_color_idx;
+
+-- unsafe (PostgreSQL expression indexes): the other index has another expression
+-- before: w_camera_other
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_camera_idx;
+
+-- safe (PostgreSQL expression indexes): the other index has the same expression, and one more column
+-- before: w_camera_same
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS images_camera_idx;
+
+-- safe (PostgreSQL expression indexes): the other index has all rows, and NULL is apart from them
+-- before: w_color_whole
+-- query w_find: SELECT id FROM images WHERE color = $1 LIMIT 1
+-- header w_find: Index: w_color_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_color_idx;
+
+-- unsafe (PostgreSQL partial indexes): the other index has fewer rows
+-- before: w_color_fewer
+-- query w_find: SELECT id FROM images WHERE color = $1 LIMIT 1
+-- header w_find: Index: w_color_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_color_idx;
+
+-- safe (PostgreSQL partial indexes): the other index has the same conditions in another order
+-- before: w_conditions
+-- query w_find: SELECT id FROM images WHERE byte_size = $1 LIMIT 1
+-- header w_find: Index: w_conditions_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_conditions_idx;
+
+-- unsafe (PostgreSQL unique indexes): the other key lets several rows have NULL
+-- before: w_nulls
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_nulls_key;
+
+-- safe (PostgreSQL unique indexes): another key of the same rows
+-- before: w_partial_key
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS tokens_name_key;
+
+-- unsafe (PostgreSQL unique indexes): the other key has fewer rows
+-- before: w_smaller_key
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS tokens_name_key;
+
+-- unsafe (PostgreSQL INSERT): the other key can wait, so ON CONFLICT cannot use it
+-- before: w_deferred_key
+ALTER TABLE content_checks DROP CONSTRAINT content_checks_pkey;
+
+-- safe (PostgreSQL ALTER TABLE): an index of a constraint that was built before, with its INCLUDE
+-- before: w_using
+-- query w_find: SELECT id FROM images WHERE created_at = $1 LIMIT 1
+-- header w_find: Index: w_using_idx, one row.
+-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS w_using_idx;
+
+-- BEFORE w_filename
+CREATE INDEX w_filename ON images (filename, id) INCLUDE (created_at);
+
+-- BEFORE w_filename_same
+CREATE INDEX w_filename ON images (filename COLLATE "C", id) INCLUDE (created_at);
+
+-- BEFORE w_filename_more
+CREATE INDEX w_filename ON images (filename COLLATE "C", id, created_at);
+
+-- BEFORE w_filename_less
+CREATE INDEX w_filename ON images (filename COLLATE "C", id);
+
+-- BEFORE w_size_ascending
+CREATE INDEX w_size ON images (byte_size, id) INCLUDE (created_at);
+
+-- BEFORE w_size_mixed
+CREATE INDEX w_size ON images (byte_size DESC, id) INCLUDE (created_at);
+
+-- BEFORE w_captured
+CREATE INDEX w_captured_idx ON images (captured_at);
+CREATE INDEX w_captured_first ON images (captured_at NULLS FIRST);
+
+-- BEFORE w_created
+CREATE INDEX w_created_idx ON images (created_at DESC NULLS LAST, id DESC);
+
+-- BEFORE w_hash
+CREATE INDEX w_color_idx ON images (color);
+CREATE INDEX w_color_hash ON images USING hash (color);
+
+-- BEFORE w_hash_too
+CREATE INDEX w_color_idx ON images (color);
+CREATE INDEX w_color_hash ON images USING hash (color);
+
+-- BEFORE w_pattern
+CREATE INDEX w_pattern_idx ON images (color text_pattern_ops);
+CREATE INDEX w_color_idx ON images (color);
+
+-- BEFORE w_default_class
+CREATE INDEX w_color_idx ON images (color);
+CREATE INDEX w_color_same ON images (color text_ops);
+
+-- BEFORE w_camera_other
+CREATE INDEX w_camera ON images (lower(capture ->> 'make') COLLATE "C") WHERE capture ->> 'model' IS NOT NULL;
+
+-- BEFORE w_camera_same
+CREATE INDEX w_camera ON images (lower(capture ->> 'model') COLLATE "C", created_at) WHERE capture ->> 'model' IS NOT NULL;
+
+-- BEFORE w_color_whole
+CREATE INDEX w_color_idx ON images (color) WHERE color IS NOT NULL;
+CREATE INDEX w_color_all ON images (color);
+
+-- BEFORE w_color_fewer
+CREATE INDEX w_color_idx ON images (color);
+CREATE INDEX w_color_few ON images (color) WHERE color IS NOT NULL;
+
+-- BEFORE w_conditions
+CREATE INDEX w_conditions_idx ON images (byte_size) WHERE title IS NULL AND color IS NULL;
+CREATE INDEX w_conditions_same ON images (byte_size) WHERE color IS NULL AND title IS NULL;
+
+-- BEFORE w_nulls
+CREATE UNIQUE INDEX w_nulls_key ON merged_tags (image_id, updated_at) NULLS NOT DISTINCT;
+CREATE UNIQUE INDEX w_nulls_other ON merged_tags (image_id, updated_at);
+
+-- BEFORE w_partial_key
+CREATE UNIQUE INDEX w_name_key ON tokens (name) WHERE revoked_at IS NULL;
+
+-- BEFORE w_smaller_key
+CREATE UNIQUE INDEX w_name_key ON tokens (name) WHERE revoked_at IS NULL AND note IS NULL;
+
+-- BEFORE w_deferred_key
+ALTER TABLE content_checks ADD CONSTRAINT w_content_key UNIQUE (sha256) DEFERRABLE;
+
+-- BEFORE w_using
+CREATE UNIQUE INDEX w_using_key ON images (created_at, id) INCLUDE (title);
+ALTER TABLE images ADD CONSTRAINT w_using_key UNIQUE USING INDEX w_using_key;
+CREATE INDEX w_using_idx ON images (created_at) INCLUDE (title);

@@ -34,7 +34,7 @@ class Verdict:
     sql: str
     before: str  # earlier migrations
     transactional: bool = True
-    queries: dict[str, str] = field(default_factory=dict)  # of the running release, beside the shipped ones
+    queries: dict[str, str] = field(default_factory=dict)  # files of the running release, beside the shipped ones
 
     def __str__(self) -> str:
         return self.name
@@ -52,6 +52,7 @@ def verdicts() -> list[Verdict]:
         if match := re.match(r"(\w+) \((.+?)\): ([^\n]+)\n((?:-- [^\n]*\n)*)(.*)", section, re.DOTALL):
             level, source, name, header, sql = match.groups()
             before = re.search(r"^-- before: (.*)", header, re.MULTILINE)
+            lines = re.findall(r"^-- header (\w+): (.*)", header, re.MULTILINE)
             found.append(
                 Verdict(
                     level,
@@ -60,7 +61,10 @@ def verdicts() -> list[Verdict]:
                     sql.strip(),
                     "\n".join(earlier[each] for each in before[1].split()) if before else "",
                     "-- transactional: false" not in header,
-                    dict(re.findall(r"^-- query (\w+): (.*)", header, re.MULTILINE)),
+                    {
+                        query: "".join(f"-- {line}\n" for own, line in lines if own == query) + text
+                        for query, text in re.findall(r"^-- query (\w+): (.*)", header, re.MULTILINE)
+                    },
                 )
             )
     return found
@@ -92,7 +96,7 @@ def _own(case: Verdict, catalog: Catalog, uses: list[Use]) -> list[tuple[str, st
     known = catalog.copy()
     for statement in parser.statements(case.before):
         changes.apply(known, statement.node, "0900_before.sql")
-    more = [use_of(name, list(parser.statements(sql))) for name, sql in case.queries.items()]
+    more = [_use(name, text) for name, text in case.queries.items()]
     state = MigrationState("0901_case.sql", known, [*uses, *more], transactional=case.transactional)
     found = migration_faults(state, parser.statements(case.sql))
     return [(each.level or RULES[each.rule].level, each.rule, each.why) for each in found]
@@ -106,11 +110,10 @@ def shipped() -> tuple[Catalog, list[Use]]:
         if "rollback" not in path.name:
             for statement in parser.statements(path.read_text()):
                 changes.apply(catalog, statement.node, path.name)
-    return catalog, [_use(path) for path in sorted((SQL / "queries").glob("*.sql"))]
+    return catalog, [_use(path.stem, path.read_text()) for path in sorted((SQL / "queries").glob("*.sql"))]
 
 
-def _use(path: Path) -> Use:
-    text = path.read_text()
-    use = use_of(path.stem, list(parser.statements(text)))
+def _use(name: str, text: str) -> Use:
+    use = use_of(name, list(parser.statements(text)))
     use.header = header_words(text)
     return use
