@@ -109,7 +109,7 @@ def _reversed(part: tuple[str, Key]) -> tuple[str, Key]:
 
 
 def _has_same_rows(other: Index, index: Index) -> bool:
-    """Return whether an index has all rows of another one, and no more. NULL is apart from the rest in a B-tree."""
+    """Return whether an index has the rows of another one. In a B-tree, NULL is apart from the rest."""
     mine, theirs = _parts(index.predicate), _parts(other.predicate)
     rest = [each for each in mine if each not in theirs]
     return all(each in mine for each in theirs) and (

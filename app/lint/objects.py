@@ -54,7 +54,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Key:
-    """What an index says of one of its columns, beside the name."""
+    """Definition of one column of an index, without its name."""
 
     expression: Any = None  # a node
     collation: str = ""  # "": that of the column
