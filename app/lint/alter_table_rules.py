@@ -38,6 +38,7 @@ from app.lint.release_rules import (
 )
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
+from app.lint.stricter_rules import check_faults, not_null
 from app.lint.usage import Scope, Use
 
 # PostgreSQL runs the subcommands of one statement in this order. All others come after these.
@@ -221,8 +222,10 @@ def _add_constraint(state: MigrationState, line: int, table: str, node: Any) -> 
     elif not busy:
         return
     elif node.contype == ConstrType.CONSTR_CHECK:
-        for name in sorted(costs.not_null_columns(node.raw_expr)):
-            yield from require(state, line, table, name)
+        if node.is_enforced:
+            required = sorted(costs.not_null_columns(node.raw_expr))
+            lacking = [fault for name in required for fault in require(state, line, table, name)]
+            yield from lacking or check_faults(state, line, table, node.raw_expr)
         if not node.skip_validation:
             yield Fault(line, "check-scan", f"{table} is scanned under ACCESS EXCLUSIVE")
     elif node.contype == ConstrType.CONSTR_NOTNULL:
@@ -256,7 +259,8 @@ def _set_not_null(state: MigrationState, line: int, table: str, name: str, *, sc
     if scans and not costs.never_null(state.catalog, table, name):
         why = f"{table} is scanned under ACCESS EXCLUSIVE, because no valid CHECK has {name} IS NOT NULL"
         yield Fault(line, "not-null-scan", why)
-    yield from require(state, line, table, name)
+    lacking = list(require(state, line, table, name))
+    yield from lacking or check_faults(state, line, table, not_null(name))
 
 
 def _stays_as_it_is(state: MigrationState, table: str, command: Any) -> bool:

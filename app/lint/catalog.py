@@ -68,6 +68,8 @@ class Catalog:
     routines: dict[str, Routine] = field(default_factory=dict)
     domains: dict[str, Type | None] = field(default_factory=dict)  # the type below, or None if it has constraints
     domain_defaults: dict[str, Any] = field(default_factory=dict)  # nodes
+    domain_types: dict[str, Type | None] = field(default_factory=dict)  # the type below, also with constraints
+    domain_checks: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # nodes
     temporary: set[str] = field(default_factory=set)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)  # by table and name
     policies: dict[tuple[str, str], Policy] = field(default_factory=dict)  # by table and name
@@ -89,6 +91,8 @@ class Catalog:
             dict(self.routines),
             dict(self.domains),
             dict(self.domain_defaults),
+            dict(self.domain_types),
+            dict(self.domain_checks),
             set(self.temporary),
             dict(self.triggers),
             dict(self.policies),
@@ -102,7 +106,7 @@ class Catalog:
     @property
     def by_type(self) -> tuple[dict[str, Any], ...]:
         """Return what is known of enums and domains, each by the name of the type."""
-        return self.types, self.enums, self.domains, self.domain_defaults
+        return self.types, self.enums, self.domains, self.domain_defaults, self.domain_types, self.domain_checks
 
     def routine_key(self, name: str, arguments: tuple[str, ...]) -> str:
         """Return the key of a routine. A second one of its name, with other parameters, has them in its key."""
@@ -177,15 +181,20 @@ class Catalog:
             case ast.CreateDomainStmt():
                 self.types[qualified_name(node.domainname)] = created_by
                 kinds = {constraint.contype for constraint in node.constraints or ()}
-                base = None if kinds & KINDS.keys() else type_of(node.typeName, node.collClause)
-                self.domains[qualified_name(node.domainname)] = base
+                below = type_of(node.typeName, node.collClause)
+                self.domain_types[qualified_name(node.domainname)] = below
+                self.domains[qualified_name(node.domainname)] = None if kinds & KINDS.keys() else below
+                checks = [each.raw_expr for each in node.constraints or () if each.contype == ConstrType.CONSTR_CHECK]
+                self.domain_checks[qualified_name(node.domainname)] = tuple(checks)
                 for each in node.constraints or ():
                     if each.contype == ConstrType.CONSTR_DEFAULT:
                         self.domain_defaults[qualified_name(node.domainname)] = each.raw_expr
             case ast.AlterDomainStmt(subtype="T"):  # SET or DROP DEFAULT
                 self.domain_defaults[qualified_name(node.typeName)] = node.def_
-            case ast.AlterDomainStmt(subtype="C"):  # ADD CONSTRAINT
-                self.domains[qualified_name(node.typeName)] = None
+            case ast.AlterDomainStmt(subtype="C", def_=ast.Constraint(raw_expr=check)):  # ADD CONSTRAINT
+                name = qualified_name(node.typeName)
+                self.domains[name] = None
+                self.domain_checks[name] = (*self.domain_checks.get(name, ()), check)
             case _:
                 pass
 

@@ -119,7 +119,8 @@ class Check:
                     self._check_query(path, parsed)
                     if folder == self.queries:
                         use = use_of(path.stem, parsed)
-                        use.header = header_words(self.texts[path])
+                        use.text = self.texts[path]
+                        use.header = header_words(use.text)
                         yield use
 
     def _parse_query(self, path: Path) -> list[parser.Statement] | None:

@@ -14,6 +14,7 @@ from app.lint.objects import Routine, Trigger, routine_of, trigger_of
 from app.lint.parser import Statement
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
+from app.lint.stricter_rules import domain_faults
 
 DISABLED = {
     Alter.AT_DisableTrig: "it",
@@ -96,6 +97,8 @@ def object_faults(state: MigrationState, statement: Statement) -> Faults:
             state.searches.add(qualified_name(name))
         case ast.DoStmt(args=[*options]) if begins_with_error(_text(options)):
             yield Fault(line, "rejected", "it always ends with an error", "remove it, or give the error a condition")
+        case ast.AlterDomainStmt(subtype="C", def_=ast.Constraint(skip_validation=True, raw_expr=check)):
+            yield from domain_faults(state, line, qualified_name(node.typeName), check)
         case ast.AlterDomainStmt(subtype="O" | "C") if not getattr(node.def_, "skip_validation", False):
             name = qualified_name(node.typeName)
             if state.catalog.types.get(name) != state.file:

@@ -152,6 +152,8 @@ def drop_constraint(state: MigrationState, line: int, table: str, name: str) -> 
         drop_unique_index(state, line, name)
     if state.before is None:
         _note_arbiter(state, line, name)
+    if known is not None:
+        state.dropped_checks.setdefault(table, []).append(known)
     was_there = state.before is not None and any(each.name == name for each in state.before.constraints(table))
     if known is None or known.kind not in {"check", "fkey", "excl"} or not known.valid:
         return

@@ -59,7 +59,8 @@ RULES = {
         UNSAFE, "use ALTER TABLE ... ADD CONSTRAINT ... NOT VALID, and VALIDATE CONSTRAINT in the next file"
     ),
     "not-null-scan": Rule(
-        UNSAFE, "add CHECK (... IS NOT NULL) NOT VALID, VALIDATE it in the next file, and then SET NOT NULL"
+        UNSAFE,
+        "if no release writes NULL: CHECK (... IS NOT NULL) NOT VALID, VALIDATE in the next file, then SET NOT NULL",
     ),
     "constraint-index": Rule(
         UNSAFE, "use CREATE UNIQUE INDEX CONCURRENTLY in its own file, and then ADD CONSTRAINT ... USING INDEX"

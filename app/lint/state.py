@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from app.lint import routines
 from app.lint.catalog import Catalog
 from app.lint.findings import Fault
-from app.lint.objects import Routine
+from app.lint.objects import Constraint, Routine
 from app.lint.usage import Use
 
 
@@ -52,6 +52,7 @@ class MigrationState:
     advisory: set[tuple[bool, str]] = field(default_factory=set)  # locks that the file took: shared, and the key
     cursors: dict[str, str] = field(default_factory=dict)  # by name: the table of which each reads many rows
     dropped: dict[str, Dropped] = field(default_factory=dict)  # functions, by name
+    dropped_checks: dict[str, list[Constraint]] = field(default_factory=dict)  # by table
     transitions: tuple[str, ...] = ()  # transition tables of the trigger whose statement is checked
     has_set_sequence: bool = False  # above the greatest number of a table
     enum_values: set[str] = field(default_factory=set)  # that this file has added

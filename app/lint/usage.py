@@ -48,6 +48,8 @@ class Use:
     scopes: list[Scope] = field(default_factory=list)
     variables: frozenset[str] = frozenset()  # of PL/pgSQL
     header: frozenset[str] = frozenset()  # the words of the comments, among them the index
+    text: str = ""  # of the file
+    writes: list[Any] = field(default_factory=list)  # the nodes of INSERT and UPDATE
 
     def reads(self, table: str, column: str) -> bool:
         """Return whether the query may use the column."""
@@ -104,6 +106,8 @@ def use_of(name: str, statements: list[Statement]) -> Use:
                 _insert(use, node, relation_name(relation))
             case _:
                 pass
+        if isinstance(node, ast.InsertStmt | ast.UpdateStmt):
+            use.writes.append(node)
         if isinstance(node, WRITES):
             use.written.add(relation_name(node.relation))
         elif isinstance(node, ast.TruncateStmt):

@@ -1,18 +1,17 @@
 """Rules about values: constants that a column cannot have, stricter CHECKs, and rows that PostgreSQL rejects."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from pglast import ast
-from pglast.enums import A_Expr_Kind, ConstrType, OverridingKind
 from pglast.enums import AlterTableType as Alter
+from pglast.enums import ConstrType, OverridingKind
 
 from app.lint import costs
 from app.lint.definition_rules import rejected
 from app.lint.findings import Fault, Faults
 from app.lint.literals import listed_values, out_of_range, unreadable, violates
-from app.lint.nodes import Type, ands, columns_in, constant_text, relation_name, type_of
+from app.lint.nodes import Type, constant_text, relation_name, type_of
 from app.lint.objects import Column, Table
 from app.lint.parser import Statement
 from app.lint.rules import CARE, UNSAFE
@@ -55,8 +54,6 @@ def _change(state: MigrationState, line: int, table: str, command: Any) -> Fault
             inserts = state.inserts_without(table, command.name)
             cause = f"{inserts[0]} leaves it out, and " if inserts else ""
             yield _frozen(line, command.name, cause, UNSAFE if inserts else CARE)
-    elif command.subtype == Alter.AT_AddConstraint and command.def_.contype == ConstrType.CONSTR_CHECK:
-        yield from _stricter(state, line, table, command.def_)
 
 
 def _new_column(state: MigrationState, line: int, definition: Any, *, is_read: bool) -> Faults:
@@ -121,36 +118,6 @@ def _no_label(state: MigrationState, type: Type | None, node: Any) -> str:
     return (
         f"{type.name} has no label {text!r}" if labels is not None and type and is_text and text not in labels else ""
     )
-
-
-def _stricter(state: MigrationState, line: int, table: str, node: Any) -> Faults:
-    """Yield the fault of a CHECK with a lower limit than one that the running release keeps to."""
-    if state.before is not None or not state.is_busy(table):
-        return
-    for known in state.catalog.constraints(table):
-        for value, former in _limits(known.expression) if known.kind == "check" else ():
-            if any(value == other and limit < former for other, limit in _limits(node.raw_expr)):
-                writers = [name for column in columns_in(value) for name in state.inserts_with(table, column)]
-                if writers:
-                    why = f"{known.name} allows {former:g}, and {writers[0]} may write a row that is rejected then"
-                    hint = "first release code that keeps to the new limit"
-                    yield Fault(line, "insert-breaks", why, hint, UNSAFE)
-                    return
-
-
-def _limits(expression: Any) -> Iterator[tuple[Any, float]]:
-    """Yield the values that a CHECK compares with a constant, each with the greatest number that it allows."""
-    for each in ands(expression):
-        if not isinstance(each, ast.A_Expr) or not each.name:
-            continue
-        operator = each.name[-1].sval
-        right: Any = each.rexpr
-        if each.kind == A_Expr_Kind.AEXPR_BETWEEN:
-            right = right[-1]
-        if each.kind == A_Expr_Kind.AEXPR_BETWEEN or operator in {"<", "<="}:
-            number = constant_text(right) if isinstance(right, ast.A_Const) else ""
-            if re.fullmatch(r"-?[0-9.]+", number):
-                yield each.lexpr, float(number)
 
 
 def _insert(state: MigrationState, line: int, node: Any) -> Faults:

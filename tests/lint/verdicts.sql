@@ -5388,7 +5388,7 @@ CREATE TABLE v_notes (id uuid PRIMARY KEY DEFAULT uuidv7(), words text);
 -- care (PostgreSQL 16 release notes): any_value in a view
 CREATE VIEW v_any AS SELECT content_type, any_value(title) AS title FROM images GROUP BY content_type;
 
--- care (PostgreSQL 18 release notes): NOT NULL as a constraint that is not validated
+-- unsafe (PostgreSQL 18 release notes): NOT NULL as a constraint that is not validated
 ALTER TABLE public.images ADD CONSTRAINT images_title_not_null NOT NULL title NOT VALID;
 
 -- unsafe (squawk ban-drop-default): no default of a key, with ONLY and quotes
@@ -6190,3 +6190,247 @@ ALTER TABLE content_checks ADD CONSTRAINT w_content_key UNIQUE (sha256) DEFERRAB
 CREATE UNIQUE INDEX w_using_key ON images (created_at, id) INCLUDE (title);
 ALTER TABLE images ADD CONSTRAINT w_using_key UNIQUE USING INDEX w_using_key;
 CREATE INDEX w_using_idx ON images (created_at) INCLUDE (title);
+
+-- unsafe (PostgreSQL CHECK): a list without an action that the trigger writes
+ALTER TABLE token_events
+    DROP CONSTRAINT token_events_action_check,
+    ADD CONSTRAINT token_events_action_check CHECK (action IN ('create', 'revoke')) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a list without a scope that a token may get
+ALTER TABLE tokens
+    DROP CONSTRAINT tokens_scope_check,
+    ADD CONSTRAINT tokens_scope_check CHECK (scope IN ('read', 'admin')) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a second list, beside the one that is there
+ALTER TABLE tokens ADD CONSTRAINT w_scope_check CHECK (scope = ANY (ARRAY['read', 'write'])) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): the former list was dropped in a statement before
+ALTER TABLE tokens DROP CONSTRAINT tokens_scope_check;
+ALTER TABLE tokens ADD CONSTRAINT tokens_scope_check CHECK (scope = 'read' OR scope = 'write') NOT VALID;
+
+-- safe (PostgreSQL CHECK): a longer list takes the place of a list in one statement
+ALTER TABLE tokens
+    DROP CONSTRAINT tokens_scope_check,
+    ADD CONSTRAINT tokens_scope_check CHECK (scope IN ('read', 'write', 'admin', 'upload')) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a list without a fault that the check records
+ALTER TABLE content_checks ADD CONSTRAINT w_fault_check CHECK (fault IN ('missing', 'size')) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a word that the release writes is excluded
+ALTER TABLE content_checks ADD CONSTRAINT w_fault_check CHECK (fault <> 'wrong') NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a list of two media types, and uploads have others
+ALTER TABLE images ADD CONSTRAINT w_type_check CHECK (content_type IN ('image/jpeg', 'image/png')) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a pattern of two media types
+ALTER TABLE images ADD CONSTRAINT w_type_check CHECK (content_type ~ '^image/(png|jpeg)$') NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a pattern that an example of an upload does not match
+ALTER TABLE images ADD CONSTRAINT w_name_check CHECK (filename LIKE '%.%') NOT VALID;
+
+-- safe (PostgreSQL CHECK): a pattern that all examples match
+ALTER TABLE images ADD CONSTRAINT w_type_check CHECK (content_type LIKE 'image/%' AND filename ~ '^[^/]+$') NOT VALID;
+
+-- safe (PostgreSQL CHECK): a pattern of colors
+ALTER TABLE images ADD CONSTRAINT w_color_check CHECK (color ~ '^#[0-9a-f]{6}$') NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a pattern that colors of the release do not match
+ALTER TABLE images ADD CONSTRAINT w_color_check CHECK (color ~ '^[0-9a-f]{6}$') NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a shorter limit, by octet_length and between two bounds
+ALTER TABLE images ADD CONSTRAINT w_digest_check CHECK (octet_length(content_sha256) BETWEEN 1 AND 31) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a greater lower bound of a length
+ALTER TABLE tokens ADD CONSTRAINT w_name_check CHECK (char_length(name) >= 3) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a lower rate than the limit of the release
+ALTER TABLE tokens ADD CONSTRAINT w_rate_check CHECK (requests_per_second BETWEEN 1 AND 1000) NOT VALID;
+
+-- safe (PostgreSQL CHECK): the same rate, said in another way
+ALTER TABLE tokens ADD CONSTRAINT w_rate_check CHECK (requests_per_second > 0 AND requests_per_second < 100001) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a rate that excludes one number
+ALTER TABLE tokens ADD CONSTRAINT w_rate_check CHECK (requests_per_second <> 100000) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a size that an upload may have is too small
+ALTER TABLE images ADD CONSTRAINT w_size_check CHECK (byte_size > 100 OR width > 100) NOT VALID;
+
+-- safe (PostgreSQL CHECK): limits that leave room
+ALTER TABLE images ADD CONSTRAINT w_size_check CHECK (byte_size >= 0 AND width::bigint * height < 10000000000) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): an enum column without one of its labels
+-- before: w_enum
+-- query w_add: INSERT INTO w_jobs (state) VALUES ($1)
+ALTER TABLE w_jobs ADD CONSTRAINT w_jobs_check CHECK (state IN ('new', 'done')) NOT VALID;
+
+-- safe (PostgreSQL CHECK): an enum column with all its labels
+-- before: w_enum
+-- query w_add: INSERT INTO w_jobs (state) VALUES ($1)
+ALTER TABLE w_jobs ADD CONSTRAINT w_jobs_check CHECK (state IN ('new', 'done', 'failed')) NOT VALID;
+
+-- safe (PostgreSQL CHECK): a label that no query writes
+-- before: w_enum
+-- query w_add: INSERT INTO w_jobs (state) VALUES ('new')
+ALTER TABLE w_jobs ADD CONSTRAINT w_jobs_check CHECK (state IN ('new', 'done')) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a query writes a constant that is no longer in the list
+-- before: w_enum
+-- query w_fail: UPDATE w_jobs SET state = 'failed' WHERE id = $1
+ALTER TABLE w_jobs ADD CONSTRAINT w_jobs_check CHECK (state IN ('new', 'done')) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a query writes both values of a boolean
+-- before: w_enum
+-- query w_hide: UPDATE w_jobs SET hidden = $2 WHERE id = $1
+ALTER TABLE w_jobs ADD CONSTRAINT w_jobs_check CHECK (NOT hidden) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): a stricter CHECK of a domain
+-- before: w_domain
+-- query w_add: INSERT INTO w_codes (code) VALUES ($1)
+ALTER DOMAIN w_code ADD CONSTRAINT w_short CHECK (VALUE IN ('a', 'b')) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): a shorter limit of a domain
+-- before: w_domain
+-- query w_add: INSERT INTO w_codes (code) VALUES ($1)
+ALTER DOMAIN w_code ADD CONSTRAINT w_short CHECK (char_length(VALUE) <= 10) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): a pattern that an example does not match
+-- before: w_domain
+-- query w_add: INSERT INTO w_codes (code) VALUES ($1)
+-- header w_add: w_add: adds a code.
+-- header w_add: example one: 'x-1'
+ALTER DOMAIN w_code ADD CONSTRAINT w_pattern CHECK (VALUE ~ '^[a-z]+$') NOT VALID;
+
+-- safe (PostgreSQL ALTER DOMAIN): a pattern that the example matches
+-- before: w_domain
+-- query w_add: INSERT INTO w_codes (code) VALUES ($1)
+-- header w_add: w_add: adds a code.
+-- header w_add: example one: 'x-1'
+ALTER DOMAIN w_code ADD CONSTRAINT w_pattern CHECK (VALUE ~ '^[a-z0-9-]+$') NOT VALID;
+
+-- unsafe (PostgreSQL ALTER DOMAIN): a domain may not be NULL, and an upload leaves it out
+-- before: w_domain_images
+ALTER DOMAIN w_code ADD CONSTRAINT w_given CHECK (VALUE IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): the words of a DEFAULT are not in the list
+-- before: w_enum
+-- query w_add: INSERT INTO w_jobs (state) VALUES ($1)
+ALTER TABLE w_jobs ADD CONSTRAINT w_kind_check CHECK (kind IN ('a', 'b')) NOT VALID;
+
+-- safe (PostgreSQL CHECK): the word of a DEFAULT is in the list, and no query gives another one
+-- before: w_enum
+-- query w_add: INSERT INTO w_jobs (state) VALUES ($1)
+ALTER TABLE w_jobs ADD CONSTRAINT w_kind_check CHECK (kind IN ('plain', 'b')) NOT VALID;
+
+-- care (PostgreSQL 18 release notes): a list that is not enforced
+ALTER TABLE tokens ADD CONSTRAINT w_scope_check CHECK (scope IN ('read', 'write')) NOT ENFORCED;
+
+-- safe (PostgreSQL CHECK): a list of a table that no query writes
+-- before: w_enum
+ALTER TABLE w_jobs ADD CONSTRAINT w_jobs_check CHECK (state IN ('new', 'done')) NOT VALID;
+
+-- BEFORE w_enum
+CREATE TYPE w_state AS ENUM ('new', 'done', 'failed');
+CREATE TABLE w_jobs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, state w_state NOT NULL DEFAULT 'new', kind text DEFAULT 'plain', hidden boolean NOT NULL DEFAULT false);
+
+-- BEFORE w_domain
+CREATE DOMAIN w_code AS text CHECK (char_length(VALUE) <= 40);
+CREATE TABLE w_codes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code w_code NOT NULL);
+
+-- BEFORE w_domain_images
+CREATE DOMAIN w_code AS text;
+ALTER TABLE images ADD COLUMN code w_code;
+
+-- unsafe (PostgreSQL CHECK): NOT VALID, and an upload may have no title
+ALTER TABLE images ADD CONSTRAINT w_title_check CHECK (title IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): NOT VALID, and an upload may have no color
+ALTER TABLE images ADD CONSTRAINT w_color_check CHECK (color IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): NOT VALID, and an upload may have no tags
+ALTER TABLE images ADD CONSTRAINT w_tags_check CHECK (cardinality(tags) > 0) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): an empty array has no length, and tags are compared with the empty one
+ALTER TABLE images ADD CONSTRAINT w_tags_check CHECK (tags <> '{}') NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): NULL is no length
+ALTER TABLE images ADD CONSTRAINT w_tags_check CHECK (COALESCE(array_length(tags, 1), 0) >= 1) NOT VALID;
+
+-- safe (PostgreSQL CHECK): a CHECK that is NULL lets the row be written
+ALTER TABLE images ADD CONSTRAINT w_tags_check CHECK (array_length(tags, 1) >= 1) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): an upload may have no attributes
+ALTER TABLE images ADD CONSTRAINT w_attributes_check CHECK (attributes <> '{}'::jsonb) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): an upload may have neither a title nor a description
+ALTER TABLE images ADD CONSTRAINT w_words_check CHECK (title IS NOT NULL OR description IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): neither of two, counted
+ALTER TABLE images ADD CONSTRAINT w_words_check CHECK (num_nonnulls(title, description) >= 1) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): neither of two, by COALESCE
+ALTER TABLE images ADD CONSTRAINT w_words_check CHECK (COALESCE(title, description) IS NOT NULL) NOT VALID;
+
+-- safe (PostgreSQL CHECK): a title or a file name, which an upload always has
+ALTER TABLE images ADD CONSTRAINT w_words_check CHECK (COALESCE(title, filename) IS NOT NULL) NOT VALID;
+
+-- safe (PostgreSQL CHECK): a column that the release always gives
+ALTER TABLE images ADD CONSTRAINT w_filename_check CHECK (filename IS NOT NULL AND filename <> '') NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a note that a token may lack, as its query says
+ALTER TABLE tokens ADD CONSTRAINT w_note_check CHECK (note IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a token that never expires
+ALTER TABLE tokens ADD CONSTRAINT w_expires_check CHECK (expires_at IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a limit that may be taken away
+ALTER TABLE tokens ADD CONSTRAINT w_rate_check CHECK (requests_per_second IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a sound check has no fault
+ALTER TABLE content_checks ADD CONSTRAINT w_fault_check CHECK (fault IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): an adoption of a store clears a time
+ALTER TABLE object_stores ADD CONSTRAINT w_confirmed_check CHECK (confirmed_at IS NOT NULL) NOT VALID;
+
+-- safe (PostgreSQL CHECK): a new column with a DEFAULT
+ALTER TABLE images ADD COLUMN rank bigint DEFAULT 0;
+ALTER TABLE images ADD CONSTRAINT w_rank_check CHECK (rank IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a new column with a DEFAULT that the CHECK excludes
+ALTER TABLE images ADD COLUMN rank bigint DEFAULT 0;
+ALTER TABLE images ADD CONSTRAINT w_rank_check CHECK (rank > 0) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a new column, which uploads leave out, or a title
+ALTER TABLE images ADD COLUMN alt text, ADD CONSTRAINT w_alt_check CHECK (alt IS NOT NULL OR title IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL 18 release notes): NOT NULL that is not valid, of a column that uploads may leave empty
+ALTER TABLE images ADD CONSTRAINT w_color_not_null NOT NULL color NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a column that a query sets to NULL
+-- before: w_enum_notes
+-- query w_clear: UPDATE w_notes SET words = NULL WHERE id = $1
+ALTER TABLE w_notes ADD CONSTRAINT w_words_check CHECK (words IS NOT NULL) NOT VALID;
+
+-- unsafe (PostgreSQL CHECK): a column that a query sets to NULL in one case
+-- before: w_enum_notes
+-- query w_clear: UPDATE w_notes SET words = NULLIF($2, '') WHERE id = $1
+-- header w_clear: w_clear: changes the words of a note.
+-- header w_clear: example no words: 1, ''
+ALTER TABLE w_notes ADD CONSTRAINT w_words_check CHECK (words IS NOT NULL) NOT VALID;
+
+-- safe (PostgreSQL CHECK): a trigger gives the value
+-- before: w_enum_notes w_stamped
+-- query w_add: INSERT INTO w_notes (id, words) VALUES ($1, NULL)
+ALTER TABLE w_notes ADD CONSTRAINT w_words_check CHECK (words IS NOT NULL) NOT VALID;
+
+-- safe (PostgreSQL CHECK): only one of two, as the release writes them
+ALTER TABLE content_checks ADD CONSTRAINT w_fault_check CHECK (fault IS NULL OR checked_at IS NOT NULL) NOT VALID;
+
+-- safe (PostgreSQL CHECK): the words of the former digest, which a rotation writes together
+ALTER TABLE tokens ADD CONSTRAINT w_former_check CHECK (former_sha256 IS NULL OR former_sha256 <> sha256) NOT VALID;
+
+-- BEFORE w_enum_notes
+CREATE TABLE w_notes (id bigint PRIMARY KEY, words text);
+
+-- BEFORE w_stamped
+CREATE FUNCTION w_stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.words := COALESCE(NEW.words, ''); RETURN NEW; END $$;
+CREATE TRIGGER w_stamp BEFORE INSERT OR UPDATE ON w_notes FOR EACH ROW EXECUTE FUNCTION w_stamp();

@@ -115,5 +115,5 @@ def shipped() -> tuple[Catalog, list[Use]]:
 
 def _use(name: str, text: str) -> Use:
     use = use_of(name, list(parser.statements(text)))
-    use.header = header_words(text)
+    use.text, use.header = text, header_words(text)
     return use
