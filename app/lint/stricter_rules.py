@@ -126,12 +126,12 @@ def _rejected_value(
         return ""
     given = [each.values.get(column) for each in written] + [each for each, _ in _samples(check, column)]
     for text in sorted({each for each in given if isinstance(each, str)}):
-        if _is_alone(check, column, text) and any(_fits({column: each}, former) for each in _neighbors(text)):
+        if _lists(check, column, text) and any(_fits({column: each}, former) for each in _neighbors(text)):
             return f"{writers[0]} may write another {column} than those of the list, which is rejected then"
     return ""
 
 
-def _is_alone(check: Any, column: str, text: str) -> bool:
+def _lists(check: Any, column: str, text: str) -> bool:
     """Return whether a CHECK allows a text, and none of its neighbors: it is a list, and not a form."""
     results = [Row({column: each}).value(check) for each in (text, *_neighbors(text))]
     return results[0] is True and all(each is False for each in results[1:])
