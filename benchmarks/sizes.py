@@ -24,7 +24,7 @@ from app.migrations.connection import run_text
 from app.review import scratch
 from app.schema.history import shipped
 from app.settings import ROOT
-from benchmarks.database import OPTIONS, YOYO
+from benchmarks.database import DATA, OPTIONS, YOYO
 
 WRITES = 2_000
 SIZES: LiteralString = """
@@ -59,7 +59,8 @@ def main() -> None:
 @contextmanager
 def server(options: list[str]) -> Iterator[str]:
     """Start a server whose database is made by `yoyo apply` with these options. Yield its URL, and remove it."""
-    with tempfile.TemporaryDirectory(dir=ROOT / ".data", ignore_cleanup_errors=True) as folder:
+    DATA.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=DATA, ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         started = Server(Path(folder, "postgres"), options=f"{OPTIONS} -c full_page_writes=off")
         started.start()
