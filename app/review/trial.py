@@ -38,6 +38,8 @@ CHECKED_ROWS = 5_000  # earlier rows that a check computes again
 CANCELED = "57014"  # SQLSTATE of a query that took longer than its limit
 NOT_THERE = ("42P01", "42883", "42703", "42704")  # a table, function, column or type does not exist (yet)
 NOISE = 100  # buffers that a query may need more because of row security
+# The traffic takes rows from these on, counted from the first free one: before the migration, and beside it.
+EARLIER_ROW, BESIDE_ROW = 1_000_000, 1_000
 BLOCKING = "SHARE"  # from this mode on, a lock blocks writes
 
 Answers = dict[Call, int | str]  # rows returned, or the error
@@ -125,17 +127,21 @@ def _try(
     assert began
     fresh = _few(calls_of({name: text for name, text in new.items() if text != old.get(name)}))
     check = _Check(connection, trial.role, [*calls, *fresh], max(1, rows // CHECKED_ROWS), began[0])
-    before, known = _ask(url, trial.role, calls), check.faults()
+    usable = [call for call, answer in _ask(url, trial.role, calls).items() if not isinstance(answer, str)]
+    known = check.faults()
     types = _types(connection, calls)
-    usable = [call for call in calls if not isinstance(before[call], str)]
     first_row = first_free_row(calls)
+    # Rows that the sessions write are there for other calls. So the answers of before are those after some traffic.
+    with _running(Traffic(url, trial.role, usable, first_row + EARLIER_ROW)):
+        pass
+    before = _ask(url, trial.role, usable)
     measure_writes(url, trial.role, usable, first_row)  # writes whole pages to WAL: the copy began with a checkpoint
     trial.costs = measure_writes(url, trial.role, usable, first_row)
     slower = {call for call, *_ in _slowed(connection, url, trial.role, usable)}
     queued = find_queued(url, trial.role, usable, first_row)
 
     def go(path: Path, direction: Direction) -> None:
-        traffic = Traffic(url, trial.role, usable, first_row + 1_000)
+        traffic = Traffic(url, trial.role, usable, first_row + BESIDE_ROW)
         trial.sessions = len(traffic.sessions)
         with _running(traffic):
             direction.error = _run(connection, path, traffic, transactional=transactional)

@@ -123,6 +123,18 @@ def test_a_row_that_was_not_written_before_is_unsafe(tried: Try, monkeypatch: py
     assert f"unsafe: as images_app, {writes}" in reasons(part)
 
 
+def test_a_row_that_only_the_traffic_wrote_is_no_reason(tried: Try, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = releases.present().queries["record_check"]
+    delete = "-- $1 text  a hash\n-- example no hash: ''\nDELETE FROM content_checks WHERE sha256 <> $1"
+    queries = {"record_check": record, "delete_others": delete}
+    monkeypatch.setattr(reviews, "FEW", queries.keys())
+    monkeypatch.setattr(releases, "present", lambda: releases.Release("old", queries))
+
+    part = tried("ALTER TABLE images ADD COLUMN note text;", under_traffic=True)
+
+    assert part.apply.level == "safe", reasons(part)
+
+
 def test_a_parameter_of_another_type_needs_care(tried: Try) -> None:
     """PostgreSQL takes the NULL of the examples for each type. A driver does not send a text as bytes."""
     part = tried(
