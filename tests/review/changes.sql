@@ -1,6 +1,6 @@
 -- Ten changes as a release makes them, with the verdict that a DBA expects from the review.
 -- A change begins with `-- CHANGE VERDICT: NAME`, and each of its migrations with `-- MIGRATION NAME`. The lines of a
--- header may follow. What stands after `-- ROLLBACK` is the rollback. One that cannot be undone has none.
+-- header may follow. The rollback stands after `-- ROLLBACK`, if there is one.
 
 -- CHANGE care: add an owner with a foreign key and a backfill
 
