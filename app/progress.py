@@ -5,14 +5,15 @@ Everything goes to stderr, so that stdout has only data.
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from types import TracebackType
-from typing import NoReturn, Self, TextIO
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, NoReturn, Self, TextIO
 
 from app.verbosity import verbosity
+
+if TYPE_CHECKING:
+    from tqdm import tqdm  # at run time only on a terminal: the import takes 30 ms
 
 LINE_INTERVAL = 10.0  # seconds between two lines if stderr is not a terminal
 
@@ -37,12 +38,15 @@ class Progress:
     ) -> None:
         self.unit = unit
         self.count = 0
+        self._total = total
         self._is_line_hidden = is_line_hidden
         self._summary = summary or self._counted
         is_bar_shown = not verbosity.is_quiet and not is_bar_hidden and sys.stderr.isatty()
-        self._bar: tqdm[NoReturn] = tqdm(
-            total=total, unit=f" {unit}", unit_scale=is_scaled, disable=not is_bar_shown, leave=False
-        )
+        self._bar: tqdm[NoReturn] | None = None
+        if is_bar_shown:
+            import tqdm as tqdm_package
+
+            self._bar = tqdm_package.tqdm(total=total, unit=f" {unit}", unit_scale=is_scaled, leave=False)
         self._last_line = monotonic()
 
     def __enter__(self) -> Self:
@@ -51,23 +55,27 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     @property
     def has_bar(self) -> bool:
         """Return whether a bar is shown."""
-        return not self._bar.disable
+        return self._bar is not None
 
     def expect(self, total: int | None) -> None:
         """Set how many there will be, or None if that is not known."""
-        self._bar.total = total
+        self._total = total
+        if self._bar is not None:
+            self._bar.total = total
 
     def advance(self, number: int = 1, label: str | None = None) -> None:
         """Count `number` more. `label` says beside the bar what the work is at."""
         self.count += number
-        if label is not None:
-            self._bar.set_description(label, refresh=False)
-        self._bar.update(number)
+        if self._bar is not None:
+            if label is not None:
+                self._bar.set_description(label, refresh=False)
+            self._bar.update(number)
         is_line_due = not (self.has_bar or self._is_line_hidden) and monotonic() - self._last_line >= LINE_INTERVAL
         if is_line_due and not verbosity.is_quiet:
             self._last_line = monotonic()
@@ -80,8 +88,12 @@ class Progress:
 
     def beside(self, file: TextIO) -> AbstractContextManager[None]:
         """Return a context in which another part of the program may write to `file` without breaking the bar."""
-        return tqdm.external_write_mode(file=file)
+        if "tqdm" not in sys.modules:  # no bar is shown, nor that of other work
+            return nullcontext()
+        import tqdm as tqdm_package
+
+        return tqdm_package.tqdm.external_write_mode(file=file)
 
     def _counted(self) -> str:
-        total = f" of {self._bar.total:,}" if self._bar.total else ""
+        total = f" of {self._total:,}" if self._total else ""
         return f"{self.count:,}{total} {self.unit}"

@@ -198,7 +198,8 @@ class Bench:
         return subprocess.Popen(
             [YOYO, *arguments, self.migrations],
             cwd=ROOT,
-            env=os.environ | {"DATABASE_URL": url, "MIGRATION_DATABASE_URL": ""},
+            # An installation has the bytecode of its modules. Without it, each start takes twice as long.
+            env=os.environ | {"DATABASE_URL": url, "MIGRATION_DATABASE_URL": "", "PYTHONDONTWRITEBYTECODE": ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -11,7 +11,6 @@ from pathlib import Path
 import psycopg
 from yoyo.connections import get_backend
 
-from app.cli.failures import failure
 from app.cli.output import note, open_output, print_verdicts
 from app.embedded_postgres import owner_url
 from app.errors import CommandError, ExitCode, UsageError
@@ -108,6 +107,8 @@ def dump_schema(output: Path | None) -> None:
         except subprocess.CalledProcessError as error:
             raise CommandError(f"pg_dump failed: {one_line(error.stderr)}.") from error
         except psycopg.Error as error:
+            from app.cli.failures import failure  # here, because it imports the drivers of the service
+
             raise failure(error, settings, as_owner=True) from error
         write(text.encode())
     if missing:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import ByteSize
 from pydantic_core import PydanticUndefinedType
 
-from app.cli.output import note
+from app.cli.unknown_names import warn_of_unknown_names
 from app.decoder.client import describe_decoder
 from app.setting_sources import Found, Sources, unknown_names
 from app.settings import MODELS, NAMES, check_settings, format_size
@@ -63,12 +63,6 @@ def settings_rows(sources: Sources) -> list[Row]:
             rows.append(_row(field.upper(), found) if found else Row(field.upper(), _default(info.default), "default"))
     others = [name for name in sources.environment if OTHERS.fullmatch(name) and name not in NAMES]
     return rows + [_row(name, Found(sources.environment[name], "environment")) for name in sorted(others)]
-
-
-def warn_of_unknown_names() -> None:
-    """Note each unknown name in a source of the settings, except with --quiet. Call it once per command."""
-    for sentence in unknown_names():
-        note(f"warning: {sentence}")
 
 
 def _row(name: str, found: Found) -> Row:

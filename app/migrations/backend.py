@@ -66,12 +66,13 @@ class SettingsBackend(LockingBackend):
         chosen = self.known.remember(migrations)
         if not self.known:
             raise UsageError("no migration found.", "check the folder and the pattern of -m")
+        records = ledger.read(self.connection)
         if chosen:
-            self.known.reject_faults(chosen)
-        entries = self.known.entries()
+            self.known.reject_faults(chosen, records)
+        entries = self.known.entries(records)
         has_row = self.lock_table in self.list_tables() and lock.find_row(self.connection)
         is_left = has_row and not lock.find_holder(self.connection)
-        is_moved = renumbered(self.known.digests(), ledger.read(self.connection))
+        is_moved = renumbered(self.known.digests(), records)
         known = [entry for entry in entries if entry.id in self.known and not stays(entry)]
         if is_left or is_moved or any(entry.id in chosen or must_hold(entry) for entry in known):
             self._hold()

@@ -1,6 +1,6 @@
 """Migrations that a yoyo command has read, with the digests of their files and their state in the database."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from yoyo.migrations import Migration, MigrationList
@@ -11,7 +11,7 @@ from app.migrations.connection import Connection
 from app.migrations.order import reject_faults, reject_problems
 from app.migrations.validation import faults
 from app.schema.digest import Digest
-from app.schema.history import Entry, compare, shipped
+from app.schema.history import Entry, Record, compare, shipped
 
 
 class KnownMigrations:
@@ -48,17 +48,17 @@ class KnownMigrations:
             self._shipped[folder] = shipped(folder)
         return {name: digest for folder in self._folders() for name, digest in self._shipped[folder].items()}
 
-    def entries(self) -> list[Entry]:
-        """Return the state of each migration of the folders and of the database."""
-        return compare(self.digests(), ledger.read(self._connection))
+    def entries(self, records: Sequence[Record] | None = None) -> list[Entry]:
+        """Return the state of each migration of the folders and of the database. `records` are those of the ledger."""
+        return compare(self.digests(), ledger.read(self._connection) if records is None else records)
 
-    def reject_faults(self, chosen: Collection[str] | None = None) -> None:
+    def reject_faults(self, chosen: Collection[str] | None = None, records: Sequence[Record] | None = None) -> None:
         """Raise CommandError, before the database is changed, if a file is wrong, or that of an applied one is missing.
 
         Missing files come first: a renamed file also makes the migrations wrong that depend on it, but those need no
         edit. Only the headers are read of the applied files that did not change and are not chosen.
         """
-        entries = self.entries()
+        entries = self.entries(records)
         reject_problems([entry for entry in entries if entry.state == "missing"])
         known = {entry.id for entry in entries if chosen is not None and entry.state == "applied"} - {*(chosen or ())}
         reject_faults([str(fault) for folder in sorted(self._folders()) for fault in faults(folder, known)])

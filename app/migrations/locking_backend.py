@@ -153,8 +153,9 @@ class LockingBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         if ledger.TABLE not in tables:
             ledger.create(self.connection)
         self._waited = waited if ledger.extend(self.connection, is_needed=self.reason is not None) else None
-        ledger.adopt(self.connection, self.known.digests(), ledger.read(self.connection))
-        renumbered_files.follow(self.connection, self.known.digests(), self.report)
+        records = ledger.read(self.connection)
+        ledger.adopt(self.connection, self.known.digests(), records)
+        renumbered_files.follow(self.connection, self.known.digests(), records, self.report)
 
     def break_lock(self) -> None:
         """Remove a lock row that a migrator left. The next one takes it over anyway. Raises CommandError if it runs."""

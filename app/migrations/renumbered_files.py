@@ -3,19 +3,21 @@
 `app/schema/history.py` finds them, by digest. Until a migrator that writes has followed, readers see the new number.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from yoyo.migrations import get_migration_hash
 
 from app.migrations import ledger
 from app.migrations.connection import Connection, run
 from app.schema.digest import Digest
-from app.schema.history import renumbered
+from app.schema.history import Record, renumbered
 
 
-def follow(connection: Connection, files: Mapping[str, Digest], report: Callable[[str], None]) -> None:
+def follow(
+    connection: Connection, files: Mapping[str, Digest], records: Sequence[Record], report: Callable[[str], None]
+) -> None:
     """Give each renumbered migration its new ID in yoyo's table and in the ledger. Call this inside the lock."""
-    moved = renumbered(files, ledger.read(connection))
+    moved = renumbered(files, records)
     for old in sorted(moved, reverse=True):  # the highest first, so that no ID is taken
         new = moved[old]
         with connection.transaction():

@@ -8,7 +8,9 @@ import os
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
+from yoyo import connections
 from yoyo.connections import BadConnectionURI
 from yoyo.migrations import MigrationList
 from yoyo.scripts import main as yoyo
@@ -16,16 +18,19 @@ from yoyo.scripts import migrate
 from yoyo.scripts.newmigration import new_migration
 
 from app.errors import ExitCode, UsageError
+from app.migrations.backend import SettingsBackend
 from app.migrations.new_migration import EXAMPLE, create
 from app.migrations.order import find_id
 from app.migrations.output import Output, requested
 from app.migrations.yoyo_errors import ending_with_errors
+from app.migrations.yoyo_options import Parsed, parsed
 from app.project import INI, choose_as_yoyo, current
 from app.streams import guard_streams
 from app.text import one_line
 
 BACKEND = "settings:"  # the URLs of this project's backend, as in yoyo.ini
 select = migrate.migrations_to_revision
+find_backend = connections.get_backend_class
 
 
 def main() -> int:
@@ -38,6 +43,8 @@ def main() -> int:
                 _new(given)
                 return 0
             migrate.migrations_to_revision = _select
+            yoyo.parse_args = _parse
+            connections.get_backend_class = _find_backend
             return int(yoyo.main() or 0)
         except configparser.Error as error:
             raise UsageError(f"{INI} cannot be read: {one_line(str(error))}.") from error
@@ -57,8 +64,7 @@ def main() -> int:
 def _given() -> Namespace:
     """Return the arguments. If they are wrong, yoyo prints the fault, and ends with 2. So it does without a command."""
     try:
-        _, parser, parsed = yoyo.parse_args(sys.argv[1:])
-        given: Namespace = parsed
+        _, parser, given = parsed(tuple(sys.argv[1:]))
         if getattr(given, "func", None) is None:
             parser.error("a command is missing")
     except SystemExit as error:
@@ -67,6 +73,17 @@ def _given() -> Namespace:
             Output(requested()).error(told, told.exit_code)
         raise
     return given
+
+
+def _parse(_: object = None) -> Parsed:
+    """Return what yoyo's main() reads. It may change the arguments, so it gets a copy."""
+    config, parser, given = parsed(tuple(sys.argv[1:]))
+    return config, parser, Namespace(**vars(given))
+
+
+def _find_backend(scheme: str) -> type[Any]:
+    """Return the backend of a URL. yoyo would search the entry points of each installed package."""
+    return SettingsBackend if scheme == BACKEND.removesuffix(":") else find_backend(scheme)
 
 
 def _select(migrations: MigrationList, revision: str | None, direction: str) -> MigrationList:

@@ -230,6 +230,7 @@ def test_the_highest_number_stays_and_the_command_says_so(
 
 
 def test_two_migrators_at_once_follow_once(empty_database: str, folder: Path) -> None:
+    from app.migrations.ledger import read
     from app.migrations.renumbered_files import follow
 
     apply(empty_database, folder)
@@ -239,8 +240,8 @@ def test_two_migrators_at_once_follow_once(empty_database: str, folder: Path) ->
     with backend_on(empty_database) as first:
         first._hold()
         files = shipped(folder)
-        follow(first.connection, files, said.append)
-        follow(first.connection, files, said.append)  # as the next one finds it
+        follow(first.connection, files, read(first.connection), said.append)
+        follow(first.connection, files, read(first.connection), said.append)  # as the next one finds it
 
     assert len(said) == 2
     assert applied(empty_database) == [*NAMES, "0005_create_mine", "0006_create_next"]

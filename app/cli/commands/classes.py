@@ -55,7 +55,7 @@ class Command(click.Command):
             ctx.meta[EVENTS] = requested()  # that of the project, if --project names another one
         self._check_texts(ctx)
         if self.warns:
-            from app.cli.show_settings import warn_of_unknown_names
+            from app.cli.unknown_names import warn_of_unknown_names
 
             warn_of_unknown_names()
         return super().invoke(ctx)
