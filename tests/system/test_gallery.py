@@ -301,6 +301,42 @@ def test_a_user_scrolls_through_thousands_of_images_and_back(site: Site, page: P
     assert page.evaluate("shifts") < 0.01
 
 
+PLACES = """
+    [...document.querySelectorAll("#grid li")].map((tile) => {
+        const { x, y, width, height } = tile.getBoundingClientRect();
+        return [tile.textContent, [x, y + scrollY, width, height].map(Math.round).join()];
+    })
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["page", "failure"])
+def test_the_next_page_moves_no_image_that_is_shown(site: Site, page: Page, fails: bool) -> None:
+    """A last row that is not full waits for the next page, which changes its height. It is shown if there is none."""
+    site.rows(120)
+    site.connection.execute("UPDATE images SET width = height")  # five in a row, and the sixth tells its height
+    waiting: list[Route] = []
+    page.route("**/v1/images?*cursor=*", lambda route: waiting.append(route))  # Playwright needs a function
+    page.goto(site.url)
+    tile(page, "1.jpg").focus()
+    page.keyboard.press("End")
+    expect(page.locator("#grid .none:focus")).to_be_in_viewport()  # it has no thumbnail, so its name is shown
+    wait_until(lambda: page.evaluate("true") and waiting != [])
+    before = dict(page.evaluate(PLACES))
+    assert "45.jpg" in before
+    assert "50.jpg" not in before
+
+    if fails:
+        waiting.pop().fulfill(status=500, json={})
+        expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        expect(tile(page, "50.jpg")).to_be_attached()
+    else:
+        waiting.pop().continue_()
+        expect(tile(page, "51.jpg")).to_be_attached()
+
+    after = dict(page.evaluate(PLACES))
+    assert {name: after.get(name) for name in before} == before
+
+
 def test_the_back_button_restores_the_scroll_position(site: Site, page: Page) -> None:
     site.rows(1000)
     site.upload(title="Bridge")

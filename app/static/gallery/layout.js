@@ -30,13 +30,15 @@ export function ratio(image) {
 
 /**
  * Lay out the images from an index on. Rows before it stay, except the last one: its end depended on this image.
+ * If more images follow, leave out a last row that is not full: they will change its height, and move what it shows.
  * @param {Row[]} rows changed in place
  * @param {WallImage[]} images
  * @param {number} from
  * @param {number} width pixels
+ * @param {boolean} moreFollow
  * @returns {number} the height of all rows, in pixels
  */
-export function layOut(rows, images, from, width) {
+export function layOut(rows, images, from, width, moreFollow) {
   const target = width < SMALL_WALL ? SMALL_ROW : width < MEDIUM_WALL ? MEDIUM_ROW : LARGE_ROW;
   /** @param {number} count */
   const room = (count) => width - GAP * (count - 1);
@@ -47,7 +49,9 @@ export function layOut(rows, images, from, width) {
     let [sum, end] = [0, first];
     while (end < images.length && (end === first || sum * target < room(end - first))) sum += ratio(images[end++]);
     height = target;
-    if (sum * target >= room(end - first)) {
+    const isFull = sum * target >= room(end - first);
+    if (!isFull && moreFollow && rows.length) break;
+    if (isFull) {
       height = room(end - first) / sum;
       const taller = end - first > 1 ? room(end - first - 1) / (sum - ratio(images[end - 1])) : Infinity;
       if (taller / target < target / height) [height, end] = [taller, end - 1];

@@ -152,6 +152,8 @@ class Wall {
   #fail(problem) {
     this.#request = null;
     this.#problem = problem;
+    this.#layOut(this.images.length);
+    this.draw();
     if (problem.retryAfter || !problem.status) {
       sleep(problem.retryAfter || RETRY_DELAY).then(() => {
         if (this.#problem === problem) this.load();
@@ -162,7 +164,8 @@ class Wall {
 
   /** @param {number} from */
   #layOut(from) {
-    const height = layOut(this.#rows, this.images, from, grid.clientWidth);
+    const moreFollow = this.next !== null && !this.#problem;
+    const height = layOut(this.#rows, this.images, from, grid.clientWidth, moreFollow);
     grid.style.height = this.next === "" ? "100vh" : `${height}px`; // so that what is below the wall appears only once
   }
 
@@ -294,17 +297,17 @@ class Wall {
   }
 
   /**
-   * Scroll to an image and focus it.
+   * Scroll to an image and focus it. If its row is not shown yet, take the last image that is.
    * @param {number} index
    */
   focus(index) {
     if (!this.images.length) return;
-    const { y, height } = this.#rows[lastRow(this.#rows, "first", index)];
+    const { y, height, end } = this.#rows[lastRow(this.#rows, "first", index)];
     const [top, covered] = [grid.offsetTop + y, header.offsetHeight];
     if (top < scrollY + covered) scrollTo(0, top - covered - GAP);
     else if (top + height > scrollY + innerHeight) scrollTo(0, top + height - innerHeight + GAP);
     this.draw();
-    this.tiles.get(this.images[index].id)?.link.focus({ preventScroll: true });
+    this.tiles.get(this.images[Math.min(index, end - 1)].id)?.link.focus({ preventScroll: true });
   }
 
   /**
