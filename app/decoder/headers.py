@@ -32,6 +32,7 @@ MORE_XMP_NAME = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32
 JPEG_MORE_XMP = re.compile(rb"http://ns\.adobe\.com/xmp/extension/\0([0-9A-Fa-f]{32}).{4}(.{4})", re.DOTALL)
 JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"  # in front of a packet in the segment APP1 of a JPEG
 MAX_PROFILE = 1024 * 1024  # bytes of a text that is decompressed
+MAX_COLOR_PROFILE = 8 * 1024 * 1024  # bytes of a color profile. That of a printer has 1 to 3 MB.
 MAX_XMP = 512 * 1024  # bytes of an XMP packet that is read. Editors write some KB.
 MAX_PARTS = 10_000  # chunks, boxes, or blocks that are read. A picture has a few dozen.
 
@@ -64,7 +65,7 @@ def png_profile(data: Data) -> bytes:
     """Return the color profile of a PNG, or nothing if there is none or it is damaged."""
     _, _, packed = png_colors(data).get(b"iCCP", b"").partition(b"\0\0")
     with suppress(zlib.error):
-        return zlib.decompressobj().decompress(packed, MAX_PROFILE)
+        return zlib.decompressobj().decompress(packed, MAX_COLOR_PROFILE)
     return b""
 
 
@@ -150,69 +151,11 @@ def bmp_profile(data: Data) -> bytes | None:
 
 def jxl_xmp(data: Data) -> bytes:
     """Return the XMP of a JPEG XL, if it is not compressed."""
-    found = (bytes(data[start:end]) for name, start, end in _boxes(data, 0, len(data)) if name == b"xml ")
+    found = (bytes(data[start:end]) for name, start, end in boxes(data, 0, len(data)) if name == b"xml ")
     return next(found, b"")
 
 
-def heif_properties(data: Data, name: bytes) -> list[bytes]:
-    """Return the contents of the properties of that name of the primary picture in an AVIF or HEIF (ISO/IEC 23008-12).
-
-    If the primary picture has none, its tiles may have some: return those of all pictures.
-    """
-    try:
-        return _properties(data, name)
-    except (struct.error, IndexError):
-        return []
-
-
-def _properties(data: Data, wanted: bytes) -> list[bytes]:
-    meta = {name: (start, end) for name, start, end in _boxes(data, 0, len(data)) if name == b"meta"}
-    if b"meta" not in meta:
-        return []
-    parts = {name: (start, end) for name, start, end in _boxes(data, meta[b"meta"][0] + 4, meta[b"meta"][1])}
-    if b"iprp" not in parts:
-        return []
-    properties = list(_boxes(data, *parts[b"iprp"]))
-    all_of_them = [box for name, *place in properties if name == b"ipco" for box in _boxes(data, *place)]
-    own: set[int] = set()
-    if b"pitm" in parts:
-        start, _ = parts[b"pitm"]
-        primary = int.from_bytes(data[start + 4 : start + (8 if data[start] else 6)])
-        for name, *place in properties:
-            if name == b"ipma":
-                own |= _associations(data, place[0], primary)
-    found = [
-        (number, bytes(data[start:end])) for number, (name, start, end) in enumerate(all_of_them, 1) if name == wanted
-    ]
-    return [content for number, content in found if number in own] or [content for _, content in found]
-
-
-def is_gray_heif(data: Data) -> bool:
-    """Return whether the primary picture of an AVIF or HEIF has no color: by the configurations of AV1 and HEVC."""
-    av1, hevc = heif_properties(data, b"av1C"), heif_properties(data, b"hvcC")
-    gray = [len(content) > 2 and content[2] & 0x10 for content in av1]
-    gray += [len(content) > 16 and not content[16] & 3 for content in hevc]
-    return bool(gray) and all(gray)
-
-
-def _associations(data: Data, at: int, item: int) -> set[int]:
-    """Return the numbers of the item's properties, from a box `ipma` whose content begins there."""
-    version, has_long_numbers = data[at], data[at + 3] & 1
-    (count,) = struct.unpack_from(">I", data, at + 4)
-    at += 8
-    for _ in range(min(count, MAX_PARTS)):
-        (id,) = struct.unpack_from(">I" if version else ">H", data, at)
-        at += 4 if version else 2
-        number, size = data[at], 2 if has_long_numbers else 1
-        at += 1
-        if id == item:
-            numbers = (int.from_bytes(data[n : n + size]) for n in range(at, at + size * number, size))
-            return {number & (0x7FFF if has_long_numbers else 0x7F) for number in numbers}
-        at += size * number
-    return set()
-
-
-def _boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: Data, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield the type, start and end of the content of each box between two places."""
     for _ in range(MAX_PARTS):
         if start + 8 > end:

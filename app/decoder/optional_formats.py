@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pyvips
 
-from app.decoder import camera_raw, capture, headers, vips
+from app.decoder import camera_raw, capture, headers, heif, vips
 from app.decoder import preview as small_picture
 from app.decoder.formats import OPTIONAL, ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
@@ -70,7 +70,7 @@ def recognize(data: Data) -> tuple[str, ContentType] | None:
         return "bmp", "image/bmp"
     if JXL.match(data):
         return "jxl", "image/jxl"
-    if HEIF_BRANDS.match(data) and headers.heif_properties(data, b"hvcC"):
+    if HEIF_BRANDS.match(data) and heif.properties(data, b"hvcC"):
         return "heic", "image/heic"
     raw = camera_raw.type_of(data)
     return raw and ("raw", raw)

@@ -8,7 +8,7 @@ import struct
 
 import pyvips
 
-from app.decoder import apng, capture, color_encoding, exif, headers, preview
+from app.decoder import apng, av1, capture, color_encoding, exif, headers, heif, preview, profiles
 from app.decoder.formats import ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
@@ -35,7 +35,7 @@ BEGINNING = re.compile(
 # These loaders decode to fewer pixels, in a fraction of the time.
 SHRINKING_LOADERS = {"jpegload_source", "webpload_source"}
 # The rendering intents of color profiles that are nearest to a browser's. "perceptual" is for people: black stays
-# black. # "relative" is exact, for inks.
+# black. "relative" is exact, for inks.
 INTENT, INTENT_OF_INKS = "perceptual", "relative"
 
 # Parts of messages of libvips and its libraries about pictures that they cannot read, but others perhaps can.
@@ -123,7 +123,7 @@ def read(
     image = _open(content, max_pixels)
     _require_small(image, small_pixels)
     if image.get("vips-loader") == "pngload_source":
-        image = apng.first_frame(image, content)
+        image = _with_profile(apng.first_frame(image, content), content)
     loader = image.get("vips-loader")
     if image.get_typeof("orientation"):
         orientation = image.get("orientation")
@@ -197,7 +197,7 @@ def thumbnail(
     image = _open(content, max_pixels)
     _require_small(image, small_pixels)
     if image.get("vips-loader") == "pngload_source":
-        image = apng.first_frame(image, content)
+        image = _with_profile(apng.first_frame(image, content), content)
     if image.get_typeof("orientation"):
         orientation = 1
     try:
@@ -253,12 +253,19 @@ def _in_known_colors(image: pyvips.Image, content: Data, has_profile: bool) -> p
         case "gifload_source" if image.get_typeof(preview.SHRUNK) == 0:
             image = _on_screen(image, content)
         case "pngload_source":
-            encoding = color_encoding.of_png(headers.png_colors(content))
+            chunks = headers.png_colors(content)
+            if not profiles.is_usable(headers.png_profile(content)):
+                chunks.pop(b"iCCP", None)
+            encoding = color_encoding.of_png(chunks)
         case "heifload_source":
-            colors = headers.heif_properties(content, b"colr")
+            colors = heif.properties(content, b"colr")
+            if not any(box.startswith(b"nclx") for box in colors) and (box := av1.color_box(content)):
+                colors.append(box)
             encoding = color_encoding.of_heif(colors)
-            if color_encoding.is_limited(colors) and headers.is_gray_heif(content):  # libheif does so only for color
-                image = _from_limited(image)
+            if color_encoding.is_limited(colors) and heif.is_gray(content):  # libheif does so only for color
+                image = _from_limited(image, 0, image.bands - image.hasalpha())
+            if image.hasalpha() and av1.has_limited_alpha(content):
+                image = _from_limited(image, image.bands - 1, image.bands)
     if image.get_typeof("icc-profile-data") and (encoding or not has_profile):
         image = image.copy()
         image.remove("icc-profile-data")
@@ -272,6 +279,8 @@ def _has_profile(image: pyvips.Image) -> bool:
     if not image.get_typeof("icc-profile-data"):
         return False
     profile = image.get("icc-profile-data")
+    if not profiles.is_usable(profile):
+        return False
     sample = pyvips.Image.black(1, 1, bands=image.bands).cast(image.format).copy(interpretation=image.interpretation)
     sample.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     try:
@@ -296,13 +305,12 @@ def _from_inks(image: pyvips.Image) -> pyvips.Image:
     return made.copy(interpretation="rgb16" if image.format == "ushort" else "srgb")
 
 
-def _from_limited(image: pyvips.Image) -> pyvips.Image:
-    """Return a picture with black at 0, from one with black at 16 and white at 235."""
+def _from_limited(image: pyvips.Image, first: int, end: int) -> pyvips.Image:
+    """Return a picture in which these bands are from 0 to 255. In the given one they are from 16 to 235."""
     step = 257 if image.format == "ushort" else 1
-    number = image.bands - image.hasalpha()
-    made = ((image[:number] - 16 * step) * (255 / 219)).cast(image.format)
-    if image.hasalpha():
-        made = made.bandjoin(image[number])
+    bands = image.bandsplit()
+    bands[first:end] = [((band - 16 * step) * (255 / 219)).cast(image.format) for band in bands[first:end]]
+    made = bands[0].bandjoin(bands[1:]) if len(bands) > 1 else bands[0]
     return made.copy(interpretation=image.interpretation)
 
 
@@ -332,16 +340,19 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
     except pyvips.Error as error:
         raise broken(error, content) from None
     require_pixels(*_size(image, content), max_pixels)
-    if image.get("vips-loader") == "pngload_source" and image.bands < 3 and not image.get_typeof("icc-profile-data"):
-        return _with_profile(image, content)
     return image
 
 
 def _with_profile(image: pyvips.Image, content: Data) -> pyvips.Image:
-    """Return a gray PNG with its color profile, which libvips does not read."""
-    if profile := headers.png_profile(content):
-        image = image.copy()
+    """Return a PNG with its first color profile. libvips reads none if it is gray, or a later one if it is broken."""
+    profile = headers.png_profile(content)
+    if profile == _blob(image, "icc-profile-data"):
+        return image
+    image = image.copy()
+    if profile:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    else:
+        image.remove("icc-profile-data")
     return image
 
 

@@ -42,9 +42,13 @@ def differs(name: str, one: Image.Image, other: Image.Image) -> str:
     if one.size != other.size:
         return f"{one.size} is not {other.size}"
     mean, correlation = WIDER.get(name, (MEAN, CORRELATION))
-    apart = [a - b for a, b in zip(ImageStat.Stat(one).mean, ImageStat.Stat(other).mean, strict=True)]
+    stats = ImageStat.Stat(one), ImageStat.Stat(other)
+    apart = [a - b for a, b in zip(*(stat.mean for stat in stats), strict=True)]
+    contrast = [a - b for a, b in zip(*(stat.stddev for stat in stats), strict=True)]
     found = _correlation(one.tobytes(), other.tobytes())
-    return "" if max(map(abs, apart)) < mean and found > correlation else f"means by {apart}, correlation {found}"
+    if max(map(abs, apart + contrast)) < mean and found > correlation:
+        return ""
+    return f"means by {apart}, contrasts by {contrast}, correlation {found}"
 
 
 def _correlation(one: bytes, other: bytes) -> float:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.decoder import apng as apng_reader
-from app.decoder import color_encoding, headers
+from app.decoder import av1, color_encoding, headers, heif, profiles
 from app.decoder.color_encoding import PRIMARIES, TRANSFERS
 from app.decoder.headers import Frame
 from tests.support.colors import BASE, apng, avif, cicp, encoded, gamma, gif, jpeg, png
@@ -30,8 +30,11 @@ SAMPLES = {
 }
 READERS: list[Callable[[memoryview], object]] = [
     lambda data: color_encoding.of_png(headers.png_colors(data)),
-    lambda data: color_encoding.of_heif(headers.heif_properties(data, b"colr")),
-    headers.is_gray_heif,
+    lambda data: color_encoding.of_heif(heif.properties(data, b"colr")),
+    heif.is_gray,
+    av1.color_box,
+    av1.has_limited_alpha,
+    lambda data: profiles.is_usable(bytes(data)),
     headers.gif_frame,
     headers.gif_xmp,
     headers.jpeg_xmp,
@@ -101,8 +104,8 @@ def test_only_the_properties_of_the_primary_picture_count() -> None:
     """The alpha of an AVIF is a gray picture of its own."""
     content = memoryview(encoded("AVIF", BASE.convert("RGBA")))
 
-    assert not headers.is_gray_heif(content)
-    assert len(headers.heif_properties(content, b"colr")) == 1
+    assert not heif.is_gray(content)
+    assert len(heif.properties(content, b"colr")) == 1
 
 
 def test_chunks_behind_the_pixels_do_not_count() -> None:

@@ -88,6 +88,24 @@ def avif(primaries: int, transfer: int, matrix: int = 6) -> bytes:
     return plain[:at] + struct.pack(">HHH", primaries, transfer, matrix) + plain[at + 6 :]
 
 
+def avif_without_box(image: Image.Image = BASE, numbers: bytes = b"\1\x0d\6", **options: Any) -> bytes:
+    """Return an AVIF that has no box `nclx`, with numbers of H.273 in its stream: primaries, transfer, matrix."""
+    plain = encoded("AVIF", image, **options).replace(b"colrnclx", b"freenclx")
+    at = plain.index(b"mdat") + 4
+    bits = f"{int.from_bytes(plain[at : at + 16]):0128b}"
+    changed = bits.replace(f"{0x010D06:024b}", f"{int.from_bytes(numbers):024b}", 1)
+    assert (changed == bits) == (numbers == b"\1\x0d\6")
+    return plain[:at] + int(changed, 2).to_bytes(16) + plain[at + 16 :]
+
+
+def avif_with_limited_alpha(image: Image.Image = ALPHA, **options: Any) -> bytes:
+    """Return an AVIF whose alpha has the numbers of video, as the sequence header of its stream says."""
+    plain = encoded("AVIF", image, **options)
+    head = bytes.fromhex("1819bfdf61")  # without colors, until the bit
+    assert plain.count(head + b"\x50") == 1
+    return plain.replace(head + b"\x50", head + b"\x10")
+
+
 def gif(**options: Any) -> bytes:
     """Return a GIF whose frame does not cover the screen."""
     plain = encoded("GIF", BASE.quantize(64), **options)
@@ -181,6 +199,57 @@ def wide() -> bytes:
     return bytes(pyvips.Operation.call("profile_load", "p3"))
 
 
+def changed(old: bytes, new: bytes) -> bytes:
+    """Return a color profile with other bytes."""
+    plain = wide()
+    assert old in plain
+    return plain[:132] + plain[132:].replace(old, new) if old in plain[132:] else plain.replace(old, new)
+
+
+def with_curve(content: bytes) -> bytes:
+    """Return a color profile with another curve for all colors."""
+    plain = wide()
+    at = plain.index(b"para")
+    return plain[:at] + content.ljust(32, b"\0") + plain[at + 32 :]
+
+
+def with_tag(name: bytes, content: bytes) -> bytes:
+    """Return a color profile with one more tag."""
+    plain = wide()
+    count = int.from_bytes(plain[128:132])
+    tags = [struct.unpack_from(">4sII", plain, 132 + 12 * number) for number in range(count)]
+    moved = b"".join(struct.pack(">4sII", tag, start + 12, length) for tag, start, length in tags)
+    last = struct.pack(">4sII", name, len(plain) + 12, len(content))
+    rest = plain[132 + 12 * count :]
+    head = struct.pack(">I", len(plain) + 12 + len(content)) + plain[4:128] + struct.pack(">I", count + 1)
+    return head + moved + last + rest + content
+
+
+def iccp(profile: bytes) -> bytes:
+    return chunk(b"iCCP", b"x\0\0" + zlib.compress(profile))
+
+
+CORBIS, MONACO = b"\x17\xa5\x05\xb8", b"\x94\x78\xee\x00"  # types of tags that only lcms knows
+# Color profiles of which each has a fault, or something that looks like one. Browsers use some of them, and releases of
+# Chromium agree which.
+PROFILES: dict[str, Callable[[], bytes]] = {
+    "sound": wide,
+    "unknown-type-of-colors": lambda: changed(b"XYZ \0\0\0\0", CORBIS + bytes(4)),
+    "gamma": lambda: with_curve(b"curv" + struct.pack(">IIH", 0, 1, 0x0180)),
+    "unknown-type-of-curve": lambda: with_curve(MONACO + struct.pack(">IIH", 0, 1, 0x0180)),
+    "version-5": lambda: wide()[:8] + b"\5" + wide()[9:],
+    "shorter-than-its-bytes": lambda: wide() + bytes(1000),
+    "no-curve": lambda: changed(b"rTRC", b"xTRC"),
+    "no-color": lambda: changed(b"rXYZ", b"xXYZ"),
+    "other-tag-of-no-known-type": lambda: with_tag(b"note", b"note\0\0\0\0"),
+    "table-of-no-known-type": lambda: with_tag(b"A2B0", b"note" + bytes(60)),
+    "table-from-lab-of-no-known-type": lambda: with_tag(b"B2A0", b"note" + bytes(60)),
+    "connected-by-another-space": lambda: changed(b"RGB XYZ ", b"RGB Luv "),
+    "intent-of-a-small-endian": lambda: wide()[:64] + b"\1\0\0\0" + wide()[68:],
+    "formula": lambda: with_curve(b"para" + struct.pack(">IHH", 0, 0, 0) + fixed(1.5)),
+    "unknown-formula": lambda: changed(b"para\0\0\0\0\0\3", b"para\0\0\0\0\0\7"),
+}
+
 # Files that Chromium shows.
 SHOWN: dict[str, Callable[[], bytes]] = {
     "jpeg": jpeg,
@@ -219,6 +288,14 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "png-cicp-pq": lambda: png(cicp(9, 16)),
     "png-cicp-hlg": lambda: png(cicp(9, 18)),
     "png-cicp-before-profile": lambda: png(cicp(12, 13), chunk(b"iCCP", b"x\0\0" + zlib.compress(SRGB))),
+    "png-two-profiles": lambda: png(iccp(wide()), iccp(SRGB)),
+    "png-broken-profile-before-another": lambda: png(iccp(BROKEN), iccp(wide())),
+    "png-cut-profile-before-another": lambda: png(chunk(b"iCCP", b"x\0\0abc"), iccp(wide())),
+    "png-profile-of-gray-before-another": lambda: png(iccp(gray()), iccp(wide())),
+    "png-broken-profile-and-gamma": lambda: png(iccp(BROKEN), gamma(1.0)),
+    "png-profile-of-gray-and-gamma": lambda: png(iccp(gray()), gamma(1.0)),
+    "png-gray-two-profiles": lambda: png(iccp(wide()), iccp(gray()), image=BASE.convert("L")),
+    "png-animated-two-profiles": lambda: apng(iccp(BROKEN), iccp(wide())),
     "png-gray-gamma": lambda: png(gamma(1.0), image=BASE.convert("L")),
     "png-gray-profile": lambda: encoded("PNG", BASE.convert("L"), icc_profile=gray()),
     "png-gray-alpha-profile": lambda: encoded("PNG", ALPHA.convert("LA"), icc_profile=gray()),
@@ -242,6 +319,16 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "avif-limited": lambda: encoded("AVIF", range="limited"),
     "avif-gray": lambda: encoded("AVIF", BASE.convert("L"), subsampling="4:0:0"),
     "avif-gray-limited": lambda: encoded("AVIF", BASE.convert("L"), subsampling="4:0:0", range="limited"),
+    "avif-gray-without-box": lambda: avif_without_box(BASE.convert("L"), subsampling="4:0:0"),
+    "avif-gray-limited-without-box": lambda: avif_without_box(BASE.convert("L"), subsampling="4:0:0", range="limited"),
+    "avif-gray-alpha-limited-without-box": lambda: encoded(
+        "AVIF", ALPHA.convert("LA"), subsampling="4:0:0", range="limited"
+    ).replace(b"colrnclx", b"freenclx"),
+    "avif-limited-without-box": lambda: avif_without_box(range="limited"),
+    "avif-p3-without-box": lambda: avif_without_box(numbers=b"\x0c\x0d\6"),
+    "avif-pq-without-box": lambda: avif_without_box(numbers=b"\x09\x10\x09"),
+    "avif-alpha-limited": avif_with_limited_alpha,
+    "avif-gray-alpha-of-limited": lambda: avif_with_limited_alpha(ALPHA.convert("LA"), subsampling="4:0:0"),
     "avif-unspecified": lambda: avif(2, 2),
     "avif-bt709": lambda: avif(1, 1, 1),
     "avif-bt2020": lambda: avif(9, 14, 9),
@@ -250,6 +337,11 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "avif-gamma-2.8": lambda: avif(5, 5),
     "avif-pq": lambda: avif(9, 16, 9),
     "avif-hlg": lambda: avif(9, 18, 9),
+}
+
+SHOWN |= {
+    f"jpeg-profile-{name}": lambda make=make: encoded("JPEG", icc_profile=make())  # type: ignore[misc]
+    for name, make in PROFILES.items()
 }
 
 # Files that Chromium does not show. The picture is the same as that of an ordinary PNG.
