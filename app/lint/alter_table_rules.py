@@ -11,6 +11,7 @@ from app.lint.alter_table import is_light, rewrites
 from app.lint.catalog import Catalog
 from app.lint.definition_rules import alter_table_definition_faults, type_faults
 from app.lint.findings import Fault, Faults
+from app.lint.foreign_key_rules import reference_faults
 from app.lint.index_rules import arbiter_waits, is_bounded, is_long, require_index, same_values, unique_keys
 from app.lint.lock_rules import foreign_key_lock
 from app.lint.nodes import (
@@ -215,6 +216,7 @@ def _add_constraint(state: MigrationState, line: int, table: str, node: Any) -> 
     if node.contype == ConstrType.CONSTR_FOREIGN:
         target = relation_name(node.pktable)
         require_index(state, line, table, constraint_columns(node), target)
+        yield from reference_faults(state, line, table, node)
         if not busy and target != table and state.is_busy(target):
             yield foreign_key_lock(state, line, target, EMPTY_HINT)
         elif busy and not node.skip_validation:

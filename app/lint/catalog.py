@@ -78,6 +78,8 @@ class Catalog:
     rights: dict[str, frozenset[Right]] = field(default_factory=dict)  # of tables and views
     extensions: set[str] = field(default_factory=set)
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)  # values, by type
+    revoked: dict[tuple[str, Right], str] = field(default_factory=dict)  # by table: the file that takes the right away
+    roles: set[str] = field(default_factory=set)  # that the files create
 
     def copy(self) -> "Catalog":
         """Return a copy that can change independently."""
@@ -101,6 +103,8 @@ class Catalog:
             dict(self.rights),
             set(self.extensions),
             dict(self.enums),
+            dict(self.revoked),
+            set(self.roles),
         )
 
     @property
@@ -169,9 +173,9 @@ class Catalog:
                 self.policies[relation_name(relation), node.policy_name or ""] = policy_of(node)
             case ast.GrantStmt(targtype=GrantTargetType.ACL_TARGET_OBJECT, objtype=ObjectType.OBJECT_TABLE):
                 for each in node.objects or ():
-                    former = self.rights.get(relation_name(each), frozenset())
-                    rights = rights_of(node)
-                    self.rights[relation_name(each)] = former | rights if node.is_grant else former - rights
+                    self._grant(relation_name(each), node, created_by)
+            case ast.CreateRoleStmt(role=str(name)):
+                self.roles.add(name)
             case ast.CreateEnumStmt():
                 self.types[qualified_name(node.typeName)] = created_by
                 self.enums[qualified_name(node.typeName)] = tuple(each.sval for each in node.vals or ())
@@ -197,6 +201,14 @@ class Catalog:
                 self.domain_checks[name] = (*self.domain_checks.get(name, ()), check)
             case _:
                 pass
+
+    def _grant(self, table: str, node: Any, created_by: str) -> None:
+        former, rights = self.rights.get(table, frozenset()), rights_of(node)
+        self.rights[table] = former | rights if node.is_grant else former - rights
+        for each in rights:
+            self.revoked.pop((table, each), None)
+            if not node.is_grant and not node.grant_option:
+                self.revoked[table, each] = created_by
 
     def _create(self, node: Any, created_by: str) -> None:
         if (name := relation_name(node.relation)) in self.tables:  # IF NOT EXISTS, or an error of PostgreSQL
@@ -407,6 +419,7 @@ class Catalog:
         """Remove a table or a view with all that belongs to it."""
         self.tables.pop(name, None)
         self.rights.pop(name, None)
+        self.revoked = {key: each for key, each in self.revoked.items() if key[0] != name}
         self.policies = {key: each for key, each in self.policies.items() if key[0] != name}
         self.row_security.discard(name)
         self.indexes = {key: each for key, each in self.indexes.items() if each.table != name}

@@ -22,6 +22,7 @@ from app.lint.existence_rules import existence_faults
 from app.lint.failure_rules import failure_faults
 from app.lint.findings import Fault, Faults
 from app.lint.functions import is_built_in, is_fixed_setting
+from app.lint.grant_rules import grant_faults
 from app.lint.index_rules import index_faults
 from app.lint.lock_rules import lock_faults
 from app.lint.migrator_rules import migrator_faults
@@ -36,6 +37,7 @@ from app.lint.queue_rules import queue_faults
 from app.lint.release_rules import release_faults
 from app.lint.replication_rules import replication_faults
 from app.lint.right_rules import right_faults
+from app.lint.role_rules import role_faults
 from app.lint.routine_rules import routine_faults
 from app.lint.routines import called, fired, statements_of_trigger
 from app.lint.server_rules import server_faults
@@ -94,6 +96,7 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
         yield from migrator_faults(state, statement)
         yield from replication_faults(state, statement)
         yield from failure_faults(state, statement)
+        yield from role_faults(state, statement)
         locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
             yield from index_faults(state, statement)
@@ -108,6 +111,7 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
             yield from operation_faults(state, statement)
             yield from object_faults(state, statement)
             yield from right_faults(state, statement)
+            yield from grant_faults(state, statement)
             yield from routine_faults(state, statement)
             yield from trigger_faults(state, statement)
             yield from queue_faults(state, statement)

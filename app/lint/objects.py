@@ -141,6 +141,7 @@ class Trigger:
     update_of: frozenset[str] = frozenset()  # empty: each UPDATE
     has_condition: bool = False  # WHEN
     for_each_row: bool = False
+    timing: int = 0  # bits of pg_trigger.tgtype: BEFORE 2, INSTEAD OF 64
 
 
 class Policy(NamedTuple):
@@ -251,6 +252,7 @@ def trigger_of(node: Any, created_by: str) -> Trigger:
         frozenset(each.sval for each in node.columns or ()),
         node.whenClause is not None,
         bool(node.row),
+        node.timing or 0,
     )
 
 

@@ -123,7 +123,7 @@ def _move(catalog: Catalog, old: str, new: str) -> None:
     if old not in catalog.tables:
         return
     catalog.tables[new] = catalog.tables.pop(old)
-    for objects in (catalog.rights, catalog.policies):
+    for objects in (catalog.rights, catalog.policies, catalog.revoked):
         rename_keys(objects, old, new)
     for names in (catalog.row_security, catalog.temporary):
         if old in names:

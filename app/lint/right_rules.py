@@ -15,6 +15,7 @@ from app.lint.rules import CARE
 from app.lint.state import MigrationState
 
 SHARED = {ObjectType.OBJECT_TABLE, ObjectType.OBJECT_SEQUENCE, ObjectType.OBJECT_SCHEMA, ObjectType.OBJECT_COLUMN}
+SHARED |= {ObjectType.OBJECT_DATABASE}
 NEEDED = {"select", "insert", "update", "delete"}  # by queries
 
 
@@ -90,6 +91,7 @@ def _grant(state: MigrationState, line: int, node: Any) -> Faults:
     if public and grant.objtype in SHARED:
         yield Fault(line, "grant-public", "every role of the server gets the right, also roles that are created later")
     elif public and grant.objtype in ROUTINES:
-        for name in [qualified_name(each.objname) for each in grant.objects or ()]:
+        named = [each for each in grant.objects or () if isinstance(each, ast.ObjectWithArgs)]  # or ALL IN SCHEMA
+        for name in [qualified_name(each.objname) for each in named]:
             if name in state.catalog.routines and state.catalog.routines[name].is_definer:
                 yield Fault(line, "grant-public", f"every role may run {name} with the rights of its owner")

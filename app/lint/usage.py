@@ -49,6 +49,7 @@ class Use:
     variables: frozenset[str] = frozenset()  # of PL/pgSQL
     header: frozenset[str] = frozenset()  # the words of the comments, among them the index
     text: str = ""  # of the file
+    deleted: set[str] = field(default_factory=set)  # tables, by DELETE
     writes: list[Any] = field(default_factory=list)  # the nodes of INSERT and UPDATE
 
     def reads(self, table: str, column: str) -> bool:
@@ -108,6 +109,8 @@ def use_of(name: str, statements: list[Statement]) -> Use:
                 pass
         if isinstance(node, ast.InsertStmt | ast.UpdateStmt):
             use.writes.append(node)
+        elif isinstance(node, ast.DeleteStmt):
+            use.deleted.add(relation_name(node.relation))
         if isinstance(node, WRITES):
             use.written.add(relation_name(node.relation))
         elif isinstance(node, ast.TruncateStmt):

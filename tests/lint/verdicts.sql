@@ -897,7 +897,7 @@ DO $$ BEGIN CREATE INDEX CONCURRENTLY images_title_idx ON images (title); END $$
 -- unsafe (PostgreSQL ALTER SEQUENCE): a sequence that begins again at its end
 ALTER SEQUENCE token_events_id_seq CYCLE;
 
--- safe (PostgreSQL CREATE EXTENSION): a trusted extension
+-- care (PostgreSQL CREATE EXTENSION): a trusted extension, unless it is there
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
 -- care (PostgreSQL CREATE EXTENSION): an extension that needs a superuser
@@ -4280,7 +4280,7 @@ CREATE TABLE boxes (id bigint PRIMARY KEY, width bigint DEFAULT 1 GENERATED ALWA
 CREATE TABLE images_pkey (id bigint PRIMARY KEY);
 
 -- safe (PostgreSQL EXCLUDE): a new table without two bookings at a time
-CREATE EXTENSION btree_gist;
+-- before: w_btree_gist
 CREATE TABLE bookings (room bigint NOT NULL, during tstzrange NOT NULL, EXCLUDE USING gist (room WITH =, during WITH &&));
 
 -- unsafe (PostgreSQL EXCLUDE): gist cannot compare numbers without an extension
@@ -6434,3 +6434,256 @@ CREATE TABLE w_notes (id bigint PRIMARY KEY, words text);
 -- BEFORE w_stamped
 CREATE FUNCTION w_stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.words := COALESCE(NEW.words, ''); RETURN NEW; END $$;
 CREATE TRIGGER w_stamp BEFORE INSERT OR UPDATE ON w_notes FOR EACH ROW EXECUTE FUNCTION w_stamp();
+
+-- unsafe (PostgreSQL foreign keys): the release deletes images, and the search rows go only afterwards
+ALTER TABLE image_words ADD CONSTRAINT w_image_fkey FOREIGN KEY (image_id) REFERENCES images (id) NOT VALID;
+
+-- unsafe (PostgreSQL foreign keys): RESTRICT, beside the trigger that deletes the rows
+-- before: w_terms_index
+ALTER TABLE image_terms ADD CONSTRAINT w_image_fkey FOREIGN KEY (image_id) REFERENCES images ON DELETE RESTRICT NOT VALID;
+
+-- unsafe (PostgreSQL foreign keys): SET NULL of a column that is NOT NULL
+-- before: w_terms_index
+ALTER TABLE image_terms ADD CONSTRAINT w_image_fkey FOREIGN KEY (image_id) REFERENCES images ON DELETE SET NULL NOT VALID;
+
+-- safe (PostgreSQL foreign keys): CASCADE, with an index
+-- before: w_terms_index
+ALTER TABLE image_terms ADD CONSTRAINT w_image_fkey FOREIGN KEY (image_id) REFERENCES images ON DELETE CASCADE NOT VALID;
+
+-- safe (PostgreSQL foreign keys): checked at the commit, when the trigger has deleted the rows
+-- before: w_terms_index
+ALTER TABLE image_terms ADD CONSTRAINT w_image_fkey FOREIGN KEY (image_id) REFERENCES images DEFERRABLE INITIALLY DEFERRED NOT VALID;
+
+-- unsafe (PostgreSQL foreign keys): it can wait, but does so only in transactions that ask for it
+-- before: w_terms_index
+ALTER TABLE image_terms ADD CONSTRAINT w_image_fkey FOREIGN KEY (image_id) REFERENCES images DEFERRABLE NOT VALID;
+
+-- unsafe (PostgreSQL foreign keys): checked at the commit, and nothing deletes the rows
+-- before: w_marks
+-- query w_mark: INSERT INTO w_marks (image_id) VALUES ($1)
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (image_id) REFERENCES images INITIALLY DEFERRED NOT VALID;
+
+-- unsafe (PostgreSQL foreign keys): CASCADE becomes NO ACTION
+-- before: w_marks w_marks_cascade
+-- query w_mark: INSERT INTO w_marks (image_id) VALUES ($1)
+ALTER TABLE w_marks DROP CONSTRAINT w_marks_fkey, ADD CONSTRAINT w_marks_fkey FOREIGN KEY (image_id) REFERENCES images NOT VALID;
+
+-- safe (PostgreSQL foreign keys): SET NULL of a column that may be NULL
+-- before: w_marks
+-- query w_mark: INSERT INTO w_marks (image_id) VALUES ($1)
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (image_id) REFERENCES images ON DELETE SET NULL NOT VALID;
+
+-- unsafe (PostgreSQL foreign keys): SET DEFAULT to a row that need not be there
+-- before: w_marks w_marks_default
+-- query w_mark: UPDATE w_marks SET image_id = $2 WHERE id = $1
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (image_id) REFERENCES images ON DELETE SET DEFAULT NOT VALID;
+
+-- care (PostgreSQL foreign keys): another query of the release deletes the rows, perhaps before
+-- before: w_marks
+-- query w_mark: INSERT INTO w_marks (image_id) VALUES ($1)
+-- query w_forget: DELETE FROM w_marks WHERE image_id = $1
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (image_id) REFERENCES images NOT VALID;
+
+-- safe (PostgreSQL foreign keys): the trigger deletes the rows before the image goes
+-- before: w_marks w_marks_trigger
+-- query w_mark: INSERT INTO w_marks (image_id) VALUES ($1)
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (image_id) REFERENCES images NOT VALID;
+
+-- safe (PostgreSQL foreign keys): no query writes the column yet
+-- before: w_marks
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (image_id) REFERENCES images NOT VALID;
+
+-- safe (PostgreSQL foreign keys): the release deletes no token
+-- before: w_marks
+-- query w_mark: INSERT INTO w_marks (token_id) VALUES ($1)
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (token_id) REFERENCES tokens NOT VALID;
+
+-- unsafe (PostgreSQL foreign keys): the release changes the key that rows refer to
+-- before: w_marks w_kinds
+-- query w_mark: INSERT INTO w_marks (kind) VALUES ($1)
+-- query w_rename: UPDATE w_kinds SET name = $2 WHERE name = $1
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (kind) REFERENCES w_kinds NOT VALID;
+
+-- safe (PostgreSQL foreign keys): the rows follow the key
+-- before: w_marks w_kinds
+-- query w_mark: INSERT INTO w_marks (kind) VALUES ($1)
+-- query w_rename: UPDATE w_kinds SET name = $2 WHERE name = $1
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (kind) REFERENCES w_kinds ON UPDATE CASCADE NOT VALID;
+
+-- BEFORE w_terms_index
+CREATE INDEX w_terms_index ON image_terms (image_id);
+
+-- BEFORE w_marks
+CREATE TABLE w_marks (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, image_id uuid, token_id uuid, kind text);
+CREATE INDEX w_marks_image_id_idx ON w_marks (image_id);
+CREATE INDEX w_marks_token_id_idx ON w_marks (token_id);
+CREATE INDEX w_marks_kind_idx ON w_marks (kind);
+
+-- BEFORE w_marks_cascade
+ALTER TABLE w_marks ADD CONSTRAINT w_marks_fkey FOREIGN KEY (image_id) REFERENCES images ON DELETE CASCADE;
+
+-- BEFORE w_marks_default
+ALTER TABLE w_marks ALTER COLUMN image_id SET DEFAULT '00000000-0000-0000-0000-000000000001';
+
+-- BEFORE w_marks_trigger
+CREATE FUNCTION w_unmark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM w_marks WHERE image_id = OLD.id; RETURN OLD; END $$;
+CREATE TRIGGER w_unmark BEFORE DELETE ON images FOR EACH ROW EXECUTE FUNCTION w_unmark();
+
+-- BEFORE w_kinds
+CREATE TABLE w_kinds (name text PRIMARY KEY);
+
+-- care (PostgreSQL GRANT): a role that no file creates
+GRANT SELECT ON images TO w_reporting;
+
+-- care (PostgreSQL REVOKE): a role that no file creates, and a right that it need not have
+REVOKE SELECT ON merged_tags FROM w_reporting;
+
+-- care (PostgreSQL SET ROLE): the rest of the file as a role that no file creates
+SET LOCAL ROLE w_admin;
+
+-- care (PostgreSQL ALTER VIEW): a new owner that no file creates
+-- before: w_view
+ALTER VIEW w_titles OWNER TO w_admin;
+
+-- care (PostgreSQL CREATE POLICY): a policy for a role that no file creates
+CREATE POLICY w_all ON images TO w_reporting USING (true);
+
+-- care (PostgreSQL ALTER DEFAULT PRIVILEGES): later tables of a role that no file creates
+ALTER DEFAULT PRIVILEGES FOR ROLE w_admin IN SCHEMA public GRANT SELECT ON SEQUENCES TO images_app;
+
+-- care (PostgreSQL CREATE SCHEMA): a schema of a role that no file creates
+CREATE SCHEMA w_aside AUTHORIZATION w_admin;
+
+-- care (PostgreSQL GRANT): columns and functions for a role that no file creates
+GRANT SELECT (id, title) ON images TO w_reporting;
+GRANT EXECUTE ON FUNCTION images_fold(text) TO w_reporting;
+
+-- safe (PostgreSQL GRANT): a role that an earlier file creates
+-- before: w_reporting
+GRANT SELECT ON images TO w_reporting;
+
+-- safe (PostgreSQL GRANT): a role that the file creates
+CREATE ROLE w_reporting NOLOGIN;
+GRANT SELECT ON images TO w_reporting;
+
+-- care (PostgreSQL DO): a role that may be missing, with the condition that it exists
+DO $$ BEGIN IF to_regrole('w_reporting') IS NOT NULL THEN GRANT SELECT ON images TO w_reporting; END IF; END $$;
+
+-- care (PostgreSQL DROP ROLE): a role that is used by other databases, too
+CREATE ROLE w_reporting NOLOGIN;
+GRANT w_reporting TO images_owner;
+
+-- safe (PostgreSQL predefined roles): a role that each server has
+CREATE POLICY w_monitor ON images TO pg_monitor USING (true);
+
+-- safe (PostgreSQL GRANT): the owner by its name
+GRANT SELECT ON images TO images_owner;
+
+-- care (PostgreSQL CREATE EXTENSION): a trusted extension needs CREATE on the database
+CREATE EXTENSION citext;
+
+-- care (PostgreSQL CREATE EXTENSION): an extension with a schema and a version
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public VERSION '0.8.0';
+
+-- BEFORE w_view
+CREATE VIEW w_titles AS SELECT id, title FROM images;
+
+-- BEFORE w_reporting
+CREATE ROLE w_reporting NOLOGIN;
+
+-- care (PostgreSQL GRANT): the hashes of all tokens for the service, which must not read them
+GRANT SELECT ON tokens TO images_app;
+
+-- care (PostgreSQL GRANT): some columns of the table that the service must not read
+GRANT SELECT (id, sha256) ON tokens TO images_app;
+
+-- care (PostgreSQL GRANT): a column of tokens that the service may change
+GRANT UPDATE (last_used_at) ON TABLE public.tokens TO images_app;
+
+-- care (PostgreSQL GRANT): the table of tokens within a list
+GRANT SELECT, INSERT ON images, tokens, image_words TO images_app;
+
+-- care (PostgreSQL GRANT): tokens in DO
+DO $$ BEGIN GRANT SELECT ON tokens TO images_app; END $$;
+
+-- care (PostgreSQL GRANT): all rights on all tables
+GRANT ALL ON ALL TABLES IN SCHEMA public TO images_app;
+
+-- care (PostgreSQL GRANT): only SELECT, on all tables
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO images_app;
+
+-- care (PostgreSQL GRANT): the service may delete its traces
+GRANT SELECT, DELETE ON token_events TO images_app;
+
+-- care (PostgreSQL GRANT): the service may change what the trigger records
+GRANT UPDATE ON token_events TO images_app;
+
+-- care (PostgreSQL TRUNCATE): the service may empty a table
+GRANT TRUNCATE ON images TO images_app;
+
+-- care (PostgreSQL GRANT): all rights, TRUNCATE and TRIGGER among them
+GRANT ALL PRIVILEGES ON images TO images_app;
+
+-- care (PostgreSQL GRANT): the service may run a function in each write
+GRANT TRIGGER ON content_checks TO images_app;
+
+-- care (PostgreSQL ALTER DEFAULT PRIVILEGES): rights on each later table
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO images_app;
+
+-- care (PostgreSQL GRANT): the service may pass its right on
+GRANT SELECT ON images TO images_app WITH GRANT OPTION;
+
+-- care (PostgreSQL CREATE ROLE): a new role as a member of the owner
+CREATE ROLE w_deploy NOLOGIN IN ROLE images_owner;
+
+-- care (PostgreSQL CREATE ROLE): the service as a member of a new role
+CREATE ROLE w_deploy NOLOGIN ROLE images_app;
+
+-- care (PostgreSQL ALTER GROUP): the service as a member of the owner, in other words
+ALTER GROUP images_owner ADD USER images_app;
+
+-- care (PostgreSQL CREATE VIEW): a view of the hashes, which the service may read
+CREATE VIEW w_hashes AS SELECT id, sha256 FROM tokens;
+GRANT SELECT ON w_hashes TO images_app;
+
+-- care (PostgreSQL CREATE VIEW): a view of a view of the hashes
+-- before: w_hashes
+CREATE VIEW w_hashes_too AS SELECT id FROM w_hashes;
+GRANT SELECT ON w_hashes_too TO images_app;
+
+-- care (PostgreSQL GRANT): every function to every role, also those with the rights of the owner
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;
+
+-- care (PostgreSQL GRANT): a setting that switches triggers off
+GRANT SET ON PARAMETER session_replication_role TO images_app;
+
+-- care (PostgreSQL GRANT): temporary tables for every role
+GRANT TEMPORARY ON DATABASE images TO PUBLIC;
+
+-- safe (PostgreSQL GRANT): the rights that the service has
+GRANT SELECT, INSERT, UPDATE, DELETE ON images, image_terms TO images_app;
+
+-- safe (PostgreSQL GRANT): all rights are taken, and some are given again
+-- before: w_made
+REVOKE ALL ON w_made FROM images_app;
+GRANT SELECT, INSERT ON w_made TO images_app;
+
+-- safe (PostgreSQL GRANT): rights on the table of an earlier file
+-- before: w_made
+GRANT SELECT, INSERT, UPDATE, DELETE ON w_made TO images_app;
+
+-- safe (PostgreSQL GRANT): a view of images
+CREATE VIEW w_titles AS SELECT id, title FROM images;
+GRANT SELECT ON w_titles TO images_app;
+
+-- safe (PostgreSQL GRANT): EXECUTE on a function that the service uses
+GRANT EXECUTE ON FUNCTION images_find_token(uuid) TO images_app;
+
+-- BEFORE w_hashes
+CREATE VIEW w_hashes AS SELECT id, sha256 FROM tokens;
+
+-- BEFORE w_made
+CREATE TABLE w_made (id bigint PRIMARY KEY);
+
+-- BEFORE w_btree_gist
+CREATE EXTENSION btree_gist;
