@@ -74,7 +74,7 @@ def _on_all(state: MigrationState, line: int, role: str) -> Faults:
         if state.is_busy(name) and not any(each.role == role for each in state.catalog.rights.get(name, ()))
     )
     if closed:
-        why = f"{role} gets rights on each table, also on {', '.join(closed[:4])}, where it has none"
+        why = f"{role} gets rights on each table, and has none on {', '.join(closed[:4])} until now"
         yield Fault(line, "role-rights", why, BY_NAME)
 
 
@@ -110,7 +110,7 @@ def _read_by_view(catalog: Catalog, name: str) -> list[str]:
 
 
 def _only_writer(state: MigrationState, role: str, table: str) -> str:
-    """Return the trigger that alone writes a table, if the role cannot write the table of the trigger; or ""."""
+    """Return the only trigger that writes a table, if the role cannot write the table of the trigger; or ""."""
     if any(table in use.written for use in state.uses):
         return ""
     for trigger in state.catalog.triggers.values():

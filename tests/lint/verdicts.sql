@@ -6630,7 +6630,7 @@ GRANT TRIGGER ON content_checks TO images_app;
 -- care (PostgreSQL ALTER DEFAULT PRIVILEGES): rights on each later table
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO images_app;
 
--- care (PostgreSQL GRANT): the service may pass its right on
+-- care (PostgreSQL GRANT): the service may give its right to others
 GRANT SELECT ON images TO images_app WITH GRANT OPTION;
 
 -- care (PostgreSQL CREATE ROLE): a new role as a member of the owner
