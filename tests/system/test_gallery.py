@@ -8,7 +8,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -692,6 +692,7 @@ def test_an_image_opens_without_the_form_and_can_be_zoomed(site: Site, page: Pag
 
     page.keyboard.press("?")
     keys = page.get_by_role("dialog", name="Help")
+    expect(keys.get_by_text("Two fingers")).to_be_hidden()
     expect(keys.get_by_role("link", name="API")).to_have_attribute("href", "docs")
     assert axe(page) == []
     page.keyboard.press("Escape")
@@ -851,6 +852,84 @@ class Line:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
         self.ends.clear()
+
+
+@pytest.fixture(scope="module")
+def touching(browser: Browser) -> Iterator[BrowserContext]:
+    """The browser context of a phone."""
+    with browser.new_context(
+        viewport={"width": 390, "height": 844},
+        device_scale_factor=3,
+        is_mobile=True,
+        has_touch=True,
+        locale="en-GB",
+        timezone_id="Europe/Paris",
+        reduced_motion="reduce",
+    ) as context:
+        context.set_default_timeout(60_000)
+        yield context
+
+
+@pytest.fixture
+def phone(touching: BrowserContext) -> Iterator[Page]:
+    """Browser tab of a phone."""
+    with watched_page(touching) as page:
+        yield page
+        page.close()
+
+
+def touch(page: Page, *fingers: Sequence[tuple[float, float]]) -> None:
+    """Put fingers on the page, move each along its points, and lift them one after the other."""
+    session = page.context.new_cdp_session(page)
+    for number, points in enumerate(zip(*fingers, strict=True)):
+        touches = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
+        kind = "touchMove" if number else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+    for left in reversed(range(len(fingers))):
+        kind = "touchMove" if left else "touchEnd"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches[:left]})
+    session.detach()
+
+
+def pinch(page: Page, *distances: float) -> None:
+    """Put two fingers on the middle of the page, and change the distance of each to it."""
+    touch(page, [(195 - distance, 420) for distance in distances], [(195 + distance, 430) for distance in distances])
+
+
+def test_two_fingers_zoom_the_image_and_one_finger_opens_another(site: Site, phone: Page) -> None:
+    site.upload(seed=1, title="First")
+    site.upload(content=landscape(2, (1600, 1000)), title="Second")
+    site.upload(seed=3, title="Third")
+    phone.goto(site.url)
+    tile(phone, "Second").tap()
+    full, name = phone.locator("#full"), phone.locator("#picture-title")
+    expect(full).to_have_js_property("naturalWidth", 1280)
+
+    pinch(phone, 60, 90, 120, 150)
+    expect(full).to_have_css("transform", re.compile(r"^matrix\(2\.[45]"))
+    expect(full).to_have_js_property("naturalWidth", 1600)  # the image itself: the thumbnail would be blurred
+    assert phone.evaluate("visualViewport.scale") == 1
+    expect(phone.get_by_role("button", name="Close")).to_be_in_viewport(ratio=1)
+    touch(phone, [(100, 400), (150, 410), (250, 400)])
+    expect(full).to_have_css("transform", re.compile(r"^matrix\(2\.[45].*, [1-9][0-9.]+, "))  # moved, and not swiped
+    pinch(phone, 150, 100, 40, 20)
+    expect(full).to_have_css("transform", "none")
+    for distances in [(120, 60, 30), (60, 120, 30), (30, 150, 20)]:
+        pinch(phone, *distances)
+    expect(full).to_have_css("transform", "none")
+    touch(phone, [(195, 300), (200, 350), (265, 500)])  # more down than aside
+    expect(name).to_have_text("Second")
+
+    touch(phone, [(300, 420), (250, 420), (150, 425)])
+    expect(name).to_have_text("First")
+    touch(phone, [(100, 420), (150, 420), (250, 425)])
+    expect(name).to_have_text("Second")
+
+    phone.get_by_role("button", name="Close").tap()
+    phone.get_by_role("button", name="Help").tap()
+    expect(phone.get_by_role("dialog", name="Help")).to_contain_text("Two fingers")
+    expect(phone.locator("#help kbd").first).to_be_hidden()  # a phone has no keys
+    assert axe(phone) == []
 
 
 def test_a_finger_finds_the_title_and_the_buttons(site: Site, browser: Browser, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import { bytes, moment, unturned } from "../format.js";
 import { filters, go, openImage } from "./address.js";
 import { captured } from "./capture.js";
 import { FIELDS, form, showNote } from "./form.js";
+import { gestures } from "./gestures.js";
 import { API, button, entityTag, equal, isolatedName, nameOf, terms } from "./shared.js";
 import { toast } from "./toasts.js";
 import { view } from "./view.js";
@@ -12,10 +13,8 @@ import { wall } from "./wall.js";
 import { zoom } from "./zoom.js";
 
 const LOAD_AHEAD = 10; // images before the end of those that are loaded
-const SWIPE = 60; // pixels
 
 const dialog = find("#picture", HTMLDialogElement);
-const full = find("#full", HTMLImageElement);
 const title = find("#picture-title", HTMLElement);
 const facts = find("#facts", HTMLElement);
 const whole = find("#whole", HTMLButtonElement);
@@ -123,7 +122,7 @@ class Picture {
 
   /** Show more detail if the image is zoomed. */
   async refine() {
-    if (this.image) await view.sharpen(this.image, this.#requests.signal);
+    if (this.image) await view.refine(this.image, this.#requests.signal);
   }
 
   #showSteps() {
@@ -317,20 +316,7 @@ close.addEventListener("click", () => picture.leave());
 previous.addEventListener("click", () => picture.step(-1));
 next.addEventListener("click", () => picture.step(1));
 
-/** @type {number | null} Where a touch with one finger began, in pixels. */
-let touchStart = null;
-full.addEventListener(
-  "touchstart",
-  ({ touches }) => {
-    touchStart = touches.length === 1 ? touches[0].clientX : null;
-  },
-  { passive: true },
-);
-full.addEventListener("touchend", ({ changedTouches }) => {
-  if (touchStart === null || visualViewport?.scale !== 1 || zoom.scale > 1) return;
-  const distance = changedTouches[0].clientX - touchStart;
-  if (Math.abs(distance) > SWIPE) picture.step(distance < 0 ? 1 : -1);
-});
+gestures.swipe = (step) => picture.step(step);
 
 find("#edit", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();

@@ -26,14 +26,23 @@ const download = find("#download", HTMLButtonElement);
 /** @param {string} id */
 const thumbnail = (id) => `${API}/${id}/thumbnail?size=${THUMBNAIL}`;
 
+/** @param {ApiImage} image */
+const isShown = ({ content_type, byte_size }) => SHOWN.includes(content_type) && byte_size <= LARGE;
+
+/** @param {ApiImage} image */
+const isMoreShown = ({ width, height }) =>
+  Math.max(width, height) > THUMBNAIL && devicePixelRatio * full.clientWidth * zoom.scale > THUMBNAIL;
+
 class View {
   /** @type {string | null} */
   #url = null;
+  #isWhole = false; // whether the image itself is shown, or on its way
 
   /** Show nothing. */
   clear() {
     if (this.#url) URL.revokeObjectURL(this.#url);
     this.#url = null;
+    this.#isWhole = false;
     full.removeAttribute("src");
     full.alt = "";
     this.showMissing();
@@ -80,29 +89,49 @@ class View {
   }
 
   /**
-   * Show the image itself if it is animated, or if the window shows more pixels than the thumbnail has. If
-   * browsers do not show its type, show the largest thumbnail.
+   * Show the image itself if it is animated, or if the window shows more pixels than the thumbnail has.
    * @param {ApiImage} image
    * @param {AbortSignal} signal
    */
-  async sharpen({ id, content_type, byte_size, width, height }, signal) {
-    const shown = devicePixelRatio * full.clientWidth * zoom.scale;
-    const larger = Math.max(width, height) > THUMBNAIL && shown > THUMBNAIL;
-    const isShown = SHOWN.includes(content_type) && byte_size <= LARGE;
-    if (!larger && !(isShown && (await this.#moves(id, content_type, signal)))) return;
-    const path = isShown ? "content" : `thumbnail?size=${LARGEST_THUMBNAIL}`;
-    await this.#draw(`${API}/${id}/${path}`, signal, width > height).catch(() => {}); // the thumbnail stays
+  async sharpen(image, signal) {
+    if (!isMoreShown(image) && !(isShown(image) && (await this.#moves(image, signal)))) return;
+    await this.#showWhole(image, signal);
+  }
+
+  /**
+   * Show the image itself if the window shows more pixels than the thumbnail has.
+   * @param {ApiImage} image
+   * @param {AbortSignal} signal
+   */
+  async refine(image, signal) {
+    if (isMoreShown(image)) await this.#showWhole(image, signal);
+  }
+
+  /**
+   * Show the image itself. If browsers do not show its type, show the largest thumbnail. Until then, and if it
+   * cannot be loaded, the thumbnail stays.
+   * @param {ApiImage} image
+   * @param {AbortSignal} signal
+   */
+  async #showWhole(image, signal) {
+    if (this.#isWhole) return;
+    this.#isWhole = true;
+    const path = isShown(image) ? "content" : `thumbnail?size=${LARGEST_THUMBNAIL}`;
+    try {
+      await this.#draw(`${API}/${image.id}/${path}`, signal, image.width > image.height);
+    } catch {
+      if (!signal.aborted) this.#isWhole = false;
+    }
   }
 
   /**
    * Return whether an image may be animated.
-   * @param {string} id
-   * @param {string} type
+   * @param {ApiImage} image
    * @param {AbortSignal} signal
    */
-  async #moves(id, type, signal) {
-    const mark = ANIMATION_MARKS.get(type);
-    if (!mark) return ANIMATED.includes(type);
+  async #moves({ id, content_type }, signal) {
+    const mark = ANIMATION_MARKS.get(content_type);
+    if (!mark) return ANIMATED.includes(content_type);
     const headers = { Range: "bytes=0-1023" };
     const response = await ask(`${API}/${id}/content`, { headers, signal }).catch(() => null);
     return response?.status === 206 && (await response.text()).includes(mark);
@@ -120,7 +149,8 @@ class View {
     image.src = url;
     await image.decode().catch(() => {});
     const isTurned = isWide !== undefined && isWide !== image.naturalWidth > image.naturalHeight;
-    if (signal.aborted || !image.naturalWidth || isTurned) return URL.revokeObjectURL(url);
+    const isLess = this.#url !== null && image.naturalWidth < full.naturalWidth; // it came later than the image itself
+    if (signal.aborted || !image.naturalWidth || isTurned || isLess) return URL.revokeObjectURL(url);
     full.src = url;
     if (this.#url) URL.revokeObjectURL(this.#url);
     this.#url = url;

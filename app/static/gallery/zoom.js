@@ -1,10 +1,8 @@
-// Zoom of the open image: by wheel, double click and keys. A larger image is moved by dragging.
+// Zoom of the open image: its scale, and its place in the figure.
 import { find } from "../dom.js";
 
 const MAX_SCALE = 8;
 const STEP = 1.5; // factor of a key or of a notch of the wheel
-const NOTCH = 100; // pixels that most wheels report
-const CLOSER = 2.5; // scale after a double click
 
 const figure = find("#picture figure", HTMLElement);
 const image = find("#full", HTMLImageElement);
@@ -14,7 +12,7 @@ class Zoom {
   #x = 0; // pixels from the middle of the figure to the middle of the image
   #y = 0;
 
-  /** @type {() => void} Called when the image is larger than the figure. */
+  /** @type {() => void} Called each time that the image becomes larger. */
   onLarger = () => {};
 
   /** Show the whole image. */
@@ -33,12 +31,17 @@ class Zoom {
     this.scale = Math.min(Math.max(scale, 1), MAX_SCALE);
     const factor = this.scale / before;
     this.#place(x + (this.#x - x) * factor, y + (this.#y - y) * factor);
-    if (this.scale > 1 && before === 1) this.onLarger();
+    if (this.scale > before) this.onLarger();
   }
 
-  /** @param {1 | -1} direction */
-  step(direction) {
-    this.to(this.scale * STEP ** direction);
+  /**
+   * Scale the image by steps. A negative number makes it smaller.
+   * @param {number} steps
+   * @param {number} [x] as in `to`
+   * @param {number} [y]
+   */
+  step(steps, x, y) {
+    this.to(this.scale * STEP ** steps, x, y);
   }
 
   /**
@@ -65,30 +68,3 @@ class Zoom {
 }
 
 export const zoom = new Zoom();
-
-/**
- * Return the place of an event, in pixels from the middle of the figure.
- * @param {MouseEvent} event
- */
-function place({ clientX, clientY }) {
-  const { left, top, width, height } = figure.getBoundingClientRect();
-  return /** @type {const} */ ([clientX - left - width / 2, clientY - top - height / 2]);
-}
-
-figure.addEventListener(
-  "wheel",
-  (event) => {
-    event.preventDefault(); // also with Ctrl, which a pinch on a trackpad sends, and which would zoom the page
-    const notches = event.deltaMode ? Math.sign(event.deltaY) : event.deltaY / NOTCH;
-    zoom.to(zoom.scale * STEP ** -(event.ctrlKey ? 4 * notches : notches), ...place(event));
-  },
-  { passive: false },
-);
-image.addEventListener("dblclick", (event) => zoom.to(zoom.scale > 1 ? 1 : CLOSER, ...place(event)));
-image.addEventListener("pointerdown", (event) => {
-  if (zoom.scale > 1) image.setPointerCapture(event.pointerId);
-});
-image.addEventListener("pointermove", (event) => {
-  if (image.hasPointerCapture(event.pointerId)) zoom.move(event.movementX, event.movementY);
-});
-image.addEventListener("dragstart", (event) => event.preventDefault());
