@@ -11,6 +11,8 @@ from pglast.enums import A_Expr_Kind, BoolExprType, BoolTestType, NullTestType
 from app.lint.nodes import qualified_name, type_of
 from app.lint.values import SOMETHING, UNKNOWN, Unknown, apply, call, each_of, is_same, joined, negated, typed
 
+ROWS = {"excluded", "new", "old"}  # their columns are apart from those of the table
+
 
 class Row:
     """Values by which an expression is evaluated: those of columns, and those of parameters."""
@@ -32,7 +34,7 @@ class Row:
                 return self.parameters.get(number, UNKNOWN)
             case ast.ColumnRef(fields=[*before, ast.String(sval=str(name))]):
                 qualifier = getattr(before[-1], "sval", "") if before else ""
-                return self.columns.get(f"{qualifier}.{name}" if qualifier == "excluded" else name, UNKNOWN)
+                return self.columns.get(f"{qualifier}.{name}" if qualifier in ROWS else name, UNKNOWN)
             case ast.A_ArrayExpr(elements=elements):
                 return [self.value(each) for each in elements or ()]
             case ast.SQLValueFunction():

@@ -31,6 +31,7 @@ from app.lint.nodes import constant_text, is_temporary, qualified_name
 from app.lint.object_rules import object_faults
 from app.lint.objects import Trigger
 from app.lint.operation_rules import operation_faults
+from app.lint.outcome_rules import outcome_faults, secret_faults
 from app.lint.parameter_rules import parameter_faults
 from app.lint.parser import Statement
 from app.lint.queue_rules import queue_faults
@@ -97,6 +98,7 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
         yield from replication_faults(state, statement)
         yield from failure_faults(state, statement)
         yield from role_faults(state, statement)
+        yield from secret_faults(state, statement)
         locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
             yield from index_faults(state, statement)
@@ -114,6 +116,7 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
             yield from grant_faults(state, statement)
             yield from routine_faults(state, statement)
             yield from trigger_faults(state, statement)
+            yield from outcome_faults(state, statement)
             yield from queue_faults(state, statement)
             yield from release_faults(state, statement)
             note_writes(state, statement)

@@ -206,11 +206,11 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
     function = state.catalog.routines.get(qualified_name(node.funcname))
     if not state.is_busy(table):
         return
-    if node.row and (node.timing or 0) & BEFORE and function and (lost := _discards(function.body, node.events or 0)):
+    if node.row and (node.timing or 0) & BEFORE and function and (lost := discards(function.body, node.events or 0)):
         yield Fault(
             line, "trigger-off", f"{lost}, because {qualified_name(node.funcname)} returns nothing else", REMOVE
         )
-    if function and not node.whenClause and (node.events or 0) & ~TRUNCATE and _always_fails(function):
+    if function and not node.whenClause and (node.events or 0) & ~TRUNCATE and always_fails(function):
         why = f"each such write of {table} fails, because {qualified_name(node.funcname)} always raises an error"
         yield Fault(line, "trigger-off", why, REMOVE)
     function_name = qualified_name(node.funcname)
@@ -273,7 +273,7 @@ def _written_whole(state: MigrationState, nodes: Any) -> str:
     return min((each for each in tables if each in state.catalog.tables and state.is_busy(each)), default="")
 
 
-def _discards(body: str | None, events: int) -> str:
+def discards(body: str | None, events: int) -> str:
     """Return what a BEFORE trigger does to each row if its function returns only NULL, or only OLD; or ""."""
     returned = {each.lower() for each in re.findall(r"(?i)\breturn\s+(\w+)\s*;", re.sub(r"--[^\n]*", "", body or ""))}
     if returned == {"null"}:
@@ -296,7 +296,7 @@ def _code(body: str | None) -> str:
     return re.sub(r"'(?:[^']|'')*'", "''", body)
 
 
-def _always_fails(function: Routine) -> bool:
+def always_fails(function: Routine) -> bool:
     """Return whether a PL/pgSQL function begins with an error, or has no RETURN, which is an error too."""
     body = _code(function.body)
     if function.language != "plpgsql" or not body:

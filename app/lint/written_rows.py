@@ -22,12 +22,17 @@ from app.schema.statements import split_statements
 PARAMETER = re.compile(r"(?:^--|\s\s)\s*\$(\d+)\s((?:(?!\s\s+\$\d).)*)", re.MULTILINE)  # with its description
 
 
+INSERT, UPDATE = 4, 16  # bits of pg_trigger.tgtype
+
+
 class Written(NamedTuple):
     """Row that a query or the function of a trigger writes. Values of columns that it does not name are not known."""
 
     writer: str
     values: dict[str, Any]
     free: frozenset[str]  # columns to which it gives another value each time
+    event: int = INSERT
+    named: frozenset[str] = frozenset()  # the columns that it gives
 
 
 def rows(state: MigrationState, table: str) -> Iterator[Written]:
@@ -40,9 +45,9 @@ def rows(state: MigrationState, table: str) -> Iterator[Written]:
         for node in use.writes:
             if relation_name(node.relation) == table:
                 for parameters in _parameters(use.text):
-                    for values, free in _rows_of(state, known, node, parameters):
-                        values |= dict.fromkeys(assigned & values.keys(), UNKNOWN)
-                        yield Written(use.name, _possible(known, values), free)
+                    for row in _rows_of(state, known, node, parameters):
+                        values = row.values | dict.fromkeys(assigned & row.values.keys(), UNKNOWN)
+                        yield row._replace(writer=use.name, values=_possible(known, values))
 
 
 def is_possible(table: Table, written: Written) -> bool:
@@ -84,10 +89,8 @@ def _parameters(text: str) -> tuple[dict[int, Any], ...]:
     return tuple(found) or ({}, dict.fromkeys(nullable))
 
 
-def _rows_of(
-    state: MigrationState, table: Table, node: Any, parameters: dict[int, Any]
-) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
-    """Yield the values of a row, and the names of its columns that get another value each time."""
+def _rows_of(state: MigrationState, table: Table, node: Any, parameters: dict[int, Any]) -> Iterator[Written]:
+    """Yield the rows that an INSERT or UPDATE writes."""
     row = Row({}, parameters)
     if isinstance(node, ast.UpdateStmt):
         yield _assigned(state, table, node.targetList, row)
@@ -99,7 +102,7 @@ def _rows_of(
             if not isinstance(value, ast.SetToDefault):
                 values[name] = _cast(state, table, name, row.value(value))
         free = frozenset(name for name, value in zip(names, given, strict=False) if _is_free(value))
-        yield values, free
+        yield Written("", values, free, INSERT, frozenset(names[: len(given)]))
         if node.onConflictClause and node.onConflictClause.targetList:
             excluded = Row({f"excluded.{name}": value for name, value in values.items()}, parameters)
             yield _assigned(state, table, node.onConflictClause.targetList, excluded)
@@ -116,7 +119,7 @@ def _given(node: Any) -> Iterator[list[Any]]:
         yield [each.val for each in select.targetList or ()]
 
 
-def _assigned(state: MigrationState, table: Table, targets: Any, row: Row) -> tuple[dict[str, Any], frozenset[str]]:
+def _assigned(state: MigrationState, table: Table, targets: Any, row: Row) -> Written:
     """Return what SET writes. The other columns of the row may have any value."""
     values: dict[str, Any] = dict.fromkeys(table.columns, UNKNOWN)
     for each in targets or ():
@@ -125,7 +128,8 @@ def _assigned(state: MigrationState, table: Table, targets: Any, row: Row) -> tu
         else:
             is_whole = not each.indirection
             values[each.name] = _cast(state, table, each.name, row.value(each.val)) if is_whole else UNKNOWN
-    return values, frozenset(each.name for each in targets or () if _is_free(each.val))
+    free = frozenset(each.name for each in targets or () if _is_free(each.val))
+    return Written("", values, free, UPDATE, frozenset(each.name for each in targets or ()))
 
 
 def _default(state: MigrationState, column: Column) -> Any:

@@ -6687,3 +6687,144 @@ CREATE TABLE w_made (id bigint PRIMARY KEY);
 
 -- BEFORE w_btree_gist
 CREATE EXTENSION btree_gist;
+
+-- unsafe (PostgreSQL triggers): a trigger rejects large uploads
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.byte_size > 1000000 THEN RAISE EXCEPTION 'too large'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): the function is that of an earlier file
+-- before: w_large
+CREATE TRIGGER w_large BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_large();
+
+-- unsafe (PostgreSQL triggers): a trigger loses some uploads
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.content_type = 'image/gif' THEN RETURN NULL; END IF; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): an AFTER trigger rejects, too
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.title IS NULL THEN RAISE EXCEPTION USING MESSAGE = 'no title'; END IF; RETURN NULL; END $$;
+CREATE TRIGGER w_check AFTER INSERT OR UPDATE ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): a constraint trigger at the end of the transaction
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NOT EXISTS (SELECT FROM content_checks) THEN RAISE unique_violation; END IF; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER w_check AFTER INSERT ON images DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): a condition with ASSERT
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ASSERT NEW.width < 10000; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): deletes are rejected
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.created_at < now() - interval '1 year' THEN RAISE EXCEPTION 'kept'; END IF; RETURN OLD; END $$;
+CREATE TRIGGER w_check BEFORE DELETE ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): deletes are lost, with the operation in the condition
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'DELETE' THEN RETURN NULL; ELSE RETURN NEW; END IF; END $$;
+CREATE TRIGGER w_check BEFORE UPDATE OR DELETE ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): the condition is in WHEN
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; RAISE EXCEPTION 'too large'; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH ROW WHEN (NEW.byte_size > 1000000) EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): a statement trigger that closes a table at times
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF extract(hour FROM now()) < 6 THEN RAISE EXCEPTION 'closed'; END IF; RETURN NULL; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH STATEMENT EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): the trigger of a column that the release changes
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.filename LIKE '%/%' THEN RAISE EXCEPTION 'path'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE UPDATE OF filename ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- unsafe (PostgreSQL triggers): a new body of the function rejects some rows
+-- before: w_large w_quiet
+CREATE OR REPLACE FUNCTION w_quiet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.width > 5000 THEN RAISE EXCEPTION 'wide'; END IF; RETURN NEW; END $$;
+
+-- care (PostgreSQL triggers): the trigger of a column that no query changes
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.created_at < '2000-01-01' THEN RAISE EXCEPTION 'old'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE UPDATE OF created_at ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- care (PostgreSQL triggers): the release does not delete tokens
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.revoked_at IS NULL THEN RAISE EXCEPTION 'valid'; END IF; RETURN OLD; END $$;
+CREATE TRIGGER w_check BEFORE DELETE ON tokens FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- care (PostgreSQL triggers): a condition that the release never meets
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.filename IS NULL THEN RAISE EXCEPTION 'no name'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- care (PostgreSQL triggers): a condition of a new column with a DEFAULT
+-- before: w_rank
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' AND NEW.rank < 0 THEN RAISE EXCEPTION 'rank'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- care (PostgreSQL triggers): a return before the error
+-- before: w_rank
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.rank >= 0 THEN RETURN NEW; END IF; RAISE EXCEPTION 'rank'; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- care (PostgreSQL triggers): only a notice
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.byte_size > 1000000 THEN RAISE WARNING 'large'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- care (PostgreSQL triggers): the function handles its error
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN BEGIN IF NEW.width > 1 THEN RAISE EXCEPTION 'x'; END IF; EXCEPTION WHEN OTHERS THEN NEW.width := 1; END; RETURN NEW; END $$;
+CREATE TRIGGER w_check BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- care (PostgreSQL triggers): RETURN NULL of an AFTER trigger is usual
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.width > 1 THEN RETURN NULL; END IF; RETURN NEW; END $$;
+CREATE TRIGGER w_check AFTER INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_check();
+
+-- safe (PostgreSQL triggers): a table that no query writes
+-- before: w_made_rows
+CREATE FUNCTION w_check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id < 0 THEN RAISE EXCEPTION 'x'; END IF; RETURN NEW; END $$;
+
+-- care (PostgreSQL triggers): a secret that the audit trail would have
+ALTER TABLE tokens ADD COLUMN third_sha256 bytea;
+
+-- care (PostgreSQL triggers): another secret, beside a column without one
+ALTER TABLE tokens ADD COLUMN label text, ADD COLUMN IF NOT EXISTS backup_secret text;
+
+-- safe (PostgreSQL triggers): a hash of another table, whose trigger names its columns
+ALTER TABLE images ADD COLUMN perceptual_hash bytea;
+
+-- safe (PostgreSQL triggers): a secret that the function leaves out
+-- before: w_hidden
+ALTER TABLE w_keys ADD COLUMN secret text;
+
+-- care (PostgreSQL triggers): a secret in the rows of a transition table
+-- before: w_copied
+ALTER TABLE w_keys ADD COLUMN secret text;
+
+-- care (PostgreSQL triggers): a secret in row_to_json
+-- before: w_row
+ALTER TABLE w_keys ADD COLUMN password_digest text;
+
+-- safe (PostgreSQL triggers): no secret, by its name
+ALTER TABLE tokens ADD COLUMN shape text;
+
+-- BEFORE w_large
+CREATE FUNCTION w_large() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.byte_size > 1000000 THEN RAISE EXCEPTION 'too large'; END IF; RETURN NEW; END $$;
+
+-- BEFORE w_quiet
+CREATE FUNCTION w_quiet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER w_quiet BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION w_quiet();
+
+-- BEFORE w_rank
+ALTER TABLE images ADD COLUMN rank bigint NOT NULL DEFAULT 0;
+
+-- BEFORE w_made_rows
+CREATE TABLE w_made_rows (id bigint PRIMARY KEY);
+
+-- BEFORE w_hidden
+CREATE TABLE w_keys (id bigint PRIMARY KEY);
+CREATE TABLE w_log (what jsonb);
+CREATE FUNCTION w_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO w_log VALUES (to_jsonb(NEW) - 'secret'); RETURN NULL; END $$;
+CREATE TRIGGER w_log AFTER INSERT ON w_keys FOR EACH ROW EXECUTE FUNCTION w_log();
+
+-- BEFORE w_copied
+CREATE TABLE w_keys (id bigint PRIMARY KEY);
+CREATE TABLE w_log (id bigint, secret text);
+CREATE FUNCTION w_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO w_log SELECT * FROM fresh; RETURN NULL; END $$;
+CREATE TRIGGER w_log AFTER INSERT ON w_keys REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION w_log();
+
+-- BEFORE w_row
+CREATE TABLE w_keys (id bigint PRIMARY KEY);
+CREATE TABLE w_log (what json);
+CREATE FUNCTION w_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO w_log VALUES (row_to_json(NEW)); RETURN NULL; END $$;
+CREATE TRIGGER w_log AFTER INSERT ON w_keys FOR EACH ROW EXECUTE FUNCTION w_log();
