@@ -29,7 +29,7 @@ WHOLE_TABLE = r"\bselect\s+\*\s+from\s+{}\b"
 
 
 def outcome_faults(state: MigrationState, statement: Statement) -> Faults:
-    """Yield the faults of a new trigger, or of a new body of its function. Call it before the catalog has the change."""
+    """Yield the faults of a new trigger, or of a new body of its function. Call it before the catalog has it."""
     node, line = statement.node, statement.line
     if state.before is not None:
         return

@@ -721,6 +721,7 @@ CASES = [
         "a trigger that raises for some rows",
         "CREATE TRIGGER images_stop BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION stop();",
         "new-trigger",
+        "insert-breaks",
         before="CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN IF NEW.width = 7 THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;\n",
     ),
