@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.errors import InsufficientPrivilege
@@ -18,7 +19,7 @@ from app.migrations.session import Session
 from app.program import SCHEMA
 from app.project import current
 from app.schema.headers import directives
-from app.schema.history import Entry, compare, shipped
+from app.schema.history import Entry, compare, shipped, successors
 from app.settings import Settings
 
 LIST = f"list the backfills: {SCHEMA} backfill status"
@@ -93,19 +94,31 @@ def read_progress(connection: Connection, folder: Path, entries: Iterable[Entry]
     """Return how far each backfill of these migrations is. A role that may not read that gets only their states."""
     recorded = {}
     with suppress(InsufficientPrivilege), connection.transaction():
-        if backfill.has_table(connection):
-            recorded = {name: rest for name, *rest in run(connection, "list_backfills").fetchall()}
+        recorded = _recorded(connection)
     found = []
     for entry in entries:
         path = folder / f"{entry.id}.sql"
         header = directives(path) if path.exists() else {}
         if "backfill" not in header:
             continue
-        state, table, *rest = recorded.get(entry.id) or [None, None]
+        state, table, *rest = recorded.get(_recorded_id(entry.id, recorded, folder)) or [None, None]
         error = entry.record.error if entry.record and not entry.applied else None
         known = Progress(entry.id, _state(entry, state, error), table or header["backfill"], *rest)
         found.append(replace(known, error=error))
     return found
+
+
+def _recorded(connection: Connection) -> dict[str, list[Any]]:
+    """Return the columns of list_backfills.sql, by ID."""
+    if not backfill.has_table(connection):
+        return {}
+    return {name: rest for name, *rest in run(connection, "list_backfills").fetchall()}
+
+
+def _recorded_id(id: str, recorded: Iterable[str], folder: Path) -> str:
+    """Return the ID under which the state of a backfill is recorded: the old one until a migrator has followed."""
+    old = [name for name in recorded if successors(name, [id]) and not (folder / f"{name}.sql").exists()]
+    return old[0] if len(old) == 1 and id not in recorded else id
 
 
 def _state(entry: Entry, recorded: str | None, error: str | None) -> str:
@@ -130,7 +143,8 @@ def change(settings: Settings, name: str, state: str, folder: Path | None = None
                 raise UsageError(f"{progress.id} is not paused.", LIST)
             if not backfill.has_table(connection):
                 run(connection, "create_backfills")
-            run(connection, "set_backfill", migration_id=progress.id, state=state)
+            id = _recorded_id(progress.id, _recorded(connection), folder or current().migrations)
+            run(connection, "set_backfill", migration_id=id, state=state)
             return progress.id
     except psycopg.Error as error:
         message, hint = explain(error)

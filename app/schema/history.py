@@ -41,6 +41,14 @@ class Record:
     error: str | None
     seal: str | None = None  # of `sha256` and of the whole file that had it; None: only `sha256` tells
     reason: str | None = None  # of the last run: why `schema contract` ran although an older release may run
+    run_sha256: str | None = None  # digest of the file at the last run
+
+    @property
+    def moving_digest(self) -> str | None:
+        """Return the digest by which a renumbered file is found, or None if no run of it left anything."""
+        if self.applied_at:
+            return self.sha256
+        return self.run_sha256 if self.operation == "apply" and self.outcome != "done" else None
 
     @property
     def seconds(self) -> float | None:
@@ -208,7 +216,8 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
         if baseline and replaced and name == first:
             entries.append(_baseline(name, baseline, known.get(name), replaced, running))
         elif name not in files and name not in applied:  # an interrupted build of another release left something
-            entries.append(Entry(name, "newer" if _is_newer(name, files) else "missing", known[name]))
+            new = [other for other in successors(name, files) if other not in known]
+            entries.append(_interrupted(name, known[name], new, is_newer=_is_newer(name, files)))
         elif name not in files:
             entries.append(_unknown(name, applied[name], files, applied))
         elif name in applied:
@@ -270,26 +279,32 @@ def _needing(
 
 
 def renumbered(files: Mapping[str, Digest], records: Iterable[Record]) -> dict[str, str]:
-    """Return the new IDs, by the old ones, of applied migrations whose files `schema renumber` has moved.
+    """Return the new IDs, by the old ones, of migrations whose files `schema renumber` has moved.
 
-    Such a file has the same name with a higher number, and the same digest except for its `depends`. Its old ID
-    has no file.
+    They are applied, or an apply of them was cut off or failed. Such a file has the same name with a higher number, and
+    the same digest except for its `depends`. Its old ID has no file.
     """
-    applied = {record.migration_id: record.sha256 for record in records if record.applied_at}
-    gone = {name: sha256 for name, sha256 in applied.items() if name not in files and sha256}
+    known = {record.migration_id: record for record in records}
+    taken = {name for name, record in known.items() if record.applied_at}
     moved = {}
-    for old, sha256 in gone.items():
+    for old, record in known.items():
+        if old in files or not (sha256 := record.moving_digest):
+            continue
         new = [
             name
-            for name, file in files.items()
-            if name not in applied
-            and number(name) > number(old)
-            and _subject(name) == _subject(old)
-            and (file.matches(sha256) or file.matches_except_depends(sha256, {*files, *applied}))
+            for name in successors(old, files)
+            if name not in (taken if record.applied_at else known)
+            and (files[name].matches(sha256) or files[name].matches_except_depends(sha256, {*files, *known}))
         ]
         if len(new) == 1:
             moved[old] = new[0]
     return moved if len(set(moved.values())) == len(moved) else {}
+
+
+def successors(migration_id: str, files: Iterable[str]) -> list[str]:
+    """Return the IDs that `schema renumber` can have given a migration: those of its name with a higher number."""
+    subject = _subject(migration_id)
+    return [name for name in files if number(name) > number(migration_id) and _subject(name) == subject]
 
 
 def _subject(migration_id: str) -> str:
@@ -372,6 +387,16 @@ def _unknown(name: str, record: Record, files: Mapping[str, Digest], applied: Ma
     return Entry(
         name, "missing", record, f"{name} is applied, but its file is missing", "restore the file and its rollback file"
     )
+
+
+def _interrupted(name: str, record: Record, new: Sequence[str], *, is_newer: bool) -> Entry:
+    """Return the state of an interrupted migration without a file. `new` are the files that may be its own, edited."""
+    if new and not is_newer:
+        problem = f"{name} was interrupted, and its file seems to be {new[0]} now, which does not say the same"
+        return Entry(
+            name, "missing", record, problem, f"restore {name}.sql, and apply it before you edit its successor"
+        )
+    return Entry(name, "newer" if is_newer else "missing", record)
 
 
 def _is_newer(name: str, files: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
--- rename_migration: gives an applied migration the ID that `schema renumber` has given its file, in yoyo's table
+-- rename_migration: gives a migration the ID that `schema renumber` has given its file, in yoyo's table
 -- and in the ledger. yoyo finds a migration by the SHA-256 of its ID. yoyo's log keeps the old ID.
 -- :old   the ID so far
 -- :new   the ID of the file

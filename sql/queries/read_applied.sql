@@ -13,6 +13,7 @@ SELECT
     NULL AS finished_at,
     NULL AS error,
     NULL AS seal,
-    NULL AS reason
+    NULL AS reason,
+    NULL AS run_sha256
 FROM _yoyo_migration
 ORDER BY migration_id;
