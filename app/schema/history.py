@@ -216,8 +216,8 @@ def compare(files: Mapping[str, Digest], records: Iterable[Record], running: str
         if baseline and replaced and name == first:
             entries.append(_baseline(name, baseline, known.get(name), replaced, running))
         elif name not in files and name not in applied:  # an interrupted build of another release left something
-            new = [other for other in successors(name, files) if other not in known]
-            entries.append(_interrupted(name, known[name], new, is_newer=_is_newer(name, files)))
+            possible = [other for other in successors(name, files) if other not in known]
+            entries.append(_interrupted(name, known[name], possible, is_newer=_is_newer(name, files)))
         elif name not in files:
             entries.append(_unknown(name, applied[name], files, applied))
         elif name in applied:
