@@ -44,6 +44,8 @@ def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
     if state.is_own(index.created_by, was_there=state.before is not None and name in state.before.indexes):
         return
     users = [use.name for use in state.uses if (index.table, frozenset(index.columns)) in use.conflict_targets]
+    if not users and _undoes_using_index(state, index):
+        return
     columns = ", ".join(each or "the expression" for each in index.columns)
     why = f"ON CONFLICT of {', '.join(users)} needs {name}" if users else f"{columns} need not be unique from now on"
 
@@ -60,6 +62,15 @@ def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
     if readers := [use.name for use in state.uses if name in use.header]:
         why = f"no index begins with {columns} in this order, and {subject(readers, 'needs')} it"
         state.pending.append((Fault(line, "drop-breaks", why), is_out_of_order))
+
+
+def _undoes_using_index(state: MigrationState, index: Index) -> bool:
+    """Return whether a rollback drops a constraint that its migration made of an index, which goes with it."""
+    before = state.before
+    if before is None or index.name not in before.indexes:
+        return False
+    was_constraint = any(each.name == index.name for each in before.constraints(index.table))
+    return not was_constraint and any(each.name == index.name for each in state.catalog.constraints(index.table))
 
 
 def serves(catalog: Catalog, other: Index, index: Index) -> bool:

@@ -27,6 +27,7 @@ from app.lint.rules import CARE
 from app.lint.state import MigrationState
 
 LONG = {"json", "jsonb", "xml", "tsvector"}  # types. A text is often short, also without a limit
+WITH_PARTS = {"jsonb", "tsvector"}  # types whose parts a GIN index has
 TEXTS = {"text", "varchar", "bytea"}
 METHODS = {"btree", "hash", "gin", "gist", "spgist", "brin"}
 UNORDERED = {"json", "xml", "point", "box", "polygon", "circle", "path", "line", "lseg"}  # types without a B-tree
@@ -242,8 +243,14 @@ def _may_repeat(state: MigrationState, line: int, node: Any, table: str) -> Faul
     if any(each.unique and each.is_plain and {*each.columns} <= named for each in state.catalog.indexes_of(table)):
         return
     writers = [name for column in sorted(columns) for name in state.inserts_with(table, column)]
-    if writers and state.before is None:
-        what = ", ".join(sorted(columns))
+    readers = [name for column in sorted(columns) for name in state.readers(table, column)]
+    what = ", ".join(sorted(columns))
+    if state.before is not None:
+        return
+    if not writers and readers:
+        why = f"{readers[0]} uses {what}. If rows of before have the same, the build fails and leaves an INVALID index"
+        yield Fault(line, "insert-breaks", why, "look for equal values before", CARE)
+    elif writers:
         why = f"{writers[0]} may have written {what} twice, so the build fails, and later such writes fail, too"
         yield Fault(line, "insert-breaks", why, "look for equal values, and first release code that avoids them", CARE)
 
@@ -256,7 +263,9 @@ def _too_long(state: MigrationState, line: int, node: Any, table: str) -> Faults
             continue
         if is_long(column) or (_has_no_limit(column) and (state.readers(table, name) or not state.uses)):
             why = f"a write fails if its {name} is longer than {MAX_ENTRY} bytes, compressed"
-            yield Fault(line, "wide-index", why, f"use a GIN index, or index md5({name}::text)")
+            has_parts = column.type is not None and (column.type.array or column.type.name in WITH_PARTS)
+            first = "use a GIN index" if has_parts else "limit its length by a CHECK"
+            yield Fault(line, "wide-index", why, f"{first}, or index md5({name}::text)")
 
 
 def is_long(column: Column) -> bool:

@@ -369,6 +369,38 @@ def test_the_rollback_of_a_file_may_drop_the_table_that_the_file_created() -> No
     assert not [finding for finding in findings() if "0001" in finding.path.name]
 
 
+def test_the_rollback_of_a_constraint_may_drop_the_index_that_was_there(tmp_path: Path) -> None:
+    sql = copy(tmp_path)
+    write(sql, "0901_case", "ALTER TABLE images ADD COLUMN slug text;", rollback="ALTER TABLE images DROP COLUMN slug;")
+    index = "CREATE UNIQUE INDEX CONCURRENTLY images_slug_key ON images (slug);"
+    down = "DROP INDEX CONCURRENTLY IF EXISTS images_slug_key;"
+    write(sql, "0902_case", index, rollback=down, transactional=False)
+    using = "ALTER TABLE images ADD CONSTRAINT images_slug_key UNIQUE USING INDEX images_slug_key;"
+    write(sql, "0903_case", using, rollback="ALTER TABLE images DROP CONSTRAINT images_slug_key;")
+
+    assert [str(finding) for finding in findings(sql)] == []
+
+    header = "-- add_slug: adds one.\n-- example one: 'a'\n"
+    query = "INSERT INTO images (slug)\nVALUES ($1)\nON CONFLICT (slug) DO NOTHING;\n"
+    (sql / "queries" / "add_slug.sql").write_text(header + query)
+    assert ("0903_case.rollback.sql", "drop-breaks") in {(each.path.name, each.rule) for each in findings(sql)}
+
+
+@pytest.mark.parametrize(
+    ("column", "hint"),
+    [
+        ("color", "limit its length by a CHECK, or index md5(color::text)"),
+        ("tags", "use a GIN index, or index md5(tags::text)"),
+        ("capture", "use a GIN index, or index md5(capture::text)"),
+    ],
+)
+def test_the_hint_of_a_wide_index_fits_the_type(tmp_path: Path, column: str, hint: str) -> None:
+    sql = copy(tmp_path)
+    write(sql, "0901_case", f"CREATE INDEX CONCURRENTLY case_idx ON images ({column});", transactional=False)
+
+    assert hint in {finding.instead for finding in findings(sql) if finding.rule == "wide-index"}
+
+
 def test_the_command_prints_the_findings_and_returns_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6828,3 +6828,41 @@ CREATE TABLE w_keys (id bigint PRIMARY KEY);
 CREATE TABLE w_log (what json);
 CREATE FUNCTION w_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO w_log VALUES (row_to_json(NEW)); RETURN NULL; END $$;
 CREATE TRIGGER w_log AFTER INSERT ON w_keys FOR EACH ROW EXECUTE FUNCTION w_log();
+
+-- care (PostgreSQL CREATE INDEX): a unique index of a column that earlier releases filled
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY w_own_key ON images (own_key);
+
+-- care (PostgreSQL CREATE INDEX): the same, without the rows that have none
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY w_own_key ON images (own_key) WHERE own_key IS NOT NULL;
+
+-- care (PostgreSQL CREATE INDEX): a unique expression of such a column
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY w_own_key ON images (lower(own_key));
+
+-- safe (PostgreSQL CREATE INDEX): a unique index of a new column that no query knows
+-- before: w_slug
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY w_slug_key ON images (slug);
+
+-- care (PostgreSQL CREATE INDEX): a unique index of a column that a query writes
+-- before: w_slug
+-- query w_name: INSERT INTO images (slug) VALUES ($1)
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY w_slug_key ON images (slug);
+
+-- safe (PostgreSQL CREATE INDEX): a unique column beside the key
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY w_id_own_key ON images (id, own_key);
+
+-- care (PostgreSQL CREATE INDEX): a unique index of two columns that queries read
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY w_two_key ON tokens (revoked_at, rotated_at);
+
+-- safe (PostgreSQL CREATE INDEX): a unique index of a new table
+CREATE TABLE w_new (id bigint PRIMARY KEY, name text);
+CREATE UNIQUE INDEX w_new_key ON w_new (name);
+
+-- BEFORE w_slug
+ALTER TABLE images ADD COLUMN slug text;
