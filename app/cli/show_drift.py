@@ -10,6 +10,7 @@ from app.errors import CommandError, ExitCode
 from app.migrations import drift_fix, ledger
 from app.migrations.connection import explain, reading, run, sentence
 from app.migrations.dump import compare
+from app.migrations.restored_dump import explain_lost_history
 from app.migrations.search_path import reject_other_schema
 from app.project import current
 from app.schema import history
@@ -51,11 +52,12 @@ def _read() -> tuple[Drift, list[str]]:
         with reading(read_settings()) as connection:
             reject_other_schema(connection)
             run(connection, "prepare_reading")
-            entries = history.compare(history.shipped(), ledger.read(connection))
-            if not history.comparable(entries):
+            records = ledger.read(connection)
+            if not history.comparable(history.compare(history.shipped(), records)):
+                lost = "" if records else explain_lost_history(connection)
                 raise CommandError(
                     "the schema cannot be compared, because schema.sql has other migrations than the database.",
-                    "apply the pending ones, or compare with the release that the database has",
+                    lost or "apply the pending ones, or compare with the release that the database has",
                 )
             _, own, _ = run(connection, "find_rights", schema=None).fetchone() or ("", "", True)
             return compare(connection), [name for name in schemas(read_schema_file()) if name != own]

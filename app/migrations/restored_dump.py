@@ -12,6 +12,10 @@ from app.project import current
 from app.schema.drift import drift
 
 TABLE = re.compile("(table [^:]+): ")
+LOST = (
+    "the database has tables of this project, but no history. If a dump was restored without yoyo's tables, "
+    f"{RESTORE}. Or record what it has: yoyo mark -r NAME. Then compare: {SCHEMA} status"
+)
 
 
 @contextmanager
@@ -32,10 +36,8 @@ def without_history(connection: Connection) -> Iterator[None]:
 
     If it has several tables of this project, a failure of the block gets a hint about a restored dump.
     """
-    lines = inspect(connection, comments=True)
-    expected = current().schema_file.read_text(encoding="utf-8") if current().schema_file.exists() else ""
-    tables = [match[1] for line in lines if (match := TABLE.match(line)) and f"-- {match[1]}: " in expected]
-    if tables and not drift(lines):
+    tables, is_complete = _find_tables(connection)
+    if is_complete:
         raise CommandError(
             "nothing was done: the database has the schema of this release, but not its history.",
             f"if a dump was restored without yoyo's tables, {RESTORE}. Or record the migrations: yoyo mark --all",
@@ -45,8 +47,22 @@ def without_history(connection: Connection) -> Iterator[None]:
         yield
     except CommandError as error:
         if len(tables) > 1:
-            error.hint = (
-                "the database has tables of this project, but no history. If a dump was restored without yoyo's "
-                f"tables, {RESTORE}. Or record what it has: yoyo mark -r NAME. Then compare: {SCHEMA} status"
-            )
+            error.hint = LOST
         raise
+
+
+def explain_lost_history(connection: Connection) -> str:
+    """Return what to do if a database without a history has tables of this project. Return "" if there are none.
+
+    One table can be that of an ORM, which is adopted.
+    """
+    tables, is_complete = _find_tables(connection)
+    return LOST if is_complete or len(tables) > 1 else ""
+
+
+def _find_tables(connection: Connection) -> tuple[list[str], bool]:
+    """Return the tables that the schema file has too, and whether the whole schema is that of the file."""
+    lines = inspect(connection, comments=True)
+    expected = current().schema_file.read_text(encoding="utf-8") if current().schema_file.exists() else ""
+    tables = [match[1] for line in lines if (match := TABLE.match(line)) and f"-- {match[1]}: " in expected]
+    return tables, bool(tables) and not drift(lines)

@@ -15,6 +15,7 @@ from app.migrations.backfill_control import Progress, read_progress
 from app.migrations.connection import Connection, explain, reading, run, sentence
 from app.migrations.dump import drift
 from app.migrations.new_database import with_released
+from app.migrations.restored_dump import explain_lost_history
 from app.migrations.search_path import reject_other_schema
 from app.program import SCHEMA
 from app.project import current
@@ -88,6 +89,8 @@ def read_status(settings: Settings) -> Status:
             if records is not None:
                 entries = compare(shipped(), records, holder.migration if holder else None)
                 entries = with_released(connection, entries)
+            if records == [] and (lost := parts.part("history of the migrations", explain_lost_history)):
+                parts.unknown.append(f"history of the migrations: {lost}")
             folder = current().migrations
             backfills = parts.part("the backfills", lambda each: read_progress(each, folder, entries))
             can_compare = records is not None and comparable(entries)

@@ -9,8 +9,9 @@ from yoyo import read_migrations
 from app.migrations.ledger import read, record_run
 from app.schema.history import compare, seconds, shipped
 from tests.cli.test_status import status
-from tests.conftest import as_role, backend_on, yoyo_on
+from tests.conftest import as_role, backend_on, environment, yoyo_on
 from tests.schema.test_migrations import CONTRACTS, IDS
+from tests.support import forked
 
 CREATED = next(name for name in IDS if "create_token_events" in name)
 SECRET = "secret-4711"
@@ -118,6 +119,11 @@ def test_a_dump_restored_without_a_history_is_told_how_to_be_marked(
     owner = as_role(database, "images_owner")
     tables = "_yoyo_migration, _yoyo_ledger, _yoyo_log, _yoyo_version, yoyo_lock"
     connection.execute(f"DROP TABLE {tables}".encode())
+    lost = "the database has tables of this project, but no history. If a dump was restored without yoyo's tables"
+    seen = status(owner)
+    assert (seen.returncode, f"\nnot read: history of the migrations: {lost}" in seen.stdout) == (1, True)
+    compared = forked.run(environment(DATABASE_URL=owner), "images", "schema", "drift")
+    assert (compared.returncode, f"\nhint: {lost}" in compared.stderr) == (3, True)
 
     done = yoyo_on(owner, "apply")
 
