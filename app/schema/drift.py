@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from app.errors import CommandError
 from app.program import SCHEMA
 from app.project import current
+from app.schema.view_definition import is_same
 
 THINGS = f"""
 -- One line for each thing, in the format of sql/inspect/schema.sql. `{SCHEMA} status` finds drift with it:
@@ -174,7 +175,7 @@ def compare(expected: Mapping[str, str], actual: Mapping[str, str], rules: Itera
     found += [
         Difference(thing, expected[thing], actual[thing])
         for thing in sorted(expected.keys() & actual.keys())
-        if expected[thing] != actual[thing]
+        if expected[thing] != actual[thing] and not is_same(expected[thing], actual[thing])
     ]
     covered = {each: rule for each in found for rule in reversed(rules) if rule.covers(each)}
     left = [each for each in found if each not in covered]
