@@ -3,15 +3,14 @@
 import json
 from dataclasses import asdict
 
-import psycopg
-
 from app.cli.output import note, print_exactly, print_verdicts
 from app.errors import CommandError, ExitCode
 from app.migrations import drift_fix, ledger
-from app.migrations.connection import explain, reading, run, sentence
+from app.migrations.connection import run
 from app.migrations.dump import compare
 from app.migrations.restored_dump import explain_lost_history
 from app.migrations.search_path import reject_other_schema
+from app.migrations.watched_reading import watched_reading
 from app.project import current
 from app.schema import history
 from app.schema.drift import IGNORE, THINGS, Drift, read_schema_file, schemas
@@ -48,22 +47,18 @@ def show_drift(format: str) -> ExitCode:
 
 def _read() -> tuple[Drift, list[str]]:
     """Return the drift, and the schemas of schema.sql that are not compared."""
-    try:
-        with reading(read_settings()) as connection:
-            reject_other_schema(connection)
-            run(connection, "prepare_reading")
-            records = ledger.read(connection)
-            if not history.comparable(history.compare(history.shipped(), records)):
-                lost = "" if records else explain_lost_history(connection)
-                raise CommandError(
-                    "the schema cannot be compared, because schema.sql has other migrations than the database.",
-                    lost or "apply the pending ones, or compare with the release that the database has",
-                )
-            _, own, _ = run(connection, "find_rights", schema=None).fetchone() or ("", "", True)
-            return compare(connection), [name for name in schemas(read_schema_file()) if name != own]
-    except psycopg.Error as error:
-        message, hint = explain(error)
-        raise CommandError(sentence(f"the schema cannot be read: {message}"), hint) from error
+    with watched_reading(read_settings(), "the schema cannot be read") as connection:
+        reject_other_schema(connection)
+        run(connection, "prepare_reading")
+        records = ledger.read(connection)
+        if not history.comparable(history.compare(history.shipped(), records)):
+            lost = "" if records else explain_lost_history(connection)
+            raise CommandError(
+                "the schema cannot be compared, because schema.sql has other migrations than the database.",
+                lost or "apply the pending ones, or compare with the release that the database has",
+            )
+        _, own, _ = run(connection, "find_rights", schema=None).fetchone() or ("", "", True)
+        return compare(connection), [name for name in schemas(read_schema_file()) if name != own]
 
 
 def _plain(found: Drift) -> dict[str, object]:

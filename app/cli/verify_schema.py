@@ -3,16 +3,18 @@
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import psycopg
 
 from app.cli.output import color_verdicts, note, shows_colors
 from app.errors import CommandError, ExitCode
 from app.migrations.connection import connect, explain, reject_pooler, sentence
+from app.migrations.output import Output
 from app.migrations.search_path import reject_other_schema
 from app.migrations.session import Session
 from app.migrations.verification import FOLDER, LOCK_WAIT, Check, prepare, verify
+from app.migrations.watch import Watch
 from app.program import SCHEMA
 from app.progress import Progress
 from app.project import current
@@ -22,6 +24,20 @@ from app.text import count
 LACKING = ("42P01", "42883", "42703")  # a table, a function or a column does not exist
 
 
+class Waits(Output):
+    """Output that has only the waits for a lock, as lines on stderr."""
+
+    is_metered = True  # the bar of the command shows the progress
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def report(self, text: str, event: str = "note", **fields: object) -> None:
+        """Print a line beside the bar of the command."""
+        self._progress.message(text)
+
+
 def verify_schema(format: str, *, repairs: bool) -> ExitCode:
     """Run the checks of the project and print their results. Return ACTION_NEEDED if faults are left.
 
@@ -29,23 +45,27 @@ def verify_schema(format: str, *, repairs: bool) -> ExitCode:
     """
     settings = read_settings()
     done: list[Check] = []
+    told = explain
     try:
-        with closing(connect(settings)) as connection:
+        with closing(connect(settings)) as connection, ExitStack() as stack:
             reject_pooler(connection)
             reject_other_schema(connection)  # before the session has only one schema
             Session(connection, settings.migration_role, LOCK_WAIT)
             checks = prepare(connection)
             total = sum(check.plan.rows_expected for check in checks)
             with Progress("rows", total, is_scaled=True) as progress:
+                watch = stack.enter_context(Watch(settings, connection.info.backend_pid, Waits(progress), LOCK_WAIT))
+                told = watch.explain
                 for check in checks:
-                    verify(connection, check, [each.name for each in checks], progress.advance, repairs=repairs)
+                    with watch.reporting(check.name):
+                        verify(connection, check, [each.name for each in checks], progress.advance, repairs=repairs)
                     done.append(check)
                     if format == "text":
                         progress.message(_line(check), sys.stdout)
     except psycopg.Error as error:
         if error.sqlstate in LACKING:
             raise CommandError("the database lacks migrations of this release.", "apply them: yoyo apply") from error
-        message, hint = explain(error)
+        message, hint = told(error)
         raise CommandError(sentence(f"the rows cannot be verified: {message}"), hint) from error
     return _end(done, format, repairs=repairs)
 

@@ -12,10 +12,11 @@ from psycopg.errors import InsufficientPrivilege
 
 from app.errors import CommandError, UsageError
 from app.migrations import backfill, ledger, lock
-from app.migrations.connection import Connection, connect, explain, reading, run, sentence
+from app.migrations.connection import Connection, connect, explain, run, sentence
 from app.migrations.order import find_id
 from app.migrations.search_path import reject_other_schema
 from app.migrations.session import Session
+from app.migrations.watched_reading import watched_reading
 from app.program import SCHEMA
 from app.project import current
 from app.schema.headers import directives
@@ -74,14 +75,10 @@ class Progress:
 
 def read(settings: Settings, folder: Path | None = None) -> list[Progress]:
     """Return how far each backfill of the folder is. Raises CommandError."""
-    try:
-        with reading(settings) as connection:
-            reject_other_schema(connection)
-            run(connection, "prepare_reading")
-            return _read(connection, folder or current().migrations)
-    except psycopg.Error as error:
-        message, hint = explain(error)
-        raise CommandError(sentence(f"the backfills cannot be read: {message}"), hint) from error
+    with watched_reading(settings, "the backfills cannot be read") as connection:
+        reject_other_schema(connection)
+        run(connection, "prepare_reading")
+        return _read(connection, folder or current().migrations)
 
 
 def _read(connection: Connection, folder: Path) -> list[Progress]:

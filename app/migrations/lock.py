@@ -84,11 +84,14 @@ def find_holder(connection: Connection) -> Holder | None:
     return Holder(*row) if row else None
 
 
-def find_blockers(connection: Connection) -> list[Blocker]:
-    """Return the sessions and prepared transactions that block the statement of the lock's holder."""
-    return [Blocker(*row) for row in _look(connection, "find_blockers").fetchall()]
+def find_blockers(connection: Connection, process: int | None = None) -> list[Blocker]:
+    """Return the sessions and prepared transactions that block the statement of the lock's holder.
+
+    Or those that block the session of a server process.
+    """
+    return [Blocker(*row) for row in _look(connection, "find_blockers", process).fetchall()]
 
 
-def _look(connection: Connection, name: str) -> RawCursor[TupleRow]:
-    """Run a file that the service has too, so its parameter is $1."""
-    return RawCursor(connection).execute(statement(name).encode(), [current().lock_key])
+def _look(connection: Connection, name: str, *others: object) -> RawCursor[TupleRow]:
+    """Run a file that the service has too, so its parameters are $1 and $2."""
+    return RawCursor(connection).execute(statement(name).encode(), [current().lock_key, *others])

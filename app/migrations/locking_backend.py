@@ -20,7 +20,7 @@ from yoyo.topologicalsort import CycleError
 from app import project
 from app.errors import CommandError, ExitCode, UsageError
 from app.migrations import ledger, lock, renumbered_files
-from app.migrations.connection import Connection, connect, explain, reject_pooler, run, sentence
+from app.migrations.connection import Connection, connect, reject_pooler, run, sentence
 from app.migrations.interrupts import interruptible
 from app.migrations.known_migrations import KnownMigrations
 from app.migrations.migrator import FinishedElsewhereError
@@ -73,7 +73,9 @@ class LockingBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.released: frozenset[str] = frozenset()  # migrations that do not wait: their command runs
         self.reason: str | None = None  # why it runs although sessions of an older release may be connected
         self.known = KnownMigrations(self.connection)
-        self.watch = Watch(self.settings, self.connection.info.backend_pid, self.output)
+        self.watch = Watch(
+            self.settings, self.connection.info.backend_pid, self.output, self.settings.migration_lock_timeout
+        )
         with ending_with_errors(self.output):
             reject_pooler(self.connection)
             run(self.connection, "set_role", role=self.settings.migration_role or "none")  # "$user" leads to its schema
@@ -107,6 +109,7 @@ class LockingBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             return
         with ending_with_errors(self.output), only_events_of(self.output):
             try:
+                self.watch.start()
                 with interruptible():
                     yield
                     if self._is_locked and self._waited is not None:
@@ -122,10 +125,8 @@ class LockingBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             except InvalidArgument as error:  # of -r
                 raise UsageError(str(error), "list the migrations: yoyo list") from error
             except LockNotAvailable as error:  # outside a migration, such as when rows are counted
-                blockers, hint = self.watch.blockers()
-                message, otherwise = explain(error)
-                reason = "; ".join([message, *blockers])
-                raise CommandError(sentence(f"PostgreSQL failed: {reason}"), hint or otherwise) from error
+                message, hint = self.watch.explain(error)
+                raise CommandError(sentence(f"PostgreSQL failed: {message}"), hint) from error
             finally:
                 self._release()
 

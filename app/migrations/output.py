@@ -24,6 +24,7 @@ NOT_BY_MIGRATION = {"25P01", "57P01", "57P02"}  # SQLSTATEs: no transaction, and
 MAX_MESSAGE = 500  # characters of a message of PostgreSQL
 MAX_MESSAGES = 100  # of one migration
 LINE_INTERVAL = 10.0  # seconds between two events of progress
+FIRST_INTERVAL = 1.0  # seconds until the first one of a migration: GET /readyz names the migration from then on
 
 
 def requested() -> Literal["text", "json"]:
@@ -105,7 +106,7 @@ class Output:
 
     @contextmanager
     def meter(self, label: str, unit: str, total: int | None = None, done: int = 0) -> Iterator["Meter"]:
-        """Show the progress of a piece of work: a bar on a terminal, a line every 10 seconds elsewhere.
+        """Show the progress of a piece of work: a bar on a terminal. Elsewhere, a line after a second, then every 10 s.
 
         `label` says what is done, as "building index". `unit` is a plural noun. `done` is what an earlier command did.
         """
@@ -129,6 +130,7 @@ class Meter:
         self._total, self._done = total, done
         self._begun = done  # by an earlier command
         self._started = self._told = monotonic()
+        self._interval = min(FIRST_INTERVAL, LINE_INTERVAL)
         self.title = f"{output.migration}: {label}" if output.migration else label
 
     def update(self, done: int, total: int | None) -> None:
@@ -137,8 +139,8 @@ class Meter:
         self._total = total
         self._bar.expect(total)
         self._bar.advance(step)
-        if not self._bar.has_bar and monotonic() - self._told >= LINE_INTERVAL:
-            self._told = monotonic()
+        if not self._bar.has_bar and monotonic() - self._told >= self._interval:
+            self._told, self._interval = monotonic(), LINE_INTERVAL
             self._output.report(
                 self.words(),
                 "progress",

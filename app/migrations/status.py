@@ -12,11 +12,13 @@ from psycopg.errors import LockNotAvailable, QueryCanceled
 from app.errors import CommandError, ExitCode
 from app.migrations import ledger, lock
 from app.migrations.backfill_control import Progress, read_progress
-from app.migrations.connection import Connection, explain, reading, run, sentence
+from app.migrations.connection import Connection, explain, run, sentence
 from app.migrations.dump import drift
 from app.migrations.new_database import with_released
 from app.migrations.restored_dump import explain_lost_history
 from app.migrations.search_path import reject_other_schema
+from app.migrations.watch import Watch
+from app.migrations.watched_reading import watched
 from app.program import SCHEMA
 from app.project import current
 from app.schema.blockers import Blocker
@@ -59,17 +61,20 @@ class Status:
 class Reading:
     """The parts that one transaction reads. If a lock or the time-out prevents one, the others are read."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, watch: Watch) -> None:
         self._connection = connection
+        self._watch = watch
         self.unknown: list[str] = []
 
     def part(self, what: str, read: Callable[[Connection], Read]) -> Read | None:
         """Return what `read` returns. If it cannot be read in time, return None and add the reason to `unknown`."""
+        self._watch.forget()
         try:
             with self._connection.transaction():
                 return read(self._connection)
         except LockNotAvailable:
-            self.unknown.append(f"{what}: a table is locked, for example by a migration. Try again in a moment")
+            by = "; ".join(self._watch.blockers()[0]) or "for example by a migration. Try again in a moment"
+            self.unknown.append(f"{what}: a table is locked, {by}")
         except QueryCanceled:
             self.unknown.append(f"{what}: it took longer than 10 s")
         return None
@@ -78,8 +83,8 @@ class Reading:
 def read_status(settings: Settings) -> Status:
     """Read the status, without a long wait for locks. Raises CommandError if it cannot be read."""
     try:
-        with reading(settings) as connection:
-            parts = Reading(connection)
+        with watched(settings) as (connection, watch):
+            parts = Reading(connection, watch)
             parts.part("search_path", reject_other_schema)
             run(connection, "prepare_reading")
             holder = parts.part("the migrator that runs", lock.find_holder)

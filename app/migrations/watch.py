@@ -1,16 +1,21 @@
-"""Watch of the migrator's session from a second connection: which sessions block its statement, and how far it is."""
+"""Watch of a session from a second connection: which sessions block its statement, and how far it is.
+
+The session is that of the migrator, or of a command that reads.
+"""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Self
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 from app.errors import CommandError, OutputError, connection_reason
 from app.migrations import lock
-from app.migrations.connection import Connection, open_connection, run
-from app.migrations.output import Output
+from app.migrations.connection import Connection, explain, open_connection, run
+from app.migrations.output import FIRST_INTERVAL, Output
 from app.schema.blockers import Blocker, advice, in_words
 from app.settings import Settings
 
@@ -21,16 +26,16 @@ REPORT_INTERVAL = 10.0  # seconds between two lines
 class Watch:
     """Watch of one session, in a thread, from `start` to `stop`.
 
-    While a statement waits for a lock for MIGRATION_LOCK_TIMEOUT, it looks at least three times. So it knows the
+    While a statement waits for a lock for `lock_timeout` seconds, it looks at least three times. So it knows the
     blockers before PostgreSQL gives up. A command that ends before the first look opens no second connection. Without
     a second connection, the migrator works, and does not know these things.
     """
 
-    def __init__(self, settings: Settings, process: int, output: Output) -> None:
+    def __init__(self, settings: Settings, process: int, output: Output, lock_timeout: float) -> None:
         self._settings = settings
         self._process = process  # the session's server process
         self._output = output
-        self._interval = min(max(settings.migration_lock_timeout / 4, MIN_INTERVAL), MAX_INTERVAL)
+        self._interval = min(max(lock_timeout / 4, MIN_INTERVAL), MAX_INTERVAL)
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
         self._blockers: list[Blocker] = []  # of the last look during a wait
@@ -38,7 +43,9 @@ class Watch:
         self._migration: tuple[str, float] | None = None  # its ID and its start
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to look, unless it does already."""
+        if self._thread is not None and not self._done.is_set():
+            return
         self._done.clear()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -48,6 +55,14 @@ class Watch:
         self._done.set()
         if self._thread is not None:
             self._thread.join(timeout=1)
+            self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     @contextmanager
     def reporting(self, migration_id: str) -> Iterator[None]:
@@ -73,6 +88,14 @@ class Watch:
             ], None
         return [], None
 
+    def explain(self, error: psycopg.Error) -> tuple[str, str | None]:
+        """Return what connection.explain returns, with the blockers if the statement waited for a lock."""
+        message, hint = explain(error)
+        if not isinstance(error, LockNotAvailable):
+            return message, hint
+        blockers, todo = self.blockers()
+        return "; ".join([message, *blockers]), todo or hint
+
     def _look(self) -> None:
         if self._done.wait(self._interval):
             return
@@ -88,7 +111,8 @@ class Watch:
 
     def _look_through(self, connection: Connection) -> None:
         with ExitStack() as shown:
-            reported, work, meter = time.monotonic(), None, None
+            reported: tuple[tuple[str, float], float] | None = None  # the migration of the last line, and its time
+            work, meter = None, None
             while True:
                 is_waiting, label, unit, done, total, tables = run(
                     connection, "find_progress", process=self._process
@@ -101,16 +125,18 @@ class Watch:
                         meter = shown.enter_context(self._output.meter(label, unit, total, done))
                 if meter:
                     meter.update(done, total)
-                now = time.monotonic()
-                if self._migration and now - max(reported, self._migration[1]) >= REPORT_INTERVAL:
-                    reported = now
-                    if blockers or not self._output.is_metered:
-                        self._report(*self._migration, blockers, label or tables)
+                now, migration = time.monotonic(), self._migration
+                if migration and (blockers or not self._output.is_metered):
+                    is_first = reported is None or reported[0] != migration
+                    since = migration[1] if is_first or reported is None else reported[1]
+                    if now - since >= (min(FIRST_INTERVAL, REPORT_INTERVAL) if is_first else REPORT_INTERVAL):
+                        reported = migration, now
+                        self._report(*migration, blockers, label or tables)
                 if self._done.wait(self._interval):
                     return
 
     def _find_blockers(self, connection: Connection) -> list[Blocker]:
-        blockers = lock.find_blockers(connection)
+        blockers = lock.find_blockers(connection, self._process)
         self._blockers = blockers or self._blockers
         return blockers
 

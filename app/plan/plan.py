@@ -16,12 +16,13 @@ from app.errors import CommandError, UsageError
 from app.migrations import ledger, lock
 from app.migrations.backfill_batches import make_plan as make_backfill_plan
 from app.migrations.backfill_control import Progress, read_progress
-from app.migrations.connection import Connection, explain, reading, run, sentence
+from app.migrations.connection import Connection, run
 from app.migrations.data_loss import count_rows
 from app.migrations.new_database import with_released
 from app.migrations.order import find_id
 from app.migrations.search_path import reject_other_schema
 from app.migrations.validation import faults
+from app.migrations.watched_reading import watched_reading
 from app.plan.live import measure_slowness, read_live
 from app.plan.model import Operation, Plan, PlannedMigration
 from app.plan.planner import Planner, count_under_lock
@@ -50,30 +51,26 @@ def make_plan(
     folder = folder or current().migrations
     if wrong := faults(folder):
         return Plan(operation, [], {}, [str(fault) for fault in wrong], None)
-    try:
-        with reading(settings) as connection:
-            reject_other_schema(connection)
-            run(connection, "prepare_reading")
-            holder = lock.find_holder(connection)
-            records = _records(connection)
-            entries = compare(shipped(folder), records, holder.migration if holder else None)
-            if operation == "apply":
-                entries = with_released(connection, entries)
-            names = (chosen or pending)(entries)
-            live = read_live(connection)
-            live = replace(live, slowness=measure_slowness(connection)) if names else live
-            migrations = Planner(folder, live, operation).plan(names, entries)
-            backfills = {each.id: each for each in read_progress(connection, folder, entries)}
-            for migration in migrations:
-                _continue(migration, backfills.get(migration.id), folder)
-            _check_keys(connection, migrations, folder)
-            counted = _count_losses(connection, settings, migrations, folder)
-            for migration, query, took in counted if operation == "rollback" else ():
-                count_under_lock(migration, folder, query, took, live)
-            rejected = list(rejections(connection, operation, migrations, folder, has_history=bool(records)))
-    except psycopg.Error as error:
-        message, hint = explain(error)
-        raise CommandError(sentence(f"the plan cannot be made: {message}"), hint) from error
+    with watched_reading(settings, "the plan cannot be made") as connection:
+        reject_other_schema(connection)
+        run(connection, "prepare_reading")
+        holder = lock.find_holder(connection)
+        records = _records(connection)
+        entries = compare(shipped(folder), records, holder.migration if holder else None)
+        if operation == "apply":
+            entries = with_released(connection, entries)
+        names = (chosen or pending)(entries)
+        live = read_live(connection)
+        live = replace(live, slowness=measure_slowness(connection)) if names else live
+        migrations = Planner(folder, live, operation).plan(names, entries)
+        backfills = {each.id: each for each in read_progress(connection, folder, entries)}
+        for migration in migrations:
+            _continue(migration, backfills.get(migration.id), folder)
+        _check_keys(connection, migrations, folder)
+        counted = _count_losses(connection, settings, migrations, folder)
+        for migration, query, took in counted if operation == "rollback" else ():
+            count_under_lock(migration, folder, query, took, live)
+        rejected = list(rejections(connection, operation, migrations, folder, has_history=bool(records)))
     return Plan(
         operation,
         migrations,

@@ -4,8 +4,10 @@
 -- pg_blocking_pids() names a prepared transaction as 0. Its lock leads to its gid.
 -- Only members of pg_read_all_stats see state, times and statement of another role's session.
 -- $1 text: text of the lock, `lock_key` of the project
+-- $2 integer: the server process of another session, whose statement is asked about. NULL: that of the lock's holder
 -- Index: none, it reads the lock table once: a row for each lock. At most 10 blockers, with the number of all.
--- example free: 'yoyo_lock'
+-- example free: 'yoyo_lock', NULL
+-- example of another session: 'yoyo_lock', 1
 WITH conflicting (mode, others) AS (
     VALUES
     ('AccessShareLock', '{AccessExclusiveLock}'::text[]),
@@ -65,9 +67,15 @@ prepared AS MATERIALIZED (
 ),
 
 migrator AS MATERIALIZED (
+    SELECT $2::integer AS pid
+    WHERE $2::integer IS NOT NULL
+
+    UNION ALL
+
     SELECT pid
     FROM locks
-    WHERE locktype = 'advisory'
+    WHERE $2::integer IS NULL
+        AND locktype = 'advisory'
         AND granted
         AND objsubid = 1
         AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)

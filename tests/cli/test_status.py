@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import subprocess
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +85,17 @@ def test_a_newer_database_is_0(database: str, connection: psycopg.Connection) ->
 
 
 @pytest.mark.parametrize("command", ["images schema drift", "images schema backfill status", "yoyo list"])
-def test_a_command_that_meets_a_lock_says_what_to_do(command: str, database: str) -> None:
-    variables = environment(DATABASE_URL=database, MIGRATION_LOCK_TIMEOUT="0.1")
-    with psycopg.connect(database) as holder:
+def test_a_command_that_meets_a_lock_names_the_session(command: str, database: str) -> None:
+    with psycopg.connect(database, application_name="holder") as holder:
+        process = holder.info.backend_pid
         holder.execute("LOCK TABLE _yoyo_migration")
 
-        done = forked.run(variables, *command.split())
+        done = forked.run(environment(DATABASE_URL=database), *command.split())
 
     assert done.returncode == 3
-    assert "canceling statement due to lock timeout" in done.stderr
-    assert "hint: another session locks a table, for example a migration. Run the command again when " in done.stderr
+    named = f"canceling statement due to lock timeout; process {process} (holder) holds AccessExclusiveLock on "
+    assert named in done.stderr
+    assert f"or end it if its program forgot it: SELECT pg_terminate_backend({process})\n" in done.stderr
 
 
 def test_drift_is_1_and_each_difference_is_a_line(database: str, connection: psycopg.Connection) -> None:
@@ -171,12 +173,16 @@ def test_the_running_migrator_is_shown(empty_database: str, slow_migration: Path
     assert text["holder"]["query"] == "SELECT pg_sleep(60)"
 
 
-def test_it_shows_the_user_the_time_and_the_duration(database: str) -> None:
+def test_it_shows_the_user_the_time_and_the_duration(database: str, connection: psycopg.Connection) -> None:
     first = json.loads(status(database, "--format", "json").stdout)["migrations"][0]
 
     assert first["operation"] == "apply"
     assert first["hostname"] == socket.gethostname()
-    assert first["started_at"] <= first["applied_at"] <= first["finished_at"]
+    started, finished = (datetime.fromisoformat(first[name]) for name in ("started_at", "finished_at"))
+    assert (finished - started).total_seconds() == pytest.approx(first["seconds"])
+    # The mark is by the clock of yoyo, which can be set between the mark and the end of the run.
+    marked = connection.execute("SELECT min(applied_at_utc) FROM _yoyo_migration").fetchone()
+    assert marked == (datetime.fromisoformat(first["applied_at"]).replace(tzinfo=None),)
     assert first["started_at"].endswith("Z")
     assert 0 < first["seconds"] < 60
     assert re.fullmatch("s1:[0-9a-f]{64}", first["sha256"])
@@ -204,15 +210,14 @@ def test_a_database_that_cannot_be_read_is_an_error(url: str) -> None:
 
 def test_a_locked_table_is_a_part_that_is_not_read(database: str) -> None:
     """The runbook's first command answers during an incident."""
-    with psycopg.connect(database) as holder:
+    with psycopg.connect(database, application_name="holder") as holder:
         holder.execute("LOCK TABLE images")
         done = status(database)
+        named = f"process {holder.info.backend_pid} (holder) holds AccessExclusiveLock on images, idle in transaction "
         assert (done.returncode, done.stderr) == (3, "")
         assert done.stdout.count("\napplied ") == len(IDS) - 1
-        assert done.stdout.endswith(
-            "\nnot read: drift: a table is locked, for example by a migration. Try again in a moment\n"
-            "drift: not compared\n"
-        )
+        assert f"\nnot read: drift: a table is locked, {named}" in done.stdout
+        assert done.stdout.endswith("\ndrift: not compared\n")
 
         holder.execute("LOCK TABLE _yoyo_ledger, _yoyo_migration")
         found = json.loads(status(database, "--format", "json").stdout)

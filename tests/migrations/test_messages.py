@@ -100,6 +100,29 @@ def test_messages_and_waits_are_printed_as_they_come(
     assert "_yoyo" not in said.err  # messages about the migrator's own statements
 
 
+def test_the_first_line_comes_soon(
+    empty_database: str, folder: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GET /readyz gets the migration from it."""
+    monkeypatch.setattr(watch, "REPORT_INTERVAL", 3600)
+    monkeypatch.setenv("MIGRATION_LOCK_TIMEOUT", "60")
+    with psycopg.connect(empty_database) as holder:
+        holder.execute("CREATE TABLE others (); COMMIT; BEGIN; SELECT pg_advisory_xact_lock(99)")
+
+        def release() -> None:
+            try:
+                wait_until(lambda: "0001_talk: on others" in said.read().out)
+            finally:
+                holder.rollback()
+
+        releasing = threading.Thread(target=release)
+        releasing.start()
+        apply(empty_database, folder)
+        releasing.join()
+
+    assert "0001_talk: on others (0 bytes), " in said.read().out
+
+
 def test_json_lines_tell_the_events(
     empty_database: str, folder: Path, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +157,18 @@ def test_json_lines_tell_the_events(
         "exit_status": ExitCode.FAILED,
     }
     assert said.err == "error: 0001_talk was not applied: division by zero.\n"
+
+
+def test_a_meter_tells_soon_that_the_work_has_begun(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "LINE_INTERVAL", 3600)
+    with Output().meter("building index", "blocks", total=1000) as meter:
+        meter._told -= 1  # a second ago
+        meter.update(2, 1000)
+        meter._told -= 1
+        meter.update(3, 1000)
+
+    assert said.read().out.startswith("building index: 2 of 1,000 blocks")
+    assert said.out.count("\n") == 1
 
 
 def test_a_meter_tells_rate_and_time_left(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:

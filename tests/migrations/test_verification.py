@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from threading import Event, Thread
 from uuid import uuid4
@@ -14,7 +15,7 @@ from app.migrations import verification
 from app.migrations.connection import run, run_text
 from app.project import chosen
 from app.settings import ROOT
-from tests.conftest import yoyo_on
+from tests.conftest import BIN, environment, yoyo_on
 from tests.database.test_search_tables import EXPECTED, INSERT, LISTED
 from tests.project.test_library import LIBRARY
 from tests.schema.test_migrations import IDS
@@ -209,6 +210,25 @@ def test_rows_that_are_written_meanwhile_are_no_faults(
             writer.join()
     assert failed == []
     listed(filled)
+
+
+def test_a_wait_for_a_lock_is_told(database: str, filled: psycopg.Connection, other: psycopg.Connection) -> None:
+    other.execute("LOCK TABLE images")
+    with subprocess.Popen(
+        [BIN / "images", "schema", "verify"],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=database),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        other.rollback()
+
+    assert f": waiting: process {other.info.backend_pid} (" in line
+    assert ") holds AccessExclusiveLock on images, " in line
+    assert process.returncode == 0
 
 
 def test_what_cannot_be_verified_is_3(

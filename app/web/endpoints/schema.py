@@ -116,7 +116,9 @@ async def read_schema(request: Request[State]) -> Response:
         key = current().lock_key
         holders = await reading.rows("the migrator that runs", "find_holder", key)
         holder = history.Holder(*holders[0]) if holders else None
-        blockers = await reading.rows("the sessions that block the migrator", "find_blockers", key) if holder else None
+        blockers = (
+            await reading.rows("the sessions that block the migrator", "find_blockers", key, None) if holder else None
+        )
         records = await reading.history()
         entries = []
         if records is not None:
