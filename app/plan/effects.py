@@ -23,6 +23,7 @@ from app.lint.parser import Statement
 from app.lint.partition_rules import default_partition, excluded
 from app.lint.state import MigrationState
 from app.migrations.statement_rules import is_concurrent
+from app.plan.one_row import changes_one_row
 
 ACCESS_SHARE, ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE = MODES[:4]
 SHARE, SHARE_ROW_EXCLUSIVE, EXCLUSIVE, ACCESS_EXCLUSIVE = MODES[4:]
@@ -37,6 +38,7 @@ WORK_OF_RULE = {  # a rule of app/lint that finds work in an ALTER TABLE
     "constraint-index": "build",
 }
 FOREIGN_KEY = "foreign key"
+ONE_ROW = "one row"  # an UPDATE or a DELETE by a key
 TEXTS = {"text", "varchar", "bpchar", "citext"}
 WRITES = (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
 READABLE = (*WRITES, ast.SelectStmt, ast.CreateTableAsStmt, ast.ViewStmt, ast.CreateFunctionStmt, ast.CopyStmt)
@@ -59,7 +61,7 @@ class Work:
 
     kind: str
     table: str
-    method: str = ""  # of an index, if it is no B-tree of numbers; foreign key; insert or delete
+    method: str = ""  # of an index, if it is no B-tree of numbers; foreign key; insert, delete or one row
 
 
 @dataclass
@@ -70,6 +72,7 @@ class Effects:
     work: list[Work] = field(default_factory=list)
     fills: set[str] = field(default_factory=set)  # tables that it inserts rows into
     sources: set[str] = field(default_factory=set)  # tables that these rows come from
+    values: int = 0  # rows that it has itself, in VALUES
     # Without blocking others, it waits for the transactions with a lock on a table that conflicts with a mode.
     waits: dict[str, str] = field(default_factory=dict)
     waits_for_snapshots: bool = False  # also for each session that has one
@@ -294,11 +297,13 @@ def _queries(found: Effects, state: MigrationState, root: Any) -> None:
                 found.lock(table, ROW_EXCLUSIVE)
                 if runs:
                     methods = {ast.InsertStmt: "insert", ast.DeleteStmt: "delete"}
-                    found.do("write", table, methods.get(type(node), ""))
+                    is_one = changes_one_row(node, state.catalog)
+                    found.do("write", table, ONE_ROW if is_one else methods.get(type(node), ""))
                 if runs and isinstance(node, ast.InsertStmt | ast.MergeStmt):
                     found.fills.add(table)
                     ranges = [each for each in nodes if isinstance(each, ast.RangeVar) and each is not node.relation]
                     found.sources |= {relation_name(each) for each in ranges if each.relname not in within}
+                    found.values += len(getattr(getattr(node, "selectStmt", None), "valuesLists", None) or ())
             case ast.CallStmt():
                 found.unread = "it calls a procedure"
             case ast.FuncCall() if runs:

@@ -12,7 +12,7 @@ from app.lint.catalog import Catalog
 from app.lint.nodes import relation_name, walk
 from app.lint.state import MigrationState
 from app.plan import estimate
-from app.plan.effects import Effects, effects_of
+from app.plan.effects import ONE_ROW, Effects, Work, effects_of
 from app.plan.estimate import estimated
 from app.plan.live import Live
 from app.plan.model import Operation, PlannedLock, PlannedMigration, PlannedStatement
@@ -70,12 +70,15 @@ class Planner:
         known = self.measured.get(digest(file.read_bytes()).current)
         self.rows.use(known)
         found: dict[int, list[Effects]] = {}
+        kinds: dict[int, set[type]] = {}  # of the statements by line
         loops = set()  # lines of blocks that commit
         for statement in parser.statements(text):
             effects = effects_of(state, statement, self.live.version)
             found.setdefault(statement.block or statement.line, []).append(effects)
+            kinds.setdefault(statement.block or statement.line, set()).add(type(statement.node))
             loops |= {statement.block} if statement.block and not migration.transactional else set()
         held: dict[str, str] = {}
+        done: set[type] = set()  # kinds of earlier statements
         for number, (line, sql) in enumerate(statements(text)):
             parts = found[line]
             effects = _together(parts)
@@ -84,10 +87,17 @@ class Planner:
                 for table, mode in times.locks.items():
                     effects.lock(table, mode)
             planned = PlannedStatement(line, sql, conditional=len(parts) > 1)
-            planned.seconds = estimate.seconds(effects, times, self.rows, migration.backfill.removeprefix("public."))
+            planned.seconds = estimate.seconds(
+                effects,
+                times,
+                self.rows,
+                migration.backfill.removeprefix("public."),
+                is_repeated=kinds[line] <= done,
+            )
+            done |= kinds[line]
             planned.measured = times is not None
             planned.unknown = _unknown(effects, has_times=times is not None)
-            planned.work = [self._words(effects, work.kind, work.table) for work in effects.work]
+            planned.work = [self._words(effects, work) for work in effects.work]
             planned.waits_for = [user for each in effects.waits.items() for user in self.live.users(*each)]
             if effects.waits_for_snapshots:
                 planned.waits_for += self.live.snapshots()
@@ -106,10 +116,11 @@ class Planner:
         _hold(migration)
         return migration
 
-    def _words(self, effects: Effects, kind: str, table: str) -> str:
+    def _words(self, effects: Effects, work: Work) -> str:
+        table = work.table
         rows = self.rows.of(table)
         size = f"{estimated(rows)} of {table}"
-        match kind:
+        match work.kind:
             case "rewrite":
                 return f"rewrites {table} and its indexes, {estimated(rows)}"
             case "build":
@@ -118,6 +129,8 @@ class Planner:
                 return f"reads {size}"
             case "sample":
                 return f"reads a sample of {table}"
+            case _ if work.method == ONE_ROW:
+                return f"may change one row of {table}"
             case _ if table in effects.fills:
                 return f"inserts rows into {table}"
             case _:
@@ -165,6 +178,7 @@ def _together(parts: Sequence[Effects]) -> Effects:
             whole.do(work.kind, work.table, work.method)
         whole.fills |= part.fills
         whole.sources |= part.sources
+        whole.values += part.values
         whole.waits |= part.waits
         whole.waits_for_snapshots = whole.waits_for_snapshots or part.waits_for_snapshots
         whole.unread = whole.unread or part.unread

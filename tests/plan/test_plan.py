@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.errors import LockNotAvailable
 from pydantic import SecretStr
+from yoyo import read_migrations
 
 from app.errors import UsageError
 from app.migrations.connection import run
@@ -278,6 +279,43 @@ def test_the_time_of_each_shipped_backfill_is_that_of_all_its_rows() -> None:
     for path, table in backfills.items():
         file = known[digest(path.read_bytes()).current]
         assert file.statements[0].milliseconds > file.rows[table] / 1000, path.name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO tried VALUES ({}, 'a');",
+        "UPDATE tried SET word = 'b' WHERE id = {};",
+        "DELETE FROM tried WHERE word = 'c' AND tried.id = {}::bigint;",
+        "COMMENT ON COLUMN images.title IS 'number {}';",
+    ],
+)
+def test_many_small_statements_take_milliseconds_together(
+    statement: str, own: Settings, folder: Path, database: str
+) -> None:
+    add(folder, "create_tried", "CREATE TABLE tried (id bigint PRIMARY KEY, word text NOT NULL);")
+    with backend_on(database) as backend:
+        backend.apply_migrations(read_migrations(str(folder)))
+    with psycopg.connect(database) as connection:
+        connection.execute("INSERT INTO tried SELECT n, 'a' FROM generate_series(-100000, -1) AS n")
+        connection.execute("ANALYZE tried")
+    id = add(folder, "change_tried", "\n".join(statement.format(number) for number in range(1000)))
+
+    [planned] = make_plan(own, folder=folder).migrations
+    assert planned.id == id
+    assert 0.1 < (planned.seconds or 0) < 1  # 0.1 s were measured
+
+
+def test_the_rows_in_values_count(own: Settings, folder: Path, database: str) -> None:
+    add(folder, "create_tried", "CREATE TABLE tried (id bigint PRIMARY KEY);")
+    with backend_on(database) as backend:
+        backend.apply_migrations(read_migrations(str(folder)))
+    values = ", ".join(f"({number})" for number in range(20_000))
+    add(folder, "fill_tried", f"INSERT INTO tried VALUES {values};")  # noqa: S608
+
+    [planned] = make_plan(own, folder=folder).migrations
+
+    assert (planned.seconds or 0) > 2 * CONSTANT
 
 
 def test_a_backfill_holds_its_locks_for_a_batch() -> None:
