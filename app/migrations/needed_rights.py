@@ -1,4 +1,7 @@
-"""Needed rights: what a statement of a migration changes, reads, grants, calls and names, from its text."""
+"""Needed rights: what a statement of a migration changes, reads, grants, calls and names, from its text.
+
+needed_column_rights.py has those on single columns, and needed_role_rights.py those on roles and on the database.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +11,6 @@ from psycopg.sql import Identifier
 Changed = tuple[str, str, bool]  # the kind for find_foreign.sql, the name as SQL, and whether it is dropped
 Used = tuple[str, str]  # a table or sequence as SQL, and the right of find_unusable.sql, or several: one is enough
 Granted = tuple[str, str, bool]  # the kind for find_ungrantable.sql, the name as SQL, and whether only of columns
-Role = tuple[str, str]  # the name, and the right on it for find_foreign_role.sql
 ROW_EXCLUSIVE = 3  # the strongest mode in which a role may lock with the right INSERT
 OF_SEQUENCES = {"nextval": "USAGE, UPDATE", "setval": "UPDATE", "currval": "USAGE, SELECT"}
 
@@ -47,32 +49,34 @@ def changed(node: Any) -> Iterator[Changed]:
                 AlterTableType.AT_ReplicaIdentity,
             }
             recurses = relation.inh and not {command.subtype for command in node.cmds or ()} <= alone
-            yield "tree" if recurses else "relation", _quoted(relation), False
+            yield "tree" if recurses else "relation", quoted(relation), False
         case ast.IndexStmt(relation=relation) | ast.CreatePolicyStmt(table=relation) | ast.RuleStmt(relation=relation):
-            yield "relation", _quoted(relation), False
+            yield "relation", quoted(relation), False
         case ast.AlterPolicyStmt(table=relation) | ast.RefreshMatViewStmt(relation=relation):
-            yield "relation", _quoted(relation), False
+            yield "relation", quoted(relation), False
         case (
             ast.ReindexStmt(relation=ast.RangeVar() as relation) | ast.ClusterStmt(relation=ast.RangeVar() as relation)
         ):
-            yield "relation", _quoted(relation), False
+            yield "relation", quoted(relation), False
         case ast.ViewStmt(replace=True, view=relation) | ast.AlterSeqStmt(sequence=relation):
-            yield "relation", _quoted(relation), False
+            yield "relation", quoted(relation), False
         case ast.RenameStmt(relation=ast.RangeVar() as relation):
-            yield "tree" if node.renameType == ObjectType.OBJECT_COLUMN else "relation", _quoted(relation), False
+            yield "tree" if node.renameType == ObjectType.OBJECT_COLUMN else "relation", quoted(relation), False
         case ast.AlterObjectSchemaStmt(relation=ast.RangeVar() as relation):
-            yield "relation", _quoted(relation), False
+            yield "relation", quoted(relation), False
         case ast.AlterObjectSchemaStmt(objectType=kind, object=named) if named is not None:
             yield from _named(kind, named, is_drop=False)
         case ast.RenameStmt(renameType=ObjectType.OBJECT_SCHEMA, subname=str(name)):
             yield "schema", Identifier(name).as_string(), False
         case ast.RenameStmt(renameType=kind, object=named) if named is not None:
             yield from _named(kind, named, is_drop=False)
+        case ast.AlterExtensionStmt(extname=str(name)) | ast.AlterExtensionContentsStmt(extname=str(name)):
+            yield "extension", Identifier(name).as_string(), False
         case ast.AlterEnumStmt(typeName=parts) | ast.AlterDomainStmt(typeName=parts):
             yield "type", _identifier(parts), False
         case ast.CreateStatsStmt(relations=relations) | ast.CreateStmt(inhRelations=relations):
             tables = (each for each in relations or () if isinstance(each, ast.RangeVar))
-            yield from (("relation", _quoted(each), False) for each in tables)
+            yield from (("relation", quoted(each), False) for each in tables)
         case ast.CreateFunctionStmt(replace=True, funcname=parts):
             yield (
                 "function",
@@ -96,8 +100,8 @@ def changed(node: Any) -> Iterator[Changed]:
 def _named(kind: Any, named: Any, *, is_drop: bool) -> Iterator[Changed]:
     """Yield the object of a DROP or a COMMENT. The owner of a table also owns its triggers and columns."""
     for of, parts, types in _named_parts(kind, named):
-        is_whole = of != "part"
-        yield ("relation" if of == "part" else of), signature(parts, types), is_drop and is_whole and of != "schema"
+        may_schema_drop = is_drop and of not in {"part", "schema", "extension"}  # the owner of its schema
+        yield ("relation" if of == "part" else of), signature(parts, types), may_schema_drop
 
 
 def _named_parts(kind: Any, named: Any) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
@@ -114,8 +118,8 @@ def _named_parts(kind: Any, named: Any) -> Iterator[tuple[str, tuple[Any, ...], 
         yield "function", tuple(named.objname or ()), None if named.args_unspecified else named.objargs
     elif name in {"TYPE", "DOMAIN"}:  # RENAME and SET SCHEMA have the parts of the name
         yield "type", tuple((named.names or ()) if isinstance(named, ast.TypeName) else named), None
-    elif name == "SCHEMA":
-        yield "schema", (named,), None
+    elif name in {"SCHEMA", "EXTENSION"}:
+        yield name.lower(), (named,), None
 
 
 def used(node: Any) -> Iterator[Used]:
@@ -124,26 +128,26 @@ def used(node: Any) -> Iterator[Used]:
 
     match node:
         case ast.TruncateStmt(relations=relations):
-            yield from ((_quoted(relation), "TRUNCATE") for relation in relations or ())
+            yield from ((quoted(relation), "TRUNCATE") for relation in relations or ())
         case ast.LockStmt(relations=relations, mode=int(mode)):
             rights = "UPDATE, DELETE, TRUNCATE"
             rights += f", {'SELECT' if mode == 1 else 'INSERT'}" if mode <= ROW_EXCLUSIVE else ""
-            yield from ((_quoted(relation), rights) for relation in relations or ())
+            yield from ((quoted(relation), rights) for relation in relations or ())
         case ast.CreateTrigStmt(relation=relation):
-            yield _quoted(relation), "TRIGGER"
+            yield quoted(relation), "TRIGGER"
         case ast.CreateStmt(tableElts=parts):
             likes = (each.relation for each in parts or () if isinstance(each, ast.TableLikeClause))
-            yield from ((_quoted(relation), "SELECT") for relation in likes)
+            yield from ((quoted(relation), "SELECT") for relation in likes)
             yield from _referenced(node)
         case ast.AlterTableStmt():
             yield from _referenced(node)
-        case _ if _runs(node):
+        case _ if runs(node):
             yield from _rows(node)
         case _:
             return
 
 
-def _runs(node: Any) -> bool:
+def runs(node: Any) -> bool:
     """Return whether a statement reads or writes rows. The query of a view, and the body of a function, run later."""
     from pglast import ast
 
@@ -157,7 +161,7 @@ def _referenced(node: Any) -> Iterator[Used]:
 
     for each in _nodes(node):
         if isinstance(each, ast.Constraint) and isinstance(each.pktable, ast.RangeVar):
-            yield _quoted(each.pktable), "REFERENCES"
+            yield quoted(each.pktable), "REFERENCES"
 
 
 def _rows(node: Any) -> Iterator[Used]:
@@ -173,7 +177,7 @@ def _rows(node: Any) -> Iterator[Used]:
         match each:
             case ast.SelectStmt(lockingClause=[_, *_]):
                 locked = [table for table in each.fromClause or () if isinstance(table, ast.RangeVar)]
-                yield from ((_quoted(table), "UPDATE") for table in locked if table.relname not in local)
+                yield from ((quoted(table), "UPDATE") for table in locked if table.relname not in local)
             case ast.FuncCall(funcname=[*_, ast.String(sval=name)], args=[first, *_]) if name in OF_SEQUENCES:
                 constant = first.arg if isinstance(first, ast.TypeCast) else first
                 if isinstance(constant, ast.A_Const) and isinstance(constant.val, ast.String):
@@ -181,10 +185,10 @@ def _rows(node: Any) -> Iterator[Used]:
             case _ if type(each) in rights and each.relation is not None:
                 written[id(each.relation)] = rights[type(each)]
                 if getattr(each, "returningClause", None) or getattr(each, "returningList", None):
-                    yield _quoted(each.relation), "SELECT"
+                    yield quoted(each.relation), "SELECT"
                 conflict = getattr(each, "onConflictClause", None)
                 if conflict and conflict.action == OnConflictAction.ONCONFLICT_UPDATE:
-                    yield _quoted(each.relation), "UPDATE"
+                    yield quoted(each.relation), "UPDATE"
             case _:
                 pass
     for table in nodes:
@@ -193,7 +197,7 @@ def _rows(node: Any) -> Iterator[Used]:
             and id(table) not in own
             and (table.schemaname or table.relname not in local)
         ):
-            yield _quoted(table), written.get(id(table), "SELECT")
+            yield quoted(table), written.get(id(table), "SELECT")
 
 
 def granted(node: Any) -> Iterator[Granted]:
@@ -209,7 +213,7 @@ def granted(node: Any) -> Iterator[Granted]:
         yield from ((f"{plural}s in schema", _identifier(each), False) for each in node.objects or ())
     for each in node.objects or () if node.targtype == GrantTargetType.ACL_TARGET_OBJECT else ():
         if kind in {"TABLE", "SEQUENCE"}:
-            yield "relation", _quoted(each), any(right.cols for right in node.privileges or ())
+            yield "relation", quoted(each), any(right.cols for right in node.privileges or ())
         elif kind in {"FUNCTION", "PROCEDURE", "ROUTINE"}:
             yield "function", signature(each.objname, None if each.args_unspecified else each.objargs), False
         elif kind in {"TYPE", "DOMAIN", "SCHEMA"}:
@@ -220,7 +224,7 @@ def called(node: Any) -> Iterator[tuple[str | None, str]]:
     """Yield the schema, or None, and the name of each function that a statement calls or that a trigger will call."""
     from pglast import ast
 
-    calls: list[Any] = [each.funcname for each in _nodes(node) if isinstance(each, ast.FuncCall)] if _runs(node) else []
+    calls: list[Any] = [each.funcname for each in _nodes(node) if isinstance(each, ast.FuncCall)] if runs(node) else []
     calls += [node.funcname] if isinstance(node, ast.CreateTrigStmt) else []
     for parts in calls:
         *schema, name = (part.sval for part in parts)
@@ -254,49 +258,6 @@ def schemas(node: Any) -> Iterator[str]:
             yield from (part.sval for part in parts[-2:-1])
 
 
-def roles(node: Any) -> Iterator[Role]:
-    """Yield the roles that a statement acts for, gives objects to, or grants."""
-    from pglast import ast
-    from pglast.enums import AlterTableType
-
-    specs: list[tuple[Any, str]] = []
-    match node:
-        case ast.AlterTableStmt(cmds=commands):
-            owners = (each.newowner for each in commands or () if each.subtype == AlterTableType.AT_ChangeOwner)
-            specs = [(owner, "SET") for owner in owners]
-        case ast.AlterOwnerStmt(newowner=owner) | ast.CreateSchemaStmt(authrole=owner):
-            specs = [(owner, "SET")]
-        case ast.VariableSetStmt(name="role", args=[ast.A_Const(val=ast.String(sval=str(name)))]):
-            yield name, "SET"
-        case ast.AlterDefaultPrivilegesStmt(options=options):
-            named = (option.arg for option in options or () if option.defname == "roles")
-            specs = [(each, "USAGE") for several in named for each in several]
-        case ast.GrantRoleStmt(granted_roles=granted_roles):
-            yield from ((each.priv_name, "ADMIN") for each in granted_roles or ())
-        case ast.ReassignOwnedStmt(roles=before, newrole=after):
-            specs = [(each, "USAGE") for each in (*(before or ()), after)]
-        case ast.DropOwnedStmt(roles=of):
-            specs = [(each, "USAGE") for each in of or ()]
-        case _:
-            pass
-    yield from ((spec.rolename, right) for spec, right in specs if spec is not None and spec.rolename)
-
-
-def of_database(node: Any) -> str:
-    """Return what a statement makes in the database itself, in the plural, or "" if it makes nothing there."""
-    from pglast import ast
-
-    match node:
-        case ast.CreateSchemaStmt():
-            return "schemas"
-        case ast.CreatePublicationStmt():
-            return "publications"
-        case ast.CreateRoleStmt():
-            return "roles"
-        case _:
-            return ""
-
-
 def _nodes(node: Any) -> list[Any]:
     from pglast.visitors import Visitor
 
@@ -327,5 +288,6 @@ def _identifier(parts: Any) -> str:
     return Identifier(*(part if isinstance(part, str) else part.sval for part in names)).as_string()
 
 
-def _quoted(relation: Any) -> str:
+def quoted(relation: Any) -> str:
+    """Return the name of a table as SQL, with its schema if it has one."""
     return Identifier(*filter(None, (relation.schemaname, relation.relname))).as_string()

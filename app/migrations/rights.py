@@ -10,13 +10,21 @@ from typing import Any
 
 from app.migrations.connection import OWNER_HINT, Connection, run
 from app.migrations.name_conflicts import cascades, gone_names
-from app.migrations.needed_rights import called, changed, granted, made_in, of_database, roles, schemas, used
+from app.migrations.needed_column_rights import used_columns
+from app.migrations.needed_rights import called, changed, granted, made_in, schemas, used
+from app.migrations.needed_role_rights import extension_of, of_database, roles
 from app.schema.statements import split_statements
 
 # In a DO block: what may give the role other rights. The search ends there.
 GIVES = re.compile(r"\b(OWNER\s+TO|REASSIGN|SET\s+(LOCAL\s+|SESSION\s+)?ROLE)\b", re.IGNORECASE)
 CHANGES_ROLE = {"role", "session_authorization", "search_path"}
-RIGHTS_ON_ROLES = {"SET": "may not become", "USAGE": "is no member of", "ADMIN": "may not grant or revoke"}
+RIGHTS_ON_ROLES = {
+    "SET": "may not become",
+    "USAGE": "is no member of",
+    "ADMIN": "may not grant or revoke",
+    "ALTER": "may not change or drop",
+    "OWN": "may not change",
+}
 NO_FORCE = "NO FORCE ROW LEVEL SECURITY"
 NO_FORCE_HINT = (
     "run that ALTER TABLE, run the command again, and then force row security again. "
@@ -83,6 +91,12 @@ def _reasons(connection: Connection, node: Any, free: set[str]) -> Iterator[str]
             filters = f"row security would filter {row[0]}"
             way = f": first ALTER TABLE {table} {NO_FORCE}" if row[3] else f", which belongs to {row[1]}"
             yield filters + way if row[2] else lacks
+    for table, right, columns, number in used_columns(node):
+        row = run(
+            connection, "find_unusable_column", name=table, right=right, columns=columns, number=number
+        ).fetchone()
+        if row and not _is_free(table, free):
+            yield f"{row[0]} belongs to {row[1]}, and this role lacks the right {right} on the column"
     for kind, name, is_of_columns in granted(node):
         row = run(connection, "find_ungrantable", kind=kind, name=name, is_of_columns=is_of_columns).fetchone()
         if row and not _is_free(name, free):
@@ -103,10 +117,16 @@ def _may_not_make(connection: Connection, node: Any) -> Iterator[str]:
         role, schema, may_create = run(connection, "find_rights", schema=place).fetchone() or ("", "", True)
         if may_create is False:
             yield f"the role {role} may not create objects in the schema {schema}"
+    if extension := extension_of(node):
+        name, version = extension
+        row = run(connection, "find_closed_extension", name=name, version=version).fetchone()
+        if row:
+            yield f"the role {row[0]} may not create the extension {name}: {row[1]}"
     if what := of_database(node):
         role, may_create, may_create_roles = run(connection, "find_database_rights").fetchone() or ("", True, True)
         if not (may_create_roles if what == "roles" else may_create):
-            yield f"the role {role} may not create {what}{'' if what == 'roles' else ' in this database'}"
+            doing = "create or drop roles" if what == "roles" else f"create {what} in this database"
+            yield f"the role {role} may not {doing}"
 
 
 def _is_free(name: str, free: set[str]) -> bool:

@@ -1,7 +1,7 @@
 -- find_foreign: an object that a statement of a migration changes, and that another role owns, so that PostgreSQL rejects
 -- the statement. The migrator asks before it begins, and so does a plan. A superuser and a member of the owner may change
 -- the object. The answer has no row if there is none.
--- :kind    relation, tree (a table and those that inherit from it), function, type or schema
+-- :kind    relation, tree (a table and those that inherit from it), function, type, schema or extension
 -- :name    the name as in SQL, perhaps with its schema. A function may have its types in parentheses.
 -- :is_drop whether the statement drops the object: the owner of its schema may do so too
 WITH RECURSIVE tree (oid) AS (
@@ -33,6 +33,10 @@ found (classid, objid, owner, schema) AS (
     SELECT 'pg_namespace'::regclass, oid, nspowner, oid
     FROM pg_namespace
     WHERE oid = CASE WHEN :kind = 'schema' THEN to_regnamespace(:name)::oid END
+    UNION ALL
+    SELECT 'pg_extension'::regclass, oid, extowner, extnamespace
+    FROM pg_extension
+    WHERE :kind = 'extension' AND quote_ident(extname) IN (:name, quote_ident(trim('"' FROM :name)))
 )
 
 SELECT pg_describe_object(classid, objid, 0) AS object, pg_get_userbyid(owner)::text AS owner
