@@ -21,12 +21,12 @@ NONE = "none, the schema matches schema.sql"
 
 def show_drift(format: str) -> ExitCode:
     """Print the differences between the live schema and sql/schema.sql. Return ACTION_NEEDED if there are any."""
-    found, unread = _read()
+    found, unread, schema = _read()
     if format == "json":
         print(json.dumps(_plain(found), indent=2))
     elif format == "sql":
         text = read_schema_file().partition(THINGS)[0]
-        statements = drift_fix.statements(found.every, text)
+        statements = drift_fix.statements(found.every, text, schema)
         if any("CONCURRENTLY" in statement for statement in statements):
             print("-- CONCURRENTLY cannot run in a transaction: use no BEGIN, and not --single-transaction of psql.")
         for statement in statements:
@@ -45,8 +45,8 @@ def show_drift(format: str) -> ExitCode:
     return ExitCode.ACTION_NEEDED if found.words else ExitCode.DONE
 
 
-def _read() -> tuple[Drift, list[str]]:
-    """Return the drift, and the schemas of schema.sql that are not compared."""
+def _read() -> tuple[Drift, list[str], str]:
+    """Return the drift, the schemas of schema.sql that are not compared, and the one that is, quoted as in SQL."""
     with watched_reading(read_settings(), "the schema cannot be read") as connection:
         reject_other_schema(connection)
         run(connection, "prepare_reading")
@@ -58,7 +58,7 @@ def _read() -> tuple[Drift, list[str]]:
                 lost or "apply the pending ones, or compare with the release that the database has",
             )
         _, own, _ = run(connection, "find_rights", schema=None).fetchone() or ("", "", True)
-        return compare(connection), [name for name in schemas(read_schema_file()) if name != own]
+        return compare(connection), [name for name in schemas(read_schema_file()) if name != own], own
 
 
 def _plain(found: Drift) -> dict[str, object]:

@@ -17,6 +17,7 @@ from app.migrations.drift_fix_created import (
 )
 from app.migrations.drift_fix_partitions import NAME, is_of_parent, parents, unquoted
 from app.migrations.drift_fix_rights import restore_comment, restore_owner, restore_rights
+from app.migrations.drift_fix_schema import restore_schema
 from app.migrations.drift_fix_tables import (
     OWNER,
     TABLE,
@@ -64,8 +65,11 @@ OF_TYPE = re.compile(r"CREATE TABLE \S+ OF ")
 DROP = re.compile(r"(?P<what>DROP (?:TABLE|VIEW|MATERIALIZED VIEW|ROUTINE|TYPE)) (?P<name>.+?);(?P<note>  -- .*)?")
 
 
-def statements(differences: Iterable[Difference], schema_file: str) -> list[str]:
-    """Return the statements in an order in which they can run. A comment stands for what cannot be made."""
+def statements(differences: Iterable[Difference], schema_file: str, schema: str = "public") -> list[str]:
+    """Return the statements in an order in which they can run. A comment stands for what cannot be made.
+
+    `schema` is the one of the live tables, quoted as in SQL.
+    """
     shipped = statements_by_thing(schema_file)
     differences = list(differences)
     gone = {each.thing: each.found or "" for each in differences if each.expected is None}
@@ -75,7 +79,7 @@ def statements(differences: Iterable[Difference], schema_file: str) -> list[str]
         step
         for difference in differences
         if not is_of_parent(difference, gone | missing, tables)
-        for step in _of(difference, shipped, gone, missing)
+        for step in restore_schema(difference, schema) or _of(difference, shipped, gone, missing)
     ]
     texts = [text for _, text in sorted(_together(steps), key=lambda step: step[0])]
     if any(map(CREATE_FUNCTION.match, texts)):  # as in pg_dump: a function can name what is created after it

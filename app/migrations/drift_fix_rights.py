@@ -64,41 +64,41 @@ def restore_rights(
     table, _, column = name.partition(".")
     if object_name in gone or f"table {table}" in gone:
         return
-    wanted, found = _levels(difference.expected), _levels(difference.found)
+    wanted, found = levels(difference.expected), levels(difference.found)
     if difference.expected is None:  # the default of the kind
         wanted = _default(kind, role)
     elif difference.found is None:
         found = _default(kind, role)
     target = f"ROUTINE {name}" if kind == "function" else f"{kind.upper()} {quoted(name)}"
-    if object_name.startswith("default privileges") or kind == "schema":
+    if object_name.startswith("default privileges"):
         yield 70, f"-- {difference}: {'revoke' if difference.expected is None else 'restore'} it by hand"
     elif role == "owner":
         yield 70, f"GRANT ALL ON {target} TO CURRENT_USER;"
     else:
         column_name = quoted(column) if kind == "column" else ""
         target = f"TABLE {quoted(table)}" if kind == "column" else target
-        yield from ((70, text) for text in _changes(wanted, found, target, column_name, role))
+        yield from ((70, text) for text in changes(wanted, found, target, column_name, role))
 
 
-def _changes(wanted: dict[str, int], found: dict[str, int], target: str, column: str, role: str) -> Iterator[str]:
+def changes(wanted: dict[str, int], found: dict[str, int], target: str, column: str, role: str) -> Iterator[str]:
     """Yield REVOKE and GRANT for the rights whose levels differ."""
     rights = sorted(wanted.keys() | found.keys())
-    levels = {right: (wanted.get(right, 0), found.get(right, 0)) for right in rights}
+    pairs = {right: (wanted.get(right, 0), found.get(right, 0)) for right in rights}
 
     def listed(chosen: list[str]) -> str:
         return ", ".join(f"{right} ({column})" if column else right for right in chosen)
 
-    if removed := [right for right, (to, since) in levels.items() if to == 0 < since]:
+    if removed := [right for right, (to, since) in pairs.items() if to == 0 < since]:
         yield f"REVOKE {listed(removed)} ON {target} FROM {role};"
-    if reduced := [right for right, pair in levels.items() if pair == (1, GRANTABLE)]:
+    if reduced := [right for right, pair in pairs.items() if pair == (1, GRANTABLE)]:
         yield f"REVOKE GRANT OPTION FOR {listed(reduced)} ON {target} FROM {role};"
-    if added := [right for right, pair in levels.items() if pair == (1, 0)]:
+    if added := [right for right, pair in pairs.items() if pair == (1, 0)]:
         yield f"GRANT {listed(added)} ON {target} TO {role};"
-    if grantable := [right for right, (to, since) in levels.items() if to == GRANTABLE > since]:
+    if grantable := [right for right, (to, since) in pairs.items() if to == GRANTABLE > since]:
         yield f"GRANT {listed(grantable)} ON {target} TO {role} WITH GRANT OPTION;"
 
 
-def _levels(rights: str | None) -> dict[str, int]:
+def levels(rights: str | None) -> dict[str, int]:
     """Return 1 for each right, or GRANTABLE."""
     listed = [] if rights in {None, "nothing"} else (rights or "").split(", ")
     return {right.removesuffix(OPTION): GRANTABLE if right.endswith(OPTION) else 1 for right in listed}

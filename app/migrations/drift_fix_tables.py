@@ -19,6 +19,7 @@ TABLE = re.compile(
     r"(?:, options (?P<options>[^,]*))?(?:, toast options (?P<toast>[^,]*))?(?P<rest>.*)",
     re.DOTALL,
 )
+IDENTITIES = {None: "DEFAULT", "f": "FULL", "n": "NOTHING"}  # by the letter of the system catalog
 
 
 def change_column(
@@ -71,7 +72,7 @@ def change_table(difference: Difference, table: str) -> Iterator[tuple[float, st
     if wanted["forced"] != found["forced"]:
         yield 25, f"{alter} {'FORCE' if wanted['forced'] else 'NO FORCE'} ROW LEVEL SECURITY;"
     if wanted["identity"] != found["identity"] and wanted["identity"] != "i":  # which its index sets
-        yield 25, f"{alter} REPLICA IDENTITY {'FULL' if wanted['identity'] else 'DEFAULT'};"
+        yield 25, f"{alter} REPLICA IDENTITY {IDENTITIES[wanted['identity']]};"
     for key, prefix in (("options", ""), ("toast", "toast.")):
         yield from ((25, text) for text in _options(alter, wanted[key], found[key], " ", prefix))
 

@@ -38,7 +38,7 @@ WORDS: dict[str, dict[str, dict[str, str]]] = {
             "f": "foreign table",
         },
         r"(?<=, )persistence ([put])": {"p": "logged", "u": "unlogged", "t": "temporary"},
-        r"(?<=, replica identity )([fi])": {"f": "full", "i": "by an index"},
+        r"(?<=, replica identity )([fin])": {"f": "full", "i": "by an index", "n": "nothing"},
     },
     "column": {
         r"(?<=, identity )([ad])(?=$|, generated .$)": {"a": "always", "d": "by default"},

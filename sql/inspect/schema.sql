@@ -194,7 +194,10 @@ things (thing, definition, comment) AS (
             'persistence ' || relpersistence::text,
             CASE WHEN relrowsecurity THEN 'row security' END,
             CASE WHEN relforcerowsecurity THEN 'forced row security' END,
-            'replica identity ' || NULLIF(NULLIF(relreplident::text, 'd'), 'n'),
+            CASE
+                WHEN relreplident <> 'd' AND (relreplident <> 'n' OR relkind IN ('r', 'p', 'm'))
+                    THEN 'replica identity ' || relreplident::text
+            END,
             'options ' || (SELECT string_agg(option, ' ' ORDER BY option COLLATE "C") FROM unnest(reloptions) AS option),
             'toast options ' || (
                 SELECT string_agg(option, ' ' ORDER BY option COLLATE "C")
@@ -341,22 +344,57 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
+    -- USAGE is expected of the roles that have rights on its objects. PUBLIC has it on the schema public.
     SELECT
         'grant on schema to ' || CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END,
-        privilege_type,
+        string_agg(privilege_type || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', ' ORDER BY privilege_type),
         NULL
     FROM pg_namespace
     CROSS JOIN main
     CROSS JOIN LATERAL aclexplode(nspacl) AS granted
+    LEFT JOIN LATERAL (
+        SELECT EXISTS (SELECT FROM rights WHERE NOT is_usual AND rights.grantee = granted.grantee::regrole::text) AS has_rights
+    ) AS known ON true
     WHERE nspname = current_schema()
-        AND privilege_type = 'CREATE'
         AND granted.grantee NOT IN (nspowner, main.owner)
-        -- If a superuser made the tables, as for a trial, the grantee can be the role that owns them elsewhere.
-        AND (
-            granted.grantee = 0
-            OR NOT (SELECT rolsuper FROM pg_roles WHERE oid = main.owner)
-            OR EXISTS (SELECT FROM rights WHERE NOT is_usual AND rights.grantee = granted.grantee::regrole::text)
+        AND CASE privilege_type
+            WHEN 'USAGE' THEN is_grantable OR (granted.grantee <> 0 AND NOT has_rights)
+            -- If a superuser made the tables, as for a trial, the grantee can be the role that owns them elsewhere.
+            ELSE granted.grantee = 0 OR NOT (SELECT rolsuper FROM pg_roles WHERE oid = main.owner) OR has_rights
+        END
+        -- In a trial, that role has no rights on the tables.
+        AND NOT (
+            granted.grantee <> 0 AND NOT has_rights AND (SELECT rolsuper FROM pg_roles WHERE oid = main.owner)
         )
+    GROUP BY granted.grantee
+
+    UNION ALL
+
+    SELECT DISTINCT 'grant on schema to ' || grantee, 'nothing', NULL
+    FROM rights
+    JOIN pg_roles ON quote_ident(rolname) = grantee
+    WHERE NOT is_usual
+        AND object !~ '^default privileges'
+        AND NOT has_schema_privilege(pg_roles.oid, quote_ident(current_schema())::regnamespace, 'USAGE')
+
+    UNION ALL
+
+    -- The owner of a schema is that of the tables, or an administrator.
+    SELECT 'owner of schema', nspowner::regrole::text || ', not ' || main.owner::regrole::text, NULL
+    FROM pg_namespace
+    CROSS JOIN main
+    JOIN pg_roles ON pg_roles.oid = nspowner
+    WHERE nspname = current_schema()
+        AND nspowner <> main.owner
+        AND NOT rolsuper
+        AND rolname <> 'pg_database_owner'
+        AND nspowner <> (SELECT datdba FROM pg_database WHERE datname = current_database())
+
+    UNION ALL
+
+    SELECT 'schema', NULL, NULLIF(obj_description(oid, 'pg_namespace'), 'standard public schema')
+    FROM pg_namespace
+    WHERE nspname = current_schema()
 
     UNION ALL
 
