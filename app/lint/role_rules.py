@@ -11,7 +11,7 @@ from app.lint.operation_rules import TRUSTED
 from app.lint.parser import Statement
 from app.lint.rules import CARE
 from app.lint.state import MigrationState
-from app.migrations.needed_rights import roles
+from app.migrations.needed_role_rights import roles
 from app.project import current
 
 SUPERUSER = "postgres"  # initdb creates it, by default
@@ -37,7 +37,8 @@ def role_faults(state: MigrationState, statement: Statement) -> Faults:
 
 def _named(node: Any) -> Iterator[str]:
     """Yield the names of the roles that must exist."""
-    yield from (name for name, _ in roles(node))
+    if not isinstance(node, ast.DropRoleStmt):  # with IF EXISTS, its roles need not exist
+        yield from (name for name, _ in roles(node))
     specifications: list[Any] = []
     match node:
         case ast.GrantStmt(grantees=found) | ast.AlterDefaultPrivilegesStmt(action=ast.GrantStmt(grantees=found)):

@@ -1,7 +1,7 @@
 """Needed rights on single columns: those that a statement reads or writes, from its text.
 
-A role can have a right on some columns of a table only. A column counts if it surely belongs to a table: it is in the
-list of an INSERT or an UPDATE, or the query has one table only, or the column is written with its table.
+A role can have a right on some columns of a table only. A column counts if it surely belongs to a table. So it is in
+the list of an INSERT or an UPDATE, the query has one table only, or the column is written with its table.
 """
 
 from collections.abc import Iterator

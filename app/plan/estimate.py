@@ -40,8 +40,8 @@ COSTS = {
 TRIGGER = 5.0  # seconds for a million rows and a trigger that writes a row
 ROW_BYTES = 200  # of a table that does not exist yet
 CONSTANT = 0.005  # seconds of a statement that changes only the system catalog
-# Seconds of a small statement after one of its kind. INSERT, COMMENT and GRANT took 0.1 ms with the way from the
-# migrator, ADD COLUMN 0.3 ms, and CREATE TABLE 0.5 to 1 ms: the catalog is in the caches then.
+# Seconds of a small statement after one of its kind, when the catalog is in the caches. INSERT, COMMENT and GRANT took
+# 0.1 ms, with the way from the migrator. ADD COLUMN took 0.3 ms, and CREATE TABLE 0.5 to 1 ms.
 REPEATED = 0.0003
 SAMPLE = 30_000  # rows that an ANALYZE reads at most
 SAMPLED = Cost(5.0)

@@ -1,7 +1,7 @@
 -- find_foreign: an object that a statement of a migration changes, and that another role owns, so that PostgreSQL rejects
 -- the statement. The migrator asks before it begins, and so does a plan. A superuser and a member of the owner may change
 -- the object. The answer has no row if there is none.
--- :kind    relation, tree (a table and those that inherit from it), function, type, schema or extension
+-- :kind    relation, tree (a table and those that inherit from it), function, type, schema or extension.
 -- :name    the name as in SQL, perhaps with its schema. A function may have its types in parentheses.
 -- :is_drop whether the statement drops the object: the owner of its schema may do so too
 WITH RECURSIVE tree (oid) AS (

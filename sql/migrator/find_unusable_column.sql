@@ -1,8 +1,8 @@
--- find_unusable_column: a column on which this role lacks a right. The answer has no row if there is none, if the table
--- does not exist, or if the role has the right on no column: then find_unusable names the table.
+-- find_unusable_column: a column on which this role lacks a right. The answer has no row if there is none, or no such
+-- table. If the role has the right on no column, find_unusable names the table, and this has no row.
 -- :name     the table, quoted as in SQL, and perhaps with its schema
 -- :right    SELECT, INSERT, UPDATE or REFERENCES
--- :columns  names of columns. Others than those of the table do not count. null: all of the table
+-- :columns  names of columns. Others than those of the table do not count. null: all of the table.
 -- :number   how many of them count, in their order in the table. null: all
 SELECT
     pg_describe_object('pg_class'::regclass, attrelid, attnum) AS object,
