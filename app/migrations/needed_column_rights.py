@@ -1,7 +1,7 @@
 """Needed rights on single columns: those that a statement reads or writes, from its text.
 
-A role can have a right on some columns of a table only. A column counts if it surely belongs to a table. So it is in
-the list of an INSERT or an UPDATE, the query has one table only, or the column is written with its table.
+A role can have a right on some columns of a table only. A column counts if its table is sure. Three kinds are: columns in
+the list of an INSERT or an UPDATE, those that are written with their table, and those of a query with one table.
 """
 
 from collections.abc import Iterator
