@@ -1,7 +1,7 @@
 """Needed rights on single columns: those that a statement reads or writes, from its text.
 
-A role can have a right on some columns of a table only. A column counts if its table is sure: it is in the list of an
-INSERT or an UPDATE, or it has its table before it. In a query with one table, each column counts.
+A role can have a right on some columns of a table only. A column counts if its table is sure. It may be in the list of
+an INSERT or an UPDATE, or have its table before it. In a query with one table, each column counts.
 """
 
 from collections.abc import Iterator
