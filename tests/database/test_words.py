@@ -77,7 +77,7 @@ SEARCHES = {
     "京東": "",
     "STRASSE": "street",
     "straße": "street",
-    "groesse": "",
+    "groesse": "street",
     "größe": "street",
     "lodz": "street",
     "αθηνα": "athens",
@@ -200,6 +200,25 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("title", "found", "others"), NUMBERS, ids=[title for title, *_ in NUMBERS])
 def test_a_word_is_found_in_the_singular_and_in_the_plural(
+    title: str, found: list[str], others: list[str], functions: psycopg.Connection
+) -> None:
+    assert [words for words in [*found, *others] if finds(functions, words, title=title)] == found
+
+
+# Titles, searches that find the image, and searches that do not.
+UMLAUTS = [
+    ("München", ["Muenchen", "MUENCHEN", "muenchen m", "münchen", "-muench muenchen"], ['"Muenchen"', "mue"]),
+    ("Muenchen im Maerz", ["München", "münchen märz", unicodedata.normalize("NFD", "März")], ['"München"', "marz"]),
+    ("Bär, Öl, für, Tür", ["Baer", "fuer", "Tuer tür", "x or baer"], ["baerx", "boer öl"]),
+    ("Neuschwanstein, Feuer", ["neuschwanstein", "Feuer"], ["neschwanstein", "feur"]),
+    ("Pot, blu, qust, dul", [], ["poet", "blue", "quest", "duel x"]),
+    ("Schloss über dem See", ["Schloß ueber", "ueber Schloss"], ["seü"]),
+    ("Straßenbahnhäuschen", ["strassenbahnhaeuschen"], ["strassenbahnhuschen"]),
+]
+
+
+@pytest.mark.parametrize(("title", "found", "others"), UMLAUTS, ids=[title for title, *_ in UMLAUTS])
+def test_a_word_is_found_with_umlauts_and_with_two_letters(
     title: str, found: list[str], others: list[str], functions: psycopg.Connection
 ) -> None:
     assert [words for words in [*found, *others] if finds(functions, words, title=title)] == found
