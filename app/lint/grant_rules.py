@@ -9,7 +9,8 @@ from app.lint import routines
 from app.lint.catalog import Catalog
 from app.lint.costs import tables_read
 from app.lint.findings import Fault, Faults
-from app.lint.nodes import relation_name
+from app.lint.nodes import qualified_name, relation_name
+from app.lint.objects import routine_of
 from app.lint.parser import Statement
 from app.lint.rights import PUBLIC, TABLE_RIGHTS, Right, roles_of
 from app.lint.rules import CARE
@@ -43,6 +44,12 @@ def grant_faults(state: MigrationState, statement: Statement) -> Faults:
             if definer := next((name for name, each in state.catalog.routines.items() if each.is_definer), ""):
                 why = f"every role may run {definer} with the rights of its owner"
                 yield Fault(line, "grant-public", why, BY_NAME)
+        case ast.GrantStmt(is_grant=False, objtype=ObjectType.OBJECT_FUNCTION | ObjectType.OBJECT_ROUTINE):
+            if PUBLIC in roles_of(node.grantees):
+                named = [each for each in node.objects or () if isinstance(each, ast.ObjectWithArgs)]
+                state.closed_functions |= {qualified_name(each.objname) for each in named}
+        case ast.CreateFunctionStmt():
+            _open_function(state, line, node)
         case ast.GrantStmt(is_grant=True, objtype=ObjectType.OBJECT_PARAMETER_ACL):
             roles = ", ".join(sorted(roles_of(node.grantees)))
             yield Fault(line, "role-rights", f"{roles} may change a setting that only a superuser may change", BY_NAME)
@@ -62,6 +69,19 @@ def grant_faults(state: MigrationState, statement: Statement) -> Faults:
 
 def _served(state: MigrationState, node: Any) -> set[str]:
     return {*roles_of(node.grantees)} & {*state.catalog.service_roles(), PUBLIC}
+
+
+def _open_function(state: MigrationState, line: int, node: Any) -> None:
+    """Note the fault of a function that reads what a role must not read, with the owner's rights, for every role."""
+    name, new = qualified_name(node.funcname), routine_of(node, state.file)
+    if not new.is_definer or new.returns == "trigger" or name in state.catalog.routines:
+        return
+    taken = {table: file for (table, _), file in state.catalog.revoked.items()}
+    read = sorted(routines.use_of_routine(name, new).relations & taken.keys())
+    if read:
+        why = f"every role may run {name}, and so read {read[0]}, which {taken[read[0]].removesuffix('.sql')} closes"
+        hint = "REVOKE ALL ON FUNCTION ... FROM PUBLIC in the same file, and grant it to a role by name"
+        state.pending.append((Fault(line, "grant-public", why, hint), lambda: name not in state.closed_functions))
 
 
 def _on_all(state: MigrationState, line: int, role: str) -> Faults:

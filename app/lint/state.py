@@ -54,6 +54,7 @@ class MigrationState:
     dropped: dict[str, Dropped] = field(default_factory=dict)  # functions, by name
     dropped_checks: dict[str, list[Constraint]] = field(default_factory=dict)  # by table
     transitions: tuple[str, ...] = ()  # transition tables of the trigger whose statement is checked
+    closed_functions: set[str] = field(default_factory=set)  # from which this file takes EXECUTE for PUBLIC
     has_set_sequence: bool = False  # above the greatest number of a table
     enum_values: set[str] = field(default_factory=set)  # that this file has added
     searches: set[str] = field(default_factory=set)  # text search configurations and dictionaries of this file

@@ -6866,3 +6866,26 @@ CREATE UNIQUE INDEX w_new_key ON w_new (name);
 
 -- BEFORE w_slug
 ALTER TABLE images ADD COLUMN slug text;
+
+-- care (PostgreSQL CREATE FUNCTION): every role may read the hashes with the rights of the owner
+CREATE FUNCTION w_hash(token uuid) RETURNS bytea LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC SELECT sha256 FROM public.tokens WHERE id = token; END;
+
+-- care (PostgreSQL CREATE FUNCTION): the same in PL/pgSQL, with a grant to the service
+CREATE FUNCTION w_hash(token uuid) RETURNS bytea LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN RETURN (SELECT sha256 FROM public.tokens WHERE id = token); END $$;
+GRANT EXECUTE ON FUNCTION w_hash(uuid) TO images_app;
+
+-- safe (PostgreSQL CREATE FUNCTION): only the service may run the function
+CREATE FUNCTION w_hash(token uuid) RETURNS bytea LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC SELECT sha256 FROM public.tokens WHERE id = token; END;
+REVOKE ALL ON FUNCTION w_hash(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION w_hash(uuid) TO images_app;
+
+-- safe (PostgreSQL CREATE FUNCTION): a function that reads tokens with the rights of its caller
+CREATE FUNCTION w_hash(token uuid) RETURNS bytea LANGUAGE sql STABLE
+BEGIN ATOMIC SELECT sha256 FROM public.tokens WHERE id = token; END;
+
+-- safe (PostgreSQL CREATE FUNCTION): a trigger function, which no role can call
+CREATE FUNCTION w_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN PERFORM 1 FROM public.tokens; RETURN NEW; END $$;
