@@ -140,7 +140,10 @@ class LockingBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             return
         self.session.reject_foreign_schema()
         waited = lock.take(self.connection, self.settings, self.report)
-        self.connection.is_patient = True  # a slow server must not cut a migration off
+        self.connection.is_patient, self.connection.tell = (
+            True,
+            self.report,
+        )  # a slow server must not cut a migration off
         tables = self.list_tables()
         if self.lock_table not in tables:
             self.execute(self.format_sql(self.create_lock_table_sql))

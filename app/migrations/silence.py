@@ -1,11 +1,12 @@
 """Silent server: PostgreSQL that is frozen, or whose network path is dead, does not answer a statement.
 
-The kernel of its host may still accept connections and acknowledge packets, so keepalives do not notice it.
+The kernel of its host may still accept connections and acknowledge packets, so keepalives do not notice it. A proxy can
+lose one connection, and keep the others.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
@@ -16,6 +17,8 @@ from psycopg.waiting import Ready, Wait
 from app.errors import CommandError, place_of
 
 Result = TypeVar("Result")
+# "silent": a second connection gets no answer. "lost": the session waits for a statement that this connection has sent.
+Health = Literal["working", "silent", "lost"]
 
 LIMIT = 15.0  # seconds without a byte from the server. Longer than the time-outs of limit_reading.sql
 PROBE_TIMEOUT = 10  # seconds for a second connection
@@ -28,11 +31,13 @@ HINT = (
 class ListeningConnection(psycopg.Connection[TupleRow]):
     """Connection whose statements raise CommandError if PostgreSQL is silent for LIMIT.
 
-    PostgreSQL may work on a statement for longer. Then a second connection asks whether it answers at all.
+    PostgreSQL may work on a statement for longer. Then a second connection asks whether it answers at all, and whether
+    the session of this one is at work.
     """
 
     is_limited = False  # whether PostgreSQL has time-outs for each statement, so that no second connection is needed
-    is_patient = False  # whether it waits without an end: the migrator writes, and an operator may interrupt it
+    is_patient = False  # whether it waits for a silent server: the migrator writes, and an operator may interrupt it
+    tell: Callable[[str], None] | None = None  # what a patient one says while it waits
 
     def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
         return super().wait(self._listen(gen), *args, **kwargs)
@@ -40,35 +45,52 @@ class ListeningConnection(psycopg.Connection[TupleRow]):
     def _listen(self, gen: PQGen[Result]) -> Generator[Wait, Ready | int, Result]:
         """Pass on what libpq waits for. psycopg resumes this ten times a second, also if nothing has happened."""
         heard = asked = monotonic()
+        is_lost = False
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
                 if ready != Ready.NONE:
                     heard = asked = monotonic()
-                elif not self.is_patient and monotonic() - asked >= LIMIT:
-                    if self.is_limited or not self._answers_another():
-                        self._fail(monotonic() - heard)
+                    is_lost = False
+                elif is_lost:  # the answer did not come while a second connection asked
+                    self._fail(monotonic() - heard)
+                elif monotonic() - asked >= LIMIT:
+                    health = "silent" if self.is_limited else self._ask_another()
+                    is_lost = health == "lost"
+                    if health == "silent":
+                        self._wait_or_fail(monotonic() - heard)
                     asked = monotonic()
                 wanted = gen.send(ready)
         except StopIteration as end:
             result: Result = end.value
             return result
 
-    def _answers_another(self) -> bool:
-        """Return whether the same server answers a second connection, if only with an error."""
+    def _ask_another(self) -> Health:
+        """Ask the same server with a second connection. An error is an answer, too."""
+        from app.migrations.connection import run
+
         info = self.info
         place: dict[str, Any] = {"host": info.host, "hostaddr": info.hostaddr, "port": info.port}
         own: dict[str, Any] = {"password": info.password or None, "connect_timeout": PROBE_TIMEOUT}
         try:
             with ListeningConnection.connect(info.dsn, autocommit=True, **place | own) as probe:
                 probe.is_limited = True
-                probe.execute("SELECT 1")
+                row = run(probe, "find_session_state", process=info.backend_pid).fetchone()
         except (ConnectionTimeout, CommandError):
-            return False
+            return "silent"
         except psycopg.Error:
-            return True
-        return True
+            return "working"
+        return "lost" if row and row[0] and row[0].startswith("idle") else "working"
+
+    def _wait_or_fail(self, seconds: float) -> None:
+        if not self.is_patient:
+            self._fail(seconds)
+        if self.tell:
+            place = place_of(self.info.host, self.info.port)
+            self.tell(
+                f"PostgreSQL at {place} has not answered for {seconds:.0f} s. A migrator that writes waits for it"
+            )
 
     def _fail(self, seconds: float) -> None:
         place = place_of(self.info.host, self.info.port)

@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -111,14 +112,14 @@ def test_a_statement_may_take_longer_if_the_server_answers_others(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(silence, "LIMIT", 0.2)
-    answers: list[bool] = []
-    ask = silence.ListeningConnection._answers_another
+    answers: list[silence.Health] = []
+    ask = silence.ListeningConnection._ask_another
 
-    def counted(connection: silence.ListeningConnection) -> bool:
+    def counted(connection: silence.ListeningConnection) -> silence.Health:
         answers.append(ask(connection))
         return answers[-1]
 
-    monkeypatch.setattr(silence.ListeningConnection, "_answers_another", counted)
+    monkeypatch.setattr(silence.ListeningConnection, "_ask_another", counted)
     with psycopg.connect(database, autocommit=True) as holder, open_url(database) as connection:
         holder.execute("SELECT pg_advisory_lock(1)")
         waiting = threading.Thread(target=connection.execute, args=["SELECT pg_advisory_lock(1)"])
@@ -129,14 +130,68 @@ def test_a_statement_may_take_longer_if_the_server_answers_others(
             holder.execute("SELECT pg_advisory_unlock(1)")
             waiting.join()
 
-        assert all(answers)
+        assert {*answers} == {"working"}
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_migrator_that_writes_is_patient(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migrator_that_writes_is_patient_and_says_so(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with backend_on(database) as backend:
         backend._hold()
         monkeypatch.setattr(silence, "LIMIT", 0.2)
-        monkeypatch.setattr(silence.ListeningConnection, "_answers_another", lambda connection: False)
+        monkeypatch.setattr(silence.ListeningConnection, "_ask_another", lambda connection: "silent")
 
         assert backend.connection.execute("SELECT pg_sleep(1), 1").fetchone()[1] == 1
+
+    assert re.search(
+        r"^PostgreSQL at .* has not answered for \d+ s\. A migrator", capsys.readouterr().out, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("is_patient", [True, False])
+def test_a_connection_whose_answer_is_lost_ends(
+    is_patient: bool, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has done the statement, and answers other connections."""
+    monkeypatch.setattr(silence, "LIMIT", 0.5)
+    place = conninfo_to_dict(database)
+    is_cut = threading.Event()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / ".s.PGSQL.5432"))
+        listener.listen()
+        threading.Thread(
+            target=_forward, args=[listener, f"{place['host']}/.s.PGSQL.5432", is_cut], daemon=True
+        ).start()
+        url = f"postgresql://{place['user']}@/{place['dbname']}?host={quote(str(tmp_path), safe='')}"
+        with open_url(url) as connection:
+            connection.is_patient = is_patient
+            is_cut.set()
+
+            with pytest.raises(CommandError, match="has not answered for"):
+                connection.execute("SELECT 1")
+
+            assert connection.closed
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _forward(listener: socket.socket, server: str, is_cut: threading.Event) -> None:
+    """Forward connections. The answers to the first one are lost once it is cut."""
+    never, number = threading.Event(), 0
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        upstream = socket.socket(socket.AF_UNIX)
+        upstream.connect(server)
+        threading.Thread(target=_pump, args=[client, upstream, never], daemon=True).start()
+        threading.Thread(target=_pump, args=[upstream, client, never if number else is_cut], daemon=True).start()
+        number += 1
+
+
+def _pump(source: socket.socket, target: socket.socket, is_cut: threading.Event) -> None:
+    with source, target, suppress(OSError):
+        while received := source.recv(65536):
+            if not is_cut.is_set():
+                target.sendall(received)

@@ -1,0 +1,6 @@
+-- find_session_state: what a session does, as pg_stat_activity says. No row: it has ended, or a pooler is between. Null: the
+-- role may not know.
+-- :process  its process ID
+SELECT state
+FROM pg_stat_activity
+WHERE pid = :process;
