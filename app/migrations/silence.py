@@ -32,12 +32,12 @@ class ListeningConnection(psycopg.Connection[TupleRow]):
     """Connection whose statements raise CommandError if PostgreSQL is silent for LIMIT.
 
     PostgreSQL may work on a statement for longer. Then a second connection asks whether it answers at all, and whether
-    the session of this one is at work.
+    the session of this one is working.
     """
 
     is_limited = False  # whether PostgreSQL has time-outs for each statement, so that no second connection is needed
     is_patient = False  # whether it waits for a silent server: the migrator writes, and an operator may interrupt it
-    tell: Callable[[str], None] | None = None  # what a patient one says while it waits
+    tell: Callable[[str], None] | None = None  # for messages of a patient one
 
     def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
         return super().wait(self._listen(gen), *args, **kwargs)
