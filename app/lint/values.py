@@ -25,6 +25,7 @@ ARITHMETIC: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
     "-": lambda one, other: one - other,
     "*": lambda one, other: one * other,
 }
+MAX_LENGTH = 100_000  # characters of a text that repeat() makes here
 OWN_REGEX = re.compile(r"\[\[[:.=]|\\[mMyYAZ]|\*\*\*|\(\?")  # of PostgreSQL, and not of Python in the same sense
 
 
@@ -56,7 +57,8 @@ def _read(text: str, type: Type) -> Any:
     if type.name in {"json", "jsonb"}:
         return json.loads(text, parse_float=Decimal, parse_int=Decimal)
     if type.name in NUMBERS:
-        return Decimal(text.strip())
+        number = Decimal(text.strip())
+        return number if number.is_finite() else SOMETHING
     if type.name == "bytea":
         return bytes.fromhex(text[2:]) if text.startswith("\\x") else text.encode()
     if type.name == "bool":
@@ -67,7 +69,7 @@ def _read(text: str, type: Type) -> Any:
 def _array(text: str) -> Any:
     """Return the elements of an array without quotes and nested arrays."""
     inner = text.strip()[1:-1]
-    if any(each in inner for each in '"{}\\'):
+    if not text.strip().startswith("{") or any(each in inner for each in '"{}\\'):
         return SOMETHING
     return [None if each.strip().lower() == "null" else each.strip() for each in inner.split(",")] if inner else []
 
@@ -116,7 +118,7 @@ def apply(operator: str, left: Any, right: Any) -> Any:
     left, right = _alike(left, right)
     if operator in ARITHMETIC:
         are_numbers = isinstance(left, Decimal) and isinstance(right, Decimal)
-        return ARITHMETIC[operator](left, right) if are_numbers else SOMETHING
+        return _computed(operator, left, right) if are_numbers else SOMETHING
     if operator == "||" and isinstance(left, str) and isinstance(right, str):
         return left + right
     if operator == "->>" and isinstance(left, dict) and isinstance(right, str):
@@ -127,6 +129,13 @@ def apply(operator: str, left: Any, right: Any) -> Any:
     if operator == "@>" and isinstance(left, list) and isinstance(right, list):
         return all(each in left for each in right)
     return _compare(operator, left, right)
+
+
+def _computed(operator: str, left: Decimal, right: Decimal) -> Any:
+    try:
+        return ARITHMETIC[operator](left, right)
+    except ArithmeticError:  # too large
+        return SOMETHING
 
 
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
@@ -229,7 +238,7 @@ def call(name: str, values: list[Any]) -> Any:
             return Decimal(elements.index(wanted) + 1) if wanted in elements else None
         case ("starts_with", [str() as text, str() as beginning]):
             return text.startswith(beginning)
-        case "repeat", [str() as text, Decimal() as times] if times < 100_000:
+        case "repeat", [str() as text, Decimal() as times] if len(text) * times < MAX_LENGTH:
             return text * int(times)
         case _:
             return UNKNOWN

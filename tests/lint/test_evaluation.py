@@ -37,6 +37,7 @@ repeat('a', 3) = 'aaa'
 UNKNOWN = """
 'a' < 'b'; now() > '2020-01-01'; 'a' ~ '\\ma\\M'; 'a' ~ '[[:alpha:]]'; current_setting('server_version') = '18'
 '{"a": {"b": 1}}'::jsonb #> '{a}' IS NULL; random() > 2; COALESCE(current_setting('a', true), 'b') = 'c'
+'NaN'::numeric > 1; 1e900000 * 1e900000 > 1; '[1:2]={a,b}'::text[] = '{a}'; repeat(repeat('a', 90000), 90000) = 'a'
 """
 
 
