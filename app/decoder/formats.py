@@ -2,6 +2,7 @@
 
 import re
 import struct
+from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 ContentType = Literal[
@@ -52,6 +53,9 @@ OPTIONAL: dict[str, tuple[ContentType, ...]] = {
     "raw": tuple(type for type in EXTENSIONS if type.startswith("image/x-")),
 }
 
+# The library that reads each of them. The others need none.
+LIBRARIES = {"bmp": "PIL", "heic": "pi_heif", "jxl": "pillow_jxl"}
+
 # Other extensions that systems know for these types.
 OTHER_EXTENSIONS: dict[ContentType, set[str]] = {
     "image/jpeg": {"jpeg", "jpe", "jfif"},
@@ -86,6 +90,13 @@ def named_for(type: ContentType, filename: str) -> str:
     extension = filename.rpartition(".")[2].lower()
     known = {EXTENSIONS[type], *OTHER_EXTENSIONS.get(type, ())}
     return filename if "." in filename and extension in known else f"{filename}.{EXTENSIONS[type]}"
+
+
+def optional_extensions(formats: list[str]) -> list[str]:
+    """Return the extensions of the optional formats that are on and whose libraries are installed."""
+    on = [name for name in formats if name in OPTIONAL and (name not in LIBRARIES or find_spec(LIBRARIES[name]))]
+    types = [type for name in on for type in OPTIONAL[name]]
+    return [extension for type in types for extension in sorted({EXTENSIONS[type], *OTHER_EXTENSIONS.get(type, ())})]
 
 
 class Measure(NamedTuple):

@@ -3,6 +3,7 @@
 import os
 import posixpath
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, urljoin
 
@@ -11,8 +12,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from app.settings import ROOT
+from app.settings import ROOT, Settings
 from app.web.static_files import MIN_COMPRESSED_BYTES, Files
+from tests.conftest import client_of
 
 STATIC = ROOT / "app" / "static"
 MODULES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.glob("*/*.js"))
@@ -157,3 +159,17 @@ async def test_a_page_has_an_icon(page: str, client: httpx.AsyncClient) -> None:
 
     response = await client.get(urljoin(page, icon))
     assert (response.status_code, response.headers["content-type"]) == (200, "image/svg+xml")
+
+
+@pytest.mark.parametrize("formats", ["none", "heic,raw"])
+async def test_the_file_dialog_offers_only_files_that_the_service_can_read(formats: str, settings: Settings) -> None:
+    """An iPhone converts a photo to JPEG, unless the page accepts HEIC."""
+    async with client_of(settings.model_copy(update={"formats": formats})) as client:
+        page = (await client.get("/")).text
+
+    [accepted] = re.findall(r'<input type="file"[^>]* accept="([^"]*)"', page)
+    expected = {"image/*"}
+    if formats != "none":
+        expected |= {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"}
+        expected |= {".heic", ".heif", ".hif"} if find_spec("pi_heif") else set()
+    assert set(accepted.split(",")) == expected

@@ -40,14 +40,22 @@ export function filters() {
 }
 
 /**
- * Return the order of the list. The default of a search is by relevance, which no other list has.
+ * Return the order of the list unless the user chooses another. A filter by capture has no other.
+ * @param {URLSearchParams} parameters
+ */
+export function defaultSort(parameters) {
+  if (CAPTURE_FILTERS.some((name) => parameters.get(name))) return "captured";
+  return parameters.get("q") ? "relevance" : "newest";
+}
+
+/**
+ * Return the order of the list. Only a search has an order by relevance.
  * @param {URLSearchParams} parameters
  */
 export function sortOf(parameters) {
-  if (CAPTURE_FILTERS.some((name) => parameters.get(name))) return "captured";
   const chosen = parameters.get("sort");
-  if (parameters.get("q")) return chosen || "relevance";
-  return !chosen || chosen === "relevance" ? "newest" : chosen;
+  const preset = defaultSort(parameters);
+  return !chosen || preset === "captured" || (chosen === "relevance" && preset === "newest") ? preset : chosen;
 }
 
 /**

@@ -54,14 +54,13 @@ function camera({ make: maker, model }) {
 }
 
 /**
- * Show the images that have the same camera or place.
+ * Show all images that have the same camera or place.
  * @param {"camera" | "bbox"} filter
  * @param {string} value
  */
 const showOnly = (filter, value) =>
   go((to) => {
-    to.delete("image");
-    to.delete("sort");
+    for (const name of [...to.keys()]) to.delete(name);
     to.set(filter, value);
   });
 
@@ -79,13 +78,22 @@ function settings({ exposure_seconds: seconds, aperture, iso, focal_length_mm: l
   return parts.filter(Boolean).join(", ");
 }
 
-/** @param {Location} location */
-function position({ latitude, longitude, altitude_m: altitude }) {
-  const digits = { minimumFractionDigits: 5, maximumFractionDigits: 5 };
+/**
+ * @param {number} latitude
+ * @param {number} longitude
+ * @param {number} places after the decimal point
+ */
+function coordinates(latitude, longitude, places) {
+  const digits = { minimumFractionDigits: places, maximumFractionDigits: places };
   const north = `${Math.abs(latitude).toLocaleString(undefined, digits)}° ${latitude < 0 ? "S" : "N"}`;
   const east = `${Math.abs(longitude).toLocaleString(undefined, digits)}° ${longitude < 0 ? "W" : "E"}`;
+  return `${north}, ${east}`;
+}
+
+/** @param {Location} location */
+function position({ latitude, longitude, altitude_m: altitude }) {
   const height = altitude === undefined ? "" : `, ${Math.round(altitude).toLocaleString()} m`;
-  const text = `${north}, ${east}${height}`;
+  const text = `${coordinates(latitude, longitude, 5)}${height}`;
   return button(text, () => showOnly("bbox", around(latitude, longitude)), "plain");
 }
 
@@ -101,6 +109,17 @@ function around(latitude, longitude) {
     ? [-180, 180]
     : [longitude - width, longitude + width].map((x) => ((x + 540) % 360) - 180);
   return [west, Math.max(latitude - NEAR, -90), east, Math.min(latitude + NEAR, 90)].map((x) => x.toFixed(4)).join(",");
+}
+
+/**
+ * Return the name of an area: its middle, if it is as small as those around an image.
+ * @param {string} area as the API takes it
+ */
+export function areaLabel(area) {
+  const [west, south, east, north] = area.split(",").map(Number);
+  const width = (east - west + 360) % 360;
+  if (!(north - south < 3 * NEAR && width < 180)) return `In ${area.replaceAll(",", ", ")}`;
+  return `Near ${coordinates((south + north) / 2, ((west + width / 2 + 540) % 360) - 180, 2)}`;
 }
 
 /**

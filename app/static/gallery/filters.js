@@ -1,9 +1,11 @@
 // Search and filters: the forms above the wall, and the chips of the active filters.
 import { find, make } from "../dom.js";
 import { moment } from "../format.js";
-import { address, clearFilters, go, removeTag, setFilter, sortOf } from "./address.js";
+import { address, clearFilters, defaultSort, go, removeTag, setFilter, sortOf } from "./address.js";
 import { suggestCameras } from "./cameras.js";
+import { areaLabel } from "./capture.js";
 import { dayLabel } from "./days.js";
+import { monthLabel, monthOf, offerMonths, setMonth, showMonth } from "./months.js";
 import { button, chip } from "./shared.js";
 import { hasTag, suggestTags } from "./tags.js";
 
@@ -18,6 +20,7 @@ const relevance = find("[value=relevance]", HTMLOptionElement, order);
 const from = find("[name=from]", HTMLInputElement, filters);
 const until = find("[name=until]", HTMLInputElement, filters);
 const takenFrom = find("[name=taken_from]", HTMLInputElement, filters);
+const month = find("[name=month]", HTMLSelectElement, filters);
 const takenUntil = find("[name=taken_until]", HTMLInputElement, filters);
 const camera = find("[name=camera]", HTMLInputElement, filters);
 const chips = find("#chips", HTMLUListElement);
@@ -35,8 +38,14 @@ const LABELS = {
   captured_after: (value) => `Taken from ${dateLabel(value)}`,
   captured_before: (value) => `Taken until ${dateLabel(value, -1)}`,
   camera: (value) => value,
-  bbox: (value) => `In ${value.replaceAll(",", ", ")}`,
+  bbox: areaLabel,
 };
+
+/**
+ * @param {string} text
+ * @param {() => unknown} remove
+ */
+const filterChip = (text, remove) => chip(text, `Remove the filter ${text}`, remove);
 
 /**
  * Show the filters in the forms.
@@ -45,20 +54,28 @@ const LABELS = {
 export function showFilters(parameters) {
   query.value = parameters.get("q") ?? "";
   type.value = parameters.get("content_type") ?? "";
-  order.value = sortOf(parameters);
+  const sort = sortOf(address());
+  order.value = sort;
   relevance.hidden = relevance.disabled = !parameters.get("q");
   from.value = dateValue(parameters.get("created_after"));
   until.value = dateValue(parameters.get("created_before"), -1);
-  takenFrom.value = parameters.get("taken_from") ?? "";
-  takenUntil.value = parameters.get("taken_until") ?? "";
+  const [first, last] = [parameters.get("taken_from") ?? "", parameters.get("taken_until") ?? ""];
+  const whole = monthOf(first, last);
+  showMonth(month, whole);
+  takenFrom.value = first;
+  takenUntil.value = last;
   camera.value = parameters.get("camera") ?? "";
   const active = parameters.getAll("tag").map((tag) => chip(tag, `Remove the tag ${tag}`, () => removeTag(tag)));
   for (const [name, label] of Object.entries(LABELS)) {
     for (const value of parameters.getAll(name)) {
-      active.push(chip(label(value), "Remove this filter", () => setFilter(name, "")));
+      if (!whole || !name.startsWith("taken_")) active.push(filterChip(label(value), () => setFilter(name, "")));
     }
   }
-  const clear = button("Clear all", () => clearFilters(["tag", ...Object.keys(LABELS)]), "plain");
+  if (whole) active.push(filterChip(`Taken in ${monthLabel(whole)}`, () => go((to) => setMonth(to, ""))));
+  if (sort !== defaultSort(parameters)) {
+    active.push(filterChip(`Sort: ${order.selectedOptions[0]?.text ?? sort}`, () => setFilter("sort", "")));
+  }
+  const clear = button("Clear all", () => clearFilters(["tag", "sort", ...Object.keys(LABELS)]), "plain");
   const items = active.length > 1 ? [...active, clear] : active;
   chips.replaceChildren(...items.map((item) => make("li", {}, item)));
 }
@@ -109,9 +126,12 @@ function dayStart(value, days) {
   return new Date(year, month - 1, day + days).toISOString();
 }
 
+const hasMouse = () => matchMedia("(any-pointer: fine)").matches;
+
 searchForm.addEventListener("submit", (event) => {
   event.preventDefault();
   setFilter("q", query.value.trim());
+  if (!hasMouse()) query.blur(); // the keyboard of a phone would cover the results
 });
 query.addEventListener("search", () => query.value || setFilter("q", "")); // the field's own button empties it
 
@@ -120,7 +140,8 @@ function setOpen(open) {
   filters.hidden = !open;
   toggle.setAttribute("aria-expanded", String(open));
   // On a phone, the keyboard of the tag field would cover the other filters.
-  if (!open || matchMedia("(any-pointer: fine)").matches) (open ? tag : toggle).focus();
+  if (!open || hasMouse()) (open ? tag : toggle).focus();
+  if (open) offerMonths(month);
 }
 
 toggle.addEventListener("click", () => setOpen(Boolean(filters.hidden)));
@@ -130,6 +151,7 @@ filters.addEventListener("change", (event) => {
   const field = event.target;
   if (field === type) setFilter("content_type", type.value);
   else if (field === order) setFilter("sort", order.value);
+  else if (field === month) go((to) => setMonth(to, month.value));
   else if (field === camera) setFilter("camera", camera.value.trim());
   // While a user types a year, its first digits are a date out of range.
   else if (field === from && from.validity.valid) setFilter("created_after", dayStart(from.value, 0));

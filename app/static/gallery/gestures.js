@@ -58,6 +58,9 @@ figure.addEventListener("pointermove", (event) => {
   zoom.move(after.x - before.x, after.y - before.y);
 });
 
+// Without it, Chromium takes a swipe for a fling, and loses the next tap because that would only stop the fling.
+figure.addEventListener("touchmove", (event) => isPageZoomed() || event.preventDefault(), { passive: false });
+
 /** @param {PointerEvent} event */
 function release(event) {
   if (!held.delete(event.pointerId) || !start) return;

@@ -1,4 +1,4 @@
-// Months in a search without matches: the words of a search are not dates, so the page offers the months that they name.
+// Months in which images were taken: a choice in the filters, and an offer if a search names one, as words are not dates.
 import { ask } from "../api.js";
 import { make } from "../dom.js";
 import { plural } from "../format.js";
@@ -37,20 +37,96 @@ function named(words) {
   return { months, year, others: others.join(" ") };
 }
 
+/** @typedef {{ month: string, images: number }} Month such as 2026-07 */
+
+/**
+ * Return the months in which images were taken, latest first.
+ * @returns {Promise<Month[]>}
+ */
+async function takenMonths() {
+  /** @type {Month[]} */
+  const all = [];
+  for (let before = ""; ; ) {
+    const query = new URLSearchParams({ limit: "240", ...(before && { before }) });
+    /** @type {{ months: Month[], next: string | null }} */
+    const { months, next } = await (await ask(`v1/timeline?${query}`)).json();
+    all.push(...months);
+    if (!next) return all;
+    before = next;
+  }
+}
+
+/** @param {string} month */
+const lastDay = (month) => `${month}-${new Date(Number(month.slice(0, 4)), Number(month.slice(5)), 0).getDate()}`;
+
+/**
+ * Return the name of a month in the reader's language.
+ * @param {string} month such as 2026-07
+ */
+export function monthLabel(month) {
+  const [year, number] = month.split("-").map(Number);
+  return new Date(year, number - 1, 1).toLocaleDateString(undefined, { month: "long", year: "numeric" });
+}
+
+/**
+ * Return the month whose first and last days these are, or "".
+ * @param {string} first such as 2026-07-01
+ * @param {string} last
+ */
+export function monthOf(first, last) {
+  const month = /^(\d{4}-(?:0[1-9]|1[0-2]))-01$/.exec(first)?.[1] ?? "";
+  return month && last === lastDay(month) ? month : "";
+}
+
+/**
+ * Filter by the days of a month, or by none.
+ * @param {URLSearchParams} parameters
+ * @param {string} month such as 2026-07, or ""
+ */
+export function setMonth(parameters, month) {
+  parameters.delete("sort");
+  for (const name of ["taken_from", "taken_until"]) parameters.delete(name);
+  if (!month) return;
+  parameters.set("taken_from", `${month}-01`);
+  parameters.set("taken_until", lastDay(month));
+}
+
+/** @param {string} month */
+const option = (month) => make("option", { value: month, text: monthLabel(month) });
+
+/**
+ * Select a month, or none. It need not be among the options.
+ * @param {HTMLSelectElement} select
+ * @param {string} month such as 2026-07, or ""
+ */
+export function showMonth(select, month) {
+  const isOffered = [...select.options].some(({ value }) => value === month);
+  if (!isOffered) select.append(option(month));
+  select.value = month;
+}
+
+/**
+ * Offer the months in which images were taken.
+ * @param {HTMLSelectElement} select
+ */
+export async function offerMonths(select) {
+  const months = await takenMonths().catch(() => null); // the page works without an offer
+  if (!months) return;
+  const chosen = select.value;
+  select.replaceChildren(select.options[0], ...months.map(({ month }) => option(month)));
+  showMonth(select, chosen);
+}
+
 /**
  * @param {string} month such as 2026-07
  * @param {string} others the words of the search that name no month
  */
-const show = (month, others) => {
-  const [year, number] = month.split("-").map(Number);
+const show = (month, others) =>
   go((to) => {
     if (others) to.set("q", others);
     else to.delete("q");
-    to.delete("sort");
-    to.set("taken_from", `${month}-01`);
-    to.set("taken_until", `${month}-${new Date(year, number, 0).getDate()}`);
+    setMonth(to, month);
   });
-};
 
 /**
  * Fill a place with buttons for the months that the search names and in which images were taken.
@@ -60,15 +136,12 @@ async function offer(place) {
   const { months, year, others } = named(address().get("q") ?? "");
   if (!months.size && !year) return;
   try {
-    /** @type {{ months: { month: string, images: number }[] }} */
-    const { months: known } = await (await ask("v1/timeline?limit=200")).json();
-    const meant = known.filter(
+    const meant = (await takenMonths()).filter(
       ({ month }) => (!year || month.startsWith(year)) && (!months.size || months.has(month.slice(5))),
     );
     place.replaceChildren(
       ...meant.slice(0, MOST_OFFERED).map(({ month, images }) => {
-        const [number, index] = month.split("-").map(Number);
-        const name = new Date(number, index - 1, 1).toLocaleDateString(undefined, { month: "long", year: "numeric" });
+        const name = monthLabel(month);
         const text = others ? `“${others}”, taken in ${name}` : `Taken in ${name}: ${plural(images, "image")}`;
         return button(text, () => show(month, others));
       }),

@@ -101,14 +101,16 @@ class Picture {
     this.image = image;
     title.textContent = nameOf(image);
     view.describe(image.description || nameOf(image));
+    const { Taken, ...others } = captured(image.capture, image.location);
     /** @type {Record<string, Node | string>} */
     const values = {
+      ...(Taken && { Taken }),
       "File name": unturned(image.filename),
       Type: image.content_type.replace("image/", "").toUpperCase(),
       Size: `${image.width} × ${image.height}, ${bytes(image.byte_size)}`,
       Stored: moment(image.created_at),
       Changed: moment(image.updated_at),
-      ...captured(image.capture, image.location),
+      ...others,
       "SHA-256": make("code", { text: image.sha256 }),
     };
     if (Object.keys(image.attributes).length) {
@@ -318,6 +320,7 @@ next.addEventListener("click", () => picture.step(1));
 
 gestures.swipe = (step) => picture.step(step);
 
+find("#rename", HTMLButtonElement).addEventListener("click", () => form.focus());
 find("#edit", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   picture.save();

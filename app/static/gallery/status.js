@@ -39,7 +39,7 @@ export function showStatus({ count, query, next, loading, problem, retry }) {
   status.hidden = !problem && next === "";
   if (problem) {
     const text = problem.message + (problem.retryAfter || !problem.status ? " Trying again…" : "");
-    const all = query && problem.status === 422 ? [showAll()] : [];
+    const all = query && [403, 422].includes(problem.status) ? [showAll()] : [];
     status.replaceChildren(make("span", { class: "bad", role: "alert", text }), button("Try again", retry), ...all);
   } else if (next !== null) status.replaceChildren("Loading…");
   else if (count) {

@@ -1,10 +1,12 @@
 // Tag suggestions: a combobox of the tags in use, each with the number of its images.
 import { ask } from "../api.js";
-import { closest, make } from "../dom.js";
+import { closest, find, make } from "../dom.js";
 import { count } from "../format.js";
 
 const TYPING_PAUSE = 120; // milliseconds
 const SUGGESTIONS = 12;
+
+const END = /[,，、]/; // of a tag in a text field, in the scripts that have a comma
 
 /** @typedef {{ tag: string, images: number, estimated: boolean }} Tag */
 
@@ -19,7 +21,8 @@ const folded = (tag) => tag.normalize("NFKC").toUpperCase().toLowerCase();
 export const hasTag = (tags, tag) => tags.some((other) => folded(other) === folded(tag));
 
 /**
- * Make a text field suggest tags. Call `choose` with the tag that the user selects or types.
+ * Make a text field suggest tags. Call `choose` with each tag that the user selects or types. Enter, a comma, and the
+ * button beside the field end a typed tag.
  * @param {HTMLInputElement} input
  * @param {(tag: string) => unknown} choose
  */
@@ -31,6 +34,8 @@ export function suggestTags(input, choose) {
   input.setAttribute("aria-autocomplete", "list");
   input.setAttribute("aria-expanded", "false");
   input.setAttribute("aria-controls", list.id);
+
+  const add = find("button", HTMLButtonElement, input.parentElement ?? document);
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
@@ -76,17 +81,31 @@ export function suggestTags(input, choose) {
     }
   };
 
-  /** @param {string | undefined} tag */
-  const take = (tag) => {
-    input.value = "";
+  /**
+   * @param {string[]} tags
+   * @param {string} [rest] stays in the field
+   */
+  const take = (tags, rest = "") => {
+    input.value = rest;
     show([]);
-    if (tag) choose(tag);
+    for (const tag of tags) if (tag) choose(tag);
   };
 
-  input.addEventListener("input", () => {
+  /** @param {Event} event */
+  const read = (event) => {
+    const parts = input.value.split(END);
+    const isComposing = event instanceof InputEvent && event.isComposing;
+    if (parts.length > 1 && !isComposing)
+      take(
+        parts.slice(0, -1).map((part) => part.trim()),
+        parts.at(-1)?.trimStart(),
+      );
     clearTimeout(timer);
     timer = setTimeout(load, TYPING_PAUSE);
-  });
+  };
+
+  input.addEventListener("input", read);
+  input.addEventListener("compositionend", read);
   input.addEventListener("blur", () => show([]));
   input.addEventListener("keydown", (event) => {
     const { length } = options;
@@ -96,10 +115,12 @@ export function suggestTags(input, choose) {
     else if (event.key === "ArrowUp" && length) mark((Math.max(marked, 0) + length - 1) % length);
     else if (event.key === "Escape" && length) show([]);
     else if (event.key === "Enter" && !event.isComposing && (options[marked] || typed)) {
-      take(options[marked]?.dataset.tag ?? typed);
+      take([options[marked]?.dataset.tag ?? typed]);
     } else return;
     event.preventDefault();
   });
   list.addEventListener("pointerdown", (event) => event.preventDefault()); // so that the field keeps the focus
-  list.addEventListener("click", (event) => take(closest(event, "li")?.dataset.tag));
+  list.addEventListener("click", (event) => take([closest(event, "li")?.dataset.tag ?? ""]));
+  add.addEventListener("pointerdown", (event) => event.preventDefault());
+  add.addEventListener("click", () => take([input.value.trim()]));
 }

@@ -3,13 +3,14 @@ import { authorization, login, Problem } from "../api.js";
 import { find, make } from "../dom.js";
 import { count } from "../format.js";
 import { openImage } from "./address.js";
-import { API, button, sleep } from "./shared.js";
+import { API, button, objectURL, sleep } from "./shared.js";
 import { toast } from "./toasts.js";
 import { wall } from "./wall.js";
 
 const CONCURRENCY = 3;
 const MAX_LINES = 100; // of successful uploads, and of waiting ones
 const ATTEMPTS = 5; // while the service is busy
+const PREVIEW = 160; // pixels
 const RETRYABLE = [408, 429]; // client errors that a later attempt may not meet
 
 const tray = find("#tray", HTMLElement);
@@ -19,6 +20,7 @@ const retryAll = find("#again", HTMLButtonElement);
 const cancelAll = find("#cancel-all", HTMLButtonElement);
 const bar = find("#all", HTMLProgressElement);
 const unfold = find("#unfold", HTMLButtonElement);
+const use = find("#use", HTMLInputElement);
 
 /** @typedef {import("./shared.js").ApiImage} ApiImage */
 
@@ -27,6 +29,10 @@ class Upload {
   share = 0; // of the file that is sent
   #stop = new AbortController();
   #onCancel;
+  #preview;
+  /** @type {string | null} The ID of the image, if it is stored. */
+  #id = null;
+  #name;
   #bar;
   #result;
   /** @type {HTMLButtonElement | undefined} Retry, or cancel. */
@@ -39,24 +45,35 @@ class Upload {
   constructor(file, cancel) {
     this.file = file;
     this.#onCancel = () => cancel(this);
-    const preview = make("img", { alt: "", decoding: "async", loading: "lazy" });
-    const url = URL.createObjectURL(file);
-    const revoke = () => URL.revokeObjectURL(url);
-    preview.addEventListener("load", revoke);
-    preview.addEventListener("error", () => {
-      preview.removeAttribute("src"); // the browser cannot show this file, or it is no image
-      revoke();
-    });
-    preview.src = url;
+    this.#preview = make("span", { class: "preview" });
+    this.#showPreview(URL.createObjectURL(file), () => this.#showThumbnail());
     this.#bar = make("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
     this.#result = make("span", { class: "result faint", text: "Waiting" });
-    const name = make("span", { class: "name", text: file.name, title: file.name, dir: "auto" });
-    this.line = make("li", {}, preview, name, this.#result, this.#bar);
+    this.#name = make("bdi", { class: "filename", text: file.name, title: file.name });
+    this.line = make("li", {}, this.#preview, this.#name, this.#result, this.#bar);
     this.#setButton("Cancel", this.#onCancel);
   }
 
   get signal() {
     return this.#stop.signal;
+  }
+
+  /**
+   * Show a picture in the line. If the browser cannot show it, show `instead`.
+   * @param {string} url
+   * @param {() => unknown} [instead]
+   */
+  #showPreview(url, instead) {
+    const image = make("img", { alt: "", decoding: "async", loading: "lazy" });
+    const revoke = () => URL.revokeObjectURL(url);
+    image.addEventListener("load", revoke);
+    image.addEventListener("error", () => {
+      image.remove();
+      revoke();
+      instead?.();
+    });
+    image.src = url;
+    this.#preview.replaceChildren(image);
   }
 
   cancel() {
@@ -112,8 +129,17 @@ class Upload {
       event.preventDefault();
       openImage(image.id);
     };
-    const text = isNew ? "New" : "Already here";
-    this.#result.replaceChildren(make("a", { href: `?image=${image.id}`, text, onclick }));
+    this.#result.textContent = isNew ? "New" : "Already here";
+    this.#name.replaceChildren(make("a", { href: `?image=${image.id}`, text: this.file.name, onclick }));
+    this.#id = image.id;
+    if (!this.#preview.firstChild) this.#showThumbnail();
+  }
+
+  /** Show the service's own picture of the image, if the service has the image. */
+  async #showThumbnail() {
+    if (!this.#id) return;
+    const url = await objectURL(`${API}/${this.#id}/thumbnail?size=${PREVIEW}`).catch(() => null);
+    if (url) this.#showPreview(url);
   }
 
   /**
@@ -234,7 +260,10 @@ class Uploads {
       return upload.fail(problem, null);
     }
     this.#failed.add(upload);
-    upload.fail(problem, () => this.#retry([upload]));
+    upload.fail(problem, () => {
+      this.#retry([upload]);
+      list.focus();
+    });
   }
 
   /** @param {Upload[]} uploads */
@@ -244,7 +273,6 @@ class Uploads {
       upload.wait();
       this.#waiting.push(upload);
     }
-    list.focus();
     this.#start();
   }
 
@@ -303,7 +331,7 @@ async function send(file, onProgress, signal) {
     const request = new XMLHttpRequest();
     const body = new FormData();
     body.append("file", file);
-    request.open("POST", API);
+    request.open("POST", use.checked ? `${API}?use=keywords,caption` : API);
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));
@@ -335,5 +363,12 @@ export const uploads = new Uploads();
 
 unfold.addEventListener("click", () => setOpen(!tray.classList.contains("open")));
 
-retryAll.addEventListener("click", () => uploads.retryAll());
+use.checked = localStorage.getItem("use") !== "no";
+use.addEventListener("change", () => localStorage.setItem("use", use.checked ? "yes" : "no"));
+
+retryAll.addEventListener("click", () => {
+  uploads.retryAll();
+  list.focus();
+});
 cancelAll.addEventListener("click", () => uploads.cancelAll());
+addEventListener("online", () => uploads.retryAll()); // the network is back

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.decoder.formats import optional_extensions
 from app.settings import ROOT
 from app.storage import store
 from app.web.operations import HTML, JSON, Answer, Tag, operation
@@ -54,7 +55,9 @@ async def gallery(request: Request[State]) -> Response:
     if settings.content_redirect:  # the API redirects a download to the object store
         url = urlsplit(await store.sign(request.state["store"], "any", settings.content_redirect))
         policy = policy.replace("connect-src 'self'", f"connect-src 'self' {url.scheme}://{url.netloc}")
-    return _html("gallery.html", policy)
+    # Only files that the service can read: an iPhone converts a photo to JPEG unless the page accepts HEIC.
+    accepted = ["image/*", *(f".{extension}" for extension in optional_extensions(settings.formats.split(",")))]
+    return _html("gallery.html", policy, {'accept="image/*"': f'accept="{",".join(accepted)}"'})
 
 
 @operation(
@@ -133,8 +136,12 @@ async def description(request: Request[State]) -> Response:
     return Response(request.state["openapi"](request.scope.get("root_path", "")), media_type=JSON)
 
 
-def _html(name: str, policy: str) -> Response:
-    return Response((STATIC / name).read_bytes(), 200, {"Content-Security-Policy": policy}, HTML)
+def _html(name: str, policy: str, changes: dict[str, str] | None = None) -> Response:
+    """Return a page. `changes` are texts in it, and what to write instead."""
+    page = (STATIC / name).read_text()
+    for text, other in (changes or {}).items():
+        page = page.replace(text, other)
+    return Response(page, 200, {"Content-Security-Policy": policy}, HTML)
 
 
 def static_files() -> Files:
