@@ -31,7 +31,7 @@ from app.review.proof import (
 from app.review.releases import Release, with_present_headers
 from app.review.scratch import Database, fill, vacuum
 from app.review.second_version import MAX_ROWS, SecondVersion
-from app.review.trial import Trial, try_under_traffic
+from app.review.trial import Trial, Unsteady, try_under_traffic
 from app.schema.headers import Rollback, directives, examples, rollback_of, transactional
 from app.text import one_line
 
@@ -125,6 +125,7 @@ def review(
         report(migrations[first].stem, "rows")
     done: list[Reviewed] = []
     answers: Answers = {}  # on the current schema
+    unsteady: Unsteady = {}
     with database.beside() if with_trial and rows > MAX_ROWS else nullcontext() as few:
         databases = [(few, MAX_ROWS), (database, rows)] if few else [(database, rows)]
         _prepare(databases, migrations[:first], is_shown=with_trial)
@@ -146,7 +147,7 @@ def review(
             if with_trial:
                 report(path.stem, "under traffic")
                 running = release if _is_contract(path) else old or release
-                trial = _try(*databases[0], path, running, release)
+                trial = _try(*databases[0], path, running, release, unsteady)
             is_last = chosen <= {path.stem, *(each.id for each in done)}
             reviewed, answers = _review(
                 database.connection, path, rows, release, old, answers, report, trial, is_last=is_last
@@ -190,10 +191,11 @@ def _key(migrations: Sequence[Path], rows: int) -> str:
     return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _try(database: Database, rows: int, path: Path, old: Release, new: Release) -> Trial:
+def _try(database: Database, rows: int, path: Path, old: Release, new: Release, unsteady: Unsteady) -> Trial:
+    is_whole = transactional(path)
     with database.copied() as url:
         return try_under_traffic(
-            url, path, transactional=transactional(path), rows=rows, old=old.queries, new=new.queries
+            url, path, unsteady, transactional=is_whole, rows=rows, old=old.queries, new=new.queries
         )
 
 

@@ -40,9 +40,11 @@ NOT_THERE = ("42P01", "42883", "42703", "42704")  # a table, function, column or
 NOISE = 100  # buffers that a query may need more because of row security
 # The traffic takes rows from these on, counted from the first free one: before the migration, and beside it.
 EARLIER_ROW, BESIDE_ROW = 1_000_000, 1_000
+ROUNDS = 3  # of traffic before the migration: after one of them, a row that others write and delete may not be there
 BLOCKING = "SHARE"  # from this mode on, a lock blocks writes
 
 Answers = dict[Call, int | str]  # rows returned, or the error
+Unsteady = dict[tuple[Call, ...], set[Call]]  # by the queries of a release: see _find_unsteady
 Types = dict[str, tuple[list[str], list[str]]]  # of the parameters and of the columns, by query
 Slower = tuple[Call, Plan, Plan]
 
@@ -89,13 +91,23 @@ class _DeadlockError(Exception):
 
 
 def try_under_traffic(
-    url: str, migration: Path, *, transactional: bool, rows: int, old: dict[str, str], new: dict[str, str]
+    url: str,
+    migration: Path,
+    unsteady: Unsteady,
+    *,
+    transactional: bool,
+    rows: int,
+    old: dict[str, str],
+    new: dict[str, str],
 ) -> Trial:
-    """Apply and roll back a migration on a database of its own, while sessions send the queries of the old release."""
+    """Apply and roll back a migration on a database of its own, while sessions send the queries of the old release.
+
+    `unsteady` keeps what one trial finds for those of the next migrations, whose queries are mostly the same.
+    """
     with closing(connect(url)) as connection:
         trial = Trial(_service_role(connection), rows)
         try:
-            _try(connection, url, trial, migration, transactional=transactional, rows=rows, old=old, new=new)
+            _try(connection, url, trial, migration, unsteady, transactional=transactional, rows=rows, old=old, new=new)
         except psycopg.Error as error:
             trial.unmeasured.append(f"the trial under traffic: {explained(error)}")
     return trial
@@ -116,6 +128,7 @@ def _try(
     url: str,
     trial: Trial,
     migration: Path,
+    known_unsteady: Unsteady,
     *,
     transactional: bool,
     rows: int,
@@ -127,14 +140,13 @@ def _try(
     assert began
     fresh = _few(calls_of({name: text for name, text in new.items() if text != old.get(name)}))
     check = _Check(connection, trial.role, [*calls, *fresh], max(1, rows // CHECKED_ROWS), began[0])
-    usable = [call for call, answer in _ask(url, trial.role, calls).items() if not isinstance(answer, str)]
-    known = check.faults()
+    before, known = _ask(url, trial.role, calls), check.faults()
     types = _types(connection, calls)
+    usable = [call for call in calls if not isinstance(before[call], str)]
     first_row = first_free_row(calls)
-    # Rows that the sessions write are there for other calls. So the answers of before are those after some traffic.
-    with _running(Traffic(url, trial.role, usable, first_row + EARLIER_ROW)):
-        pass
-    before = _ask(url, trial.role, usable)
+    unsteady = known_unsteady.get(key := tuple(usable))
+    if unsteady is None:
+        unsteady = known_unsteady[key] = _find_unsteady(url, trial.role, usable, first_row, before)
     measure_writes(url, trial.role, usable, first_row)  # writes whole pages to WAL: the copy began with a checkpoint
     trial.costs = measure_writes(url, trial.role, usable, first_row)
     slower = {call for call, *_ in _slowed(connection, url, trial.role, usable)}
@@ -154,6 +166,8 @@ def _try(
             answer = now[call]
             if isinstance(answer, str):
                 direction.refused.setdefault(answer, set()).add(call.query)
+            elif call in unsteady:
+                pass
             elif answer == 0 and before[call] != 0:
                 direction.emptied.add(call.query)
             elif answer != 0 and before[call] == 0 and call.is_write:
@@ -170,7 +184,7 @@ def _try(
         direction.rows_checked = min(rows, CHECKED_ROWS) if faults == {} else 0
         direction.has_written = check.has_written
         direction.costs = measure_writes(url, trial.role, usable, first_row)
-        direction.queued = find_queued(url, trial.role, usable, first_row) - queued
+        direction.queued = find_queued(url, trial.role, usable, first_row) - queued - {call.query for call in unsteady}
         direction.slower = [each for each in _slowed(connection, url, trial.role, usable) if each[0] not in slower]
 
     go(migration, trial.up)
@@ -186,6 +200,18 @@ def _try(
         go(rollback, trial.down)
         if not trial.down.error:
             trial.again = apply_again(connection, migration, above)
+
+
+def _find_unsteady(url: str, role: str | None, calls: Sequence[Call], first_row: int, before: Answers) -> set[Call]:
+    """Return the writes that find rows or none because of other rows that the sessions write, without a migration."""
+    writes = [call for call in calls if call.is_write]
+    found: set[Call] = set()
+    for number in range(1, ROUNDS + 1):
+        with _running(Traffic(url, role, calls, first_row + number * EARLIER_ROW)):
+            pass
+        now = _ask(url, role, writes)
+        found |= {call for call in writes if (now[call] == 0) != (before[call] == 0)}
+    return found
 
 
 def _few(calls: Sequence[Call]) -> list[Call]:
